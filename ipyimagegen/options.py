@@ -331,11 +331,11 @@ def _read_size(option: Option, text: str) -> str:
     found = _SIZE.fullmatch(text)
     if found and int(found[1]) and int(found[2]):
         return f"{int(found[1])}x{int(found[2])}"
-    hint = (
-        " For a ratio there is --aspect-ratio." if _RATIO.fullmatch(text) else did_you_mean(text, SIZE_WORDS)
-    )
+    is_ratio = _RATIO.fullmatch(text)
+    hint = " For a ratio there is --aspect-ratio." if is_ratio else did_you_mean(text, SIZE_WORDS)
     raise InvalidOption(
-        f"{option.flag} {text!r} is no size: WIDTHxHEIGHT such as 1024x1024, or {', '.join(SIZE_WORDS)}.{hint}"
+        f"{option.flag} {text!r} is no size: WIDTHxHEIGHT such as 1024x1024, "
+        f"or {', '.join(SIZE_WORDS)}.{hint}"
     )
 
 

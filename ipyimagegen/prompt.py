@@ -1,0 +1,184 @@
+r"""Prompt templates: names in braces, alternatives, and every other brace left alone.
+
+One pass turns a template into parts. `{name}`, `{obj.attr}`, `{table[key]}` are names, with `!r` and
+`:format` as in f-strings. `{red|blue}` is a group of alternatives. `{{` and `}}` are literal braces.
+Everything else stays as typed: JSON, code, Python keywords, and LaTeX groups (right after `\word`,
+`^`, `_` or another such group). A value that was filled in is never looked at again.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ipyimagegen.errors import InvalidInput, did_you_mean
+
+
+@dataclass(frozen=True)
+class Literal:
+    """Text that is sent as it stands."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name to be filled in; `source` is the group as typed, braces included."""
+
+    source: str
+    path: str
+    conversion: str = ""
+    spec: str = ""
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """A group of alternatives, one run for each."""
+
+    source: str
+    choices: tuple[str, ...]
+
+
+Part: TypeAlias = Literal | Name | Alternatives
+
+_IDENTIFIER = r"[^\W\d]\w*"
+_TRAILER = rf"\.{_IDENTIFIER}|\[(?:-?\d+|{_IDENTIFIER}|'[^'\n]*'|\"[^\"\n]*\")\]"
+_PATH = rf"{_IDENTIFIER}(?:{_TRAILER})*"
+# The format mini-language, or a date format: what else follows a colon is text, such as CSS.
+_SPEC = r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}\n]*%[a-zA-Z][^{}\n]*"
+_NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_SPEC}))?\}}")
+_ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
+_LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
+_STEP = re.compile(_TRAILER)
+
+
+def parse(template: str) -> tuple[Part, ...]:
+    """Return the parts of `template`, doubled braces already single in its literals."""
+    parts: list[Part] = []
+    for piece in _pieces(template):
+        if isinstance(piece, Literal) and parts and isinstance(parts[-1], Literal):
+            parts[-1] = Literal(parts[-1].text + piece.text)
+        else:
+            parts.append(piece)
+    return tuple(parts)
+
+
+def _pieces(template: str) -> Iterator[Part]:
+    still_open: list[str] = []  # "{" stays as typed, "{{" becomes "{"
+    at, latex_end = 0, -1
+    while at < len(template):
+        start = at
+        if template[at] == "{" and (end := _latex_end(template, at, latex_end)):
+            at = latex_end = end
+            yield Literal(template[start:end])
+        elif group := _group(template, at):
+            at += len(group.source)
+            yield group
+        elif template[at] == "{":
+            still_open.append("{{" if template.startswith("{{", at) else "{")
+            at += len(still_open[-1])
+            yield Literal("{")
+        elif template[at] == "}":
+            # The end of JSON such as {"a": {"b": 1}} closes two single braces.
+            opened = still_open.pop() if still_open else "{{"
+            at += 2 if opened == "{{" and template.startswith("}}", at) else 1
+            yield Literal("}")
+        else:
+            at = _next_brace(template, at)
+            yield Literal(template[start:at])
+
+
+def _next_brace(template: str, at: int) -> int:
+    found = [i for i in (template.find("{", at), template.find("}", at)) if i >= 0]
+    return min(found, default=len(template))
+
+
+def _latex_end(template: str, at: int, latex_end: int) -> int | None:
+    """Return where the LaTeX group that opens at `at` ends, or None when it is none."""
+    if at != latex_end and not _LATEX_BEFORE.search(template, max(0, at - 40), at):
+        return None
+    depth = 0
+    for i in range(at, len(template)):
+        depth += {"{": 1, "}": -1}.get(template[i], 0)
+        if depth == 0:
+            return i + 1
+    return None
+
+
+def _group(template: str, at: int) -> Name | Alternatives | None:
+    if template.startswith("{{", at):
+        return None
+    if (found := _NAME.match(template, at)) and not keyword.iskeyword(_first(found[1])):
+        return Name(found[0], found[1], found[2] or "", found[3] or "")
+    if found := _ALTERNATIVES.match(template, at):
+        return Alternatives(found[0], tuple(c.strip() for c in re.split("[|｜]", found[1])))
+    return None
+
+
+def _first(path: str) -> str:
+    return re.match(_IDENTIFIER, path)[0]  # type: ignore[index]  # a path begins with one
+
+
+def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
+    """Return the final text. Raises InvalidInput for a name that does not exist or cannot be shown.
+
+    Alternatives must have been chosen before; those that are left raise InvalidInput.
+    """
+    return "".join(_text(part, namespace) for part in parts)
+
+
+def _text(part: Part, namespace: Mapping[str, Any]) -> str:
+    if isinstance(part, Literal):
+        return part.text
+    if isinstance(part, Alternatives):
+        raise InvalidInput(
+            f"{part.source} asks for several pictures; alternatives are not supported yet. "
+            "Choose one, or send the braces as typed with --raw."
+        )
+    value = lookup(part.path, namespace, source=part.source)
+    try:
+        if part.conversion:
+            value = {"r": repr, "s": str, "a": ascii}[part.conversion](value)
+        return format(value, part.spec)
+    except Exception as fault:  # noqa: BLE001 - a user's __format__ may raise anything
+        problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}"
+    raise InvalidInput(problem)
+
+
+def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
+    """Return the object at `path`, such as `fox[1].size`; nothing is evaluated or called.
+
+    Raises InvalidInput naming a near match and how to send the braces as typed.
+    """
+    source = source or path
+    value = _variable(_first(path), namespace, source)
+    for step in _STEP.findall(path, len(_first(path))):
+        key = step[1:] if step[0] == "." else _key(step[1:-1], namespace, source)
+        try:
+            value = getattr(value, key) if step[0] == "." else value[key]
+        except Exception as fault:  # noqa: BLE001 - a user's property may raise anything
+            problem = f"{source}: {path} has no {step} ({type(fault).__name__})."
+        else:
+            continue
+        raise InvalidInput(problem + _as_typed(source))
+    return value
+
+
+def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
+    if text[0] in "'\"":
+        return text[1:-1]
+    return int(text) if text.lstrip("-").isdigit() else _variable(text, namespace, source)
+
+
+def _variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
+    if name in namespace:
+        return namespace[name]
+    near = did_you_mean(name, (n for n in namespace if not n.startswith("_")))
+    raise InvalidInput(f"{source}: there is no variable {name!r}.{near}{_as_typed(source)}")
+
+
+def _as_typed(source: str) -> str:
+    return f" To send it as typed: {{{source}}}, or --raw." if source.startswith("{") else ""
