@@ -72,7 +72,8 @@ class Price:
 class Rates:
     """Prices of a million tokens, and how many output tokens a picture has, where published.
 
-    `detail` maps a quality to the grid factor of the token formula.
+    `detail` maps a quality to the grid factor of the token formula; `partial_tokens` is what each
+    partial picture of a stream adds.
     """
 
     currency: str
@@ -82,6 +83,7 @@ class Rates:
     image_in: float
     image_out: float
     detail: Mapping[str, int] = field(default_factory=dict)
+    partial_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +102,25 @@ class SizeRule:
 class Model:
     """A row of the catalog: what is known of a model, on its own vendor or behind one endpoint.
 
-    `fields`: names of the options that may be sent, or None when not known. `choices` and `limits`
-    bound the values of single options. `edit`: how many input pictures (0: none, None: not known).
+    `fields`: names of the options that may be sent, or None when not known; `edit_fields` the same
+    for edits, where they differ. `choices` and `limits` bound the values of single options, `reported`
+    names options whose values are third parties' claims and refuse nothing. `compression_formats`:
+    the output formats that `output_compression` needs. `edit`: how many input pictures (0: none,
+    None: not known).
     """
 
     name: str
     vendor: str = ""
     aliases: tuple[str, ...] = ()
     fields: tuple[str, ...] | None = None
+    edit_fields: tuple[str, ...] | None = None
     sizes: tuple[str, ...] = ()
     size_rule: SizeRule | None = None
     ratios: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reported: tuple[str, ...] = ()
+    compression_formats: tuple[str, ...] = ()
     required: Mapping[str, Json] = field(default_factory=dict)
     edit: int | None = None
     mask: bool | None = None
@@ -134,7 +142,8 @@ class Endpoint:
     """A server: where it is, how it is spoken to, whose key it takes, what it accepts.
 
     `base_url` has no trailing slash and is all that stands before `/images/generations`; it is
-    empty where the user has to give it. `models` overrides model rows behind this endpoint.
+    empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
+    model). `may_drop` names options that its documents promise and its relay may not pass on.
     """
 
     name: str
@@ -147,7 +156,9 @@ class Endpoint:
     free: bool = False
     allow_http: bool = False
     default_model: str | None = None
+    model_required: bool = False
     fields: tuple[str, ...] | None = None
+    may_drop: tuple[str, ...] = ()
     required: Mapping[str, Json] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
