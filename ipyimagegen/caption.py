@@ -1,0 +1,64 @@
+"""The words under a picture: what was asked, of whom, what came, and what that cost."""
+
+from __future__ import annotations
+
+from ipyimagegen.records import Picture, PictureState, Run
+from ipyimagegen.safe import plain, short
+
+DOT = " · "
+_SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
+
+
+def caption(run: Run, number: int | None, *, from_history: bool) -> str:
+    """Return the caption: equal for every run of the same request, up to its last line.
+
+    `number` is the run's number in this session; None outside one.
+    """
+    lines = [title(run, number), DOT.join(facts(run))]
+    if len(run.shown) > 1:
+        lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
+    lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
+    lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p not in run.shown]
+    lines += [f"- {plain(note)}" for note in run.sent.notes]
+    return "\n".join([*lines, last_line(run, from_history=from_history)])
+
+
+def title(run: Run, number: int | None) -> str:
+    """Return number, lasting id and the first words of the prompt."""
+    ids = [str(number), run.id] if number else [run.id]
+    return DOT.join([*ids, short(run.request.prompt, 80) if not run.forgotten else "(forgotten)"])
+
+
+def facts(run: Run) -> list[str]:
+    """Return endpoint, model, sizes, count and the options that shape a picture."""
+    words = [run.request.endpoint]
+    model = run.sent.model or run.request.model
+    if model and model != run.request.endpoint:
+        words.append(plain(model, 80))
+    sizes = sorted({f"{p.width}x{p.height}" for p in run.shown if p.width})
+    words += [", ".join(sizes)] if sizes else []
+    if len(run.shown) > 1:
+        words.append(f"{len(run.shown)} pictures")
+    asked = {**run.request.options, **run.request.extra}
+    words += [
+        f"{name.replace('_', ' ')} {short(str(asked[name]), 40)}" for name in _SAID_OF_A_CALL if name in asked
+    ]
+    return words
+
+
+def said_of(picture: Picture) -> str:
+    """Return what became of a picture that cannot be shown."""
+    told = {
+        PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
+        PictureState.QUARANTINED: "is no PNG, JPEG or WebP; kept, not opened",
+        PictureState.DAMAGED: "its stored file is damaged",
+    }
+    words = told.get(picture.state, str(picture.state))
+    return f"{words} ({plain(picture.note, 120)})" if picture.note else words
+
+
+def last_line(run: Run, *, from_history: bool) -> str:
+    """Return what changes from run to run: seconds, cost, and whether the history gave it."""
+    words = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
+    words.append(str(run.cost))
+    return DOT.join([*words, "from history"] if from_history else words)

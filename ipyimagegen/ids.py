@@ -1,0 +1,45 @@
+"""How runs and pictures are named: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.options import as_meant
+
+SESSION = r"\d{4}-[a-z0-9]{4}"
+_REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
+_RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A run, or one picture of it. Without a session it is a number of this one; negative counts back."""
+
+    number: int
+    picture: int | None = None
+    session: str | None = None
+
+    def __str__(self) -> str:
+        prefix = f"{self.session}/" if self.session else ""
+        return f"{prefix}{self.number}" + (f".{self.picture}" if self.picture else "")
+
+
+def read(text: str) -> Ref:
+    """Return the reference that `text` is. Raises InvalidInput."""
+    found = _REF.fullmatch(as_meant(text).strip())
+    if not found or not int(found[2]) or found[3] == "0":
+        raise InvalidInput(f"{text!r} is no id: 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3.")
+    return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
+
+
+def is_id(text: str) -> bool:
+    """Say whether `text` has the form of an id."""
+    return bool(_REF.fullmatch(as_meant(text).strip()))
+
+
+def read_range(text: str) -> range | None:
+    """Return the numbers of `2-5`, or None when `text` is no range."""
+    found = _RANGE.fullmatch(as_meant(text).strip())
+    return range(int(found[1]), int(found[2]) + 1) if found else None

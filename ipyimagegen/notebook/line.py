@@ -1,0 +1,239 @@
+"""The one tokenizer of magic lines, and how its words become options.
+
+Words are split at blanks, alike on all systems. Quotes around a word or a part of it are taken off; a
+backslash is an ordinary character. Words are read one at a time, so that the prompt that ends a line
+may hold anything, an apostrophe too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.options import OPTIONS, Json, Kind, Option, Value, as_meant, normalise, read_setting
+from ipyimagegen.prompt import Name, fill, lookup, parse
+from ipyimagegen.safe import short
+
+_SUBCOMMANDS = ("help", "history", "show", "rerun", "models", "endpoints", "cost", "compare", "panel")
+_SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
+
+BY_FLAG: Mapping[str, Option] = {
+    **{option.flag: option for option in OPTIONS.values()},
+    **{option.short: option for option in OPTIONS.values() if option.short},
+}
+NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+SETTING = "--set"
+HELP = ("-h", "--help")
+QUOTES = "\"'"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word without its quotes, and where it stands in the line."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line read: options in `values` (normalised), `--set` in `extra`, the rest as typed.
+
+    `rest` is the text from the first word that is no option. `own` holds a magic's own flags.
+    """
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    own: Mapping[str, str | bool] = field(default_factory=dict)
+    rest: str = ""
+    help: bool = False
+
+
+def words(line: str, start: int = 0) -> Iterator[Word]:
+    """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
+    at = start
+    while True:
+        while at < len(line) and line[at].isspace():
+            at += 1
+        if at >= len(line):
+            return
+        word = _word(line, at)
+        yield word
+        at = word.end
+
+
+def _word(line: str, start: int) -> Word:
+    at, text = start, ""
+    while at < len(line) and not line[at].isspace():
+        if line[at] in QUOTES:
+            close = line.find(line[at], at + 1)
+            if close < 0:
+                raise InvalidOption(f"The quote in {short(line[start:], 30)} is not closed.")
+            text, at = text + line[at + 1 : close], close + 1
+        else:
+            text, at = text + line[at], at + 1
+    return Word(text, start, at)
+
+
+def read(
+    line: str, namespace: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
+) -> Line:
+    """Return the line with its options read and names in braces filled in.
+
+    `own` names a magic's own flags and whether they take a value. `options` says whether the options
+    of a request are allowed. Raises InvalidOption; never echoes what may be a key.
+    """
+    reader = _Reader(line, namespace, own, options)
+    while (word := reader.peek()) is not None:
+        if not _is_flag(word, line):
+            return reader.result(line[word.start :].rstrip())
+        reader.at = word.end
+        if word.text == "--":
+            return reader.result(line[word.end :].strip())
+        flag, value = _split(word.text)
+        if flag in HELP:
+            return Line(help=True)
+        reader.flag(flag, value)
+    return reader.result("")
+
+
+class _Reader:
+    """Where reading stands, and what was read so far."""
+
+    def __init__(
+        self, line: str, namespace: Mapping[str, Any], own: Mapping[str, bool], options: bool
+    ) -> None:
+        self.at = 0
+        self._line, self._namespace, self._own, self._options = line, namespace, own, options
+        self._values: dict[str, Value] = {}
+        self._extra: dict[str, Json] = {}
+        self._mine: dict[str, str | bool] = {}
+
+    def peek(self) -> Word | None:
+        return next(words(self._line, self.at), None)
+
+    def result(self, rest: str) -> Line:
+        return Line(values=self._values, extra=self._extra, own=self._mine, rest=rest)
+
+    def flag(self, flag: str, value: str | None) -> None:
+        if flag in self._own:
+            self._mine[flag] = self._take(flag, value) if self._own[flag] else True
+        elif not self._options:
+            raise InvalidOption(f"There is no option {_shown(flag)} here.{did_you_mean(flag, self._own)}")
+        elif flag == SETTING:
+            self._set(self._take(flag, value))
+        elif (option := _option(flag, self._own)).kind is Kind.FLAG:
+            self._switch(flag, value, option)
+        else:
+            self._assign(option, self._take(flag, value))
+
+    def _switch(self, flag: str, value: str | None, option: Option) -> None:
+        if flag in NEGATED and value is not None:
+            raise InvalidOption(f"{flag} takes no value.")
+        self._values[option.name] = flag not in NEGATED if value is None else normalise(option.name, value)
+
+    def _set(self, text: str) -> None:
+        try:
+            key, setting = read_setting(fill(parse(text), self._namespace))
+        except InvalidInput:
+            read_setting(text)  # JSON that lost its quotes is told so, not as a missing variable
+            raise
+        self._extra[key] = setting
+
+    def _assign(self, option: Option, text: str) -> None:
+        if option.name in self._values and not option.repeats:
+            raise InvalidOption(f"{option.flag} is given twice.")
+        literal = option.name in ("save", "as_") or option.kind is Kind.INPUT
+        value = text if literal else _value(text, self._namespace)
+        self._values[option.name] = normalise(option.name, value)
+
+    def _take(self, flag: str, value: str | None) -> str:
+        if value is not None:
+            return value
+        word = self.peek()
+        if word is None or (_is_flag(word, self._line) and not re.match(r"-[\d.]", word.text)):
+            raise InvalidOption(f"{flag} needs a value.")
+        self.at = word.end
+        return word.text
+
+
+def _is_flag(word: Word, line: str) -> bool:
+    text = as_meant(word.text[:3])
+    if text[:1] == "—" and word.text.lstrip("—-").partition("=")[0] in OPTIONS:
+        raise InvalidOption(f"{_shown(word.text)} begins with a long dash; write --{word.text.lstrip('—-')}")
+    quoted = line[word.start] in QUOTES
+    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and not quoted
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """Return flag and the value after "=" if any. `-n4` is `-n 4`."""
+    found = re.search("[=＝]", text)
+    flag = as_meant(text[: found.start()] if found else text).replace("_", "-")
+    if not found and len(flag) > 2 and flag[:2] in BY_FLAG and flag[1] != "-":
+        return flag[:2], text[2:]
+    return flag, text[found.end() :] if found else None
+
+
+def _option(flag: str, own: Mapping[str, bool]) -> Option:
+    found = BY_FLAG.get(flag) or NEGATED.get(flag)
+    if found:
+        return found
+    if _SECRET_FLAGS.match(flag):
+        raise InvalidOption(
+            "No option takes a key: a key in a cell is saved with the notebook. "
+            "Set the endpoint's variable instead (%imagine_endpoints names it)."
+        )
+    known = [*BY_FLAG, *NEGATED, SETTING, *own, *HELP]
+    raise InvalidOption(f"There is no option {_shown(flag)}.{did_you_mean(flag, known)}")
+
+
+def _shown(flag: str) -> str:
+    return short(flag, 40)
+
+
+def _value(text: str, namespace: Mapping[str, Any]) -> object:
+    """Return an option's value: a name that stands alone may hold a list, and that must be seen."""
+    parts = parse(text)
+    if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
+        found = lookup(parts[0].path, namespace, source=parts[0].source)
+        return found if isinstance(found, (list, tuple)) else str(found)
+    return fill(parts, namespace)
+
+
+def check_line_prompt(text: str) -> None:
+    """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
+    if text.startswith("("):
+        raise InvalidOption(
+            f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first, "
+            "or write %imagine a fox."
+        )
+    if text.strip().lower() in _SUBCOMMANDS:
+        word = text.strip().lower()
+        right = "%imagine --help" if word == "help" else f"%imagine_{word}"
+        raise InvalidOption(f"For {word} there is {right}; to draw the word: %imagine -- {word}")
+    late = late_options(text)
+    if late:
+        raise InvalidOption(
+            f"{late[0]} stands behind the prompt; options come first: %imagine {late[0]} … prompt. "
+            "To send it as typed: %imagine -- …"
+        )
+
+
+def late_options(text: str) -> list[str]:
+    """Return the words of a prompt that are our options' flags."""
+    found = [re.split("[=＝]", one)[0] for one in text.split() if one.startswith("--")]
+    return [flag for flag in found if flag in BY_FLAG or flag in NEGATED or flag == SETTING]
+
+
+def written(value: object) -> str:
+    """Return a value as a word of a line: quoted when it needs to be."""
+    text = str(value)
+    if text and not re.search(r"[\s\"']", text):
+        return text
+    return f'"{text}"' if '"' not in text else f"'{text}'"

@@ -1,0 +1,295 @@
+"""From what was typed to a plan: what would be sent, what is reused, what it may cost.
+
+Nothing is sent, written or numbered here. The order matters: typed over configured, names filled in,
+checked against the catalog, **identity taken**, and only then translated; so that a change in our
+tables never makes an old question a new one. A plan is one of many calls from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ipyimagegen import catalog, prompt
+from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Json, Value, normalise
+from ipyimagegen.records import Cost, Endpoint, Request, Run, Sent, Status
+
+SKETCH = "sketch"
+MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is configured. Option values are unchecked until a plan reads them."""
+
+    options: Mapping[str, object] = field(default_factory=dict)
+    endpoints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reuse: bool = True
+    embed: str = "preview"
+    max_parallel: int = 4
+    max_calls: int = 16
+    max_images: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("max_parallel", "max_calls", "max_images"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < (name == "max_parallel"):
+                raise InvalidOption(f"%config Imagine.{name} = {value!r} is no count.")
+        if not isinstance(self.reuse, bool):
+            raise InvalidOption(f"%config Imagine.reuse = {self.reuse!r} is neither True nor False.")
+        if self.embed not in ("preview", "original"):
+            raise InvalidOption(f"%config Imagine.embed = {self.embed!r} is neither preview nor original.")
+        if not isinstance(self.endpoints, Mapping):
+            raise InvalidOption('%config Imagine.endpoints takes {"lab": {"base_url": "http://…/v1"}}.')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What a door hands over. Values are normalised; `default` unsets what is configured.
+
+    `namespace` holds the notebook's variables; None means that the prompt is literal.
+    A rerun stands `alone`: what is configured now does not change it.
+    """
+
+    prompt: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    namespace: Mapping[str, Any] | None = None
+    alone: bool = False
+    rerun_of: Run | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One call: the request, what would be sent, and the stored run that makes it needless."""
+
+    request: Request
+    sent: Sent
+    endpoint: Endpoint
+    estimate: Cost
+    seconds: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    reused: Run | None = None
+    rerun_of: str | None = None
+
+    @property
+    def paid(self) -> bool:
+        """Whether carrying it out may cost money."""
+        return self.reused is None and not self.endpoint.free
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Calls in order, and the local options that they share."""
+
+    calls: tuple[Planned, ...]
+    local: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def to_send(self) -> tuple[Planned, ...]:
+        """The calls that are not served from history."""
+        return tuple(call for call in self.calls if call.reused is None)
+
+    def check_caps(self, settings: Settings, spent_images: int) -> None:
+        """Raise OverBudget, with the plan in one line, when it is larger than the settings allow."""
+        paid = [call for call in self.calls if call.paid]
+        images = sum(call.request.count for call in paid)
+        if len(paid) > settings.max_calls:
+            over = f"max_calls = {settings.max_calls} paid calls a cell"
+        elif paid and spent_images + images > settings.max_images:
+            over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
+        else:
+            return
+        what = f"{_many(len(paid), 'paid call')}, {_many(images, 'picture')}"
+        raise OverBudget(f"The plan is {what}; over %config Imagine.{over}. Nothing was sent.")
+
+
+class Past(Protocol):
+    """What a plan asks of the history."""
+
+    def with_identity(self, identity: str) -> Sequence[Run]:
+        """Return the runs of that identity, newest first, without reuse records."""
+
+    def with_question(self, question: str) -> Sequence[Run]:
+        """Likewise, whatever server was asked."""
+
+    def usable(self, run: Run) -> bool:
+        """Say whether some picture of the run can be shown or still be fetched."""
+
+    def in_flight(self, run: Run) -> bool:
+        """Say whether this process carries the run out right now."""
+
+
+def build(
+    typed: Typed,
+    settings: Settings,
+    *,
+    past: Past,
+    environ: Mapping[str, str],
+    has_key: Callable[[Endpoint], bool],
+) -> Plan:
+    """Return the plan. Raises InvalidOption, InvalidInput, MissingKey or OutcomeUnknown."""
+    options, configured = merge(typed, settings)
+    local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
+    sent_options = {k: v for k, v in options.items() if k in SENT and k != "model"}
+    _refuse_what_comes_later(options)
+    draft = Request(
+        endpoint="",
+        base_url="",
+        model=str(options["model"]) if "model" in options else None,
+        prompt=_final_prompt(typed, raw=bool(local.get("raw"))),
+        template=typed.prompt if typed.namespace is not None else None,
+        options=sent_options,
+        extra=dict(typed.extra),
+    )
+    endpoint, stored = _choose(draft, local, settings, past, environ, has_key)
+    call = _planned(draft, endpoint, configured, typed, local)
+    reused = stored or _look_up(call, local, settings, past)
+    if local.get("offline") and not reused and not (endpoint.name == SKETCH or catalog.is_loopback(endpoint)):
+        raise InvalidOption(
+            f"Offline, and {endpoint.name} is not on this machine: the request is not in the history. "
+            "Take --offline away, or ask --endpoint sketch."
+        )
+    return Plan(calls=(_with(call, reused),), local=local)
+
+
+def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset[str]]:
+    """Return typed options over configured ones, and the names of those that are only configured.
+
+    Raises InvalidOption naming the `%config` line for a configured value that is none.
+    """
+    base: dict[str, Value] = {}
+    for name, value in ({} if typed.alone else settings.options).items():
+        if value is not None:
+            base[name] = _configured(name, value)
+    if "size" in typed.options or "aspect_ratio" in typed.options:
+        base.pop("size", None)  # they count as one option here
+        base.pop("aspect_ratio", None)
+    merged = {k: v for k, v in {**base, **typed.options}.items() if v != DEFAULT}
+    return merged, frozenset(merged.keys() - typed.options.keys())
+
+
+def _configured(name: str, value: object) -> Value:
+    try:
+        return normalise(name, value)
+    except InvalidOption as fault:
+        problem = str(fault)
+    raise InvalidOption(f"%config Imagine.{name}: {problem}")
+
+
+def _refuse_what_comes_later(options: Mapping[str, Value]) -> None:
+    for name in ("image", "mask"):
+        if name in options:
+            raise InvalidOption(f"--{name}: edits are not supported yet; nothing was sent.")
+    for name in ("stream", "partial_images"):
+        if options.get(name):
+            raise InvalidOption(f"{OPTIONS[name].flag}: streaming is not supported yet; nothing was sent.")
+
+
+def _final_prompt(typed: Typed, *, raw: bool) -> str:
+    text = typed.prompt
+    if typed.namespace is not None and not raw:
+        text = prompt.fill(prompt.parse(text), typed.namespace)
+    text = text.strip()
+    if not text:
+        raise InvalidInput("The prompt is empty; nothing was sent.")
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidInput("The prompt holds a NUL or half a character (a lone surrogate); nothing was sent.")
+    if len(text) > MAX_PROMPT:
+        raise InvalidInput(f"The prompt has {len(text):,} characters; nothing was sent.")
+    return text
+
+
+def _choose(
+    draft: Request,
+    local: Mapping[str, Value],
+    settings: Settings,
+    past: Past,
+    environ: Mapping[str, str],
+    has_key: Callable[[Endpoint], bool],
+) -> tuple[Endpoint, Run | None]:
+    """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
+    named = local.get("endpoint")
+    chosen = catalog.default_endpoint(
+        str(named) if named else None, None, environ, settings.endpoints, has_key
+    )
+    if chosen:
+        return chosen, None
+    sketch = catalog.endpoint(SKETCH, settings.endpoints, environ)
+    if settings.reuse and not local.get("new"):
+        for run in past.with_question(draft.question):
+            if run.request.endpoint != SKETCH and run.status is Status.DONE and past.usable(run):
+                return catalog.endpoint_of(run.request, settings.endpoints, environ), run
+    if draft.model and draft.model != SKETCH:
+        owner = catalog.owner(draft.model, settings.endpoints, environ)
+        variable = owner.key_env[0] if owner.key_env else "a key"
+        raise MissingKey(
+            f"{draft.model} needs a server and no key is set: set {variable}, name another server "
+            "with --endpoint, or draw offline with --endpoint sketch. Nothing was sent."
+        )
+    return sketch, None
+
+
+def _planned(
+    draft: Request, endpoint: Endpoint, configured: frozenset[str], typed: Typed, local: Mapping[str, Value]
+) -> Planned:
+    request = Request(
+        **{
+            **vars(draft),
+            "endpoint": endpoint.name,
+            "base_url": endpoint.base_url,
+            "dialect": endpoint.dialect,
+        }
+    )
+    request, notes = catalog.check(request, endpoint, configured=configured & SENT.keys())
+    sent = catalog.translate(request, endpoint)
+    rerun = typed.rerun_of
+    if endpoint.name == SKETCH:
+        again = local.get("new") or (rerun and rerun.identity == request.identity)
+        notes += (
+            "no model drew this: the built-in sketch engine did",
+            *(("the same request draws the same picture",) if again and not _random(request) else ()),
+        )
+    return Planned(
+        request=request,
+        sent=sent,
+        endpoint=endpoint,
+        estimate=catalog.estimate(sent, request, endpoint),
+        seconds=catalog.seconds(sent, request, endpoint),
+        notes=notes,
+        rerun_of=rerun.id if rerun else None,
+    )
+
+
+def _random(request: Request) -> bool:
+    return request.extra.get("seed", request.options.get("seed")) == -1
+
+
+def _look_up(call: Planned, local: Mapping[str, Value], settings: Settings, past: Past) -> Run | None:
+    """Return the newest stored result. Raises OutcomeUnknown when one may have been billed."""
+    if local.get("new"):
+        return None
+    unknown: Run | None = None
+    for run in past.with_identity(call.request.identity):
+        if run.status is Status.DONE and settings.reuse and past.usable(run):
+            return run
+        if run.status in (Status.PENDING, Status.UNKNOWN) and not past.in_flight(run):
+            unknown = unknown or run
+    if unknown and not call.endpoint.free and not local.get("retry"):
+        raise OutcomeUnknown(
+            f"This request was sent before ({unknown.id}) and its outcome is unknown: it may have been "
+            f"billed. Nothing was sent now; --retry asks again, %imagine_show {unknown.id} shows it.",
+            run=unknown.id,
+            billed=None,
+        )
+    return None
+
+
+def _with(call: Planned, reused: Run | None) -> Planned:
+    return Planned(**{**vars(call), "reused": reused}) if reused else call
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")

@@ -1,0 +1,322 @@
+"""What users hold: a `Generation`, which is a sequence of `Image`s.
+
+Both are immutable and can be pickled; a pickle drops the handle to the studio, so that it can be
+shown and saved anywhere, but not re-run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
+
+from ipyimagegen import imaging, saving
+from ipyimagegen.caption import DOT, caption, facts
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.records import Cost, Picture, Run, Status, Verdict
+from ipyimagegen.safe import short
+
+if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
+    from PIL.Image import Image as PilImage
+
+Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
+
+ALT_LIMIT = 300  # characters of the prompt that become the picture's alternative text
+
+
+class Handle(Protocol):
+    """What a result asks of its studio."""
+
+    embed: str
+
+    def rerun(self, run: Run, **options: Any) -> Generation:
+        """Ask the same again, with options overridden."""
+
+    def thumb(self, sha256: str) -> PilImage | None:
+        """Return the small picture that was made while the file was checked, if still there."""
+
+    def display(self, generation: Generation) -> None:
+        """Show it as the front end does. Raises NotImplementedError where there is none."""
+
+
+class Image:
+    """One picture of a result. The bytes are as the server sent them."""
+
+    __slots__ = ("_path", "_picture", "_run")
+
+    def __init__(self, run: Run, picture: Picture, path: Path) -> None:
+        object.__setattr__(self, "_run", run)
+        object.__setattr__(self, "_picture", picture)
+        object.__setattr__(self, "_path", path)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Image cannot be changed; {name} was not set")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Image, (self._run, self._picture, self._path))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and (self.id, self.sha256) == (other.id, other.sha256)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.sha256))
+
+    _run: Run
+    _picture: Picture
+    _path: Path
+
+    @property
+    def id(self) -> str:
+        """The lasting id, as 1120-k7f2/3.1."""
+        return f"{self._run.id}.{self._picture.index}"
+
+    @property
+    def path(self) -> Path:
+        """The file in the store."""
+        return self._path
+
+    @property
+    def bytes(self) -> bytes:
+        """The bytes of the file."""
+        return self._path.read_bytes()
+
+    @property
+    def pil(self) -> PilImage:
+        """The picture as a Pillow image."""
+        return imaging.opened(self._path)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return (self._picture.width or 0, self._picture.height or 0)
+
+    @property
+    def mime(self) -> str:
+        """`image/png`, `image/jpeg` or `image/webp`, by the bytes."""
+        return self._picture.mime or ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes (hex)."""
+        return self._picture.sha256 or ""
+
+    @property
+    def revised_prompt(self) -> str | None:
+        """The prompt as the server rewrote it, if it said so."""
+        return self._picture.revised_prompt
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture; see `Generation.save`."""
+        return saving.write(self.bytes, saving.target(str(path), self._run, self._picture, several=False))
+
+    def __repr__(self) -> str:
+        return f"Image: {short(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        del include, exclude
+        made = imaging.preview([imaging.inspect(self._path).thumb])
+        return bundle(made.data, made.mime, made.size, repr(self), self._run.request.prompt)
+
+
+class Generation(Sequence[Image]):
+    """The result of one call: its pictures in order, and everything known of the run."""
+
+    __slots__ = ("_handle", "_images", "_number", "_reused", "_run")
+
+    _run: Run
+    _images: tuple[Image, ...]
+    _number: int | None
+    _reused: bool
+    _handle: Handle | None
+
+    def __init__(
+        self,
+        run: Run,
+        images: Sequence[Image],
+        *,
+        number: int | None = None,
+        reused: bool = False,
+        handle: Handle | None = None,
+    ) -> None:
+        values = {"_run": run, "_images": tuple(images), "_number": number, "_reused": reused}
+        for name, value in {**values, "_handle": handle}.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Generation cannot be changed; {name} was not set")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_unpickled, (self._run, self._images, self._number, self._reused))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Generation) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Image, ...]: ...
+    def __getitem__(self, index: int | slice) -> Image | tuple[Image, ...]:
+        return self._images[index]
+
+    def __iter__(self) -> Iterator[Image]:
+        return iter(self._images)
+
+    @property
+    def run(self) -> Run:
+        """The record."""
+        return self._run
+
+    @property
+    def number(self) -> int | None:
+        """The number in the session that shows it."""
+        return self._number
+
+    @property
+    def reused(self) -> bool:
+        """Whether the history gave it."""
+        return self._reused
+
+    @property
+    def id(self) -> str:
+        """The lasting id of the run that made the pictures, as 1120-k7f2/3."""
+        return self._run.id
+
+    @property
+    def prompt(self) -> str:
+        """The prompt as sent."""
+        return self._run.request.prompt
+
+    @property
+    def template(self) -> str:
+        """The prompt as typed, names in braces and all."""
+        return self._run.request.template or self.prompt
+
+    @property
+    def model(self) -> str | None:
+        """The model as sent."""
+        return self._run.sent.model or self._run.request.model
+
+    @property
+    def endpoint(self) -> str:
+        """The server's name."""
+        return self._run.request.endpoint
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options as asked, `extra` included."""
+        asked = {**self._run.request.options}
+        return {**asked, "extra": dict(self._run.request.extra)} if self._run.request.extra else asked
+
+    @property
+    def status(self) -> Status:
+        """What became of the run."""
+        return self._run.status
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What was asked and not given."""
+        return self._run.verdicts
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds from sending to stored."""
+        return self._run.elapsed
+
+    @property
+    def cost(self) -> Cost:
+        """What it cost, as far as known."""
+        return self._run.cost
+
+    @property
+    def usage(self) -> Mapping[str, Any]:
+        """Tokens as the server counted them; empty when it did not."""
+        usage: Mapping[str, Any] = self._run.reply.get("usage") or {}
+        return usage
+
+    @property
+    def created(self) -> float:
+        """When it was asked, in seconds since the epoch."""
+        return self._run.created
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The lasting ids of the pictures that it was made from."""
+        return tuple(one.parent for one in self._run.request.inputs if one.parent)
+
+    @property
+    def revised_prompts(self) -> tuple[str | None, ...]:
+        """The prompts as the server rewrote them, one for each picture."""
+        return tuple(image.revised_prompt for image in self._images)
+
+    @property
+    def caption(self) -> str:
+        """The words under the picture."""
+        return caption(self._run, self._number, from_history=self._reused)
+
+    def rerun(self, **options: Any) -> Generation:
+        """Ask the same again with these options changed; with none, ask again and pay again."""
+        if self._handle is None:
+            raise InvalidInput(f"An unpickled result has no server; use history[{self.id!r}].rerun().")
+        return self._handle.rerun(self._run, **options)
+
+    def save(self, template: str | Path) -> tuple[Path, ...]:
+        """Write every picture and return the files.
+
+        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several pictures
+        without {index} get -1, -2. Another existing file is never overwritten, and the suffix
+        follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails.
+        """
+        several = len(self) > 1
+        return tuple(
+            saving.write(one.bytes, saving.target(str(template), self._run, one._picture, several=several))  # noqa: SLF001 - one module's two classes
+            for one in self
+        )
+
+    def __repr__(self) -> str:
+        return f"Generation: {short(self.prompt, 60)!r}{DOT}{DOT.join(facts(self._run))}"
+
+    def preview(self) -> imaging.Preview:
+        """Return one picture of at most 768 px and 100 KiB: the picture, or a contact sheet."""
+        thumbs = [self._thumb(one) for one in self]
+        shown = self._number or self.id
+        return imaging.preview(thumbs, [f"{shown}.{i + 1}" for i in range(len(thumbs))])
+
+    def _thumb(self, image: Image) -> PilImage:
+        kept = self._handle.thumb(image.sha256) if self._handle else None
+        return kept or imaging.inspect(image.path).thumb
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        del include, exclude
+        if not self:
+            return ({"text/plain": repr(self)}, {})
+        if self._handle and self._handle.embed == "original" and len(self) == 1:
+            one = self[0]
+            return bundle(one.bytes, one.mime, one.size, repr(self), self.prompt)
+        made = self.preview()
+        return bundle(made.data, made.mime, made.size, repr(self), self.prompt)
+
+    def _ipython_display_(self) -> None:
+        if self._handle is None:
+            raise NotImplementedError  # IPython then asks for the mimebundle
+        self._handle.display(self)
+
+
+def _unpickled(run: Run, images: Sequence[Image], number: int | None, reused: bool) -> Generation:
+    return Generation(run, images, number=number, reused=reused)
+
+
+def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
+    """Return a plain picture as a mimebundle and its metadata: no widget, no script, no HTML.
+
+    A WebP original travels as PNG: notebooks have no renderer for it.
+    """
+    if mime not in ("image/png", "image/jpeg"):
+        data, mime = imaging.as_png(data), "image/png"
+    alt = short(prompt, ALT_LIMIT)
+    return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}

@@ -1,0 +1,91 @@
+"""Where `--save` and `save()` put a picture: a template with fixed fields, never over another file."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ipyimagegen.errors import InvalidOption, StoreError, did_you_mean
+from ipyimagegen.records import Picture, Run
+from ipyimagegen.safe import file_name
+
+FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
+_FIELD = re.compile(r"\{(\w*)\}")
+_SUFFIXES = {"image/png": (".png",), "image/jpeg": (".jpg", ".jpeg"), "image/webp": (".webp",)}
+_KNOWN = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+
+
+def check(template: str) -> None:
+    """Raise InvalidOption when the template has a field that does not exist."""
+    for name in _FIELD.findall(template):
+        if name not in FIELDS:
+            raise InvalidOption(
+                f"--save {{{name}}}: there are {', '.join(FIELDS)}.{did_you_mean(name, FIELDS)}"
+            )
+    if template.endswith(("/", os.sep)):
+        raise InvalidOption(f"--save {template} names a folder; name a file, such as {template}{{id}}.")
+
+
+def target(template: str, run: Run, picture: Picture, *, several: bool) -> Path:
+    """Return the file for a picture: fields filled and cleaned, the suffix that its bytes have."""
+    check(template)
+    values = fields(run, picture)
+    folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
+    if several and "{index}" not in template:
+        stem, suffix = _split(name)
+        name = f"{stem}-{picture.index}{suffix}"
+    stem, suffix = _split(name)
+    right = _SUFFIXES[picture.mime or "image/png"]
+    filled = file_name(_fill(stem, values) + (suffix if suffix in right else right[0]))
+    folders = [file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
+    return Path(*folders, filled)
+
+
+def fields(run: Run, picture: Picture) -> Mapping[str, str]:
+    """Return the values of the fields of a template."""
+    asked = {**run.request.options, **run.request.extra}
+    return {
+        "id": run.id.replace("/", "-"),
+        "index": str(picture.index),
+        "model": run.sent.model or run.request.model or "default",
+        "endpoint": run.request.endpoint,
+        "seed": str(asked.get("seed", "none")),
+        "size": f"{picture.width}x{picture.height}",
+        "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
+    }
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    # A value may hold anything that a server or user named: it never adds a folder.
+    return _FIELD.sub(lambda found: re.sub(r"[/\\]", "-", values[found[1]]), text)
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
+    return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
+
+
+def write(data: bytes, path: Path) -> Path:
+    """Write the bytes to `path`, or to `name-2`, `name-3` … when another file is there.
+
+    The same bytes at that path are left as they are. Raises StoreError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for count in range(1, 10_000):
+            here = path if count == 1 else path.with_stem(f"{path.stem}-{count}")
+            try:
+                with here.open("xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                if here.is_file() and here.read_bytes() == data:
+                    return here
+            else:
+                return here
+        problem = "too many files of that name"
+    except OSError as fault:
+        problem = fault.strerror or type(fault).__name__
+    raise StoreError(f"The picture is in the history, but {path} cannot be written: {problem}.")

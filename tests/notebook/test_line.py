@@ -1,0 +1,110 @@
+"""Magic lines: words, options, and where the prompt begins."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyimagegen.errors import ImagineError
+from ipyimagegen.notebook.line import check_line_prompt, late_options, read, words, written
+
+NAMES = {"w": 640, "s": 7, "many": [1, 2], "t": {"x": 5}, "lang": "en"}
+
+
+def values(line):
+    found = read(line, NAMES)
+    return {**found.values, **({"extra": found.extra} if found.extra else {})}, found.rest
+
+
+READ = [
+    ("--size 1024x1536 -n 2 a fox", {"size": "1024x1536", "n": 2}, "a fox"),
+    ("-n4 --seed=-1 a dog's life", {"n": 4, "seed": -1}, "a dog's life"),
+    ("--seed -1 x", {"seed": -1}, "x"),
+    ("--aspect_ratio 16:9", {"aspect_ratio": "16:9"}, ""),
+    ("－－size＝１０２４×７６８ 狐狸", {"size": "1024x768"}, "狐狸"),
+    ("--size “640x480” x", {"size": "640x480"}, "x"),
+    ("--size {w}x{w} --seed {s} x", {"size": "640x640", "seed": 7}, "x"),
+    ("--seed '{t[\"x\"]}' x", {"seed": 5}, "x"),
+    ("--negative-prompt 'blurry, “text”' x", {"negative_prompt": "blurry, “text”"}, "x"),
+    (r"--save C:\out\{model}.png x", {"save": r"C:\out\{model}.png"}, "x"),
+    (
+        "--set 'extra={\"a\": 1}' --set b=2 --set c=hi x",
+        {"extra": {"extra": {"a": 1}, "b": 2, "c": "hi"}},
+        "x",
+    ),
+    ("--watermark --no-watermark x", {"watermark": False}, "x"),
+    ("--watermark=default --model default x", {"watermark": "default", "model": "default"}, "x"),
+    ("-- --size is not an option", {}, "--size is not an option"),
+    ("- a list", {}, "- a list"),
+    ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
+    ("--user {lang} x", {"user": "en"}, "x"),
+    ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),  # noqa: RUF001 - ideographic blanks
+]
+
+
+@pytest.mark.parametrize(("line", "options", "rest"), READ)
+def test_read(line, options, rest):
+    assert values(line) == (options, rest)
+
+
+REFUSED = [
+    ("--si 1x1 x", "There is no option --si. Did you mean --size?"),
+    ("--size", "--size needs a value"),
+    ("--size --n 2", "--size needs a value"),
+    ("--seed 1..4 x", "is a list"),
+    ("--seed {many} x", "takes one value"),
+    ("--seed {nope} x", "there is no variable 'nope'"),
+    ("--user 'open x", "is not closed"),
+    ("--n 2 --n 3 x", "given twice"),
+    ("--api-key abc x", "No option takes a key"),
+    ('--set extra={"a":1} x', "single quotes"),
+    ("--set novalue x", "key=value"),
+    ("--no-watermark=true x", "takes no value"),
+    ("—size 1x1 x", "long dash"),
+    ("--dry-run=maybe x", "takes no value"),
+    ("--as 3x y", "variable name"),
+]
+
+
+@pytest.mark.parametrize(("line", "says"), REFUSED)
+def test_refused(line, says):
+    with pytest.raises(ImagineError) as caught:
+        read(line, NAMES)
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_a_key_is_not_echoed():
+    with pytest.raises(ImagineError) as caught:
+        read("--api-key sk-verysecretvalue x", NAMES)
+    assert "verysecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('("a fox", n=2)', "from ipyimagegen import imagine"),
+        ("history", "%imagine_history"),
+        ("help", "%imagine --help"),
+        ("a fox --size 1x1", "options come first"),
+        ("a fox --set a=1", "options come first"),
+    ],
+)
+def test_hardly_a_prompt(text, says):
+    with pytest.raises(ImagineError, match=says):
+        check_line_prompt(text)
+
+
+def test_prompts_that_are():
+    for text in ("a fox", "show me a fox", "history of art", "a -- b", "em--dash"):
+        check_line_prompt(text)
+    assert late_options("x --sizes --size=3") == ["--size"]
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\"'"), max_size=40))
+def test_words_without_quotes_are_pythons_split(line):
+    assert [w.text for w in words(line)] == line.split()
+
+
+@given(st.text(max_size=30).filter(lambda t: not ('"' in t and "'" in t)))
+def test_a_written_word_is_read_back(text):
+    assert [w.text for w in words(written(text))] == [text]
