@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from ipyimagegen.errors import ImagineError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
@@ -368,6 +369,20 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Model, "prices"): Price,
     (Model, "rates"): Rates,
 }
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
+
+    Raises ValueError for what is no address with a host.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.hostname:
+        raise ValueError("no address with a host")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def to_json(value: Any) -> Json:
