@@ -1,0 +1,266 @@
+"""Draws a prompt: reads it, paints background, figures and foreground, applies the style, signs it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass, replace
+from random import Random
+
+from PIL import Image, ImageDraw, ImageEnhance
+
+from ipyimagegen.sketch import abstract, layout, scenes, styles
+from ipyimagegen.sketch.canvas import RGB, Pen, fade, glow, gradient, luminance, mix, rgb
+from ipyimagegen.sketch.mark import stamp
+from ipyimagegen.sketch.objects import hat
+from ipyimagegen.sketch.palette import CREAM, INK, NAMED, WHITE, Skin, named, nearest
+from ipyimagegen.sketch.reading import Figure, Scene, read, words
+from ipyimagegen.sketch.shapes import SHAPES
+from ipyimagegen.sketch.things import THINGS, skin
+
+DETAIL = {"low": 0.5, "standard": 1.0, "medium": 1.0, "auto": 1.0, "high": 1.4, "hd": 1.4, "xhigh": 1.7, "max": 2.0}
+TONES = {"vivid": 1.25, "natural": 0.86}
+WORK = 2_200_000  # pixels that are painted at most; larger pictures are enlarged from it
+BRIGHT = ("#e4572e", "#2e86ab", "#f2b134", "#4a9d6f", "#8e5ea2", "#ef8fa3", "#3fb8af")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The surfaces at drawing size: `scale` pixels are one unit, the short edge of the picture."""
+
+    picture: Image.Image
+    mask: Image.Image | None
+    scale: float
+
+    @property
+    def pen(self) -> Pen:
+        return Pen.on(self.picture, self.scale, self.mask)
+
+
+def draw(
+    prompt: str,
+    *,
+    width: int = 1024,
+    height: int = 1024,
+    seed: int = 0,
+    quality: str = "auto",
+    background: str = "auto",
+    style: str | None = None,
+    negative_prompt: str = "",
+) -> Image.Image:
+    """Return the picture of a prompt: RGB, or RGBA with background="transparent".
+
+    `width` and `height` are pixels, 16 to 8192. `style` is "vivid", "natural" or the name of a
+    style such as "watercolour". The same arguments give the same pixels on every machine.
+    Raises ValueError for a size, quality or background that is none.
+    """
+    if not (16 <= width <= 8192 and 16 <= height <= 8192):
+        raise ValueError(f"sketch draws 16 to 8192 pixels an edge, not {width}x{height}")
+    if quality not in DETAIL:
+        raise ValueError(f"quality is one of {', '.join(DETAIL)}, not {quality!r}")
+    if background not in {"auto", "opaque", "transparent"}:
+        raise ValueError(f"background is auto, opaque or transparent, not {background!r}")
+    scene = read(prompt, negative=negative_prompt)
+    scene = replace(scene, style=_style(style) or scene.style)
+    dice = _Dice(prompt, seed)
+    sharp, work = _resolution(width, height)
+    size = work[0] * sharp, work[1] * sharp
+    mask = Image.new("L", size) if background == "transparent" else None
+    sheet = _Sheet(Image.new("RGB", size, WHITE), mask, min(size) / 1.0)
+    _paint(sheet, scene, dice, DETAIL[quality])
+    image = _finish(sheet, sharp, scene, dice, DETAIL[quality], TONES.get(style or "", 1.0))
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    stamp(image)
+    return image
+
+
+def encode(image: Image.Image, output_format: str = "png", output_compression: int = 100) -> bytes:
+    """Return the picture as png, jpeg or webp bytes; compression 0..100 is the quality of jpeg and webp.
+
+    Raises ValueError for another format, and for a transparent picture as jpeg.
+    """
+    if output_format not in {"png", "jpeg", "webp"}:
+        raise ValueError(f"sketch writes png, jpeg and webp, not {output_format!r}")
+    if output_format == "jpeg" and image.mode == "RGBA":
+        raise ValueError("jpeg has no transparency")
+    options: dict[str, int] = {"compress_level": 6} if output_format == "png" else {"quality": output_compression}
+    buffer = io.BytesIO()
+    image.save(buffer, output_format.upper(), **options)
+    return buffer.getvalue()
+
+
+class _Dice:
+    """Independent random streams by name, so that more detail never moves the composition."""
+
+    def __init__(self, prompt: str, seed: int) -> None:
+        self._key = f"{' '.join(prompt.split())}\0{seed}\0"
+
+    def __call__(self, name: str) -> Random:
+        digest = hashlib.sha256((self._key + name).encode("utf-8", "surrogatepass")).digest()
+        return Random(int.from_bytes(digest))  # noqa: S311 - a composition, no secret
+
+
+def _style(name: str | None) -> str:
+    found = [word.value for word in words(name or "") if word.kind == "style"]
+    return found[0] if found else ""
+
+
+def _resolution(width: int, height: int) -> tuple[int, tuple[int, int]]:
+    """Return the supersampling factor and the size before a last enlargement."""
+    shrink = math.sqrt(min(1.0, WORK / (width * height)))
+    work = max(16, int(width * shrink)), max(16, int(height * shrink))
+    area = work[0] * work[1]
+    return (4 if area < 150_000 else 3 if area < 600_000 else 2), work
+
+
+def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
+    width, height = sheet.picture.width / sheet.scale, sheet.picture.height / sheet.scale
+    stage = _stage(sheet, scene, dice, detail, width, height)
+    if stage is None and not scene.figures:
+        ground = (scene.backdrop,) if scene.backdrop else ()
+        abstract.compose(sheet.picture, sheet.scale, dice("abstract"), (*ground, *scene.palette), scene.avoid, detail)
+    elif stage is None:
+        _plain(sheet, scene, dice)
+    else:
+        scenes.paint(stage)
+    if sheet.mask is not None and not scene.figures:
+        _medallion(sheet)
+    horizon = stage.horizon if stage else height * 0.72
+    placed = layout.arrange(scene.figures, layout.Frame(width, height, horizon), dice("layout"))
+    for item in placed:
+        _figure(sheet, scene, item, stage, dice)
+    if stage and sheet.mask is None:
+        _foreground(stage, scene)
+
+
+def _stage(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, width: float, height: float) -> scenes.Stage | None:
+    """Return the landscape behind the figures, or None where a plain background is right."""
+    homes = [THINGS[f.name].home for f in scene.figures if f.name in THINGS]
+    place, time = scene.place, scene.time
+    if scene.backdrop and not place:
+        return None
+    if not place and not homes and not (scene.time or scene.weather or scene.season):
+        return None
+    place = place or (scene.season if scene.season and set(homes) <= {"field", "forest", "autumn"} else "")
+    place = place or {"rain": "rain", "snowfall": "snow"}.get(scene.weather, "") or (homes[0] if homes else "field")
+    if place == "night":
+        place, time = "forest", time or "night"
+    grounded = {f.name for f in scene.figures if f.name in THINGS and THINGS[f.name].where == "ground"}
+    if place == "sea" and grounded - {"lighthouse"}:
+        place = "beach"
+    names = {f.name for f in scene.figures}
+    return scenes.Stage(
+        sheet.picture, Pen.on(sheet.picture, sheet.scale), width, height, dice("scene"), scenes.PLACES[place],
+        time, detail, sheet.scale, moon=not names & {"sun", "moon"} and not scene.avoid & {"sun", "moon"},
+    )  # fmt: skip
+
+
+def _foreground(stage: scenes.Stage, scene: Scene) -> None:
+    """What falls in front of the figures."""
+    if scene.weather == "snowfall" or stage.place is scenes.PLACES["snow"]:
+        scenes.snowfall(replace(stage, detail=stage.detail * 0.4))
+    if scene.weather == "rain" or stage.place is scenes.PLACES["rain"]:
+        scenes.rain(stage)
+    if scene.weather == "fog":
+        scenes.fog(stage)
+
+
+def _plain(sheet: _Sheet, scene: Scene, dice: _Dice) -> None:
+    """A plain ground in the colour asked for, or in a quiet one that sets the figures off."""
+    if scene.backdrop:
+        colour = named(scene.backdrop)
+    else:
+        pale = [rgb(c) for c in ("#f8f1e4", "#eef3f1", "#f6ece6", "#edf0f6", "#f4f2e3")]
+        colour = dice("ground").choice(pale)
+        tones = [luminance(named(c)) for f in scene.figures for c in f.colours]
+        if tones and min(tones) > 205:
+            colour = dice("ground").choice([rgb(c) for c in ("#33475f", "#4a3f5c", "#2f5a5a")])
+    sheet.picture.paste(gradient(sheet.picture.size, (mix(colour, WHITE, 0.05), mix(colour, INK, 0.04))))
+    centre = (sheet.picture.width * 0.5, sheet.picture.height * 0.42)
+    glow(sheet.picture, centre, sheet.scale * 0.95, mix(colour, WHITE, 0.4), 0.35)
+
+
+def _medallion(sheet: _Sheet) -> None:
+    """With nothing to cut out, the picture itself becomes a round one."""
+    assert sheet.mask is not None
+    w, h = sheet.picture.size
+    inset = min(w, h) // 25
+    ImageDraw.Draw(sheet.mask).ellipse((inset, inset, w - inset, h - inset), fill=255)
+
+
+def _figure(sheet: _Sheet, scene: Scene, item: layout.Placed, stage: scenes.Stage | None, dice: _Dice) -> None:
+    figure = item.figure
+    pen = sheet.pen.at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
+    if figure.name in SHAPES:
+        SHAPES[figure.name](pen, _shape_skin(scene, item, dice))
+        return
+    row = THINGS[figure.name]
+    if row.where == "ground":
+        shadow = Pen.on(sheet.picture, sheet.scale).at(item.x, item.y, item.size)
+        shadow.oval(0, 0.49, 0.4, 0.05, fade(rgb("#2a3050"), 0.2))
+    colours = figure.colours
+    if len(colours) > 1 and figure.count != 1:
+        colours = (colours[item.index % len(colours)],)
+    row.paint(pen, skin(figure.name, colours, _spare(rgb(row.main), scene.avoid)))
+    if figure.wears and row.head:
+        x, y, size = row.head
+        worn = figure.wears.colours
+        hat(pen.at(x, y - size * 0.3, size), skin("hat", worn))
+    if row.where == "water" and stage and stage.place in (scenes.PLACES["sea"], scenes.PLACES["beach"]):
+        _waterline(pen, stage, deep=figure.name == "whale")
+
+
+def _waterline(pen: Pen, stage: scenes.Stage, *, deep: bool) -> None:
+    """Water in front of a hull."""
+    water = stage.tone(mix(rgb(stage.place.ground[0]), rgb("#1f6796"), 0.55), 0.4)
+    top = 0.27 if deep else 0.42
+    pen.blob([(-0.62, 0.52), (-0.4, top), (-0.2, top + 0.025), (0, top), (0.2, top + 0.025), (0.4, top), (0.62, 0.52), (0, 0.58)], water)
+    for x in (-0.4, -0.02, 0.34):
+        pen.stroke([(x - 0.1, top + 0.02), (x, top), (x + 0.1, top + 0.02)], 0.014, mix(water, WHITE, 0.6))
+
+
+def _shape_skin(scene: Scene, item: layout.Placed, dice: _Dice) -> Skin:
+    colours = item.figure.colours
+    if colours:
+        main = named(colours[item.index % len(colours)])
+        if scene.backdrop == colours[item.index % len(colours)]:
+            main = mix(main, INK if luminance(main) > 120 else CREAM, 0.35)
+        return Skin(main, main, said=True)
+    rng = dice(f"colour {item.figure.name}")
+    own = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in scene.avoid and nearest(rgb(c)) != scene.backdrop]
+    rng.shuffle(own)
+    main = own[item.index % len(own)] if own else rgb("#8f949c")
+    return Skin(main, main)
+
+
+def _spare(own: RGB, avoid: frozenset[str]) -> RGB | None:
+    """Return another colour where the thing's own is one that was not wanted."""
+    if nearest(own) not in avoid:
+        return None
+    free = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in avoid]
+    return free[0] if free else rgb(NAMED["grey"])
+
+
+def _finish(sheet: _Sheet, sharp: int, scene: Scene, dice: _Dice, detail: float, tone: float) -> Image.Image:
+    """Reduce to size, apply the style, and cut out where the background is transparent."""
+    alpha = None
+    if sheet.mask is None:
+        image = sheet.picture.reduce(sharp)
+    else:
+        cut = Image.merge("RGBA", (*sheet.picture.split(), sheet.mask)).reduce(sharp)
+        alpha = cut.getchannel("A")
+        image = Image.new("RGB", cut.size, styles.PAPER)
+        image.paste(cut.convert("RGB"), (0, 0), alpha.point([0] + [255] * 255))
+    if tone != 1.0:
+        image = ImageEnhance.Color(image).enhance(tone)
+    coloured = bool(scene.palette or scene.backdrop or any(f.colours for f in scene.figures))
+    printed = styles.Print(image, alpha, dice("style"), detail, coloured)
+    printed = styles.STYLES[scene.style or "flat"](printed)
+    if printed.alpha is not None:
+        printed.image.putalpha(printed.alpha)
+    return printed.image
+
+
+__all__ = ["Figure", "draw", "encode"]

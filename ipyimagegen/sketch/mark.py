@@ -1,0 +1,59 @@
+"""The small "sketch" mark in a corner, its letters drawn as strokes: the same without any font."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageStat
+
+from ipyimagegen.sketch.canvas import Pen, Point, luminance
+from ipyimagegen.sketch.palette import INK, WHITE
+
+# strokes of each letter; x to the right, baseline y = 1, x-height y = 0.4, ascender y = 0
+LETTERS: dict[str, tuple[float, tuple[tuple[Point, ...], ...]]] = {
+    "s": (0.42, (((0.4, 0.48), (0.22, 0.4), (0.05, 0.53), (0.22, 0.68), (0.4, 0.84), (0.2, 1.0), (0.02, 0.91)),)),
+    "k": (0.44, (((0.05, 0.0), (0.05, 1.0)), ((0.4, 0.42), (0.08, 0.72)), ((0.18, 0.64), (0.43, 1.0)))),
+    "e": (0.48, (((0.05, 0.7), (0.45, 0.7), (0.4, 0.5), (0.25, 0.4), (0.08, 0.5), (0.03, 0.7), (0.1, 0.92), (0.27, 1.0), (0.44, 0.9)),)),
+    "t": (0.36, (((0.16, 0.12), (0.16, 0.82), (0.24, 0.99), (0.37, 0.95)), ((0.0, 0.42), (0.34, 0.42)))),
+    "c": (0.42, (((0.42, 0.5), (0.25, 0.4), (0.07, 0.51), (0.03, 0.7), (0.1, 0.92), (0.26, 1.0), (0.43, 0.9)),)),
+    "h": (0.44, (((0.05, 0.0), (0.05, 1.0)), ((0.05, 0.62), (0.22, 0.4), (0.4, 0.52), (0.42, 1.0)))),
+}  # fmt: skip
+GAP = 0.2
+SHARP = 4  # supersampling: the letters are small
+
+
+def stamp(picture: Image.Image) -> None:
+    """Put the mark into the lower right corner, in place; RGB or RGBA."""
+    edge = min(picture.size)
+    height = max(7.0, edge * 0.019)
+    width = sum(advance + GAP for advance, _ in LETTERS.values()) * height - GAP * height
+    pad = height * 0.5
+    box = (int(width + 2 * pad + 0.5), int(height + 1.6 * pad + 0.5))
+    margin = max(2, int(edge * 0.014))
+    corner = (picture.width - box[0] - margin, picture.height - box[1] - margin)
+    behind = picture.crop((*corner, corner[0] + box[0], corner[1] + box[1])).convert("RGB")
+    dark = luminance(tuple(int(v) for v in ImageStat.Stat(behind).mean)) < 128  # type: ignore[arg-type]
+    if picture.mode == "RGBA" and picture.crop((*corner, corner[0] + 1, corner[1] + 1)).getchannel("A").getextrema()[1] == 0:
+        dark = False
+    letters, plate = (WHITE, INK) if dark else (INK, WHITE)
+    picture.paste(Image.new("RGB", box, plate), corner, _plate(box, pad).point(lambda v: v * 0.62))
+    if picture.mode == "RGBA":  # a paste through a mask mixes alpha too: the mark must be seen on nothing
+        alpha = picture.getchannel("A")
+        alpha.paste(235, (*corner, corner[0] + box[0], corner[1] + box[1]), _plate(box, pad))
+        picture.putalpha(alpha)
+    picture.paste(Image.new("RGB", box, letters), corner, _letters(box, height, pad))
+
+
+def _plate(box: tuple[int, int], pad: float) -> Image.Image:
+    mask = Image.new("L", (box[0] * SHARP, box[1] * SHARP))
+    Pen.on(Image.new("RGB", (1, 1)), SHARP, mask).box(0, 0, box[0], box[1], WHITE, pad)
+    return mask.reduce(SHARP)
+
+
+def _letters(box: tuple[int, int], height: float, pad: float) -> Image.Image:
+    mask = Image.new("L", (box[0] * SHARP, box[1] * SHARP))
+    pen = Pen.on(Image.new("RGB", (1, 1)), SHARP, mask).at(pad, pad * 0.8, height)
+    x = 0.0
+    for advance, strokes in LETTERS.values():
+        for stroke in strokes:
+            pen.at(x, 0).stroke(stroke, 0.135, WHITE)
+        x += advance + GAP
+    return mask.reduce(SHARP)
