@@ -1,0 +1,59 @@
+"""The room where pictures are opened: what is in a file, and what a notebook shows of it.
+
+Everything that comes in is hostile until proven: the format is known by its first bytes, the size
+by its header, and only then is it decoded. Pillow is loaded by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, sniff, suffix_of
+from ipyimagegen.imaging.values import EDGE, LIMIT, Inspected, Preview
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "EDGE",
+    "LIMIT",
+    "MEGAPIXELS",
+    "SUFFIX",
+    "Inspected",
+    "Preview",
+    "inspect",
+    "preview",
+    "sniff",
+    "suffix_of",
+]
+
+
+def inspect(path: Path, *, edge: int = EDGE) -> Inspected:
+    """Say what is in the file, with a thumbnail of at most `edge` pixels; see `Inspected`.
+
+    Raises OSError when the file cannot be read; whatever is in it raises nothing.
+    """
+    from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
+
+    return reading.inspect(path, edge)
+
+
+def preview(
+    thumbs: Sequence[Image | None],
+    labels: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    *,
+    edge: int = EDGE,
+    limit: int = LIMIT,
+) -> Preview:
+    """Return one picture to show for these: itself, or a contact sheet in reading order.
+
+    `labels` stand under the tiles; `notes` say, tile by tile, why a picture is missing (None in
+    `thumbs`). At most `edge` pixels and `limit` bytes, whatever comes; the same input gives the same
+    bytes. Raises ValueError when there are no thumbs.
+    """
+    from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
+
+    return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)

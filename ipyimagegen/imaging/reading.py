@@ -1,0 +1,103 @@
+"""Open a picture file that nobody vouches for, once: thumbnail and transparency from one decode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header
+from ipyimagegen.imaging.values import Inspected
+from ipyimagegen.records import PictureState
+
+# EXIF orientation (tag 0x0112) to the turn that shows the picture upright.
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TRUNCATED = "the file is cut short"
+
+
+def inspect(path: Path, edge: int) -> Inspected:
+    """Return what is in the file; only a file that cannot be read raises (OSError)."""
+    header = read_header(path)
+    if header is None:
+        return Inspected(state=PictureState.QUARANTINED, note="not a PNG, JPEG or WebP picture")
+    if header.width * header.height > MEGAPIXELS * 1_000_000:
+        note = f"{header.width}×{header.height} px is over {MEGAPIXELS} megapixels: kept, not opened"
+        return _described(header, PictureState.QUARANTINED, note)
+    try:
+        return _decoded(path, header, edge)
+    except Exception as error:  # noqa: BLE001 - decoders of hostile files raise anything
+        if header.whole:
+            return _described(header, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
+        return _described(header, PictureState.DAMAGED, f"{TRUNCATED}, nothing can be shown")
+
+
+def _described(header: Header, state: PictureState, note: str) -> Inspected:
+    return Inspected(state=state, mime=header.mime, width=header.width, height=header.height, note=note)
+
+
+def _decoded(path: Path, header: Header, edge: int) -> Inspected:
+    with Image.open(path, formats=[header.mime.removeprefix("image/")]) as image:
+        if image.size != (header.width, header.height):  # a second header behind the first
+            return _described(header, PictureState.QUARANTINED, "its headers contradict each other")
+        image.draft(None, (2 * edge, 2 * edge))  # a large JPEG is decoded at a half, quarter or eighth
+        note = _load(image) or ("" if header.whole else TRUNCATED)
+        flat, transparent = _flat(image)
+        thumb = _thumb(flat, edge, _orientation(image))
+    return Inspected(
+        state=PictureState.STORED,
+        mime=header.mime,
+        width=header.width,
+        height=header.height,
+        alpha=transparent if not note else None,
+        note=note,
+        thumb=thumb,
+    )
+
+
+def _load(image: Image.Image) -> str:
+    """Decode all pixels, or those that are there; return what is wrong, or nothing."""
+    try:
+        image.load()
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        # Pillow goes on with the pixels that it has once no tiles are left to be read. Its own
+        # switch for this, LOAD_TRUNCATED_IMAGES, is global and belongs to the user.
+        image.tile = []  # type: ignore[attr-defined]
+        image.load()  # raises again when there are none
+        return "the file is damaged or cut short"
+    return ""
+
+
+def _flat(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return the picture as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB"), False
+    image = image if image.mode == "RGBA" else image.convert("RGBA")
+    opaque = image.getchannel("A").histogram()[255]
+    return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
+
+
+def _thumb(image: Image.Image, edge: int, orientation: int) -> Image.Image:
+    scale = min(1.0, edge / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    turn = _UPRIGHT.get(orientation)
+    return small if turn is None else small.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - an EXIF block from outside raises anything
+        return 1
+    return value if isinstance(value, int) else 1

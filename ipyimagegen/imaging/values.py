@@ -1,0 +1,43 @@
+"""What this room hands out: facts of a file, and a preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipyimagegen.records import PictureState
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+EDGE = 768  # pixels: the longest edge of a preview
+LIMIT = 100 * 1024  # bytes of a preview, so that a saved notebook stays small
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What is known of a file.
+
+    `state` is STORED when it can be shown (`note` says what is wrong with it, if anything), DAMAGED
+    when nothing of it can be decoded, QUARANTINED when it must not be opened. `width` and `height`
+    are those of its header in pixels. `alpha` is whether any pixel is transparent, None when not
+    every pixel is known. `thumb` is RGB or RGBA, upright, and None unless the state is STORED.
+    """
+
+    state: PictureState
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    alpha: bool | None = None
+    note: str = ""
+    thumb: Image | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A picture for a notebook: its bytes, image/jpeg or image/png, and its size in pixels."""
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
