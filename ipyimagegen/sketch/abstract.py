@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from ipyimagegen.sketch.canvas import RGB
 
 
-def compose(picture: Image.Image, scale: float, rng: Random, asked: Sequence[str], avoid: frozenset[str], detail: float) -> None:
+def compose(
+    picture: Image.Image,
+    scale: float,
+    rng: Random,
+    asked: Sequence[str],
+    avoid: frozenset[str],
+    detail: float,
+) -> None:
     """Paint a composition over the whole picture, in the colours asked for if any; in place."""
     width, height = picture.width / scale, picture.height / scale
     colours = _palette(rng, asked, avoid)
@@ -30,7 +37,9 @@ def _palette(rng: Random, asked: Sequence[str], avoid: frozenset[str]) -> list[R
     """Return a ground colour, light, and at least four others."""
     if asked:
         own = [named(name) for name in asked]
-        tones = [mix(c, WHITE, share) for share in (0.0, 0.35, 0.6) for c in own] + [mix(c, rgb("#171a30"), 0.4) for c in own]
+        tones = [mix(c, WHITE, share) for share in (0.0, 0.35, 0.6) for c in own] + [
+            mix(c, rgb("#171a30"), 0.4) for c in own
+        ]
         return [mix(own[0], WHITE, 0.86), *tones]
     palettes = [[rgb(c) for c in row.split()] for row in PALETTES]
     kept = [row for row in palettes if not any(nearest(c) in avoid for c in row)] or palettes
@@ -49,9 +58,15 @@ def hills(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Ra
     layers = 5 + round(2 * min(detail, 1.5))
     for k in range(layers):
         base = height * (0.42 + 0.56 * k / layers)
-        waves = [(rng.uniform(0.02, 0.07) / (j + 1), rng.random(), 0.7 * (j + 1) * rng.uniform(0.8, 1.2)) for j in range(3)]
+        waves = [
+            (rng.uniform(0.02, 0.07) / (j + 1), rng.random(), 0.7 * (j + 1) * rng.uniform(0.8, 1.2))
+            for j in range(3)
+        ]
         crest = [
-            (i / 80 * width, base + sum(a * math.sin(2 * math.pi * (i / 80 * width * f + p)) for a, p, f in waves))
+            (
+                i / 80 * width,
+                base + sum(a * math.sin(2 * math.pi * (i / 80 * width * f + p)) for a, p, f in waves),
+            )
             for i in range(81)
         ]
         place = k / (layers - 1) * (len(tones) - 1)
@@ -59,13 +74,22 @@ def hills(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Ra
         pen.polygon([*crest, (width, height), (0, height)], mix(tones[low], tones[low + 1], place - low))
 
 
-def packing(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
+def packing(
+    pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float
+) -> None:
     """Circles of many sizes that never touch, some ringed, some halved."""
     found: list[tuple[float, float, float]] = []
     for _ in range(int(2200 * detail)):
         x, y = rng.random() * width, rng.random() * height
         room = min((math.dist((x, y), (a, b)) - c for a, b, c in found), default=0.24)
-        r = min(room - 0.008, rng.choice((0.06, 0.1, 0.24)), x - 0.03, y - 0.03, width - 0.03 - x, height - 0.03 - y)
+        r = min(
+            room - 0.008,
+            rng.choice((0.06, 0.1, 0.24)),
+            x - 0.03,
+            y - 0.03,
+            width - 0.03 - x,
+            height - 0.03 - y,
+        )
         if r > 0.012:
             found.append((x, y, r))
     for x, y, r in found:
@@ -77,7 +101,10 @@ def packing(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: 
             pen.disc(x, y, r * 0.36, other)
         elif r > 0.035 and kind < 0.55:
             turn = rng.random() * math.tau
-            half = [(x + r * math.cos(turn + math.pi * i / 32), y + r * math.sin(turn + math.pi * i / 32)) for i in range(33)]
+            half = [
+                (x + r * math.cos(turn + math.pi * i / 32), y + r * math.sin(turn + math.pi * i / 32))
+                for i in range(33)
+            ]
             pen.polygon(half, other)
 
 
@@ -134,7 +161,12 @@ def mosaic(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: R
             corners = [node[i, j], node[i + 1, j], node[i + 1, j + 1], node[i, j + 1]]
             split = rng.random() < 0.5
             for triangle in ((0, 1, 2), (0, 2, 3)) if split else ((0, 1, 3), (1, 2, 3)):
-                place = 1 - corners[0][1] / height + lean * (corners[0][0] / width - 0.5) + rng.uniform(-0.16, 0.16)
+                place = (
+                    1
+                    - corners[0][1] / height
+                    + lean * (corners[0][0] / width - 0.5)
+                    + rng.uniform(-0.16, 0.16)
+                )
                 place = min(max(place, 0.0), 0.999) * (len(tones) - 1)
                 fill = mix(tones[int(place)], tones[int(place) + 1], place - int(place))
                 pen.polygon([corners[k] for k in triangle], fill)
@@ -155,7 +187,9 @@ def waves(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Ra
             x += 2 * r
 
 
-def ribbons(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
+def ribbons(
+    pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float
+) -> None:
     """Broad bands that flow side by side."""
     count = 9 + round(3 * detail)
     phases = [(rng.uniform(0.05, 0.12) / k, rng.random(), 0.45 * k) for k in (1, 2, 3)]
@@ -186,10 +220,17 @@ def orbits(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: R
             ring = r * (1.14 + 0.12 * extra)
             turn = [math.tau * i / 120 for i in range(121)]
             outer = [(x + ring * math.cos(a), y + ring * math.sin(a)) for a in turn]
-            inner = [(x + (ring - 0.006) * math.cos(a), y + (ring - 0.006) * math.sin(a)) for a in reversed(turn)]
+            inner = [
+                (x + (ring - 0.006) * math.cos(a), y + (ring - 0.006) * math.sin(a)) for a in reversed(turn)
+            ]
             pen.polygon([*outer, *inner], colour)
     for _ in range(round(5 * detail)):
-        pen.disc(width * rng.uniform(0.08, 0.92), height * rng.uniform(0.08, 0.92), rng.uniform(0.008, 0.02), rng.choice(colours[1:]))
+        pen.disc(
+            width * rng.uniform(0.08, 0.92),
+            height * rng.uniform(0.08, 0.92),
+            rng.uniform(0.008, 0.02),
+            rng.choice(colours[1:]),
+        )
 
 
 FAMILIES: tuple[Callable[[Pen, float, float, Sequence[RGB], Random, float], None], ...] = (

@@ -185,7 +185,12 @@ class Pen:
             return
         r = min(r, w / 2, h / 2)
         points: list[Point] = []
-        corners = ((x + w - r, y + r, 0), (x + w - r, y + h - r, 90), (x + r, y + h - r, 180), (x + r, y + r, 270))
+        corners = (
+            (x + w - r, y + r, 0),
+            (x + w - r, y + h - r, 90),
+            (x + r, y + h - r, 180),
+            (x + r, y + r, 270),
+        )
         for cx, cy, start in corners:
             for step in range(STEPS + 1):
                 angle = math.radians(start + 90 * step / STEPS)

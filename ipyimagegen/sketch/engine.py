@@ -19,7 +19,16 @@ from ipyimagegen.sketch.reading import Figure, Scene, read, words
 from ipyimagegen.sketch.shapes import SHAPES
 from ipyimagegen.sketch.things import THINGS, skin
 
-DETAIL = {"low": 0.5, "standard": 1.0, "medium": 1.0, "auto": 1.0, "high": 1.4, "hd": 1.4, "xhigh": 1.7, "max": 2.0}
+DETAIL = {
+    "low": 0.5,
+    "standard": 1.0,
+    "medium": 1.0,
+    "auto": 1.0,
+    "high": 1.4,
+    "hd": 1.4,
+    "xhigh": 1.7,
+    "max": 2.0,
+}
 TONES = {"vivid": 1.25, "natural": 0.86}
 WORK = 2_200_000  # pixels that are painted at most; larger pictures are enlarged from it
 BRIGHT = ("#e4572e", "#2e86ab", "#f2b134", "#4a9d6f", "#8e5ea2", "#ef8fa3", "#3fb8af")
@@ -85,7 +94,9 @@ def encode(image: Image.Image, output_format: str = "png", output_compression: i
         raise ValueError(f"sketch writes png, jpeg and webp, not {output_format!r}")
     if output_format == "jpeg" and image.mode == "RGBA":
         raise ValueError("jpeg has no transparency")
-    options: dict[str, int] = {"compress_level": 6} if output_format == "png" else {"quality": output_compression}
+    options: dict[str, int] = (
+        {"compress_level": 6} if output_format == "png" else {"quality": output_compression}
+    )
     buffer = io.BytesIO()
     image.save(buffer, output_format.upper(), **options)
     return buffer.getvalue()
@@ -120,7 +131,9 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
     stage = _stage(sheet, scene, dice, detail, width, height)
     if stage is None and not scene.figures:
         ground = (scene.backdrop,) if scene.backdrop else ()
-        abstract.compose(sheet.picture, sheet.scale, dice("abstract"), (*ground, *scene.palette), scene.avoid, detail)
+        abstract.compose(
+            sheet.picture, sheet.scale, dice("abstract"), (*ground, *scene.palette), scene.avoid, detail
+        )
     elif stage is None:
         _plain(sheet, scene, dice)
     else:
@@ -135,7 +148,9 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
         _foreground(stage, scene)
 
 
-def _stage(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, width: float, height: float) -> scenes.Stage | None:
+def _stage(
+    sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, width: float, height: float
+) -> scenes.Stage | None:
     """Return the landscape behind the figures, or None where a plain background is right."""
     homes = [THINGS[f.name].home for f in scene.figures if f.name in THINGS]
     place, time = scene.place, scene.time
@@ -144,7 +159,11 @@ def _stage(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, width: float
     if not place and not homes and not (scene.time or scene.weather or scene.season):
         return None
     place = place or (scene.season if scene.season and set(homes) <= {"field", "forest", "autumn"} else "")
-    place = place or {"rain": "rain", "snowfall": "snow"}.get(scene.weather, "") or (homes[0] if homes else "field")
+    place = (
+        place
+        or {"rain": "rain", "snowfall": "snow"}.get(scene.weather, "")
+        or (homes[0] if homes else "field")
+    )
     if place == "night":
         place, time = "forest", time or "night"
     grounded = {f.name for f in scene.figures if f.name in THINGS and THINGS[f.name].where == "ground"}
@@ -190,7 +209,9 @@ def _medallion(sheet: _Sheet) -> None:
     ImageDraw.Draw(sheet.mask).ellipse((inset, inset, w - inset, h - inset), fill=255)
 
 
-def _figure(sheet: _Sheet, scene: Scene, item: layout.Placed, stage: scenes.Stage | None, dice: _Dice) -> None:
+def _figure(
+    sheet: _Sheet, scene: Scene, item: layout.Placed, stage: scenes.Stage | None, dice: _Dice
+) -> None:
     figure = item.figure
     pen = sheet.pen.at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
     if figure.name in SHAPES:
@@ -216,7 +237,19 @@ def _waterline(pen: Pen, stage: scenes.Stage, *, deep: bool) -> None:
     """Water in front of a hull."""
     water = stage.tone(mix(rgb(stage.place.ground[0]), rgb("#1f6796"), 0.55), 0.4)
     top = 0.27 if deep else 0.42
-    pen.blob([(-0.62, 0.52), (-0.4, top), (-0.2, top + 0.025), (0, top), (0.2, top + 0.025), (0.4, top), (0.62, 0.52), (0, 0.58)], water)
+    pen.blob(
+        [
+            (-0.62, 0.52),
+            (-0.4, top),
+            (-0.2, top + 0.025),
+            (0, top),
+            (0.2, top + 0.025),
+            (0.4, top),
+            (0.62, 0.52),
+            (0, 0.58),
+        ],
+        water,
+    )
     for x in (-0.4, -0.02, 0.34):
         pen.stroke([(x - 0.1, top + 0.02), (x, top), (x + 0.1, top + 0.02)], 0.014, mix(water, WHITE, 0.6))
 

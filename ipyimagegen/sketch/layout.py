@@ -56,7 +56,9 @@ def arrange(figures: Sequence[Figure], frame: Frame, rng: Random) -> list[Placed
         groups[where].extend((figure, i) for i in range(figure.count or rng.randint(3, 5)))
     standing = _stand(groups["ground"], frame, rng)
     ceiling = min((p.y - p.size * 0.5 for p in standing), default=frame.height * 0.9)
-    low = min(frame.height * 0.55, max(ceiling + 0.06, frame.height * 0.3)) if standing else frame.height * 0.9
+    low = (
+        min(frame.height * 0.55, max(ceiling + 0.06, frame.height * 0.3)) if standing else frame.height * 0.9
+    )
     return [
         *_range(groups["horizon"], frame, rng),
         *_hang(groups["sky"], frame, rng, alone=not (standing or groups["air"] or groups["horizon"])),
@@ -106,9 +108,13 @@ def _row(row: list[Item], frame: Frame, rng: Random, depth: float, size: float) 
     for item, weight in zip(row, weights, strict=True):
         back = max(0.0, weight - 0.62) * 0.16 + rng.uniform(0, 0.022)
         y = max(foot - back - weight / 2, weight / 2 + 0.02)
-        placed.append(Placed(*item, x + weight / 2 + gap * rng.uniform(-0.2, 0.2) * (len(row) > 1), y, weight))
+        placed.append(
+            Placed(*item, x + weight / 2 + gap * rng.uniform(-0.2, 0.2) * (len(row) > 1), y, weight)
+        )
         x += weight + gap
-    return [p if rng.random() < 0.5 else Placed(p.figure, p.index, p.x, p.y, p.size, flip=True) for p in placed]
+    return [
+        p if rng.random() < 0.5 else Placed(p.figure, p.index, p.x, p.y, p.size, flip=True) for p in placed
+    ]
 
 
 def _range(items: list[Item], frame: Frame, rng: Random) -> list[Placed]:
@@ -118,7 +124,11 @@ def _range(items: list[Item], frame: Frame, rng: Random) -> list[Placed]:
     step = frame.width / len(items)
     placed = []
     for k, item in enumerate(items):
-        size = min(step * 1.05, frame.horizon * 0.95, 0.95) * rng.uniform(0.82, 1.0) * SIZES.get(item[0].size, 1.0)
+        size = (
+            min(step * 1.05, frame.horizon * 0.95, 0.95)
+            * rng.uniform(0.82, 1.0)
+            * SIZES.get(item[0].size, 1.0)
+        )
         x = step * (k + 0.5) + step * rng.uniform(-0.06, 0.06)
         placed.append(Placed(*item, x, frame.horizon + 0.04 - size / 2, size, flip=rng.random() < 0.5))
     return placed
@@ -161,7 +171,9 @@ def _scatter(items: list[Item], box: tuple[float, float, float, float], rng: Ran
         size *= 0.94
 
 
-def _try(items: list[Item], box: tuple[float, float, float, float], size: float, rng: Random) -> list[Placed] | None:
+def _try(
+    items: list[Item], box: tuple[float, float, float, float], size: float, rng: Random
+) -> list[Placed] | None:
     x0, y0, x1, y1 = box
     placed: list[Placed] = []
     for item in items:
@@ -182,6 +194,12 @@ def _try(items: list[Item], box: tuple[float, float, float, float], size: float,
 def _turned(placed: Placed, rng: Random) -> Placed:
     """Tilt what may be tilted, a little."""
     name = placed.figure.name
-    turn = rng.uniform(-16, 16) if name in TURNING else rng.uniform(-8, 8) if name in {"butterfly", "rocket"} else 0.0
+    turn = (
+        rng.uniform(-16, 16)
+        if name in TURNING
+        else rng.uniform(-8, 8)
+        if name in {"butterfly", "rocket"}
+        else 0.0
+    )
     flip = name in {"fish", "butterfly"} and rng.random() < 0.5
     return Placed(placed.figure, placed.index, placed.x, placed.y, placed.size, round(turn, 3), flip)

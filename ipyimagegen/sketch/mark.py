@@ -31,7 +31,10 @@ def stamp(picture: Image.Image) -> None:
     corner = (picture.width - box[0] - margin, picture.height - box[1] - margin)
     behind = picture.crop((*corner, corner[0] + box[0], corner[1] + box[1])).convert("RGB")
     dark = luminance(tuple(int(v) for v in ImageStat.Stat(behind).mean)) < 128  # type: ignore[arg-type]
-    if picture.mode == "RGBA" and picture.crop((*corner, corner[0] + 1, corner[1] + 1)).getchannel("A").getextrema()[1] == 0:
+    if (
+        picture.mode == "RGBA"
+        and picture.crop((*corner, corner[0] + 1, corner[1] + 1)).getchannel("A").getextrema()[1] == 0
+    ):
         dark = False
     letters, plate = (WHITE, INK) if dark else (INK, WHITE)
     picture.paste(Image.new("RGB", box, plate), corner, _plate(box, pad).point(lambda v: v * 0.62))

@@ -54,7 +54,9 @@ def saturate(colour: RGB, factor: float) -> RGB:
 
 def nearest(colour: RGB) -> str:
     """Return the name of the nearest plain colour."""
-    return min(NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(rgb(NAMED[name]), colour, strict=True)))
+    return min(
+        NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(rgb(NAMED[name]), colour, strict=True))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两
 _MEASURE = "个只条朵颗张座棵辆艘本匹头架栋间把枚片块顶幅位名杯道根面"
 _PUNCTUATION = re.compile(r"[,.;:!?，。；：！？、()\[\]\n]")
 _TOKEN = re.compile(r"[a-z][a-z&'-]*|\d+[a-z]*|[零一二两三四五六七八九十]+|[㐀-鿿]|[^\s\w]")
-_MONO = re.compile(r"black (?:and|&) white(?= *(?:photo|picture|drawing|image|illustration|art|style|$|[,.;]))")
+_MONO = re.compile(
+    r"black (?:and|&) white(?= *(?:photo|picture|drawing|image|illustration|art|style|$|[,.;]))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ def read(prompt: str, *, negative: str = "") -> Scene:
     for word in words(prompt):
         reader.take(word)
     reader.end()
-    avoid = reader.avoid | {w.value for w in words(negative) if w.kind not in {"number", "cut", "skip", "join", "stop", "not"}}
+    avoid = reader.avoid | {
+        w.value for w in words(negative) if w.kind not in {"number", "cut", "skip", "join", "stop", "not"}
+    }
     return _without(reader.scene(), frozenset(avoid))
 
 
@@ -143,7 +147,9 @@ def _word_at(text: str, match: re.Match[str]) -> tuple[Word | None, int]:
         return None, start + 1
     # "一起" and "三月" are no counts: only before a measure word or a known word
     after = text[match.end() : match.end() + 1]
-    if after and (after in _MEASURE or any(text.startswith(w, match.end()) for w in vocabulary() if not w.isascii())):
+    if after and (
+        after in _MEASURE or any(text.startswith(w, match.end()) for w in vocabulary() if not w.isascii())
+    ):
         return Word("number", str(number)), match.end() + (after in _MEASURE)
     return None, match.end()
 

@@ -97,7 +97,9 @@ class Stage:
         """Return how many of a detail to draw, by quality and width."""
         return max(1, int(usual * self.detail * max(1.0, self.width) + 0.5))
 
-    def ridge(self, base: float, height: float, fill: RGB, rough: float = 1.0, slope: float = 0.0) -> list[Point]:
+    def ridge(
+        self, base: float, height: float, fill: RGB, rough: float = 1.0, slope: float = 0.0
+    ) -> list[Point]:
         """Fill a rolling line of hills down to the lower edge; return its crest."""
         waves = [(self.rng.uniform(0.7, 1.3) * k * rough, self.rng.random(), 1 / k) for k in (1, 2.3, 4.1)]
         steps = 60
@@ -195,7 +197,11 @@ def firs(stage: Stage) -> None:
 
 def woods(stage: Stage) -> None:
     """Three rows of wood, paler with distance."""
-    for y, distance, size, gap in ((-0.06, 0.72, 0.42, 0.09), (-0.02, 0.45, 0.48, 0.15), (0.03, 0.15, 0.56, 0.3)):
+    for y, distance, size, gap in (
+        (-0.06, 0.72, 0.42, 0.09),
+        (-0.02, 0.45, 0.48, 0.15),
+        (0.03, 0.15, 0.56, 0.3),
+    ):
         _row(stage, stage.horizon + y, _haze(stage, "#3f7a55", distance), size, gap)
 
 
@@ -258,7 +264,9 @@ def drifts(stage: Stage) -> None:
     for _ in range(stage.count(9)):
         x, y = stage.rng.random() * stage.width, stage.horizon + room * stage.rng.uniform(0.1, 0.95)
         w = stage.rng.uniform(0.05, 0.16)
-        stage.pen.blob([(x - w, y), (x, y - 0.006), (x + w, y), (x, y + 0.008)], fade(stage.tone("#c9d9ea"), 0.55))
+        stage.pen.blob(
+            [(x - w, y), (x, y - 0.006), (x + w, y), (x, y + 0.008)], fade(stage.tone("#c9d9ea"), 0.55)
+        )
 
 
 def snowfall(stage: Stage) -> None:
@@ -277,13 +285,17 @@ def sea(stage: Stage) -> None:
         t = i / (rows - 1)
         colour = mix(colours[0], colours[1], t * 2) if t < 0.5 else mix(colours[1], colours[2], t * 2 - 1)
         y = stage.horizon + room * t**1.35 * 0.86
-        crest = nature.wave_points(0, stage.width, y, 0.003 + 0.008 * t if i else 0.0, 0.12 + 0.16 * t, stage.rng.random())
+        crest = nature.wave_points(
+            0, stage.width, y, 0.003 + 0.008 * t if i else 0.0, 0.12 + 0.16 * t, stage.rng.random()
+        )
         stage.pen.polygon([*crest, (stage.width, stage.height + 0.1), (0, stage.height + 0.1)], colour)
     for _ in range(stage.count(22)):
         depth = stage.rng.random()
         x, y = stage.rng.random() * stage.width, stage.horizon + room * (0.03 + 0.92 * depth)
         w = 0.02 + 0.05 * depth
-        stage.pen.stroke([(x - w, y), (x, y - 0.003), (x + w, y)], 0.003 + 0.003 * depth, mix(colours[0], WHITE, 0.35))
+        stage.pen.stroke(
+            [(x - w, y), (x, y - 0.003), (x + w, y)], 0.003 + 0.003 * depth, mix(colours[0], WHITE, 0.35)
+        )
 
 
 def strip(stage: Stage) -> None:
@@ -302,7 +314,13 @@ def gulls(stage: Stage) -> None:
     for _ in range(max(2, int(3 * stage.width))):
         x, y = stage.rng.random() * stage.width, stage.rng.uniform(0.2, 0.7) * stage.horizon
         w = stage.rng.uniform(0.012, 0.022)
-        line = [(x - w, y - w * 0.35), (x - w * 0.4, y - w * 0.5), (x, y), (x + w * 0.4, y - w * 0.5), (x + w, y - w * 0.35)]
+        line = [
+            (x - w, y - w * 0.35),
+            (x - w * 0.4, y - w * 0.5),
+            (x, y),
+            (x + w * 0.4, y - w * 0.5),
+            (x + w, y - w * 0.35),
+        ]
         stage.pen.stroke(line, 0.004, mix(stage.sky()[0], rgb("#2b3a55"), 0.6))
 
 
@@ -321,7 +339,11 @@ def weeds(stage: Stage) -> None:
         colour = rgb(stage.rng.choice(("#2f8f7f", "#27735f", "#d9736b", "#e3a857", "#3f7fa0")))
         bend = stage.rng.uniform(-0.04, 0.04)
         foot = stage.horizon + 0.03
-        stage.pen.ribbon([(x, foot), (x + bend, foot - h * 0.4), (x - bend, foot - h * 0.75), (x + bend, foot - h)], [0.026, 0.03, 0.022, 0.004], colour)
+        stage.pen.ribbon(
+            [(x, foot), (x + bend, foot - h * 0.4), (x - bend, foot - h * 0.75), (x + bend, foot - h)],
+            [0.026, 0.03, 0.022, 0.004],
+            colour,
+        )
 
 
 def bubbles(stage: Stage) -> None:
@@ -336,9 +358,20 @@ def bubbles(stage: Stage) -> None:
 def mesas(stage: Stage) -> None:
     """Table mountains."""
     for _ in range(max(2, int(2 * stage.width))):
-        x, w, h = stage.rng.random() * stage.width, stage.rng.uniform(0.1, 0.22), stage.rng.uniform(0.06, 0.14)
+        x, w, h = (
+            stage.rng.random() * stage.width,
+            stage.rng.uniform(0.1, 0.22),
+            stage.rng.uniform(0.06, 0.14),
+        )
         y = stage.horizon
-        points = [(x - w, y + 0.02), (x - w * 0.72, y - h * 0.4), (x - w * 0.6, y - h), (x + w * 0.55, y - h), (x + w * 0.7, y - h * 0.35), (x + w, y + 0.02)]
+        points = [
+            (x - w, y + 0.02),
+            (x - w * 0.72, y - h * 0.4),
+            (x - w * 0.6, y - h),
+            (x + w * 0.55, y - h),
+            (x + w * 0.7, y - h * 0.35),
+            (x + w, y + 0.02),
+        ]
         stage.pen.soft(points, _haze(stage, "#c47a50", 0.35), 0.08)
 
 
@@ -394,7 +427,10 @@ def street(stage: Stage) -> None:
 def nebula(stage: Stage) -> None:
     """Soft clouds of light."""
     for colour in ("#7a4fb0", "#3f6fc0", "#c05a9a"):
-        centre = (stage.rng.random() * stage.width * stage.unit, stage.rng.random() * stage.height * stage.unit)
+        centre = (
+            stage.rng.random() * stage.width * stage.unit,
+            stage.rng.random() * stage.height * stage.unit,
+        )
         glow(stage.picture, centre, stage.rng.uniform(0.35, 0.6) * stage.unit, rgb(colour), 0.55)
 
 
@@ -408,7 +444,19 @@ def planets(stage: Stage) -> None:
     pen.oval(0, 0, 0.5, 0.1, rgb("#2a2357"))
     pen.disc(0, 0, 0.36, rgb("#e8965a"))
     pen.polygon([(-0.355, -0.05), (0.355, -0.05), (0.34, 0.1), (-0.34, 0.1)], rgb("#d47f4c"))
-    pen.polygon([(-0.36, 0.0), (-0.5, 0.02), (-0.3, 0.13), (0.3, 0.13), (0.5, 0.02), (0.36, 0.0), (0.2, 0.07), (-0.2, 0.07)], rgb("#ecd3a8"))
+    pen.polygon(
+        [
+            (-0.36, 0.0),
+            (-0.5, 0.02),
+            (-0.3, 0.13),
+            (0.3, 0.13),
+            (0.5, 0.02),
+            (0.36, 0.0),
+            (0.2, 0.07),
+            (-0.2, 0.07),
+        ],
+        rgb("#ecd3a8"),
+    )
     small = stage.pen.at(u * stage.width, v * stage.height, 0.08)
     small.disc(0, 0, 0.5, rgb("#6fb6c9"))
     small.disc(-0.1, -0.1, 0.36, rgb("#8fcdd9"))
@@ -425,14 +473,22 @@ def boards(stage: Stage) -> None:
     stage.pen.box(0, stage.horizon - 0.004, stage.width, 0.012, rgb("#c99669"))
     room = stage.height - stage.horizon
     for _ in range(stage.count(16)):
-        x, y, w = stage.rng.random() * stage.width, stage.horizon + room * stage.rng.uniform(0.08, 1), stage.rng.uniform(0.08, 0.3)
+        x, y, w = (
+            stage.rng.random() * stage.width,
+            stage.horizon + room * stage.rng.uniform(0.08, 1),
+            stage.rng.uniform(0.08, 0.3),
+        )
         stage.pen.stroke([(x - w, y), (x, y + 0.003), (x + w, y)], 0.003, fade(rgb("#6e4527"), 0.22))
 
 
 def greys(stage: Stage) -> None:
     """Low rain clouds."""
     for _ in range(max(4, int(6 * stage.width))):
-        x, y, r = stage.rng.random() * stage.width, stage.rng.uniform(-0.02, 0.12), stage.rng.uniform(0.1, 0.2)
+        x, y, r = (
+            stage.rng.random() * stage.width,
+            stage.rng.uniform(-0.02, 0.12),
+            stage.rng.uniform(0.1, 0.2),
+        )
         stage.pen.oval(x, y, r * 1.6, r * 0.6, mix(stage.sky()[0], rgb("#66788f"), 0.5))
 
 
@@ -440,7 +496,11 @@ def puddles(stage: Stage) -> None:
     """Puddles on the ground."""
     room = stage.height - stage.horizon
     for _ in range(stage.count(5)):
-        x, y, w = stage.rng.random() * stage.width, stage.horizon + room * stage.rng.uniform(0.3, 0.95), stage.rng.uniform(0.06, 0.15)
+        x, y, w = (
+            stage.rng.random() * stage.width,
+            stage.horizon + room * stage.rng.uniform(0.3, 0.95),
+            stage.rng.uniform(0.06, 0.15),
+        )
         stage.pen.oval(x, y, w, w * 0.2, stage.tone("#a9b9c6"))
         stage.pen.oval(x, y, w * 0.6, w * 0.1, stage.tone("#c3d0da"))
 
@@ -448,7 +508,11 @@ def puddles(stage: Stage) -> None:
 def rain(stage: Stage) -> None:
     """Falling rain."""
     for _ in range(stage.count(130)):
-        x, y, h = stage.rng.random() * stage.width * 1.1, stage.rng.random() * stage.height, stage.rng.uniform(0.02, 0.045)
+        x, y, h = (
+            stage.rng.random() * stage.width * 1.1,
+            stage.rng.random() * stage.height,
+            stage.rng.uniform(0.02, 0.045),
+        )
         stage.pen.polygon([(x, y), (x + 0.0022, y), (x - h * 0.2 + 0.001, y + h)], fade(rgb("#e6f0f7"), 0.75))
 
 

@@ -66,7 +66,10 @@ def ring(pen: Pen, skin: Skin) -> None:
 def crescent(pen: Pen, skin: Skin) -> None:
     """A waxing moon."""
     steps = 40
-    outer = [(0.46 * math.sin(a), -0.46 * math.cos(a)) for a in (math.pi * (1.16 * i / steps + 0.92) for i in range(steps + 1))]
+    outer = [
+        (0.46 * math.sin(a), -0.46 * math.cos(a))
+        for a in (math.pi * (1.16 * i / steps + 0.92) for i in range(steps + 1))
+    ]
     (x0, y0), (x1, y1) = outer[-1], outer[0]
     inner = []
     for i in range(steps + 1):
@@ -118,4 +121,6 @@ SHAPES: dict[str, Callable[[Pen, Skin], None]] = {
     "sphere": sphere,
 }  # fmt: skip
 
-TURNING = frozenset({"square", "triangle", "star", "hexagon", "pentagon", "octagon", "line", "cross", "rectangle"})
+TURNING = frozenset(
+    {"square", "triangle", "star", "hexagon", "pentagon", "octagon", "line", "cross", "rectangle"}
+)

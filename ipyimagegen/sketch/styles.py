@@ -121,7 +121,11 @@ def watercolour(picture: Print) -> Print:
     bleed = clouds(size, 7, picture.rng).point([max(0, min(255, (v - 120) * 3)) for v in range(256)])
     image = Image.composite(soft, image, bleed)
     blooms = ImageChops.blend(clouds(size, 5, picture.rng), clouds(size, 17, picture.rng), 0.42)
-    image = Image.composite(Image.blend(image, paper, 0.5), image, blooms.point([max(0, min(255, (v - 84) * 2)) for v in range(256)]))
+    image = Image.composite(
+        Image.blend(image, paper, 0.5),
+        image,
+        blooms.point([max(0, min(255, (v - 84) * 2)) for v in range(256)]),
+    )
     if picture.alpha is None:
         image = Image.composite(image, paper, _deckle(picture))
     image = _gather(image, 5 * unit, 0.62)
@@ -146,7 +150,9 @@ def _hatching(picture: Print, angle: float, gap: float) -> Image.Image:
             ends = []
             for t in (along, along + length * 0.94):
                 bend = offset + picture.rng.uniform(-gap, gap) * 0.3
-                ends.append((round(width / 2 + t * cos - bend * sin), round(height / 2 + t * sin + bend * cos)))
+                ends.append(
+                    (round(width / 2 + t * cos - bend * sin), round(height / 2 + t * sin + bend * cos))
+                )
             ink.line(ends, fill=picture.rng.choice((70, 95, 120, 150)), width=max(1, round(gap * 0.42)))
             along += length
     return sheet.filter(ImageFilter.GaussianBlur(0.7))
@@ -158,7 +164,11 @@ def pencil(picture: Print) -> Print:
     size, unit = picture.image.size, picture.edge / 1024
     grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=1)
     gap = max(3.0, 6.5 * unit)
-    sheets = [(_hatching(picture, -52, gap), 205), (_hatching(picture, -34, gap), 120), (_hatching(picture, 40, gap * 0.8), 62)]
+    sheets = [
+        (_hatching(picture, -52, gap), 205),
+        (_hatching(picture, -34, gap), 120),
+        (_hatching(picture, 40, gap * 0.8), 62),
+    ]
     tone = Image.new("L", size, 255)
     for sheet, level in sheets:
         depth = grey.point([max(0, min(255, int((level + 40 - v) * 2.4))) for v in range(256)])
@@ -169,10 +179,17 @@ def pencil(picture: Print) -> Print:
     lines = ImageChops.multiply(tone.point([int(255 - (255 - v) * 0.8) for v in range(256)]), outline)
     paper = Image.new("RGB", size, PAPER)
     if picture.coloured:
-        crayon = Image.composite(Image.blend(picture.image, paper, 0.22), Image.blend(picture.image, paper, 0.62), ImageOps.invert(tone))
+        crayon = Image.composite(
+            Image.blend(picture.image, paper, 0.22),
+            Image.blend(picture.image, paper, 0.62),
+            ImageOps.invert(tone),
+        )
         image = ImageChops.multiply(crayon, tint(outline))
     else:
-        image = ImageChops.multiply(ImageOps.colorize(lines, rgb("#3a3a40"), PAPER), tint(grey.point([200 + v * 55 // 255 for v in range(256)])))
+        image = ImageChops.multiply(
+            ImageOps.colorize(lines, rgb("#3a3a40"), PAPER),
+            tint(grey.point([200 + v * 55 // 255 for v in range(256)])),
+        )
     return replace(picture, image=ImageChops.multiply(image, tint(grain(size, picture.rng, 22))))
 
 
@@ -181,7 +198,11 @@ def oil(picture: Print) -> Print:
     picture = replace(picture, image=ImageEnhance.Color(picture.image).enhance(1.18))
     source = picture.image.filter(ImageFilter.GaussianBlur(picture.edge / 400))
     flow = clouds(source.size, 4, picture.rng).load()
-    busy = ImageOps.grayscale(source.filter(ImageFilter.FIND_EDGES)).filter(ImageFilter.BoxBlur(picture.edge / 90)).load()
+    busy = (
+        ImageOps.grayscale(source.filter(ImageFilter.FIND_EDGES))
+        .filter(ImageFilter.BoxBlur(picture.edge / 90))
+        .load()
+    )
     colours, canvas = source.load(), source.copy()
     assert flow and busy and colours
     ink = ImageDraw.Draw(canvas)
@@ -201,7 +222,11 @@ def oil(picture: Print) -> Print:
             fill = tuple(max(0, min(255, int(c + lift))) for c in colours[x, y])  # type: ignore[union-attr]
             ends = [(round(x - dx), round(y - dy)), (round(x + dx), round(y + dy))]
             ink.line(ends, fill=fill, width=max(1, round(reach * 0.5)))  # type: ignore[arg-type]
-    relief = ImageOps.grayscale(canvas).filter(ImageFilter.EMBOSS).point([128 + int((v - 128) * 0.45) for v in range(256)])
+    relief = (
+        ImageOps.grayscale(canvas)
+        .filter(ImageFilter.EMBOSS)
+        .point([128 + int((v - 128) * 0.45) for v in range(256)])
+    )
     image = ImageChops.overlay(canvas.filter(ImageFilter.GaussianBlur(picture.edge / 1400)), tint(relief))
     return replace(picture, image=image)
 
@@ -216,7 +241,11 @@ def pixel(picture: Print) -> Print:
     small = small.quantize(28, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
     alpha = picture.alpha
     if alpha:
-        alpha = alpha.resize(grid, Image.Resampling.BOX).point([0] * 128 + [255] * 128).resize(size, Image.Resampling.NEAREST)
+        alpha = (
+            alpha.resize(grid, Image.Resampling.BOX)
+            .point([0] * 128 + [255] * 128)
+            .resize(size, Image.Resampling.NEAREST)
+        )
     return replace(picture, image=small.resize(size, Image.Resampling.NEAREST), alpha=alpha)
 
 
@@ -228,12 +257,20 @@ def ink(picture: Print) -> Print:
     grey = grey.point([int(255 * (v / 255) ** 0.8) for v in range(256)])
     wash = ImageOps.colorize(grey, rgb("#1d1f24"), RICE, mid=rgb("#8d8b86"))
     if picture.coloured:
-        wash = Image.blend(wash, ImageChops.multiply(ImageEnhance.Color(picture.image).enhance(1.2), Image.new("RGB", size, RICE)), 0.72)
+        wash = Image.blend(
+            wash,
+            ImageChops.multiply(ImageEnhance.Color(picture.image).enhance(1.2), Image.new("RGB", size, RICE)),
+            0.72,
+        )
     soft = wash.filter(ImageFilter.GaussianBlur(12 * unit))
-    wash = Image.composite(soft, wash, clouds(size, 5, picture.rng).point([max(0, min(255, (v - 105) * 3)) for v in range(256)]))
+    wash = Image.composite(
+        soft, wash, clouds(size, 5, picture.rng).point([max(0, min(255, (v - 105) * 3)) for v in range(256)])
+    )
     rice = Image.new("RGB", size, RICE)
     dry = ImageChops.blend(clouds(size, 4, picture.rng), clouds(size, 22, picture.rng), 0.4)
-    wash = Image.composite(Image.blend(wash, rice, 0.62), wash, dry.point([max(0, min(255, (v - 92) * 3)) for v in range(256)]))
+    wash = Image.composite(
+        Image.blend(wash, rice, 0.62), wash, dry.point([max(0, min(255, (v - 92) * 3)) for v in range(256)])
+    )
     if picture.alpha is None:
         wash = Image.composite(wash, rice, _deckle(picture))
     wash = _gather(_gather(wash, 6 * unit, 0.7), 2 * unit, 0.6)
@@ -245,9 +282,17 @@ def neon(picture: Print) -> Print:
     unit = picture.edge / 1024
     lively = ImageEnhance.Color(picture.image).enhance(1.9)
     edges = picture.image.filter(ImageFilter.GaussianBlur(1.5 * unit)).filter(ImageFilter.FIND_EDGES)
-    mask = ImageOps.grayscale(edges).filter(ImageFilter.MaxFilter(3)).point([min(255, v * 6) for v in range(256)])
-    ImageDraw.Draw(mask).rectangle((0, 0, picture.image.width - 1, picture.image.height - 1), outline=0, width=4)
-    bright = lively.filter(ImageFilter.MaxFilter(5)).point([min(255, int(v * 1.15 + 14)) for v in range(256)] * 3)
+    mask = (
+        ImageOps.grayscale(edges)
+        .filter(ImageFilter.MaxFilter(3))
+        .point([min(255, v * 6) for v in range(256)])
+    )
+    ImageDraw.Draw(mask).rectangle(
+        (0, 0, picture.image.width - 1, picture.image.height - 1), outline=0, width=4
+    )
+    bright = lively.filter(ImageFilter.MaxFilter(5)).point(
+        [min(255, int(v * 1.15 + 14)) for v in range(256)] * 3
+    )
     tubes = Image.composite(bright, Image.new("RGB", picture.image.size), mask)
     dark = ImageChops.multiply(lively, Image.new("RGB", picture.image.size, (58, 46, 92)))
     image = ImageChops.screen(dark, tubes)
@@ -259,7 +304,9 @@ def neon(picture: Print) -> Print:
 
 def mono(picture: Print) -> Print:
     """Black and white."""
-    return replace(picture, image=ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=0.5).convert("RGB"))
+    return replace(
+        picture, image=ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=0.5).convert("RGB")
+    )
 
 
 def sepia(picture: Print) -> Print:

@@ -1,0 +1,63 @@
+"""What the server answers with: replies, refusals, and the API's error envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer; `body` goes out in pieces, `length` is what is promised (the whole, if None)."""
+
+    status: int
+    body: tuple[bytes, ...]
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+
+    @classmethod
+    def of(cls, value: Any, status: int = 200, **headers: str) -> Reply:
+        """Return a JSON reply."""
+        names = {name.replace("_", "-"): text for name, text in headers.items()}
+        return cls(status, (json.dumps(value, ensure_ascii=False).encode(),), headers=names)
+
+    def start(self) -> tuple[str, list[tuple[str, str]]]:
+        """Return the WSGI status line and headers."""
+        length = sum(map(len, self.body)) if self.length is None else self.length
+        headers = {"Content-Type": self.content_type, "Content-Length": str(length), **self.headers}
+        return f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+        yield from self.body
+
+
+class Refusal(Exception):  # noqa: N818 - the API refuses; nothing went wrong here
+    """A request that is answered with an error envelope."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        error = {"message": message, "type": kind, "param": param, "code": code, **(details or {})}
+        self.reply = Reply.of({"error": error}, status, **(headers or {}))
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words as the API lists them: 'a', 'b', and 'c'."""
+    quoted = [f"'{word}'" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
