@@ -1,0 +1,168 @@
+"""Where an endpoint's key comes from, and a box for it that shows it to nobody else.
+
+In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, a
+hidden prompt. A key belongs to the origin of its endpoint and is revealed for no other.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Never
+
+from ipyimagegen.errors import InvalidOption, MissingKey
+from ipyimagegen.records import Endpoint, origin
+
+KEYRING_SERVICE = "ipyimagegen"
+KEYRING_SECONDS = 1.0
+DOTENV_BYTES = 1 << 20
+
+
+class Secret:
+    """A key bound to an origin; it shows in no repr, and cannot be copied or pickled."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, base_url: str) -> None:
+        self._value = value
+        self.origin = origin(base_url)
+
+    def reveal(self, url: str) -> str | None:
+        """Return the key if `url` is of its origin, else None."""
+        try:
+            return self._value if origin(url) == self.origin else None
+        except ValueError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"<key for {self.origin}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Never:
+        raise TypeError("a key is not copied or pickled")
+
+
+def find(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, ask: Callable[[str], str] | None = None
+) -> Secret | None:
+    """Return the endpoint's key, or None when it has none.
+
+    `ask` shows its text to a person and returns what was typed; None where nobody is there. Raises
+    InvalidOption, without the key, when what was found cannot be one.
+    """
+    for place, value in _candidates(endpoint, environ, folder):
+        return Secret(_checked(value, place), endpoint.base_url)
+    if ask is None or not endpoint.key_env or endpoint.key_optional:
+        return None
+    typed = ask(f"Key for {endpoint.title or endpoint.name} ({endpoint.key_env[0]}): ").strip()
+    return Secret(_checked(typed, "what was typed"), endpoint.base_url) if typed else None
+
+
+def require(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, ask: Callable[[str], str] | None = None
+) -> Secret | None:
+    """Like `find`, but raises MissingKey where the endpoint wants a key and there is none."""
+    secret = find(endpoint, environ=environ, folder=folder, ask=ask)
+    if secret is None and endpoint.key_env and not endpoint.key_optional:
+        raise MissingKey(
+            f"{endpoint.title or endpoint.name} wants a key: set {' or '.join(endpoint.key_env)} in the "
+            f"environment or in a .env file beside the notebook.\n"
+            f'Free and without a key: %config Imagine.endpoint = "sketch"'
+        )
+    return secret
+
+
+def source(endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path) -> str | None:
+    """Return where the endpoint's key comes from, such as `OPENAI_API_KEY`; never any part of it."""
+    return next((place for place, _ in _candidates(endpoint, environ, folder)), None)
+
+
+def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
+    """Return all keys of these endpoints in the environment and `.env`, for redaction alone."""
+    names = {name for endpoint in endpoints for name in endpoint.key_env}
+    written = _dotenv(folder, names)
+    values = {v.strip() for name in names for v in (environ.get(name, ""), written.get(name, ""))}
+    return tuple(sorted(values - {""}, key=len, reverse=True))
+
+
+def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield (place, key) from the nearest place on; each is looked at only when it is asked for."""
+    if not endpoint.key_env:
+        return
+    yield from ((name, v) for name in endpoint.key_env if (v := environ.get(name, "").strip(" \t")))
+    written = _dotenv(folder, endpoint.key_env)
+    yield from ((f"{name} in .env", written[name]) for name in endpoint.key_env if written.get(name))
+    if stored := _keyring(endpoint.name):
+        yield "the system keyring", stored
+    yield from ((f"{name} in Colab's secrets", w) for name in endpoint.key_env if (w := _colab(name)))
+
+
+# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
+_KEY = re.compile(r"[!#-&(-_a-~]+")
+
+
+def _checked(value: str, place: str) -> str:
+    if _KEY.fullmatch(value):
+        return value
+    raise InvalidOption(
+        f"The key from {place} contains a blank, a quote, a line break or another character that no key "
+        "has. It was not used; set it again."
+    )
+
+
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+
+
+def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the named variables of `folder`/.env; nothing else in the file is read."""
+    try:
+        with (folder / ".env").open(encoding="utf-8-sig", errors="replace") as file:
+            lines = file.read(DOTENV_BYTES).splitlines()
+    except OSError:
+        return {}
+    found = (_LINE.fullmatch(line) for line in lines)
+    return {one[1]: _unquoted(one[2]) for one in found if one and one[1] in set(names)}
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] in ("'", '"') and text.find(text[0], 1) > 0:
+        return text[1 : text.find(text[0], 1)]
+    return re.split(r"\s#", f" {text}", maxsplit=1)[0].strip()
+
+
+def _keyring(user: str) -> str | None:
+    """Return the system keyring's password, if that package is installed and answers within a second.
+
+    A backend may wait for a person at another screen, so it gets a thread that nobody waits for.
+    """
+    if find_spec("keyring") is None:
+        return None
+    found: list[str | None] = []
+
+    def look() -> None:
+        try:
+            import keyring  # noqa: PLC0415 - an optional package, slow to import
+
+            found.append(keyring.get_password(KEYRING_SERVICE, user))
+        except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
+            pass
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(KEYRING_SECONDS)
+    return found[0] if found else None
+
+
+def _colab(name: str) -> str | None:
+    """Return a secret of Google Colab; it asks the person for leave by itself."""
+    if "google.colab" not in sys.modules:
+        return None
+    try:
+        from google.colab import userdata  # noqa: PLC0415 - exists in Colab alone
+
+        return str(userdata.get(name) or "") or None
+    except Exception:  # noqa: BLE001 - no such secret, or no leave to read it
+        return None

@@ -1,0 +1,45 @@
+"""The wire: one call is written, sent once, and its answer read. Only here are requests and urllib3.
+
+`write` makes a request into a `Call`, `exchange` posts it exactly once and says what became of it,
+`repeat_after` says whether and when it may be sent again, `download` fetches a picture's address.
+Nothing here raises for what a network or server does. requests is imported at the first use of
+`exchange` or `download`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ipyimagegen.wire.answers import Answer
+from ipyimagegen.wire.control import Control, Progress
+from ipyimagegen.wire.dialects import DIALECTS, Call, write
+from ipyimagegen.wire.found import Found
+from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+
+if TYPE_CHECKING:
+    from ipyimagegen.wire.downloads import download
+    from ipyimagegen.wire.transport import exchange
+
+__all__ = [
+    "DIALECTS",
+    "Answer",
+    "Call",
+    "Control",
+    "Found",
+    "Outcome",
+    "Progress",
+    "Timeouts",
+    "download",
+    "exchange",
+    "repeat_after",
+    "write",
+]
+
+_LATER = {"download": "ipyimagegen.wire.downloads", "exchange": "ipyimagegen.wire.transport"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,197 @@
+"""What a server's answer holds: pictures, facts, usage, errors of single items."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from ipyimagegen.options import Json
+from ipyimagegen.records import Endpoint, Fault
+from ipyimagegen.safe import TEXT_LIMIT, plain, redact
+from ipyimagegen.wire.faults import fault
+from ipyimagegen.wire.found import Found
+from ipyimagegen.wire.reply import Slice
+
+# What a reply says of itself, at the top or, with some gateways, in each item.
+_FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
+_ITEM_FACTS = ("size", "quality", "background", "output_format", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A reply of 2xx: `body` is its JSON with slices of `spool`, `headers` have lower-case names."""
+
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+    spool: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was found in a reply; all text in it is inert and redacted.
+
+    `facts`: created, model, size, quality, background, output_format, seed, id as the server says
+    them (which may be wrong); `usage` {input_tokens, output_tokens, total_tokens, …_details,
+    generated_images}; `cost` {amount, currency, source} where the server names one. `errors` are items
+    that failed, or the error of a 200. `note` says why nothing was found.
+    """
+
+    found: tuple[Found, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    errors: tuple[Fault, ...] = ()
+    note: str = ""
+
+
+def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answer:
+    """Return what `reply` holds; relative addresses are joined with the endpoint's base."""
+    secrets = tuple(secrets)
+    body: Mapping[str, Json] = reply.body if isinstance(reply.body, Mapping) else {"data": reply.body}
+    data = body.get("data")
+    items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
+    errors = [fault(body, secrets=secrets)] if body.get("error") else []
+    found = []
+    for item in items:
+        if isinstance(item, Mapping) and item.get("error"):
+            errors.append(fault(item, secrets=secrets))
+        elif isinstance(item, Mapping) and (one := _found(item, reply.spool, endpoint, secrets)):
+            found.append(one)
+    first = items[0] if items and isinstance(items[0], Mapping) else {}
+    facts = _facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, secrets)
+    usage = _usage(body.get("usage"))
+    cost = _cost(body.get("usage"), reply.headers)
+    return Answer(
+        found=tuple(found),
+        facts=facts | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
+        errors=tuple(errors),
+        note="" if found else _nothing(body, data),
+    )
+
+
+def _nothing(body: Mapping[str, Json], data: Json) -> str:
+    if isinstance(data, list):
+        return "its items hold no picture" if data else "its list of pictures is empty"
+    if "data" in body:
+        return f"its list of pictures is {'empty' if data is None else 'no list'}"
+    return "it holds no list of pictures"
+
+
+def _found(
+    item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, secrets: tuple[str, ...]
+) -> Found | None:
+    """Return the picture of an item, or None when it has neither base64 nor address."""
+    base64, address = _present(item.get("b64_json")), _present(item.get("url"))
+    if address is not None and _head(address).lstrip()[:5].lower() == "data:":
+        base64, address = base64 or address, None
+    if base64 is None and address is None:
+        return None
+    url, note = (None, "") if address is None else _absolute(_head(address).strip(), endpoint, secrets)
+    facts = _facts(item, _ITEM_FACTS, secrets)
+    mime = _text(item.get("media_type") or item.get("mime_type"), secrets, 80)
+    return Found(
+        base64=base64,
+        spool=spool if isinstance(base64, Slice) else None,
+        url=url,
+        revised_prompt=_text(item.get("revised_prompt"), secrets, TEXT_LIMIT),
+        facts=facts | ({"mime": mime} if mime else {}),
+        note="" if base64 is not None else note,
+    )
+
+
+def _present(value: Json) -> str | Slice | None:
+    """Return a text that is there; "" and null are not."""
+    if isinstance(value, Slice):
+        return value
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _head(value: str | Slice) -> str:
+    return value.head if isinstance(value, Slice) else value
+
+
+# Xinference answers with the path of a file on its own disk unless asked for base64.
+_ON_DISK = re.compile(
+    r"(?:file:|[A-Za-z]:[\\/]|\\\\|~/|/(?:root|home|tmp|var|opt|mnt|data|Users|srv)/)", re.IGNORECASE
+)
+ON_DISK = "The server gave a path on its own disk; ask again with --response-format b64_json."
+
+
+def _absolute(text: str, endpoint: Endpoint, secrets: tuple[str, ...]) -> tuple[str | None, str]:
+    """Return the absolute address, or None and why there is none."""
+    on_xinference = endpoint.dialect == "xinference" and text.startswith("/")
+    if on_xinference or _ON_DISK.match(text):
+        return None, ON_DISK
+    try:
+        url = urljoin(endpoint.base_url.rstrip("/") + "/", text)
+        usable = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        usable = False
+    if not usable or len(url) > 8192 or plain(url, 8192) != url:
+        return None, f"The server gave an address that is none: {plain(redact(text, secrets), 80)}"
+    if any(secret in url for secret in secrets):
+        return None, "The server gave an address that contains the key; it is not used."
+    return url, ""
+
+
+def _text(value: Json, secrets: tuple[str, ...], limit: int) -> str | None:
+    value = value.head if isinstance(value, Slice) else value
+    return plain(redact(plain(value), secrets), limit) or None if isinstance(value, str) else None
+
+
+def _number(value: Json) -> float | int | None:
+    right = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if right and math.isfinite(value) and abs(value) < 1e18 else None
+
+
+def _facts(source: Mapping[str, Json], names: Iterable[str], secrets: tuple[str, ...]) -> dict[str, Json]:
+    said = ((k, _number(v) if _number(v) is not None else _text(v, secrets, 200)) for k, v in source.items())
+    return {k: v for k, v in said if k in names and v is not None}
+
+
+# Both forms of counting tokens are in use; the second is the older one of chat completions.
+_USAGE = {
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+    "total_tokens": ("total_tokens",),
+    "generated_images": ("generated_images",),
+}
+_DETAILS = {
+    "input_tokens_details": ("input_tokens_details", "prompt_tokens_details"),
+    "output_tokens_details": ("output_tokens_details", "completion_tokens_details"),
+}
+_COUNTS = ("text_tokens", "image_tokens", "cached_tokens")
+
+
+def _usage(usage: Json) -> dict[str, Json]:
+    if not isinstance(usage, Mapping):
+        return {}
+    counted = {name: _count(usage, keys) for name, keys in _USAGE.items()}
+    details = {name: _detail(usage, keys) for name, keys in _DETAILS.items()}
+    return {k: v for k, v in {**counted, **details}.items() if v not in (None, {})}
+
+
+def _count(usage: Mapping[str, Json], keys: Iterable[str]) -> int | None:
+    values = (_number(usage.get(key)) for key in keys)
+    return next((int(v) for v in values if v is not None and v >= 0), None)
+
+
+def _detail(usage: Mapping[str, Json], keys: Iterable[str]) -> dict[str, int]:
+    inner = next((v for key in keys if isinstance(v := usage.get(key), Mapping)), {})
+    counts = {name: _count(inner, (name,)) for name in _COUNTS}
+    return {k: v for k, v in counts.items() if v is not None}
+
+
+def _cost(usage: Json, headers: Mapping[str, str]) -> dict[str, Json] | None:
+    """Return the amount that the server itself says: OpenRouter in usage, LiteLLM in a header; both US$."""
+    said = _number(usage.get("cost")) if isinstance(usage, Mapping) else None
+    source = "usage.cost"
+    if said is None:
+        source = "x-litellm-response-cost"
+        try:
+            said = _number(float(headers.get(source, "")))
+        except ValueError:
+            said = None
+    return None if said is None or said < 0 else {"amount": said, "currency": "USD", "source": source}

@@ -1,0 +1,77 @@
+"""Why a connection failed, in a sentence of ours: the texts of requests and urllib3 are never shown.
+
+Their exceptions hold the request with its key, addresses with a proxy's password, object ids.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests
+from urllib3 import exceptions as u3
+
+from ipyimagegen.safe import plain
+
+
+def bad_certificate(error: BaseException) -> bool:
+    """Say whether the server's certificate was refused; asking again would change nothing."""
+    return any(isinstance(one, ssl.SSLCertVerificationError) for one in _chain(error))
+
+
+def unusable(error: BaseException) -> bool:
+    """Say whether the request itself cannot be sent: a malformed address or header, no SOCKS support."""
+    return any(isinstance(one, (ValueError, UnicodeError)) for one in _chain(error)) and not any(
+        isinstance(one, (OSError, u3.HTTPError)) and not isinstance(one, requests.RequestException)
+        for one in _chain(error)
+    )
+
+
+def describe(error: BaseException) -> str:
+    """Return what happened, as the end of a sentence."""
+    chain = list(_chain(error))
+    for kind, words in _WORDS:
+        for one in chain:
+            if isinstance(one, kind):
+                return words if isinstance(words, str) else words(one)
+    return "the connection failed"
+
+
+def _certificate(error: BaseException) -> str:
+    reason = plain(getattr(error, "verify_message", ""), 120)
+    return "its certificate is not trusted" + (f" ({reason})" if reason else "")
+
+
+# In this order: the first kind that is anywhere in the chain of causes gives the words.
+_WORDS = (
+    (ssl.SSLCertVerificationError, _certificate),
+    (u3.NameResolutionError, "its name was not found"),
+    (socket.gaierror, "its name was not found"),
+    (u3.ProxyError, "the proxy refused the connection"),
+    (u3.ConnectTimeoutError, "no connection in time"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ssl.SSLError, "no secure connection could be made"),
+    (u3.ReadTimeoutError, "it was silent for too long"),
+    (u3.DecodeError, "its answer is damaged"),
+    (u3.IncompleteRead, "its answer was cut short"),
+    (TimeoutError, "it was silent for too long"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the connection was reset"),
+    (u3.ProtocolError, "the connection was closed"),
+    (u3.NewConnectionError, "no connection could be made"),
+    (requests.exceptions.InvalidURL, "the address is malformed"),
+    (requests.exceptions.InvalidHeader, "a header is malformed"),
+)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exception and all that it was made of, outermost first."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]

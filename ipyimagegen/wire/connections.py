@@ -1,0 +1,103 @@
+"""Sessions whose sockets can be shut down from outside, without retries, netrc, cookies or redirects."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from ipyimagegen.wire.control import Watch
+from ipyimagegen.wire.local import LocalAdapter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+Dial: TypeAlias = Callable[[str, int, float | None], socket.socket]
+Mounts: TypeAlias = Mapping[str, "WSGIApplication"]
+NO_MOUNTS: Mounts = MappingProxyType({})
+BLOCK = 65536
+
+
+class Key(AuthBase):
+    """Puts a header on at sending; without one it still keeps requests from asking .netrc."""
+
+    def __init__(self, name: str = "", value: str | None = None) -> None:
+        self._header = (name, f"Bearer {value}" if name == "Authorization" else value)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return `request` with the header."""
+        name, value = self._header
+        if value is not None:
+            request.headers[name] = value
+        return request
+
+
+class WatchedAdapter(HTTPAdapter):
+    """An adapter whose connections report to a watch; `dial` replaces how they connect."""
+
+    def __init__(self, watch: Watch, idle: float, dial: Dial | None = None) -> None:
+        super().__init__(max_retries=0)
+        self._watch, self._idle, self._dial = watch, idle, dial
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return requests' connection pool, with connections of ours."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _watched(pool.ConnectionCls, self._watch, self._idle, self._dial)
+        return pool
+
+
+def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
+    """Return the connection class `base` with its socket handed to `watch`.
+
+    `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
+    """
+
+    class Watched(base):  # type: ignore[misc]  # urllib3 has one class for each scheme and proxy
+        def _new_conn(self) -> socket.socket:
+            made = dial(self.host, self.port, self.timeout) if dial else super()._new_conn()
+            watch.opened(made)
+            return made
+
+        def connect(self) -> None:
+            super().connect()
+            # Until here nothing but TLS and a proxy's CONNECT went out.
+            watch.sending()
+            # urllib3 leaves the connect timeout on while sending: too short for large inputs.
+            self.sock.settimeout(idle)
+
+    return Watched
+
+
+def send(
+    watch: Watch,
+    request: requests.Request,
+    *,
+    timeout: tuple[float, float],
+    mounts: Mounts,
+    dial: Dial | None = None,
+) -> tuple[requests.Session, requests.Response]:
+    """Send `request` once over a fresh connection and return the session and the answer's head.
+
+    The caller closes both. The adapter is called directly: `Session.send` would read the whole body
+    of a redirect. Raises what requests and urllib3 raise.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = "ipyimagegen"
+    adapter = WatchedAdapter(watch, timeout[1], dial)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    for prefix, app in mounts.items():
+        session.mount(prefix, LocalAdapter(app, watch.sending))
+    try:
+        prepared = session.prepare_request(request)
+        url = prepared.url or ""
+        settings: Any = session.merge_environment_settings(url, {}, True, None, None)
+        return session, session.get_adapter(url).send(prepared, timeout=timeout, **settings)
+    except BaseException:
+        session.close()
+        raise

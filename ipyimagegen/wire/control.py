@@ -1,0 +1,117 @@
+"""Giving up a call from another thread, and its deadline: both shut the socket down.
+
+Nothing else ends a blocked read at once. The socket is kept as a duplicate: it still works when TLS
+has taken the original over, and closing it does not close the original.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+
+@dataclass
+class Progress:
+    """How far the newest exchange is: `sent` once its bytes may have left, `received` bytes of the body."""
+
+    sent: bool = False
+    received: int = 0
+
+
+class Control:
+    """What the caller holds of a call in flight; `cancel` may come from any thread, and is final.
+
+    `clock` counts seconds and never jumps.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.progress = Progress()
+        self._cancelled = threading.Event()
+        self._watches: set[Watch] = set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller gave up."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Give up: shut down what is open, and let nothing start any more."""
+        self._cancelled.set()
+        for watch in tuple(self._watches):
+            watch.stop()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until given up; return whether given up."""
+        return self._cancelled.wait(seconds)
+
+
+class Watch:
+    """One exchange under a deadline and a control; leaving the context closes what it held.
+
+    `stopped` says whether the deadline or the control ended it, `sent` whether bytes of the request
+    may have left.
+    """
+
+    def __init__(self, control: Control, whole: float) -> None:
+        self.control = control
+        self.ends = control.clock() + whole
+        self.expired = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(whole, self._expire)
+        self._timer.daemon = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the exchange was ended from here."""
+        return self.expired or self.control.cancelled
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.ends - self.control.clock()
+
+    def __enter__(self) -> Self:
+        self.control.progress = Progress()
+        self.control._watches.add(self)  # noqa: SLF001 - the two classes are one mechanism
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        self.control._watches.discard(self)  # noqa: SLF001
+        with self._lock:
+            while self._sockets:
+                self._sockets.pop().close()
+
+    def opened(self, connected: socket.socket) -> None:
+        """Take note of a new connection. Raises OSError when it is too late for one."""
+        with self._lock:
+            self._sockets.append(connected.dup())
+        if self.stopped:
+            self.stop()
+            raise OSError("given up while connecting")
+
+    def sending(self) -> None:
+        """Take note that the request's bytes may leave from now on."""
+        self.control.progress.sent = True
+
+    def stop(self) -> None:
+        """Shut the connections down; reads and writes on them end at once."""
+        with self._lock:
+            for one in self._sockets:
+                with contextlib.suppress(OSError):  # already closed by the other side
+                    one.shutdown(socket.SHUT_RDWR)
+
+    def _expire(self) -> None:
+        self.expired = True
+        self.stop()

@@ -1,0 +1,191 @@
+"""Read a reply of any size with little memory.
+
+A reply is JSON around base64 pictures. The long strings are lifted out while it is scanned: what is
+left, the skeleton, is a small JSON text in which each long string is a `Slice` of the file. A reply
+that was cut keeps every member that arrived whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from ipyimagegen.options import Json
+from ipyimagegen.safe import _forms
+
+BLOCK = 65536
+LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
+HEAD = 1024
+SKELETON = 4 << 20
+PICTURE = 64 << 20  # decoded bytes of one picture
+REPLY = 256 << 20  # decoded bytes of one reply
+
+
+def cap(n: int) -> int:
+    """Return how many bytes a reply of `n` pictures may have: base64 is 4/3, and 1 MiB for the rest."""
+    return min(PICTURE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A long JSON string, still escaped, at bytes `start` to `stop` of the spool; `head` is its beginning."""
+
+    start: int
+    stop: int
+    head: str = field(repr=False)
+
+
+class TooLarge(Exception):
+    """The reply is larger than any reply of so many pictures can be."""
+
+
+class Spool:
+    """The reply on disk as it arrives, with the secrets replaced before anything is written."""
+
+    def __init__(self, path: Path, limit: int, secrets: Iterable[str] = ()) -> None:
+        self.path = path
+        self.size = 0
+        self._limit = limit
+        self._forms = [form.encode() for secret in secrets for form in _forms(secret)]
+        self._overlap = max(map(len, self._forms), default=1) - 1
+        self._held = b""
+        self._file: BinaryIO = path.open("wb")
+
+    def write(self, chunk: bytes) -> None:
+        """Append `chunk`. Raises TooLarge, or OSError when the disk does."""
+        self._put(self._held + chunk, self._overlap)
+        if self.size > self._limit:
+            raise TooLarge
+
+    def close(self) -> None:
+        """Write what was held back to see secrets across chunks, and close. Raises OSError."""
+        with self._file:
+            self._put(self._held, 0)
+
+    def _put(self, data: bytes, hold: int) -> None:
+        for form in self._forms:
+            data = data.replace(form, b"[key]")
+        cut = len(data) - min(hold, len(data))
+        self._file.write(data[:cut])
+        self._held = data[cut:]
+        self.size += cut
+
+
+def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a file between two offsets, 64 KiB at a time."""
+    with path.open("rb") as file:
+        file.seek(start)
+        left = (path.stat().st_size if stop is None else stop) - start
+        while left > 0 and (block := file.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+
+
+def parse(text: Iterable[bytes]) -> tuple[Json, bool]:
+    """Return the JSON value with `Slice` for each long string, and whether it came whole.
+
+    Raises ValueError for what is no JSON object or list, or has too large a skeleton.
+    """
+    nonce = secrets.token_hex(8)  # what a server sends cannot pass for a slice
+    skeleton = _skeleton(text, nonce)
+
+    def slices(value: dict[str, Json]) -> Json:
+        return Slice(*value[nonce]) if nonce in value else value
+
+    def load(text: str) -> Json:
+        return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
+
+    if not skeleton.lstrip().startswith(("{", "[")):
+        raise ValueError("no JSON")
+    try:
+        try:
+            return load(skeleton), True
+        except ValueError:
+            for candidate in _mended(skeleton):
+                try:
+                    return load(candidate), False
+                except ValueError:
+                    continue
+            raise
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+# The rest of a string: anything but its end; possessive, so that the engine keeps no way back.
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+
+
+def _skeleton(text: Iterable[bytes], nonce: str) -> str:
+    """Return `text` with each long string as {nonce: [start, stop, head]}; an unfinished one is left out."""
+    out, held = bytearray(), bytearray()
+    inside = escaped = False
+    offset = start = 0
+    for block in text:
+        at = 0
+        while at < len(block):
+            if not inside:
+                quote = block.find(b'"', at)
+                out += block[at : quote if quote >= 0 else None]
+                at = quote + 1 if quote >= 0 else len(block)
+                inside, start = quote >= 0, offset + at
+                held.clear()
+            else:
+                found = _INSIDE.match(block, at + escaped)
+                end = found.end() if found else at
+                held += block[at : min(end, at + LIFTED + 1 - min(len(held), LIFTED + 1))]
+                escaped = block[end : end + 1] == b"\\"
+                inside = block[end : end + 1] != b'"'
+                if escaped:
+                    held += b"\\" if len(held) <= LIFTED else b""
+                if not inside:
+                    out += _written(bytes(held), start, offset + end, nonce)
+                at = end + 1
+            if len(out) > SKELETON:
+                raise ValueError("more JSON than pictures need")
+        offset += len(block)
+    return out.decode("utf-8-sig", "replace")
+
+
+def _written(held: bytes, start: int, stop: int, nonce: str) -> bytes:
+    if stop - start <= LIFTED:
+        return b'"%b"' % held
+    return json.dumps({nonce: [start, stop, _head(held)]}).encode()
+
+
+def _head(raw: bytes) -> str:
+    """Return the beginning of an escaped string, unescaped; an escape that the cut split is dropped."""
+    text = raw[:HEAD].decode("utf-8", "ignore")
+    for dropped in range(7):
+        try:
+            return str(json.loads(f'"{text[: len(text) - dropped]}"', strict=False))
+        except ValueError:
+            continue
+    return ""
+
+
+_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
+DEPTH = 32  # of nesting; replies have four
+
+
+def _mended(skeleton: str) -> Iterator[str]:
+    """Yield texts that close a cut JSON, the one that keeps most first."""
+    closers: list[str] = []
+    end, closing = 0, ""
+    for found in _MARKS.finditer(skeleton):
+        mark = found[0]
+        if mark in "{[":
+            closers.append("}" if mark == "{" else "]")
+        elif mark in "}]" and closers:
+            closers.pop()
+        if len(closers) > DEPTH:
+            return
+        if len(mark) == 1:  # no string: up to here all members are whole
+            end = found.start() if mark == "," else found.end()
+            closing = "".join(reversed(closers))
+    yield skeleton + "".join(reversed(closers))
+    yield skeleton[:end] + closing

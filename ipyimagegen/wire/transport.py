@@ -1,0 +1,238 @@
+"""One call over the network, exactly once: whatever happens becomes an `Outcome`, never an exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+
+from ipyimagegen.records import Endpoint, Fault, Status
+from ipyimagegen.safe import plain, redact
+from ipyimagegen.wire.answers import Answer, Reply, read
+from ipyimagegen.wire.causes import bad_certificate, describe, unusable
+from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
+from ipyimagegen.wire.control import Control, Watch
+from ipyimagegen.wire.dialects import Call
+from ipyimagegen.wire.faults import BODY, classify, fault, read_body
+from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after
+from ipyimagegen.wire.reply import Spool, TooLarge, blocks, cap, parse
+
+_REQUEST_IDS = (
+    "x-request-id",
+    "x-oneapi-request-id",
+    "x-api-request-id",
+    "apim-request-id",
+    "x-litellm-call-id",
+    "x-tt-logid",
+    "request-id",
+)
+
+
+class Secret(Protocol):
+    """A key that is shown only to the origin it belongs to."""
+
+    def reveal(self, url: str) -> str | None:
+        """Return the key if `url` is of its origin, else None."""
+
+
+def exchange(
+    call: Call,
+    endpoint: Endpoint,
+    secret: Secret | None,
+    *,
+    spool: Path,
+    control: Control,
+    idempotency_key: str,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    mounts: Mounts = NO_MOUNTS,
+) -> Outcome:
+    """Post `call` once and return what became of it; raises nothing that a network or server can cause.
+
+    The reply is spooled to `spool`, a path of the caller's; it is kept while the outcome names it.
+    `mounts` maps address prefixes to WSGI applications that answer in this process.
+    """
+    key = secret.reveal(call.url) if secret else None
+    if secret and key is None:
+        return _never_sent(Fault(message="The key belongs to another server; nothing was sent."), final=True)
+    with Watch(control, timeouts.whole) as watch:
+        if control.cancelled:
+            return _never_sent(Fault(message="Given up before it was sent."), final=True)
+        one = _Exchange(call=call, endpoint=endpoint, key=key, watch=watch, timeouts=timeouts, spool=spool)
+        return one.run(idempotency_key, mounts)
+
+
+def _never_sent(why: Fault, *, final: bool) -> Outcome:
+    return Outcome(status=Status.NEVER_SENT, fault=why, final=final)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Exchange:
+    """The steps of one exchange, and what they share."""
+
+    call: Call
+    endpoint: Endpoint
+    key: str | None
+    watch: Watch
+    timeouts: Timeouts
+    spool: Path
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.key,) if self.key else ()
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.call.url).hostname or "the server"
+
+    def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
+        try:
+            request = requests.Request(
+                self.call.method,
+                self.call.url,
+                headers={
+                    "Accept": "application/json",
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": idempotency_key,
+                    **self.call.headers,
+                },
+                data=json.dumps(self.call.json, allow_nan=False).encode(),
+                auth=Key(self.call.key_header, self.key),
+            )
+            timeout = (min(self.timeouts.connect, self.timeouts.whole), self.timeouts.idle)
+            session, response = send(self.watch, request, timeout=timeout, mounts=mounts)
+        except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
+            return self.failed(error)
+        with session, response:
+            headers = {k.lower(): v for k, v in response.headers.items()}
+            if 200 <= response.status_code < 300:
+                return self.received(response, headers)
+            return self.refused(response, headers)
+
+    def failed(self, error: Exception) -> Outcome:
+        """Return the outcome of an exchange that brought no status line."""
+        stopped = self.stopped()
+        if self.watch.control.progress.sent:
+            what = stopped or f"No answer from {self.host}: {describe(error)}."
+            return Outcome(status=Status.UNKNOWN, fault=Fault(message=what))
+        what = stopped or f"Could not reach {self.host}: {describe(error)}."
+        final = bad_certificate(error) or unusable(error) or bool(stopped)
+        return _never_sent(Fault(message=what), final=final)
+
+    def stopped(self) -> str:
+        if self.watch.control.cancelled:
+            return "Given up."
+        return f"No answer from {self.host} within {self.timeouts.whole:g} s." if self.watch.expired else ""
+
+    def refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
+        """Return the outcome of a status other than 2xx; its body is read as far as it is needed."""
+        raw, status = bytearray(), response.status_code
+        try:
+            for chunk in self.chunks(response):
+                raw += chunk
+                if len(raw) >= BODY:
+                    break
+        except Exception:  # noqa: BLE001, S110 - the status is known; what came of the body has to do
+            pass
+        said = fault(read_body(bytes(raw)), status, self.secrets)
+        wait = retry_after(headers)
+        kind = classify(status, said.code)
+        message = f"{self.host} answered {status}: {said.message}"
+        if kind is Status.REJECTED and wait and wait > LONGEST:
+            message += f" It asks to wait {wait:.0f} s."
+        return Outcome(
+            status=kind,
+            fault=Fault(message=message, code=said.code, status=status),
+            http=status,
+            request_id=self.request_id(headers),
+            retry_after=wait,
+            final=headers.get("x-should-retry", "").lower() == "false",
+        )
+
+    def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
+        """Return the outcome of a 2xx: the body spooled, then read.
+
+        A body that holds its whole JSON is an answer even when the connection broke after it.
+        """
+        trouble = self.spooled(response)
+        answer, whole = None, False
+        try:
+            body, whole = parse(blocks(self.spool))
+            answer = read(Reply(body=body, headers=headers, spool=self.spool), self.endpoint, self.secrets)
+        except (ValueError, OSError):
+            trouble = trouble or f"{self.host} answered with something that is no JSON"
+        if answer and whole:
+            why = None if answer.found else self.without_picture(answer)
+        else:
+            arrived = len(answer.found) if answer else 0
+            more = f"; pictures that arrived whole: {arrived}" if arrived else ""
+            why = Fault(message=f"{trouble or f'The answer of {self.host} was cut short'}{more}.")
+        if why:
+            why = replace(why, status=response.status_code)
+        return Outcome(
+            status=Status.DONE if not why else classify(500, why.code),
+            answer=answer,
+            fault=why,
+            http=response.status_code,
+            request_id=self.request_id(headers),
+            spool=self.kept(),
+        )
+
+    def without_picture(self, answer: Answer) -> Fault:
+        """Return why a whole answer has no picture: its own errors, or its shape."""
+        said = answer.errors[0] if answer.errors else Fault(message=answer.note)
+        return replace(said, message=f"{self.host} answered without a picture: {said.message}")
+
+    def kept(self) -> Path | None:
+        """Return the spool if anything is in it; an empty one is removed."""
+        try:
+            if self.spool.stat().st_size:
+                return self.spool
+            self.spool.unlink()
+        except OSError:
+            return None
+        return None
+
+    def spooled(self, response: requests.Response) -> str:
+        """Write the body to the spool as it comes; return what went wrong, or nothing."""
+        try:
+            spool = Spool(self.spool, cap(self.call.n), self.secrets)
+        except OSError as error:
+            return _disk(error)
+        trouble = ""
+        try:
+            for chunk in self.chunks(response):
+                try:
+                    spool.write(chunk)
+                except OSError as error:
+                    trouble = _disk(error)
+                    break
+        except TooLarge:
+            trouble = f"The answer of {self.host} is larger than {self.call.n} pictures can be"
+        except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
+            trouble = f"The answer of {self.host} did not arrive whole: {describe(error)}"
+        try:
+            spool.close()
+        except OSError as error:
+            trouble = trouble or _disk(error)
+        return self.stopped().rstrip(".") or trouble
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        said = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
+        return plain(redact(said, self.secrets), 200) or None
+
+    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the decoded body as it comes. Raises what urllib3 raises."""
+        while chunk := response.raw.read1(BLOCK, decode_content=True):
+            self.watch.control.progress.received += len(chunk)
+            yield chunk
+            if self.watch.stopped:
+                return
+
+
+def _disk(error: OSError) -> str:
+    return f"The answer could not be written to disk: {plain(error.strerror or 'error', 80)}"
