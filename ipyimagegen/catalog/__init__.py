@@ -1,0 +1,35 @@
+"""What is known of servers and models, and what follows from it. Pure: no network, no files but two tables.
+
+`endpoint` finds a server, `row` what is known of a model there; `check` refuses or leaves out,
+`translate` writes what is sent, `estimate` and `actual` say what it costs. Adding a model or an
+endpoint is a row in models.toml or endpoints.toml.
+"""
+
+from ipyimagegen.catalog.addresses import check_transport, is_loopback
+from ipyimagegen.catalog.checks import check
+from ipyimagegen.catalog.endpoints import default_endpoint, endpoint, endpoint_of, endpoints, owner
+from ipyimagegen.catalog.prices import actual, estimate, seconds
+from ipyimagegen.catalog.rows import fields_of, model_of, row
+from ipyimagegen.catalog.tables import model, models, nearest_model
+from ipyimagegen.catalog.translation import translate
+
+__all__ = [
+    "actual",
+    "check",
+    "check_transport",
+    "default_endpoint",
+    "endpoint",
+    "endpoint_of",
+    "endpoints",
+    "estimate",
+    "fields_of",
+    "is_loopback",
+    "model",
+    "model_of",
+    "models",
+    "nearest_model",
+    "owner",
+    "row",
+    "seconds",
+    "translate",
+]

@@ -1,0 +1,192 @@
+"""From a name or an address to an endpoint: the table, the user's own entries, the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url, origin
+from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
+from ipyimagegen.errors import InvalidOption, did_you_mean
+from ipyimagegen.options import Json
+from ipyimagegen.records import Endpoint, Request
+
+Own = Mapping[str, Mapping[str, Any]]
+NOTHING: Own = {}
+OPENAI = "openai"
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "base_url": (str,),
+    "title": (str,),
+    "dialect": (str,),
+    "vendor": (str,),
+    "key_env": (str, list, tuple),
+    "key_optional": (bool,),
+    "free": (bool,),
+    "allow_http": (bool,),
+    "default_model": (str,),
+    "model_required": (bool,),
+    "fields": (list, tuple),
+    "required": (Mapping,),
+    "models": (Mapping,),
+    "query": (Mapping,),
+    "edits": (bool,),
+}
+
+
+def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+    """Return the endpoint of that name (known or the user's own, whatever its case) or base URL.
+
+    Raises InvalidOption for an unknown name (with the nearest), an entry that is wrong, an address
+    that is none, or a known server whose address only the user can give.
+    """
+    name = name_or_url.strip()
+    entries = _entries(own, environ)
+    found = entries.get(name.casefold())
+    if found is None and is_address(name):
+        return _at(normalise_url(name), entries, environ)
+    if found is None:
+        raise InvalidOption(
+            f"--endpoint {name!r}: there is no such server.{did_you_mean(name, entries)} "
+            "A base URL such as https://gpu.example/v1 works too; %imagine_endpoints lists all."
+        )
+    if not found.base_url:
+        raise InvalidOption(
+            f"{found.name} needs your base URL: "
+            f'%config Imagine.endpoints = {{"{found.name}": {{"base_url": "https://…"}}}}'
+        )
+    return found
+
+
+def endpoints(own: Own = NOTHING, environ: Mapping[str, str] = {}) -> tuple[Endpoint, ...]:
+    """Return every endpoint, known and own; those that wait for an address have an empty `base_url`."""
+    return tuple(_entries(own, environ).values())
+
+
+def default_endpoint(
+    typed: str | None,
+    configured: str | None,
+    environ: Mapping[str, str],
+    own: Own,
+    has_key: Callable[[Endpoint], bool],
+) -> Endpoint | None:
+    """Return the endpoint to ask: typed, configured, from the environment, openai if its key is set.
+
+    None means that nothing was chosen. Raises InvalidOption like `endpoint`.
+    """
+    named = typed or configured or environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
+    if named:
+        return endpoint(named, own, environ)
+    fallback = endpoint(OPENAI, own, environ)
+    return fallback if has_key(fallback) else None
+
+
+def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+    """Return the endpoint that a stored request went to: by its name if that is still there, else by URL."""
+    found = _entries(own, environ).get(request.endpoint.casefold())
+    if found and found.base_url == request.base_url:
+        return found
+    found = _at(request.base_url, _entries(own, environ), environ)
+    return replace(found, name=request.endpoint, dialect=request.dialect)
+
+
+def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+    """Return where a model is usually asked: at its vendor's, else where it is listed, else at openai."""
+    entries = _entries(own, environ)
+    row = model(model_name)
+    for one in entries.values():
+        if row and row.vendor and one.vendor == row.vendor:
+            return one
+    for one in entries.values():
+        if row and row.name in one.models:
+            return one
+    return entries[OPENAI]
+
+
+def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+    """Return every endpoint by casefolded name, the table's with the user's settings over them."""
+    found = {name.casefold(): one for name, one in known_endpoints().items()}
+    address = environ.get("OPENAI_BASE_URL")
+    if address:
+        found[OPENAI] = _moved(found[OPENAI], normalise_url(address))
+    for name, columns in own.items():
+        key = name.casefold()
+        found[key] = _own_entry(name, _checked(name, columns), found.get(key))
+    return {key: _free_here(one, own) for key, one in found.items()}
+
+
+def _own_entry(name: str, columns: Mapping[str, Json], base: Endpoint | None) -> Endpoint:
+    given = dict(columns)
+    if isinstance(given.get("key_env"), str):
+        given["key_env"] = [given["key_env"]]
+    address = given.pop("base_url", None)
+    if base is None:
+        base = _of_dialect(name, str(given.get("dialect", "openai")))
+    if address:
+        base = _moved(base, normalise_url(str(address)))
+    return overlay_endpoint(base, given)
+
+
+def _of_dialect(name: str, dialect: str) -> Endpoint:
+    """Return a blank endpoint that knows what servers of that dialect take."""
+    like = known_endpoints().get(dialect)
+    if like is None or like.vendor == OPENAI:
+        return Endpoint(name=name, base_url="", dialect=dialect)
+    return replace(
+        like, name=name, base_url="", title="", vendor="", key_env=(), default_model=None, models={}
+    )
+
+
+def _moved(base: Endpoint, base_url: str) -> Endpoint:
+    """Return the endpoint at another address; elsewhere it is no longer the vendor's own server."""
+    stays = not base.base_url or origin(base.base_url) == origin(base_url)
+    return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
+
+
+def _free_here(one: Endpoint, own: Own) -> Endpoint:
+    told = next((entry for name, entry in own.items() if name.casefold() == one.name.casefold()), {})
+    return replace(one, free=True) if is_loopback(one) and "free" not in told else one
+
+
+def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return an entry of `%config Imagine.endpoints`, or raise InvalidOption. Values are never echoed."""
+    what = f"%config Imagine.endpoints: {name!r}"
+    if not isinstance(columns, Mapping):
+        raise InvalidOption(f'{what} takes settings such as {{"base_url": "http://gpu.example:8000/v1"}}.')
+    for key, value in columns.items():
+        if key not in _TYPES:
+            raise InvalidOption(f"{what} has no setting {key!r}.{did_you_mean(str(key), _TYPES)}")
+        if not isinstance(value, _TYPES[key]):
+            raise InvalidOption(f"{what}: {key} is {_TYPES[key][0].__name__}, not {type(value).__name__}.")
+    variables = columns.get("key_env", ())
+    for variable in [variables] if isinstance(variables, str) else variables:
+        if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):
+            raise InvalidOption(f"{what}: key_env is the NAME of an environment variable, never a key.")
+    dialects = {one.dialect for one in known_endpoints().values()}
+    if columns.get("dialect", "openai") not in dialects:
+        dialect = columns["dialect"]
+        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects)}")
+    return columns
+
+
+def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint of a typed address, with the key of whatever entry has its origin."""
+    there = [one for one in entries.values() if one.base_url and origin(one.base_url) == origin(base_url)]
+    found = next((one for one in there if one.base_url == base_url), None)
+    if found is None:
+        found = Endpoint(name=host_of(base_url), base_url=base_url)
+        found = replace(found, free=is_loopback(found))
+        if there:
+            near = there[0]
+            found = replace(
+                found,
+                key_env=near.key_env,
+                key_optional=near.key_optional,
+                allow_http=near.allow_http,
+                free=near.free,
+            )
+    address = environ.get("IPYIMAGEGEN_BASE_URL")
+    if address and origin(normalise_url(address)) == origin(base_url):
+        found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"))
+    return found

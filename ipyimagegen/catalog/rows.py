@@ -1,0 +1,80 @@
+"""Who decides: the row of a model behind an endpoint, and the options it takes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ipyimagegen.catalog.tables import model, overlay
+from ipyimagegen.options import SENT, Json
+from ipyimagegen.records import Endpoint, Model, Request
+
+EDITS = "edits"
+
+
+def model_of(request: Request, endpoint: Endpoint) -> str | None:
+    """Return the name of the model that is asked: `--set model=…`, as typed, or the endpoint's default."""
+    told = request.extra.get("model")
+    return told if isinstance(told, str) and told else request.model or endpoint.default_model
+
+
+def is_edit(request: Request) -> bool:
+    """Say whether the request has pictures to start from."""
+    return request.operation == EDITS or bool(request.inputs)
+
+
+def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
+    """Return what is known of that model behind that endpoint; None when nothing is.
+
+    The model's row counts on its own vendor's server, and elsewhere where the endpoint lists the
+    model; what the endpoint says of it goes over it. The vendor's prices hold at the vendor only.
+    `fields` is what `fields_of` answers.
+    """
+    if not model_name:
+        return None
+    listed, own = _listed(endpoint, model_name)
+    at_vendor = own is not None and bool(own.vendor) and own.vendor == endpoint.vendor
+    if listed is None and not at_vendor:
+        return None
+    base = own or Model(name=model_name)
+    if not at_vendor:
+        base = replace(base, prices=(), rates=None, seconds=None)
+    allowed = fields_of(endpoint, model_name)
+    return replace(
+        overlay(base, listed or {}),
+        name=model_name,
+        fields=None if allowed is None else tuple(name for name in SENT if name in allowed),
+    )
+
+
+def fields_of(
+    endpoint: Endpoint, model_name: str | None, operation: str = "generations"
+) -> frozenset[str] | None:
+    """Return the options that may be sent, or None when the server decides.
+
+    The endpoint's row for that model; else the endpoint's row; else the model's row, on the model's
+    own vendor only.
+    """
+    listed, own = _listed(endpoint, model_name) if model_name else (None, None)
+    if listed and "fields" in listed:
+        edits = operation == EDITS and "edit_fields" in listed
+        return frozenset(listed["edit_fields" if edits else "fields"])
+    if endpoint.fields is not None:
+        return frozenset(endpoint.fields)
+    if own is None or not own.vendor or own.vendor != endpoint.vendor:
+        return None
+    allowed = own.edit_fields if operation == EDITS and own.edit_fields is not None else own.fields
+    return None if allowed is None else frozenset(allowed)
+
+
+def _listed(endpoint: Endpoint, model_name: str) -> tuple[Mapping[str, Json] | None, Model | None]:
+    """Return the endpoint's columns for a model (None: not listed), and the row that they go over.
+
+    They stand under the model's name, an alias, or `*`; `like` names another row to go over.
+    """
+    own = model(model_name)
+    names = {one.casefold() for one in (model_name, *((own.name, *own.aliases) if own else ()))}
+    listed = next((columns for name, columns in endpoint.models.items() if name.casefold() in names), None)
+    if listed is None:
+        listed = endpoint.models.get("*")
+    return listed, model(str(listed["like"])) if listed and "like" in listed else own
