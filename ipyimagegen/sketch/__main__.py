@@ -24,7 +24,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, *_: object) -> None:
         """Stay quiet when a client goes away; say the rest in one line."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError):
@@ -32,7 +32,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+    def log_request(self, code: int | str = "-", *_: object) -> None:
         """Print method, path and status; never the body, so no prompt."""
         path = self.path.partition("?")[0][:120]
         print(f"{self.command} {path} {int(code)}", file=sys.stderr, flush=True)
@@ -40,18 +40,22 @@ class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Print nothing else."""
 
-    def get_stderr(self) -> object:
-        """Return where wsgiref reports faults of the application."""
-        return sys.stderr
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ipyimagegen.sketch", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m ipyimagegen.sketch", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)")
-    parser.add_argument("--key-env", metavar="NAME", help="environment variable that holds the key clients must send")
-    parser.add_argument("--fault", metavar="F", help="go wrong in every call: slow:5, 429, refusal, wrong_size, fewer, cut")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--key-env", metavar="NAME", help="environment variable that holds the key clients must send"
+    )
+    parser.add_argument(
+        "--fault", metavar="F", help="go wrong in every call: slow:5, 429, refusal, wrong_size, fewer, cut"
+    )
     options = parser.parse_args(arguments)
     key = os.environ.get(options.key_env) if options.key_env else None
     if options.key_env and not key:
@@ -65,7 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     server.set_app(app)
     if not key and not _loopback(options.host):
-        print("Warning: anyone who reaches this address can draw here; --key-env NAME asks for a key.", file=sys.stderr)
+        print(
+            "Warning: anyone who reaches this address can draw here; --key-env NAME asks for a key.",
+            file=sys.stderr,
+        )
     _serve(server, options.host)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipyimagegen.sketch.canvas import Pen, gradient, luminance, mix, rgb
@@ -17,10 +18,23 @@ if TYPE_CHECKING:
     from ipyimagegen.sketch.canvas import RGB
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a family paints on, in units of the short edge; the first colour is the ground's."""
+
+    pen: Pen
+    width: float
+    height: float
+    colours: Sequence[RGB]
+    rng: Random
+    detail: float
+
+
 def compose(
     picture: Image.Image,
     scale: float,
     rng: Random,
+    *,
     asked: Sequence[str],
     avoid: frozenset[str],
     detail: float,
@@ -30,7 +44,7 @@ def compose(
     colours = _palette(rng, asked, avoid)
     picture.paste(gradient(picture.size, (colours[0], mix(colours[0], colours[1], 0.14))))
     family = rng.choice(FAMILIES)
-    family(Pen.on(picture, scale), width, height, colours, rng, detail)
+    family(Page(Pen.on(picture, scale), width, height, colours, rng, detail))
 
 
 def _palette(rng: Random, asked: Sequence[str], avoid: frozenset[str]) -> list[RGB]:
@@ -50,77 +64,82 @@ def _palette(rng: Random, asked: Sequence[str], avoid: frozenset[str]) -> list[R
     return [ground, *rest]
 
 
-def hills(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
+def hills(page: Page) -> None:
     """Layered hills under a disc."""
-    tones = sorted(colours[1:], key=luminance, reverse=True)
-    x, r = width * rng.choice((0.3, 0.36, 0.64, 0.7)), rng.uniform(0.13, 0.2)
-    pen.disc(x, height * rng.uniform(0.26, 0.36), r, rng.choice(colours[1:4]))
-    layers = 5 + round(2 * min(detail, 1.5))
+    tones = sorted(page.colours[1:], key=luminance, reverse=True)
+    x, r = page.width * page.rng.choice((0.3, 0.36, 0.64, 0.7)), page.rng.uniform(0.13, 0.2)
+    page.pen.disc(x, page.height * page.rng.uniform(0.26, 0.36), r, page.rng.choice(page.colours[1:4]))
+    layers = 5 + round(2 * min(page.detail, 1.5))
     for k in range(layers):
-        base = height * (0.42 + 0.56 * k / layers)
+        base = page.height * (0.42 + 0.56 * k / layers)
         waves = [
-            (rng.uniform(0.02, 0.07) / (j + 1), rng.random(), 0.7 * (j + 1) * rng.uniform(0.8, 1.2))
+            (
+                page.rng.uniform(0.02, 0.07) / (j + 1),
+                page.rng.random(),
+                0.7 * (j + 1) * page.rng.uniform(0.8, 1.2),
+            )
             for j in range(3)
         ]
         crest = [
             (
-                i / 80 * width,
-                base + sum(a * math.sin(2 * math.pi * (i / 80 * width * f + p)) for a, p, f in waves),
+                i / 80 * page.width,
+                base + sum(a * math.sin(2 * math.pi * (i / 80 * page.width * f + p)) for a, p, f in waves),
             )
             for i in range(81)
         ]
         place = k / (layers - 1) * (len(tones) - 1)
         low = min(int(place), len(tones) - 2)
-        pen.polygon([*crest, (width, height), (0, height)], mix(tones[low], tones[low + 1], place - low))
+        page.pen.polygon(
+            [*crest, (page.width, page.height), (0, page.height)],
+            mix(tones[low], tones[low + 1], place - low),
+        )
 
 
-def packing(
-    pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float
-) -> None:
+def packing(page: Page) -> None:
     """Circles of many sizes that never touch, some ringed, some halved."""
     found: list[tuple[float, float, float]] = []
-    for _ in range(int(2200 * detail)):
-        x, y = rng.random() * width, rng.random() * height
+    for _ in range(int(2200 * page.detail)):
+        x, y = page.rng.random() * page.width, page.rng.random() * page.height
         room = min((math.dist((x, y), (a, b)) - c for a, b, c in found), default=0.24)
         r = min(
             room - 0.008,
-            rng.choice((0.06, 0.1, 0.24)),
+            page.rng.choice((0.06, 0.1, 0.24)),
             x - 0.03,
             y - 0.03,
-            width - 0.03 - x,
-            height - 0.03 - y,
+            page.width - 0.03 - x,
+            page.height - 0.03 - y,
         )
         if r > 0.012:
             found.append((x, y, r))
     for x, y, r in found:
-        colour, other = rng.choice(colours[1:]), rng.choice(colours[1:])
-        pen.disc(x, y, r, colour)
-        kind = rng.random()
+        colour, other = page.rng.choice(page.colours[1:]), page.rng.choice(page.colours[1:])
+        page.pen.disc(x, y, r, colour)
+        kind = page.rng.random()
         if r > 0.035 and kind < 0.3:
-            pen.disc(x, y, r * 0.66, colours[0])
-            pen.disc(x, y, r * 0.36, other)
+            page.pen.disc(x, y, r * 0.66, page.colours[0])
+            page.pen.disc(x, y, r * 0.36, other)
         elif r > 0.035 and kind < 0.55:
-            turn = rng.random() * math.tau
+            turn = page.rng.random() * math.tau
             half = [
                 (x + r * math.cos(turn + math.pi * i / 32), y + r * math.sin(turn + math.pi * i / 32))
                 for i in range(33)
             ]
-            pen.polygon(half, other)
+            page.pen.polygon(half, other)
 
 
-def arcs(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
-    """A grid of quarter circles, discs and leaves, as Bauhaus weavers laid them out."""
-    rows = max(3, round(height * rng.choice((4, 5, 6)) * min(detail, 1.4)))
-    cell = height / rows
-    columns = math.ceil(width / cell)
-    start = (width - columns * cell) / 2
+def arcs(page: Page) -> None:
+    """Paint a grid of quarter circles, discs and leaves, as Bauhaus weavers laid them out."""
+    rows = max(3, round(page.height * page.rng.choice((4, 5, 6)) * min(page.detail, 1.4)))
+    cell = page.height / rows
+    columns = math.ceil(page.width / cell)
+    start = (page.width - columns * cell) / 2
     for j in range(rows):
         for i in range(columns):
             x, y = start + i * cell, j * cell
-            back, front = rng.sample(list(colours), 2)
-            pen.box(x, y, cell + 0.002, cell + 0.002, back)
-            tile = pen.at(x + cell / 2, y + cell / 2, cell, turn=90 * rng.randrange(4))
-            _tile(tile, rng.randrange(5), front, back)
+            back, front = page.rng.sample(list(page.colours), 2)
+            page.pen.box(x, y, cell + 0.002, cell + 0.002, back)
+            tile = page.pen.at(x + cell / 2, y + cell / 2, cell, turn=90 * page.rng.randrange(4))
+            _tile(tile, page.rng.randrange(5), front, back)
 
 
 def _quarter(pen: Pen, r: float, fill: RGB) -> None:
@@ -144,95 +163,108 @@ def _tile(pen: Pen, kind: int, front: RGB, back: RGB) -> None:
         pen.polygon([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)], front)
 
 
-def mosaic(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
-    """Triangles on a bent grid, their colours drifting across the picture."""
-    cell = 0.13 / min(detail, 1.5)
-    columns, rows = math.ceil(width / cell) + 1, math.ceil(height / cell) + 1
+def mosaic(page: Page) -> None:
+    """Triangles on a bent grid, their page.colours drifting across the picture."""
+    cell = 0.13 / min(page.detail, 1.5)
+    columns, rows = math.ceil(page.width / cell) + 1, math.ceil(page.height / cell) + 1
     bend = cell * 0.36
     node = {
-        (i, j): ((i - 0.5) * cell + rng.uniform(-bend, bend), (j - 0.5) * cell + rng.uniform(-bend, bend))
+        (i, j): (
+            (i - 0.5) * cell + page.rng.uniform(-bend, bend),
+            (j - 0.5) * cell + page.rng.uniform(-bend, bend),
+        )
         for i in range(columns + 2)
         for j in range(rows + 2)
     }
-    tones = sorted(colours, key=luminance)
-    lean = rng.uniform(-0.6, 0.6)
+    tones = sorted(page.colours, key=luminance)
+    lean = page.rng.uniform(-0.6, 0.6)
     for i in range(columns + 1):
         for j in range(rows + 1):
             corners = [node[i, j], node[i + 1, j], node[i + 1, j + 1], node[i, j + 1]]
-            split = rng.random() < 0.5
+            split = page.rng.random() < 0.5
             for triangle in ((0, 1, 2), (0, 2, 3)) if split else ((0, 1, 3), (1, 2, 3)):
                 place = (
                     1
-                    - corners[0][1] / height
-                    + lean * (corners[0][0] / width - 0.5)
-                    + rng.uniform(-0.16, 0.16)
+                    - corners[0][1] / page.height
+                    + lean * (corners[0][0] / page.width - 0.5)
+                    + page.rng.uniform(-0.16, 0.16)
                 )
                 place = min(max(place, 0.0), 0.999) * (len(tones) - 1)
                 fill = mix(tones[int(place)], tones[int(place) + 1], place - int(place))
-                pen.polygon([corners[k] for k in triangle], fill)
+                page.pen.polygon([corners[k] for k in triangle], fill)
 
 
-def waves(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
+def waves(page: Page) -> None:
     """Rows of fans, the old pattern of the sea."""
-    r = 0.125 / min(max(detail, 0.8), 1.3)
-    rows = math.ceil(height / (r / 2)) + 4
-    accents = list(colours[1:])
+    r = 0.125 / min(max(page.detail, 0.8), 1.3)
+    rows = math.ceil(page.height / (r / 2)) + 4
+    accents = list(page.colours[1:])
     for j in range(rows):
         y = j * r / 2
         x = -r + (r if j % 2 else 0)
-        while x < width + r:
-            first = accents[rng.randrange(2)] if rng.random() < 0.86 else accents[2 % len(accents)]
+        while x < page.width + r:
+            first = accents[page.rng.randrange(2)] if page.rng.random() < 0.86 else accents[2 % len(accents)]
             for k, share in enumerate((1.0, 0.8, 0.6, 0.4, 0.2)):
-                pen.disc(x, y + r * 0.5, r * share, colours[0] if k % 2 else mix(first, colours[0], 0.1 * k))
+                page.pen.disc(
+                    x,
+                    y + r * 0.5,
+                    r * share,
+                    page.colours[0] if k % 2 else mix(first, page.colours[0], 0.1 * k),
+                )
             x += 2 * r
 
 
-def ribbons(
-    pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float
-) -> None:
+def ribbons(page: Page) -> None:
     """Broad bands that flow side by side."""
-    count = 9 + round(3 * detail)
-    phases = [(rng.uniform(0.05, 0.12) / k, rng.random(), 0.45 * k) for k in (1, 2, 3)]
-    band = height * 1.5 / count
+    count = 9 + round(3 * page.detail)
+    phases = [(page.rng.uniform(0.05, 0.12) / k, page.rng.random(), 0.45 * k) for k in (1, 2, 3)]
+    band = page.height * 1.5 / count
     for k in range(count):
-        y = height * -0.25 + band * (k + 0.5)
-        shift = k * rng.uniform(0.015, 0.03)
+        y = page.height * -0.25 + band * (k + 0.5)
+        shift = k * page.rng.uniform(0.015, 0.03)
         points = [
             (
-                -0.1 + (width + 0.2) * i / 14,
-                y + sum(a * math.sin(2 * math.pi * ((i / 14 * width) * f + p + shift)) for a, p, f in phases),
+                -0.1 + (page.width + 0.2) * i / 14,
+                y
+                + sum(
+                    a * math.sin(2 * math.pi * ((i / 14 * page.width) * f + p + shift)) for a, p, f in phases
+                ),
             )
             for i in range(15)
         ]
-        colour = colours[1 + k % (len(colours) - 1)]
-        pen.ribbon(points, [band * rng.uniform(0.55, 0.95) for _ in points], colour)
+        colour = page.colours[1 + k % (len(page.colours) - 1)]
+        page.pen.ribbon(points, [band * page.rng.uniform(0.55, 0.95) for _ in points], colour)
         if k % 3 == 1:
-            pen.ribbon(points, [band * 0.16] * len(points), colours[0])
+            page.pen.ribbon(points, [band * 0.16] * len(points), page.colours[0])
 
 
-def orbits(pen: Pen, width: float, height: float, colours: Sequence[RGB], rng: Random, detail: float) -> None:
-    """Large overlapping discs and thin rings, with their common areas in mixed colours."""
-    for k in range(4 + round(detail)):
-        x, y, r = width * rng.uniform(0.12, 0.88), height * rng.uniform(0.12, 0.88), rng.uniform(0.16, 0.38)
-        colour = colours[1 + k % (len(colours) - 1)]
-        pen.disc(x, y, r, (*colour, 205))
-        for extra in range(rng.randrange(3)):
+def orbits(page: Page) -> None:
+    """Large overlapping discs and thin rings, with their common areas in mixed page.colours."""
+    for k in range(4 + round(page.detail)):
+        x, y, r = (
+            page.width * page.rng.uniform(0.12, 0.88),
+            page.height * page.rng.uniform(0.12, 0.88),
+            page.rng.uniform(0.16, 0.38),
+        )
+        colour = page.colours[1 + k % (len(page.colours) - 1)]
+        page.pen.disc(x, y, r, (*colour, 205))
+        for extra in range(page.rng.randrange(3)):
             ring = r * (1.14 + 0.12 * extra)
             turn = [math.tau * i / 120 for i in range(121)]
             outer = [(x + ring * math.cos(a), y + ring * math.sin(a)) for a in turn]
             inner = [
                 (x + (ring - 0.006) * math.cos(a), y + (ring - 0.006) * math.sin(a)) for a in reversed(turn)
             ]
-            pen.polygon([*outer, *inner], colour)
-    for _ in range(round(5 * detail)):
-        pen.disc(
-            width * rng.uniform(0.08, 0.92),
-            height * rng.uniform(0.08, 0.92),
-            rng.uniform(0.008, 0.02),
-            rng.choice(colours[1:]),
+            page.pen.polygon([*outer, *inner], colour)
+    for _ in range(round(5 * page.detail)):
+        page.pen.disc(
+            page.width * page.rng.uniform(0.08, 0.92),
+            page.height * page.rng.uniform(0.08, 0.92),
+            page.rng.uniform(0.008, 0.02),
+            page.rng.choice(page.colours[1:]),
         )
 
 
-FAMILIES: tuple[Callable[[Pen, float, float, Sequence[RGB], Random, float], None], ...] = (
+FAMILIES: tuple[Callable[[Page], None], ...] = (
     hills, packing, arcs, mosaic, waves, ribbons, orbits,
 )  # fmt: skip

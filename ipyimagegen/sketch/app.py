@@ -113,7 +113,9 @@ def _authorize(server: Server, environ: WSGIEnvironment) -> None:
         return
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     # compared as bytes and in constant time; the key given is never repeated
-    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode("latin-1", "replace"), server.key.encode()):
+    if scheme.lower() != "bearer" or not hmac.compare_digest(
+        token.strip().encode("latin-1", "replace"), server.key.encode()
+    ):
         message = "Incorrect API key provided. This server wants the key that it was started with."
         raise Refusal(message, status=401, code="invalid_api_key")
 
@@ -125,7 +127,9 @@ def _body(environ: WSGIEnvironment) -> dict[str, Any]:
     except ValueError:
         length = 0
     if length > LARGEST:
-        raise Refusal(f"Request body too large: at most {LARGEST} bytes.", status=413, code="request_too_large")
+        raise Refusal(
+            f"Request body too large: at most {LARGEST} bytes.", status=413, code="request_too_large"
+        )
     try:
         body = json.loads(environ["wsgi.input"].read(max(length, 0)))
     except (ValueError, RecursionError):

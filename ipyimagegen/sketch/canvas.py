@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -84,12 +85,21 @@ def _between(a: Point, b: Point, t: float) -> Point:
     return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
 
 
+@cache
+def path(text: str) -> tuple[Point, ...]:
+    """Return the points of "x,y x,y …", written in hundredths of a unit."""
+    pairs = (pair.split(",") for pair in text.split())
+    return tuple((float(x) / 100, float(y) / 100) for x, y in pairs)
+
+
 def mirror(points: Iterable[Point], axis: float = 0.0) -> list[Point]:
     """Return the points reflected in the vertical line x = axis."""
     return [(2 * axis - x, y) for x, y in points]
 
 
-def ring_points(x: float, y: float, rx: float, ry: float, turn: float = 0.0, sides: int = 48) -> list[Point]:
+def ring_points(
+    x: float, y: float, rx: float, ry: float, *, turn: float = 0.0, sides: int = 48
+) -> list[Point]:
     """Return points on an ellipse, the first at the top; `turn` in degrees."""
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     out: list[Point] = []
@@ -138,6 +148,10 @@ class Pen:
             dy=self.yx * x + self.yy * y + self.dy,
         )
 
+    def sides(self) -> tuple[Pen, Pen]:
+        """Return the mirrored pen and the pen itself, for what comes in pairs."""
+        return self.at(0, 0, flip=True), self
+
     @property
     def unit(self) -> float:
         """Pixels of one unit."""
@@ -167,18 +181,18 @@ class Pen:
         """Fill the polygon with rounded corners."""
         self.polygon(soften(points, roundness), fill)
 
-    def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour, turn: float = 0.0) -> None:
+    def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour, *, turn: float = 0.0) -> None:
         """Fill an ellipse."""
         sides = 64 if max(rx, ry) * self.unit > 40 else 24
         if max(rx, ry) * self.unit > 400:
             sides = 160
-        self.polygon(ring_points(x, y, rx, ry, turn, sides), fill)
+        self.polygon(ring_points(x, y, rx, ry, turn=turn, sides=sides), fill)
 
     def disc(self, x: float, y: float, r: float, fill: Colour) -> None:
         """Fill a circle."""
         self.oval(x, y, r, r, fill)
 
-    def box(self, x: float, y: float, w: float, h: float, fill: Colour, r: float = 0.0) -> None:
+    def box(self, x: float, y: float, w: float, h: float, fill: Colour, *, r: float = 0.0) -> None:
         """Fill a rectangle given by its top left corner and size, with corners of radius `r`."""
         if r <= 0:
             self.polygon([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], fill)

@@ -10,14 +10,17 @@ from random import Random
 
 from PIL import Image, ImageDraw, ImageEnhance
 
-from ipyimagegen.sketch import abstract, layout, scenes, styles
+from ipyimagegen.sketch import abstract, layout, scenes, skies, styles
 from ipyimagegen.sketch.canvas import RGB, Pen, fade, glow, gradient, luminance, mix, rgb
 from ipyimagegen.sketch.mark import stamp
 from ipyimagegen.sketch.objects import hat
 from ipyimagegen.sketch.palette import CREAM, INK, NAMED, WHITE, Skin, named, nearest
-from ipyimagegen.sketch.reading import Figure, Scene, read, words
+from ipyimagegen.sketch.paper import PAPER, Print
+from ipyimagegen.sketch.reading import Scene, read
 from ipyimagegen.sketch.shapes import SHAPES
+from ipyimagegen.sketch.stage import PLACES, Stage
 from ipyimagegen.sketch.things import THINGS, skin
+from ipyimagegen.sketch.words import words
 
 DETAIL = {
     "low": 0.5,
@@ -78,7 +81,7 @@ def draw(
     mask = Image.new("L", size) if background == "transparent" else None
     sheet = _Sheet(Image.new("RGB", size, WHITE), mask, min(size) / 1.0)
     _paint(sheet, scene, dice, DETAIL[quality])
-    image = _finish(sheet, sharp, scene, dice, DETAIL[quality], TONES.get(style or "", 1.0))
+    image = _finish(sheet, sharp, scene, dice, DETAIL[quality], tone=TONES.get(style or "", 1.0))
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     stamp(image)
@@ -128,12 +131,12 @@ def _resolution(width: int, height: int) -> tuple[int, tuple[int, int]]:
 
 def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
     width, height = sheet.picture.width / sheet.scale, sheet.picture.height / sheet.scale
-    stage = _stage(sheet, scene, dice, detail, width, height)
+    stage = _stage(sheet, scene, dice, detail, (width, height))
     if stage is None and not scene.figures:
-        ground = (scene.backdrop,) if scene.backdrop else ()
+        asked = (*((scene.backdrop,) if scene.backdrop else ()), *scene.palette)
         abstract.compose(
-            sheet.picture, sheet.scale, dice("abstract"), (*ground, *scene.palette), scene.avoid, detail
-        )
+            sheet.picture, sheet.scale, dice("abstract"), asked=asked, avoid=scene.avoid, detail=detail
+        )  # fmt: skip
     elif stage is None:
         _plain(sheet, scene, dice)
     else:
@@ -141,7 +144,8 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
     if sheet.mask is not None and not scene.figures:
         _medallion(sheet)
     horizon = stage.horizon if stage else height * 0.72
-    placed = layout.arrange(scene.figures, layout.Frame(width, height, horizon), dice("layout"))
+    frame = layout.Frame(width, height, horizon, landscape=stage is not None)
+    placed = layout.arrange(scene.figures, frame, dice("layout"))
     for item in placed:
         _figure(sheet, scene, item, stage, dice)
     if stage and sheet.mask is None:
@@ -149,11 +153,11 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
 
 
 def _stage(
-    sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, width: float, height: float
-) -> scenes.Stage | None:
+    sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, extent: tuple[float, float]
+) -> Stage | None:
     """Return the landscape behind the figures, or None where a plain background is right."""
     homes = [THINGS[f.name].home for f in scene.figures if f.name in THINGS]
-    place, time = scene.place, scene.time
+    place, time = scene.place, scene.time or ("night" if scene.style == "neon" else "")
     if scene.backdrop and not place:
         return None
     if not place and not homes and not (scene.time or scene.weather or scene.season):
@@ -170,24 +174,24 @@ def _stage(
     if place == "sea" and grounded - {"lighthouse"}:
         place = "beach"
     names = {f.name for f in scene.figures}
-    return scenes.Stage(
-        sheet.picture, Pen.on(sheet.picture, sheet.scale), width, height, dice("scene"), scenes.PLACES[place],
+    return Stage(
+        sheet.picture, Pen.on(sheet.picture, sheet.scale), *extent, dice("scene"), PLACES[place],
         time, detail, sheet.scale, moon=not names & {"sun", "moon"} and not scene.avoid & {"sun", "moon"},
     )  # fmt: skip
 
 
-def _foreground(stage: scenes.Stage, scene: Scene) -> None:
-    """What falls in front of the figures."""
-    if scene.weather == "snowfall" or stage.place is scenes.PLACES["snow"]:
-        scenes.snowfall(replace(stage, detail=stage.detail * 0.4))
-    if scene.weather == "rain" or stage.place is scenes.PLACES["rain"]:
-        scenes.rain(stage)
+def _foreground(stage: Stage, scene: Scene) -> None:
+    """Paint what falls in front of the figures."""
+    if scene.weather == "snowfall" or stage.place is PLACES["snow"]:
+        skies.snowfall(replace(stage, detail=stage.detail * 0.4))
+    if scene.weather == "rain" or stage.place is PLACES["rain"]:
+        skies.rain(stage)
     if scene.weather == "fog":
-        scenes.fog(stage)
+        skies.fog(stage)
 
 
 def _plain(sheet: _Sheet, scene: Scene, dice: _Dice) -> None:
-    """A plain ground in the colour asked for, or in a quiet one that sets the figures off."""
+    """Paint a plain ground in the colour asked for, or in a quiet one that sets the figures off."""
     if scene.backdrop:
         colour = named(scene.backdrop)
     else:
@@ -209,9 +213,7 @@ def _medallion(sheet: _Sheet) -> None:
     ImageDraw.Draw(sheet.mask).ellipse((inset, inset, w - inset, h - inset), fill=255)
 
 
-def _figure(
-    sheet: _Sheet, scene: Scene, item: layout.Placed, stage: scenes.Stage | None, dice: _Dice
-) -> None:
+def _figure(sheet: _Sheet, scene: Scene, item: layout.Placed, stage: Stage | None, dice: _Dice) -> None:
     figure = item.figure
     pen = sheet.pen.at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
     if figure.name in SHAPES:
@@ -229,11 +231,11 @@ def _figure(
         x, y, size = row.head
         worn = figure.wears.colours
         hat(pen.at(x, y - size * 0.3, size), skin("hat", worn))
-    if row.where == "water" and stage and stage.place in (scenes.PLACES["sea"], scenes.PLACES["beach"]):
+    if row.where == "water" and stage and stage.place in (PLACES["sea"], PLACES["beach"]):
         _waterline(pen, stage, deep=figure.name == "whale")
 
 
-def _waterline(pen: Pen, stage: scenes.Stage, *, deep: bool) -> None:
+def _waterline(pen: Pen, stage: Stage, *, deep: bool) -> None:
     """Water in front of a hull."""
     water = stage.tone(mix(rgb(stage.place.ground[0]), rgb("#1f6796"), 0.55), 0.4)
     top = 0.27 if deep else 0.42
@@ -276,7 +278,9 @@ def _spare(own: RGB, avoid: frozenset[str]) -> RGB | None:
     return free[0] if free else rgb(NAMED["grey"])
 
 
-def _finish(sheet: _Sheet, sharp: int, scene: Scene, dice: _Dice, detail: float, tone: float) -> Image.Image:
+def _finish(
+    sheet: _Sheet, sharp: int, scene: Scene, dice: _Dice, detail: float, *, tone: float
+) -> Image.Image:
     """Reduce to size, apply the style, and cut out where the background is transparent."""
     alpha = None
     if sheet.mask is None:
@@ -284,16 +288,13 @@ def _finish(sheet: _Sheet, sharp: int, scene: Scene, dice: _Dice, detail: float,
     else:
         cut = Image.merge("RGBA", (*sheet.picture.split(), sheet.mask)).reduce(sharp)
         alpha = cut.getchannel("A")
-        image = Image.new("RGB", cut.size, styles.PAPER)
+        image = Image.new("RGB", cut.size, PAPER)
         image.paste(cut.convert("RGB"), (0, 0), alpha.point([0] + [255] * 255))
     if tone != 1.0:
         image = ImageEnhance.Color(image).enhance(tone)
     coloured = bool(scene.palette or scene.backdrop or any(f.colours for f in scene.figures))
-    printed = styles.Print(image, alpha, dice("style"), detail, coloured)
+    printed = Print(image, alpha, dice("style"), detail, coloured)
     printed = styles.STYLES[scene.style or "flat"](printed)
     if printed.alpha is not None:
         printed.image.putalpha(printed.alpha)
     return printed.image
-
-
-__all__ = ["Figure", "draw", "encode"]

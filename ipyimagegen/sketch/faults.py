@@ -65,7 +65,7 @@ def before(fault: str | None) -> None:
 
 
 def size(fault: str | None, asked: tuple[int, int]) -> tuple[int, int]:
-    """Return the size that is drawn: half the width (or double, where that is too small) if it shall be wrong."""
+    """Return the size that is drawn: half as wide, or twice if that is too small, when it shall be wrong."""
     width, height = asked
     return (width // 2 if width >= 128 else width * 2, height) if fault == "wrong_size" else asked
 

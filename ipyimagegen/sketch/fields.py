@@ -20,7 +20,9 @@ PROMPT = 32_000
 class Rule(Protocol):
     """Turns a value from outside into the value that is used, or refuses it."""
 
-    default: Any
+    @property
+    def default(self) -> Any:
+        """The value of a field that was not sent."""
 
     def __call__(self, name: str, value: Any) -> Any:
         """Return the value; raise Refusal."""
@@ -50,7 +52,8 @@ class Text:
         if not isinstance(value, str):
             raise _type(name, value, "a string")
         if self.most is not None and len(value) > self.most:
-            raise _value(name, f"Invalid '{name}': string too long. Expected at most {self.most} characters, got {len(value)}.")
+            limit = f"Expected at most {self.most} characters, got {len(value)}."
+            raise _value(name, f"Invalid '{name}': string too long. {limit}")
         if not self.empty and not value.strip():
             raise _value(name, f"Invalid '{name}': empty string. Expected at least 1 character.")
         return value
@@ -68,7 +71,9 @@ class Choice:
         if not isinstance(value, str):
             raise _type(name, value, f"one of {listed(self.choices)}")
         if value not in self.choices:
-            raise _value(name, f"Invalid value: '{value[:80]}'. Supported values are: {listed(self.choices)}.")
+            raise _value(
+                name, f"Invalid value: '{value[:80]}'. Supported values are: {listed(self.choices)}."
+            )
         return value
 
 
@@ -85,9 +90,13 @@ class Whole:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _type(name, value, "an integer")
         if value < self.least:
-            raise _value(name, f"Invalid '{name}': integer below minimum value. Expected a value >= {self.least}.")
+            raise _value(
+                name, f"Invalid '{name}': integer below minimum value. Expected a value >= {self.least}."
+            )
         if value > self.most:
-            raise _value(name, f"Invalid '{name}': integer above maximum value. Expected a value <= {self.most}.")
+            raise _value(
+                name, f"Invalid '{name}': integer above maximum value. Expected a value <= {self.most}."
+            )
         return value
 
 
@@ -105,11 +114,13 @@ class Size:
             return self.default
         match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)
         if not match:
-            raise _value(name, f"Invalid value: '{value[:80]}'. Expected 'auto' or WIDTHxHEIGHT, such as '1024x1024'.")
+            message = "Expected 'auto' or WIDTHxHEIGHT, such as '1024x1024'."
+            raise _value(name, f"Invalid value: '{value[:80]}'. {message}")
+
         width, height = int(match[1]), int(match[2])
         if not all(EDGES[0] <= edge <= EDGES[1] for edge in (width, height)) or width * height > PIXELS:
-            message = f"Invalid value: '{value}'. Each edge is {EDGES[0]} to {EDGES[1]} pixels, the area at most {PIXELS}."
-            raise _value(name, message)
+            message = f"Each edge is {EDGES[0]} to {EDGES[1]} pixels, the area at most {PIXELS}."
+            raise _value(name, f"Invalid value: '{value}'. {message}")
         return width, height
 
 
@@ -156,8 +167,13 @@ def check(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
         if name not in rules:
             raise Refusal(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     if body.get("prompt") is None:
-        raise Refusal("Missing required parameter: 'prompt'.", param="prompt", code="missing_required_parameter")
-    given = {name: rule.default if body.get(name) is None else rule(name, body[name]) for name, rule in rules.items()}
+        raise Refusal(
+            "Missing required parameter: 'prompt'.", param="prompt", code="missing_required_parameter"
+        )
+    given = {
+        name: rule.default if body.get(name) is None else rule(name, body[name])
+        for name, rule in rules.items()
+    }
     _agree(given)
     return given
 

@@ -42,6 +42,7 @@ class Frame:
     width: float
     height: float
     horizon: float
+    landscape: bool = False
 
 
 Item = tuple["Figure", int]
@@ -55,16 +56,21 @@ def arrange(figures: Sequence[Figure], frame: Frame, rng: Random) -> list[Placed
         where = "ground" if row and row.where == "water" else row.where if row else "air"
         groups[where].extend((figure, i) for i in range(figure.count or rng.randint(3, 5)))
     standing = _stand(groups["ground"], frame, rng)
-    ceiling = min((p.y - p.size * 0.5 for p in standing), default=frame.height * 0.9)
-    low = (
-        min(frame.height * 0.55, max(ceiling + 0.06, frame.height * 0.3)) if standing else frame.height * 0.9
-    )
+    floor = _floor(standing, frame, heavenly={f.name for f, _ in groups["air"]} <= {"star", "crescent"})
     return [
         *_range(groups["horizon"], frame, rng),
         *_hang(groups["sky"], frame, rng, alone=not (standing or groups["air"] or groups["horizon"])),
         *sorted(standing, key=lambda p: p.y + p.size / 2),
-        *_scatter(groups["air"], (0.07, 0.07, frame.width - 0.07, low), rng),
+        *_scatter(groups["air"], (0.07, 0.07, frame.width - 0.07, floor), rng),
     ]
+
+
+def _floor(standing: list[Placed], frame: Frame, *, heavenly: bool) -> float:
+    """Return how far down things may fly: over the heads of those that stand, stars above the horizon."""
+    if standing:
+        heads = min(p.y - p.size / 2 for p in standing)
+        return min(frame.height * 0.55, max(heads + 0.06, frame.height * 0.3))
+    return frame.horizon if frame.landscape and heavenly else frame.height * 0.9
 
 
 def _weight(item: Item) -> float:
@@ -88,7 +94,7 @@ def _stand(items: list[Item], frame: Frame, rng: Random) -> list[Placed]:
     placed: list[Placed] = []
     for k, row in enumerate(best):
         depth = (k + 1) / len(best)
-        placed.extend(_row(row, frame, rng, depth, min(reach, _row_size(row, frame, len(best)))))
+        placed.extend(_row(row, frame, rng, depth=depth, size=reach))
     return placed
 
 
@@ -98,11 +104,13 @@ def _row_size(row: list[Item], frame: Frame, rows: int) -> float:
     return min(0.6, 0.9 * frame.width / sum(weights), tallest / max(weights))
 
 
-def _row(row: list[Item], frame: Frame, rng: Random, depth: float, size: float) -> list[Placed]:
+def _row(row: list[Item], frame: Frame, rng: Random, *, depth: float, size: float) -> list[Placed]:
     weights = [_weight(item) * size for item in row]
     room = frame.width * 0.94 - sum(weights)
     gap = room / len(row) if len(row) > 1 else room
-    x = frame.width * 0.03 + (gap / 2 if len(row) > 1 else gap * rng.uniform(0.36, 0.64))
+    x = frame.width * 0.03 + (
+        gap / 2 if len(row) > 1 else gap * (rng.uniform(0.36, 0.64) if depth == 1 else 0.1)
+    )
     foot = frame.horizon + (frame.height * 0.9 - frame.horizon) * depth
     placed: list[Placed] = []
     for item, weight in zip(row, weights, strict=True):

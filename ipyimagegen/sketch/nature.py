@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ipyimagegen.sketch.canvas import mix, rgb
+from ipyimagegen.sketch.canvas import mix, path, rgb
 from ipyimagegen.sketch.palette import CREAM, WHITE
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ LEAF = rgb("#4d9a56")
 
 
 def tree(pen: Pen, skin: Skin) -> None:
-    """A broad-leaved tree."""
-    pen.ribbon([(0, 0.5), (0.005, 0.3), (0, 0.02)], [0.13, 0.085, 0.06], BARK)
-    pen.ribbon([(0, 0.22), (0.09, 0.1), (0.15, 0.0)], [0.05, 0.04, 0.02], BARK)
+    """Paint a broad-leaved tree."""
+    pen.ribbon(path("0,50 0.5,30 0,2"), [0.13, 0.085, 0.06], BARK)
+    pen.ribbon(path("0,22 9,10 15,0"), [0.05, 0.04, 0.02], BARK)
     for x, y, r in (
         (-0.2, -0.02, 0.19),
         (0.21, -0.03, 0.18),
@@ -36,7 +36,7 @@ def tree(pen: Pen, skin: Skin) -> None:
 
 
 def pine(pen: Pen, skin: Skin) -> None:
-    """A conifer in four tiers."""
+    """Paint a conifer in four tiers."""
     pen.box(-0.04, 0.34, 0.08, 0.16, BARK)
     for i, (top, base, half) in enumerate(
         ((0.02, 0.4, 0.33), (-0.15, 0.22, 0.27), (-0.32, 0.03, 0.205), (-0.5, -0.15, 0.14))
@@ -47,22 +47,22 @@ def pine(pen: Pen, skin: Skin) -> None:
 
 
 def cactus(pen: Pen, skin: Skin) -> None:
-    """A saguaro in flower."""
-    for points in ([(-0.08, 0.2), (-0.27, 0.16), (-0.3, -0.05)], [(0.08, 0.1), (0.26, 0.06), (0.29, -0.18)]):
+    """Paint a saguaro in flower."""
+    for points in (path("-8,20 -27,16 -30,-5"), path("8,10 26,6 29,-18")):
         pen.stroke(points, 0.13, skin.dark)
-    pen.stroke([(0, 0.48), (0, 0.1), (0, -0.34)], 0.22, skin.main)
+    pen.stroke(path("0,48 0,10 0,-34"), 0.22, skin.main)
     for x in (-0.05, 0.0, 0.05):
         pen.stroke([(x, 0.46), (x, -0.32)], 0.01, skin.light)
-    pen.box(-0.2, 0.46, 0.4, 0.04, mix(skin.main, BARK, 0.7), 0.02)
+    pen.box(-0.2, 0.46, 0.4, 0.04, mix(skin.main, BARK, 0.7), r=0.02)
     for dx, dy in ((-0.05, -0.44), (0.05, -0.44), (0, -0.48)):
         pen.disc(dx, dy, 0.035, rgb("#ef6f9a"))
 
 
 def flower(pen: Pen, skin: Skin) -> None:
-    """A flower on its stem."""
-    pen.ribbon([(0.02, 0.5), (0.03, 0.25), (0, -0.1)], [0.035, 0.03, 0.03], LEAF)
-    pen.blob([(0.03, 0.35), (0.1, 0.18), (0.28, 0.13), (0.22, 0.28)], LEAF)
-    pen.blob([(0.03, 0.42), (-0.06, 0.26), (-0.24, 0.22), (-0.17, 0.36)], mix(LEAF, WHITE, 0.15))
+    """Paint a flower on its stem."""
+    pen.ribbon(path("2,50 3,25 0,-10"), [0.035, 0.03, 0.03], LEAF)
+    pen.blob(path("3,35 10,18 28,13 22,28"), LEAF)
+    pen.blob(path("3,42 -6,26 -24,22 -17,36"), mix(LEAF, WHITE, 0.15))
     for ring, (count, r, tone) in enumerate(((8, 0.2, skin.dark), (8, 0.17, skin.main))):
         for i in range(count):
             angle = 360 * (i + ring / 2) / count
@@ -72,30 +72,12 @@ def flower(pen: Pen, skin: Skin) -> None:
 
 
 def mushroom(pen: Pen, skin: Skin) -> None:
-    """A toadstool."""
-    pen.blob(
-        [(-0.1, 0.02), (-0.1, 0.25), (-0.17, 0.47), (0, 0.5), (0.17, 0.47), (0.1, 0.25), (0.1, 0.02)], CREAM
-    )
-    pen.blob(
-        [(0.03, 0.05), (0.05, 0.25), (0.06, 0.49), (0.17, 0.47), (0.1, 0.25), (0.1, 0.02)],
-        mix(CREAM, BARK, 0.2),
-    )
+    """Paint a toadstool."""
+    pen.blob(path("-10,2 -10,25 -17,47 0,50 17,47 10,25 10,2"), CREAM)
+    pen.blob(path("3,5 5,25 6,49 17,47 10,25 10,2"), mix(CREAM, BARK, 0.2))
     pen.oval(0, 0.07, 0.36, 0.075, mix(CREAM, BARK, 0.3))
-    pen.blob(
-        [
-            (-0.45, 0.04),
-            (-0.37, -0.23),
-            (-0.16, -0.41),
-            (0.1, -0.42),
-            (0.35, -0.26),
-            (0.45, 0.03),
-            (0.2, 0.03),
-            (0, 0.02),
-            (-0.2, 0.04),
-        ],
-        skin.main,
-    )
-    pen.blob([(0.12, -0.415), (0.3, -0.18), (0.32, 0.02), (0.45, 0.03), (0.35, -0.26)], skin.dark)
+    pen.blob(path("-45,4 -37,-23 -16,-41 10,-42 35,-26 45,3 20,3 0,2 -20,4"), skin.main)
+    pen.blob(path("12,-41.5 30,-18 32,2 45,3 35,-26"), skin.dark)
     for x, y, rx, ry in (
         (-0.19, -0.2, 0.085, 0.08),
         (0.08, -0.3, 0.06, 0.05),
@@ -107,7 +89,7 @@ def mushroom(pen: Pen, skin: Skin) -> None:
 
 
 def sun(pen: Pen, skin: Skin) -> None:
-    """A sun with rays."""
+    """Paint a sun with rays."""
     for i in range(12):
         ray = pen.at(0, 0, turn=30 * i)
         ray.soft(
@@ -120,7 +102,7 @@ def sun(pen: Pen, skin: Skin) -> None:
 
 
 def moon(pen: Pen, skin: Skin) -> None:
-    """A full moon with its seas."""
+    """Paint a full moon with its seas."""
     pen.disc(0, 0, 0.45, skin.main)
     pen.disc(-0.03, -0.03, 0.41, skin.light)
     for x, y, r in (
@@ -134,56 +116,26 @@ def moon(pen: Pen, skin: Skin) -> None:
 
 
 def cloud(pen: Pen, skin: Skin) -> None:
-    """A fair-weather cloud."""
+    """Paint a fair-weather cloud."""
     shade = mix(skin.main, rgb("#7f9cc0"), 0.16)
     for x, y, r in ((-0.27, 0.08, 0.15), (-0.08, -0.04, 0.21), (0.14, -0.01, 0.18), (0.31, 0.09, 0.14)):
         pen.disc(x, y + 0.02, r, shade)
-    pen.box(-0.42, 0.05, 0.87, 0.2, shade, 0.1)
+    pen.box(-0.42, 0.05, 0.87, 0.2, shade, r=0.1)
     for x, y, r in ((-0.27, 0.05, 0.14), (-0.08, -0.07, 0.2), (0.14, -0.035, 0.17), (0.31, 0.06, 0.125)):
         pen.disc(x, y, r, skin.main)
-    pen.box(-0.4, 0.04, 0.83, 0.15, skin.main, 0.075)
+    pen.box(-0.4, 0.04, 0.83, 0.15, skin.main, r=0.075)
 
 
 def mountain(pen: Pen, skin: Skin) -> None:
-    """A snow-capped peak."""
-    pen.polygon(
-        [
-            (-0.6, 0.5),
-            (-0.3, 0.02),
-            (-0.2, -0.06),
-            (0, -0.45),
-            (0.14, -0.22),
-            (0.24, -0.12),
-            (0.36, 0.1),
-            (0.6, 0.5),
-        ],
-        skin.main,
-    )
-    pen.polygon(
-        [
-            (0, -0.45),
-            (0.14, -0.22),
-            (0.24, -0.12),
-            (0.36, 0.1),
-            (0.6, 0.5),
-            (0.12, 0.5),
-            (0.16, 0.2),
-            (0.03, 0.02),
-            (0.07, -0.2),
-        ],
-        skin.dark,
-    )
-    pen.polygon(
-        [(0, -0.45), (-0.125, -0.2), (-0.075, -0.14), (-0.03, -0.2), (0.03, -0.1), (0.07, -0.2)], WHITE
-    )
-    pen.polygon(
-        [(0, -0.45), (0.07, -0.2), (0.03, -0.1), (0.09, -0.15), (0.14, -0.1), (0.19, -0.165), (0.14, -0.22)],
-        rgb("#d5e2f0"),
-    )
+    """Paint a snow-capped peak."""
+    pen.polygon(path("-60,50 -30,2 -20,-6 0,-45 14,-22 24,-12 36,10 60,50"), skin.main)
+    pen.polygon(path("0,-45 14,-22 24,-12 36,10 60,50 12,50 16,20 3,2 7,-20"), skin.dark)
+    pen.polygon(path("0,-45 -12.5,-20 -7.5,-14 -3,-20 3,-10 7,-20"), WHITE)
+    pen.polygon(path("0,-45 7,-20 3,-10 9,-15 14,-10 19,-16.5 14,-22"), rgb("#d5e2f0"))
 
 
 def wave_points(
-    x0: float, x1: float, y: float, height: float, length: float, phase: float
+    x0: float, x1: float, y: float, height: float, length: float, *, phase: float
 ) -> list[tuple[float, float]]:
     """Return the crest line of a regular sea."""
     steps = max(int((x1 - x0) / length * 10), 8)

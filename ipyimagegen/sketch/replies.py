@@ -38,7 +38,7 @@ class Reply:
         yield from self.body
 
 
-class Refusal(Exception):  # noqa: N818 - the API refuses; nothing went wrong here
+class Refusal(Exception):
     """A request that is answered with an error envelope."""
 
     def __init__(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ipyimagegen.sketch.canvas import mix
+from ipyimagegen.sketch.canvas import mix, path
 from ipyimagegen.sketch.palette import WHITE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ipyimagegen.sketch.canvas import Pen, Point
     from ipyimagegen.sketch.palette import Skin
 
 
 def _regular(sides: int, *, inner: float = 0.0, start: float = 0.0) -> list[Point]:
-    """A regular polygon, or a star whose inner corners lie at `inner` of the radius."""
+    """Paint a regular polygon, or a star whose inner corners lie at `inner` of the radius."""
     count = sides * 2 if inner else sides
     points: list[Point] = []
     for i in range(count):
@@ -26,7 +26,7 @@ def _regular(sides: int, *, inner: float = 0.0, start: float = 0.0) -> list[Poin
     return points
 
 
-def _polygon(points: list[Point], roundness: float = 0.05) -> Callable[[Pen, Skin], None]:
+def _polygon(points: Sequence[Point], roundness: float = 0.05) -> Callable[[Pen, Skin], None]:
     def paint(pen: Pen, skin: Skin) -> None:
         pen.soft(points, skin.main, roundness)
 
@@ -34,17 +34,17 @@ def _polygon(points: list[Point], roundness: float = 0.05) -> Callable[[Pen, Ski
 
 
 def circle(pen: Pen, skin: Skin) -> None:
-    """A disc."""
+    """Paint a disc."""
     pen.disc(0, 0, 0.48, skin.main)
 
 
 def ellipse(pen: Pen, skin: Skin) -> None:
-    """An ellipse, wider than high."""
+    """Paint an ellipse, wider than high."""
     pen.oval(0, 0, 0.5, 0.31, skin.main)
 
 
 def heart(pen: Pen, skin: Skin) -> None:
-    """A heart from the classic curve."""
+    """Paint a heart from the classic curve."""
     points: list[Point] = []
     for i in range(64):
         t = 2 * math.pi * i / 64
@@ -55,7 +55,7 @@ def heart(pen: Pen, skin: Skin) -> None:
 
 
 def ring(pen: Pen, skin: Skin) -> None:
-    """A ring: one band, so that what lies behind shows through."""
+    """Paint a ring: one band, so that what lies behind shows through."""
     steps = 96
     turn = [2 * math.pi * i / steps for i in range(steps + 1)]
     outer = [(0.48 * math.sin(a), -0.48 * math.cos(a)) for a in turn]
@@ -64,7 +64,7 @@ def ring(pen: Pen, skin: Skin) -> None:
 
 
 def crescent(pen: Pen, skin: Skin) -> None:
-    """A waxing moon."""
+    """Paint a waxing moon."""
     steps = 40
     outer = [
         (0.46 * math.sin(a), -0.46 * math.cos(a))
@@ -80,7 +80,7 @@ def crescent(pen: Pen, skin: Skin) -> None:
 
 
 def cube(pen: Pen, skin: Skin) -> None:
-    """A cube seen from above one corner."""
+    """Paint a cube seen from above one corner."""
     a, b = 0.43, 0.25
     pen.polygon([(0, -0.5), (a, -b), (0, 0), (-a, -b)], skin.light)
     pen.polygon([(-a, -b), (0, 0), (0, 0.5), (-a, b)], skin.main)
@@ -88,7 +88,7 @@ def cube(pen: Pen, skin: Skin) -> None:
 
 
 def sphere(pen: Pen, skin: Skin) -> None:
-    """A shaded ball."""
+    """Paint a shaded ball."""
     pen.disc(0, 0, 0.47, skin.dark)
     for i in range(1, 7):
         pen.disc(-0.012 * i, -0.014 * i, 0.47 - 0.025 * i, mix(skin.dark, skin.main, i / 6))
@@ -98,24 +98,23 @@ def sphere(pen: Pen, skin: Skin) -> None:
 
 SHAPES: dict[str, Callable[[Pen, Skin], None]] = {
     "circle": circle,
-    "square": _polygon([(-0.4, -0.4), (0.4, -0.4), (0.4, 0.4), (-0.4, 0.4)], 0.03),
-    "triangle": _polygon([(0, -0.45), (0.48, 0.38), (-0.48, 0.38)], 0.03),
-    "rectangle": _polygon([(-0.5, -0.29), (0.5, -0.29), (0.5, 0.29), (-0.5, 0.29)], 0.02),
+    "square": _polygon(path("-40,-40 40,-40 40,40 -40,40"), 0.03),
+    "triangle": _polygon(path("0,-45 48,38 -48,38"), 0.03),
+    "rectangle": _polygon(path("-50,-29 50,-29 50,29 -50,29"), 0.02),
     "star": _polygon(_regular(5, inner=0.46), 0.08),
     "heart": heart,
     "hexagon": _polygon(_regular(6), 0.04),
     "pentagon": _polygon(_regular(5), 0.04),
     "octagon": _polygon(_regular(8, start=22.5), 0.04),
-    "diamond": _polygon([(0, -0.5), (0.36, 0), (0, 0.5), (-0.36, 0)], 0.03),
+    "diamond": _polygon(path("0,-50 36,0 0,50 -36,0"), 0.03),
     "ellipse": ellipse,
     "ring": ring,
-    "line": _polygon([(-0.5, -0.035), (0.5, -0.035), (0.5, 0.035), (-0.5, 0.035)], 0.04),
-    "cross": _polygon(
-        [(-0.15, -0.46), (0.15, -0.46), (0.15, -0.15), (0.46, -0.15), (0.46, 0.15), (0.15, 0.15),
-         (0.15, 0.46), (-0.15, 0.46), (-0.15, 0.15), (-0.46, 0.15), (-0.46, -0.15), (-0.15, -0.15)],
-        0.06,
-    ),
-    "arrow": _polygon([(-0.48, -0.13), (0.08, -0.13), (0.08, -0.33), (0.48, 0), (0.08, 0.33), (0.08, 0.13), (-0.48, 0.13)], 0.05),
+    "line": _polygon(path("-50,-3.5 50,-3.5 50,3.5 -50,3.5"), 0.04),
+    "cross": _polygon(path(
+        "-15,-46 15,-46 15,-15 46,-15 46,15 15,15 "
+        "15,46 -15,46 -15,15 -46,15 -46,-15 -15,-15"
+    ), 0.06),
+    "arrow": _polygon(path("-48,-13 8,-13 8,-33 48,0 8,33 8,13 -48,13"), 0.05),
     "crescent": crescent,
     "cube": cube,
     "sphere": sphere,

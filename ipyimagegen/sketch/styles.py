@@ -6,108 +6,16 @@ A style takes and returns a `Print`, RGB with, where the background is transpare
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from ipyimagegen.sketch.canvas import rgb
+from ipyimagegen.sketch.paper import PAPER, RICE, Print, clouds, deckle, gather, grain, tint, wobble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
-
-PAPER = rgb("#fdfaf3")
-RICE = rgb("#f4ecd9")
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """The picture on its way, with what styles need to know."""
-
-    image: Image.Image
-    alpha: Image.Image | None
-    rng: Random
-    detail: float
-    coloured: bool
-
-    @property
-    def edge(self) -> int:
-        """The short edge, pixels."""
-        return min(self.image.size)
-
-
-def clouds(size: tuple[int, int], cells: int, rng: Random) -> Image.Image:
-    """Return smooth noise (L) with about `cells` cells along the short edge."""
-    short = min(size)
-    grid = tuple(max(2, side * cells // short) for side in size)
-    noise = Image.frombytes("L", (grid[0], grid[1]), rng.randbytes(grid[0] * grid[1]))
-    return noise.resize(size, Image.Resampling.BICUBIC)
-
-
-def grain(size: tuple[int, int], rng: Random, depth: int, cells: int = 512) -> Image.Image:
-    """Return a paper texture (L) around white, `depth` levels deep."""
-    tile = Image.frombytes("L", (cells, cells), rng.randbytes(cells * cells)).filter(ImageFilter.BoxBlur(0.7))
-    tile = tile.point([max(0, min(255, 255 - int(depth * (1 + (128 - v) / 48) / 2))) for v in range(256)])
-    sheet = Image.new("L", size)
-    for x in range(0, size[0], cells):
-        for y in range(0, size[1], cells):
-            sheet.paste(tile, (x, y))
-    return sheet
-
-
-def tint(sheet: Image.Image) -> Image.Image:
-    """Return a grey sheet as RGB, for chops."""
-    return Image.merge("RGB", (sheet, sheet, sheet))
-
-
-def wobble(picture: Print, cells: int, amount: float) -> Print:
-    """Bend every outline a little, as a hand does; `amount` is a share of the short edge."""
-    width, height = picture.image.size
-    step = max(4, picture.edge // cells)
-    reach = amount * picture.edge
-    columns, rows = -(-width // step), -(-height // step)
-    nodes = {
-        (i, j): (
-            i * step + (0 if i in (0, columns) else picture.rng.uniform(-reach, reach)),
-            j * step + (0 if j in (0, rows) else picture.rng.uniform(-reach, reach)),
-        )
-        for j in range(rows + 1)
-        for i in range(columns + 1)
-    }
-    mesh = [
-        (
-            (i * step, j * step, min((i + 1) * step, width), min((j + 1) * step, height)),
-            tuple(
-                min(max(v, 0.0), limit)
-                for corner in ((i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j))
-                for v, limit in zip(nodes[corner], (width, height), strict=True)
-            ),
-        )
-        for j in range(rows)
-        for i in range(columns)
-    ]
-    bend = lambda im: im.transform(im.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)  # noqa: E731
-    return replace(picture, image=bend(picture.image), alpha=bend(picture.alpha) if picture.alpha else None)
-
-
-def _gather(image: Image.Image, radius: float, strength: float) -> Image.Image:
-    """Darken the darker side of every edge: pigment gathers where a wash ends."""
-    halo = ImageChops.subtract(image.filter(ImageFilter.GaussianBlur(radius)), image)
-    return ImageChops.subtract(image, halo.point([min(255, int(v * strength)) for v in range(256)] * 3))
-
-
-def _deckle(picture: Print) -> Image.Image:
-    """Return a mask of the painted area: the paper stays bare along a ragged edge."""
-    width, height = picture.image.size
-    small = (max(8, width * 200 // picture.edge), max(8, height * 200 // picture.edge))
-    mask = Image.new("L", small)
-    ImageDraw.Draw(mask).rectangle((9, 9, small[0] - 10, small[1] - 10), fill=255)
-    mask = mask.filter(ImageFilter.GaussianBlur(5))
-    mask = ImageChops.add(mask, clouds(small, 26, picture.rng), 1.0, -128)
-    mask = ImageChops.add(mask, clouds(small, 60, picture.rng), 2.0, 0)
-    mask = mask.resize((width, height), Image.Resampling.BICUBIC)
-    return mask.point([max(0, min(255, (v - 84) * 9)) for v in range(256)])
 
 
 def watercolour(picture: Print) -> Print:
@@ -117,20 +25,20 @@ def watercolour(picture: Print) -> Print:
     paper = Image.new("RGB", size, PAPER)
     image = ImageEnhance.Color(image).enhance(1.12)
     image = Image.blend(image, paper, 0.12)
-    soft = image.filter(ImageFilter.GaussianBlur(7 * unit))
-    bleed = clouds(size, 7, picture.rng).point([max(0, min(255, (v - 120) * 3)) for v in range(256)])
+    soft = image.filter(ImageFilter.GaussianBlur(5 * unit))
+    bleed = clouds(size, 9, picture.rng).point([max(0, min(150, (v - 160) * 3)) for v in range(256)])
     image = Image.composite(soft, image, bleed)
     blooms = ImageChops.blend(clouds(size, 5, picture.rng), clouds(size, 17, picture.rng), 0.42)
     image = Image.composite(
-        Image.blend(image, paper, 0.5),
+        Image.blend(image, paper, 0.4),
         image,
         blooms.point([max(0, min(255, (v - 84) * 2)) for v in range(256)]),
     )
     if picture.alpha is None:
-        image = Image.composite(image, paper, _deckle(picture))
-    image = _gather(image, 5 * unit, 0.62)
-    image = _gather(image, 1.6 * unit, 0.5)
-    speckle = ImageChops.multiply(grain(size, picture.rng, 20), grain(size, picture.rng, 9, 300))
+        image = Image.composite(image, paper, deckle(picture))
+    image = gather(image, 5 * unit, 0.62)
+    image = gather(image, 1.6 * unit, 0.5)
+    speckle = ImageChops.multiply(grain(size, picture.rng, 12), grain(size, picture.rng, 6, 300))
     return replace(picture, image=ImageChops.multiply(image, tint(speckle)))
 
 
@@ -193,41 +101,35 @@ def pencil(picture: Print) -> Print:
     return replace(picture, image=ImageChops.multiply(image, tint(grain(size, picture.rng, 22))))
 
 
+STROKES = ((0.05, 1800, 0, 6), (0.026, 4200, 0, 14), (0.011, 9000, 7, 255), (0.006, 9000, 26, 255))
+
+
 def oil(picture: Print) -> Print:
-    """Short thick strokes in the colours beneath, coarse first, fine where there is detail."""
-    picture = replace(picture, image=ImageEnhance.Color(picture.image).enhance(1.18))
-    source = picture.image.filter(ImageFilter.GaussianBlur(picture.edge / 400))
-    flow = clouds(source.size, 4, picture.rng).load()
-    busy = (
-        ImageOps.grayscale(source.filter(ImageFilter.FIND_EDGES))
-        .filter(ImageFilter.BoxBlur(picture.edge / 90))
-        .load()
-    )
-    colours, canvas = source.load(), source.copy()
-    assert flow and busy and colours
-    ink = ImageDraw.Draw(canvas)
+    """Paint thick strokes in the colours beneath: coarse where it is calm, fine where there is detail."""
+    vivid = ImageEnhance.Color(picture.image).enhance(1.18)
+    source = vivid.filter(ImageFilter.GaussianBlur(picture.edge / 900))
     width, height = source.size
-    aspect = width * height / picture.edge**2
-    for length, count, only_busy in ((0.05, 1500, False), (0.028, 2600, False), (0.014, 6500, True)):
-        for _ in range(int(count * aspect * min(picture.detail, 1.6))):
+    flow = clouds(source.size, 4, picture.rng).tobytes()
+    busy = ImageOps.grayscale(source.filter(ImageFilter.FIND_EDGES))
+    calm = busy.filter(ImageFilter.BoxBlur(picture.edge / 100)).tobytes()
+    colours, canvas = source.tobytes(), source.copy()
+    brush = ImageDraw.Draw(canvas)
+    density = width * height / picture.edge**2 * min(picture.detail, 1.6)
+    for length, count, least, most in STROKES:
+        reach = length * picture.edge / 2
+        for _ in range(int(count * density)):
             x, y = int(picture.rng.random() * width), int(picture.rng.random() * height)
-            lift = picture.rng.uniform(-13, 13)
-            if (busy[x, y] > 5) != only_busy and (only_busy or length > 0.03):  # type: ignore[operator]
+            lift, here = picture.rng.randrange(-13, 14), y * width + x
+            if not least <= calm[here] <= most:
                 continue
-            if not only_busy and busy[x, y] > 9:  # type: ignore[operator]
-                continue
-            angle = flow[x, y] / 255 * math.pi * 1.6  # type: ignore[operator]
-            reach = length * picture.edge / 2
-            dx, dy = math.cos(angle) * reach, math.sin(angle) * reach * 0.8
-            fill = tuple(max(0, min(255, int(c + lift))) for c in colours[x, y])  # type: ignore[union-attr]
+            angle = flow[here] / 255 * math.pi * 1.6
+            dx, dy = round(math.cos(angle) * reach, 3), round(math.sin(angle) * reach * 0.8, 3)
+            red, green, blue = (max(0, min(255, c + lift)) for c in colours[here * 3 : here * 3 + 3])
             ends = [(round(x - dx), round(y - dy)), (round(x + dx), round(y + dy))]
-            ink.line(ends, fill=fill, width=max(1, round(reach * 0.5)))  # type: ignore[arg-type]
-    relief = (
-        ImageOps.grayscale(canvas)
-        .filter(ImageFilter.EMBOSS)
-        .point([128 + int((v - 128) * 0.45) for v in range(256)])
-    )
-    image = ImageChops.overlay(canvas.filter(ImageFilter.GaussianBlur(picture.edge / 1400)), tint(relief))
+            brush.line(ends, fill=(red, green, blue), width=max(1, round(reach * 0.55)))
+    relief = ImageOps.grayscale(canvas).filter(ImageFilter.EMBOSS)
+    relief = relief.point([128 + int((v - 128) * 0.4) for v in range(256)])
+    image = ImageChops.overlay(canvas.filter(ImageFilter.GaussianBlur(picture.edge / 1500)), tint(relief))
     return replace(picture, image=image)
 
 
@@ -262,18 +164,18 @@ def ink(picture: Print) -> Print:
             ImageChops.multiply(ImageEnhance.Color(picture.image).enhance(1.2), Image.new("RGB", size, RICE)),
             0.72,
         )
-    soft = wash.filter(ImageFilter.GaussianBlur(12 * unit))
+    soft = wash.filter(ImageFilter.GaussianBlur(7 * unit))
     wash = Image.composite(
-        soft, wash, clouds(size, 5, picture.rng).point([max(0, min(255, (v - 105) * 3)) for v in range(256)])
+        soft, wash, clouds(size, 5, picture.rng).point([max(0, min(255, (v - 150) * 3)) for v in range(256)])
     )
     rice = Image.new("RGB", size, RICE)
     dry = ImageChops.blend(clouds(size, 4, picture.rng), clouds(size, 22, picture.rng), 0.4)
     wash = Image.composite(
-        Image.blend(wash, rice, 0.62), wash, dry.point([max(0, min(255, (v - 92) * 3)) for v in range(256)])
+        Image.blend(wash, rice, 0.42), wash, dry.point([max(0, min(255, (v - 100) * 2)) for v in range(256)])
     )
     if picture.alpha is None:
-        wash = Image.composite(wash, rice, _deckle(picture))
-    wash = _gather(_gather(wash, 6 * unit, 0.7), 2 * unit, 0.6)
+        wash = Image.composite(wash, rice, deckle(picture))
+    wash = gather(gather(wash, 6 * unit, 0.7), 2 * unit, 0.6)
     return replace(picture, image=ImageChops.multiply(wash, tint(grain(size, picture.rng, 14))))
 
 
@@ -285,7 +187,7 @@ def neon(picture: Print) -> Print:
     mask = (
         ImageOps.grayscale(edges)
         .filter(ImageFilter.MaxFilter(3))
-        .point([min(255, v * 6) for v in range(256)])
+        .point([max(0, min(255, (v - 7) * 6)) for v in range(256)])
     )
     ImageDraw.Draw(mask).rectangle(
         (0, 0, picture.image.width - 1, picture.image.height - 1), outline=0, width=4
@@ -294,7 +196,7 @@ def neon(picture: Print) -> Print:
         [min(255, int(v * 1.15 + 14)) for v in range(256)] * 3
     )
     tubes = Image.composite(bright, Image.new("RGB", picture.image.size), mask)
-    dark = ImageChops.multiply(lively, Image.new("RGB", picture.image.size, (58, 46, 92)))
+    dark = ImageChops.multiply(lively, Image.new("RGB", picture.image.size, (96, 84, 120)))
     image = ImageChops.screen(dark, tubes)
     for radius, share in ((4, 1.0), (16, 0.9), (40, 0.7)):
         halo = tubes.filter(ImageFilter.GaussianBlur(radius * unit))
@@ -310,7 +212,7 @@ def mono(picture: Print) -> Print:
 
 
 def sepia(picture: Print) -> Print:
-    """An old photograph."""
+    """Return it as an old photograph."""
     grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=1)
     toned = ImageOps.colorize(grey, rgb("#2f2117"), rgb("#f8ecd4"), mid=rgb("#a98660"))
     return replace(picture, image=ImageChops.multiply(toned, tint(grain(toned.size, picture.rng, 14))))

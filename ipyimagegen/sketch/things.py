@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipyimagegen.sketch import animals, nature, objects
+from ipyimagegen.sketch import animals, nature, objects, wings_and_fins
 from ipyimagegen.sketch.canvas import luminance, mix, rgb
 from ipyimagegen.sketch.palette import CREAM, WHITE, Skin, named
 
@@ -39,14 +39,14 @@ THINGS: dict[str, Thing] = {
     "rabbit": Thing(animals.rabbit, "#b9a08a", "#f7efe4", size=0.92, head=(0, -0.2, 0.26)),
     "bear": Thing(animals.bear, "#8b5e3c", "#e6c8a0", home="forest", size=1.08, head=(0, -0.42, 0.34)),
     "panda": Thing(animals.panda, "#33323c", "#fff8ec", home="forest", size=1.05, head=(0, -0.42, 0.34)),
-    "bird": Thing(animals.bird, "#3f86c8", "#f7cfa0", size=0.8, head=(-0.15, -0.33, 0.22)),
-    "owl": Thing(animals.owl, "#8d6748", "#f0dcb8", home="night", size=0.9, head=(0, -0.36, 0.3)),
-    "duck": Thing(animals.duck, "#f7cf4a", "#f2a13a", size=0.8, head=(-0.17, -0.37, 0.24)),
-    "penguin": Thing(animals.penguin, "#2f3a52", "#fff8ec", home="snow", head=(0, -0.42, 0.28)),
-    "fish": Thing(animals.fish, "#f28a3c", "#fff3df", "air", "underwater", 0.8),
-    "whale": Thing(animals.whale, "#3c6fa3", "#d7e6ee", "water", "sea", 1.25),
+    "bird": Thing(wings_and_fins.bird, "#3f86c8", "#f7cfa0", size=0.8, head=(-0.15, -0.33, 0.22)),
+    "owl": Thing(wings_and_fins.owl, "#8d6748", "#f0dcb8", home="night", size=0.9, head=(0, -0.36, 0.3)),
+    "duck": Thing(wings_and_fins.duck, "#f7cf4a", "#f2a13a", size=0.8, head=(-0.17, -0.37, 0.24)),
+    "penguin": Thing(wings_and_fins.penguin, "#2f3a52", "#fff8ec", home="snow", head=(0, -0.42, 0.28)),
+    "fish": Thing(wings_and_fins.fish, "#f28a3c", "#fff3df", "air", "underwater", 0.8),
+    "whale": Thing(wings_and_fins.whale, "#3c6fa3", "#d7e6ee", "water", "sea", 1.25),
     "elephant": Thing(animals.elephant, "#8e9bae", "#c8d0da", size=1.2, head=(-0.24, -0.34, 0.24)),
-    "butterfly": Thing(animals.butterfly, "#ef8a3c", "#f7c558", "air", size=0.62),
+    "butterfly": Thing(wings_and_fins.butterfly, "#ef8a3c", "#f7c558", "air", size=0.62),
     "person": Thing(objects.person, "#e2a63b", "#3e5c86", head=(0, -0.42, 0.34)),
     "robot": Thing(objects.robot, "#5f93ad", "#e4574c", home="city", head=(0, -0.38, 0.36)),
     "snowman": Thing(objects.snowman, "#f7fafd", "#d8453e", home="snow", size=1.05),
@@ -90,7 +90,9 @@ def skin(name: str, colours: tuple[str, ...], spare: RGB | None = None) -> Skin:
     if len(colours) > 1:
         second = named(colours[1])
     elif abs(luminance(main) - luminance(second)) < 28:
-        second = mix(main, CREAM if luminance(main) < 150 else rgb("#6b6470"), 0.45)
+        second = mix(
+            main, CREAM if luminance(main) < 150 else rgb("#8a8494"), 0.45 if luminance(main) < 150 else 0.16
+        )
     if name == "house" and luminance(main) > 225 and len(colours) < 2:
         second = rgb(row.second)
     return Skin(main, second if name != "moon" else mix(main, WHITE, 0.4), said=True)
