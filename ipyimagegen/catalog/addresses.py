@@ -105,8 +105,8 @@ def check_transport(endpoint: Endpoint, has_key: bool) -> None:
     if not has_key or endpoint.allow_http or is_loopback(endpoint):
         return
     if urlsplit(endpoint.base_url).scheme == "http":
+        allowed = f'{{"base_url": "{endpoint.base_url}", "allow_http": True}}'
         raise InvalidOption(
-            f"{endpoint.name} is http:, so its key would travel unencrypted; nothing was sent. Allow it with\n"
-            f'%config Imagine.endpoints = {{"lab": {{"base_url": "{endpoint.base_url}", '
-            '"allow_http": True}}'
+            f"{endpoint.name} is http:, so its key would travel unencrypted; nothing was sent. If you may:\n"
+            f'%config Imagine.endpoints = {{"lab": {allowed}}}'
         )

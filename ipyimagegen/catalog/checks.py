@@ -186,7 +186,8 @@ def _size_as_ratio(asked: Asked) -> Iterator[Problem]:
     ratios = known.ratios if known else ()
     if found and ratios and known:
         exact = Fraction(*found)
-        if any(sizes.ratio(one) == exact for one in ratios) or in_bounds(known, exact):
+        listed = any(sizes.ratio(one) == exact for one in ratios)
+        if listed or in_bounds(known, exact) or "aspect_ratio" in known.reported:
             return
         near = sizes.nearest_ratio(ratios, exact)
         long = f"--size {size}: {asked.where} takes ratios, not pixels: {', '.join(ratios)}."

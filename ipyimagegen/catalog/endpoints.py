@@ -109,7 +109,7 @@ def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
     found = {name.casefold(): one for name, one in known_endpoints().items()}
     address = environ.get("OPENAI_BASE_URL")
     if address:
-        found[OPENAI] = _moved(found[OPENAI], normalise_url(address))
+        found[OPENAI] = _moved(found[OPENAI], normalise_url(address, "OPENAI_BASE_URL"))
     for name, columns in own.items():
         key = name.casefold()
         found[key] = _own_entry(name, _checked(name, columns), found.get(key))
@@ -124,7 +124,7 @@ def _own_entry(name: str, columns: Mapping[str, Json], base: Endpoint | None) ->
     if base is None:
         base = _of_dialect(name, str(given.get("dialect", "openai")))
     if address:
-        base = _moved(base, normalise_url(str(address)))
+        base = _moved(base, normalise_url(str(address), f"%config Imagine.endpoints: {name!r}"))
     return overlay_endpoint(base, given)
 
 
@@ -187,6 +187,6 @@ def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, st
                 free=near.free,
             )
     address = environ.get("IPYIMAGEGEN_BASE_URL")
-    if address and origin(normalise_url(address)) == origin(base_url):
+    if address and origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL")) == origin(base_url):
         found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"))
     return found

@@ -50,17 +50,16 @@ def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
 def actual(facts: Mapping[str, Any], pictures: int, sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
     """Return what the call cost, from the facts of the reply.
 
-    `facts` may hold `cost` (an amount that the server names, with `currency`, else US$), `usage`,
-    `size` and `quality`; `pictures` is how many came.
+    `facts` may hold `cost` (a number in US$, or `{amount, currency, source}`: what the server says),
+    `usage` (token counts under OpenAI's names), `size` and `quality`; `pictures` is how many came.
     """
     if endpoint.free:
         return Cost(basis="free")
+    told = _told(facts.get("cost"), endpoint)
+    if told:
+        return told
     usage = facts.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    told = facts.get("cost", usage.get("cost"))
-    if isinstance(told, (int, float)) and not isinstance(told, bool):
-        currency = str(facts.get("currency", "USD"))
-        return Cost(amount=float(told), currency=currency, basis="server", source=f"{endpoint.name}'s reply")
     known = row(endpoint, sent.model or model_of(request, endpoint))
     if known and known.rates:
         cost = _from_usage(usage, known.rates)
@@ -90,6 +89,18 @@ def output_tokens(factor: int, size: Pixels) -> int:
     long, short = max(size), min(size)
     across = (2 * factor * short + long) // (2 * long)
     return -(-factor * across * (2 * MILLION + width * height) // (4 * MILLION))
+
+
+def _told(cost: Json, endpoint: Endpoint) -> Cost | None:
+    """Return the amount that the server itself named, or None."""
+    table = cost if isinstance(cost, Mapping) else {"amount": cost}
+    amount = table.get("amount")
+    if not isinstance(amount, (int, float)) or isinstance(amount, bool) or amount < 0:
+        return None
+    source = f"{endpoint.name}, {table.get('source', 'its reply')}"
+    return Cost(
+        amount=float(amount), currency=str(table.get("currency", "USD")), basis="server", source=source
+    )
 
 
 def _fixed(value: Json) -> str | None:
@@ -152,14 +163,11 @@ def _plus(cost: Cost, extra: float) -> Cost:
 
 
 def _from_usage(usage: Mapping[str, Json], rates: Rates) -> Cost | None:
-    """Return the cost of the server's own token counts, or None when it gave none.
-
-    Gateways say prompt_tokens and completion_tokens for OpenAI's input_tokens and output_tokens.
-    """
-    out = _number(usage, "output_tokens", "completion_tokens")
+    """Return the cost of the server's own token counts, or None when it gave none."""
+    out = _number(usage, "output_tokens")
     if not out:
         return None
-    given = _number(usage, "input_tokens", "prompt_tokens") or 0
+    given = _number(usage, "input_tokens") or 0
     details = usage.get("input_tokens_details")
     images = (_number(details, "image_tokens") or 0) if isinstance(details, Mapping) else 0
     text = max(given - images, 0)
@@ -173,9 +181,6 @@ def _from_usage(usage: Mapping[str, Json], rates: Rates) -> Cost | None:
     )
 
 
-def _number(table: Mapping[str, Json], *names: str) -> int | None:
-    for name in names:
-        value = table.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-    return None
+def _number(table: Mapping[str, Json], name: str) -> int | None:
+    value = table.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -142,7 +142,13 @@ def _free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
 
 
 def _within(rule: SizeRule, wanted: Fraction) -> Fraction:
-    most = Fraction(rule.max_ratio)
+    """Return the ratio nearest to `wanted` that any size within the rule's bounds can have."""
+    most = min(
+        Fraction(rule.max_ratio),
+        Fraction(rule.max_edge, rule.min_edge),
+        Fraction(rule.max_edge**2, rule.min_pixels),
+        Fraction(rule.max_pixels, rule.min_edge**2),
+    )
     return min(max(wanted, 1 / most), most)
 
 

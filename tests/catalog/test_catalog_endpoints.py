@@ -1,0 +1,225 @@
+"""From a name or an address to an endpoint."""
+
+import pytest
+
+from ipyimagegen import catalog
+from ipyimagegen.catalog.addresses import normalise_url
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.records import Request
+
+NORMALISED = {
+    "https://gpu.example": "https://gpu.example/v1",
+    "https://gpu.example/": "https://gpu.example/v1",
+    "gpu.example": "https://gpu.example/v1",
+    "gpu.example:8443": "https://gpu.example:8443/v1",
+    "HTTPS://GPU.Example:443/v1/": "https://gpu.example/v1",
+    "http://gpu.example:80/v1": "http://gpu.example/v1",
+    "http://gpu.example:443/v1": "http://gpu.example:443/v1",
+    "https://gpu.example/v1/images/generations": "https://gpu.example/v1",
+    "https://gpu.example/v1/images/edits/": "https://gpu.example/v1",
+    "https://gpu.example/api/v3/images/generations": "https://gpu.example/api/v3",
+    "https://gpu.example/images/generations": "https://gpu.example",
+    "https://gpu.example/api/v3": "https://gpu.example/api/v3",
+    "https://gpu.example/Team/V1": "https://gpu.example/Team/V1",
+    "localhost:8000": "http://localhost:8000/v1",
+    "127.0.0.1:8000": "http://127.0.0.1:8000/v1",
+    "http://[::1]:8000/v1": "http://[::1]:8000/v1",
+    "  https：//gpu.example/v1 ": "https://gpu.example/v1",
+    "https://例え.jp/v1": "https://xn--r8jz45g.jp/v1",
+}
+REFUSED = [
+    "https://user:secret@gpu.example/v1",
+    "https://sk-secret@gpu.example/v1",
+    "https://gpu.example/v1?key=secret",
+    "https://gpu.example/v1#secret",
+    "ftp://gpu.example/secret",
+    "file:///secret",
+    "https:///secret",
+    "https://gpu.example:port/secret",
+    "https://[gpu/secret",
+    "https://gpu example/secret",
+]
+LAB = {"lab": {"base_url": "http://gpu.example:8000/v1", "key_env": "LAB_KEY", "dialect": "vllm-omni"}}
+
+
+@pytest.mark.parametrize(("typed", "url"), NORMALISED.items())
+def test_base_urls_have_one_spelling(typed, url):
+    assert normalise_url(typed) == url
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_what_is_no_base_url_is_refused_without_its_secret(typed):
+    with pytest.raises(InvalidOption) as caught:
+        normalise_url(typed)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "OpenAI", " xzbzq ", "whatai", "dmxapi", "api000", "ark", "sketch"]
+)
+def test_known_names_in_any_case(name):
+    assert catalog.endpoint(name).name == name.strip().lower()
+
+
+def test_the_gateways_addresses():
+    assert catalog.endpoint("xzbzq").base_url == "https://chat-api.xzbzq.com/v1"
+    assert catalog.endpoint("whatai").base_url == "https://api.whatai.cc/v1"
+    assert catalog.endpoint("dmxapi").base_url == "https://www.dmxapi.cn/v1"
+    assert catalog.endpoint("api000").base_url == "https://api000.com/v1"
+
+
+def test_a_whole_address_of_a_known_endpoint_is_that_endpoint():
+    assert catalog.endpoint("https://API.whatai.cc/v1/images/generations") == catalog.endpoint("whatai")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(InvalidOption, match="Did you mean openai"):
+        catalog.endpoint("opnai")
+
+
+def test_a_server_without_an_address_says_how_to_set_it():
+    with pytest.raises(InvalidOption, match=r'%config Imagine.endpoints = \{"azure": \{"base_url"'):
+        catalog.endpoint("azure")
+    own = {
+        "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
+    }
+    found = catalog.endpoint("azure", own)
+    assert (found.dialect, found.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
+    assert found.query == {"api-version": "preview"}
+
+
+def test_an_own_entry():
+    found = catalog.endpoint("Lab", LAB)
+    assert found.name == "lab"
+    assert found.key_env == ("LAB_KEY",)
+    assert found.dialect == "vllm-omni"
+    assert "seed" in catalog.fields_of(found, "any-model")
+    assert not found.free
+
+
+def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
+    own = {"OpenAI": {"key_env": ["MY_KEY", "OPENAI_API_KEY"], "default_model": "gpt-image-1.5"}}
+    found = catalog.endpoint("openai", own)
+    assert found.base_url == "https://api.openai.com/v1"
+    assert found.vendor == "openai"
+    assert found.key_env == ("MY_KEY", "OPENAI_API_KEY")
+    assert found.default_model == "gpt-image-1.5"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"keyenv": "X"}, "Did you mean key_env"),
+        ({"api_key": "sk-secret"}, "no setting 'api_key'"),
+        ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
+        ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
+        ({"free": "yes"}, "free is bool, not str"),
+        ({"base_url": "https://me:secret@gpu.example"}, "'lab': a base URL holds no user"),
+        ("http://x", "takes settings"),
+    ],
+)
+def test_a_wrong_entry_is_refused(entry, says):
+    with pytest.raises(InvalidOption, match=says) as caught:
+        catalog.endpoint("lab", {"lab": entry})
+    assert "secret" not in str(caught.value)
+
+
+def test_own_model_rows_may_hold_prices():
+    price = {"currency": "USD", "source": "our bill", "date": "2026-11", "any": 0.01}
+    own = {
+        "lab": {"base_url": "https://gpu.example", "models": {"mine": {"price": price, "fields": ["size"]}}}
+    }
+    row = catalog.row(catalog.endpoint("lab", own), "mine")
+    assert row.prices[0].amount == 0.01
+    assert row.fields == ("size",)
+
+
+def test_openai_base_url_moves_openai_and_its_key_only_there():
+    environ = {"OPENAI_BASE_URL": "https://proxy.example/openai/v1"}
+    moved = catalog.endpoint("openai", {}, environ)
+    assert moved.base_url == "https://proxy.example/openai/v1"
+    assert moved.key_env == ("OPENAI_API_KEY",)
+    assert moved.vendor == ""  # no longer the vendor's own server
+    assert catalog.endpoint("https://api.openai.com/v1", {}, environ).key_env == ()
+    assert catalog.endpoint("https://proxy.example/v1", {}, environ).key_env == ("OPENAI_API_KEY",)
+
+
+def test_a_wrong_openai_base_url_names_the_variable():
+    with pytest.raises(InvalidOption, match="OPENAI_BASE_URL"):
+        catalog.endpoint("openai", {}, {"OPENAI_BASE_URL": "ftp://x"})
+
+
+def test_a_typed_url_takes_the_key_of_its_origin_alone():
+    assert catalog.endpoint("http://gpu.example:8000/other", LAB).key_env == ("LAB_KEY",)
+    assert catalog.endpoint("http://gpu.example:8001/v1", LAB).key_env == ()
+    assert catalog.endpoint("https://gpu.example:8000/v1", LAB).key_env == ()
+    environ = {"IPYIMAGEGEN_BASE_URL": "https://mine.example"}
+    assert catalog.endpoint("https://mine.example/v2", {}, environ).key_env == ("IPYIMAGEGEN_API_KEY",)
+    assert catalog.endpoint("https://other.example/v2", {}, environ).key_env == ()
+
+
+def test_a_typed_url_is_plain_openai_named_by_its_host():
+    found = catalog.endpoint("https://gpu.example:8443/v1")
+    assert (found.name, found.dialect, found.vendor, found.free) == ("gpu.example:8443", "openai", "", False)
+
+
+def test_loopback_is_free_unless_its_entry_says_otherwise():
+    assert catalog.endpoint("http://127.0.0.1:8000").free
+    assert catalog.endpoint("lab", {"lab": {"base_url": "http://localhost:8000"}}).free
+    paid = {"lab": {"base_url": "http://localhost:8000", "free": False}}
+    assert not catalog.endpoint("lab", paid).free
+    assert not catalog.endpoint("http://localhost:8000/other", paid).free
+    assert catalog.is_loopback(catalog.endpoint("http://[::1]:8000"))
+    assert not catalog.is_loopback(catalog.endpoint("http://localhost.example"))
+
+
+def test_a_key_over_http_needs_leave():
+    lab = catalog.endpoint("lab", LAB)
+    catalog.check_transport(lab, False)
+    with pytest.raises(InvalidOption, match="unencrypted") as caught:
+        catalog.check_transport(lab, True)
+    assert str(caught.value).count("\n") == 1
+    allowed = {"lab": {**LAB["lab"], "allow_http": True}}
+    catalog.check_transport(catalog.endpoint("lab", allowed), True)
+    catalog.check_transport(catalog.endpoint("http://localhost:8000"), True)
+    catalog.check_transport(catalog.endpoint("openai"), True)
+
+
+def test_the_default_endpoint_by_order():
+    environ = {"IPYIMAGEGEN_ENDPOINT": "ark", "IPYIMAGEGEN_BASE_URL": "https://mine.example"}
+
+    def choose(typed=None, configured=None, environ=environ, has_key=lambda _: True):
+        found = catalog.default_endpoint(typed, configured, environ, {}, has_key)
+        return found and found.name
+
+    assert choose("xai", "whatai") == "xai"
+    assert choose(None, "whatai") == "whatai"
+    assert choose() == "ark"
+    assert choose(environ={"IPYIMAGEGEN_BASE_URL": "https://mine.example"}) == "mine.example"
+    assert choose(environ={}) == "openai"
+    assert choose(environ={}, has_key=lambda _: False) is None
+
+
+def test_every_endpoint_is_listed_with_the_users_own():
+    names = [one.name for one in catalog.endpoints(LAB, {})]
+    assert names[0] == "openai"
+    assert names[-1] == "lab"
+    assert "azure" in names
+
+
+def test_the_endpoint_of_a_stored_request():
+    request = Request(endpoint="whatai", base_url="https://api.whatai.cc/v1", prompt="x")
+    assert catalog.endpoint_of(request) == catalog.endpoint("whatai")
+    gone = Request(endpoint="lab", base_url="https://old.example/v1", dialect="sglang", prompt="x")
+    found = catalog.endpoint_of(gone, LAB)
+    assert (found.name, found.base_url, found.dialect) == ("lab", "https://old.example/v1", "sglang")
+    assert found.key_env == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("gpt-image-2", "openai"), ("seedream-4.0", "ark"), ("imagen4", "xzbzq"), ("grok-imagine-image", "xai"),
+     ("flux-schnell", "api000"), ("never-heard-of", "openai")],
+)  # fmt: skip
+def test_the_owner_of_a_model(name, where):
+    assert catalog.owner(name).name == where

@@ -1,0 +1,199 @@
+"""What becomes of sizes, ratios, words, seeds and fills on the way to a server."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyimagegen import catalog
+from ipyimagegen.catalog import sizes
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.records import Input, Request
+
+ENDPOINTS = [one for one in catalog.endpoints() if one.base_url]
+PAIRS = [
+    (one, name)
+    for one in ENDPOINTS
+    for name in [row.name for row in catalog.models()] + ["never-heard-of"]
+    if catalog.row(one, name) or name == "never-heard-of"
+]
+RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
+
+
+def translate(where, model=None, extra=None, inputs=(), **options):
+    endpoint = catalog.endpoint(where) if isinstance(where, str) else where
+    request = Request(
+        endpoint=endpoint.name,
+        base_url=endpoint.base_url,
+        model=model,
+        prompt="a fox",
+        options=options,
+        extra=extra or {},
+        inputs=inputs,
+    )
+    request, _ = catalog.check(request, endpoint)
+    return catalog.translate(request, endpoint)
+
+
+SHAPES = [
+    ("openai", "gpt-image-2", {"aspect_ratio": "16:9"}, {"size": "1280x720"}, ""),
+    ("sketch", None, {"aspect_ratio": "16:9"}, {"size": "1280x720"}, ""),
+    ("openai", "gpt-image-2", {"size": "square"}, {"size": "1024x1024"}, ""),
+    ("openai", "gpt-image-2", {"size": "1008x1008"}, {"size": "1008x1008"}, ""),
+    ("openai", "gpt-image-2", {"size": "auto"}, {"size": "auto"}, ""),
+    ("openai", "gpt-image-2", {"aspect_ratio": "4:1"}, {"size": "1776x592"}, "4:1 became 1776x592 (3:1)"),
+    ("openai", "gpt-image-1", {"aspect_ratio": "16:9"}, {"size": "1536x1024"}, "16:9 became 1536x1024 (3:2)"),
+    ("openai", "gpt-image-1", {"aspect_ratio": "3:2"}, {"size": "1536x1024"}, ""),
+    ("openai", "gpt-image-1", {"size": "portrait"}, {"size": "1024x1536"}, ""),
+    ("openai", "dall-e-3", {"size": "landscape"}, {"size": "1792x1024"}, ""),
+    ("openai", "dall-e-3", {"aspect_ratio": "9:16"}, {"size": "1024x1792"}, "9:16 became 1024x1792 (4:7)"),
+    ("openai", "dall-e-3", {"size": "auto"}, {}, ""),
+    ("openai", "dall-e-2", {"size": "portrait"}, {"size": "1024x1024"}, "portrait became 1024x1024 (1:1)"),
+    ("ark", "seedream-4.5", {"aspect_ratio": "16:9"}, {"size": "2560x1440"}, ""),
+    ("ark", "seedream-4.0", {"size": "4K"}, {"size": "4K"}, ""),
+    ("ark", "seedream-3.0", {"aspect_ratio": "1:20"}, {"size": "512x2048"}, "1:20 became 512x2048 (1:4)"),
+    ("xai", None, {"size": "1280x720"}, {"aspect_ratio": "16:9"}, "1280x720 was sent as 16:9"),
+    ("xai", None, {"size": "portrait"}, {"aspect_ratio": "2:3"}, ""),
+    ("xai", None, {"aspect_ratio": "32:18"}, {"aspect_ratio": "16:9"}, ""),
+    ("together", "x", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
+    ("together", "x", {"size": "landscape"}, {"size": "1248x832"}, ""),
+    ("https://gpu.example", "x", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
+    ("https://gpu.example", "x", {"size": "auto"}, {"size": "auto"}, ""),
+]
+
+
+@pytest.mark.parametrize(("where", "model", "asked", "sent", "note"), SHAPES)
+def test_shapes(where, model, asked, sent, note):
+    found = translate(where, model, **asked)
+    assert found.options == sent
+    assert found.notes == ((note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "note"),
+    [
+        ({"aspect_ratio": "16:9"}, "16:9", ()),
+        ({"aspect_ratio": "5:4"}, "5:4", ()),  # any ratio from 9:21 to 21:9
+        ({"aspect_ratio": "4:1"}, "21:9", ("4:1 became 21:9",)),
+        ({"size": "1280x720"}, "16:9", ("1280x720 was sent as 16:9",)),
+        ({"size": "1000x800"}, "5:4", ("1000x800 was sent as 5:4",)),
+    ],
+)
+def test_where_a_model_takes_only_ratios(asked, sent, note):
+    found = translate("whatai", "flux-kontext-max", **asked)
+    assert found.options == {"aspect_ratio": sent}
+    assert found.notes[:-1] == note
+    assert "whether its relay passes that on is not known" in found.notes[-1]
+
+
+@pytest.mark.parametrize(("one", "name"), PAIRS, ids=lambda x: getattr(x, "name", x))
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_every_ratio_becomes_something_that_the_model_takes(one, name, ratio):
+    row = catalog.row(one, name)
+    sent = translate(one, name, aspect_ratio=ratio).options
+    assert ("size" in sent) != ("aspect_ratio" in sent)
+    wanted = sizes.ratio(ratio)
+    if "size" in sent:
+        width, height = sizes.pixels(sent["size"])
+        assert row is None or sizes.takes(row, sent["size"])
+        assert (width - height) * (wanted - 1) >= 0  # never lying for standing
+        # And back: what was sent is itself translated to itself.
+        again = translate(one, name, size=sent["size"]).options
+        assert again["size"] == sent["size"]
+    else:
+        again = translate(one, name, aspect_ratio=sent["aspect_ratio"]).options
+        assert again["aspect_ratio"] == sent["aspect_ratio"]
+
+
+EDGE = st.integers(min_value=1, max_value=5000)
+
+
+@given(pair=st.sampled_from(PAIRS), width=EDGE, height=EDGE, multiple=st.sampled_from([1, 16, 64]))
+def test_a_typed_size_is_sent_as_typed_or_refused(pair, width, height, multiple):
+    typed = f"{width * multiple}x{height * multiple}"
+    try:
+        sent = translate(*pair, size=typed).options
+    except InvalidOption:
+        return
+    if "size" in sent:
+        assert sent["size"] == typed
+    else:
+        assert sizes.ratio(sent["aspect_ratio"]) == Fraction(width, height)
+
+
+@given(width=EDGE, height=EDGE)
+def test_the_nearest_sizes_are_sizes(width, height):
+    for name in ("gpt-image-2", "seedream-4.5", "doubao-seedream-3-0-t2i", "dall-e-3"):
+        row = catalog.model(name)
+        near = sizes.nearest(row, (width, height))
+        assert near
+        assert all(sizes.takes(row, f"{w}x{h}") for w, h in near)
+
+
+def test_ties_go_to_the_larger():
+    row = catalog.model("dall-e-2")
+    assert sizes.for_ratio(row, Fraction(1)) == (1024, 1024)
+
+
+def test_a_seed_without_a_channel_is_kept_here():
+    sent = translate("openai", seed=7)
+    assert sent.options == {}
+    assert sent.unsent == ("seed",)
+    assert sent.notes == ("seed 7 was kept here: gpt-image-2 on openai has no seed",)
+
+
+@pytest.mark.parametrize(
+    ("where", "model"),
+    [("ark", "doubao-seedream-3-0-t2i"), ("sketch", None), ("together", "x"), ("https://gpu.example", "x")],
+)
+def test_a_seed_with_a_channel_is_sent(where, model):
+    sent = translate(where, model, seed=7)
+    assert sent.options == {"seed": 7}
+    assert sent.unsent == ()
+
+
+def test_a_relay_that_may_drop_a_seed_is_named():
+    (note,) = translate("xzbzq", seed=7).notes
+    assert note == "xzbzq documents seed; whether its relay passes that on is not known"
+
+
+def test_what_a_server_cannot_do_without_is_filled_in():
+    for where in ("xzbzq", "whatai"):
+        assert translate(where, "seedream-3.0").options == {"response_format": "b64_json"}
+        assert translate(where, "seedream-3.0", extra={"response_format": "url"}).options == {}
+        assert translate(where, "gpt-image-1").options == {}
+    own = catalog.endpoint("xinference", {"xinference": {"base_url": "http://localhost:9997"}})
+    assert translate(own, "sd3").options == {"response_format": "b64_json"}
+    assert translate(own, "sd3", response_format="url").options == {"response_format": "url"}
+
+
+def test_nothing_else_is_ever_filled_in():
+    for one, name in PAIRS:
+        assert set(translate(one, name).options) <= {"response_format"}
+
+
+def test_the_model_is_filled_in_and_sent_as_typed():
+    assert translate("openai").model == "gpt-image-2"
+    assert translate("openai", "GPT-image-2-2026-04-21").model == "GPT-image-2-2026-04-21"
+    assert translate("xzbzq").model == "gpt-image-1"
+
+
+def test_streaming_asks_for_partial_pictures_where_there_are_some():
+    assert translate("openai", stream=True).options == {"stream": True, "partial_images": 2}
+    assert translate("openai", stream=True, partial_images=0).options["partial_images"] == 0
+    assert translate("openai", partial_images=3).options == {"stream": True, "partial_images": 3}
+    assert translate("ark", stream=True).options == {"stream": True}
+    assert translate("https://gpu.example", "x", stream=True).options == {"stream": True}
+
+
+def test_one_picture_needs_no_field():
+    assert translate("ark", n=1).options == {}
+    assert translate("ark", n=1).unsent == ()
+    assert translate("openai", n=1).options == {"n": 1}
+
+
+def test_an_edit_has_its_own_fields():
+    picture = Input(sha256="00", mime="image/png", width=64, height=64)
+    sent = translate("openai", "gpt-image-1", inputs=(picture,), input_fidelity="high")
+    assert sent.options == {"input_fidelity": "high"}
