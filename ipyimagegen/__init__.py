@@ -1,1 +1,178 @@
-"""ipyimagegen."""
+"""Pictures as ordinary notebook work: `%%imagine`, for any server that speaks the OpenAI Images API.
+
+    from ipyimagegen import imagine, history
+    fox = imagine("a red fox", size="1024x1536", seed=7)
+    fox[0].pil, fox.save("fox-{seed}"), fox.rerun(seed=8), history[-1], history.search("fox")
+
+In a notebook, `%load_ext ipyimagegen` adds the magics; `%imagine --help` lists the options.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ipyimagegen.errors import (
+        CallError,
+        Detached,
+        ImagineError,
+        InvalidInput,
+        InvalidOption,
+        MissingKey,
+        NeverSent,
+        NotInHistory,
+        OutcomeUnknown,
+        OverBudget,
+        Refused,
+        Rejected,
+        StoreError,
+    )
+    from ipyimagegen.plan import Settings
+    from ipyimagegen.results import Generation, Image
+    from ipyimagegen.studio import History, Studio
+
+    history: History
+
+__version__ = "0.1.0"
+
+_ERRORS = (
+    "CallError",
+    "Detached",
+    "ImagineError",
+    "InvalidInput",
+    "InvalidOption",
+    "MissingKey",
+    "NeverSent",
+    "NotInHistory",
+    "OutcomeUnknown",
+    "OverBudget",
+    "Refused",
+    "Rejected",
+    "StoreError",
+)
+# Names are looked up when first used: importing the package loads nothing else.
+_LATER = {
+    **dict.fromkeys(_ERRORS, "errors"),
+    "Generation": "results",
+    "Image": "results",
+    "Settings": "plan",
+    "Studio": "studio",
+}
+
+__all__ = [  # noqa: RUF022 - the two verbs first
+    "imagine",
+    "history",
+    "CallError",
+    "Detached",
+    "Generation",
+    "Image",
+    "ImagineError",
+    "InvalidInput",
+    "InvalidOption",
+    "MissingKey",
+    "NeverSent",
+    "NotInHistory",
+    "OutcomeUnknown",
+    "OverBudget",
+    "Refused",
+    "Rejected",
+    "Settings",
+    "StoreError",
+    "Studio",
+    "default_studio",
+]
+
+
+def imagine(
+    prompt: str,
+    *,
+    model: str | None = None,
+    size: str | None = None,
+    aspect_ratio: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    quality: str | None = None,
+    style: str | None = None,
+    background: str | None = None,
+    output_format: str | None = None,
+    output_compression: int | None = None,
+    moderation: str | None = None,
+    response_format: str | None = None,
+    input_fidelity: str | None = None,
+    negative_prompt: str | None = None,
+    guidance_scale: float | None = None,
+    watermark: bool | None = None,
+    stream: bool | None = None,
+    partial_images: int | None = None,
+    user: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+    image: Any = None,
+    mask: Any = None,
+    endpoint: str | PathLike[str] | None = None,
+    new: bool | None = None,
+    retry: bool | None = None,
+    offline: bool | None = None,
+    timeout: float | None = None,
+) -> Generation:
+    """Return the pictures for a prompt: from history when the same was asked before, else asked for.
+
+    The prompt is literal: braces are not filled in. Options are those of the magic, under the API's
+    own names, and only what is given is sent; `extra` holds any other field of the request, unchecked.
+    `new` asks again though a result is stored; `retry` asks again what has an unknown outcome;
+    `offline` allows only the store, sketch and this machine; `timeout` is the seconds to wait, after
+    which the call goes on in the background.
+
+    Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
+    a CallError when no picture came, Detached when the wait ended before the call.
+    """
+    options = {name: value for name, value in locals().items() if name != "prompt"}
+    return default_studio().imagine(prompt, **options)
+
+
+@cache
+def default_studio() -> Studio:
+    """Return the studio behind `imagine`, `history` and the magics: one, so that numbers and caps are one."""
+    from ipyimagegen.studio import Studio  # noqa: PLC0415 - the whole house
+
+    studio = Studio()
+    if "IPython" in sys.modules:
+        from ipyimagegen.notebook import attach  # noqa: PLC0415 - only where IPython runs
+
+        attach(studio)
+    return studio
+
+
+def __getattr__(name: str) -> Any:
+    if name == "history":
+        from ipyimagegen.studio import History  # noqa: PLC0415 - the whole house
+
+        return History(default_studio())
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magics to a shell: `%load_ext ipyimagegen`."""
+    from ipyimagegen.notebook import load  # noqa: PLC0415 - IPython is not needed elsewhere
+
+    load(shell, default_studio())
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away: `%unload_ext ipyimagegen`."""
+    from ipyimagegen.notebook import unload  # noqa: PLC0415 - IPython is not needed elsewhere
+
+    unload(shell)

@@ -177,7 +177,7 @@ class Local:
     """The options that stay here."""
 
     endpoint: str | None = _option(
-        kind=Kind.NAME, help="server to ask: a name of %%imagine_endpoints, or a base URL", metavar="NAME|URL"
+        kind=Kind.NAME, help="server to ask: a name of %imagine_endpoints, or a base URL", metavar="NAME|URL"
     )
     as_: str | None = _option(
         kind=Kind.TEXT, config=False, help="variable to bind the result to", metavar="NAME"

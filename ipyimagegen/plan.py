@@ -8,7 +8,7 @@ tables never makes an old question a new one. A plan is one of many calls from t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ipyimagegen import catalog, prompt
@@ -50,7 +50,7 @@ class Typed:
     """What a door hands over. Values are normalised; `default` unsets what is configured.
 
     `namespace` holds the notebook's variables; None means that the prompt is literal.
-    A rerun stands `alone`: what is configured now does not change it.
+    A rerun stands `alone`: what is configured now does not change it. `notes` go into the caption.
     """
 
     prompt: str
@@ -59,6 +59,7 @@ class Typed:
     namespace: Mapping[str, Any] | None = None
     alone: bool = False
     rerun_of: Run | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,6 @@ class Planned:
     endpoint: Endpoint
     estimate: Cost
     seconds: tuple[float, float] | None = None
-    notes: tuple[str, ...] = ()
     reused: Run | None = None
     rerun_of: str | None = None
 
@@ -152,7 +152,7 @@ def build(
             f"Offline, and {endpoint.name} is not on this machine: the request is not in the history. "
             "Take --offline away, or ask --endpoint sketch."
         )
-    return Plan(calls=(_with(call, reused),), local=local)
+    return Plan(calls=(replace(call, reused=reused),), local=local)
 
 
 def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset[str]]:
@@ -235,14 +235,7 @@ def _choose(
 def _planned(
     draft: Request, endpoint: Endpoint, configured: frozenset[str], typed: Typed, local: Mapping[str, Value]
 ) -> Planned:
-    request = Request(
-        **{
-            **vars(draft),
-            "endpoint": endpoint.name,
-            "base_url": endpoint.base_url,
-            "dialect": endpoint.dialect,
-        }
-    )
+    request = replace(draft, endpoint=endpoint.name, base_url=endpoint.base_url, dialect=endpoint.dialect)
     request, notes = catalog.check(request, endpoint, configured=configured & SENT.keys())
     sent = catalog.translate(request, endpoint)
     rerun = typed.rerun_of
@@ -254,17 +247,16 @@ def _planned(
         )
     return Planned(
         request=request,
-        sent=sent,
+        sent=replace(sent, notes=(*typed.notes, *notes, *sent.notes)),
         endpoint=endpoint,
         estimate=catalog.estimate(sent, request, endpoint),
         seconds=catalog.seconds(sent, request, endpoint),
-        notes=notes,
         rerun_of=rerun.id if rerun else None,
     )
 
 
 def _random(request: Request) -> bool:
-    return request.extra.get("seed", request.options.get("seed")) == -1
+    return bool(request.extra.get("seed", request.options.get("seed")) == -1)
 
 
 def _look_up(call: Planned, local: Mapping[str, Value], settings: Settings, past: Past) -> Run | None:
@@ -285,10 +277,6 @@ def _look_up(call: Planned, local: Mapping[str, Value], settings: Settings, past
             billed=None,
         )
     return None
-
-
-def _with(call: Planned, reused: Run | None) -> Planned:
-    return Planned(**{**vars(call), "reused": reused}) if reused else call
 
 
 def _many(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -53,6 +53,7 @@ _NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_SPEC}))?\}}")
 _ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
 _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
 _STEP = re.compile(_TRAILER)
+_CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
 
 
 def parse(template: str) -> tuple[Part, ...]:
@@ -141,7 +142,7 @@ def _text(part: Part, namespace: Mapping[str, Any]) -> str:
     value = lookup(part.path, namespace, source=part.source)
     try:
         if part.conversion:
-            value = {"r": repr, "s": str, "a": ascii}[part.conversion](value)
+            value = _CONVERSIONS[part.conversion](value)
         return format(value, part.spec)
     except Exception as fault:  # noqa: BLE001 - a user's __format__ may raise anything
         problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}"

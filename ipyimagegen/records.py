@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from ipyimagegen.errors import ImagineError, NeverSent, OutcomeUnknown, Refused, Rejected
+from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
 
 SCHEMA = 1
@@ -43,7 +43,7 @@ class PictureState(StrEnum):
     DAMAGED = "damaged"
 
 
-ERRORS: Mapping[Status, type[ImagineError]] = {
+ERRORS: Mapping[Status, type[CallError]] = {
     Status.NEVER_SENT: NeverSent,
     Status.REJECTED: Rejected,
     Status.REFUSED: Refused,
@@ -264,7 +264,7 @@ class Picture:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Verdict:
     """What was asked and not given: "asked X, got Y"."""
 

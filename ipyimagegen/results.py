@@ -27,7 +27,9 @@ ALT_LIMIT = 300  # characters of the prompt that become the picture's alternativ
 class Handle(Protocol):
     """What a result asks of its studio."""
 
-    embed: str
+    @property
+    def embed(self) -> str:
+        """`preview` or `original`."""
 
     def rerun(self, run: Run, **options: Any) -> Generation:
         """Ask the same again, with options overridden."""
@@ -115,7 +117,7 @@ class Image:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         made = imaging.preview([imaging.inspect(self._path).thumb])
-        return bundle(made.data, made.mime, made.size, repr(self), self._run.request.prompt)
+        return bundle(made.data, made.mime, (made.width, made.height), repr(self), self._run.request.prompt)
 
 
 class Generation(Sequence[Image]):
@@ -287,7 +289,7 @@ class Generation(Sequence[Image]):
         shown = self._number or self.id
         return imaging.preview(thumbs, [f"{shown}.{i + 1}" for i in range(len(thumbs))])
 
-    def _thumb(self, image: Image) -> PilImage:
+    def _thumb(self, image: Image) -> PilImage | None:
         kept = self._handle.thumb(image.sha256) if self._handle else None
         return kept or imaging.inspect(image.path).thumb
 
@@ -295,11 +297,14 @@ class Generation(Sequence[Image]):
         del include, exclude
         if not self:
             return ({"text/plain": repr(self)}, {})
-        if self._handle and self._handle.embed == "original" and len(self) == 1:
-            one = self[0]
-            return bundle(one.bytes, one.mime, one.size, repr(self), self.prompt)
+        return self.bundles()[0]
+
+    def bundles(self) -> list[Bundle]:
+        """Return what a notebook shows: one preview, or each original if so configured."""
+        if self._handle and self._handle.embed == "original":
+            return [bundle(one.bytes, one.mime, one.size, repr(one), self.prompt) for one in self]
         made = self.preview()
-        return bundle(made.data, made.mime, made.size, repr(self), self.prompt)
+        return [bundle(made.data, made.mime, (made.width, made.height), repr(self), self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:

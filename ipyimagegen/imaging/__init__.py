@@ -7,6 +7,7 @@ by its header, and only then is it decoded. Pillow is loaded by the first call t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ __all__ = [
     "SUFFIX",
     "Inspected",
     "Preview",
+    "as_png",
     "inspect",
+    "opened",
     "preview",
     "sniff",
     "suffix_of",
@@ -57,3 +60,25 @@ def preview(
     from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
 
     return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)
+
+
+def opened(path: Path) -> Image:
+    """Return the file as a Pillow image of its own size and mode, decoded.
+
+    Raises OSError for what is not a PNG, JPEG or WebP.
+    """
+    from PIL import Image  # noqa: PLC0415 - brings Pillow
+
+    with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+        image.load()
+        return image
+
+
+def as_png(data: bytes) -> bytes:
+    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError."""
+    from PIL import Image  # noqa: PLC0415 - brings Pillow
+
+    out = BytesIO()
+    with Image.open(BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
+        image.save(out, "PNG")
+    return out.getvalue()

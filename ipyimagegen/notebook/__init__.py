@@ -1,1 +1,73 @@
-"""The notebook."""
+"""The notebook's door: magics, settings, completion and painting. IPython lives here only."""
+
+from __future__ import annotations
+
+import sys
+from getpass import getpass
+from typing import Any
+
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
+
+from ipyimagegen.notebook.completion import matcher
+from ipyimagegen.notebook.display import Screen, is_notebook
+from ipyimagegen.notebook.magics import OWN, ImagineMagics
+from ipyimagegen.notebook.settings import Imagine
+from ipyimagegen.studio import Studio
+
+_LOADED = "_ipyimagegen"  # the attribute of a shell that remembers what was registered
+
+
+def attach(studio: Studio, shell: InteractiveShell | None = None) -> Screen | None:
+    """Let results of this studio show themselves in the running shell, if there is one."""
+    shell = shell or get_ipython()
+    if shell is None:
+        return None
+    screen = Screen(shell)
+    studio.painter = screen.show_once
+    return screen
+
+
+def load(shell: InteractiveShell, studio: Studio) -> None:
+    """Register magics, settings and completion; loading twice registers them once."""
+    unload(shell)
+    screen = attach(studio, shell)
+    assert screen is not None  # a shell was given
+    settings = Imagine(parent=shell)
+    studio.configure(settings.settings, ask=lambda question: _ask(shell, question))
+    shell.configurables.append(settings)
+    magics = ImagineMagics(shell, studio, screen)
+    shell.register_magics(magics)
+    complete = matcher(lambda: studio, lambda: shell.user_ns, OWN)
+    shell.Completer.custom_matchers.append(complete)
+    setattr(shell, _LOADED, (studio, settings, magics, complete))
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take away what `load` registered."""
+    loaded = getattr(shell, _LOADED, None)
+    if loaded is None:
+        return
+    studio, settings, magics, complete = loaded
+    delattr(shell, _LOADED)
+    studio.configure(None, ask=None)
+    _remove(shell.configurables, settings)
+    _remove(shell.Completer.custom_matchers, complete)
+    _remove(shell.configurables, magics)
+    for kind, names in magics.magics.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+
+
+def _remove(items: list[Any], item: Any) -> None:
+    items[:] = [one for one in items if one is not item]
+
+
+def _ask(shell: InteractiveShell, question: str) -> str:
+    """Ask for a key where a person is there to answer, hidden; otherwise return nothing at once."""
+    if is_notebook(shell):
+        if not getattr(shell.kernel, "_allow_stdin", False):  # type: ignore[attr-defined]
+            return ""
+    elif not sys.stdin.isatty():
+        return ""
+    return getpass(question)

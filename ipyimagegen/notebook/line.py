@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,11 @@ from ipyimagegen.options import OPTIONS, Json, Kind, Option, Value, as_meant, no
 from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
 
-_SUBCOMMANDS = ("help", "history", "show", "rerun", "models", "endpoints", "cost", "compare", "panel")
+_TOLD = {
+    "help": "%imagine --help",
+    **{w: f"%imagine_{w}" for w in ("history", "show", "rerun", "models", "endpoints", "cost")},
+    **dict.fromkeys(("compare", "panel"), "nothing yet"),
+}
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
 
 BY_FLAG: Mapping[str, Option] = {
@@ -46,12 +50,14 @@ class Line:
     """A line read: options in `values` (normalised), `--set` in `extra`, the rest as typed.
 
     `rest` is the text from the first word that is no option. `own` holds a magic's own flags.
+    `verbatim` says that `--` ended the options.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
     own: Mapping[str, str | bool] = field(default_factory=dict)
     rest: str = ""
+    verbatim: bool = False
     help: bool = False
 
 
@@ -95,7 +101,7 @@ def read(
             return reader.result(line[word.start :].rstrip())
         reader.at = word.end
         if word.text == "--":
-            return reader.result(line[word.end :].strip())
+            return replace(reader.result(line[word.end :].strip()), verbatim=True)
         flag, value = _split(word.text)
         if flag in HELP:
             return Line(help=True)
@@ -206,17 +212,31 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     return fill(parts, namespace)
 
 
+def first(rest: str, needs: str) -> tuple[str, str]:
+    """Return the first word and what follows it. Raises InvalidOption, saying `needs`."""
+    word = next(words(rest), None)
+    if word is None:
+        raise InvalidOption(needs)
+    return word.text, rest[word.end :]
+
+
+def merged(before: Line, after: Line) -> Line:
+    """Return two parts of one line as one; what stands behind counts."""
+    return replace(after, values={**before.values, **after.values}, extra={**before.extra, **after.extra})
+
+
 def check_line_prompt(text: str) -> None:
     """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
+    if not text:
+        raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
     if text.startswith("("):
         raise InvalidOption(
             f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first, "
             "or write %imagine a fox."
         )
-    if text.strip().lower() in _SUBCOMMANDS:
-        word = text.strip().lower()
-        right = "%imagine --help" if word == "help" else f"%imagine_{word}"
-        raise InvalidOption(f"For {word} there is {right}; to draw the word: %imagine -- {word}")
+    word = text.strip().lower()
+    if word in _TOLD:
+        raise InvalidOption(f"For {word} there is {_TOLD[word]}; to draw the word: %imagine -- {word}")
     late = late_options(text)
     if late:
         raise InvalidOption(

@@ -16,6 +16,7 @@ from ipyimagegen.wire.control import Control, Progress
 from ipyimagegen.wire.dialects import DIALECTS, Call, write
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+from ipyimagegen.wire.reply import PICTURE
 
 if TYPE_CHECKING:
     from ipyimagegen.wire.downloads import download
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIALECTS",
+    "PICTURE",
     "Answer",
     "Call",
     "Control",

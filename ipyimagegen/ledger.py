@@ -1,0 +1,179 @@
+"""What one session remembers: its numbers, its calls in flight, what it spent, how runs are found."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import date
+
+from ipyimagegen import ids
+from ipyimagegen.errors import NotInHistory
+from ipyimagegen.plan import Plan, Settings
+from ipyimagegen.records import PictureState, Request, Run, Status
+from ipyimagegen.safe import short
+from ipyimagegen.store import Store
+from ipyimagegen.work import Job
+
+_NOT_BILLED = (Status.NEVER_SENT, Status.REJECTED, Status.REFUSED)
+
+
+class Ledger:
+    """Numbers, jobs and sums of one session. A fork takes a new session at its first run."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._session: str | None = None
+        self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
+        self._jobs: dict[str, Job] = {}  # lasting id to job
+        self._paid: dict[str, int] = {}  # lasting id to pictures asked for
+
+    def _here(self) -> str:
+        """Return the session, taken at the first run. Call with the lock held."""
+        if self._pid != os.getpid():
+            self._begin()
+        if self._session is None:
+            self._session = self._store.new_session(date.today())  # noqa: DTZ011 - the user's own day
+        return self._session
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, or None before its first run."""
+        return self._session if self._pid == os.getpid() else None
+
+    # Numbers
+
+    def take(self, plan: Plan, settings: Settings) -> list[Run]:
+        """Return a pending run with the next number for each call to send.
+
+        Under one lock with the caps, so that two cells cannot both have the last of the budget.
+        Raises OverBudget; then nothing was taken.
+        """
+        with self._lock:
+            plan.check_caps(settings, sum(self._paid.values()))
+            session = self._here()
+            taken = []
+            for call in plan.to_send:
+                run = Run(
+                    session=session,
+                    number=len(self._numbers) + 1,
+                    identity=call.request.identity,
+                    request=call.request,
+                    sent=call.sent,
+                    created=time.time(),
+                    rerun_of=call.rerun_of,
+                )
+                self._numbers.append(run.id)
+                if call.paid:
+                    self._paid[run.id] = call.request.count
+                taken.append(run)
+            return taken
+
+    def show(self, run: Run) -> tuple[int, Run | None]:
+        """Return the number of a stored run in this session, and the reuse record if it is new here."""
+        with self._lock:
+            session = self._here()
+            if run.id in self._numbers:
+                return self._numbers.index(run.id) + 1, None
+            self._numbers.append(run.id)
+            number = len(self._numbers)
+            again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
+            return number, again
+
+    def number(self, run_id: str) -> int | None:
+        """Return the number under which this session shows a run."""
+        return self._numbers.index(run_id) + 1 if run_id in self._numbers else None
+
+    def numbered(self) -> Sequence[tuple[int, Run]]:
+        """Return the runs of this session in order of number."""
+        found = ((n, self._store.run(run_id)) for n, run_id in enumerate(list(self._numbers), start=1))
+        return [(n, run) for n, run in found if run]
+
+    def spending(self) -> tuple[list[Run], int]:
+        """Return the runs that this session asked for, and how many results it reused."""
+        runs = [run for _, run in self.numbered()]
+        own = [run for run in runs if run.session == self.session]
+        return own, len(runs) - len(own)
+
+    # Jobs
+
+    def add(self, job: Job) -> None:
+        """Remember a job while it is in flight."""
+        with self._lock:
+            self._jobs[job.run.id] = job
+
+    def settle(self, job: Job) -> None:
+        """Forget a job that has finished; what was certainly not billed is free to spend again."""
+        with self._lock:
+            self._jobs.pop(job.run.id, None)
+            if job.run.status in _NOT_BILLED:
+                self._paid.pop(job.run.id, None)
+
+    def live(self, request: Request) -> Job | None:
+        """Return the call in flight for the same request, if any."""
+        with self._lock:
+            for job in self._jobs.values():
+                if job.run.identity == request.identity:
+                    return job
+        return None
+
+    # What a plan asks of the past
+
+    def with_identity(self, identity: str) -> Sequence[Run]:
+        """Return the runs of that identity, newest first, without reuse records."""
+        return self._store.with_identity(identity)
+
+    def with_question(self, question: str) -> Sequence[Run]:
+        """Likewise, whatever server was asked."""
+        return self._store.with_question(question)
+
+    def usable(self, run: Run) -> bool:
+        """Say whether all that came can be shown, or still be fetched: files are re-hashed."""
+        stored = [p for p in run.pictures if p.state is PictureState.STORED]
+        if any(not p.sha256 or not self._store.intact(p.sha256) for p in stored):
+            return False
+        return bool(stored) or any(p.state is PictureState.URL_PENDING for p in run.pictures)
+
+    def in_flight(self, run: Run) -> bool:
+        """Say whether this process carries the run out right now."""
+        return self._pid == os.getpid() and run.id in self._jobs
+
+    # Finding
+
+    def find(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the picture if it names one.
+
+        Raises NotInHistory, naming the newest runs of that number in other sessions.
+        """
+        ref = ids.read(text)
+        if ref.session:
+            run = self._store.run(f"{ref.session}/{ref.number}")
+            if not run:
+                raise NotInHistory(f"There is no run {ref}.")
+        else:
+            run = self._own(ref)
+        if run.reused_from:
+            run = self._store.run(run.reused_from) or run
+        if ref.picture and not 1 <= ref.picture <= len(run.pictures):
+            raise NotInHistory(f"Run {run.id} has {len(run.pictures)} pictures, not {ref.picture}.")
+        return run, ref.picture
+
+    def _own(self, ref: ids.Ref) -> Run:
+        at = ref.number - 1 if ref.number > 0 else len(self._numbers) + ref.number
+        if 0 <= at < len(self._numbers):
+            run = self._store.run(self._numbers[at])
+            if run:
+                return run
+        raise NotInHistory(self._not_here(ref.number))
+
+    def _not_here(self, number: int) -> str:
+        have = f"this session has {len(self._numbers)}" if self._numbers else "this session has none yet"
+        others = self._store.numbered(number, limit=3) if number > 0 else []
+        there = "; ".join(f"{one.id} {short(one.request.prompt, 40)!r}" for one in others)
+        return f"There is no run {number}: {have}." + (f"\nIn other sessions: {there}." if there else "")

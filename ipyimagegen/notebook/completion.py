@@ -1,0 +1,97 @@
+"""Completion in magic lines: options, values, models, endpoints, ids and variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+
+from ipyimagegen import catalog
+from ipyimagegen.errors import ImagineError
+from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, SETTING
+from ipyimagegen.options import Kind
+from ipyimagegen.studio import Studio
+
+_MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
+_BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
+_VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
+_TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_forget")
+_TAKES_OPTIONS = ("imagine", "imagine_rerun")
+
+
+def matcher(
+    studio: Callable[[], Studio], names: Callable[[], Mapping[str, Any]], flags: Mapping[str, Iterable[str]]
+) -> Any:
+    """Return a matcher for IPython's completer. `flags` are the own flags of each magic."""
+
+    @context_matcher()  # type: ignore[untyped-decorator]  # IPython's
+    def imagine_matcher(context: CompletionContext) -> dict[str, Any]:
+        fragment, found = complete(context.text_until_cursor, context.full_text, studio(), names(), flags)
+        return {
+            "completions": [SimpleCompletion(text=one, type="imagine") for one in found],
+            "suppress": bool(found),
+            "matched_fragment": fragment,
+        }
+
+    return imagine_matcher
+
+
+def complete(
+    until: str, whole: str, studio: Studio, names: Mapping[str, Any], flags: Mapping[str, Iterable[str]]
+) -> tuple[str, list[str]]:
+    """Return the fragment before the cursor that is completed, and what it may become."""
+    line = until.rpartition("\n")[2]
+    magic = _MAGIC.search(line)
+    if (magic or _BODY.match(whole)) and (found := _VARIABLE.search(line)):
+        return found[1] or "", _starting(found[1] or "", (n for n in names if n[0] != "_"))
+    if not magic:
+        return "", []
+    *before, fragment = re.split(r"\s+", magic[3])
+    flag, equals, value = fragment.partition("=")
+    if equals and flag in BY_FLAG:
+        return value, _starting(value, values(flag, studio))
+    if fragment.startswith("-"):
+        return fragment, _starting(fragment, _flags(magic[2], flags))
+    if before and before[-1] in BY_FLAG and BY_FLAG[before[-1]].kind is not Kind.FLAG:
+        return fragment, _starting(fragment, values(before[-1], studio))
+    return fragment, _starting(fragment, _words(magic[2], studio))
+
+
+def values(flag: str, studio: Studio) -> list[str]:
+    """Return what an option may be set to: models, endpoints, ids, or its choices."""
+    option = BY_FLAG[flag]
+    if option.name == "model":
+        return [one.name for one in catalog.models()]
+    if option.name == "endpoint":
+        return _endpoints(studio)
+    if option.kind is Kind.INPUT:
+        return [f"@{one}" for one in _ids(studio)]
+    return list(option.choices)
+
+
+def _flags(magic: str, own: Mapping[str, Iterable[str]]) -> list[str]:
+    mine = [*own.get(magic, ()), *HELP]
+    return [*BY_FLAG, *NEGATED, SETTING, *mine] if magic in _TAKES_OPTIONS else mine
+
+
+def _words(magic: str, studio: Studio) -> list[str]:
+    if magic in _TAKES_IDS:
+        return _ids(studio)
+    return [one.name for one in catalog.models()] if magic == "imagine_models" else []
+
+
+def _ids(studio: Studio) -> list[str]:
+    return [str(number) for number, _ in studio.ledger.numbered()]
+
+
+def _endpoints(studio: Studio) -> list[str]:
+    try:
+        return [one.name for one in studio.endpoints()]
+    except ImagineError:  # a bad setting is told by the next cell, not while typing
+        return []
+
+
+def _starting(fragment: str, candidates: Iterable[str]) -> list[str]:
+    return sorted({one for one in candidates if one.startswith(fragment)})

@@ -1,0 +1,132 @@
+"""Painting: one status line while a call runs, then, in its place, the picture, and a caption under it.
+
+Everything is a plain `image/png`, `image/jpeg` or `text/plain` output, so that it looks the same in
+every front end and in what is made from the notebook.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from ipyimagegen import imaging
+from ipyimagegen.caption import DOT
+from ipyimagegen.plan import Planned
+from ipyimagegen.results import Generation, Image, bundle
+
+_EVERY = 0.25  # seconds between two updates of the status line
+
+
+def is_notebook(shell: InteractiveShell) -> bool:
+    """Say whether a front end shows rich outputs: a kernel runs this shell."""
+    return hasattr(shell, "kernel")
+
+
+def status(planned: Planned, elapsed: float) -> str:
+    """Return the status line: endpoint, model, estimate, elapsed time."""
+    words = [planned.endpoint.name]
+    if planned.sent.model and planned.sent.model != planned.endpoint.name:
+        words.append(planned.sent.model)
+    words.append(str(planned.estimate))
+    if planned.seconds:
+        words.append(f"takes about {planned.seconds[0]:g}–{planned.seconds[1]:g} s")
+    return DOT.join([*words, f"{elapsed:.1f} s"])
+
+
+class Screen:
+    """Where the cells of one shell paint. Remembers what the running cell has shown."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self._cell = -1
+        self._shown: set[str] = set()
+
+    def show_once(self, generation: Generation) -> None:
+        """Show a result, unless the running cell has shown it: `Out` and `_` are set all the same."""
+        if not self._seen(generation):
+            Painter(self).result(generation)
+
+    def _seen(self, generation: Generation) -> bool:
+        return self._cell == self.shell.execution_count and generation.id in self._shown
+
+    def mark(self, generation: Generation) -> None:
+        """Remember that the running cell has shown this result."""
+        if self._cell != self.shell.execution_count:
+            self._cell, self._shown = self.shell.execution_count, set()
+        self._shown.add(generation.id)
+
+
+class Painter:
+    """The outputs of one call in one cell."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._notebook = is_notebook(screen.shell)
+        self._id: str | None = None
+        self._last = 0.0
+
+    def working(self, planned: Planned, elapsed: float) -> None:
+        """Show the status line, at most four times a second."""
+        now = time.monotonic()
+        if now - self._last >= _EVERY:
+            self._last = now
+            self._line(status(planned, elapsed))
+
+    def failed(self, planned: Planned, elapsed: float) -> None:
+        """Leave a last status line; the error that follows says the rest."""
+        if self._id or not self._notebook:
+            self._line(f"{status(planned, elapsed)}{DOT}no picture")
+            self._end()
+
+    def result(self, generation: Generation) -> None:
+        """Show the picture in place of the status line, and the caption under it."""
+        if self._notebook:
+            first, *others = generation.bundles() if generation else [({"text/plain": repr(generation)}, {})]
+            self._put(*first)
+            for data, metadata in others:
+                _display(data, metadata)
+        else:
+            self._end()
+            print("\n".join(str(one.path) for one in generation))  # noqa: T201 - a terminal has no pictures
+        text(generation.caption)
+
+    def _line(self, line: str) -> None:
+        if self._notebook:
+            self._put({"text/plain": line}, {})
+        elif sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+    def _put(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        if self._id is None:
+            self._id = uuid.uuid4().hex
+            _display(data, metadata, display_id=self._id)
+        else:
+            _display(data, metadata, display_id=self._id, update=True)
+
+    def _end(self) -> None:
+        if not self._notebook and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+
+
+def picture(shown: Generation | Image | imaging.Preview) -> None:
+    """Show a picture without a caption."""
+    if isinstance(shown, imaging.Preview):
+        data, metadata = bundle(shown.data, shown.mime, (shown.width, shown.height), "contact sheet", "")
+    else:
+        data, metadata = shown._repr_mimebundle_()
+    _display(data, metadata)
+
+
+def text(words: str) -> None:
+    """Show plain text as one output."""
+    _display({"text/plain": words}, {})
+
+
+def _display(data: dict[str, Any], metadata: dict[str, Any], **how: Any) -> None:
+    display(data, metadata=metadata, raw=True, **how)  # type: ignore[no-untyped-call]

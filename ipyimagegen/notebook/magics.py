@@ -1,0 +1,223 @@
+"""The magics. Each is a doorway: read the line, call the studio, show what came."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
+
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.notebook import line as lines
+from ipyimagegen.notebook import manual, pages
+from ipyimagegen.notebook.display import Painter, Screen, picture, text
+from ipyimagegen.options import normalise
+from ipyimagegen.plan import Typed
+from ipyimagegen.records import Run
+from ipyimagegen.results import Generation
+from ipyimagegen.safe import holds_key, short
+from ipyimagegen.studio import Studio
+
+OWN: Mapping[str, Mapping[str, bool]] = {
+    "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},
+}
+LISTED = 20  # runs that %imagine_history shows unless told
+
+
+@magics_class
+class ImagineMagics(Magics):
+    """Pictures from prompts, in cells."""
+
+    def __init__(self, shell: Any, studio: Studio, screen: Screen) -> None:
+        super().__init__(shell)
+        self._studio = studio
+        self._screen = screen
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def imagine(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Generation | None:
+        """Ask for pictures."""
+        read = self._read(line, cell, local_ns)
+        if read.help:
+            self._help("imagine")
+            return None
+        if cell is None and not read.verbatim:
+            lines.check_line_prompt(read.rest)
+        if cell is not None:
+            _nothing_left(read.rest, "the prompt is what stands below this line")
+        prompt = read.rest if cell is None else cell
+        return self._ask(self._typed(read, prompt, local_ns), read)
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def imagine_rerun(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+    ) -> Generation | None:
+        """Ask again."""
+        before = self._read(line, cell, local_ns)
+        if before.help:
+            self._help("imagine_rerun")
+            return None
+        name, rest = lines.first(before.rest, "%imagine_rerun needs an id: 3, -1 (the last), 1120-k7f2/3.")
+        after = self._read(rest, None, local_ns)
+        _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
+        read = lines.merged(before, after)
+        run, _ = self._studio.ledger.find(name)
+        prompt, names = (run.request.prompt, None) if cell is None else (cell, local_ns)
+        typed = self._typed(read, prompt, names)
+        again = self._studio.typed_again(run, typed)
+        result = self._ask(again, read)
+        if result:
+            text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
+        return result
+
+    @no_var_expand
+    @line_magic
+    def imagine_history(self, line: str) -> None:
+        """Show the runs of this session."""
+        read = lines.read(line, {}, own=OWN["imagine_history"], options=False)
+        if read.help:
+            return self._help("imagine_history")
+        found = self._listed(read.own, read.rest)
+        self._sheet(found)
+        return text(pages.history(found))
+
+    @no_var_expand
+    @line_magic
+    def imagine_show(self, line: str) -> None:
+        """Show one run whole."""
+        if (name := self._word(line, "imagine_show")) is None:
+            return
+        run, index = self._studio.ledger.find(name)
+        run = self._studio.fetch(run)
+        generation = self._studio.generation(run)
+        if generation:
+            picture(generation[index - 1] if index else generation)
+        children = self._studio.children(run)
+        text(pages.show(run, self._studio.ledger.number(run.id), children))
+
+    @no_var_expand
+    @line_magic
+    def imagine_models(self, line: str) -> None:
+        """Tell what is known of the models."""
+        read = lines.read(line, {}, options=False)
+        if read.help:
+            return self._help("imagine_models")
+        return text(pages.model(read.rest) if read.rest else pages.models())
+
+    @no_var_expand
+    @line_magic
+    def imagine_endpoints(self, line: str) -> None:
+        """Tell where is asked, and whether a key is set."""
+        if self._bare(line, "imagine_endpoints"):
+            text(pages.endpoints(self._studio))
+
+    @no_var_expand
+    @line_magic
+    def imagine_cost(self, line: str) -> None:
+        """Tell what this session asked for, and what it cost."""
+        if self._bare(line, "imagine_cost"):
+            text(pages.cost(*self._studio.ledger.spending()))
+
+    @no_var_expand
+    @line_magic
+    def imagine_forget(self, line: str) -> None:
+        """Delete prompt and pictures of runs."""
+        read = lines.read(line, {}, options=False)
+        if read.help:
+            return self._help("imagine_forget")
+        if not read.rest:
+            raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
+        forgotten = self._studio.forget(read.rest.split())
+        return text("forgotten: " + ", ".join(run.id for run in forgotten))
+
+    # What the doorways share
+
+    def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> lines.Line:
+        if holds_key(f"{line}\n{cell or ''}", self._studio.secrets()):
+            raise InvalidOption(
+                "The cell holds what looks like a key; nothing was sent. Change that key, it is in the "
+                "notebook now. Keys belong in the environment or a .env file: see %imagine_endpoints."
+            )
+        return lines.read(line, self._names(local_ns))
+
+    @property
+    def _variables(self) -> dict[str, Any]:
+        assert self.shell is not None  # magics are registered with one
+        variables: dict[str, Any] = self.shell.user_ns
+        return variables
+
+    def _names(self, local_ns: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        return ChainMap(dict(local_ns or {}), self._variables)
+
+    def _typed(self, read: lines.Line, prompt: str, local_ns: Mapping[str, Any] | None) -> Typed:
+        late = lines.late_options(prompt)
+        return Typed(
+            prompt=prompt,
+            options=read.values,
+            extra=read.extra,
+            namespace=None if local_ns is None else self._names(local_ns),
+            notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
+        )
+
+    def _ask(self, typed: Typed, read: lines.Line) -> Generation | None:
+        plan = self._studio.plan(typed)
+        if plan.local.get("dry_run"):
+            text(pages.dry_run(plan, self._studio.calls(plan)))
+            return None
+        painter = Painter(self._screen)
+        result = self._studio.carry_out(plan, painter)
+        painter.result(result)
+        self._screen.mark(result)
+        if "as_" in read.values:
+            self._variables[str(plan.local["as_"])] = result
+        return result
+
+    def _help(self, magic: str) -> None:
+        print(manual.text(magic))  # noqa: T201 - help is text, as `?` shows it
+
+    def _word(self, line: str, magic: str) -> str | None:
+        read = lines.read(line, {}, options=False)
+        if read.help:
+            self._help(magic)
+            return None
+        if not read.rest or len(read.rest.split()) > 1:
+            raise InvalidOption(f"%{magic} takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
+        return read.rest
+
+    def _bare(self, line: str, magic: str) -> bool:
+        read = lines.read(line, {}, options=False)
+        if read.help:
+            self._help(magic)
+        elif read.rest:
+            raise InvalidOption(f"%{magic} takes nothing; {short(read.rest, 40)!r} was not expected.")
+        return not read.help
+
+    def _listed(self, own: Mapping[str, Any], rest: str) -> Sequence[tuple[int | None, Run]]:
+        limit = int(normalise("n", own["-l"])) if "-l" in own else LISTED
+        model = own.get("--model") or own.get("-m")
+        return self._studio.listed(
+            rest, everywhere=bool(own.get("--all")), search=own.get("--search"), model=model, limit=limit
+        )
+
+    def _sheet(self, found: Sequence[tuple[int | None, Run]]) -> None:
+        sheet = self._studio.sheet(found)
+        if sheet:
+            picture(sheet)
+
+
+def _nothing_left(rest: str, where: str) -> None:
+    if rest:
+        raise InvalidOption(f"{short(rest, 40)!r} is no option; {where}.")

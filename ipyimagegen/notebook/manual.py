@@ -1,0 +1,117 @@
+"""The help of every magic, from the table of options: shown by `--help` and by `?`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ipyimagegen.notebook.line import NEGATED
+from ipyimagegen.options import INPUTS, LOCAL, SENT, Kind, Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What is told of one magic; `flags` are its own, with what they mean."""
+
+    usage: tuple[str, ...]
+    does: str
+    examples: tuple[str, str]
+    flags: Mapping[str, str] | None = None
+    options: bool = False
+
+
+PAGES: Mapping[str, Page] = {
+    "imagine": Page(
+        usage=("%%imagine [options]      (the cell below is the prompt)", "%imagine [options] prompt"),
+        does="Ask for pictures and show them. {name} in the prompt is filled in from your variables. "
+        "A request that has a stored result is shown from history and costs nothing.",
+        examples=(
+            "%%imagine --size 1024x1536 -n 2\na red fox in the snow, watercolour",
+            "fox = %imagine --seed 7 a red fox",
+        ),
+        options=True,
+    ),
+    "imagine_rerun": Page(
+        usage=("%imagine_rerun ID [options]", "%%imagine_rerun ID [options]      (a new prompt below)"),
+        does="Ask again as that run did, with options or prompt changed. With nothing changed it asks, "
+        "and pays, at each run; a --NAME default takes an option out.",
+        examples=("%imagine_rerun 1 --seed 8", "%%imagine_rerun -1\na red fox at night"),
+        options=True,
+    ),
+    "imagine_history": Page(
+        usage=("%imagine_history [3 | 2-5 | -1] [--search TEXT] [--model M] [--all] [-l N]",),
+        does="The runs of this session, with small pictures.",
+        examples=("%imagine_history", "%imagine_history --all --search fox -l 10"),
+        flags={
+            "--search TEXT": "only prompts that contain the text",
+            "--model M": "only this model",
+            "--all": "runs of every session",
+            "-l N": "at most N, the newest (20)",
+        },
+    ),
+    "imagine_show": Page(
+        usage=("%imagine_show ID",),
+        does="One run whole: request as sent, reply, verdicts, cost, pictures; fetches a download that "
+        "is still pending. An ID is 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3 (any run ever).",
+        examples=("%imagine_show -1", "%imagine_show 1"),
+    ),
+    "imagine_models": Page(
+        usage=("%imagine_models [NAME]",),
+        does="What is known of the models: sizes, ratios, n, qualities, edits, seed, prices with source "
+        "and date, retired when.",
+        examples=("%imagine_models", "%imagine_models gpt-image-2"),
+    ),
+    "imagine_endpoints": Page(
+        usage=("%imagine_endpoints",),
+        does="Addresses, whether a key is set and from where (never any part of it), the default.",
+        examples=("%imagine_endpoints", '%config Imagine.endpoint = "sketch"'),
+    ),
+    "imagine_cost": Page(
+        usage=("%imagine_cost",),
+        does="What this session asked for, got, reused and, as far as known, spent.",
+        examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
+    ),
+    "imagine_forget": Page(
+        usage=("%imagine_forget ID…",),
+        does="Delete prompt and pictures that no other run uses; number, time and cost stay.",
+        examples=("%imagine_forget -1", "%imagine_forget 1 2"),
+    ),
+}
+
+
+def text(magic: str) -> str:
+    """Return the help of a magic as plain text."""
+    page = PAGES[magic]
+    parts = ["\n".join(page.usage), textwrap.fill(page.does, 88)]
+    if page.flags:
+        parts.append("\n".join(f"  {flag:<26}{told}" for flag, told in page.flags.items()))
+    if page.options:
+        setting = f"  {'--set KEY=VALUE':<26}any other field, unchecked; the value is JSON if it is JSON"
+        parts += [
+            "Sent, and only when set:\n" + _options(SENT) + "\n" + setting,
+            "Pictures:\n" + _options(INPUTS),
+            "Local, never sent:\n" + _options(LOCAL) + f"\n  {'-h, --help':<26}this text",
+        ]
+    examples = "\n\n".join(textwrap.indent(one, "  ") for one in page.examples)
+    return "\n\n".join([*parts, f"Examples:\n\n{examples}"])
+
+
+def _options(table: Mapping[str, Option]) -> str:
+    return "\n".join(_option(one) for one in table.values())
+
+
+def _option(option: Option) -> str:
+    flags = ", ".join(flag for flag in (option.short, option.flag) if flag)
+    if option in NEGATED.values():
+        flags += "/--no-" + option.name
+    if option.kind in (Kind.CHOICE, Kind.WORD):
+        told = f"{option.help}: {', '.join(option.choices)}"
+        return _hanging(f"{flags} WORD", told)
+    return _hanging(f"{flags} {option.metavar}".rstrip(), option.help)
+
+
+def _hanging(flags: str, told: str) -> str:
+
+    first = f"  {flags:<26}" if len(flags) <= 25 else f"  {flags}  "
+    return textwrap.fill(first + told, 100, subsequent_indent=" " * 28)

@@ -1,0 +1,278 @@
+"""The texts of the magics that tell rather than ask: plain words, one fact a line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from ipyimagegen import catalog, wire
+from ipyimagegen.caption import DOT, facts, said_of, title
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.plan import Plan, Planned
+from ipyimagegen.records import Cost, Endpoint, Model, Picture, PictureState, Price, Run, Status
+from ipyimagegen.safe import plain, short
+from ipyimagegen.studio import Studio
+
+_CUT = 400  # characters of a prompt in a request that is shown
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of words in columns, left-aligned."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    padded = ([c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)] for row in cells)
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _width(text: str) -> int:
+    """Return columns on a screen: Chinese characters take two."""
+    return sum(2 if "\u1100" <= c <= "\uffe6" and c not in "·–…" else 1 for c in text)
+
+
+def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
+    """Return what would be sent, what would be reused, and what it may cost."""
+    lines = []
+    for planned, call in zip(plan.calls, calls, strict=True):
+        lines += [f"POST {call.url}", json.dumps(call.json, indent=2, ensure_ascii=False)]
+        if planned.reused:
+            lines.append(f"reused: {planned.reused.id}, so nothing would be sent")
+        lines += [f"- {note}" for note in planned.sent.notes]
+    send = plan.to_send
+    pictures = sum(one.request.count for one in send)
+    lines.append(DOT.join([_many(len(send), "call"), _many(pictures, "picture"), _estimates(send)]))
+    lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
+    return "\n".join([*lines, "dry run: nothing was sent"])
+
+
+def _estimates(calls: Sequence[Planned]) -> str:
+    return ", ".join(sorted({_sourced(call.estimate) for call in calls})) or "free"
+
+
+def _sourced(cost: Cost) -> str:
+    return f"{cost} ({cost.source}, {cost.date})" if cost.source else str(cost)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")
+
+
+def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
+    """Return a line for each run."""
+    if not numbered:
+        return "nothing in the history"
+    return table(
+        (
+            str(number) if number else "",
+            run.id,
+            str(run.status).replace("_", " "),
+            f"{len(run.shown)}/{run.request.count}",
+            str(run.cost),
+            short(run.request.prompt, 60) if not run.forgotten else "(forgotten)",
+        )
+        for number, run in numbered
+    )
+
+
+def show(run: Run, number: int | None, children: Sequence[Run]) -> str:
+    """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
+    lines = [
+        title(run, number),
+        f"status: {str(run.status).replace('_', ' ')}{DOT}{DOT.join(facts(run))}",
+        f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
+    ]
+    if run.elapsed is not None:
+        lines.append(f"seconds: {run.elapsed:.1f}")
+    lines.append(f"cost: {_sourced(run.cost)}")
+    if run.request.template and run.request.template.strip() != run.request.prompt:
+        lines.append(f"template: {plain(run.request.template)}")
+    if run.request.options or run.request.extra:
+        asked = {**run.request.options, **run.request.extra}
+        lines.append(f"asked: {plain(json.dumps(asked, ensure_ascii=False))}")
+    if run.sent.body:
+        body = {k: short(v, _CUT) if isinstance(v, str) else v for k, v in run.sent.body.items()}
+        lines.append(f"sent: {run.request.base_url} {plain(json.dumps(body, ensure_ascii=False))}")
+        lines.append(f"attempts: {run.sent.attempts}")
+    if run.sent.request_id:
+        lines.append(f"request id: {plain(run.sent.request_id, 100)}")
+    if run.reply:
+        lines.append(f"reply: {plain(json.dumps(run.reply, ensure_ascii=False))}")
+    lines += [f"picture {p.index}: {_picture(p)}" for p in run.pictures]
+    lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
+    lines += [f"- {plain(note)}" for note in run.sent.notes]
+    if run.rerun_of:
+        lines.append(f"rerun of: {run.rerun_of}")
+    if children:
+        lines.append("rerun as: " + ", ".join(one.id for one in children))
+    if run.error:
+        lines.append(f"error: {run.error.message}")
+    return "\n".join(lines)
+
+
+def _picture(picture: Picture) -> str:
+    words = [f"{picture.width}x{picture.height}"] if picture.width else []
+    words += [picture.mime or "", f"{picture.bytes:,} bytes" if picture.bytes else ""]
+    if picture.state is not PictureState.STORED:
+        words.append(said_of(picture))
+    if picture.revised_prompt:
+        words.append(f"revised prompt: {short(picture.revised_prompt, 200)}")
+    return DOT.join(word for word in words if word)
+
+
+def difference(before: Run, after: Run, *, asks_again: bool) -> str:
+    """Return what a rerun changed."""
+    head = f"rerun of {before.id}"
+    if asks_again:
+        return f"{head}, nothing changed: it asks, and pays, at each run"
+    old, new = _asked(before), _asked(after)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    changes = [f"{name}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names]
+    return "\n".join([head, *changes]) if changes else f"{head}, the same request"
+
+
+def _asked(run: Run) -> dict[str, object]:
+    request = run.request
+    named = {"endpoint": request.endpoint, "model": request.model, "prompt": request.prompt}
+    return {**named, **request.options, **request.extra}
+
+
+def _short(value: object) -> str:
+    return "default" if value is None else short(str(value), 60)
+
+
+def cost(runs: Sequence[Run], reused: int) -> str:
+    """Return what a session asked for, got, reused and, as far as known, spent."""
+    asked = sum(run.request.count for run in runs)
+    got = sum(len(run.shown) for run in runs)
+    lines = [f"asked: {_many(len(runs), 'call')}, {_many(asked, 'picture')}", f"got: {_many(got, 'picture')}"]
+    lines.append(f"reused: {_many(reused, 'result')}")
+    billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
+    for currency in sorted({run.cost.currency for run in billed if run.cost.currency}):
+        known = [run.cost for run in billed if run.cost.currency == currency]
+        low = sum(one.amount or 0 for one in known)
+        high = sum(one.amount_max or one.amount or 0 for one in known)
+        total = Cost(
+            amount=low,
+            amount_max=high if high > low else None,
+            at_least=any(one.at_least for one in known),
+            currency=currency,
+            basis="table",
+        )
+        lines.append(f"spent: {total} for {_many(len(known), 'call')}")
+    unknown = sum(1 for run in billed if run.cost.basis == "unknown")
+    if unknown:
+        lines.append(f"of unknown cost: {_many(unknown, 'call')}")
+    statuses = Counter(run.status for run in runs)
+    if statuses[Status.UNKNOWN] or statuses[Status.PENDING]:
+        lines.append(f"may have been billed: {statuses[Status.UNKNOWN] + statuses[Status.PENDING]} of them")
+    return "\n".join(lines)
+
+
+def endpoints(studio: Studio) -> str:
+    """Return base URLs, whether a key is set and from where, and the default."""
+    default = studio.default_endpoint()
+    rows = [("", "endpoint", "address", "key")]
+    for one in studio.endpoints():
+        mark = "*" if (one.name, one.base_url) == (default.name, default.base_url) else ""
+        rows.append((mark, one.name, one.base_url or "(give it a base_url)", _key(studio, one)))
+    if default.base_url not in {row[2] for row in rows}:
+        rows.insert(1, ("*", default.name, default.base_url, _key(studio, default)))
+    how = '* is asked by default. Another: --endpoint NAME, or %config Imagine.endpoint = "NAME"'
+    return f"{table(rows)}\n{how}"
+
+
+def _key(studio: Studio, endpoint: Endpoint) -> str:
+    if not endpoint.key_env:
+        return "needs none"
+    source = studio.key_source(endpoint)
+    if source:
+        clear = endpoint.base_url.startswith("http://") and not catalog.is_loopback(endpoint)
+        return f"set ({source})" + (", sent unencrypted" if clear else "")
+    return f"not set ({endpoint.key_env[0]})" + (", optional" if endpoint.key_optional else "")
+
+
+def models() -> str:
+    """Return a line for each model that is known."""
+    rows = [("model", "vendor", "sizes", "n", "edit", "seed", "retired")]
+    for one in catalog.models():
+        limit = one.limits.get("n")
+        rows.append(
+            (
+                one.name,
+                one.vendor,
+                short(sizes(one), 44),
+                f"1–{limit[1]:g}" if limit else "",
+                _edit(one),
+                "yes" if "seed" in (one.fields or ()) else "no",
+                one.retired or "",
+            )
+        )
+    return table(rows) + "\nOne model whole: %imagine_models NAME"
+
+
+def sizes(model: Model) -> str:
+    """Return the sizes that a model takes, in words."""
+    words = list(model.sizes) + list(model.ratios)
+    rule = model.size_rule
+    if rule:
+        edges, pixels = (rule.min_edge, rule.max_edge), (rule.min_pixels, rule.max_pixels)
+        words.append(f"WxH of edges {edges[0]}–{edges[1]}, {pixels[0]:,}–{pixels[1]:,} px")
+    return ", ".join(words) or "not known"
+
+
+def _edit(model: Model) -> str:
+    if model.edit is None:
+        return "not known"
+    return ("no" if not model.edit else f"up to {model.edit}") + (", mask" if model.mask else "")
+
+
+def model(name: str) -> str:
+    """Return all that is known of a model. Raises InvalidOption, naming the nearest."""
+    found = catalog.model(name)
+    if not found:
+        near = catalog.nearest_model(name)
+        raise InvalidOption(
+            f"The catalog has no model {short(name, 60)!r}."
+            + (f" Did you mean {near}?" if near else "")
+            + " A model that is not in it is sent as typed."
+        )
+    lines = [DOT.join([found.name, found.vendor]), f"sizes: {sizes(found)}"]
+    lines += [f"{option.replace('_', ' ')}: {', '.join(words)}" for option, words in found.choices.items()]
+    limits = found.limits.items()
+    lines += [f"{option.replace('_', ' ')}: {low:g} to {high:g}" for option, (low, high) in limits]
+    lines.append(f"edit: {_edit(found)}")
+    if found.fields is not None:
+        lines.append(f"takes: {', '.join(found.fields)}")
+    counts = (found.prompt_chars, found.prompt_cjk, found.prompt_words)
+    units = ("characters", "Chinese characters", "words")
+    longest = [f"{count:,} {unit}" for unit, count in zip(units, counts, strict=True) if count]
+    lines += [f"prompt: at most {' or '.join(longest)}"] if longest else []
+    lines += [f"price: {_price(one)}" for one in found.prices]
+    if found.rates:
+        rates = found.rates
+        lines.append(
+            f"tokens: {rates.currency} {rates.text_in:g} text in, {rates.image_in:g} image in, "
+            f"{rates.image_out:g} image out, a million ({rates.source}, {rates.date})"
+        )
+    if found.retired:
+        after = f"; {found.successor} replaces it" if found.successor else ""
+        lines.append(f"retired: {found.retired}{after}")
+    lines += [f"also known as: {', '.join(found.aliases)}"] if found.aliases else []
+    lines += [f"note: {found.note}"] if found.note else []
+    lines += [f"source: {found.source}, {found.date}"] if found.source else []
+    listed = [one.name for one in catalog.endpoints({}, {}) if found.name in one.models]
+    lines += [f"listed by: {', '.join(listed)}"] if listed else []
+    return "\n".join(lines)
+
+
+def _price(price: Price) -> str:
+    cost = Cost(
+        amount=price.amount,
+        amount_max=price.amount_max,
+        at_least=price.at_least,
+        currency=price.currency,
+        basis="table",
+    )
+    where = " ".join(word for word in (price.quality, price.size) if word)
+    return f"{cost} a picture{f' ({where})' if where else ''}, {price.source}, {price.date}"

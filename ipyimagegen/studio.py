@@ -1,0 +1,401 @@
+"""The parts put together: plan, numbers, jobs, results. Everything that a door can ask for is here.
+
+A magic, a Python call and (later) the panel differ only in how they get typed options and where they
+paint; all of them come through `Studio.carry_out`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+import platformdirs
+
+from ipyimagegen import catalog, ids, imaging, keys, saving, wire, work
+from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
+from ipyimagegen.ledger import Ledger
+from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Typed, build
+from ipyimagegen.records import Endpoint, PictureState, Run
+from ipyimagegen.results import Generation, Image
+from ipyimagegen.store import Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
+_NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
+
+
+class Painter(Protocol):
+    """Where a door shows what goes on while it waits."""
+
+    def working(self, planned: Planned, elapsed: float) -> None:
+        """Show the status of a call in flight; called about five times a second."""
+
+    def failed(self, planned: Planned, elapsed: float) -> None:
+        """Show that no picture came; the error itself is raised."""
+
+
+class Studio:
+    """A server to ask, a store to keep, settings to follow.
+
+    `endpoint` is the default one (a name or a base URL), `home` the folder of the store, `settings`
+    what is configured, or a function that says so at each call. `ask` prompts for a key where a
+    person is there to answer. Studios share nothing but the files of their stores.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        home: str | Path | None = None,
+        *,
+        settings: Settings | Callable[[], Settings] | None = None,
+        environ: Mapping[str, str] | None = None,
+        ask: Callable[[str], str] | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._settings: Settings | Callable[[], Settings] = settings or Settings()
+        self._environ = os.environ if environ is None else environ
+        self._ask = ask
+        self.home = Path(home or self._environ.get("IPYIMAGEGEN_HOME") or _user_folder()).expanduser()
+        self.store = Store(self.home)
+        self.ledger = Ledger(self.store)
+        self.painter: Callable[[Generation], None] | None = None
+        self._typed_keys: dict[str, str] = {}  # by question; never written anywhere
+        self._gates: dict[str, work.Gate] = {}
+        self._thumbs: dict[str, PilImage] = {}
+        self._lock = threading.Lock()
+
+    # What is configured
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force. Raises InvalidOption for a bad one."""
+        settings = self._settings() if callable(self._settings) else self._settings
+        if self._endpoint and not settings.options.get("endpoint"):
+            settings = replace(settings, options={**settings.options, "endpoint": self._endpoint})
+        return settings
+
+    def configure(self, settings: Callable[[], Settings] | None, *, ask: Callable[[str], str] | None) -> None:
+        """Follow these settings from now on, and ask for keys this way; None for neither."""
+        self._settings = settings or Settings()
+        self._ask = ask
+
+    @property
+    def embed(self) -> str:
+        """`preview` or `original`: what a notebook keeps of a picture."""
+        return self.settings.embed
+
+    def key_source(self, endpoint: Endpoint) -> str | None:
+        """Return where the key of an endpoint comes from, or None; never any part of it."""
+        return keys.source(endpoint, environ=self._environ, folder=Path.cwd())
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the keys that are set, to be kept out of every text."""
+        known = catalog.endpoints(self.settings.endpoints, self._environ)
+        typed = tuple(key for key in self._typed_keys.values() if key)
+        return typed + keys.known(known, environ=self._environ, folder=Path.cwd())
+
+    def _secret(self, endpoint: Endpoint) -> keys.Secret | None:
+        def once(question: str) -> str:
+            assert self._ask is not None  # handed over only where somebody can be asked
+            if not self._typed_keys.get(question):
+                self._typed_keys[question] = self._ask(question)
+            return self._typed_keys[question]
+
+        ask = once if self._ask else None
+        return keys.require(endpoint, environ=self._environ, folder=Path.cwd(), ask=ask)
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return all endpoints that have a name here."""
+        return catalog.endpoints(self.settings.endpoints, self._environ)
+
+    def default_endpoint(self) -> Endpoint:
+        """Return the endpoint that a cell without options asks."""
+        settings = self.settings
+        configured = settings.options.get("endpoint")
+        chosen = catalog.default_endpoint(
+            None,
+            str(configured) if configured else None,
+            self._environ,
+            settings.endpoints,
+            lambda one: self.key_source(one) is not None,
+        )
+        return chosen or catalog.endpoint(SKETCH, settings.endpoints, self._environ)
+
+    # Asking
+
+    def imagine(self, prompt: str, **options: Any) -> Generation:
+        """Return the pictures for a prompt. See `ipyimagegen.imagine`."""
+        return self.carry_out(self.plan(self.typed(prompt, options)))
+
+    def typed(self, prompt: str, options: Mapping[str, Any]) -> Typed:
+        """Return a Python call's arguments as typed options. Raises InvalidOption."""
+        if not isinstance(prompt, str):
+            raise InvalidInput(f"A prompt is text, not {type(prompt).__name__}.")
+        given = {k: v for k, v in options.items() if v is not None}
+        extra = given.pop("extra", {})
+        if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
+            raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
+        for name in given:
+            if name in _NOT_IN_PYTHON:
+                raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
+            named(name)
+        values: dict[str, Value] = {k: normalise(k, v) for k, v in given.items()}
+        return Typed(prompt=prompt, options=values, extra=dict(extra))
+
+    def plan(self, typed: Typed) -> Plan:
+        """Return what would be sent, reused and spent. Nothing is sent or written."""
+        environ = self._environ
+        if environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0"):
+            typed = replace(typed, options={**typed.options, "offline": True})
+        plan = build(
+            typed,
+            self.settings,
+            past=self.ledger,
+            environ=environ,
+            has_key=lambda one: self.key_source(one) is not None,
+        )
+        if "save" in plan.local:
+            saving.check(str(plan.local["save"]))
+        return plan
+
+    def carry_out(self, plan: Plan, painter: Painter | None = None) -> Generation:
+        """Carry a plan of one call out and return its result.
+
+        Raises MissingKey, OverBudget, StoreError before sending; CallError when no picture came;
+        Detached when the wait was interrupted or its time is over: the call itself goes on.
+        """
+        planned = plan.calls[0]
+        timeout = plan.local.get("timeout")
+        settings = self.settings
+        if planned.reused:
+            result = self._reuse(planned, painter)
+        else:
+            live = None if plan.local.get("new") else self.ledger.live(planned.request)
+            job = live or self._begin(plan, settings)
+            self._await(job, planned, painter, float(timeout) if timeout is not None else None)
+            result = self._result(job)
+        if "save" in plan.local:
+            result.save(str(plan.local["save"]))
+        return result
+
+    def _begin(self, plan: Plan, settings: Settings) -> work.Job:
+        planned = plan.to_send[0]
+        plan.check_caps(settings, 0)
+        secret = self._secret(planned.endpoint)
+        catalog.check_transport(planned.endpoint, has_key=secret is not None)
+        self.store.probe(planned.request.count * (8 << 20))  # bytes: a generous picture each
+        (run,) = self.ledger.take(plan, settings)
+        job = work.Job(
+            run, work.call(planned, secret, self._gate(planned.endpoint), self._tools()), self._told
+        )
+        self.ledger.add(job)
+        job.start()
+        return job
+
+    def _told(self, job: work.Job) -> None:
+        self._thumbs = dict(job.thumbs)  # those of the newest job only: they are large
+        self.ledger.settle(job)
+
+    def _gate(self, endpoint: Endpoint) -> work.Gate:
+        with self._lock:
+            return self._gates.setdefault(endpoint.base_url, work.Gate(self.settings.max_parallel))
+
+    def _tools(self) -> work.Tools:
+        from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
+
+        sketch = catalog.endpoint(SKETCH, {}, {})
+        return work.Tools(store=self.store, mounts={sketch.base_url: create_app()})
+
+    def _await(self, job: work.Job, planned: Planned, painter: Painter | None, timeout: float | None) -> None:
+        """Wait and paint. Only this thread is interrupted; the job goes on."""
+        told = f"Its pictures land in the history as {job.run.id}; run the cell again to wait for them."
+        try:
+            while not job.wait(POLL):
+                if painter:
+                    painter.working(planned, job.elapsed)
+                if timeout is not None and job.elapsed > timeout:
+                    break
+        except KeyboardInterrupt:
+            if job.detached:
+                job.cancel()
+                told = "The call was given up; what was sent may have been billed."
+        else:
+            if job.finished:
+                if job.error and painter:
+                    painter.failed(planned, job.elapsed)
+                return
+            told = f"{timeout:g} s are over and the call goes on. {told}"
+        job.detached = True
+        if painter:
+            painter.failed(planned, job.elapsed)
+        raise Detached(f"Stopped waiting for {planned.endpoint.name}. {told}")
+
+    def _result(self, job: work.Job) -> Generation:
+        if job.error:
+            raise job.error
+        return self.generation(job.run)
+
+    def _reuse(self, planned: Planned, painter: Painter | None) -> Generation:
+        run = planned.reused
+        assert run is not None  # the caller looked
+        run = self.fetch(run, planned, painter)
+        _, again = self.ledger.show(run)
+        if again:
+            self.store.create(again)
+        return self.generation(run, reused=True)
+
+    def fetch(self, run: Run, planned: Planned | None = None, painter: Painter | None = None) -> Run:
+        """Return the run with its pending downloads fetched, as far as that is possible now."""
+        if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
+            return run
+        endpoint = self.endpoint_of(run)
+        job = work.Job(run, work.fetch(endpoint, self._tools()), self._told)
+        job.start()
+        if planned:
+            self._await(job, planned, painter, None)
+        while not job.wait(POLL):
+            pass
+        if job.error:
+            raise job.error
+        return job.run
+
+    def endpoint_of(self, run: Run) -> Endpoint:
+        """Return the endpoint that a run asked."""
+        return catalog.endpoint_of(run.request, self.settings.endpoints, self._environ)
+
+    # Results
+
+    def generation(self, run: Run, *, reused: bool = False) -> Generation:
+        """Return a stored run as users hold it."""
+        images = []
+        for picture in run.shown:
+            path = self.store.path(picture.sha256 or "")
+            if path:
+                images.append(Image(run, picture, path))
+        number = self.ledger.number(run.id)
+        return Generation(run, images, number=number, reused=reused, handle=self)
+
+    def thumb(self, sha256: str) -> PilImage | None:
+        """Return the small picture made while a file was checked, if it is still there."""
+        return self._thumbs.get(sha256)
+
+    def display(self, generation: Generation) -> None:
+        """Show a result as the front end does."""
+        if self.painter is None:
+            raise NotImplementedError
+        self.painter(generation)
+
+    def rerun(self, run: Run, **options: Any) -> Generation:
+        """Ask the same again, from the run's own options; with none changed, ask again and pay again."""
+        return self.carry_out(self.plan(self.typed_again(run, self.typed(run.request.prompt, options))))
+
+    def typed_again(self, run: Run, typed: Typed) -> Typed:
+        """Return the stored request of a run as typed options, with those of `typed` over them."""
+        if run.forgotten:
+            raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
+        stored: dict[str, Value] = {"endpoint": self._endpoint_name(run), **run.request.options}
+        if run.request.model:
+            stored["model"] = run.request.model
+        if "size" in typed.options or "aspect_ratio" in typed.options:
+            stored.pop("size", None)
+            stored.pop("aspect_ratio", None)
+        options = {**stored, **typed.options}
+        extra = {**run.request.extra, **typed.extra}
+        again = replace(typed, options=options, extra=extra, alone=True, rerun_of=run)
+        asked = {k: v for k, v in options.items() if k in SENT or k == "endpoint"}
+        unchanged = {k: v for k, v in asked.items() if v != DEFAULT} == stored
+        if unchanged and extra == run.request.extra and typed.prompt.strip() == run.request.prompt:
+            return replace(again, options={**options, "new": True})
+        return again
+
+    def _endpoint_name(self, run: Run) -> str:
+        endpoint = self.endpoint_of(run)
+        return endpoint.name if endpoint.base_url == run.request.base_url else run.request.base_url
+
+    def calls(self, plan: Plan) -> list[wire.Call]:
+        """Return the requests of a plan exactly as they would be sent, without a key."""
+        return [wire.write(one.request, one.sent, one.endpoint) for one in plan.calls]
+
+    def children(self, run: Run) -> list[Run]:
+        """Return the runs of this session that were made from this one."""
+        return [one for _, one in self.ledger.numbered() if one.rerun_of == run.id]
+
+    def listed(
+        self, which: str, *, everywhere: bool, search: str | None, model: str | None, limit: int
+    ) -> list[tuple[int | None, Run]]:
+        """Return runs with their numbers here, oldest first: `3`, `2-5`, `-1`, or all when empty."""
+        numbers = ids.read_range(which) if which else None
+        if which and numbers is None:
+            run, _ = self.ledger.find(which)
+            return [(self.ledger.number(run.id), run)]
+        if everywhere:
+            runs = self.store.runs(search=search, model=model, limit=limit)
+            return [(self.ledger.number(run.id), run) for run in reversed(runs)]
+        found: list[tuple[int | None, Run]] = [
+            (number, run)
+            for number, run in self.ledger.numbered()
+            if (numbers is None or number in numbers)
+            and (not search or search.casefold() in run.request.prompt.casefold())
+            and (not model or model in (run.request.model, run.sent.model))
+        ]
+        return found[-limit:]
+
+    def sheet(self, found: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
+        """Return small pictures of these runs, the first of each, on one sheet."""
+        generations = [(number, self.generation(run)) for number, run in found]
+        shown = [(str(number or one.id), one[0].path) for number, one in generations if one]
+        if not shown:
+            return None
+        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
+        return imaging.preview(thumbs, [label for label, _ in shown])
+
+    def forget(self, texts: Sequence[str]) -> list[Run]:
+        """Delete prompt and pictures of these runs; number, time and cost stay. Raises NotInHistory."""
+        runs = [self.ledger.find(text)[0] for text in texts]
+        self.store.forget([run.id for run in runs])
+        return runs
+
+
+class History(Sequence[Generation]):
+    """The runs of this session that have pictures, oldest first; ids of other sessions work too."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def __len__(self) -> int:
+        return len(self._studio.ledger.numbered())
+
+    def __iter__(self) -> Iterator[Generation]:
+        return (self._studio.generation(run) for _, run in self._studio.ledger.numbered())
+
+    @overload
+    def __getitem__(self, index: int | str) -> Generation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Generation, ...]: ...
+    def __getitem__(self, index: int | str | slice) -> Generation | tuple[Generation, ...]:
+        """Return the run of that number (from 1; -1 is the last) or id. Raises NotInHistory."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        return self._studio.generation(self._studio.ledger.find(str(index))[0])
+
+    def search(self, text: str, *, model: str | None = None, limit: int = 20) -> tuple[Generation, ...]:
+        """Return the newest runs of every session whose prompt contains the text."""
+        runs = self._studio.store.runs(search=text, model=model, limit=limit)
+        return tuple(self._studio.generation(run) for run in runs)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{n}  {run.status}  {run.request.prompt[:60]!r}" for n, run in self._studio.ledger.numbered()
+        ]
+        return "\n".join(lines) or "History: nothing yet in this session"
+
+
+def _user_folder() -> str:
+    return platformdirs.user_data_dir("ipyimagegen", appauthor=False)
