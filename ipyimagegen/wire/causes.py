@@ -5,6 +5,7 @@ Their exceptions hold the request with its key, addresses with a proxy's passwor
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
@@ -21,11 +22,8 @@ def bad_certificate(error: BaseException) -> bool:
 
 
 def unusable(error: BaseException) -> bool:
-    """Say whether the request itself cannot be sent: a malformed address or header, no SOCKS support."""
-    return any(isinstance(one, (ValueError, UnicodeError)) for one in _chain(error)) and not any(
-        isinstance(one, (OSError, u3.HTTPError)) and not isinstance(one, requests.RequestException)
-        for one in _chain(error)
-    )
+    """Say whether the request itself cannot be sent: a malformed address or header, a proxy of no use."""
+    return isinstance(error, (ValueError, TypeError))  # as requests' InvalidURL, InvalidHeader, … are
 
 
 def describe(error: BaseException) -> str:
@@ -49,17 +47,18 @@ _WORDS = (
     (u3.NameResolutionError, "its name was not found"),
     (socket.gaierror, "its name was not found"),
     (u3.ProxyError, "the proxy refused the connection"),
-    (u3.ConnectTimeoutError, "no connection in time"),
     (ConnectionRefusedError, "the connection was refused"),
+    (u3.NewConnectionError, "no connection could be made"),  # before its base, ConnectTimeoutError
+    (u3.ConnectTimeoutError, "no connection in time"),
     (ssl.SSLError, "no secure connection could be made"),
     (u3.ReadTimeoutError, "it was silent for too long"),
     (u3.DecodeError, "its answer is damaged"),
     (u3.IncompleteRead, "its answer was cut short"),
     (TimeoutError, "it was silent for too long"),
+    (http.client.RemoteDisconnected, "the connection was closed"),
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was reset"),
     (u3.ProtocolError, "the connection was closed"),
-    (u3.NewConnectionError, "no connection could be made"),
     (requests.exceptions.InvalidURL, "the address is malformed"),
     (requests.exceptions.InvalidHeader, "a header is malformed"),
 )

@@ -27,13 +27,13 @@ class Key(AuthBase):
     """Puts a header on at sending; without one it still keeps requests from asking .netrc."""
 
     def __init__(self, name: str = "", value: str | None = None) -> None:
-        self._header = (name, f"Bearer {value}" if name == "Authorization" else value)
+        self._name = name
+        self._value = f"Bearer {value}" if value and name == "Authorization" else value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Return `request` with the header."""
-        name, value = self._header
-        if value is not None:
-            request.headers[name] = value
+        if self._value:
+            request.headers[self._name] = self._value
         return request
 
 

@@ -48,8 +48,7 @@ def _unescaped(text: Iterable[bytes]) -> Iterator[bytes]:
     held = b""
     for block in text:
         joined = held + block
-        tail = _UNFINISHED.search(joined)
-        cut = tail.start(1) if tail else len(joined)
+        cut = _finished(joined)
         held = joined[cut:]
         yield _ESCAPE.sub(_meant, joined[:cut]) if b"\\" in joined else joined[:cut]
     if held:
@@ -57,8 +56,19 @@ def _unescaped(text: Iterable[bytes]) -> Iterator[bytes]:
 
 
 _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_UNFINISHED = re.compile(rb"(?<!\\)(?:\\\\)*(\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _BLANKS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def _finished(text: bytes) -> int:
+    """Return where an escape begins that the end of `text` cuts, or its length."""
+    last = text.rfind(b"\\", max(len(text) - 5, 0))
+    if last < 0:
+        return len(text)
+    before = text[: last + 1]
+    escapes = (len(before) - len(before.rstrip(b"\\"))) % 2 == 1
+    rest = text[last + 1 :]
+    whole = rest and (rest[:1] != b"u" or len(rest) >= 5)
+    return last if escapes and not whole else len(text)
 
 
 def _meant(escape: re.Match[bytes]) -> bytes:
@@ -84,15 +94,21 @@ def _decoded(text: Iterable[bytes]) -> Iterator[bytes]:
     held, size = b"", 0
     for block in text:
         held += block.translate(_PLAIN, b" \t\r\n")
-        wrong = _NO_BASE64.search(held)
-        cut = (wrong.start() if wrong else len(held)) // 4 * 4
-        good, held = binascii.a2b_base64(held[:cut]), held[cut:]
+        padding = held.find(b"=")
+        cut = (padding if padding >= 0 else len(held)) // 4 * 4
+        try:
+            good = binascii.a2b_base64(held[:cut], strict_mode=True)
+        except binascii.Error:  # looked for only now: searching takes longer than decoding
+            wrong = _NO_BASE64.search(held)
+            cut = (wrong.start() if wrong else 0) // 4 * 4
+            good = binascii.a2b_base64(held[:cut])
+        held = held[cut:]
         size += len(good)
         if size > PICTURE:
             raise ValueError("the picture is larger than 64 MiB")
         if good:
             yield good
-        if wrong and len(held) > 4:
+        if len(held) > 4:
             raise ValueError("the base64 of the picture is damaged")
     yield from _last(held, size)
 

@@ -86,13 +86,13 @@ def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[byte
             yield block
 
 
-def parse(text: Iterable[bytes]) -> tuple[Json, bool]:
-    """Return the JSON value with `Slice` for each long string, and whether it came whole.
+def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
+    """Return the JSON value with a `Slice` for each longer string, and whether it came whole.
 
     Raises ValueError for what is no JSON object or list, or has too large a skeleton.
     """
     nonce = secrets.token_hex(8)  # what a server sends cannot pass for a slice
-    skeleton = _skeleton(text, nonce)
+    skeleton = _skeleton(text, nonce, lifted)
 
     def slices(value: dict[str, Json]) -> Json:
         return Slice(*value[nonce]) if nonce in value else value
@@ -120,7 +120,7 @@ def parse(text: Iterable[bytes]) -> tuple[Json, bool]:
 _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
-def _skeleton(text: Iterable[bytes], nonce: str) -> str:
+def _skeleton(text: Iterable[bytes], nonce: str, lifted: int) -> str:
     """Return `text` with each long string as {nonce: [start, stop, head]}; an unfinished one is left out."""
     out, held = bytearray(), bytearray()
     inside = escaped = False
@@ -135,15 +135,15 @@ def _skeleton(text: Iterable[bytes], nonce: str) -> str:
                 inside, start = quote >= 0, offset + at
                 held.clear()
             else:
-                found = _INSIDE.match(block, at + escaped)
-                end = found.end() if found else at
-                held += block[at : min(end, at + LIFTED + 1 - min(len(held), LIFTED + 1))]
+                end = _end(block, at + escaped)
+                held += block[at : min(end, at + max(lifted + 1 - len(held), 0))]
                 escaped = block[end : end + 1] == b"\\"
                 inside = block[end : end + 1] != b'"'
-                if escaped:
-                    held += b"\\" if len(held) <= LIFTED else b""
+                if escaped and len(held) <= lifted:
+                    held += b"\\"
                 if not inside:
-                    out += _written(bytes(held), start, offset + end, nonce)
+                    long = offset + end - start > lifted
+                    out += _lifted(held, start, offset + end, nonce) if long else b'"' + held + b'"'
                 at = end + 1
             if len(out) > SKELETON:
                 raise ValueError("more JSON than pictures need")
@@ -151,13 +151,21 @@ def _skeleton(text: Iterable[bytes], nonce: str) -> str:
     return out.decode("utf-8-sig", "replace")
 
 
-def _written(held: bytes, start: int, stop: int, nonce: str) -> bytes:
-    if stop - start <= LIFTED:
-        return b'"%b"' % held
+def _end(block: bytes, at: int) -> int:
+    """Return where the string that goes on at `at` ends: at its quote, a cut escape, or the block's end."""
+    quote = block.find(b'"', at)
+    end = quote if quote >= 0 else len(block)
+    if block.find(b"\\", at, end) < 0:
+        return end  # base64 as most servers write it: no need for the slower way
+    found = _INSIDE.match(block, at)
+    return found.end() if found else at
+
+
+def _lifted(held: bytearray, start: int, stop: int, nonce: str) -> bytes:
     return json.dumps({nonce: [start, stop, _head(held)]}).encode()
 
 
-def _head(raw: bytes) -> str:
+def _head(raw: bytearray) -> str:
     """Return the beginning of an escaped string, unescaped; an escape that the cut split is dropped."""
     text = raw[:HEAD].decode("utf-8", "ignore")
     for dropped in range(7):

@@ -87,7 +87,10 @@ class _Exchange:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.call.url).hostname or "the server"
+        try:
+            return plain(urlsplit(self.call.url).hostname or "", 80) or "the server"
+        except ValueError:
+            return "the server"
 
     def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
         try:
@@ -190,7 +193,7 @@ class _Exchange:
     def kept(self) -> Path | None:
         """Return the spool if anything is in it; an empty one is removed."""
         try:
-            if self.spool.stat().st_size:
+            if self.spool.is_file() and self.spool.stat().st_size:
                 return self.spool
             self.spool.unlink()
         except OSError:

@@ -1,0 +1,153 @@
+"""Each dialect's exact body, for one request that sets what all of them treat differently."""
+
+import json
+
+import pytest
+
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.records import Endpoint, Request, Sent
+from ipyimagegen.wire import DIALECTS, write
+
+OPTIONS = {
+    "size": "1536x1024",
+    "n": 2,
+    "seed": 7,
+    "negative_prompt": "dogs",
+    "guidance_scale": 2.5,
+    "response_format": "b64_json",
+}
+PLAIN = {"model": "m", "prompt": "a fox", **OPTIONS}
+
+
+def without(*names):
+    return {k: v for k, v in PLAIN.items() if k not in names}
+
+
+TAG = (
+    '{"seed": 7, "negative_prompt": "dogs", "response_format": "b64_json", '
+    '"sample_params": {"guidance": {"txt_cfg": 2.5}}}'
+)
+BODIES = {
+    "openai": PLAIN,
+    "azure": without("model"),
+    "new-api": PLAIN,
+    "litellm": PLAIN,
+    "ark": PLAIN,
+    "together": {**without("size"), "width": 1536, "height": 1024, "response_format": "base64"},
+    "xai": PLAIN,
+    "openrouter": PLAIN,
+    "localai": {**without("negative_prompt"), "prompt": "a fox|dogs"},
+    "sdcpp": {
+        "model": "m",
+        "prompt": f"a fox <sd_cpp_extra_args>{TAG}</sd_cpp_extra_args>",
+        "size": "1536x1024",
+        "n": 2,
+    },
+    "sglang": PLAIN,
+    "vllm-omni": PLAIN,
+    "xinference": {
+        **without("seed", "negative_prompt", "guidance_scale"),
+        "size": "1536*1024",
+        "kwargs": '{"seed": 7, "negative_prompt": "dogs", "guidance_scale": 2.5}',
+    },
+    "lemonade": {**without("guidance_scale"), "cfg_scale": 2.5},
+}
+
+
+def written(dialect, options=OPTIONS, *, base="https://host/v1", model="m", extra=None, query=None):
+    endpoint = Endpoint(name="e", base_url=base, dialect=dialect, query=query or {})
+    request = Request(endpoint="e", base_url=base, prompt="a fox", options=options, extra=extra or {})
+    return write(request, Sent(model=model, options=options), endpoint)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_body_of_each_dialect(dialect):
+    base = "https://host/openai" if dialect == "azure" else "https://host/v1"
+    assert written(dialect, base=base).json == BODIES[dialect]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_nothing_is_sent_that_was_not_asked_for(dialect):
+    assert written(dialect, {}, model=None).json == {"prompt": "a fox"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "base", "query", "url"),
+    [
+        ("openai", "https://api.openai.com/v1", {}, "https://api.openai.com/v1/images/generations"),
+        ("ark", "https://ark.example/api/v3", {}, "https://ark.example/api/v3/images/generations"),
+        ("openrouter", "https://openrouter.ai/api/v1", {}, "https://openrouter.ai/api/v1/images"),
+        (
+            "azure",
+            "https://x.example/openai",
+            {"api-version": "2025-04-01-preview"},
+            "https://x.example/openai/deployments/m/images/generations?api-version=2025-04-01-preview",
+        ),
+        (
+            "azure",
+            "https://x.example/openai/v1",
+            {"api-version": "preview"},
+            "https://x.example/openai/v1/images/generations?api-version=preview",
+        ),
+    ],
+)
+def test_url(dialect, base, query, url):
+    assert written(dialect, base=base, query=query).url == url
+
+
+def test_azure_newer_base_has_the_model_in_the_body_and_its_own_header():
+    call = written("azure", base="https://x.example/openai/v1")
+    assert (call.json["model"], call.key_header) == ("m", "api-key")
+
+
+def test_a_model_name_cannot_leave_its_place_in_the_path():
+    assert "/deployments/..%2F..%3Fx/images" in written("azure", base="https://x/openai", model="../..?x").url
+
+
+@pytest.mark.parametrize(
+    ("dialect", "extra", "expected"),
+    [
+        ("openai", {"size": "9x9"}, {**PLAIN, "size": "9x9"}),
+        ("openai", {"model": "other"}, {**PLAIN, "model": "other"}),
+        ("openai", {"seed": None}, {**PLAIN, "seed": None}),
+        # the option's name, where the wire has another: the option is replaced, not sent beside it
+        ("together", {"size": "9x9"}, {**without("size"), "size": "9x9", "response_format": "base64"}),
+        ("together", {"width": 5}, {**BODIES["together"], "width": 5}),
+        (
+            "xinference",
+            {"seed": 1},
+            {
+                **BODIES["xinference"],
+                "seed": 1,
+                "kwargs": '{"negative_prompt": "dogs", "guidance_scale": 2.5}',
+            },
+        ),
+        ("xinference", {"kwargs": "{}"}, {**BODIES["xinference"], "kwargs": "{}"}),
+        ("lemonade", {"cfg_scale": 9}, {**BODIES["lemonade"], "cfg_scale": 9}),
+        ("lemonade", {"guidance_scale": 9}, {**without("guidance_scale"), "guidance_scale": 9}),
+        ("sdcpp", {"steps": 4}, {**BODIES["sdcpp"], "steps": 4}),
+    ],
+)
+def test_set_replaces_the_field_of_that_name(dialect, extra, expected):
+    assert written(dialect, extra=extra).json == expected
+
+
+def test_set_gives_the_expected_count_and_streams():
+    call = written("openai", extra={"n": 3, "stream": True})
+    assert (call.n, call.streams) == (3, True)
+
+
+def test_tier_words_stay_as_they_are():
+    assert written("xinference", {"size": "auto"}).json["size"] == "auto"
+    assert written("together", {"size": "2K"}).json["size"] == "2K"
+
+
+@pytest.mark.parametrize("dialect", ["opnai", ""])
+def test_unknown_dialect(dialect):
+    with pytest.raises(InvalidOption, match="no dialect"):
+        written(dialect)
+
+
+def test_bodies_are_json():
+    for dialect in DIALECTS:
+        json.dumps(written(dialect).json, allow_nan=False)

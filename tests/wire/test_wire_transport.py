@@ -1,0 +1,478 @@
+"""What becomes of a POST when the network or the server fails: class, number of POSTs, time, no key."""
+
+import gzip
+import json
+import pickle
+import socket
+import threading
+import time
+
+import pytest
+import urllib3
+from conftest import KEY, PICTURES, b64, pictures, read_request, reply, reset
+
+from ipyimagegen.records import Status
+from ipyimagegen.wire import Control, Timeouts
+
+QUICK = Timeouts(connect=1, idle=0.3, whole=5)
+DEADLINE = Timeouts(connect=1, idle=5, whole=0.5)
+
+
+def read(found):
+    return b"".join(found.chunks())
+
+
+def within(seconds):
+    """A context that fails when its body took longer."""
+
+    class Clock:
+        def __enter__(self):
+            self.began = time.monotonic()
+
+        def __exit__(self, *_):
+            assert time.monotonic() - self.began < seconds
+
+    return Clock()
+
+
+def clean(outcome):
+    """No key, object or foreign exception is in an outcome."""
+    text = repr(outcome) + pickle.dumps(outcome).decode("latin-1")
+    assert KEY not in text
+    assert "urllib3" not in text
+    assert "0x" not in repr(outcome.fault)
+    if outcome.fault:
+        assert len(outcome.fault.message.splitlines()) == 1
+    if outcome.spool:
+        assert KEY.encode() not in outcome.spool.read_bytes()
+    return outcome
+
+
+# What goes out and comes back when all is well
+
+
+def test_one_post_with_the_key_and_the_body(serve, post):
+    server = serve(reply(pictures(2), "200 OK", "X-Request-Id: req-7"))
+    outcome = clean(post(server.origin, n=2))
+    assert outcome.status is Status.DONE
+    assert outcome.fault is None
+    assert outcome.request_id == "req-7"
+    assert [read(one) for one in outcome.answer.found] == PICTURES[:2]
+    (seen,) = server.seen
+    assert seen.line == "POST /v1/images/generations HTTP/1.1"
+    assert seen.headers["authorization"] == f"Bearer {KEY}"
+    assert seen.headers["idempotency-key"] == "once-1"
+    assert seen.headers["content-type"] == "application/json"
+    assert json.loads(seen.body) == {"model": "m", "prompt": "a fox", "n": 2}
+
+
+def test_azure_takes_the_key_in_its_own_header(serve, post):
+    server = serve(reply(pictures()))
+    post(server.origin, dialect="azure")
+    assert server.seen[0].headers["api-key"] == KEY
+    assert "authorization" not in server.seen[0].headers
+
+
+def test_without_a_key_there_is_no_header(serve, post):
+    server = serve(reply(pictures()))
+    assert post(server.origin, key=None).status is Status.DONE
+    assert "authorization" not in server.seen[0].headers
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_netrc_does_not_replace_the_key_or_add_one(serve, post, tmp_path, key):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login who password netrc-secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    server = serve(reply(pictures()))
+    post(server.origin, key=key)
+    assert server.seen[0].headers.get("authorization") == (key and f"Bearer {key}")
+
+
+def test_a_key_of_another_origin_is_not_sent(serve, post, monkeypatch):
+    server = serve(reply(pictures()))
+    from ipyimagegen import keys
+
+    monkeypatch.setattr("conftest.Secret", lambda value, _: keys.Secret(value, "https://other.example/v1"))
+    outcome = clean(post(server.origin))
+    assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
+
+
+def test_bytes_count_as_they_come(serve, post):
+    go = threading.Event()
+
+    def answer(conn, _):
+        body = json.dumps(pictures()).encode()
+        conn.sendall(reply(body)[: -len(body) + 100])
+        go.wait(5)
+        conn.sendall(body[100:])
+
+    server, control = serve(answer), Control()
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(post(server.origin, control=control)), daemon=True
+    )
+    thread.start()
+    until = time.monotonic() + 5
+    while control.progress.received < 100 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (control.progress.received, control.progress.sent) == (100, True)
+    go.set()
+    thread.join(5)
+    assert results[0].status is Status.DONE
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_gzip_and_chunked(serve, post, chunked):
+    body = gzip.compress(json.dumps(pictures()).encode())
+    if not chunked:
+        server = serve(reply(body, "200 OK", "Content-Encoding: gzip"))
+    else:
+        parts = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in (body[:50], body[50:])) + b"0\r\n\r\n"
+        headers = ("Content-Encoding: gzip", "Transfer-Encoding: chunked")
+        server = serve(reply(parts, "200 OK", *headers, length=False))
+    outcome = clean(post(server.origin))
+    assert read(outcome.answer.found[0]) == PICTURES[0]
+
+
+# Never sent
+
+
+def test_nobody_listens(post):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    outcome = clean(post(f"http://127.0.0.1:{port}"))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert "refused" in outcome.fault.message
+
+
+def test_unknown_name(post):
+    outcome = clean(post("http://no-such-host.invalid"))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert "name was not found" in outcome.fault.message
+
+
+def test_connect_timeout(post):
+    with socket.socket() as full:  # a listener whose queue is full lets nobody in
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        with within(3):
+            outcome = clean(post(f"http://127.0.0.1:{port}", timeouts=Timeouts(connect=0.3)))
+        for one in waiting:
+            one.close()
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert "in time" in outcome.fault.message
+
+
+def test_untrusted_certificate_is_final_and_the_key_stays(serve, post, tls):
+    server = serve(reply(pictures()), tls)
+    outcome = clean(post(server.origin))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+    assert "certificate is not trusted" in outcome.fault.message
+    assert server.seen == []
+
+
+def test_trusted_certificate(serve, post, trusted):
+    server = serve(reply(pictures()), trusted)
+    assert post(server.origin).status is Status.DONE
+
+
+def test_no_tls_where_tls_is_expected(serve, post):
+    server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    outcome = clean(post(server.origin.replace("http:", "https:"), timeouts=Timeouts(connect=1, whole=3)))
+    assert outcome.status is Status.NEVER_SENT
+    assert server.posts == 0
+
+
+def test_proxy_refuses_connect(serve, post, monkeypatch):
+    proxy = serve(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
+    outcome = clean(post("https://images.example"))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert "proxy" in outcome.fault.message
+    assert "proxy-password" not in repr(outcome)
+    assert KEY not in repr(proxy.seen)
+
+
+def test_an_http_proxy_from_the_environment_is_used(serve, post, monkeypatch):
+    proxy = serve(reply(pictures()))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    assert post("http://images.example").status is Status.DONE
+    assert proxy.seen[0].line.startswith("POST http://images.example/v1/")
+
+
+@pytest.mark.parametrize("origin", ["http://", "http://a b", "http://[::1", "ftp://host", "http://x\nhost"])
+def test_malformed_address(post, origin):
+    outcome = clean(post(origin, key=None))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+
+
+# Unknown: exactly one POST
+
+
+def cut_body(conn, _):
+    conn.sendall(reply(pictures())[:-500])
+
+
+def hang(conn, _):
+    conn.recv(1)
+
+
+def trickle_head(conn, _):
+    for byte in reply(pictures()):
+        conn.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def trickle_body(conn, _):
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+    while True:
+        conn.sendall(b" ")
+        time.sleep(0.05)
+
+
+def status_line_only(conn, _):
+    conn.sendall(b"HTTP/1.1 200 OK\r\n")
+    conn.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "timeouts", "said"),
+    [
+        (reset, QUICK, "was reset"),
+        (b"", QUICK, "was closed"),
+        (b"garbage\r\n\r\n", QUICK, "was closed"),
+        (cut_body, QUICK, "cut short"),
+        (hang, QUICK, "silent"),
+        (hang, DEADLINE, "within 0.5 s"),
+        (status_line_only, DEADLINE, "within 0.5 s"),
+        (trickle_head, DEADLINE, "within 0.5 s"),
+        (trickle_body, DEADLINE, "within 0.5 s"),
+        (reply("<html><body>welcome</body></html>", kind="text/html"), QUICK, "no JSON"),
+        (reply(b"\x89PNG\r\n", kind="image/png"), QUICK, "no JSON"),
+        (reply(b""), QUICK, "no JSON"),
+        (reply(b"not gzip", "200 OK", "Content-Encoding: gzip"), QUICK, "damaged"),
+        (reply({"created": 1, "data": []}), QUICK, "empty"),
+        (reply({"created": 1, "data": None}), QUICK, "empty"),
+        (reply({"created": 1, "data": "x"}), QUICK, "no list"),
+        (reply({"created": 1}), QUICK, "no list of pictures"),
+        (reply({"id": "job-1"}, "202 Accepted"), QUICK, "no list of pictures"),
+        (reply({"data": [{"b64_json": "", "url": None}]}), QUICK, "no picture"),
+        (reply({"error": {"message": "overloaded"}}), QUICK, "overloaded"),
+        (reply("", "302 Found", "Location: http://127.0.0.1:1/x"), QUICK, "302"),
+        (reply("", "307 Temporary Redirect", "Location: http://127.0.0.1:1/x"), QUICK, "307"),
+        (reply("", "304 Not Modified"), QUICK, "304"),
+    ],
+)
+def test_unknown_outcomes(serve, post, answer, timeouts, said):
+    server = serve(answer)
+    with within(3):
+        outcome = clean(post(server.origin, timeouts=timeouts))
+    assert outcome.status is Status.UNKNOWN
+    assert said in outcome.fault.message
+    assert server.posts == server.accepted == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 500, 501, 502, 503, 504, 520, 524, 529])
+def test_statuses_after_which_it_may_have_been_done(serve, post, status):
+    server = serve(reply({"error": {"message": "busy", "code": "server_error"}}, f"{status} Busy"))
+    outcome = clean(post(server.origin))
+    assert (outcome.status, outcome.http, server.posts) == (Status.UNKNOWN, status, 1)
+    assert (outcome.fault.code, outcome.fault.status) == ("server_error", status)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(serve, post, status):
+    other = serve(reply(pictures()))
+    server = serve(reply("", f"{status} Moved", f"Location: {other.origin}/v1/images/generations"))
+    assert clean(post(server.origin)).status is Status.UNKNOWN
+    assert (server.posts, other.accepted) == (1, 0)
+
+
+def test_an_endless_redirect_body_is_not_read(serve, post):
+    def answer(conn, _):
+        conn.sendall(b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n")
+        while True:
+            conn.sendall(b"x" * 65536)
+
+    server = serve(answer)
+    with within(3):
+        assert post(server.origin).status is Status.UNKNOWN
+
+
+def test_a_cut_inside_picture_two_gives_picture_one_and_keeps_the_rest(serve, post):
+    whole = reply(pictures(3))
+    server = serve(whole[: whole.index(b64(PICTURES[1]).encode()) + 5000])
+    outcome = clean(post(server.origin, n=3))
+    assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
+    assert [read(one) for one in outcome.answer.found] == PICTURES[:1]
+    assert "arrived whole: 1" in outcome.fault.message
+    assert b64(PICTURES[1])[:4000].encode() in outcome.spool.read_bytes()
+
+
+def test_a_connection_that_breaks_after_the_whole_json_is_done(serve, post):
+    server = serve(reply(pictures(), "200 OK", "Content-Length: 999999", length=False))
+    assert clean(post(server.origin)).status is Status.DONE
+
+
+# Refused and rejected
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "moderation_blocked"),
+        (401, "invalid_api_key"),
+        (403, "insufficient_user_quota"),
+        (404, "not_found"),
+        (413, "too_large"),
+        (422, "bad"),
+        (429, "insufficient_quota"),
+        (429, "billing_hard_limit_reached"),
+        (503, "model_not_found"),
+    ],
+)
+def test_refused(serve, post, status, code):
+    server = serve(reply({"error": {"message": "no", "code": code}}, f"{status} No", "Retry-After: 1"))
+    outcome = clean(post(server.origin))
+    assert (outcome.status, outcome.fault.code, server.posts) == (Status.REFUSED, code, 1)
+
+
+def test_refused_in_a_200(serve, post):
+    server = serve(reply({"error": {"message": "no", "code": "insufficient_user_quota"}}))
+    assert clean(post(server.origin)).status is Status.REFUSED
+
+
+def test_rejected_says_how_long(serve, post):
+    server = serve(reply({"error": {"message": "slow down"}}, "429 Too Many Requests", "Retry-After: 3600"))
+    outcome = clean(post(server.origin))
+    assert (outcome.status, outcome.retry_after) == (Status.REJECTED, 3600)
+    assert "3600 s" in outcome.fault.message
+
+
+def test_should_retry_false_is_heard(serve, post):
+    server = serve(reply("", "429 Too Many Requests", "x-should-retry: false"))
+    assert clean(post(server.origin)).final
+
+
+def test_the_key_that_a_server_echoes(serve, post):
+    echo = {"error": {"message": f"bad key {KEY}, {b64(KEY.encode())}, sk-can****cdef", "code": KEY}}
+    server = serve(reply(echo, "401 Unauthorized", f"x-request-id: {KEY}"))
+    assert "bad key [key]" in clean(post(server.origin)).fault.message
+
+
+def test_the_key_that_a_server_echoes_in_a_200(serve, post):
+    body = {"data": [{"b64_json": b64(PICTURES[0]), "revised_prompt": f"fox {KEY}"}, {"url": f"/x?k={KEY}"}]}
+    outcome = clean(post(serve(reply(body)).origin))
+    assert outcome.answer.found[0].revised_prompt == "fox [key]"
+
+
+def test_an_early_refusal_of_a_large_body_is_still_read(serve, post):
+    server = serve(reply("<html><title>413 Too Large</title></html>", "413 Too Large", kind="text/html"))
+    assert clean(post(server.origin)).fault.message == "127.0.0.1 answered 413: 413 Too Large"
+
+
+def test_an_endless_error_body(serve, post):
+    def answer(conn, _):
+        conn.sendall(b"HTTP/1.1 500 Oops\r\n\r\n")
+        while True:
+            conn.sendall(b"x" * 65536)
+
+    with within(3):
+        assert clean(post(serve(answer).origin)).status is Status.UNKNOWN
+
+
+# Caps
+
+
+def test_an_endless_reply_is_capped(serve, post):
+    def answer(conn, _):
+        conn.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"data":[{"b64_json":"')
+        while True:
+            conn.sendall(b"A" * 1_000_000)
+
+    outcome = clean(post(serve(answer).origin))
+    assert outcome.status is Status.UNKNOWN
+    assert "larger than" in outcome.fault.message
+    assert outcome.spool.stat().st_size < 90 << 20
+
+
+def test_a_gzip_bomb_is_capped(serve, post):
+    bomb = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * (120 << 20), compresslevel=1)
+    outcome = clean(post(serve(reply(bomb, "200 OK", "Content-Encoding: gzip")).origin))
+    assert "larger than" in outcome.fault.message
+    assert outcome.spool.stat().st_size < 90 << 20
+
+
+def test_a_spool_that_cannot_be_written(serve, post, tmp_path):
+    (tmp_path / "reply.part").mkdir()
+    outcome = clean(post(serve(reply(pictures())).origin))
+    assert outcome.status is Status.UNKNOWN
+    assert "written to disk" in outcome.fault.message
+
+
+# Giving up
+
+
+@pytest.mark.parametrize("answer", [hang, status_line_only, trickle_head, trickle_body])
+@pytest.mark.parametrize("secure", [True, False])
+def test_cancel_frees_a_blocked_call_at_once(serve, post, answer, secure, trusted):
+    server, control = serve(answer, trusted if secure else None), Control()
+    threading.Timer(0.2, control.cancel).start()
+    with within(2):
+        outcome = clean(post(server.origin, control=control))
+    assert (outcome.status, outcome.fault.message.rstrip("."), server.posts) == (
+        Status.UNKNOWN,
+        "Given up",
+        1,
+    )
+
+
+def test_cancel_during_the_tls_handshake_was_never_sent(serve, post):
+    server, control = serve(hang), Control()  # reads no TLS, answers nothing
+    threading.Timer(0.2, control.cancel).start()
+    with within(2):
+        outcome = clean(post(server.origin.replace("http:", "https:"), control=control))
+    assert (outcome.status, outcome.final, server.posts) == (Status.NEVER_SENT, True, 0)
+
+
+def test_cancelled_before_it_began(serve, post):
+    server, control = serve(reply(pictures())), Control()
+    control.cancel()
+    outcome = clean(post(server.origin, control=control))
+    assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
+
+
+def test_a_clock_that_jumps_moves_no_deadline(serve, post):
+    jumps = iter(range(0, 10**9, 3600))
+    control = Control(clock=lambda: float(next(jumps)))
+    assert post(serve(reply(pictures())).origin, control=control).status is Status.DONE
+
+
+def test_urllib3_still_connects_where_we_listen():
+    """The private name that the watch depends on."""
+    assert callable(urllib3.connection.HTTPConnection._new_conn)
+    assert urllib3.connectionpool.HTTPConnectionPool.ConnectionCls is urllib3.connection.HTTPConnection
+
+
+def test_nothing_stays_open(serve, post):
+    server = serve(reply(pictures()))
+    before = threading.active_count()
+    post(server.origin)
+    until = time.monotonic() + 2
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_helpers_are_real(serve):
+    """The test's own server reads a request with its body."""
+    left, right = socket.socketpair()
+    left.sendall(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+    assert read_request(right).body == b"abc"
+    left.close()
+    right.close()
