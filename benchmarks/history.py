@@ -1,0 +1,110 @@
+"""How fast the history is with 100,000 runs: one table of medians, in milliseconds.
+
+    python benchmarks/history.py [RUNS]
+
+Everything happens in a temporary folder. "unsynced" leaves out waiting for the disk in the record
+file; the index is always synced.
+"""
+
+import hashlib
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+from ipyimagegen.records import Request, Run, Status, to_json
+from ipyimagegen.store import Disk, Store
+
+WORDS = (
+    "a",
+    "red",
+    "fox",
+    "in",
+    "the",
+    "snow",
+    "castle",
+    "on",
+    "hill",
+    "by",
+    "night",
+    "of",
+    "glass",
+    "lantern",
+)
+PER_SESSION = 100
+
+
+def run(session, number, clock, draw):
+    prompt = " ".join(draw.choices(WORDS, k=draw.randint(6, 30))) + f" {clock}"
+    request = Request(
+        endpoint="openai",
+        base_url="https://api.openai.com/v1",
+        model=draw.choice(["gpt-image-2", "dall-e-3"]),
+        prompt=prompt + (" 狐狸" if clock % 5000 == 7 else ""),
+        options={"size": "1024x1024"},
+    )
+    return Run(
+        session=session,
+        number=number,
+        identity=request.identity,
+        request=request,
+        created=1.7e9 + clock,
+        status=Status.DONE,
+    )
+
+
+def fill(home, runs):
+    draw = random.Random(1)
+    for start in range(0, runs, PER_SESSION):
+        name = hashlib.sha256(str(start).encode()).hexdigest()[:4]
+        session = f"{start // PER_SESSION % 9000 + 1000:04d}-{name}"
+        folder = home / "records" / session
+        folder.mkdir(parents=True)
+        for number in range(1, PER_SESSION + 1):
+            one = run(session, number, start + number, draw)
+            (folder / f"{number}.json").write_text(json.dumps(to_json(one), indent=1))
+    return one
+
+
+def median(work, times=25):
+    taken = []
+    for turn in range(times):
+        start = time.perf_counter()
+        work(turn)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken) * 1000
+
+
+def main(runs=100_000):
+    with tempfile.TemporaryDirectory(prefix="history-") as folder:
+        home = Path(folder)
+        last = fill(home, runs)
+        store = Store(home)
+        quick = Store(home, disk=Disk(home, fsync=lambda _: None))
+        session, draw = store.new_session(date(2025, 11, 20)), random.Random(2)
+        rows = {"rebuild": median(lambda _: store.runs(limit=1), 1)}
+        rows["look-up by hash"] = median(lambda _: store.with_identity(last.identity))
+        rows["last 20"] = median(lambda _: store.runs(limit=20))
+        rows["search, a rare word, 20"] = median(lambda _: store.runs(search="狐狸", limit=20))
+        rows["search, a common word, 20"] = median(lambda _: store.runs(search="fox", limit=20))
+        rows["search, nothing found"] = median(lambda _: store.runs(search="zebra", limit=20))
+        rows["search in one model, 20"] = median(
+            lambda _: store.runs(search="狐狸", model="dall-e-3", limit=20)
+        )
+        rows["runs of one number, 5"] = median(lambda _: store.numbered(3, limit=5))
+        rows["append"] = median(lambda turn: store.create(run(session, 1 + turn, runs + turn, draw)))
+        rows["append, unsynced"] = median(
+            lambda turn: quick.create(run(session, 101 + turn, runs + turn, draw))
+        )
+        rows["update"] = median(lambda turn: store.update(run(session, 1 + turn, runs + turn, draw)))
+        print(f"{runs:,} runs, {(home / 'index.sqlite').stat().st_size >> 20} MiB index; medians in ms")
+        for name, value in rows.items():
+            print(f"{name:28}{value:10.1f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

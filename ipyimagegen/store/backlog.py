@@ -1,0 +1,57 @@
+"""Which records the index may not have: an empty file for each, made before the record.
+
+So a record whose writer was killed, or could not reach the index, is found by the next reader.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.records import Key, listed, parse
+
+HOUR = 3600.0  # seconds after which a name without a record means nothing
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The names in HOME/unindexed."""
+
+    disk: Disk
+
+    def add(self, key: Key) -> None:
+        """Note a record; raises StoreError."""
+        self.disk.claim(self._path(key))
+
+    def done(self, keys: Iterable[Key]) -> None:
+        """Take records out that the index has."""
+        for key in keys:
+            with suppress(OSError):  # another process did, or its next reader will
+                self._path(key).unlink()
+
+    def keys(self) -> list[Key]:
+        """Return session and number of every record noted."""
+        found = []
+        for path in listed(self._folder):
+            key = parse(path.name.replace(".", "/"))
+            if key is not None:
+                found.append(key)
+        return found
+
+    def stale(self, key: Key) -> bool:
+        """Say whether a record was noted so long ago that it will not be written any more."""
+        try:
+            return time.time() - self._path(key).stat().st_mtime > HOUR
+        except OSError:
+            return False
+
+    @property
+    def _folder(self) -> Path:
+        return self.disk.home / "unindexed"
+
+    def _path(self, key: Key) -> Path:
+        return self._folder / f"{key[0]}.{key[1]}"

@@ -1,0 +1,143 @@
+"""Writing that survives: whole files under their final names, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipyimagegen.errors import StoreError
+
+MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between tries to replace a file: 2.5 in all
+CURE = "Make room or give access there, or set IPYIMAGEGEN_HOME to another folder."
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The calls that can fail, and what is built of them. Its methods raise StoreError."""
+
+    home: Path
+    write: Callable[[int, memoryview], int] = os.write
+    fsync: Callable[[int], None] = os.fsync
+    replace: Callable[[Path, Path], None] = os.replace
+    sleep: Callable[[float], None] = time.sleep
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Turn an OSError into a StoreError that names the folder and the cure."""
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise StoreError(f"The history in {self.home} cannot be used: {why}.\n{CURE}") from error
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of files that are not yet whole."""
+        return self.home / "spool"
+
+    def probe(self, need: int) -> None:
+        """Raise StoreError unless a file can be written and `need` bytes have room."""
+        with self.fresh() as (file, part):
+            self.append(file, b"probe")
+        with self.told():
+            part.unlink()
+            free = shutil.disk_usage(self.home).free
+        if free < need + MARGIN:
+            room = f"{free >> 20:,} MiB are free, {need + MARGIN >> 20:,} MiB are needed"
+            raise StoreError(f"The history in {self.home} has no room: {room}.\n{CURE}")
+
+    def append(self, file: int, data: bytes) -> None:
+        """Write all of `data` to an open file."""
+        rest = memoryview(data)
+        with self.told():
+            while rest:
+                rest = rest[self.write(file, rest) :]
+
+    @contextmanager
+    def fresh(self) -> Iterator[tuple[int, Path]]:
+        """Open a new file with a name of its own in the scratch folder: its descriptor and path.
+
+        When the block ends its bytes are on the disk; when the block fails the file is gone.
+        """
+        self.make(self.scratch)
+        part = self.scratch / f"{uuid.uuid4().hex}.part"
+        with self.told():
+            file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            try:
+                yield file, part
+                with self.told():
+                    self.fsync(file)
+            finally:
+                os.close(file)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+    def put(self, path: Path, data: bytes) -> None:
+        """Make `path` hold `data`: at any time it has the old content or the new, never a part."""
+        with self.fresh() as (file, part):
+            self.append(file, data)
+        self.move(part, path)
+
+    def move(self, part: Path, path: Path) -> None:
+        """Give a finished file its final name, replacing what has it; `part` is gone in any case."""
+        try:
+            self.make(path.parent)
+            with self.told():
+                self._replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        self.settle(path.parent)
+
+    def _replace(self, part: Path, path: Path) -> None:
+        for pause in PAUSES:
+            try:
+                return self.replace(part, path)
+            except PermissionError:  # Windows, while another process reads or scans the file
+                self.sleep(pause)
+        return self.replace(part, path)
+
+    def make(self, folder: Path) -> None:
+        """Make a folder, and those above it that are missing, private to the user."""
+        if folder.is_dir():
+            return
+        self.make(folder.parent)
+        with self.told():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self.settle(folder.parent)
+
+    def claim(self, path: Path) -> bool:
+        """Create an empty file; return False when there is one already."""
+        self.make(path.parent)
+        with self.told():
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            except FileExistsError:
+                return False
+        return True
+
+    def settle(self, folder: Path) -> None:
+        """Bring the names in a folder to the disk, where the system can do that."""
+        if os.name == "nt":
+            return
+        with self.told():
+            file = os.open(folder, os.O_RDONLY)
+            try:
+                self.fsync(file)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+                    raise
+            finally:
+                os.close(file)

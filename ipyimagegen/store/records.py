@@ -1,0 +1,158 @@
+"""Runs as files, one each, written whole and read whatever they are."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import string
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from ipyimagegen.errors import StoreError
+from ipyimagegen.records import SCHEMA, Fault, Request, Run, Sent, from_json, to_json
+from ipyimagegen.store.disk import Disk
+
+Key = tuple[str, int]  # session and number
+
+FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
+_SESSION = re.compile(r"[0-9]{4}-[0-9a-z]{4}")
+_LETTERS = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class Records:
+    """The record files of a store."""
+
+    disk: Disk
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all sessions."""
+        return self.disk.home / "records"
+
+    def new_session(self, today: date) -> str:
+        """Take a session of that day that nobody has: month, day and four letters or digits."""
+        self.disk.make(self.folder)
+        while True:
+            name = f"{today:%m%d}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+            with self.disk.told(), suppress(FileExistsError):
+                (self.folder / name).mkdir(mode=0o700)
+                return name
+
+    def path(self, key: Key) -> Path:
+        """Return where the record of that session and number is, or would be."""
+        return self.folder / key[0] / f"{key[1]}.json"
+
+    def create(self, run: Run) -> None:
+        """Write a record whose number is free; raises StoreError when it is not."""
+        path = self.path((run.session, run.number))
+        data = _dumped(run)
+        if not self.disk.claim(path):
+            raise StoreError(f"Run {run.id} is already in the history in {self.disk.home}.")
+        try:
+            self.disk.put(path, data)
+        except BaseException:
+            with suppress(OSError):
+                path.unlink()
+            raise
+
+    def update(self, run: Run) -> Run:
+        """Replace a record and return what was written; one that is forgotten stays forgotten.
+
+        Raises StoreError when a newer version wrote it.
+        """
+        key = (run.session, run.number)
+        old = self.read(key)
+        if old is not None and old.schema > SCHEMA:
+            raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
+        if old is not None and old.forgotten:
+            run = forgotten(run)
+        self.disk.put(self.path(key), _dumped(run))
+        return run
+
+    def read(self, key: Key) -> Run | None:
+        """Return the run, or None when there is no record or it makes no sense."""
+        try:
+            run = from_json(Run, json.loads(self.path(key).read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        sound = (run.session, run.number) == key and isinstance(run.request, Request)
+        return run if sound and isinstance(run.created, (int, float)) else None
+
+    def keys(self) -> Iterator[Key]:
+        """Yield session and number of every record file, in no order."""
+        for folder in listed(self.folder):
+            if _SESSION.fullmatch(folder.name):
+                for path in listed(folder):
+                    if path.suffix == ".json" and path.stem.isdecimal():
+                        yield folder.name, int(path.stem)
+
+    def runs(self) -> Iterator[Run]:
+        """Yield every run that can be read, in no order."""
+        for key in self.keys():
+            run = self.read(key)
+            if run is not None:
+                yield run
+
+    def mentioned(self, hashes: set[str]) -> set[str]:
+        """Return those of the hashes that some record mentions; any version's records count."""
+        left = {one.encode() for one in hashes}
+        for key in self.keys() if left else ():
+            with suppress(FileNotFoundError):
+                data = self.path(key).read_bytes()
+                left = {one for one in left if one not in data}
+        return hashes - {one.decode() for one in left}
+
+
+def parse(text: str) -> Key | None:
+    """Return session and number of a lasting id such as 1120-k7f2/3, or None."""
+    session, _, number = text.partition("/")
+    plain = number.isascii() and number.isdecimal() and str(int(number)) == number
+    return (session, int(number)) if plain and _SESSION.fullmatch(session) else None
+
+
+def hashes(run: Run) -> set[str]:
+    """Return the hashes of all files that a run uses."""
+    inputs = (*run.request.inputs, *((run.request.mask,) if run.request.mask else ()))
+    return {one.sha256 for one in inputs} | {one.sha256 for one in run.pictures if one.sha256}
+
+
+def forgotten(run: Run) -> Run:
+    """Return the run without anything that was asked or came back; number, time and cost stay."""
+    asked = run.request
+    return replace(
+        run,
+        identity=FORGOTTEN,
+        request=Request(
+            operation=asked.operation,
+            endpoint=asked.endpoint,
+            base_url=asked.base_url,
+            dialect=asked.dialect,
+            model=asked.model,
+            prompt=FORGOTTEN,
+        ),
+        sent=Sent(model=run.sent.model, attempts=run.sent.attempts),
+        pictures=(),
+        reply={},
+        verdicts=(),
+        error=run.error and Fault(message=FORGOTTEN, code=run.error.code, status=run.error.status),
+        forgotten=True,
+    )
+
+
+def _dumped(run: Run) -> bytes:
+    if run.schema > SCHEMA:
+        raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
+    return json.dumps(to_json(run), indent=1).encode()  # ASCII, so lone surrogates survive
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing when there is none."""
+    try:
+        return list(folder.iterdir())
+    except OSError:  # not there, or no folder
+        return []

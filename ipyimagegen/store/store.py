@@ -1,0 +1,187 @@
+"""The store: what may be asked of it, and in which order things are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipyimagegen.errors import StoreError
+from ipyimagegen.records import SCHEMA, Run
+from ipyimagegen.store.backlog import Backlog
+from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.entries import Entry, Query, Unusable
+from ipyimagegen.store.images import Images, Kept
+from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse
+
+if TYPE_CHECKING:
+    from ipyimagegen.store.index import Index
+
+
+class Store:
+    """Runs and pictures in the folder `home`, which is not touched before it is needed.
+
+    `wait` is how long another process may hold the index, in seconds, before the files are read in its
+    place; `disk` holds the calls that write. Any thread and process may call any method. What cannot
+    be written raises StoreError; a failing index never does.
+    """
+
+    def __init__(self, home: Path, *, wait: float = 10.0, disk: Disk | None = None) -> None:
+        self.home = home
+        self._wait = wait
+        self._disk = disk or Disk(home)
+        self._records = Records(self._disk)
+        self._images = Images(self._disk)
+        self._backlog = Backlog(self._disk)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.home)!r})"
+
+    def probe(self, need: int = 0) -> None:
+        """Raise StoreError unless `need` bytes can be stored: to be called before anything is paid."""
+        self._disk.probe(need)
+
+    def new_session(self, today: date) -> str:
+        """Take a session that nobody has, such as 1120-k7f2: month, day and four letters or digits."""
+        return self._records.new_session(today)
+
+    # Writing
+
+    def create(self, run: Run) -> None:
+        """Write the record of a new run; raises StoreError when its number is taken."""
+        key = run.session, run.number
+        self._backlog.add(key)
+        self._records.create(run)
+        self._enter(key)
+
+    def update(self, run: Run) -> None:
+        """Replace the record of a run; raises StoreError when a newer version wrote it."""
+        written = self._records.update(run)
+        if written.forgotten:  # somebody forgot it while it was under way
+            self._release(hashes(run))
+        self._enter((run.session, run.number))
+
+    def keep(self, chunks: Iterable[bytes], *, cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
+        """Stream bytes into a file that is named by their hash; the same bytes are stored once.
+
+        `suffix_of` gets the first 64 bytes (or less) and returns a suffix such as `.png`; None puts
+        the file into quarantine, as `.bin`. Raises StoreError when there are more than `cap` bytes or
+        the disk fails, and whatever `chunks` raises; then nothing is left.
+        """
+        return self._images.keep(chunks, cap, suffix_of)
+
+    def spool(self) -> Path:
+        """Return a path of its own for bytes on their way, deleting what has lain there for a day."""
+        return self._images.spool()
+
+    def forget(self, ids: Iterable[str]) -> int:
+        """Delete prompt, inputs and pictures of these runs, and return how many had any.
+
+        Number, time and cost stay, and so do files that another run mentions. Raises StoreError when
+        a newer version wrote one of them; then none is forgotten.
+        """
+        keys = [key for key in map(parse, ids) if key is not None]
+        runs = [run for run in map(self._records.read, keys) if run is not None and not run.forgotten]
+        newer = [run.id for run in runs if run.schema > SCHEMA]
+        if newer:
+            raise StoreError(f"A newer version of ipyimagegen wrote {', '.join(newer)}: nothing forgotten.")
+        for run in runs:
+            self._backlog.add((run.session, run.number))
+            self._records.update(forgotten(run))
+        self._release({one for run in runs for one in hashes(run)})
+        with suppress(Unusable):
+            self._catch_up()
+            self._index.tidy()
+        return len(runs)
+
+    # Reading
+
+    def path(self, sha256: str) -> Path | None:
+        """Return where the bytes with that hash are, also in quarantine, or None."""
+        return self._images.path(sha256)
+
+    def intact(self, sha256: str) -> bool:
+        """Say whether the stored bytes still have that hash."""
+        return self._images.intact(sha256)
+
+    def run(self, id_: str) -> Run | None:
+        """Return the run of a lasting id such as 1120-k7f2/3, or None."""
+        key = parse(id_)
+        return None if key is None else self._records.read(key)
+
+    def runs(
+        self,
+        *,
+        session: str | None = None,
+        search: str | None = None,
+        model: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = True,
+    ) -> list[Run]:
+        """Return the runs of a session and a model whose prompts contain a text, in order of time."""
+        return self._found(
+            Query(session=session, search=search, model=model, limit=limit, newest_first=newest_first)
+        )
+
+    def numbered(self, number: int, *, other_than: str | None = None, limit: int | None = None) -> list[Run]:
+        """Return the runs of that number, the newest first, without those of one session."""
+        return self._found(Query(number=number, other_than=other_than, limit=limit))
+
+    def with_identity(self, identity: str, *, limit: int | None = None) -> list[Run]:
+        """Return the runs that asked for just this, the newest first; not those that only reused one."""
+        return self._found(Query(identity=identity, limit=limit))
+
+    def with_question(self, question: str, *, limit: int | None = None) -> list[Run]:
+        """Return the runs that asked for this, of whatever server, as `with_identity` does."""
+        return self._found(Query(question=question, limit=limit))
+
+    # Between files and index
+
+    @cached_property
+    def _index(self) -> Index:
+        from ipyimagegen.store.index import Index  # noqa: PLC0415 - brings sqlite3
+
+        return Index(self.home / "index.sqlite", self._everything, self._wait)
+
+    def _everything(self) -> Iterator[Entry]:
+        return map(Entry.of, self._records.runs())
+
+    def _found(self, query: Query) -> list[Run]:
+        if not self._records.folder.is_dir():
+            return []
+        try:
+            self._catch_up()
+            keys = self._index.find(query)
+            if not all(self._records.path(key).exists() for key in keys):  # somebody deleted records
+                self._index.rebuild()
+                keys = self._index.find(query)
+        except Unusable:
+            keys = query.order(self._everything())
+        return [run for run in map(self._records.read, keys) if run is not None]
+
+    def _enter(self, key: Key) -> None:
+        try:
+            self._index.add(lambda: self._entries([key]))
+        except Unusable:
+            with suppress(StoreError):
+                self._backlog.add(key)
+        else:
+            self._backlog.done([key])
+
+    def _catch_up(self) -> None:
+        """Bring records into the index that it may not have; raises Unusable."""
+        noted = self._backlog.keys()
+        there = [key for key in noted if self._records.path(key).exists()]
+        if there:
+            self._index.add(lambda: self._entries(there))
+        self._backlog.done(key for key in noted if key in there or self._backlog.stale(key))
+
+    def _entries(self, keys: Iterable[Key]) -> Iterator[Entry]:
+        return (Entry.of(run) for run in map(self._records.read, keys) if run is not None)
+
+    def _release(self, files: set[str]) -> None:
+        for one in files - self._records.mentioned(files):
+            self._images.remove(one)

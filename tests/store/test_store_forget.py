@@ -1,0 +1,135 @@
+"""Forgetting takes the words and the pictures, and leaves number, time and cost."""
+
+import sqlite3
+
+import pytest
+from store_samples import SESSION, files, ids, run
+
+from ipyimagegen.imaging import suffix_of
+from ipyimagegen.records import Cost, Fault, Input, Picture, Request, Sent, Status, Verdict
+from ipyimagegen.store import Store
+
+SECRET = "my grandmother's kitchen"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "home", wait=0.2)
+
+
+def picture(store, text, index=1):
+    kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999, suffix_of=suffix_of)
+    return Picture(index=index, sha256=kept.sha256, mime="image/png", revised_prompt=SECRET)
+
+
+def source(kept):
+    return Input(sha256=kept.sha256, mime="image/png", width=1, height=1, label=SECRET)
+
+
+def full(store, number=1, **changes):
+    request = Request(
+        endpoint="openai",
+        base_url="https://api.example/v1",
+        model="m",
+        prompt=SECRET,
+        template=SECRET,
+        options={"negative_prompt": SECRET},
+        extra={"style": SECRET},
+        inputs=(source(picture(store, "input")),),
+        mask=source(picture(store, "mask")),
+    )
+    made = {
+        "request": request,
+        "identity": request.identity,
+        "status": Status.DONE,
+        "elapsed": 4.5,
+        "sent": Sent(model="m", body={"prompt": SECRET}, notes=(SECRET,)),
+        "pictures": (picture(store, "output"),),
+        "reply": {"revised": SECRET},
+        "verdicts": (Verdict(subject=SECRET, asked="1", got="2"),),
+        "cost": Cost(amount=0.04, currency="USD", basis="table"),
+        "error": Fault(message=SECRET, code="odd"),
+    }
+    return run(number, **{**made, **changes})
+
+
+def everything(store):
+    return b"".join(path.read_bytes() for path in store.home.rglob("*") if path.is_file())
+
+
+def test_words_and_pictures_go_number_time_and_cost_stay(store):
+    one = full(store)
+    store.create(one)
+    assert SECRET.encode() in everything(store)
+    assert store.forget([one.id]) == 1
+    left = store.run(one.id)
+    assert (left.number, left.created, left.elapsed, left.status) == (1, one.created, 4.5, Status.DONE)
+    assert (left.cost, left.forgotten, left.pictures) == (one.cost, True, ())
+    assert files(store) == [f"records/{SESSION}/1.json"]
+    assert SECRET.encode() not in everything(store)
+    assert one.identity.encode() not in everything(store)
+    assert ids(store.runs()) == [one.id]
+    assert store.runs(search="kitchen") == store.with_identity(one.identity) == []
+    assert store.with_identity(left.identity) == []
+
+
+def test_forgetting_twice_and_forgetting_nothing(store):
+    store.create(full(store))
+    assert store.forget([f"{SESSION}/1"]) == 1
+    assert store.forget([f"{SESSION}/1", f"{SESSION}/7", "nonsense"]) == 0
+    assert store.forget([]) == 0
+
+
+def test_files_that_another_run_uses_stay(store):
+    shared = picture(store, "shared")
+    store.create(run(1, pictures=(shared, picture(store, "own", 2))))
+    store.create(run(2, pictures=(shared,)))
+    store.create(run(3, request=Request(endpoint="e", base_url="b", prompt="p", inputs=(source(shared),))))
+    store.forget([f"{SESSION}/1"])
+    assert store.intact(shared.sha256)
+    assert len(list(store.home.glob("images/*/*"))) == 1
+    store.forget([f"{SESSION}/2"])
+    assert store.intact(shared.sha256)
+    store.forget([f"{SESSION}/3"])
+    assert store.path(shared.sha256) is None
+
+
+def test_files_that_only_the_forgotten_share_go_with_them(store):
+    shared = picture(store, "shared")
+    for number in (1, 2):
+        store.create(run(number, pictures=(shared,)))
+    assert store.forget([f"{SESSION}/1", f"{SESSION}/2"]) == 2
+    assert store.path(shared.sha256) is None
+
+
+def test_a_run_that_is_forgotten_while_under_way_stays_forgotten(store):
+    store.create(run())
+    store.forget([f"{SESSION}/1"])
+    late = picture(store, "late")
+    store.update(run(status=Status.DONE, elapsed=9.0, pictures=(late,)))
+    left = store.run(f"{SESSION}/1")
+    assert (left.forgotten, left.status, left.elapsed, left.pictures) == (True, Status.DONE, 9.0, ())
+    assert store.path(late.sha256) is None
+    assert store.runs(search="fox") == []
+
+
+def test_the_index_forgets_once_it_can(store):
+    store.create(run(1, SECRET))
+    index = sqlite3.connect(store.home / "index.sqlite", isolation_level=None)
+    index.execute("BEGIN IMMEDIATE")
+    store.forget([f"{SESSION}/1"])
+    assert store.runs(search="kitchen") == []
+    index.execute("ROLLBACK")
+    index.close()
+    assert store.runs(search="kitchen") == []
+    assert SECRET.encode() not in everything(store)
+
+
+def test_a_damaged_index_that_was_put_aside_goes_too(store):
+    store.create(run(1, SECRET))
+    index = store.home / "index.sqlite"
+    index.write_bytes(b"garbage" * 100 + index.read_bytes())
+    assert len(store.runs()) == 1
+    assert SECRET.encode() in (store.home / "index.damaged").read_bytes()
+    store.forget([f"{SESSION}/1"])
+    assert SECRET.encode() not in everything(store)

@@ -1,0 +1,309 @@
+"""Runs go in and come out; what another process or version did is respected."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_samples import SESSION, ids, run
+
+from ipyimagegen.errors import StoreError
+from ipyimagegen.records import (
+    Cost,
+    Fault,
+    Input,
+    Picture,
+    PictureState,
+    Request,
+    Run,
+    Sent,
+    Status,
+    Verdict,
+    from_json,
+    to_json,
+)
+from ipyimagegen.store import Store
+from ipyimagegen.store.entries import Entry, Query
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "home", wait=0.2)
+
+
+def test_nothing_is_touched_before_it_is_needed(store):
+    assert store.runs() == store.with_identity("x") == store.numbered(1) == []
+    assert store.run("1120-k7f2/1") is None
+    assert store.path("0" * 64) is None
+    assert not store.home.exists()
+
+
+def test_importing_the_room_does_not_load_sqlite():
+    code = "import sys, ipyimagegen.store; sys.exit('sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sessions_are_taken_once(store):
+    taken = {store.new_session(date(2025, 11, 20)) for _ in range(50)}
+    assert len(taken) == 50
+    assert all(len(one) == 9 and one.startswith("1120-") for one in taken)
+    assert all((store.home / "records" / one).is_dir() for one in taken)
+
+
+def test_a_run_is_written_and_replaced(store):
+    store.create(run())
+    assert store.run(f"{SESSION}/1") == run()
+    store.update(run(status=Status.DONE))
+    assert store.run(f"{SESSION}/1").status is Status.DONE
+    assert list(store.home.glob("spool/*")) == list(store.home.glob("unindexed/*")) == []
+
+
+def test_a_number_is_taken_once(store):
+    store.create(run())
+    with pytest.raises(StoreError, match="1120-k7f2/1"):
+        store.create(run(prompt="another"))
+    assert store.run(f"{SESSION}/1").request.prompt == "a red fox"
+    assert len(store.runs()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/", "3", "1120-k7f2", "1120-k7f2/", "1120-k7f2/x", "1120-k7f2/-1", "1120-k7f2/01", "../../etc/1"],
+)
+def test_what_is_no_lasting_id_is_no_run(store, text):
+    store.create(run())
+    assert store.run(text) is None
+
+
+def test_queries(store):
+    store.create(run(1, "A Red FOX", model="dall-e-3"))
+    store.create(run(2, "一只红狐狸在雪地里"))
+    store.create(run(3, "100% of a_b", sent=Sent(model="dall-e-3")))
+    store.create(run(2, "a red fox", session="1121-aaaa", created=9000.0))
+    assert ids(store.runs()) == ["1121-aaaa/2", "1120-k7f2/3", "1120-k7f2/2", "1120-k7f2/1"]
+    assert ids(store.runs(newest_first=False, limit=2)) == ["1120-k7f2/1", "1120-k7f2/2"]
+    assert ids(store.runs(session=SESSION, limit=1)) == ["1120-k7f2/3"]
+    assert ids(store.runs(model="dall-e-3")) == ["1120-k7f2/3", "1120-k7f2/1"]
+    assert ids(store.runs(search="red fox")) == ["1121-aaaa/2", "1120-k7f2/1"]
+    assert ids(store.runs(search="狐狸")) == ["1120-k7f2/2"]
+    assert ids(store.runs(search="red", session=SESSION, model="dall-e-3")) == ["1120-k7f2/1"]
+    assert ids(store.runs(search="%")) == ids(store.runs(search="_")) == ["1120-k7f2/3"]
+    assert ids(store.numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
+    assert ids(store.numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
+    assert ids(store.numbered(2, limit=1)) == ["1121-aaaa/2"]
+
+
+def test_look_up_by_hash(store):
+    first, again = run(1), run(2)
+    store.create(first)
+    store.create(again)
+    store.create(run(3, reused_from="1120-k7f2/2"))
+    elsewhere = first.request
+    elsewhere = Request(endpoint="other", base_url="https://other.example/v1", prompt=elsewhere.prompt)
+    store.create(run(4, request=elsewhere, identity=elsewhere.identity))
+    assert ids(store.with_identity(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
+    assert ids(store.with_identity(first.identity, limit=1)) == ["1120-k7f2/2"]
+    assert ids(store.with_question(first.request.question)) == ["1120-k7f2/4", "1120-k7f2/2", "1120-k7f2/1"]
+    assert store.with_identity("") == store.with_question("") == []
+
+
+def test_the_status_is_that_of_the_record(store):
+    store.create(run())
+    path = store.home / "records" / SESSION / "1.json"
+    path.write_text(path.read_text().replace("pending", "refused"))
+    assert [one.status for one in store.runs()] == [Status.REFUSED]
+    assert [one.status for one in store.with_identity(run().identity)] == [Status.REFUSED]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["\ud800 lone", "nul \0 end", "x" * 100_000, "'; DROP TABLE runs; --", "\u202e rtl"]
+)
+def test_any_prompt_is_kept_as_it_is(store, prompt):
+    store.create(run(1, prompt))
+    store.create(run(2, "other"))
+    assert store.run(f"{SESSION}/1").request.prompt == prompt
+    assert ids(store.runs(search=prompt)) == [f"{SESSION}/1"]
+
+
+def test_unknown_members_are_ignored(store):
+    store.create(run())
+    path = store.home / "records" / SESSION / "1.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "novelty": [1], "request": {**data["request"], "later": {"a": 1}}}))
+    assert store.run(f"{SESSION}/1") == run()
+
+
+def test_a_newer_record_is_read_and_never_written(store):
+    store.create(run())
+    path = store.home / "records" / SESSION / "1.json"
+    data = json.loads(path.read_text())
+    data["schema"] = 99
+    data["request"]["options"] = {"unheard_of": 1}
+    path.write_text(json.dumps(data))
+    before = path.read_bytes()
+    (store.home / "index.sqlite").unlink()
+    assert ids(store.runs()) == [f"{SESSION}/1"]
+    with pytest.raises(StoreError, match="newer"):
+        store.update(run(status=Status.DONE))
+    with pytest.raises(StoreError, match="newer"):
+        store.forget([f"{SESSION}/1"])
+    with pytest.raises(StoreError, match="newer"):
+        store.update(store.run(f"{SESSION}/1"))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"session": 1}', "\xff", '{"request": "x"}', "[" * 100_000],
+)
+def test_a_record_that_makes_no_sense_is_left_out(store, text):
+    store.create(run(1))
+    (store.home / "records" / SESSION / "2.json").write_text(text, encoding="latin-1")
+    for name in ("notes.txt", "x.json", "3.json.bak"):
+        (store.home / "records" / SESSION / name).write_text(text, encoding="latin-1")
+    (store.home / "records" / "not a session").mkdir()
+    (store.home / "index.sqlite").unlink()
+    assert ids(store.runs()) == [f"{SESSION}/1"]
+    assert store.run(f"{SESSION}/2") is None
+
+
+def test_a_record_under_a_wrong_name_is_left_out(store):
+    store.create(run(1))
+    folder = store.home / "records" / SESSION
+    (folder / "2.json").write_bytes((folder / "1.json").read_bytes())
+    (store.home / "index.sqlite").unlink()
+    assert ids(store.runs()) == [f"{SESSION}/1"]
+
+
+def test_deleted_records_make_room_for_others(store):
+    for number in range(1, 6):
+        store.create(run(number))
+    for number in (3, 4, 5):
+        (store.home / "records" / SESSION / f"{number}.json").unlink()
+    assert ids(store.runs(limit=2)) == [f"{SESSION}/2", f"{SESSION}/1"]
+
+
+def test_a_store_can_be_pickled(store):
+    store.create(run())
+    assert ids(pickle.loads(pickle.dumps(store)).runs()) == [f"{SESSION}/1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_takes_nothing_over(store):
+    store.create(run(1))
+    before = set(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else set()
+    child = os.fork()
+    if child == 0:
+        store.create(run(2))
+        os._exit(0)
+    store.create(run(3))
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(store.runs()) == 3
+    assert before == (set(os.listdir("/proc/self/fd")) if before else set())
+
+
+text = st.text(min_size=1, max_size=20)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+number = st.integers(0, 10_000)
+hash_ = st.text("0123456789abcdef", min_size=64, max_size=64)
+inputs = st.builds(Input, sha256=hash_, mime=text, width=number, height=number, label=st.text(max_size=5))
+scalars = st.dictionaries(st.sampled_from(["size", "seed", "quality"]), text | number, max_size=3)
+requests = st.builds(
+    Request,
+    endpoint=text,
+    base_url=text,
+    model=st.none() | text,
+    prompt=text,
+    template=st.none() | text,
+    options=scalars,
+    inputs=st.lists(inputs, max_size=2).map(tuple),
+    mask=st.none() | inputs,
+)
+pictures = st.builds(
+    Picture,
+    index=st.integers(1, 9),
+    state=st.sampled_from(PictureState),
+    sha256=st.none() | hash_,
+    bytes=number,
+    alpha=st.none() | st.booleans(),
+    note=st.text(max_size=9),
+)
+runs = st.builds(
+    Run,
+    session=st.just(SESSION),
+    number=st.just(1),
+    identity=hash_,
+    request=requests,
+    created=st.floats(0, 1e10),
+    status=st.sampled_from(Status),
+    elapsed=st.none() | st.floats(0, 1e5),
+    sent=st.builds(
+        Sent, model=st.none() | text, options=scalars, notes=st.lists(text, max_size=2).map(tuple)
+    ),
+    pictures=st.lists(pictures, max_size=3).map(tuple),
+    verdicts=st.lists(st.builds(Verdict, subject=text, asked=text, got=text), max_size=2).map(tuple),
+    cost=st.builds(Cost, amount=st.none() | st.floats(0, 99), currency=st.sampled_from(["", "USD"])),
+    error=st.none() | st.builds(Fault, message=text, code=st.none() | text, status=st.none() | number),
+    reused_from=st.none() | text,
+    forgotten=st.booleans(),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(runs)
+def test_a_run_survives_json(one):
+    assert from_json(Run, json.loads(json.dumps(to_json(one)))) == one
+
+
+@settings(max_examples=25, deadline=None)
+@given(one=runs)
+def test_a_run_survives_the_store(tmp_path_factory, one):
+    store = Store(tmp_path_factory.mktemp("home"))
+    store.create(one)
+    assert store.run(one.id) == one
+    assert store.runs() == [one]
+
+
+words = st.sampled_from(["", "fox", "FOX", "狐狸", "ß", "ss", "a_b", "%", "\0", "\ud800", "İ", "é"])
+prompts = st.lists(words, min_size=1, max_size=4).map(" ".join).filter(bool)
+queries = st.builds(
+    Query,
+    session=st.sampled_from([None, SESSION, "1121-aaaa"]),
+    other_than=st.sampled_from([None, SESSION]),
+    number=st.sampled_from([None, 1, 2]),
+    model=st.sampled_from([None, "m"]),
+    search=st.none() | words,
+    limit=st.sampled_from([None, 0, 1, 3]),
+    newest_first=st.booleans(),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(prompts, st.sampled_from([None, "m"]), st.integers(0, 3)), max_size=6),
+    st.lists(queries, max_size=9),
+)
+def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
+    store = Store(tmp_path_factory.mktemp("home"))
+    for turn, (prompt, model, clock) in enumerate(kept):
+        session = SESSION if turn % 2 else "1121-aaaa"
+        store.create(run(turn + 1, prompt, session, model=model, created=float(clock)))
+    for query in asked:
+        assert [(one.session, one.number) for one in store._found(query)] == query.order(
+            map(Entry.of, store.runs())
+        )
