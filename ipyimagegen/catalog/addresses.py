@@ -18,12 +18,12 @@ def is_address(text: str) -> bool:
     return any(sign in text for sign in ("/", ":", ".")) or text.casefold() == "localhost"
 
 
-def normalise_url(text: str, source: str = "--endpoint") -> str:
+def normalise_url(text: str, source: str = "The address") -> str:
     """Return the base URL that `text` means: scheme, host, port unless default, path; no slash at the end.
 
     A bare host gets `/v1`; a whole `…/images/generations` or `…/images/edits` address is cut back;
     any other path is kept. Without a scheme it is https, or http on this machine.
-    `source` names in a message where the address stands.
+    `source` begins a message: what the address is, or where it stands.
     Raises InvalidOption; a message never repeats what may hold a password.
     """
     text = as_meant(text).strip()
@@ -45,18 +45,18 @@ def _split(text: str, source: str) -> SplitResult:
     except ValueError:
         host = None
     if not host or any(c.isspace() or not c.isprintable() for c in text):
-        raise InvalidOption(f"{source}: that is no base URL such as https://gpu.example/v1.")
+        raise InvalidOption(f"{source} is no base URL such as https://gpu.example/v1.")
     if parts.username is not None or parts.password is not None:
         raise InvalidOption(
-            f"{source}: a base URL holds no user or password ({host}). Keys come from the environment."
+            f"{source} holds a user or password ({host}): take it out; keys come from the environment."
         )
     if parts.query or parts.fragment:
         raise InvalidOption(
-            f"{source}: a base URL has no ? or # part ({host}). A query goes into %config "
-            'Imagine.endpoints = {"NAME": {"base_url": "…", "query": {"api-version": "…"}}}.'
+            f"{source} has a ? or # part ({host}). A query goes into\n"
+            '%config Imagine.endpoints = {"NAME": {"base_url": "…", "query": {"api-version": "…"}}}.'
         )
     if parts.scheme not in _DEFAULT_PORT:
-        raise InvalidOption(f"{source}: {parts.scheme}: is no way to a server; it is https: or http:.")
+        raise InvalidOption(f"{source} begins with {parts.scheme}:, not with https: or http:.")
     return parts
 
 

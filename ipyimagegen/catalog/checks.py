@@ -40,6 +40,7 @@ class Asked:
     options: Mapping[str, Any]
     known: Model | None
     fields: frozenset[str] | None
+    edit_fields: frozenset[str] | None
     where: str
     shape: Shape
 
@@ -62,7 +63,14 @@ def check(
     fields = fields_of(endpoint, name, EDITS if is_edit(request) else "generations")
     options = dict(request.options)
     where = f"{name} on {endpoint.name}" if name else endpoint.name
-    asked = Asked(options=options, known=known, fields=fields, where=where, shape=shape(known, fields))
+    asked = Asked(
+        options=options,
+        known=known,
+        fields=fields,
+        edit_fields=fields_of(endpoint, name, EDITS),
+        where=where,
+        shape=shape(known, fields),
+    )
     said: list[str] = []
     while problem := next(_problems(asked, request.extra), None):
         dropped = next((k for k in problem.options if k in configured and k in options), None)
@@ -106,12 +114,14 @@ def _not_taken(asked: Asked) -> Iterator[Problem]:
     for name, value in asked.options.items():
         if name in asked.fields or name in carried or name in ("seed", "n") or is_unasked(name, value):
             continue
-        takes = ", ".join(one for one in SENT if one in asked.fields)
+        flag, takes = SENT[name].flag, ", ".join(one for one in SENT if one in asked.fields)
+        long = f"{asked.where} does not take {flag}; it takes {takes}."
+        if asked.edit_fields and name in asked.edit_fields:
+            long = f"{asked.where} takes {flag} only for edits, with --image."
         yield Problem(
             options=(name,),
             short=f"{asked.where} does not take it",
-            long=f"{asked.where} does not take {SENT[name].flag}; it takes {takes}.\n"
-            f"--set {name}=… would send it all the same.",
+            long=f"{long}\n--set {name}=… would send it all the same.",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url, origin
@@ -48,7 +49,7 @@ def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = 
         return _at(normalise_url(name), entries, environ)
     if found is None:
         raise InvalidOption(
-            f"--endpoint {name!r}: there is no such server.{did_you_mean(name, entries)} "
+            f"There is no endpoint {name!r}.{did_you_mean(name, entries)} "
             "A base URL such as https://gpu.example/v1 works too; %imagine_endpoints lists all."
         )
     if not found.base_url:
@@ -93,15 +94,11 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
 
 def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
     """Return where a model is usually asked: at its vendor's, else where it is listed, else at openai."""
-    entries = _entries(own, environ)
     row = model(model_name)
-    for one in entries.values():
-        if row and row.vendor and one.vendor == row.vendor:
-            return one
-    for one in entries.values():
-        if row and row.name in one.models:
-            return one
-    return entries[OPENAI]
+    known = known_endpoints().values()
+    at_vendor = (one.name for one in known if row and row.vendor and one.vendor == row.vendor)
+    listing = (one.name for one in known if row and row.name in one.models)
+    return _entries(own, environ)[next(chain(at_vendor, listing), OPENAI)]
 
 
 def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
@@ -124,7 +121,9 @@ def _own_entry(name: str, columns: Mapping[str, Json], base: Endpoint | None) ->
     if base is None:
         base = _of_dialect(name, str(given.get("dialect", "openai")))
     if address:
-        base = _moved(base, normalise_url(str(address), f"%config Imagine.endpoints: {name!r}"))
+        base = _moved(
+            base, normalise_url(str(address), f"%config Imagine.endpoints: the base_url of {name!r}")
+        )
     return overlay_endpoint(base, given)
 
 
@@ -139,7 +138,14 @@ def _of_dialect(name: str, dialect: str) -> Endpoint:
 
 
 def _moved(base: Endpoint, base_url: str) -> Endpoint:
-    """Return the endpoint at another address; elsewhere it is no longer the vendor's own server."""
+    """Return the endpoint at another address.
+
+    Where the table knows that address, what is known of it holds; elsewhere it is no longer the
+    vendor's own server.
+    """
+    there = next((one for one in known_endpoints().values() if one.base_url == base_url), None)
+    if there:
+        return replace(there, name=base.name, key_env=base.key_env or there.key_env)
     stays = not base.base_url or origin(base.base_url) == origin(base_url)
     return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import product
 
 from ipyimagegen.records import Model, SizeRule
 
@@ -96,7 +97,7 @@ def nearest(row: Model, size: Pixels) -> list[Pixels]:
     """Return the size nearest to one that the row refuses (two where sizes are free); [] if it lists none."""
     wanted = Fraction(*size)
     if row.size_rule:
-        free = _around(row.size_rule, size)
+        free = _around(row.size_rule, size, _step(row.size_rule)) or _around(row.size_rule, size)
         return sorted(free, key=lambda s: (_apart(s, size), distance(Fraction(*s), wanted)))[:2]
     listed = (found for found in map(pixels, row.sizes) if found)
     return sorted(listed, key=lambda s: (distance(Fraction(*s), wanted), _apart(s, size)))[:1]
@@ -109,15 +110,18 @@ def described(row: Model) -> str:
         return ", ".join(row.sizes)
     default = SizeRule()
     parts = [
-        f"edges in multiples of {rule.multiple}" if rule.multiple > 1 else "",
-        f"edges from {rule.min_edge}" if rule.min_edge > 1 else "",
-        f"edges up to {rule.max_edge}" if rule.max_edge < default.max_edge else "",
-        f"at most {rule.max_ratio:g}:1" if rule.max_ratio < default.max_ratio else "",
-        f"at least {rule.min_pixels:,} pixels" if rule.min_pixels > 1 else "",
-        f"at most {rule.max_pixels:,} pixels" if rule.max_pixels < default.max_pixels else "",
+        f"multiples of {rule.multiple}" if rule.multiple > 1 else "",
+        _span("edges", rule.min_edge, rule.max_edge, default.max_edge),
+        f"ratios up to {rule.max_ratio:g}:1" if rule.max_ratio < default.max_ratio else "",
+        _span("pixels", rule.min_pixels, rule.max_pixels, default.max_pixels),
+        *(one for one in row.sizes if not pixels(one)),
     ]
-    words = [one for one in row.sizes if not pixels(one)]
-    return ", ".join(part for part in parts if part) + (f"; or {', '.join(words)}" if words else "")
+    return ", ".join(part for part in parts if part)
+
+
+def _span(what: str, low: int, high: int, unbounded: int) -> str:
+    ends = [f"from {low:,}" if low > 1 else "", f"up to {high:,}" if high < unbounded else ""]
+    return " ".join([what, *filter(None, ends)]) if any(ends) else ""
 
 
 def _apart(one: Pixels, other: Pixels) -> int:
@@ -128,7 +132,7 @@ def _free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
     """Return the free size for a ratio: exact if there is one of about that area, else the nearest."""
     area = min(max(area, rule.min_pixels), rule.max_pixels)
     wanted = _within(rule, wanted)
-    for step in (math.lcm(rule.multiple, _GRID), rule.multiple):
+    for step in (_step(rule), rule.multiple):
         exact = [s for s in _exact(rule, wanted, step) if area <= 2 * s[0] * s[1] <= 4 * area]
         if exact:
             return min(exact, key=lambda s: (abs(s[0] * s[1] - area), -s[0]))
@@ -139,6 +143,10 @@ def _free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
         key=lambda s: (distance(Fraction(*s), wanted), abs(s[0] * s[1] - area)),
         default=ideal,
     )
+
+
+def _step(rule: SizeRule) -> int:
+    return math.lcm(rule.multiple, _GRID)
 
 
 def _within(rule: SizeRule, wanted: Fraction) -> Fraction:
@@ -163,16 +171,14 @@ def _exact(rule: SizeRule, wanted: Fraction, step: int) -> Iterator[Pixels]:
             yield size
 
 
-def _around(rule: SizeRule, ideal: Pixels) -> Iterator[Pixels]:
-    """Yield sizes that obey the rule, near `ideal` once it is brought within the rule's bounds."""
+def _around(rule: SizeRule, ideal: Pixels, step: int | None = None) -> list[Pixels]:
+    """Return sizes that obey the rule, near `ideal` once it is brought within the rule's bounds."""
+    step = step or rule.multiple
     wanted = float(_within(rule, Fraction(*ideal)))
     area = min(max(ideal[0] * ideal[1], rule.min_pixels), rule.max_pixels)
     height = math.sqrt(area / wanted)
     scale = min(1.0, rule.max_edge / (height * max(wanted, 1.0)))
     scale = max(scale, rule.min_edge / (height * min(wanted, 1.0)))
-    centre = [round(edge * scale / rule.multiple) for edge in (height * wanted, height)]
-    for across in range(max(1, centre[0] - 8), centre[0] + 9):
-        for down in range(max(1, centre[1] - 8), centre[1] + 9):
-            size = (across * rule.multiple, down * rule.multiple)
-            if obeys(rule, size):
-                yield size
+    across, down = (round(edge * scale / step) for edge in (height * wanted, height))
+    sizes = product(range(max(1, across - 8), across + 9), range(max(1, down - 8), down + 9))
+    return [size for x, y in sizes if obeys(rule, size := (x * step, y * step))]

@@ -109,10 +109,10 @@ REFUSED = [
     (("openai",), {"size": "1920x1080"}, "nearest: 1920x1088 or 1920x1072"),
     (("openai",), {"size": "64x64"}, "nearest: 816x816"),
     (("openai",), {"size": "9999x9999"}, "nearest: 2880x2880"),
-    (("openai",), {"size": "2K"}, "multiples of 16"),
+    (("openai",), {"size": "2K"}, "pixels from 655,360 up to 8,294,400, auto"),
     (("openai", "dall-e-3"), {"size": "1920x1080"}, "nearest: 1792x1024"),
     (("openai", "gpt-image-1"), {"size": "512x512"}, "nearest: 1024x1024"),
-    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "nearest: 1920x1920"),
+    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "nearest: 1920x1920 or 1920x1936"),
     (("ark", "seedream-4.5"), {"size": "1K"}, "2K, 4K"),
     (("openai",), {"quality": "hd"}, "auto, low, medium, high"),
     (("openai",), {"quality": "hihg"}, "Did you mean high?"),
@@ -136,6 +136,7 @@ REFUSED = [
     (("xzbzq", "flux-kontext-pro"), {"inputs": (PICTURE,), "mask": PICTURE}, "takes no --mask"),
     (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters; dall-e-2 takes 1,000"),
     (("openai",), {"inputs": (PICTURE,), "moderation": "low"}, "does not take --moderation"),
+    (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with --image"),
     (("openai",), {"input_fidelity": "high", "inputs": (PICTURE,)}, "does not take --input-fidelity"),
 ]  # fmt: skip
 

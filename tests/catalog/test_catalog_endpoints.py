@@ -114,7 +114,7 @@ def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
         ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
         ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
         ({"free": "yes"}, "free is bool, not str"),
-        ({"base_url": "https://me:secret@gpu.example"}, "'lab': a base URL holds no user"),
+        ({"base_url": "https://me:secret@gpu.example"}, "the base_url of 'lab' holds a user"),
         ("http://x", "takes settings"),
     ],
 )
@@ -142,6 +142,13 @@ def test_openai_base_url_moves_openai_and_its_key_only_there():
     assert moved.vendor == ""  # no longer the vendor's own server
     assert catalog.endpoint("https://api.openai.com/v1", {}, environ).key_env == ()
     assert catalog.endpoint("https://proxy.example/v1", {}, environ).key_env == ("OPENAI_API_KEY",)
+
+
+def test_an_address_of_the_table_is_known_under_any_name():
+    moved = catalog.endpoint("openai", {}, {"OPENAI_BASE_URL": "https://api.whatai.cc/v1"})
+    assert (moved.name, moved.key_env, moved.default_model) == ("openai", ("OPENAI_API_KEY",), "gpt-image-1")
+    assert catalog.row(moved, "seedream-3.0").required == {"response_format": "b64_json"}
+    assert catalog.endpoint("lab", {"lab": {"base_url": "https://api.x.ai"}}).dialect == "xai"
 
 
 def test_a_wrong_openai_base_url_names_the_variable():
@@ -219,7 +226,8 @@ def test_the_endpoint_of_a_stored_request():
 @pytest.mark.parametrize(
     ("name", "where"),
     [("gpt-image-2", "openai"), ("seedream-4.0", "ark"), ("imagen4", "xzbzq"), ("grok-imagine-image", "xai"),
-     ("flux-schnell", "api000"), ("never-heard-of", "openai")],
+     ("flux-schnell", "api000"), ("gpt-image-1", "openai"), ("never-heard-of", "openai")],
 )  # fmt: skip
 def test_the_owner_of_a_model(name, where):
     assert catalog.owner(name).name == where
+    assert catalog.owner(name, {}, {"OPENAI_BASE_URL": "https://proxy.example"}).name == where
