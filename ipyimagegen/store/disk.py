@@ -111,8 +111,9 @@ class Disk:
 
     def make(self, folder: Path) -> None:
         """Make a folder, and those above it that are missing, private to the user."""
-        if folder.is_dir():
-            return
+        with self.told():
+            if folder.is_dir():
+                return
         self.make(folder.parent)
         with self.told():
             folder.mkdir(mode=0o700, exist_ok=True)

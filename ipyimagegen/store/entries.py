@@ -37,9 +37,9 @@ class Entry(NamedTuple):
             run.session,
             run.number,
             float(run.created),
-            "" if hidden else run.identity,
+            "" if hidden else clean(run.identity),
             "" if hidden else _question(run),
-            run.request.model or run.sent.model or "",
+            clean(run.request.model or run.sent.model or ""),
             "" if run.forgotten else fold(run.request.prompt),
         )
 
@@ -76,13 +76,18 @@ class Query:
         return [(session, number) for _, session, number in rows[: self.limit]]
 
 
-def fold(text: str) -> str:
-    """Return text as it is searched: without case, and with nothing that SQLite cannot hold."""
-    return text.casefold().replace("\0", " ").encode(errors="replace").decode()
+def clean(text: object) -> str:
+    """Return what a record may hold as text that SQLite can: no lone surrogates, no NUL."""
+    return str(text).replace("\0", " ").encode(errors="replace").decode()
+
+
+def fold(text: object) -> str:
+    """Return text as it is searched, without case."""
+    return clean(text).casefold()
 
 
 def _question(run: Run) -> str:
     try:
         return run.request.question
-    except (KeyError, TypeError, ValueError):  # an option of a newer version
+    except (AttributeError, KeyError, TypeError, ValueError):  # something of a newer version
         return ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ipyimagegen.store.entries import Entry, Query, Unusable, fold
+from ipyimagegen.store.entries import Entry, Query, Unusable, clean, fold
 from ipyimagegen.store.records import Key
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Index:
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         for _ in range(3):
-            before = _mark(self.path)
+            seen = _inode(self.path)
             try:
                 with closing(self._connected()) as connection:
                     return work(connection)
@@ -84,7 +84,7 @@ class Index:
                 fault = error
             if not _damaged(fault):
                 break
-            self._move_aside(before)
+            self._move_aside(seen)
         raise Unusable(str(fault)) from fault
 
     def _connected(self) -> sqlite3.Connection:
@@ -115,9 +115,9 @@ class Index:
             _script(connection, _INDEXES)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _move_aside(self, seen: tuple[int, ...]) -> None:
+    def _move_aside(self, seen: int) -> None:
         """Put a damaged file out of the way, unless another process has done so meanwhile."""
-        if _mark(self.path) != seen:
+        if _inode(self.path) != seen:
             return
         with suppress(OSError):
             # Its journal would be played into the new file.
@@ -130,12 +130,11 @@ class Index:
         return self.path.with_suffix(".damaged")
 
 
-def _mark(path: Path) -> tuple[int, ...]:
+def _inode(path: Path) -> int:
     try:
-        stat = path.stat()
+        return path.stat().st_ino
     except OSError:
-        return ()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        return 0
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -176,8 +175,8 @@ def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
             connection.execute("DELETE FROM prompts WHERE (created, session, number) = (?, ?, ?)", place)
 
 
-def _select(query: Query) -> tuple[str, list[object]]:
-    asked = {
+def _select(query: Query) -> tuple[str, list[str | int]]:
+    asked: dict[str, str | int | None] = {
         "session = ?": query.session,
         "session <> ?": query.other_than,
         "number = ?": query.number,
@@ -195,4 +194,5 @@ def _select(query: Query) -> tuple[str, list[object]]:
     limit = -1 if query.limit is None else query.limit
     by = ", ".join(f"{column} {order}" for column in ("created", "session", "number"))
     statement = f"SELECT session, number FROM {table} {where}ORDER BY {by} LIMIT ?"  # noqa: S608 - all from here
-    return statement, [*conditions.values(), limit]
+    values = [clean(value) if isinstance(value, str) else value for value in conditions.values()]
+    return statement, [*values, limit]

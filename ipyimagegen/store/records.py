@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import string
@@ -18,6 +19,7 @@ from ipyimagegen.store.disk import Disk
 
 Key = tuple[str, int]  # session and number
 
+NUMBERS = 2**53  # the largest number of a run
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
 _SESSION = re.compile(r"[0-9]{4}-[0-9a-z]{4}")
 _LETTERS = string.ascii_lowercase + string.digits
@@ -78,10 +80,11 @@ class Records:
         """Return the run, or None when there is no record or it makes no sense."""
         try:
             run = from_json(Run, json.loads(self.path(key).read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            sound = (run.session, run.number) == key and math.isfinite(run.created)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return None
-        sound = (run.session, run.number) == key and isinstance(run.request, Request)
-        return run if sound and isinstance(run.created, (int, float)) else None
+        whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
+        return run if sound and whole and run.number <= NUMBERS else None
 
     def keys(self) -> Iterator[Key]:
         """Yield session and number of every record file, in no order."""
@@ -102,7 +105,7 @@ class Records:
         """Return those of the hashes that some record mentions; any version's records count."""
         left = {one.encode() for one in hashes}
         for key in self.keys() if left else ():
-            with suppress(FileNotFoundError):
+            with self.disk.told(), suppress(FileNotFoundError):
                 data = self.path(key).read_bytes()
                 left = {one for one in left if one not in data}
         return hashes - {one.decode() for one in left}

@@ -150,17 +150,22 @@ class Store:
         return map(Entry.of, self._records.runs())
 
     def _found(self, query: Query) -> list[Run]:
-        if not self._records.folder.is_dir():
-            return []
-        try:
-            self._catch_up()
-            keys = self._index.find(query)
-            if not all(self._records.path(key).exists() for key in keys):  # somebody deleted records
-                self._index.rebuild()
-                keys = self._index.find(query)
-        except Unusable:
-            keys = query.order(self._everything())
-        return [run for run in map(self._records.read, keys) if run is not None]
+        with self._disk.told():
+            if not self._records.folder.is_dir():
+                return []
+            try:
+                keys = self._looked_up(query)
+            except Unusable:
+                keys = query.order(self._everything())
+            return [run for run in map(self._records.read, keys) if run is not None]
+
+    def _looked_up(self, query: Query) -> list[Key]:
+        self._catch_up()
+        keys = self._index.find(query)
+        if all(self._records.path(key).exists() for key in keys):
+            return keys
+        self._index.rebuild()  # somebody deleted records
+        return self._index.find(query)
 
     def _enter(self, key: Key) -> None:
         try:

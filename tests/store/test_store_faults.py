@@ -123,7 +123,7 @@ def test_no_half_file_whichever_call_fails(tmp_path, name, code):
 
 STEPS = (
     lambda store: store.create(run()),
-    lambda store: keep(store),
+    lambda store: store.keep([PNG], cap=9999, suffix_of=suffix_of),
     lambda store: store.update(run(status=Status.DONE)),
 )
 

@@ -3,8 +3,10 @@
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -172,6 +174,38 @@ def test_a_record_that_makes_no_sense_is_left_out(store, text):
     assert store.run(f"{SESSION}/2") is None
 
 
+ODD = {
+    "created": ["NaN", "Infinity", "1e999", '"soon"', "null", "9" * 400],
+    "identity": ["7", "[1]", '"\\ud800"', "null"],
+    "number": ["99999999999999999999999", '"2"', "true"],
+    "request": ["[]", '{"endpoint": 1, "base_url": 2, "prompt": ["a"]}', '{"prompt": "a"}'],
+    "sent": ['"x"', "[]"],
+    "status": ['"later"', "5"],
+}
+
+
+@pytest.mark.parametrize(("member", "value"), [(name, value) for name in ODD for value in ODD[name]])
+def test_an_odd_record_does_not_stop_the_others(store, member, value):
+    store.create(run(1))
+    folder = store.home / "records" / SESSION
+    data = json.loads((folder / "1.json").read_text())
+    text = json.dumps({**data, "number": 2, member: "HERE"}).replace('"HERE"', value)
+    (folder / "2.json").write_text(text)
+    (folder / "99999999999999999999999.json").write_text(text)
+    (store.home / "index.sqlite").unlink()
+    store.create(run(3))
+    for found in (store.runs(), store.runs(search="fox"), store.with_identity(run().identity)):
+        assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(found))
+    connection = sqlite3.connect(store.home / "index.sqlite")
+    assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] >= 2
+    connection.close()
+
+
+def test_a_question_with_surrogates_finds_nothing(store):
+    store.create(run(1))
+    assert store.with_identity("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
+
+
 def test_a_record_under_a_wrong_name_is_left_out(store):
     store.create(run(1))
     folder = store.home / "records" / SESSION
@@ -205,6 +239,14 @@ def test_a_fork_takes_nothing_over(store):
     assert os.waitpid(child, 0)[1] == 0
     assert len(store.runs()) == 3
     assert before == (set(os.listdir("/proc/self/fd")) if before else set())
+
+
+def test_threads_at_once(store):
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: store.create(run(number)), range(1, 65)))
+        list(pool.map(lambda number: store.update(run(number, status=Status.DONE)), range(1, 65)))
+    assert [one.status for one in store.runs()] == [Status.DONE] * 64
+    assert [one.number for one in store.runs(newest_first=False)] == list(range(1, 65))
 
 
 text = st.text(min_size=1, max_size=20)
