@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
+DRAINED = 64 << 20  # bytes of a larger body that are read and dropped, so that the refusal arrives
 KEPT = 64 << 20  # bytes of pictures that are kept for their urls
 CREATED = 1_767_225_600  # of the model list: a fixed date
 
@@ -97,6 +98,7 @@ def _answer(server: Server, environ: WSGIEnvironment) -> Reply:
     route = path.removeprefix("/v1")
     if method == "GET" and route.startswith(FILES):
         return _file(server, route.removeprefix(FILES))
+    raw = _read(environ)
     _authorize(server, environ)
     methods = ROUTES.get(route)
     if methods is None:
@@ -105,7 +107,7 @@ def _answer(server: Server, environ: WSGIEnvironment) -> Reply:
         allowed = ", ".join(methods)
         message = f"Not allowed to {method} on {path}. (HINT: perhaps you meant to use {allowed}?)"
         raise Refusal(message, status=405, headers={"Allow": allowed})
-    return methods[method](server, environ)
+    return methods[method](server, environ, raw)
 
 
 def _authorize(server: Server, environ: WSGIEnvironment) -> None:
@@ -120,18 +122,29 @@ def _authorize(server: Server, environ: WSGIEnvironment) -> None:
         raise Refusal(message, status=401, code="invalid_api_key")
 
 
-def _body(environ: WSGIEnvironment) -> dict[str, Any]:
-    """Return the JSON object of the request. Raises Refusal."""
+def _read(environ: WSGIEnvironment) -> bytes:
+    """Return the body. Raises Refusal.
+
+    It is read before any other refusal: closing on unread bytes would reset the connection.
+    """
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:
         length = 0
     if length > LARGEST:
+        left = min(length, DRAINED)
+        while left > 0 and (piece := environ["wsgi.input"].read(min(left, 1 << 16))):
+            left -= len(piece)
         raise Refusal(
             f"Request body too large: at most {LARGEST} bytes.", status=413, code="request_too_large"
         )
+    return environ["wsgi.input"].read(length) if length > 0 else b""
+
+
+def _body(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object of the request. Raises Refusal."""
     try:
-        body = json.loads(environ["wsgi.input"].read(max(length, 0)))
+        body = json.loads(raw)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
@@ -139,8 +152,8 @@ def _body(environ: WSGIEnvironment) -> dict[str, Any]:
     return body
 
 
-def _generate(server: Server, environ: WSGIEnvironment) -> Reply:
-    asked = check(_body(environ), GENERATION)
+def _generate(server: Server, environ: WSGIEnvironment, raw: bytes) -> Reply:
+    asked = check(_body(raw), GENERATION)
     fault = asked["fault"] or server.fault
     faults.before(fault)
     pictures = _pictures(asked, fault)
@@ -198,11 +211,11 @@ def _facts(asked: dict[str, Any], fault: str | None) -> dict[str, Any]:
     }
 
 
-def _edit(_: Server, __: WSGIEnvironment) -> Reply:
+def _edit(*_: object) -> Reply:
     raise Refusal("sketch does not edit pictures yet; it only draws new ones.", status=404)
 
 
-def _models(_: Server, __: WSGIEnvironment) -> Reply:
+def _models(*_: object) -> Reply:
     model = {"id": "sketch", "object": "model", "created": CREATED, "owned_by": "ipyimagegen"}
     return Reply.of({"object": "list", "data": [model]})
 
@@ -216,7 +229,7 @@ def _file(server: Server, name: str) -> Reply:
 
 
 FILES = "/images/files/"
-ROUTES: dict[str, dict[str, Callable[[Server, WSGIEnvironment], Reply]]] = {
+ROUTES: dict[str, dict[str, Callable[[Server, WSGIEnvironment, bytes], Reply]]] = {
     "/images/generations": {"POST": _generate},
     "/images/edits": {"POST": _edit},
     "/models": {"GET": _models},

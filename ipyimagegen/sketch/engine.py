@@ -10,16 +10,14 @@ from random import Random
 
 from PIL import Image, ImageDraw, ImageEnhance
 
-from ipyimagegen.sketch import abstract, layout, scenes, skies, styles
-from ipyimagegen.sketch.canvas import RGB, Pen, fade, glow, gradient, luminance, mix, rgb
+from ipyimagegen.sketch import abstract, figures, layout, scenes, skies, styles
+from ipyimagegen.sketch.canvas import Pen, glow, gradient, luminance, mix, rgb
 from ipyimagegen.sketch.mark import stamp
-from ipyimagegen.sketch.objects import hat
-from ipyimagegen.sketch.palette import CREAM, INK, NAMED, WHITE, Skin, named, nearest
+from ipyimagegen.sketch.palette import INK, WHITE, named
 from ipyimagegen.sketch.paper import PAPER, Print
 from ipyimagegen.sketch.reading import Scene, read
-from ipyimagegen.sketch.shapes import SHAPES
 from ipyimagegen.sketch.stage import PLACES, Stage
-from ipyimagegen.sketch.things import THINGS, skin
+from ipyimagegen.sketch.things import THINGS
 from ipyimagegen.sketch.words import words
 
 DETAIL = {
@@ -34,7 +32,6 @@ DETAIL = {
 }
 TONES = {"vivid": 1.25, "natural": 0.86}
 WORK = 2_200_000  # pixels that are painted at most; larger pictures are enlarged from it
-BRIGHT = ("#e4572e", "#2e86ab", "#f2b134", "#4a9d6f", "#8e5ea2", "#ef8fa3", "#3fb8af")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def encode(image: Image.Image, output_format: str = "png", output_compression: i
     if output_format == "jpeg" and image.mode == "RGBA":
         raise ValueError("jpeg has no transparency")
     options: dict[str, int] = (
-        {"compress_level": 6} if output_format == "png" else {"quality": output_compression}
+        {"compress_level": 4} if output_format == "png" else {"quality": output_compression}
     )
     buffer = io.BytesIO()
     image.save(buffer, output_format.upper(), **options)
@@ -146,8 +143,9 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
     horizon = stage.horizon if stage else height * 0.72
     frame = layout.Frame(width, height, horizon, landscape=stage is not None)
     placed = layout.arrange(scene.figures, frame, dice("layout"))
+    pens = sheet.pen, Pen.on(sheet.picture, sheet.scale)
     for item in placed:
-        _figure(sheet, scene, item, stage, dice)
+        figures.paint(pens, scene, item, stage, dice(f"colour {item.figure.name}"))
     if stage and sheet.mask is None:
         _foreground(stage, scene)
 
@@ -173,10 +171,10 @@ def _stage(
     grounded = {f.name for f in scene.figures if f.name in THINGS and THINGS[f.name].where == "ground"}
     if place == "sea" and grounded - {"lighthouse"}:
         place = "beach"
-    names = {f.name for f in scene.figures}
+    drawn = scene.avoid | {f.name for f in scene.figures}
     return Stage(
         sheet.picture, Pen.on(sheet.picture, sheet.scale), *extent, dice("scene"), PLACES[place],
-        time, detail, sheet.scale, moon=not names & {"sun", "moon"} and not scene.avoid & {"sun", "moon"},
+        time, detail, sheet.scale, moon=not drawn & {"sun", "moon", "star", "crescent"},
     )  # fmt: skip
 
 
@@ -194,6 +192,8 @@ def _plain(sheet: _Sheet, scene: Scene, dice: _Dice) -> None:
     """Paint a plain ground in the colour asked for, or in a quiet one that sets the figures off."""
     if scene.backdrop:
         colour = named(scene.backdrop)
+    elif scene.style == "neon":
+        colour = rgb("#241a4a")
     else:
         pale = [rgb(c) for c in ("#f8f1e4", "#eef3f1", "#f6ece6", "#edf0f6", "#f4f2e3")]
         colour = dice("ground").choice(pale)
@@ -211,71 +211,6 @@ def _medallion(sheet: _Sheet) -> None:
     w, h = sheet.picture.size
     inset = min(w, h) // 25
     ImageDraw.Draw(sheet.mask).ellipse((inset, inset, w - inset, h - inset), fill=255)
-
-
-def _figure(sheet: _Sheet, scene: Scene, item: layout.Placed, stage: Stage | None, dice: _Dice) -> None:
-    figure = item.figure
-    pen = sheet.pen.at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
-    if figure.name in SHAPES:
-        SHAPES[figure.name](pen, _shape_skin(scene, item, dice))
-        return
-    row = THINGS[figure.name]
-    if row.where == "ground":
-        shadow = Pen.on(sheet.picture, sheet.scale).at(item.x, item.y, item.size)
-        shadow.oval(0, 0.49, 0.4, 0.05, fade(rgb("#2a3050"), 0.2))
-    colours = figure.colours
-    if len(colours) > 1 and figure.count != 1:
-        colours = (colours[item.index % len(colours)],)
-    row.paint(pen, skin(figure.name, colours, _spare(rgb(row.main), scene.avoid)))
-    if figure.wears and row.head:
-        x, y, size = row.head
-        worn = figure.wears.colours
-        hat(pen.at(x, y - size * 0.3, size), skin("hat", worn))
-    if row.where == "water" and stage and stage.place in (PLACES["sea"], PLACES["beach"]):
-        _waterline(pen, stage, deep=figure.name == "whale")
-
-
-def _waterline(pen: Pen, stage: Stage, *, deep: bool) -> None:
-    """Water in front of a hull."""
-    water = stage.tone(mix(rgb(stage.place.ground[0]), rgb("#1f6796"), 0.55), 0.4)
-    top = 0.27 if deep else 0.42
-    pen.blob(
-        [
-            (-0.62, 0.52),
-            (-0.4, top),
-            (-0.2, top + 0.025),
-            (0, top),
-            (0.2, top + 0.025),
-            (0.4, top),
-            (0.62, 0.52),
-            (0, 0.58),
-        ],
-        water,
-    )
-    for x in (-0.4, -0.02, 0.34):
-        pen.stroke([(x - 0.1, top + 0.02), (x, top), (x + 0.1, top + 0.02)], 0.014, mix(water, WHITE, 0.6))
-
-
-def _shape_skin(scene: Scene, item: layout.Placed, dice: _Dice) -> Skin:
-    colours = item.figure.colours
-    if colours:
-        main = named(colours[item.index % len(colours)])
-        if scene.backdrop == colours[item.index % len(colours)]:
-            main = mix(main, INK if luminance(main) > 120 else CREAM, 0.35)
-        return Skin(main, main, said=True)
-    rng = dice(f"colour {item.figure.name}")
-    own = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in scene.avoid and nearest(rgb(c)) != scene.backdrop]
-    rng.shuffle(own)
-    main = own[item.index % len(own)] if own else rgb("#8f949c")
-    return Skin(main, main)
-
-
-def _spare(own: RGB, avoid: frozenset[str]) -> RGB | None:
-    """Return another colour where the thing's own is one that was not wanted."""
-    if nearest(own) not in avoid:
-        return None
-    free = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in avoid]
-    return free[0] if free else rgb(NAMED["grey"])
 
 
 def _finish(

@@ -165,7 +165,7 @@ def check(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
     """Return every field of the table, checked or by default; a null counts as not sent. Raises Refusal."""
     for name in body:
         if name not in rules:
-            raise Refusal(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+            raise Refusal(f"Unknown parameter: '{name[:80]}'.", param=name[:80], code="unknown_parameter")
     if body.get("prompt") is None:
         raise Refusal(
             "Missing required parameter: 'prompt'.", param="prompt", code="missing_required_parameter"

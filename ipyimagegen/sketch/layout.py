@@ -55,7 +55,7 @@ def arrange(figures: Sequence[Figure], frame: Frame, rng: Random) -> list[Placed
         row = THINGS.get(figure.name)
         where = "ground" if row and row.where == "water" else row.where if row else "air"
         groups[where].extend((figure, i) for i in range(figure.count or rng.randint(3, 5)))
-    standing = _stand(groups["ground"], frame, rng)
+    standing = _stand(groups["ground"], frame, rng, aside=bool(groups["horizon"]))
     floor = _floor(standing, frame, heavenly={f.name for f, _ in groups["air"]} <= {"star", "crescent"})
     return [
         *_range(groups["horizon"], frame, rng),
@@ -78,51 +78,52 @@ def _weight(item: Item) -> float:
     return (row.size if row else 0.8) * SIZES.get(item[0].size, 1.0)
 
 
-def _stand(items: list[Item], frame: Frame, rng: Random) -> list[Placed]:
-    """Rows on the ground, as few as keep the figures large."""
+def _stand(items: list[Item], frame: Frame, rng: Random, *, aside: bool = False) -> list[Placed]:
+    """Rows on the ground, as few as keep the figures large; tall things stand behind small ones."""
     if not items:
         return []
-    items = sorted(items, key=_weight, reverse=True) if len(items) < 8 else items
     rng.shuffle(items)
-    best: list[list[Item]] = [items]
+    items.sort(key=_weight, reverse=True)
+    best: list[list[Item]] = []
     reach = 0.0
     for count in range(1, min(6, len(items)) + 1):
-        rows = [items[k::count] for k in range(count)]
+        rows = [items[len(items) * k // count : len(items) * (k + 1) // count] for k in range(count)]
         size = min(_row_size(row, frame, count) for row in rows)
         if size > reach * 1.15:
             best, reach = rows, size
     placed: list[Placed] = []
+    lean = rng.choice((0.14, 0.86)) if aside else rng.uniform(0.36, 0.64)
     for k, row in enumerate(best):
-        depth = (k + 1) / len(best)
-        placed.extend(_row(row, frame, rng, depth=depth, size=reach))
+        rng.shuffle(row)
+        share = lean if len(best) == 1 else float(k % 2)
+        placed.extend(_row(row, frame, rng, depth=(k + 1) / len(best), size=reach, share=share))
     return placed
 
 
 def _row_size(row: list[Item], frame: Frame, rows: int) -> float:
     weights = [_weight(item) for item in row]
-    tallest = frame.height * 0.74 if rows == 1 else frame.height * 0.62 / rows * 1.25
-    return min(0.6, 0.9 * frame.width / sum(weights), tallest / max(weights))
+    stagger = max(weights) * 0.5 if rows > 1 else 0.0
+    tallest = frame.height * (0.74 if rows == 1 else 0.78 / rows)
+    return min(0.6, 0.9 * frame.width / (sum(weights) + stagger), tallest / max(weights))
 
 
-def _row(row: list[Item], frame: Frame, rng: Random, *, depth: float, size: float) -> list[Placed]:
+def _row(
+    row: list[Item], frame: Frame, rng: Random, *, depth: float, size: float, share: float
+) -> list[Placed]:
+    """One row; `share` of the free room is left of it, so that rows stand in the gaps of each other."""
     weights = [_weight(item) * size for item in row]
     room = frame.width * 0.94 - sum(weights)
-    gap = room / len(row) if len(row) > 1 else room
-    x = frame.width * 0.03 + (
-        gap / 2 if len(row) > 1 else gap * (rng.uniform(0.36, 0.64) if depth == 1 else 0.1)
-    )
+    gap = room / (len(row) + 0.5)
+    x = frame.width * 0.03 + (room * share if len(row) == 1 else gap * (0.3 + 0.9 * share))
     foot = frame.horizon + (frame.height * 0.9 - frame.horizon) * depth
     placed: list[Placed] = []
     for item, weight in zip(row, weights, strict=True):
         back = max(0.0, weight - 0.62) * 0.16 + rng.uniform(0, 0.022)
         y = max(foot - back - weight / 2, weight / 2 + 0.02)
-        placed.append(
-            Placed(*item, x + weight / 2 + gap * rng.uniform(-0.2, 0.2) * (len(row) > 1), y, weight)
-        )
+        sway = gap * rng.uniform(-0.2, 0.2) if len(row) > 1 else 0.0
+        placed.append(Placed(*item, x + weight / 2 + sway, y, weight, flip=rng.random() < 0.5))
         x += weight + gap
-    return [
-        p if rng.random() < 0.5 else Placed(p.figure, p.index, p.x, p.y, p.size, flip=True) for p in placed
-    ]
+    return placed
 
 
 def _range(items: list[Item], frame: Frame, rng: Random) -> list[Placed]:

@@ -25,7 +25,7 @@ class Reply:
     def of(cls, value: Any, status: int = 200, **headers: str) -> Reply:
         """Return a JSON reply."""
         names = {name.replace("_", "-"): text for name, text in headers.items()}
-        return cls(status, (json.dumps(value, ensure_ascii=False).encode(),), headers=names)
+        return cls(status, (json.dumps(value).encode(),), headers=names)
 
     def start(self) -> tuple[str, list[tuple[str, str]]]:
         """Return the WSGI status line and headers."""

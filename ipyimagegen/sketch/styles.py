@@ -9,7 +9,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
 from ipyimagegen.sketch.canvas import rgb
 from ipyimagegen.sketch.paper import PAPER, RICE, Print, clouds, deckle, gather, grain, tint, wobble
@@ -71,6 +71,7 @@ def pencil(picture: Print) -> Print:
     picture = wobble(picture, 30, 0.003)
     size, unit = picture.image.size, picture.edge / 1024
     grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=1)
+    grey = grey.point([int(255 * (v / 255) ** 0.72) for v in range(256)])
     gap = max(3.0, 6.5 * unit)
     sheets = [
         (_hatching(picture, -52, gap), 205),
@@ -181,24 +182,23 @@ def ink(picture: Print) -> Print:
 
 def neon(picture: Print) -> Print:
     """Glowing outlines on the dark."""
-    unit = picture.edge / 1024
+    size, unit = picture.image.size, picture.edge / 1024
     lively = ImageEnhance.Color(picture.image).enhance(1.9)
     edges = picture.image.filter(ImageFilter.GaussianBlur(1.5 * unit)).filter(ImageFilter.FIND_EDGES)
-    mask = (
-        ImageOps.grayscale(edges)
-        .filter(ImageFilter.MaxFilter(3))
-        .point([max(0, min(255, (v - 7) * 6)) for v in range(256)])
+    red, green, blue = edges.split()
+    mask = ImageChops.lighter(ImageChops.lighter(red, green), blue).filter(ImageFilter.MaxFilter(5))
+    mask = mask.point([max(0, min(255, (v - 7) * 6)) for v in range(256)])
+    ImageDraw.Draw(mask).rectangle((0, 0, size[0] - 1, size[1] - 1), outline=0, width=5)
+    bright = lively.filter(ImageFilter.MaxFilter(5))
+    bright = bright.point([min(255, int(v * 1.9 + 10)) for v in range(256)] * 3)
+    tubes = Image.composite(bright, Image.new("RGB", size), mask)
+    # a light picture is dimmed more, so that the tubes are always the brightest
+    dim = min(1.0, 70 / (ImageStat.Stat(ImageOps.grayscale(picture.image)).mean[0] + 1))
+    image = ImageChops.multiply(
+        lively, Image.new("RGB", size, (int(96 * dim), int(80 * dim), int(128 * dim)))
     )
-    ImageDraw.Draw(mask).rectangle(
-        (0, 0, picture.image.width - 1, picture.image.height - 1), outline=0, width=4
-    )
-    bright = lively.filter(ImageFilter.MaxFilter(5)).point(
-        [min(255, int(v * 1.15 + 14)) for v in range(256)] * 3
-    )
-    tubes = Image.composite(bright, Image.new("RGB", picture.image.size), mask)
-    dark = ImageChops.multiply(lively, Image.new("RGB", picture.image.size, (96, 84, 120)))
-    image = ImageChops.screen(dark, tubes)
-    for radius, share in ((4, 1.0), (16, 0.9), (40, 0.7)):
+    image = ImageChops.screen(image, tubes)
+    for radius, share in ((4, 0.9), (14, 0.8), (40, 0.7)):
         halo = tubes.filter(ImageFilter.GaussianBlur(radius * unit))
         image = ImageChops.screen(image, halo.point([min(255, int(v * share)) for v in range(256)] * 3))
     return replace(picture, image=image)

@@ -89,7 +89,7 @@ def _english(term: str) -> Word | None:
     known = vocabulary()
     term = term.removesuffix("'s").strip("'")
     if term in known:
-        return replace(known[term], many=term == "people")
+        return replace(known[term], many=term in {"people", "village"})
     for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
         if term.endswith(ending) and (base := term.removesuffix(ending) + instead) in known:
             return replace(known[base], many=True)

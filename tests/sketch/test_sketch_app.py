@@ -1,0 +1,269 @@
+"""The WSGI application: every field, every refusal, every fault; called as any WSGI server would."""
+
+import base64
+import io
+import json
+import time
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from PIL import Image
+
+from ipyimagegen.sketch import create_app
+
+SMALL = {"prompt": "a fox", "size": "64x64"}
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = (
+            int(status.split()[0]),
+            {k.lower(): v for k, v in headers},
+            body,
+        )
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        return self.json["error"]
+
+    def images(self):
+        return [Image.open(io.BytesIO(base64.b64decode(item["b64_json"]))) for item in self.json["data"]]
+
+
+def call(app, method="POST", path="/v1/images/generations", body=None, **environ):
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": "", **environ}
+    if method == "POST":
+        environ |= {
+            "CONTENT_LENGTH": environ.get("CONTENT_LENGTH", str(len(raw))),
+            "CONTENT_TYPE": "application/json",
+        }
+    environ["wsgi.input"] = io.BytesIO(raw)
+    setup_testing_defaults(environ)
+    started = []
+    result = validator(app)(environ, lambda *given: started.append(given[:2]) or (lambda _: None))
+    try:
+        return Answer(*started[0], b"".join(result))
+    finally:
+        result.close()
+
+
+@pytest.fixture
+def app():
+    return create_app()
+
+
+@pytest.mark.parametrize("path", ["/v1/images/generations", "/images/generations"])
+def test_reply(app, path):
+    answer = call(app, path=path, body={**SMALL, "n": 2})
+    assert answer.status == 200
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["openai-processing-ms"].isdigit()
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    reply = answer.json
+    assert {k: reply[k] for k in ("background", "output_format", "size", "quality")} == {
+        "background": "opaque", "output_format": "png", "size": "64x64", "quality": "medium",
+    }  # fmt: skip
+    assert abs(reply["created"] - time.time()) < 60
+    usage = reply["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"] > 0
+    assert [image.size for image in answer.images()] == [(64, 64)] * 2
+
+
+def test_picture_k_has_seed_plus_k_and_no_seed_is_zero(app):
+    def pictures(**options):
+        return [item["b64_json"] for item in call(app, body={**SMALL, **options}).json["data"]]
+
+    assert pictures(n=3) == pictures(n=3, seed=0) == [*pictures(seed=0), *pictures(seed=1), *pictures(seed=2)]
+    assert pictures(seed=-1) != pictures(seed=-1)
+    assert (
+        pictures(model="any-name", user="x", moderation="low", partial_images=2, stream=False) == pictures()
+    )
+    assert pictures(seed=None, quality=None, fault=None) == pictures()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "mode"),
+    [
+        ({"output_format": "jpeg", "output_compression": 40}, "JPEG", "RGB"),
+        ({"output_format": "webp", "output_compression": 0}, "WEBP", "RGB"),
+        ({"output_format": "webp", "background": "transparent"}, "WEBP", "RGBA"),
+        ({"background": "transparent"}, "PNG", "RGBA"),
+        ({"output_compression": 100}, "PNG", "RGB"),
+        ({"quality": "high", "style": "vivid", "negative_prompt": "snow"}, "PNG", "RGB"),
+    ],
+)
+def test_options(app, options, kind, mode):
+    answer = call(app, body={**SMALL, **options})
+    (image,) = answer.images()
+    assert (image.format, image.mode) == (kind, mode)
+    assert answer.json["quality"] == options.get("quality", "medium")
+    assert answer.json["background"] == options.get("background", "opaque")
+
+
+@pytest.mark.parametrize("size", ["64x96", "96x64", "auto"])
+def test_sizes(app, size):
+    (image,) = call(app, body={**SMALL, "size": size, "quality": "low"}).images()
+    assert "{}x{}".format(*image.size) == (size if size != "auto" else "1024x1024")
+
+
+REFUSED = [
+    ({"size": "64x64"}, "prompt", "missing_required_parameter"),
+    ({"prompt": None}, "prompt", "missing_required_parameter"),
+    ({"prompt": 5}, "prompt", "invalid_type"),
+    ({"prompt": "  "}, "prompt", "invalid_value"),
+    ({"prompt": "x" * 32_001}, "prompt", "invalid_value"),
+    ({**SMALL, "colour": "red"}, "colour", "unknown_parameter"),
+    ({**SMALL, "model": 3}, "model", "invalid_type"),
+    ({**SMALL, "n": 0}, "n", "invalid_value"),
+    ({**SMALL, "n": 11}, "n", "invalid_value"),
+    ({**SMALL, "n": "2"}, "n", "invalid_type"),
+    ({**SMALL, "n": True}, "n", "invalid_type"),
+    ({**SMALL, "n": 1.0}, "n", "invalid_type"),
+    ({**SMALL, "size": "63x64"}, "size", "invalid_value"),
+    ({**SMALL, "size": "4097x64"}, "size", "invalid_value"),
+    ({**SMALL, "size": "16:9"}, "size", "invalid_value"),
+    ({**SMALL, "size": "٦٤x٦٤"}, "size", "invalid_value"),
+    ({**SMALL, "size": 64}, "size", "invalid_type"),
+    ({**SMALL, "seed": -2}, "seed", "invalid_value"),
+    ({**SMALL, "seed": "7"}, "seed", "invalid_type"),
+    ({**SMALL, "quality": "best"}, "quality", "invalid_value"),
+    ({**SMALL, "quality": "\ud800"}, "quality", "invalid_value"),
+    ({**SMALL, "style": "oil"}, "style", "invalid_value"),
+    ({**SMALL, "background": 1}, "background", "invalid_type"),
+    ({**SMALL, "output_format": "gif"}, "output_format", "invalid_value"),
+    ({**SMALL, "output_compression": 50}, "output_compression", "invalid_value"),
+    ({**SMALL, "output_format": "jpeg", "output_compression": 101}, "output_compression", "invalid_value"),
+    ({**SMALL, "output_format": "jpeg", "background": "transparent"}, "background", "invalid_value"),
+    ({**SMALL, "moderation": "off"}, "moderation", "invalid_value"),
+    ({**SMALL, "response_format": "file"}, "response_format", "invalid_value"),
+    ({**SMALL, "stream": True}, "stream", "unsupported_value"),
+    ({**SMALL, "stream": "yes"}, "stream", "invalid_type"),
+    ({**SMALL, "partial_images": 4}, "partial_images", "invalid_value"),
+    ({**SMALL, "fault": "flood"}, "fault", "invalid_value"),
+    ({**SMALL, "fault": "slow:nan"}, "fault", "invalid_value"),
+]
+
+
+@pytest.mark.parametrize(("body", "param", "code"), REFUSED)
+def test_refusals(app, body, param, code):
+    answer = call(app, body=body)
+    assert answer.status == 400
+    assert set(answer.error) == {"message", "type", "param", "code"}
+    assert (answer.error["type"], answer.error["param"], answer.error["code"]) == (
+        "invalid_request_error",
+        param,
+        code,
+    )
+    assert len(answer.error["message"]) < 400
+
+
+def test_exact_messages(app):
+    assert call(app, body={**SMALL, "x": 1}).error["message"] == "Unknown parameter: 'x'."
+    message = call(app, body={**SMALL, "fault": "flood"}).error["message"]
+    assert all(name in message for name in ("slow:SECONDS", "429", "refusal", "wrong_size", "fewer", "cut"))
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"x"', b"\xff", b"[" * 100_000])
+def test_a_body_that_is_no_json_object(app, raw):
+    answer = call(app, body=raw)
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+
+
+def test_a_body_too_large(app):
+    answer = call(app, body=b" " * ((1 << 20) + 1))
+    assert (answer.status, answer.error["code"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/images/generations", 405),
+        ("POST", "/v1/models", 405),
+        ("POST", "/v1/chat/completions", 404),
+        ("POST", "/v1/images/edits", 404),
+        ("GET", "/", 404),
+        ("GET", "/v1/images/files/0.png", 404),
+        ("GET", "/v1/images/files/../../etc/passwd", 404),
+    ],
+)
+def test_wrong_addresses(app, method, path, status):
+    answer = call(app, method, path)
+    assert answer.status == status
+    assert answer.error["message"]
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_models(app):
+    assert [model["id"] for model in call(app, "GET", "/v1/models").json["data"]] == ["sketch"]
+
+
+def test_urls_lead_to_the_same_bytes(app):
+    (item,) = call(app, body={**SMALL, "response_format": "url"}, HTTP_HOST="lab:9").json["data"]
+    assert item["url"].startswith("http://lab:9/v1/images/files/")
+    answer = call(app, "GET", item["url"].removeprefix("http://lab:9"))
+    assert answer.headers["content-type"] == "image/png"
+    (inline,) = call(app, body=SMALL).json["data"]
+    assert answer.body == base64.b64decode(inline["b64_json"])
+
+
+def test_the_shelf_forgets_the_oldest():
+    from ipyimagegen.sketch.app import Shelf
+
+    shelf = Shelf(10)
+    names = [shelf.put(bytes([k]) * 4, "png") for k in range(4)]
+    assert [shelf.get(name) is not None for name in names] == [False, False, True, True]
+    assert shelf.get(shelf.put(b"x" * 40, "png")) is not None
+
+
+def test_key():
+    app = create_app(key="s3cret-é")
+    for value in (None, "Bearer wrong", "Bearer ", "Basic s3cret", "Bearer \xff"):
+        answer = call(app, body=SMALL, **({} if value is None else {"HTTP_AUTHORIZATION": value}))
+        assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
+        assert b"s3cret" not in answer.body
+        assert b"wrong" not in answer.body
+    given = "Bearer " + "s3cret-é".encode().decode("latin-1")
+    assert call(app, body=SMALL, HTTP_AUTHORIZATION=given).status == 200
+    assert call(app, "GET", "/v1/models").status == 401
+
+
+def test_faults(app):
+    def fault(name, **options):
+        return call(app, body={**SMALL, "fault": name, **options})
+
+    limited = fault("429")
+    assert (limited.status, limited.error["code"], limited.headers["retry-after"]) == (
+        429,
+        "rate_limit_exceeded",
+        "1",
+    )
+    assert fault(429).status == 429
+    refused = fault("refusal")
+    assert (refused.status, refused.error["type"]) == (400, "image_generation_user_error")
+    assert refused.error["code"] == "moderation_blocked"
+    assert refused.error["moderation_details"]["moderation_stage"] == "input"
+    wrong = fault("wrong_size")
+    assert wrong.images()[0].size == (128, 64)
+    assert wrong.json["size"] == "128x64"
+    assert len(fault("fewer", n=3).json["data"]) == 2
+    assert fault("fewer").json["data"] == []
+    started = time.monotonic()
+    assert fault("slow:0.2").status == 200
+    assert time.monotonic() - started >= 0.2
+    cut = fault("cut")
+    assert cut.status == 200
+    assert 0 < len(cut.body) < int(cut.headers["content-length"])
+
+
+def test_a_fault_of_the_server_holds_for_every_call_and_one_in_the_body_goes_first():
+    app = create_app(fault="429")
+    assert call(app, body=SMALL).status == 429
+    assert call(app, body={**SMALL, "fault": "fewer"}).json["data"] == []
+    with pytest.raises(ValueError, match="flood"):
+        create_app(fault="flood")
