@@ -221,3 +221,7 @@ class ImagineMagics(Magics):
 def _nothing_left(rest: str, where: str) -> None:
     if rest:
         raise InvalidOption(f"{short(rest, 40)!r} is no option; {where}.")
+
+
+for _name in manual.PAGES:  # what `%%imagine?` shows
+    getattr(ImagineMagics, _name).__doc__ = manual.text(_name)

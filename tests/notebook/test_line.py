@@ -37,7 +37,7 @@ READ = [
     ("- a list", {}, "- a list"),
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
     ("--user {lang} x", {"user": "en"}, "x"),
-    ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),  # noqa: RUF001 - ideographic blanks
+    ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),
 ]
 
 

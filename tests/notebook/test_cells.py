@@ -1,0 +1,244 @@
+"""Cells in a real kernel: what is shown, what is bound, what fails, and what is sent."""
+
+import json
+
+import pytest
+from conftest import CANARY, b64, picture_bytes, records
+
+PICTURE = picture_bytes()
+
+
+def good(seen):
+    asked = seen.json
+    size = asked.get("size", "64x48")
+    width, height = (int(v) for v in size.split("x")) if "x" in size else (64, 48)
+    data = picture_bytes(width, height)
+    return (
+        200,
+        {"x-request-id": "req_1"},
+        {"created": 1, "data": [{"b64_json": b64(data)}] * asked.get("n", 1)},
+    )
+
+
+@pytest.fixture
+def paid(serve, kernel):
+    """Return a server that counts as paid, configured under the name lab."""
+    server = serve(good)
+    entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
+    done = kernel.run(
+        f"import os\nos.environ['LAB_API_KEY'] = {CANARY!r}\n"
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n"
+        "%config Imagine.endpoint = 'lab'"
+    )
+    assert done.error is None, done.error
+    return server
+
+
+def test_first_minute(kernel):
+    cell = kernel.run("%%imagine\na red fox in the snow, watercolour\n")
+    assert cell.error is None
+    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    (picture,) = cell.pictures
+    assert max(picture.size) == 768
+    first = cell.outputs[0]
+    assert set(first["data"]) in ({"image/jpeg", "text/plain"}, {"image/png", "text/plain"})
+    assert "a red fox" in first["metadata"][next(iter(first["metadata"]))]["alt"]
+    assert "no model drew this" in cell.caption
+    assert len(json.dumps(cell.outputs)) < 150 * 1024
+
+
+def test_the_second_time_is_from_history_and_equal(kernel, paid):
+    runs = [kernel.run("%%imagine -n 2 --size 128x64\na fox") for _ in range(3)]
+    assert len(paid.posts) == 1
+    plain = [[one["data"]["text/plain"] for one in run.outputs] for run in runs]
+    assert plain[0][0] == plain[1][0]
+    assert plain[0][1].rsplit("\n", 1)[0] == plain[1][1].rsplit("\n", 1)[0]
+    assert plain[1] == plain[2]
+    assert runs[1].outputs[0]["data"] == runs[2].outputs[0]["data"]
+    assert plain[1][1].endswith("from history")
+
+
+def test_new_pays_again_and_says_what_is_sent(kernel, paid):
+    kernel.run("%imagine a fox")
+    kernel.run("%imagine --new a fox")
+    assert len(paid.posts) == 2
+    assert paid.posts[0].json == {"prompt": "a fox"}
+    assert paid.posts[0].headers["Authorization"] == f"Bearer {CANARY}"
+
+
+def test_each_picture_appears_once(kernel):
+    assert len(kernel.run("%imagine a cat").pictures) == 1
+    assert len(kernel.run("cat = %imagine a cat\ncat").pictures) == 1
+    assert len(kernel.run("cat").pictures) == 1
+    assert len(kernel.run("%imagine a dog\nprint('after')").pictures) == 1
+    loop = kernel.run("for s in (1, 2, 3):\n    get_ipython().run_line_magic('imagine', f'--seed {s} a cat')")
+    assert len(loop.pictures) == 3
+    assert len(kernel.run("from ipyimagegen import imagine\ncat = imagine('a cat')").pictures) == 0
+    assert len(kernel.run("imagine('a cat')").pictures) == 1
+
+
+def test_names_are_filled_in_and_bound(kernel):
+    cell = kernel.run("animal = 'fox'\nfox = %imagine --as same a {animal} and {{braces}}")
+    assert cell.error is None
+    shown = kernel.run("print(fox.prompt, '|', fox.template, '|', same == fox, '|', fox)")
+    assert shown.texts[0].startswith("a fox and {braces} | a {animal} and {{braces}} | True")
+    inside = kernel.run(
+        "def draw(what):\n"
+        "    return get_ipython().run_line_magic('imagine', 'a {what}')\n"
+        "print(draw('cup').prompt)"
+    )
+    assert inside.texts[-1] == "a cup\n"
+
+
+REFUSED = [
+    ("%imagine --si 3 a fox", "Did you mean --size?"),
+    ("%%imagine --size 12\na fox", "is no size"),
+    ("%%imagine --size 10x10\na fox", "64"),
+    ("%%imagine --qualty high\na fox", "Did you mean --quality?"),
+    ("%%imagine --quality hihg\na fox", "high"),
+    ("%%imagine --endpoint sketsch\na fox", "Did you mean sketch?"),
+    ("%%imagine --user 'open\na fox", "not closed"),
+    ("%%imagine\na {missing} fox", "no variable 'missing'"),
+    ("%%imagine a red fox\nin the snow", "is no option"),
+    ("%%imagine --size 1024x1024 --aspect-ratio 16:9\na fox", "16:9"),
+    ("%imagine_show 7", "There is no run 7"),
+    ("%imagine_show fox", "is no id"),
+    ("%imagine_models gpt-imge-2", "Did you mean gpt-image-2?"),
+    ("%imagine_rerun", "needs an id"),
+    ("%imagine a fox --size 1x1", "options come first"),
+    ("%imagine", "Write a prompt"),
+    ("%imagine --seed 1..4 a fox", "is a list"),
+    ("%imagine a {red|blue} fox", "alternatives"),
+    ("%imagine --image cat.png a fox", "not supported yet"),
+    ("%imagine --stream a fox", "not supported yet"),
+    ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
+    ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
+    ("%imagine --save out/{modle} a fox", "Did you mean model?"),
+    ("%imagine --key sk-0123456789abcdefghij a fox", "looks like a key"),
+    ("%%imagine\nuse sk-0123456789abcdefghij", "looks like a key"),
+    ("imagine('a fox')", "from ipyimagegen import imagine"),
+    ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
+    ("%imagine_history --search", "needs a value"),
+    ("%imagine_cost now", "takes nothing"),
+]
+
+
+@pytest.mark.parametrize(("code", "says"), REFUSED)
+def test_refused_in_two_lines_at_most(kernel, home, code, says):
+    kernel.run("%config Imagine.endpoint = None")
+    kernel.run("if 'imagine' in globals(): del imagine")
+    cell = kernel.run(code)
+    assert cell.error is not None, cell.texts
+    assert says in cell.error
+    assert len(cell.error.splitlines()) <= 2
+    assert "sk-0123" not in json.dumps(cell.outputs)
+    assert not records(home)
+
+
+def test_errors_of_the_server_are_told_with_the_state_of_the_bill(kernel, paid, serve):
+    def refuse(seen):
+        error = {"message": "Your key " + CANARY + " is wrong\x1b[31m", "code": "invalid_api_key"}
+        return 401, {}, {"error": error}
+
+    server = serve(refuse)
+    entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
+    kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}")
+    cell = kernel.run("%%imagine\na fox")
+    assert "No picture was made" in cell.error
+    assert CANARY not in json.dumps(cell.outputs)
+    assert len(cell.error.splitlines()) <= 2
+
+
+def test_an_unknown_outcome_is_not_paid_twice(kernel, serve):
+    answers = [(502, {}, b"bad gateway"), good]
+
+    def answer(seen):
+        first = answers.pop(0) if len(answers) > 1 else answers[0]
+        return first(seen) if callable(first) else first
+
+    server = serve(answer)
+    entry = {"base_url": server.base_url, "free": False}
+    kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
+    assert "may have been billed" in kernel.run("%imagine a fox").error
+    again = kernel.run("%imagine a fox")
+    assert "may have been" in again.error
+    assert "--retry" in again.error
+    assert len(server.posts) == 1
+    assert kernel.run("%imagine --retry a fox").error is None
+    assert kernel.run("%imagine --retry a fox").caption.endswith("from history")
+    assert len(server.posts) == 2
+
+
+def test_caps_are_checked_before_sending(kernel, paid):
+    kernel.run("%config Imagine.max_images = 3")
+    assert kernel.run("%imagine -n 2 a fox").error is None
+    cell = kernel.run("%imagine -n 2 a cat")
+    assert "max_images = 3" in cell.error
+    assert len(paid.posts) == 1
+    assert kernel.run("%imagine -n 2 a fox").error is None  # from history
+
+
+def test_a_bad_setting_stops_the_next_cell(kernel, paid):
+    assert kernel.run("%config Imagine.n = 99999").error is None
+    assert "%config Imagine.n" in kernel.run("%imagine a fox").error
+    kernel.run("%config Imagine.n = 2")
+    assert "2 pictures" in kernel.run("%imagine a fox").caption
+    assert "2 pictures" not in kernel.run("%imagine --n default a fox").caption
+    assert len(paid.posts) == 2
+
+
+def test_dry_run_sends_and_keeps_nothing(kernel, paid, home):
+    cell = kernel.run("%imagine --dry-run -n 2 --seed 7 --set a=1 a fox")
+    assert cell.error is None
+    assert '"seed": 7' in cell.caption
+    assert "1 call · 2 pictures · cost unknown" in cell.caption
+    assert CANARY not in cell.caption
+    assert not paid.posts
+    assert not records(home)
+
+
+def test_rerun_keeps_options_and_shows_what_differs(kernel, paid):
+    kernel.run("%config Imagine.quality = 'low'")
+    kernel.run("%imagine --seed 7 --set steps=3 a fox")
+    kernel.run("%config Imagine.quality = 'high'")
+    cell = kernel.run("%imagine_rerun 1 --seed 8")
+    assert paid.posts[1].json == {"prompt": "a fox", "seed": 8, "quality": "low", "steps": 3}
+    assert "seed: 7 → 8" in cell.caption
+    kernel.run("what = 'cat'")
+    cell = kernel.run("%%imagine_rerun 1 --seed default\na {what}")
+    assert paid.posts[2].json == {"prompt": "a cat", "quality": "low", "steps": 3}
+    cell = kernel.run("%imagine_rerun 1")
+    assert "pays, at each run" in cell.caption
+    assert len(paid.posts) == 4
+
+
+def test_help_and_question_mark(kernel):
+    for code in ("%imagine --help", "%%imagine -h\nx", "%imagine_rerun --help", "%imagine_history --help"):
+        cell = kernel.run(code)
+        assert cell.error is None
+        assert "Examples:" in cell.texts[0]
+        assert not cell.pictures
+    message = kernel.client.execute("%%imagine?")
+    reply = kernel.client.get_shell_msg(timeout=20)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = kernel.client.get_shell_msg(timeout=20)
+    (page,) = reply["content"]["payload"]
+    assert "--aspect-ratio" in page["data"]["text/plain"]
+    assert "Examples:" in page["data"]["text/plain"]
+
+
+def test_load_reload_unload(kernel):
+    for _ in range(2):
+        kernel.run("%reload_ext ipyimagegen")
+    counted = kernel.run(
+        "ip = get_ipython()\n"
+        "print(sum('imagine_matcher' in str(m) for m in ip.Completer.custom_matchers),"
+        " sum(type(c).__name__ == 'Imagine' for c in ip.configurables))"
+    )
+    assert counted.texts == ["1 1\n"]
+    kernel.run("%unload_ext ipyimagegen")
+    assert "not found" in kernel.run("%imagine a fox").texts[0]
+    gone = kernel.run("print([m for k in ip.magics_manager.magics.values() for m in k if 'imagine' in m])")
+    assert gone.texts == ["[]\n"]
+    kernel.run("%load_ext ipyimagegen")
+    assert kernel.run("%imagine a fox").error is None
