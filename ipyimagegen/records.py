@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -214,7 +215,7 @@ class Request:
             "operation": self.operation,
             "model": self.model or "default",
             "prompt": self.prompt.strip(),
-            "options": {k: v for k, v in self.options.items() if SENT[k].identity},
+            "options": {k: v for k, v in self.options.items() if k not in SENT or SENT[k].identity},
             "extra": dict(self.extra),
             "inputs": [one.sha256 for one in self.inputs],
             "mask": self.mask.sha256 if self.mask else None,
@@ -386,10 +387,11 @@ def origin(url: str) -> str:
 
 
 def to_json(value: Any) -> Json:
-    """Return a record as plain JSON values; unset members are left out."""
+    """Return a record as plain JSON values; optional members that are empty are left out."""
     if is_dataclass(value):
-        members = {one.name: to_json(getattr(value, one.name)) for one in fields(value)}
-        return {k: v for k, v in members.items() if v is not None and v not in ({}, [], "")}
+        kind: Any = type(value)
+        members = {name: to_json(getattr(value, name)) for name in _names(kind)}
+        return {k: v for k, v in members.items() if k in _required(kind) or v not in _EMPTY}
     if isinstance(value, Mapping):
         return {k: to_json(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
@@ -402,11 +404,23 @@ def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
 
     Raises TypeError, ValueError or KeyError when `data` is no such record.
     """
-    known = {}
-    for one in fields(kind):  # type: ignore[arg-type]  # every kind here is a dataclass
-        if one.name in data:
-            known[one.name] = _member(_NESTED.get((kind, one.name)), data[one.name])
-    return kind(**known)
+    return kind(
+        **{name: _member(_NESTED.get((kind, name)), data[name]) for name in _names(known) if name in data}
+    )
+
+
+_EMPTY: tuple[Json, ...] = (None, {}, [], "")
+
+
+@cache  # a history of 100,000 runs is read when its index is made anew
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
+
+
+@cache
+def _required(kind: type[Any]) -> frozenset[str]:
+    missing = (one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING)
+    return frozenset(missing)
 
 
 def _member(kind: type | None, value: Json) -> Any:
