@@ -67,12 +67,14 @@ def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answe
         found=tuple(found),
         facts=facts | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
         errors=tuple(errors),
-        note="" if found else _nothing(body, data),
+        note="" if any(not one.partial for one in found) else _nothing(body, data),
     )
 
 
 def _nothing(body: Mapping[str, Json], data: Json) -> str:
     if isinstance(data, list):
+        if any(isinstance(item, Mapping) and item.get("partial") for item in data):
+            return "its stream ended before the picture was finished"
         return "its items hold no picture" if data else "its list of pictures is empty"
     if "data" in body:
         return f"its list of pictures is {'empty' if data is None else 'no list'}"
@@ -98,6 +100,7 @@ def _found(
         revised_prompt=_text(item.get("revised_prompt"), secrets, TEXT_LIMIT),
         facts=facts | ({"mime": mime} if mime else {}),
         note="" if base64 is not None else note,
+        partial=item.get("partial") is True,
     )
 
 
@@ -146,9 +149,14 @@ def _number(value: Json) -> float | int | None:
     return value if right and math.isfinite(value) and abs(value) < 1e18 else None
 
 
+def _fact(value: Json, secrets: tuple[str, ...]) -> Json:
+    number = _number(value)
+    return _text(value, secrets, 200) if number is None else number
+
+
 def _facts(source: Mapping[str, Json], names: Iterable[str], secrets: tuple[str, ...]) -> dict[str, Json]:
-    said = ((k, _number(v) if _number(v) is not None else _text(v, secrets, 200)) for k, v in source.items())
-    return {k: v for k, v in said if k in names and v is not None}
+    said = {k: _fact(source[k], secrets) for k in names if k in source}
+    return {k: v for k, v in said.items() if v is not None}
 
 
 # Both forms of counting tokens are in use; the second is the older one of chat completions.

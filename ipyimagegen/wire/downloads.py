@@ -19,7 +19,7 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 
 from ipyimagegen.records import Endpoint, Fault, origin
-from ipyimagegen.wire.causes import describe
+from ipyimagegen.wire.causes import describe, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.reply import PICTURE
@@ -61,7 +61,7 @@ def download(
     with Watch(control, whole) as watch:
         fetch = _Fetch(endpoint=endpoint, watch=watch, into=into, cap=cap, resolver=resolver, mounts=mounts)
         for attempt in range(TRIES):
-            if attempt and control.wait(min(0.5 * 2**attempt, max(watch.left, 0))):
+            if attempt and control.wait(min(0.5 * attempt, max(watch.left, 0))):
                 break
             if watch.stopped:
                 break
@@ -99,7 +99,7 @@ class _Fetch:
         except _Blocked as error:
             return Fault(message=str(error)), False
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            return Fault(message=f"The picture could not be fetched: {describe(error)}."), True
+            return Fault(message=f"The picture could not be fetched: {describe(error)}."), not unusable(error)
 
     def hop(self, url: str) -> tuple[str | None, Fault | None, bool]:
         """Ask one address; return where it redirects to, or why it failed and whether to try again."""
@@ -189,6 +189,8 @@ def _allowed(url: str, endpoint: Endpoint) -> bool:
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not for the public either, though `is_global` says so in some versions of Python.
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "fec0::/10")))
 
 
 def is_public(address: str) -> bool:
@@ -206,4 +208,5 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    reserved = any(ip in network for network in _RESERVED)
+    return ip.is_global and not ip.is_multicast and not reserved

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from ipyimagegen.options import Json
 from ipyimagegen.safe import _forms
+from ipyimagegen.wire.events import assemble, is_stream
 
 BLOCK = 65536
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
@@ -89,7 +90,8 @@ def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[byte
 def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
     """Return the JSON value with a `Slice` for each longer string, and whether it came whole.
 
-    Raises ValueError for what is no JSON object or list, or has too large a skeleton.
+    An event stream becomes the JSON it stands for. Raises ValueError for what is neither, or has too
+    large a skeleton.
     """
     nonce = secrets.token_hex(8)  # what a server sends cannot pass for a slice
     skeleton = _skeleton(text, nonce, lifted)
@@ -100,9 +102,11 @@ def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
     def load(text: str) -> Json:
         return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
 
-    if not skeleton.lstrip().startswith(("{", "[")):
-        raise ValueError("no JSON")
     try:
+        if is_stream(skeleton):
+            return assemble(skeleton, load)
+        if not skeleton.lstrip().startswith(("{", "[")):
+            raise ValueError("no JSON")
         try:
             return load(skeleton), True
         except ValueError:

@@ -169,9 +169,9 @@ class _Exchange:
         except (ValueError, OSError):
             trouble = trouble or f"{self.host} answered with something that is no JSON"
         if answer and whole:
-            why = None if answer.found else self.without_picture(answer)
+            why = self.without_picture(answer) if answer.note else None
         else:
-            arrived = len(answer.found) if answer else 0
+            arrived = sum(not one.partial for one in answer.found) if answer else 0
             more = f"; pictures that arrived whole: {arrived}" if arrived else ""
             why = Fault(message=f"{trouble or f'The answer of {self.host} was cut short'}{more}.")
         if why:

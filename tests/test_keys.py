@@ -1,0 +1,221 @@
+"""Where keys come from, and that they go nowhere else."""
+
+import contextlib
+import copy
+import pickle
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyimagegen import keys
+from ipyimagegen.errors import InvalidOption, MissingKey
+from ipyimagegen.records import Endpoint
+
+LAB = Endpoint(
+    name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")
+)
+KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _no_keyring(monkeypatch):
+    """The machine's own keyring is nobody's business here."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    if keyring := sys.modules.get("keyring"):
+        from keyring.backends.null import Keyring
+
+        keyring.set_keyring(Keyring())
+
+
+def find(tmp_path, environ=None, endpoint=LAB, ask=None):
+    return keys.find(endpoint, environ=environ or {}, folder=tmp_path, ask=ask)
+
+
+def value(secret):
+    return secret and secret.reveal(LAB.base_url)
+
+
+def test_a_secret_shows_itself_to_its_origin_alone():
+    secret = keys.Secret(KEY, "https://lab.example/v1")
+    for url in ("https://lab.example/v1/images/generations", "https://LAB.example:443/x"):
+        assert secret.reveal(url) == KEY
+    for url in (
+        "http://lab.example/v1",
+        "https://lab.example:8443/",
+        "https://lab.example.evil/",
+        "x",
+        "https://[x",
+    ):
+        assert secret.reveal(url) is None
+
+
+def test_a_secret_hides():
+    secret = keys.Secret(KEY, "https://lab.example/v1")
+    assert KEY not in f"{secret!r} {secret} {[secret]}"
+    assert "https://lab.example" in repr(secret)
+    for spread in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not copied or pickled") as caught:
+            spread(secret)
+        assert KEY not in str(caught.value)
+    with pytest.raises(TypeError):
+        vars(secret)
+
+
+def test_the_order_of_places(tmp_path):
+    (tmp_path / ".env").write_text("OTHER_KEY=from-file\n")
+    assert value(find(tmp_path, {"OTHER_KEY": "second", "LAB_KEY": "first"})) == "first"
+    assert value(find(tmp_path, {"OTHER_KEY": "second", "LAB_KEY": ""})) == "second"
+    assert value(find(tmp_path)) == "from-file"
+    (tmp_path / ".env").unlink()
+    assert value(find(tmp_path, ask=lambda _: " typed\n")) == "typed"
+    assert find(tmp_path, ask=lambda _: "") is None
+    assert find(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("LAB_KEY=abc", "abc"),
+        ("  export LAB_KEY = abc  ", "abc"),
+        ('LAB_KEY="abc"', "abc"),
+        ("LAB_KEY='abc' # mine", "abc"),
+        ("LAB_KEY=abc # mine", "abc"),
+        ("LAB_KEY=a#b", "a#b"),
+        ("\ufeffLAB_KEY=abc\r", "abc"),
+        ("# LAB_KEY=abc", None),
+        ("LAB_KEY=", None),
+        ("LAB_KEY=''", None),
+        ("XLAB_KEY=abc", None),
+        ("lab_key=abc", None),
+        ("LAB_KEY", None),
+        ("base_url=https://evil.example", None),
+    ],
+)
+def test_dotenv(tmp_path, line, key):
+    (tmp_path / ".env").write_text(f"FIRST=1\n{line}\nLAST=2\n", encoding="utf-8")
+    text = line if line.startswith("\ufeff") else f"FIRST=1\n{line}\nLAST=2\n"
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    assert value(find(tmp_path)) == key
+
+
+@given(st.binary(max_size=200))
+def test_any_dotenv_is_read(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("env")
+    (folder / ".env").write_bytes(b"LAB_KEY=" + content)
+    with contextlib.suppress(InvalidOption):
+        keys.find(LAB, environ={}, folder=folder)
+
+
+def test_a_folder_called_dotenv(tmp_path):
+    (tmp_path / ".env").mkdir()
+    assert find(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "bad", ["a b", 'a"b', "a'b", "a\nb", "abc\n", "\nabc", "a\tb", "\x00", "kéy", "ab\u200bc", "密钥"]
+)
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path, bad):
+    with pytest.raises(InvalidOption, match="LAB_KEY contains") as caught:
+        find(tmp_path, {"LAB_KEY": f"canary{bad}canary" if bad[0] != "\n" else bad})
+    assert "canary" not in str(caught.value)
+
+
+def test_what_was_typed_is_checked_too(tmp_path):
+    with pytest.raises(InvalidOption, match="typed"):
+        find(tmp_path, ask=lambda _: "two words")
+
+
+def test_the_prompt_names_the_endpoint(tmp_path):
+    asked = []
+    find(tmp_path, ask=lambda text: asked.append(text) or "abc")
+    assert asked == ["Key for The lab (LAB_KEY): "]
+
+
+def test_nobody_is_asked_where_no_key_is_needed(tmp_path):
+    def ask(_):
+        raise AssertionError
+
+    for endpoint in (
+        Endpoint(name="sketch", base_url="http://sketch.invalid/v1"),
+        Endpoint(name="local", base_url="http://localhost/v1", key_env=("LAB_KEY",), key_optional=True),
+    ):
+        assert keys.require(endpoint, environ={}, folder=tmp_path, ask=ask) is None
+
+
+def test_missing_key_names_the_cure(tmp_path):
+    with pytest.raises(MissingKey) as caught:
+        keys.require(LAB, environ={}, folder=tmp_path)
+    text = str(caught.value)
+    assert "LAB_KEY or OTHER_KEY" in text
+    assert '%config Imagine.endpoint = "sketch"' in text
+    assert len(text.splitlines()) == 2
+
+
+def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
+    def source(environ):
+        return keys.source(LAB, environ=environ, folder=tmp_path)
+
+    assert source({"LAB_KEY": KEY}) == "LAB_KEY"
+    assert source({}) is None
+    (tmp_path / ".env").write_text(f"OTHER_KEY={KEY}")
+    assert source({}) == "OTHER_KEY in .env"
+
+
+def test_known_for_redaction(tmp_path):
+    (tmp_path / ".env").write_text("OTHER_KEY=file-key\nUNRELATED=x")
+    found = keys.known([LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path)
+    assert found == ("longer-env-key", "file-key")
+
+
+def backend(tmp_path, monkeypatch, body):
+    """Install a keyring backend of the test's own."""
+    keyring = pytest.importorskip("keyring")
+    from keyring.backend import KeyringBackend
+
+    class Ours(KeyringBackend):
+        priority = 1
+        get_password = body
+
+        def set_password(self, *_): ...
+
+    keyring.set_keyring(Ours())
+    monkeypatch.setattr("sys.modules", dict(sys.modules))
+
+
+def test_keyring(tmp_path, monkeypatch):
+    backend(tmp_path, monkeypatch, lambda _, service, user: f"{service}/{user}")
+    assert value(find(tmp_path)) == "ipyimagegen/lab"
+    assert keys.source(LAB, environ={}, folder=tmp_path) == "the system keyring"
+    assert value(find(tmp_path, {"LAB_KEY": "env"})) == "env"
+
+
+@pytest.mark.parametrize("body", [lambda *_: 1 / 0, lambda *_: None, lambda *_: time.sleep(5)])
+def test_a_keyring_that_fails_or_hangs_is_no_key(tmp_path, monkeypatch, body):
+    backend(tmp_path, monkeypatch, body)
+    began = time.monotonic()
+    assert find(tmp_path) is None
+    assert time.monotonic() - began < 3
+
+
+def test_colab(tmp_path, monkeypatch):
+    def get(name):
+        if name != "OTHER_KEY":
+            raise KeyError(name)
+        return "colab-key"
+
+    colab = types.ModuleType("google.colab")
+    colab.userdata = types.SimpleNamespace(get=get)
+    monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    assert value(find(tmp_path)) == "colab-key"
+    assert keys.source(LAB, environ={}, folder=tmp_path) == "OTHER_KEY in Colab's secrets"
+
+
+def test_importing_keys_imports_no_keyring():
+    check = "import sys, ipyimagegen.keys; assert 'keyring' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True)

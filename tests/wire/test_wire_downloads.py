@@ -1,0 +1,179 @@
+"""Pictures fetched by address: no key goes along, no private address is asked, the cap holds."""
+
+import socket
+
+import pytest
+from conftest import KEY, PICTURES, endpoint_at, reply
+
+from ipyimagegen.records import Endpoint
+from ipyimagegen.wire import Control, download
+from ipyimagegen.wire.downloads import is_public
+
+PUBLIC = Endpoint(name="lab", base_url="https://api.example/v1")
+PICTURE = reply(PICTURES[0], kind="image/png")
+
+
+@pytest.fixture
+def fetch(tmp_path):
+    def run(url, endpoint=None, **options):
+        into = tmp_path / "picture.part"
+        found = download(
+            url, endpoint or PUBLIC, into=into, control=options.pop("control", Control()), **options
+        )
+        assert (found is None) == into.exists()
+        return found or into.read_bytes()
+
+    return run
+
+
+def test_the_endpoints_own_origin_over_http(serve, fetch):
+    server = serve(PICTURE)
+    assert fetch(f"{server.origin}/x.png", endpoint_at(server.origin)) == PICTURES[0]
+
+
+def test_no_key_cookie_or_netrc_goes_along(serve, fetch, tmp_path):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login who password netrc-secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    answers = [reply("", "302 Found", "Location: /y", "Set-Cookie: a=b"), PICTURE]
+    server = serve(lambda conn, _: conn.sendall(answers.pop(0)))
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == PICTURES[0]
+    assert len(server.seen) == 2
+    for seen in server.seen:
+        assert not {"authorization", "cookie", "api-key", "idempotency-key"} & set(seen.headers)
+        assert KEY not in repr(seen)
+
+
+LOOPBACK = [
+    "https://127.0.0.1:{}/x", "https://127.1:{}/x", "https://2130706433:{}/x", "https://0x7f.0.0.1:{}/x",
+    "https://localhost:{}/x", "https://[::1]:{}/x", "https://[::ffff:127.0.0.1]:{}/x", "https://0.0.0.0:{}/x",
+    "https://0177.0.0.1:{}/x", "https://[::]:{}/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", LOOPBACK)
+def test_loopback_in_every_spelling(serve, fetch, url):
+    server = serve(PICTURE)
+    assert fetch(url.format(server.port)).message
+    assert server.accepted == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://169.254.169.254/latest/meta-data",
+        "https://100.100.100.200/",
+        "https://10.0.0.1/",
+        "https://[fd00:ec2::254]/",
+        "https://metadata.test/",
+    ],
+)
+def test_metadata_addresses(fetch, url):
+    found = fetch(url, resolver=lambda host, _: ["169.254.169.254" if host == "metadata.test" else host])
+    assert "private network" in found.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://public.example/x", "file:///etc/passwd", "ftp://public.example/x", "https://u:p@public.example/x",
+        "https://u@public.example/x", "//public.example/x", "https://", "x", "", "https://[::1", "https://h:99999/x",
+        "https://a\nb/x",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_never_asked(fetch, url):
+    asked = []
+    assert fetch(url, resolver=lambda *a: asked.append(a) or ["127.0.0.1"], whole=2).message
+    assert asked == []
+
+
+def test_a_redirect_to_loopback(serve, fetch):
+    inner = serve(PICTURE)
+    server = serve(reply("", "302 Found", f"Location: https://127.0.0.1:{inner.port}/x"))
+    assert "private network" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
+    assert inner.accepted == 0
+
+
+def test_a_redirect_away_from_https(serve, fetch):
+    inner = serve(PICTURE)
+    server = serve(reply("", "302 Found", f"Location: {inner.origin}/x"))
+    assert "not https" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
+    assert inner.accepted == 0
+
+
+def test_redirects_end(serve, fetch):
+    server = serve(reply("", "302 Found", "Location: /again"))
+    assert "redirects too often" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
+    assert len(server.seen) == 4
+
+
+def test_a_name_that_changes_its_mind_is_blocked_at_connect(serve, fetch, trusted):
+    """The address that was checked is the one that is connected to."""
+    server = serve(PICTURE, trusted)
+    answers = iter([["93.184.216.34", "127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
+    found = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
+    assert "private network" in found.message
+    assert server.accepted == 0
+
+
+def test_503_twice_and_then_the_picture(serve, fetch):
+    answers = [reply("", "503 Busy"), reply("", "503 Busy"), PICTURE]
+    server = serve(lambda conn, _: conn.sendall(answers.pop(0)))
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == PICTURES[0]
+
+
+@pytest.mark.parametrize(("status", "tries"), [("403 Forbidden", 1), ("404 Not Found", 1), ("500 Oops", 3)])
+def test_a_download_that_is_refused(serve, fetch, status, tries):
+    server = serve(reply("no", status))
+    found = fetch(f"{server.origin}/x", endpoint_at(server.origin))
+    assert found.status == int(status[:3])
+    assert len(server.seen) == tries
+
+
+def test_a_cut_download_is_tried_again_and_leaves_no_half_file(serve, fetch):
+    server = serve(PICTURE[:-100])
+    assert "cut short" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
+    assert len(server.seen) == 3
+
+
+def test_the_cap(serve, fetch):
+    server = serve(PICTURE)
+    assert "larger than" in fetch(f"{server.origin}/x", endpoint_at(server.origin), cap=1000).message
+    assert len(server.seen) == 1
+
+
+def test_cancel_and_deadline(serve, fetch):
+    server = serve(lambda conn, _: conn.recv(1))
+    control = Control()
+    control.cancel()
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), control=control).message == "Given up."
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), whole=0.3).message
+
+
+def test_through_a_mounted_application(fetch):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "image/png")])
+        return [PICTURES[0]]
+
+    here = endpoint_at("http://sketch.invalid")
+    assert fetch("http://sketch.invalid/x", here, mounts={"http://sketch.invalid/": app}) == PICTURES[0]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        *((a, True) for a in ("93.184.216.34", "2606:2800:220:1::1", "8.8.8.8", "64:ff9b::808:808")),
+        *((a, False) for a in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")),
+        *((a, False) for a in ("100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255")),
+        *((a, False) for a in ("::1", "::", "fe80::1%eth0", "fd00:ec2::254", "ff02::1", "::ffff:10.0.0.1")),
+        *((a, False) for a in ("64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "192.0.0.192", "nonsense")),
+    ],
+)
+def test_which_addresses_are_public(address, public):
+    assert is_public(address) is public
+
+
+def test_the_systems_resolver_gives_numbers():
+    from ipyimagegen.wire.downloads import resolve
+
+    for address in resolve("localhost", 443):
+        socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
