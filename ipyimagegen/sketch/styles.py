@@ -43,25 +43,27 @@ def watercolour(picture: Print) -> Print:
 
 
 def _hatching(picture: Print, angle: float, gap: float) -> Image.Image:
-    """Return a sheet (L) of pencil strokes at an angle."""
+    """Return a sheet (L) of pencil strokes at an angle of degrees, neither level nor upright."""
     width, height = picture.image.size
     sheet = Image.new("L", (width, height), 255)
-    ink = ImageDraw.Draw(sheet)
+    graphite = ImageDraw.Draw(sheet)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    reach = math.hypot(width, height) / 2
-    lines = int(2 * reach / gap)
-    for k in range(lines):
+    reach = (width * abs(sin) + height * abs(cos)) / 2
+    for k in range(int(2 * reach / gap) + 1):
         offset = -reach + k * gap + picture.rng.uniform(-gap, gap) * 0.35
-        along = -reach
-        while along < reach:
-            length = picture.edge * picture.rng.uniform(0.05, 0.16)
+        # the part of the line that lies on the sheet
+        across = sorted((side * width / 2 + offset * sin) / cos for side in (-1, 1))
+        down = sorted((side * height / 2 - offset * cos) / sin for side in (-1, 1))
+        along, end = max(across[0], down[0]) - gap, min(across[1], down[1])
+        while along < end:
+            length = max(24.0, picture.edge * picture.rng.uniform(0.05, 0.16))
             ends = []
             for t in (along, along + length * 0.94):
                 bend = offset + picture.rng.uniform(-gap, gap) * 0.3
-                ends.append(
-                    (round(width / 2 + t * cos - bend * sin), round(height / 2 + t * sin + bend * cos))
-                )
-            ink.line(ends, fill=picture.rng.choice((70, 95, 120, 150)), width=max(1, round(gap * 0.42)))
+                x, y = width / 2 + t * cos - bend * sin, height / 2 + t * sin + bend * cos
+                ends.append((round(round(x, 3)), round(round(y, 3))))
+            tone = picture.rng.choice((70, 95, 120, 150))
+            graphite.line(ends, fill=tone, width=max(1, round(gap * 0.42)))
             along += length
     return sheet.filter(ImageFilter.GaussianBlur(0.7))
 
@@ -115,7 +117,7 @@ def oil(picture: Print) -> Print:
     calm = busy.filter(ImageFilter.BoxBlur(picture.edge / 100)).tobytes()
     colours, canvas = source.tobytes(), source.copy()
     brush = ImageDraw.Draw(canvas)
-    density = width * height / picture.edge**2 * min(picture.detail, 1.6)
+    density = min(width * height / picture.edge**2, 4.0) * min(picture.detail, 1.6)
     for length, count, least, most in STROKES:
         reach = length * picture.edge / 2
         for _ in range(int(count * density)):
