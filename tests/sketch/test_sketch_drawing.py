@@ -18,7 +18,7 @@ from ipyimagegen.sketch.things import THINGS
 # sha256 of the raw pixels; a change here is a change of every user's pictures, so it wants a reason
 PINNED = {
     "a red fox in the snow, watercolour": "f1d3dede4ee73ce0e3bc75c86da3fd7674619f6ac087aa675b106597a6023c54",
-    "three red circles on a blue background": "c749221d1b26fbbccec81544acf430d228db9c14d897077b684aa659d0216685",
+    "three red circles on blue": "131c24557be0403769396ba7ee9cd61819ef13fc6b22f6166f6f65fbd6f3cba1",
     "justice": "e81b0c60aa06b0c2a7ab6668d51d0fcaf6e068d0f274a7b35c6a5796622f726c",
     "日落时大海上的两艘白色帆船，油画": "d36256fd208752d85a9287254746dd57defe25dbd26d0bce065dccb248f6fb9f",
 }
