@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
@@ -404,9 +404,8 @@ def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
 
     Raises TypeError, ValueError or KeyError when `data` is no such record.
     """
-    return kind(
-        **{name: _member(_NESTED.get((kind, name)), data[name]) for name in _names(known) if name in data}
-    )
+    names = _names(cast("Any", kind))
+    return kind(**{k: _member(_NESTED.get((kind, k)), data[k]) for k in names if k in data})
 
 
 _EMPTY: tuple[Json, ...] = (None, {}, [], "")

@@ -112,7 +112,8 @@ class Job:
             self.error = fault
         except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to
             told = f"{type(fault).__name__}: {plain(fault, 200)}"
-            self.error = StoreError(f"{self.run.id} failed here, after it may have been sent: {told}")
+            bill = "it may have been billed" if self.run.sent.attempts else "nothing was sent"
+            self.error = StoreError(f"{self.run.id} failed in this program ({bill}): {told}")
         finally:
             self._told(self)
             self._finished.set()

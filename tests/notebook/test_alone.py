@@ -1,0 +1,145 @@
+"""What must hold when things go on at once or stop in the middle: interrupts, kills, two kernels."""
+
+import os
+import signal
+import threading
+
+import pytest
+from conftest import Kernel, b64, kernel_environ, picture_bytes, records
+
+PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+
+
+@pytest.fixture
+def gate(serve):
+    """Return a server that answers only when it is told to: `.asked` is set by a request."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(seen):
+        asked.set()
+        assert may_answer.wait(30)
+        return 200, {}, PICTURE
+
+    server = serve(answer)
+    server.asked, server.may_answer = asked, may_answer
+    yield server
+    may_answer.set()
+
+
+def configure(kernel, server):
+    entry = {"base_url": server.base_url, "free": False}
+    done = kernel.run(
+        "%load_ext ipyimagegen\n"
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n"
+        "%config Imagine.endpoint = 'lab'"
+    )
+    assert done.error is None
+
+
+@pytest.fixture
+def other(home):
+    """Return a second kernel on the same store."""
+    kernel = Kernel(kernel_environ(home))
+    yield kernel
+    kernel.stop()
+
+
+def test_an_interrupt_ends_the_cell_and_the_call_goes_on(kernel, gate, home):
+    configure(kernel, gate)
+    message = kernel.start("%imagine a fox")
+    assert gate.asked.wait(20)
+    kernel.interrupt()
+    cell = kernel.collect(message, timeout=10)
+    assert "the call goes on" in cell.error.replace("\n", " ") or "land in the history" in cell.error
+    assert len(cell.error.splitlines()) <= 2
+    (record,) = records(home).values()
+    assert record["status"] == "pending"
+    gate.may_answer.set()
+    again = kernel.run("%imagine a fox")  # waits for that call instead of sending
+    assert again.error is None
+    assert len(again.pictures) == 1
+    assert len(gate.posts) == 1
+    (record,) = records(home).values()
+    assert record["status"] == "done"
+
+
+def test_a_timeout_ends_the_wait_not_the_call(kernel, gate):
+    configure(kernel, gate)
+    cell = kernel.run("%imagine --timeout 0.5 a fox")
+    assert "0.5 s are over" in cell.error
+    gate.may_answer.set()
+    assert kernel.run("%imagine a fox").error is None
+    assert len(gate.posts) == 1
+
+
+def test_a_second_interrupt_gives_the_call_up(kernel, gate, home):
+    configure(kernel, gate)
+    message = kernel.start("%imagine a fox")
+    assert gate.asked.wait(20)
+    kernel.interrupt()
+    kernel.collect(message, timeout=10)
+    message = kernel.start("print('waiting')\n%imagine a fox")
+    waiting = kernel.client.get_iopub_msg(timeout=10)
+    while waiting["msg_type"] != "stream":
+        waiting = kernel.client.get_iopub_msg(timeout=10)
+    kernel.interrupt()
+    assert "given up" in kernel.collect(message, timeout=10).error
+    assert kernel.run("%imagine a fox").error  # may have been billed, so not asked again
+    assert {one["status"] for one in records(home).values()} == {"unknown"}
+    assert len(gate.posts) == 1
+
+
+def test_a_pending_run_of_another_kernel_may_have_been_billed(kernel, other, gate):
+    configure(kernel, gate)
+    configure(other, gate)
+    message = kernel.start("%imagine a fox")
+    assert gate.asked.wait(20)
+    told = other.run("%imagine a fox")
+    assert "may have been" in told.error
+    gate.may_answer.set()
+    assert kernel.collect(message).error is None
+    shown = other.run("%imagine a fox")
+    assert shown.caption.endswith("from history")
+    assert len(gate.posts) == 1
+
+
+def test_a_killed_kernel_leaves_an_honest_status(home, gate):
+    first = Kernel(kernel_environ(home))
+    try:
+        configure(first, gate)
+        first.start("%imagine a fox")
+        assert gate.asked.wait(20)
+        os.kill(first.manager.provisioner.pid, signal.SIGKILL)
+    finally:
+        first.stop()
+    (record,) = records(home).values()
+    assert record["status"] == "pending"
+    for path in home.glob("index.sqlite*"):
+        path.unlink()  # the index is made anew from the files
+    second = Kernel(kernel_environ(home))
+    try:
+        configure(second, gate)
+        assert "may have been" in second.run("%imagine a fox").error
+        gate.may_answer.set()
+        assert second.run("%imagine --retry a fox").error is None
+        assert second.run("%imagine --retry a fox").caption.endswith("from history")
+    finally:
+        second.stop()
+    assert len(gate.posts) == 2
+
+
+def test_two_kernels_write_to_one_store(kernel, other, home):
+    code = (
+        "%load_ext ipyimagegen\n"
+        "for s in range({0}, {0} + 12):\n"
+        "    get_ipython().run_line_magic('imagine', f'--size 64x64 --seed {{s}} a cat')"
+    )
+    one, two = kernel.start(code.format(0)), other.start(code.format(6))
+    cells = [kernel.collect(one, timeout=120), other.collect(two, timeout=120)]
+    assert [cell.error for cell in cells] == [None, None]
+    found = records(home)
+    assert len(found) == 24
+    assert len({name.split("/")[0] for name in found}) == 2
+    assert {record["status"] for record in found.values()} == {"done"}
+    listed = kernel.run("%imagine_history --all -l 50").caption
+    assert len(listed.splitlines()) == 24
