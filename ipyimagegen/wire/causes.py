@@ -36,6 +36,11 @@ def describe(error: BaseException) -> str:
     return "the connection failed"
 
 
+def disk(error: OSError) -> str:
+    """Return why a file could not be written, as the end of a sentence."""
+    return f"could not be written to disk: {plain(error.strerror or 'error', 80)}"
+
+
 def _certificate(error: BaseException) -> str:
     reason = plain(getattr(error, "verify_message", ""), 120)
     return "its certificate is not trusted" + (f" ({reason})" if reason else "")
@@ -59,8 +64,8 @@ _WORDS = (
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was reset"),
     (u3.ProtocolError, "the connection was closed"),
-    (requests.exceptions.InvalidURL, "the address is malformed"),
     (requests.exceptions.InvalidHeader, "a header is malformed"),
+    (ValueError, "the address is malformed"),  # as requests' InvalidURL, MissingSchema, … are
 )
 
 

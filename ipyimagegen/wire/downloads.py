@@ -19,10 +19,10 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 
 from ipyimagegen.records import Endpoint, Fault, origin
-from ipyimagegen.wire.causes import describe, unusable
+from ipyimagegen.wire.causes import describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
-from ipyimagegen.wire.reply import PICTURE
+from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
@@ -128,16 +128,17 @@ class _Fetch:
 
     def kept(self, response: requests.Response) -> Fault | None:
         """Write the body to the file. Raises what urllib3 raises when it is cut."""
-        size = 0
-        with self.into.open("wb") as file:
-            while chunk := response.raw.read1(BLOCK, decode_content=True):
-                size += len(chunk)
-                if size > self.cap:
-                    return Fault(message=f"The picture is larger than {self.cap >> 20} MiB.")
-                file.write(chunk)
+        try:
+            with Spool(self.into, self.cap) as file:
+                while chunk := response.raw.read1(BLOCK, decode_content=True):
+                    file.write(chunk)
+        except TooLarge:
+            return Fault(message=f"The picture is larger than {self.cap >> 20} MiB.")
+        except OSError as error:  # the disk's: urllib3 gives the network's other types
+            return Fault(message=f"The picture {disk(error)}.")
         if self.watch.stopped:
             raise TimeoutError
-        return None if size else Fault(message="The picture's address holds nothing.")
+        return None if file.size else Fault(message="The picture's address holds nothing.")
 
     def checked(self, url: str, blocked: list[_Blocked]) -> Dial | None:
         """Return how to connect for `url`: only to addresses that were checked. Raises _Blocked."""

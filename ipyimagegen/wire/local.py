@@ -1,7 +1,8 @@
 """A requests adapter that calls a WSGI application in this process: no socket, the same behaviour.
 
 The body streams as the application yields it. An application that fails or yields less than it
-announced looks like a connection that was cut.
+announced looks like a connection that was cut. There is no socket to shut down, so a deadline or
+`Control.cancel` is heard between two pieces of the body.
 """
 
 from __future__ import annotations

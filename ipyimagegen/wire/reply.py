@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from ipyimagegen.options import Json
 from ipyimagegen.safe import _forms
@@ -46,7 +46,10 @@ class TooLarge(Exception):
 
 
 class Spool:
-    """The reply on disk as it arrives, with the secrets replaced before anything is written."""
+    """The reply on disk as it arrives, with the secrets replaced before anything is written.
+
+    Raises OSError when the disk does.
+    """
 
     def __init__(self, path: Path, limit: int, secrets: Iterable[str] = ()) -> None:
         self.path = path
@@ -63,7 +66,10 @@ class Spool:
         if self.size > self._limit:
             raise TooLarge
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Write what was held back to see secrets across chunks, and close. Raises OSError."""
         with self._file:
             self._put(self._held, 0)

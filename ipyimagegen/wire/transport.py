@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ import requests
 from ipyimagegen.records import Endpoint, Fault, Status
 from ipyimagegen.safe import plain, redact
 from ipyimagegen.wire.answers import Answer, Reply, read
-from ipyimagegen.wire.causes import bad_certificate, describe, unusable
+from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
@@ -76,7 +76,7 @@ class _Exchange:
 
     call: Call
     endpoint: Endpoint
-    key: str | None
+    key: str | None = field(repr=False)
     watch: Watch
     timeouts: Timeouts
     spool: Path
@@ -98,7 +98,7 @@ class _Exchange:
                 self.call.method,
                 self.call.url,
                 headers={
-                    "Accept": "application/json",
+                    "Accept": f"{'text/event-stream, ' if self.call.streams else ''}application/json",
                     "Content-Type": "application/json",
                     "Idempotency-Key": idempotency_key,
                     **self.call.headers,
@@ -202,26 +202,17 @@ class _Exchange:
 
     def spooled(self, response: requests.Response) -> str:
         """Write the body to the spool as it comes; return what went wrong, or nothing."""
-        try:
-            spool = Spool(self.spool, cap(self.call.n), self.secrets)
-        except OSError as error:
-            return _disk(error)
         trouble = ""
         try:
-            for chunk in self.chunks(response):
-                try:
+            with Spool(self.spool, cap(self.call.n), self.secrets) as spool:
+                for chunk in self.chunks(response):
                     spool.write(chunk)
-                except OSError as error:
-                    trouble = _disk(error)
-                    break
         except TooLarge:
             trouble = f"The answer of {self.host} is larger than {self.call.n} pictures can be"
+        except OSError as error:  # the disk's: urllib3 gives the network's other types
+            trouble = f"The answer {disk(error)}"
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             trouble = f"The answer of {self.host} did not arrive whole: {describe(error)}"
-        try:
-            spool.close()
-        except OSError as error:
-            trouble = trouble or _disk(error)
         return self.stopped().rstrip(".") or trouble
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
@@ -235,7 +226,3 @@ class _Exchange:
             yield chunk
             if self.watch.stopped:
                 return
-
-
-def _disk(error: OSError) -> str:
-    return f"The answer could not be written to disk: {plain(error.strerror or 'error', 80)}"

@@ -177,3 +177,11 @@ def test_the_systems_resolver_gives_numbers():
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def test_a_file_that_cannot_be_written(serve, tmp_path):
+    server = serve(PICTURE)
+    into = tmp_path / "missing" / "picture"
+    found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, control=Control())
+    assert "written to disk" in found.message
+    assert len(server.seen) == 1

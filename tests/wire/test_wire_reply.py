@@ -160,17 +160,14 @@ def test_a_picture_has_a_cap(tmp_path):
 def test_the_spool_never_holds_the_key_however_it_is_cut(tmp_path_factory, sizes):
     path = tmp_path_factory.mktemp("spool") / "reply"
     text = b'{"error":"sk-canary-0123456789 is wrong, c2stY2FuYXJ5LTAxMjM0NTY3ODk= too"}'
-    spool = Spool(path, 1000, ["sk-canary-0123456789"])
-    for chunk in cut_up(text, sizes):
-        spool.write(chunk)
-    spool.close()
+    with Spool(path, 1000, ["sk-canary-0123456789"]) as spool:
+        for chunk in cut_up(text, sizes):
+            spool.write(chunk)
     assert b"canary" not in path.read_bytes()
     assert b"c2stY2FuYXJ5LTAxMjM0NT" not in path.read_bytes()
     assert path.read_bytes().endswith(b' too"}')
 
 
 def test_the_spool_has_a_limit(tmp_path):
-    spool = Spool(tmp_path / "reply", 10)
-    with pytest.raises(TooLarge):
+    with Spool(tmp_path / "reply", 10) as spool, pytest.raises(TooLarge):
         spool.write(b"x" * 11)
-    spool.close()

@@ -6,13 +6,14 @@ import pickle
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import urllib3
-from conftest import KEY, PICTURES, b64, pictures, read_request, reply, reset
+from conftest import KEY, PICTURES, b64, endpoint_at, pictures, read_request, reply, reset
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Control, Timeouts
+from ipyimagegen.records import Request, Sent, Status
+from ipyimagegen.wire import Control, Timeouts, exchange, write
 
 QUICK = Timeouts(connect=1, idle=0.3, whole=5)
 DEADLINE = Timeouts(connect=1, idle=5, whole=0.5)
@@ -476,3 +477,31 @@ def test_helpers_are_real(serve):
     assert read_request(right).body == b"abc"
     left.close()
     right.close()
+
+
+@pytest.mark.parametrize(
+    "prompt", ["\x00", "\ud800", "\u202eRTL", "{}", "%s", "CON", "../../x", "狐" * 100_000]
+)
+def test_any_prompt_arrives_as_given(serve, tmp_path, prompt):
+    server = serve(reply(pictures()))
+    endpoint = endpoint_at(server.origin)
+    request = Request(endpoint="lab", base_url=endpoint.base_url, prompt=prompt)
+    spool = tmp_path / "reply"
+    call = write(request, Sent(), endpoint)
+    exchange(call, endpoint, None, spool=spool, control=Control(), idempotency_key="k")
+    assert json.loads(server.seen[0].body) == {"prompt": prompt}
+
+
+def test_an_endpoint_without_an_address(post):
+    outcome = clean(post("", key=None))
+    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+    assert "malformed" in outcome.fault.message
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_full_disk_is_said_even_when_only_the_last_bytes_do_not_fit(serve, post, tmp_path, size):
+    (tmp_path / "reply.part").symlink_to("/dev/full")
+    outcome = clean(post(serve(reply({"data": [{"b64_json": "A" * size}]})).origin))
+    assert outcome.status is Status.UNKNOWN
+    assert "No space left" in outcome.fault.message
