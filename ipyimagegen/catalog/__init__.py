@@ -7,9 +7,9 @@ endpoint is a row in models.toml or endpoints.toml.
 
 from ipyimagegen.catalog.addresses import check_transport, is_loopback
 from ipyimagegen.catalog.checks import check
-from ipyimagegen.catalog.endpoints import default_endpoint, endpoint, endpoint_of, endpoints, owner
-from ipyimagegen.catalog.prices import actual, estimate, seconds
+from ipyimagegen.catalog.prices import actual, estimate, partial_tokens, seconds
 from ipyimagegen.catalog.rows import fields_of, model_of, row
+from ipyimagegen.catalog.servers import default_endpoint, endpoint, endpoint_of, endpoints, owner
 from ipyimagegen.catalog.tables import model, models, nearest_model
 from ipyimagegen.catalog.translation import translate
 
@@ -29,6 +29,7 @@ __all__ = [
     "models",
     "nearest_model",
     "owner",
+    "partial_tokens",
     "row",
     "seconds",
     "translate",

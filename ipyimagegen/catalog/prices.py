@@ -38,13 +38,20 @@ def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
     cost = _from_table(known, pictures, endpoint)
     if cost.amount is None or known is None or known.rates is None:
         return cost
-    partials = options.get("partial_images") if options.get("stream") else None
-    if isinstance(partials, int) and known.rates.partial_tokens:
-        extra = partials * known.rates.partial_tokens * pictures.count * known.rates.image_out / MILLION
-        cost = _plus(cost, extra)
+    cost = _plus(cost, partial_tokens(sent, request, endpoint) * known.rates.image_out / MILLION)
     if is_edit(request) and cost.amount_max is None:
         return Cost(**{**vars(cost), "at_least": True})
     return cost
+
+
+def partial_tokens(sent: Sent, request: Request, endpoint: Endpoint) -> int:
+    """Return the output tokens that partial pictures add at most; 0 without any, or where not known."""
+    known = row(endpoint, sent.model)
+    options = {**sent.options, **request.extra}
+    partials = _number(options, "partial_images") or 0
+    if not options.get("stream") or known is None or known.rates is None:
+        return 0
+    return partials * known.rates.partial_tokens * request.count
 
 
 def actual(facts: Mapping[str, Any], pictures: int, sent: Sent, request: Request, endpoint: Endpoint) -> Cost:

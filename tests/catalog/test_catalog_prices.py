@@ -106,6 +106,9 @@ def test_partial_pictures_cost_tokens():
     plain = estimate("openai", quality="low", size="1024x1024", n=2)
     streamed = estimate("openai", quality="low", size="1024x1024", n=2, stream=True, partial_images=3)
     assert streamed.amount == pytest.approx(plain.amount + 2 * 3 * 100 * 30 / 1e6)
+    assert catalog.partial_tokens(*sent_and_asked("openai", stream=True)) == 200
+    assert catalog.partial_tokens(*sent_and_asked("openai")) == 0
+    assert catalog.partial_tokens(*sent_and_asked("sketch", stream=True)) == 0
 
 
 def test_an_edit_is_at_least():
