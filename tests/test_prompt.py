@@ -1,6 +1,6 @@
 """Templates: what is a name, what is a choice, and what stays as typed."""
 
-import datetime
+import datetime as dt
 
 import pytest
 
@@ -14,7 +14,7 @@ NAMES = {
     "x": 2.34567,
     "table": {"a b": 1, "b": 2, 3: "three"},
     "rows": ["first", "last"],
-    "day": datetime.date(2026, 11, 20),
+    "day": dt.date(2026, 11, 20),
     "braces": "{animal}",
     "名": "狐狸",
 }

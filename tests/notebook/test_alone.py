@@ -5,7 +5,8 @@ import signal
 import threading
 
 import pytest
-from conftest import Kernel, b64, kernel_environ, picture_bytes, records
+from kernels import Kernel, kernel_environ
+from loopback import b64, picture_bytes, records
 
 PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, picture_bytes, records
 
 PICTURE = picture_bytes()
 

@@ -4,7 +4,8 @@ import json
 
 import nbformat
 import pytest
-from conftest import CANARY, b64, kernel_environ, picture_bytes
+from kernels import kernel_environ
+from loopback import CANARY, b64, picture_bytes
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 

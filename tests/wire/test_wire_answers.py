@@ -1,9 +1,9 @@
 """What is read out of replies: pictures, addresses, facts, usage, cost, errors of items."""
 
 import pytest
-from conftest import b64
 from hypothesis import given
 from hypothesis import strategies as st
+from sockets import b64
 
 from ipyimagegen.records import Endpoint
 from ipyimagegen.wire.answers import ON_DISK, Reply, read

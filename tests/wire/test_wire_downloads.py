@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from conftest import KEY, PICTURES, endpoint_at, reply
+from sockets import KEY, PICTURES, endpoint_at, reply
 
 from ipyimagegen.records import Endpoint
 from ipyimagegen.wire import Control, download

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import PICTURES, b64, reply
+from sockets import PICTURES, b64, reply
 
 from ipyimagegen.records import Status
 

@@ -7,7 +7,7 @@ import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from conftest import KEY, PICTURES, pictures
+from sockets import KEY, PICTURES, pictures
 
 from ipyimagegen.records import Status
 from ipyimagegen.wire import Timeouts

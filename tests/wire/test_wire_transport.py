@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from conftest import KEY, PICTURES, b64, endpoint_at, pictures, read_request, reply, reset
+from sockets import KEY, PICTURES, b64, endpoint_at, pictures, read_request, reply, reset
 
 from ipyimagegen.records import Request, Sent, Status
 from ipyimagegen.wire import Control, Timeouts, exchange, write

@@ -1,0 +1,105 @@
+"""Real kernels: cells are run in them, and their outputs kept as a notebook would."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import os
+import queue
+import re
+from dataclasses import dataclass
+
+from jupyter_client.manager import start_new_kernel
+from PIL import Image
+
+OURS = re.compile(r"IPYIMAGEGEN_|OPENAI_|.*_API_KEY$")
+
+
+@dataclass
+class Cell:
+    """What a cell left in the notebook."""
+
+    outputs: list
+
+    @property
+    def error(self):
+        """Return the error's text as the notebook shows it, or None."""
+        found = [one for one in self.outputs if one["output_type"] == "error"]
+        return "\n".join(found[0]["traceback"]) if found else None
+
+    @property
+    def texts(self):
+        """Return the text of every output, errors left out."""
+        return [
+            one["text"] if one["output_type"] == "stream" else one["data"].get("text/plain", "")
+            for one in self.outputs
+            if one["output_type"] != "error"
+        ]
+
+    @property
+    def caption(self):
+        """Return the last text."""
+        return self.texts[-1]
+
+    @property
+    def pictures(self):
+        """Return the pictures shown, as Pillow images."""
+        found = []
+        for one in self.outputs:
+            for mime, data in one.get("data", {}).items():
+                if mime.startswith("image/"):
+                    found.append(Image.open(io.BytesIO(base64.b64decode(data))))
+        return found
+
+
+class Kernel:
+    """A real IPython kernel; `run` runs a cell and keeps outputs as a notebook would."""
+
+    def __init__(self, environ):
+        self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
+
+    def start(self, code):
+        """Begin a cell without waiting for it."""
+        return self.client.execute(code, allow_stdin=False)
+
+    def run(self, code, timeout=60):
+        """Run a cell and return what it left."""
+        return self.collect(self.start(code), timeout)
+
+    def collect(self, message, timeout=60):
+        """Wait for a cell and return what it left."""
+        outputs, by_id = [], {}
+        while True:
+            got = self.client.get_iopub_msg(timeout=timeout)
+            if got["parent_header"].get("msg_id") != message:
+                continue
+            kind, content = got["msg_type"], got["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            if kind in ("display_data", "execute_result", "error"):
+                outputs.append({"output_type": kind, **content})
+                if display_id := content.get("transient", {}).get("display_id"):
+                    by_id[display_id] = outputs[-1]
+            elif kind == "stream":
+                outputs.append({"output_type": kind, **content})
+            elif kind == "update_display_data":
+                by_id[content["transient"]["display_id"]].update(content)
+        with contextlib.suppress(queue.Empty):
+            self.client.get_shell_msg(timeout=0.01)
+        return Cell(outputs)
+
+    def interrupt(self):
+        """Press the stop button."""
+        self.manager.interrupt_kernel()
+
+    def stop(self):
+        """End the kernel at once."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+def kernel_environ(home, **more):
+    """Return the environment of a fresh kernel."""
+    kept = {k: v for k, v in os.environ.items() if not OURS.match(k)}
+    return {**kept, "IPYIMAGEGEN_HOME": str(home), "PYTHONFAULTHANDLER": "1", **more}

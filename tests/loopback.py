@@ -1,0 +1,61 @@
+"""Pictures and servers that tests make themselves: real files, real HTTP on loopback."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+CANARY = "sk-canary-0123456789abcdefXYZ"
+
+
+def picture_bytes(width=64, height=48, colour=(200, 30, 30), kind="PNG", mode="RGB"):
+    """Return a real picture file."""
+    out = io.BytesIO()
+    Image.new(mode, (width, height), colour).save(out, kind)
+    return out.getvalue()
+
+
+def b64(data):
+    """Return bytes as the API sends them."""
+    return base64.b64encode(data).decode()
+
+
+@dataclass
+class Seen:
+    """One request that a server got."""
+
+    method: str
+    path: str
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Server:
+    """A server on loopback; `answer(seen)` returns (status, headers, bytes or JSON)."""
+
+    base_url: str
+    requests: list[Seen] = field(default_factory=list)
+
+    @property
+    def posts(self):
+        """Return the POSTs that arrived: what may have cost money."""
+        return [one for one in self.requests if one.method == "POST"]
+
+
+def records(home):
+    """Return every record in a store as JSON, by lasting id."""
+    found = {}
+    for path in sorted(Path(home, "records").glob("*/*.json")):
+        found[f"{path.parent.name}/{path.stem}"] = json.loads(path.read_text())
+    return found

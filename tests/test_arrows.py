@@ -1,0 +1,102 @@
+"""The arrows between rooms, and which room may use which package: read from the source itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ipyimagegen
+
+ROOT = Path(ipyimagegen.__file__).parent
+FLOOR = {"errors", "safe", "options", "records", "ids", "caption", "verdicts", "prompt"}
+ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
+
+# What each part may import of ours; a room may import the floor and itself.
+MAY = {
+    "errors": set(),
+    "safe": set(),
+    "options": {"errors"},
+    "ids": {"errors", "options"},
+    "records": {"errors", "options"},
+    "verdicts": {"records"},
+    "caption": {"records", "safe"},
+    "prompt": {"errors"},
+    **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
+    "sketch": {"sketch"},
+    "saving": FLOOR,
+    "plan": FLOOR | {"catalog"},
+    "work": FLOOR | ROOMS - {"sketch"} | {"plan"},
+    "ledger": FLOOR | {"store", "plan", "work"},
+    "results": FLOOR | {"imaging", "saving"},
+    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "results", "saving"},
+    "notebook": FLOOR | {"catalog", "imaging", "wire", "plan", "results", "studio", "notebook"},
+    "__init__": {"errors", "plan", "results", "studio", "notebook"},
+}
+
+# A third-party package lives in one room.
+LIVES_IN = {
+    "requests": {"wire"},
+    "urllib3": {"wire"},
+    "sqlite3": {"store"},
+    "PIL": {"imaging", "sketch", "results", "work", "studio"},  # the last three for types only
+    "IPython": {"notebook", "__init__"},
+    "traitlets": {"notebook"},
+    "ipywidgets": {"notebook"},
+    "keyring": {"keys"},
+    "google": {"keys"},
+    "platformdirs": {"studio"},
+}
+TYPES_ONLY = {("PIL", part) for part in ("results", "work", "studio")} | {("IPython", "__init__")}
+
+
+def parts():
+    """Yield (part, file, its imports with whether they are for types only)."""
+    for path in sorted(ROOT.rglob("*.py")):
+        relative = path.relative_to(ROOT)
+        part = relative.parts[0].removesuffix(".py")
+        yield part, relative, list(imports(ast.parse(path.read_text())))
+
+
+def imports(node, types_only=False):
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            yield from imports(child, types_only=True)
+            continue
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, types_only) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert not child.level, "relative imports hide the arrows"
+            module = child.module
+            names = (
+                [f"{module}.{alias.name}" for alias in child.names] if module == "ipyimagegen" else [module]
+            )
+            yield from ((name, types_only) for name in names)
+        yield from imports(child, types_only)
+
+
+def test_every_part_is_in_the_table():
+    assert {part for part, _, _ in parts()} == set(MAY)
+
+
+@pytest.mark.parametrize("part", sorted(MAY))
+def test_arrows(part):
+    for here, path, found in parts():
+        for name, _ in found if here == part else ():
+            if name.startswith("ipyimagegen."):
+                assert name.split(".")[1] in MAY[part], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("package", sorted(LIVES_IN))
+def test_packages(package):
+    for part, path, found in parts():
+        for name, types_only in found:
+            if name.split(".")[0] == package:
+                assert part in LIVES_IN[package], f"{path} imports {name}"
+                assert types_only or (package, part) not in TYPES_ONLY, f"{path} imports {name} at run time"
+
+
+def test_modules_are_small():
+    long = {
+        str(path): count for path in ROOT.rglob("*.py") if (count := len(path.read_text().splitlines())) > 420
+    }
+    assert not long

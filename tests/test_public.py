@@ -1,0 +1,79 @@
+"""The public names, and the signature of `imagine` against the table of options."""
+
+import inspect
+import pickle
+import subprocess
+import sys
+
+import ipyimagegen
+from ipyimagegen.options import INPUTS, LOCAL, SENT
+
+NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
+
+
+def test_public_names():
+    assert set(ipyimagegen.__all__) == {
+        *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image"),
+        *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
+        *("StoreError", "CallError", "NeverSent", "Rejected", "Refused", "OutcomeUnknown", "Detached"),
+    }
+    for name in ipyimagegen.__all__:
+        assert getattr(ipyimagegen, name) is not None
+
+
+def test_the_signature_is_the_table():
+    parameters = inspect.signature(ipyimagegen.imagine).parameters
+    expected = ["prompt", *SENT, "extra", *INPUTS, *(set(LOCAL) - NOT_IN_PYTHON)]
+    assert set(parameters) == set(expected)
+    assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
+    for name, one in list(parameters.items())[1:]:
+        assert one.kind is inspect.Parameter.KEYWORD_ONLY, name
+        assert one.default is None, name
+
+
+def test_importing_loads_nothing_heavy():
+    code = (
+        "import sys, ipyimagegen\n"
+        "heavy = ('requests', 'PIL', 'sqlite3', 'ipywidgets', 'IPython', 'tomllib')\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_loading_the_extension_loads_no_room_that_works():
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "import sys\nshell = InteractiveShell.instance()\nbefore = set(sys.modules)\n"
+        "shell.run_line_magic('load_ext', 'ipyimagegen')\n"
+        "new = set(sys.modules) - before\n"
+        "print(sorted(m for m in new if m in ('requests', 'urllib3', 'PIL', 'sqlite3', 'ipywidgets')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_results_are_immutable_and_picklable():
+    fox = ipyimagegen.imagine("a red fox", size="256x256", n=2)
+    again = pickle.loads(pickle.dumps(fox))
+    assert again == fox
+    assert again[1].bytes == fox[1].bytes
+    assert again.caption == fox.caption
+    assert [image.size for image in again] == [(256, 256)] * 2
+    for name in ("prompt", "run"):
+        try:
+            setattr(again, name, "x")
+        except AttributeError:
+            continue
+        raise AssertionError(name)
+
+
+def test_it_works_without_ipython():
+    code = (
+        "import sys\nsys.modules['IPython'] = None\n"
+        "from ipyimagegen import imagine, history\n"
+        "fox = imagine('a red fox', size='128x128')\n"
+        "print(fox, len(history), history[-1] == fox, history.search('FOX')[0] == fox)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Generation: 'a red fox' · sketch · 128x128 1 True True"

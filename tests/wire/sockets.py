@@ -1,0 +1,121 @@
+"""Raw socket servers on loopback that misbehave on purpose; each counts what it was sent."""
+
+import base64
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ipyimagegen.records import Endpoint
+
+KEY = "sk-canary-0123456789abcdef"
+PICTURES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]
+
+
+@dataclass
+class Seen:
+    """One request as the server read it."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Server:
+    """A socket server; `answer` is bytes, or a function of the connection and the request."""
+
+    answer: bytes | Callable[[socket.socket, Seen], None]
+    tls: ssl.SSLContext | None = None
+    seen: list[Seen] = field(default_factory=list)
+    accepted: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def origin(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def posts(self):
+        return sum(one.line.startswith("POST") for one in self.seen)
+
+    def _run(self):
+        while not self.done.is_set():
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        conn.settimeout(20)
+        try:
+            if self.tls:
+                conn = self.tls.wrap_socket(conn, server_side=True)
+            seen = read_request(conn)
+            if seen is None:
+                return
+            self.seen.append(seen)
+            if callable(self.answer):
+                self.answer(conn, seen)
+            else:
+                conn.sendall(self.answer)
+        except OSError:
+            pass
+        finally:
+            conn.close()
+
+    def close(self):
+        self.done.set()
+        # Waking the blocked accept: closing alone leaves it asleep on Linux.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def read_request(conn):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (more := conn.recv(65536)):
+            return None
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    line, *rest = head.decode("latin-1").split("\r\n")
+    headers = {k.lower(): v for k, _, v in (one.partition(": ") for one in rest)}
+    while len(body) < int(headers.get("content-length", 0)):
+        body += conn.recv(65536)
+    return Seen(line, headers, body)
+
+
+def reply(body, status="200 OK", *headers, length=True, kind="application/json"):
+    """Return the bytes of an HTTP response."""
+    if not isinstance(body, bytes):
+        body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *headers]
+    lines += [f"Content-Length: {len(body)}"] if length else []
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def pictures(count=1):
+    return {"created": 1, "data": [{"b64_json": b64(PICTURES[i])} for i in range(count)]}
+
+
+def reset(conn, _seen=None):
+    """Close with RST."""
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    conn.close()
+
+
+def endpoint_at(origin, **fields):
+    return Endpoint(name="lab", base_url=f"{origin}/v1", **fields)
