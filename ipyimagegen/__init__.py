@@ -143,7 +143,7 @@ def default_studio() -> Studio:
     from ipyimagegen.studio import Studio  # noqa: PLC0415 - the whole house
 
     studio = Studio()
-    if "IPython" in sys.modules:
+    if sys.modules.get("IPython"):
         from ipyimagegen.notebook import attach  # noqa: PLC0415 - only where IPython runs
 
         attach(studio)

@@ -112,7 +112,7 @@ class Sent:
         help="effort, and price",
     )
     style: str | None = _option(
-        kind=Kind.WORD, choices=("vivid", "natural"), help="vivid or natural (dall-e-3, sketch)"
+        kind=Kind.WORD, choices=("vivid", "natural"), help="look of the picture (dall-e-3, sketch)"
     )
     background: str | None = _option(
         kind=Kind.CHOICE, choices=("auto", "transparent", "opaque"), help="behind the subject"
@@ -152,7 +152,7 @@ class Sent:
         metavar="N",
     )
     user: str | None = _option(
-        kind=Kind.TEXT, identity=False, help="an end user's id, for the server's own statistics"
+        kind=Kind.TEXT, identity=False, help="an end user's id, for the server's own statistics", metavar="ID"
     )
 
 
@@ -216,6 +216,7 @@ SENT: Mapping[str, Option] = _declared(Sent, sent=True)
 INPUTS: Mapping[str, Option] = _declared(Inputs, sent=True)
 LOCAL: Mapping[str, Option] = _declared(Local, sent=False)
 OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
+NOT_YET = frozenset({"image", "mask", "stream", "partial_images"})  # declared, and refused until built
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×，．｜＝－＊", "0123456789:x,.|=-*", "“”‘’")
@@ -374,7 +375,6 @@ def read_setting(text: str) -> tuple[str, Json]:
     were taken off by the line, and it would reach the server as a meaningless string.
     """
     key, equals, value = text.partition("=")
-    key = key.strip()
     if not equals or not key:
         raise InvalidOption(f"--set takes key=value, not {text!r}.")
     if not re.fullmatch(r"[\w.\-]{1,100}", key):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ipyimagegen import catalog, prompt
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Json, Value, normalise
+from ipyimagegen.options import DEFAULT, NOT_YET, OPTIONS, SENT, Json, Value, normalise
 from ipyimagegen.records import Cost, Endpoint, Request, Run, Sent, Status
 
 SKETCH = "sketch"
@@ -122,18 +122,20 @@ class Past(Protocol):
         """Say whether this process carries the run out right now."""
 
 
-def build(
-    typed: Typed,
-    settings: Settings,
-    *,
-    past: Past,
-    environ: Mapping[str, str],
-    has_key: Callable[[Endpoint], bool],
-) -> Plan:
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a plan depends on besides what was typed: settings, history, environment, keys."""
+
+    settings: Settings
+    past: Past
+    environ: Mapping[str, str]
+    has_key: Callable[[Endpoint], bool]
+
+
+def build(typed: Typed, around: Surroundings) -> Plan:
     """Return the plan. Raises InvalidOption, InvalidInput, MissingKey or OutcomeUnknown."""
-    options, configured = merge(typed, settings)
+    options, configured = merge(typed, around.settings)
     local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
-    sent_options = {k: v for k, v in options.items() if k in SENT and k != "model"}
     _refuse_what_comes_later(options)
     draft = Request(
         endpoint="",
@@ -141,13 +143,14 @@ def build(
         model=str(options["model"]) if "model" in options else None,
         prompt=_final_prompt(typed, raw=bool(local.get("raw"))),
         template=typed.prompt if typed.namespace is not None else None,
-        options=sent_options,
+        options={k: v for k, v in options.items() if k in SENT and k != "model"},
         extra=dict(typed.extra),
     )
-    endpoint, stored = _choose(draft, local, settings, past, environ, has_key)
+    endpoint, stored = _choose(draft, local, around)
     call = _planned(draft, endpoint, configured, typed, local)
-    reused = stored or _look_up(call, local, settings, past)
-    if local.get("offline") and not reused and not (endpoint.name == SKETCH or catalog.is_loopback(endpoint)):
+    reused = stored or _look_up(call, local, around)
+    here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
+    if local.get("offline") and not reused and not here:
         raise InvalidOption(
             f"Offline, and {endpoint.name} is not on this machine: the request is not in the history. "
             "Take --offline away, or ask --endpoint sketch."
@@ -180,12 +183,9 @@ def _configured(name: str, value: object) -> Value:
 
 
 def _refuse_what_comes_later(options: Mapping[str, Value]) -> None:
-    for name in ("image", "mask"):
-        if name in options:
-            raise InvalidOption(f"--{name}: edits are not supported yet; nothing was sent.")
-    for name in ("stream", "partial_images"):
-        if options.get(name):
-            raise InvalidOption(f"{OPTIONS[name].flag}: streaming is not supported yet; nothing was sent.")
+    for name in NOT_YET & options.keys():
+        if options[name] is not False:
+            raise InvalidOption(f"{OPTIONS[name].flag} is not supported yet; nothing was sent.")
 
 
 def _final_prompt(typed: Typed, *, raw: bool) -> str:
@@ -202,34 +202,25 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
     return text
 
 
-def _choose(
-    draft: Request,
-    local: Mapping[str, Value],
-    settings: Settings,
-    past: Past,
-    environ: Mapping[str, str],
-    has_key: Callable[[Endpoint], bool],
-) -> tuple[Endpoint, Run | None]:
+def _choose(draft: Request, local: Mapping[str, Value], around: Surroundings) -> tuple[Endpoint, Run | None]:
     """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
+    own, environ = around.settings.endpoints, around.environ
     named = local.get("endpoint")
-    chosen = catalog.default_endpoint(
-        str(named) if named else None, None, environ, settings.endpoints, has_key
-    )
+    chosen = catalog.default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
     if chosen:
         return chosen, None
-    sketch = catalog.endpoint(SKETCH, settings.endpoints, environ)
-    if settings.reuse and not local.get("new"):
-        for run in past.with_question(draft.question):
-            if run.request.endpoint != SKETCH and run.status is Status.DONE and past.usable(run):
-                return catalog.endpoint_of(run.request, settings.endpoints, environ), run
+    if around.settings.reuse and not local.get("new"):
+        for run in around.past.with_question(draft.question):
+            if run.request.endpoint != SKETCH and run.status is Status.DONE and around.past.usable(run):
+                return catalog.endpoint_of(run.request, own, environ), run
     if draft.model and draft.model != SKETCH:
-        owner = catalog.owner(draft.model, settings.endpoints, environ)
+        owner = catalog.owner(draft.model, own, environ)
         variable = owner.key_env[0] if owner.key_env else "a key"
         raise MissingKey(
             f"{draft.model} needs a server and no key is set: set {variable}, name another server "
             "with --endpoint, or draw offline with --endpoint sketch. Nothing was sent."
         )
-    return sketch, None
+    return catalog.endpoint(SKETCH, own, environ), None
 
 
 def _planned(
@@ -259,15 +250,15 @@ def _random(request: Request) -> bool:
     return bool(request.extra.get("seed", request.options.get("seed")) == -1)
 
 
-def _look_up(call: Planned, local: Mapping[str, Value], settings: Settings, past: Past) -> Run | None:
+def _look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> Run | None:
     """Return the newest stored result. Raises OutcomeUnknown when one may have been billed."""
     if local.get("new"):
         return None
     unknown: Run | None = None
-    for run in past.with_identity(call.request.identity):
-        if run.status is Status.DONE and settings.reuse and past.usable(run):
+    for run in around.past.with_identity(call.request.identity):
+        if run.status is Status.DONE and around.settings.reuse and around.past.usable(run):
             return run
-        if run.status in (Status.PENDING, Status.UNKNOWN) and not past.in_flight(run):
+        if run.status in (Status.PENDING, Status.UNKNOWN) and not around.past.in_flight(run):
             unknown = unknown or run
     if unknown and not call.endpoint.free and not local.get("retry"):
         raise OutcomeUnknown(

@@ -19,7 +19,7 @@ from ipyimagegen import catalog, ids, imaging, keys, saving, wire, work
 from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
-from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Typed, build
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build
 from ipyimagegen.records import Endpoint, PictureState, Run
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.store import Store
@@ -154,13 +154,13 @@ class Studio:
         environ = self._environ
         if environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0"):
             typed = replace(typed, options={**typed.options, "offline": True})
-        plan = build(
-            typed,
-            self.settings,
+        around = Surroundings(
+            settings=self.settings,
             past=self.ledger,
             environ=environ,
             has_key=lambda one: self.key_source(one) is not None,
         )
+        plan = build(typed, around)
         if "save" in plan.local:
             saving.check(str(plan.local["save"]))
         return plan

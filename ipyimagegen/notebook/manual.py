@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ipyimagegen.notebook.line import NEGATED
-from ipyimagegen.options import INPUTS, LOCAL, SENT, Kind, Option
+from ipyimagegen.options import INPUTS, LOCAL, NOT_YET, OPTIONS, SENT, Kind, Option
+
+_SETTING = "any other field, unchecked; the value is JSON if it is JSON"
+_WORDS = (Kind.CHOICE, Kind.WORD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ def text(magic: str) -> str:
     if page.flags:
         parts.append("\n".join(f"  {flag:<26}{told}" for flag, told in page.flags.items()))
     if page.options:
-        setting = f"  {'--set KEY=VALUE':<26}any other field, unchecked; the value is JSON if it is JSON"
+        setting = _hanging("--set KEY=VALUE", _SETTING)
         parts += [
             "Sent, and only when set:\n" + _options(SENT) + "\n" + setting,
             "Pictures:\n" + _options(INPUTS),
@@ -97,18 +100,33 @@ def text(magic: str) -> str:
     return "\n\n".join([*parts, f"Examples:\n\n{examples}"])
 
 
+def markdown() -> str:
+    """Return the README's table of options."""
+    rows = ["| option | values | sent | what it does |", "|---|---|---|---|"]
+    for option in OPTIONS.values():
+        values = ", ".join(option.choices) if option.kind in _WORDS else option.metavar.replace("|", " or ")
+        where = "yes" if option.sent else "no"
+        rows.append(f"| `{_flags(option)}` | {values} | {where} | {_told(option)} |")
+    return "\n".join([*rows, f"| `--set` | KEY=VALUE | yes | {_SETTING} |"])
+
+
 def _options(table: Mapping[str, Option]) -> str:
     return "\n".join(_option(one) for one in table.values())
 
 
 def _option(option: Option) -> str:
+    if option.kind in _WORDS:
+        return _hanging(f"{_flags(option)} WORD", f"{_told(option)}: {', '.join(option.choices)}")
+    return _hanging(f"{_flags(option)} {option.metavar}".rstrip(), _told(option))
+
+
+def _flags(option: Option) -> str:
     flags = ", ".join(flag for flag in (option.short, option.flag) if flag)
-    if option in NEGATED.values():
-        flags += "/--no-" + option.name
-    if option.kind in (Kind.CHOICE, Kind.WORD):
-        told = f"{option.help}: {', '.join(option.choices)}"
-        return _hanging(f"{flags} WORD", told)
-    return _hanging(f"{flags} {option.metavar}".rstrip(), option.help)
+    return flags + (f"/--no-{option.name}" if option in NEGATED.values() else "")
+
+
+def _told(option: Option) -> str:
+    return option.help + (" (not supported yet)" if option.name in NOT_YET else "")
 
 
 def _hanging(flags: str, told: str) -> str:

@@ -1,0 +1,146 @@
+"""The table of options, and every projection of it against one table of what is expected."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import ipyimagegen
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.notebook import manual
+from ipyimagegen.notebook.completion import values
+from ipyimagegen.notebook.line import BY_FLAG, read
+from ipyimagegen.notebook.settings import Imagine
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, normalise, read_setting
+from ipyimagegen.records import Endpoint, Request, Sent
+from ipyimagegen.wire import write
+
+# option: flags, typed text and the value it becomes, a text that is refused, part of the identity,
+# configurable, in Python. What begins with a capital N is not so.
+EXPECTED = {
+    "model": ("-m --model", ("gpt-image-2", "gpt-image-2"), "a,b", True, True, True),
+    "size": ("--size", ("１０２４×１５３６", "1024x1536"), "16:9", True, True, True),
+    "aspect_ratio": ("--aspect-ratio", ("16：9", "16:9"), "16x9", True, True, True),
+    "n": ("-n --n", ("３", 3), "0", True, True, True),
+    "seed": ("--seed", ("-1", -1), "-2", True, True, True),
+    "quality": ("--quality", ("HIGH", "high"), "a,b", True, True, True),
+    "style": ("--style", ("vivid", "vivid"), "a,b", True, True, True),
+    "background": ("--background", ("Transparent", "transparent"), "clear", True, True, True),
+    "output_format": ("--output-format", ("webp", "webp"), "gif", True, True, True),
+    "output_compression": ("--output-compression", ("85", 85), "101", True, True, True),
+    "moderation": ("--moderation", ("low", "low"), "high", True, True, True),
+    "response_format": ("--response-format", ("url", "url"), "base64", False, True, True),
+    "input_fidelity": ("--input-fidelity", ("high", "high"), "medium", True, True, True),
+    "negative_prompt": ("--negative-prompt", ("blur，ry", "blur，ry"), " ", True, True, True),
+    "guidance_scale": ("--guidance-scale", ("3.50", 3.5), "x", True, True, True),
+    "watermark": ("--watermark", ("true", True), "maybe", True, True, True),
+    "stream": ("--stream", ("true", True), "maybe", False, True, True),
+    "partial_images": ("--partial-images", ("2", 2), "4", False, True, True),
+    "user": ("--user", ("ann, class 3", "ann, class 3"), "", False, True, True),
+    "image": ("--image", ("@3", "@3"), "", None, False, True),
+    "mask": ("--mask", ("1,2,3,4", "1,2,3,4"), "", None, False, True),
+    "endpoint": ("--endpoint", ("lab", "lab"), "a,b", None, True, True),
+    "as_": ("--as", ("fox", "fox"), "3x", None, False, False),
+    "save": ("--save", (r"out\{id}", r"out\{id}"), "", None, False, False),
+    "new": ("--new", ("true", True), "2", None, False, True),
+    "retry": ("--retry", ("true", True), "2", None, False, True),
+    "offline": ("--offline", ("true", True), "2", None, False, True),
+    "dry_run": ("--dry-run", ("true", True), "2", None, False, False),
+    "timeout": ("--timeout", ("0.5", 0.5), "0", None, True, True),
+    "raw": ("--raw", ("true", True), "2", None, False, False),
+}
+EVERY = pytest.mark.parametrize("name", OPTIONS)
+
+
+def test_every_option_is_expected():
+    assert set(EXPECTED) == set(OPTIONS)
+
+
+@EVERY
+def test_validation(name):
+    _, (typed, value), refused, *_ = EXPECTED[name]
+    assert normalise(name, typed) == value
+    assert normalise(name, value) == value
+    assert normalise(name, DEFAULT) == DEFAULT
+    with pytest.raises(InvalidOption, match=OPTIONS[name].flag):
+        normalise(name, refused)
+
+
+@EVERY
+def test_line(name):
+    flags, (typed, value), *_ = EXPECTED[name]
+    assert {flag for flag, option in BY_FLAG.items() if option.name == name} == set(flags.split())
+    for flag in flags.split():
+        spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
+        assert read(f"{spelled} a fox", {}).values == {name: value}
+
+
+@EVERY
+def test_settings(name):
+    *_, configurable, _ = EXPECTED[name]
+    traits = Imagine.class_traits(config=True)
+    assert (name in traits) == configurable
+    if configurable:
+        assert traits[name].help == OPTIONS[name].help
+
+
+@EVERY
+def test_wire_and_identity(name):
+    _, (_, value), _, identity, *_ = EXPECTED[name]
+    if identity is None or name == "model":
+        assert name not in SENT or name == "model"
+        return
+    endpoint = Endpoint(name="lab", base_url="http://127.0.0.1/v1")
+    plain = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox")
+    asked = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={name: value})
+    assert write(asked, Sent(options={name: value}), endpoint).json == {"prompt": "a fox", name: value}
+    assert (asked.identity != plain.identity) == identity
+
+
+@EVERY
+def test_python(name):
+    *_, in_python = EXPECTED[name]
+    assert (name in inspect.signature(ipyimagegen.imagine).parameters) == in_python
+
+
+@EVERY
+def test_completion(name):
+    flag = OPTIONS[name].flag
+    studio = ipyimagegen.Studio()
+    found = values(flag, studio)
+    if OPTIONS[name].choices:
+        assert found == list(OPTIONS[name].choices)
+    if name in ("model", "endpoint"):
+        assert {"sketch"} <= set(found)
+
+
+@EVERY
+def test_help(name):
+    assert OPTIONS[name].flag in manual.text("imagine")
+
+
+def test_the_readme_has_the_table():
+    readme = Path(__file__).parent.parent / "README.md"
+    assert manual.markdown() in readme.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [
+        ("a=1", ("a", 1)),
+        ("a=true", ("a", True)),
+        ("a=hello", ("a", "hello")),
+        ('a={"b": [1, 2]}', ("a", {"b": [1, 2]})),
+        ("a=", ("a", "")),
+        ("a=NaN", ("a", "NaN")),
+        ("a=x=y", ("a", "x=y")),
+    ],
+)
+def test_settings_of_any_name(text, read_as):
+    assert read_setting(text) == read_as
+
+
+@pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a={b: 1}", "a\n=1"])
+def test_settings_refused(text):
+    with pytest.raises(InvalidOption, match="--set"):
+        read_setting(text)
