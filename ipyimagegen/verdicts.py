@@ -15,8 +15,8 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Return what was asked and not given: count, size, ratio, format, transparency, quality.
 
-    `facts` is what the reply says of itself; only the quality is taken from it, because it cannot
-    be measured. A `--set` value of the same name counts as what was asked.
+    `facts` is what the reply says of itself; only the quality and the errors of single items are taken
+    from it, because they cannot be measured. A `--set` value of the same name counts as what was asked.
     """
     asked = {**request.options, **sent.options, **request.extra}
     shown = [p for p in pictures if p.state is PictureState.STORED]
@@ -28,6 +28,7 @@ def judge(
         *_transparency(asked, shown),
         *_quality(asked, facts),
         *(Verdict(f"picture {p.index}", "a whole picture", p.note) for p in pictures if p.note),
+        *(Verdict("one more item", "a picture", f"an error: {said}") for said in facts.get("errors", ())),
     ]
     return tuple(found)
 

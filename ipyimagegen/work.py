@@ -65,7 +65,7 @@ class Tools:
 
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
-    timeouts: wire.Timeouts = field(default_factory=wire.Timeouts)
+    timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
     edge: int = imaging.EDGE
 
 
@@ -204,17 +204,20 @@ def _kept(job: Job, run: Run, outcome: wire.Outcome, endpoint: Endpoint, tools: 
         _picture(job, found, index, endpoint, replace(tools, edge=edge))
         for index, found in enumerate(answer.found, start=1)
     )
-    run = run.but(pictures=pictures, reply=answer.facts)
+    errors = [one.message for one in answer.errors]
+    facts = {**answer.facts, "errors": errors} if errors else answer.facts
+    run = run.but(pictures=pictures, reply=facts)
     if not pictures:
-        told = "; ".join(one.message for one in answer.errors) or answer.note
+        told = "; ".join(errors) or answer.note
         fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
         return run.but(status=Status.UNKNOWN, error=fault)
-    stored = sum(1 for one in pictures if one.state is PictureState.STORED)
+    # What could not be fetched yet was made, and paid for, all the same.
+    made = sum(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in pictures)
     return run.but(
         status=outcome.status,
         error=outcome.fault,
-        verdicts=judge(run.request, run.sent, pictures, answer.facts),
-        cost=catalog.actual(answer.facts, stored, run.sent, run.request, endpoint),
+        verdicts=judge(run.request, run.sent, pictures, facts),
+        cost=catalog.actual(facts, made, run.sent, run.request, endpoint),
     )
 
 

@@ -59,9 +59,9 @@ class Kernel:
     def __init__(self, environ):
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
 
-    def start(self, code):
-        """Begin a cell without waiting for it."""
-        return self.client.execute(code, allow_stdin=False)
+    def start(self, code, *, watched=False):
+        """Begin a cell without waiting for it; `watched` says that a person is there."""
+        return self.client.execute(code, allow_stdin=watched)
 
     def run(self, code, timeout=60):
         """Run a cell and return what it left."""

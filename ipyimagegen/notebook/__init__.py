@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from getpass import getpass
 from typing import Any
 
@@ -10,7 +9,7 @@ from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from ipyimagegen.notebook.completion import matcher
-from ipyimagegen.notebook.display import Screen, is_notebook
+from ipyimagegen.notebook.display import Screen, is_watched
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
 from ipyimagegen.notebook.settings import Imagine
 from ipyimagegen.studio import Studio
@@ -65,9 +64,4 @@ def _remove(items: list[Any], item: Any) -> None:
 
 def _ask(shell: InteractiveShell, question: str) -> str:
     """Ask for a key where a person is there to answer, hidden; otherwise return nothing at once."""
-    if is_notebook(shell):
-        if not getattr(shell.kernel, "_allow_stdin", False):  # type: ignore[attr-defined]
-            return ""
-    elif not sys.stdin.isatty():
-        return ""
-    return getpass(question)
+    return getpass(question) if is_watched(shell) else ""

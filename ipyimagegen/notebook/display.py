@@ -27,6 +27,17 @@ def is_notebook(shell: InteractiveShell) -> bool:
     return hasattr(shell, "kernel")
 
 
+def is_watched(shell: InteractiveShell) -> bool:
+    """Say whether a person is there: a front end that can ask, or a terminal.
+
+    What runs notebooks unattended (nbclient, nbval) says that it cannot; nbval also keeps a status
+    line as an output of its own, because it knows no updates.
+    """
+    if is_notebook(shell):
+        return bool(getattr(shell.kernel, "_allow_stdin", False))  # type: ignore[attr-defined]
+    return sys.stdin.isatty()
+
+
 def status(planned: Planned, elapsed: float) -> str:
     """Return the status line: endpoint, model, estimate, elapsed time."""
     words = [planned.endpoint.name]
@@ -67,19 +78,20 @@ class Painter:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._notebook = is_notebook(screen.shell)
+        self._watched = is_watched(screen.shell)
         self._id: str | None = None
         self._last = 0.0
 
     def working(self, planned: Planned, elapsed: float) -> None:
-        """Show the status line, at most four times a second."""
+        """Show the status line, at most four times a second, where somebody sees it."""
         now = time.monotonic()
-        if now - self._last >= _EVERY:
+        if self._watched and now - self._last >= _EVERY:
             self._last = now
             self._line(status(planned, elapsed))
 
     def failed(self, planned: Planned, elapsed: float) -> None:
         """Leave a last status line; the error that follows says the rest."""
-        if self._id or not self._notebook:
+        if self._id or (self._watched and not self._notebook):
             self._line(f"{status(planned, elapsed)}{DOT}no picture")
             self._end()
 

@@ -160,6 +160,8 @@ def cost(runs: Sequence[Run], reused: int) -> str:
             basis="table",
         )
         lines.append(f"spent: {total} for {_many(len(known), 'call')}")
+    if runs and all(run.cost.basis == "free" for run in billed):
+        lines.append("spent: nothing")
     unknown = sum(1 for run in billed if run.cost.basis == "unknown")
     if unknown:
         lines.append(f"of unknown cost: {_many(unknown, 'call')}")

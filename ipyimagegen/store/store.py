@@ -80,11 +80,16 @@ class Store:
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and pictures of these runs, and return how many had any.
 
-        Number, time and cost stay, and so do files that another run mentions. Raises StoreError when
-        a newer version wrote one of them; then none is forgotten.
+        Number, time and cost stay, and so do files that another run mentions. A record that only
+        reused one of them is forgotten with it. Raises StoreError when a newer version wrote one of
+        them; then none is forgotten.
         """
-        keys = [key for key in map(parse, ids) if key is not None]
-        runs = [run for run in map(self._records.read, keys) if run is not None and not run.forgotten]
+        named = set(ids)
+        runs = [
+            run
+            for run in self._records.runs()
+            if not named.isdisjoint({run.id, run.reused_from}) and not run.forgotten
+        ]
         newer = [run.id for run in runs if run.schema > SCHEMA]
         if newer:
             raise StoreError(f"A newer version of ipyimagegen wrote {', '.join(newer)}: nothing forgotten.")

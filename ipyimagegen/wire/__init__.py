@@ -2,8 +2,8 @@
 
 `write` makes a request into a `Call`, `exchange` posts it exactly once and says what became of it,
 `repeat_after` says whether and when it may be sent again, `download` fetches a picture's address.
-Nothing here raises for what a network or server does. requests is imported at the first use of
-`exchange` or `download`.
+Nothing here raises for what a network or server does. Modules come in at the first use of a name,
+requests with `exchange` and `download`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ipyimagegen.wire.answers import Answer
-from ipyimagegen.wire.control import Control, Progress
-from ipyimagegen.wire.dialects import DIALECTS, Call, write
-from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
-from ipyimagegen.wire.reply import PICTURE
-
 if TYPE_CHECKING:
+    from ipyimagegen.wire.answers import Answer
+    from ipyimagegen.wire.control import Control, Progress
+    from ipyimagegen.wire.dialects import DIALECTS, Call, write
     from ipyimagegen.wire.downloads import download
+    from ipyimagegen.wire.found import Found
+    from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+    from ipyimagegen.wire.reply import PICTURE
     from ipyimagegen.wire.transport import exchange
 
 __all__ = [
@@ -38,10 +37,24 @@ __all__ = [
     "write",
 ]
 
-_LATER = {"download": "ipyimagegen.wire.downloads", "exchange": "ipyimagegen.wire.transport"}
+_LATER = {
+    "Answer": "answers",
+    "Control": "control",
+    "Progress": "control",
+    "DIALECTS": "dialects",
+    "Call": "dialects",
+    "write": "dialects",
+    "download": "downloads",
+    "Found": "found",
+    "Outcome": "outcome",
+    "Timeouts": "outcome",
+    "repeat_after": "outcome",
+    "PICTURE": "reply",
+    "exchange": "transport",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

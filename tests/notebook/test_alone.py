@@ -144,3 +144,24 @@ def test_two_kernels_write_to_one_store(kernel, other, home):
     assert {record["status"] for record in found.values()} == {"done"}
     listed = kernel.run("%imagine_history --all -l 50").caption
     assert len(listed.splitlines()) == 24
+
+
+def test_one_status_line_becomes_the_picture(kernel, gate):
+    configure(kernel, gate)
+    message = kernel.start("%imagine -m m-1 a fox", watched=True)
+    assert gate.asked.wait(20)
+    seen = []
+    while len(seen) < 3:
+        got = kernel.client.get_iopub_msg(timeout=10)
+        if got["msg_type"] in ("display_data", "update_display_data"):
+            seen.append(got)
+            if len(seen) == 2:
+                gate.may_answer.set()
+    first, second, last = (one["content"] for one in seen)
+    assert seen[0]["msg_type"] == "display_data"
+    assert first["data"]["text/plain"].startswith("lab · m-1 · cost unknown · ")
+    assert first["transient"] == second["transient"] == last["transient"]
+    assert {one["msg_type"] for one in seen[1:]} == {"update_display_data"}
+    while "image/png" not in last["data"] and "image/jpeg" not in last["data"]:
+        last = kernel.client.get_iopub_msg(timeout=10)["content"]
+    assert kernel.collect(message).error is None

@@ -1,0 +1,40 @@
+"""What the Tab key offers in a real kernel."""
+
+import pytest
+
+OFFERED = [
+    ("%imagine --asp", {"--aspect-ratio"}),
+    ("%%imagine --qua", {"--quality"}),
+    ("x = %imagine --se", {"--seed", "--set"}),
+    ("%imagine --quality hi", {"high"}),
+    ("%imagine --quality=me", {"medium"}),
+    ("%imagine -m gpt-image-2.5", {"gpt-image-2.5-flare", "gpt-image-2.5-sunburst"}),
+    ("%imagine --endpoint xzb", {"xzbzq"}),
+    ("%imagine a {anim", {"animal", "animals"}),
+    ("%%imagine\na {anim", {"animal", "animals"}),
+    ("%imagine_show ", {"1", "2"}),
+    ("%imagine_rerun --no-w", {"--no-watermark"}),
+    ("%imagine_history --se", {"--search"}),
+    ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
+    ("%imagine --im", set()),  # not supported yet, so not offered
+]
+
+
+@pytest.fixture
+def drawn(kernel):
+    kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox\n%imagine --size 64x64 a cat")
+    return kernel
+
+
+@pytest.mark.parametrize(("code", "offered"), OFFERED)
+def test_offered(drawn, code, offered):
+    client = drawn.client
+    message = client.complete(code, len(code))
+    reply = client.get_shell_msg(timeout=20)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = client.get_shell_msg(timeout=20)
+    content = reply["content"]
+    assert {match for match in content["matches"] if not match.startswith("%")} == offered
+    if offered:
+        typed = code[content["cursor_start"] : content["cursor_end"]]
+        assert all(match.startswith(typed) for match in offered)

@@ -1,0 +1,221 @@
+"""The studio: which server is asked, what is reused, what is refused before anything is sent."""
+
+import pytest
+from loopback import CANARY, b64, picture_bytes, records
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen import errors as e
+
+
+def good(seen):
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}] * seen.json.get("n", 1)}
+
+
+@pytest.fixture
+def lab(serve):
+    return serve(good)
+
+
+def studio(home, server=None, *, paid=True, environ=None, **settings):
+    own = {"lab": {"base_url": server.base_url, "free": not paid}} if server else {}
+    endpoint = {"endpoint": "lab"} if server else {}
+    return Studio(
+        home=home, environ=environ or {}, settings=Settings(endpoints=own, options=endpoint, **settings)
+    )
+
+
+def test_the_same_request_is_asked_once(home, lab):
+    one = studio(home, lab)
+    first, again = one.imagine("a fox", n=2), one.imagine(" a fox\n", n=2)
+    assert (first.reused, again.reused) == (False, True)
+    assert [image.sha256 for image in again] == [image.sha256 for image in first]
+    assert len(lab.posts) == 1
+    other_session = studio(home, lab).imagine("a fox", n=2, timeout=5)
+    assert other_session.id == first.id
+    assert len(lab.posts) == 1
+    for changed in ({"seed": 1}, {"model": "m"}, {"extra": {"a": 1}}, {"new": True}):
+        one.imagine("a fox", n=2, **changed)
+    assert len(lab.posts) == 5
+
+
+def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, serve):
+    server = serve(lambda seen: (500, {}, b"oops"))
+    with pytest.raises(e.OutcomeUnknown):
+        studio(home, server).imagine("a fox")
+    with pytest.raises(e.OutcomeUnknown, match="--retry"):
+        studio(home, server, reuse=False).imagine("a fox")
+    assert len(server.posts) == 1
+
+
+def test_a_free_endpoint_is_simply_asked_again(home, serve):
+    server = serve(lambda seen: (500, {}, b"oops"))
+    for _ in range(2):
+        with pytest.raises(e.OutcomeUnknown):
+            studio(home, server, paid=False).imagine("a fox")
+    assert len(server.posts) == 2
+
+
+def test_which_server_is_asked(home, lab):
+    environ = {"IPYIMAGEGEN_BASE_URL": lab.base_url, "IPYIMAGEGEN_API_KEY": CANARY}
+    assert studio(home, environ=environ).default_endpoint().base_url == lab.base_url
+    assert studio(home, environ={"OPENAI_API_KEY": CANARY}).default_endpoint().name == "openai"
+    assert studio(home, environ={"IPYIMAGEGEN_ENDPOINT": "sketch"}).default_endpoint().name == "sketch"
+    assert studio(home).default_endpoint().name == "sketch"
+    assert Studio("whatai", home, environ={}).default_endpoint().name == "whatai"
+
+
+def test_with_nothing_chosen_the_store_answers_first(home, lab):
+    environ = {"IPYIMAGEGEN_BASE_URL": lab.base_url, "IPYIMAGEGEN_API_KEY": CANARY}
+    asked = studio(home, environ=environ).imagine("a fox", size="64x48")
+    assert asked.endpoint != "sketch"
+    assert studio(home).imagine("a fox", size="64x48").id == asked.id
+    assert studio(home).imagine("a fox", size="128x128").endpoint == "sketch"
+    assert studio(home).imagine("a fox", size="64x64", endpoint="sketch").endpoint == "sketch"
+
+
+def test_a_named_model_is_never_drawn_by_sketch_unasked(home):
+    with pytest.raises(e.MissingKey, match="OPENAI_API_KEY"):
+        studio(home).imagine("a fox", model="gpt-image-2")
+    with pytest.raises(e.MissingKey, match="ARK_API_KEY"):
+        studio(home).imagine("a fox", model="seedream-4.0")
+    drawn = studio(home).imagine("a fox", model="gpt-image-2", endpoint="sketch", size="128x128")
+    assert drawn.model == "gpt-image-2"
+
+
+def test_offline(home, lab):
+    far = {"endpoint": "https://gpu.example/v1"}
+    with pytest.raises(e.InvalidOption, match="Offline"):
+        studio(home).imagine("a fox", offline=True, **far)
+    with pytest.raises(e.InvalidOption, match="Offline"):
+        studio(home, environ={"IPYIMAGEGEN_OFFLINE": "1"}).imagine("a fox", **far)
+    assert studio(home, lab).imagine("a fox", offline=True).endpoint == "lab"  # loopback
+    assert studio(home).imagine("a fox", offline=True, size="128x128", endpoint="sketch")
+
+
+def test_caps(home, lab):
+    with pytest.raises(e.OverBudget, match="max_images = 3"):
+        studio(home, lab, max_images=3).imagine("a fox", n=4)
+    with pytest.raises(e.OverBudget, match="max_calls = 0"):
+        studio(home, lab, max_calls=0).imagine("a fox")
+    assert studio(home, lab, paid=False, max_calls=0, max_images=0).imagine("a fox", n=4)
+    assert len(lab.posts) == 1
+
+
+def test_a_refusal_is_not_counted_as_spent(home, serve):
+    answers = [(400, {}, {"error": {"message": "no"}}), None]
+
+    def answer(seen):
+        return answers.pop(0) or good(seen)
+
+    one = studio(home, serve(answer), max_images=2)
+    with pytest.raises(e.Refused):
+        one.imagine("a fox", n=2)
+    assert one.imagine("a cat", n=2)
+
+
+def test_an_unwritable_store_is_told_before_paying(tmp_path, lab):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(e.StoreError, match="IPYIMAGEGEN_HOME"):
+        studio(blocked / "home", lab).imagine("a fox")
+    assert not lab.posts
+
+
+def test_nothing_usable_came(home, serve):
+    for body in ({"data": []}, {"data": None}, {"data": "x"}, {"data": [{"b64_json": ""}]}, {}):
+        server = serve(lambda seen, body=body: (200, {}, {"created": 1, **body}))
+        with pytest.raises(e.OutcomeUnknown, match="may have been billed"):
+            studio(home, server).imagine("a fox")
+        assert len(server.posts) == 1
+
+
+def test_what_is_no_picture_is_kept_and_not_shown(home, serve):
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(svg)}]}))
+    with pytest.raises(e.CallError):
+        studio(home, server).imagine("a fox")
+    (record,) = records(home).values()
+    (picture,) = record["pictures"]
+    assert picture["state"] == "quarantined"
+    kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+    assert svg in kept
+
+
+def test_a_download_that_failed_is_fetched_later(home, serve):
+    pages = {"up": False}
+
+    def answer(seen):
+        if seen.method == "POST":
+            return 200, {}, {"data": [{"url": f"http://{seen.headers['Host']}/files/1.png"}]}
+        return (200, {}, picture_bytes()) if pages["up"] else (403, {}, b"gone")
+
+    server = serve(answer)
+    one = studio(home, server)
+    with pytest.raises(e.CallError):
+        one.imagine("a fox")
+    pages["up"] = True
+    later = studio(home, server).imagine("a fox")
+    assert later.reused
+    assert later[0].size == (64, 48)
+    assert len(server.posts) == 1
+    assert "Authorization" not in server.requests[-1].headers
+
+
+def test_fewer_than_asked_passes_with_a_verdict(home, serve):
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes())}]}))
+    fox = studio(home, server).imagine("a fox", n=3)
+    assert [str(v) for v in fox.verdicts] == ["count: asked 3 pictures, got 1 picture"]
+    assert studio(home, server).imagine("a fox", n=3).reused
+    assert len(server.posts) == 1
+
+
+def test_a_429_is_repeated_with_the_same_key_and_body(home, serve):
+    answers = [(429, {"Retry-After": "0.05"}, {"error": {"message": "slow down"}}), None]
+    server = serve(lambda seen: answers.pop(0) or good(seen))
+    assert studio(home, server).imagine("a fox")
+    first, second = server.posts
+    assert first.body == second.body
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_history_is_a_sequence_and_searchable(home, lab):
+    from ipyimagegen.studio import History
+
+    one = studio(home, lab)
+    past = History(one)
+    for prompt in ("a fox", "a 狐狸 cat", "a fox"):
+        one.imagine(prompt)
+    assert len(past) == 2
+    assert past[-1].prompt == "a 狐狸 cat"
+    assert past[1].prompt == "a fox"
+    assert [found.prompt for found in past.search("狐狸")] == ["a 狐狸 cat"]
+    assert History(studio(home)).search("FOX")[0].prompt == "a fox"
+    with pytest.raises(e.NotInHistory, match="none yet"):
+        History(studio(home))[1]
+
+
+def test_forget(home, lab):
+    one = studio(home, lab)
+    fox = one.imagine("a secret fox")
+    path = fox[0].path
+    studio(home, lab).imagine("a secret fox")  # a reuse record in another session
+    one.forget(["1"])
+    assert not path.exists()
+    assert "secret" not in "".join(p.read_text() for p in home.glob("records/*/*.json"))
+    assert not one.store.runs(search="secret")
+
+
+def test_python_arguments_are_checked(home):
+    one = studio(home)
+    with pytest.raises(e.InvalidOption, match="Did you mean size"):
+        one.imagine("a fox", sise="1x1")
+    with pytest.raises(e.InvalidOption, match="magic"):
+        one.imagine("a fox", dry_run=True)
+    with pytest.raises(e.InvalidInput, match="text"):
+        one.imagine(3)
+    with pytest.raises(e.InvalidInput, match="empty"):
+        one.imagine("  ")
+    with pytest.raises(e.InvalidOption, match="lists are not supported"):
+        one.imagine("a fox", seed=[1, 2])
+    assert one.imagine("a {literal} fox", size="128x128").prompt == "a {literal} fox"
+    assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]
