@@ -1,0 +1,204 @@
+"""Vendors, Azure and LiteLLM, as far as their documents and sources describe them."""
+
+from strict import (
+    Document,
+    as_asked,
+    envelope,
+    flag,
+    never,
+    number,
+    one_of,
+    pixels,
+    plain_reply,
+    ratio,
+    text,
+    whole,
+)
+
+PROMPT = {"model": text(), "prompt": text()}
+SEED = whole(-1, 2**31 - 1)
+FORMATS = one_of("png", "jpeg", "webp")
+OPENAI = {
+    **PROMPT,
+    "n": whole(1, 10),
+    "size": pixels(),
+    "quality": text(),
+    "style": one_of("vivid", "natural"),
+    "user": text(),
+    "background": one_of("transparent", "opaque", "auto"),
+    "output_format": FORMATS,
+    "output_compression": whole(0, 100),
+    "moderation": one_of("low", "auto"),
+    "response_format": one_of("url", "b64_json"),
+}
+
+
+# --- Volcengine Ark -------------------------------------------------------------------------------
+
+_WATERMARK = {"watermark": flag, "response_format": one_of("url", "b64_json")}
+_SERIES = {"sequential_image_generation": one_of("disabled", "auto"), "stream": flag}
+
+
+def _seedream_size(smallest, *tiers):
+    """Take a tier, or pixels whose product is between `smallest` and 4096²."""
+
+    def check(value):
+        if value in tiers or not pixels()(value):
+            return value in tiers
+        width, height = map(int, value.split("x"))
+        return smallest <= width * height <= 16_777_216 and 1 / 16 <= width / height <= 16
+
+    return check
+
+
+def _ark_item(drawn):
+    size = {"size": f"{drawn.width}x{drawn.height}"}
+    return {**as_asked("url")(drawn), **size}
+
+
+def _ark_reply(asked, items):
+    usage = {"generated_images": len(items), "output_tokens": 4096, "total_tokens": 4096}
+    return {"model": asked["model"], "created": 1_780_000_000, "data": items, "usage": usage}
+
+
+ARK = Document(
+    path="/api/v3/images/generations",
+    fields=PROMPT,
+    models={
+        "doubao-seedream-3-0-t2i-250415": {
+            **_WATERMARK,
+            "size": pixels(512, 2048),
+            "seed": SEED,
+            "guidance_scale": number(1, 10),
+        },
+        "doubao-seedream-4-0-250828": {
+            **_WATERMARK,
+            **_SERIES,
+            "size": _seedream_size(921_600, "1K", "2K", "4K"),
+        },
+        "doubao-seedream-4-5-251128": {
+            **_WATERMARK,
+            **_SERIES,
+            "size": _seedream_size(3_686_400, "2K", "4K"),
+        },
+    },
+    no_model=404,
+    item=_ark_item,
+    reply=_ark_reply,
+    kind="jpeg",
+    size=lambda asked: (
+        tuple(map(int, asked["size"].split("x"))) if "x" in asked.get("size", "") else (512, 512)
+    ),
+)
+
+# --- Together, xAI, OpenRouter --------------------------------------------------------------------
+
+TOGETHER = Document(
+    fields={
+        **PROMPT,
+        "steps": whole(1, 100),
+        "width": whole(64, 2048),
+        "height": whole(64, 2048),
+        "aspect_ratio": ratio,
+        "n": whole(1, 4),
+        "seed": SEED,
+        "negative_prompt": text(),
+        "guidance_scale": number(0, 100),
+        "output_format": one_of("jpeg", "png"),
+        "response_format": one_of("base64", "url"),
+        "disable_safety_checker": flag,
+    },
+    item=lambda drawn: {
+        "index": 0,
+        **(
+            {"b64_json": drawn.base64}
+            if drawn.asked.get("response_format") == "base64"
+            else {"url": drawn.url}
+        ),
+    },
+    reply=lambda asked, items: {"id": "o1", "model": asked["model"], "object": "list", "data": items},
+    kind="jpeg",
+    size=lambda asked: (asked.get("width", 512), asked.get("height", 512)),
+)
+
+
+def _xai_error(status, code, message):
+    return {"code": code, "error": message}
+
+
+def _xai_item(drawn):
+    if drawn.asked.get("response_format") == "b64_json":
+        return {"b64_json": f"data:image/jpeg;base64,{drawn.base64}"}
+    return {"url": drawn.url, "revised_prompt": ""}
+
+
+XAI = Document(
+    fields={
+        **PROMPT,
+        "n": whole(1, 10),
+        "aspect_ratio": ratio,
+        "resolution": one_of("1k", "2k"),
+        "response_format": one_of("url", "b64_json"),
+    },
+    models={"grok-imagine-image": {}, "grok-imagine-image-quality": {}},
+    bad_value=422,
+    error=_xai_error,
+    item=_xai_item,
+    kind="jpeg",
+)
+
+OPENROUTER = Document(
+    path="/api/v1/images",
+    fields={
+        **PROMPT,
+        "aspect_ratio": ratio,
+        "background": one_of("transparent", "opaque", "auto"),
+        "n": whole(1, 10),
+        "output_compression": whole(0, 100),
+        "output_format": FORMATS,
+        "quality": text(),
+        "resolution": text(),
+        "seed": SEED,
+        "size": pixels(),
+        "stream": flag,
+    },
+    error=envelope("error", status_as_code=True),
+    item=lambda drawn: {"b64_json": drawn.base64, "media_type": f"image/{drawn.kind}"},
+    reply=lambda asked, items: {
+        **plain_reply(asked, items),
+        "usage": {"prompt_tokens": 5, "completion_tokens": 1300, "total_tokens": 1305, "cost": 0.0387},
+    },
+)
+
+# --- Azure: a deployment in the path, or the newer route -------------------------------------------
+
+_GPT = {k: v for k, v in OPENAI.items() if k not in ("style", "response_format")}
+AZURE_V1 = Document(
+    path="/openai/v1/images/generations?api-version=preview", key_header="api-key", fields=_GPT
+)
+AZURE = Document(
+    path="/openai/deployments/my-gpt/images/generations?api-version=2025-04-01-preview",
+    key_header="api-key",
+    fields={**_GPT, "model": never},
+    required=("prompt",),
+)
+
+# --- LiteLLM --------------------------------------------------------------------------------------
+
+
+def _litellm_error(status, code, message):
+    told = f"litellm.UnsupportedParamsError: {message}" if code == "unknown_parameter" else message
+    return {"error": {"message": told, "type": "None", "param": None, "code": str(status)}}
+
+
+LITELLM = Document(
+    fields=_GPT,
+    error=_litellm_error,
+    headers={"x-litellm-call-id": "c1", "x-litellm-response-cost": "0.042"},
+    reply=lambda asked, items: {
+        **plain_reply(asked, items),
+        "size": "1024x1024",
+        "quality": asked.get("quality", "high"),
+        "output_format": "png",
+    },
+)
