@@ -148,7 +148,7 @@ def build(typed: Typed, around: Surroundings) -> Plan:
     )
     endpoint, stored = _choose(draft, local, around)
     call = _planned(draft, endpoint, configured, typed, local)
-    reused = stored or _look_up(call, local, around)
+    reused = stored or look_up(call, local, around)
     here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
     if local.get("offline") and not reused and not here:
         raise InvalidOption(
@@ -250,7 +250,7 @@ def _random(request: Request) -> bool:
     return bool(request.extra.get("seed", request.options.get("seed")) == -1)
 
 
-def _look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> Run | None:
+def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> Run | None:
     """Return the newest stored result. Raises OutcomeUnknown when one may have been billed."""
     if local.get("new"):
         return None

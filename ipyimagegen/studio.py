@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -19,7 +20,7 @@ from ipyimagegen import catalog, ids, imaging, keys, saving, wire, work
 from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
-from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build, look_up
 from ipyimagegen.records import Endpoint, PictureState, Run
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.store import Store
@@ -67,9 +68,9 @@ class Studio:
         self.ledger = Ledger(self.store)
         self.painter: Callable[[Generation], None] | None = None
         self._typed_keys: dict[str, str] = {}  # by question; never written anywhere
-        self._gates: dict[str, work.Gate] = {}
+        self._gates: dict[tuple[str, int], work.Gate] = {}
         self._thumbs: dict[str, PilImage] = {}
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
 
     # What is configured
 
@@ -151,19 +152,20 @@ class Studio:
 
     def plan(self, typed: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent or written."""
-        environ = self._environ
-        if environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0"):
+        if self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0"):
             typed = replace(typed, options={**typed.options, "offline": True})
-        around = Surroundings(
-            settings=self.settings,
-            past=self.ledger,
-            environ=environ,
-            has_key=lambda one: self.key_source(one) is not None,
-        )
-        plan = build(typed, around)
+        plan = build(typed, self._surroundings())
         if "save" in plan.local:
             saving.check(str(plan.local["save"]))
         return plan
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            settings=self.settings,
+            past=self.ledger,
+            environ=self._environ,
+            has_key=lambda one: self.key_source(one) is not None,
+        )
 
     def carry_out(self, plan: Plan, painter: Painter | None = None) -> Generation:
         """Carry a plan of one call out and return its result.
@@ -172,79 +174,82 @@ class Studio:
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
         planned = plan.calls[0]
-        timeout = plan.local.get("timeout")
-        settings = self.settings
-        if planned.reused:
-            result = self._reuse(planned, painter)
+        found = planned.reused or self._job(plan)
+        if isinstance(found, Run):
+            result = self._reuse(found, planned, painter)
         else:
-            live = None if plan.local.get("new") else self.ledger.live(planned.request)
-            job = live or self._begin(plan, settings)
-            self._await(job, planned, painter, float(timeout) if timeout is not None else None)
-            result = self._result(job)
+            timeout = plan.local.get("timeout")
+            self._await(found, planned, painter, float(timeout) if timeout is not None else None)
+            if found.error:
+                raise found.error
+            result = self.generation(found.run)
         if "save" in plan.local:
             result.save(str(plan.local["save"]))
         return result
 
-    def _begin(self, plan: Plan, settings: Settings) -> work.Job:
-        planned = plan.to_send[0]
-        plan.check_caps(settings, 0)
-        secret = self._secret(planned.endpoint)
-        catalog.check_transport(planned.endpoint, has_key=secret is not None)
-        self.store.probe(planned.request.count * (8 << 20))  # bytes: a generous picture each
-        (run,) = self.ledger.take(plan, settings)
-        job = work.Job(
-            run, work.call(planned, secret, self._gate(planned.endpoint), self._tools()), self._told
-        )
-        self.ledger.add(job)
-        job.start()
-        return job
+    def _job(self, plan: Plan) -> work.Job | Run:
+        """Return the job for the call: the one in flight for the same request, or a new one.
+
+        What was in flight when the plan was made may have finished since; so the history is asked
+        once more, under the lock that keeps two threads from paying for the same.
+        """
+        planned, settings = plan.to_send[0], self.settings
+        with self._starting:
+            if not plan.local.get("new") and (live := self.ledger.live(planned.request)):
+                return live
+            if stored := look_up(planned, plan.local, self._surroundings()):
+                return stored
+            plan.check_caps(settings, 0)
+            secret = self._secret(planned.endpoint)
+            catalog.check_transport(planned.endpoint, has_key=secret is not None)
+            self.store.probe(planned.request.count * (8 << 20))  # bytes: a generous picture each
+            (run,) = self.ledger.take(plan, settings)
+            gate = self._gate(planned.endpoint, settings.max_parallel)
+            job = work.Job(run, work.call(planned, secret, gate, self._tools), self._told)
+            self.ledger.add(job)
+            job.start()
+            return job
 
     def _told(self, job: work.Job) -> None:
         self._thumbs = dict(job.thumbs)  # those of the newest job only: they are large
         self.ledger.settle(job)
 
-    def _gate(self, endpoint: Endpoint) -> work.Gate:
-        with self._lock:
-            return self._gates.setdefault(endpoint.base_url, work.Gate(self.settings.max_parallel))
+    def _gate(self, endpoint: Endpoint, parallel: int) -> work.Gate:
+        return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
 
+    @cached_property
     def _tools(self) -> work.Tools:
         from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.endpoint(SKETCH, {}, {})
         return work.Tools(store=self.store, mounts={sketch.base_url: create_app()})
 
-    def _await(self, job: work.Job, planned: Planned, painter: Painter | None, timeout: float | None) -> None:
+    def _await(
+        self, job: work.Job, planned: Planned | None, painter: Painter | None, timeout: float | None
+    ) -> None:
         """Wait and paint. Only this thread is interrupted; the job goes on."""
         told = f"Its pictures land in the history as {job.run.id}; run the cell again to wait for them."
         try:
             while not job.wait(POLL):
-                if painter:
+                if painter and planned:
                     painter.working(planned, job.elapsed)
                 if timeout is not None and job.elapsed > timeout:
+                    told = f"{timeout:g} s are over and the call goes on. {told}"
                     break
         except KeyboardInterrupt:
             if job.detached:
                 job.cancel()
                 told = "The call was given up; what was sent may have been billed."
         else:
-            if job.finished:
-                if job.error and painter:
-                    painter.failed(planned, job.elapsed)
+            if job.finished and not job.error:
                 return
-            told = f"{timeout:g} s are over and the call goes on. {told}"
-        job.detached = True
-        if painter:
+        if painter and planned:
             painter.failed(planned, job.elapsed)
-        raise Detached(f"Stopped waiting for {planned.endpoint.name}. {told}")
+        if not job.finished:
+            job.detached = True
+            raise Detached(f"Stopped waiting for {job.run.request.endpoint}. {told}")
 
-    def _result(self, job: work.Job) -> Generation:
-        if job.error:
-            raise job.error
-        return self.generation(job.run)
-
-    def _reuse(self, planned: Planned, painter: Painter | None) -> Generation:
-        run = planned.reused
-        assert run is not None  # the caller looked
+    def _reuse(self, run: Run, planned: Planned, painter: Painter | None) -> Generation:
         run = self.fetch(run, planned, painter)
         _, again = self.ledger.show(run)
         if again:
@@ -255,14 +260,10 @@ class Studio:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
         if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
             return run
-        endpoint = self.endpoint_of(run)
-        job = work.Job(run, work.fetch(endpoint, self._tools()), self._told)
+        job = work.Job(run, work.fetch(self.endpoint_of(run), self._tools), self._told)
         job.start()
-        if planned:
-            self._await(job, planned, painter, None)
-        while not job.wait(POLL):
-            pass
-        if job.error:
+        self._await(job, planned, painter, None)
+        if job.error and planned:
             raise job.error
         return job.run
 

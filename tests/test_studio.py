@@ -1,5 +1,7 @@
 """The studio: which server is asked, what is reused, what is refused before anything is sent."""
 
+import threading
+
 import pytest
 from loopback import CANARY, b64, picture_bytes, records
 
@@ -219,3 +221,25 @@ def test_python_arguments_are_checked(home):
         one.imagine("a fox", seed=[1, 2])
     assert one.imagine("a {literal} fox", size="128x128").prompt == "a {literal} fox"
     assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]
+
+
+def test_two_threads_that_ask_the_same_pay_once(home, serve):
+    may_answer = threading.Event()
+
+    def answer(seen):
+        assert may_answer.wait(20)
+        return good(seen)
+
+    server = serve(answer)
+    one = studio(home, server)
+    plans = [one.plan(one.typed("a fox", {})) for _ in range(3)]  # all before any is sent
+    found = []
+    threads = [threading.Thread(target=lambda p=p: found.append(one.carry_out(p))) for p in plans[:2]]
+    for thread in threads:
+        thread.start()
+    may_answer.set()
+    for thread in threads:
+        thread.join(20)
+    found.append(one.carry_out(plans[2]))  # planned before, carried out after
+    assert len(server.posts) == 1
+    assert len({result.id for result in found}) == 1
