@@ -7,7 +7,6 @@ and writer. Unknown keys are ignored, so that a newer version's records can stil
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
@@ -209,6 +208,8 @@ class Request:
         return self._hash(None)
 
     def _hash(self, base_url: str | None) -> str:
+        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
         known = {
             "version": 1,
             "base_url": base_url,

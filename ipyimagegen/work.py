@@ -7,10 +7,10 @@ one endpoint share: how many run at once, and the pause after a 429.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,7 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint)
-        sent = replace(planned.sent, idempotency_key=uuid.uuid4().hex, body=written.json)
+        sent = replace(planned.sent, idempotency_key=os.urandom(16).hex(), body=written.json)
         job.run = job.run.but(sent=sent)
         tools.store.create(job.run)
 

@@ -6,9 +6,9 @@ every front end and in what is made from the notebook.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-import uuid
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -116,7 +116,7 @@ class Painter:
 
     def _put(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
         if self._id is None:
-            self._id = uuid.uuid4().hex
+            self._id = os.urandom(16).hex()
             _display(data, metadata, display_id=self._id)
         else:
             _display(data, metadata, display_id=self._id, update=True)

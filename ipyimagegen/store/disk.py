@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ class Disk:
         When the block ends its bytes are on the disk; when the block fails the file is gone.
         """
         self.make(self.scratch)
-        part = self.scratch / f"{uuid.uuid4().hex}.part"
+        part = self.scratch / f"{os.urandom(16).hex()}.part"
         with self.told():
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:

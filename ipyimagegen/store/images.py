@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -36,6 +35,8 @@ class Images:
 
     def keep(self, chunks: Iterable[bytes], cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
         """Stream bytes into a file that is named by their hash; see `Store.keep`."""
+        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
         digest, size, head = hashlib.sha256(), 0, b""
         with self.disk.fresh() as (file, part):
             for chunk in chunks:
@@ -64,6 +65,8 @@ class Images:
 
     def intact(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
+        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
         path = self.path(sha256)
         if path is None:
             return False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
-import secrets
 import string
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +23,7 @@ NUMBERS = 2**53  # the largest number of a run
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
 _SESSION = re.compile(r"[0-9]{4}-[0-9a-z]{4}")
 _LETTERS = string.ascii_lowercase + string.digits
+_DRAW = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Records:
         """Take a session of that day that nobody has: month, day and four letters or digits."""
         self.disk.make(self.folder)
         while True:
-            name = f"{today:%m%d}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+            name = f"{today:%m%d}-{''.join(_DRAW.choices(_LETTERS, k=4))}"
             with self.disk.told(), suppress(FileExistsError):
                 (self.folder / name).mkdir(mode=0o700)
                 return name
