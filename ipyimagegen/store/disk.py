@@ -42,6 +42,10 @@ class Disk:
         """The folder of files that are not yet whole."""
         return self.home / "spool"
 
+    def part(self) -> Path:
+        """Return a name in that folder that no other file has."""
+        return self.scratch / f"{os.urandom(16).hex()}.part"
+
     def probe(self, need: int) -> None:
         """Raise StoreError unless a file can be written and `need` bytes have room."""
         with self.fresh() as (file, part):
@@ -67,7 +71,7 @@ class Disk:
         When the block ends its bytes are on the disk; when the block fails the file is gone.
         """
         self.make(self.scratch)
-        part = self.scratch / f"{os.urandom(16).hex()}.part"
+        part = self.part()
         with self.told():
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:

@@ -82,8 +82,8 @@ class Images:
 
     def spool(self) -> Path:
         """Return a path for bytes on their way, and delete what has lain there for a day."""
-        with self.disk.fresh() as (_, path):
-            pass
+        path = self.disk.part()
+        self.disk.claim(path)
         for old in self.disk.scratch.iterdir():
             with suppress(OSError):  # another process deletes it too
                 if time.time() - old.stat().st_mtime > DAY:
