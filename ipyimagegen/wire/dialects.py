@@ -94,11 +94,12 @@ _PIXELS = re.compile(r"(\d+)x(\d+)")
 
 
 def _width_height(body: dict[str, Json]) -> dict[str, Json]:
-    """Together has no `size`: two numbers instead."""
-    found = _PIXELS.fullmatch(str(body.get("size", "")))
-    if not found:
+    """Together has no `size`: two numbers instead, and nothing for `auto`."""
+    size = str(body.get("size", ""))
+    found = _PIXELS.fullmatch(size)
+    if not found and size != "auto":
         return body
-    pixels = {"width": int(found[1]), "height": int(found[2])}
+    pixels = {"width": int(found[1]), "height": int(found[2])} if found else {}
     return {k: v for k, v in body.items() if k != "size"} | pixels
 
 

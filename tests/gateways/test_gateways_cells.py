@@ -205,6 +205,14 @@ OF_API000 = [
 OF_NEW_API = [
     Example(
         **NEW_API,
+        cell="-m gpt-image-1 --seed 7 --quality high",
+        body={"model": "gpt-image-1", "quality": "high"},
+        shown="gpt-image-1 · 256x256 · seed 7",
+        cost="$0.08",
+        told=("- seed 7 was kept here: gpt-image-1 on new-api has no seed",),
+    ),
+    Example(
+        **NEW_API,
         cell="-m gpt-image-1 --size 1024x1024 --quality low --background transparent --output-format png "
         "--moderation low --user class-3 -n 2",
         body={

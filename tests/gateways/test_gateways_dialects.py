@@ -70,7 +70,7 @@ EXAMPLES = [
     ),
     Example(
         **TOGETHER,
-        cell="-m flux --response-format url",
+        cell="-m flux --response-format url --size auto",
         body={"model": "flux", "response_format": "url"},
         shown="512x512",
     ),

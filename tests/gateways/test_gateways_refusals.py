@@ -40,6 +40,10 @@ HERE = [
     ("new-api", "-m doubao-seedream-3-0-t2i --seed 2147483648", "takes -1 to 2147483647"),
     ("new-api", "-m doubao-seedream-3-0-t2i --size 2064x1024", "edges from 512 up to 2,048"),
     ("new-api", "-m gpt-image-1 --output-format png --output-compression 85", "jpeg or webp only"),
+    ("new-api", "-m dall-e-3 --background opaque", "it takes size, n, quality, style, response_format, user"),
+    ("new-api", "-m gpt-image-1 --guidance-scale 3", "does not take --guidance-scale"),
+    ("new-api", "-m gpt-image-1 --input-fidelity high", "only for edits"),
+    ("new-api", "-m doubao-seedream-3-0-t2i --quality high", "does not take --quality"),
     ("new-api", "-m dall-e-3 --negative-prompt dogs", "does not take --negative-prompt"),
 ]
 
