@@ -63,10 +63,10 @@ class Records:
                 path.unlink()
             raise
 
-    def update(self, run: Run) -> Run:
-        """Replace a record and return what was written; one that is forgotten stays forgotten.
+    def update(self, run: Run) -> tuple[Run | None, Run]:
+        """Replace a record; return what it was, if it could be read, and what was written.
 
-        Raises StoreError when a newer version wrote it.
+        One that is forgotten stays forgotten. Raises StoreError when a newer version wrote it.
         """
         key = (run.session, run.number)
         old = self.read(key)
@@ -75,7 +75,7 @@ class Records:
         if old is not None and old.forgotten:
             run = forgotten(run)
         self.disk.put(self.path(key), _dumped(run))
-        return run
+        return old, run
 
     def read(self, key: Key) -> Run | None:
         """Return the run, or None when there is no record or it makes no sense."""

@@ -59,10 +59,11 @@ class Store:
 
     def update(self, run: Run) -> None:
         """Replace the record of a run; raises StoreError when a newer version wrote it."""
-        written = self._records.update(run)
+        old, written = self._records.update(run)
         if written.forgotten:  # somebody forgot it while it was under way
             self._release(hashes(run))
-        self._enter((run.session, run.number))
+        if old is None or Entry.of(old) != Entry.of(written):  # no status in it
+            self._enter((run.session, run.number))
 
     def keep(self, chunks: Iterable[bytes], *, cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
         """Stream bytes into a file that is named by their hash; the same bytes are stored once.
