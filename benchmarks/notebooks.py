@@ -1,0 +1,42 @@
+"""How large a notebook is once its cells have run and it is saved, with one picture and with ten."""
+
+import os
+import tempfile
+
+import nbformat
+from figures import Row
+from nbclient import NotebookClient
+
+LIMIT = 150  # KiB
+RAW = """
+import base64, requests
+from IPython.display import Image, display
+asked = {{"prompt": "a red fox in the snow", "n": {count}}}
+reply = requests.post("{url}/images/generations", json=asked, timeout=60).json()
+for one in reply["data"]:
+    display(Image(data=base64.b64decode(one["b64_json"])))
+"""
+OURS = ("%load_ext ipyimagegen", "%%imagine -n {count} --endpoint {url}\na red fox in the snow")
+
+
+def size(cells, folder):
+    """Return the KiB of a notebook after its cells have run."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    given = {**os.environ, "IPYIMAGEGEN_HOME": f"{folder}/home", "IPYTHONDIR": f"{folder}/ipython"}
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=given)
+    return len(nbformat.writes(notebook).encode()) / 1024
+
+
+def notebooks(server):
+    """Return rows for pictures like photographs, and for noise that no JPEG makes small."""
+    rows = []
+    for kind in ("photo", "noise"):
+        for count in (1, 10):
+            filled = {"count": count, "url": f"{server}/{kind}/v1"}
+            with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
+                plain = size([RAW.format(**filled)], folder)
+                small = size([one.format(**filled) for one in OURS], folder)
+            told = f"{kind}, n={count}"
+            rows.append(Row(f"{told}: display(Image(data=png))", plain, "KiB"))
+            rows.append(Row(f"{told}: %%imagine", small, "KiB", f"{plain / small:.0f} times smaller", LIMIT))
+    return rows
