@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from ipyimagegen.errors import InvalidOption, MissingKey
-from ipyimagegen.records import Endpoint, origin
+from ipyimagegen.rows import Endpoint, origin
 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 1.0

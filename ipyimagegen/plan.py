@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from ipyimagegen import catalog, prompt
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
 from ipyimagegen.options import DEFAULT, NOT_YET, OPTIONS, SENT, Json, Value, normalise
-from ipyimagegen.records import Cost, Endpoint, Request, Run, Sent, Status
+from ipyimagegen.records import Cost, Request, Run, Sent, Status
+from ipyimagegen.rows import Endpoint
 
 SKETCH = "sketch"
 MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt

@@ -1,4 +1,4 @@
-"""Frozen values that the rooms hand to each other, their identity, and their form on disk.
+"""What was asked, sent and got: frozen values, their identity, and their form on disk.
 
 A `Request` is what was asked, `Sent` what goes to the server after translation, a `Run` one call
 and everything known of it. A run is one JSON file; `to_json` and `from_json` are its only reader
@@ -13,7 +13,6 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self, TypeVar, cast
-from urllib.parse import urlsplit
 
 from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
@@ -49,124 +48,6 @@ ERRORS: Mapping[Status, type[CallError]] = {
     Status.REFUSED: Refused,
     Status.UNKNOWN: OutcomeUnknown,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """One published price of a picture, or of a million tokens; `source` and `date` always.
-
-    `quality` and `size` are None where the price holds for any. `amount_max` makes it a range;
-    `at_least` says that the source gives a lower bound.
-    """
-
-    amount: float
-    currency: str
-    source: str
-    date: str
-    quality: str | None = None
-    size: str | None = None
-    amount_max: float | None = None
-    at_least: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Prices of a million tokens, and how many output tokens a picture has, where published.
-
-    `detail` maps a quality to the grid factor of the token formula; `partial_tokens` is what each
-    partial picture of a stream adds.
-    """
-
-    currency: str
-    source: str
-    date: str
-    text_in: float
-    image_in: float
-    image_out: float
-    detail: Mapping[str, int] = field(default_factory=dict)
-    partial_tokens: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SizeRule:
-    """Free sizes in pixels: both edges multiples of `multiple`, within the bounds."""
-
-    multiple: int = 1
-    min_edge: int = 1
-    max_edge: int = 16384
-    max_ratio: float = 1e9
-    min_pixels: int = 1
-    max_pixels: int = 1 << 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A row of the catalog: what is known of a model, on its own vendor or behind one endpoint.
-
-    `fields`: names of the options that may be sent, or None when not known; `edit_fields` the same
-    for edits, where they differ. `choices` and `limits` bound the values of single options, `reported`
-    names options whose values are third parties' claims and refuse nothing. `compression_formats`:
-    the output formats that `output_compression` needs. `edit`: how many input pictures (0: none,
-    None: not known).
-    """
-
-    name: str
-    vendor: str = ""
-    aliases: tuple[str, ...] = ()
-    fields: tuple[str, ...] | None = None
-    edit_fields: tuple[str, ...] | None = None
-    sizes: tuple[str, ...] = ()
-    size_rule: SizeRule | None = None
-    ratios: tuple[str, ...] = ()
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    reported: tuple[str, ...] = ()
-    compression_formats: tuple[str, ...] = ()
-    required: Mapping[str, Json] = field(default_factory=dict)
-    edit: int | None = None
-    mask: bool | None = None
-    prompt_chars: int | None = None
-    prompt_cjk: int | None = None
-    prompt_words: int | None = None
-    prices: tuple[Price, ...] = ()
-    rates: Rates | None = None
-    seconds: tuple[float, float] | None = None
-    retired: str | None = None
-    successor: str | None = None
-    note: str = ""
-    source: str = ""
-    date: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """A server: where it is, how it is spoken to, whose key it takes, what it accepts.
-
-    `base_url` has no trailing slash and is all that stands before `/images/generations`; it is
-    empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
-    model). `may_drop` names options that its documents promise and its relay may not pass on.
-    """
-
-    name: str
-    base_url: str
-    title: str = ""
-    dialect: str = "openai"
-    vendor: str = ""
-    key_env: tuple[str, ...] = ()
-    key_optional: bool = False
-    free: bool = False
-    allow_http: bool = False
-    default_model: str | None = None
-    model_required: bool = False
-    fields: tuple[str, ...] | None = None
-    may_drop: tuple[str, ...] = ()
-    required: Mapping[str, Json] = field(default_factory=dict)
-    models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    edits: bool | None = None
-    note: str = ""
-    source: str = ""
-    date: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,24 +248,7 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Request, "inputs"): Input,
     (Request, "mask"): Input,
     (Picture, "state"): PictureState,
-    (Model, "size_rule"): SizeRule,
-    (Model, "prices"): Price,
-    (Model, "rates"): Rates,
 }
-
-
-def origin(url: str) -> str:
-    """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
-
-    Raises ValueError for what is no address with a host.
-    """
-    parts = urlsplit(url)
-    if not parts.scheme or not parts.hostname:
-        raise ValueError("no address with a host")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    port = "" if parts.port in (None, usual) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
 
 
 def to_json(value: Any) -> Json:

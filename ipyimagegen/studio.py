@@ -21,8 +21,9 @@ from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build, look_up
-from ipyimagegen.records import Endpoint, PictureState, Run
+from ipyimagegen.records import PictureState, Run
 from ipyimagegen.results import Generation, Image
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:

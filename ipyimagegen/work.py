@@ -19,7 +19,8 @@ from ipyimagegen import catalog, imaging, wire
 from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
-from ipyimagegen.records import ERRORS, Endpoint, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.records import ERRORS, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Kept, Store
 from ipyimagegen.verdicts import judge

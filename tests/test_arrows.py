@@ -8,7 +8,7 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "options", "records", "ids", "caption", "verdicts", "prompt"}
+FLOOR = {"errors", "safe", "options", "records", "rows", "ids", "caption", "verdicts", "prompt"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -18,6 +18,7 @@ MAY = {
     "options": {"errors"},
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
+    "rows": {"options"},
     "verdicts": {"records"},
     "caption": {"records", "safe"},
     "prompt": {"errors"},

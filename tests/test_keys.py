@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ipyimagegen import keys
 from ipyimagegen.errors import InvalidOption, MissingKey
-from ipyimagegen.records import Endpoint
+from ipyimagegen.rows import Endpoint
 
 LAB = Endpoint(
     name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")

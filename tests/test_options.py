@@ -12,7 +12,8 @@ from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.line import BY_FLAG, read
 from ipyimagegen.notebook.settings import Imagine
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, normalise, read_setting
-from ipyimagegen.records import Endpoint, Request, Sent
+from ipyimagegen.records import Request, Sent
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import write
 
 # option: flags, typed text and the value it becomes, a text that is refused, part of the identity,

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.options import as_meant
-from ipyimagegen.records import Endpoint
+from ipyimagegen.rows import Endpoint
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")

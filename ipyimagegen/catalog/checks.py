@@ -18,7 +18,8 @@ from ipyimagegen.catalog.rows import EDITS, fields_of, is_edit, model_of, row
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.options import SENT
-from ipyimagegen.records import Endpoint, Model, Request
+from ipyimagegen.records import Request
+from ipyimagegen.rows import Endpoint, Model
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PAIR = ("size", "aspect_ratio")

@@ -14,7 +14,8 @@ from typing import Any
 from ipyimagegen.catalog.rows import is_edit, model_of, row
 from ipyimagegen.catalog.sizes import Pixels, pixels
 from ipyimagegen.options import Json
-from ipyimagegen.records import Cost, Endpoint, Model, Price, Rates, Request, Sent
+from ipyimagegen.records import Cost, Request, Sent
+from ipyimagegen.rows import Endpoint, Model, Price, Rates
 
 MILLION = 1_000_000
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ipyimagegen.catalog.tables import model, overlay
 from ipyimagegen.options import SENT, Json
-from ipyimagegen.records import Endpoint, Model, Request
+from ipyimagegen.records import Request
+from ipyimagegen.rows import Endpoint, Model
 
 EDITS = "edits"
 

@@ -12,7 +12,8 @@ from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, norm
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
-from ipyimagegen.records import Endpoint, Request
+from ipyimagegen.records import Request
+from ipyimagegen.rows import Endpoint
 
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}

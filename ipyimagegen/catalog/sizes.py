@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import product
 
-from ipyimagegen.records import Model, SizeRule
+from ipyimagegen.rows import Model, SizeRule
 
 Pixels = tuple[int, int]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ipyimagegen.errors import InvalidOption, did_you_mean, nearest
 from ipyimagegen.options import Json
-from ipyimagegen.records import Endpoint, Model, Price, Rates, SizeRule
+from ipyimagegen.rows import Endpoint, Model, Price, Rates, SizeRule
 
 ANY = "any"  # the quality of a price that holds for every quality
 _OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `like` does not pass on

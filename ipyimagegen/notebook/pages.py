@@ -11,7 +11,8 @@ from ipyimagegen import catalog, wire
 from ipyimagegen.caption import DOT, facts, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
-from ipyimagegen.records import Cost, Endpoint, Model, Picture, PictureState, Price, Run, Status
+from ipyimagegen.records import Cost, Picture, PictureState, Run, Status
+from ipyimagegen.rows import Endpoint, Model, Price
 from ipyimagegen.safe import plain, short
 from ipyimagegen.studio import Studio
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.options import Json
-from ipyimagegen.records import Endpoint, Fault
+from ipyimagegen.records import Fault
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import TEXT_LIMIT, plain, redact
 from ipyimagegen.wire.faults import fault
 from ipyimagegen.wire.found import Found

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
-from ipyimagegen.records import Endpoint, Request, Sent
+from ipyimagegen.records import Request, Sent
+from ipyimagegen.rows import Endpoint
 
 
 @dataclass(frozen=True, kw_only=True)

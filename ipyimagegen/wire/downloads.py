@@ -18,7 +18,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.utils import get_environ_proxies, select_proxy
 
-from ipyimagegen.records import Endpoint, Fault, origin
+from ipyimagegen.records import Fault
+from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ipyimagegen.records import Endpoint, Fault, Status
+from ipyimagegen.records import Fault, Status
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, redact
 from ipyimagegen.wire.answers import Answer, Reply, read
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable

@@ -13,7 +13,7 @@ from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes, tables
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.options import SENT, normalise
-from ipyimagegen.records import Model
+from ipyimagegen.rows import Model
 
 HERE = Path(catalog.__file__).parent
 ENDPOINTS = tables.known_endpoints()

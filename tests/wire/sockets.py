@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ipyimagegen.records import Endpoint
+from ipyimagegen.rows import Endpoint
 
 KEY = "sk-canary-0123456789abcdef"
 PICTURES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sockets import b64
 
-from ipyimagegen.records import Endpoint
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire.answers import ON_DISK, Reply, read
 
 HERE = Endpoint(name="e", base_url="https://host/v1")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from ipyimagegen.errors import InvalidOption
-from ipyimagegen.records import Endpoint, Request, Sent
+from ipyimagegen.records import Request, Sent
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import DIALECTS, write
 
 OPTIONS = {

@@ -5,7 +5,7 @@ import socket
 import pytest
 from sockets import KEY, PICTURES, endpoint_at, reply
 
-from ipyimagegen.records import Endpoint
+from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import Control, download
 from ipyimagegen.wire.downloads import is_public
 
