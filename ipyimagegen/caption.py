@@ -54,7 +54,7 @@ def said_of(picture: Picture) -> str:
         PictureState.DAMAGED: "its stored file is damaged",
     }
     words = told.get(picture.state, str(picture.state))
-    return f"{words} ({plain(picture.note, 120)})" if picture.note else words
+    return f"{words} ({plain(picture.note, 120).rstrip('.')})" if picture.note else words
 
 
 def last_line(run: Run, *, from_history: bool) -> str:

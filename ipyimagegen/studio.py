@@ -29,6 +29,19 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+# Machines that are thrown away: the variable that tells one, its name, and what to do.
+_PASSING = {
+    "COLAB_RELEASE_TAG": (
+        "Colab",
+        "mount Drive, then os.environ['IPYIMAGEGEN_HOME'] = '/content/drive/MyDrive/ipyimagegen' "
+        "before %load_ext",
+    ),
+    "KAGGLE_KERNEL_RUN_TYPE": (
+        "Kaggle",
+        "save what you want to keep: result.save('/kaggle/working/{id}-{index}')",
+    ),
+    "BINDER_SERVICE_HOST": ("Binder", "download what you want to keep: result.save('{id}-{index}')"),
+}
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
@@ -72,6 +85,7 @@ class Studio:
         self._gates: dict[tuple[str, int], work.Gate] = {}
         self._thumbs: dict[str, PilImage] = {}
         self._starting = threading.Lock()
+        self._told_passing = False
 
     # What is configured
 
@@ -92,6 +106,14 @@ class Studio:
     def embed(self) -> str:
         """`preview` or `original`: what a notebook keeps of a picture."""
         return self.settings.embed
+
+    def passing(self) -> str | None:
+        """Return, once, that the store does not outlive this machine, and the cure; else None."""
+        found = next((told for name, told in _PASSING.items() if name in self._environ), None)
+        if found is None or self._told_passing or "IPYIMAGEGEN_HOME" in self._environ:
+            return None
+        self._told_passing = True
+        return f"{found[0]} forgets {self.home} when this machine ends; {found[1]}"
 
     def key_source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""

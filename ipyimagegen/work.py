@@ -139,7 +139,7 @@ def error_of(run: Run) -> ImagineError | None:
 
 def _no_picture(run: Run) -> str:
     notes = [plain(p.note, 300) for p in run.pictures if p.note]
-    return "the reply held no usable picture" + (f" ({notes[0]})" if notes else "") + "."
+    return "the reply held no usable picture" + (f" ({notes[0].rstrip('.')})" if notes else "") + "."
 
 
 def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> Callable[[Job], Run]:

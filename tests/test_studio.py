@@ -196,6 +196,17 @@ def test_history_is_a_sequence_and_searchable(home, lab):
         History(studio(home))[1]
 
 
+def test_a_store_that_passes_away_is_told_once():
+    first, second = (Studio(environ={"COLAB_RELEASE_TAG": "x"}) for _ in range(2))
+    assert "drive/MyDrive" in first.passing()
+    assert first.passing() is None
+    assert "Colab forgets" in second.passing()
+    assert (
+        Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).passing() is None
+    )
+    assert Studio(environ={}).passing() is None
+
+
 def test_forget(home, lab):
     one = studio(home, lab)
     fox = one.imagine("a secret fox")

@@ -183,6 +183,8 @@ class ImagineMagics(Magics):
         self._screen.mark(result)
         if "as_" in read.values:
             self._variables[str(plan.local["as_"])] = result
+        if passing := self._studio.passing():
+            text(passing)
         return result
 
     def _help(self, magic: str) -> None:
