@@ -92,7 +92,7 @@ class Painter:
     def failed(self, planned: Planned, elapsed: float) -> None:
         """Leave a last status line; the error that follows says the rest."""
         if self._id or (self._watched and not self._notebook):
-            self._line(f"{status(planned, elapsed)}{DOT}no picture")
+            self._line(status(planned, elapsed))
             self._end()
 
     def result(self, generation: Generation) -> None:
