@@ -11,7 +11,7 @@ from datetime import date
 from ipyimagegen import ids
 from ipyimagegen.errors import NotInHistory
 from ipyimagegen.plan import Plan, Settings
-from ipyimagegen.records import PictureState, Request, Run, Status
+from ipyimagegen.records import Cost, PictureState, Request, Run, Status
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 from ipyimagegen.work import Job
@@ -67,6 +67,7 @@ class Ledger:
                     request=call.request,
                     sent=call.sent,
                     created=time.time(),
+                    cost=call.estimate if call.endpoint.free else Cost(),
                     rerun_of=call.rerun_of,
                 )
                 self._numbers.append(run.id)

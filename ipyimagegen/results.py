@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
+HEIGHT = 560  # pixels at which one picture is shown, so that its caption fits on the screen with it
 ALT_LIMIT = 300  # characters of the prompt that become the picture's alternative text
 
 
@@ -117,7 +118,7 @@ class Image:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         made = imaging.preview([imaging.inspect(self._path).thumb])
-        return bundle(made.data, made.mime, (made.width, made.height), repr(self), self._run.request.prompt)
+        return bundle(made.data, made.mime, _on_screen(made), repr(self), self._run.request.prompt)
 
 
 class Generation(Sequence[Image]):
@@ -304,7 +305,8 @@ class Generation(Sequence[Image]):
         if self._handle and self._handle.embed == "original":
             return [bundle(one.bytes, one.mime, one.size, repr(one), self.prompt) for one in self]
         made = self.preview()
-        return [bundle(made.data, made.mime, (made.width, made.height), repr(self), self.prompt)]
+        size = _on_screen(made) if len(self) == 1 else (made.width, made.height)
+        return [bundle(made.data, made.mime, size, repr(self), self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:
@@ -314,6 +316,11 @@ class Generation(Sequence[Image]):
 
 def _unpickled(run: Run, images: Sequence[Image], number: int | None, reused: bool) -> Generation:
     return Generation(run, images, number=number, reused=reused)
+
+
+def _on_screen(made: imaging.Preview) -> tuple[int, int]:
+    scale = min(1.0, HEIGHT / made.height)
+    return round(made.width * scale), round(made.height * scale)
 
 
 def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:

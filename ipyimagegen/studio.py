@@ -29,18 +29,12 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-# Machines that are thrown away: the variable that tells one, its name, and what to do.
+# Machines that are thrown away: the variable that tells one, and what to do.
 _PASSING = {
-    "COLAB_RELEASE_TAG": (
-        "Colab",
-        "mount Drive, then os.environ['IPYIMAGEGEN_HOME'] = '/content/drive/MyDrive/ipyimagegen' "
-        "before %load_ext",
-    ),
-    "KAGGLE_KERNEL_RUN_TYPE": (
-        "Kaggle",
-        "save what you want to keep: result.save('/kaggle/working/{id}-{index}')",
-    ),
-    "BINDER_SERVICE_HOST": ("Binder", "download what you want to keep: result.save('{id}-{index}')"),
+    "COLAB_RELEASE_TAG": "Colab forgets {home}. To keep it, mount Drive and, before %load_ext, set "
+    "os.environ['IPYIMAGEGEN_HOME'] = '/content/drive/MyDrive/ipyimagegen'",
+    "KAGGLE_KERNEL_RUN_TYPE": "Kaggle forgets {home}. Keep a result: .save('/kaggle/working/{{id}}')",
+    "BINDER_SERVICE_HOST": "Binder forgets {home}. Keep a result: .save('{{id}}'), and download it",
 }
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
@@ -113,7 +107,7 @@ class Studio:
         if found is None or self._told_passing or "IPYIMAGEGEN_HOME" in self._environ:
             return None
         self._told_passing = True
-        return f"{found[0]} forgets {self.home} when this machine ends; {found[1]}"
+        return found.format(home=self.home)
 
     def key_source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
@@ -251,13 +245,16 @@ class Studio:
         self, job: work.Job, planned: Planned | None, painter: Painter | None, timeout: float | None
     ) -> None:
         """Wait and paint. Only this thread is interrupted; the job goes on."""
-        told = f"Its pictures land in the history as {job.run.id}; run the cell again to wait for them."
+        after = ""
+        told = (
+            f"The call goes on; its pictures land in the history as {job.run.id}. Run the cell again to wait."
+        )
         try:
             while not job.wait(POLL):
                 if painter and planned:
                     painter.working(planned, job.elapsed)
                 if timeout is not None and job.elapsed > timeout:
-                    told = f"{timeout:g} s are over and the call goes on. {told}"
+                    after = f" after {timeout:g} s"
                     break
         except KeyboardInterrupt:
             if job.detached:
@@ -270,7 +267,7 @@ class Studio:
             painter.failed(planned, job.elapsed)
         if not job.finished:
             job.detached = True
-            raise Detached(f"Stopped waiting for {job.run.request.endpoint}. {told}")
+            raise Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
 
     def _reuse(self, run: Run, planned: Planned, painter: Painter | None) -> Generation:
         run = self.fetch(run, planned, painter)

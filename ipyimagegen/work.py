@@ -125,10 +125,12 @@ def error_of(run: Run) -> ImagineError | None:
     if run.shown:
         return None
     billed, words = _BILL.get(run.status, _BILL[Status.UNKNOWN])
+    if run.cost.basis == "free":
+        billed, words = False, "It costs nothing: run the cell again."
     fault = run.error or Fault(message=_no_picture(run))
     kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
     return kind(
-        f"{run.request.endpoint}: {fault.message}\n{words.format(id=run.id)}",
+        f"{fault.message}\n{words.format(id=run.id)}",
         run=run.id,
         billed=billed,
         status=fault.status,

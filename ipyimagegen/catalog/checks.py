@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import EDITS, fields_of, is_edit, model_of, row
+from ipyimagegen.catalog.rows import EDITS, called, fields_of, is_edit, model_of, row
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.options import SENT
@@ -63,7 +63,7 @@ def check(
     known = row(endpoint, name)
     fields = fields_of(endpoint, name, EDITS if is_edit(request) else "generations")
     options = dict(request.options)
-    where = f"{name} on {endpoint.name}" if name else endpoint.name
+    where = called(endpoint, name)
     asked = Asked(
         options=options,
         known=known,

@@ -79,3 +79,8 @@ def _listed(endpoint: Endpoint, model_name: str) -> tuple[Mapping[str, Json] | N
     if listed is None:
         listed = endpoint.models.get("*")
     return listed, model(str(listed["like"])) if listed and "like" in listed else own
+
+
+def called(endpoint: Endpoint, model_name: str | None) -> str:
+    """Return how a message names a model behind an endpoint, as `dall-e-3 on openai`."""
+    return f"{model_name} on {endpoint.name}" if model_name not in (None, endpoint.name) else endpoint.name

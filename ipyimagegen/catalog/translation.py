@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import EDITS, fields_of, is_edit, model_of, row
+from ipyimagegen.catalog.rows import EDITS, called, fields_of, is_edit, model_of, row
 from ipyimagegen.records import Request, Sent
 from ipyimagegen.rows import Endpoint, Model
 
@@ -50,7 +50,7 @@ def translate(request: Request, endpoint: Endpoint) -> Sent:
     kept_back = [k for k in wanted if fields is not None and k not in fields]
     sent = {k: v for k, v in wanted.items() if k not in kept_back}
     unsent = tuple(k for k in kept_back if not is_unasked(k, wanted[k]))
-    where = f"{name} on {endpoint.name}" if name else endpoint.name
+    where = called(endpoint, name)
     notes += [f"{k} {wanted[k]} was kept here: {where} has no {k}" for k in unsent]
     doubtful = [k for k in endpoint.may_drop if k in sent]
     if doubtful:

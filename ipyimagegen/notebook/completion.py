@@ -31,7 +31,7 @@ def matcher(
     def imagine_matcher(context: CompletionContext) -> dict[str, Any]:
         fragment, found = complete(context.text_until_cursor, context.full_text, studio(), names(), flags)
         return {
-            "completions": [SimpleCompletion(text=one, type="imagine") for one in found],
+            "completions": [SimpleCompletion(text=one, type="option") for one in found],
             "suppress": bool(found),
             "matched_fragment": fragment,
         }

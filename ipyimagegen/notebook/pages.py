@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ipyimagegen import catalog, wire
@@ -85,7 +84,7 @@ def show(run: Run, number: int | None, children: Sequence[Run]) -> str:
     ]
     if run.elapsed is not None:
         lines.append(f"seconds: {run.elapsed:.1f}")
-    lines.append(f"cost: {_sourced(run.cost)}")
+    lines.append(f"cost: {_sourced(run.cost).removeprefix('cost ')}")
     if run.request.template and run.request.template.strip() != run.request.prompt:
         lines.append(f"template: {plain(run.request.template)}")
     if run.request.options or run.request.extra:
@@ -166,9 +165,9 @@ def cost(runs: Sequence[Run], reused: int) -> str:
     unknown = sum(1 for run in billed if run.cost.basis == "unknown")
     if unknown:
         lines.append(f"of unknown cost: {_many(unknown, 'call')}")
-    statuses = Counter(run.status for run in runs)
-    if statuses[Status.UNKNOWN] or statuses[Status.PENDING]:
-        lines.append(f"may have been billed: {statuses[Status.UNKNOWN] + statuses[Status.PENDING]} of them")
+    open_ = [run for run in billed if run.status is not Status.DONE and run.cost.basis != "free"]
+    if open_:
+        lines.append(f"of unknown outcome, perhaps billed: {_many(len(open_), 'call')}")
     return "\n".join(lines)
 
 

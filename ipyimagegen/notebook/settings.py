@@ -36,15 +36,12 @@ def _traits() -> dict[str, Any]:
     }
 
 
-class _Imagine(Configurable):
-    """Settings of the cell magic %%imagine. An option that is None is not sent."""
-
-    def settings(self) -> Settings:
-        """Return what is configured now. Raises InvalidOption for what is no setting."""
-        others = {name: getattr(self, name) for name in _OTHERS}
-        options = {name: getattr(self, name) for name in _OPTIONS}
-        return Settings(options={k: v for k, v in options.items() if v is not None}, **others)
+def _settings(self: Configurable) -> Settings:
+    """Return what is configured now. Raises InvalidOption for what is no setting."""
+    others = {name: getattr(self, name) for name in _OTHERS}
+    options = {name: getattr(self, name) for name in _OPTIONS}
+    return Settings(options={k: v for k, v in options.items() if v is not None}, **others)
 
 
-# `%config` finds a class by its name.
-Imagine = type("Imagine", (_Imagine,), {"__doc__": _Imagine.__doc__, **_traits()})
+_DOC = "Settings of the cell magic %%imagine. An option that is None is not sent."
+Imagine: Any = type("Imagine", (Configurable,), {"__doc__": _DOC, "settings": _settings, **_traits()})

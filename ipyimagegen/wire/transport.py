@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import requests
 
@@ -87,11 +86,9 @@ class _Exchange:
         return (self.key,) if self.key else ()
 
     @property
-    def host(self) -> str:
-        try:
-            return plain(urlsplit(self.call.url).hostname or "", 80) or "the server"
-        except ValueError:
-            return "the server"
+    def name(self) -> str:
+        """What messages call the server."""
+        return plain(self.endpoint.name, 80)
 
     def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
         try:
@@ -121,16 +118,16 @@ class _Exchange:
         """Return the outcome of an exchange that brought no status line."""
         stopped = self.stopped()
         if self.watch.control.progress.sent:
-            what = stopped or f"No answer from {self.host}: {describe(error)}."
+            what = stopped or f"No answer from {self.name}: {describe(error)}."
             return Outcome(status=Status.UNKNOWN, fault=Fault(message=what))
-        what = stopped or f"Could not reach {self.host}: {describe(error)}."
+        what = stopped or f"Could not reach {self.name}: {describe(error)}."
         final = bad_certificate(error) or unusable(error) or bool(stopped)
         return _never_sent(Fault(message=what), final=final)
 
     def stopped(self) -> str:
         if self.watch.control.cancelled:
             return "Given up."
-        return f"No answer from {self.host} within {self.timeouts.whole:g} s." if self.watch.expired else ""
+        return f"No answer from {self.name} within {self.timeouts.whole:g} s." if self.watch.expired else ""
 
     def refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a status other than 2xx; its body is read as far as it is needed."""
@@ -145,7 +142,7 @@ class _Exchange:
         said = fault(read_body(bytes(raw)), status, self.secrets)
         wait = retry_after(headers)
         kind = classify(status, said.code)
-        message = f"{self.host} answered {status}: {said.message}"
+        message = f"{self.name} answered {status}: {said.message}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
             message += f" It asks to wait {wait:.0f} s."
         return Outcome(
@@ -168,13 +165,13 @@ class _Exchange:
             body, whole = parse(blocks(self.spool))
             answer = read(Reply(body=body, headers=headers, spool=self.spool), self.endpoint, self.secrets)
         except (ValueError, OSError):
-            trouble = trouble or f"{self.host} answered with something that is no JSON"
+            trouble = trouble or f"{self.name} answered with something that is no JSON"
         if answer and whole:
             why = self.without_picture(answer) if answer.note else None
         else:
             arrived = sum(not one.partial for one in answer.found) if answer else 0
             more = f"; pictures that arrived whole: {arrived}" if arrived else ""
-            why = Fault(message=f"{trouble or f'The answer of {self.host} was cut short'}{more}.")
+            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{more}.")
         if why:
             why = replace(why, status=response.status_code)
         return Outcome(
@@ -189,7 +186,7 @@ class _Exchange:
     def without_picture(self, answer: Answer) -> Fault:
         """Return why a whole answer has no picture: its own errors, or its shape."""
         said = answer.errors[0] if answer.errors else Fault(message=answer.note)
-        return replace(said, message=f"{self.host} answered without a picture: {said.message}")
+        return replace(said, message=f"{self.name} answered without a picture: {said.message}")
 
     def kept(self) -> Path | None:
         """Return the spool if anything is in it; an empty one is removed."""
@@ -209,11 +206,11 @@ class _Exchange:
                 for chunk in self.chunks(response):
                     spool.write(chunk)
         except TooLarge:
-            trouble = f"The answer of {self.host} is larger than {self.call.n} pictures can be"
+            trouble = f"The answer of {self.name} is larger than {self.call.n} pictures can be"
         except OSError as error:  # the disk's: urllib3 gives the network's other types
             trouble = f"The answer {disk(error)}"
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            trouble = f"The answer of {self.host} did not arrive whole: {describe(error)}"
+            trouble = f"The answer of {self.name} did not arrive whole: {describe(error)}"
         return self.stopped().rstrip(".") or trouble
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:

@@ -91,7 +91,7 @@ def test_refused_there(kernel, serve, at, options, says):
     use_at(kernel, server, at)
     cell = kernel.run(f"%%imagine {options}\na fox")
     told, bill = cell.error.splitlines()
-    assert told.startswith(f"{at}: ")
+    assert told.startswith(f"{at} answered ")
     assert says in told
     assert bill == "No picture was made."
     assert len(server.posts) == 1

@@ -89,7 +89,7 @@ def test_refused_there(kernel, serve, at):
     use(kernel, server, at)
     for sent, (options, says) in enumerate((o, s) for name, o, s in THERE if name == at):
         told, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
-        assert told.startswith(f"{at}: ")
+        assert told.startswith(f"{at} answered ")
         assert says in told, options
         assert bill == "No picture was made."
         assert len(server.posts) == sent + 1

@@ -41,7 +41,7 @@ def test_errors_are_told_with_the_state_of_the_bill(kernel, serve, at):
         before = len(server.posts)
         cell = kernel.run(f"%imagine -m dall-e-2 fox {number}")
         told, of_the_bill = cell.error.splitlines()
-        assert told.startswith(f"{at}: ")
+        assert told.startswith(f"{at} answered ")
         assert message in told
         assert of_the_bill == bill
         assert len(server.posts) - before == posts, error

@@ -67,7 +67,7 @@ def test_an_interrupt_ends_the_cell_and_the_call_goes_on(kernel, gate, home):
 def test_a_timeout_ends_the_wait_not_the_call(kernel, gate):
     configure(kernel, gate)
     cell = kernel.run("%imagine --timeout 0.5 a fox")
-    assert "0.5 s are over" in cell.error
+    assert "after 0.5 s" in cell.error
     gate.may_answer.set()
     assert kernel.run("%imagine a fox").error is None
     assert len(gate.posts) == 1
