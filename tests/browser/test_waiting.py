@@ -59,7 +59,7 @@ def test_stop_ends_the_cell_and_the_next_run_waits_for_the_same_call(waiting, ju
     line, error = notebook.texts(1).first, notebook.texts(1).last
     expect(line).to_have_text(SECONDS)
     expect(error).to_contain_text("Stopped waiting for sketch.")
-    expect(error).to_contain_text("run the cell again to wait for them")
+    expect(error).to_contain_text("Run the cell again to wait")
     assert len(error.inner_text().strip().splitlines()) <= 2
 
     notebook.run(1)
