@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ipyimagegen.archive import History
     from ipyimagegen.errors import (
         CallError,
         Detached,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     )
     from ipyimagegen.plan import Settings
     from ipyimagegen.results import Generation, Image
-    from ipyimagegen.studio import History, Studio
+    from ipyimagegen.studio import Studio
 
     history: History
 
@@ -152,9 +153,7 @@ def default_studio() -> Studio:
 
 def __getattr__(name: str) -> Any:
     if name == "history":
-        from ipyimagegen.studio import History  # noqa: PLC0415 - the whole house
-
-        return History(default_studio())
+        return default_studio().history
     if name in _LATER:
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

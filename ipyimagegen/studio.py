@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 import platformdirs
 
-from ipyimagegen import catalog, ids, imaging, keys, saving, wire, work
+from ipyimagegen import catalog, keys, saving, wire, work
+from ipyimagegen.archive import History
 from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
@@ -80,6 +81,7 @@ class Studio:
         self._thumbs: dict[str, PilImage] = {}
         self._starting = threading.Lock()
         self._told_passing = False
+        self.history = History(self)
 
     # What is configured
 
@@ -343,79 +345,6 @@ class Studio:
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
         return [wire.write(one.request, one.sent, one.endpoint) for one in plan.calls]
-
-    def children(self, run: Run) -> list[Run]:
-        """Return the runs of this session that were made from this one."""
-        return [one for _, one in self.ledger.numbered() if one.rerun_of == run.id]
-
-    def listed(
-        self, which: str, *, everywhere: bool, search: str | None, model: str | None, limit: int
-    ) -> list[tuple[int | None, Run]]:
-        """Return runs with their numbers here, oldest first: `3`, `2-5`, `-1`, or all when empty."""
-        numbers = ids.read_range(which) if which else None
-        if which and numbers is None:
-            run, _ = self.ledger.find(which)
-            return [(self.ledger.number(run.id), run)]
-        if everywhere:
-            runs = self.store.runs(search=search, model=model, limit=limit)
-            return [(self.ledger.number(run.id), run) for run in reversed(runs)]
-        found: list[tuple[int | None, Run]] = [
-            (number, run)
-            for number, run in self.ledger.numbered()
-            if (numbers is None or number in numbers)
-            and (not search or search.casefold() in run.request.prompt.casefold())
-            and (not model or model in (run.request.model, run.sent.model))
-        ]
-        return found[-limit:]
-
-    def sheet(self, found: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
-        """Return small pictures of these runs, the first of each, on one sheet."""
-        generations = [(number, self.generation(run)) for number, run in found]
-        shown = [(str(number or one.id), one[0].path) for number, one in generations if one]
-        if not shown:
-            return None
-        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
-        return imaging.preview(thumbs, [label for label, _ in shown])
-
-    def forget(self, texts: Sequence[str]) -> list[Run]:
-        """Delete prompt and pictures of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = [self.ledger.find(text)[0] for text in texts]
-        self.store.forget([run.id for run in runs])
-        return runs
-
-
-class History(Sequence[Generation]):
-    """The runs of this session that have pictures, oldest first; ids of other sessions work too."""
-
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-
-    def __len__(self) -> int:
-        return len(self._studio.ledger.numbered())
-
-    def __iter__(self) -> Iterator[Generation]:
-        return (self._studio.generation(run) for _, run in self._studio.ledger.numbered())
-
-    @overload
-    def __getitem__(self, index: int | str) -> Generation: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Generation, ...]: ...
-    def __getitem__(self, index: int | str | slice) -> Generation | tuple[Generation, ...]:
-        """Return the run of that number (from 1; -1 is the last) or id. Raises NotInHistory."""
-        if isinstance(index, slice):
-            return tuple(self)[index]
-        return self._studio.generation(self._studio.ledger.find(str(index))[0])
-
-    def search(self, text: str, *, model: str | None = None, limit: int = 20) -> tuple[Generation, ...]:
-        """Return the newest runs of every session whose prompt contains the text."""
-        runs = self._studio.store.runs(search=text, model=model, limit=limit)
-        return tuple(self._studio.generation(run) for run in runs)
-
-    def __repr__(self) -> str:
-        lines = [
-            f"{n}  {run.status}  {run.request.prompt[:60]!r}" for n, run in self._studio.ledger.numbered()
-        ]
-        return "\n".join(lines) or "History: nothing yet in this session"
 
 
 def _user_folder() -> str:

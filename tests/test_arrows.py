@@ -29,9 +29,10 @@ MAY = {
     "work": FLOOR | ROOMS - {"sketch"} | {"plan"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "results": FLOOR | {"imaging", "saving"},
-    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "results", "saving"},
+    "archive": FLOOR | {"imaging", "store", "ledger", "results"},
+    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "archive", "results", "saving"},
     "notebook": FLOOR | {"catalog", "imaging", "wire", "plan", "results", "studio", "notebook"},
-    "__init__": {"errors", "plan", "results", "studio", "notebook"},
+    "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
 # A third-party package lives in one room.

@@ -181,19 +181,17 @@ def test_a_429_is_repeated_with_the_same_key_and_body(home, serve):
 
 
 def test_history_is_a_sequence_and_searchable(home, lab):
-    from ipyimagegen.studio import History
-
     one = studio(home, lab)
-    past = History(one)
+    past = one.history
     for prompt in ("a fox", "a 狐狸 cat", "a fox"):
         one.imagine(prompt)
     assert len(past) == 2
     assert past[-1].prompt == "a 狐狸 cat"
     assert past[1].prompt == "a fox"
     assert [found.prompt for found in past.search("狐狸")] == ["a 狐狸 cat"]
-    assert History(studio(home)).search("FOX")[0].prompt == "a fox"
+    assert studio(home).history.search("FOX")[0].prompt == "a fox"
     with pytest.raises(e.NotInHistory, match="none yet"):
-        History(studio(home))[1]
+        studio(home).history[1]
 
 
 def test_a_store_that_passes_away_is_told_once():
@@ -212,7 +210,7 @@ def test_forget(home, lab):
     fox = one.imagine("a secret fox")
     path = fox[0].path
     studio(home, lab).imagine("a secret fox")  # a reuse record in another session
-    one.forget(["1"])
+    one.history.forget(["1"])
     assert not path.exists()
     assert "secret" not in "".join(p.read_text() for p in home.glob("records/*/*.json"))
     assert not one.store.runs(search="secret")

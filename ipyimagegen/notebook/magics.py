@@ -105,7 +105,7 @@ class ImagineMagics(Magics):
         generation = self._studio.generation(run)
         if generation:
             picture(generation[index - 1] if index else generation)
-        children = self._studio.children(run)
+        children = self._studio.history.children(run)
         text(pages.show(run, self._studio.ledger.number(run.id), children))
 
     @no_var_expand
@@ -140,7 +140,7 @@ class ImagineMagics(Magics):
             return self._help("imagine_forget")
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        forgotten = self._studio.forget(read.rest.split())
+        forgotten = self._studio.history.forget(read.rest.split())
         return text("forgotten: " + ", ".join(run.id for run in forgotten))
 
     # What the doorways share
@@ -210,12 +210,12 @@ class ImagineMagics(Magics):
     def _listed(self, own: Mapping[str, Any], rest: str) -> Sequence[tuple[int | None, Run]]:
         limit = int(normalise("n", own["-l"])) if "-l" in own else LISTED
         model = own.get("--model") or own.get("-m")
-        return self._studio.listed(
+        return self._studio.history.listed(
             rest, everywhere=bool(own.get("--all")), search=own.get("--search"), model=model, limit=limit
         )
 
     def _sheet(self, found: Sequence[tuple[int | None, Run]]) -> None:
-        sheet = self._studio.sheet(found)
+        sheet = self._studio.history.sheet(found)
         if sheet:
             picture(sheet)
 

@@ -55,6 +55,7 @@ class Query:
     identity: str | None = None
     question: str | None = None
     search: str | None = None
+    originals: bool = False  # without those that only reused another, and without forgotten ones
     limit: int | None = None
     newest_first: bool = True
 
@@ -65,6 +66,7 @@ class Query:
         return (
             all(want is None or want == has for want, has in zip(asked, had, strict=True))
             and entry.session != self.other_than
+            and (not self.originals or entry.identity != "")
             and fold(self.search or "") in entry.prompt
         )
 

@@ -181,6 +181,7 @@ def _select(query: Query) -> tuple[str, list[str | int]]:
         "session <> ?": query.other_than,
         "number = ?": query.number,
         "model = ?": query.model,
+        "identity <> ?": "" if query.originals else None,
         "identity = ? AND identity <> ''": query.identity,
         "question = ? AND question <> ''": query.question,
     }

@@ -126,10 +126,21 @@ class Store:
         model: str | None = None,
         limit: int | None = None,
         newest_first: bool = True,
+        originals: bool = False,
     ) -> list[Run]:
-        """Return the runs of a session and a model whose prompts contain a text, in order of time."""
+        """Return the runs of a session and a model whose prompts contain a text, in order of time.
+
+        `originals` leaves out those that only reused another, and forgotten ones.
+        """
         return self._found(
-            Query(session=session, search=search, model=model, limit=limit, newest_first=newest_first)
+            Query(
+                session=session,
+                search=search,
+                model=model,
+                limit=limit,
+                newest_first=newest_first,
+                originals=originals,
+            )
         )
 
     def numbered(self, number: int, *, other_than: str | None = None, limit: int | None = None) -> list[Run]:

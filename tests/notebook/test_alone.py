@@ -143,7 +143,9 @@ def test_two_kernels_write_to_one_store(kernel, other, home):
     assert len({name.split("/")[0] for name in found}) == 2
     assert {record["status"] for record in found.values()} == {"done"}
     listed = kernel.run("%imagine_history --all -l 50").caption
-    assert len(listed.splitlines()) == 24
+    asked = [name for name, record in found.items() if "reused_from" not in record]
+    assert 18 <= len(asked) <= 24  # six seeds are the same in both
+    assert len(listed.splitlines()) == len(asked)
 
 
 def test_one_status_line_becomes_the_picture(kernel, gate):
