@@ -16,8 +16,13 @@ from ipyimagegen.store import Store
 class Keeper(Protocol):
     """What looking back needs of a studio."""
 
-    ledger: Ledger
-    store: Store
+    @property
+    def ledger(self) -> Ledger:
+        """What this session remembers."""
+
+    @property
+    def store(self) -> Store:
+        """The files."""
 
     def generation(self, run: Run, *, reused: bool = False) -> Generation:
         """Return a stored run as users hold it."""

@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from ipyimagegen.errors import InvalidOption, MissingKey
-from ipyimagegen.rows import Endpoint, origin
+
+if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
+    from ipyimagegen.rows import Endpoint
 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 1.0
@@ -29,12 +31,12 @@ class Secret:
 
     def __init__(self, value: str, base_url: str) -> None:
         self._value = value
-        self.origin = origin(base_url)
+        self.origin = _origin(base_url)
 
     def reveal(self, url: str) -> str | None:
         """Return the key if `url` is of its origin, else None."""
         try:
-            return self._value if origin(url) == self.origin else None
+            return self._value if _origin(url) == self.origin else None
         except ValueError:
             return None
 
@@ -43,6 +45,12 @@ class Secret:
 
     def __reduce_ex__(self, protocol: Any) -> Never:
         raise TypeError("a key is not copied or pickled")
+
+
+def _origin(url: str) -> str:
+    from ipyimagegen.rows import origin  # noqa: PLC0415 - a key is made long after loading
+
+    return origin(url)
 
 
 def find(

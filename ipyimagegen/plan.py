@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ipyimagegen import catalog, prompt
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
 from ipyimagegen.options import DEFAULT, NOT_YET, OPTIONS, SENT, Json, Value, normalise
 from ipyimagegen.records import Cost, Request, Run, Sent, Status
-from ipyimagegen.rows import Endpoint
+
+if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
+    from ipyimagegen.rows import Endpoint
 
 SKETCH = "sketch"
 MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt

@@ -14,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import platformdirs
-
 from ipyimagegen import catalog, keys, saving, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
@@ -24,11 +22,12 @@ from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build, look_up
 from ipyimagegen.records import PictureState, Run
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.rows import Endpoint
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+
+    from ipyimagegen.rows import Endpoint
 
 # Machines that are thrown away: the variable that tells one, and what to do.
 _PASSING = {
@@ -72,9 +71,7 @@ class Studio:
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = os.environ if environ is None else environ
         self._ask = ask
-        self.home = Path(home or self._environ.get("IPYIMAGEGEN_HOME") or _user_folder()).expanduser()
-        self.store = Store(self.home)
-        self.ledger = Ledger(self.store)
+        self._home = home
         self.painter: Callable[[Generation], None] | None = None
         self._typed_keys: dict[str, str] = {}  # by question; never written anywhere
         self._gates: dict[tuple[str, int], work.Gate] = {}
@@ -82,6 +79,21 @@ class Studio:
         self._starting = threading.Lock()
         self._told_passing = False
         self.history = History(self)
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder of the store."""
+        return Path(self._home or self._environ.get("IPYIMAGEGEN_HOME") or _user_folder()).expanduser()
+
+    @cached_property
+    def store(self) -> Store:
+        """The files."""
+        return Store(self.home)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What this session remembers."""
+        return Ledger(self.store)
 
     # What is configured
 
@@ -348,4 +360,6 @@ class Studio:
 
 
 def _user_folder() -> str:
+    import platformdirs  # noqa: PLC0415 - only where nobody named a folder
+
     return platformdirs.user_data_dir("ipyimagegen", appauthor=False)

@@ -20,13 +20,14 @@ from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
 from ipyimagegen.records import ERRORS, Fault, Picture, PictureState, Run, Status
-from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Kept, Store
 from ipyimagegen.verdicts import judge
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+
+    from ipyimagegen.rows import Endpoint
 
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
     Status.NEVER_SENT: (False, "Nothing was sent, nothing billed."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from getpass import getpass
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -64,4 +63,8 @@ def _remove(items: list[Any], item: Any) -> None:
 
 def _ask(shell: InteractiveShell, question: str) -> str:
     """Ask for a key where a person is there to answer, hidden; otherwise return nothing at once."""
-    return getpass(question) if is_watched(shell) else ""
+    if not is_watched(shell):
+        return ""
+    from getpass import getpass  # noqa: PLC0415 - 4 ms that loading has no need of
+
+    return getpass(question)

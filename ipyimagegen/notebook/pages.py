@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
 from ipyimagegen.caption import DOT, facts, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Cost, Picture, PictureState, Run, Status
-from ipyimagegen.rows import Endpoint, Model, Price
 from ipyimagegen.safe import plain, short
 from ipyimagegen.studio import Studio
+
+if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
+    from ipyimagegen.rows import Endpoint, Model, Price
 
 _CUT = 400  # characters of a prompt in a request that is shown
 
