@@ -10,13 +10,12 @@ In a notebook, `%load_ext ipyimagegen` adds the magics; `%imagine --help` lists 
 from __future__ import annotations
 
 import sys
-from functools import cache
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from os import PathLike
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -117,7 +116,7 @@ def imagine(
     extra: Mapping[str, Any] | None = None,
     image: Any = None,
     mask: Any = None,
-    endpoint: str | PathLike[str] | None = None,
+    endpoint: str | None = None,
     new: bool | None = None,
     retry: bool | None = None,
     offline: bool | None = None,
@@ -138,17 +137,22 @@ def imagine(
     return default_studio().imagine(prompt, **options)
 
 
-@cache
+_LOCK = threading.Lock()
+_DEFAULT: list[Studio] = globals().get("_DEFAULT", [])  # %reload_ext runs this file again
+
+
 def default_studio() -> Studio:
     """Return the studio behind `imagine`, `history` and the magics: one, so that numbers and caps are one."""
-    from ipyimagegen.studio import Studio  # noqa: PLC0415 - the whole house
+    with _LOCK:
+        if not _DEFAULT:
+            from ipyimagegen.studio import Studio  # noqa: PLC0415 - the whole house
 
-    studio = Studio()
-    if sys.modules.get("IPython"):
-        from ipyimagegen.notebook import attach  # noqa: PLC0415 - only where IPython runs
+            _DEFAULT.append(Studio())
+            if sys.modules.get("IPython"):
+                from ipyimagegen.notebook import attach  # noqa: PLC0415 - only where IPython runs
 
-        attach(studio)
-    return studio
+                attach(_DEFAULT[0])
+        return _DEFAULT[0]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipyimagegen.records import Picture, PictureState, Run
+from ipyimagegen.records import Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain, short
 
 DOT = " · "
@@ -20,6 +20,9 @@ def caption(run: Run, number: int | None, *, from_history: bool) -> str:
     lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
     lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p not in run.shown]
     lines += [f"- {plain(note)}" for note in run.sent.notes]
+    if run.status is Status.UNKNOWN and run.error:
+        bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"
+        lines.append(f"! {plain(run.error.message).rstrip('.')}{bill}")
     return "\n".join([*lines, last_line(run, from_history=from_history)])
 
 
@@ -51,7 +54,8 @@ def said_of(picture: Picture) -> str:
     told = {
         PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
         PictureState.QUARANTINED: "is no PNG, JPEG or WebP; kept, not opened",
-        PictureState.DAMAGED: "its stored file is damaged",
+        PictureState.DAMAGED: "its stored file is gone or damaged; --new asks again",
+        PictureState.UNWRITTEN: "came and could not be written",
     }
     words = told.get(picture.state, str(picture.state))
     return f"{words} ({plain(picture.note, 120).rstrip('.')})" if picture.note else words

@@ -110,7 +110,7 @@ class Detached(ImagineError, KeyboardInterrupt):
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like `word`, or None when none is near."""
     by_fold = {candidate.casefold(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
 
 

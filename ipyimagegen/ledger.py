@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 
 from ipyimagegen import ids
 from ipyimagegen.errors import NotInHistory
 from ipyimagegen.plan import Plan, Settings
-from ipyimagegen.records import Cost, PictureState, Request, Run, Status
+from ipyimagegen.records import Cost, Picture, PictureState, Request, Run, Status
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 from ipyimagegen.work import Job
@@ -20,24 +20,24 @@ _NOT_BILLED = (Status.NEVER_SENT, Status.REJECTED, Status.REFUSED)
 
 
 class Ledger:
-    """Numbers, jobs and sums of one session. A fork takes a new session at its first run."""
+    """Numbers, jobs and sums of one session. A fork gets a new one."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._open = store
         self._lock = threading.RLock()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
         self._session: str | None = None
         self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
         self._jobs: dict[str, Job] = {}  # lasting id to job
         self._paid: dict[str, int] = {}  # lasting id to pictures asked for
+        self._cell: tuple[object, int] = (None, 0)  # the running cell and its paid calls
+        self._reused = 0
+
+    @property
+    def _store(self) -> Store:
+        return self._open()
 
     def _here(self) -> str:
         """Return the session, taken at the first run. Call with the lock held."""
-        if self._pid != os.getpid():
-            self._begin()
         if self._session is None:
             self._session = self._store.new_session(date.today())  # noqa: DTZ011 - the user's own day
         return self._session
@@ -45,18 +45,26 @@ class Ledger:
     @property
     def session(self) -> str | None:
         """The session's name, or None before its first run."""
-        return self._session if self._pid == os.getpid() else None
+        return self._session
 
     # Numbers
 
-    def take(self, plan: Plan, settings: Settings) -> list[Run]:
+    def check_caps(self, plan: Plan, settings: Settings, cell: object) -> None:
+        """Raise OverBudget when the plan is too much for this cell or session."""
+        calls = self._cell[1] if cell is not None and cell == self._cell[0] else 0
+        plan.check_caps(settings, calls=calls, spent_images=sum(self._paid.values()))
+
+    def take(self, plan: Plan, settings: Settings, cell: object = None) -> list[Run]:
         """Return a pending run with the next number for each call to send.
 
-        Under one lock with the caps, so that two cells cannot both have the last of the budget.
-        Raises OverBudget; then nothing was taken.
+        `cell` tells the running cell from others; None where there are no cells. Under one lock with
+        the caps, so that two threads cannot both have the last of the budget. Raises OverBudget; then
+        nothing was taken.
         """
         with self._lock:
-            plan.check_caps(settings, sum(self._paid.values()))
+            self.check_caps(plan, settings, cell)
+            before = self._cell[1] if cell == self._cell[0] else 0
+            self._cell = (cell, before + sum(call.paid for call in plan.calls))
             session = self._here()
             taken = []
             for call in plan.to_send:
@@ -80,6 +88,7 @@ class Ledger:
         """Return the number of a stored run in this session, and the reuse record if it is new here."""
         with self._lock:
             session = self._here()
+            self._reused += 1
             if run.id in self._numbers:
                 return self._numbers.index(run.id) + 1, None
             self._numbers.append(run.id)
@@ -100,7 +109,7 @@ class Ledger:
         """Return the runs that this session asked for, and how many results it reused."""
         runs = [run for _, run in self.numbered()]
         own = [run for run in runs if run.session == self.session]
-        return own, len(runs) - len(own)
+        return own, self._reused
 
     # Jobs
 
@@ -110,11 +119,16 @@ class Ledger:
             self._jobs[job.run.id] = job
 
     def settle(self, job: Job) -> None:
-        """Forget a job that has finished; what was certainly not billed is free to spend again."""
+        """Forget a job that has finished; what was certainly not billed is free to spend again.
+
+        A job that never came to its record gives its number back, if no other was taken since.
+        """
         with self._lock:
             self._jobs.pop(job.run.id, None)
-            if job.run.status in _NOT_BILLED:
+            if job.run.status in _NOT_BILLED or not job.recorded:
                 self._paid.pop(job.run.id, None)
+            if not job.recorded and self._numbers[-1:] == [job.run.id]:
+                self._numbers.pop()
 
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""
@@ -135,15 +149,25 @@ class Ledger:
         return self._store.with_question(question)
 
     def usable(self, run: Run) -> bool:
-        """Say whether all that came can be shown, or still be fetched: files are re-hashed."""
-        stored = [p for p in run.pictures if p.state is PictureState.STORED]
-        if any(not p.sha256 or not self._store.intact(p.sha256) for p in stored):
-            return False
-        return bool(stored) or any(p.state is PictureState.URL_PENDING for p in run.pictures)
+        """Say whether some picture of the run can be shown, or still be fetched: files are re-hashed."""
+        return any(self._is_there(one) or one.state is PictureState.URL_PENDING for one in run.pictures)
 
-    def in_flight(self, run: Run) -> bool:
-        """Say whether this process carries the run out right now."""
-        return self._pid == os.getpid() and run.id in self._jobs
+    def _is_there(self, picture: Picture) -> bool:
+        shown = picture.state is PictureState.STORED and picture.sha256
+        return bool(shown and self._store.intact(shown))
+
+    def as_it_is(self, run: Run) -> Run:
+        """Return the run with the pictures marked whose files are gone or changed."""
+        lost = [p for p in run.pictures if p.state is PictureState.STORED and not self._is_there(p)]
+        if not lost:
+            return run
+        gone = {p.index: replace(p, state=PictureState.DAMAGED, note="") for p in lost}
+        return run.but(pictures=tuple(gone.get(p.index, p) for p in run.pictures))
+
+    def in_flight(self) -> frozenset[str]:
+        """Return the ids of the runs that this process carries out right now."""
+        with self._lock:
+            return frozenset(self._jobs)
 
     # Finding
 

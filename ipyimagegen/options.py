@@ -11,7 +11,7 @@ Two classes hold the two kinds of options: `Sent` (they go on the wire, and only
 from __future__ import annotations
 
 import json
-import math
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -219,7 +219,7 @@ OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
 NOT_YET = frozenset({"image", "mask", "stream", "partial_images"})  # declared, and refused until built
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
-_AS_MEANT = str.maketrans("０１２３４５６７８９：×，．｜＝－＊", "0123456789:x,.|=-*", "“”‘’")
+_AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
 _SIZE = re.compile(r"\s*(\d{1,5})\s*[xX*]\s*(\d{1,5})\s*")
 _TIER = re.compile(r"\d{1,2}[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
@@ -271,8 +271,6 @@ def _check_python(option: Option, value: object) -> Value:
             return _bounded(option, value.__index__())
         if hasattr(value, "__float__") and option.kind is Kind.NUMBER:
             return _bounded(option, float(value))
-    elif option.name in ("save", "endpoint") and hasattr(value, "__fspath__"):
-        return str(value)
     elif option.kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (bool, bytes)):
         return _READ[option.kind](option, str(value))
     raise InvalidOption(f"{option.flag} takes {_article(option)}, not {type(value).__name__}.")
@@ -286,7 +284,7 @@ def _article(option: Option) -> str:
 def _read_text(option: Option, text: str) -> str:
     if not text.strip():
         raise InvalidOption(f"{option.flag} is empty.")
-    if option.name == "as_" and not text.isidentifier():
+    if option.name == "as_" and (not text.isidentifier() or keyword.iskeyword(text)):
         raise InvalidOption(f"--as takes a variable name, not {text!r}.")
     if option.kind is not Kind.INPUT and any(ord(c) < 32 for c in text):
         raise InvalidOption(f"{option.flag} contains a line break or control character.")
@@ -313,15 +311,18 @@ def _read_number(option: Option, text: str) -> int | float:
     return _bounded(option, number)
 
 
+def _plain(bound: float) -> str:
+    return f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}"
+
+
 def _bounded(option: Option, number: float) -> int | float:
     low, high = option.low, option.high
-    if (
-        not math.isfinite(number)
-        or (low is not None and number < low)
-        or (high is not None and number > high)
-    ):
-        raise InvalidOption(f"{option.flag} {number} is outside {low:g} to {high:g}.")
-    return number
+    assert low is not None  # every number is declared with its bounds
+    assert high is not None
+    if low <= number <= high:  # not so for what is not a number
+        return float(number) if option.kind is Kind.NUMBER else number
+    given = str(number) if len(str(number)) < 24 else "That number"
+    raise InvalidOption(f"{option.flag}: {given} is outside {_plain(low)} to {_plain(high)}.")
 
 
 def _read_size(option: Option, text: str) -> str:
@@ -343,7 +344,7 @@ def _read_size(option: Option, text: str) -> str:
 def _read_ratio(option: Option, text: str) -> str:
     found = _RATIO.fullmatch(text)
     if found and float(found[1]) and float(found[2]):
-        return f"{found[1]}:{found[2]}"
+        return f"{float(found[1]):g}:{float(found[2]):g}"
     hint = " For pixels there is --size." if _SIZE.fullmatch(text) else ""
     raise InvalidOption(f"{option.flag} {text!r} is no ratio such as 16:9.{hint}")
 

@@ -7,7 +7,10 @@ tables never makes an old question a new one. A plan is one of many calls from t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
     from ipyimagegen.rows import Endpoint
 
 SKETCH = "sketch"
+LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
 MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt
 
 
@@ -95,12 +99,15 @@ class Plan:
         """The calls that are not served from history."""
         return tuple(call for call in self.calls if call.reused is None)
 
-    def check_caps(self, settings: Settings, spent_images: int) -> None:
-        """Raise OverBudget, with the plan in one line, when it is larger than the settings allow."""
+    def check_caps(self, settings: Settings, *, calls: int = 0, spent_images: int = 0) -> None:
+        """Raise OverBudget, with the plan in one line, when it is larger than the settings allow.
+
+        `calls` were paid in this cell before, `spent_images` in this session.
+        """
         paid = [call for call in self.calls if call.paid]
         images = sum(call.request.count for call in paid)
-        if len(paid) > settings.max_calls:
-            over = f"max_calls = {settings.max_calls} paid calls a cell"
+        if paid and calls + len(paid) > settings.max_calls:
+            over = f"max_calls = {settings.max_calls} paid calls a cell ({calls} so far)"
         elif paid and spent_images + images > settings.max_images:
             over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
         else:
@@ -121,8 +128,8 @@ class Past(Protocol):
     def usable(self, run: Run) -> bool:
         """Say whether some picture of the run can be shown or still be fetched."""
 
-    def in_flight(self, run: Run) -> bool:
-        """Say whether this process carries the run out right now."""
+    def in_flight(self) -> Collection[str]:
+        """Return the ids of the runs that this process carries out right now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +156,8 @@ def build(typed: Typed, around: Surroundings) -> Plan:
         options={k: v for k, v in options.items() if k in SENT and k != "model"},
         extra=dict(typed.extra),
     )
-    endpoint, stored = _choose(draft, local, around)
+    _check_values(draft)
+    endpoint, stored = _choose(draft, configured, typed, around, local)
     call = _planned(draft, endpoint, configured, typed, local)
     reused = stored or look_up(call, local, around)
     here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
@@ -167,12 +175,12 @@ def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset
     Raises InvalidOption naming the `%config` line for a configured value that is none.
     """
     base: dict[str, Value] = {}
+    overridden = set(typed.options)
+    if overridden & {"size", "aspect_ratio"}:
+        overridden |= {"size", "aspect_ratio"}  # they count as one option here
     for name, value in ({} if typed.alone else settings.options).items():
-        if value is not None:
+        if value is not None and name not in overridden:
             base[name] = _configured(name, value)
-    if "size" in typed.options or "aspect_ratio" in typed.options:
-        base.pop("size", None)  # they count as one option here
-        base.pop("aspect_ratio", None)
     merged = {k: v for k, v in {**base, **typed.options}.items() if v != DEFAULT}
     return merged, frozenset(merged.keys() - typed.options.keys())
 
@@ -205,25 +213,57 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
     return text
 
 
-def _choose(draft: Request, local: Mapping[str, Value], around: Surroundings) -> tuple[Endpoint, Run | None]:
+def _check_values(draft: Request) -> None:
+    """Raise InvalidOption for a `--set` value that JSON cannot hold."""
+    try:
+        json.dumps(dict(draft.extra), allow_nan=False)
+    except (TypeError, ValueError) as fault:
+        problem = f"--set: {fault}"
+    else:
+        return
+    raise InvalidOption(f"{problem}; nothing was sent.")
+
+
+def _choose(
+    draft: Request,
+    configured: frozenset[str],
+    typed: Typed,
+    around: Surroundings,
+    local: Mapping[str, Value],
+) -> tuple[Endpoint, Run | None]:
     """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
     own, environ = around.settings.endpoints, around.environ
     named = local.get("endpoint")
+    if typed.rerun_of and not named:
+        return catalog.endpoint_of(typed.rerun_of.request, own, environ), None
     chosen = catalog.default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
     if chosen:
         return chosen, None
+    owner = catalog.owner(draft.model or "", own, environ)
     if around.settings.reuse and not local.get("new"):
-        for run in around.past.with_question(draft.question):
-            if run.request.endpoint != SKETCH and run.status is Status.DONE and around.past.usable(run):
-                return catalog.endpoint_of(run.request, own, environ), run
+        for run in _answered(draft, configured, owner, around.past):
+            return catalog.endpoint_of(run.request, own, environ), run
     if draft.model and draft.model != SKETCH:
-        owner = catalog.owner(draft.model, own, environ)
         variable = owner.key_env[0] if owner.key_env else "a key"
         raise MissingKey(
             f"{draft.model} needs a server and no key is set: set {variable}, name another server "
             "with --endpoint, or draw offline with --endpoint sketch. Nothing was sent."
         )
     return catalog.endpoint(SKETCH, own, environ), None
+
+
+def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, past: Past) -> Iterator[Run]:
+    """Yield stored results of the question from any server but sketch, the newest first.
+
+    The question is tried as it stands, and without what the model's usual server would leave out.
+    """
+    asked = [draft]
+    with suppress(InvalidOption, InvalidInput):
+        asked.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
+    for question in dict.fromkeys(one.question for one in asked):
+        for run in past.with_question(question):
+            if run.request.endpoint != SKETCH and run.status is Status.DONE and past.usable(run):
+                yield run
 
 
 def _planned(
@@ -233,6 +273,9 @@ def _planned(
     request, notes = catalog.check(request, endpoint, configured=configured & SENT.keys())
     sent = catalog.translate(request, endpoint)
     rerun = typed.rerun_of
+    known = not draft.model or endpoint.name == SKETCH or catalog.model(draft.model)
+    if not known and endpoint.vendor and (near := catalog.nearest_model(draft.model or "")):
+        notes += (f"{draft.model} is not in the catalog, {near} is; it was sent as typed",)
     if endpoint.name == SKETCH:
         again = local.get("new") or (rerun and rerun.identity == request.identity)
         notes += (
@@ -254,23 +297,35 @@ def _random(request: Request) -> bool:
 
 
 def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> Run | None:
-    """Return the newest stored result. Raises OutcomeUnknown when one may have been billed."""
+    """Return the newest stored result. Raises OutcomeUnknown when asking again may pay twice."""
     if local.get("new"):
         return None
-    unknown: Run | None = None
+    in_flight = around.past.in_flight()  # before the records: what ends between the two is in neither
+    doubtful: Run | None = None
     for run in around.past.with_identity(call.request.identity):
-        if run.status is Status.DONE and around.settings.reuse and around.past.usable(run):
+        if run.status is Status.DONE and not around.settings.reuse:
+            continue
+        if run.status is Status.DONE and around.past.usable(run):
             return run
-        if run.status in (Status.PENDING, Status.UNKNOWN) and not around.past.in_flight(run):
-            unknown = unknown or run
-    if unknown and not call.endpoint.free and not local.get("retry"):
+        if run.status in (Status.PENDING, Status.UNKNOWN, Status.DONE) and run.id not in in_flight:
+            doubtful = doubtful or run
+    if doubtful and not call.endpoint.free and not local.get("retry"):
         raise OutcomeUnknown(
-            f"This request was sent before ({unknown.id}) and its outcome is unknown: it may have been "
-            f"billed. Nothing was sent now; --retry asks again, %imagine_show {unknown.id} shows it.",
-            run=unknown.id,
+            f"{_doubt(doubtful)}\n"
+            f"Nothing was sent now; --retry asks again, %imagine_show {doubtful.id} shows it.",
+            run=doubtful.id,
             billed=None,
         )
     return None
+
+
+def _doubt(run: Run) -> str:
+    if run.status is Status.DONE:
+        return f"This request was answered before ({run.id}), but no picture of it can be shown."
+    if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
+        where = f"is under way in another notebook, or was cut off there ({run.id})"
+        return f"This request {where}: it may have been billed."
+    return f"This request was sent before ({run.id}) and its outcome is unknown: it may have been billed."
 
 
 def _many(count: int, noun: str) -> str:

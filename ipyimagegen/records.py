@@ -39,7 +39,8 @@ class PictureState(StrEnum):
     URL_PENDING = "url_pending"  # delivered as an address that could not be fetched yet
     PARTIAL = "partial"
     QUARANTINED = "quarantined"  # kept, never opened or shown
-    DAMAGED = "damaged"
+    DAMAGED = "damaged"  # its file is gone or changed
+    UNWRITTEN = "unwritten"  # it came, and the disk refused it
 
 
 ERRORS: Mapping[Status, type[CallError]] = {
@@ -163,8 +164,9 @@ class Verdict:
 class Cost:
     """An amount with its currency; None is unknown. `basis` says how it is known.
 
-    basis: `free`, `table` (published price per picture), `tokens` (published formula), `usage` (the
-    server's own count times the rates), `server` (the server said the amount), `unknown`.
+    basis: `free`, `none` (certainly not carried out), `table` (published price per picture), `tokens`
+    (published formula), `usage` (the server's own count times the rates), `server` (the server said
+    the amount), `unknown`.
     """
 
     amount: float | None = None
@@ -176,8 +178,8 @@ class Cost:
     date: str = ""
 
     def __str__(self) -> str:
-        if self.basis == "free":
-            return "free"
+        if self.basis in ("free", "none"):
+            return "free" if self.basis == "free" else "nothing billed"
         if self.amount is None:
             return "cost unknown"
         sign = {"USD": "$", "CNY": "¥"}.get(self.currency, self.currency + " ")

@@ -1,7 +1,7 @@
 """What users hold: a `Generation`, which is a sequence of `Image`s.
 
 Both are immutable and can be pickled; a pickle drops the handle to the studio, so that it can be
-shown and saved anywhere, but not re-run.
+shown and saved wherever the store's files are, but not re-run.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Handle(Protocol):
     def embed(self) -> str:
         """`preview` or `original`."""
 
-    def rerun(self, run: Run, **options: Any) -> Generation:
-        """Ask the same again, with options overridden."""
+    def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
+        """Ask the same again, with prompt or options changed."""
 
-    def thumb(self, sha256: str) -> PilImage | None:
+    def thumb(self, sha256: str, edge: int) -> PilImage | None:
         """Return the small picture that was made while the file was checked, if still there."""
 
     def display(self, generation: Generation) -> None:
@@ -72,6 +72,11 @@ class Image:
     def id(self) -> str:
         """The lasting id, as 1120-k7f2/3.1."""
         return f"{self._run.id}.{self._picture.index}"
+
+    @property
+    def index(self) -> int:
+        """Its place in the reply, from 1."""
+        return self._picture.index
 
     @property
     def path(self) -> Path:
@@ -262,11 +267,11 @@ class Generation(Sequence[Image]):
         """The words under the picture."""
         return caption(self._run, self._number, from_history=self._reused)
 
-    def rerun(self, **options: Any) -> Generation:
-        """Ask the same again with these options changed; with none, ask again and pay again."""
+    def rerun(self, prompt: str | None = None, **options: Any) -> Generation:
+        """Ask the same again with prompt or options changed; with nothing, ask again and pay again."""
         if self._handle is None:
             raise InvalidInput(f"An unpickled result has no server; use history[{self.id!r}].rerun().")
-        return self._handle.rerun(self._run, **options)
+        return self._handle.rerun(self._run, prompt, **options)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every picture and return the files.
@@ -286,13 +291,14 @@ class Generation(Sequence[Image]):
 
     def preview(self) -> imaging.Preview:
         """Return one picture of at most 768 px and 100 KiB: the picture, or a contact sheet."""
-        thumbs = [self._thumb(one) for one in self]
+        edge = imaging.edge_of(len(self))
         shown = self._number or self.id
-        return imaging.preview(thumbs, [f"{shown}.{i + 1}" for i in range(len(thumbs))])
+        labels = [f"{shown}.{one.index}" for one in self]
+        return imaging.preview([self._thumb(one, edge) for one in self], labels)
 
-    def _thumb(self, image: Image) -> PilImage | None:
-        kept = self._handle.thumb(image.sha256) if self._handle else None
-        return kept or imaging.inspect(image.path).thumb
+    def _thumb(self, image: Image, edge: int) -> PilImage | None:
+        kept = self._handle.thumb(image.sha256, edge) if self._handle else None
+        return kept or imaging.inspect(image.path, edge=edge).thumb
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude

@@ -16,7 +16,7 @@ NAME_BYTES = 120
 # What keys of the known servers look like: sk-…, sk-proj-…, xai-…, a bearer header, a key assignment.
 _KEY = re.compile(
     r"\b(?:sk|pk|xai|gsk|r8|hf|tgp)[-_][A-Za-z0-9*_\-.]{12,}|\bAIza[A-Za-z0-9_\-]{20,}"
-    r"|\b[Bb]earer\s+[A-Za-z0-9_\-.=+/]{12,}"
+    r"|\b[Bb]earer\s+(?=\S*\d)[A-Za-z0-9_\-.=+/]{12,}"
     r"|(?i:\bapi[-_ ]?key\W{1,3}(?=\S*\d)[A-Za-z0-9_\-.]{16,})"
 )
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -35,12 +35,13 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     A masked form is what servers echo, such as `sk-ab***yz`.
     """
     for secret in secrets:
-        for form in _forms(secret):
+        for form in forms(secret):
             text = text.replace(form, REDACTED)
     return _KEY.sub(REDACTED, text)
 
 
-def _forms(secret: str) -> list[str]:
+def forms(secret: str) -> list[str]:
+    """Return how a secret may stand in a text: raw, URL-, JSON- and base64-escaped, longest first."""
     if len(secret) < 4:
         return []  # replacing every "a" would hide nothing and spoil the text
     raw = secret.encode()

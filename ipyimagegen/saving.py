@@ -68,6 +68,17 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
 
 
+def _write_new(data: bytes, path: Path) -> None:
+    """Write a file that must not exist; what cannot be written whole is not left behind."""
+    with path.open("xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
 def write(data: bytes, path: Path) -> Path:
     """Write the bytes to `path`, or to `name-2`, `name-3` … when another file is there.
 
@@ -78,8 +89,7 @@ def write(data: bytes, path: Path) -> Path:
         for count in range(1, 10_000):
             here = path if count == 1 else path.with_stem(f"{path.stem}-{count}")
             try:
-                with here.open("xb") as file:
-                    file.write(data)
+                _write_new(data, here)
             except FileExistsError:
                 if here.is_file() and here.read_bytes() == data:
                     return here

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipyimagegen import catalog, keys, saving, wire, work
+from ipyimagegen import catalog, homes, keys, saving, wire, work
 from ipyimagegen.archive import History
-from ipyimagegen.errors import Detached, InvalidInput, InvalidOption
+from ipyimagegen.errors import CallError, Detached, InvalidInput, InvalidOption
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build, look_up
-from ipyimagegen.records import PictureState, Run
+from ipyimagegen.records import PictureState, Request, Run
 from ipyimagegen.results import Generation, Image
+from ipyimagegen.safe import holds_key
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -29,13 +32,7 @@ if TYPE_CHECKING:
 
     from ipyimagegen.rows import Endpoint
 
-# Machines that are thrown away: the variable that tells one, and what to do.
-_PASSING = {
-    "COLAB_RELEASE_TAG": "Colab forgets {home}. To keep it, mount Drive and, before %load_ext, set "
-    "os.environ['IPYIMAGEGEN_HOME'] = '/content/drive/MyDrive/ipyimagegen'",
-    "KAGGLE_KERNEL_RUN_TYPE": "Kaggle forgets {home}. Keep a result: .save('/kaggle/working/{{id}}')",
-    "BINDER_SERVICE_HOST": "Binder forgets {home}. Keep a result: .save('{{id}}'), and download it",
-}
+UNAUTHORIZED = 401
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
@@ -72,28 +69,30 @@ class Studio:
         self._environ = os.environ if environ is None else environ
         self._ask = ask
         self._home = home
+        self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Generation], None] | None = None
         self._typed_keys: dict[str, str] = {}  # by question; never written anywhere
-        self._gates: dict[tuple[str, int], work.Gate] = {}
-        self._thumbs: dict[str, PilImage] = {}
-        self._starting = threading.Lock()
         self._told_passing = False
         self.history = History(self)
+        self._begin()
+        _renew_after_fork(self)
+
+    def _begin(self) -> None:
+        """Begin a session: what belongs to one process, made anew in a fork."""
+        self.ledger = Ledger(lambda: self.store)
+        self._gates: dict[tuple[str, int], work.Gate] = {}
+        self._thumbs: work.Thumbs = {}
+        self._starting = threading.Lock()
 
     @cached_property
     def home(self) -> Path:
         """The folder of the store."""
-        return Path(self._home or self._environ.get("IPYIMAGEGEN_HOME") or _user_folder()).expanduser()
+        return homes.folder(self._home, self._environ)
 
     @cached_property
     def store(self) -> Store:
         """The files."""
         return Store(self.home)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """What this session remembers."""
-        return Ledger(self.store)
 
     # What is configured
 
@@ -117,11 +116,10 @@ class Studio:
 
     def passing(self) -> str | None:
         """Return, once, that the store does not outlive this machine, and the cure; else None."""
-        found = next((told for name, told in _PASSING.items() if name in self._environ), None)
-        if found is None or self._told_passing or "IPYIMAGEGEN_HOME" in self._environ:
+        if self._told_passing:
             return None
         self._told_passing = True
-        return found.format(home=self.home)
+        return homes.passing(self.home, self._environ)
 
     def key_source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
@@ -134,14 +132,18 @@ class Studio:
         return typed + keys.known(known, environ=self._environ, folder=Path.cwd())
 
     def _secret(self, endpoint: Endpoint) -> keys.Secret | None:
+        """Return the key; one that is typed is kept, in memory, until a server refuses it."""
+        typed: dict[str, str] = {}
+
         def once(question: str) -> str:
             assert self._ask is not None  # handed over only where somebody can be asked
-            if not self._typed_keys.get(question):
-                self._typed_keys[question] = self._ask(question)
-            return self._typed_keys[question]
+            typed[question] = self._typed_keys.get(question) or self._ask(question)
+            return typed[question]
 
         ask = once if self._ask else None
-        return keys.require(endpoint, environ=self._environ, folder=Path.cwd(), ask=ask)
+        secret = keys.require(endpoint, environ=self._environ, folder=Path.cwd(), ask=ask)
+        self._typed_keys |= typed
+        return secret
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all endpoints that have a name here."""
@@ -183,12 +185,33 @@ class Studio:
 
     def plan(self, typed: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent or written."""
-        if self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0"):
+        if self._offline:
             typed = replace(typed, options={**typed.options, "offline": True})
         plan = build(typed, self._surroundings())
+        for call in plan.calls:
+            self._refuse_keys(call.request)
+        for call in plan.to_send:
+            catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
             saving.check(str(plan.local["save"]))
         return plan
+
+    def _refuse_keys(self, request: Request) -> None:
+        """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
+        said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
+        self.refuse_keys("\n".join(said))
+
+    def refuse_keys(self, text: str) -> None:
+        """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
+        if holds_key(text, self.secrets()):
+            raise InvalidOption(
+                "That holds what looks like a key; nothing was sent. Change that key if it is in the "
+                "notebook.\nKeys belong in the environment or a .env file: see %imagine_endpoints."
+            )
+
+    @property
+    def _offline(self) -> bool:
+        return self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
@@ -205,18 +228,17 @@ class Studio:
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
         planned = plan.calls[0]
+        timeout = plan.local.get("timeout")
+        seconds = float(timeout) if timeout is not None else None
         found = planned.reused or self._job(plan)
         if isinstance(found, Run):
-            result = self._reuse(found, planned, painter)
-        else:
-            timeout = plan.local.get("timeout")
-            self._await(found, planned, painter, float(timeout) if timeout is not None else None)
-            if found.error:
-                raise found.error
-            result = self.generation(found.run)
-        if "save" in plan.local:
-            result.save(str(plan.local["save"]))
-        return result
+            return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
+        self._await(found, planned, painter, seconds)
+        if found.error:
+            if isinstance(found.error, CallError) and found.error.status == UNAUTHORIZED:
+                self._typed_keys.clear()
+            raise found.error
+        return self.generation(found.run)
 
     def _job(self, plan: Plan) -> work.Job | Run:
         """Return the job for the call: the one in flight for the same request, or a new one.
@@ -230,15 +252,20 @@ class Studio:
                 return live
             if stored := look_up(planned, plan.local, self._surroundings()):
                 return stored
-            plan.check_caps(settings, 0)
+            cell = self.cell()
+            self.ledger.check_caps(plan, settings, cell)  # before a key is asked for
             secret = self._secret(planned.endpoint)
             catalog.check_transport(planned.endpoint, has_key=secret is not None)
             self.store.probe(planned.request.count * (8 << 20))  # bytes: a generous picture each
-            (run,) = self.ledger.take(plan, settings)
+            (run,) = self.ledger.take(plan, settings, cell)
             gate = self._gate(planned.endpoint, settings.max_parallel)
             job = work.Job(run, work.call(planned, secret, gate, self._tools), self._told)
             self.ledger.add(job)
-            job.start()
+            try:
+                job.start()
+            except BaseException:  # an interrupt just here; nothing was sent
+                self.ledger.settle(job)
+                raise
             return job
 
     def _told(self, job: work.Job) -> None:
@@ -259,7 +286,7 @@ class Studio:
         self, job: work.Job, planned: Planned | None, painter: Painter | None, timeout: float | None
     ) -> None:
         """Wait and paint. Only this thread is interrupted; the job goes on."""
-        after = ""
+        after, began = "", time.monotonic()
         told = (
             f"The call goes on; its pictures land in the history as {job.run.id}. Run the cell again to wait."
         )
@@ -267,38 +294,51 @@ class Studio:
             while not job.wait(POLL):
                 if painter and planned:
                     painter.working(planned, job.elapsed)
-                if timeout is not None and job.elapsed > timeout:
+                if timeout is not None and time.monotonic() - began > timeout:
                     after = f" after {timeout:g} s"
                     break
         except KeyboardInterrupt:
-            if job.detached:
+            if job.interrupted:
                 job.cancel()
                 told = "The call was given up; what was sent may have been billed."
+            job.interrupted = True
         else:
             if job.finished and not job.error:
                 return
         if painter and planned:
             painter.failed(planned, job.elapsed)
         if not job.finished:
-            job.detached = True
             raise Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
 
-    def _reuse(self, run: Run, planned: Planned, painter: Painter | None) -> Generation:
-        run = self.fetch(run, planned, painter)
+    def _reuse(
+        self, run: Run, planned: Planned, painter: Painter | None, timeout: float | None, *, offline: bool
+    ) -> Generation:
+        run = self.ledger.as_it_is(self.fetch(run, planned, painter, timeout, offline=offline))
+        if error := work.error_of(run):
+            raise error
         _, again = self.ledger.show(run)
         if again:
             self.store.create(again)
         return self.generation(run, reused=True)
 
-    def fetch(self, run: Run, planned: Planned | None = None, painter: Painter | None = None) -> Run:
+    def fetch(
+        self,
+        run: Run,
+        planned: Planned | None = None,
+        painter: Painter | None = None,
+        timeout: float | None = None,
+        *,
+        offline: bool = False,
+    ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
-        if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
+        endpoint = self.endpoint_of(run)
+        here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
+        pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
+        if not pending or ((offline or self._offline) and not here):
             return run
-        job = work.Job(run, work.fetch(self.endpoint_of(run), self._tools), self._told)
+        job = work.Job(run, work.fetch(endpoint, self._tools), self._told, recorded=True)
         job.start()
-        self._await(job, planned, painter, None)
-        if job.error and planned:
-            raise job.error
+        self._await(job, planned, painter, timeout)
         return job.run
 
     def endpoint_of(self, run: Run) -> Endpoint:
@@ -317,9 +357,9 @@ class Studio:
         number = self.ledger.number(run.id)
         return Generation(run, images, number=number, reused=reused, handle=self)
 
-    def thumb(self, sha256: str) -> PilImage | None:
+    def thumb(self, sha256: str, edge: int) -> PilImage | None:
         """Return the small picture made while a file was checked, if it is still there."""
-        return self._thumbs.get(sha256)
+        return self._thumbs.get((sha256, edge))
 
     def display(self, generation: Generation) -> None:
         """Show a result as the front end does."""
@@ -327,39 +367,47 @@ class Studio:
             raise NotImplementedError
         self.painter(generation)
 
-    def rerun(self, run: Run, **options: Any) -> Generation:
-        """Ask the same again, from the run's own options; with none changed, ask again and pay again."""
-        return self.carry_out(self.plan(self.typed_again(run, self.typed(run.request.prompt, options))))
+    def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
+        """Ask the same again, from the run's own options; with nothing changed, ask and pay again."""
+        typed = self.typed(run.request.prompt if prompt is None else prompt, options)
+        return self.carry_out(self.plan(self.typed_again(run, typed)))
 
     def typed_again(self, run: Run, typed: Typed) -> Typed:
         """Return the stored request of a run as typed options, with those of `typed` over them."""
         if run.forgotten:
             raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
-        stored: dict[str, Value] = {"endpoint": self._endpoint_name(run), **run.request.options}
+        stored: dict[str, Value] = dict(run.request.options)
         if run.request.model:
             stored["model"] = run.request.model
+        kept = dict(stored)
         if "size" in typed.options or "aspect_ratio" in typed.options:
-            stored.pop("size", None)
-            stored.pop("aspect_ratio", None)
-        options = {**stored, **typed.options}
+            kept.pop("size", None)
+            kept.pop("aspect_ratio", None)
+        options = {**kept, **typed.options}
         extra = {**run.request.extra, **typed.extra}
         again = replace(typed, options=options, extra=extra, alone=True, rerun_of=run)
-        asked = {k: v for k, v in options.items() if k in SENT or k == "endpoint"}
-        unchanged = {k: v for k, v in asked.items() if v != DEFAULT} == stored
-        if unchanged and extra == run.request.extra and typed.prompt.strip() == run.request.prompt:
-            return replace(again, options={**options, "new": True})
-        return again
+        asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
+        same_server = "endpoint" not in options or self._asks(str(options["endpoint"]), run)
+        same = asked == stored and extra == run.request.extra and typed.prompt.strip() == run.request.prompt
+        return replace(again, options={**options, "new": True}) if same and same_server else again
 
-    def _endpoint_name(self, run: Run) -> str:
-        endpoint = self.endpoint_of(run)
-        return endpoint.name if endpoint.base_url == run.request.base_url else run.request.base_url
+    def _asks(self, endpoint: str, run: Run) -> bool:
+        found = catalog.endpoint(endpoint, self.settings.endpoints, self._environ)
+        return found.base_url == run.request.base_url
 
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
         return [wire.write(one.request, one.sent, one.endpoint) for one in plan.calls]
 
 
-def _user_folder() -> str:
-    import platformdirs  # noqa: PLC0415 - only where nobody named a folder
+def _renew_after_fork(studio: Studio) -> None:
+    """Let a fork begin a session of its own: locks, jobs and numbers are the parent's."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    found = weakref.ref(studio)
 
-    return platformdirs.user_data_dir("ipyimagegen", appauthor=False)
+    def renew() -> None:
+        if (one := found()) is not None:
+            one._begin()  # noqa: SLF001 - this module's own
+
+    os.register_at_fork(after_in_child=renew)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ipyimagegen.records import Picture, PictureState, Request, Sent, Verdict
 
+_SEEN = (PictureState.STORED, PictureState.PARTIAL)  # the caption tells of the others
 _MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -27,10 +28,18 @@ def judge(
         *_format(asked, shown),
         *_transparency(asked, shown),
         *_quality(asked, facts),
-        *(Verdict(f"picture {p.index}", "a whole picture", p.note) for p in pictures if p.note),
+        *(
+            Verdict(f"picture {p.index}", "a whole picture", p.note)
+            for p in pictures
+            if p.note and p.state in _SEEN
+        ),
         *(Verdict("one more item", "a picture", f"an error: {said}") for said in facts.get("errors", ())),
     ]
     return tuple(found)
+
+
+def _flaw(picture: Picture) -> Verdict:
+    return Verdict(f"picture {picture.index}", "a whole picture", picture.note)
 
 
 def _count(request: Request, shown: Sequence[Picture]) -> list[Verdict]:

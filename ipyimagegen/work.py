@@ -12,14 +12,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipyimagegen import catalog, imaging, wire
 from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
-from ipyimagegen.records import ERRORS, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.records import ERRORS, Cost, Fault, Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Kept, Store
 from ipyimagegen.verdicts import judge
@@ -29,13 +30,19 @@ if TYPE_CHECKING:
 
     from ipyimagegen.rows import Endpoint
 
+STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
+
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
     Status.NEVER_SENT: (False, "Nothing was sent, nothing billed."),
     Status.REJECTED: (False, "It was not carried out, nothing billed."),
     Status.REFUSED: (False, "No picture was made."),
     Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
-    Status.DONE: (None, "It was probably billed; %imagine_show {id} tries again to fetch it."),
+    Status.DONE: (None, "It was probably billed; --retry asks again."),
 }
+
+
+# The bytes' hash and the longest edge in pixels, to a small picture.
+Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
 
 
 class Gate:
@@ -49,15 +56,21 @@ class Gate:
         """Let no call be sent for that long."""
         self._until = max(self._until, time.monotonic() + seconds)
 
-    def __enter__(self) -> None:
-        self._places.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._places.release()
+    @contextmanager
+    def place(self, control: wire.Control) -> Iterator[None]:
+        """Hold one of the places; a call that is cancelled while it waits goes on without one."""
+        held = False
+        while not held and not control.cancelled:
+            held = self._places.acquire(timeout=STEP)
+        try:
+            yield
+        finally:
+            if held:
+                self._places.release()
 
     def wait(self, control: wire.Control) -> None:
         """Wait until calls may be sent, or the call is cancelled."""
-        while (left := self._until - time.monotonic()) > 0 and not control.wait(min(left, 0.2)):
+        while (left := self._until - time.monotonic()) > 0 and not control.wait(min(left, STEP)):
             pass
 
 
@@ -74,13 +87,16 @@ class Tools:
 class Job:
     """Work in flight. `run` is its newest record, `error` why it brought no picture."""
 
-    def __init__(self, run: Run, carry: Callable[[Job], Run], told: Callable[[Job], None]) -> None:
+    def __init__(
+        self, run: Run, carry: Callable[[Job], Run], told: Callable[[Job], None], *, recorded: bool = False
+    ) -> None:
         self.run = run
         self.error: ImagineError | None = None
-        self.thumbs: dict[str, PilImage] = {}  # sha256 to the small picture made while checking
+        self.thumbs: Thumbs = {}  # the small pictures made while checking
         self.control = wire.Control()
         self.started = time.monotonic()
-        self.detached = False  # nobody waits for it any more
+        self.interrupted = False  # the person who waited for it stopped the cell
+        self.recorded = recorded  # its record is on disk
         self._carry, self._told = carry, told
         self._finished = threading.Event()
 
@@ -128,10 +144,12 @@ def error_of(run: Run) -> ImagineError | None:
     billed, words = _BILL.get(run.status, _BILL[Status.UNKNOWN])
     if run.cost.basis == "free":
         billed, words = False, "It costs nothing: run the cell again."
+    if any(one.state is PictureState.URL_PENDING for one in run.pictures):
+        words = f"It was probably billed; %imagine_show {run.id} tries again to fetch it."
     fault = run.error or Fault(message=_no_picture(run))
     kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
     return kind(
-        f"{fault.message}\n{words.format(id=run.id)}",
+        f"{fault.message}\n{words}",
         run=run.id,
         billed=billed,
         status=fault.status,
@@ -150,32 +168,37 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint)
-        sent = replace(planned.sent, idempotency_key=os.urandom(16).hex(), body=written.json)
-        job.run = job.run.but(sent=sent)
-        tools.store.create(job.run)
+        key = os.urandom(16).hex()
 
         def post() -> wire.Outcome:
-            return wire.exchange(
+            spool = tools.store.spool()
+            outcome = wire.exchange(
                 written,
                 planned.endpoint,
                 secret,
-                spool=tools.store.spool(),
+                spool=spool,
                 control=job.control,
                 timeouts=tools.timeouts,
                 mounts=tools.mounts,
-                idempotency_key=sent.idempotency_key,
+                idempotency_key=key,
             )
+            if outcome.spool is None:
+                spool.unlink(missing_ok=True)
+            return outcome
 
-        with gate:
+        with gate.place(job.control):
+            job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.json))
+            tools.store.create(job.run)
+            job.recorded = True
             outcome = _repeated(job, gate, post)
         sent = replace(job.run.sent, request_id=outcome.request_id)
-        run = job.run.but(sent=sent, elapsed=round(job.elapsed, 3))
-        try:
-            run = _kept(job, run, outcome, planned.endpoint, tools)
-        finally:
-            if outcome.spool:
-                outcome.spool.unlink(missing_ok=True)
-        tools.store.update(run)
+        job.run = job.run.but(sent=sent, elapsed=round(job.elapsed, 3))
+        run = _received(job, outcome, planned.endpoint, tools)
+        whole = _written(run, tools)
+        if outcome.spool and whole:  # only now is everything that it held in the store
+            outcome.spool.unlink(missing_ok=True)
+        elif outcome.spool:
+            run = _noted(run, f"what the server sent is kept in {outcome.spool}")
         return run
 
     return carry
@@ -198,12 +221,26 @@ def _repeated(job: Job, gate: Gate, post: Callable[[], wire.Outcome]) -> wire.Ou
         attempt += 1
 
 
-def _kept(job: Job, run: Run, outcome: wire.Outcome, endpoint: Endpoint, tools: Tools) -> Run:
-    answer = outcome.answer
+def _written(run: Run, tools: Tools) -> bool:
+    """Write the record, and say whether it and every picture reached the disk."""
+    try:
+        tools.store.update(run)
+    except StoreError:
+        return False
+    return not any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+
+
+def _noted(run: Run, note: str) -> Run:
+    return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
+
+
+def _received(job: Job, outcome: wire.Outcome, endpoint: Endpoint, tools: Tools) -> Run:
+    """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
+    answer, run = outcome.answer, job.run
     if answer is None:
-        return run.but(status=outcome.status, error=outcome.fault)
-    many = max(len(answer.found), 1)
-    edge = tools.edge if many == 1 else tools.edge // 2  # tiles of a sheet are small
+        cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
+        return run.but(status=outcome.status, error=outcome.fault, cost=cost)
+    edge = imaging.edge_of(len(answer.found))
     pictures = tuple(
         _picture(job, found, index, endpoint, replace(tools, edge=edge))
         for index, found in enumerate(answer.found, start=1)
@@ -214,7 +251,8 @@ def _kept(job: Job, run: Run, outcome: wire.Outcome, endpoint: Endpoint, tools: 
     if not pictures:
         told = "; ".join(errors) or answer.note
         fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
-        return run.but(status=Status.UNKNOWN, error=fault)
+        status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
+        return run.but(status=status, error=fault)
     # What could not be fetched yet was made, and paid for, all the same.
     made = sum(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in pictures)
     return run.but(
@@ -227,11 +265,23 @@ def _kept(job: Job, run: Run, outcome: wire.Outcome, endpoint: Endpoint, tools: 
 
 def _picture(job: Job, found: wire.Found, index: int, endpoint: Endpoint, tools: Tools) -> Picture:
     picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
+    try:
+        return _stored(job, found, picture, endpoint, tools)
+    except StoreError as fault:  # the next one may still find its place
+        return replace(picture, state=PictureState.UNWRITTEN, note=plain(fault, 200))
+
+
+def _stored(job: Job, found: wire.Found, picture: Picture, endpoint: Endpoint, tools: Tools) -> Picture:
     if found.base64 is not None:
         problem: list[str] = []
         kept = _keep(tools, _until_bad(found, problem))
         if not problem:
-            return _looked_at(job, picture, kept, tools)
+            seen = _looked_at(job, picture, kept, tools)
+            if found.partial and seen.state is PictureState.STORED:
+                return replace(
+                    seen, state=PictureState.PARTIAL, note="the stream ended before it was finished"
+                )
+            return seen
         picture = replace(picture, state=PictureState.QUARANTINED, sha256=kept.sha256, note=problem[0])
     if found.url:  # the way out when the base64 is absent or bad
         return _download(job, picture, endpoint, tools)
@@ -267,7 +317,7 @@ def _download(job: Job, picture: Picture, endpoint: Endpoint, tools: Tools) -> P
 def _looked_at(job: Job, picture: Picture, kept: Kept, tools: Tools) -> Picture:
     seen = imaging.inspect(kept.path, edge=tools.edge)
     if seen.thumb is not None:
-        job.thumbs[kept.sha256] = seen.thumb
+        job.thumbs[kept.sha256, tools.edge] = seen.thumb
     return replace(
         picture,
         sha256=kept.sha256,

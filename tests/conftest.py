@@ -84,7 +84,7 @@ def kernel(_one_kernel, home, tmp_path):
         "        del os.environ[name]\n"
         f"os.environ['IPYIMAGEGEN_HOME'] = {str(home)!r}\n"
         f"os.chdir({str(tmp_path)!r})\n"
-        "ipyimagegen.default_studio.cache_clear()\n"
+        "ipyimagegen._DEFAULT.clear()\n"
         "get_ipython().config.pop('Imagine', None)  # what %config set survives a reload\n"
         "%reload_ext ipyimagegen\n"
     )

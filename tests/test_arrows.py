@@ -25,12 +25,13 @@ MAY = {
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
     "saving": FLOOR,
+    "homes": set(),
     "plan": FLOOR | {"catalog"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "results": FLOOR | {"imaging", "saving"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results"},
-    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "archive", "results", "saving"},
+    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "archive", "results", "saving", "homes"},
     "notebook": FLOOR | {"catalog", "imaging", "wire", "plan", "results", "studio", "notebook"},
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
@@ -46,7 +47,7 @@ LIVES_IN = {
     "ipywidgets": {"notebook"},
     "keyring": {"keys"},
     "google": {"keys"},
-    "platformdirs": {"studio"},
+    "platformdirs": {"homes"},
 }
 TYPES_ONLY = {("PIL", part) for part in ("results", "work", "studio")} | {("IPython", "__init__")}
 

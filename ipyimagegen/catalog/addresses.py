@@ -105,8 +105,9 @@ def check_transport(endpoint: Endpoint, has_key: bool) -> None:
     if not has_key or endpoint.allow_http or is_loopback(endpoint):
         return
     if urlsplit(endpoint.base_url).scheme == "http":
-        allowed = f'{{"base_url": "{endpoint.base_url}", "allow_http": True}}'
+        key = f', "key_env": "{endpoint.key_env[0]}"' if endpoint.key_env else ""
+        allowed = f'{{"base_url": "{endpoint.base_url}", "allow_http": True{key}}}'
         raise InvalidOption(
             f"{endpoint.name} is http:, so its key would travel unencrypted; nothing was sent. If you may:\n"
-            f'%config Imagine.endpoints = {{"lab": {allowed}}}'
+            f'%config Imagine.endpoints = {{"{endpoint.name}": {allowed}}}'
         )

@@ -17,7 +17,7 @@ from ipyimagegen.catalog import sizes
 from ipyimagegen.catalog.rows import EDITS, called, fields_of, is_edit, model_of, row
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.options import SENT
+from ipyimagegen.options import NOT_YET, SENT
 from ipyimagegen.records import Request
 from ipyimagegen.rows import Endpoint, Model
 
@@ -115,7 +115,10 @@ def _not_taken(asked: Asked) -> Iterator[Problem]:
     for name, value in asked.options.items():
         if name in asked.fields or name in carried or name in ("seed", "n") or is_unasked(name, value):
             continue
-        flag, takes = SENT[name].flag, ", ".join(one for one in SENT if one in asked.fields)
+        flag, takes = (
+            SENT[name].flag,
+            ", ".join(one for one in SENT if one in asked.fields and one not in NOT_YET),
+        )
         long = f"{asked.where} does not take {flag}; it takes {takes}."
         if asked.edit_fields and name in asked.edit_fields:
             long = f"{asked.where} takes {flag} only for edits, with --image."

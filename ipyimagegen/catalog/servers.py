@@ -195,5 +195,6 @@ def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, st
             )
     address = environ.get("IPYIMAGEGEN_BASE_URL")
     if address and origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL")) == origin(base_url):
-        found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"))
+        optional = found.key_optional or not found.key_env
+        found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"), key_optional=optional)
     return found

@@ -25,6 +25,7 @@ __all__ = [
     "Inspected",
     "Preview",
     "as_png",
+    "edge_of",
     "inspect",
     "opened",
     "preview",
@@ -60,6 +61,11 @@ def preview(
     from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
 
     return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)
+
+
+def edge_of(count: int) -> int:
+    """Return how large the thumbs of so many pictures are, in pixels: tiles of a sheet are small."""
+    return EDGE if count <= 1 else EDGE // 2
 
 
 def opened(path: Path) -> Image:

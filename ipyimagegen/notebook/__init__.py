@@ -23,6 +23,7 @@ def attach(studio: Studio, shell: InteractiveShell | None = None) -> Screen | No
         return None
     screen = Screen(shell)
     studio.painter = screen.show_once
+    studio.cell = lambda: shell.execution_count
     return screen
 
 

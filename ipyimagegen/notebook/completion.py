@@ -32,7 +32,7 @@ def matcher(
         fragment, found = complete(context.text_until_cursor, context.full_text, studio(), names(), flags)
         return {
             "completions": [SimpleCompletion(text=one, type="option") for one in found],
-            "suppress": bool(found),
+            "suppress": bool(found) or _MAGIC.search(context.line_with_cursor) is not None,
             "matched_fragment": fragment,
         }
 

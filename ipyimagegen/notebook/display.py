@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
@@ -33,6 +34,8 @@ def is_watched(shell: InteractiveShell) -> bool:
     What runs notebooks unattended (nbclient, nbval) says that it cannot; nbval also keeps a status
     line as an output of its own, because it knows no updates.
     """
+    if isinstance(shell.display_pub, CapturingDisplayPublisher):
+        return False  # %%capture keeps every update as an output of its own
     if is_notebook(shell):
         return bool(getattr(shell.kernel, "_allow_stdin", False))  # type: ignore[attr-defined]
     return sys.stdin.isatty()

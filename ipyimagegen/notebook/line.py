@@ -32,7 +32,12 @@ BY_FLAG: Mapping[str, Option] = {
 NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
 SETTING = "--set"
 HELP = ("-h", "--help")
+_LATE_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"}
+_LATE = re.compile("[^=＝]+")
+# What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
+_LIKE_A_CALL = re.compile(r"\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=]).*\)\s*;?\s*$", re.DOTALL)
 QUOTES = "\"'"
+DASHES = "-－—"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -96,9 +101,10 @@ def read(
     of a request are allowed. Raises InvalidOption; never echoes what may be a key.
     """
     reader = _Reader(line, namespace, own, options)
-    while (word := reader.peek()) is not None:
-        if not _is_flag(word, line):
-            return reader.result(line[word.start :].rstrip())
+    while (start := reader.skip_blanks()) is not None:
+        # Looked at before its quotes are: a prompt may begin with "it's".
+        if line[start] not in DASHES or not _is_flag(word := _word(line, start), line):
+            return reader.result(line[start:].rstrip())
         reader.at = word.end
         if word.text == "--":
             return replace(reader.result(line[word.end :].strip()), verbatim=True)
@@ -121,6 +127,11 @@ class _Reader:
         self._extra: dict[str, Json] = {}
         self._mine: dict[str, str | bool] = {}
 
+    def skip_blanks(self) -> int | None:
+        """Return where the next word begins, or None at the end."""
+        rest = self._line[self.at :]
+        return len(self._line) - len(rest.lstrip()) if rest.strip() else None
+
     def peek(self) -> Word | None:
         return next(words(self._line, self.at), None)
 
@@ -142,7 +153,8 @@ class _Reader:
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
         if flag in NEGATED and value is not None:
             raise InvalidOption(f"{flag} takes no value.")
-        self._values[option.name] = flag not in NEGATED if value is None else normalise(option.name, value)
+        given = flag not in NEGATED if value is None else _value(value, self._namespace)
+        self._values[option.name] = normalise(option.name, given)
 
     def _set(self, text: str) -> None:
         try:
@@ -212,27 +224,30 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     return fill(parts, namespace)
 
 
-def first(rest: str, needs: str) -> tuple[str, str]:
-    """Return the first word and what follows it. Raises InvalidOption, saying `needs`."""
-    word = next(words(rest), None)
-    if word is None:
-        raise InvalidOption(needs)
+def first(rest: str) -> tuple[str, str]:
+    """Return the first word of a text that has one, and what follows it."""
+    word = next(words(rest))
     return word.text, rest[word.end :]
 
 
 def merged(before: Line, after: Line) -> Line:
     """Return two parts of one line as one; what stands behind counts."""
-    return replace(after, values={**before.values, **after.values}, extra={**before.extra, **after.extra})
+    return replace(
+        after,
+        values={**before.values, **after.values},
+        extra={**before.extra, **after.extra},
+        own={**before.own, **after.own},
+    )
 
 
 def check_line_prompt(text: str) -> None:
     """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
     if not text:
         raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
-    if text.startswith("("):
+    if _LIKE_A_CALL.match(text):
         raise InvalidOption(
-            f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first, "
-            "or write %imagine a fox."
+            f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first. "
+            "To draw the text: %imagine -- …"
         )
     word = text.strip().lower()
     if word in _TOLD:
@@ -247,8 +262,9 @@ def check_line_prompt(text: str) -> None:
 
 def late_options(text: str) -> list[str]:
     """Return the words of a prompt that are our options' flags."""
-    found = [re.split("[=＝]", one)[0] for one in text.split() if one.startswith("--")]
-    return [flag for flag in found if flag in BY_FLAG or flag in NEGATED or flag == SETTING]
+    words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] == "—")
+    found = ((one, _split("--" + one.lstrip("-－—"))[0]) for one in words_)
+    return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS]  # type: ignore[index]
 
 
 def written(value: object) -> str:

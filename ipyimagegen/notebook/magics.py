@@ -19,11 +19,10 @@ from ipyimagegen.errors import InvalidOption
 from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages
 from ipyimagegen.notebook.display import Painter, Screen, picture, text
-from ipyimagegen.options import normalise
 from ipyimagegen.plan import Typed
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
-from ipyimagegen.safe import holds_key, short
+from ipyimagegen.safe import short
 from ipyimagegen.studio import Studio
 
 OWN: Mapping[str, Mapping[str, bool]] = {
@@ -57,7 +56,7 @@ class ImagineMagics(Magics):
         if cell is not None:
             _nothing_left(read.rest, "the prompt is what stands below this line")
         prompt = read.rest if cell is None else cell
-        return self._ask(self._typed(read, prompt, local_ns), read)
+        return self._ask(self._typed(read, prompt, local_ns))
 
     @no_var_expand
     @needs_local_scope
@@ -70,7 +69,9 @@ class ImagineMagics(Magics):
         if before.help:
             self._help("imagine_rerun")
             return None
-        name, rest = lines.first(before.rest, "%imagine_rerun needs an id: 3, -1 (the last), 1120-k7f2/3.")
+        if not before.rest:
+            raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
+        name, rest = lines.first(before.rest)
         after = self._read(rest, None, local_ns)
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
         read = lines.merged(before, after)
@@ -78,7 +79,7 @@ class ImagineMagics(Magics):
         prompt, names = (run.request.prompt, None) if cell is None else (cell, local_ns)
         typed = self._typed(read, prompt, names)
         again = self._studio.typed_again(run, typed)
-        result = self._ask(again, read)
+        result = self._ask(again)
         if result:
             text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
         return result
@@ -87,71 +88,83 @@ class ImagineMagics(Magics):
     @line_magic
     def imagine_history(self, line: str) -> None:
         """Show the runs of this session."""
-        read = lines.read(line, {}, own=OWN["imagine_history"], options=False)
-        if read.help:
-            return self._help("imagine_history")
-        found = self._listed(read.own, read.rest)
-        self._sheet(found)
-        return text(pages.history(found))
+        read = self._told("imagine_history", line)
+        if read is None:
+            return
+        which, rest = lines.first(read.rest) if read.rest else ("", "")
+        read = lines.merged(read, lines.read(rest, {}, own=OWN["imagine_history"], options=False))
+        found = self._listed(which, read)
+        sheet = self._studio.history.sheet(found)
+        if sheet:
+            picture(sheet)
+        text(pages.history(found))
 
     @no_var_expand
     @line_magic
     def imagine_show(self, line: str) -> None:
         """Show one run whole."""
-        if (name := self._word(line, "imagine_show")) is None:
+        read = self._told("imagine_show", line)
+        if read is None:
             return
-        run, index = self._studio.ledger.find(name)
+        if len(read.rest.split()) != 1:
+            raise InvalidOption("%imagine_show takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
+        run, index = self._studio.ledger.find(read.rest)
         run = self._studio.fetch(run)
         generation = self._studio.generation(run)
-        if generation:
-            picture(generation[index - 1] if index else generation)
-        children = self._studio.history.children(run)
-        text(pages.show(run, self._studio.ledger.number(run.id), children))
+        for one in (image for image in generation if image.index == index) if index else [generation]:
+            if one:
+                picture(one)
+        text(pages.show(run, self._studio.ledger.number(run.id), self._studio.history.children(run)))
 
     @no_var_expand
     @line_magic
     def imagine_models(self, line: str) -> None:
         """Tell what is known of the models."""
-        read = lines.read(line, {}, options=False)
-        if read.help:
-            return self._help("imagine_models")
-        return text(pages.model(read.rest) if read.rest else pages.models())
+        if read := self._told("imagine_models", line):
+            text(pages.model(read.rest) if read.rest else pages.models())
 
     @no_var_expand
     @line_magic
     def imagine_endpoints(self, line: str) -> None:
         """Tell where is asked, and whether a key is set."""
-        if self._bare(line, "imagine_endpoints"):
+        if read := self._told("imagine_endpoints", line):
+            _nothing_left(read.rest, "%imagine_endpoints takes none")
             text(pages.endpoints(self._studio))
 
     @no_var_expand
     @line_magic
     def imagine_cost(self, line: str) -> None:
         """Tell what this session asked for, and what it cost."""
-        if self._bare(line, "imagine_cost"):
+        if read := self._told("imagine_cost", line):
+            _nothing_left(read.rest, "%imagine_cost takes none")
             text(pages.cost(*self._studio.ledger.spending()))
 
     @no_var_expand
     @line_magic
     def imagine_forget(self, line: str) -> None:
         """Delete prompt and pictures of runs."""
-        read = lines.read(line, {}, options=False)
-        if read.help:
-            return self._help("imagine_forget")
+        read = self._told("imagine_forget", line)
+        if read is None:
+            return
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
         forgotten = self._studio.history.forget(read.rest.split())
-        return text("forgotten: " + ", ".join(run.id for run in forgotten))
+        text("forgotten: " + ", ".join(run.id for run in forgotten))
 
     # What the doorways share
 
     def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> lines.Line:
-        if holds_key(f"{line}\n{cell or ''}", self._studio.secrets()):
-            raise InvalidOption(
-                "The cell holds what looks like a key; nothing was sent. Change that key, it is in the "
-                "notebook now. Keys belong in the environment or a .env file: see %imagine_endpoints."
-            )
+        self._studio.refuse_keys(f"{line}\n{cell or ''}")
         return lines.read(line, self._names(local_ns))
+
+    def _told(self, magic: str, line: str) -> lines.Line | None:
+        """Return the line of a magic that tells, or None when its help was wanted, and shown."""
+        self._studio.refuse_keys(line)
+        read = lines.read(line, {}, own=OWN.get(magic, lines.NOTHING), options=False)
+        if not read.help:
+            return read
+        self._help(magic)
+        return None
 
     @property
     def _variables(self) -> dict[str, Any]:
@@ -172,7 +185,7 @@ class ImagineMagics(Magics):
             notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
         )
 
-    def _ask(self, typed: Typed, read: lines.Line) -> Generation | None:
+    def _ask(self, typed: Typed) -> Generation | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
             text(pages.dry_run(plan, self._studio.calls(plan)))
@@ -181,8 +194,10 @@ class ImagineMagics(Magics):
         result = self._studio.carry_out(plan, painter)
         painter.result(result)
         self._screen.mark(result)
-        if "as_" in read.values:
+        if "as_" in plan.local:
             self._variables[str(plan.local["as_"])] = result
+        if "save" in plan.local:  # after it was shown: a file that cannot be written hides no picture
+            text("saved: " + ", ".join(str(path) for path in result.save(str(plan.local["save"]))))
         if passing := self._studio.passing():
             text(passing)
         return result
@@ -190,39 +205,27 @@ class ImagineMagics(Magics):
     def _help(self, magic: str) -> None:
         print(manual.text(magic))  # noqa: T201 - help is text, as `?` shows it
 
-    def _word(self, line: str, magic: str) -> str | None:
-        read = lines.read(line, {}, options=False)
-        if read.help:
-            self._help(magic)
-            return None
-        if not read.rest or len(read.rest.split()) > 1:
-            raise InvalidOption(f"%{magic} takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
-        return read.rest
-
-    def _bare(self, line: str, magic: str) -> bool:
-        read = lines.read(line, {}, options=False)
-        if read.help:
-            self._help(magic)
-        elif read.rest:
-            raise InvalidOption(f"%{magic} takes nothing; {short(read.rest, 40)!r} was not expected.")
-        return not read.help
-
-    def _listed(self, own: Mapping[str, Any], rest: str) -> Sequence[tuple[int | None, Run]]:
-        limit = int(normalise("n", own["-l"])) if "-l" in own else LISTED
+    def _listed(self, which: str, read: lines.Line) -> Sequence[tuple[int | None, Run]]:
+        own = read.own
+        limit = str(own.get("-l", LISTED))
+        if not limit.isascii() or not limit.isdigit() or not int(limit):
+            raise InvalidOption(f"-l takes a number of runs, not {short(limit, 20)!r}.")
+        if which and own.get("--all"):
+            raise InvalidOption("--all shows the runs of every session; a number is one of this session.")
+        _nothing_left(read.rest, 'a text of several words is written --search "a red fox"')
         model = own.get("--model") or own.get("-m")
         return self._studio.history.listed(
-            rest, everywhere=bool(own.get("--all")), search=own.get("--search"), model=model, limit=limit
+            which,
+            everywhere=bool(own.get("--all")),
+            search=str(own["--search"]) if "--search" in own else None,
+            model=str(model) if model else None,
+            limit=int(limit),
         )
-
-    def _sheet(self, found: Sequence[tuple[int | None, Run]]) -> None:
-        sheet = self._studio.history.sheet(found)
-        if sheet:
-            picture(sheet)
 
 
 def _nothing_left(rest: str, where: str) -> None:
     if rest:
-        raise InvalidOption(f"{short(rest, 40)!r} is no option; {where}.")
+        raise InvalidOption(f"{short(rest, 40)!r} is not expected: {where}.")
 
 
 for _name in manual.PAGES:  # what `%%imagine?` shows

@@ -127,7 +127,8 @@ def difference(before: Run, after: Run, *, asks_again: bool) -> str:
     """Return what a rerun changed."""
     head = f"rerun of {before.id}"
     if asks_again:
-        return f"{head}, nothing changed: it asks, and pays, at each run"
+        pays = "" if after.cost.basis == "free" else ", and pays,"
+        return f"{head}, nothing changed: it asks{pays} at each run"
     old, new = _asked(before), _asked(after)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     changes = [f"{name}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names]

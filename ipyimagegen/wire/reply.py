@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from ipyimagegen.options import Json
-from ipyimagegen.safe import _forms
+from ipyimagegen.safe import forms
 from ipyimagegen.wire.events import assemble, is_stream
 
 BLOCK = 65536
@@ -55,8 +55,8 @@ class Spool:
         self.path = path
         self.size = 0
         self._limit = limit
-        self._forms = [form.encode() for secret in secrets for form in _forms(secret)]
-        self._overlap = max(map(len, self._forms), default=1) - 1
+        self.forms = [form.encode() for secret in secrets for form in forms(secret)]
+        self._overlap = max(map(len, self.forms), default=1) - 1
         self._held = b""
         self._file: BinaryIO = path.open("wb")
 
@@ -75,7 +75,7 @@ class Spool:
             self._put(self._held, 0)
 
     def _put(self, data: bytes, hold: int) -> None:
-        for form in self._forms:
+        for form in self.forms:
             data = data.replace(form, b"[key]")
         cut = len(data) - min(hold, len(data))
         self._file.write(data[:cut])

@@ -165,7 +165,10 @@ class _Exchange:
             body, whole = parse(blocks(self.spool))
             answer = read(Reply(body=body, headers=headers, spool=self.spool), self.endpoint, self.secrets)
         except (ValueError, OSError):
-            trouble = trouble or f"{self.name} answered with something that is no JSON"
+            trouble = (
+                trouble
+                or f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
+            )
         if answer and whole:
             why = self.without_picture(answer) if answer.note else None
         else:

@@ -99,7 +99,7 @@ REFUSED = [
     ("%%imagine --endpoint sketsch\na fox", "Did you mean sketch?"),
     ("%%imagine --user 'open\na fox", "not closed"),
     ("%%imagine\na {missing} fox", "no variable 'missing'"),
-    ("%%imagine a red fox\nin the snow", "is no option"),
+    ("%%imagine a red fox\nin the snow", "the prompt is what stands below"),
     ("%%imagine --size 1024x1024 --aspect-ratio 16:9\na fox", "16:9"),
     ("%imagine_show 7", "There is no run 7"),
     ("%imagine_show fox", "is no id"),
@@ -119,7 +119,7 @@ REFUSED = [
     ("imagine('a fox')", "from ipyimagegen import imagine"),
     ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
     ("%imagine_history --search", "needs a value"),
-    ("%imagine_cost now", "takes nothing"),
+    ("%imagine_cost now", "takes none"),
 ]
 
 
