@@ -171,7 +171,11 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
 def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
     if text[0] in "'\"":
         return text[1:-1]
-    return int(text) if text.lstrip("-").isdigit() else _variable(text, namespace, source)
+    if text.lstrip("-").isdigit():
+        return int(text)
+    if text not in namespace:
+        raise InvalidInput(f"{source}: there is no variable {text!r}; the text is written [{text!r}].")
+    return namespace[text]
 
 
 def _variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:

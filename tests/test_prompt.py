@@ -50,7 +50,7 @@ def test_filled(template, text):
         ("a {animl}", "{{animl}}, or --raw"),
         ("{animal.colour}", "has no .colour"),
         ("{rows[7]}", "has no [7]"),
-        ("{table[nokey]}", "there is no variable 'nokey'"),
+        ("{table[nokey]}", "there is no variable 'nokey'; the text is written ['nokey']"),
         ("{animal:d}", "cannot be written as text"),
     ],
 )

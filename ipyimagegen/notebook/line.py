@@ -35,7 +35,7 @@ HELP = ("-h", "--help")
 _LATE_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"}
 _LATE = re.compile("[^=＝]+")
 # What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
-_LIKE_A_CALL = re.compile(r"\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=]).*\)\s*;?\s*$", re.DOTALL)
+_LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 QUOTES = "\"'"
 DASHES = "-－—"
 NOTHING: Mapping[str, Any] = MappingProxyType({})

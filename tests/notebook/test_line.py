@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook.line import check_line_prompt, late_options, read, words, written
 
-NAMES = {"w": 640, "s": 7, "many": [1, 2], "t": {"x": 5}, "lang": "en"}
+NAMES = {"on": False, "w": 640, "s": 7, "many": [1, 2], "t": {"x": 5}, "lang": "en"}
 
 
 def values(line):
@@ -35,6 +35,11 @@ READ = [
     ("--watermark=default --model default x", {"watermark": "default", "model": "default"}, "x"),
     ("-- --size is not an option", {}, "--size is not an option"),
     ("- a list", {}, "- a list"),
+    ("it's a fox", {}, "it's a fox"),
+    ("--n 2 'tis a fox", {"n": 2}, "'tis a fox"),
+    ("--size ５１２ｘ５１２ x", {"size": "512x512"}, "x"),
+    ("--watermark={on} x", {"watermark": False}, "x"),
+    ("—an aside— a fox", {}, "—an aside— a fox"),
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
     ("--user {lang} x", {"user": "en"}, "x"),
     ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),
@@ -87,6 +92,12 @@ def test_a_key_is_not_echoed():
         ("help", "%imagine --help"),
         ("a fox --size 1x1", "options come first"),
         ("a fox --set a=1", "options come first"),
+        ("a fox --help", "options come first"),
+        ("a fox --aspect_ratio 16:9", "options come first"),
+        ("a fox －－size 3", "options come first"),
+        ("a fox —size 3", "options come first"),
+        ("(fox)", "from ipyimagegen import imagine"),
+        ("(prompt, n=2)", "from ipyimagegen import imagine"),
     ],
 )
 def test_hardly_a_prompt(text, says):
@@ -95,7 +106,8 @@ def test_hardly_a_prompt(text, says):
 
 
 def test_prompts_that_are():
-    for text in ("a fox", "show me a fox", "history of art", "a -- b", "em--dash"):
+    said = ("a fox", "show me a fox", "history of art", "a -- b", "em--dash", "(masterpiece:1.2), a fox")
+    for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
     assert late_options("x --sizes --size=3") == ["--size"]
 

@@ -1,0 +1,307 @@
+"""What must never happen: paid twice by accident, a delivered picture lost, a key let out."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from loopback import CANARY, b64, picture_bytes, records
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen import errors as e
+from ipyimagegen.store import Disk, Store
+
+PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
+HASHES = {hashlib.sha256(one).hexdigest() for one in PICTURES}
+
+
+def good(seen):
+    count = seen.json.get("n", 1)
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:count]]}
+
+
+def studio(home, server, **settings):
+    own = {"lab": {"base_url": server.base_url, "free": False}}
+    configured = Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
+    return Studio(home=home, environ={}, settings=configured)
+
+
+def everything(home):
+    """Return all bytes that a store holds."""
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"b64_json": b64(b"<svg onload='alert(1)'/>")}],
+        [{"b64_json": "@@@ no base64 @@@"}],
+        [{"b64_json": b64(PICTURES[0][:40])}],
+        [],
+    ],
+)
+def test_a_reply_without_a_usable_picture_is_not_paid_for_again(home, serve, data):
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": data}))
+    for _ in range(3):
+        with pytest.raises(e.CallError):
+            studio(home, server).imagine("a fox")
+    assert len(server.posts) == 1
+    with pytest.raises(e.CallError):
+        studio(home, server).imagine("a fox", retry=True)
+    assert len(server.posts) == 2
+
+
+def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
+    server = serve(good)
+    four = studio(home, server).imagine("a fox", n=4)
+    four[1].path.unlink()
+    three = studio(home, server).imagine("a fox", n=4)
+    assert [one.index for one in three] == [1, 3, 4]
+    assert "picture 2: its stored file is gone" in three.caption
+    for one in three:
+        one.path.write_bytes(b"damaged")
+    with pytest.raises(e.OutcomeUnknown, match="no picture of it can be shown"):
+        studio(home, server).imagine("a fox", n=4)
+    assert len(server.posts) == 1
+
+
+def test_pictures_keep_their_place_in_the_reply(home, serve):
+    data = [{"b64_json": b64(b"<svg/>")}, *({"b64_json": b64(one)} for one in PICTURES[:2])]
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": data}))
+    one = studio(home, server).imagine("a fox", n=3)
+    assert [image.id.split(".")[1] for image in one] == ["2", "3"]
+    assert one.caption.count("picture 1") == 1
+
+
+def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
+    server = serve(good)
+    for nth in range(1, 60):
+        home = tmp_path / str(nth)
+        left = [nth]
+
+        def write(fd, data, left=left):
+            left[0] -= 1
+            if left[0] <= 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return os.write(fd, data)
+
+        one = studio(home, server)
+        one.store = Store(home, disk=Disk(home, write=write))
+        before = len(server.posts)
+        shown = None
+        with contextlib.suppress(e.ImagineError):
+            shown = one.imagine("a fox", n=2)
+        posts = len(server.posts) - before
+        if posts and not (shown and len(shown) == 2):
+            kept = b"".join(everything(home).values())
+            assert all(one in kept or b64(one).encode() in kept for one in PICTURES[:2]), nth
+        status = (
+            [record.get("status") for record in records(home).values()] if (home / "records").is_dir() else []
+        )
+        assert set(status) <= {"pending", "done", "unknown", "never_sent"}
+        if left[0] > 0:
+            assert shown is not None
+            assert nth > 4  # some writes did fail before
+            return
+    raise AssertionError("never went through")
+
+
+def test_a_rerun_asks_the_server_of_its_run(home, serve):
+    server = serve(good)
+    address = server.base_url.replace("/v1", "/api/v3")
+    one = Studio(home=home, environ={})
+    first = one.imagine("a fox", endpoint=address)
+    first.rerun(seed=2)
+    first.rerun("a cat")
+    assert [seen.path for seen in server.posts] == ["/api/v3/images/generations"] * 3
+    moved = Studio(
+        home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": serve(good).base_url}})
+    )
+    moved.history[first.id].rerun(seed=3)
+    assert len(server.posts) == 4
+
+
+def test_no_door_sends_or_records_a_key(home, serve, kernel):
+    server = serve(good)
+    one = Studio(
+        home=home, environ={"LAB_KEY": CANARY}, settings=Settings(options={"endpoint": server.base_url})
+    )
+    for options in ({"user": CANARY}, {"extra": {"a": CANARY}}, {"negative_prompt": f"x {CANARY}"}):
+        with pytest.raises(e.InvalidOption, match="key"):
+            one.imagine("a fox", **options)
+    with pytest.raises(e.InvalidOption, match="key"):
+        one.imagine(f"a fox {CANARY}")
+    kernel.run(f"v = {CANARY!r}\n%config Imagine.endpoint = {server.base_url!r}")
+    cells = ["%imagine a fox {v}", "%imagine --user {v} a fox", "%imagine --set a={v} a fox"]
+    cells += [
+        f"%imagine_{name} {CANARY}" for name in ("models", "show", "history", "forget", "cost", "endpoints")
+    ]
+    for code in cells:
+        cell = kernel.run(code)
+        assert "key" in cell.error
+        assert CANARY not in json.dumps(cell.outputs)
+    assert not server.posts
+    assert not records(home)
+
+
+def test_threads_that_come_first_share_one_studio(home, serve):
+    server = serve(good)
+    code = (
+        "import sys; sys.setswitchinterval(1e-6)\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from ipyimagegen import imagine\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        f"    done = list(pool.map(lambda _: imagine('a fox', endpoint={server.base_url!r}).id, range(8)))\n"
+        "print(len(set(done)))"
+    )
+    environ = {**os.environ, "IPYIMAGEGEN_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout == "1\n"
+    assert len(server.posts) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_fork_begins_anew(home, serve):
+    may_answer = threading.Event()
+
+    def answer(seen):
+        assert seen.json["prompt"] == "a cat" or may_answer.wait(30)
+        return good(seen)
+
+    server = serve(answer)
+    code = (
+        "import os, sys, threading\n"
+        "from ipyimagegen import Settings, Studio\n"
+        f"own = {{'lab': {{'base_url': {server.base_url!r}, 'free': False}}}}\n"
+        f"one = Studio('lab', {str(home)!r}, settings=Settings(endpoints=own, max_parallel=1))\n"
+        "try: one.imagine('a fox', timeout=0.5)\n"
+        "except BaseException as told: print(type(told).__name__, flush=True)\n"
+        "if os.fork() == 0:\n"
+        "    print(len(one.history), one.imagine('a cat', timeout=20).id.split('/')[1], flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    may_answer.set()
+    assert done.stdout.split() == ["Detached", "0", "1"]
+    assert len({record["session"] for record in records(home).values()}) == 2
+
+
+def test_max_calls_holds_for_a_cell_with_a_loop(kernel, serve):
+    server = serve(good)
+    entry = {"base_url": server.base_url, "free": False}
+    kernel.run(
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'\n"
+        "%config Imagine.max_calls = 3\nip = get_ipython()"
+    )
+    loop = "for i in range(9):\n    ip.run_line_magic('imagine', f'--new a fox {i}')"
+    assert "max_calls = 3" in kernel.run(loop).error
+    assert len(server.posts) == 3
+    python = "from ipyimagegen import imagine\nfor i in range(9):\n    imagine(f'a cat {i}')"
+    assert "max_calls = 3" in kernel.run(python).error
+    assert len(server.posts) == 6
+    assert kernel.run("%imagine one more").error is None
+
+
+def test_a_refusal_inside_a_200_is_a_refusal(home, serve):
+    body = {"error": {"code": "insufficient_quota", "message": "no money"}}
+    server = serve(lambda seen: (200, {}, body))
+    for _ in range(2):
+        with pytest.raises(e.Refused):
+            studio(home, server).imagine("a fox")
+    assert len(server.posts) == 2
+
+
+def test_a_cut_reply_says_what_that_means(home, serve):
+    whole = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:2]]}).encode()
+    cut = whole[: len(whole) - 60]
+    server = serve(lambda seen: (200, {"Content-Length": str(len(whole)), "Connection": "close"}, cut))
+    one = studio(home, server).imagine("a fox", n=2, timeout=20)
+    assert len(one) == 1
+    assert "may have been billed" in one.caption
+    with pytest.raises(e.OutcomeUnknown):
+        studio(home, server).imagine("a fox", n=2)
+    assert len(server.posts) == 1
+
+
+def test_offline_fetches_nothing(home, serve):
+    one = Studio(home=home, environ={})
+    server = serve(
+        lambda seen: (
+            (403, {}, b"")
+            if seen.method == "GET"
+            else (200, {}, {"data": [{"url": f"http://{seen.headers['Host']}/1.png"}]})
+        )
+    )
+    with pytest.raises(e.CallError):
+        one.imagine("a fox", endpoint=server.base_url)
+    before = len(server.requests)
+    run, _ = one.ledger.find("1")
+    elsewhere = run.but(
+        request=type(run.request)(**{**vars(run.request), "base_url": "https://gpu.example/v1"})
+    )
+    assert one.fetch(elsewhere, offline=True) is elsewhere
+    assert len(server.requests) == before
+
+
+def test_a_wait_counts_from_its_own_beginning(home, serve):
+    may_answer = threading.Event()
+    server = serve(lambda seen: (may_answer.wait(30), good(seen))[1])
+    one = studio(home, server)
+    with pytest.raises(e.Detached):
+        one.imagine("a fox", timeout=0.3)
+    threading.Timer(0.6, may_answer.set).start()
+    assert one.imagine("a fox", timeout=20)
+    assert len(server.posts) == 1
+
+
+def test_after_a_timeout_the_first_interrupt_does_not_give_up(kernel, serve, home):
+    asked, may_answer = threading.Event(), threading.Event()
+    server = serve(lambda seen: (asked.set(), may_answer.wait(30), good(seen))[2])
+    entry = {"base_url": server.base_url, "free": False}
+    kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
+    assert "Stopped waiting" in kernel.run("%imagine --timeout 0.3 a fox").error
+    message = kernel.start("print('again')\n%imagine a fox")
+    while kernel.client.get_iopub_msg(timeout=10)["msg_type"] != "stream":
+        pass
+    os.kill(kernel.manager.provisioner.pid, signal.SIGINT)
+    assert "The call goes on" in kernel.collect(message).error
+    may_answer.set()
+    assert kernel.run("%imagine a fox").error is None
+    assert {one["status"] for one in records(home).values()} == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"guidance_scale": 7}, {"guidance_scale": 7.0}),
+        ({"aspect_ratio": "16:9"}, {"aspect_ratio": "16.0:9"}),
+    ],
+)
+def test_the_same_value_is_the_same_request(home, serve, one, other):
+    server = serve(good)
+    studio(home, server).imagine("a fox", **one)
+    assert studio(home, server).imagine("a fox", **other).reused
+
+
+def test_a_stored_result_is_found_without_the_key_and_with_what_was_left_out(home, serve, monkeypatch):
+    server = serve(good)
+    configured = {"style": "vivid"}  # gpt-image-2 takes none
+    with_key = {"OPENAI_API_KEY": CANARY}
+    own = {"openai": {"base_url": server.base_url, "vendor": "openai", "free": False}}
+    settings = Settings(options=configured, endpoints=own)
+    asked = Studio(home=home, environ=with_key, settings=settings).imagine("a fox", model="gpt-image-2")
+    again = Studio(home=home, environ={}, settings=settings).imagine("a fox", model="gpt-image-2")
+    assert again.id == asked.id
+    assert len(server.posts) == 1
