@@ -43,29 +43,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ERRORS = (
-    "CallError",
-    "Detached",
-    "ImagineError",
-    "InvalidInput",
-    "InvalidOption",
-    "MissingKey",
-    "NeverSent",
-    "NotInHistory",
-    "OutcomeUnknown",
-    "OverBudget",
-    "Refused",
-    "Rejected",
-    "StoreError",
-)
-# Names are looked up when first used: importing the package loads nothing else.
-_LATER = {
-    **dict.fromkeys(_ERRORS, "errors"),
-    "Generation": "results",
-    "Image": "results",
-    "Settings": "plan",
-    "Studio": "studio",
-}
+# Names are looked up when first used: importing the package loads nothing else. The rest are errors.
+_LATER = {"Generation": "results", "Image": "results", "Settings": "plan", "Studio": "studio"}
 
 __all__ = [  # noqa: RUF022 - the two verbs first
     "imagine",
@@ -158,8 +137,8 @@ def default_studio() -> Studio:
 def __getattr__(name: str) -> Any:
     if name == "history":
         return default_studio().history
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.{_LATER.get(name, 'errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

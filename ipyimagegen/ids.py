@@ -34,11 +34,6 @@ def read(text: str) -> Ref:
     return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
 
 
-def is_id(text: str) -> bool:
-    """Say whether `text` has the form of an id."""
-    return bool(_REF.fullmatch(as_meant(text).strip()))
-
-
 def read_range(text: str) -> range | None:
     """Return the numbers of `2-5`, or None when `text` is no range."""
     found = _RANGE.fullmatch(as_meant(text).strip())

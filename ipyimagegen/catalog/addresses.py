@@ -74,12 +74,6 @@ def origin_of(scheme: str, parts: SplitResult) -> str:
     return f"{scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORT[scheme] else "")
 
 
-def origin(base_url: str) -> str:
-    """Return the origin of a normalised base URL: what a key is bound to."""
-    parts = urlsplit(base_url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
 def host_of(base_url: str) -> str:
     """Return `host[:port]` of a normalised base URL: the name of an endpoint typed as an address."""
     return urlsplit(base_url).netloc

@@ -8,12 +8,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url, origin
+from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
 from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, origin
 
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}
