@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ipyimagegen.rows import Endpoint
 
+SAME_MOMENT = 1.0  # seconds between two runs that may not have seen each other when they were planned
 STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
 
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
@@ -190,7 +191,7 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.json))
             tools.store.create(job.run)
             job.recorded = True
-            outcome = _repeated(job, gate, post)
+            outcome = _rival(job.run, planned, tools.store) or _repeated(job, gate, post)
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.elapsed, 3))
         run = _received(job, outcome, planned.endpoint, tools)
@@ -202,6 +203,21 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
         return run
 
     return carry
+
+
+def _rival(run: Run, planned: Planned, store: Store) -> wire.Outcome | None:
+    """Return that nothing was sent when another notebook began the same paid call at this moment.
+
+    Both records are on disk before either is sent, so at least one of the two sees the other.
+    """
+    if not planned.paid:
+        return None
+    for one in store.with_identity(run.identity):
+        apart = abs(one.created - run.created)
+        if one.session != run.session and one.status is Status.PENDING and apart < SAME_MOMENT:
+            told = f"Another notebook asks for the same at this moment ({one.id}). Run the cell again later."
+            return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=told), final=True)
+    return None
 
 
 def _repeated(job: Job, gate: Gate, post: Callable[[], wire.Outcome]) -> wire.Outcome:

@@ -214,6 +214,31 @@ def test_max_calls_holds_for_a_cell_with_a_loop(kernel, serve):
     assert kernel.run("%imagine one more").error is None
 
 
+def test_two_notebooks_that_begin_at_once_never_both_pay(home, serve):
+    server = serve(good)
+    for attempt in range(5):
+        studios = [studio(home, server) for _ in range(2)]
+        plans = [one.plan(one.typed(f"a fox {attempt}", {})) for one in studios]  # neither sees the other
+        together = threading.Barrier(2)
+        told = []
+
+        def begin(one, plan, together=together, told=told):
+            together.wait(10)
+            try:
+                told.append(one.carry_out(plan))
+            except e.NeverSent as fault:
+                told.append(str(fault))
+
+        threads = [threading.Thread(target=begin, args=pair) for pair in zip(studios, plans, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(told) == 2
+    prompts = [seen.json["prompt"] for seen in server.posts]
+    assert len(prompts) == len(set(prompts))
+
+
 def test_a_refusal_inside_a_200_is_a_refusal(home, serve):
     body = {"error": {"code": "insufficient_quota", "message": "no money"}}
     server = serve(lambda seen: (200, {}, body))
