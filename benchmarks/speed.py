@@ -58,7 +58,6 @@ def studio(url, home, fsync=os.fsync):
     """Return a studio whose store brings its files to the disk by this function."""
     made = Studio(endpoint=url, home=home, environ={})
     made.store = Store(made.home, disk=Disk(made.home, fsync=fsync))
-    made.ledger = Ledger(made.store)
     return made
 
 
