@@ -50,7 +50,7 @@ class Plan:
     @property
     def size(self) -> Size:
         """Width and height of the sheet."""
-        width = max(sum(map(_cell, row)) + GAP * (len(row) - 1) for row in self.rows)
+        width = max(map(_across, self.rows))
         height = sum(max(tall for _, tall in row) + self.strip for row in self.rows)
         return width + 2 * MARGIN, height + GAP * (len(self.rows) - 1) + 2 * MARGIN
 
@@ -111,6 +111,10 @@ def _scaled(size: Size, width: int, height: int) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def _across(row: Sequence[Size]) -> int:
+    return sum(map(_cell, row)) + GAP * (len(row) - 1)
+
+
 def _cell(size: Size) -> int:
     return max(size[0], NARROW)
 
@@ -122,7 +126,7 @@ def _paint(tiles: Sequence[Tile], plan: Plan) -> Image.Image:
     base = MARGIN
     for row in plan.rows:
         base += max(tall for _, tall in row)  # pictures of a row stand on one line, labels under it
-        left = MARGIN
+        left = (sheet.width - _across(row)) // 2
         for size in row:
             tile, cell = next(following), _cell(size)
             _place(sheet, tile, (left + (cell - size[0]) // 2, base - size[1]), size, plan.letters)

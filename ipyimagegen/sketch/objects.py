@@ -42,7 +42,10 @@ def house(pen: Pen, skin: Skin) -> None:
 def lighthouse(pen: Pen, skin: Skin) -> None:
     """Paint a striped tower with a lit lamp; beams are translucent."""
     for half in pen.sides():
-        half.polygon(path("5,-33 50,-45 50,-20"), (*LAMP, 90))
+        for step in range(24):  # it fades with the distance
+            reach = 0.18 + step * 0.02
+            spread = (reach - 0.05) * 0.28
+            half.polygon([(0.05, -0.33), (reach, -0.33 - spread), (reach, -0.33 + spread)], (*LAMP, 8))
     pen.blob(path("-34,50 -28,40 -10,37 14,38 30,42 36,50"), rgb("#6d6a72"))
     steps = ((0.4, 0.155), (0.27, 0.14), (0.14, 0.125), (0.01, 0.11), (-0.12, 0.096), (-0.24, 0.083))
     for i, ((y0, w0), (y1, w1)) in enumerate(pairwise(steps)):
