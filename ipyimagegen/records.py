@@ -216,6 +216,7 @@ class Run:
     sent: Sent = field(default_factory=Sent)
     pictures: tuple[Picture, ...] = ()
     reply: Mapping[str, Json] = field(default_factory=dict)
+    raw: str | None = None  # hash of the reply as it came, where not all of it became pictures
     verdicts: tuple[Verdict, ...] = ()
     cost: Cost = field(default_factory=Cost)
     error: Fault | None = None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 SAME_MOMENT = 1.0  # seconds between two runs that may not have seen each other when they were planned
+REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
 STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
 
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
@@ -194,7 +195,7 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
             outcome = _rival(job.run, planned, tools.store) or _repeated(job, gate, post)
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.elapsed, 3))
-        run = _received(job, outcome, planned.endpoint, tools)
+        run = _with_raw(_received(job, outcome, planned.endpoint, tools), outcome, tools)
         whole = _written(run, tools)
         if outcome.spool and whole:  # only now is everything that it held in the store
             outcome.spool.unlink(missing_ok=True)
@@ -235,6 +236,20 @@ def _repeated(job: Job, gate: Gate, post: Callable[[], wire.Outcome]) -> wire.Ou
         elif job.control.wait(pause):
             return outcome
         attempt += 1
+
+
+def _with_raw(run: Run, outcome: wire.Outcome, tools: Tools) -> Run:
+    """Return the run with its reply kept, unopened, where not all of it became pictures."""
+    whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
+    if outcome.spool is None or (run.status is Status.DONE and whole):
+        return run
+    try:
+        with outcome.spool.open("rb") as file:
+            chunks = iter(lambda: file.read(1 << 16), b"")
+            kept = tools.store.keep(chunks, cap=REPLY, suffix_of=lambda _: None)
+    except (StoreError, OSError):
+        return run
+    return run.but(raw=kept.sha256)
 
 
 def _written(run: Run, tools: Tools) -> bool:

@@ -52,6 +52,9 @@ def test_a_reply_without_a_usable_picture_is_not_paid_for_again(home, serve, dat
         with pytest.raises(e.CallError):
             studio(home, server).imagine("a fox")
     assert len(server.posts) == 1
+    assert any(
+        json.dumps({"created": 1, "data": data}).encode() == kept for kept in everything(home).values()
+    )
     with pytest.raises(e.CallError):
         studio(home, server).imagine("a fox", retry=True)
     assert len(server.posts) == 2
@@ -254,6 +257,7 @@ def test_a_cut_reply_says_what_that_means(home, serve):
     server = serve(lambda seen: (200, {"Content-Length": str(len(whole)), "Connection": "close"}, cut))
     one = studio(home, server).imagine("a fox", n=2, timeout=20)
     assert len(one) == 1
+    assert cut in everything(home).values()  # the reply as it came
     assert "may have been billed" in one.caption
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox", n=2)

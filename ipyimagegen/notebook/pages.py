@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
@@ -84,33 +84,45 @@ def show(run: Run, number: int | None, children: Sequence[Run]) -> str:
         title(run, number),
         f"status: {str(run.status).replace('_', ' ')}{DOT}{DOT.join(facts(run))}",
         f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
+        f"seconds: {run.elapsed:.1f}" if run.elapsed is not None else "",
+        f"cost: {_sourced(run.cost).removeprefix('cost ')}",
+        *_request(run),
+        *_reply(run),
+        *(f"! {plain(verdict)}" for verdict in run.verdicts),
+        *(f"- {plain(note)}" for note in run.sent.notes),
+        f"rerun of: {run.rerun_of}" if run.rerun_of else "",
+        "rerun as: " + ", ".join(one.id for one in children) if children else "",
+        f"error: {run.error.message}" if run.error else "",
     ]
-    if run.elapsed is not None:
-        lines.append(f"seconds: {run.elapsed:.1f}")
-    lines.append(f"cost: {_sourced(run.cost).removeprefix('cost ')}")
-    if run.request.template and run.request.template.strip() != run.request.prompt:
-        lines.append(f"template: {plain(run.request.template)}")
-    if run.request.options or run.request.extra:
-        asked = {**run.request.options, **run.request.extra}
-        lines.append(f"asked: {plain(json.dumps(asked, ensure_ascii=False))}")
-    if run.sent.body:
-        body = {k: short(v, _CUT) if isinstance(v, str) else v for k, v in run.sent.body.items()}
-        lines.append(f"sent: {run.request.base_url} {plain(json.dumps(body, ensure_ascii=False))}")
-        lines.append(f"attempts: {run.sent.attempts}")
-    if run.sent.request_id:
-        lines.append(f"request id: {plain(run.sent.request_id, 100)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _request(run: Run) -> Iterator[str]:
+    request, sent = run.request, run.sent
+    if request.template and request.template.strip() != request.prompt:
+        yield f"template: {plain(request.template)}"
+    if request.options or request.extra:
+        yield f"asked: {_json({**request.options, **request.extra})}"
+    if sent.body:
+        body = {k: short(v, _CUT) if isinstance(v, str) else v for k, v in sent.body.items()}
+        yield f"sent: {request.base_url} {_json(body)}"
+        yield f"attempts: {sent.attempts}"
+    if sent.unsent:
+        yield f"kept here: {', '.join(sent.unsent)}"
+    if sent.request_id:
+        yield f"request id: {plain(sent.request_id, 100)}"
+
+
+def _reply(run: Run) -> Iterator[str]:
     if run.reply:
-        lines.append(f"reply: {plain(json.dumps(run.reply, ensure_ascii=False))}")
-    lines += [f"picture {p.index}: {_picture(p)}" for p in run.pictures]
-    lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
-    lines += [f"- {plain(note)}" for note in run.sent.notes]
-    if run.rerun_of:
-        lines.append(f"rerun of: {run.rerun_of}")
-    if children:
-        lines.append("rerun as: " + ", ".join(one.id for one in children))
-    if run.error:
-        lines.append(f"error: {run.error.message}")
-    return "\n".join(lines)
+        yield f"reply: {_json(run.reply)}"
+    if run.raw:
+        yield f"reply as it came: kept unopened as {run.raw[:12]}….bin in the store's quarantine"
+    yield from (f"picture {one.index}: {_picture(one)}" for one in run.pictures)
+
+
+def _json(value: object) -> str:
+    return plain(json.dumps(value, ensure_ascii=False))
 
 
 def _picture(picture: Picture) -> str:

@@ -122,7 +122,8 @@ def parse(text: str) -> Key | None:
 def hashes(run: Run) -> set[str]:
     """Return the hashes of all files that a run uses."""
     inputs = (*run.request.inputs, *((run.request.mask,) if run.request.mask else ()))
-    return {one.sha256 for one in inputs} | {one.sha256 for one in run.pictures if one.sha256}
+    kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.pictures), run.raw]
+    return {sha256 for sha256 in kept if sha256}
 
 
 def forgotten(run: Run) -> Run:
@@ -142,6 +143,7 @@ def forgotten(run: Run) -> Run:
         sent=Sent(model=run.sent.model, attempts=run.sent.attempts),
         pictures=(),
         reply={},
+        raw=None,
         verdicts=(),
         error=run.error and Fault(message=FORGOTTEN, code=run.error.code, status=run.error.status),
         forgotten=True,
