@@ -19,6 +19,7 @@ from ipyimagegen.errors import InvalidOption, MissingKey
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint
 
+ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the key of whatever IPYIMAGEGEN_BASE_URL names
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 1.0
 DOTENV_BYTES = 1 << 20
@@ -89,8 +90,8 @@ def source(endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path) -> s
 
 
 def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
-    """Return all keys of these endpoints in the environment and `.env`, for redaction alone."""
-    names = {name for endpoint in endpoints for name in endpoint.key_env}
+    """Return all keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
+    names = {ANY_SERVER, *(name for endpoint in endpoints for name in endpoint.key_env)}
     written = _dotenv(folder, names)
     values = {v.strip() for name in names for v in (environ.get(name, ""), written.get(name, ""))}
     return tuple(sorted(values - {""}, key=len, reverse=True))

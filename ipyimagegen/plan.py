@@ -159,7 +159,13 @@ def build(typed: Typed, around: Surroundings) -> Plan:
     _check_values(draft)
     endpoint, stored = _choose(draft, configured, typed, around, local)
     call = _planned(draft, endpoint, configured, typed, local)
-    reused = stored or look_up(call, local, around)
+    try:
+        reused = stored or look_up(call, local, around)
+    except OutcomeUnknown as doubt:
+        if not local.get("dry_run"):
+            raise
+        reused, told = None, f"without --retry this fails: {str(doubt).splitlines()[0]}"
+        call = replace(call, sent=replace(call.sent, notes=(*call.sent.notes, told)))
     here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
     if local.get("offline") and not reused and not here:
         raise InvalidOption(

@@ -145,8 +145,8 @@ def _text(part: Part, namespace: Mapping[str, Any]) -> str:
             value = _CONVERSIONS[part.conversion](value)
         return format(value, part.spec)
     except Exception as fault:  # noqa: BLE001 - a user's __format__ may raise anything
-        problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}"
-    raise InvalidInput(problem)
+        problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}."
+    raise InvalidInput(problem + _as_typed(part.source))
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
@@ -155,17 +155,28 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
     Raises InvalidInput naming a near match and how to send the braces as typed.
     """
     source = source or path
-    value = _variable(_first(path), namespace, source)
-    for step in _STEP.findall(path, len(_first(path))):
-        key = step[1:] if step[0] == "." else _key(step[1:-1], namespace, source)
+    walked = _first(path)
+    value = _variable(walked, namespace, source)
+    for step in _STEP.findall(path, len(walked)):
         try:
+            key = step[1:] if step[0] == "." else _key(step[1:-1], namespace, source)
             value = getattr(value, key) if step[0] == "." else value[key]
+        except InvalidInput:
+            raise
         except Exception as fault:  # noqa: BLE001 - a user's property may raise anything
-            problem = f"{source}: {path} has no {step} ({type(fault).__name__})."
+            near = did_you_mean(key, _names_of(value, step)) if isinstance(key, str) else ""
+            problem = f"{source}: {walked} has no {step} ({type(fault).__name__}).{near}"
         else:
+            walked += step
             continue
         raise InvalidInput(problem + _as_typed(source))
     return value
+
+
+def _names_of(value: object, step: str) -> list[str]:
+    if step[0] == ".":
+        return [name for name in dir(value) if not name.startswith("_")]
+    return [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []
 
 
 def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
@@ -174,7 +185,8 @@ def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
     if text.lstrip("-").isdigit():
         return int(text)
     if text not in namespace:
-        raise InvalidInput(f"{source}: there is no variable {text!r}; the text is written [{text!r}].")
+        told = f"{source}: there is no variable {text!r}; the text is written [{text!r}]."
+        raise InvalidInput(told + _as_typed(source))
     return namespace[text]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from ipyimagegen import imaging, saving
 from ipyimagegen.caption import DOT, caption, facts
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.errors import InvalidInput, StoreError
 from ipyimagegen.records import Cost, Picture, Run, Status, Verdict
 from ipyimagegen.safe import short
 
@@ -86,12 +86,16 @@ class Image:
     @property
     def bytes(self) -> bytes:
         """The bytes of the file."""
-        return self._path.read_bytes()
+        try:
+            return self._path.read_bytes()
+        except OSError as fault:
+            problem = fault.strerror or type(fault).__name__
+        raise StoreError(f"The file of {self.id} cannot be read: {problem}. {self._path}")
 
     @property
     def pil(self) -> PilImage:
         """The picture as a Pillow image."""
-        return imaging.opened(self._path)
+        return imaging.opened(self.bytes)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -309,7 +313,8 @@ class Generation(Sequence[Image]):
     def bundles(self) -> list[Bundle]:
         """Return what a notebook shows: one preview, or each original if so configured."""
         if self._handle and self._handle.embed == "original":
-            return [bundle(one.bytes, one.mime, one.size, repr(one), self.prompt) for one in self]
+            said = repr(self)
+            return [bundle(one.bytes, one.mime, one.size, said, self.prompt) for one in self]
         made = self.preview()
         size = _on_screen(made) if len(self) == 1 else (made.width, made.height)
         return [bundle(made.data, made.mime, size, repr(self), self.prompt)]

@@ -192,9 +192,10 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.json))
             tools.store.create(job.run)
             job.recorded = True
+            began = time.monotonic()
             outcome = _rival(job.run, planned, tools.store) or _repeated(job, gate, post)
         sent = replace(job.run.sent, request_id=outcome.request_id)
-        job.run = job.run.but(sent=sent, elapsed=round(job.elapsed, 3))
+        job.run = job.run.but(sent=sent, elapsed=round(time.monotonic() - began, 3))
         run = _with_raw(_received(job, outcome, planned.endpoint, tools), outcome, tools)
         whole = _written(run, tools)
         if outcome.spool and whole:  # only now is everything that it held in the store

@@ -132,9 +132,11 @@ def test_a_rerun_asks_the_server_of_its_run(home, serve):
 
 def test_no_door_sends_or_records_a_key(home, serve, kernel):
     server = serve(good)
-    one = Studio(
-        home=home, environ={"LAB_KEY": CANARY}, settings=Settings(options={"endpoint": server.base_url})
-    )
+    bare = CANARY.removeprefix("sk-")  # a key that is known by its value alone
+    environ = {"IPYIMAGEGEN_API_KEY": bare}
+    one = Studio(home=home, environ=environ, settings=Settings(options={"endpoint": server.base_url}))
+    with pytest.raises(e.InvalidOption, match="key"):
+        one.imagine(f"a fox {bare}")
     for options in ({"user": CANARY}, {"extra": {"a": CANARY}}, {"negative_prompt": f"x {CANARY}"}):
         with pytest.raises(e.InvalidOption, match="key"):
             one.imagine("a fox", **options)

@@ -52,6 +52,9 @@ def test_filled(template, text):
         ("{rows[7]}", "has no [7]"),
         ("{table[nokey]}", "there is no variable 'nokey'; the text is written ['nokey']"),
         ("{animal:d}", "cannot be written as text"),
+        ("{animal:d}", "{{animal:d}}, or --raw"),
+        ("{day.yeer}", "{day.yeer}: day has no .yeer (AttributeError). Did you mean year?"),
+        ("{table['a c']}", "Did you mean a b?"),
     ],
 )
 def test_refused(template, says):

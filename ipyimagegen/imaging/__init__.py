@@ -68,14 +68,14 @@ def edge_of(count: int) -> int:
     return EDGE if count <= 1 else EDGE // 2
 
 
-def opened(path: Path) -> Image:
-    """Return the file as a Pillow image of its own size and mode, decoded.
+def opened(data: bytes) -> Image:
+    """Return a file's bytes as a Pillow image of its own size and mode, decoded.
 
     Raises OSError for what is not a PNG, JPEG or WebP.
     """
     from PIL import Image  # noqa: PLC0415 - brings Pillow
 
-    with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+    with Image.open(BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
         image.load()
         return image
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.options import OPTIONS, Json, Kind, Option, Value, as_meant, normalise, read_setting
+from ipyimagegen.options import DEFAULT, OPTIONS, Json, Kind, Option, Value, as_meant, normalise, read_setting
 from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
 
@@ -153,6 +153,9 @@ class _Reader:
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
         if flag in NEGATED and value is not None:
             raise InvalidOption(f"{flag} takes no value.")
+        following = self.peek() if value is None and option.config and flag not in NEGATED else None
+        if following is not None and following.text == DEFAULT:
+            self.at, value = following.end, DEFAULT
         given = flag not in NEGATED if value is None else _value(value, self._namespace)
         self._values[option.name] = normalise(option.name, given)
 

@@ -6,9 +6,10 @@ No connection outlives a call. Journal DELETE, because WAL corrupts on network h
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +51,7 @@ class Index:
     path: Path
     everything: Callable[[], Iterable[Entry]]
     wait: float = 10.0
+    _rest: list[float] = field(default_factory=lambda: [0.0], compare=False)  # until when waits are short
 
     def find(self, query: Query) -> list[Key]:
         """Return session and number of the runs asked for, in order."""
@@ -83,12 +85,15 @@ class Index:
             except sqlite3.Error as error:
                 fault = error
             if not _damaged(fault):
+                self._rest[0] = time.monotonic() + self.wait
                 break
             self._move_aside(seen)
         raise Unusable(str(fault)) from fault
 
     def _connected(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=self.wait, isolation_level=None)
+        # One long wait is enough for a cell: after it, only a short look until the lock may be gone.
+        wait = min(self.wait, 0.05) if time.monotonic() < self._rest[0] else self.wait
+        connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
         try:
             self._prepare(connection)
         except BaseException:

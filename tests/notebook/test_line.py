@@ -38,6 +38,8 @@ READ = [
     ("it's a fox", {}, "it's a fox"),
     ("--n 2 'tis a fox", {"n": 2}, "'tis a fox"),
     ("--size ５１２ｘ５１２ x", {"size": "512x512"}, "x"),
+    ("--watermark default a fox", {"watermark": "default"}, "a fox"),
+    ("--new default a fox", {"new": True}, "default a fox"),
     ("--watermark={on} x", {"watermark": False}, "x"),
     ("—an aside— a fox", {}, "—an aside— a fox"),
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
