@@ -80,6 +80,7 @@ class Planned:
     seconds: tuple[float, float] | None = None
     reused: Run | None = None
     rerun_of: str | None = None
+    insists: bool = False  # --new or --retry: to be asked whatever is under way
 
     @property
     def paid(self) -> bool:
@@ -295,6 +296,7 @@ def _planned(
         estimate=catalog.estimate(sent, request, endpoint),
         seconds=catalog.seconds(sent, request, endpoint),
         rerun_of=rerun.id if rerun else None,
+        insists=bool(local.get("new") or local.get("retry")),
     )
 
 

@@ -212,7 +212,7 @@ def _rival(run: Run, planned: Planned, store: Store) -> wire.Outcome | None:
 
     Both records are on disk before either is sent, so at least one of the two sees the other.
     """
-    if not planned.paid:
+    if not planned.paid or planned.insists:
         return None
     for one in store.with_identity(run.identity):
         apart = abs(one.created - run.created)
