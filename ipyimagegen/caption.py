@@ -26,6 +26,11 @@ def caption(run: Run, number: int | None, *, from_history: bool) -> str:
     return "\n".join([*lines, last_line(run, from_history=from_history)])
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 picture`, `2 pictures`."""
+    return f"{count} {noun}" + ("s" if count != 1 else "")
+
+
 def title(run: Run, number: int | None) -> str:
     """Return number, lasting id and the first words of the prompt."""
     ids = [str(number), run.id] if number else [run.id]

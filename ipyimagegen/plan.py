@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ipyimagegen import catalog, prompt
+from ipyimagegen.caption import counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
 from ipyimagegen.options import DEFAULT, NOT_YET, OPTIONS, SENT, Json, Value, normalise
 from ipyimagegen.records import Cost, Request, Run, Sent, Status
@@ -113,7 +114,7 @@ class Plan:
             over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
         else:
             return
-        what = f"{_many(len(paid), 'paid call')}, {_many(images, 'picture')}"
+        what = f"{counted(len(paid), 'paid call')}, {counted(images, 'picture')}"
         raise OverBudget(f"The plan is {what}; over %config Imagine.{over}. Nothing was sent.")
 
 
@@ -334,7 +335,3 @@ def _doubt(run: Run) -> str:
         where = f"is under way in another notebook, or was cut off there ({run.id})"
         return f"This request {where}: it may have been billed."
     return f"This request was sent before ({run.id}) and its outcome is unknown: it may have been billed."
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("s" if count != 1 else "")

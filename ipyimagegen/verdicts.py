@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ipyimagegen.caption import counted
 from ipyimagegen.records import Picture, PictureState, Request, Sent, Verdict
 
 _SEEN = (PictureState.STORED, PictureState.PARTIAL)  # the caption tells of the others
@@ -45,11 +46,7 @@ def _flaw(picture: Picture) -> Verdict:
 def _count(request: Request, shown: Sequence[Picture]) -> list[Verdict]:
     if len(shown) == request.count:
         return []
-    return [Verdict("count", _pictures(request.count), _pictures(len(shown)))]
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture" + ("s" if count != 1 else "")
+    return [Verdict("count", counted(request.count, "picture"), counted(len(shown), "picture"))]
 
 
 def _sizes(shown: Sequence[Picture]) -> list[str]:

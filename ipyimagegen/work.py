@@ -135,8 +135,10 @@ class Job:
             bill = "it may have been billed" if self.run.sent.attempts else "nothing was sent"
             self.error = StoreError(f"{self.run.id} failed in this program ({bill}): {told}")
         finally:
-            self._told(self)
-            self._finished.set()
+            try:
+                self._told(self)
+            finally:  # whatever happens, nobody waits for ever
+                self._finished.set()
 
 
 def error_of(run: Run) -> ImagineError | None:

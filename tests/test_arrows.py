@@ -19,7 +19,7 @@ MAY = {
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
-    "verdicts": {"records"},
+    "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
     "prompt": {"errors"},
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
-from ipyimagegen.caption import DOT, facts, said_of, title
+from ipyimagegen.caption import DOT, counted, facts, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Cost, Picture, PictureState, Run, Status
@@ -44,7 +44,7 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
         lines += [f"- {note}" for note in planned.sent.notes]
     send = plan.to_send
     pictures = sum(one.request.count for one in send)
-    lines.append(DOT.join([_many(len(send), "call"), _many(pictures, "picture"), _estimates(send)]))
+    lines.append(DOT.join([counted(len(send), "call"), counted(pictures, "picture"), _estimates(send)]))
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
     return "\n".join([*lines, "dry run: nothing was sent"])
 
@@ -55,10 +55,6 @@ def _estimates(calls: Sequence[Planned]) -> str:
 
 def _sourced(cost: Cost) -> str:
     return f"{cost} ({cost.source}, {cost.date})" if cost.source else str(cost)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("s" if count != 1 else "")
 
 
 def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
@@ -161,8 +157,11 @@ def cost(runs: Sequence[Run], reused: int) -> str:
     """Return what a session asked for, got, reused and, as far as known, spent."""
     asked = sum(run.request.count for run in runs)
     got = sum(len(run.shown) for run in runs)
-    lines = [f"asked: {_many(len(runs), 'call')}, {_many(asked, 'picture')}", f"got: {_many(got, 'picture')}"]
-    lines.append(f"reused: {_many(reused, 'result')}")
+    lines = [
+        f"asked: {counted(len(runs), 'call')}, {counted(asked, 'picture')}",
+        f"got: {counted(got, 'picture')}",
+    ]
+    lines.append(f"reused: {counted(reused, 'result')}")
     billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
     for currency in sorted({run.cost.currency for run in billed if run.cost.currency}):
         known = [run.cost for run in billed if run.cost.currency == currency]
@@ -175,15 +174,15 @@ def cost(runs: Sequence[Run], reused: int) -> str:
             currency=currency,
             basis="table",
         )
-        lines.append(f"spent: {total} for {_many(len(known), 'call')}")
+        lines.append(f"spent: {total} for {counted(len(known), 'call')}")
     if runs and all(run.cost.basis == "free" for run in billed):
         lines.append("spent: nothing")
     unknown = sum(1 for run in billed if run.cost.basis == "unknown")
     if unknown:
-        lines.append(f"of unknown cost: {_many(unknown, 'call')}")
+        lines.append(f"of unknown cost: {counted(unknown, 'call')}")
     open_ = [run for run in billed if run.status is not Status.DONE and run.cost.basis != "free"]
     if open_:
-        lines.append(f"of unknown outcome, perhaps billed: {_many(len(open_), 'call')}")
+        lines.append(f"of unknown outcome, perhaps billed: {counted(len(open_), 'call')}")
     return "\n".join(lines)
 
 
