@@ -53,7 +53,11 @@ ERRORS: Mapping[Status, type[CallError]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """A picture that goes with the prompt; its bytes are in the store under their hash."""
+    """A picture that goes with the prompt; its bytes are in the store under their hash.
+
+    `pixels` is the hash of its pixels where the file is our own encoding of a variable: the same
+    picture is known again though a newer encoder writes other bytes.
+    """
 
     sha256: str
     mime: str
@@ -61,6 +65,12 @@ class Input:
     height: int
     label: str = ""
     parent: str | None = None  # lasting id of the picture it came from, as 1120-k7f2/3.1
+    pixels: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The hash by which the same picture is known again."""
+        return self.pixels or self.sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +110,8 @@ class Request:
             "prompt": self.prompt.strip(),
             "options": {k: v for k, v in self.options.items() if k not in SENT or SENT[k].identity},
             "extra": dict(self.extra),
-            "inputs": [one.sha256 for one in self.inputs],
-            "mask": self.mask.sha256 if self.mask else None,
+            "inputs": [one.identity for one in self.inputs],
+            "mask": self.mask.identity if self.mask else None,
         }
         text = json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -118,13 +128,16 @@ class Sent:
     """What goes to the server: the model's name there, translated options, and what to say of it.
 
     `options` holds option names and values after translation; `extra` is merged over them by the
-    dialect. `notes` are sentences for the caption; `unsent` names options that were kept back.
+    dialect. `inputs` and `mask` are the pictures in the form that this server takes. `notes` are
+    sentences for the caption; `unsent` names options that were kept back.
     """
 
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unsent: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    mask: Input | None = None
     idempotency_key: str = ""
     attempts: int = 0
     request_id: str | None = None
@@ -250,6 +263,8 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Run, "status"): Status,
     (Request, "inputs"): Input,
     (Request, "mask"): Input,
+    (Sent, "inputs"): Input,
+    (Sent, "mask"): Input,
     (Picture, "state"): PictureState,
 }
 

@@ -65,7 +65,7 @@ class Model:
     for edits, where they differ. `choices` and `limits` bound the values of single options, `reported`
     names options whose values are third parties' claims and refuse nothing. `compression_formats`:
     the output formats that `output_compression` needs. `edit`: how many input pictures (0: none,
-    None: not known).
+    None: not known); `input_formats` and `input_bytes` what each may be, `input_square` that it must be.
     """
 
     name: str
@@ -83,6 +83,9 @@ class Model:
     required: Mapping[str, Json] = field(default_factory=dict)
     edit: int | None = None
     mask: bool | None = None
+    input_formats: tuple[str, ...] = ()
+    input_bytes: int | None = None
+    input_square: bool = False
     prompt_chars: int | None = None
     prompt_cjk: int | None = None
     prompt_words: int | None = None
@@ -103,6 +106,11 @@ class Endpoint:
     `base_url` has no trailing slash and is all that stands before `/images/generations`; it is
     empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
     model). `may_drop` names options that its documents promise and its relay may not pass on.
+
+    `edits` says whether it edits pictures (None: not known), `edit_form` that it takes OpenAI's `json`
+    in place of a form, `image_field` the form's field for a model's pictures (`*`: any model).
+    `mask_as` is how a mask is drawn: `alpha`, 0 where to edit, or `white` there. `input_formats` and
+    `input_bytes` say what pictures it takes.
     """
 
     name: str
@@ -122,6 +130,11 @@ class Endpoint:
     models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     edits: bool | None = None
+    edit_form: str = "multipart"
+    image_field: Mapping[str, str] = field(default_factory=dict)
+    mask_as: str = "alpha"
+    input_formats: tuple[str, ...] = ()
+    input_bytes: int | None = None
     note: str = ""
     source: str = ""
     date: str = ""

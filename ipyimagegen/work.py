@@ -191,7 +191,7 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
             return outcome
 
         with gate.place(job.control):
-            job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.json))
+            job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
             job.recorded = True
             began = time.monotonic()

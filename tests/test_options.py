@@ -94,7 +94,7 @@ def test_wire_and_identity(name):
     endpoint = Endpoint(name="lab", base_url="http://127.0.0.1/v1")
     plain = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox")
     asked = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={name: value})
-    assert write(asked, Sent(options={name: value}), endpoint).json == {"prompt": "a fox", name: value}
+    assert write(asked, Sent(options={name: value}), endpoint).body == {"prompt": "a fox", name: value}
     assert (asked.identity != plain.identity) == identity
 
 

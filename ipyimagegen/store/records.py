@@ -121,7 +121,8 @@ def parse(text: str) -> Key | None:
 
 def hashes(run: Run) -> set[str]:
     """Return the hashes of all files that a run uses."""
-    inputs = (*run.request.inputs, *((run.request.mask,) if run.request.mask else ()))
+    asked, sent = run.request, run.sent
+    inputs = (*asked.inputs, *sent.inputs, *(one for one in (asked.mask, sent.mask) if one))
     kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.pictures), run.raw]
     return {sha256 for sha256 in kept if sha256}
 

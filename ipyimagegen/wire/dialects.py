@@ -8,31 +8,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
-from ipyimagegen.records import Request, Sent
+from ipyimagegen.records import Input, Request, Sent
 from ipyimagegen.rows import Endpoint
+from ipyimagegen.wire.bodies import File, shown
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever a picture stands
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One HTTP request, complete but for its key.
 
-    `headers` never hold the key: it goes into `key_header` at sending, after "Bearer " if that is
-    Authorization. `n` is how many pictures were asked for; it bounds the size of the reply.
+    `body` holds JSON values, and a `File` wherever a picture stands; `form` says that it goes out as
+    multipart/form-data. `headers` never hold the key: it goes into `key_header` at sending, after
+    "Bearer " if that is Authorization. `n` is how many pictures were asked for; it bounds the size of
+    the reply.
     """
 
     url: str
-    json: Mapping[str, Json]
+    body: Mapping[str, Json]
+    form: bool = False
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
     key_header: str = "Authorization"
     n: int = 1
     streams: bool = False
+
+    @property
+    def shown(self) -> Mapping[str, Json]:
+        """The body as it is shown and recorded: a few words stand for each picture."""
+        words: Mapping[str, Json] = shown(self.body)
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What an edit starts from, in order; the mask belongs to the first."""
+
+    images: Sequence[File]
+    mask: File | None = None
+
+    @property
+    def one_or_all(self) -> File | list[File]:
+        """The picture itself when there is only one."""
+        return self.images[0] if len(self.images) == 1 else list(self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """How a server wants pictures: its route, a form or JSON, and where in the body they stand."""
+
+    route: str = "/images/edits"
+    form: bool = True
+    place: Callable[[Pictures], Body]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,44 +78,82 @@ class Dialect:
     """A row: what differs from OpenAI's own way.
 
     `names` renames options, `values` replaces values of one option, `shape` rearranges the body.
+    `edit` is for pictures without a mask, and with one unless `inpaint` is there. `json_only` are
+    options that turn an edit's form into OpenAI's JSON, because a form has no such field.
     """
 
     route: str = "/images/generations"
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[Json, Json]] = field(default_factory=dict)
-    shape: Callable[[dict[str, Json]], dict[str, Json]] = dict
+    shape: Callable[[Body], Body] = dict
     model_in_path: bool = False
     key_header: str = "Authorization"
+    edit: Edit = field(default_factory=lambda: Edit(place=_as_files))
+    inpaint: Edit | None = None
+    json_only: frozenset[str] = frozenset()
 
 
-def write(request: Request, sent: Sent, endpoint: Endpoint) -> Call:
+def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes] = NO_FILES) -> Call:
     """Return the HTTP request for `sent` in the endpoint's dialect.
 
-    `request.extra` is merged last, under the names it was given, and takes the place of the option
-    of that name. Raises InvalidOption for an unknown dialect or an operation that is not written yet.
+    `files` holds the bytes of its pictures by their hash. `request.extra` is merged last, under the
+    names it was given, and takes the place of the option of that name. Raises InvalidOption for an
+    unknown dialect.
     """
-    if request.operation != "generations":
-        raise InvalidOption(f"{request.operation} are not supported yet.")
     dialect = _named(endpoint.dialect)
+    edit, pictures = _edit(dialect, sent, endpoint, files)
     extra = dict(request.extra)
     options = {k: v for k, v in sent.options.items() if k not in extra and k != "model"}
     model = sent.model
     in_path = dialect.model_in_path and not endpoint.base_url.rstrip("/").endswith("/v1")
     if in_path:
         model = str(extra.pop("model", model) or "")
-    body: dict[str, Json] = {} if in_path or model is None else {"model": model}
+    body: Body = {} if in_path or model is None else {"model": model}
     body |= {"prompt": request.prompt} | {
         dialect.names.get(k, k): _translated(dialect, k, v) for k, v in options.items()
     }
-    body = dialect.shape(body) | extra
-    route = (f"/deployments/{quote(model or '', safe='')}" if in_path else "") + dialect.route
+    body = dialect.shape(body) | (edit.place(pictures) if edit else {}) | extra
+    prefix = f"/deployments/{quote(model or '', safe='')}" if in_path else ""
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     return Call(
-        url=endpoint.base_url.rstrip("/") + route + query,
-        json=body,
+        url=endpoint.base_url.rstrip("/") + prefix + (edit.route if edit else dialect.route) + query,
+        body=body,
+        form=edit is not None and edit.form,
         key_header=dialect.key_header,
         n=request.count,
         streams=body.get("stream") is True,
+    )
+
+
+def _edit(
+    dialect: Dialect, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes]
+) -> tuple[Edit | None, Pictures]:
+    """Return how the pictures go, None when there are none, and the pictures."""
+    pictures = Pictures(
+        images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
+        mask=_file(sent.mask, "mask", files) if sent.mask else None,
+    )
+    if not pictures.images:
+        return None, pictures
+    if endpoint.edit_form == "json" or not dialect.json_only.isdisjoint(sent.options):
+        return _OPENAI_JSON, pictures
+    chosen = dialect.inpaint if dialect.inpaint and pictures.mask else dialect.edit
+    field_ = endpoint.image_field.get(sent.model or "", endpoint.image_field.get("*"))
+    if field_ and chosen.place is _as_files:
+        return replace(chosen, place=partial(_as_files, one=field_, several=field_)), pictures
+    return chosen, pictures
+
+
+def _file(one: Input, name: str, files: Mapping[str, bytes]) -> File:
+    # Relays derive the type from the name's suffix (new-api).
+    suffix = one.mime.removeprefix("image/").replace("jpeg", "jpg")
+    return File(
+        data=files[one.sha256],
+        mime=one.mime,
+        name=f"{name}.{suffix}",
+        sha256=one.sha256,
+        width=one.width,
+        height=one.height,
     )
 
 
@@ -94,7 +170,7 @@ def _translated(dialect: Dialect, name: str, value: Json) -> Json:
 _PIXELS = re.compile(r"(\d+)x(\d+)")
 
 
-def _width_height(body: dict[str, Json]) -> dict[str, Json]:
+def _width_height(body: Body) -> Body:
     """Together has no `size`: two numbers instead, and nothing for `auto`."""
     size = str(body.get("size", ""))
     found = _PIXELS.fullmatch(size)
@@ -104,7 +180,7 @@ def _width_height(body: dict[str, Json]) -> dict[str, Json]:
     return {k: v for k, v in body.items() if k != "size"} | pixels
 
 
-def _after_bar(body: dict[str, Json]) -> dict[str, Json]:
+def _after_bar(body: Body) -> Body:
     """LocalAI takes the negative prompt behind a bar in the prompt."""
     negative = body.get("negative_prompt")
     rest = {k: v for k, v in body.items() if k != "negative_prompt"}
@@ -116,7 +192,7 @@ def _after_bar(body: dict[str, Json]) -> dict[str, Json]:
 _SDCPP_OWN = frozenset({"model", "prompt", "n", "size", "output_format", "output_compression"})
 
 
-def _in_prompt(body: dict[str, Json]) -> dict[str, Json]:
+def _in_prompt(body: Body) -> Body:
     """sd-server takes its own arguments as JSON in a tag at the prompt's end."""
     inside = {k: v for k, v in body.items() if k not in _SDCPP_OWN}
     if not inside:
@@ -131,7 +207,7 @@ def _in_prompt(body: dict[str, Json]) -> dict[str, Json]:
 _XINFERENCE_EXTRAS = frozenset({"seed", "negative_prompt", "guidance_scale"})
 
 
-def _in_kwargs(body: dict[str, Json]) -> dict[str, Json]:
+def _in_kwargs(body: Body) -> Body:
     """Xinference takes extras as a JSON string, and sizes with an asterisk."""
     inside = {k: v for k, v in body.items() if k in _XINFERENCE_EXTRAS}
     rest = {k: v for k, v in body.items() if k not in _XINFERENCE_EXTRAS}
@@ -140,21 +216,55 @@ def _in_kwargs(body: dict[str, Json]) -> dict[str, Json]:
     return rest | ({"kwargs": json.dumps(inside, ensure_ascii=False)} if inside else {})
 
 
+def _as_files(pictures: Pictures, one: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
+    """Return pictures as a form has them: openai-python's way, which most servers were tried with."""
+    images = list(pictures.images)
+    return {one if len(images) == 1 else several: images} | ({mask: pictures.mask} if pictures.mask else {})
+
+
+def _as_references(pictures: Pictures) -> Body:
+    """OpenAI's JSON: `images` and `mask` are objects with a data URL."""
+    body: Body = {"images": [{"image_url": one} for one in pictures.images]}
+    return body | ({"mask": {"image_url": pictures.mask}} if pictures.mask else {})
+
+
+def _for_xai(pictures: Pictures) -> Body:
+    refs = [{"url": one, "type": "image_url"} for one in pictures.images]
+    return {"image": refs[0]} if len(refs) == 1 else {"images": refs}
+
+
+def _for_together(pictures: Pictures) -> Body:
+    images = list(pictures.images)
+    return {"image_url": images[0]} if len(images) == 1 else {"reference_images": images}
+
+
+def _for_openrouter(pictures: Pictures) -> Body:
+    return {"input_references": [{"type": "image_url", "image_url": {"url": one}} for one in pictures.images]}
+
+
+_OPENAI_JSON = Edit(form=False, place=_as_references)
+
 DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(),
+    "openai": Dialect(json_only=frozenset({"moderation"})),
     # The older routes name a deployment in the path; a base that ends in /openai/v1 takes the model
     # in the body as OpenAI does.
     "azure": Dialect(model_in_path=True, key_header="api-key"),
     "new-api": Dialect(),
     "litellm": Dialect(),
-    "ark": Dialect(),
-    "together": Dialect(shape=_width_height, values={"response_format": {"b64_json": "base64"}}),
-    "xai": Dialect(),
-    "openrouter": Dialect(route="/images"),
-    "localai": Dialect(shape=_after_bar),
+    "ark": Dialect(
+        edit=Edit(route="/images/generations", form=False, place=lambda some: {"image": some.one_or_all})
+    ),
+    "together": Dialect(
+        shape=_width_height,
+        values={"response_format": {"b64_json": "base64"}},
+        edit=Edit(route="/images/generations", form=False, place=_for_together),
+    ),
+    "xai": Dialect(edit=Edit(form=False, place=_for_xai)),
+    "openrouter": Dialect(route="/images", edit=Edit(route="/images", form=False, place=_for_openrouter)),
+    "localai": Dialect(shape=_after_bar, inpaint=Edit(route="/images/inpainting", place=_as_files)),
     "sdcpp": Dialect(shape=_in_prompt),
     "sglang": Dialect(),
-    "vllm-omni": Dialect(),
+    "vllm-omni": Dialect(edit=Edit(place=partial(_as_files, several="image", mask="mask_image"))),
     "xinference": Dialect(shape=_in_kwargs),
     "lemonade": Dialect(names={"guidance_scale": "cfg_scale"}),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, redact
 from ipyimagegen.wire.answers import Answer, Reply, read
+from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
@@ -92,16 +92,17 @@ class _Exchange:
 
     def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
         try:
+            kind, data = encoded(self.call.body, form=self.call.form, boundary=idempotency_key)
             request = requests.Request(
                 self.call.method,
                 self.call.url,
                 headers={
                     "Accept": f"{'text/event-stream, ' if self.call.streams else ''}application/json",
-                    "Content-Type": "application/json",
+                    "Content-Type": kind,
                     "Idempotency-Key": idempotency_key,
                     **self.call.headers,
                 },
-                data=json.dumps(self.call.json, allow_nan=False).encode(),
+                data=data,
                 auth=Key(self.call.key_header, self.key),
             )
             timeout = (min(self.timeouts.connect, self.timeouts.whole), self.timeouts.idle)

@@ -64,12 +64,12 @@ def written(dialect, options=OPTIONS, *, base="https://host/v1", model="m", extr
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_body_of_each_dialect(dialect):
     base = "https://host/openai" if dialect == "azure" else "https://host/v1"
-    assert written(dialect, base=base).json == BODIES[dialect]
+    assert written(dialect, base=base).body == BODIES[dialect]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_nothing_is_sent_that_was_not_asked_for(dialect):
-    assert written(dialect, {}, model=None).json == {"prompt": "a fox"}
+    assert written(dialect, {}, model=None).body == {"prompt": "a fox"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_url(dialect, base, query, url):
 
 def test_azure_newer_base_has_the_model_in_the_body_and_its_own_header():
     call = written("azure", base="https://x.example/openai/v1")
-    assert (call.json["model"], call.key_header) == ("m", "api-key")
+    assert (call.body["model"], call.key_header) == ("m", "api-key")
 
 
 def test_a_model_name_cannot_leave_its_place_in_the_path():
@@ -130,7 +130,7 @@ def test_a_model_name_cannot_leave_its_place_in_the_path():
     ],
 )
 def test_set_replaces_the_field_of_that_name(dialect, extra, expected):
-    assert written(dialect, extra=extra).json == expected
+    assert written(dialect, extra=extra).body == expected
 
 
 def test_set_gives_the_expected_count_and_streams():
@@ -139,8 +139,8 @@ def test_set_gives_the_expected_count_and_streams():
 
 
 def test_tier_words_stay_as_they_are():
-    assert written("xinference", {"size": "auto"}).json["size"] == "auto"
-    assert written("together", {"size": "2K"}).json["size"] == "2K"
+    assert written("xinference", {"size": "auto"}).body["size"] == "auto"
+    assert written("together", {"size": "2K"}).body["size"] == "2K"
 
 
 @pytest.mark.parametrize("dialect", ["opnai", ""])
@@ -151,4 +151,4 @@ def test_unknown_dialect(dialect):
 
 def test_bodies_are_json():
     for dialect in DIALECTS:
-        json.dumps(written(dialect).json, allow_nan=False)
+        json.dumps(written(dialect).body, allow_nan=False)
