@@ -1,4 +1,4 @@
-"""The room where pictures are opened: what is in a file, and what a notebook shows of it.
+"""The room where pictures are opened: what is in a file, what a notebook shows of it, what is sent.
 
 Everything that comes in is hostile until proven: the format is known by its first bytes, the size
 by its header, and only then is it decoded. Pillow is loaded by the first call that needs it.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, sniff, suffix_of
-from ipyimagegen.imaging.values import EDGE, LIMIT, Inspected, Preview
+from ipyimagegen.imaging.values import EDGE, LIMIT, Inspected, Preview, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,12 +24,18 @@ __all__ = [
     "SUFFIX",
     "Inspected",
     "Preview",
+    "Source",
     "as_png",
+    "changed_outside",
     "edge_of",
+    "fitted",
     "inspect",
+    "mask",
+    "mask_as",
     "opened",
     "preview",
     "sniff",
+    "source",
     "suffix_of",
 ]
 
@@ -88,3 +94,70 @@ def as_png(data: bytes) -> bytes:
     with Image.open(BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
         image.save(out, "PNG")
     return out.getvalue()
+
+
+def source(thing: object, name: str = "the picture") -> Source:
+    """Return a user's picture ready to be sent: a whole upright PNG, JPEG or WebP file.
+
+    `thing` is bytes or a path, a Pillow image, an array of shape (height, width), with 1, 3 or 4
+    channels last or first, a tensor, a matplotlib figure or axes, or an IPython Image. A file that can
+    go as it is keeps its own bytes; anything else becomes PNG without loss, scaled only above 50 MB
+    or 40 megapixels. `name` is what the user called it. Raises InvalidInput, beginning with `name`.
+    """
+    from ipyimagegen.imaging import sources  # noqa: PLC0415 - brings Pillow
+
+    return sources.source(thing, name)
+
+
+def fitted(
+    one: Source, formats: tuple[str, ...], limit: int, *, square: bool = False, name: str = "the picture"
+) -> Source:
+    """Return the picture as one server takes it: one of `formats` (png, jpeg, webp), `limit` bytes.
+
+    The same object when it fits already. Else without loss where a format allows it, JPEG on white
+    where only that is left, and scaled down; the notes say each. Raises InvalidInput when it is not
+    square and must be.
+    """
+    from ipyimagegen.imaging import packing  # noqa: PLC0415 - brings Pillow
+
+    return packing.fitted(one, formats, limit, square=square, name=name)
+
+
+def mask(
+    thing: object,
+    size: tuple[int, int],
+    name: str = "the mask",
+    *,
+    scaled_from: tuple[int, int] | None = None,
+) -> Source:
+    """Return what may change of a picture of `size` (width, height), as PNG of mode L: 255 may, 0 not.
+
+    `thing` is a box (`x,y,w,h` in pixels from the top left, as text or four numbers) or whatever
+    `source` takes: transparent pixels may change where there are any, else white ones. When the
+    picture was scaled, `scaled_from` is its size before, for which the mask was made. Raises
+    InvalidInput for another size, and when nothing may change.
+    """
+    from ipyimagegen.imaging import masks  # noqa: PLC0415 - brings Pillow
+
+    return masks.mask(thing, size, name, scaled_from)
+
+
+def mask_as(one: Source, style: str) -> Source:
+    """Return a mask as a server reads it: "alpha" (RGBA, transparent may change) or "white" (L, 255).
+
+    Raises ValueError for another style.
+    """
+    from ipyimagegen.imaging import masks  # noqa: PLC0415 - brings Pillow
+
+    return masks.mask_as(one, style)
+
+
+def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
+    """Return the share (0.0 to 1.0) of the pixels outside the mask that a server changed.
+
+    `mask` is what `mask` returned. A pixel is changed when a channel differs by more than 8 of 255. A
+    returned picture of the same ratio is compared in its own size. None when nothing can be compared.
+    """
+    from ipyimagegen.imaging import difference  # noqa: PLC0415 - brings Pillow
+
+    return difference.changed_outside(before, after, mask)

@@ -7,20 +7,10 @@ from pathlib import Path
 from PIL import Image
 
 from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header
+from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.values import Inspected
 from ipyimagegen.records import PictureState
 
-# EXIF orientation (tag 0x0112) to the turn that shows the picture upright.
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 TRUNCATED = "the file is cut short"
 
 
@@ -50,8 +40,8 @@ def _decoded(path: Path, header: Header, edge: int) -> Inspected:
             return _described(header, PictureState.QUARANTINED, "its headers contradict each other")
         image.draft(None, (2 * edge, 2 * edge))  # a large JPEG is decoded at a half, quarter or eighth
         note = _load(image) or ("" if header.whole else TRUNCATED)
-        flat, transparent = _flat(image)
-        thumb = _thumb(flat, edge, _orientation(image))
+        shown, transparent = flat(image)
+        thumb = _thumb(shown, edge, orientation(image))
     return Inspected(
         state=PictureState.STORED,
         mime=header.mime,
@@ -76,7 +66,7 @@ def _load(image: Image.Image) -> str:
     return ""
 
 
-def _flat(image: Image.Image) -> tuple[Image.Image, bool]:
+def flat(image: Image.Image) -> tuple[Image.Image, bool]:
     """Return the picture as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("I").point(lambda value: value / 256).convert("L")
@@ -87,17 +77,9 @@ def _flat(image: Image.Image) -> tuple[Image.Image, bool]:
     return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
 
 
-def _thumb(image: Image.Image, edge: int, orientation: int) -> Image.Image:
+def _thumb(image: Image.Image, edge: int, turned: int) -> Image.Image:
     scale = min(1.0, edge / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    turn = _UPRIGHT.get(orientation)
+    turn = UPRIGHT.get(turned)
     return small if turn is None else small.transpose(turn)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - an EXIF block from outside raises anything
-        return 1
-    return value if isinstance(value, int) else 1

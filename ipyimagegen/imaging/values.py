@@ -1,8 +1,8 @@
-"""What this room hands out: facts of a file, and a preview."""
+"""What this room hands out: facts of a file, a preview, and a picture ready to be sent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipyimagegen.records import PictureState
@@ -41,3 +41,21 @@ class Preview:
     mime: str
     width: int
     height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A picture ready to go with a request: a whole PNG, JPEG or WebP file, upright.
+
+    `width` and `height` are in pixels. `pixels` is the sha256 in hex over mode, size and pixels where
+    the bytes are our own encoding, None where they are the user's file as it is. `notes` say what was
+    done to it, in short phrases for a caption. `scaled_from` is its size before it was scaled.
+    """
+
+    data: bytes = field(repr=False)
+    mime: str
+    width: int
+    height: int
+    pixels: str | None = None
+    notes: tuple[str, ...] = ()
+    scaled_from: tuple[int, int] | None = None

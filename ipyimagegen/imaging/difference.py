@@ -1,0 +1,78 @@
+"""Measure what a server changed where it was told to change nothing."""
+
+from __future__ import annotations
+
+import functools
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageFilter
+
+from ipyimagegen.imaging.headers import MEGAPIXELS, read_header, sniff
+from ipyimagegen.imaging.modes import upright
+from ipyimagegen.imaging.reading import flat
+
+TOLERANCE = 8  # of 255: what a good JPEG does to a pixel
+RATIO = 0.02  # how far the ratio of sides may be off, since sides are whole numbers
+BORDER = 3  # pixels around a scaled mask: as far as a scaled pixel takes from its neighbours
+
+
+def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
+    """Return the share of changed pixels; see `ipyimagegen.imaging.changed_outside`."""
+    try:
+        returned, given, holes = _returned(after), _given(before), _given(mask)
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        return None
+    if returned is None or holes.size != given.size or not _alike(given.size, returned.size):
+        return None
+    outside = _outside(holes.convert("L"), returned.size)
+    count = outside.histogram()[255]
+    if not count:
+        return None
+    if given.size != returned.size:
+        given = given.resize(returned.size, Image.Resampling.LANCZOS)
+    changed = _changed(given, returned).histogram(mask=outside)[255]
+    return changed / count
+
+
+def _given(data: bytes) -> Image.Image:
+    """Return a picture that was made ready by this room, as RGB or RGBA."""
+    mime = sniff(data[:16]) or ""
+    with Image.open(BytesIO(data), formats=[mime.removeprefix("image/")]) as image:
+        image.load()
+    return flat(upright(image))[0]
+
+
+def _returned(path: Path) -> Image.Image | None:
+    """Return a server's picture, or None when it must not be decoded."""
+    header = read_header(path)
+    if header is None or not header.whole or header.width * header.height > MEGAPIXELS * 1_000_000:
+        return None
+    with Image.open(path, formats=[header.mime.removeprefix("image/")]) as image:
+        if image.size != (header.width, header.height):  # a second header behind the first
+            return None
+        image.load()
+    return flat(upright(image))[0]
+
+
+def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= RATIO
+
+
+def _outside(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return 255 where nothing was to change, in that size; what borders on the mask does not count."""
+    if mask.size == size:
+        return mask.point(lambda value: 255 * (value == 0))
+    large = mask.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    # One white pixel of 49 still leaves 5 after the blur.
+    return large.filter(ImageFilter.BoxBlur(BORDER)).point(lambda value: 255 * (value == 0))
+
+
+def _changed(one: Image.Image, other: Image.Image) -> Image.Image:
+    """Return 255 where a channel of the two differs by more than `TOLERANCE`, as mode L."""
+    if one.mode != other.mode:
+        one, other = one.convert("RGBA"), other.convert("RGBA")
+    if one.mode == "RGBA":  # what is wholly transparent has no colour
+        one, other = one.convert("RGBa"), other.convert("RGBa")
+    most = functools.reduce(ImageChops.lighter, ImageChops.difference(one, other).split())
+    return most.point(lambda value: 255 * (value > TOLERANCE))

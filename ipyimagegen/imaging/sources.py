@@ -1,0 +1,126 @@
+"""Take a picture in any form that a notebook holds, and make it ready to be sent."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ipyimagegen.imaging import arrays, figures, files, modes
+from ipyimagegen.imaging.opening import check_size, decoded, opened
+from ipyimagegen.imaging.packing import MOST_BYTES, MOST_PIXELS, pack
+from ipyimagegen.imaging.refusing import TAKEN, cause, indexed, refused, typed
+from ipyimagegen.imaging.values import Source
+
+Decoded = tuple[Image.Image, tuple[str, ...]]
+
+
+def source(thing: object, name: str) -> Source:
+    """Return the picture ready to be sent; see `ipyimagegen.imaging.source`."""
+    data, suffix = _file(thing, name)
+    if data is None:
+        return _packed(*_living(thing, name), name)
+    one = opened(data, name, suffix)
+    small = len(data) <= MOST_BYTES and one.image.width * one.image.height <= MOST_PIXELS
+    if one.plain and small:
+        mime = f"image/{one.kind.lower()}"
+        return Source(data=data, mime=mime, width=one.image.width, height=one.image.height)
+    image, notes = decoded(one, name)
+    if one.kind != "PNG":
+        notes = (*notes, f"converted from {one.shown} to PNG")
+    return _packed(image, notes, name)
+
+
+def picture(thing: object, name: str) -> Image.Image:
+    """Return the picture decoded and upright, in its own mode and size. Raises InvalidInput."""
+    data, suffix = _file(thing, name)
+    if data is None:
+        return _living(thing, name)[0]
+    return decoded(opened(data, name, suffix), name)[0]
+
+
+def _file(thing: Any, name: str) -> tuple[bytes | None, str]:
+    """Return the bytes and the suffix of a file, or None when it is none."""
+    if _from_ipython(thing):
+        thing = _shown(thing, name)
+    if isinstance(thing, io.BytesIO):
+        thing = thing.getbuffer()
+    if isinstance(thing, (bytes, bytearray, memoryview)):
+        files.check_bytes(memoryview(thing).nbytes, name)
+        return bytes(thing), ""
+    if isinstance(thing, os.PathLike):
+        path = Path(os.fsdecode(thing))
+        return files.read(path, name), path.suffix
+    return None, ""
+
+
+def _from_ipython(thing: object) -> bool:
+    return any(c.__name__ == "Image" and c.__module__.startswith("IPython") for c in type(thing).__mro__)
+
+
+def _shown(thing: Any, name: str) -> object:
+    data, path = getattr(thing, "data", None), getattr(thing, "filename", None)
+    if isinstance(data, (bytes, bytearray)) and data:
+        return data
+    if path:
+        return Path(path)
+    raise refused(name, "is an IPython Image that holds only an address; give the address itself.")
+
+
+def _living(thing: Any, name: str) -> Decoded:
+    """Return what is no file, decoded and upright, with what was done to it."""
+    if isinstance(thing, Image.Image):
+        return _pillow(thing, name)
+    part = figures.drawn_in(thing)
+    if part is not None:
+        return figures.picture(part, name), ()
+    if isinstance(thing, (list, tuple)):
+        raise refused(name, _list(thing, name))
+    if arrays.is_array(thing) and not isinstance(thing, type):
+        return arrays.picture(thing, name)
+    raise refused(name, f"is a value of type {typed(thing)}, no picture. What is taken: {TAKEN}.")
+
+
+def _pillow(thing: Image.Image, name: str) -> Decoded:
+    check_size(thing.width, thing.height, name)
+    if not thing.width or not thing.height:
+        raise refused(name, f"is an empty picture, {thing.width}x{thing.height}.")
+    problem = ""
+    try:
+        thing.load()
+        image = modes.upright(thing)
+    except Exception as error:  # noqa: BLE001 - decoders, and files closed meanwhile, raise anything
+        problem = cause(error)
+    if problem:
+        hint = "Call its .load() while its file is open."
+        raise refused(name, f"is a Pillow image that cannot be read ({problem}). {hint}")
+    return image, ("turned upright",) if image is not thing else ()
+
+
+def _list(thing: Any, name: str) -> str:
+    if not thing:
+        return f"is an empty {typed(thing)}, no picture."
+    parts = [figures.drawn_in(one) for one in thing]
+    what = f"is a {typed(thing)} of {len(thing)}"
+    if all(part is not None for part in parts):
+        return f"{what} axes or figures: choose one, such as {indexed(name)}."
+    inner = "pictures: choose one" if _pictures(thing) else "values, no picture: choose one"
+    return f"{what} {inner}, such as {indexed(name)}, or give numpy.array(…) of its numbers."
+
+
+def _pictures(things: Any) -> bool:
+    return all(isinstance(one, Image.Image) or arrays.is_array(one) for one in things)
+
+
+def _packed(image: Image.Image, notes: tuple[str, ...], name: str) -> Source:
+    problem = ""
+    try:
+        ready, profile = modes.ready(image)
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise refused(name, problem)
+    return pack(ready, notes, profile)
