@@ -38,13 +38,20 @@ class Answer:
     `facts`: created, model, size, quality, background, output_format, seed, id as the server says
     them (which may be wrong); `usage` {input_tokens, output_tokens, total_tokens, …_details,
     generated_images}; `cost` {amount, currency, source} where the server names one. `errors` are items
-    that failed, or the error of a 200. `note` says why nothing was found.
+    that failed, or the error of a 200, which is `failed` too and the first. `note` says why nothing
+    was found.
     """
 
     found: tuple[Found, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     errors: tuple[Fault, ...] = ()
+    failed: Fault | None = None
     note: str = ""
+
+    @property
+    def finished(self) -> int:
+        """How many pictures there are, not counting partial ones."""
+        return sum(not one.partial for one in self.found)
 
 
 def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answer:
@@ -53,12 +60,13 @@ def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answe
     body: Mapping[str, Json] = reply.body if isinstance(reply.body, Mapping) else {"data": reply.body}
     data = body.get("data")
     items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
-    errors = [fault(body, secrets=secrets)] if body.get("error") else []
+    failed = fault(body, secrets=secrets) if body.get("error") else None
+    errors = [failed] if failed else []
     found = []
     for item in items:
         if isinstance(item, Mapping) and item.get("error"):
             errors.append(fault(item, secrets=secrets))
-        elif isinstance(item, Mapping) and (one := _found(item, reply.spool, endpoint, secrets)):
+        elif isinstance(item, Mapping) and (one := found_in(item, reply.spool, endpoint, secrets)):
             found.append(one)
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     facts = _facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, secrets)
@@ -68,6 +76,7 @@ def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answe
         found=tuple(found),
         facts=facts | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
         errors=tuple(errors),
+        failed=failed,
         note="" if any(not one.partial for one in found) else _nothing(body, data),
     )
 
@@ -82,7 +91,7 @@ def _nothing(body: Mapping[str, Json], data: Json) -> str:
     return "it holds no list of pictures"
 
 
-def _found(
+def found_in(
     item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, secrets: tuple[str, ...]
 ) -> Found | None:
     """Return the picture of an item, or None when it has neither base64 nor address."""

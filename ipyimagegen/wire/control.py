@@ -55,18 +55,23 @@ class Control:
 class Watch:
     """One exchange under a deadline and a control; leaving the context closes what it held.
 
-    `stopped` says whether the deadline or the control ended it, `sent` whether bytes of the request
-    may have left.
+    A timer ends what blocks; `expired` also holds as soon as the control's clock is past the end, for
+    what looks between two reads.
     """
 
     def __init__(self, control: Control, whole: float) -> None:
         self.control = control
         self.ends = control.clock() + whole
-        self.expired = False
+        self._expired = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
         self._timer = threading.Timer(whole, self._expire)
         self._timer.daemon = True
+
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._expired or self.left <= 0
 
     @property
     def stopped(self) -> bool:
@@ -113,5 +118,5 @@ class Watch:
                     one.shutdown(socket.SHUT_RDWR)
 
     def _expire(self) -> None:
-        self.expired = True
+        self._expired = True
         self.stop()

@@ -19,7 +19,7 @@ class Found:
     `base64` is text (or a slice of `spool`), `url` an absolute address; either may be None, and where
     both are there the base64 comes first and the address is the way out when it is bad. `facts` are
     what the item says of itself: size, output_format, quality, background, seed, mime. `note` says
-    why there is neither. `partial`: a stream ended before the picture was finished.
+    why there is neither. `partial`: not finished, from a stream that goes on or was cut.
     """
 
     base64: str | Slice | None = field(default=None, repr=False)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.wire.answers import Answer
+from ipyimagegen.wire.faults import classify
 
+# A refusal that came with 200: what another server says with 4xx.
+_REFUSAL = re.compile(
+    r"(?i)moderation|content_(?:policy|filter)|sensitivecontent|^(?:invalid|unsupported|unknown_parameter)"
+)
 REPEATS = 2
 LONGEST = 60.0  # seconds: of one Retry-After, and of all repeats of what was never sent
 
@@ -43,6 +50,12 @@ class Outcome:
     retry_after: float | None = None
     spool: Path | None = None
     final: bool = False
+
+
+def told_in_200(code: str | None) -> Status:
+    """Return what an error inside a reply of 200 means for the call: refused, or nobody knows."""
+    kind = classify(HTTPStatus.INTERNAL_SERVER_ERROR, code)
+    return Status.REFUSED if _REFUSAL.search(code or "") else kind
 
 
 def repeat_after(

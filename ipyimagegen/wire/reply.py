@@ -7,17 +7,17 @@ that was cut keeps every member that arrived whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from ipyimagegen.options import Json
 from ipyimagegen.safe import forms
-from ipyimagegen.wire.events import assemble, is_stream
 
 BLOCK = 65536
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
@@ -48,7 +48,7 @@ class TooLarge(Exception):
 class Spool:
     """The reply on disk as it arrives, with the secrets replaced before anything is written.
 
-    Raises OSError when the disk does.
+    Only what may be the beginning of a secret waits for more. Raises OSError when the disk does.
     """
 
     def __init__(self, path: Path, limit: int, secrets: Iterable[str] = ()) -> None:
@@ -56,15 +56,22 @@ class Spool:
         self.size = 0
         self._limit = limit
         self.forms = [form.encode() for secret in secrets for form in forms(secret)]
-        self._overlap = max(map(len, self.forms), default=1) - 1
         self._held = b""
         self._file: BinaryIO = path.open("wb")
 
-    def write(self, chunk: bytes) -> None:
-        """Append `chunk`. Raises TooLarge, or OSError when the disk does."""
-        self._put(self._held + chunk, self._overlap)
+    def write(self, chunk: bytes) -> bytes:
+        """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
+        data = self._redacted(self._held + chunk)
+        cut = len(data) - _beginning(data, self.forms)
+        self._held = data[cut:]
+        self._put(data[:cut])
         if self.size > self._limit:
             raise TooLarge
+        return data[:cut]
+
+    def flush(self) -> None:
+        """Make what was written readable by others. Raises OSError."""
+        self._file.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -72,15 +79,27 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         """Write what was held back to see secrets across chunks, and close. Raises OSError."""
         with self._file:
-            self._put(self._held, 0)
+            self._put(self._held)
 
-    def _put(self, data: bytes, hold: int) -> None:
+    def _redacted(self, data: bytes) -> bytes:
         for form in self.forms:
             data = data.replace(form, b"[key]")
-        cut = len(data) - min(hold, len(data))
-        self._file.write(data[:cut])
-        self._held = data[cut:]
-        self.size += cut
+        return data
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self.size += len(data)
+
+
+def _beginning(data: bytes, forms: Iterable[bytes]) -> int:
+    """Return how many bytes at the end of `data` may be the beginning of one of `forms`."""
+    longest = 0
+    for form in forms:
+        at = data.find(form[:1], max(len(data) - len(form) + 1, 0))
+        while at >= 0 and not form.startswith(data[at:]):
+            at = data.find(form[:1], at + 1)
+        longest = max(longest, len(data) - at if at >= 0 else 0)
+    return longest
 
 
 def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -93,45 +112,57 @@ def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[byte
             yield block
 
 
+@dataclass(frozen=True)
+class Skeleton:
+    """JSON text without its long strings: {nonce: [start, stop, head]} stands for each."""
+
+    text: str
+    nonce: str  # what a server sends cannot pass for a slice
+
+    def load(self, place: Callable[[int], int] = lambda at: at) -> tuple[Json, bool]:
+        """Return the value, and whether it came whole; `place` says where in the file an offset is.
+
+        Raises ValueError for what is no JSON.
+        """
+        if not self.text.lstrip().startswith(("{", "[")):
+            raise ValueError("no JSON")
+
+        def slices(value: dict[str, Json]) -> Json:
+            if self.nonce not in value:
+                return value
+            start, stop, head = value[self.nonce]
+            return Slice(place(start), place(stop), head)
+
+        def value(text: str) -> Json:
+            return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
+
+        try:
+            try:
+                return value(self.text), True
+            except ValueError:
+                for candidate in _mended(self.text):
+                    with contextlib.suppress(ValueError):
+                        return value(candidate), False
+                raise
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
 def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
     """Return the JSON value with a `Slice` for each longer string, and whether it came whole.
 
-    An event stream becomes the JSON it stands for. Raises ValueError for what is neither, or has too
-    large a skeleton.
+    Raises ValueError for what is no JSON, or has too large a skeleton.
     """
-    nonce = secrets.token_hex(8)  # what a server sends cannot pass for a slice
-    skeleton = _skeleton(text, nonce, lifted)
-
-    def slices(value: dict[str, Json]) -> Json:
-        return Slice(*value[nonce]) if nonce in value else value
-
-    def load(text: str) -> Json:
-        return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
-
-    try:
-        if is_stream(skeleton):
-            return assemble(skeleton, load)
-        if not skeleton.lstrip().startswith(("{", "[")):
-            raise ValueError("no JSON")
-        try:
-            return load(skeleton), True
-        except ValueError:
-            for candidate in _mended(skeleton):
-                try:
-                    return load(candidate), False
-                except ValueError:
-                    continue
-            raise
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return lift(text, lifted).load()
 
 
 # The rest of a string: anything but its end; possessive, so that the engine keeps no way back.
 _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
-def _skeleton(text: Iterable[bytes], nonce: str, lifted: int) -> str:
-    """Return `text` with each long string as {nonce: [start, stop, head]}; an unfinished one is left out."""
+def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
+    """Return the skeleton of `text`, without a string that the end cuts. Raises ValueError if it is large."""
+    nonce = secrets.token_hex(8)
     out, held = bytearray(), bytearray()
     inside = escaped = False
     offset = start = 0
@@ -158,7 +189,7 @@ def _skeleton(text: Iterable[bytes], nonce: str, lifted: int) -> str:
             if len(out) > SKELETON:
                 raise ValueError("more JSON than pictures need")
         offset += len(block)
-    return out.decode("utf-8-sig", "replace")
+    return Skeleton(out.decode("utf-8-sig", "replace"), nonce)
 
 
 def _end(block: bytes, at: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial as given
 from pathlib import Path
 from typing import Protocol
 
@@ -12,15 +13,18 @@ import requests
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, redact
-from ipyimagegen.wire.answers import Answer, Reply, read
+from ipyimagegen.wire.answers import Answer, Reply, found_in, read
+from ipyimagegen.wire.assembly import body
 from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, read_body
-from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after
-from ipyimagegen.wire.reply import Spool, TooLarge, blocks, cap, parse
+from ipyimagegen.wire.found import Found
+from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, told_in_200
+from ipyimagegen.wire.previews import Previews
+from ipyimagegen.wire.reply import Spool, TooLarge, cap
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -50,11 +54,15 @@ def exchange(
     idempotency_key: str,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     mounts: Mounts = NO_MOUNTS,
+    partial: Callable[[Found], None] | None = None,
 ) -> Outcome:
     """Post `call` once and return what became of it; raises nothing that a network or server can cause.
 
     The reply is spooled to `spool`, a path of the caller's; it is kept while the outcome names it.
-    `mounts` maps address prefixes to WSGI applications that answer in this process.
+    `mounts` maps address prefixes to WSGI applications that answer in this process. `partial` is
+    called in this thread with each picture of an event stream as soon as it is there, finished or
+    not, four times a second at most; the last finished one comes with the outcome alone. Its argument
+    is for the time of the call; what it raises ends the calling, not the exchange.
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
@@ -62,12 +70,24 @@ def exchange(
     with Watch(control, timeouts.whole) as watch:
         if control.cancelled:
             return _never_sent(Fault(message="Given up before it was sent."), final=True)
-        one = _Exchange(call=call, endpoint=endpoint, key=key, watch=watch, timeouts=timeouts, spool=spool)
+        one = _Exchange(
+            call=call,
+            endpoint=endpoint,
+            key=key,
+            watch=watch,
+            timeouts=timeouts,
+            spool=spool,
+            partial=partial,
+        )
         return one.run(idempotency_key, mounts)
 
 
 def _never_sent(why: Fault, *, final: bool) -> Outcome:
     return Outcome(status=Status.NEVER_SENT, fault=why, final=final)
+
+
+def _more(made: int) -> str:
+    return f"; pictures that arrived whole: {made}" if made else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +100,7 @@ class _Exchange:
     watch: Watch
     timeouts: Timeouts
     spool: Path
+    partial: Callable[[Found], None] | None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -163,23 +184,22 @@ class _Exchange:
         trouble = self.spooled(response)
         answer, whole = None, False
         try:
-            body, whole = parse(blocks(self.spool))
-            answer = read(Reply(body=body, headers=headers, spool=self.spool), self.endpoint, self.secrets)
+            json, whole = body(self.spool, self.call.n, clean=not trouble)
+            answer = read(Reply(body=json, headers=headers, spool=self.spool), self.endpoint, self.secrets)
         except (ValueError, OSError):
             trouble = (
                 trouble
                 or f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
             )
+        made = answer.finished if answer else 0
         if answer and whole:
-            why = self.without_picture(answer) if answer.note else None
+            why = self.lacking(answer)
         else:
-            arrived = sum(not one.partial for one in answer.found) if answer else 0
-            more = f"; pictures that arrived whole: {arrived}" if arrived else ""
-            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{more}.")
+            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
         if why:
             why = replace(why, status=response.status_code)
         return Outcome(
-            status=Status.DONE if not why else classify(500, why.code),
+            status=Status.DONE if not why else Status.UNKNOWN if made else told_in_200(why.code),
             answer=answer,
             fault=why,
             http=response.status_code,
@@ -187,8 +207,13 @@ class _Exchange:
             spool=self.kept(),
         )
 
-    def without_picture(self, answer: Answer) -> Fault:
-        """Return why a whole answer has no picture: its own errors, or its shape."""
+    def lacking(self, answer: Answer) -> Fault | None:
+        """Return why a whole answer has no picture, or not all: its own errors, or its shape."""
+        if answer.failed and 0 < answer.finished < self.call.n:
+            said, made = answer.failed, _more(answer.finished)
+            return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
+        if not answer.note:
+            return None
         said = answer.errors[0] if answer.errors else Fault(message=answer.note)
         return replace(said, message=f"{self.name} answered without a picture: {said.message}")
 
@@ -207,8 +232,11 @@ class _Exchange:
         trouble = ""
         try:
             with Spool(self.spool, cap(self.call.n), self.secrets) as spool:
+                previews = self.previews(spool)
                 for chunk in self.chunks(response):
-                    spool.write(chunk)
+                    written = spool.write(chunk)
+                    if previews:
+                        previews.feed(written)
         except TooLarge:
             trouble = f"The answer of {self.name} is larger than {self.call.n} pictures can be"
         except OSError as error:  # the disk's: urllib3 gives the network's other types
@@ -216,6 +244,13 @@ class _Exchange:
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             trouble = f"The answer of {self.name} did not arrive whole: {describe(error)}"
         return self.stopped().rstrip(".") or trouble
+
+    def previews(self, spool: Spool) -> Previews | None:
+        """Return what tells of the pictures on their way, if somebody listens."""
+        if self.partial is None:
+            return None
+        look = given(found_in, spool=self.spool, endpoint=self.endpoint, secrets=self.secrets)
+        return Previews(self.partial, look, spool=spool, n=self.call.n, clock=self.watch.control.clock)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         said = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")

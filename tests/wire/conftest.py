@@ -62,7 +62,7 @@ def _plain_environment(monkeypatch, tmp_path):
 def post(tmp_path):
     """Post one request to an origin and return the outcome."""
 
-    def send(origin, *, n=1, control=None, timeouts=None, key=KEY, mounts=None, **fields):
+    def send(origin, *, n=1, control=None, timeouts=None, key=KEY, mounts=None, partial=None, **fields):
         endpoint = endpoint_at(origin, **fields)
         request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
         call = write(request, Sent(model="m", options={"n": n}), endpoint)
@@ -75,6 +75,7 @@ def post(tmp_path):
             timeouts=timeouts or Timeouts(connect=2, idle=5, whole=10),
             idempotency_key="once-1",
             mounts=mounts or {},
+            partial=partial,
         )
 
     return send
