@@ -7,6 +7,7 @@ size that was asked for; those given by address are served from the same origin,
 
 import functools
 import io
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -125,8 +126,19 @@ def as_asked(default):
     return item
 
 
+def header(seen, name):
+    """Return the value of a header, whatever the case of its name."""
+    return next((v for k, v in seen.headers.items() if k.lower() == name.lower()), None)
+
+
 def plain_reply(asked, items):
     return {"created": 1_780_000_000, "data": items}
+
+
+def event(data, name=None):
+    """Write one server-sent event."""
+    text = data if isinstance(data, str) else json.dumps(data)
+    return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
 
 
 OPENAI_ERROR = envelope("invalid_request_error")
@@ -138,7 +150,7 @@ class Document:
     """What is published of one server.
 
     `models` gives what differs for a model (empty: any model is taken). `key` says whether a key is
-    needed. `default_model` answers for a request without one.
+    needed. `default_model` answers for a request without one. `events` writes a stream, where there is.
     """
 
     fields: Mapping[str, Check]
@@ -156,15 +168,27 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str = "png"
     size: Callable[[Mapping[str, Any]], tuple[int, int]] = default_size
+    events: Callable[[Mapping[str, Any], list], list] | None = None
+
+    def takes(self, seen):
+        """Say whether a request to this route is one of those described here."""
+        return seen.path == self.path
+
+    def read(self, seen):
+        """Return the fields of a request, as they are asked for."""
+        return seen.json
 
     def refusals(self, seen):
         """Yield status, code and message of everything that is wrong with a request, worst first."""
         key = f"Bearer {KEY}" if self.key_header == "Authorization" else KEY
         if seen.method != "POST" or seen.path != self.path:
             yield 404, "not_found", f"Invalid URL ({seen.method} {seen.path})"
-        if seen.headers.get(self.key_header) != (key if self.key else None):
+        if header(seen, self.key_header) != (key if self.key else None):
             yield 401, "invalid_api_key", "Invalid token"
-        asked = seen.json
+        yield from self.faults(self.read(seen))
+
+    def faults(self, asked):
+        """Yield what is wrong with the fields."""
         model = asked.get("model", self.default_model)
         if self.models and model not in self.models:
             yield self.no_model, "model_not_found", f"No available channel for model {model}"
@@ -179,19 +203,24 @@ class Document:
                 yield self.bad_value, "invalid_value", f"Invalid value for '{name}'."
 
 
-def strict(document):
-    """Return the `answer` of a server that keeps to the document."""
+def strict(*documents):
+    """Return the `answer` of a server that keeps to the documents: the first that takes a request."""
 
     def answer(seen):
         if seen.method == "GET":
             keyed = KEY in str(seen.headers)
             return (403, {}, b"no keys here") if keyed else (200, {}, draw(seen.path.split("/")[-1]))
+        there = [one for one in documents if one.path == seen.path]
+        document = next((one for one in there if one.takes(seen)), [*there, documents[0]][0])
         for refusal in document.refusals(seen):
             return refusal[0], {}, document.error(*refusal)
-        asked = seen.json
+        asked = document.read(seen)
         kind = asked.get("output_format", document.kind)
-        drawn = Drawn(asked, f"http://{seen.headers['Host']}", *document.size(asked), kind)
+        drawn = Drawn(asked, f"http://{header(seen, 'Host')}", *document.size(asked), kind)
         items = [document.item(drawn) for _ in range(asked.get("n", 1))]
+        if asked.get("stream") is True and document.events:
+            sent = "".join(document.events(asked, items))
+            return 200, {"Content-Type": "text/event-stream", **document.headers}, sent.encode()
         return 200, dict(document.headers), document.reply(asked, items)
 
     return answer
