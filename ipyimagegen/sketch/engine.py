@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 from dataclasses import dataclass, replace
-from random import Random
 
 from PIL import Image, ImageDraw, ImageEnhance
 
 from ipyimagegen.sketch import abstract, figures, layout, scenes, skies, styles
 from ipyimagegen.sketch.canvas import Pen, glow, gradient, luminance, mix, rgb
+from ipyimagegen.sketch.dice import Dice
 from ipyimagegen.sketch.mark import stamp
 from ipyimagegen.sketch.palette import INK, WHITE, named
 from ipyimagegen.sketch.paper import PAPER, Print
@@ -71,18 +70,33 @@ def draw(
     if background not in {"auto", "opaque", "transparent"}:
         raise ValueError(f"background is auto, opaque or transparent, not {background!r}")
     scene = read(prompt, negative=negative_prompt)
-    scene = replace(scene, style=_style(style) or scene.style)
-    dice = _Dice(prompt, seed)
-    sharp, work = _resolution(width, height)
-    size = work[0] * sharp, work[1] * sharp
-    mask = Image.new("L", size) if background == "transparent" else None
-    sheet = _Sheet(Image.new("RGB", size, WHITE), mask, min(size) / 1.0)
-    _paint(sheet, scene, dice, DETAIL[quality])
-    image = _finish(sheet, sharp, scene, dice, DETAIL[quality], tone=TONES.get(style or "", 1.0))
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    scene = replace(scene, style=style_named(style) or scene.style)
+    dice = Dice(prompt, seed)
+    look = Look(DETAIL[quality], TONES.get(style or "", 1.0), cut=background == "transparent")
+    image = render(scene, dice, (width, height), look)
     stamp(image)
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much detail there is, how strong the colours are, and if the ground is cut out."""
+
+    detail: float = 1.0
+    tone: float = 1.0
+    cut: bool = False
+
+
+def render(scene: Scene, dice: Dice, size: tuple[int, int], look: Look) -> Image.Image:
+    """Return the picture of a scene, unsigned: RGB, or RGBA if it is cut out."""
+    sharp, work = _resolution(*size)
+    large = work[0] * sharp, work[1] * sharp
+    sheet = _Sheet(
+        Image.new("RGB", large, WHITE), Image.new("L", large) if look.cut else None, min(large) / 1.0
+    )
+    _paint(sheet, scene, dice, look.detail)
+    image = _finish(sheet, sharp, scene, dice, look.detail, tone=look.tone)
+    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
 
 
 def encode(image: Image.Image, output_format: str = "png", output_compression: int = 100) -> bytes:
@@ -102,18 +116,8 @@ def encode(image: Image.Image, output_format: str = "png", output_compression: i
     return buffer.getvalue()
 
 
-class _Dice:
-    """Independent random streams by name, so that more detail never moves the composition."""
-
-    def __init__(self, prompt: str, seed: int) -> None:
-        self._key = f"{' '.join(prompt.split())}\0{seed}\0"
-
-    def __call__(self, name: str) -> Random:
-        digest = hashlib.sha256((self._key + name).encode("utf-8", "surrogatepass")).digest()
-        return Random(int.from_bytes(digest))  # noqa: S311 - a composition, no secret
-
-
-def _style(name: str | None) -> str:
+def style_named(name: str | None) -> str:
+    """Return the style that a word names, "" if it names none."""
     found = [word.value for word in words(name or "") if word.kind == "style"]
     return found[0] if found else ""
 
@@ -126,7 +130,7 @@ def _resolution(width: int, height: int) -> tuple[int, tuple[int, int]]:
     return (4 if area < 150_000 else 3 if area < 600_000 else 2), work
 
 
-def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
+def _paint(sheet: _Sheet, scene: Scene, dice: Dice, detail: float) -> None:
     width, height = sheet.picture.width / sheet.scale, sheet.picture.height / sheet.scale
     stage = _stage(sheet, scene, dice, detail, (width, height))
     if stage is None and not scene.figures:
@@ -151,7 +155,7 @@ def _paint(sheet: _Sheet, scene: Scene, dice: _Dice, detail: float) -> None:
 
 
 def _stage(
-    sheet: _Sheet, scene: Scene, dice: _Dice, detail: float, extent: tuple[float, float]
+    sheet: _Sheet, scene: Scene, dice: Dice, detail: float, extent: tuple[float, float]
 ) -> Stage | None:
     """Return the landscape behind the figures, or None where a plain background is right."""
     homes = [THINGS[f.name].home for f in scene.figures if f.name in THINGS]
@@ -188,7 +192,7 @@ def _foreground(stage: Stage, scene: Scene) -> None:
         skies.fog(stage)
 
 
-def _plain(sheet: _Sheet, scene: Scene, dice: _Dice) -> None:
+def _plain(sheet: _Sheet, scene: Scene, dice: Dice) -> None:
     """Paint a plain ground in the colour asked for, or in a quiet one that sets the figures off."""
     if scene.backdrop:
         colour = named(scene.backdrop)
@@ -214,7 +218,7 @@ def _medallion(sheet: _Sheet) -> None:
 
 
 def _finish(
-    sheet: _Sheet, sharp: int, scene: Scene, dice: _Dice, detail: float, *, tone: float
+    sheet: _Sheet, sharp: int, scene: Scene, dice: Dice, detail: float, *, tone: float
 ) -> Image.Image:
     """Reduce to size, apply the style, and cut out where the background is transparent."""
     alpha = None

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen.sketch.replies import Refusal, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ipyimagegen.sketch.replies import Reply
 
 NAMES = ("slow:SECONDS", "429", "refusal", "wrong_size", "fewer", "cut")
 LONGEST = 600.0  # seconds
+ALIVE = 4.0  # seconds after which a slow stream says that it lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,7 @@ def seconds(fault: str | None) -> float | None:
 
 
 def before(fault: str | None) -> None:
-    """Do what goes wrong before anything is drawn. Raises Refusal."""
-    if wait := seconds(fault):
-        threading.Event().wait(wait)
+    """Refuse what is refused before anything is drawn. Raises Refusal."""
     if fault == "429":
         raise Refusal(
             "Rate limit reached for images per minute. Please try again in 1s.",
@@ -62,6 +63,16 @@ def before(fault: str | None) -> None:
             kind="image_generation_user_error", code="moderation_blocked",
             details={"moderation_details": {"moderation_stage": "input", "categories": ["sketch_fault"]}},
         )  # fmt: skip
+
+
+def wait(fault: str | None, share: float = 1.0) -> Iterator[bytes]:
+    """Wait a share of the time of a slow call; yield a comment of a stream every few seconds of it."""
+    left = (seconds(fault) or 0.0) * share
+    while left > 0:
+        threading.Event().wait(min(left, ALIVE))
+        left -= ALIVE
+        if left > 0:
+            yield b": keep-alive\n\n"
 
 
 def size(fault: str | None, asked: tuple[int, int]) -> tuple[int, int]:

@@ -104,10 +104,10 @@ class Whole:
 class Size:
     """WIDTHxHEIGHT in pixels, or auto."""
 
-    default: tuple[int, int] = (1024, 1024)
+    default: tuple[int, int] | None = (1024, 1024)
 
-    def __call__(self, name: str, value: Any) -> tuple[int, int]:
-        """Return width and height."""
+    def __call__(self, name: str, value: Any) -> tuple[int, int] | None:
+        """Return width and height, the default for auto."""
         if not isinstance(value, str):
             raise _type(name, value, "a string such as '1024x1024'")
         if value == "auto":
@@ -116,7 +116,6 @@ class Size:
         if not match:
             message = "Expected 'auto' or WIDTHxHEIGHT, such as '1024x1024'."
             raise _value(name, f"Invalid value: '{value[:80]}'. {message}")
-
         width, height = int(match[1]), int(match[2])
         if not all(EDGES[0] <= edge <= EDGES[1] for edge in (width, height)) or width * height > PIXELS:
             message = f"Each edge is {EDGES[0]} to {EDGES[1]} pixels, the area at most {PIXELS}."
@@ -125,18 +124,15 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsupported:
-    """A flag that may be sent but not turned on."""
+class Flag:
+    """True or false; in a form it comes as that word."""
 
-    message: str
     default: bool = False
 
     def __call__(self, name: str, value: Any) -> bool:
-        """Return False."""
+        """Return the flag."""
         if not isinstance(value, bool):
             raise _type(name, value, "a boolean")
-        if value:
-            raise Refusal(self.message, param=name, code="unsupported_value")
         return value
 
 
@@ -155,10 +151,35 @@ GENERATION: Mapping[str, Rule] = {
     "response_format": Choice(("b64_json", "url"), "b64_json"),
     "user": Text(),
     "negative_prompt": Text(most=PROMPT),
-    "stream": Unsupported("Streaming is not supported by sketch yet."),
+    "stream": Flag(),
     "partial_images": Whole(0, 3, 0),
     "fault": Fault(),
 }
+
+# an edit that names no size takes that of its first picture
+EDIT: Mapping[str, Rule] = {
+    **GENERATION,
+    "size": Size(None),
+    "input_fidelity": Choice(("high", "low")),
+}
+
+
+def fitting(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size nearest to that of a picture that sketch draws, its ratio kept as far as can be."""
+    low, high = EDGES
+    scale = min(1.0, high / max(size))
+    scale = max(scale, min(low / min(size), high / max(size)))
+    width, height = (min(max(round(edge * scale), low), high) for edge in size)
+    return width, height
+
+
+def from_text(text: str, rule: Rule) -> Any:
+    """Return what a form's text stands for: a number or flag where the rule wants one, else the text."""
+    if isinstance(rule, Whole) and re.fullmatch(r"-?\d{1,20}", text, re.ASCII):
+        return int(text)
+    if isinstance(rule, Flag):
+        return {"true": True, "false": False}.get(text.lower(), text)
+    return text
 
 
 def check(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:

@@ -23,15 +23,27 @@ GAP = 0.2
 SHARP = 4  # supersampling: the letters are small
 
 
-def stamp(picture: Image.Image) -> None:
-    """Put the mark into the lower right corner, in place; RGB or RGBA."""
-    edge = min(picture.size)
-    height = max(7.0, edge * 0.019)
+def extent(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height of the mark on the picture, pixels."""
+    height, pad = _sizes(picture)
     width = sum(advance + GAP for advance, _ in LETTERS.values()) * height - GAP * height
-    pad = height * 0.5
-    box = (int(width + 2 * pad + 0.5), int(height + 1.6 * pad + 0.5))
-    margin = max(2, int(edge * 0.014))
-    corner = (picture.width - box[0] - margin, picture.height - box[1] - margin)
+    return int(width + 2 * pad + 0.5), int(height + 1.6 * pad + 0.5)
+
+
+def _sizes(picture: Image.Image) -> tuple[float, float]:
+    height = max(7.0, min(picture.size) * 0.019)
+    return height, height * 0.5
+
+
+def stamp(picture: Image.Image, corner: tuple[int, int] | None = None) -> None:
+    """Put the mark into the picture, in place; RGB or RGBA.
+
+    `corner` is its upper left one, in pixels; without it, the mark goes to the lower right.
+    """
+    (height, pad), box = _sizes(picture), extent(picture)
+    if corner is None:
+        margin = max(2, int(min(picture.size) * 0.014))
+        corner = (picture.width - box[0] - margin, picture.height - box[1] - margin)
     behind = picture.crop((*corner, corner[0] + box[0], corner[1] + box[1])).convert("RGB")
     dark = luminance(tuple(int(v) for v in ImageStat.Stat(behind).mean)) < 128  # type: ignore[arg-type]
     if (

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP answer; `body` goes out in pieces, `length` is what is promised (the whole, if None)."""
+    """One HTTP answer; `body` goes out in pieces, each as soon as it is there.
+
+    `length` is what is promised: of a tuple the whole, if None; of anything else nothing, if None.
+    """
 
     status: int
-    body: tuple[bytes, ...]
+    body: Iterable[bytes]
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
@@ -29,8 +32,11 @@ class Reply:
 
     def start(self) -> tuple[str, list[tuple[str, str]]]:
         """Return the WSGI status line and headers."""
-        length = sum(map(len, self.body)) if self.length is None else self.length
-        headers = {"Content-Type": self.content_type, "Content-Length": str(length), **self.headers}
+        length = self.length
+        if length is None and isinstance(self.body, tuple):
+            length = sum(map(len, self.body))
+        promised = {} if length is None else {"Content-Length": str(length)}
+        headers = {"Content-Type": self.content_type, **promised, **self.headers}
         return f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items())
 
     def pieces(self) -> Iterator[bytes]:
@@ -55,6 +61,12 @@ class Refusal(Exception):
         super().__init__(message)
         error = {"message": message, "type": kind, "param": param, "code": code, **(details or {})}
         self.reply = Reply.of({"error": error}, status, **(headers or {}))
+
+
+def failure() -> dict[str, Any]:
+    """Return the envelope of an error of the server's own."""
+    message = "The server had an error while processing your request."
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": "server_error"}}
 
 
 def listed(words: Iterable[str]) -> str:

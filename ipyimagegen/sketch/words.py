@@ -28,10 +28,13 @@ class Word:
     many: bool = False
 
 
+Vocabulary = dict[str, Word]
+
+
 @cache
-def vocabulary() -> dict[str, Word]:
-    """Return every known word and what it means."""
-    table = tomllib.loads(files(__package__).joinpath("vocabulary.toml").read_text(encoding="utf-8"))
+def vocabulary(name: str = "vocabulary") -> Vocabulary:
+    """Return every word of a table and what it means; "edits" holds what only an edit understands."""
+    table = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {
         spelling: Word(kind, value)
         for kind, values in table.items()
@@ -41,52 +44,52 @@ def vocabulary() -> dict[str, Word]:
 
 
 @cache
-def _phrases() -> list[tuple[str, str]]:
-    return [(w.replace("-", " "), w) for w in vocabulary() if "-" in w and w != "black-and-white"]
+def _phrases(name: str) -> list[tuple[str, str]]:
+    return [(w.replace("-", " "), w) for w in vocabulary(name) if "-" in w and w != "black-and-white"]
 
 
-def words(text: str) -> list[Word]:
+def words(text: str, name: str = "vocabulary") -> list[Word]:
     """Return the known words of the text in order; unknown ones are left out, punctuation is kept."""
+    known = vocabulary(name)
     text = unicodedata.normalize("NFKC", text).lower()
     text = _MONO.sub("black-and-white", text)
-    for spaced, joined in _phrases():
+    for spaced, joined in _phrases(name):
         text = text.replace(spaced, joined)
     found: list[Word] = []
     place = 0
     while match := _TOKEN.search(text, place):
-        word, place = _word_at(text, match)
+        word, place = _word_at(text, match, known)
         if word:
             found.append(word)
     return found
 
 
-def _word_at(text: str, match: re.Match[str]) -> tuple[Word | None, int]:
+def _word_at(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Word | None, int]:
     """Return the word that begins at the match, if it is known, and where to go on."""
     term, start = match.group(), match.start()
     if _PUNCTUATION.match(term):
         return Word("stop", term), match.end()
     if term[0].isascii():
-        return _english(term), match.end()
+        return _english(term, known), match.end()
     for length in range(5, 0, -1):
         piece = text[start : start + length]
-        if len(piece) == length and piece in vocabulary():
-            return vocabulary()[piece], start + length
+        if len(piece) == length and piece in known:
+            return known[piece], start + length
     number = _chinese_number(term)
     if number is None:
         return None, start + 1
     # "一起" and "三月" are no counts: only before a measure word or a known word
     after = text[match.end() : match.end() + 1]
     if after and (
-        after in _MEASURE or any(text.startswith(w, match.end()) for w in vocabulary() if not w.isascii())
+        after in _MEASURE or any(text.startswith(w, match.end()) for w in known if not w.isascii())
     ):
         return Word("number", str(number)), match.end() + (after in _MEASURE)
     return None, match.end()
 
 
-def _english(term: str) -> Word | None:
+def _english(term: str, known: Vocabulary) -> Word | None:
     if term.isdigit():
         return Word("number", term) if 1 <= int(term) <= 100 else None
-    known = vocabulary()
     term = term.removesuffix("'s").strip("'")
     if term in known:
         return replace(known[term], many=term in {"people", "village"})
@@ -97,7 +100,7 @@ def _english(term: str) -> Word | None:
     if base in known:
         return replace(known[base], many=True)
     parts = term.split("-")
-    return _english(parts[-1]) if len(parts) > 1 and parts[-1] else None
+    return _english(parts[-1], known) if len(parts) > 1 and parts[-1] else None
 
 
 def _chinese_number(term: str) -> int | None:

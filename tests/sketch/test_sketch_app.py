@@ -142,7 +142,7 @@ REFUSED = [
     ({**SMALL, "output_format": "jpeg", "background": "transparent"}, "background", "invalid_value"),
     ({**SMALL, "moderation": "off"}, "moderation", "invalid_value"),
     ({**SMALL, "response_format": "file"}, "response_format", "invalid_value"),
-    ({**SMALL, "stream": True}, "stream", "unsupported_value"),
+    ({**SMALL, "stream": 1}, "stream", "invalid_type"),
     ({**SMALL, "stream": "yes"}, "stream", "invalid_type"),
     ({**SMALL, "partial_images": 4}, "partial_images", "invalid_value"),
     ({**SMALL, "fault": "flood"}, "fault", "invalid_value"),
@@ -186,7 +186,8 @@ def test_a_body_too_large(app):
         ("GET", "/v1/images/generations", 405),
         ("POST", "/v1/models", 405),
         ("POST", "/v1/chat/completions", 404),
-        ("POST", "/v1/images/edits", 404),
+        ("POST", "/v1/images/variations", 404),
+        ("GET", "/v1/images/edits", 405),
         ("GET", "/", 404),
         ("GET", "/v1/images/files/0.png", 404),
         ("GET", "/v1/images/files/../../etc/passwd", 404),
@@ -213,7 +214,7 @@ def test_urls_lead_to_the_same_bytes(app):
 
 
 def test_the_shelf_forgets_the_oldest():
-    from ipyimagegen.sketch.app import Shelf
+    from ipyimagegen.sketch.shelf import Shelf
 
     shelf = Shelf(10)
     names = [shelf.put(bytes([k]) * 4, "png") for k in range(4)]

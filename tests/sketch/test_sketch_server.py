@@ -89,7 +89,9 @@ def test_seed(images):
         ({"extra_body": {"x": 1}}, openai.BadRequestError, "unknown_parameter"),
         ({"extra_body": {"fault": "429"}}, openai.RateLimitError, "rate_limit_exceeded"),
         ({"extra_body": {"fault": "refusal"}}, openai.BadRequestError, "moderation_blocked"),
-        ({"stream": True}, openai.BadRequestError, "unsupported_value"),
+        ({"stream": True, "partial_images": 4}, openai.BadRequestError, "invalid_value"),
+        ({"stream": True, "extra_body": {"fault": "refusal"}}, openai.BadRequestError, "moderation_blocked"),
+        ({"stream": True, "extra_body": {"fault": "429"}}, openai.RateLimitError, "rate_limit_exceeded"),
         ({"prompt": "x" * 2_000_000}, openai.APIStatusError, "request_too_large"),
     ],
 )
@@ -98,13 +100,6 @@ def test_errors_are_the_classes_of_the_sdk(images, options, error, code):
         images.generate(**{"prompt": PROMPT, "size": "64x64", **options})
     assert caught.value.code == code
     assert caught.value.request_id.startswith("req_")
-
-
-def test_edits_are_not_there_yet(images):
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 64)).save(buffer, "PNG")
-    with pytest.raises(openai.NotFoundError, match="does not edit"):
-        images.edit(image=("a.png", buffer.getvalue()), prompt="a hat")
 
 
 def test_a_reply_that_is_cut_is_a_connection_error(images):
