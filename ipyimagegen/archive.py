@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, overload
 
 from ipyimagegen import ids, imaging
@@ -11,6 +12,13 @@ from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
+
+DESCENT = 12  # pictures in a line of descent, the newest
+
+
+def parents(run: Run) -> set[str]:
+    """Return the ids of the runs whose pictures a run began with."""
+    return {ids.run_of(one.parent) for one in run.request.inputs if one.parent}
 
 
 class Keeper(Protocol):
@@ -93,9 +101,49 @@ class History(Sequence[Generation]):
         thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
         return imaging.preview(thumbs, [label for label, _ in shown])
 
-    def children(self, run: Run) -> list[Run]:
-        """Return the runs of this session that were made from this one."""
+    def reruns(self, run: Run) -> list[Run]:
+        """Return the runs of this session that asked this one again."""
         return [one for _, one in self._keeper.ledger.numbered() if one.rerun_of == run.id]
+
+    def edits(self, run: Run) -> list[Run]:
+        """Return the runs of this session that began with a picture of this one."""
+        return [one for _, one in self._keeper.ledger.numbered() if run.id in parents(one)]
+
+    def descent(self, run: Run) -> imaging.Preview | None:
+        """Return the line of descent as small pictures, the oldest first, or None when there is none.
+
+        Before the run stand the pictures that it began with, and what those began with; after it, the
+        edits of it that this session made.
+        """
+        later = self.edits(run)
+        line = [*self._before(run, set()), *(self._own(one) for one in (run, *later))]
+        shown = [(label, path) for label, path in line if path is not None]
+        if len(shown) < 2:
+            return None
+        kept = shown[-DESCENT:]
+        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in kept]
+        return imaging.preview(thumbs, [f"› {label}" if k else label for k, (label, _) in enumerate(kept)])
+
+    def _before(self, run: Run, seen: set[str]) -> Iterator[tuple[str, Path | None]]:
+        """Yield what a run began with, after what that began with; each picture once."""
+        for one in run.request.inputs:
+            if (one.parent or one.sha256) in seen:
+                continue
+            seen.add(one.parent or one.sha256)
+            parent = self._keeper.store.run(ids.run_of(one.parent)) if one.parent else None
+            if parent:
+                yield from self._before(parent, seen)
+            yield self._label(one.parent) if one.parent else one.label, self._keeper.store.path(one.sha256)
+
+    def _own(self, run: Run) -> tuple[str, Path | None]:
+        first = next(iter(run.shown), None)
+        path = self._keeper.store.path(first.sha256 or "") if first else None
+        return self._label(f"{run.id}.{first.index}" if first else run.id), path
+
+    def _label(self, id_: str) -> str:
+        """Return the number of a picture here, `2.1`, or its lasting id in another session."""
+        number = self._keeper.ledger.number(ids.run_of(id_))
+        return id_.replace(ids.run_of(id_), str(number), 1) if number else id_
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
         """Delete prompt and pictures of these runs; number, time and cost stay. Raises NotInHistory."""

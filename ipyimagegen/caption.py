@@ -17,6 +17,7 @@ def caption(run: Run, number: int | None, *, from_history: bool) -> str:
     lines = [title(run, number), DOT.join(facts(run))]
     if len(run.shown) > 1:
         lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
+    lines += started_from(run)
     lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
     lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p not in run.shown]
     lines += [f"- {plain(note)}" for note in run.sent.notes]
@@ -52,6 +53,24 @@ def facts(run: Run) -> list[str]:
         f"{name.replace('_', ' ')} {short(str(asked[name]), 40)}" for name in _SAID_OF_A_CALL if name in asked
     ]
     return words
+
+
+def started_from(run: Run) -> list[str]:
+    """Return what an edit started from, and how much changed outside its mask."""
+    names = [plain(one.label, 120) for one in run.request.inputs]
+    if not names:
+        return []
+    masked = " with a mask" if run.request.mask else ""
+    shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
+    outside = (
+        [f"outside the mask: {', '.join(map(_percent, shares))} of the pixels changed"] if shares else []
+    )
+    return [f"edit of {' + '.join(names)}{masked}", *outside]
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent; only nothing is 0 %."""
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
 
 
 def said_of(picture: Picture) -> str:

@@ -34,6 +34,11 @@ def read(text: str) -> Ref:
     return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
 
 
+def run_of(picture_id: str) -> str:
+    """Return the run of a picture's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
+    return picture_id.partition(".")[0]
+
+
 def read_range(text: str) -> range | None:
     """Return the numbers of `2-5`, or None when `text` is no range."""
     found = _RANGE.fullmatch(as_meant(text).strip())

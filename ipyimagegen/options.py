@@ -158,7 +158,7 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Pictures that go with the prompt; they turn the call into an edit."""
+    """Pictures that go with the prompt; they turn the call into an edit. Only their words are read here."""
 
     image: str | None = _option(
         kind=Kind.INPUT,
@@ -216,7 +216,6 @@ SENT: Mapping[str, Option] = _declared(Sent, sent=True)
 INPUTS: Mapping[str, Option] = _declared(Inputs, sent=True)
 LOCAL: Mapping[str, Option] = _declared(Local, sent=False)
 OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
-NOT_YET = frozenset({"image", "mask", "stream", "partial_images"})  # declared, and refused until built
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")

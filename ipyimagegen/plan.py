@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ipyimagegen import catalog, prompt
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
-from ipyimagegen.options import DEFAULT, NOT_YET, OPTIONS, SENT, Json, Value, normalise
-from ipyimagegen.records import Cost, Request, Run, Sent, Status
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
+from ipyimagegen.records import Cost, Input, Request, Run, Sent, Status
+from ipyimagegen.typed import Typed
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint
@@ -54,30 +55,17 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typed:
-    """What a door hands over. Values are normalised; `default` unsets what is configured.
-
-    `namespace` holds the notebook's variables; None means that the prompt is literal.
-    A rerun stands `alone`: what is configured now does not change it. `notes` go into the caption.
-    """
-
-    prompt: str
-    options: Mapping[str, Value] = field(default_factory=dict)
-    extra: Mapping[str, Json] = field(default_factory=dict)
-    namespace: Mapping[str, Any] | None = None
-    alone: bool = False
-    rerun_of: Run | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One call: the request, what would be sent, and the stored run that makes it needless."""
+    """One call: the request, what would be sent, and the stored run that makes it needless.
+
+    `files` holds the bytes of its pictures by their hash, as given and as sent.
+    """
 
     request: Request
     sent: Sent
     endpoint: Endpoint
     estimate: Cost
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     seconds: tuple[float, float] | None = None
     reused: Run | None = None
     rerun_of: str | None = None
@@ -144,12 +132,17 @@ class Surroundings:
     has_key: Callable[[Endpoint], bool]
 
 
-def build(typed: Typed, around: Surroundings) -> Plan:
-    """Return the plan. Raises InvalidOption, InvalidInput, MissingKey or OutcomeUnknown."""
+def build(
+    typed: Typed, around: Surroundings, inputs: tuple[Input, ...] = (), mask: Input | None = None
+) -> Plan:
+    """Return the plan for what was typed and the pictures that go with it.
+
+    Raises InvalidOption, InvalidInput, MissingKey or OutcomeUnknown.
+    """
     options, configured = merge(typed, around.settings)
     local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
-    _refuse_what_comes_later(options)
     draft = Request(
+        operation="edits" if inputs else "generations",
         endpoint="",
         base_url="",
         model=str(options["model"]) if "model" in options else None,
@@ -157,6 +150,8 @@ def build(typed: Typed, around: Surroundings) -> Plan:
         template=typed.prompt if typed.namespace is not None else None,
         options={k: v for k, v in options.items() if k in SENT and k != "model"},
         extra=dict(typed.extra),
+        inputs=inputs,
+        mask=mask,
     )
     _check_values(draft)
     endpoint, stored = _choose(draft, configured, typed, around, local)
@@ -201,12 +196,6 @@ def _configured(name: str, value: object) -> Value:
     raise InvalidOption(f"%config Imagine.{name}: {problem}")
 
 
-def _refuse_what_comes_later(options: Mapping[str, Value]) -> None:
-    for name in NOT_YET & options.keys():
-        if options[name] is not False:
-            raise InvalidOption(f"{OPTIONS[name].flag} is not supported yet; nothing was sent.")
-
-
 def _final_prompt(typed: Typed, *, raw: bool) -> str:
     text = typed.prompt
     if typed.namespace is not None and not raw:
@@ -242,8 +231,8 @@ def _choose(
     """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
     own, environ = around.settings.endpoints, around.environ
     named = local.get("endpoint")
-    if typed.rerun_of and not named:
-        return catalog.endpoint_of(typed.rerun_of.request, own, environ), None
+    if typed.like and not named:
+        return catalog.endpoint_of(typed.like.request, own, environ), None
     chosen = catalog.default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
     if chosen:
         return chosen, None

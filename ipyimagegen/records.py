@@ -146,7 +146,11 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture of a run. `index` counts from 1. `alpha` is whether any pixel is transparent."""
+    """One picture of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
+
+    `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
+    a mask, or where the pictures cannot be compared.
+    """
 
     index: int
     state: PictureState = PictureState.STORED
@@ -158,6 +162,7 @@ class Picture:
     alpha: bool | None = None
     url: str | None = None
     revised_prompt: str | None = None
+    changed_outside: float | None = None
     note: str = ""
 
 

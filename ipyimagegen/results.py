@@ -35,6 +35,9 @@ class Handle(Protocol):
     def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
         """Ask the same again, with prompt or options changed."""
 
+    def edit(self, run: Run, image: Image, prompt: str, **options: Any) -> Generation:
+        """Edit a picture of a run, asking its server and model unless others are named."""
+
     def thumb(self, sha256: str, edge: int) -> PilImage | None:
         """Return the small picture that was made while the file was checked, if still there."""
 
@@ -45,12 +48,13 @@ class Handle(Protocol):
 class Image:
     """One picture of a result. The bytes are as the server sent them."""
 
-    __slots__ = ("_path", "_picture", "_run")
+    __slots__ = ("_handle", "_path", "_picture", "_run")
 
-    def __init__(self, run: Run, picture: Picture, path: Path) -> None:
+    def __init__(self, run: Run, picture: Picture, path: Path, handle: Handle | None = None) -> None:
         object.__setattr__(self, "_run", run)
         object.__setattr__(self, "_picture", picture)
         object.__setattr__(self, "_path", path)
+        object.__setattr__(self, "_handle", handle)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Image cannot be changed; {name} was not set")
@@ -67,6 +71,7 @@ class Image:
     _run: Run
     _picture: Picture
     _path: Path
+    _handle: Handle | None
 
     @property
     def id(self) -> str:
@@ -117,6 +122,28 @@ class Image:
         """The prompt as the server rewrote it, if it said so."""
         return self._picture.revised_prompt
 
+    @property
+    def prompt(self) -> str:
+        """The prompt that it was made for."""
+        return self._run.request.prompt
+
+    @property
+    def changed_outside(self) -> float | None:
+        """The share of the pixels outside the mask that an edit changed (by more than 8 of 255), 0 to 1.
+
+        None without a mask, or where the pictures cannot be compared. Not a judgement: models redraw.
+        """
+        return self._picture.changed_outside
+
+    def edit(self, prompt: str, **options: Any) -> Generation:
+        """Change this picture as the prompt says, asking the same server and model unless told.
+
+        Options are those of `imagine`, `mask` among them; none is taken over from this picture's run.
+        """
+        if self._handle is None:
+            raise InvalidInput(f"An unpickled picture has no server; use imagine(…, image='@{self.id}').")
+        return self._handle.edit(self._run, self, prompt, **options)
+
     def save(self, path: str | Path) -> Path:
         """Write the picture; see `Generation.save`."""
         return saving.write(self.bytes, saving.target(str(path), self._run, self._picture, several=False))
@@ -127,7 +154,7 @@ class Image:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         made = imaging.preview([imaging.inspect(self._path).thumb])
-        return bundle(made.data, made.mime, _on_screen(made), repr(self), self._run.request.prompt)
+        return framed(made, repr(self), self.prompt)
 
 
 class Generation(Sequence[Image]):
@@ -277,6 +304,14 @@ class Generation(Sequence[Image]):
             raise InvalidInput(f"An unpickled result has no server; use history[{self.id!r}].rerun().")
         return self._handle.rerun(self._run, prompt, **options)
 
+    def edit(self, prompt: str, **options: Any) -> Generation:
+        """Change its picture; see `Image.edit`. Raises InvalidInput when there are several."""
+        if len(self) != 1:
+            raise InvalidInput(
+                f"This result has {len(self)} pictures; choose one, such as result[0].edit(…)."
+            )
+        return self[0].edit(prompt, **options)
+
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every picture and return the files.
 
@@ -316,8 +351,9 @@ class Generation(Sequence[Image]):
             said = repr(self)
             return [bundle(one.bytes, one.mime, one.size, said, self.prompt) for one in self]
         made = self.preview()
-        size = _on_screen(made) if len(self) == 1 else (made.width, made.height)
-        return [bundle(made.data, made.mime, size, repr(self), self.prompt)]
+        if len(self) == 1:
+            return [framed(made, repr(self), self.prompt)]
+        return [bundle(made.data, made.mime, (made.width, made.height), repr(self), self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:
@@ -329,9 +365,11 @@ def _unpickled(run: Run, images: Sequence[Image], number: int | None, reused: bo
     return Generation(run, images, number=number, reused=reused)
 
 
-def _on_screen(made: imaging.Preview) -> tuple[int, int]:
+def framed(made: imaging.Preview, text: str, prompt: str) -> Bundle:
+    """Return one picture as a bundle, no higher than a screen has room for with its caption."""
     scale = min(1.0, HEIGHT / made.height)
-    return round(made.width * scale), round(made.height * scale)
+    size = round(made.width * scale), round(made.height * scale)
+    return bundle(made.data, made.mime, size, text, prompt)
 
 
 def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:

@@ -107,10 +107,12 @@ class Endpoint:
     empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
     model). `may_drop` names options that its documents promise and its relay may not pass on.
 
-    `edits` says whether it edits pictures (None: not known), `edit_form` that it takes OpenAI's `json`
-    in place of a form, `image_field` the form's field for a model's pictures (`*`: any model).
-    `mask_as` is how a mask is drawn: `alpha`, 0 where to edit, or `white` there. `input_formats` and
-    `input_bytes` say what pictures it takes.
+    `edits` says whether it edits pictures (None: not known), and `edit_fields` and `mask_fields` what
+    it takes for edits, and for those with a mask, where that differs. `edit_form` is OpenAI's `json` in
+    place of a form, `image_field` the field for pictures by the model's name (`*kontext*`).
+    `most_inputs`, `input_formats` and `input_bytes` say what pictures it takes, `mask` whether any
+    mask; `mask_as` how that is drawn, `alpha` (0 where to edit) or `white` there, and
+    `mask_needs_size` that the size must then be sent.
     """
 
     name: str
@@ -130,9 +132,14 @@ class Endpoint:
     models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     edits: bool | None = None
+    edit_fields: tuple[str, ...] | None = None
+    mask_fields: tuple[str, ...] | None = None
     edit_form: str = "multipart"
     image_field: Mapping[str, str] = field(default_factory=dict)
+    most_inputs: int | None = None
+    mask: bool | None = None
     mask_as: str = "alpha"
+    mask_needs_size: bool = False
     input_formats: tuple[str, ...] = ()
     input_bytes: int | None = None
     note: str = ""

@@ -16,16 +16,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipyimagegen import catalog, homes, keys, saving, wire, work
+from ipyimagegen import catalog, homes, imaging, inputs, keys, saving, typed, wire, work
 from ipyimagegen.archive import History
-from ipyimagegen.errors import CallError, Detached, InvalidInput, InvalidOption
+from ipyimagegen.arrivals import Thumbs, Tools
+from ipyimagegen.errors import CallError, Detached, InvalidOption
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.options import DEFAULT, SENT, Value, named, normalise
-from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, Typed, build, look_up
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build, look_up
 from ipyimagegen.records import PictureState, Request, Run
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.safe import holds_key
 from ipyimagegen.store import Store
+from ipyimagegen.typed import Typed
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED = 401
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
-_NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
 
 class Painter(Protocol):
     """Where a door shows what goes on while it waits."""
 
-    def working(self, planned: Planned, elapsed: float) -> None:
-        """Show the status of a call in flight; called about five times a second."""
+    def working(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+        """Show the status of a call in flight, and the newest picture of its stream if there is one.
+
+        Called about five times a second.
+        """
 
     def failed(self, planned: Planned, elapsed: float) -> None:
         """Show that no picture came; the error itself is raised."""
@@ -81,7 +84,7 @@ class Studio:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._gates: dict[tuple[str, int], work.Gate] = {}
-        self._thumbs: work.Thumbs = {}
+        self._thumbs: Thumbs = {}
         self._starting = threading.Lock()
 
     @cached_property
@@ -128,21 +131,21 @@ class Studio:
     def secrets(self) -> tuple[str, ...]:
         """Return the keys that are set, to be kept out of every text."""
         known = catalog.endpoints(self.settings.endpoints, self._environ)
-        typed = tuple(key for key in self._typed_keys.values() if key)
-        return typed + keys.known(known, environ=self._environ, folder=Path.cwd())
+        given = tuple(key for key in self._typed_keys.values() if key)
+        return given + keys.known(known, environ=self._environ, folder=Path.cwd())
 
     def _secret(self, endpoint: Endpoint) -> keys.Secret | None:
         """Return the key; one that is typed is kept, in memory, until a server refuses it."""
-        typed: dict[str, str] = {}
+        given: dict[str, str] = {}
 
         def once(question: str) -> str:
             assert self._ask is not None  # handed over only where somebody can be asked
-            typed[question] = self._typed_keys.get(question) or self._ask(question)
-            return typed[question]
+            given[question] = self._typed_keys.get(question) or self._ask(question)
+            return given[question]
 
         ask = once if self._ask else None
         secret = keys.require(endpoint, environ=self._environ, folder=Path.cwd(), ask=ask)
-        self._typed_keys |= typed
+        self._typed_keys |= given
         return secret
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -164,32 +167,24 @@ class Studio:
 
     # Asking
 
+    def find(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the picture if it names one. Raises NotInHistory."""
+        return self.ledger.find(text)
+
     def imagine(self, prompt: str, **options: Any) -> Generation:
         """Return the pictures for a prompt. See `ipyimagegen.imagine`."""
-        return self.carry_out(self.plan(self.typed(prompt, options)))
+        return self.carry_out(self.plan(typed.from_call(prompt, options)))
 
-    def typed(self, prompt: str, options: Mapping[str, Any]) -> Typed:
-        """Return a Python call's arguments as typed options. Raises InvalidOption."""
-        if not isinstance(prompt, str):
-            raise InvalidInput(f"A prompt is text, not {type(prompt).__name__}.")
-        given = {k: v for k, v in options.items() if v is not None}
-        extra = given.pop("extra", {})
-        if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
-            raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
-        for name in given:
-            if name in _NOT_IN_PYTHON:
-                raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
-            named(name)
-        values: dict[str, Value] = {k: normalise(k, v) for k, v in given.items()}
-        return Typed(prompt=prompt, options=values, extra=dict(extra))
-
-    def plan(self, typed: Typed) -> Plan:
+    def plan(self, asked: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent or written."""
         if self._offline:
-            typed = replace(typed, options={**typed.options, "offline": True})
-        plan = build(typed, self._surroundings())
+            asked = replace(asked, options={**asked.options, "offline": True})
+        attached = inputs.attach(asked.pictures, self, offline=asked.options.get("offline") is True)
+        mask = attached.mask.input if attached.mask else None
+        plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
         for call in plan.calls:
             self._refuse_keys(call.request)
+        plan = inputs.fit(plan, attached)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
@@ -256,7 +251,8 @@ class Studio:
             self.ledger.check_caps(plan, settings, cell)  # before a key is asked for
             secret = self._secret(planned.endpoint)
             catalog.check_transport(planned.endpoint, has_key=secret is not None)
-            self.store.probe(planned.request.count * (8 << 20))  # bytes: a generous picture each
+            need = planned.request.count * (8 << 20)  # bytes: a generous picture each
+            self.store.probe(need + sum(map(len, planned.files.values())))
             (run,) = self.ledger.take(plan, settings, cell)
             gate = self._gate(planned.endpoint, settings.max_parallel)
             job = work.Job(run, work.call(planned, secret, gate, self._tools), self._told)
@@ -276,11 +272,11 @@ class Studio:
         return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
 
     @cached_property
-    def _tools(self) -> work.Tools:
+    def _tools(self) -> Tools:
         from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.endpoint(SKETCH, {}, {})
-        return work.Tools(store=self.store, mounts={sketch.base_url: create_app()})
+        return Tools(store=self.store, mounts={sketch.base_url: create_app()})
 
     def _await(
         self, job: work.Job, planned: Planned | None, painter: Painter | None, timeout: float | None
@@ -293,7 +289,7 @@ class Studio:
         try:
             while not job.wait(POLL):
                 if painter and planned:
-                    painter.working(planned, job.elapsed)
+                    painter.working(planned, job.elapsed, job.partial)
                 if timeout is not None and time.monotonic() - began > timeout:
                     after = f" after {timeout:g} s"
                     break
@@ -353,7 +349,7 @@ class Studio:
         for picture in run.shown:
             path = self.store.path(picture.sha256 or "")
             if path:
-                images.append(Image(run, picture, path))
+                images.append(Image(run, picture, path, self))
         number = self.ledger.number(run.id)
         return Generation(run, images, number=number, reused=reused, handle=self)
 
@@ -369,27 +365,18 @@ class Studio:
 
     def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
         """Ask the same again, from the run's own options; with nothing changed, ask and pay again."""
-        typed = self.typed(run.request.prompt if prompt is None else prompt, options)
-        return self.carry_out(self.plan(self.typed_again(run, typed)))
+        changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
+        return self.carry_out(self.plan(self.again(run, changed)))
 
-    def typed_again(self, run: Run, typed: Typed) -> Typed:
-        """Return the stored request of a run as typed options, with those of `typed` over them."""
-        if run.forgotten:
-            raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
-        stored: dict[str, Value] = dict(run.request.options)
-        if run.request.model:
-            stored["model"] = run.request.model
-        kept = dict(stored)
-        if "size" in typed.options or "aspect_ratio" in typed.options:
-            kept.pop("size", None)
-            kept.pop("aspect_ratio", None)
-        options = {**kept, **typed.options}
-        extra = {**run.request.extra, **typed.extra}
-        again = replace(typed, options=options, extra=extra, alone=True, rerun_of=run)
-        asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
-        same_server = "endpoint" not in options or self._asks(str(options["endpoint"]), run)
-        same = asked == stored and extra == run.request.extra and typed.prompt.strip() == run.request.prompt
-        return replace(again, options={**options, "new": True}) if same and same_server else again
+    def edit(self, run: Run, image: Image, prompt: str, **options: Any) -> Generation:
+        """Edit a picture of a run, asking its server and model unless others are named."""
+        return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
+
+    def again(self, run: Run, changed: Typed) -> Typed:
+        """Return the stored request of a run as typed options, with those of `changed` over them."""
+        endpoint = changed.options.get("endpoint")
+        same = endpoint is None or self._asks(str(endpoint), run)
+        return typed.again(run, changed, same_server=same)
 
     def _asks(self, endpoint: str, run: Run) -> bool:
         found = catalog.endpoint(endpoint, self.settings.endpoints, self._environ)
@@ -397,7 +384,7 @@ class Studio:
 
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
-        return [wire.write(one.request, one.sent, one.endpoint) for one in plan.calls]
+        return [wire.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
 
 
 def _renew_after_fork(studio: Studio) -> None:

@@ -11,23 +11,21 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog, imaging, wire
+from ipyimagegen import imaging, wire
+from ipyimagegen.arrivals import Receiver, Thumbs, Tools
 from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
-from ipyimagegen.records import ERRORS, Cost, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.records import ERRORS, Fault, PictureState, Run, Status
 from ipyimagegen.safe import plain
-from ipyimagegen.store import Kept, Store
-from ipyimagegen.verdicts import judge
+from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as PilImage
-
     from ipyimagegen.rows import Endpoint
 
 SAME_MOMENT = 1.0  # seconds between two runs that may not have seen each other when they were planned
@@ -41,10 +39,6 @@ _BILL: Mapping[Status, tuple[bool | None, str]] = {
     Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
     Status.DONE: (None, "It was probably billed; --retry asks again."),
 }
-
-
-# The bytes' hash and the longest edge in pixels, to a small picture.
-Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
 
 
 class Gate:
@@ -76,16 +70,6 @@ class Gate:
             pass
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tools:
-    """What every job needs: where to keep, how to send, and how large its thumbs are (pixels)."""
-
-    store: Store
-    mounts: Mapping[str, Any] = field(default_factory=dict)
-    timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
-    edge: int = imaging.EDGE
-
-
 class Job:
     """Work in flight. `run` is its newest record, `error` why it brought no picture."""
 
@@ -95,6 +79,7 @@ class Job:
         self.run = run
         self.error: ImagineError | None = None
         self.thumbs: Thumbs = {}  # the small pictures made while checking
+        self.partial: imaging.Preview | None = None  # the newest picture of a stream
         self.control = wire.Control()
         self.started = time.monotonic()
         self.interrupted = False  # the person who waited for it stopped the cell
@@ -171,8 +156,12 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
     """Return the work of one call: send it, keep what comes, and say what it was."""
 
     def carry(job: Job) -> Run:
-        written = wire.write(planned.request, planned.sent, planned.endpoint)
+        written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
+        receiver = Receiver(tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs)
         key = os.urandom(16).hex()
+
+        def glimpse(found: wire.Found) -> None:
+            job.partial = receiver.glimpse(found) or job.partial
 
         def post() -> wire.Outcome:
             spool = tools.store.spool()
@@ -185,6 +174,7 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
                 timeouts=tools.timeouts,
                 mounts=tools.mounts,
                 idempotency_key=key,
+                partial=glimpse if written.streams else None,
             )
             if outcome.spool is None:
                 spool.unlink(missing_ok=True)
@@ -192,13 +182,14 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
 
         with gate.place(job.control):
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
+            _keep_files(planned.files, tools.store)
             tools.store.create(job.run)
             job.recorded = True
             began = time.monotonic()
             outcome = _rival(job.run, planned, tools.store) or _repeated(job, gate, post)
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(time.monotonic() - began, 3))
-        run = _with_raw(_received(job, outcome, planned.endpoint, tools), outcome, tools)
+        run = receiver.received(job.run, outcome)
         whole = _written(run, tools)
         if outcome.spool and whole:  # only now is everything that it held in the store
             outcome.spool.unlink(missing_ok=True)
@@ -207,6 +198,13 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
         return run
 
     return carry
+
+
+def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
+    """Store what goes with the request, before it is sent. Raises StoreError; then nothing was sent."""
+    for sha256, data in files.items():
+        if not store.intact(sha256):
+            store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
 
 
 def _rival(run: Run, planned: Planned, store: Store) -> wire.Outcome | None:
@@ -241,20 +239,6 @@ def _repeated(job: Job, gate: Gate, post: Callable[[], wire.Outcome]) -> wire.Ou
         attempt += 1
 
 
-def _with_raw(run: Run, outcome: wire.Outcome, tools: Tools) -> Run:
-    """Return the run with its reply kept, unopened, where not all of it became pictures."""
-    whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
-    if outcome.spool is None or (run.status is Status.DONE and whole):
-        return run
-    try:
-        with outcome.spool.open("rb") as file:
-            chunks = iter(lambda: file.read(1 << 16), b"")
-            kept = tools.store.keep(chunks, cap=REPLY, suffix_of=lambda _: None)
-    except (StoreError, OSError):
-        return run
-    return run.but(raw=kept.sha256)
-
-
 def _written(run: Run, tools: Tools) -> bool:
     """Write the record, and say whether it and every picture reached the disk."""
     try:
@@ -268,116 +252,11 @@ def _noted(run: Run, note: str) -> Run:
     return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
 
 
-def _received(job: Job, outcome: wire.Outcome, endpoint: Endpoint, tools: Tools) -> Run:
-    """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
-    answer, run = outcome.answer, job.run
-    if answer is None:
-        cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
-        return run.but(status=outcome.status, error=outcome.fault, cost=cost)
-    edge = imaging.edge_of(len(answer.found))
-    pictures = tuple(
-        _picture(job, found, index, endpoint, replace(tools, edge=edge))
-        for index, found in enumerate(answer.found, start=1)
-    )
-    errors = [one.message for one in answer.errors]
-    facts = {**answer.facts, "errors": errors} if errors else answer.facts
-    run = run.but(pictures=pictures, reply=facts)
-    if not pictures:
-        told = "; ".join(errors) or answer.note
-        fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
-        status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
-        return run.but(status=status, error=fault)
-    # What could not be fetched yet was made, and paid for, all the same.
-    made = sum(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in pictures)
-    return run.but(
-        status=outcome.status,
-        error=outcome.fault,
-        verdicts=judge(run.request, run.sent, pictures, facts),
-        cost=catalog.actual(facts, made, run.sent, run.request, endpoint),
-    )
-
-
-def _picture(job: Job, found: wire.Found, index: int, endpoint: Endpoint, tools: Tools) -> Picture:
-    picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
-    try:
-        return _stored(job, found, picture, endpoint, tools)
-    except StoreError as fault:  # the next one may still find its place
-        return replace(picture, state=PictureState.UNWRITTEN, note=plain(fault, 200))
-
-
-def _stored(job: Job, found: wire.Found, picture: Picture, endpoint: Endpoint, tools: Tools) -> Picture:
-    if found.base64 is not None:
-        problem: list[str] = []
-        kept = _keep(tools, _until_bad(found, problem))
-        if not problem:
-            seen = _looked_at(job, picture, kept, tools)
-            if found.partial and seen.state is PictureState.STORED:
-                return replace(
-                    seen, state=PictureState.PARTIAL, note="the stream ended before it was finished"
-                )
-            return seen
-        picture = replace(picture, state=PictureState.QUARANTINED, sha256=kept.sha256, note=problem[0])
-    if found.url:  # the way out when the base64 is absent or bad
-        return _download(job, picture, endpoint, tools)
-    return replace(picture, state=PictureState.QUARANTINED, note=picture.note or found.note)
-
-
-def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:
-    """Yield what can be decoded, and note why there is no more: every byte delivered is kept."""
-    try:
-        yield from found.chunks()
-    except ValueError as fault:
-        problem.append(plain(fault, 200))
-
-
-def _keep(tools: Tools, chunks: Iterable[bytes]) -> Kept:
-    return tools.store.keep(chunks, cap=wire.PICTURE, suffix_of=imaging.suffix_of)
-
-
-def _download(job: Job, picture: Picture, endpoint: Endpoint, tools: Tools) -> Picture:
-    into = tools.store.spool()
-    try:
-        url = picture.url or ""
-        fault = wire.download(url, endpoint, into=into, control=job.control, mounts=tools.mounts)
-        if fault:
-            return replace(picture, state=PictureState.URL_PENDING, note=fault.message)
-        with into.open("rb") as file:
-            kept = _keep(tools, iter(lambda: file.read(1 << 16), b""))
-    finally:
-        into.unlink(missing_ok=True)
-    return _looked_at(job, replace(picture, note=""), kept, tools)
-
-
-def _looked_at(job: Job, picture: Picture, kept: Kept, tools: Tools) -> Picture:
-    seen = imaging.inspect(kept.path, edge=tools.edge)
-    if seen.thumb is not None:
-        job.thumbs[kept.sha256, tools.edge] = seen.thumb
-    return replace(
-        picture,
-        sha256=kept.sha256,
-        bytes=kept.size,
-        state=seen.state,
-        mime=seen.mime,
-        width=seen.width,
-        height=seen.height,
-        alpha=seen.alpha,
-        note=seen.note,
-    )
-
-
 def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
-    """Return the work of fetching downloads that are still pending; the addresses cost nothing."""
+    """Return the work of fetching downloads that are still pending."""
 
     def carry(job: Job) -> Run:
-        pictures = tuple(
-            _download(job, one, endpoint, tools) if one.state is PictureState.URL_PENDING else one
-            for one in job.run.pictures
-        )
-        if pictures == job.run.pictures:
-            return job.run
-        run = job.run.but(pictures=pictures)
-        run = run.but(verdicts=judge(run.request, run.sent, pictures, run.reply))
-        tools.store.update(run)
-        return run
+        receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
+        return receiver.fetched(job.run)
 
     return carry

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from pathlib import Path
 
 from PIL import Image
@@ -38,6 +39,47 @@ class Seen:
     def json(self):
         """Return the body as JSON."""
         return json.loads(self.body)
+
+    @property
+    def form(self):
+        """Return the parts of a multipart body: (field, file name or None, content type, bytes)."""
+        kind = next(v for k, v in self.headers.items() if k.lower() == "content-type")
+        whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + self.body, policy=policy.HTTP)
+        assert whole.is_multipart(), kind
+        return [
+            Part(
+                one.get_param("name", header="content-disposition"),
+                one.get_filename(),
+                one.get_content_type(),
+                one.get_payload(decode=True),
+            )
+            for one in whole.iter_parts()
+        ]
+
+    @property
+    def fields(self):
+        """Return the texts of a multipart body by name."""
+        return {one.name: one.data.decode() for one in self.form if one.file_name is None}
+
+    @property
+    def files(self):
+        """Return the files of a multipart body, in order."""
+        return [one for one in self.form if one.file_name is not None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a form, as another implementation than ours reads it."""
+
+    name: str
+    file_name: str | None
+    type: str
+    data: bytes
+
+    @property
+    def image(self):
+        """Return the picture."""
+        return Image.open(io.BytesIO(self.data))
 
 
 @dataclass

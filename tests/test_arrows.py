@@ -26,13 +26,19 @@ MAY = {
     "sketch": {"sketch"},
     "saving": FLOOR,
     "homes": set(),
-    "plan": FLOOR | {"catalog"},
-    "work": FLOOR | ROOMS - {"sketch"} | {"plan"},
+    "typed": FLOOR,
+    "plan": FLOOR | {"catalog", "typed"},
+    "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
+    "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
+    "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "results": FLOOR | {"imaging", "saving"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results"},
-    "studio": FLOOR | ROOMS | {"plan", "work", "ledger", "archive", "results", "saving", "homes"},
-    "notebook": FLOOR | {"catalog", "imaging", "wire", "plan", "results", "studio", "notebook"},
+    "studio": FLOOR
+    | ROOMS
+    | {"typed", "inputs", "plan", "arrivals", "work", "ledger", "archive", "results", "saving", "homes"},
+    "notebook": FLOOR
+    | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "results", "studio", "notebook"},
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
@@ -41,7 +47,7 @@ LIVES_IN = {
     "requests": {"wire"},
     "urllib3": {"wire"},
     "sqlite3": {"store"},
-    "PIL": {"imaging", "sketch", "results", "work", "studio"},  # the last three for types only
+    "PIL": {"imaging", "sketch", "results", "arrivals", "studio"},  # the last three for types only
     "IPython": {"notebook", "__init__"},
     "traitlets": {"notebook"},
     "ipywidgets": {"notebook"},
@@ -49,7 +55,7 @@ LIVES_IN = {
     "google": {"keys"},
     "platformdirs": {"homes"},
 }
-TYPES_ONLY = {("PIL", part) for part in ("results", "work", "studio")} | {("IPython", "__init__")}
+TYPES_ONLY = {("PIL", part) for part in ("results", "arrivals", "studio")} | {("IPython", "__init__")}
 
 
 def parts():

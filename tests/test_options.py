@@ -11,7 +11,7 @@ from ipyimagegen.notebook import manual
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.line import BY_FLAG, read
 from ipyimagegen.notebook.settings import Imagine
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, normalise, read_setting
+from ipyimagegen.options import DEFAULT, INPUTS, OPTIONS, SENT, normalise, read_setting
 from ipyimagegen.records import Request, Sent
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import write
@@ -73,7 +73,8 @@ def test_line(name):
     assert {flag for flag, option in BY_FLAG.items() if option.name == name} == set(flags.split())
     for flag in flags.split():
         spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
-        assert read(f"{spelled} a fox", {}).values == {name: value}
+        found = read(f"{spelled} a fox", {})
+        assert {**found.values, **found.pictures} == {name: (value,) if name in INPUTS else value}
 
 
 @EVERY

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ipyimagegen.catalog.accepted import Intake, intake
     from ipyimagegen.catalog.addresses import check_transport, is_loopback
     from ipyimagegen.catalog.checks import check
     from ipyimagegen.catalog.prices import actual, estimate, partial_tokens, seconds
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ipyimagegen.catalog.translation import translate
 
 __all__ = [
+    "Intake",
     "actual",
     "check",
     "check_transport",
@@ -30,6 +32,7 @@ __all__ = [
     "endpoints",
     "estimate",
     "fields_of",
+    "intake",
     "is_loopback",
     "model",
     "model_of",
@@ -46,6 +49,8 @@ _LATER = {
     "check_transport": "addresses",
     "is_loopback": "addresses",
     "check": "checks",
+    "Intake": "accepted",
+    "intake": "accepted",
     "actual": "prices",
     "estimate": "prices",
     "partial_tokens": "prices",

@@ -14,15 +14,16 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import EDITS, called, fields_of, is_edit, model_of, row
+from ipyimagegen.catalog.rows import EDITS, INPAINTING, called, fields_of, model_of, operation_of, row
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.options import NOT_YET, SENT
+from ipyimagegen.options import SENT
 from ipyimagegen.records import Request
 from ipyimagegen.rows import Endpoint, Model
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PAIR = ("size", "aspect_ratio")
+_DOING: Mapping[str, str] = {EDITS: " for edits", INPAINTING: " for edits with a mask"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Asked:
     edit_fields: frozenset[str] | None
     where: str
     shape: Shape
+    doing: str = ""  # " for edits", " with a mask"
 
 
 def check(
@@ -61,7 +63,7 @@ def check(
     if name is None and endpoint.model_required:
         raise InvalidOption(f"{endpoint.name} wants a model named: --model NAME.")
     known = row(endpoint, name)
-    fields = fields_of(endpoint, name, EDITS if is_edit(request) else "generations")
+    fields = fields_of(endpoint, name, operation_of(request))
     options = dict(request.options)
     where = called(endpoint, name)
     asked = Asked(
@@ -71,6 +73,7 @@ def check(
         edit_fields=fields_of(endpoint, name, EDITS),
         where=where,
         shape=shape(known, fields),
+        doing=_DOING.get(operation_of(request), ""),
     )
     said: list[str] = []
     while problem := next(_problems(asked, request.extra), None):
@@ -115,12 +118,9 @@ def _not_taken(asked: Asked) -> Iterator[Problem]:
     for name, value in asked.options.items():
         if name in asked.fields or name in carried or name in ("seed", "n") or is_unasked(name, value):
             continue
-        flag, takes = (
-            SENT[name].flag,
-            ", ".join(one for one in SENT if one in asked.fields and one not in NOT_YET),
-        )
-        long = f"{asked.where} does not take {flag}; it takes {takes}."
-        if asked.edit_fields and name in asked.edit_fields:
+        flag, takes = SENT[name].flag, ", ".join(one for one in SENT if one in asked.fields) or "none"
+        long = f"{asked.where} does not take {flag}{asked.doing}; it takes {takes}."
+        if asked.edit_fields and name in asked.edit_fields and not asked.doing:
             long = f"{asked.where} takes {flag} only for edits, with --image."
         yield Problem(
             options=(name,),
@@ -241,15 +241,19 @@ def _reported(asked: Asked) -> tuple[str, ...]:
 
 
 def _check_inputs(request: Request, endpoint: Endpoint, known: Model | None, where: str) -> None:
-    if not is_edit(request):
+    if not request.inputs:
         return
-    most = known.edit if known else None
-    if endpoint.edits is False or most == 0:
-        raise InvalidOption(f"{where} makes no edits: it takes no --image.")
+    if known and known.edit == 0:
+        raise InvalidOption(f"{where} makes no edits: it takes no --image. Nothing was sent.")
+    if endpoint.edits is False:
+        entry = f'%config Imagine.endpoints = {{"{endpoint.name}": {{"edits": True}}}}'
+        raise InvalidOption(f"{endpoint.name} has no edits that are known. To try all the same: {entry}")
+    limits = (known.edit if known else None, endpoint.most_inputs)
+    most = min((one for one in limits if one is not None), default=None)
     if most is not None and len(request.inputs) > most:
         raise InvalidOption(f"{where} takes at most {most} --image, not {len(request.inputs)}.")
-    if request.mask and known and known.mask is False:
-        raise InvalidOption(f"{where} takes no --mask.")
+    if request.mask and (endpoint.mask is False or (known and known.mask is False)):
+        raise InvalidOption(f"{where} takes no --mask. Say in the prompt what is to change.")
 
 
 def _about_prompt(request: Request, known: Model | None, name: str | None) -> list[str]:

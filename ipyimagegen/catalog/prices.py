@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipyimagegen.catalog.rows import is_edit, model_of, row
+from ipyimagegen.catalog.rows import model_of, row
 from ipyimagegen.catalog.sizes import Pixels, pixels
 from ipyimagegen.options import Json
 from ipyimagegen.records import Cost, Request, Sent
@@ -40,7 +40,7 @@ def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
     if cost.amount is None or known is None or known.rates is None:
         return cost
     cost = _plus(cost, partial_tokens(sent, request, endpoint) * known.rates.image_out / MILLION)
-    if is_edit(request) and cost.amount_max is None:
+    if request.inputs and cost.amount_max is None:
         return Cost(**{**vars(cost), "at_least": True})
     return cost
 

@@ -10,7 +10,7 @@ from ipyimagegen.options import SENT, Json
 from ipyimagegen.records import Request
 from ipyimagegen.rows import Endpoint, Model
 
-EDITS = "edits"
+GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
 
 
 def model_of(request: Request, endpoint: Endpoint) -> str | None:
@@ -19,9 +19,9 @@ def model_of(request: Request, endpoint: Endpoint) -> str | None:
     return told if isinstance(told, str) and told else request.model or endpoint.default_model
 
 
-def is_edit(request: Request) -> bool:
-    """Say whether the request has pictures to start from."""
-    return request.operation == EDITS or bool(request.inputs)
+def operation_of(request: Request) -> str:
+    """Return which fields count: those of generations, of edits, or of edits with a mask."""
+    return INPAINTING if request.mask else EDITS if request.inputs else GENERATIONS
 
 
 def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
@@ -49,7 +49,7 @@ def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
 
 
 def fields_of(
-    endpoint: Endpoint, model_name: str | None, operation: str = "generations"
+    endpoint: Endpoint, model_name: str | None, operation: str = GENERATIONS
 ) -> frozenset[str] | None:
     """Return the options that may be sent, or None when the server decides.
 
@@ -57,14 +57,18 @@ def fields_of(
     own vendor only.
     """
     listed, own = _listed(endpoint, model_name) if model_name else (None, None)
+    edits = operation != GENERATIONS
     if listed and "fields" in listed:
-        edits = operation == EDITS and "edit_fields" in listed
-        return frozenset(listed["edit_fields" if edits else "fields"])
+        return frozenset(listed["edit_fields" if edits and "edit_fields" in listed else "fields"])
+    if operation == INPAINTING and endpoint.mask_fields is not None:
+        return frozenset(endpoint.mask_fields)
+    if edits and endpoint.edit_fields is not None:
+        return frozenset(endpoint.edit_fields)
     if endpoint.fields is not None:
         return frozenset(endpoint.fields)
     if own is None or not own.vendor or own.vendor != endpoint.vendor:
         return None
-    allowed = own.edit_fields if operation == EDITS and own.edit_fields is not None else own.fields
+    allowed = own.edit_fields if edits and own.edit_fields is not None else own.fields
     return None if allowed is None else frozenset(allowed)
 
 

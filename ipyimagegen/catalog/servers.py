@@ -34,7 +34,16 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "models": (Mapping,),
     "query": (Mapping,),
     "edits": (bool,),
+    "edit_fields": (list, tuple),
+    "edit_form": (str,),
+    "image_field": (Mapping,),
+    "most_inputs": (int,),
+    "mask": (bool,),
+    "mask_as": (str,),
+    "input_formats": (list, tuple),
+    "input_bytes": (int,),
 }
+_WORDS: Mapping[str, tuple[str, ...]] = {"edit_form": ("multipart", "json"), "mask_as": ("alpha", "white")}
 
 
 def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
@@ -166,6 +175,8 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
             raise InvalidOption(f"{what} has no setting {key!r}.{did_you_mean(str(key), _TYPES)}")
         if not isinstance(value, _TYPES[key]):
             raise InvalidOption(f"{what}: {key} is {_TYPES[key][0].__name__}, not {type(value).__name__}.")
+        if key in _WORDS and value not in _WORDS[key]:
+            raise InvalidOption(f"{what}: {key} is {' or '.join(_WORDS[key])}.")
     variables = columns.get("key_env", ())
     for variable in [variables] if isinstance(variables, str) else variables:
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):

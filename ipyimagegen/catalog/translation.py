@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import EDITS, called, fields_of, is_edit, model_of, row
+from ipyimagegen.catalog.rows import called, fields_of, model_of, operation_of, row
 from ipyimagegen.records import Request, Sent
 from ipyimagegen.rows import Endpoint, Model
 
@@ -42,7 +42,7 @@ def translate(request: Request, endpoint: Endpoint) -> Sent:
     """
     name = model_of(request, endpoint)
     known = row(endpoint, name)
-    fields = fields_of(endpoint, name, EDITS if is_edit(request) else "generations")
+    fields = fields_of(endpoint, name, operation_of(request))
     asked = {k: v for k, v in request.options.items() if k not in request.extra}
     placed, notes = _place(asked, known, shape(known, fields))
     rest = {k: v for k, v in asked.items() if k not in ("size", "aspect_ratio")}
@@ -57,6 +57,8 @@ def translate(request: Request, endpoint: Endpoint) -> Sent:
         words = " and ".join(doubtful)
         notes.append(f"{endpoint.name} documents {words}; whether its relay passes that on is not known")
     required = {**endpoint.required, **(known.required if known else {})}
+    if request.mask and endpoint.mask_needs_size:
+        required["size"] = f"{request.inputs[0].width}x{request.inputs[0].height}"
     fills = {k: v for k, v in required.items() if k not in request.extra}
     return Sent(
         model=name,

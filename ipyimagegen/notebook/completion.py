@@ -11,13 +11,12 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from ipyimagegen import catalog
 from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, SETTING
-from ipyimagegen.options import NOT_YET, Kind
+from ipyimagegen.options import Kind
 from ipyimagegen.studio import Studio
 
 _MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
-_SUPPORTED = tuple(flag for flag, option in BY_FLAG.items() if option.name not in NOT_YET)
 _TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_forget")
 _TAKES_OPTIONS = ("imagine", "imagine_rerun")
 
@@ -74,7 +73,7 @@ def values(flag: str, studio: Studio) -> list[str]:
 
 def _flags(magic: str, own: Mapping[str, Iterable[str]]) -> list[str]:
     mine = [*own.get(magic, ()), *HELP]
-    return [*_SUPPORTED, *NEGATED, SETTING, *mine] if magic in _TAKES_OPTIONS else mine
+    return [*BY_FLAG, *NEGATED, SETTING, *mine] if magic in _TAKES_OPTIONS else mine
 
 
 def _words(magic: str, studio: Studio) -> list[str]:

@@ -18,7 +18,7 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.caption import DOT
 from ipyimagegen.plan import Planned
-from ipyimagegen.results import Generation, Image, bundle
+from ipyimagegen.results import Bundle, Generation, Image, bundle, framed
 
 _EVERY = 0.25  # seconds between two updates of the status line
 
@@ -76,53 +76,65 @@ class Screen:
 
 
 class Painter:
-    """The outputs of one call in one cell."""
+    """The outputs of one call in one cell: places, each painted anew until the result is there.
+
+    While it waits: the status line; with a stream the newest picture, and the status line under it.
+    Then, in the same places, the result and its caption.
+    """
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._notebook = is_notebook(screen.shell)
         self._watched = is_watched(screen.shell)
-        self._id: str | None = None
+        self._ids: list[str] = []
+        self._partial: imaging.Preview | None = None
         self._last = 0.0
 
-    def working(self, planned: Planned, elapsed: float) -> None:
-        """Show the status line, at most four times a second, where somebody sees it."""
+    def working(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+        """Show how far it is, at most four times a second, where somebody sees it."""
         now = time.monotonic()
         if self._watched and now - self._last >= _EVERY:
             self._last = now
-            self._line(status(planned, elapsed))
+            self._show(planned, elapsed, partial)
 
     def failed(self, planned: Planned, elapsed: float) -> None:
         """Leave a last status line; the error that follows says the rest."""
-        if self._id or (self._watched and not self._notebook):
-            self._line(status(planned, elapsed))
+        if self._ids or (self._watched and not self._notebook):
+            self._show(planned, elapsed, None)
             self._end()
 
     def result(self, generation: Generation) -> None:
         """Show the picture in place of the status line, and the caption under it."""
+        caption: Bundle = ({"text/plain": generation.caption}, {})
         if self._notebook:
-            first, *others = generation.bundles() if generation else [({"text/plain": repr(generation)}, {})]
-            self._put(*first)
-            for data, metadata in others:
-                _display(data, metadata)
+            shown = generation.bundles() if generation else [({"text/plain": repr(generation)}, {})]
+            for place, made in enumerate([*shown, caption]):
+                self._put(place, made)
         else:
             self._end()
             print("\n".join(str(one.path) for one in generation))  # noqa: T201 - a terminal has no pictures
-        text(generation.caption)
+            _display(*caption)
 
-    def _line(self, line: str) -> None:
+    def _show(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+        line = status(planned, elapsed)
         if self._notebook:
-            self._put({"text/plain": line}, {})
+            if partial is not None and partial is not self._partial:
+                self._partial = partial
+                self._put(0, framed(partial, "a partial picture", planned.request.prompt))
+            self._put(1 if self._partial else 0, ({"text/plain": line}, {}))
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
-    def _put(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
-        if self._id is None:
-            self._id = os.urandom(16).hex()
-            _display(data, metadata, display_id=self._id)
+    def _put(self, place: int, made: Bundle) -> None:
+        """Paint in a place, counted from 0; only a place that was painted before is painted over."""
+        if place < len(self._ids):
+            _display(*made, display_id=self._ids[place], update=True)
+        elif not self._watched:
+            _display(*made)  # nothing will be painted over it
         else:
-            _display(data, metadata, display_id=self._id, update=True)
+            self._ids.append(os.urandom(16).hex())
+            _display(*made, display_id=self._ids[place])
 
     def _end(self) -> None:
         if not self._notebook and sys.stderr.isatty():
@@ -132,10 +144,9 @@ class Painter:
 def picture(shown: Generation | Image | imaging.Preview) -> None:
     """Show a picture without a caption."""
     if isinstance(shown, imaging.Preview):
-        data, metadata = bundle(shown.data, shown.mime, (shown.width, shown.height), "contact sheet", "")
+        _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), "contact sheet", ""))
     else:
-        data, metadata = shown._repr_mimebundle_()
-    _display(data, metadata)
+        _display(*shown._repr_mimebundle_())
 
 
 def text(words: str) -> None:

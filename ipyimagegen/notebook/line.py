@@ -54,12 +54,14 @@ class Word:
 class Line:
     """A line read: options in `values` (normalised), `--set` in `extra`, the rest as typed.
 
-    `rest` is the text from the first word that is no option. `own` holds a magic's own flags.
+    `pictures` holds the words of `--image` and `--mask`; `default` alone unsets them. `rest` is the
+    text from the first word that is no option. `own` holds a magic's own flags.
     `verbatim` says that `--` ended the options.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
+    pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own: Mapping[str, str | bool] = field(default_factory=dict)
     rest: str = ""
     verbatim: bool = False
@@ -125,6 +127,7 @@ class _Reader:
         self._line, self._namespace, self._own, self._options = line, namespace, own, options
         self._values: dict[str, Value] = {}
         self._extra: dict[str, Json] = {}
+        self._pictures: dict[str, tuple[str, ...]] = {}
         self._mine: dict[str, str | bool] = {}
 
     def skip_blanks(self) -> int | None:
@@ -136,7 +139,9 @@ class _Reader:
         return next(words(self._line, self.at), None)
 
     def result(self, rest: str) -> Line:
-        return Line(values=self._values, extra=self._extra, own=self._mine, rest=rest)
+        return Line(
+            values=self._values, extra=self._extra, pictures=self._pictures, own=self._mine, rest=rest
+        )
 
     def flag(self, flag: str, value: str | None) -> None:
         if flag in self._own:
@@ -147,6 +152,8 @@ class _Reader:
             self._set(self._take(flag, value))
         elif (option := _option(flag, self._own)).kind is Kind.FLAG:
             self._switch(flag, value, option)
+        elif option.kind is Kind.INPUT:
+            self._picture(option, str(normalise(option.name, self._take(flag, value))))
         else:
             self._assign(option, self._take(flag, value))
 
@@ -159,6 +166,12 @@ class _Reader:
         given = flag not in NEGATED if value is None else _value(value, self._namespace)
         self._values[option.name] = normalise(option.name, given)
 
+    def _picture(self, option: Option, text: str) -> None:
+        before = self._pictures.get(option.name, ())
+        if before and not option.repeats:
+            raise InvalidOption(f"{option.flag} is given twice.")
+        self._pictures[option.name] = (*before, text)
+
     def _set(self, text: str) -> None:
         try:
             key, setting = read_setting(fill(parse(text), self._namespace))
@@ -168,9 +181,9 @@ class _Reader:
         self._extra[key] = setting
 
     def _assign(self, option: Option, text: str) -> None:
-        if option.name in self._values and not option.repeats:
+        if option.name in self._values:
             raise InvalidOption(f"{option.flag} is given twice.")
-        literal = option.name in ("save", "as_") or option.kind is Kind.INPUT
+        literal = option.name in ("save", "as_")
         value = text if literal else _value(text, self._namespace)
         self._values[option.name] = normalise(option.name, value)
 
@@ -239,6 +252,7 @@ def merged(before: Line, after: Line) -> Line:
         after,
         values={**before.values, **after.values},
         extra={**before.extra, **after.extra},
+        pictures={**before.pictures, **after.pictures},
         own={**before.own, **after.own},
     )
 

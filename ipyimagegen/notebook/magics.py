@@ -17,13 +17,13 @@ from IPython.core.magic import (
 
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.notebook import line as lines
-from ipyimagegen.notebook import manual, pages
+from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.display import Painter, Screen, picture, text
-from ipyimagegen.plan import Typed
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
 from ipyimagegen.safe import short
 from ipyimagegen.studio import Studio
+from ipyimagegen.typed import Typed
 
 OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},
@@ -56,7 +56,7 @@ class ImagineMagics(Magics):
         if cell is not None:
             _nothing_left(read.rest, "the prompt is what stands below this line")
         prompt = read.rest if cell is None else cell
-        return self._ask(self._typed(read, prompt, local_ns))
+        return self._ask(self._typed(read, prompt, local_ns, literal=False))
 
     @no_var_expand
     @needs_local_scope
@@ -76,9 +76,9 @@ class ImagineMagics(Magics):
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
         read = lines.merged(before, after)
         run, _ = self._studio.ledger.find(name)
-        prompt, names = (run.request.prompt, None) if cell is None else (cell, local_ns)
-        typed = self._typed(read, prompt, names)
-        again = self._studio.typed_again(run, typed)
+        prompt = run.request.prompt if cell is None else cell
+        changed = self._typed(read, prompt, local_ns, literal=cell is None)
+        again = self._studio.again(run, changed)
         result = self._ask(again)
         if result:
             text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
@@ -114,7 +114,11 @@ class ImagineMagics(Magics):
         for one in (image for image in generation if image.index == index) if index else [generation]:
             if one:
                 picture(one)
-        text(pages.show(run, self._studio.ledger.number(run.id), self._studio.history.children(run)))
+        history = self._studio.history
+        if descent := history.descent(run):
+            picture(descent)
+        number = self._studio.ledger.number(run.id)
+        text(pages.show(run, number, reruns=history.reruns(run), edits=history.edits(run)))
 
     @no_var_expand
     @line_magic
@@ -175,13 +179,16 @@ class ImagineMagics(Magics):
     def _names(self, local_ns: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return ChainMap(dict(local_ns or {}), self._variables)
 
-    def _typed(self, read: lines.Line, prompt: str, local_ns: Mapping[str, Any] | None) -> Typed:
-        late = lines.late_options(prompt)
+    def _typed(
+        self, read: lines.Line, prompt: str, local_ns: Mapping[str, Any] | None, *, literal: bool
+    ) -> Typed:
+        late, names = lines.late_options(prompt), self._names(local_ns)
         return Typed(
             prompt=prompt,
             options=read.values,
             extra=read.extra,
-            namespace=None if local_ns is None else self._names(local_ns),
+            pictures=sources.pictures(read.pictures, names),
+            namespace=None if literal else names,
             notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
         )
 

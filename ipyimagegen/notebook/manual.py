@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ipyimagegen.notebook.line import NEGATED
-from ipyimagegen.options import INPUTS, LOCAL, NOT_YET, OPTIONS, SENT, Kind, Option
+from ipyimagegen.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
 
 _SETTING = "any other field, unchecked; the value is JSON if it is JSON"
 _WORDS = (Kind.CHOICE, Kind.WORD)
@@ -106,7 +106,7 @@ def markdown() -> str:
     for option in OPTIONS.values():
         values = ", ".join(option.choices) if option.kind in _WORDS else option.metavar.replace("|", " or ")
         where = "yes" if option.sent else "no"
-        rows.append(f"| `{_flags(option)}` | {values} | {where} | {_told(option)} |")
+        rows.append(f"| `{_flags(option)}` | {values} | {where} | {option.help} |")
     return "\n".join([*rows, f"| `--set` | KEY=VALUE | yes | {_SETTING} |"])
 
 
@@ -116,17 +116,13 @@ def _options(table: Mapping[str, Option]) -> str:
 
 def _option(option: Option) -> str:
     if option.kind in _WORDS:
-        return _hanging(f"{_flags(option)} WORD", f"{_told(option)}: {', '.join(option.choices)}")
-    return _hanging(f"{_flags(option)} {option.metavar}".rstrip(), _told(option))
+        return _hanging(f"{_flags(option)} WORD", f"{option.help}: {', '.join(option.choices)}")
+    return _hanging(f"{_flags(option)} {option.metavar}".rstrip(), option.help)
 
 
 def _flags(option: Option) -> str:
     flags = ", ".join(flag for flag in (option.short, option.flag) if flag)
     return flags + (f"/--no-{option.name}" if option in NEGATED.values() else "")
-
-
-def _told(option: Option) -> str:
-    return option.help + (" (not supported yet)" if option.name in NOT_YET else "")
 
 
 def _hanging(flags: str, told: str) -> str:

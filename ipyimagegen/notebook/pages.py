@@ -11,7 +11,7 @@ from ipyimagegen import catalog, wire
 from ipyimagegen.caption import DOT, counted, facts, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
-from ipyimagegen.records import Cost, Picture, PictureState, Run, Status
+from ipyimagegen.records import Cost, Input, Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain, short
 from ipyimagegen.studio import Studio
 
@@ -74,7 +74,7 @@ def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
     )
 
 
-def show(run: Run, number: int | None, children: Sequence[Run]) -> str:
+def show(run: Run, number: int | None, *, reruns: Sequence[Run], edits: Sequence[Run]) -> str:
     """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
     lines = [
         title(run, number),
@@ -87,16 +87,26 @@ def show(run: Run, number: int | None, children: Sequence[Run]) -> str:
         *(f"! {plain(verdict)}" for verdict in run.verdicts),
         *(f"- {plain(note)}" for note in run.sent.notes),
         f"rerun of: {run.rerun_of}" if run.rerun_of else "",
-        "rerun as: " + ", ".join(one.id for one in children) if children else "",
+        _listed("rerun as", reruns),
+        _listed("edited as", edits),
         f"error: {run.error.message}" if run.error else "",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _listed(what: str, runs: Sequence[Run]) -> str:
+    return (
+        f"{what}: " + ", ".join(f"{one.id} {short(one.request.prompt, 40)!r}" for one in runs) if runs else ""
+    )
 
 
 def _request(run: Run) -> Iterator[str]:
     request, sent = run.request, run.sent
     if request.template and request.template.strip() != request.prompt:
         yield f"template: {plain(request.template)}"
+    yield from (f"input: {_input(one)}" for one in request.inputs)
+    if request.mask:
+        yield f"mask: {_input(request.mask)}"
     if request.options or request.extra:
         yield f"asked: {_json({**request.options, **request.extra})}"
     if sent.body:
@@ -117,6 +127,12 @@ def _reply(run: Run) -> Iterator[str]:
     yield from (f"picture {one.index}: {_picture(one)}" for one in run.pictures)
 
 
+def _input(one: Input) -> str:
+    return DOT.join(
+        [plain(one.label, 120), f"{one.width}x{one.height}", one.mime, f"sha256 {one.sha256[:12]}"]
+    )
+
+
 def _json(value: object) -> str:
     return plain(json.dumps(value, ensure_ascii=False))
 
@@ -126,6 +142,8 @@ def _picture(picture: Picture) -> str:
     words += [picture.mime or "", f"{picture.bytes:,} bytes" if picture.bytes else ""]
     if picture.state is not PictureState.STORED:
         words.append(said_of(picture))
+    if picture.changed_outside is not None:
+        words.append(f"outside the mask {picture.changed_outside:.4%} of the pixels changed")
     if picture.revised_prompt:
         words.append(f"revised prompt: {short(picture.revised_prompt, 200)}")
     return DOT.join(word for word in words if word)
@@ -146,6 +164,10 @@ def difference(before: Run, after: Run, *, asks_again: bool) -> str:
 def _asked(run: Run) -> dict[str, object]:
     request = run.request
     named = {"endpoint": request.endpoint, "model": request.model, "prompt": request.prompt}
+    if request.inputs:
+        named["image"] = " + ".join(one.label for one in request.inputs)
+    if request.mask:
+        named["mask"] = request.mask.label or "given"
     return {**named, **request.options, **request.extra}
 
 

@@ -15,7 +15,10 @@ from ipyimagegen.options import Json
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A picture that stands in a body, wherever a JSON value may; `name` has the suffix of its format."""
+    """A picture that stands in a body, wherever a JSON value may; `name` has the suffix of its format.
+
+    `bare` says that JSON wants its base64 alone, without the head of a data URL.
+    """
 
     data: bytes = field(repr=False)
     mime: str
@@ -23,6 +26,7 @@ class File:
     sha256: str = ""
     width: int = 0
     height: int = 0
+    bare: bool = False
 
     def __str__(self) -> str:
         size = f"{self.width}x{self.height}, {len(self.data):,} bytes"
@@ -30,8 +34,9 @@ class File:
 
     @property
     def url(self) -> str:
-        """The picture as a data URL."""
-        return f"data:{self.mime};base64,{base64.b64encode(self.data).decode()}"
+        """The picture as a data URL, or as bare base64."""
+        head = "" if self.bare else f"data:{self.mime};base64,"
+        return head + base64.b64encode(self.data).decode()
 
 
 def shown(value: Json) -> Json:

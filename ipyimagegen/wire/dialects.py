@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
@@ -57,6 +58,7 @@ class Pictures:
 
     images: Sequence[File]
     mask: File | None = None
+    field: str | None = None  # where the endpoint wants this model's pictures
 
     @property
     def one_or_all(self) -> File | list[File]:
@@ -132,16 +134,15 @@ def _edit(
     pictures = Pictures(
         images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
         mask=_file(sent.mask, "mask", files) if sent.mask else None,
+        field=next(
+            (to for glob, to in endpoint.image_field.items() if fnmatch(sent.model or "", glob)), None
+        ),
     )
     if not pictures.images:
         return None, pictures
     if endpoint.edit_form == "json" or not dialect.json_only.isdisjoint(sent.options):
         return _OPENAI_JSON, pictures
-    chosen = dialect.inpaint if dialect.inpaint and pictures.mask else dialect.edit
-    field_ = endpoint.image_field.get(sent.model or "", endpoint.image_field.get("*"))
-    if field_ and chosen.place is _as_files:
-        return replace(chosen, place=partial(_as_files, one=field_, several=field_)), pictures
-    return chosen, pictures
+    return (dialect.inpaint if dialect.inpaint and pictures.mask else dialect.edit), pictures
 
 
 def _file(one: Input, name: str, files: Mapping[str, bytes]) -> File:
@@ -219,7 +220,8 @@ def _in_kwargs(body: Body) -> Body:
 def _as_files(pictures: Pictures, one: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
     """Return pictures as a form has them: openai-python's way, which most servers were tried with."""
     images = list(pictures.images)
-    return {one if len(images) == 1 else several: images} | ({mask: pictures.mask} if pictures.mask else {})
+    name = pictures.field or (one if len(images) == 1 else several)
+    return {name: images} | ({mask: pictures.mask} if pictures.mask else {})
 
 
 def _as_references(pictures: Pictures) -> Body:
@@ -234,8 +236,14 @@ def _for_xai(pictures: Pictures) -> Body:
 
 
 def _for_together(pictures: Pictures) -> Body:
-    images = list(pictures.images)
-    return {"image_url": images[0]} if len(images) == 1 else {"reference_images": images}
+    """Together's field depends on the model: image_url is one picture, reference_images are several."""
+    name = pictures.field or "reference_images"
+    return {name: pictures.images[0] if name == "image_url" else list(pictures.images)}
+
+
+def _for_localai(pictures: Pictures) -> Body:
+    """LocalAI decodes bare base64; a data URL's picture is dropped without a word."""
+    return {"file": replace(pictures.images[0], bare=True)}
 
 
 def _for_openrouter(pictures: Pictures) -> Body:
@@ -261,7 +269,11 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "xai": Dialect(edit=Edit(form=False, place=_for_xai)),
     "openrouter": Dialect(route="/images", edit=Edit(route="/images", form=False, place=_for_openrouter)),
-    "localai": Dialect(shape=_after_bar, inpaint=Edit(route="/images/inpainting", place=_as_files)),
+    "localai": Dialect(
+        shape=_after_bar,
+        edit=Edit(route="/images/generations", form=False, place=_for_localai),
+        inpaint=Edit(route="/images/inpainting", place=_as_files),
+    ),
     "sdcpp": Dialect(shape=_in_prompt),
     "sglang": Dialect(),
     "vllm-omni": Dialect(edit=Edit(place=partial(_as_files, several="image", mask="mask_image"))),

@@ -135,7 +135,7 @@ REFUSED = [
     (("openai", "dall-e-2"), {"inputs": (PICTURE, PICTURE)}, "at most 1 --image, not 2"),
     (("xzbzq", "flux-kontext-pro"), {"inputs": (PICTURE,), "mask": PICTURE}, "takes no --mask"),
     (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters; dall-e-2 takes 1,000"),
-    (("openai",), {"inputs": (PICTURE,), "moderation": "low"}, "does not take --moderation"),
+    (("openai",), {"inputs": (PICTURE,), "style": "vivid"}, "does not take --style for edits"),
     (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with --image"),
     (("openai",), {"input_fidelity": "high", "inputs": (PICTURE,)}, "does not take --input-fidelity"),
 ]  # fmt: skip

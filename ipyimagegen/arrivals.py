@@ -1,0 +1,187 @@
+"""What came: pictures into the store, looked at, judged, and what they cost.
+
+Whatever a server delivered is on disk before anybody decides whether it can be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ipyimagegen import catalog, imaging, wire
+from ipyimagegen.errors import StoreError
+from ipyimagegen.records import Cost, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.safe import plain
+from ipyimagegen.store import Kept, Store
+from ipyimagegen.verdicts import judge
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.rows import Endpoint
+
+REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
+
+# The bytes' hash and the longest edge in pixels, to a small picture.
+Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What every job needs: where to keep, and how to send."""
+
+    store: Store
+    mounts: Mapping[str, Any] = field(default_factory=dict)
+    timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way."""
+
+    tools: Tools
+    endpoint: Endpoint
+    control: wire.Control
+    thumbs: Thumbs = field(default_factory=dict)
+    edge: int = imaging.EDGE
+
+    def received(self, run: Run, outcome: wire.Outcome) -> Run:
+        """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
+        answer = outcome.answer
+        if answer is None:
+            cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
+            return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
+        here = replace(self, edge=imaging.edge_of(len(answer.found)))
+        pictures = tuple(here._picture(found, k) for k, found in enumerate(answer.found, start=1))  # noqa: SLF001 - its own
+        errors = [one.message for one in answer.errors]
+        facts = {**answer.facts, "errors": errors} if errors else answer.facts
+        run = run.but(pictures=pictures, reply=facts)
+        if not pictures:
+            told = "; ".join(errors) or answer.note
+            fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
+            status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
+            return self._with_raw(run.but(status=status, error=fault), outcome)
+        # What could not be fetched yet was made, and paid for, all the same.
+        made = sum(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in pictures)
+        run = run.but(
+            status=outcome.status,
+            error=outcome.fault,
+            verdicts=judge(run.request, run.sent, pictures, facts),
+            cost=catalog.actual(facts, made, run.sent, run.request, self.endpoint),
+        )
+        return self._with_raw(compared(run, self.tools.store), outcome)
+
+    def fetched(self, run: Run) -> Run:
+        """Return the run with its pending downloads fetched; the addresses cost nothing."""
+        pictures = tuple(
+            self._download(one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
+        )
+        if pictures == run.pictures:
+            return run
+        run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
+        run = compared(run, self.tools.store)
+        self.tools.store.update(run)
+        return run
+
+    def glimpse(self, found: wire.Found) -> imaging.Preview | None:
+        """Return a picture of a stream as it can be shown while the rest is on its way."""
+        path = self.tools.store.spool()
+        try:
+            path.write_bytes(b"".join(found.chunks()))
+            thumb = imaging.inspect(path).thumb
+        finally:
+            path.unlink(missing_ok=True)
+        return None if thumb is None else imaging.preview([thumb])
+
+    def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
+        """Return the run with its reply kept, unopened, where not all of it became pictures."""
+        whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
+        if outcome.spool is None or (run.status is Status.DONE and whole):
+            return run
+        try:
+            with outcome.spool.open("rb") as file:
+                chunks = iter(lambda: file.read(1 << 16), b"")
+                kept = self.tools.store.keep(chunks, cap=REPLY, suffix_of=lambda _: None)
+        except (StoreError, OSError):
+            return run
+        return run.but(raw=kept.sha256)
+
+    def _picture(self, found: wire.Found, index: int) -> Picture:
+        picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
+        try:
+            return self._stored(found, picture)
+        except StoreError as fault:  # the next one may still find its place
+            return replace(picture, state=PictureState.UNWRITTEN, note=plain(fault, 200))
+
+    def _stored(self, found: wire.Found, picture: Picture) -> Picture:
+        if found.base64 is not None:
+            problem: list[str] = []
+            kept = self._keep(_until_bad(found, problem))
+            if not problem:
+                seen = self._looked_at(picture, kept)
+                if found.partial and seen.state is PictureState.STORED:
+                    return replace(
+                        seen, state=PictureState.PARTIAL, note="the stream ended before it was finished"
+                    )
+                return seen
+            picture = replace(picture, state=PictureState.QUARANTINED, sha256=kept.sha256, note=problem[0])
+        if found.url:  # the way out when the base64 is absent or bad
+            return self._download(picture)
+        return replace(picture, state=PictureState.QUARANTINED, note=picture.note or found.note)
+
+    def _keep(self, chunks: Iterable[bytes]) -> Kept:
+        return self.tools.store.keep(chunks, cap=wire.PICTURE, suffix_of=imaging.suffix_of)
+
+    def _download(self, picture: Picture) -> Picture:
+        into = self.tools.store.spool()
+        try:
+            url, mounts = picture.url or "", self.tools.mounts
+            fault = wire.download(url, self.endpoint, into=into, control=self.control, mounts=mounts)
+            if fault:
+                return replace(picture, state=PictureState.URL_PENDING, note=fault.message)
+            with into.open("rb") as file:
+                kept = self._keep(iter(lambda: file.read(1 << 16), b""))
+        finally:
+            into.unlink(missing_ok=True)
+        return self._looked_at(replace(picture, note=""), kept)
+
+    def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
+        seen = imaging.inspect(kept.path, edge=self.edge)
+        if seen.thumb is not None:
+            self.thumbs[kept.sha256, self.edge] = seen.thumb
+        return replace(
+            picture,
+            sha256=kept.sha256,
+            bytes=kept.size,
+            state=seen.state,
+            mime=seen.mime,
+            width=seen.width,
+            height=seen.height,
+            alpha=seen.alpha,
+            note=seen.note,
+        )
+
+
+def compared(run: Run, store: Store) -> Run:
+    """Return the run of a masked edit with how much changed outside the mask, picture by picture."""
+    mask, inputs = run.request.mask, run.request.inputs
+    if mask is None or not inputs:
+        return run
+    given, where = store.path(inputs[0].sha256), store.path(mask.sha256)
+    if given is None or where is None:
+        return run
+
+    def share(picture: Picture) -> float | None:
+        path = store.path(picture.sha256 or "") if picture.state is PictureState.STORED else None
+        return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
+
+    return run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
+
+
+def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:
+    """Yield what can be decoded, and note why there is no more: every byte delivered is kept."""
+    try:
+        yield from found.chunks()
+    except ValueError as fault:
+        problem.append(plain(fault, 200))

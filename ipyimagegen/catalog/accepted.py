@@ -1,0 +1,42 @@
+"""Which pictures a model behind an endpoint takes for an edit, and how it wants its mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipyimagegen.catalog.rows import model_of, row
+from ipyimagegen.records import Request
+from ipyimagegen.rows import Endpoint
+
+FORMATS = ("png", "jpeg", "webp")
+LIMIT = 50_000_000  # bytes of a picture at OpenAI, which no server is known to exceed
+MASK_LIMIT = 4_000_000  # OpenAI's specification; a mask as PNG has some kilobytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What pictures are taken: formats, bytes of each, whether square; `mask_as` is alpha or white.
+
+    `first` are the formats of the first picture where there is a mask: OpenAI wants both of one format.
+    """
+
+    formats: tuple[str, ...] = FORMATS
+    first: tuple[str, ...] = FORMATS
+    limit: int = LIMIT
+    square: bool = False
+    mask_as: str = "alpha"
+
+
+def intake(request: Request, endpoint: Endpoint) -> Intake:
+    """Return what pictures the model takes there: its own row's columns, else the endpoint's, else any."""
+    known = row(endpoint, model_of(request, endpoint))
+    formats = (known.input_formats if known else ()) or endpoint.input_formats or FORMATS
+    limit = (known.input_bytes if known else None) or endpoint.input_bytes or LIMIT
+    as_alpha = request.mask is not None and endpoint.mask_as == "alpha" and "png" in formats
+    return Intake(
+        formats=formats,
+        first=("png",) if as_alpha else formats,
+        limit=limit,
+        square=bool(known and known.input_square),
+        mask_as=endpoint.mask_as,
+    )

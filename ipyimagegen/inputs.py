@@ -1,0 +1,275 @@
+"""The pictures of a request: opened from whatever was given, and made fit for the server.
+
+Ids are looked up and addresses fetched here; `imaging` makes bytes of everything else. What was given
+is kept and is part of the request's identity; what a server wants instead (another format, another
+form of the mask) is made from it afterwards, like any translation.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, TypeAlias
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from ipyimagegen import catalog, imaging, wire
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.ids import Ref
+from ipyimagegen.ids import read as read_id
+from ipyimagegen.options import as_meant
+from ipyimagegen.plan import Plan, Planned
+from ipyimagegen.records import Input, Run
+from ipyimagegen.results import Generation, Image
+from ipyimagegen.rows import Endpoint
+from ipyimagegen.safe import plain, short
+from ipyimagegen.store import Store
+from ipyimagegen.typed import Offered, Pictures
+
+NOWHERE = "https://nowhere.invalid"  # no server of ours: the rules for a stranger's address hold
+MOST = 16  # pictures of one request, at any server
+BOX = re.compile(r"\s*-?[\d０-９]+(?:\s*[,，]\s*-?[\d０-９]+){3}\s*")
+_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+# What `imaging` can open (or a stored Input), what a caption calls it, and the id of the picture it is.
+Reached: TypeAlias = tuple[object, str, str | None]
+
+
+class Library(Protocol):
+    """Where ids are looked up, and what is on disk."""
+
+    @property
+    def store(self) -> Store:
+        """The files."""
+
+    def find(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the picture if it names one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """One picture: its record, its file, and what was done to it."""
+
+    input: Input
+    source: imaging.Source = field(repr=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to it, as sentences for a caption."""
+        return tuple(f"{self.input.label or 'the mask'}: {note}" for note in self.source.notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """The pictures of a request, in order; the mask belongs to the first."""
+
+    images: tuple[Opened, ...] = ()
+    mask: Opened | None = None
+
+    @property
+    def all(self) -> tuple[Opened, ...]:
+        """Every picture."""
+        return (*self.images, self.mask) if self.mask else self.images
+
+
+def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
+    """Open everything that was given. Raises InvalidInput, NotInHistory or StoreError.
+
+    `offline` forbids addresses. An address is fetched now, because the bytes decide what is asked.
+    """
+    offered, masks = pictures.get("image", ()), pictures.get("mask", ())
+    if masks and not offered:
+        raise InvalidInput("--mask says where to edit, so it needs an --image. Nothing was sent.")
+    if len(offered) > MOST:
+        raise InvalidInput(
+            f"At most {MOST} pictures go with a request, not {len(offered)}. Nothing was sent."
+        )
+    if not offered:
+        return Attached()
+    opener = _Opener(library=library, offline=offline)
+    images = tuple(opener.image(one) for one in offered)
+    if not masks:
+        return Attached(images=images)
+    first = images[0].source
+    return Attached(images=images, mask=opener.mask(masks[0], (first.width, first.height)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opener:
+    """From things to pictures; what they are is found out one step at a time."""
+
+    library: Library
+    offline: bool
+
+    def image(self, offered: Offered) -> Opened:
+        thing, label, parent = self._reached(offered)
+        if isinstance(thing, Input):
+            return Opened(input=thing, source=self._source(thing))
+        return _opened(imaging.source(thing, offered.name), label, parent)
+
+    def mask(self, offered: Offered, size: tuple[int, int]) -> Opened:
+        thing, label, _ = self._reached(offered)
+        if isinstance(thing, Input):
+            thing = self._source(thing).data
+        return _opened(imaging.mask(thing, size, offered.name), label, None)
+
+    def _reached(self, offered: Offered) -> Reached:
+        """Return what is behind a result, an id, an address or a path."""
+        thing = _unwrapped(offered.thing)
+        if isinstance(thing, Generation):
+            thing = _only(thing, offered.name)
+        if isinstance(thing, Image):
+            return thing.path, _named(thing.id, thing.prompt), thing.id
+        if isinstance(thing, Ref):
+            return self._by_id(thing, offered.name)
+        if isinstance(thing, str):
+            return self._by_text(thing, offered.name)
+        return thing, short(thing.name if isinstance(thing, Path) else offered.name, 60), None
+
+    def _by_text(self, text: str, name: str) -> Reached:
+        if text.lstrip().startswith("@"):
+            return self._by_id(read_id(text), name)
+        if _DATA_URL.match(text):
+            return _of_data_url(text, name), "a data URL", None
+        if _URL.match(text):
+            return self._fetched(text), _called(text), None
+        if BOX.fullmatch(text):
+            return text, f"the box {as_meant(text).strip()}", None
+        return Path(text), short(Path(text).name, 60), None
+
+    def _by_id(self, ref: Ref, name: str) -> Reached:
+        run, index = self.library.find(str(ref))
+        shown = run.shown
+        if index is None and len(shown) > 1:
+            raise InvalidInput(f"{name} has {len(shown)} pictures; choose one, such as @{ref}.1.")
+        picture = next((one for one in shown if index in (None, one.index)), None)
+        if picture is None:
+            raise InvalidInput(f"{name}: there is no picture to start from in run {run.id}.")
+        path = self.library.store.path(picture.sha256 or "")
+        if path is None:
+            raise InvalidInput(f"The file of {run.id}.{picture.index} is gone from the store.")
+        id_ = f"{run.id}.{picture.index}"
+        return path, _named(id_, run.request.prompt), id_
+
+    def _source(self, kept: Input) -> imaging.Source:
+        """Return a picture that an earlier run was asked with, its bytes as they were."""
+        path = self.library.store.path(kept.sha256)
+        if path is None or not self.library.store.intact(kept.sha256):
+            raise InvalidInput(f"{kept.label or 'The mask'} is gone from the store; give it again.")
+        return imaging.Source(
+            data=path.read_bytes(), mime=kept.mime, width=kept.width, height=kept.height, pixels=kept.pixels
+        )
+
+    def _fetched(self, url: str) -> bytes:
+        where = _called(url)
+        if self.offline:
+            raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
+        # A server on this machine may be asked: the person who typed the address sits at it.
+        there = Endpoint(name="the picture", base_url=url)
+        here = catalog.is_loopback(there)
+        if not here and urlsplit(url).scheme.lower() != "https":
+            raise InvalidInput(f"{where}: pictures are fetched from https: only. Nothing was sent.")
+        into = self.library.store.spool()
+        try:
+            known = there if here else replace(there, base_url=NOWHERE)
+            fault = wire.download(url, known, into=into, control=wire.Control())
+            if fault is None:
+                return into.read_bytes()
+        finally:
+            into.unlink(missing_ok=True)
+        raise InvalidInput(f"{where}: {fault.message} Nothing was sent.")
+
+
+def _unwrapped(thing: object) -> object:
+    """Return what an IPython.display.Image holds, if it is one: its bytes, else its file or address."""
+    kind = type(thing)
+    if kind.__name__ != "Image" or not kind.__module__.startswith("IPython."):
+        return thing
+    held = getattr(thing, "data", None)
+    where = getattr(thing, "filename", None)
+    return held or (Path(where) if where else getattr(thing, "url", None)) or thing
+
+
+def _only(made: Generation, name: str) -> Image:
+    if len(made) == 1:
+        return made[0]
+    bare = name.removeprefix("{").removesuffix("}")
+    which = f"choose one, such as {bare}[0]" if made else "there is nothing to start from"
+    raise InvalidInput(f"{name} has {len(made)} pictures; {which}.")
+
+
+def _of_data_url(url: str, name: str) -> bytes:
+    head, _, body = url.partition(",")
+    try:
+        if not head.lower().endswith(";base64"):
+            return unquote_to_bytes(body)
+        return base64.b64decode("".join(unquote_to_bytes(body).decode("ascii").split()), validate=True)
+    except (binascii.Error, ValueError):
+        problem = f"{short(name, 40)}: the base64 of the data URL is damaged. Nothing was sent."
+    raise InvalidInput(problem)
+
+
+def _called(url: str) -> str:
+    """Return host and file name of an address; what else stands in it may be a secret."""
+    parts = urlsplit(url)
+    return short(f"{parts.hostname}/…/{Path(parts.path).name}" if parts.path[1:] else str(parts.hostname), 60)
+
+
+def _named(id_: str, prompt: str) -> str:
+    return f"{id_} {short(prompt, 30)!r}"
+
+
+def _opened(source: imaging.Source, label: str, parent: str | None) -> Opened:
+    return Opened(input=_recorded(source, label, parent), source=source)
+
+
+def _recorded(source: imaging.Source, label: str, parent: str | None) -> Input:
+    import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
+    return Input(
+        sha256=hashlib.sha256(source.data).hexdigest(),
+        mime=source.mime,
+        width=source.width,
+        height=source.height,
+        label=plain(label, 120),
+        parent=parent,
+        pixels=source.pixels,
+    )
+
+
+def fitted(planned: Planned, attached: Attached) -> Planned:
+    """Return the call with its pictures in the form that its server takes, and their bytes.
+
+    Raises InvalidInput for a picture that cannot be brought into that form.
+    """
+    wanted = catalog.intake(planned.request, planned.endpoint)
+    images = []
+    for position, one in enumerate(attached.images):
+        formats = wanted.formats if position else wanted.first
+        source = imaging.fitted(one.source, formats, wanted.limit, square=wanted.square, name=one.input.label)
+        images.append(one if source is one.source else _opened(source, one.input.label, one.input.parent))
+    mask = attached.mask
+    if mask:
+        mask = _opened(imaging.mask_as(mask.source, wanted.mask_as), mask.input.label, None)
+    notes = [note for one in (*attached.all, *images) for note in one.notes]
+    sent = replace(
+        planned.sent,
+        inputs=tuple(one.input for one in images),
+        mask=mask.input if mask else None,
+        notes=(*planned.sent.notes, *dict.fromkeys(notes)),
+    )
+    every = (*attached.all, *images, *((mask,) if mask else ()))
+    return replace(planned, sent=sent, files={one.input.sha256: one.source.data for one in every})
+
+
+def fit(plan: Plan, attached: Attached) -> Plan:
+    """Return the plan with the pictures of every call as its server takes them."""
+    if not attached.images:
+        return plan
+    shown = bool(plan.local.get("dry_run"))
+    calls = (fitted(call, attached) if shown or call.reused is None else call for call in plan.calls)
+    return replace(plan, calls=tuple(calls))

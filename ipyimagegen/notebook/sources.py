@@ -1,0 +1,70 @@
+"""What the words of `--image` and `--mask` stand for: an id, an address, a variable, a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ipyimagegen.errors import InvalidInput, did_you_mean
+from ipyimagegen.ids import read as read_id
+from ipyimagegen.inputs import BOX
+from ipyimagegen.options import DEFAULT, INPUTS
+from ipyimagegen.prompt import Name, lookup, parse
+from ipyimagegen.safe import short
+from ipyimagegen.typed import Offered, Pictures
+
+_ADDRESS = re.compile(r"(?i)data:|[a-z][a-z0-9+.-]+://")
+_FIRST = re.compile(r"[^\W\d]\w*")
+
+
+def pictures(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> Pictures:
+    """Return the pictures that the words stand for; `default` stands for none. Raises InvalidInput."""
+    return {
+        name: tuple(named(one, names, INPUTS[name].flag) for one in some if one != DEFAULT)
+        for name, some in words.items()
+    }
+
+
+def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
+    """Return what one word stands for.
+
+    What could be a variable and an existing file is refused. Raises InvalidInput.
+    """
+    text = text.strip()
+    if text.startswith("@"):
+        return Offered(read_id(text), text)
+    if _ADDRESS.match(text):
+        return Offered(text, short(text, 40))
+    if flag == "--mask" and BOX.fullmatch(text):
+        return Offered(text, "the box")
+    braces = parse(text)
+    if len(braces) == 1 and isinstance(braces[0], Name):
+        return Offered(lookup(braces[0].path, names, source=text), braces[0].path)
+    path = Path(text).expanduser()
+    variable = _variable(text, names)
+    if variable and _exists(path):
+        both = f"{flag} {text} is a variable and a file"
+        raise InvalidInput(f"{both}: write {{{text}}} for the variable, ./{text} for the file.")
+    if variable:
+        return Offered(lookup(variable, names), variable)
+    if _FIRST.fullmatch(text) and not _exists(path):
+        told = f"{flag} {text}: there is neither a variable nor a file of that name."
+        raise InvalidInput(told + did_you_mean(text, (n for n in names if not n.startswith("_"))))
+    return Offered(path, short(text, 60))
+
+
+def _variable(text: str, names: Mapping[str, Any]) -> str | None:
+    """Return the text when it is written like a variable, and the first name in it is one."""
+    parts = parse("{" + text + "}")
+    written = len(parts) == 1 and isinstance(parts[0], Name) and parts[0].path == text
+    first = _FIRST.match(text)
+    return text if written and first and first[0] in names else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False

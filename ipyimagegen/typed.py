@@ -1,0 +1,119 @@
+"""What a door hands over: a prompt, options and pictures as they were typed, and how to ask again.
+
+A magic, a Python call and the panel differ only in how they come to a `Typed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.options import DEFAULT, INPUTS, SENT, Json, Value, named, normalise
+from ipyimagegen.records import Input, Run
+
+_NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A picture as it was given, not yet opened; `name` is what messages call it."""
+
+    thing: Any
+    name: str
+
+
+Pictures: TypeAlias = Mapping[str, tuple[Offered, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What a door hands over. Values are normalised; `default` unsets what is configured.
+
+    `pictures` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
+    `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
+    `alone`: what is configured now does not change it. Unless another is typed, the server of the run
+    `like` is asked. `notes` go into the caption.
+    """
+
+    prompt: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    pictures: Pictures = field(default_factory=dict)
+    namespace: Mapping[str, Any] | None = None
+    alone: bool = False
+    like: Run | None = None
+    rerun_of: Run | None = None
+    notes: tuple[str, ...] = ()
+
+
+def from_call(prompt: str, options: Mapping[str, Any]) -> Typed:
+    """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
+    if not isinstance(prompt, str):
+        raise InvalidInput(f"A prompt is text, not {type(prompt).__name__}.")
+    given = {k: v for k, v in options.items() if v is not None}
+    extra = given.pop("extra", {})
+    if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
+        raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
+    pictures = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
+    for name in given:
+        if name in _NOT_IN_PYTHON:
+            raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
+        named(name)
+    values: dict[str, Value] = {k: normalise(k, v) for k, v in given.items()}
+    return Typed(prompt=prompt, options=values, extra=dict(extra), pictures=pictures)
+
+
+def _offered(name: str, value: object) -> tuple[Offered, ...]:
+    """Return the pictures of an argument: `image` takes a list, a mask is one (or a box of four)."""
+    if isinstance(value, str) and value == DEFAULT:
+        return ()
+    if INPUTS[name].repeats and isinstance(value, (list, tuple)):
+        return tuple(Offered(one, f"{name}[{k}]") for k, one in enumerate(value))
+    return (Offered(value, name),)
+
+
+def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
+    """Return the stored request of a run as typed options, with those of `typed` over them.
+
+    `same_server` says that the endpoint in `typed`, if any, is the one that the run asked. With
+    nothing changed the answer has `new` among its options: it asks again. Raises InvalidInput.
+    """
+    if run.forgotten:
+        raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
+    stored: dict[str, Value] = dict(run.request.options)
+    if run.request.model:
+        stored["model"] = run.request.model
+    kept = dict(stored)
+    if "size" in typed.options or "aspect_ratio" in typed.options:
+        kept.pop("size", None)
+        kept.pop("aspect_ratio", None)
+    options = {**kept, **typed.options}
+    extra = {**run.request.extra, **typed.extra}
+    asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
+    same = asked == stored and extra == run.request.extra and typed.prompt.strip() == run.request.prompt
+    if same and same_server and not typed.pictures:
+        options["new"] = True
+    pictures = {**_stored(run), **typed.pictures}
+    return replace(typed, options=options, extra=extra, pictures=pictures, alone=True, like=run, rerun_of=run)
+
+
+def _stored(run: Run) -> Pictures:
+    """Return the pictures that a run was asked with."""
+    request = run.request
+    mask = {"mask": (Offered(request.mask, _called(request.mask)),)} if request.mask else {}
+    return {"image": tuple(Offered(one, _called(one)) for one in request.inputs), **mask}
+
+
+def _called(one: Input) -> str:
+    return one.label or f"the picture {one.sha256[:12]}"
+
+
+def edit(run: Run, picture: Any, prompt: str, options: Mapping[str, Any]) -> Typed:
+    """Return an edit of a picture of that run: asked of its server and model unless others are named."""
+    typed = from_call(prompt, {**options, "image": picture})
+    if "endpoint" in typed.options:
+        return typed
+    model: dict[str, Value] = {"model": run.request.model} if run.request.model else {}
+    return replace(typed, options={**model, **typed.options}, like=run)

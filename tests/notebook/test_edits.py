@@ -1,0 +1,297 @@
+"""Pictures that go with a prompt, from whatever a cell has at hand: what arrives, byte for byte."""
+
+import base64
+import hashlib
+import io
+import json
+
+import numpy as np
+import pytest
+from loopback import CANARY, b64, picture_bytes, records
+from PIL import Image
+
+CAT = picture_bytes(64, 48, (10, 120, 60))
+HAT = picture_bytes(32, 32, (250, 200, 0), mode="RGB")
+
+
+def good(seen):
+    data = picture_bytes(64, 48, (0, 0, 250))
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(data)}]}
+
+
+@pytest.fixture
+def paid(serve, kernel):
+    """Return a server that counts as paid, under the name lab, and pictures in files and variables."""
+    server = serve(good)
+    entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
+    done = kernel.run(
+        f"import os, base64\nos.environ['LAB_API_KEY'] = {CANARY!r}\n"
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n"
+        "%config Imagine.endpoint = 'lab'\n"
+        f"cat_bytes = base64.b64decode({b64(CAT)!r})\n"
+        f"hat_bytes = base64.b64decode({b64(HAT)!r})\n"
+        "from pathlib import Path\n"
+        "import io\nimport numpy as np\nfrom PIL import Image\nfrom IPython import display\n"
+        "Path('cat.png').write_bytes(cat_bytes)\n"
+        "os.makedirs('画', exist_ok=True)\nPath('画/猫 1.png').write_bytes(cat_bytes)\n"
+        "os.environ['HOME'] = os.getcwd()\n"
+        "pil = Image.open(io.BytesIO(cat_bytes)); pil.load()\n"
+        "array = np.asarray(pil)\n"
+        "box = {'pictures': [pil]}\n"
+    )
+    assert done.error is None, done.error
+    return server
+
+
+BYTES = [
+    "cat.png",
+    "./cat.png",
+    "~/cat.png",
+    "'画/猫 1.png'",
+    "cat_bytes",
+    "{cat_bytes}",
+    "{Path('nowhere')}",
+    f"data:image/png;base64,{b64(CAT)}",
+]
+
+
+@pytest.mark.parametrize("written", [one for one in BYTES if "nowhere" not in one])
+def test_a_file_s_own_bytes_are_sent_untouched(kernel, paid, home, written):
+    cell = kernel.run(f"%imagine --image {written} give it a hat")
+    assert cell.error is None, cell.error
+    (post,) = paid.posts
+    assert post.path == "/v1/images/edits"
+    (file,) = post.files
+    assert (file.name, file.file_name, file.type) == ("image", "image-1.png", "image/png")
+    assert file.data == CAT
+    assert post.fields == {"prompt": "give it a hat"}
+    sha256 = hashlib.sha256(CAT).hexdigest()
+    assert (home / "images" / sha256[:2] / f"{sha256}.png").read_bytes() == CAT
+    (record,) = records(home).values()
+    assert [one["sha256"] for one in record["request"]["inputs"]] == [sha256]
+    assert "edit of" in cell.caption
+
+
+VARIABLES = [
+    "pil",
+    "array",
+    "box['pictures'][0]",
+    "{box['pictures'][0]}",
+    "shown",
+    "path",
+    "url",
+]
+
+
+@pytest.mark.parametrize("written", VARIABLES)
+def test_a_variable_arrives_as_the_same_pixels(kernel, paid, written):
+    kernel.run(
+        "shown = display.Image(cat_bytes); path = Path('cat.png')\n"
+        "url = 'data:image/png;base64,' + base64.b64encode(cat_bytes).decode()"
+    )
+    cell = kernel.run(f'%imagine --image "{written}" give it a hat')
+    assert cell.error is None, cell.error
+    (file,) = paid.posts[0].files
+    assert np.array_equal(np.asarray(file.image.convert("RGB")), np.asarray(Image.open(io.BytesIO(CAT))))
+
+
+def test_figures_arrive_as_they_look(kernel, paid):
+    kernel.run(
+        "import matplotlib; matplotlib.use('agg')\nimport matplotlib.pyplot as plt\n"
+        "fig, ax = plt.subplots(figsize=(4, 3), dpi=100)\nax.plot([1, 2, 4])"
+    )
+    cell = kernel.run("%imagine --image fig make it a mountain\n")
+    assert cell.error is None, cell.error
+    assert kernel.run("%imagine --image ax make it a mountain").error is None
+    (post,) = paid.posts  # an axes of a figure with one axes is that figure, so the second was reused
+    assert post.files[0].image.size == (400, 300)
+
+
+def test_our_own_results_are_known_with_their_parent(kernel, paid, home):
+    kernel.run("fox = %imagine a red fox")
+    made = kernel.run("print(fox.id, fox[0].id)").texts[0].split()
+    for written in ("@-1", "fox", "fox[0]", "{fox}", "@1", "@1.1", f"@{made[0]}", f"@{made[1]}"):
+        cell = kernel.run(f"hat = %imagine --new --image {written} add a hat")
+        assert cell.error is None, (written, cell.error)
+        assert f"edit of {made[1]} 'a red fox'" in cell.caption
+        assert kernel.run("print(hat.parents)").texts == [f"('{made[1]}',)\n"]
+        kernel.run("%imagine_forget -1")
+    sent = [post.files[0].data for post in paid.posts[1:]]
+    assert sent == [picture_bytes(64, 48, (0, 0, 250))] * 8
+
+
+def test_several_pictures_and_a_mask(kernel, paid):
+    kernel.run("mask = np.zeros((48, 64), bool); mask[10:20, 5:25] = True")
+    for written in ("mask", "5,10,20,10", "５，１０，２０，１０"):
+        cell = kernel.run(f"%imagine --new --image cat.png --image hat_bytes --mask {written} wear it")
+        assert cell.error is None, cell.error
+        post = paid.posts[-1]
+        assert [(one.name, one.file_name) for one in post.files] == [
+            ("image[]", "image-1.png"),
+            ("image[]", "image-2.png"),
+            ("mask", "mask.png"),
+        ]
+        assert [one.data for one in post.files[:2]] == [CAT, HAT]
+        drawn = post.files[2].image
+        assert (drawn.mode, drawn.size) == ("RGBA", (64, 48))
+        clear = np.asarray(drawn)[..., 3] == 0
+        assert clear[10:20, 5:25].all()
+        assert clear.sum() == 200
+        assert "with a mask" in cell.caption
+    assert "outside the mask: 100.0% of the pixels changed" in cell.caption
+
+
+def test_the_same_pictures_are_not_paid_twice_and_others_are(kernel, paid):
+    for written in ("cat.png", "cat_bytes", "./cat.png", "pil"):
+        kernel.run(f"%imagine --image {written} add a hat")
+    assert len(paid.posts) == 2  # the file's bytes, and the pixels of the variable
+    kernel.run("%imagine --image cat.png --image hat_bytes add a hat")
+    kernel.run("%imagine --image hat_bytes --image cat.png add a hat")
+    kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat")
+    kernel.run("%imagine add a hat")
+    assert len(paid.posts) == 6
+    kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat")
+    assert len(paid.posts) == 6
+
+
+def test_rerun_takes_the_pictures_from_the_store(kernel, paid):
+    kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat")
+    kernel.run("os.remove('cat.png')")
+    assert kernel.run("%imagine_rerun 1").error is None
+    again = kernel.run("%%imagine_rerun 1\nadd a scarf")
+    assert again.error is None, again.error
+    first, second, third = (post.files for post in paid.posts)
+    assert [one.data for one in first] == [one.data for one in second] == [one.data for one in third]
+    assert paid.posts[2].fields == {"prompt": "add a scarf"}
+    other = kernel.run("%imagine_rerun 1 --image hat_bytes --mask default")
+    assert other.error is None, other.error
+    assert [one.data for one in paid.posts[3].files] == [HAT]
+    assert "image: cat.png → hat_bytes" in other.texts[-1]
+    assert kernel.run("%imagine_rerun 1 --image default --mask default").error is None
+    assert paid.posts[4].path == "/v1/images/generations"
+
+
+def test_an_address_is_fetched_once_a_request_and_never_offline(kernel, paid, serve):
+    files = serve(lambda seen: (200, {"Content-Type": "image/png"}, CAT))
+    url = files.base_url + "/cat.png?token=secret"
+    cell = kernel.run(f"%imagine --image {url} add a hat")
+    assert cell.error is None, cell.error
+    assert paid.posts[0].files[0].data == CAT
+    assert "edit of 127.0.0.1/…/cat.png" in cell.caption
+    assert "secret" not in json.dumps(cell.outputs)
+    assert "Authorization" not in files.requests[0].headers
+    assert "Offline" in kernel.run(f"%imagine --offline --image {url} add a scarf").error
+
+
+def test_a_dry_run_shows_the_pictures_in_words(kernel, paid, home):
+    cell = kernel.run("%imagine --dry-run --image cat.png --mask 0,0,9,9 -m gpt-image-2 add a hat")
+    assert cell.error is None, cell.error
+    assert f"POST {paid.base_url}/images/edits" in cell.texts[0]
+    assert "<png 64x48" in cell.texts[0]
+    assert '"mask": "<png 64x48' in cell.texts[0]
+    assert not paid.requests
+    assert not records(home)
+
+
+def test_show_tells_inputs_and_descent(kernel, paid):
+    kernel.run("%imagine a red fox\n")
+    kernel.run("%imagine --image @1 --mask 1,1,9,9 add a hat")
+    kernel.run("%imagine --image @2 add a scarf")
+    cell = kernel.run("%imagine_show 2")
+    assert cell.error is None, cell.error
+    assert len(cell.pictures) == 2
+    text = cell.texts[-1]
+    for said in ("input: ", "'a red fox' · 64x48", "mask: the box", "edited as: ", "'add a scarf'"):
+        assert said in text
+
+
+def test_python_has_the_same_verb(kernel, paid):
+    cell = kernel.run(
+        "from ipyimagegen import imagine\n"
+        "fox = imagine('a fox')\n"
+        "hat = fox.edit('add a hat', mask=(1, 1, 9, 9))\n"
+        "both = imagine('together', image=[fox[0], hat, 'cat.png', pil], mask=array > 200)\n"
+        "print(hat.parents == (fox[0].id,), both.parents == (fox[0].id, hat[0].id), hat[0].changed_outside)"
+    )
+    assert cell.error is not None  # nothing in the array is brighter than 200
+    assert "nothing" in cell.error
+    cell = kernel.run(
+        "both = imagine('together', image=[fox[0], hat, 'cat.png', pil], mask=array[..., 1] > 100)\n"
+        "print(hat.parents == (fox[0].id,), both.parents == (fox[0].id, hat[0].id), hat[0].changed_outside)"
+    )
+    assert cell.error is None, cell.error
+    assert cell.texts == ["True True 0.0\n"]
+    assert len(paid.posts[-1].files) == 5
+
+
+REFUSED = [
+    ("--image nowhere.png", "nowhere.png"),
+    ("--image ca.png", "Did you mean cat.png?"),
+    ("--image .", "folder"),
+    ("--image huge.png", "2,147 MB"),
+    ("--image text.png", "text"),
+    ("--image cut.png", "cut"),
+    ("--image drawing.svg", "SVG"),
+    ("--image empty.png", "empty"),
+    ("--image nothing", "neither a variable nor a file"),
+    ("--image {nothing}", "no variable 'nothing'"),
+    ("--image number", "int"),
+    ("--image @7", "There is no run 7"),
+    ("--image cat.png --mask 0,0,99,99", "64x48"),
+    ("--image cat.png --mask 0,0,0,5", "0"),
+    ("--image cat.png --mask hat_bytes", "32x32"),
+    ("--image cat.png --mask nothing_white", "nothing"),
+    ("--mask 0,0,1,1", "needs an --image"),
+    ("--image two", "two[0]"),
+    ("--image cat.png --image cat.png --mask 1,1,2,2 --mask 1,1,2,2", "given twice"),
+    (" ".join(["--image cat.png"] * 17), "16"),
+    ("--image cat.png -m dall-e-3 --endpoint openai", "no edits"),
+    ("--image cat.png --endpoint dmxapi", "no edits"),
+    ("--image cat.png --mask 1,1,2,2 --endpoint xai", "no --mask"),
+    ("--image cat.png --image cat.png --endpoint lemonade", "base URL"),
+    ("--image wide.png -m dall-e-2 --endpoint openai", "square"),
+    ("--image animal", "choose one, such as animal[0]"),
+    ("--image pil.png", "{pil.png}"),
+    ("--image http://example.com/cat.png", "https"),
+]
+
+
+@pytest.mark.parametrize(("written", "says"), REFUSED)
+def test_bad_input_is_refused_before_sending(kernel, paid, home, written, says):
+    done = kernel.run(
+        "os.environ.update({f'{one}_API_KEY': 'key-0123456789' for one in ('OPENAI', 'DMXAPI', 'XAI')})\n"
+        "Path('huge.png').touch(); os.truncate('huge.png', 2 << 30)\n"
+        "Path('text.png').write_text('hello')\n"
+        "Path('cut.png').write_bytes(cat_bytes[:-20])\n"
+        "Path('drawing.svg').write_text('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')\n"
+        "Path('empty.png').touch(); Path('pil.png').write_bytes(cat_bytes)\n"
+        "Image.new('RGB', (64, 32)).save('wide.png')\n"
+        "number = 7; nothing_white = np.zeros((48, 64), bool)\n"
+        "animal = np.zeros((4, 48, 64, 3), np.uint8)\n"
+    )
+    assert done.error is None, done.error
+    if "two" in written:
+        kernel.run("two = %imagine --endpoint sketch -n 2 --size 64x64 a fox")
+    before = set(records(home))
+    cell = kernel.run(f"%imagine {written} add a hat")
+    assert cell.error is not None, cell.texts
+    assert says in cell.error
+    assert len(cell.error.splitlines()) <= 2
+    assert not paid.posts
+    assert set(records(home)) == before
+
+
+def test_what_goes_along_is_on_disk_before_it_is_sent(kernel, serve, home):
+    seen_on_disk = []
+
+    def answer(seen):
+        data = base64.b64decode(b64(seen.files[0].data))
+        sha256 = hashlib.sha256(data).hexdigest()
+        seen_on_disk.append((home / "images" / sha256[:2] / f"{sha256}.png").is_file())
+        return good(seen)
+
+    server = serve(answer)
+    kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
+    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
+    assert kernel.run("%imagine --image picture add a hat").error is None
+    assert seen_on_disk == [True]
