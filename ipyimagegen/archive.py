@@ -121,7 +121,8 @@ class History(Sequence[Generation]):
         if len(shown) < 2:
             return None
         kept = shown[-DESCENT:]
-        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in kept]
+        edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
+        thumbs = [imaging.inspect(path, edge=edge).thumb for _, path in kept]
         return imaging.preview(thumbs, [f"› {label}" if k else label for k, (label, _) in enumerate(kept)])
 
     def _before(self, run: Run, seen: set[str]) -> Iterator[tuple[str, Path | None]]:

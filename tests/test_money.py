@@ -16,6 +16,7 @@ from loopback import CANARY, b64, picture_bytes, records
 from ipyimagegen import Settings, Studio
 from ipyimagegen import errors as e
 from ipyimagegen.store import Disk, Store
+from ipyimagegen.typed import from_call
 
 PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
 HASHES = {hashlib.sha256(one).hexdigest() for one in PICTURES}
@@ -223,7 +224,7 @@ def test_two_notebooks_that_begin_at_once_never_both_pay(home, serve):
     server = serve(good)
     for attempt in range(5):
         studios = [studio(home, server) for _ in range(2)]
-        plans = [one.plan(one.typed(f"a fox {attempt}", {})) for one in studios]  # neither sees the other
+        plans = [one.plan(from_call(f"a fox {attempt}", {})) for one in studios]  # neither sees the other
         together = threading.Barrier(2)
         told = []
 

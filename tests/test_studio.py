@@ -7,6 +7,7 @@ from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen import errors as e
+from ipyimagegen.typed import from_call
 
 
 def good(seen):
@@ -241,7 +242,7 @@ def test_two_threads_that_ask_the_same_pay_once(home, serve):
 
     server = serve(answer)
     one = studio(home, server)
-    plans = [one.plan(one.typed("a fox", {})) for _ in range(3)]  # all before any is sent
+    plans = [one.plan(from_call("a fox", {})) for _ in range(3)]  # all before any is sent
     found = []
     threads = [threading.Thread(target=lambda p=p: found.append(one.carry_out(p))) for p in plans[:2]]
     for thread in threads:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -17,6 +19,7 @@ from ipyimagegen.studio import Studio
 _MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_forget")
 _TAKES_OPTIONS = ("imagine", "imagine_rerun")
 
@@ -51,23 +54,27 @@ def complete(
     *before, fragment = re.split(r"\s+", magic[3])
     flag, equals, value = fragment.partition("=")
     if equals and flag in BY_FLAG:
-        return value, _starting(value, values(flag, studio))
+        return value, _starting(value, values(flag, studio, names, value))
     if fragment.startswith("-"):
         return fragment, _starting(fragment, _flags(magic[2], flags))
     if before and before[-1] in BY_FLAG and BY_FLAG[before[-1]].kind is not Kind.FLAG:
-        return fragment, _starting(fragment, values(before[-1], studio))
+        return fragment, _starting(fragment, values(before[-1], studio, names, fragment))
     return fragment, _starting(fragment, _words(magic[2], studio))
 
 
-def values(flag: str, studio: Studio) -> list[str]:
-    """Return what an option may be set to: models, endpoints, ids, or its choices."""
+def values(flag: str, studio: Studio, names: Iterable[str] = (), begun: str = "") -> list[str]:
+    """Return what an option may be set to: models, endpoints, its choices, or what holds a picture.
+
+    Pictures are ids, variables, and files that go on from what is `begun`.
+    """
     option = BY_FLAG[flag]
     if option.name == "model":
         return [one.name for one in catalog.models()]
     if option.name == "endpoint":
         return _endpoints(studio)
     if option.kind is Kind.INPUT:
-        return [f"@{one}" for one in _ids(studio)]
+        variables = [name for name in names if not name.startswith("_")]
+        return [*(f"@{one}" for one in _ids(studio)), *variables, *_files(begun)]
     return list(option.choices)
 
 
@@ -84,6 +91,20 @@ def _words(magic: str, studio: Studio) -> list[str]:
 
 def _ids(studio: Studio) -> list[str]:
     return [str(number) for number, _ in studio.ledger.numbered()]
+
+
+def _files(begun: str) -> list[str]:
+    """Return the picture files and folders whose path begins like that; none before a letter is typed."""
+    if not begun or begun[0] in "@{":
+        return []
+    folder, name = os.path.split(begun)
+    try:
+        found = sorted(Path(folder or ".").expanduser().iterdir())
+    except OSError:
+        return []
+    starting = (one for one in found if one.name.startswith(name) and not one.name.startswith("."))
+    kept = (one for one in starting if one.is_dir() or one.suffix.lower() in _PICTURES)
+    return [os.path.join(folder, one.name) + ("/" if one.is_dir() else "") for one in kept]  # noqa: PTH118 - as typed
 
 
 def _endpoints(studio: Studio) -> list[str]:

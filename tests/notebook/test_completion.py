@@ -16,12 +16,16 @@ OFFERED = [
     ("%imagine_rerun --no-w", {"--no-watermark"}),
     ("%imagine_history --se", {"--search"}),
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
-    ("%imagine --im", set()),  # not supported yet, so not offered
+    ("%imagine --im", {"--image"}),
+    ("%imagine --image @", {"@1", "@2"}),
+    ("%imagine --image ani", {"animal", "animals"}),
+    ("%imagine --mask=cat", {"cat.png"}),
 ]
 
 
 @pytest.fixture
 def drawn(kernel):
+    kernel.run("from pathlib import Path\nPath('cat.png').touch(); Path('cat.txt').touch()")
     kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox\n%imagine --size 64x64 a cat")
     return kernel
 
