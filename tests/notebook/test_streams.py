@@ -1,0 +1,211 @@
+"""Streams in cells: pictures while waiting, and what stays when a stream breaks."""
+
+import contextlib
+import json
+import queue
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from loopback import b64, picture_bytes, records
+
+PARTIALS = [picture_bytes(64, 48, (60 * k, 0, 0)) for k in (1, 2)]
+FINAL = picture_bytes(64, 48, (0, 0, 250))
+USAGE = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+
+
+def event(kind, picture=None, **more):
+    data = {"type": kind, **({"b64_json": b64(picture)} if picture else {}), **more}
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def whole(family="image_generation"):
+    partials = [event(f"{family}.partial_image", p, partial_image_index=k) for k, p in enumerate(PARTIALS)]
+    return [b": keep-alive\n\n", *partials, event(f"{family}.completed", FINAL, usage=USAGE, size="64x48")]
+
+
+class Streaming:
+    """A server that sends pieces; before each it waits for `go`, unless that is None."""
+
+    def __init__(self, pieces):
+        self.posts = []
+        self.go = None
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.posts.append((self.path, dict(self.headers), body))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                for piece in pieces(self.path) if callable(pieces) else pieces:
+                    if outer.go is not None:
+                        outer.go.acquire(timeout=30)
+                    with contextlib.suppress(ConnectionError):
+                        self.wfile.write(piece)
+                        self.wfile.flush()
+
+            def log_message(self, *args):
+                pass
+
+        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.httpd.daemon_threads = True
+        threading.Thread(target=self.httpd.serve_forever, daemon=True, args=(0.05,)).start()
+        self.base_url = f"http://127.0.0.1:{self.httpd.server_port}/v1"
+
+
+@pytest.fixture
+def streaming(kernel):
+    running = []
+
+    def start(pieces, **entry):
+        server = Streaming(pieces)
+        running.append(server)
+        told = {"base_url": server.base_url, "free": False, **entry}
+        done = kernel.run(
+            f"%config Imagine.endpoints = {{'lab': {told!r}}}\n%config Imagine.endpoint = 'lab'"
+        )
+        assert done.error is None, done.error
+        return server
+
+    yield start
+    for server in running:
+        server.httpd.shutdown()
+        server.httpd.server_close()
+
+
+def messages(kernel, code, between=lambda message: None):
+    """Run a cell with somebody watching; yield its display messages as they come."""
+    sent = kernel.start(code, watched=True)
+    found = []
+    while True:
+        got = kernel.client.get_iopub_msg(timeout=30)
+        if got["parent_header"].get("msg_id") != sent:
+            continue
+        kind, content = got["msg_type"], got["content"]
+        if kind == "status" and content["execution_state"] == "idle":
+            with contextlib.suppress(queue.Empty):
+                kernel.client.get_shell_msg(timeout=0.01)
+            return found
+        if kind in ("display_data", "update_display_data", "error"):
+            found.append((kind, content))
+            between(found[-1])
+
+
+def picture_in(message):
+    return next((v for k, v in message[1].get("data", {}).items() if k.startswith("image/")), None)
+
+
+def test_partial_pictures_are_painted_in_the_place_of_the_result(kernel, streaming):
+    server = streaming(whole())
+    server.go = threading.Semaphore(2)  # the keep-alive and the first partial; the rest when it was seen
+
+    def between(message):
+        if message[0] == "update_display_data" and picture_in(message):
+            server.go.release()
+
+    found = messages(kernel, "%imagine --stream a fox", between)
+    assert json.loads(server.posts[0][2])["stream"] is True
+    painted = [one for one in found if picture_in(one)]
+    assert len(painted) == 3  # two partials, and the result
+    assert len({picture_in(one) for one in painted}) == 3
+    places = [one[1]["transient"]["display_id"] for one in found]
+    assert len(set(places)) == 2
+    assert {one[1]["transient"]["display_id"] for one in painted} == {places[0]}
+    last = {one[1]["transient"]["display_id"]: one for one in found}
+    assert picture_in(last[places[0]])
+    caption = next(one for place, one in last.items() if place != places[0])[1]["data"]["text/plain"]
+    assert caption.startswith("1 · ")
+    assert "64x48" in caption
+
+
+def test_unwatched_it_leaves_two_outputs_and_is_reused(kernel, streaming):
+    server = streaming(whole())
+    cell = kernel.run("%imagine --stream a fox")
+    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert cell.pictures[0].getpixel((9, 9))[2] > 200
+    assert kernel.run("%imagine a fox").caption.endswith("from history")
+    assert kernel.run("%imagine --partial-images 1 a fox").caption.endswith("from history")
+    assert len(server.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "partials"), [("--stream", 2), ("--partial-images 3", 3), ("--stream --partial-images 0", 0)]
+)
+def test_what_is_sent_where_the_server_is_known(kernel, streaming, typed, partials):
+    server = streaming(whole(), fields=["n", "size", "stream", "partial_images"])
+    assert kernel.run(f"%imagine {typed} a fox").error is None
+    sent = json.loads(server.posts[0][2])
+    assert (sent["stream"], sent["partial_images"]) == (True, partials)
+
+
+def test_an_edit_streams_too(kernel, streaming):
+    server = streaming(whole("image_edit"))
+    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
+    cell = kernel.run("%imagine --stream --image picture --mask 0,0,8,8 add a hat")
+    assert cell.error is None, cell.error
+    path, _, body = server.posts[0]
+    assert path == "/v1/images/edits"
+    assert b'name="stream"\r\n\r\ntrue' in body
+    assert "outside the mask: 100.0% of the pixels changed" in cell.caption
+
+
+CUT = [
+    ([], "cut short"),
+    (
+        "error",
+        [event("error", error={"message": "the model fell over", "code": "server_error"})],
+        "fell over",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "says"), CUT)
+def test_a_stream_that_breaks_leaves_its_last_partial(kernel, streaming, home, more, says):
+    server = streaming([*whole()[:-1], *more])
+    cell = kernel.run("%imagine --stream a fox")
+    assert cell.error is None, cell.error  # a partial passes, with a word
+    assert cell.pictures[0].getpixel((9, 9))[0] > 100
+    assert says in cell.caption
+    assert "may have been billed" in cell.caption
+    (record,) = records(home).values()
+    assert record["status"] == "unknown"
+    assert [one["state"] for one in record["pictures"]] == ["partial"]
+    again = kernel.run("%imagine --stream a fox")
+    assert "--retry" in again.error
+    assert len(server.posts) == 1
+
+
+def test_an_error_event_alone_fails_the_cell(kernel, streaming):
+    server = streaming([event("error", error={"message": "no", "code": "moderation_blocked"})])
+    cell = kernel.run("%imagine --stream a fox")
+    assert "no" in cell.error
+    assert len(cell.error.splitlines()) <= 2
+    assert len(server.posts) == 1
+
+
+def test_ark_sends_finished_pictures_one_by_one(kernel, streaming):
+    pieces = [
+        event("image_generation.partial_succeeded", PARTIALS[0], image_index=0),
+        event("image_generation.partial_failed", image_index=1, error={"code": "x", "message": "blocked"}),
+        event("image_generation.partial_succeeded", FINAL, image_index=2),
+        event("image_generation.completed", usage={"generated_images": 2}),
+        b"data: [DONE]\n\n",
+    ]
+    streaming(pieces, dialect="ark")
+    cell = kernel.run(
+        "%imagine -m doubao-seedream-4-0-250828 --stream --set sequential_image_generation=auto a fox"
+    )
+    assert cell.error is None, cell.error
+    assert "2 pictures" in cell.caption
+    assert "blocked" in cell.caption
+
+
+def test_sketch_streams_and_keeps_a_partial_when_cut(kernel):
+    assert kernel.run("%imagine --endpoint sketch --size 256x256 --stream a fox").error is None
+    found = messages(kernel, "%imagine --endpoint sketch --size 256x256 --stream --set fault=slow:2 a cat")
+    assert len([one for one in found if picture_in(one)]) >= 2
+    cut = kernel.run("%imagine --endpoint sketch --size 256x256 --stream --set fault=cut a dog")
+    assert cut.error is None, cut.error
+    assert "cut" in cut.caption
