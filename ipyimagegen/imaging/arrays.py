@@ -12,6 +12,7 @@ from ipyimagegen.imaging.ranges import Scale, scale_of
 from ipyimagegen.imaging.refusing import cause, indexed, refused, typed
 
 SHAPES = "(height, width), with 1, 3 or 4 channels last or first"
+MOST_BANDS = 16  # a last axis this short is channels, of a kind that no picture has
 _TABLES = ("DataFrame", "Series")
 _CHANNELS = (1, 2, 3, 4)
 _FIRST = (1, 3, 4)  # channels that may come first
@@ -102,7 +103,10 @@ def _upright(array: Any, name: str) -> Any:
         if grid.shape[0] in _FIRST:
             return grid.transpose(1, 2, 0)
     shape = _shape(array)
-    if grid.ndim == 4 or (grid.ndim == 3 and grid.shape[0] > 1):
+    if not shape.strip("()"):
+        raise refused(name, f"is a single number ({array.dtype}), no picture.")
+    many = grid.ndim == 3 and (grid.shape[2] > MOST_BANDS or grid.shape[2] >= grid.shape[0] > 1)
+    if grid.ndim == 4 or many:
         count = grid.shape[0]
         raise refused(
             name, f"is an array of {count} pictures, of shape {shape}: choose one, such as {indexed(name)}."
@@ -143,5 +147,6 @@ def _shape(array: Any) -> str:
 def _objects(array: Any, name: str) -> str:
     first = array.flat[0] if array.size else None
     if hasattr(first, "get_tightbbox"):
-        return f"is an array of {array.size} axes: choose one, such as {indexed(name)}."
+        index = ", ".join("0" * array.ndim)
+        return f"is an array of {array.size} axes: choose one, such as {indexed(name, index)}."
     return f"is an array of Python objects ({typed(first)}); pictures are arrays of numbers."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, read_header, sniff
-from ipyimagegen.imaging.modes import upright
+from ipyimagegen.imaging.headers import MEGAPIXELS, sniff
+from ipyimagegen.imaging.opening import decoded, opened
 from ipyimagegen.imaging.reading import flat
 
 TOLERANCE = 8  # of 255: what a good JPEG does to a pixel
@@ -20,10 +19,10 @@ BORDER = 3  # pixels around a scaled mask: as far as a scaled pixel takes from i
 def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
     """Return the share of changed pixels; see `ipyimagegen.imaging.changed_outside`."""
     try:
-        returned, given, holes = _returned(after), _given(before), _given(mask)
+        given, returned, holes = _decoded(before), _decoded(after.read_bytes()), _decoded(mask)
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
-    if returned is None or holes.size != given.size or not _alike(given.size, returned.size):
+    if holes.size != given.size or not _alike(given.size, returned.size):
         return None
     outside = _outside(holes.convert("L"), returned.size)
     count = outside.histogram()[255]
@@ -35,24 +34,14 @@ def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
     return changed / count
 
 
-def _given(data: bytes) -> Image.Image:
-    """Return a picture that was made ready by this room, as RGB or RGBA."""
-    mime = sniff(data[:16]) or ""
-    with Image.open(BytesIO(data), formats=[mime.removeprefix("image/")]) as image:
-        image.load()
-    return flat(upright(image))[0]
-
-
-def _returned(path: Path) -> Image.Image | None:
-    """Return a server's picture, or None when it must not be decoded."""
-    header = read_header(path)
-    if header is None or not header.whole or header.width * header.height > MEGAPIXELS * 1_000_000:
-        return None
-    with Image.open(path, formats=[header.mime.removeprefix("image/")]) as image:
-        if image.size != (header.width, header.height):  # a second header behind the first
-            return None
-        image.load()
-    return flat(upright(image))[0]
+def _decoded(data: bytes) -> Image.Image:
+    """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
+    if sniff(data[:16]) is None:
+        raise ValueError("no PNG, JPEG or WebP")
+    one = opened(data, "the picture")
+    if one.image.width * one.image.height > MEGAPIXELS * 1_000_000:
+        raise ValueError("too many pixels")
+    return flat(decoded(one, "the picture")[0])[0]
 
 
 def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:

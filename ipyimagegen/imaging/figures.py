@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
 
 from ipyimagegen.imaging.refusing import cause, refused
+
+SIDES = ("left", "right", "bottom", "top", "wspace", "hspace")  # what a layout of subplots is made of
 
 
 def drawn_in(thing: object) -> Any:
@@ -43,7 +46,7 @@ def picture(part: Any, name: str) -> Image.Image:
     raise refused(name, f"cannot be drawn by matplotlib ({problem}).")
 
 
-def _kinds() -> tuple[type, ...]:
+def _kinds() -> tuple[Any, ...]:
     figure, axes = sys.modules.get("matplotlib.figure"), sys.modules.get("matplotlib.axes")
     return (figure.Figure, figure.SubFigure, axes.Axes) if figure and axes else ()
 
@@ -51,24 +54,45 @@ def _kinds() -> tuple[type, ...]:
 def _drawn(part: Any) -> Image.Image:
     figure = _root(part)
     out = io.BytesIO()
-    # Each is what the figure itself says, against the user's settings for saved files.
-    figure.savefig(
-        out,
-        format="png",
-        dpi="figure",
-        facecolor="auto",
-        edgecolor="auto",
-        transparent=False,
-        backend="agg",
-        bbox_inches=_box(part, figure),
-        metadata={"Software": None},
-        pil_kwargs={"compress_level": 1},
-    )
+    with _laid_out_afresh(figure):
+        # Each is what the figure itself says, against the user's settings for saved files.
+        figure.savefig(
+            out,
+            format="png",
+            dpi="figure",
+            facecolor="auto",
+            edgecolor="auto",
+            transparent=False,
+            backend="agg",
+            bbox_inches=_box(part, figure),
+            metadata={"Software": None},
+            pil_kwargs={"compress_level": 1},
+        )
     with Image.open(out, formats=["PNG"]) as image:
         image.load()
     image.info.clear()
     opaque = image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 255
     return image.convert("RGB") if opaque else image
+
+
+@contextlib.contextmanager
+def _laid_out_afresh(figure: Any) -> Iterator[None]:
+    """Begin a tight layout where it began at first, and put it back.
+
+    It starts from what the last drawing left and lands a fraction of a pixel beside it, so that a
+    figure would be another picture, and paid for again, each time that it is drawn.
+    """
+    engine = figure.get_layout_engine()
+    if engine is None or not engine.adjust_compatible:
+        yield
+        return
+    usual = sys.modules["matplotlib"].rcParams
+    kept = {side: getattr(figure.subplotpars, side) for side in SIDES}
+    figure.subplots_adjust(**{side: usual[f"figure.subplot.{side}"] for side in SIDES})
+    try:
+        yield
+    finally:
+        figure.subplots_adjust(**kept)
 
 
 def _root(part: Any) -> Any:
@@ -79,13 +103,16 @@ def _root(part: Any) -> Any:
 
 def _box(part: Any, figure: Any) -> Any:
     """Return what to show of the figure, in inches; None is all of it."""
-    whole = figure.bbox_inches if sys.modules["matplotlib"].rcParams["savefig.bbox"] else None
-    if part is figure:
-        return whole
     inches = figure.dpi_scale_trans.inverted()
-    if not hasattr(part, "get_tightbbox") or not hasattr(part, "get_position"):  # a subfigure
+    _, subfigure, axes = _kinds()
+    if isinstance(part, subfigure):
         return part.bbox.transformed(inches)
-    if len(figure.axes) == 1:
-        return whole
-    figure.draw_without_rendering()  # lays out
-    return part.get_tightbbox().transformed(inches)
+    if isinstance(part, axes):
+        figure.draw_without_rendering()  # lays out
+        place = part.get_position().bounds
+        # Twins share a place: the right scale belongs to the left one's picture.
+        here = [one for one in figure.axes if one.get_position().bounds == place]
+        boxes = [box for one in here if (box := one.get_tightbbox()) is not None]
+        if boxes and len(here) < len(figure.axes):
+            return boxes[0].union(boxes).transformed(inches)
+    return figure.bbox_inches if sys.modules["matplotlib"].rcParams["savefig.bbox"] else None

@@ -21,17 +21,13 @@ PLUGINS = {
     "JPEG2000": "Jpeg2KImagePlugin",
     "TGA": "TgaImagePlugin",
 }
-_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\0\0\1\0", "ICO"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
-    (b"\xff\x4f\xff\x51", "JPEG2000"),
+_MARKS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"BM.{12}[\x0c\x10(48@l|]\0\0\0", re.DOTALL), "BMP"),  # with the size of its header
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), "TIFF"),
+    (re.compile(rb"\x00\x00\x01\x00"), "ICO"),
+    (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "JPEG2000"),
+    (re.compile(rb"P[1-6f]\s+[#\d]"), "PPM"),
 )
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF; save the page as PNG first"),
@@ -57,13 +53,11 @@ def kind_of(data: bytes, suffix: str = "") -> str | None:
     own = sniff(head)
     if own is not None:
         return OWN[own]
-    for start, kind in _STARTS:
-        if head.startswith(start):
+    for mark, kind in _MARKS:
+        if mark.match(head):
             return kind
     if brands(data) & {b"avif", b"avis"}:
         return "AVIF"
-    if head[:1] == b"P" and head[1:2] in b"123456f" and head[2:3].isspace():
-        return "PPM"
     # TGA has no mark at its beginning, and an old one none at all.
     if data.endswith(_TGA_END) or (suffix.lower() == ".tga" and what_else(data) is None):
         return "TGA"

@@ -12,7 +12,7 @@ from PIL import Image
 from ipyimagegen.imaging import modes
 from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.refusing import article, cause, refused
-from ipyimagegen.imaging.wholeness import CUT, structure
+from ipyimagegen.imaging.wholeness import CUT, DAMAGED, structure
 
 MOST_PIXELS = 250_000_000  # more than this is never decoded
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA"
@@ -42,17 +42,21 @@ def opened(data: bytes, name: str, suffix: str = "") -> Opened:
     kind = kind_of(data, suffix)
     if kind is None:
         raise refused(name, _no_picture(data))
-    late = False
+    late, size = False, None
     if kind in ("PNG", "JPEG", "WEBP"):
         found = structure(data, kind)
         check_size(found.width, found.height, name)
         if found.flaw:
             raise refused(name, found.flaw)
-        late = found.late
+        late, size = found.late, (found.width, found.height)
     image, problem = _header(data, kind)
     if image is None:
         raise refused(name, f"is {article(_SHOWN.get(kind, kind))} file that cannot be opened ({problem}).")
+    if size not in (None, image.size):  # a second header behind the first
+        raise refused(name, DAMAGED)
     check_size(image.width, image.height, name)
+    if kind == "TIFF" and _raw(image, data):
+        raise refused(name, "is a camera's raw file; export it as JPEG or PNG first.")
     frames = _frames(image)
     own = kind in ("PNG", "JPEG", "WEBP") and frames == 1 and image.mode != "CMYK"
     if own and late:
@@ -95,6 +99,9 @@ def _header(data: bytes, kind: str) -> tuple[Image.Image | None, str]:
 def _load(image: Image.Image, shown: str, name: str) -> None:
     problem = ""
     try:
+        if image.format == "TIFF":
+            # Given room for its pixels, Pillow does not hold them against the user's own limit.
+            image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
         image.load()
     except Exception as error:  # noqa: BLE001 - decoders raise anything
         problem = cause(error)
@@ -108,6 +115,11 @@ def _frames(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
     except Exception:  # noqa: BLE001 - a broken second frame does not spoil the first
         return 1
+
+
+def _raw(image: Any, data: bytes) -> bool:
+    """Say whether a TIFF is a camera's: what Pillow finds in it is the small preview."""
+    return data[8:10] == b"CR" or 50706 in image.tag_v2 or image.tag_v2.get(254) == 1
 
 
 def _turned(image: Any) -> bool:

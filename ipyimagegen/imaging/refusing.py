@@ -15,7 +15,10 @@ TAKEN = (
 
 def refused(name: str, what: str) -> InvalidInput:
     """Return the error that begins with the picture's name, to be raised outside of `except`."""
-    return InvalidInput(f"{plain(name, 200)} {what} Nothing was sent.")
+    label = plain(name, 200)
+    if label.startswith("the "):  # nobody gave it a name
+        label = label.capitalize()
+    return InvalidInput(f"{label} {what} Nothing was sent.")
 
 
 def labelled(name: str, path: Path) -> str:
@@ -41,10 +44,8 @@ def article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def indexed(name: str) -> str:
+def indexed(name: str, index: str = "0") -> str:
     """Return how to choose the first of several: `x[0]`, or the variable's own name with [0]."""
-    inner = name.strip("{}")
-    simple = all(part.isidentifier() for part in inner.split("."))
-    if not simple:
-        return "x[0]"
-    return f"{{{inner}[0]}}" if name.startswith("{") else f"{inner}[0]"
+    if name.startswith("{") and name.endswith("}"):
+        return f"{name[:-1]}[{index}]}}"
+    return f"{name if name.isidentifier() else 'x'}[{index}]"

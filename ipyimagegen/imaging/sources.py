@@ -12,17 +12,19 @@ from PIL import Image
 from ipyimagegen.imaging import arrays, figures, files, modes
 from ipyimagegen.imaging.opening import check_size, decoded, opened
 from ipyimagegen.imaging.packing import MOST_BYTES, MOST_PIXELS, pack
-from ipyimagegen.imaging.refusing import TAKEN, cause, indexed, refused, typed
+from ipyimagegen.imaging.refusing import TAKEN, cause, indexed, labelled, refused, typed
 from ipyimagegen.imaging.values import Source
+from ipyimagegen.safe import short
 
 Decoded = tuple[Image.Image, tuple[str, ...]]
 
 
 def source(thing: object, name: str) -> Source:
     """Return the picture ready to be sent; see `ipyimagegen.imaging.source`."""
-    data, suffix = _file(thing, name)
-    if data is None:
+    file = _file(thing, name)
+    if file is None:
         return _packed(*_living(thing, name), name)
+    data, name, suffix = file
     one = opened(data, name, suffix)
     small = len(data) <= MOST_BYTES and one.image.width * one.image.height <= MOST_PIXELS
     if one.plain and small:
@@ -36,25 +38,26 @@ def source(thing: object, name: str) -> Source:
 
 def picture(thing: object, name: str) -> Image.Image:
     """Return the picture decoded and upright, in its own mode and size. Raises InvalidInput."""
-    data, suffix = _file(thing, name)
-    if data is None:
+    file = _file(thing, name)
+    if file is None:
         return _living(thing, name)[0]
+    data, name, suffix = file
     return decoded(opened(data, name, suffix), name)[0]
 
 
-def _file(thing: Any, name: str) -> tuple[bytes | None, str]:
-    """Return the bytes and the suffix of a file, or None when it is none."""
+def _file(thing: Any, name: str) -> tuple[bytes, str, str] | None:
+    """Return the bytes of a file, what to call it, and its suffix; None when it is no file."""
     if _from_ipython(thing):
         thing = _shown(thing, name)
     if isinstance(thing, io.BytesIO):
         thing = thing.getbuffer()
     if isinstance(thing, (bytes, bytearray, memoryview)):
         files.check_bytes(memoryview(thing).nbytes, name)
-        return bytes(thing), ""
+        return bytes(thing), name, ""
     if isinstance(thing, os.PathLike):
         path = Path(os.fsdecode(thing))
-        return files.read(path, name), path.suffix
-    return None, ""
+        return files.read(path, name), labelled(name, path), path.suffix
+    return None
 
 
 def _from_ipython(thing: object) -> bool:
@@ -81,6 +84,8 @@ def _living(thing: Any, name: str) -> Decoded:
         raise refused(name, _list(thing, name))
     if arrays.is_array(thing) and not isinstance(thing, type):
         return arrays.picture(thing, name)
+    if isinstance(thing, str):
+        raise refused(name, f"is text; a path is given as pathlib.Path({short(thing, 60)!r}).")
     raise refused(name, f"is a value of type {typed(thing)}, no picture. What is taken: {TAKEN}.")
 
 
@@ -107,8 +112,9 @@ def _list(thing: Any, name: str) -> str:
     what = f"is a {typed(thing)} of {len(thing)}"
     if all(part is not None for part in parts):
         return f"{what} axes or figures: choose one, such as {indexed(name)}."
-    inner = "pictures: choose one" if _pictures(thing) else "values, no picture: choose one"
-    return f"{what} {inner}, such as {indexed(name)}, or give numpy.array(…) of its numbers."
+    if _pictures(thing):
+        return f"{what} pictures: choose one, such as {indexed(name)}."
+    return f"{what} values, no picture; of numbers make an array, with numpy.array."
 
 
 def _pictures(things: Any) -> bool:

@@ -1,0 +1,488 @@
+"""Arrays, tensors and figures, as a notebook holds them: their pixels, or a refusal that helps."""
+
+import io
+import sys
+import types
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.imaging import source
+
+mpl.use("agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+HOW = "; a picture is (height, width), with 1, 3 or 4 channels last or first."
+
+
+def decoded(thing, name="x"):
+    image = Image.open(io.BytesIO(source(thing, name).data))
+    image.load()
+    return image
+
+
+def pixels(thing):
+    return np.asarray(decoded(thing))
+
+
+def refusal(thing, name="x"):
+    with pytest.raises(InvalidInput) as caught:
+        source(thing, name)
+    text = str(caught.value)
+    assert text.startswith(f"{name} ")
+    assert text.endswith(" Nothing was sent.")
+    assert caught.value.__context__ is None
+    return text.removeprefix(f"{name} ").removesuffix(" Nothing was sent.")
+
+
+def noise(*shape, dtype="uint8", high=256):
+    return np.random.default_rng(3).integers(0, high, shape).astype(dtype)
+
+
+# Shapes
+
+
+@given(
+    hnp.arrays("uint8", st.tuples(st.integers(1, 9), st.integers(5, 9), st.sampled_from([1, 2, 3, 4]))),
+)
+@settings(max_examples=60, deadline=None)
+def test_channels_last(array):
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[array.shape[2]]
+    wanted = Image.fromarray(array[:, :, 0] if mode == "L" else array, mode=None)
+    wanted = wanted.convert("RGBA") if mode == "LA" else wanted
+    assert np.array_equal(pixels(array), np.asarray(wanted))
+    if mode == "L":
+        assert np.array_equal(pixels(array[:, :, 0]), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_first_and_batches_of_one(channels):
+    last = noise(7, 9, channels)
+    for array in (last.transpose(2, 0, 1), last[None], last.transpose(2, 0, 1)[None], last[None, None]):
+        assert np.array_equal(pixels(array), pixels(last))
+    assert pixels(last).shape[:2] == (7, 9)
+
+
+def test_where_both_ends_could_be_channels_the_last_are():
+    assert pixels(noise(3, 5, 3)).shape == (3, 5, 3)
+    assert pixels(noise(1, 5, 4)).shape == (1, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ((), "is a single number (float64), no picture."),
+        ((9,), "is an array of shape (9,)" + HOW),
+        ((4, 64, 64, 3), "is an array of 4 pictures, of shape (4, 64, 64, 3): choose one, such as x[0]."),
+        ((4, 3, 64, 64), "is an array of 4 pictures, of shape (4, 3, 64, 64): choose one, such as x[0]."),
+        ((7, 64, 64), "is an array of 7 pictures, of shape (7, 64, 64): choose one, such as x[0]."),
+        ((2, 2, 2, 9, 9), "is an array of shape (2, 2, 2, 9, 9)" + HOW),
+        ((1, 64, 64, 5), "is an array of shape (1, 64, 64, 5)" + HOW),
+        ((64, 64, 8), "is an array of shape (64, 64, 8)" + HOW),
+        ((100, 64, 64), "is an array of 100 pictures, of shape (100, 64, 64): choose one, such as x[0]."),
+        ((0,), "is an empty array, of shape (0,)."),
+        ((0, 5, 3), "is an empty array, of shape (0, 5, 3)."),
+    ],
+)
+def test_other_shapes_are_refused(shape, text):
+    assert refusal(np.zeros(shape)) == text
+
+
+def test_a_variable_s_own_name_is_in_the_hint():
+    assert refusal(np.zeros((4, 9, 9, 3)), "{batch.images}").endswith("such as {batch.images[0]}.")
+    assert refusal(np.zeros((4, 9, 9, 3)), "--image").endswith("such as x[0].")
+
+
+def test_too_many_pixels_are_refused_before_they_are_read():
+    huge = np.broadcast_to(np.uint8(1), (30_000, 30_000))
+    assert refusal(huge) == "is 30000x30000 pixels, more than 250 megapixels. Scale it down first."
+
+
+# Values
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"])
+def test_whole_numbers(dtype):
+    array = noise(5, 6, 3, dtype=dtype, high=128 if dtype == "int8" else 256)
+    assert np.array_equal(pixels(array), array)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_floats_come_back_as_the_bytes_that_they_were(dtype, scale):
+    array = noise(16, 16, 3)
+    array[0, 0] = (0, 255, 1)
+    assert np.array_equal(pixels((array / 255 * scale).astype(dtype)), array)
+
+
+def test_what_arithmetic_adds_is_no_other_range():
+    array = np.array([[0.0, 1.0 + 1e-6], [-1e-6, 0.5]])
+    assert pixels(array).tolist() == [[0, 255], [0, 128]]
+    assert pixels(np.array([[0, 255.3]])).tolist() == [[0, 255]]
+
+
+def test_booleans_are_black_and_white():
+    array = noise(6, 7, high=2, dtype=bool)
+    assert np.array_equal(pixels(array), array * np.uint8(255))
+    colours = noise(6, 7, 3, high=2, dtype=bool)
+    assert np.array_equal(pixels(colours), colours * np.uint8(255))
+
+
+def test_sixteen_bits():
+    grey = noise(5, 6, dtype="uint16", high=65536)
+    assert decoded(grey).mode == "I;16"
+    assert np.array_equal(pixels(grey), grey)
+    big_endian = grey.astype(">u2")
+    assert np.array_equal(pixels(big_endian), grey)
+    colour = noise(5, 6, 3, dtype="uint16", high=65536)
+    assert np.array_equal(pixels(colour), colour >> 8)
+    assert source(colour).notes == ("16 bits a channel brought down to 8",)
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (
+            np.array([[0, 256]]),
+            "has values from 0 to 256; whole numbers are read as 0 to 255. Scale or clip them.",
+        ),
+        (
+            np.array([[-1, 5]]),
+            "has values from -1 to 5; whole numbers are read as 0 to 255. Scale or clip them.",
+        ),
+        (
+            np.array([[-1.0, 1.0]]),
+            (
+                "has values from -1 to 1; floats are read as 0..1 or 0..255. Scale or clip them."
+                " (x + 1) / 2 brings -1..1 there."
+            ),
+        ),
+        (
+            np.array([[0, 1.3]]),
+            "has values from 0 to 1.3; floats are read as 0..1 or 0..255. Scale or clip them.",
+        ),
+        (
+            np.array([[0, 4000.5]]),
+            "has values from 0 to 4000; floats are read as 0..1 or 0..255. Scale or clip them.",
+        ),
+        (
+            np.array([[0, np.nan]]),
+            "has NaN or infinite values; pictures take finite ones. See numpy.nan_to_num.",
+        ),
+        (
+            np.array([[0, np.inf]]),
+            "has NaN or infinite values; pictures take finite ones. See numpy.nan_to_num.",
+        ),
+        (np.array([[1j]]), "is an array of complex128; pictures are arrays of numbers."),
+        (np.array([["a"]]), "is an array of <U1; pictures are arrays of numbers."),
+        (np.array([[None]]), "is an array of Python objects (NoneType); pictures are arrays of numbers."),
+        (np.array([], object), "is an array of Python objects (NoneType); pictures are arrays of numbers."),
+        (np.zeros((2, 2), [("r", "u1")]), "is an array of [('r', 'u1')]; pictures are arrays of numbers."),
+    ],
+)
+def test_other_values_are_refused(array, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert refusal(array) == text
+
+
+# Memory
+
+
+def test_any_layout_of_memory_is_read_and_none_is_changed():
+    array = noise(8, 10, 3)
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    layouts = [np.asfortranarray(array), frozen, np.repeat(array, 2, axis=1)[:, ::2], array[::-1][::-1]]
+    for one in layouts:
+        assert np.array_equal(pixels(one), array)
+    floats = array / 255
+    before = floats.copy()
+    source(floats)
+    assert np.array_equal(floats, before)
+
+
+def test_masked_arrays_are_black_where_nothing_is_known():
+    array = np.ma.masked_greater(np.array([[0.2, np.nan], [1.0, 0.4]]), 0.9)
+    array = np.ma.masked_invalid(array)
+    assert pixels(array).tolist() == [[51, 0], [0, 102]]
+
+
+# What is like an array
+
+
+class Labelled:
+    """As xarray's DataArray is."""
+
+    def __init__(self, array):
+        self.values = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+class Interface:
+    """As what other libraries offer."""
+
+    def __init__(self, array):
+        self.array = array
+
+    @property
+    def __array_interface__(self):
+        return self.array.__array_interface__
+
+
+@pytest.mark.parametrize("kind", [Labelled, Interface])
+def test_what_can_be_made_an_array(kind):
+    array = noise(5, 6, 3)
+    assert np.array_equal(pixels(kind(array)), array)
+
+
+def test_a_library_that_refuses_is_quoted():
+    class Remote:
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    text = refusal(Remote())
+    assert text.startswith("is a test_imaging_arrays.")
+    assert text.endswith("(TypeError: Implicit conversion to a NumPy array is not allowed).")
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("pandas.core.frame", "DataFrame"), ("pandas.core.series", "Series")]
+)
+def test_a_table_is_no_picture(package, name):
+    table = type(name, (Labelled,), {"__module__": package})(noise(5, 5))
+    assert refusal(table) == (
+        f"is a table (pandas.{name}), no picture. If its values are pixels, give its .to_numpy()."
+    )
+
+
+# Tensors: a stand-in that refuses as real ones do
+
+
+class Tensor:
+    def __init__(self, array, device="cpu", dtype=None, grad=False):
+        self.array, self.device, self.grad = array, device, grad
+        self.dtype = f"torch.{dtype or array.dtype}"
+
+    def detach(self):
+        return Tensor(self.array, self.device, self.dtype.removeprefix("torch."))
+
+    def cpu(self):
+        return Tensor(self.array, "cpu", self.dtype.removeprefix("torch."), self.grad)
+
+    def float(self):
+        return Tensor(self.array.astype("float32"), self.device, "float32", self.grad)
+
+    def numpy(self):
+        if self.device != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+        if self.grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        if self.dtype == "torch.bfloat16":
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return self.array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.numpy()
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    module = types.ModuleType("torch")
+    module.Tensor = Tensor
+    monkeypatch.setitem(sys.modules, "torch", module)
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_tensors(device, grad, dtype):
+    array = noise(6, 7, 3)
+    kept = (array / 255).astype("float32" if dtype == "bfloat16" else dtype).transpose(2, 0, 1)
+    assert np.array_equal(pixels(Tensor(kept[None], device, dtype, grad)), array)
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_batch_of_tensors_is_a_choice():
+    text = refusal(Tensor(noise(4, 3, 8, 8)), "{batch}")
+    assert text == "is an array of 4 pictures, of shape (4, 3, 8, 8): choose one, such as {batch[0]}."
+
+
+def test_without_torch_a_tensor_is_any_array():
+    assert "torch" not in sys.modules
+    assert np.array_equal(pixels(Tensor(noise(4, 5))), noise(4, 5))
+
+
+# matplotlib
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def plotted(count=1, **options):
+    figure, axes = plt.subplots(1, count, **options)
+    for one in np.ravel(axes):
+        one.plot([0, 1, 4])
+        one.set_title("fox")
+    return figure, axes
+
+
+def saved(figure, **options):
+    out = io.BytesIO()
+    figure.savefig(out, format="png", **options)
+    image = Image.open(out)
+    return np.asarray(image.convert("RGB"))
+
+
+def state(figure):
+    return (
+        figure.canvas,
+        figure.dpi,
+        tuple(figure.get_size_inches()),
+        figure.get_facecolor(),
+        [tuple(one.get_position().bounds) for one in figure.axes],
+        plt.get_fignums(),
+        plt.gcf().number,
+        plt.gca(),
+        dict(mpl.rcParams),
+    )
+
+
+@pytest.mark.parametrize("rc", [{}, {"savefig.bbox": "tight", "savefig.dpi": 30, "savefig.facecolor": "red"}])
+def test_a_figure_is_drawn_as_it_is_and_not_changed(rc):
+    other, _ = plotted()
+    figure, _ = plotted(2, figsize=(4, 3), dpi=50, facecolor="#ddeeff")
+    wanted = saved(figure)
+    plt.figure(other.number)
+    with mpl.rc_context({**rc, "savefig.transparent": bool(rc)}):
+        before = state(figure)
+        shown = pixels(figure)
+        assert state(figure) == before
+    assert shown.shape == (150, 200, 3)
+    assert np.array_equal(shown, wanted)
+    assert shown[0, 0].tolist() == [0xDD, 0xEE, 0xFF]
+
+
+def test_a_figure_s_bytes_name_no_version():
+    one = source(plotted()[0])
+    assert b"atplotlib" not in one.data
+    assert one.pixels == source(plt.gcf()).pixels
+
+
+def test_a_figure_without_pyplot_opens_no_window():
+    figure = Figure(figsize=(2, 1), dpi=40, facecolor="none")
+    figure.subplots().plot([1, 2])
+    canvas = figure.canvas
+    image = decoded(figure)
+    assert (image.size, image.mode) == ((80, 40), "RGBA")
+    assert image.getpixel((0, 0))[3] == 0
+    assert figure.canvas is canvas
+    assert plt.get_fignums() == []
+
+
+def test_a_closed_figure_is_still_a_picture():
+    figure, _ = plotted()
+    plt.close(figure)
+    assert decoded(figure).size == (640, 480)
+    assert plt.get_fignums() == []
+
+
+def test_axes_alone_are_their_figure():
+    figure, axes = plotted()
+    assert np.array_equal(pixels(axes), saved(figure))
+    assert np.array_equal(pixels(axes.imshow(noise(4, 4))), saved(figure))
+    axes.twinx()
+    assert np.array_equal(pixels(axes), saved(figure))
+
+
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+def test_one_of_several_axes_is_its_own_box(layout):
+    figure, (left, right) = plotted(2, layout=layout)
+    left.set_facecolor("red")
+    right.set_facecolor("blue")
+    shown = decoded(left)
+    inches = left.get_tightbbox().transformed(figure.dpi_scale_trans.inverted())
+    if layout != "tight":  # which lands elsewhere by a fraction of a pixel at each drawing
+        assert np.array_equal(np.asarray(shown), saved(figure, bbox_inches=inches))
+    colours = {colour for _, colour in shown.getcolors(1 << 20)}
+    assert (255, 0, 0) in colours
+    assert (0, 0, 255) not in colours
+    assert shown.width < 400
+
+
+@pytest.mark.parametrize("layout", [None, "tight", "constrained", "compressed"])
+def test_a_figure_is_the_same_picture_each_time(layout):
+    """Else the same edit would be paid for again."""
+    figure, (left, _) = plotted(2, layout=layout)
+    left.set_xlabel("n")
+    first = source(figure).pixels
+    one = source(left).pixels
+    for _ in range(3):
+        saved(figure)
+        places = [axes.get_position().bounds for axes in figure.axes]
+        assert source(figure).pixels == first
+        assert source(left).pixels == one
+        assert [axes.get_position().bounds for axes in figure.axes] == places
+
+
+def test_a_twin_s_scale_belongs_to_the_picture():
+    _, (left, _) = plotted(2)
+    alone = decoded(left).width
+    twin = left.twinx()
+    twin.plot([100, 1000])
+    assert decoded(left).size == decoded(twin).size
+    assert decoded(left).width > alone
+
+
+def test_a_subfigure_is_its_own_box():
+    figure = plt.figure(figsize=(4, 2), dpi=50)
+    left, right = figure.subfigures(1, 2)
+    left.set_facecolor("red")
+    right.set_facecolor("blue")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for part, colour in ((left, (255, 0, 0)), (right, (0, 0, 255))):
+            image = decoded(part)
+            assert image.size == (100, 100)
+            assert image.getcolors() == [(10_000, colour)]
+        axes = left.subplots(1, 2)
+        assert decoded(axes[0]).width < 60
+
+
+@pytest.mark.parametrize("attribute", ["figure", "fig"])
+def test_what_holds_a_figure(attribute):
+    figure, axes = plotted(2)
+    grid = types.SimpleNamespace(**{attribute: figure, "axes": axes})
+    assert np.array_equal(pixels(grid), saved(figure))
+
+
+def test_several_axes_are_a_choice():
+    _, axes = plotted(4)
+    assert refusal(axes, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0]}."
+    assert refusal(list(axes)) == "is a list of 4 axes or figures: choose one, such as x[0]."
+    assert refusal(plotted()) == "is a tuple of 2 axes or figures: choose one, such as x[0]."
+    grid = axes.reshape(2, 2)
+    assert refusal(grid, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0, 0]}."
+
+
+def test_a_figure_that_cannot_be_drawn():
+    figure, axes = plotted()
+    axes.set_title("$\\nonsense{$")
+    text = refusal(figure)
+    assert text.startswith("cannot be drawn by matplotlib (ValueError: ")
+    assert plt.gcf() is figure

@@ -1,0 +1,305 @@
+"""A mask has one meaning inside, what may change, and two forms outside."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.imaging import mask, mask_as
+
+SIZE = (8, 6)
+
+
+def decoded(one):
+    image = Image.open(io.BytesIO(one.data))
+    image.load()
+    return image
+
+
+def grid(one):
+    """Return the mask as rows of booleans."""
+    image = decoded(one)
+    assert (image.mode, one.mime, image.size) == ("L", "image/png", (one.width, one.height))
+    array = np.asarray(image)
+    assert set(np.unique(array)) <= {0, 255}
+    assert len(one.pixels) == 64
+    return array == 255
+
+
+def left_half(size=SIZE):
+    array = np.zeros((size[1], size[0]), bool)
+    array[:, : size[0] // 2] = True
+    return array
+
+
+def refusal(thing, name="mask.png", size=SIZE, **options):
+    with pytest.raises(InvalidInput) as caught:
+        mask(thing, size, name, **options)
+    text = str(caught.value)
+    assert text.startswith(name)
+    assert text.endswith(" Nothing was sent.")
+    assert caught.value.__context__ is None
+    return text.removeprefix(name).removesuffix(" Nothing was sent.").strip()
+
+
+def file(image, form="PNG", **options):
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+# Boxes
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "1,2,3,4",
+        " 1, 2, 3, 4 ",
+        "(1,2,3,4)",
+        "１，２，３，４",
+        (1, 2, 3, 4),
+        [1, 2, 3, 4],
+        tuple(np.array([1, 2, 3, 4])),
+        np.array([1, 2, 3, 4], "uint8"),
+    ],
+    ids=str,
+)
+def test_a_box_counts_from_the_upper_left(box):
+    wanted = np.zeros((6, 8), bool)
+    wanted[2:6, 1:4] = True
+    assert np.array_equal(grid(mask(box, SIZE)), wanted)
+    assert mask(box, SIZE).notes == ()
+
+
+@given(st.tuples(*[st.integers(-3, 12)] * 4))
+@settings(max_examples=200, deadline=None)
+def test_a_box_is_drawn_whole_or_refused(box):
+    x, y, width, height = box
+    inside = x >= 0 and y >= 0 and width > 0 and height > 0 and x + width <= 8 and y + height <= 6
+    if inside:
+        assert grid(mask(box, SIZE)).sum() == width * height
+    else:
+        text = refusal(box)
+        told = f"{x},{y},{width},{height}"
+        if width <= 0 or height <= 0:
+            assert text == f"{told} is a box without area: x,y,w,h are left, top, width and height."
+        else:
+            assert text == f"{told} reaches outside the picture, which is 8x6 pixels."
+
+
+def test_a_box_that_is_its_own_name_is_named_once():
+    with pytest.raises(InvalidInput) as caught:
+        mask("0,0,900,2", SIZE, "--mask 0,0,900,2")
+    assert str(caught.value) == (
+        "--mask 0,0,900,2 reaches outside the picture, which is 8x6 pixels. Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "1,2,3",
+        "1,2,3,4,5",
+        "a fox",
+        "",
+        "1.5,2,3,4",
+        (1, 2, 3),
+        (0.1, 0.2, 0.5, 0.5),
+        [True, 1, 2, 3],
+        np.array([0.5, 1, 2, 3]),
+    ],
+    ids=str,
+)
+def test_half_a_box_is_refused(thing):
+    text = refusal(thing)
+    assert text.endswith("is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
+
+
+def test_the_whole_picture_may_change_and_says_so():
+    assert mask((0, 0, 8, 6), SIZE).notes == ("everything may change",)
+    assert mask(np.ones((6, 8), bool), SIZE).notes == ("everything may change",)
+    assert mask(Image.new("L", SIZE, 255), SIZE).notes == ("everything may change",)
+    assert mask(Image.new("RGBA", SIZE), SIZE).notes == ("everything may change",)
+
+
+# Pictures and arrays
+
+
+def forms():
+    may = left_half()
+    white = Image.fromarray(may.astype("uint8") * 255)
+    holes = Image.new("RGB", SIZE, "green").convert("RGBA")
+    holes.putalpha(Image.fromarray((~may).astype("uint8") * 255))
+    yield "bool array", may
+    yield "bool array with a channel", may[:, :, None]
+    yield "labels 0 and 1", may.astype("int64")
+    yield "bytes 0 and 255", may.astype("uint8") * 255
+    yield "floats", may.astype("float32")
+    yield "floats to 255", may * 255.0
+    yield "sixteen bits", may.astype("uint16") * 65535
+    yield "mode 1", white.convert("1")
+    yield "mode L", white
+    yield "mode RGB", white.convert("RGB")
+    yield "mode P", white.convert("P")
+    yield "labels as a file", file(Image.fromarray(may.astype("uint8")))
+    yield "mode F", white.convert("F")
+    yield "CMYK", white.convert("RGB").convert("CMYK")
+    yield "opaque RGBA", white.convert("RGBA")
+    yield "transparent", holes
+    yield "transparent array", np.asarray(holes)
+    yield "transparent file", file(holes)
+    yield "transparent WebP", file(holes, "WEBP", lossless=True)
+    yield "premultiplied", holes.convert("RGBa")
+    yield "grey and alpha", holes.convert("LA")
+    yield "channels first", np.asarray(white.convert("RGB")).transpose(2, 0, 1)
+    palette = Image.fromarray(may.astype("uint8"))
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    yield "palette with a hole", file(palette, transparency=1)
+    dark = Image.new("RGB", SIZE, "white").convert("RGBA")
+    dark.putalpha(Image.fromarray(np.where(may, 127, 128).astype("uint8")))
+    yield "half transparent", dark
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    yield "turned file", file(white.transpose(Image.Transpose.ROTATE_180), exif=turned)
+
+
+@pytest.mark.parametrize(("what", "thing"), list(forms()), ids=[what for what, _ in forms()])
+def test_whatever_holds_it_the_mask_is_the_same(what, thing):
+    one = mask(thing, SIZE)
+    assert np.array_equal(grid(one), left_half())
+    assert one == mask((0, 0, 4, 6), SIZE)
+
+
+def test_half_is_where_grey_becomes_white():
+    greys = np.array([[0, 100, 127, 128, 200, 255, 0, 0]] * 6, "uint8")
+    assert grid(mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
+
+
+def test_a_figure_is_a_mask_too():
+    figure = Figure(figsize=(2, 1), dpi=40, facecolor="black")
+    axes = figure.add_axes((0, 0, 0.5, 1), facecolor="white")
+    axes.set_axis_off()
+    figure.add_artist(__import__("matplotlib").patches.Rectangle((0, 0), 0.5, 1, color="white", lw=0))
+    assert np.array_equal(grid(mask(figure, (80, 40))), left_half((80, 40)))
+
+
+def test_a_path_is_a_mask_too(tmp_path):
+    path = tmp_path / "mask.png"
+    path.write_bytes(file(Image.fromarray(left_half())))
+    assert np.array_equal(grid(mask(path, SIZE)), left_half())
+    (tmp_path / "bad.png").write_text("no")
+    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no picture."
+
+
+def test_the_mask_that_was_given_is_not_changed():
+    image = Image.fromarray(left_half().astype("uint8") * 255).convert("RGBA")
+    before = image.tobytes()
+    mask(image, SIZE)
+    assert (image.mode, image.tobytes()) == ("RGBA", before)
+
+
+# Refusals
+
+NOTHING = "leaves nothing to change. White or transparent is what may change."
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        np.zeros((6, 8), bool),
+        Image.new("L", SIZE, 0),
+        Image.new("RGB", SIZE, "#404040"),
+        Image.new("RGBA", SIZE, (255, 255, 255, 255)),
+        Image.new("RGBA", SIZE, (0, 0, 0, 255)),
+        Image.new("RGBA", SIZE, (0, 0, 0, 200)),
+        Image.new("LA", SIZE, (255, 255)),
+    ],
+    ids=str,
+)
+def test_a_mask_that_changes_nothing_is_refused(thing):
+    assert refusal(thing) == NOTHING
+
+
+def test_another_size_is_refused_with_both():
+    text = "is 6x8 pixels, and the picture that it is for is 8x6. Give both one size."
+    assert refusal(Image.new("L", (6, 8), 255)) == text
+    assert refusal(np.ones((8, 6), bool)) == text
+
+
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (None, "is a value of type NoneType, no picture."),
+        ([Image.new("L", SIZE)] * 4, "is a list of 4 pictures: choose one, such as x[0]."),
+        (
+            np.full((6, 8), -1),
+            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
+        ),
+        (
+            Image.new("I", SIZE, -1),
+            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
+        ),
+        (b"", "is empty: 0 bytes."),
+    ],
+    ids=str,
+)
+def test_what_is_no_mask(thing, text):
+    assert refusal(thing).startswith(text)
+
+
+def test_without_a_name():
+    with pytest.raises(InvalidInput, match=r"^The mask leaves nothing to change\."):
+        mask(np.zeros((6, 8)), SIZE)
+
+
+# A picture that was scaled
+
+
+def test_a_mask_for_a_picture_that_was_scaled_goes_with_it():
+    one = mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
+    assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
+    assert np.array_equal(grid(mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
+    assert grid(mask((5, 5, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
+    assert "16x12" in refusal((0, 0, 17, 12), scaled_from=(16, 12))
+    assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the picture")
+
+
+# As servers read them
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_both_forms_say_the_same(width, height, source):
+    may = np.frombuffer(source.randbytes(width * height), "uint8").reshape(height, width) > 127
+    may[0, 0] = True
+    one = mask(may, (width, height))
+    white, alpha = mask_as(one, "white"), mask_as(one, "alpha")
+    assert np.array_equal(grid(white), may)
+    image = decoded(alpha)
+    assert (image.mode, image.size, alpha.mime) == ("RGBA", (width, height), "image/png")
+    array = np.asarray(image)
+    assert np.array_equal(array[..., 3], np.where(may, 0, 255))
+    assert all(np.array_equal(array[..., band], np.where(may, 255, 0)) for band in range(3))
+    assert (white.notes, alpha.notes) == (one.notes, one.notes)
+    assert alpha.pixels != white.pixels
+    assert np.array_equal(grid(mask(alpha.data, (width, height))), may)  # comes back as it went
+
+
+def test_another_style_is_our_own_mistake():
+    with pytest.raises(ValueError, match="alpha or white"):
+        mask_as(mask((0, 0, 2, 2), SIZE), "black")
+
+
+@pytest.mark.parametrize("style", ["alpha", "white"])
+def test_a_mask_stays_under_four_megabytes(style):
+    large = mask((100, 100, 3000, 2000), (7700, 5100))
+    assert len(mask_as(large, style).data) < 400_000
+    noise = np.frombuffer(random.Random(1).randbytes(2048 * 2048), "uint8").reshape(2048, 2048) > 127
+    assert len(mask_as(mask(noise, (2048, 2048)), style).data) < 4_000_000

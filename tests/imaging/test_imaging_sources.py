@@ -1,0 +1,763 @@
+"""A user's files and Pillow images become what an edit can send: untouched where they can, exact else."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
+
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.imaging import Source, fitted, packing, source
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+OWN = ("PNG", "JPEG", "WEBP")
+
+
+def picture(mode="RGB", size=(48, 32), seed=7):
+    """Return a picture in which every pixel counts."""
+    import random
+
+    bands = len(Image.new(mode if mode in ("L", "RGB", "RGBA", "CMYK") else "RGB", (1, 1)).getbands())
+    base = {1: "L", 3: "RGB", 4: "CMYK" if mode == "CMYK" else "RGBA"}[bands]
+    image = Image.frombytes(base, size, random.Random(seed).randbytes(size[0] * size[1] * bands))
+    return image if base == mode else image.convert(mode)
+
+
+def file(image, form, **options):
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def decoded(one):
+    image = Image.open(io.BytesIO(one.data))
+    image.load()
+    return image
+
+
+def same(one, other):
+    return (one.mode, one.size) == (other.mode, other.size) and one.tobytes() == other.tobytes()
+
+
+def refusal(thing, name="cat.png"):
+    with pytest.raises(InvalidInput) as caught:
+        source(thing, name)
+    text = str(caught.value)
+    assert text.startswith(name)
+    assert text.endswith("Nothing was sent.")
+    assert len(text.splitlines()) == 1
+    assert caught.value.__context__ is None
+    return text.removeprefix(name).removesuffix("Nothing was sent.").strip()
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def exif(orientation):
+    block = Image.Exif()
+    block[0x0112] = orientation
+    return block
+
+
+# Files that go as they are
+
+
+@pytest.mark.parametrize("form", OWN)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16"])
+def test_a_file_that_can_go_keeps_its_own_bytes(tmp_path, form, mode):
+    if (form, mode) in {("JPEG", "RGBA"), ("JPEG", "P")} or (form != "PNG" and mode == "I;16"):
+        mode = "RGB"
+    image = Image.new("I;16", (48, 32), 40_000) if mode == "I;16" else picture(mode)
+    data = file(image, form, icc_profile=SRGB if mode.startswith("RGB") else None)
+    path = tmp_path / "cat"
+    path.write_bytes(data)
+    for thing in (data, bytearray(data), memoryview(data), path, io.BytesIO(data)):
+        one = source(thing)
+        assert one == Source(data=data, mime=f"image/{form.lower()}", width=48, height=32)
+        assert type(one.data) is bytes
+
+
+def test_texts_provenance_and_a_tail_stay_in_an_untouched_file():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a fox")
+    data = file(picture(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
+    assert source(data).data == data
+    end = file(picture(), "PNG")
+    late = end[:-12] + chunk(b"tEXt", b"date:create\0today") + end[-12:]
+    assert source(late).data == late
+    photo = file(picture(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
+    assert source(photo).data == photo
+
+
+def test_sixteen_bits_a_channel_stay():
+    rows = b"".join(b"\0" + struct.pack(">6H", 1, 2, 3, 60000, 5, 6) for _ in range(3))
+    head = struct.pack(">IIBBBBB", 2, 3, 16, 2, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    assert source(data) == Source(data=data, mime="image/png", width=2, height=3)
+
+
+def test_an_untouched_file_is_not_decoded(monkeypatch):
+    """Decoding a 4 MB picture takes longer than our whole share of a request."""
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    for form in ("PNG", "JPEG"):
+        data = file(Image.linear_gradient("L"), form)
+        assert source(data).data == data
+
+
+# Files that are converted
+
+
+@pytest.mark.parametrize("form", OWN)
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_file_becomes_upright(form, orientation):
+    data = file(picture(), form, exif=exif(orientation))
+    wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    one = source(data)
+    assert (one.mime, one.width, one.height) == ("image/png", *wanted.size)
+    assert same(decoded(one), wanted.convert("RGB"))
+    assert one.notes[0] == "turned upright"
+    assert one.notes[1:] == (() if form == "PNG" else (f"converted from {decoded_name(form)} to PNG",))
+    assert Image.open(io.BytesIO(one.data)).getexif().get(0x0112) is None
+
+
+def decoded_name(form):
+    return {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}.get(form, form)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_orientation_behind_the_pixels_of_a_png_counts(orientation):
+    plain = file(picture(), "PNG")
+    late = plain[:-12] + chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0")) + plain[-12:]
+    one = source(late)
+    if orientation == 1:
+        assert one.data == late
+    else:
+        assert same(decoded(one), picture().transpose(Image.Transpose.ROTATE_270))
+
+
+def test_an_orientation_that_makes_no_sense_turns_nothing():
+    for bad in (0, 9, 77):
+        data = file(picture(), "JPEG", exif=exif(bad))
+        assert source(data).data == data
+
+
+CONVERTED = [
+    ("GIF", "P", {}),
+    ("BMP", "RGB", {}),
+    ("TIFF", "RGB", {}),
+    ("TIFF", "RGBA", {"compression": "tiff_lzw"}),
+    ("TIFF", "CMYK", {}),
+    ("TIFF", "L", {"compression": "tiff_deflate"}),
+    ("AVIF", "RGB", {}),
+    ("PPM", "RGB", {}),
+    ("PPM", "L", {}),
+    ("ICO", "RGBA", {"sizes": [(48, 32)]}),
+    ("JPEG2000", "RGB", {}),
+    ("TGA", "RGB", {}),
+]
+
+
+@pytest.mark.parametrize(("form", "mode", "options"), CONVERTED)
+def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
+    data = file(picture(mode), form, **options)
+    wanted = Image.open(io.BytesIO(data), formats=[form])
+    wanted = wanted.convert("L" if mode == "L" else "RGBA" if wanted.has_transparency_data else "RGB")
+    path = tmp_path / f"cat.{form.lower()}"
+    path.write_bytes(data)
+    one = source(path)
+    assert same(decoded(one), wanted)
+    assert one.notes == (f"converted from {decoded_name(form)} to PNG",)
+    assert one.pixels == source(path).pixels
+    assert source(data) == one
+
+
+def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
+    data = file(picture(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
+    assert refusal(data).startswith("is no picture that can be read")
+    assert same(decoded(source(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), picture())
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_tiff_of_sixteen_bits_keeps_each(mode):
+    image = Image.new("I;16", (4, 1))
+    values = (0, 1, 300, 65535)
+    for x, value in enumerate(values):
+        image.putpixel((x, 0), value)
+    image = image if mode == "I;16" else Image.frombytes(mode, (4, 1), struct.pack(">4H", *values))
+    one = source(file(image, "TIFF"))
+    assert decoded(one).mode == "I;16"
+    assert [decoded(one).getpixel((x, 0)) for x in range(4)] == list(values)
+
+
+def test_a_dark_pgm_of_sixteen_bits_stays_dark():
+    data = b"P5 2 1 65535\n" + struct.pack(">2H", 3, 200)
+    assert [decoded(source(data)).getpixel((x, 0)) for x in (0, 1)] == [3, 200]
+    assert decoded(source(data)).mode == "I;16"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"), [((0.0, 0.5, 1.0), (0, 128, 255)), ((0, 99.6, 255), (0, 100, 255))]
+)
+def test_tiff_of_floats_is_read_by_its_range(values, wanted):
+    image = Image.frombytes("F", (3, 1), struct.pack("3f", *values))
+    one = decoded(source(file(image, "TIFF")))
+    assert tuple(one.getpixel((x, 0)) for x in range(3)) == wanted
+
+
+def test_tiff_of_other_floats_is_refused():
+    image = Image.frombytes("F", (2, 1), struct.pack("2f", -40, 1300))
+    text = refusal(file(image, "TIFF"))
+    assert text == "has values from -40 to 1300; floats are read as 0..1 or 0..255. Scale or clip them."
+
+
+def test_a_turned_tiff_is_upright():
+    data = file(picture(), "TIFF", tiffinfo={274: 6})
+    one = source(data)
+    assert same(decoded(one), picture().transpose(Image.Transpose.ROTATE_270))
+    assert one.notes == ("turned upright", "converted from TIFF to PNG")
+
+
+def test_ink_becomes_light():
+    data = file(picture("CMYK"), "JPEG", quality=95)
+    assert same(decoded(source(data)), Image.open(io.BytesIO(data)).convert("RGB"))
+    assert source(data).notes == ("converted from JPEG to PNG",)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "notes"),
+    [
+        ("GIF", "GIF", ("the first of 3 frames", "converted from GIF to PNG")),
+        ("WEBP", "WebP", ("the first of 3 frames", "converted from WebP to PNG")),
+        ("PNG", "PNG", ("the first of 3 frames",)),
+        ("AVIF", "AVIF", ("the first of 3 frames", "converted from AVIF to PNG")),
+        ("TIFF", "TIFF", ("the first of 3 pages", "converted from TIFF to PNG")),
+        ("MPO", "MPO", ("the first of 3 pictures", "converted from MPO to PNG")),
+    ],
+)
+def test_the_first_of_several(form, kind, notes):
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("#c00000", "#00c000", "#0000c0")]
+    one = source(file(frames[0], form, save_all=True, append_images=frames[1:]))
+    assert one.notes == notes
+    red, green, blue = decoded(one).convert("RGB").getpixel((20, 15))
+    assert red > 180
+    assert max(green, blue) < 40
+
+
+def test_a_transparent_gif_keeps_its_holes():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((0, 0), 0)
+    out = decoded(source(file(image, "GIF", transparency=0)))
+    assert out.mode == "RGBA"
+    assert out.getpixel((0, 0))[3] == 0
+    assert out.getpixel((1, 1)) == (0, 255, 0, 255)
+
+
+def test_a_colour_profile_goes_along_where_it_holds():
+    turned = source(file(picture(), "JPEG", icc_profile=SRGB, exif=exif(3)))
+    assert decoded(turned).info["icc_profile"] == SRGB
+    assert "icc_profile" not in decoded(source(file(picture("L"), "TIFF", icc_profile=SRGB))).info
+    assert turned.pixels != source(file(picture(), "JPEG", exif=exif(3))).pixels
+
+
+def test_converted_bytes_hold_nothing_but_the_picture():
+    data = file(picture(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
+    kinds, at, out = [], 8, source(data).data
+    while at < len(out):
+        (length,) = struct.unpack_from(">I", out, at)
+        kinds.append(out[at + 4 : at + 8])
+        at += 12 + length
+    assert set(kinds) == {b"IHDR", b"IDAT", b"IEND"}
+
+
+# Limits
+
+
+def test_too_many_pixels_are_scaled(monkeypatch):
+    monkeypatch.setattr(packing, "MOST_PIXELS", 300)
+    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_PIXELS", 300)
+    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "most": 300})
+    data = file(picture(), "PNG")
+    one = source(data)
+    assert one.width * one.height <= 300
+    assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
+    assert one.scaled_from == (48, 32)
+    assert same(decoded(one), picture().resize((one.width, one.height), Image.Resampling.LANCZOS))
+    assert source(picture()).scaled_from == (48, 32)
+
+
+def test_forty_one_megapixels_are_brought_to_forty():
+    one = source(file(Image.new("L", (8200, 5000), 9), "PNG", compress_level=1))
+    assert one.scaled_from == (8200, 5000)
+    assert 39_900_000 < one.width * one.height <= 40_000_000
+    assert abs(one.width / one.height - 1.64) < 0.001
+
+
+def test_too_many_bytes_are_scaled(monkeypatch):
+    small = 3000
+    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_BYTES", small)
+    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "limit": small})
+    data = file(picture(), "PNG")
+    assert len(data) > small
+    one = source(data)
+    assert small // 2 < len(one.data) <= small
+    assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
+
+
+def test_a_large_picture_trips_no_limit_of_pillow(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # the user's own
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for form in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
+            assert source(file(picture(), form)).width == 48
+        assert source(picture()).width == 48
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path):
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    assert refusal(bomb) == "is 30000x30000 pixels, more than 250 megapixels. Scale it down first."
+    tiff = bytearray(file(Image.new("1", (8, 8)), "BMP"))
+    tiff[18:26] = struct.pack("<ii", 30_000, 30_000)
+    assert "30000x30000" in refusal(bytes(tiff))
+
+
+def test_two_gigabytes_cost_nothing(tmp_path):
+    path = tmp_path / "cat.png"
+    with path.open("wb") as out:
+        out.truncate(2 << 30)
+    code = (
+        "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import source\n"
+        "from ipyimagegen.errors import InvalidInput; import PIL.PngImagePlugin\n"
+        "from ipyimagegen.imaging import sources\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: source(Path(sys.argv[1]), 'cat.png')\n"
+        "except InvalidInput as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    text, kilobytes = done.stdout.splitlines()
+    assert text == "cat.png has 2,147 MB; at most 537 MB are read. Nothing was sent."
+    assert int(kilobytes) < 4096
+
+
+# What is refused
+
+
+NO_PICTURES = {
+    b"": "is empty: 0 bytes.",
+    b"a red fox in the snow\n": "is a text file, no picture.",
+    "ein röter Fuchs, 狐狸".encode(): "is a text file, no picture.",
+    "fox".encode("utf-16"): "is a text file, no picture.",
+    b"BMW, a car": "is a text file, no picture.",
+    b"P1 is a label": "is a text file, no picture.",
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "is an SVG; save it as PNG first.",
+    b"\xef\xbb\xbf  <svg/>": "is an SVG; save it as PNG first.",
+    b"<!DOCTYPE html><html></html>": "is an HTML page, no picture.",
+    b"%PDF-1.7\n%\xe2\xe3": "is a PDF; save the page as PNG first.",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
+    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "is a video, no picture.",
+    b"8BPS\0\1": "is a Photoshop file; save it as PNG first.",
+    b"PK\3\4\x14": "is a ZIP archive or an Office document, no picture.",
+    b"\x93NUMPY\1\0": "is a NumPy file; give what numpy.load reads from it.",
+    b"version https://git-lfs.github.com/spec/v1\n": (
+        "is a Git LFS pointer; fetch the picture with `git lfs pull`."
+    ),
+    bytes(range(256)): (
+        "is no picture that can be read;"
+        " PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA can."
+    ),
+}
+
+
+@pytest.mark.parametrize("data", NO_PICTURES, ids=range(len(NO_PICTURES)))
+def test_what_is_no_picture_is_named(tmp_path, data):
+    assert refusal(data) == NO_PICTURES[data]
+    path = tmp_path / "cat.png"
+    path.write_bytes(data)
+    assert refusal(path) == NO_PICTURES[data]
+
+
+def test_a_camera_s_raw_file_is_not_its_preview():
+    text = "is a camera's raw file; export it as JPEG or PNG first."
+    assert refusal(file(picture(), "TIFF", tiffinfo={254: 1})) == text
+    assert refusal(file(picture(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})) == text
+
+
+CUT = "is cut short: its end is missing. Fetch or save it again."
+
+
+@pytest.mark.parametrize("form", [*OWN, "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_a_truncated_picture_says_so(form, share):
+    data = file(picture(size=(200, 150)), form)
+    text = refusal(data[: int(len(data) * share)])
+    if form in ("JPEG2000", "AVIF"):
+        assert "cannot be" in text or text == CUT
+    else:
+        assert text == CUT
+
+
+@given(st.integers(0, 10_000), st.sampled_from(OWN))
+@settings(max_examples=80, deadline=None)
+def test_no_beginning_of_a_file_is_taken_for_it(length, form):
+    data = file(picture(), form, exif=exif(1))
+    with pytest.raises(InvalidInput):
+        source(data[: length % len(data)])
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
+    thumbnail = file(picture(size=(16, 16)), "JPEG")
+    block = b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0" + thumbnail
+    data = file(picture(size=(200, 200)), "JPEG", exif=block)
+    assert source(data).data == data
+    assert refusal(data[: len(data) // 2]) == CUT
+
+
+def test_the_user_s_own_switch_for_truncated_files_lets_none_through(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    for form in OWN:
+        assert refusal(file(picture(), form)[:-20]) == CUT
+
+
+def test_damage_in_the_pixels_of_a_png_is_seen():
+    data = bytearray(file(picture(), "PNG"))
+    data[len(data) // 2] ^= 1
+    assert refusal(bytes(data)) == "is damaged. Fetch or save it again."
+
+
+def test_a_second_header_is_damage():
+    data = file(picture(), "PNG")
+    again = data[:33] + data[8:33] + data[33:]
+    assert refusal(again) == "is damaged. Fetch or save it again."
+
+
+# Paths
+
+
+def test_a_missing_file_names_a_near_one(tmp_path):
+    (tmp_path / "cats.png").write_bytes(b"x")
+    path = tmp_path / "cat.png"
+    assert refusal(path) == f"does not exist in {tmp_path}. Did you mean cats.png?"
+    assert refusal(tmp_path / "zebra.png", "zebra.png") == f"does not exist in {tmp_path}."
+    assert refusal(tmp_path / "no" / "cat.png") == f"does not exist: there is no folder {tmp_path / 'no'}."
+    (tmp_path / "file").write_bytes(b"x")
+    folder = tmp_path / "file"
+    assert refusal(folder / "cat.png") == f"does not exist: {folder} is no folder."
+
+
+def test_a_variable_s_refusal_names_its_path(tmp_path):
+    (tmp_path / "cat.txt").write_text("meow")
+    with pytest.raises(
+        InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no picture\. Nothing was sent"
+    ):
+        source(tmp_path / "cat.txt", "{p}")
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) is a folder, no picture\. Nothing was sent\."):
+        source(tmp_path, "{p}")
+
+
+def test_a_picture_without_a_name_begins_a_sentence():
+    with pytest.raises(InvalidInput, match=r"^The picture is empty: 0 bytes"):
+        source(b"")
+
+
+def test_what_would_block_or_cannot_be_read(tmp_path):
+    os.mkfifo(tmp_path / "cat.png")
+    assert refusal(tmp_path / "cat.png") == "is no ordinary file."
+    assert refusal(Path("/dev/zero"), "zero") == "is no ordinary file."
+    with pytest.raises(
+        InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: .*too long"
+    ):
+        source(Path("x" * 5000), "{p}")
+    assert "is no path that can be read" in refusal(Path("cat.png\0"))
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    assert "is no path that can be read" in refusal(loop, "loop.png")
+
+
+@pytest.mark.parametrize("refusing", ["stat", "read_bytes"])
+def test_no_permission(tmp_path, monkeypatch, refusing):
+    """Root may read everything, so the refusal is the system's own error."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(file(picture(), "PNG"))
+
+    def deny(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, refusing, deny)
+    assert refusal(path) == "may not be read: no permission."
+
+
+def test_home_and_accents(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = file(picture(), "PNG")
+    (tmp_path / "Fu\u0308chse 狐狸.png").write_bytes(data)  # as macOS spells it
+    assert source(Path("~/Füchse 狐狸.png")).data == data
+    assert refusal(Path("~nobody-of-that-name/cat.png")).startswith(
+        "does not exist: there is no folder ~nobody"
+    )
+
+
+def test_text_from_outside_is_harmless(tmp_path):
+    name = "c\x1b[31mat\u202egnp.png"
+    with pytest.raises(InvalidInput) as caught:
+        source(tmp_path / name, name)
+    assert str(caught.value).startswith("catgnp.png ")
+    assert "\x1b" not in str(caught.value)
+
+
+# Pillow images
+
+
+MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"]
+
+
+@given(st.sampled_from(MODES), st.tuples(st.integers(1, 20), st.integers(1, 20)), st.randoms())
+@settings(max_examples=150, deadline=None)
+def test_every_mode_goes_as_pillow_itself_converts_it(mode, size, random):
+    if mode in ("1", "P", "PA"):
+        image = Image.frombytes("L", size, random.randbytes(size[0] * size[1])).convert(mode)
+    else:
+        bands = len(Image.new(mode, (1, 1)).getbands())
+        image = Image.frombytes(
+            mode, size, random.randbytes(size[0] * size[1] * (4 if mode == "RGBX" else bands))
+        )
+    before = image.tobytes()
+    one = source(image)
+    wanted = "L" if mode in ("1", "L") else "RGBA" if mode in ("LA", "PA", "RGBA", "RGBa") else "RGB"
+    assert same(decoded(one), image.convert(wanted))
+    assert (image.mode, image.size, image.tobytes()) == (mode, size, before)
+    assert (one.mime, one.width, one.height, one.notes) == ("image/png", *size, ())
+
+
+def test_modes_that_pillow_does_not_convert_itself():
+    la = picture("L").convert("LA")
+    la.putalpha(picture("L", seed=3))
+    premultiplied = la.convert("La")
+    assert same(decoded(source(premultiplied)), premultiplied.convert("LA").convert("RGBA"))
+    lab = ImageCms.profileToProfile(
+        picture(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert same(decoded(source(lab)), lab.convert("RGB"))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N", "I"])
+def test_grey_of_sixteen_bits_is_not_clipped(mode):
+    order = ">" if mode == "I;16B" else "<"
+    values = (0, 255, 256, 65535)
+    image = Image.frombytes(mode, (4, 1), struct.pack(f"{order}4{'i' if mode == 'I' else 'H'}", *values))
+    one = decoded(source(image))
+    assert one.mode == "I;16"
+    assert [one.getpixel((x, 0)) for x in range(4)] == list(values)
+
+
+def test_whole_numbers_of_eight_bits_and_what_is_beyond():
+    assert decoded(source(Image.new("I", (2, 2), 200))).getpixel((0, 0)) == 200
+    text = "has values from {} to {}; whole numbers are read as 0 to 255. Scale or clip them."
+    assert refusal(Image.new("I", (2, 2), -1)) == text.format(-1, -1)
+    assert refusal(Image.new("I", (2, 2), 1_000_000)) == text.format(1000000, 1000000)
+    nan = Image.new("F", (2, 2), float("nan"))
+    assert "NaN" in refusal(nan)
+
+
+@pytest.mark.parametrize("transparency", [5, bytes(range(256))])
+def test_transparency_of_a_palette_or_a_colour_key(transparency):
+    image = picture("L").convert("P")
+    image.info["transparency"] = transparency
+    assert same(decoded(source(image)), image.convert("RGBA"))
+    assert image.info == {"transparency": transparency}
+    key = picture("RGB")
+    key.info["transparency"] = key.getpixel((3, 3))
+    assert decoded(source(key)).getpixel((3, 3))[3] == 0
+
+
+def test_a_pillow_image_that_carries_an_orientation_is_turned(tmp_path):
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(file(picture(), "JPEG", exif=exif(6)))
+    with Image.open(path) as image:
+        one = source(image)
+        assert (one.width, one.height, one.notes) == (32, 48, ("turned upright",))
+        assert image.size == (48, 32)
+        assert image.getexif()[0x0112] == 6
+
+
+def test_the_frame_that_the_user_chose():
+    frames = [Image.new("RGB", (9, 9), colour) for colour in ("#ff0000", "#0000ff")]
+    image = Image.open(io.BytesIO(file(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    image.seek(1)
+    assert decoded(source(image)).convert("RGB").getpixel((4, 4)) == (0, 0, 255)
+    assert image.tell() == 1
+
+
+def test_pillow_images_that_cannot_be_read(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(file(picture(), "PNG"))
+    with Image.open(path) as image:
+        pass
+    assert refusal(image).startswith("is a Pillow image that cannot be read (")
+    assert refusal(image).endswith("Call its .load() while its file is open.")
+    assert refusal(Image.new("RGB", (0, 4))) == "is an empty picture, 0x4."
+
+
+def test_the_same_pixels_have_the_same_hash_and_others_another():
+    first = source(picture())
+    assert first.pixels == source(picture().copy()).pixels
+    others = [
+        picture(seed=8),
+        picture("L"),
+        picture().resize((32, 48)),
+        Image.frombytes("RGB", (32, 48), picture().tobytes()),
+    ]
+    assert len({first.pixels, *(source(one).pixels for one in others)}) == 5
+
+
+def test_a_source_does_not_print_its_bytes():
+    assert "data" not in repr(source(picture()))
+
+
+# For one server
+
+
+ALL = ("png", "jpeg", "webp")
+
+
+@pytest.mark.parametrize("form", OWN)
+def test_what_fits_is_left_alone(form):
+    one = source(file(picture(), form))
+    assert fitted(one, ALL, 50_000_000) is one
+    assert fitted(one, (form.lower(),), len(one.data)) is one
+
+
+def test_another_format_is_reached_without_loss():
+    one = source(file(picture("RGBA"), "WEBP", lossless=True, exact=True))
+    png = fitted(one, ("png",), 50_000_000)
+    assert (png.mime, png.notes) == ("image/png", ("converted from WebP to PNG",))
+    assert same(decoded(png), picture("RGBA"))
+    back = fitted(png, ("webp", "jpeg"), 50_000_000)
+    assert same(decoded(back), picture("RGBA"))
+    assert back.notes == ("converted from WebP to PNG", "converted from PNG to WebP")
+    assert fitted(one, ("jpeg", "png"), 50_000_000).mime == "image/png"
+
+
+def test_where_only_jpeg_is_left_holes_become_white():
+    image = Image.new("RGBA", (32, 32), (200, 0, 0, 255))
+    image.paste((0, 0, 200, 0), (0, 0, 16, 32))
+    one = fitted(source(image), ("jpeg",), 50_000_000)
+    assert (one.mime, one.notes) == ("image/jpeg", ("converted from PNG to JPEG", "laid on white"))
+    assert min(decoded(one).getpixel((4, 4))) > 250
+    red, green, _ = decoded(one).getpixel((28, 4))
+    assert red > 190
+    assert green < 20
+    assert fitted(source(picture("L")), ("jpeg",), 50_000_000).notes == ("converted from PNG to JPEG",)
+
+
+@pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
+def test_scaled_until_it_fits(form):
+    one = fitted(source(picture(size=(300, 200))), (form,), 20_000)
+    assert 10_000 < len(one.data) <= 20_000
+    assert one.notes[-1] == f"scaled from 300x200 to {one.width}x{one.height}"
+    assert one.scaled_from == (300, 200)
+    assert abs(one.width / one.height - 1.5) < 0.05
+
+
+def test_scaled_twice_is_still_measured_from_the_first():
+    first = fitted(source(picture(size=(300, 200))), ALL, 60_000)
+    second = fitted(first, ALL, 20_000)
+    assert second.scaled_from == (300, 200)
+
+
+def test_no_size_fits():
+    with pytest.raises(InvalidInput, match=r"^cat.png does not fit into 10 bytes at any size"):
+        fitted(source(picture()), ALL, 10, name="cat.png")
+
+
+def test_square_servers():
+    with pytest.raises(InvalidInput) as caught:
+        fitted(source(picture()), ALL, 50_000_000, square=True, name="cat.png")
+    assert str(caught.value) == (
+        "cat.png is 48x32; this server takes square pictures only."
+        " Crop it, as PIL.ImageOps.fit(picture, (32, 32)). Nothing was sent."
+    )
+    square = source(picture(size=(32, 32)))
+    assert fitted(square, ALL, 50_000_000, square=True) is square
+
+
+def test_grey_of_sixteen_bits_is_sent_as_eight():
+    """Servers that are built on Pillow see such a file all white."""
+    image = Image.new("I;16", (8, 8), 0x4000)
+    for one in (source(image), source(file(image, "PNG"))):
+        sent = fitted(one, ALL, 50_000_000)
+        assert sent.notes == ("16 bits of grey brought down to 8",)
+        assert (decoded(sent).mode, decoded(sent).getpixel((0, 0))) == ("L", 0x40)
+
+
+# Anything else
+
+
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (None, "is a value of type NoneType, no picture. What is taken: a path, bytes,"),
+        (3.5, "is a value of type float, no picture."),
+        ({"a": 1}, "is a value of type dict, no picture."),
+        (Image, "is a value of type module, no picture."),
+        (Image.Image, "is a value of type type, no picture."),
+        ("cat.jpg", "is text; a path is given as pathlib.Path('cat.jpg')."),
+        ([], "is an empty list, no picture."),
+        ([[0, 1], [1, 0]], "is a list of 2 values, no picture; of numbers make an array, with numpy.array."),
+        ((1, 2), "is a tuple of 2 values, no picture"),
+    ],
+)
+def test_other_values_are_named_with_what_is_taken(thing, text):
+    assert refusal(thing).startswith(text)
+
+
+def test_several_pictures_are_a_choice():
+    assert (
+        refusal([picture(), picture()], "{foxes}")
+        == "is a list of 2 pictures: choose one, such as {foxes[0]}."
+    )
+
+
+def test_an_ipython_image(tmp_path):
+    from IPython.display import Image as Shown
+
+    data = file(picture(), "PNG")
+    path = tmp_path / "cat.png"
+    path.write_bytes(data)
+    for shown in (Shown(data=data), Shown(filename=str(path)), Shown(url="cat.png", embed=False)):
+        if shown.data is None and not shown.filename:
+            assert (
+                refusal(shown) == "is an IPython Image that holds only an address; give the address itself."
+            )
+        else:
+            assert source(shown).data == data
+    late = Shown(data=data)
+    late.data, late.filename = None, str(path)
+    assert source(late).data == data
+
+
+def test_loading_the_room_loads_no_library():
+    code = (
+        "import sys, ipyimagegen.imaging as room\n"
+        "assert 'PIL' not in sys.modules\n"
+        "from PIL import Image; room.source(Image.new('L', (4, 4)))\n"
+        "sys.exit(bool({'numpy', 'matplotlib', 'torch', 'IPython'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
