@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 
 from ipyimagegen.options import Json
@@ -22,7 +21,7 @@ def body(path: Path, n: int, *, clean: bool) -> tuple[Json, bool]:
     if not is_stream(path):
         return parse(blocks(path))
     kept = _Kept(n)
-    for one in islice(_all(path), EVENTS):
+    for one in _all(path):
         if not kept.add(one):
             break
     return kept.body(), kept.ended(clean=clean)
@@ -47,7 +46,7 @@ class _Kept:
         self._failed: list[Json] = []
         self._error: Json = None
         self._facts: dict[str, Json] = {}
-        self._room = SKELETON
+        self._room, self._events = SKELETON, EVENTS
         self._ended = self._counted = self._cut = False
 
     def add(self, one: Said) -> bool:
@@ -67,7 +66,10 @@ class _Kept:
         self._ended |= one.whole and one.kind.endswith(".completed") and not pictures
         kept = failures or any(not picture["partial"] for picture in pictures) or one.error
         self._room -= one.size if kept else 0
-        return self._room > 0
+        self._events -= 1
+        full = min(self._room, self._events) <= 0
+        self._cut |= full
+        return not full
 
     def _picture(self, picture: Mapping[str, Json], one: Said) -> None:
         if picture["partial"]:

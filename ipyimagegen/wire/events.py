@@ -53,7 +53,8 @@ class Splitter:
                 chunk = chunk[1:]
                 self._at += 1
                 self._start += 1
-        for piece in chunk.splitlines(keepends=True):
+        ends = b"\n" in chunk or b"\r" in chunk  # the two searches are much faster than the splitting
+        for piece in chunk.splitlines(keepends=True) if ends else (chunk,):
             self._head += piece[: max(HEAD - len(self._head), 0)]
             self._at += len(piece)
             text = piece.rstrip(b"\r\n") if piece.endswith((b"\r", b"\n")) else None

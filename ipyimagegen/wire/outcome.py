@@ -15,9 +15,9 @@ from ipyimagegen.records import Fault, Status
 from ipyimagegen.wire.answers import Answer
 from ipyimagegen.wire.faults import classify
 
-# A refusal that came with 200: what another server says with 4xx.
+# A refusal that came with 200: what another server says with 4xx. What Ark finds in its output was made.
 _REFUSAL = re.compile(
-    r"(?i)moderation|content_(?:policy|filter)|sensitivecontent|^(?:invalid|unsupported|unknown_parameter)"
+    r"(?i)moderation|content_(?:policy|filter)|^input\w+sensitive|^(?:invalid|unsupported|unknown_parameter)"
 )
 REPEATS = 2
 LONGEST = 60.0  # seconds: of one Retry-After, and of all repeats of what was never sent
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def told_in_200(code: str | None) -> Status:
-    """Return what an error inside a reply of 200 means for the call: refused, or nobody knows."""
+    """Return what the error of a whole reply of 200 means for the call: refused, or nobody knows."""
     kind = classify(HTTPStatus.INTERNAL_SERVER_ERROR, code)
     return Status.REFUSED if _REFUSAL.search(code or "") else kind
 

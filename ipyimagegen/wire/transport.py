@@ -198,8 +198,11 @@ class _Exchange:
             why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
         if why:
             why = replace(why, status=response.status_code)
+        status = Status.UNKNOWN if why else Status.DONE
+        if why and not made:
+            status = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
         return Outcome(
-            status=Status.DONE if not why else Status.UNKNOWN if made else told_in_200(why.code),
+            status=status,
             answer=answer,
             fault=why,
             http=response.status_code,

@@ -171,3 +171,16 @@ def test_the_spool_never_holds_the_key_however_it_is_cut(tmp_path_factory, sizes
 def test_the_spool_has_a_limit(tmp_path):
     with Spool(tmp_path / "reply", 10) as spool, pytest.raises(TooLarge):
         spool.write(b"x" * 11)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [(b"data: {}\n\n", b""), (b"a sk-can", b"sk-can"), (b"sk-canar sk", b"sk"), (b"s", b"s")],
+)
+def test_the_spool_holds_back_only_what_may_be_the_key(tmp_path, written, kept):
+    path = tmp_path / "reply"
+    with Spool(path, 1000, ["sk-canary-0123456789"]) as spool:
+        assert spool.write(written) + kept == written
+        spool.flush()
+        assert path.read_bytes() + kept == written
+    assert path.read_bytes() == written
