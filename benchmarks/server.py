@@ -1,6 +1,6 @@
 """A server of pictures on loopback, in a process of its own, that answers at once.
 
-    with serving() as url:  # f"{url}/photo/v1", f"{url}/noise/v1", f"{url}/large/v1"
+    with serving() as url:  # f"{url}/photo/v1", f"{url}/noise/v1", f"{url}/large/v1", f"{url}/small/v1"
 
 It ends with the process that started it: when its standard input does, or after an hour.
 """
@@ -23,6 +23,7 @@ KINDS = {
     "photo": samples.photo,  # 1024 px, 1.5 MB
     "noise": lambda: samples.noise(720),  # 1.5 MB that no JPEG makes small
     "large": lambda: samples.noise(2450),  # 18 MB
+    "small": lambda: samples.photo(64),  # 10 kB: what it costs is the request
 }
 
 
@@ -36,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(body) if self.headers["Content-Type"] == "application/json" else {}
         parts = [b'{"created": 1700000000, "data": [']
         for ordinal, text in enumerate(_texts(self.path.split("/")[1])[: asked.get("n") or 1]):
             parts += [b", " if ordinal else b"", b'{"b64_json": "', text, b'"}']

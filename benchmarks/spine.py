@@ -1,6 +1,6 @@
 """What ipyimagegen costs beside doing the same by hand, and whether that is within its limits.
 
-    python benchmarks/spine.py [--quick] [load speed where memory notebook history]
+    python benchmarks/spine.py [--quick] [load speed where sending memory notebook history]
 
 Prints one table for each name, all unless told; ends with 1 when a limit is missed.
 """
@@ -35,6 +35,12 @@ def where(server, quick):
     return "Where the time of that picture goes", where(server, 10 if quick else 60)
 
 
+def sending(server, quick):
+    from sending import sending
+
+    return "An edit of a picture of 4 MB", sending(server, 10 if quick else 60)
+
+
 def memory(server, _):
     from memory import memory
 
@@ -63,7 +69,7 @@ def _limit(name):
     return HISTORY_LIMITS.get(name.partition(",")[0].replace(" in one model", ""))
 
 
-TABLES = {one.__name__: one for one in (load, speed, where, memory, notebook, history)}
+TABLES = {one.__name__: one for one in (load, speed, where, sending, memory, notebook, history)}
 
 
 def main():

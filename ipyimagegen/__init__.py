@@ -109,6 +109,11 @@ def imagine(
     `offline` allows only the store, sketch and this machine; `timeout` is the seconds to wait, after
     which the call goes on in the background.
 
+    `image` is the picture to edit, or a list of up to 16: a result or one of its pictures, a PIL image, a
+    NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, an address, an id such as "@3".
+    `mask` says where the first may change: a picture (white or transparent may), a boolean array, or a
+    box (x, y, width, height) in pixels.
+
     Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
     a CallError when no picture came, Detached when the wait ended before the call.
     """

@@ -62,13 +62,11 @@ def started_from(run: Run) -> list[str]:
         return []
     masked = " with a mask" if run.request.mask else ""
     shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
-    outside = (
-        [f"outside the mask: {', '.join(map(_percent, shares))} of the pixels changed"] if shares else []
-    )
+    outside = [f"outside the mask: {', '.join(map(percent, shares))} of the pixels changed"] if shares else []
     return [f"edit of {' + '.join(names)}{masked}", *outside]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Return a share in per cent; only nothing is 0 %."""
     return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
 

@@ -29,6 +29,7 @@ from ipyimagegen.store import Store
 from ipyimagegen.typed import Offered, Pictures
 
 NOWHERE = "https://nowhere.invalid"  # no server of ours: the rules for a stranger's address hold
+FETCH = 60.0  # seconds that an address may take, while the cell waits
 MOST = 16  # pictures of one request, at any server
 BOX = re.compile(r"\s*-?[\d０-９]+(?:\s*[,，]\s*-?[\d０-９]+){3}\s*")
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
@@ -176,7 +177,7 @@ class _Opener:
         into = self.library.store.spool()
         try:
             known = there if here else replace(there, base_url=NOWHERE)
-            fault = wire.download(url, known, into=into, control=wire.Control())
+            fault = wire.download(url, known, into=into, control=wire.Control(), whole=FETCH)
             if fault is None:
                 return into.read_bytes()
         finally:

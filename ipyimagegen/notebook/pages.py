@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
-from ipyimagegen.caption import DOT, counted, facts, said_of, title
+from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Cost, Input, Picture, PictureState, Run, Status
@@ -45,6 +45,8 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
     send = plan.to_send
     pictures = sum(one.request.count for one in send)
     lines.append(DOT.join([counted(len(send), "call"), counted(pictures, "picture"), _estimates(send)]))
+    if more := sum(catalog.partial_tokens(one.sent, one.request, one.endpoint) for one in send):
+        lines.append(f"partial pictures: at most {more:,} output tokens more, in the estimate")
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
     return "\n".join([*lines, "dry run: nothing was sent"])
 
@@ -143,7 +145,7 @@ def _picture(picture: Picture) -> str:
     if picture.state is not PictureState.STORED:
         words.append(said_of(picture))
     if picture.changed_outside is not None:
-        words.append(f"outside the mask {picture.changed_outside:.4%} of the pixels changed")
+        words.append(f"outside the mask {percent(picture.changed_outside)} of the pixels changed")
     if picture.revised_prompt:
         words.append(f"revised prompt: {short(picture.revised_prompt, 200)}")
     return DOT.join(word for word in words if word)

@@ -11,7 +11,7 @@ from ipyimagegen.errors import InvalidInput, did_you_mean
 from ipyimagegen.ids import read as read_id
 from ipyimagegen.inputs import BOX
 from ipyimagegen.options import DEFAULT, INPUTS
-from ipyimagegen.prompt import Name, lookup, parse
+from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Offered, Pictures
 
@@ -28,10 +28,7 @@ def pictures(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> 
 
 
 def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
-    """Return what one word stands for.
-
-    What could be a variable and an existing file is refused. Raises InvalidInput.
-    """
+    """Return what one word stands for. What could be a variable and a file is refused: InvalidInput."""
     text = text.strip()
     if text.startswith("@"):
         return Offered(read_id(text), text)
@@ -39,9 +36,16 @@ def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
         return Offered(text, short(text, 40))
     if flag == "--mask" and BOX.fullmatch(text):
         return Offered(text, "the box")
+    return _variable_or_file(text, names, flag)
+
+
+def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered:
     braces = parse(text)
     if len(braces) == 1 and isinstance(braces[0], Name):
         return Offered(lookup(braces[0].path, names, source=text), braces[0].path)
+    if any(isinstance(one, Name) for one in braces):  # a path with names in it, as in any option's value
+        text = fill(braces, names)
+        return Offered(text, short(text, 60))
     path = Path(text).expanduser()
     variable = _variable(text, names)
     if variable and _exists(path):

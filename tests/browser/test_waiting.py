@@ -69,3 +69,20 @@ def test_stop_ends_the_cell_and_the_next_run_waits_for_the_same_call(waiting, ju
     expect(notebook.texts(1)).to_contain_text("a very slow blue boat")
     (made,) = set(records(jupyter.home)) - before
     assert records(jupyter.home)[made]["status"] == "done"
+
+
+def test_a_stream_shows_pictures_above_the_status_line(waiting, tmp_path):
+    notebook = waiting("%imagine --stream --size 512x512 --set fault=slow:6 a slow green boat")
+    expect(notebook.images(1)).to_have_count(1)  # a partial one, while the status line counts under it
+    expect(notebook.prompt(1)).to_have_text("[*]:")
+    expect(notebook.texts(1)).to_have_text(SECONDS)
+    assert notebook.mimes(1)[0].startswith("image/")
+    partial = notebook.images(1).get_attribute("src")
+    notebook.cell(1).screenshot(path=tmp_path / "partial.png")
+    notebook.finished(1)
+    expect(notebook.images(1)).to_have_count(1)
+    assert notebook.images(1).get_attribute("src") != partial
+    expect(notebook.texts(1)).to_have_count(1)
+    expect(notebook.texts(1)).to_contain_text("a slow green boat")
+    assert not SECONDS.search(notebook.texts(1).inner_text().strip())
+    notebook.cell(1).screenshot(path=tmp_path / "whole.png")

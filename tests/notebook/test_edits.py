@@ -295,3 +295,93 @@ def test_what_goes_along_is_on_disk_before_it_is_sent(kernel, serve, home):
     kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
     assert kernel.run("%imagine --image picture add a hat").error is None
     assert seen_on_disk == [True]
+
+
+def test_names_in_a_path_are_filled_in(kernel, paid):
+    kernel.run("animal = 'cat'")
+    assert kernel.run("%imagine --image ./{animal}.png give it a hat").error is None
+    assert paid.posts[0].files[0].data == CAT
+
+
+def test_a_repeat_sends_the_same_bytes_though_the_file_changed(kernel, serve, tmp_path):
+    file = tmp_path / "cat.png"
+    file.write_bytes(CAT)
+
+    def answer(seen):
+        file.write_bytes(HAT)
+        if len(server.posts) == 1:
+            return 429, {"Retry-After": "0.01"}, {"error": {"message": "slow down"}}
+        return good(seen)
+
+    server = serve(answer)
+    kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
+    assert kernel.run("%imagine --image cat.png add a hat").error is None
+    first, second = server.posts
+    assert first.body == second.body
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+    assert second.files[0].data == CAT
+
+
+def test_forgetting_takes_the_pictures_along_unless_another_run_has_them(kernel, paid, home):
+    kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat\n")
+    kernel.run("%imagine --image cat.png add a scarf")
+    sha256 = hashlib.sha256(CAT).hexdigest()
+    kept = home / "images" / sha256[:2] / f"{sha256}.png"
+    masks = {one["sha256"] for record in records(home).values() for one in _masks(record)}
+    assert len(masks) == 2  # as it was meant, and as it was sent
+    kernel.run("%imagine_forget 1")
+    assert kept.is_file()
+    assert not [path for path in (home / "images").rglob("*.png") if path.stem in masks]
+    kernel.run("%imagine_forget 2")
+    assert not kept.exists()
+
+
+def _masks(record):
+    return [part["mask"] for part in (record["request"], record["sent"]) if "mask" in part]
+
+
+def test_an_own_server_may_want_json_another_field_or_a_white_mask(kernel, paid):
+    entry = {"base_url": paid.base_url, "free": False}
+    for more in ({"edit_form": "json"}, {"image_field": {"*": "picture"}, "mask_as": "white"}):
+        kernel.run(f"%config Imagine.endpoints = {{'lab': { ({**entry, **more})!r}}}")
+        cell = kernel.run(f"%imagine --new --image cat.png --mask 1,1,9,9 add {len(more)} hats")
+        assert cell.error is None, cell.error
+    body = paid.posts[0].json
+    assert body["images"] == [{"image_url": f"data:image/png;base64,{b64(CAT)}"}]
+    assert body["mask"]["image_url"].startswith("data:image/png;base64,")
+    picture, mask = paid.posts[1].files
+    assert (picture.name, mask.name, mask.image.mode) == ("picture", "mask", "L")
+    assert np.asarray(mask.image)[1:10, 1:10].min() == 255
+    assert np.asarray(mask.image).sum() == 81 * 255
+    wrong = kernel.run(
+        f"%config Imagine.endpoints = {{'lab': { ({**entry, 'mask_as': 'black'})!r}}}\n%imagine a fox"
+    )
+    assert "mask_as is alpha or white" in wrong.error
+
+
+def test_a_picture_is_known_by_its_pixels_whatever_encoder_wrote_it(kernel, paid):
+    kernel.run("%imagine --image pil add a hat")
+    kernel.run("import PIL.Image; from ipyimagegen import history; before = history[1].run.request")
+    code = (
+        "from dataclasses import replace\n"
+        "other = replace(before, inputs=(replace(before.inputs[0], sha256='0' * 64),))\n"
+        "print(other.identity == before.identity)"
+    )
+    assert kernel.run(code).texts == ["True\n"]
+
+
+def test_a_dry_run_names_what_partial_pictures_add(kernel):
+    kernel.run("import os; os.environ['OPENAI_API_KEY'] = 'key-0123456789'")
+    cell = kernel.run("%imagine --dry-run -m gpt-image-2 --endpoint openai -n 2 --stream a fox")
+    assert '"partial_images": 2' in cell.texts[0]
+    assert "at most 400 output tokens more" in cell.texts[0]
+
+
+def test_moderation_at_openai_turns_the_form_into_json(kernel, paid):
+    kernel.run("import os; os.environ['OPENAI_API_KEY'] = 'key-0123456789'")
+    cell = kernel.run(
+        "%imagine --dry-run -m gpt-image-2 --endpoint openai --moderation low --image cat.png a hat"
+    )
+    assert cell.error is None, cell.error
+    assert '"images"' in cell.texts[0]
+    assert '"moderation": "low"' in cell.texts[0]

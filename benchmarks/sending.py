@@ -1,0 +1,76 @@
+"""An edit of a picture of 4 MB, answered at once with a small one: what is added to the raw way."""
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import openai
+import requests
+import samples
+from figures import Row, above, interleaved, medians
+from speed import opened, studio
+
+LIMIT = 15  # ms over the raw way
+NUMBERS = itertools.count()
+
+
+def raw(url, path):
+    """Send the file as a form with requests, and open what comes."""
+    with path.open("rb") as file:
+        files = {"image": (path.name, file, "image/png")}
+        reply = requests.post(f"{url}/images/edits", data={"prompt": "add a hat"}, files=files, timeout=60)
+    opened([one["b64_json"] for one in reply.json()["data"]])
+
+
+def by_sdk(client, path):
+    """Send it with the official SDK."""
+    reply = client.images.edit(image=path, prompt="add a hat")
+    opened([one.b64_json for one in reply.data])
+
+
+def ours(made, path):
+    """Send it for another prompt each time; input and result are stored, checked and shown."""
+    assert made.imagine(f"add hat {next(NUMBERS)}", image=path).bundles()
+
+
+def fresh(folder, picture):
+    """Return a file that nobody has seen, of the same size."""
+    path = Path(folder, f"{next(NUMBERS)}.png")
+    path.write_bytes(samples.several(picture, next(NUMBERS) + 1)[-1])
+    return path
+
+
+def sending(server, times):
+    """Return rows of the whole path beside the raw way and the SDK."""
+    url = f"{server}/small/v1"
+    client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+    with tempfile.TemporaryDirectory(prefix="sending-") as folder:
+        picture = samples.photo(1700)
+        path = Path(folder, "input.png")
+        path.write_bytes(picture)
+        asked = studio(url, Path(folder, "home"))
+        unseen = iter([fresh(folder, picture) for _ in range(times + 3)])
+        taken = interleaved(
+            {
+                "raw": lambda: raw(url, path),
+                "sdk": lambda: by_sdk(client, path),
+                "ours": lambda: ours(asked, path),
+                "unseen": lambda: ours(asked, next(unseen)),
+            },
+            times,
+            warm=3,
+        )
+    middle = medians(taken)
+
+    def row(name, key, limit=None):
+        more = above(taken, key, "raw")
+        return Row(name, middle[key], against=f"{more:+.1f} ms over raw", limit=limit, measured=more)
+
+    return [
+        Row(
+            f"requests, a file of {len(picture) / 1e6:.1f} MB", middle["raw"], against="nothing kept or shown"
+        ),
+        row("official SDK", "sdk"),
+        row("imagine: a picture that it knows", "ours", LIMIT),
+        row("imagine: a picture that is new", "unseen", LIMIT),
+    ]
