@@ -121,7 +121,8 @@ class _Unread:
 
     def __init__(self, environ: WSGIEnvironment) -> None:
         length = environ.get("CONTENT_LENGTH") or ""
-        self._left = int(length) if length.isascii() and length.isdigit() else 0
+        plain = length.isascii() and length.isdigit() and len(length) < 19
+        self._left = int(length) if plain else 0
         self._input = environ["wsgi.input"]
 
     def take(self, most: int) -> bytes:

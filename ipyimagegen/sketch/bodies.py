@@ -81,6 +81,8 @@ def _form(raw: bytes, content_type: str, rules: Mapping[str, Rule]) -> Body:
 
 
 def _text(name: str, data: bytes, rules: Mapping[str, Rule]) -> Any:
+    if name not in rules:
+        return ""  # whatever it is, the field is refused
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -88,7 +90,7 @@ def _text(name: str, data: bytes, rules: Mapping[str, Rule]) -> Any:
     if text is None:
         message = f"Invalid '{name[:80]}': its text is not UTF-8."
         raise Refusal(message, param=name[:80], code="invalid_value")
-    return from_text(text, rules[name]) if name in rules else text
+    return from_text(text, rules[name])
 
 
 def _json(raw: bytes) -> Body:

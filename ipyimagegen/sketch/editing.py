@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ipyimagegen.sketch import gathering
+from ipyimagegen.sketch import gathering, mending
 from ipyimagegen.sketch.dice import Dice
 from ipyimagegen.sketch.engine import DETAIL, TONES, style_named
 from ipyimagegen.sketch.mark import extent, stamp
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-SPARE = 9  # the masked area is at least so many times that of the mark
+SPARE = 60  # the masked area is at least so many times that of the mark
 
 
 def edit(
@@ -128,6 +128,9 @@ class Sitting:
     def _gathered(self, box: tuple[int, int, int, int], dice: Dice) -> Image.Image:
         """Return what is edited: the first picture, with the others in it; with a mask, in its box."""
         first, others = self.images[0], self.images[1:]
+        if self.mask is not None and (self.wish.remove or self.wish.replace):
+            mended = mending.mend(first.convert("RGB"), self.mask)
+            return mended.crop(box) if first.mode == "RGB" else _masked(mended, first).crop(box)
         if not others:
             return first.crop(box)
         if self.mask is None:
@@ -140,6 +143,12 @@ class Sitting:
         elif corner := _room(self.mask, extent(picture)):
             stamp(picture, corner)
         return picture
+
+
+def _masked(image: Image.Image, like: Image.Image) -> Image.Image:
+    """Return the picture (RGB) with the transparency of another."""
+    image.putalpha(like.getchannel("A"))
+    return image
 
 
 def _room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | None:

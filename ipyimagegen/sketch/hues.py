@@ -65,12 +65,12 @@ def darker(image: Image.Image) -> Image.Image:
 
 def contrast(image: Image.Image) -> Image.Image:
     """Drive light and dark apart."""
-    return ImageEnhance.Contrast(ImageOps.autocontrast(image, cutoff=1)).enhance(1.35)
+    return ImageEnhance.Contrast(ImageOps.autocontrast(image, cutoff=0.5)).enhance(1.18)
 
 
 def colourful(image: Image.Image) -> Image.Image:
     """Make every colour stronger."""
-    return ImageEnhance.Color(image).enhance(1.75)
+    return ImageEnhance.Color(image).enhance(1.5)
 
 
 def faded(image: Image.Image) -> Image.Image:
@@ -118,6 +118,9 @@ MOVING = frozenset({"mirrored", "upturned"})  # these move pixels, so the transp
 
 def poster(picture: Print) -> Print:
     """Flat areas in few colours."""
+    if _light(picture.image):  # a plot: lines would be lost
+        few = ImageOps.posterize(ImageEnhance.Color(picture.image).enhance(1.3), 3)
+        return replace(picture, image=levels(few, *[(255 / 224, 0)] * 3))
     calm = picture.image.filter(ImageFilter.MedianFilter(7)).filter(ImageFilter.MedianFilter(7))
     calm = ImageEnhance.Color(calm).enhance(1.15)
     few = calm.quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
@@ -128,14 +131,26 @@ def prepared(image: Image.Image, style: str) -> Image.Image:
     """Return a picture from outside as a style can use it: calm, thin lines kept, lights coloured."""
     edge = min(image.size)
     if style == "neon":
-        image = image.filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.GaussianBlur(edge / 600))
+        if not _light(image):
+            calm = image.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.GaussianBlur(edge / 320))
+            few = calm.quantize(20, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+            image = few.filter(ImageFilter.ModeFilter(3))
         glowing = gradient(image.size, [rgb(c) for c in ("#ff4fa0", "#b45cff", "#3fa8ff", "#37e6d0")])
+        dim = 0.5 if _light(image) else 0.85  # on white, tubes would be white too
         _, saturation, value = image.convert("HSV").split()
         pale = ImageChops.multiply(
             saturation.point([max(0, 255 - v * 4) for v in range(256)]),
             value.point([max(0, min(255, (v - 60) * 2)) for v in range(256)]),
         )
-        return Image.composite(ImageChops.multiply(image, glowing), image, pale)
-    if style == "pixel" and ImageStat.Stat(ImageOps.grayscale(image)).mean[0] > 210:
+        pale = pale.filter(ImageFilter.GaussianBlur(edge / 50))
+        return Image.composite(levels(ImageChops.multiply(image, glowing), *[(dim, 0)] * 3), image, pale)
+    if style == "pencil" and not _light(image):
+        return image.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.GaussianBlur(edge / 900))
+    if style == "pixel" and _light(image):
         return image.filter(ImageFilter.MinFilter(max(3, edge // 160 | 1)))
     return image
+
+
+def _light(image: Image.Image) -> bool:
+    """Return whether the picture is mostly white, as plots are."""
+    return ImageStat.Stat(ImageOps.grayscale(image)).mean[0] > 215

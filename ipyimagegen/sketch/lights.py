@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The picture (RGB) with what lights need to know; `bare` keeps the moon out of the night."""
+    """The picture (RGB) with what lights need to know.
+
+    `bare` keeps moon and sun out, for they are drawn otherwise; without `sky` nothing stands in it.
+    """
 
     image: Image.Image
     sight: Sight
     rng: Random
     detail: float
     bare: bool = False
+    sky: bool = True
 
 
 def _painted(view: View, place: str, *painters: Callable[[Stage], None], time: str = "") -> View:
@@ -76,6 +80,8 @@ def night(view: View) -> View:
     """Blue dark with stars in the calm of the sky, and the moon."""
     dim = ImageEnhance.Color(view.image).enhance(0.62)
     dim = levels(dim, (0.29, 4), (0.35, 9), (0.52, 30))
+    if not view.sky:
+        return replace(view, image=dim)
     starry = _painted(replace(view, image=dim), "field", skies.stars, time="night").image
     image = Image.composite(starry, dim, _sky(view))
     if not view.bare:
@@ -95,7 +101,7 @@ def sunset(view: View) -> View:
     wash = gradient(warm.size, [rgb(c) for c in ("#5a4a94", "#d0648a", "#ff9a58", "#e8743f", "#7a3a4a")])
     image = Image.blend(ImageChops.soft_light(warm, wash), ImageChops.multiply(warm, wash), 0.3)
     image = Image.blend(image, wash, 0.16)
-    if not view.bare:
+    if view.sky and not view.bare:
         unit, size = min(image.size), 0.13
         x, y = _calm(view, size * 1.8, 0.62)
         glow(image, (x * unit, y * unit), unit * 0.75, rgb("#ffd28a"), 0.75)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageStat
+from PIL import Image, ImageChops, ImageStat
 
 from ipyimagegen.sketch.canvas import Pen, Point, luminance
 from ipyimagegen.sketch.palette import INK, WHITE
@@ -55,7 +55,9 @@ def stamp(picture: Image.Image, corner: tuple[int, int] | None = None) -> None:
     picture.paste(Image.new("RGB", box, plate), corner, _plate(box, pad).point(lambda v: v * 0.62))
     if picture.mode == "RGBA":  # a paste through a mask mixes alpha too: the mark must be seen on nothing
         alpha = picture.getchannel("A")
-        alpha.paste(235, (*corner, corner[0] + box[0], corner[1] + box[1]), _plate(box, pad))
+        there = alpha.crop((*corner, corner[0] + box[0], corner[1] + box[1]))
+        shown = _plate(box, pad).point([v * 235 // 255 for v in range(256)])
+        alpha.paste(ImageChops.lighter(there, shown), corner)
         picture.putalpha(alpha)
     picture.paste(Image.new("RGB", box, letters), corner, _letters(box, height, pad))
 

@@ -18,10 +18,11 @@ def mend(image: Image.Image, area: Image.Image) -> Image.Image:
     while level.getchannel("A").getextrema()[0] == 0 and max(level.size) > 1:
         half = max(1, (level.width + 1) // 2), max(1, (level.height + 1) // 2)
         level = level.resize(half, Image.Resampling.BOX)
+        level.putalpha(level.getchannel("A").point([0] + [255] * 255))
         steps.append(level)
     filled = steps.pop().convert("RGB")
     for level in reversed(steps):
-        up = filled.resize(level.size, Image.Resampling.BICUBIC)
+        up = filled.resize(level.size, Image.Resampling.BILINEAR)
         unknown = level.getchannel("A").point([255] + [0] * 255)
         filled = Image.composite(up, level.convert("RGB"), unknown)
     smooth = filled.filter(ImageFilter.GaussianBlur(min(image.size) / 120))

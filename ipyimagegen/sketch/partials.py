@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-COARSEST, FINEST = 14, 160  # spots along the short edge at the start and near the end
+COARSEST, FINEST = 9, 120  # spots along the short edge at the start and near the end
 
 
 def coarse(picture: Image.Image, share: float) -> Image.Image:

@@ -68,8 +68,8 @@ def put(sheet: Sheet, placed: Sequence[Placed], scene: Scene, dice: Dice) -> She
     return Sheet(image, alpha)
 
 
-def find(scene: Scene, sight: Sight, rng: Random) -> list[Placed]:
-    """Return a place in the picture for every figure, the far ones first."""
+def find(scene: Scene, sight: Sight, rng: Random, spot: Box | None = None) -> list[Placed]:
+    """Return a place in the picture for every figure, the far ones first; the first stands at the spot."""
     width, height = sight.columns / sight.unit, sight.rows / sight.unit
     items = [(f, i) for f in scene.figures for i in range(f.count or 3)]
     items.sort(key=lambda item: _row(item[0])[1], reverse=True)
@@ -78,6 +78,11 @@ def find(scene: Scene, sight: Sight, rng: Random) -> list[Placed]:
     for figure, index in items:
         if figure.name == "hat" and sight.subject and index == 0:
             placed.append(_on_head(figure, sight))
+            continue
+        if spot and not placed:
+            size = max(spot.height, min(spot.width, spot.height * 1.5))
+            centre = spot.x + spot.width / 2, spot.y + spot.height - size / 2
+            placed.append(Placed(figure, index, *centre, size, flip=rng.random() < 0.5))
             continue
         where, size = _row(figure)
         size = min(size * SIZES.get(figure.size, 1.0), 0.86 * min(width, height)) / crowd**0.9

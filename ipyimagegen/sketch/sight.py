@@ -10,12 +10,14 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import accumulate
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from ipyimagegen.sketch.canvas import RGB
+from ipyimagegen.sketch.mending import mend
 
 LOOK = 96  # pixels along the long edge that are looked at
 TOLERANCE = 64  # levels by which plain ground may stray from its mean
+NEAR = 8  # looked-at pixels between parts of one subject
 STEP = 11  # and from one looked-at pixel to the next
 
 
@@ -96,20 +98,21 @@ def _apart(few: Image.Image) -> Image.Image:
 
 
 def _subject(apart: Image.Image) -> Subject | None:
-    """Return the largest thing that stands apart from its row, near the middle if there are several."""
+    """Return what stands apart from its rows: the weightiest area near the middle, and what adjoins it."""
     values, (width, height) = apart.tobytes(), apart.size
-    bound = max(26, int(sorted(values)[len(values) * 19 // 20] * 0.45))
+    bound = max(26, int(sorted(values)[len(values) * 19 // 20] * 0.4))
     todo = {k for k, v in enumerate(values) if v >= bound}
-    best: set[int] = set()
-    most = 0.0
+    areas: list[tuple[float, set[int]]] = []
     while todo:
-        found = _connected(todo, width)
-        weight = sum(values[k] * _central(k, width, height) for k in found)
-        if weight > most:
-            best, most = found, weight
+        area = _connected(todo, width)
+        areas.append((sum(values[k] * _central(k, width, height) for k in area), area))
+    areas.sort(key=lambda weighed: (-weighed[0], min(weighed[1])))
+    best: set[int] = set()
+    for weight, area in areas:
+        if not best or (weight > 0.1 * areas[0][0] and _adjoin(best, area, width, NEAR)):
+            best |= area
     if not 0.012 * len(values) <= len(best) <= 0.75 * len(values):
         return None
-    cells = Image.frombytes("L", apart.size, bytes(255 if k in best else 0 for k in range(len(values))))
     columns, rows = sorted(k % width for k in best), sorted(k // width for k in best)
     unit, last = min(width, height), len(best) - 1
     # a fiftieth at each end is whiskers
@@ -121,7 +124,41 @@ def _subject(apart: Image.Image) -> Subject | None:
     )
     high = [k % width for k in best if k // width <= y0 + (y1 - y0) * 0.2]
     box = Box(x0 / unit, y0 / unit, (x1 + 1 - x0) / unit, (y1 + 1 - y0) / unit)
-    return Subject(box, (sum(high) / len(high) + 0.5) / unit, cells)
+    return Subject(box, (sum(high) / len(high) + 0.5) / unit, _closed(best, apart.size))
+
+
+def _adjoin(one: set[int], other: set[int], width: int, most: int) -> bool:
+    """Return whether the boxes of two areas are so near to each other, and overlap across."""
+    (a0, a1, b0, b1), (c0, c1, d0, d1) = _bounds(one, width), _bounds(other, width)
+    return max(a0, c0) < min(a1, c1) and max(b0, d0) - min(b1, d1) <= most
+
+
+def _bounds(area: set[int], width: int) -> tuple[int, int, int, int]:
+    columns, rows = {k % width for k in area}, {k // width for k in area}
+    return min(columns), max(columns), min(rows), max(rows)
+
+
+def _closed(area: set[int], size: tuple[int, int]) -> Image.Image:
+    """Return the area as a picture (L), its gaps closed and its holes filled."""
+    width, height = size
+    cells = Image.frombytes("L", size, bytes(255 if k in area else 0 for k in range(width * height)))
+    frame = Image.new("L", (width + 2 * NEAR, height + 2 * NEAR))
+    frame.paste(cells, (NEAR, NEAR))
+    frame = frame.filter(ImageFilter.MaxFilter(NEAR | 1)).filter(ImageFilter.MinFilter(NEAR | 1))
+    ImageDraw.floodfill(frame, (0, 0), 128)
+    filled = frame.point([255 if v != 128 else 0 for v in range(256)])
+    return filled.crop((NEAR, NEAR, NEAR + width, NEAR + height))
+
+
+def cut(image: Image.Image, subject: Subject) -> Image.Image:
+    """Return the subject's outline (L) at the size of the picture, as sharp as the picture has it."""
+    cells = subject.cells
+    near = cells.filter(ImageFilter.MaxFilter(3)).resize(image.size, Image.Resampling.BILINEAR)
+    core = cells.filter(ImageFilter.MinFilter(5)).resize(image.size, Image.Resampling.BILINEAR)
+    calm = image.filter(ImageFilter.GaussianBlur(min(image.size) / 700))
+    edge = ImageChops.darker(near, _apart(calm).point([max(0, min(255, (v - 34) * 9)) for v in range(256)]))
+    whole = ImageChops.lighter(core, edge)
+    return whole.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(3))  # without slivers
 
 
 def _central(k: int, width: int, height: int) -> float:
@@ -175,12 +212,10 @@ def ground(image: Image.Image) -> Image.Image | None:
     coarse = Image.frombytes("L", few.size, bytes(255 if k in reached else 0 for k in range(len(pixels))))
     wide = coarse.filter(ImageFilter.MaxFilter(7)).resize(image.size, Image.Resampling.BILINEAR)
     wide = wide.point([min(255, v * 3) for v in range(256)])
-    here = few.filter(ImageFilter.GaussianBlur(3)).resize(image.size, Image.Resampling.BILINEAR)
-    plain = Image.composite(here, Image.new("RGB", image.size, mean), coarse.resize(image.size))
+    plain = mend(few, ImageChops.invert(coarse)).resize(image.size, Image.Resampling.BILINEAR)
     red, green, blue = ImageChops.difference(image, plain).split()
     apart = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-    plain = ImageChops.darker(wide, apart.point([max(0, min(255, (44 - v) * 10)) for v in range(256)]))
-    return plain.filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.BoxBlur(0.6))  # no rim of the old ground
+    return ImageChops.darker(wide, apart.point([max(0, min(255, (72 - v) * 5)) for v in range(256)]))
 
 
 def _enclosed(pixels: list[RGB], reached: set[int], mean: RGB, width: int) -> set[int]:
@@ -189,7 +224,7 @@ def _enclosed(pixels: list[RGB], reached: set[int], mean: RGB, width: int) -> se
     found: set[int] = set()
     while todo:
         area = _connected(todo, width)
-        if len(area) > 0.06 * len(pixels):
+        if len(area) > 0.005 * len(pixels):
             found |= area
     return found
 

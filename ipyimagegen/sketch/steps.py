@@ -15,7 +15,7 @@ from ipyimagegen.sketch.palette import INK, WHITE, named
 from ipyimagegen.sketch.paper import PAPER, Print
 from ipyimagegen.sketch.placing import Sheet
 from ipyimagegen.sketch.reading import Scene
-from ipyimagegen.sketch.sight import Sight
+from ipyimagegen.sketch.sight import Box, Sight
 from ipyimagegen.sketch.styles import STYLES
 from ipyimagegen.sketch.wishes import Wish
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Easel:
-    """The picture while it is edited, or the box of its mask, with what the steps need to know."""
+    """The picture while it is edited, or the box of its mask, with what the steps need to know.
+
+    `spot` is where the subject was that shall make room for what is drawn.
+    """
 
     sheet: Sheet
     wish: Wish
@@ -35,6 +38,7 @@ class Easel:
     detail: float
     tone: float
     area: Image.Image | None
+    spot: Box | None = None
 
     @property
     def scene(self) -> Scene:
@@ -77,10 +81,13 @@ def sheet_of(image: Image.Image) -> Sheet:
 
 
 def removed(easel: Easel) -> Easel:
-    """Grow over what shall go: the masked area, else the subject."""
-    if not (easel.wish.remove or (easel.wish.replace and easel.area)):
+    """Without a mask, grow over the subject if something shall go."""
+    if easel.area or not (easel.wish.remove or easel.wish.replace):
         return easel
-    area = easel.area or _subject(easel, wide=True).point([0] * 40 + [255] * 216)
+    subject = easel.sight().subject
+    if easel.wish.replace and subject:
+        easel = replace(easel, spot=subject.box)
+    area = _subject(easel, wide=True).point([0] * 40 + [255] * 216)
     return easel.seen(mending.mend(easel.sheet.image, area))
 
 
@@ -138,17 +145,18 @@ def _around(easel: Easel) -> Image.Image | None:
 def _subject(easel: Easel, *, wide: bool = False) -> Image.Image:
     """Return where the subject is (L), with a soft rim; an oval in the middle if none is found."""
     subject = easel.sight().subject
+    if subject and wide:
+        cells = subject.cells.filter(ImageFilter.MaxFilter(5)).resize(easel.size, Image.Resampling.BICUBIC)
+        return cells.filter(ImageFilter.GaussianBlur(min(easel.size) / 60))
     if subject:
-        cells = subject.cells.filter(ImageFilter.MaxFilter(5 if wide else 3))
-        cells = cells.resize(easel.size, Image.Resampling.BICUBIC)
-        return cells.filter(ImageFilter.GaussianBlur(min(easel.size) / (60 if wide else 110)))
+        return sight.cut(easel.sheet.image, subject)
     oval = Image.radial_gradient("L").resize(easel.size, Image.Resampling.BILINEAR)
     return oval.point([max(0, min(255, (150 - v) * 5)) for v in range(256)])
 
 
 def _laid(sheet: Sheet, image: Image.Image, where: Image.Image) -> Sheet:
     """Return the sheet with the picture over it where the mask (L) says."""
-    alpha = ImageChops.lighter(sheet.alpha, where) if sheet.alpha else None
+    alpha = ImageChops.add(sheet.alpha, where) if sheet.alpha else None
     return Sheet(Image.composite(image, sheet.image, where), alpha)
 
 
@@ -169,7 +177,8 @@ def _relit(easel: Easel, *names: str) -> Easel:
     bare = bool(
         ({f.name for f in easel.scene.figures} | easel.scene.avoid) & {"sun", "moon", "crescent", "star"}
     )
-    view = View(easel.sheet.image, easel.sight(), easel.dice("light"), easel.detail, bare)
+    sky = easel.sheet.alpha is None
+    view = View(easel.sheet.image, easel.sight(), easel.dice("light"), easel.detail, bare, sky)
     for name in wanted:
         view = LIGHTS[name](view)
     return easel.seen(view.image)
@@ -183,7 +192,7 @@ def drawn(easel: Easel) -> Easel:
     if easel.area:
         placed = placing.fill(scene, easel.area, easel.dice)
     else:
-        placed = placing.find(scene, easel.sight(), easel.dice("places"))
+        placed = placing.find(scene, easel.sight(), easel.dice("places"), easel.spot)
     return replace(easel, sheet=placing.put(easel.sheet, placed, scene, easel.dice))
 
 

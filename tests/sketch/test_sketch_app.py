@@ -1,61 +1,14 @@
 """The WSGI application: every field, every refusal, every fault; called as any WSGI server would."""
 
 import base64
-import io
-import json
 import time
-from wsgiref.util import setup_testing_defaults
-from wsgiref.validate import validator
 
 import pytest
-from PIL import Image
+from sketching import call
 
 from ipyimagegen.sketch import create_app
 
 SMALL = {"prompt": "a fox", "size": "64x64"}
-
-
-class Answer:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = (
-            int(status.split()[0]),
-            {k.lower(): v for k, v in headers},
-            body,
-        )
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def error(self):
-        return self.json["error"]
-
-    def images(self):
-        return [Image.open(io.BytesIO(base64.b64decode(item["b64_json"]))) for item in self.json["data"]]
-
-
-def call(app, method="POST", path="/v1/images/generations", body=None, **environ):
-    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", "SCRIPT_NAME": "", **environ}
-    if method == "POST":
-        environ |= {
-            "CONTENT_LENGTH": environ.get("CONTENT_LENGTH", str(len(raw))),
-            "CONTENT_TYPE": "application/json",
-        }
-    environ["wsgi.input"] = io.BytesIO(raw)
-    setup_testing_defaults(environ)
-    started = []
-    result = validator(app)(environ, lambda *given: started.append(given[:2]) or (lambda _: None))
-    try:
-        return Answer(*started[0], b"".join(result))
-    finally:
-        result.close()
-
-
-@pytest.fixture
-def app():
-    return create_app()
 
 
 @pytest.mark.parametrize("path", ["/v1/images/generations", "/images/generations"])

@@ -1,10 +1,7 @@
 """The server as its users run it, spoken to by the official SDK."""
 
-import base64
-import contextlib
 import io
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,38 +11,9 @@ import urllib.request
 import openai
 import pytest
 from PIL import Image
+from sketching import opened, serving
 
 PROMPT = "two red hearts"
-
-
-@contextlib.contextmanager
-def serving(*arguments, **environ):
-    """Run the server on a free port; yield its base URL and the process."""
-    command = [sys.executable, "-m", "ipyimagegen.sketch", "--port", "0", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env={**os.environ, **environ}, **pipes) as process:
-        try:
-            line = process.stdout.readline()
-            yield re.search(r"http://\S+/v1", line).group(), process
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def base_url():
-    with serving() as (url, _):
-        yield url
-
-
-@pytest.fixture(scope="module")
-def images(base_url):
-    with openai.OpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
-        yield client.images
-
-
-def opened(item):
-    return Image.open(io.BytesIO(base64.b64decode(item.b64_json)))
 
 
 def test_generate(images):
