@@ -151,14 +151,8 @@ def test_an_edit_streams_too(kernel, streaming):
     assert "outside the mask: 100.0% of the pixels changed" in cell.caption
 
 
-CUT = [
-    ([], "cut short"),
-    (
-        "error",
-        [event("error", error={"message": "the model fell over", "code": "server_error"})],
-        "fell over",
-    ),
-]
+FELL = event("error", error={"message": "the model fell over", "code": "server_error"})
+CUT = [([], "cut short"), ([FELL], "fell over")]
 
 
 @pytest.mark.parametrize(("more", "says"), CUT)
