@@ -58,13 +58,18 @@ class _Kept:
         pictures, failures = one.pictures, one.failures
         for picture in pictures:
             self._picture(picture, one)
+        finished = any(not picture["partial"] for picture in pictures)
         self._failed += failures
         if one.error is not None and not failures:
             self._error = one.error
-        self._facts |= _facts(one.value or {})
+        said = _facts(one.value or {})
+        if pictures:  # each finished one says its own; an event without one says the whole
+            more = said.get("usage") if finished else None
+            said["usage"] = _sum(self._facts.get("usage"), more)
+        self._facts |= said
         # Ark's last event has no picture, and none but Ark makes this known otherwise.
         self._ended |= one.whole and one.kind.endswith(".completed") and not pictures
-        kept = failures or any(not picture["partial"] for picture in pictures) or one.error
+        kept = failures or finished or one.error
         self._room -= one.size if kept else 0
         self._events -= 1
         full = min(self._room, self._events) <= 0
@@ -103,3 +108,11 @@ def _facts(value: Mapping[str, Json]) -> dict[str, Json]:
     said = {name: value.get(name) for name in ("created", "model", "id", "usage")}
     said["created"] = said["created"] or value.get("created_at")
     return {k: v for k, v in said.items() if v}
+
+
+def _sum(one: Json, other: Json, depth: int = 2) -> Json:
+    """Return the counts of two usages added up; what only one of them has stays as it is."""
+    if depth and isinstance(one, Mapping) and isinstance(other, Mapping):
+        return {**one, **{k: _sum(one.get(k), v, depth - 1) for k, v in other.items()}}
+    numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in (one, other))
+    return one + other if numbers else one if other is None else other

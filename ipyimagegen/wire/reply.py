@@ -94,11 +94,11 @@ class Spool:
 def _beginning(data: bytes, forms: Iterable[bytes]) -> int:
     """Return how many bytes at the end of `data` may be the beginning of one of `forms`."""
     longest = 0
-    for form in forms:
-        at = data.find(form[:1], max(len(data) - len(form) + 1, 0))
+    for form in forms:  # by two characters, which are rarely found, and the last one by itself
+        at = data.find(form[:2], max(len(data) - len(form) + 1, 0))
         while at >= 0 and not form.startswith(data[at:]):
-            at = data.find(form[:1], at + 1)
-        longest = max(longest, len(data) - at if at >= 0 else 0)
+            at = data.find(form[:2], at + 1)
+        longest = max(longest, len(data) - at if at >= 0 else data.endswith(form[:1]))
     return longest
 
 

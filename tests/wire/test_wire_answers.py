@@ -131,6 +131,7 @@ FACTS = {"size": "1536x1024", "quality": "low", "background": "opaque", "output_
         ({"size": "", "data": [{"b64_json": PNG, "size": "2x2", "seed": 0}]}, {"size": "2x2", "seed": 0}),
         ({"model": "m\x1b[31m", "created": True, "size": [1], "data": []}, {"model": "m"}),
         ({"seed": 1e400, "id": None, "data": []}, {}),
+        ({"seed": 10**4000, "created": float("nan"), "data": []}, {}),
     ],
 )
 def test_facts_at_the_top_or_in_the_item(body, facts):

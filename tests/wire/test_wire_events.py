@@ -101,6 +101,19 @@ def test_openai_partials_then_the_picture(serve, post, done, kind):
     assert outcome.answer.found[0].facts == SAID
 
 
+def test_each_picture_says_its_own_usage(serve, post):
+    usages = [USAGE | {"input_tokens_details": {"text_tokens": k}} for k in (1, 2)]
+    events = [completed(0, usage=usages[0]), partial(1, usage=USAGE), completed(1, usage=usages[1])]
+    events += [completed(2)]
+    outcome = post(serve(stream(*events)).origin, n=3)
+    assert outcome.answer.facts["usage"] == {
+        "input_tokens": 10,
+        "output_tokens": 12,
+        "total_tokens": 22,
+        "input_tokens_details": {"text_tokens": 3},
+    }
+
+
 def test_sixteen_interleaved_partials_of_four_pictures(serve, post):
     events = [partial(k % 4, partial_image_index=k // 4) for k in range(16)]
     events = [*events[:10], completed(2), *events[10:], completed(0), completed(3), completed(1)]
@@ -379,6 +392,15 @@ def test_more_events_than_pictures_need_end_the_reading(serve, post, monkeypatch
     for first, partial_ in ((partial(0), True), (completed(0), False)):
         outcome = post(serve(stream(first, event("step") * 200, completed(1))).origin, n=2)
         assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(0, partial_)])
+
+
+@pytest.mark.parametrize("inner", ['{"a":' * 900 + "1" + "}" * 900, "1e999", "-1e999", "9" * 4000])
+def test_hostile_usage_hurts_nobody(serve, post, inner):
+    more = f'"usage":{{"total_tokens":1,"input_tokens":{inner}}}'
+    one = completed(0).replace(b'"type"', f'{more},"type"'.encode(), 1)
+    outcome = post(serve(stream(one, one, one)).origin, n=3)
+    assert (outcome.status, numbers(outcome)) == (Status.DONE, [(0, False)] * 3)
+    assert outcome.answer.facts["usage"] == {"total_tokens": 3}
 
 
 def test_small_events_cannot_fill_the_memory(serve, post, monkeypatch):
