@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipyimagegen import catalog, imaging, wire
+from ipyimagegen.caption import OUTSIDE, changed_outside
 from ipyimagegen.errors import StoreError
-from ipyimagegen.records import Cost, Fault, Picture, PictureState, Run, Status
+from ipyimagegen.records import Cost, Fault, Picture, PictureState, Run, Status, Verdict
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Kept, Store
 from ipyimagegen.verdicts import judge
@@ -176,7 +177,10 @@ def compared(run: Run, store: Store) -> Run:
         path = store.path(picture.sha256 or "") if picture.state is PictureState.STORED else None
         return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
 
-    return run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
+    run = run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
+    if not any(one.changed_outside for one in run.pictures):
+        return run
+    return run.but(verdicts=(*run.verdicts, Verdict(OUTSIDE, "no change", changed_outside(run))))
 
 
 def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:

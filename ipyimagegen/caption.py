@@ -6,6 +6,7 @@ from ipyimagegen.records import Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain, short
 
 DOT = " · "
+OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
 
 
@@ -18,7 +19,7 @@ def caption(run: Run, number: int | None, *, from_history: bool) -> str:
     if len(run.shown) > 1:
         lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
     lines += started_from(run)
-    lines += [f"! {plain(verdict)}" for verdict in run.verdicts]
+    lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
     lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p not in run.shown]
     lines += [f"- {plain(note)}" for note in run.sent.notes]
     if run.status is Status.UNKNOWN and run.error:
@@ -61,9 +62,14 @@ def started_from(run: Run) -> list[str]:
     if not names:
         return []
     masked = " with a mask" if run.request.mask else ""
+    outside = changed_outside(run)
+    return [f"edit of {' + '.join(names)}{masked}", *([f"{OUTSIDE}: {outside}"] if outside else [])]
+
+
+def changed_outside(run: Run) -> str:
+    """Return how much changed outside the mask, picture by picture; empty where that is not known."""
     shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
-    outside = [f"outside the mask: {', '.join(map(percent, shares))} of the pixels changed"] if shares else []
-    return [f"edit of {' + '.join(names)}{masked}", *outside]
+    return f"{', '.join(map(percent, shares))} of the pixels changed" if shares else ""
 
 
 def percent(share: float) -> str:

@@ -138,7 +138,10 @@ def test_several_pictures_and_a_mask(kernel, paid):
         assert clear[10:20, 5:25].all()
         assert clear.sum() == 200
         assert "with a mask" in cell.caption
-    assert "outside the mask: 100.0% of the pixels changed" in cell.caption
+    assert cell.caption.count("outside the mask: 100.0% of the pixels changed") == 1
+    kernel.run("from ipyimagegen import history")
+    told = kernel.run("print(*history[-1].verdicts, history[-1][0].changed_outside)").texts
+    assert told == ["outside the mask: asked no change, got 100.0% of the pixels changed 1.0\n"]
 
 
 def test_the_same_pictures_are_not_paid_twice_and_others_are(kernel, paid):
