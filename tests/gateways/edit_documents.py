@@ -65,7 +65,12 @@ def _references(body):
 OPENAI_ITSELF = Document(fields={**OPENAI, "response_format": one_of("url")})
 OPENAI_FORM = edit(OPENAI_ITSELF, fields=_FORM, models={**_MODELS, **_NEWER}, mask=ALPHA, events=_events)
 OPENAI_JSON = edit(
-    OPENAI_FORM, fields=_JSON, place=_references, places=("images", "image", "mask"), mask=ALPHA
+    OPENAI_FORM,
+    fields=_JSON,
+    place=_references,
+    places=("images", "image", "mask"),
+    most_text=20_971_520,
+    mask=ALPHA,
 )
 
 DALLE2 = edit(

@@ -95,8 +95,9 @@ class Edit(Document):
     """What is published of a route that takes pictures.
 
     `one` and `several` are the fields in which a form may hold one picture, or more; `most` is how
-    many (for a model: `model_most`), `kinds` their formats. For JSON `place` gives back pictures and
-    mask as their texts, and the other fields. `both` is the status for two such fields at once.
+    many (for a model: `model_most`), `kinds` their formats, `most_text` how long a data URL. For JSON
+    `place` gives back pictures and mask as their texts, and the other fields. `both` is the status for
+    two such fields at once.
     """
 
     path: str = "/v1/images/edits"
@@ -109,6 +110,7 @@ class Edit(Document):
     model_most: Mapping[str, int] = field(default_factory=dict)
     kinds: tuple[str, ...] = ("png", "jpeg", "webp")
     most_bytes: int = 50 * MIB
+    most_text: int | None = None
     mask: Mask | None = None
     both: int = 400
     size: Callable[[Mapping[str, Any]], tuple[int, int]] = as_input
@@ -175,6 +177,8 @@ class Edit(Document):
         found = re.fullmatch(r"data:(image/(?:png|jpeg|webp));base64,(.+)", text)
         if not found:
             raise ValueError(f"no data URL: {text[:40]}")
+        if self.most_text and len(text) > self.most_text:
+            raise ValueError(f"{len(text)} characters are too long")
         return Picture(base64.b64decode(found[2], validate=True), mime=found[1])
 
     def _picture_faults(self, seen):

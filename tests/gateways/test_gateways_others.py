@@ -35,7 +35,7 @@ HERE = [
     ("ark", "--quality high", "does not take --quality"),
     ("ark", "-n 2", "--seed 1..2"),
     ("azure", "-m my-gpt --aspect-ratio 16:9 --guidance-scale 3", "does not take"),
-    ("litellm", "-m gpt-image-1 --response-format b64_json", "does not take --response-format"),
+    ("litellm", "-m gpt-image-1 --response-format b64_json", "takes --response-format only for edits"),
     ("together", "", "wants a model named: --model NAME"),
     ("together", "-m flux --quality high", "does not take --quality"),
     ("xai", "--size 2K", "takes --aspect-ratio"),
