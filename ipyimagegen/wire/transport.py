@@ -199,7 +199,7 @@ class _Exchange:
         if why:
             why = replace(why, status=response.status_code)
         status = Status.UNKNOWN if why else Status.DONE
-        if why and not made:
+        if why and not (answer and answer.found):  # a partial picture shows that work was done, and billed
             status = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
         return Outcome(
             status=status,

@@ -278,11 +278,18 @@ def test_an_error_event_keeps_the_last_partial(serve, post, way, done):
 @pytest.mark.parametrize("plain", [True, False])
 def test_what_an_error_in_a_200_means(serve, post, code, status, plain):
     error = {"message": "no", "code": code}
-    server = serve(reply({"error": error}) if plain else stream(partial(1), event("error", error=error)))
+    server = serve(reply({"error": error}) if plain else stream(event("error", error=error)))
     outcome = post(server.origin)
     assert (outcome.status, outcome.fault.code, outcome.fault.status) == (status, code, 200)
-    assert numbers(outcome) == ([] if plain else [(1, True)])
+    assert numbers(outcome) == []
     assert server.posts == 1
+
+
+def test_an_error_after_a_partial_picture_is_never_a_refusal(serve, post):
+    error = {"message": "blocked.", "code": "moderation_blocked"}
+    outcome = post(serve(stream(partial(1), event("error", error=error))).origin)
+    assert (outcome.status, outcome.fault.code) == (Status.UNKNOWN, "moderation_blocked")
+    assert numbers(outcome) == [(1, True)]
 
 
 def test_an_error_after_a_finished_picture_is_never_a_refusal(serve, post):
