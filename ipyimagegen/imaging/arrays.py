@@ -147,6 +147,5 @@ def _shape(array: Any) -> str:
 def _objects(array: Any, name: str) -> str:
     first = array.flat[0] if array.size else None
     if hasattr(first, "get_tightbbox"):
-        index = ", ".join("0" * array.ndim)
-        return f"is an array of {array.size} axes: choose one, such as {indexed(name, index)}."
+        return f"is an array of {array.size} axes: choose one, such as {indexed(name, array.ndim)}."
     return f"is an array of Python objects ({typed(first)}); pictures are arrays of numbers."

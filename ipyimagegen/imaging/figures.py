@@ -65,12 +65,10 @@ def _drawn(part: Any) -> Image.Image:
             transparent=False,
             backend="agg",
             bbox_inches=_box(part, figure),
-            metadata={"Software": None},
-            pil_kwargs={"compress_level": 1},
+            pil_kwargs={"compress_level": 1},  # read again at once
         )
     with Image.open(out, formats=["PNG"]) as image:
         image.load()
-    image.info.clear()
     opaque = image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 255
     return image.convert("RGB") if opaque else image
 

@@ -65,8 +65,9 @@ def _box(thing: Any, name: str) -> Box | None:
     else:
         return None
     if len(numbers) != 4 or None in numbers:
-        what = f"({short(str(thing), 40)}) is no box" if short(str(thing), 40) not in name else "is no box"
-        raise refused(name, f"{what}: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
+        told = short(str(thing), 40).strip("()[]")
+        label = name if told in name else f"{name} ({told})"
+        raise refused(label, "is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
     return (numbers[0], numbers[1], numbers[2], numbers[3])
 
 

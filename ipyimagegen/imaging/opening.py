@@ -16,6 +16,7 @@ from ipyimagegen.imaging.wholeness import CUT, DAMAGED, structure
 
 MOST_PIXELS = 250_000_000  # more than this is never decoded
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA"
+UNREADABLE = "that cannot be decoded: cut short, damaged or of a rare sort"
 _SHOWN = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 
 
@@ -51,7 +52,7 @@ def opened(data: bytes, name: str, suffix: str = "") -> Opened:
         late, size = found.late, (found.width, found.height)
     image, problem = _header(data, kind)
     if image is None:
-        raise refused(name, f"is {article(_SHOWN.get(kind, kind))} file that cannot be opened ({problem}).")
+        raise refused(name, f"is {article(_SHOWN.get(kind, kind))} file {UNREADABLE} ({problem}).")
     if size not in (None, image.size):  # a second header behind the first
         raise refused(name, DAMAGED)
     check_size(image.width, image.height, name)
@@ -107,7 +108,7 @@ def _load(image: Image.Image, shown: str, name: str) -> None:
         problem = cause(error)
     if problem:
         cut = "truncated" in problem or "EOF" in problem
-        raise refused(name, CUT if cut else f"is {article(shown)} file that cannot be decoded ({problem}).")
+        raise refused(name, CUT if cut else f"is {article(shown)} file {UNREADABLE} ({problem}).")
 
 
 def _frames(image: Image.Image) -> int:

@@ -35,7 +35,7 @@ def typed(thing: object) -> str:
 
 def cause(error: BaseException) -> str:
     """Return a foreign error as a few harmless words."""
-    words = short(str(error), 120).rstrip(".")
+    words = short(getattr(error, "strerror", None) or str(error), 120).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
@@ -44,8 +44,8 @@ def article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def indexed(name: str, index: str = "0") -> str:
+def indexed(name: str, depth: int = 1) -> str:
     """Return how to choose the first of several: `x[0]`, or the variable's own name with [0]."""
     if name.startswith("{") and name.endswith("}"):
-        return f"{name[:-1]}[{index}]}}"
-    return f"{name if name.isidentifier() else 'x'}[{index}]"
+        return name[:-1] + "[0]" * depth + "}"
+    return (name if name.isidentifier() else "x") + "[0]" * depth

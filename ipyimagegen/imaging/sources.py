@@ -108,9 +108,8 @@ def _pillow(thing: Image.Image, name: str) -> Decoded:
 def _list(thing: Any, name: str) -> str:
     if not thing:
         return f"is an empty {typed(thing)}, no picture."
-    parts = [figures.drawn_in(one) for one in thing]
     what = f"is a {typed(thing)} of {len(thing)}"
-    if all(part is not None for part in parts):
+    if any(figures.drawn_in(one) is not None for one in thing):
         return f"{what} axes or figures: choose one, such as {indexed(name)}."
     if _pictures(thing):
         return f"{what} pictures: choose one, such as {indexed(name)}."

@@ -477,7 +477,7 @@ def test_several_axes_are_a_choice():
     assert refusal(list(axes)) == "is a list of 4 axes or figures: choose one, such as x[0]."
     assert refusal(plotted()) == "is a tuple of 2 axes or figures: choose one, such as x[0]."
     grid = axes.reshape(2, 2)
-    assert refusal(grid, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0, 0]}."
+    assert refusal(grid, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0][0]}."
 
 
 def test_a_figure_that_cannot_be_drawn():

@@ -409,7 +409,10 @@ def test_a_truncated_picture_says_so(form, share):
     data = file(picture(size=(200, 150)), form)
     text = refusal(data[: int(len(data) * share)])
     if form in ("JPEG2000", "AVIF"):
-        assert "cannot be" in text or text == CUT
+        assert (
+            f"is a{'n' if form == 'AVIF' else ''} {decoded_name(form)} file that cannot be decoded: cut short"
+            in text
+        )
     else:
         assert text == CUT
 
@@ -482,7 +485,7 @@ def test_what_would_block_or_cannot_be_read(tmp_path):
     assert refusal(tmp_path / "cat.png") == "is no ordinary file."
     assert refusal(Path("/dev/zero"), "zero") == "is no ordinary file."
     with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: .*too long"
+        InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: File name too long\)"
     ):
         source(Path("x" * 5000), "{p}")
     assert "is no path that can be read" in refusal(Path("cat.png\0"))
