@@ -32,6 +32,13 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
+    def parse_request(self) -> bool:
+        """Ask for a body that waits to be asked for: curl would hold a picture back for a second."""
+        good = super().parse_request()
+        if good and self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return good
+
     def log_request(self, code: int | str = "-", *_: object) -> None:
         """Print method, path and status; never the body, so no prompt."""
         path = self.path.partition("?")[0][:120]

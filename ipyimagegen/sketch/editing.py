@@ -114,10 +114,10 @@ class Sitting:
         area = None if self.mask is None else self.mask.crop(box)
         easel = Easel(sheet_of(self._gathered(box, dice)), self.wish, dice, self.detail, self.tone, area)
         understood = not self.wish.empty or len(self.images) > 1 or self.background == "transparent"
-        for step in STEPS if understood else (composed,):
-            easel = step(easel)
         if self.background == "transparent" and not self.wish.scene.backdrop:
             easel = cut_out(easel)
+        for step in STEPS if understood else (composed,):
+            easel = step(easel)
         picture.paste(easel.picture(picture.mode), box[:2])
         return self._signed(self.kept(picture))
 

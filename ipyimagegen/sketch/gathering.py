@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from ipyimagegen.sketch.canvas import gradient, mix, rgb
 from ipyimagegen.sketch.palette import WHITE
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from random import Random
 
 SAME = 0.02  # by which ratios may differ and count as one
+EVEN = 6  # levels that an even border may stray
 PLATE = rgb("#efe9df")
 
 
@@ -39,8 +40,23 @@ def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         return page
     page = ImageOps.fit(whole, size, Image.Resampling.BILINEAR)
     page = page.filter(ImageFilter.GaussianBlur(min(size) / 24))
+    if _even(whole):
+        page = whole.crop((0, 0, 1, 1)).resize(size)
     page.paste(whole, corner)
     return page
+
+
+def _even(image: Image.Image) -> bool:
+    """Return whether the border is of one colour, as that of a plot is."""
+    width, height = image.size
+    sides = (
+        (0, 0, width, 1),
+        (0, height - 1, width, height),
+        (0, 0, 1, height),
+        (width - 1, 0, width, height),
+    )
+    ranges = [ImageStat.Stat(image.crop(side)).extrema for side in sides]
+    return all(max(r[c][1] for r in ranges) - min(r[c][0] for r in ranges) <= EVEN for c in range(3))
 
 
 def cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:

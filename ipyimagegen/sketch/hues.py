@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ipyimagegen.sketch.paper import Print
 
 SHADE = rgb("#0c0c18")
+CALM = 512  # pixels of the short edge at which noise is taken out
 
 
 def levels(image: Image.Image, *lines: tuple[float, float]) -> Image.Image:
@@ -121,10 +122,16 @@ def poster(picture: Print) -> Print:
     if _light(picture.image):  # a plot: lines would be lost
         few = ImageOps.posterize(ImageEnhance.Color(picture.image).enhance(1.3), 3)
         return replace(picture, image=levels(few, *[(255 / 224, 0)] * 3))
-    calm = picture.image.filter(ImageFilter.MedianFilter(7)).filter(ImageFilter.MedianFilter(7))
-    calm = ImageEnhance.Color(calm).enhance(1.15)
-    few = calm.quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
-    return replace(picture, image=few.filter(ImageFilter.ModeFilter(5)))
+    return replace(picture, image=_calmed(ImageEnhance.Color(picture.image).enhance(1.15), 12))
+
+
+def _calmed(image: Image.Image, colours: int) -> Image.Image:
+    """Return the picture in even areas of few colours, without its noise."""
+    shrink = min(1.0, CALM / min(image.size))
+    small = image.resize((max(1, round(image.width * shrink)), max(1, round(image.height * shrink))))
+    small = small.filter(ImageFilter.MedianFilter(5))
+    few = small.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+    return few.filter(ImageFilter.ModeFilter(5)).resize(image.size, Image.Resampling.BICUBIC)
 
 
 def prepared(image: Image.Image, style: str) -> Image.Image:
@@ -132,9 +139,7 @@ def prepared(image: Image.Image, style: str) -> Image.Image:
     edge = min(image.size)
     if style == "neon":
         if not _light(image):
-            calm = image.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.GaussianBlur(edge / 320))
-            few = calm.quantize(20, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
-            image = few.filter(ImageFilter.ModeFilter(3))
+            image = _calmed(image, 20)
         glowing = gradient(image.size, [rgb(c) for c in ("#ff4fa0", "#b45cff", "#3fa8ff", "#37e6d0")])
         dim = 0.5 if _light(image) else 0.85  # on white, tubes would be white too
         _, saturation, value = image.convert("HSV").split()

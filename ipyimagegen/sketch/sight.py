@@ -16,7 +16,8 @@ from ipyimagegen.sketch.canvas import RGB
 from ipyimagegen.sketch.mending import mend
 
 LOOK = 96  # pixels along the long edge that are looked at
-TOLERANCE = 64  # levels by which plain ground may stray from its mean
+PLAIN = 14  # levels by which the middle one of the border's pixels strays from their mean, at most
+TOLERANCE = 48  # and any pixel of the ground
 NEAR = 8  # looked-at pixels between parts of one subject
 STEP = 11  # and from one looked-at pixel to the next
 
@@ -191,7 +192,7 @@ def ground(image: Image.Image) -> Image.Image | None:
     rim = [k for k in range(len(pixels)) if k % width in (0, width - 1) or k // width in (0, height - 1)]
     mean = _usual([pixels[k] for k in rim])
     start = [k for k in rim if _far(pixels[k], mean) <= TOLERANCE]
-    if len(start) < 0.8 * len(rim):
+    if len(start) < 0.8 * len(rim) or _middle([_far(pixels[k], mean) for k in rim]) > PLAIN:
         return None
     reached, queue = set(start), deque(start)
     while queue:
@@ -227,6 +228,10 @@ def _enclosed(pixels: list[RGB], reached: set[int], mean: RGB, width: int) -> se
         if len(area) > 0.005 * len(pixels):
             found |= area
     return found
+
+
+def _middle(values: list[int]) -> int:
+    return sorted(values)[len(values) // 2]
 
 
 def _usual(colours: list[RGB]) -> RGB:

@@ -240,6 +240,10 @@ def test_sizes():
         assert edit([image], "warmer", width=size[0], height=size[1]).size == size
     wide = edit([Image.new("RGB", (100, 100), "#ff0000")], "mirror it", width=300, height=100)
     assert wide.getpixel((5, 50))[0] > 200  # what is left beside it takes its border's colour
+    plot = Image.new("RGB", (100, 100), "#fefefe")
+    ImageDraw.Draw(plot).rectangle((20, 20, 80, 80), fill="#000000")
+    page = edit([plot], "mirror it", width=300, height=100)
+    assert all(page.getpixel((x, 50)) == (254, 254, 254) for x in (5, 60, 99, 230))
     half = edit([image], "blue", mask=area(image, (0, 0, 79, 119)), width=320, height=240)
     # the mask grows with the picture
     left, right = (half.crop(box) for box in ((10, 10, 150, 230), (170, 10, 310, 230)))
