@@ -95,8 +95,7 @@ def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
     images = tuple(opener.image(one) for one in offered)
     if not masks:
         return Attached(images=images)
-    first = images[0].source
-    return Attached(images=images, mask=opener.mask(masks[0], (first.width, first.height)))
+    return Attached(images=images, mask=opener.mask(masks[0], images[0].source))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +111,12 @@ class _Opener:
             return Opened(input=thing, source=self._source(thing))
         return _opened(imaging.source(thing, offered.name), label, parent)
 
-    def mask(self, offered: Offered, size: tuple[int, int]) -> Opened:
+    def mask(self, offered: Offered, first: imaging.Source) -> Opened:
         thing, label, _ = self._reached(offered)
         if isinstance(thing, Input):
             thing = self._source(thing).data
-        return _opened(imaging.mask(thing, size, offered.name), label, None)
+        size = (first.width, first.height)
+        return _opened(imaging.mask(thing, size, offered.name, scaled_from=first.scaled_from), label, None)
 
     def _reached(self, offered: Offered) -> Reached:
         """Return what is behind a result, an id, an address or a path."""
@@ -255,7 +255,8 @@ def fitted(planned: Planned, attached: Attached) -> Planned:
         images.append(one if source is one.source else _opened(source, one.input.label, one.input.parent))
     mask = attached.mask
     if mask:
-        mask = _opened(imaging.mask_as(mask.source, wanted.mask_as), mask.input.label, None)
+        drawn = imaging.mask_as(_scaled(mask.source, images[0].source), wanted.mask_as)
+        mask = _opened(drawn, mask.input.label, None)
     notes = [note for one in (*attached.all, *images) for note in one.notes]
     sent = replace(
         planned.sent,
@@ -265,6 +266,12 @@ def fitted(planned: Planned, attached: Attached) -> Planned:
     )
     every = (*attached.all, *images, *((mask,) if mask else ()))
     return replace(planned, sent=sent, files={one.input.sha256: one.source.data for one in every})
+
+
+def _scaled(mask: imaging.Source, first: imaging.Source) -> imaging.Source:
+    """Return the mask in the size in which the first picture goes out."""
+    size, before = (first.width, first.height), (mask.width, mask.height)
+    return mask if size == before else imaging.mask(mask.data, size, scaled_from=before)
 
 
 def fit(plan: Plan, attached: Attached) -> Plan:

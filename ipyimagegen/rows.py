@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ipyimagegen.options import Json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +113,11 @@ class Endpoint:
 
     `edits` says whether it edits pictures (None: not known), and `edit_fields` and `mask_fields` what
     it takes for edits, and for those with a mask, where that differs. `edit_form` is OpenAI's `json` in
-    place of a form, `image_field` the field for pictures by the model's name (`*kontext*`).
-    `most_inputs`, `input_formats` and `input_bytes` say what pictures it takes, `mask` whether any
-    mask; `mask_as` how that is drawn, `alpha` (0 where to edit) or `white` there, and
-    `mask_needs_size` that the size must then be sent.
+    place of a form, and so is a form with an option of `json_only`, for which a form has no field.
+    `image_field` is the field for pictures and `most_inputs` how many there may be, by the model's name
+    (`*kontext*`). `input_formats` and `input_bytes` say what pictures it takes, `mask` whether any mask;
+    `mask_as` how that is drawn, `alpha` (0 where to edit) or `white` there, and `mask_needs_size` that
+    the size must then be sent.
     """
 
     name: str
@@ -135,8 +140,9 @@ class Endpoint:
     edit_fields: tuple[str, ...] | None = None
     mask_fields: tuple[str, ...] | None = None
     edit_form: str = "multipart"
+    json_only: tuple[str, ...] = ()
     image_field: Mapping[str, str] = field(default_factory=dict)
-    most_inputs: int | None = None
+    most_inputs: Mapping[str, int] = field(default_factory=dict)
     mask: bool | None = None
     mask_as: str = "alpha"
     mask_needs_size: bool = False
@@ -145,6 +151,16 @@ class Endpoint:
     note: str = ""
     source: str = ""
     date: str = ""
+
+
+def by_model(table: Mapping[str, T], model: str | None) -> T | None:
+    """Return what a table says of a model: its first pattern that fits the name counts."""
+    return next((value for pattern, value in table.items() if fnmatchcase(model or "", pattern)), None)
+
+
+def edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
+    """Say whether an edit with these options goes out as JSON rather than as a form."""
+    return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
 
 def origin(url: str) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ipyimagegen.catalog.rows import model_of, row
 from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, edits_as_json
 
 FORMATS = ("png", "jpeg", "webp")
+JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
 LIMIT = 50_000_000  # bytes of a picture at OpenAI, which no server is known to exceed
-MASK_LIMIT = 4_000_000  # OpenAI's specification; a mask as PNG has some kilobytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ def intake(request: Request, endpoint: Endpoint) -> Intake:
     known = row(endpoint, model_of(request, endpoint))
     formats = (known.input_formats if known else ()) or endpoint.input_formats or FORMATS
     limit = (known.input_bytes if known else None) or endpoint.input_bytes or LIMIT
+    if edits_as_json(endpoint, request.options):
+        limit = min(limit, JSON_LIMIT)
     as_alpha = request.mask is not None and endpoint.mask_as == "alpha" and "png" in formats
     return Intake(
         formats=formats,

@@ -19,7 +19,7 @@ from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.options import SENT
 from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint, Model
+from ipyimagegen.rows import Endpoint, Model, by_model
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PAIR = ("size", "aspect_ratio")
@@ -248,10 +248,13 @@ def _check_inputs(request: Request, endpoint: Endpoint, known: Model | None, whe
     if endpoint.edits is False:
         entry = f'%config Imagine.endpoints = {{"{endpoint.name}": {{"edits": True}}}}'
         raise InvalidOption(f"{endpoint.name} has no edits that are known. To try all the same: {entry}")
-    limits = (known.edit if known else None, endpoint.most_inputs)
+    limits = [known.edit if known else None, by_model(endpoint.most_inputs, model_of(request, endpoint))]
+    if request.mask and endpoint.mask_fields is not None:
+        limits.append(1)  # a route of its own, for one picture
     most = min((one for one in limits if one is not None), default=None)
     if most is not None and len(request.inputs) > most:
-        raise InvalidOption(f"{where} takes at most {most} --image, not {len(request.inputs)}.")
+        masked = " with a --mask" if request.mask else ""
+        raise InvalidOption(f"{where} takes at most {most} --image{masked}, not {len(request.inputs)}.")
     if request.mask and (endpoint.mask is False or (known and known.mask is False)):
         raise InvalidOption(f"{where} takes no --mask. Say in the prompt what is to change.")
 

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
 from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
@@ -19,7 +18,7 @@ from urllib.parse import quote, urlencode
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
 from ipyimagegen.records import Input, Request, Sent
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, by_model, edits_as_json
 from ipyimagegen.wire.bodies import File, shown
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
@@ -80,8 +79,7 @@ class Dialect:
     """A row: what differs from OpenAI's own way.
 
     `names` renames options, `values` replaces values of one option, `shape` rearranges the body.
-    `edit` is for pictures without a mask, and with one unless `inpaint` is there. `json_only` are
-    options that turn an edit's form into OpenAI's JSON, because a form has no such field.
+    `edit` is for pictures without a mask, and with one unless `inpaint` is there.
     """
 
     route: str = "/images/generations"
@@ -92,7 +90,6 @@ class Dialect:
     key_header: str = "Authorization"
     edit: Edit = field(default_factory=lambda: Edit(place=_as_files))
     inpaint: Edit | None = None
-    json_only: frozenset[str] = frozenset()
 
 
 def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes] = NO_FILES) -> Call:
@@ -134,13 +131,11 @@ def _edit(
     pictures = Pictures(
         images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
         mask=_file(sent.mask, "mask", files) if sent.mask else None,
-        field=next(
-            (to for glob, to in endpoint.image_field.items() if fnmatch(sent.model or "", glob)), None
-        ),
+        field=by_model(endpoint.image_field, sent.model),
     )
     if not pictures.images:
         return None, pictures
-    if endpoint.edit_form == "json" or not dialect.json_only.isdisjoint(sent.options):
+    if edits_as_json(endpoint, sent.options):
         return _OPENAI_JSON, pictures
     return (dialect.inpaint if dialect.inpaint and pictures.mask else dialect.edit), pictures
 
@@ -243,7 +238,8 @@ def _for_together(pictures: Pictures) -> Body:
 
 def _for_localai(pictures: Pictures) -> Body:
     """LocalAI decodes bare base64; a data URL's picture is dropped without a word."""
-    return {"file": replace(pictures.images[0], bare=True)}
+    bare = [replace(one, bare=True) for one in pictures.images]
+    return {"file": bare[0]} if len(bare) == 1 else {"ref_images": bare}
 
 
 def _for_openrouter(pictures: Pictures) -> Body:
@@ -253,7 +249,7 @@ def _for_openrouter(pictures: Pictures) -> Body:
 _OPENAI_JSON = Edit(form=False, place=_as_references)
 
 DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(json_only=frozenset({"moderation"})),
+    "openai": Dialect(),
     # The older routes name a deployment in the path; a base that ends in /openai/v1 takes the model
     # in the body as OpenAI does.
     "azure": Dialect(model_in_path=True, key_header="api-key"),

@@ -23,15 +23,11 @@ def noise(edge):
     return out.getvalue()
 
 
-def pending(*values, why):
-    return pytest.param(*values, marks=pytest.mark.xfail(reason=why, strict=True))
-
-
 # The form, a picture's edge (its bytes are above the limit), options
 TOO_LARGE = [
     (ARK, 2000, ""),
     (DALLE2, 1300, "-m dall-e-2"),
-    pending(JSON, 2600, "-m gpt-image-1 --moderation low", why="a data URL may have 20,971,520 characters"),
+    (JSON, 2600, "-m gpt-image-1 --moderation low"),
 ]
 
 
@@ -97,7 +93,6 @@ def test_a_result_is_edited_by_its_method(kernel, start):
     assert docs.OPENAI_FORM.mask.may_change(asked.mask).getbbox() == (8, 8, 24, 24)
 
 
-@pytest.mark.xfail(reason="only `file` is written, so several pictures are refused", strict=True)
 def test_localai_takes_several_as_ref_images(kernel, start, tmp_path):
     example = EditExample(
         **LOCALAI, cell=f"-m flux.1-kontext-dev {TWO}", fields={"model": "flux.1-kontext-dev"}, given=BOTH

@@ -17,11 +17,6 @@ BESIDE = {
 }
 
 
-def pending(at, cell, names, why):
-    """Return an example that our client does not refuse yet."""
-    return pytest.param(at, cell, names, marks=pytest.mark.xfail(reason=why, strict=True))
-
-
 # The server · the cell · what the refusal must name
 HERE = [
     ("dmxapi", ONE, "dmxapi"),
@@ -32,7 +27,7 @@ HERE = [
     ("ark", f"-m doubao-seedream-3-0-t2i-250415 {ONE}", "doubao-seedream-3-0-t2i"),
     ("new-api", f"-m dall-e-3 {ONE}", "dall-e-3"),
     # no mask
-    pending("xzbzq", f"-m gpt-image-1 {ONE} {BOX}", "mask", "a mask is in no document of theirs"),
+    ("xzbzq", f"-m gpt-image-1 {ONE} {BOX}", "mask"),
     ("whatai", f"-m flux-kontext-pro {ONE} {BOX}", "mask"),
     ("ark", f"{ONE} {BOX}", "mask"),
     ("xai", f"{ONE} {BOX}", "mask"),
@@ -47,9 +42,9 @@ HERE = [
     # too many
     ("openai", "-m gpt-image-1" + " --image cat.png" * 17, "16"),
     ("ark", "--image cat.png" + " --image hat" * 14, "14"),
-    pending("ark", f"-m {SEEDEDIT} {TWO}", "1 --image", "no row for seededit"),
+    ("ark", f"-m {SEEDEDIT} {TWO}", "1 --image"),
     ("xai", "--image cat.png" + " --image hat" * 3, "3"),
-    pending("together", f"-m {KONTEXT} {TWO}", "1 --image", "the second picture is dropped in silence"),
+    ("together", f"-m {KONTEXT} {TWO}", "1 --image"),
     ("lemonade", f"-m SD-Turbo {TWO}", "1 --image"),
     ("localai", f"-m dreamshaper {TWO} {BOX}", "1 --image"),
     # options
@@ -68,8 +63,8 @@ HERE = [
     ("localai", f"-m dreamshaper {ONE} {BOX} -n 2", "n"),
     ("xai", f"{ONE} --quality high", "--quality"),
     ("ark", f"{ONE} --quality high", "--quality"),
-    pending("azure", f"-m my-gpt {ONE} --style vivid", "--style", "no edit_fields"),
-    pending("azure", f"-m my-gpt {ONE} --moderation low", "--moderation", "no edit_fields"),
+    ("azure", f"-m my-gpt {ONE} --style vivid", "--style"),
+    ("azure", f"-m my-gpt {ONE} --moderation low", "--moderation"),
 ]
 
 

@@ -388,3 +388,15 @@ def test_moderation_at_openai_turns_the_form_into_json(kernel, paid):
     assert cell.error is None, cell.error
     assert '"images"' in cell.texts[0]
     assert '"moderation": "low"' in cell.texts[0]
+
+
+def test_a_picture_that_is_too_large_is_scaled_and_its_mask_with_it(kernel, paid):
+    kernel.run("large = Image.new('L', (8000, 6000), 90)")
+    cell = kernel.run("%imagine --image large --mask 0,0,4000,3000 add a hat")
+    assert cell.error is None, cell.error
+    picture, mask = (one.image for one in paid.posts[0].files)
+    assert picture.size == mask.size
+    assert picture.width * picture.height <= 40_000_000
+    clear = np.asarray(mask)[..., 3] == 0
+    assert abs(clear.mean() - 0.25) < 0.001
+    assert f"- large: scaled from 8000x6000 to {picture.width}x{picture.height}" in cell.caption
