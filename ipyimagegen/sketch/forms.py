@@ -60,7 +60,7 @@ def _delimiters(raw: bytes, mark: bytes) -> Iterator[tuple[int, int, bool]]:
         place = found + len(mark)
         line = _END.match(raw, place)
         opens = found == 0 or raw.startswith(b"\r\n", found - 2)
-        if opens and line and (line[1] or line[2]):
+        if opens and line:
             yield max(found - 2, 0), line.end(), bool(line[1])
 
 

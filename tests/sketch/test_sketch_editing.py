@@ -211,6 +211,25 @@ def test_removing_takes_the_surroundings():
         assert all(abs(a - b) < 12 for a, b in zip(after.getpixel((60, 60)), (0x40, 0x70, 0xA0), strict=True))
 
 
+def test_a_large_hole_is_filled_in_the_very_colours_around_it():
+    image = Image.new("RGB", (400, 400), "#4070a0")
+    ImageDraw.Draw(image).rectangle((60, 60, 340, 340), fill="#ff2020")
+    mask = area(image, (50, 50, 350, 350))
+    after = edit([image], "remove the square", mask=mask).crop((0, 0, 400, 300))  # the mark is below
+    assert all(high - low <= 6 for low, high in after.getextrema())
+
+
+def test_the_inside_of_a_plots_axes_is_ground_and_its_lines_are_not():
+    plot = Image.new("RGB", (200, 160), "#ffffff")
+    pen = ImageDraw.Draw(plot)
+    pen.rectangle((30, 20, 180, 140), outline="#000000", width=2)
+    pen.line((40, 130, 170, 30), fill="#d02020", width=2)
+    after = edit([plot], "on a blue background")
+    assert all(after.getpixel(p)[2] > after.getpixel(p)[0] + 60 for p in ((5, 5), (60, 40), (150, 120)))
+    assert after.getpixel((30, 80)) == (0, 0, 0)
+    assert red(after) > 120
+
+
 def test_several_pictures():
     page = Image.new("RGB", (300, 200), "#808080")
     others = [Image.new("RGB", (90, 60), colour) for colour in ("#ff0000", "#00ff00", "#0000ff")]

@@ -51,6 +51,14 @@ def test_several_files_and_a_mask(images):
     assert inside == (30, 20, 111, 91)
 
 
+def test_only_what_is_wholly_transparent_in_the_mask_is_edited(app):
+    mask = hole()
+    mask.paste((0, 0, 0, 1), (30, 20, 70, 91))
+    parts = (FIRST, ("mask", saved(mask)), ("prompt", b"night"))
+    apart = ImageChops.difference(call_form(app, *parts).images()[0], scenery())
+    assert apart.getbbox() == (70, 20, 111, 91)
+
+
 def test_options_come_through_a_form_as_what_they_are(images):
     reply = images.edit(
         image=PICTURE, prompt="a red heart", n=2, size="96x64", quality="low", background="opaque",
@@ -245,6 +253,7 @@ def test_refusals_of_a_form(app, parts, param, code):
             "images[0].image_url",
             "invalid_value",
         ),
+        ({**WANT, "images": [{"image_url": url(PICTURE) + "!"}]}, "images[0].image_url", "invalid_value"),
         ({**WANT, "images": [{"file_id": "file-1"}]}, "images[0].file_id", "unsupported_value"),
         ({**WANT, "images": [{"image_url": url(PICTURE), "x": 1}]}, "images[0].x", "unknown_parameter"),
         ({**WANT, "mask": url(MASK)}, "mask", "invalid_type"),
