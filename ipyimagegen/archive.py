@@ -56,9 +56,11 @@ class History(Sequence[Generation]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Generation, ...]: ...
     def __getitem__(self, index: int | str | slice) -> Generation | tuple[Generation, ...]:
-        """Return the run of that number (from 1; -1 is the last) or id. Raises NotInHistory."""
+        """Return the run of that number (from 1; -1 is the highest) or id. Raises NotInHistory."""
         if isinstance(index, slice):
             return tuple(self)[index]
+        if isinstance(index, int) and index < 0:
+            index = max(len(self) + 1 + index, 0) or str(index)
         return self._keeper.generation(self._keeper.ledger.find(str(index))[0])
 
     def __repr__(self) -> str:
@@ -113,10 +115,12 @@ class History(Sequence[Generation]):
         """Return the line of descent as small pictures, the oldest first, or None when there is none.
 
         Before the run stand the pictures that it began with, and what those began with; after it, the
-        edits of it that this session made.
+        edits of it that this session made, and its reruns.
         """
-        later = self.edits(run)
-        line = [*self._before(run, set()), *(self._own(one) for one in (run, *later))]
+        line = [*self._before(run, set()), *(self._own(one) for one in (run, *self.edits(run)))]
+        if len(line) > 1:
+            reruns = [self._own(one) for one in self.reruns(run)]
+            line += [(f"rerun: {label}", path) for label, path in reruns]
         shown = [(label, path) for label, path in line if path is not None]
         if len(shown) < 2:
             return None

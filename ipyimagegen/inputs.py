@@ -31,7 +31,7 @@ from ipyimagegen.typed import Offered, Pictures
 NOWHERE = "https://nowhere.invalid"  # no server of ours: the rules for a stranger's address hold
 FETCH = 60.0  # seconds that an address may take, while the cell waits
 MOST = 16  # pictures of one request, at any server
-BOX = re.compile(r"\s*-?[\d０-９]+(?:\s*[,，]\s*-?[\d０-９]+){3}\s*")
+BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # four numbers, or a slip
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -84,7 +84,7 @@ def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
     """
     offered, masks = pictures.get("image", ()), pictures.get("mask", ())
     if masks and not offered:
-        raise InvalidInput("--mask says where to edit, so it needs an --image. Nothing was sent.")
+        raise InvalidInput("A mask says where to edit, so it needs an image. Nothing was sent.")
     if len(offered) > MOST:
         raise InvalidInput(
             f"At most {MOST} pictures go with a request, not {len(offered)}. Nothing was sent."

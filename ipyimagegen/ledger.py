@@ -27,6 +27,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._session: str | None = None
         self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
+        self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
         self._jobs: dict[str, Job] = {}  # lasting id to job
         self._paid: dict[str, int] = {}  # lasting id to pictures asked for
         self._cell: tuple[object, int] = (None, 0)  # the running cell and its paid calls
@@ -79,6 +80,7 @@ class Ledger:
                     rerun_of=call.rerun_of,
                 )
                 self._numbers.append(run.id)
+                self._touch(run.id)
                 if call.paid:
                     self._paid[run.id] = call.request.count
                 taken.append(run)
@@ -89,12 +91,22 @@ class Ledger:
         with self._lock:
             session = self._here()
             self._reused += 1
+            self._touch(run.id)
             if run.id in self._numbers:
                 return self._numbers.index(run.id) + 1, None
             self._numbers.append(run.id)
             number = len(self._numbers)
             again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
             return number, again
+
+    def _touch(self, run_id: str) -> None:
+        """Make a run the last one, which `-1` is. Call with the lock held.
+
+        Not the highest number: Run All a second time shows what is stored, and `@-1` in a cell has
+        to mean the same picture as the first time, or another edit would be paid.
+        """
+        self._recent.pop(run_id, None)
+        self._recent[run_id] = None
 
     def number(self, run_id: str) -> int | None:
         """Return the number under which this session shows a run."""
@@ -128,7 +140,7 @@ class Ledger:
             if job.run.status in _NOT_BILLED or not job.recorded:
                 self._paid.pop(job.run.id, None)
             if not job.recorded and self._numbers[-1:] == [job.run.id]:
-                self._numbers.pop()
+                self._recent.pop(self._numbers.pop(), None)
 
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""
@@ -190,9 +202,10 @@ class Ledger:
         return run, ref.picture
 
     def _own(self, ref: ids.Ref) -> Run:
-        at = ref.number - 1 if ref.number > 0 else len(self._numbers) + ref.number
-        if 0 <= at < len(self._numbers):
-            run = self._store.run(self._numbers[at])
+        known = self._numbers if ref.number > 0 else list(self._recent)
+        at = ref.number - 1 if ref.number > 0 else len(known) + ref.number
+        if 0 <= at < len(known):
+            run = self._store.run(known[at])
             if run:
                 return run
         raise NotInHistory(self._not_here(ref.number))

@@ -35,7 +35,7 @@ class Handle(Protocol):
     def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
         """Ask the same again, with prompt or options changed."""
 
-    def edit(self, run: Run, image: Image, prompt: str, **options: Any) -> Generation:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation:
         """Edit a picture of a run, asking its server and model unless others are named."""
 
     def thumb(self, sha256: str, edge: int) -> PilImage | None:
@@ -139,10 +139,11 @@ class Image:
         """Change this picture as the prompt says, asking the same server and model unless told.
 
         Options are those of `imagine`, `mask` among them; none is taken over from this picture's run.
+        `image` adds others behind this one.
         """
         if self._handle is None:
             raise InvalidInput(f"An unpickled picture has no server; use imagine(…, image='@{self.id}').")
-        return self._handle.edit(self._run, self, prompt, **options)
+        return self._handle.edit(self._run, self, prompt, options)
 
     def save(self, path: str | Path) -> Path:
         """Write the picture; see `Generation.save`."""

@@ -368,7 +368,7 @@ class Studio:
         changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
         return self.carry_out(self.plan(self.again(run, changed)))
 
-    def edit(self, run: Run, image: Image, prompt: str, **options: Any) -> Generation:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation:
         """Edit a picture of a run, asking its server and model unless others are named."""
         return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
 

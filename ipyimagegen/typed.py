@@ -111,8 +111,13 @@ def _called(one: Input) -> str:
 
 
 def edit(run: Run, picture: Any, prompt: str, options: Mapping[str, Any]) -> Typed:
-    """Return an edit of a picture of that run: asked of its server and model unless others are named."""
-    typed = from_call(prompt, {**options, "image": picture})
+    """Return an edit of a picture of that run: asked of its server and model unless others are named.
+
+    Pictures in `options` come after it.
+    """
+    more = options.get("image")
+    others = list(more) if isinstance(more, (list, tuple)) else [] if more is None else [more]
+    typed = from_call(prompt, {**options, "image": [picture, *others]})
     if "endpoint" in typed.options:
         return typed
     model: dict[str, Value] = {"model": run.request.model} if run.request.model else {}

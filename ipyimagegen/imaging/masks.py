@@ -15,7 +15,7 @@ from ipyimagegen.options import as_meant
 from ipyimagegen.safe import short
 
 MOST_BYTES = 4_000_000  # what servers take of a mask
-READ_AS = "White or transparent is what may change."
+READ_AS = "White, True or transparent is what may change."
 ALL = "everything may change"
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]

@@ -141,10 +141,10 @@ class Painter:
             sys.stderr.write("\r\x1b[K")
 
 
-def picture(shown: Generation | Image | imaging.Preview) -> None:
-    """Show a picture without a caption."""
+def picture(shown: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
+    """Show a picture without a caption; `name` is what a sheet is called where it cannot be seen."""
     if isinstance(shown, imaging.Preview):
-        _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), "contact sheet", ""))
+        _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), name, name))
     else:
         _display(*shown._repr_mimebundle_())
 

@@ -116,7 +116,7 @@ class ImagineMagics(Magics):
                 picture(one)
         history = self._studio.history
         if descent := history.descent(run):
-            picture(descent)
+            picture(descent, "line of descent")
         number = self._studio.ledger.number(run.id)
         text(pages.show(run, number, reruns=history.reruns(run), edits=history.edits(run)))
 

@@ -16,6 +16,7 @@ from ipyimagegen.safe import short
 from ipyimagegen.typed import Offered, Pictures
 
 _ADDRESS = re.compile(r"(?i)data:|[a-z][a-z0-9+.-]+://")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _FIRST = re.compile(r"[^\W\d]\w*")
 
 
@@ -53,10 +54,19 @@ def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered
         raise InvalidInput(f"{both}: write {{{text}}} for the variable, ./{text} for the file.")
     if variable:
         return Offered(lookup(variable, names), variable)
-    if _FIRST.fullmatch(text) and not _exists(path):
-        told = f"{flag} {text}: there is neither a variable nor a file of that name."
-        raise InvalidInput(told + did_you_mean(text, (n for n in names if not n.startswith("_"))))
+    if not _exists(path) and (problem := _slip(text, names)):
+        raise InvalidInput(f"{flag} {short(text, 60)}: {problem} Nothing was sent.")
     return Offered(path, short(text, 60))
+
+
+def _slip(text: str, names: Mapping[str, Any]) -> str:
+    """Return what was meant by a word that is neither a variable nor a file, if that can be told."""
+    if _NUMBER.fullmatch(text):
+        return f"a picture of the history is written @{text}."
+    if _FIRST.fullmatch(text):
+        near = did_you_mean(text, (n for n in names if not n.startswith("_")))
+        return f"there is neither a variable nor a file of that name.{near}"
+    return "write --image once for each picture." if "," in text else ""
 
 
 def _variable(text: str, names: Mapping[str, Any]) -> str | None:

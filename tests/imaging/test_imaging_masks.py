@@ -207,7 +207,7 @@ def test_the_mask_that_was_given_is_not_changed():
 
 # Refusals
 
-NOTHING = "leaves nothing to change. White or transparent is what may change."
+NOTHING = "leaves nothing to change. White, True or transparent is what may change."
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ REFUSED = [
     ("%imagine --seed 1..4 a fox", "is a list"),
     ("%imagine a {red|blue} fox", "alternatives"),
     ("%imagine --image cat.png a fox", "does not exist"),
-    ("%imagine --mask 1,1,2,2 a fox", "needs an --image"),
+    ("%imagine --mask 1,1,2,2 a fox", "needs an image"),
     ("%imagine --partial-images 4 a fox", "outside 0 to 3"),
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),

@@ -244,7 +244,7 @@ REFUSED = [
     ("--image cat.png --mask 0,0,0,5", "0"),
     ("--image cat.png --mask hat_bytes", "32x32"),
     ("--image cat.png --mask nothing_white", "nothing"),
-    ("--mask 0,0,1,1", "needs an --image"),
+    ("--mask 0,0,1,1", "needs an image"),
     ("--image two", "two[0]"),
     ("--image cat.png --image cat.png --mask 1,1,2,2 --mask 1,1,2,2", "given twice"),
     (" ".join(["--image cat.png"] * 17), "16"),
@@ -400,3 +400,39 @@ def test_a_picture_that_is_too_large_is_scaled_and_its_mask_with_it(kernel, paid
     clear = np.asarray(mask)[..., 3] == 0
     assert abs(clear.mean() - 0.25) < 0.001
     assert f"- large: scaled from 8000x6000 to {picture.width}x{picture.height}" in cell.caption
+
+
+def test_run_all_a_second_time_means_the_same_pictures(kernel, paid):
+    cells = [
+        "%imagine a fox",
+        "%imagine --image @-1 make it night",
+        "%imagine a cat",
+        "%imagine --image @-3 a hat",
+    ]
+    captions = [[kernel.run(cell).caption for cell in cells] for _ in range(2)]
+    assert len(paid.posts) == 4
+    assert [one.rsplit("\n", 1)[0] for one in captions[0]] == [one.rsplit("\n", 1)[0] for one in captions[1]]
+
+
+def test_an_edit_by_method_takes_more_pictures_behind_it(kernel, paid):
+    kernel.run("fox = %imagine a fox")
+    cell = kernel.run("cat = fox.edit('together', image='cat.png'); print(len(cat.run.request.inputs))")
+    assert cell.texts == ["2\n"]
+    assert paid.posts[1].files[1].data == CAT
+
+
+SLIPS = [
+    ("--image 1", "a picture of the history is written @1."),
+    ("--image -1", "is written @-1."),
+    ("--image cat.png,dog.png", "once for each picture"),
+    ("--image cat.png --mask 1,2,3", "four whole numbers"),
+    ("--image cat.png --mask 1,2,3.5,4", "four whole numbers"),
+    ("--image None", "neither a variable nor a file"),
+]
+
+
+@pytest.mark.parametrize(("written", "says"), SLIPS)
+def test_slips_are_told_what_was_meant(kernel, paid, written, says):
+    cell = kernel.run(f"%imagine {written} add a hat")
+    assert says in cell.error
+    assert not paid.posts
