@@ -1,6 +1,6 @@
-"""Photograph a notebook for the README: `PYTHONPATH=tests python -m browser.shoot` in the project's folder.
+"""Photograph notebooks for the README: `PYTHONPATH=tests python -m browser.shoot` in the project's folder.
 
-Writes docs/quickstart.png from what a real notebook shows, so that the README never shows what is not so.
+Writes the pictures in docs/ from what real notebooks show, so that the README never shows what is not so.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ from playwright.sync_api import sync_playwright
 
 from browser.lab import NOTEBOOK, Jupyter, Notebook, browser_of, context_of
 
-TARGET = Path(__file__).parents[2] / "docs" / "quickstart.png"
-CELLS = [
-    "%load_ext ipyimagegen",
-    "%%imagine --size landscape\na red fox in the snow, watercolour",
-    "%imagine -n 4 --seed 7 --size landscape three red circles on a blue background",
-]
+DOCS = Path(__file__).parents[2] / "docs"
+PLOT = """import matplotlib.pyplot as plt
+fig, ax = plt.subplots(figsize=(6, 3.2), dpi=120)
+ax.plot([2, 4, 3, 6, 5, 8], linewidth=3)
+ax.set_title("visitors at the harbour")
+plt.close(fig)"""
+NOTEBOOKS = {
+    "quickstart": [
+        "%load_ext ipyimagegen",
+        "%%imagine --size landscape\na red fox in the snow, watercolour",
+        "%imagine -n 4 --seed 7 --size landscape three red circles on a blue background",
+    ],
+    "edits": [
+        f"%load_ext ipyimagegen\n{PLOT}",
+        "%%imagine --image fig\nadd a red boat, at sunset",
+        "%%imagine --image @1 --mask 60,40,300,140\na hot air balloon",
+    ],
+}
 WIDE, SCALE = 960, 1.3  # CSS pixels of the page, and pixels of the picture in each
 MARGIN = 8  # CSS pixels around the cells
 COLOURS = 256  # a palette: a third of the bytes, below 400 KB
@@ -33,22 +45,25 @@ def main() -> None:
         view = {"width": WIDE, "height": 2400}
         page = context_of(chromium, viewport=view, device_scale_factor=SCALE).new_page()
         with Jupyter(Path(folder, "jupyter")) as jupyter:
-            file = jupyter.write("quickstart.ipynb", *CELLS, "", "")  # the last takes the selection
-            shot = photograph(jupyter.open(page, file, NOTEBOOK))
-    picture = (
-        Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE)
-    )
-    TARGET.parent.mkdir(exist_ok=True)
-    picture.save(TARGET, optimize=True)
-    print(TARGET, picture.size, TARGET.stat().st_size, "bytes")
+            for name, cells in NOTEBOOKS.items():
+                file = jupyter.write(f"{name}.ipynb", *cells, "", "")  # the last takes the selection
+                keep(photograph(jupyter.open(page, file, NOTEBOOK), len(cells)), DOCS / f"{name}.png")
 
 
-def photograph(notebook: Notebook) -> bytes:
-    """Run all cells and return a PNG of them."""
+def keep(shot: bytes, path: Path) -> None:
+    """Write the picture with a palette."""
+    image = Image.open(io.BytesIO(shot)).convert("RGB")
+    path.parent.mkdir(exist_ok=True)
+    image.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path, image.size, path.stat().st_size, "bytes")
+
+
+def photograph(notebook: Notebook, count: int) -> bytes:
+    """Run so many cells and return a PNG of them."""
     notebook.run_all()
-    last = len(CELLS) - 1
+    last = count - 1
     notebook.finished(last)
-    for place in range(1, len(CELLS)):
+    for place in range(1, count):
         notebook.loaded(notebook.images(place))
     first, final = notebook.cell(0).bounding_box(), notebook.cell(last).bounding_box()
     area = {

@@ -144,6 +144,21 @@ def test_several_pictures_and_a_mask(kernel, paid):
     assert told == ["outside the mask: asked no change, got 100.0% of the pixels changed 1.0\n"]
 
 
+def test_sketch_changes_nothing_outside_the_mask(kernel):
+    kernel.run("%imagine --endpoint sketch --size 256x256 a red fox in the snow")
+    cell = kernel.run("hat = %imagine --endpoint sketch --image @1 --mask 80,40,90,90 a yellow moon")
+    assert cell.error is None, cell.error
+    assert "outside the mask: 0% of the pixels changed" in cell.caption
+    assert kernel.run("print(hat[0].changed_outside, hat.verdicts)").texts == ["0.0 ()\n"]
+    code = (
+        "import numpy as np\nfrom ipyimagegen import history\n"
+        "before, after = (np.asarray(one[0].pil.convert('RGB')).astype(int) for one in (history[1], hat))\n"
+        "changed = (before != after).any(axis=-1); inside = changed[40:130, 80:170].sum()\n"
+        "print(changed.sum() - inside, inside > 500)"
+    )
+    assert kernel.run(code).texts == ["0 True\n"]
+
+
 def test_the_same_pictures_are_not_paid_twice_and_others_are(kernel, paid):
     for written in ("cat.png", "cat_bytes", "./cat.png", "pil"):
         kernel.run(f"%imagine --image {written} add a hat")
