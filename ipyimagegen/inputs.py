@@ -23,7 +23,6 @@ from ipyimagegen.options import as_meant
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Input, Run
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, short
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Offered, Pictures
@@ -169,6 +168,8 @@ class _Opener:
         where = _called(url)
         if self.offline:
             raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
+        from ipyimagegen.rows import Endpoint  # noqa: PLC0415 - a tenth of the time that loading may take
+
         # A server on this machine may be asked: the person who typed the address sits at it.
         there = Endpoint(name="the picture", base_url=url)
         here = catalog.is_loopback(there)

@@ -38,7 +38,8 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
     """Return what would be sent, what would be reused, and what it may cost."""
     lines = []
     for planned, call in zip(plan.calls, calls, strict=True):
-        lines += [f"POST {call.url}", json.dumps(call.shown, indent=2, ensure_ascii=False)]
+        as_form = " (multipart/form-data)" if call.form else ""
+        lines += [f"POST {call.url}{as_form}", json.dumps(call.shown, indent=2, ensure_ascii=False)]
         if planned.reused:
             lines.append(f"reused: {planned.reused.id}, so nothing would be sent")
         lines += [f"- {note}" for note in planned.sent.notes]
