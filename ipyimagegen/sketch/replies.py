@@ -63,9 +63,10 @@ class Refusal(Exception):
         self.reply = Reply.of({"error": error}, status, **(headers or {}))
 
 
-def failure() -> dict[str, Any]:
+def failure(
+    message: str = "The server had an error while processing your request.",
+) -> dict[str, Any]:
     """Return the envelope of an error of the server's own."""
-    message = "The server had an error while processing your request."
     return {"error": {"message": message, "type": "server_error", "param": None, "code": "server_error"}}
 
 

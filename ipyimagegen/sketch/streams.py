@@ -38,6 +38,8 @@ def _events(work: Work) -> Iterator[bytes]:
     asked, partials = work.asked, work.asked["partial_images"]
     count = faults.count(work.fault, asked["n"])
     share = 1 / max(1, count * (partials + 1))
+    if not count:
+        yield _event("error", failure("No image was generated."))
     for k, picture in enumerate(work.pictures(), 1):
         for index in range(partials):
             yield from faults.wait(work.fault, share)

@@ -189,7 +189,11 @@ def test_fewer_and_wrong_size(app):
     assert (
         names(call(app, body={**SMALL, "n": 3, "fault": "fewer"}).body) == ["image_generation.completed"] * 2
     )
-    assert call(app, body={**SMALL, "fault": "fewer"}).body == b""
+    for partials in (0, 2):
+        none = call(app, body={**SMALL, "fault": "fewer", "partial_images": partials}).body
+        ((name, data),) = events(none)
+        assert (name, data["type"], data["error"]["code"]) == ("error", "error", "server_error")
+        assert "No image" in data["error"]["message"]
     ((_, data),) = events(call(app, body={**SMALL, "size": "128x64", "fault": "wrong_size"}).body)
     assert data["size"] == "64x64"
     assert Image.open(io.BytesIO(base64.b64decode(data["b64_json"]))).size == (64, 64)
