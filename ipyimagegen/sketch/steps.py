@@ -81,8 +81,8 @@ def sheet_of(image: Image.Image) -> Sheet:
 
 
 def removed(easel: Easel) -> Easel:
-    """Without a mask, grow over the subject if something shall go."""
-    if easel.area or not (easel.wish.remove or easel.wish.replace):
+    """Without a mask, grow over the subject if something shall go, or if a thing comes in its place."""
+    if easel.area or not (easel.wish.remove or (easel.wish.replace and easel.scene.figures)):
         return easel
     subject = easel.sight().subject
     if easel.wish.replace and subject:

@@ -15,6 +15,13 @@ from ipyimagegen.sketch.words import words
 DETERMINERS = frozenset({"the", "this", "that", "these", "those", "its", "his", "her", "their", "my", "our"})
 PASSING = 3  # words that may stand between "the" and its noun
 _WORD = re.compile(r"[A-Za-z][\w'-]*|\d+|[^\s\w]|[^\x00-\x7f]+")
+_GROUND = re.compile(
+    r"\b(?:replace|swap|exchange|remove|erase|delete)\s+(?:(?:the|its|this|that|whole|entire|plain|\w+ish)\s+)*"
+    r"(?:sky|background|backdrop|weather|light|lighting|season|scenery|surroundings)\b"
+    r"|(?:天空|天|背景|底色|天气|光线|季节)(?=替换|换|去掉|移除|删除|去除)"
+    r"|(?:替换|去掉|移除|删除|去除)(?:天空|背景|底色)",
+    re.IGNORECASE,
+)
 _CHINESE = re.compile(r"把[^，。,.]{1,8}?(?=变|换|涂|染|改|弄|放)")
 
 
@@ -43,13 +50,19 @@ def wish(prompt: str, *, negative: str = "", style: str = "") -> Wish:
         scene = replace(scene, figures=(), palette=(), backdrop="", place="")
     if scene.figures and not scene.backdrop and _elsewhere(prompt):
         scene = replace(scene, place="")
+    ground = _GROUND.search(prompt) is not None
+    remove, swap = "remove" in acts and not ground, "replace" in acts and not ground
+    if "remove" in acts and ground and not (scene.backdrop or scene.place):
+        scene = replace(scene, backdrop="white")
+    if scene.palette and not scene.figures:  # "change the hat to blue"
+        swap = False
     arranged = [word.value for word in told if word.kind == "arrange"]
     return Wish(
         replace(scene, style=style or scene.style),
         tuple(dict.fromkeys(word.value for word in told if word.kind == "adjust")),
         arranged[0] if arranged else "",
-        "remove" in acts,
-        "replace" in acts,
+        remove,
+        swap,
     )
 
 

@@ -148,6 +148,16 @@ def test_lights():
     assert set(LIGHTS) >= {"night", "sunset", "day", "rain", "snowfall", "fog", "autumn"}
 
 
+@pytest.mark.parametrize("prompt", ["replace the sky with a sunset", "把天空换成日落", "a sunset instead"])
+def test_another_sky_leaves_what_stands_under_it(prompt):
+    fox = draw("a red fox in the snow", width=384, height=256, seed=1)
+    asked, plain = (edit([fox], words) for words in (prompt, "at sunset"))
+    box = (100, 80, 240, 236)  # the fox
+    apart = mean(ImageChops.difference(asked.crop(box), plain.crop(box)))
+    assert max(apart) < 8
+    assert max(mean(ImageChops.difference(asked, fox))) > 30
+
+
 def test_every_word_of_an_edit_has_what_it_needs():
     assert {w.value for w in vocabulary("edits").values() if w.kind == "adjust"} == set(ADJUST)
     known = {w.kind: set() for w in vocabulary().values()}
