@@ -19,7 +19,7 @@ from PIL import Image
 from ipyimagegen.sketch import gathering, mending
 from ipyimagegen.sketch.dice import Dice
 from ipyimagegen.sketch.engine import DETAIL, TONES, style_named
-from ipyimagegen.sketch.mark import extent, stamp
+from ipyimagegen.sketch.mark import extent, stamp, unsigned
 from ipyimagegen.sketch.palette import WHITE
 from ipyimagegen.sketch.steps import STEPS, Easel, composed, cut_out, sheet_of
 from ipyimagegen.sketch.wishes import Wish, wish
@@ -85,7 +85,7 @@ class Sitting:
         opaque: bool = False,
     ) -> Sitting:
         """Read the prompt and bring the first picture to size; `opaque` where the format wants it."""
-        base = gathering.fitted(images[0], size)
+        base = gathering.fitted(images[0] if mask else unsigned(images[0]), size)
         if mask is not None and mask.size != size:
             frame = Image.merge("RGBA", [*Image.new("RGB", mask.size).split(), mask])
             mask = gathering.fitted(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
@@ -94,7 +94,7 @@ class Sitting:
         if background == "transparent" and base.mode == "RGB":
             base = base.convert("RGBA")
         return cls(
-            images=(base, *images[1:]), mask=mask, prompt=prompt, detail=DETAIL[quality],
+            images=(base, *map(unsigned, images[1:])), mask=mask, prompt=prompt, detail=DETAIL[quality],
             wish=wish(prompt, negative=negative_prompt, style=style_named(style)),
             tone=TONES.get(style or "", 1.0), background=background,
         )  # fmt: skip
@@ -114,8 +114,9 @@ class Sitting:
         area = None if self.mask is None else self.mask.crop(box)
         easel = Easel(sheet_of(self._gathered(box, dice)), self.wish, dice, self.detail, self.tone, area)
         understood = not self.wish.empty or len(self.images) > 1 or self.background == "transparent"
-        if self.background == "transparent" and not self.wish.scene.backdrop:
-            easel = cut_out(easel)
+        if self.background == "transparent":
+            whole = easel.sheet if area is None else sheet_of(self.images[0])
+            easel = cut_out(easel, whole, box)
         for step in STEPS if understood else (composed,):
             easel = step(easel)
         picture.paste(easel.picture(picture.mode), box[:2])

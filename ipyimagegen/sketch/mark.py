@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image, ImageChops, ImageStat
 
 from ipyimagegen.sketch.canvas import Pen, Point, luminance
+from ipyimagegen.sketch.mending import mend
 from ipyimagegen.sketch.palette import INK, WHITE
 
 # strokes of each letter; x to the right, baseline y = 1, x-height y = 0.4, ascender y = 0
@@ -20,6 +23,7 @@ LETTERS: dict[str, tuple[float, tuple[tuple[Point, ...], ...]]] = {
     "h": (0.44, (((0.05, 0.0), (0.05, 1.0)), ((0.05, 0.62), (0.22, 0.4), (0.4, 0.52), (0.42, 1.0)))),
 }  # fmt: skip
 GAP = 0.2
+ALIKE = 0.6  # of 1: how far a corner goes with the letters if they stand there
 SHARP = 4  # supersampling: the letters are small
 
 
@@ -35,15 +39,53 @@ def _sizes(picture: Image.Image) -> tuple[float, float]:
     return height, height * 0.5
 
 
+def _place(picture: Image.Image) -> tuple[int, int]:
+    """Return the upper left corner of the mark in the lower right of the picture."""
+    box, margin = extent(picture), max(2, int(min(picture.size) * 0.014))
+    return picture.width - box[0] - margin, picture.height - box[1] - margin
+
+
+def unsigned(picture: Image.Image) -> Image.Image:
+    """Return the picture (RGB or RGBA) without its mark, if it has one in the lower right.
+
+    A picture that comes into another would bring a second one along.
+    """
+    corner, box = _place(picture), extent(picture)
+    if min(corner) < 0:
+        return picture
+    area = (*corner, corner[0] + box[0], corner[1] + box[1])
+    height, pad = _sizes(picture)
+    if _alike(picture.crop(area).convert("L"), _letters(box, height, pad)) < ALIKE:
+        return picture
+    plate = Image.new("L", picture.size)
+    plate.paste(_plate(box, pad).point([0] + [255] * 255), corner)
+    clean = mend(picture.convert("RGB"), plate)
+    if picture.mode == "RGBA":
+        alpha = picture.getchannel("A")
+        around = alpha.crop((area[0] - 1, area[1] - 1, area[2] + 1, area[3] + 1))
+        around.paste(0, (1, 1, around.width - 1, around.height - 1))
+        if not around.histogram()[255]:  # nothing solid is about it
+            alpha.paste(0, area)
+        clean.putalpha(alpha)
+    return clean
+
+
+def _alike(one: Image.Image, other: Image.Image) -> float:
+    """Return how far two grey pictures go together or against each other, 0..1."""
+    pairs = list(zip(one.tobytes(), other.tobytes(), strict=True))
+    means = sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)
+    both = sum((a - means[0]) * (b - means[1]) for a, b in pairs)
+    spreads = sum((a - means[0]) ** 2 for a, _ in pairs) * sum((b - means[1]) ** 2 for _, b in pairs)
+    return abs(both) / math.sqrt(spreads) if spreads else 0.0
+
+
 def stamp(picture: Image.Image, corner: tuple[int, int] | None = None) -> None:
     """Put the mark into the picture, in place; RGB or RGBA.
 
     `corner` is its upper left one, in pixels; without it, the mark goes to the lower right.
     """
     (height, pad), box = _sizes(picture), extent(picture)
-    if corner is None:
-        margin = max(2, int(min(picture.size) * 0.014))
-        corner = (picture.width - box[0] - margin, picture.height - box[1] - margin)
+    corner = corner or _place(picture)
     behind = picture.crop((*corner, corner[0] + box[0], corner[1] + box[1])).convert("RGB")
     dark = luminance(tuple(int(v) for v in ImageStat.Stat(behind).mean)) < 128  # type: ignore[arg-type]
     if (

@@ -162,6 +162,15 @@ def cut(image: Image.Image, subject: Subject) -> Image.Image:
     return whole.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(3))  # without slivers
 
 
+def clear(image: Image.Image, outline: Image.Image) -> bool:
+    """Return whether the outline (L) runs along edges of the picture, as that of a subject does."""
+    solid = outline.point([0] * 128 + [255] * 128)
+    rim = ImageChops.subtract(solid.filter(ImageFilter.MaxFilter(5)), solid.filter(ImageFilter.MinFilter(5)))
+    edges = image.filter(ImageFilter.FIND_EDGES).convert("L").filter(ImageFilter.MaxFilter(5))
+    there = ImageChops.darker(rim, edges.point([0] * 31 + [255] * 225))
+    return there.histogram()[255] > 0.6 * rim.histogram()[255]
+
+
 def _central(k: int, width: int, height: int) -> float:
     x, y = (k % width + 0.5) / width - 0.5, (k // width + 0.5) / height - 0.5
     return max(0.05, 1 - 2.2 * math.hypot(x, y))

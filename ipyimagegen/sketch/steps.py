@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from ipyimagegen.sketch import abstract, hues, mending, placing, sight
 from ipyimagegen.sketch.canvas import gradient, luminance, mix
@@ -125,14 +125,35 @@ def grounded(easel: Easel) -> Easel:
     return replace(easel, sheet=_laid(easel.sheet, image, around)).done(place="", backdrop="")
 
 
-def cut_out(easel: Easel) -> Easel:
-    """Take the ground away."""
-    around = _around(easel)
-    if around is None:
-        return easel
-    alpha = ImageChops.invert(around)
+def cut_out(easel: Easel, whole: Sheet, box: tuple[int, int, int, int]) -> Easel:
+    """Take the ground away, as the whole picture shows it; `box` is what of it is on the easel.
+
+    Where there is neither a plain ground nor a subject, a round picture is left.
+    """
+    alpha = (whole.alpha or _outline(whole.image)).crop(box)
     alpha = ImageChops.darker(alpha, easel.sheet.alpha) if easel.sheet.alpha else alpha
-    return replace(easel, sheet=replace(easel.sheet, alpha=alpha))
+    easel = replace(easel, sheet=replace(easel.sheet, alpha=alpha))
+    if easel.area:
+        return easel
+    return easel.done(backdrop="", place=easel.scene.place if easel.scene.place in LIGHTS else "")
+
+
+def _outline(image: Image.Image) -> Image.Image:
+    """Return what a picture shows (L) without its ground; an oval of it where that is not clear."""
+    around = sight.ground(image)
+    if around:
+        return ImageChops.invert(around)
+    subject = Sight.of(image).subject
+    shown = sight.cut(image, subject) if subject else None
+    return shown if shown and sight.clear(image, shown) else _round(image.size)
+
+
+def _round(size: tuple[int, int]) -> Image.Image:
+    """Return an oval (L), as large as a transparent generation's without a figure."""
+    large = Image.new("L", (size[0] * 2, size[1] * 2))
+    rim = min(large.size) // 25
+    ImageDraw.Draw(large).ellipse((rim, rim, large.width - rim, large.height - rim), fill=255)
+    return large.reduce(2)
 
 
 def _around(easel: Easel) -> Image.Image | None:

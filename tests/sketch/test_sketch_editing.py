@@ -14,6 +14,7 @@ from sketching import hole, scenery
 from ipyimagegen.sketch import draw, edit
 from ipyimagegen.sketch.hues import ADJUST
 from ipyimagegen.sketch.lights import LIGHTS
+from ipyimagegen.sketch.mark import unsigned
 from ipyimagegen.sketch.partials import coarse
 from ipyimagegen.sketch.styles import STYLES
 from ipyimagegen.sketch.words import vocabulary
@@ -192,6 +193,48 @@ def test_a_ground_behind_what_is_there():
     assert cut.mode == "RGBA"
     assert cut.getpixel((3, 3))[3] == 0
     assert cut.getchannel("A").histogram()[255] > 4000
+
+
+def opaque(image):
+    """The share of the picture that can be seen at all."""
+    return sum(image.getchannel("A").histogram()[128:]) / (image.width * image.height)
+
+
+def test_a_transparent_background_is_given_whatever_the_picture():
+    fox = draw("a red fox in the snow", width=384, height=256, seed=1)
+    for prompt in ("warmer", "a red hat", "on the beach", "on a blue background", "like it is"):
+        cut = edit([fox], prompt, background="transparent")
+        assert cut.mode == "RGBA"
+        assert [cut.getpixel(p)[3] for p in ((2, 2), (380, 2), (2, 250))] == [0] * 3
+        assert cut.getpixel((180, 190))[3] == 255  # the fox's breast
+        assert 0.05 < opaque(cut) < 0.4
+    even = edit(
+        [Image.linear_gradient("L").resize((300, 200)).convert("RGB")], "red", background="transparent"
+    )
+    assert even.getpixel((150, 100))[3] == 255
+    assert even.getpixel((2, 2))[3] == 0
+    assert 0.6 < opaque(even) < 0.8  # round
+    vague = edit([draw("a city at night", width=256, height=192)], "warmer", background="transparent")
+    assert 0.6 < opaque(vague) < 0.8
+    masked = edit([fox], "warmer", mask=area(fox, (0, 0, 99, 99)), background="transparent")
+    assert masked.getpixel((50, 50))[3] == 0
+    assert masked.crop((100, 0, 384, 256)).convert("RGB").tobytes() == fox.crop((100, 0, 384, 256)).tobytes()
+    assert masked.getpixel((50, 150)) == (*fox.getpixel((50, 150)), 255)
+
+
+def test_the_mark_of_a_picture_that_comes_in_stays_behind():
+    page, cat = Image.new("RGB", (400, 300), "#80a0c0"), draw("a cat", width=300, height=300, seed=1)
+    cut = draw("a cat", width=300, height=300, seed=1, background="transparent")
+    free = cut.copy()
+    free.paste((0, 0, 0, 0), (230, 280, 300, 300))
+    for mask in (None, area(page, (20, 20, 380, 280))):
+        one, other = (edit([page, image], "put the cat there", mask=mask) for image in (cut, free))
+        assert changed(one.crop((0, 0, 400, 280)), other.crop((0, 0, 400, 280))) is None
+    assert unsigned(page) is page
+    clean = unsigned(cat)
+    left, top, right, bottom = changed(cat, clean)
+    assert (left > 220, top > 275, right <= 300, bottom <= 300) == (True,) * 4
+    assert unsigned(clean) is clean
 
 
 def test_what_is_transparent_stays_so_where_nothing_is_drawn():
