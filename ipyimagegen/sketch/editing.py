@@ -95,7 +95,7 @@ class Sitting:
             base = base.convert("RGBA")
         return cls(
             images=(base, *map(unsigned, images[1:])), mask=mask, prompt=prompt, detail=DETAIL[quality],
-            wish=wish(prompt, negative=negative_prompt, style=style_named(style)),
+            wish=wish(prompt, negative=negative_prompt, style=style_named(style), filling=mask is not None),
             tone=TONES.get(style or "", 1.0), background=background,
         )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """What the prompt of an edit asks for: text in, a frozen `Wish` out; pure.
 
-It is read like any prompt, but what is spoken of as being there already ("on the fox", "make the
-car red") is not drawn again.
+It is read like any prompt, but what it speaks of as being there already is not drawn again.
 """
 
 from __future__ import annotations
@@ -9,12 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from ipyimagegen.sketch.known import DETERMINERS, turned_into_a_thing, without_known
 from ipyimagegen.sketch.reading import Scene, read
 from ipyimagegen.sketch.words import words
 
-DETERMINERS = frozenset({"the", "this", "that", "these", "those", "its", "his", "her", "their", "my", "our"})
-PASSING = 3  # words that may stand between "the" and its noun
-_WORD = re.compile(r"[A-Za-z][\w'-]*|\d+|[^\s\w]|[^\x00-\x7f]+")
 _GROUND = re.compile(
     r"\b(?:replace|swap|exchange|remove|erase|delete)\s+(?:(?:the|its|this|that|whole|entire|plain|\w+ish)\s+)*"
     r"(?:sky|background|backdrop|weather|light|lighting|season|scenery|surroundings)\b"
@@ -22,7 +19,6 @@ _GROUND = re.compile(
     r"|(?:替换|去掉|移除|删除|去除)(?:天空|背景|底色)",
     re.IGNORECASE,
 )
-_CHINESE = re.compile(r"把[^，。,.]{1,8}?(?=变|换|涂|染|改|弄|放)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,29 @@ class Wish:
         return replace(self, arrange="", replace=False) == Wish(Scene(avoid=self.scene.avoid))
 
 
-def wish(prompt: str, *, negative: str = "", style: str = "") -> Wish:
-    """Return what the prompt of an edit asks for; `style` goes before a style that it names."""
+def wish(prompt: str, *, negative: str = "", style: str = "", filling: bool = False) -> Wish:
+    """Return what the prompt of an edit asks for; `style` goes before a style that it names.
+
+    `filling` says that it tells what shall be in a mask, where "the moon" is one to draw.
+    """
+    asked = _wish(prompt, without_known(prompt), negative, style)
+    if asked.empty and filling and words(prompt) and prompt.split(maxsplit=1)[0].lower() in DETERMINERS:
+        asked = _wish(prompt, prompt, negative, style)
+    return asked
+
+
+def _wish(prompt: str, new: str, negative: str, style: str) -> Wish:
+    """Return what the prompt asks for, `new` being what of it is not there already."""
     told = words(prompt, "edits")
     acts = {word.value for word in told if word.kind == "act"}
-    scene = read(_without_known(prompt), negative=negative)
+    scene = read(new, negative=negative)
     if "remove" in acts and not acts & {"add", "replace"}:
         scene = replace(scene, figures=(), palette=(), backdrop="", place="")
     if scene.figures and not scene.backdrop and _elsewhere(prompt):
         scene = replace(scene, place="")
     ground = _GROUND.search(prompt) is not None
-    remove, swap = "remove" in acts and not ground, "replace" in acts and not ground
+    remove = "remove" in acts and not ground
+    swap = not ground and ("replace" in acts or ("add" not in acts and turned_into_a_thing(prompt)))
     if "remove" in acts and ground and not (scene.backdrop or scene.place):
         scene = replace(scene, backdrop="white")
     if scene.palette and not scene.figures:  # "change the hat to blue"
@@ -69,42 +77,3 @@ def wish(prompt: str, *, negative: str = "", style: str = "") -> Wish:
 def _elsewhere(prompt: str) -> bool:
     """Return whether the place is where the picture is already: "add a boat to the sea"."""
     return any(w.value == "add" for w in words(prompt, "edits"))
-
-
-def _without_known(prompt: str) -> str:
-    """Return the prompt without the things that it speaks of as known: "the fox", "its red car".
-
-    "add the moon" is asked for all the same.
-    """
-    tokens = _WORD.findall(_CHINESE.sub("", prompt))
-    kept: list[str] = []
-    k = 0
-    while k < len(tokens):
-        after = _noun_after(tokens, k)
-        asked = kept and kept[-1].lower() in {"add", "draw", "insert"}
-        if after and not asked:
-            kept.append("it")
-            k = after
-        else:
-            kept.append(tokens[k])
-            k += 1
-    return " ".join(kept)
-
-
-def _noun_after(tokens: list[str], k: int) -> int:
-    """Return the place behind the thing that a determiner at `k` speaks of, 0 if there is none."""
-    if tokens[k].lower() not in DETERMINERS:
-        return 0
-    for j in range(k + 1, min(k + 2 + PASSING, len(tokens))):
-        found = words(tokens[j])
-        kind = found[0].kind if found else "stop" if tokens[j].lower() in _CLOSED else ""
-        if kind in {"thing", "shape"}:
-            return j + 1
-        if kind not in {"", "colour", "shade", "size"}:
-            return 0
-    return 0
-
-
-_CLOSED = frozenset(
-    {"is", "are", "was", "look", "looks", "be", "and", "or", "with", "into", "as", "so", "it"}
-)
