@@ -15,7 +15,7 @@ from ipyimagegen.sketch.palette import INK, WHITE, named
 from ipyimagegen.sketch.paper import PAPER, Print
 from ipyimagegen.sketch.placing import Sheet
 from ipyimagegen.sketch.reading import Scene
-from ipyimagegen.sketch.sight import Box, Sight
+from ipyimagegen.sketch.sight import Box, Sight, Subject
 from ipyimagegen.sketch.styles import STYLES
 from ipyimagegen.sketch.wishes import Wish
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Easel:
     """The picture while it is edited, or the box of its mask, with what the steps need to know.
 
-    `spot` is where the subject was that shall make room for what is drawn.
+    `spot` is where the subject was that shall make room for what is drawn, `subject` what was seen
+    before the light changed: by night the moon is clearer than who shall wear the hat.
     """
 
     sheet: Sheet
@@ -39,6 +40,7 @@ class Easel:
     tone: float
     area: Image.Image | None
     spot: Box | None = None
+    subject: Subject | None = None
 
     @property
     def scene(self) -> Scene:
@@ -89,6 +91,12 @@ def removed(easel: Easel) -> Easel:
         easel = replace(easel, spot=subject.box)
     area = _subject(easel, wide=True).point([0] * 40 + [255] * 216)
     return easel.seen(mending.mend(easel.sheet.image, area))
+
+
+def looked(easel: Easel) -> Easel:
+    """Without a mask, look for who shall wear a hat while the light is as it was."""
+    hats = not easel.area and any(figure.name == "hat" for figure in easel.scene.figures)
+    return replace(easel, subject=easel.sight().subject) if hats else easel
 
 
 def painted(easel: Easel) -> Easel:
@@ -213,7 +221,8 @@ def drawn(easel: Easel) -> Easel:
     if easel.area:
         placed = placing.fill(scene, easel.area, easel.dice)
     else:
-        placed = placing.find(scene, easel.sight(), easel.dice("places"), easel.spot)
+        seen = replace(easel.sight(), subject=easel.subject)
+        placed = placing.find(scene, seen, easel.dice("places"), easel.spot)
     return replace(easel, sheet=placing.put(easel.sheet, placed, scene, easel.dice))
 
 
@@ -270,5 +279,5 @@ def composed(easel: Easel) -> Easel:
 
 
 STEPS: tuple[Callable[[Easel], Easel], ...] = (
-    removed, painted, grounded, lit, drawn, weathered, coloured, styled,
+    removed, looked, painted, grounded, lit, drawn, weathered, coloured, styled,
 )  # fmt: skip

@@ -116,6 +116,27 @@ def test_a_red_cap_is_put_on_the_head():
     assert head[0] <= (left + right) / 2 <= head[2]
 
 
+@pytest.mark.parametrize("light", ["make it night", "at sunset", "in space"])
+def test_a_hat_finds_the_head_whatever_the_light(light):
+    fox = draw("a red fox in the snow", width=384, height=256, seed=1)
+    bare, hat = edit([fox], light), edit([fox], f"give the fox a purple hat and {light}", seed=2)
+    purple = [
+        (k % 384, k // 384)
+        for k, (r, g, b) in enumerate(hat.convert("RGB").get_flattened_data())
+        if min(r, b) > g + 40 and abs(r - 0x80) < 70 and b > 90
+        if bare.getpixel((k % 384, k // 384)) != (r, g, b)
+    ]
+    columns, rows = (sorted(values) for values in zip(*purple, strict=True))
+    assert 160 < columns[len(columns) // 2] < 205
+    assert 55 < rows[len(rows) // 2] < 110
+
+
+def test_the_moon_fills_a_mask_as_a_moon_does():
+    image = Image.new("RGB", (200, 160), "#3050a0")
+    mask = area(image, round_=True)
+    assert edit([image], "the moon", mask=mask).tobytes() == edit([image], "a moon", mask=mask).tobytes()
+
+
 @pytest.mark.parametrize("box", [(20, 20, 120, 120), (10, 100, 190, 150), (120, 10, 150, 150)])
 def test_a_figure_fills_its_mask(box):
     image = Image.new("RGB", (200, 160), "#3050a0")
