@@ -41,14 +41,14 @@ def compose(
 ) -> list[RGB]:
     """Paint a composition over the whole picture, in the colours asked for if any; return its colours."""
     width, height = picture.width / scale, picture.height / scale
-    colours = _palette(rng, asked, avoid)
+    colours = palette(rng, asked, avoid)
     picture.paste(gradient(picture.size, (colours[0], mix(colours[0], colours[1], 0.14))))
     family = rng.choice(FAMILIES)
     family(Page(Pen.on(picture, scale), width, height, colours, rng, detail))
     return colours
 
 
-def _palette(rng: Random, asked: Sequence[str], avoid: frozenset[str]) -> list[RGB]:
+def palette(rng: Random, asked: Sequence[str], avoid: frozenset[str]) -> list[RGB]:
     """Return a ground colour, light, and at least four others."""
     if asked:
         own = [named(name) for name in asked]

@@ -2,7 +2,8 @@
 
 Things that are named are drawn onto the picture; a place or colour behind it changes its ground;
 hours, weathers and seasons change its light; colours without a thing tint it; styles restyle it.
-Where nothing is understood it becomes a composition in the colours of its prompt's hash.
+Where nothing is understood a thin frame is put around it, or a mask filled with a composition, in
+the colours of the prompt's hash.
 
 A mask bounds all of it: outside, every pixel stays exactly as it was. So the "sketch" mark goes
 inside the masked area, in its lowest right place where it covers little of it; where there is none,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from ipyimagegen.sketch import abstract, hues, mending, placing, sight
+from ipyimagegen.sketch import abstract, frames, hues, mending, placing, sight
 from ipyimagegen.sketch.canvas import gradient, luminance, mix
 from ipyimagegen.sketch.engine import WORK, Look, render
 from ipyimagegen.sketch.lights import LIGHTS, View
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipyimagegen.sketch.dice import Dice
+
+
+SMALLEST = 32  # pixels of the short edge: a smaller picture has no room for a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,21 +264,19 @@ def styled(easel: Easel) -> Easel:
 
 
 def composed(easel: Easel) -> Easel:
-    """Where nothing was understood: a composition of the prompt's own, over the picture or in the mask."""
+    """Where nothing was understood: a composition in the mask, else a frame or a tint; the picture stays."""
     if easel.area:
         return _scene(easel)
     rng, image = easel.dice("abstract"), easel.sheet.image
-    pattern = Image.new("RGB", image.size)
-    colours = abstract.compose(
-        pattern, min(image.size), rng, asked=(), avoid=easel.scene.avoid, detail=easel.detail
-    )
+    colours = abstract.palette(rng, (), easel.scene.avoid)
+    if not easel.sheet.alpha and min(image.size) >= SMALLEST:
+        return easel.seen(frames.framed(image, colours, rng))
     tones = sorted(colours, key=luminance)
-    grey = ImageOps.autocontrast(ImageOps.grayscale(image), cutoff=0.5)
     toned = ImageOps.colorize(
-        grey, mix(tones[0], INK, 0.4), mix(tones[-1], WHITE, 0.5), mid=tones[len(tones) // 2]
-    )
-    woven = Image.blend(ImageChops.overlay(toned, pattern), ImageChops.multiply(toned, pattern), 0.3)
-    return easel.seen(Image.blend(Image.blend(image, toned, 0.7), woven, 0.62))
+        ImageOps.grayscale(image), mix(tones[0], INK, 0.4), mix(tones[-1], WHITE, 0.5),
+        mid=tones[len(tones) // 2],
+    )  # fmt: skip
+    return easel.seen(Image.blend(image, toned, 0.3))
 
 
 STEPS: tuple[Callable[[Easel], Easel], ...] = (
