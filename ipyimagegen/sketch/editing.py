@@ -20,6 +20,7 @@ from PIL import Image
 from ipyimagegen.sketch import gathering, mending
 from ipyimagegen.sketch.dice import Dice
 from ipyimagegen.sketch.engine import DETAIL, TONES, style_named
+from ipyimagegen.sketch.fitting import fitted
 from ipyimagegen.sketch.mark import extent, stamp, unsigned
 from ipyimagegen.sketch.palette import WHITE
 from ipyimagegen.sketch.steps import STEPS, Easel, composed, cut_out, sheet_of
@@ -86,10 +87,10 @@ class Sitting:
         opaque: bool = False,
     ) -> Sitting:
         """Read the prompt and bring the first picture to size; `opaque` where the format wants it."""
-        base = gathering.fitted(images[0] if mask else unsigned(images[0]), size)
+        base = fitted(images[0] if mask else unsigned(images[0]), size)
         if mask is not None and mask.size != size:
             frame = Image.merge("RGBA", [*Image.new("RGB", mask.size).split(), mask])
-            mask = gathering.fitted(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
+            mask = fitted(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
         if base.mode == "RGBA" and (opaque or background == "opaque"):
             base = Image.alpha_composite(Image.new("RGBA", base.size, WHITE), base).convert("RGB")
         if background == "transparent" and base.mode == "RGB":

@@ -1,62 +1,21 @@
-"""Several pictures brought into one: fitted, inset, side by side, as a collage, merged."""
+"""Several pictures brought into one: inset, side by side, as a collage, merged."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from ipyimagegen.sketch.canvas import gradient, mix, rgb
+from ipyimagegen.sketch.fitting import fitted
 from ipyimagegen.sketch.palette import WHITE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-SAME = 0.02  # by which ratios may differ and count as one
-EVEN = 6  # levels that an even border may stray
 PLATE = rgb("#efe9df")
-
-
-def fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the picture at that size, whole: what is left beside it is filled from its own border.
-
-    A picture with transparency is left transparent there.
-    """
-    if image.size == size:
-        return image
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    whole = image.resize(inner, Image.Resampling.LANCZOS)
-    if inner == size:
-        return whole
-    if abs(image.width * size[1] / (image.height * size[0]) - 1) < SAME:
-        return image.resize(size, Image.Resampling.LANCZOS)
-    corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-    if image.mode == "RGBA":
-        page = Image.new("RGBA", size)
-        page.paste(whole, corner)
-        return page
-    page = ImageOps.fit(whole, size, Image.Resampling.BILINEAR)
-    page = page.filter(ImageFilter.GaussianBlur(min(size) / 24))
-    if _even(whole):
-        page = whole.crop((0, 0, 1, 1)).resize(size)
-    page.paste(whole, corner)
-    return page
-
-
-def _even(image: Image.Image) -> bool:
-    """Return whether the border is of one colour, as that of a plot is."""
-    width, height = image.size
-    sides = (
-        (0, 0, width, 1),
-        (0, height - 1, width, height),
-        (0, 0, 1, height),
-        (width - 1, 0, width, height),
-    )
-    ranges = [ImageStat.Stat(image.crop(side)).extrema for side in sides]
-    return all(max(r[c][1] for r in ranges) - min(r[c][0] for r in ranges) <= EVEN for c in range(3))
 
 
 def cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageDraw, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 from sketching import hole, scenery
 
 from ipyimagegen.sketch import draw, edit
@@ -368,6 +368,21 @@ def test_sizes():
         changed(right, image.resize((320, 240), Image.Resampling.LANCZOS).crop((170, 10, 310, 230))) is None
     )
     assert changed(left, image.resize((320, 240), Image.Resampling.LANCZOS).crop((10, 10, 150, 230)))
+
+
+def test_another_ratio_is_neither_smeared_nor_cropped():
+    fox = unsigned(draw("a red fox in the snow", width=384, height=256, seed=1))
+    page = edit([fox], "mirror it", width=256, height=384)
+    # sky above and snow below, as even as where the picture ends
+    assert all(high - low < 30 for low, high in page.crop((0, 2, 256, 100)).getextrema())
+    assert all(high - low < 30 for low, high in page.crop((0, 304, 256, 360)).getextrema())
+    whole = ImageOps.mirror(fox.resize((256, 171), Image.Resampling.LANCZOS))
+    assert changed(page.crop((0, 106, 256, 277)), whole) is None
+    busy = Image.effect_noise((300, 200), 90).convert("RGB")
+    mat = edit([busy], "mirror it", width=200, height=400)
+    above = mat.crop((0, 0, 200, 120)).getcolors()
+    assert len(above) == 1  # one colour, its own
+    assert abs(above[0][1][0] - 128) < 25
 
 
 def test_the_mark_is_in_the_corner_or_in_a_large_mask_or_nowhere():
