@@ -83,7 +83,7 @@ def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
     """
     offered, masks = pictures.get("image", ()), pictures.get("mask", ())
     if masks and not offered:
-        raise InvalidInput("A mask says where to edit, so it needs an image. Nothing was sent.")
+        raise InvalidInput("A mask says where to edit, so it needs an image (--image). Nothing was sent.")
     if len(offered) > MOST:
         raise InvalidInput(
             f"At most {MOST} pictures go with a request, not {len(offered)}. Nothing was sent."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from ipyimagegen.sketch import abstract, frames, hues, mending, placing, sight
+from ipyimagegen.sketch import abstract, frames, hues, mending, placing, plots, sight
 from ipyimagegen.sketch.canvas import gradient, luminance, mix
 from ipyimagegen.sketch.engine import WORK, Look, render
 from ipyimagegen.sketch.lights import LIGHTS, View
@@ -133,7 +133,9 @@ def grounded(easel: Easel) -> Easel:
         image = gradient(easel.size, (mix(colour, WHITE, 0.05), mix(colour, INK, 0.04)))
     else:
         image = render(Scene(place=scene.place), easel.dice, easel.size, Look(easel.detail))
-    return replace(easel, sheet=_laid(easel.sheet, image, around)).done(place="", backdrop="")
+    sheet = _laid(easel.sheet, image, around)
+    sheet = replace(sheet, image=plots.readable(sheet.image, easel.sheet.image, plots.BLACK))
+    return replace(easel, sheet=sheet).done(place="", backdrop="")
 
 
 def cut_out(easel: Easel, whole: Sheet, box: tuple[int, int, int, int]) -> Easel:
@@ -171,7 +173,8 @@ def _around(easel: Easel) -> Image.Image | None:
     """Return the ground (L): what is transparent, else what is plain; None if there is no telling."""
     if easel.sheet.alpha is not None:
         return ImageChops.invert(easel.sheet.alpha)
-    return sight.ground(easel.sheet.image)
+    ink = plots.ink(easel.sheet.image)
+    return ImageChops.invert(ink.whole) if ink else sight.ground(easel.sheet.image)
 
 
 def _subject(easel: Easel, *, wide: bool = False) -> Image.Image:
@@ -213,7 +216,7 @@ def _relit(easel: Easel, *names: str) -> Easel:
     view = View(easel.sheet.image, easel.sight(), easel.dice("light"), easel.detail, bare, sky)
     for name in wanted:
         view = LIGHTS[name](view)
-    return easel.seen(view.image)
+    return easel.seen(plots.readable(view.image, easel.sheet.image, plots.DIM))
 
 
 def drawn(easel: Easel) -> Easel:
@@ -252,6 +255,9 @@ def styled(easel: Easel) -> Easel:
         return easel.seen(image)
     if easel.area and not alpha:  # no ragged border of the paper inside a picture
         alpha = Image.new("L", size, 255)
+    ink = plots.ink(image) if easel.scene.style == "neon" else None
+    if ink:
+        return easel.seen(plots.neon(image, ink.thin))
     shrink = min(1.0, (WORK / (size[0] * size[1])) ** 0.5)
     work = max(16, round(size[0] * shrink)), max(16, round(size[1] * shrink))
     image, alpha = image.resize(work), alpha.resize(work) if alpha else None

@@ -16,6 +16,7 @@ from ipyimagegen.sketch.hues import ADJUST
 from ipyimagegen.sketch.lights import LIGHTS
 from ipyimagegen.sketch.mark import unsigned
 from ipyimagegen.sketch.partials import coarse
+from ipyimagegen.sketch.plots import ink
 from ipyimagegen.sketch.styles import STYLES
 from ipyimagegen.sketch.words import vocabulary
 
@@ -326,6 +327,38 @@ def test_the_inside_of_a_plots_axes_is_ground_and_its_lines_are_not():
     assert all(after.getpixel(p)[2] > after.getpixel(p)[0] + 60 for p in ((5, 5), (60, 40), (150, 120)))
     assert after.getpixel((30, 80)) == (0, 0, 0)
     assert red(after) > 120
+
+
+def plot():
+    """Black axes and letters, a blue curve and a red bar on white."""
+    image = Image.new("RGB", (320, 240), "#ffffff")
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((40, 30, 300, 200), outline="#000000", width=1)
+    pen.line((50, 190, 290, 50), fill="#1f77b4", width=2)
+    pen.rectangle((200, 150, 260, 199), fill="#d62728")
+    for x in range(60, 240, 30):
+        pen.text((x, 208), "abc", fill="#000000")
+    return image
+
+
+@pytest.mark.parametrize(
+    "prompt", ["make it night", "in space", "neon", "on a black background", "on a navy background"]
+)
+def test_ink_is_light_where_the_ground_of_a_plot_goes_dark(prompt):
+    page = edit([plot()], prompt).convert("L")
+    for x, y in ((40, 80), (40, 160), (100, 200), (300, 120)):  # on the axes, and beside them
+        ground = max(page.getpixel((x + dx, y + dy)) for dx in (-12, 12) for dy in (-12, 12))
+        assert ground < 160
+        assert page.getpixel((x, y)) > ground + 40
+
+
+def test_ink_stays_dark_on_light_grounds_and_bars_and_drawings_are_left():
+    for prompt in ("in autumn", "on a yellow background", "at sunset"):
+        assert edit([plot()], prompt).convert("L").getpixel((40, 80)) < 110
+    night = edit([plot()], "make it night")
+    assert sum(night.getpixel((230, 170))) < 260  # the bar
+    assert ink(draw("a cat on a white background", width=256, height=256)) is None
+    assert ink(scenery()) is None
 
 
 def test_several_pictures():
