@@ -118,26 +118,27 @@ class History(Sequence[Generation]):
         edits of it that this session made, and its reruns.
         """
         line = [*self._before(run, set()), *(self._own(one) for one in (run, *self.edits(run)))]
+        line = [(f"› {label}" if k else label, path) for k, (label, path) in enumerate(line)]
         if len(line) > 1:
             reruns = [self._own(one) for one in self.reruns(run)]
-            line += [(f"rerun: {label}", path) for label, path in reruns]
+            line += [(f"rerun {label}", path) for label, path in reruns]
         shown = [(label, path) for label, path in line if path is not None]
         if len(shown) < 2:
             return None
         kept = shown[-DESCENT:]
         edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
         thumbs = [imaging.inspect(path, edge=edge).thumb for _, path in kept]
-        return imaging.preview(thumbs, [f"› {label}" if k else label for k, (label, _) in enumerate(kept)])
+        return imaging.preview(thumbs, [label for label, _ in kept])
 
-    def _before(self, run: Run, seen: set[str]) -> Iterator[tuple[str, Path | None]]:
+    def _before(self, run: Run, seen: set[str], deep: int = 0) -> Iterator[tuple[str, Path | None]]:
         """Yield what a run began with, after what that began with; each picture once."""
-        for one in run.request.inputs:
+        for one in run.request.inputs if deep < DESCENT else ():
             if (one.parent or one.sha256) in seen:
                 continue
             seen.add(one.parent or one.sha256)
             parent = self._keeper.store.run(ids.run_of(one.parent)) if one.parent else None
             if parent:
-                yield from self._before(parent, seen)
+                yield from self._before(parent, seen, deep + 1)
             yield self._label(one.parent) if one.parent else one.label, self._keeper.store.path(one.sha256)
 
     def _own(self, run: Run) -> tuple[str, Path | None]:
