@@ -32,6 +32,9 @@ class Keeper(Protocol):
     def store(self) -> Store:
         """The files."""
 
+    def find(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the picture if it names one."""
+
     def generation(self, run: Run, *, reused: bool = False) -> Generation:
         """Return a stored run as users hold it."""
 
@@ -61,7 +64,7 @@ class History(Sequence[Generation]):
             return tuple(self)[index]
         if isinstance(index, int) and index < 0:
             index = max(len(self) + 1 + index, 0) or str(index)
-        return self._keeper.generation(self._keeper.ledger.find(str(index))[0])
+        return self._keeper.generation(self._keeper.find(str(index))[0])
 
     def __repr__(self) -> str:
         runs = self._keeper.ledger.numbered()
@@ -117,29 +120,35 @@ class History(Sequence[Generation]):
         Before the run stand the pictures that it began with, and what those began with; after it, the
         edits of it that this session made, and its reruns.
         """
-        line = [*self._before(run, set()), *(self._own(one) for one in (run, *self.edits(run)))]
-        line = [(f"› {label}" if k else label, path) for k, (label, path) in enumerate(line)]
+        before = list(self._before(run, set()))
+        label, path = self._own(run)
+        after = [(f"› {label}", path) for label, path in map(self._own, self.edits(run))]
+        line = [*before, (f"› {label} (this)" if before else f"{label} (this)", path), *after]
         if len(line) > 1:
-            reruns = [self._own(one) for one in self.reruns(run)]
-            line += [(f"rerun {label}", path) for label, path in reruns]
+            line += [(f"rerun {label}", path) for label, path in map(self._own, self.reruns(run))]
         shown = [(label, path) for label, path in line if path is not None]
         if len(shown) < 2:
             return None
         kept = shown[-DESCENT:]
+        if len(kept) < len(shown):
+            kept[0] = (f"… {kept[0][0]}", kept[0][1])
         edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
         thumbs = [imaging.inspect(path, edge=edge).thumb for _, path in kept]
         return imaging.preview(thumbs, [label for label, _ in kept])
 
     def _before(self, run: Run, seen: set[str], deep: int = 0) -> Iterator[tuple[str, Path | None]]:
         """Yield what a run began with, after what that began with; each picture once."""
+        sign = ""
         for one in run.request.inputs if deep < DESCENT else ():
             if (one.parent or one.sha256) in seen:
                 continue
             seen.add(one.parent or one.sha256)
             parent = self._keeper.store.run(ids.run_of(one.parent)) if one.parent else None
-            if parent:
-                yield from self._before(parent, seen, deep + 1)
-            yield self._label(one.parent) if one.parent else one.label, self._keeper.store.path(one.sha256)
+            older = list(self._before(parent, seen, deep + 1)) if parent else []
+            yield from older
+            label = self._label(one.parent) if one.parent else one.label
+            yield f"{sign or ('› ' if older else '')}{label}", self._keeper.store.path(one.sha256)
+            sign = "+ "
 
     def _own(self, run: Run) -> tuple[str, Path | None]:
         first = next(iter(run.shown), None)
@@ -153,6 +162,6 @@ class History(Sequence[Generation]):
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
         """Delete prompt and pictures of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = [self._keeper.ledger.find(text)[0] for text in texts]
+        runs = [self._keeper.find(text)[0] for text in texts]
         self._keeper.store.forget([run.id for run in runs])
         return runs

@@ -6,6 +6,7 @@ Whatever a server delivered is on disk before anybody decides whether it can be 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -55,7 +56,8 @@ class Receiver:
             return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
         here = replace(self, edge=imaging.edge_of(len(answer.found)))
         pictures = tuple(here._picture(found, k) for k, found in enumerate(answer.found, start=1))  # noqa: SLF001 - its own
-        errors = [one.message for one in answer.errors]
+        # The error of the whole reply is told as the run's own.
+        errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.but(pictures=pictures, reply=facts)
         if not pictures:
@@ -71,7 +73,7 @@ class Receiver:
             verdicts=judge(run.request, run.sent, pictures, facts),
             cost=catalog.actual(facts, made, run.sent, run.request, self.endpoint),
         )
-        return self._with_raw(compared(run, self.tools.store), outcome)
+        return self._with_raw(run, outcome)
 
     def fetched(self, run: Run) -> Run:
         """Return the run with its pending downloads fetched; the addresses cost nothing."""
@@ -81,19 +83,11 @@ class Receiver:
         if pictures == run.pictures:
             return run
         run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
-        run = compared(run, self.tools.store)
         self.tools.store.update(run)
-        return run
-
-    def glimpse(self, found: wire.Found) -> imaging.Preview | None:
-        """Return a picture of a stream as it can be shown while the rest is on its way."""
-        path = self.tools.store.spool()
-        try:
-            path.write_bytes(b"".join(found.chunks()))
-            thumb = imaging.inspect(path).thumb
-        finally:
-            path.unlink(missing_ok=True)
-        return None if thumb is None else imaging.preview([thumb])
+        measured = compared(run, self.tools.store)
+        if measured != run:
+            self.tools.store.update(measured)
+        return measured
 
     def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with its reply kept, unopened, where not all of it became pictures."""
@@ -175,7 +169,9 @@ def compared(run: Run, store: Store) -> Run:
 
     def share(picture: Picture) -> float | None:
         path = store.path(picture.sha256 or "") if picture.state is PictureState.STORED else None
-        return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
+        with suppress(OSError):
+            return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
+        return None
 
     run = run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
     if not any(one.changed_outside for one in run.pictures):

@@ -62,14 +62,22 @@ def started_from(run: Run) -> list[str]:
     if not names:
         return []
     masked = " with a mask" if run.request.mask else ""
-    outside = changed_outside(run)
+    outside = changed_outside(run) or (_not_measured(run) if run.request.mask and run.shown else "")
     return [f"edit of {' + '.join(names)}{masked}", *([f"{OUTSIDE}: {outside}"] if outside else [])]
 
 
 def changed_outside(run: Run) -> str:
     """Return how much changed outside the mask, picture by picture; empty where that is not known."""
     shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
-    return f"{', '.join(map(percent, shares))} of the pixels changed" if shares else ""
+    first = run.request.inputs[0] if run.request.inputs else None
+    other = any((p.width, p.height) != (first.width, first.height) for p in run.shown) if first else False
+    scaled = ", compared at the size that came" if other else ""
+    return f"{', '.join(map(percent, shares))} of the pixels changed{scaled}" if shares else ""
+
+
+def _not_measured(run: Run) -> str:
+    first, came = run.request.inputs[0], run.shown[0]
+    return f"not measured, {first.width}x{first.height} became {came.width}x{came.height}"
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ import binascii
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ipyimagegen import catalog, imaging, wire
@@ -27,6 +27,7 @@ from ipyimagegen.safe import plain, short
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Offered, Pictures
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 NOWHERE = "https://nowhere.invalid"  # no server of ours: the rules for a stranger's address hold
 FETCH = 60.0  # seconds that an address may take, while the cell waits
 MOST = 16  # pictures of one request, at any server
@@ -76,10 +77,11 @@ class Attached:
         return (*self.images, self.mask) if self.mask else self.images
 
 
-def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
+def attach(pictures: Pictures, library: Library, *, offline: bool, seconds: float = FETCH) -> Attached:
     """Open everything that was given. Raises InvalidInput, NotInHistory or StoreError.
 
-    `offline` forbids addresses. An address is fetched now, because the bytes decide what is asked.
+    An address is fetched now, because the bytes decide what is asked: within `seconds`, and only from
+    this machine when `offline`.
     """
     offered, masks = pictures.get("image", ()), pictures.get("mask", ())
     if masks and not offered:
@@ -90,7 +92,7 @@ def attach(pictures: Pictures, library: Library, *, offline: bool) -> Attached:
         )
     if not offered:
         return Attached()
-    opener = _Opener(library=library, offline=offline)
+    opener = _Opener(library=library, offline=offline, seconds=min(seconds, FETCH))
     images = tuple(opener.image(one) for one in offered)
     if not masks:
         return Attached(images=images)
@@ -103,6 +105,7 @@ class _Opener:
 
     library: Library
     offline: bool
+    seconds: float
 
     def image(self, offered: Offered) -> Opened:
         thing, label, parent = self._reached(offered)
@@ -123,7 +126,7 @@ class _Opener:
         if isinstance(thing, Generation):
             thing = _only(thing, offered.name)
         if isinstance(thing, Image):
-            return thing.path, _named(thing.id, thing.prompt), thing.id
+            return _whole(thing.path, thing.sha256, thing.id), _named(thing.id, thing.prompt), thing.id
         if isinstance(thing, Ref):
             return self._by_id(thing, offered.name)
         if isinstance(thing, str):
@@ -139,10 +142,17 @@ class _Opener:
             return self._fetched(text), _called(text), None
         if BOX.fullmatch(text):
             return text, f"the box {as_meant(text).strip()}", None
+        if not text.strip() or (text.isidentifier() and not Path(text).exists()):
+            told = (
+                f"there is no file {text!r}; a variable is given without quotes" if text.strip() else "empty"
+            )
+            raise InvalidInput(f"{name}: {told}. Nothing was sent.")
         return Path(text), short(Path(text).name, 60), None
 
     def _by_id(self, ref: Ref, name: str) -> Reached:
         run, index = self.library.find(str(ref))
+        if run.forgotten:
+            raise InvalidInput(f"{name}: run {run.id} was forgotten. Nothing was sent.")
         shown = run.shown
         if index is None and len(shown) > 1:
             raise InvalidInput(f"{name} has {len(shown)} pictures; choose one, such as @{ref}.1.")
@@ -153,7 +163,7 @@ class _Opener:
         if path is None:
             raise InvalidInput(f"The file of {run.id}.{picture.index} is gone from the store.")
         id_ = f"{run.id}.{picture.index}"
-        return path, _named(id_, run.request.prompt), id_
+        return _whole(path, picture.sha256 or "", id_), _named(id_, run.request.prompt), id_
 
     def _source(self, kept: Input) -> imaging.Source:
         """Return a picture that an earlier run was asked with, its bytes as they were."""
@@ -166,19 +176,20 @@ class _Opener:
 
     def _fetched(self, url: str) -> bytes:
         where = _called(url)
-        if self.offline:
-            raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
         from ipyimagegen.rows import Endpoint  # noqa: PLC0415 - a tenth of the time that loading may take
 
         # A server on this machine may be asked: the person who typed the address sits at it.
         there = Endpoint(name="the picture", base_url=url)
         here = catalog.is_loopback(there)
+        if self.offline and not here:
+            raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
         if not here and urlsplit(url).scheme.lower() != "https":
-            raise InvalidInput(f"{where}: pictures are fetched from https: only. Nothing was sent.")
+            how = "write the path without file://" if url[:5].lower() == "file:" else "it has to be https:"
+            raise InvalidInput(f"{where}: {how}. Nothing was sent.")
         into = self.library.store.spool()
         try:
             known = there if here else replace(there, base_url=NOWHERE)
-            fault = wire.download(url, known, into=into, control=wire.Control(), whole=FETCH)
+            fault = wire.download(url, known, into=into, control=wire.Control(), whole=self.seconds)
             if fault is None:
                 return into.read_bytes()
         finally:
@@ -186,14 +197,28 @@ class _Opener:
         raise InvalidInput(f"{where}: {fault.message} Nothing was sent.")
 
 
-def _unwrapped(thing: object) -> object:
-    """Return what an IPython.display.Image holds, if it is one: its bytes, else its file or address."""
-    kind = type(thing)
-    if kind.__name__ != "Image" or not kind.__module__.startswith("IPython."):
+def _unwrapped(thing: Any) -> object:
+    """Return the address of an IPython.display.Image that holds nothing else; other things as they are."""
+    shown = any(
+        kind.__name__ == "Image" and kind.__module__.startswith("IPython.") for kind in type(thing).__mro__
+    )
+    if not shown or getattr(thing, "data", None) or getattr(thing, "filename", None):
         return thing
-    held = getattr(thing, "data", None)
-    where = getattr(thing, "filename", None)
-    return held or (Path(where) if where else getattr(thing, "url", None)) or thing
+    return getattr(thing, "url", None) or thing
+
+
+def _whole(path: Path, sha256: str, id_: str) -> Path:
+    """Return the file of a picture if it is as it came: what is damaged is not sent, and paid for."""
+    import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
+    try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return path
+        problem = "is damaged"
+    except OSError:
+        problem = "cannot be read"
+    raise InvalidInput(f"The file of {id_} {problem}. Nothing was sent.")
 
 
 def _only(made: Generation, name: str) -> Image:
@@ -217,8 +242,16 @@ def _of_data_url(url: str, name: str) -> bytes:
 
 def _called(url: str) -> str:
     """Return host and file name of an address; what else stands in it may be a secret."""
-    parts = urlsplit(url)
-    return short(f"{parts.hostname}/…/{Path(parts.path).name}" if parts.path[1:] else str(parts.hostname), 60)
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host and not url.lower().startswith("file:"):
+        raise InvalidInput("That address has no host. Nothing was sent.")
+    name = Path(parts.path).name if host else ""
+    told = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
+    return short(f"{host or 'a file'}{told}", 60)
 
 
 def _named(id_: str, prompt: str) -> str:
@@ -248,7 +281,7 @@ def fitted(planned: Planned, attached: Attached) -> Planned:
 
     Raises InvalidInput for a picture that cannot be brought into that form.
     """
-    wanted = catalog.intake(planned.request, planned.endpoint)
+    wanted = catalog.intake(planned.request, planned.sent, planned.endpoint)
     images = []
     for position, one in enumerate(attached.images):
         formats = wanted.formats if position else wanted.first

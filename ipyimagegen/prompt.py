@@ -53,6 +53,7 @@ _NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_SPEC}))?\}}")
 _ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
 _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
 _STEP = re.compile(_TRAILER)
+_QUOTED_INDEX = re.compile(r"(?<=[\w\])])\[(?:'[^'\n]*'|\"[^\"\n]*\")\]")
 _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
 
 
@@ -117,6 +118,12 @@ def _group(template: str, at: int) -> Name | Alternatives | None:
     if found := _ALTERNATIVES.match(template, at):
         return Alternatives(found[0], tuple(c.strip() for c in re.split("[|｜]", found[1])))
     return None
+
+
+def name_end(text: str, at: int) -> int | None:
+    """Return where a name in braces, or an index in brackets after one, ends that begins at `at`."""
+    found = _NAME.match(text, at) or _QUOTED_INDEX.match(text, at)
+    return found.end() if found else None
 
 
 def _first(path: str) -> str:

@@ -16,15 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipyimagegen import catalog, homes, imaging, inputs, keys, saving, typed, wire, work
+from ipyimagegen import catalog, homes, inputs, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Thumbs, Tools
-from ipyimagegen.errors import CallError, Detached, InvalidOption
+from ipyimagegen.errors import CallError, Detached, ImagineError
+from ipyimagegen.keychain import Keychain
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build, look_up
-from ipyimagegen.records import PictureState, Request, Run
+from ipyimagegen.records import PictureState, Run
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.safe import holds_key
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Typed
 
@@ -40,10 +40,10 @@ POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an inter
 class Painter(Protocol):
     """Where a door shows what goes on while it waits."""
 
-    def working(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+    def working(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
         """Show the status of a call in flight, and the newest picture of its stream if there is one.
 
-        Called about five times a second.
+        Called about five times a second. The picture is a file as the server sent it, not yet opened.
         """
 
     def failed(self, planned: Planned, elapsed: float) -> None:
@@ -70,11 +70,10 @@ class Studio:
         self._endpoint = endpoint
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = os.environ if environ is None else environ
-        self._ask = ask
+        self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = home
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Generation], None] | None = None
-        self._typed_keys: dict[str, str] = {}  # by question; never written anywhere
         self._told_passing = False
         self.history = History(self)
         self._begin()
@@ -110,7 +109,7 @@ class Studio:
     def configure(self, settings: Callable[[], Settings] | None, *, ask: Callable[[str], str] | None) -> None:
         """Follow these settings from now on, and ask for keys this way; None for neither."""
         self._settings = settings or Settings()
-        self._ask = ask
+        self.keys.ask = ask
 
     @property
     def embed(self) -> str:
@@ -126,27 +125,14 @@ class Studio:
 
     def key_source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
-        return keys.source(endpoint, environ=self._environ, folder=Path.cwd())
+        return self.keys.source(endpoint)
 
-    def secrets(self) -> tuple[str, ...]:
-        """Return the keys that are set, to be kept out of every text."""
-        known = catalog.endpoints(self.settings.endpoints, self._environ)
-        given = tuple(key for key in self._typed_keys.values() if key)
-        return given + keys.known(known, environ=self._environ, folder=Path.cwd())
-
-    def _secret(self, endpoint: Endpoint) -> keys.Secret | None:
-        """Return the key; one that is typed is kept, in memory, until a server refuses it."""
-        given: dict[str, str] = {}
-
-        def once(question: str) -> str:
-            assert self._ask is not None  # handed over only where somebody can be asked
-            given[question] = self._typed_keys.get(question) or self._ask(question)
-            return given[question]
-
-        ask = once if self._ask else None
-        secret = keys.require(endpoint, environ=self._environ, folder=Path.cwd(), ask=ask)
-        self._typed_keys |= given
-        return secret
+    def _known_endpoints(self) -> tuple[Endpoint, ...]:
+        """Return all endpoints, or those of the table while the settings are wrong: keys are theirs too."""
+        try:
+            return self.endpoints()
+        except ImagineError:
+            return catalog.endpoints({}, self._environ)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all endpoints that have a name here."""
@@ -169,40 +155,35 @@ class Studio:
 
     def find(self, text: str) -> tuple[Run, int | None]:
         """Return the run of an id, and the number of the picture if it names one. Raises NotInHistory."""
-        return self.ledger.find(text)
+        with self.keys.discreet():
+            return self.ledger.find(text)
 
     def imagine(self, prompt: str, **options: Any) -> Generation:
         """Return the pictures for a prompt. See `ipyimagegen.imagine`."""
-        return self.carry_out(self.plan(typed.from_call(prompt, options)))
+        with self.keys.discreet():
+            return self.carry_out(self.plan(typed.from_call(prompt, options)))
 
     def plan(self, asked: Typed) -> Plan:
-        """Return what would be sent, reused and spent. Nothing is sent or written."""
+        """Return what would be sent, reused and spent. Nothing is sent; addresses of pictures are fetched."""
+        self.keys.refuse(f"{asked.prompt} {dict(asked.options)} {dict(asked.extra)}")  # before any is fetched
         if self._offline:
             asked = replace(asked, options={**asked.options, "offline": True})
-        attached = inputs.attach(asked.pictures, self, offline=asked.options.get("offline") is True)
+        attached = inputs.attach(
+            asked.pictures,
+            self,
+            offline=asked.options.get("offline") is True,
+            seconds=float(asked.options.get("timeout") or inputs.FETCH),
+        )
         mask = attached.mask.input if attached.mask else None
         plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
         for call in plan.calls:
-            self._refuse_keys(call.request)
+            self.keys.refuse_in(call.request)
         plan = inputs.fit(plan, attached)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
             saving.check(str(plan.local["save"]))
         return plan
-
-    def _refuse_keys(self, request: Request) -> None:
-        """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
-        said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
-        self.refuse_keys("\n".join(said))
-
-    def refuse_keys(self, text: str) -> None:
-        """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
-        if holds_key(text, self.secrets()):
-            raise InvalidOption(
-                "That holds what looks like a key; nothing was sent. Change that key if it is in the "
-                "notebook.\nKeys belong in the environment or a .env file: see %imagine_endpoints."
-            )
 
     @property
     def _offline(self) -> bool:
@@ -231,7 +212,7 @@ class Studio:
         self._await(found, planned, painter, seconds)
         if found.error:
             if isinstance(found.error, CallError) and found.error.status == UNAUTHORIZED:
-                self._typed_keys.clear()
+                self.keys.forget()
             raise found.error
         return self.generation(found.run)
 
@@ -245,17 +226,18 @@ class Studio:
         with self._starting:
             if not plan.local.get("new") and (live := self.ledger.live(planned.request)):
                 return live
+            known = {run.id for run in self.ledger.with_identity(planned.request.identity)}
             if stored := look_up(planned, plan.local, self._surroundings()):
                 return stored
             cell = self.cell()
             self.ledger.check_caps(plan, settings, cell)  # before a key is asked for
-            secret = self._secret(planned.endpoint)
+            secret = self.keys.secret(planned.endpoint)
             catalog.check_transport(planned.endpoint, has_key=secret is not None)
             need = planned.request.count * (8 << 20)  # bytes: a generous picture each
             self.store.probe(need + sum(map(len, planned.files.values())))
             (run,) = self.ledger.take(plan, settings, cell)
             gate = self._gate(planned.endpoint, settings.max_parallel)
-            job = work.Job(run, work.call(planned, secret, gate, self._tools), self._told)
+            job = work.Job(run, work.call(planned, secret, gate, self._tools, known), self._told)
             self.ledger.add(job)
             try:
                 job.start()
@@ -365,12 +347,14 @@ class Studio:
 
     def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
         """Ask the same again, from the run's own options; with nothing changed, ask and pay again."""
-        changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
-        return self.carry_out(self.plan(self.again(run, changed)))
+        with self.keys.discreet():
+            changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
+            return self.carry_out(self.plan(self.again(run, changed)))
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation:
         """Edit a picture of a run, asking its server and model unless others are named."""
-        return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
+        with self.keys.discreet():
+            return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
 
     def again(self, run: Run, changed: Typed) -> Typed:
         """Return the stored request of a run as typed options, with those of `changed` over them."""

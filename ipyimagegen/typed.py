@@ -70,6 +70,8 @@ def _offered(name: str, value: object) -> tuple[Offered, ...]:
     if isinstance(value, str) and value == DEFAULT:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
+        if not value:
+            raise InvalidInput(f"{name} is an empty list; nothing was sent. Without a picture, leave it out.")
         return tuple(Offered(one, f"{name}[{k}]") for k, one in enumerate(value))
     return (Offered(value, name),)
 
@@ -96,6 +98,8 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
     if same and same_server and not typed.pictures:
         options["new"] = True
     pictures = {**_stored(run), **typed.pictures}
+    if not pictures["image"] and "mask" not in typed.pictures:
+        pictures.pop("mask", None)  # of the picture that was taken out
     return replace(typed, options=options, extra=extra, pictures=pictures, alone=True, like=run, rerun_of=run)
 
 
@@ -120,5 +124,5 @@ def edit(run: Run, picture: Any, prompt: str, options: Mapping[str, Any]) -> Typ
     typed = from_call(prompt, {**options, "image": [picture, *others]})
     if "endpoint" in typed.options:
         return typed
-    model: dict[str, Value] = {"model": run.request.model} if run.request.model else {}
-    return replace(typed, options={**model, **typed.options}, like=run)
+    model: Value = run.request.model or DEFAULT  # the server's own, whatever is configured now
+    return replace(typed, options={"model": model, **typed.options}, like=run)

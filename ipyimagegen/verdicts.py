@@ -23,7 +23,7 @@ def judge(
     asked = {**request.options, **sent.options, **request.extra}
     shown = [p for p in pictures if p.state is PictureState.STORED]
     found = [
-        *_count(request, shown),
+        *_count(request, shown, [p for p in pictures if p.state is PictureState.PARTIAL]),
         *_size(asked, shown),
         *_ratio(request, asked, shown),
         *_format(asked, shown),
@@ -43,9 +43,9 @@ def _flaw(picture: Picture) -> Verdict:
     return Verdict(f"picture {picture.index}", "a whole picture", picture.note)
 
 
-def _count(request: Request, shown: Sequence[Picture]) -> list[Verdict]:
-    if len(shown) == request.count:
-        return []
+def _count(request: Request, shown: Sequence[Picture], broken: Sequence[Picture]) -> list[Verdict]:
+    if len(shown) + len(broken) == request.count:
+        return []  # of those that broke off, each has a word of its own
     return [Verdict("count", counted(request.count, "picture"), counted(len(shown), "picture"))]
 
 

@@ -11,13 +11,13 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
-from ipyimagegen.arrivals import Receiver, Thumbs, Tools
+from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared
 from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
@@ -28,10 +28,9 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
-SAME_MOMENT = 1.0  # seconds between two runs that may not have seen each other when they were planned
-REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
 STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
 
+_MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
     Status.NEVER_SENT: (False, "Nothing was sent, nothing billed."),
     Status.REJECTED: (False, "It was not carried out, nothing billed."),
@@ -79,7 +78,7 @@ class Job:
         self.run = run
         self.error: ImagineError | None = None
         self.thumbs: Thumbs = {}  # the small pictures made while checking
-        self.partial: imaging.Preview | None = None  # the newest picture of a stream
+        self.partial: bytes | None = None  # the newest picture of a stream, as it came
         self.control = wire.Control()
         self.started = time.monotonic()
         self.interrupted = False  # the person who waited for it stopped the cell
@@ -152,8 +151,13 @@ def _no_picture(run: Run) -> str:
     return "the reply held no usable picture" + (f" ({notes[0].rstrip('.')})" if notes else "") + "."
 
 
-def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> Callable[[Job], Run]:
-    """Return the work of one call: send it, keep what comes, and say what it was."""
+def call(
+    planned: Planned, secret: Secret | None, gate: Gate, tools: Tools, known: Collection[str] = ()
+) -> Callable[[Job], Run]:
+    """Return the work of one call: send it, keep what comes, and say what it was.
+
+    `known` are the ids of the runs of the same request that were looked at when it was planned.
+    """
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
@@ -161,7 +165,8 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
         key = os.urandom(16).hex()
 
         def glimpse(found: wire.Found) -> None:
-            job.partial = receiver.glimpse(found) or job.partial
+            if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
+                job.partial = b"".join(found.chunks())
 
         def post() -> wire.Outcome:
             spool = tools.store.spool()
@@ -182,15 +187,20 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
 
         with gate.place(job.control):
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
-            _keep_files(planned.files, tools.store)
             tools.store.create(job.run)
             job.recorded = True
             began = time.monotonic()
-            outcome = _rival(job.run, planned, tools.store) or _repeated(job, gate, post)
+            outcome = (
+                _unkept(planned.files, tools.store)
+                or _rival(job.run, planned, known, tools.store)
+                or _repeated(job, gate, post)
+            )
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(time.monotonic() - began, 3))
         run = receiver.received(job.run, outcome)
         whole = _written(run, tools)
+        if whole and (measured := compared(run, tools.store)) != run:
+            run, whole = measured, _written(measured, tools)  # only now: what was paid for is recorded
         if outcome.spool and whole:  # only now is everything that it held in the store
             outcome.spool.unlink(missing_ok=True)
         elif outcome.spool:
@@ -200,25 +210,38 @@ def call(planned: Planned, secret: Secret | None, gate: Gate, tools: Tools) -> C
     return carry
 
 
+def _unkept(files: Mapping[str, bytes], store: Store) -> wire.Outcome | None:
+    """Store what goes with the request, before it is sent; return why that failed, so nothing was sent.
+
+    Its record is there already, so that nobody who forgets another run takes a file of this one away.
+    """
+    try:
+        _keep_files(files, store)
+    except (StoreError, OSError) as fault:
+        told = Fault(message=plain(fault, 300))
+        return wire.Outcome(status=Status.NEVER_SENT, fault=told, final=True)
+    return None
+
+
 def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
-    """Store what goes with the request, before it is sent. Raises StoreError; then nothing was sent."""
     for sha256, data in files.items():
         there = store.path(sha256)
         if there is None or there.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
             store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
 
 
-def _rival(run: Run, planned: Planned, store: Store) -> wire.Outcome | None:
-    """Return that nothing was sent when another notebook began the same paid call at this moment.
+def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> wire.Outcome | None:
+    """Return that nothing was sent when another notebook asked for the same since this was planned.
 
     Both records are on disk before either is sent, so at least one of the two sees the other.
     """
     if not planned.paid or planned.insists:
         return None
     for one in store.with_identity(run.identity):
-        apart = abs(one.created - run.created)
-        if one.session != run.session and one.status is Status.PENDING and apart < SAME_MOMENT:
+        if one.session != run.session and one.id not in known and one.status in _MAY_BE_BILLED:
             told = f"Another notebook asks for the same at this moment ({one.id}). Run the cell again later."
+            if one.status is Status.DONE:
+                told = f"Another notebook got the same just now ({one.id}). Run the cell again to show it."
             return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=told), final=True)
     return None
 

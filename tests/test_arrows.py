@@ -30,15 +30,28 @@ MAY = {
     "plan": FLOOR | {"catalog", "typed"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
+    "keychain": FLOOR | {"keys"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "results": FLOOR | {"imaging", "saving"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results"},
     "studio": FLOOR
     | ROOMS
-    | {"typed", "inputs", "plan", "arrivals", "work", "ledger", "archive", "results", "saving", "homes"},
+    | {
+        "keychain",
+        "typed",
+        "inputs",
+        "plan",
+        "arrivals",
+        "work",
+        "ledger",
+        "archive",
+        "results",
+        "saving",
+        "homes",
+    },
     "notebook": FLOOR
-    | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "results", "studio", "notebook"},
+    | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"},
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 

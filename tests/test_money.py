@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from loopback import CANARY, b64, picture_bytes, records
@@ -337,3 +338,38 @@ def test_a_stored_result_is_found_without_the_key_and_with_what_was_left_out(hom
     again = Studio(home=home, environ={}, settings=settings).imagine("a fox", model="gpt-image-2")
     assert again.id == asked.id
     assert len(server.posts) == 1
+
+
+def test_who_waited_for_a_place_does_not_pay_for_what_another_got(home, serve):
+    may_answer = threading.Event()
+
+    def answer(seen):
+        if seen.json["prompt"] == "slow":
+            assert may_answer.wait(20)
+        return good(seen)
+
+    server = serve(answer)
+    first, second = studio(home, server), studio(home, server, max_parallel=1)
+    holds = threading.Thread(target=lambda: second.imagine("slow"))
+    holds.start()
+    while not server.posts:
+        time.sleep(0.01)
+    told = []
+
+    def waits():
+        try:
+            told.append(second.imagine("a fox"))
+        except e.NeverSent as fault:
+            told.append(str(fault))
+
+    waiting = threading.Thread(target=waits)
+    waiting.start()
+    while not second.ledger.in_flight() or len(second.ledger.in_flight()) < 2:
+        time.sleep(0.01)
+    first.imagine("a fox")
+    may_answer.set()
+    waiting.join(20)
+    holds.join(20)
+    assert [seen.json["prompt"] for seen in server.posts] == ["slow", "a fox"]
+    assert "Run the cell again" in told[0]
+    assert second.imagine("a fox").reused

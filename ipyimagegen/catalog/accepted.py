@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ipyimagegen.catalog.rows import model_of, row
-from ipyimagegen.records import Request
+from ipyimagegen.records import Request, Sent
 from ipyimagegen.rows import Endpoint, edits_as_json
 
 FORMATS = ("png", "jpeg", "webp")
@@ -27,12 +27,12 @@ class Intake:
     mask_as: str = "alpha"
 
 
-def intake(request: Request, endpoint: Endpoint) -> Intake:
+def intake(request: Request, sent: Sent, endpoint: Endpoint) -> Intake:
     """Return what pictures the model takes there: its own row's columns, else the endpoint's, else any."""
     known = row(endpoint, model_of(request, endpoint))
     formats = (known.input_formats if known else ()) or endpoint.input_formats or FORMATS
     limit = (known.input_bytes if known else None) or endpoint.input_bytes or LIMIT
-    if edits_as_json(endpoint, request.options):
+    if edits_as_json(endpoint, sent.options):
         limit = min(limit, JSON_LIMIT)
     as_alpha = request.mask is not None and endpoint.mask_as == "alpha" and "png" in formats
     return Intake(

@@ -8,10 +8,11 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from ipyimagegen.catalog.accepted import FORMATS
 from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
-from ipyimagegen.options import Json
+from ipyimagegen.options import SENT, Json
 from ipyimagegen.records import Request
 from ipyimagegen.rows import Endpoint, origin
 
@@ -100,6 +101,10 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
     if found and found.base_url == request.base_url:
         return found
     found = _at(request.base_url, _entries(own, environ), environ)
+    if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
+        like = _of_dialect(request.endpoint, request.dialect)
+        kept = ("base_url", "key_env", "key_optional", "allow_http", "free")
+        found = replace(like, **{name: getattr(found, name) for name in kept})
     return replace(found, name=request.endpoint, dialect=request.dialect)
 
 
@@ -175,9 +180,11 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
         if key not in _TYPES:
             raise InvalidOption(f"{what} has no setting {key!r}.{did_you_mean(str(key), _TYPES)}")
         if not isinstance(value, _TYPES[key]):
-            raise InvalidOption(f"{what}: {key} is {_TYPES[key][0].__name__}, not {type(value).__name__}.")
+            wanted = "a table" if _TYPES[key][0] is Mapping else _TYPES[key][0].__name__
+            raise InvalidOption(f"{what}: {key} is {wanted}, not {type(value).__name__}.")
         if key in _WORDS and value not in _WORDS[key]:
             raise InvalidOption(f"{what}: {key} is {' or '.join(_WORDS[key])}.")
+        _check_members(what, key, value)
     variables = columns.get("key_env", ())
     for variable in [variables] if isinstance(variables, str) else variables:
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):
@@ -187,6 +194,26 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
         dialect = columns["dialect"]
         raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects)}")
     return columns
+
+
+def _check_members(what: str, key: str, value: Json) -> None:
+    """Raise InvalidOption for a member that would only fail once a picture is on its way."""
+    wrong = {
+        "input_formats": lambda: [one for one in value if one not in FORMATS],
+        "edit_fields": lambda: [one for one in value if one not in SENT],
+        "image_field": lambda: [one for one in value.values() if not isinstance(one, str)],
+        "most_inputs": lambda: [one for one in value.values() if type(one) is not int],
+        "input_bytes": lambda: [value] if isinstance(value, bool) or value < 1 else [],
+    }
+    right = {
+        "input_formats": ", ".join(FORMATS),
+        "edit_fields": "names of options",
+        "image_field": 'a table such as {"*": "image"}',
+        "most_inputs": 'a table such as {"*": 4}',
+        "input_bytes": "a number of bytes",
+    }
+    if key in wrong and (found := wrong[key]()):
+        raise InvalidOption(f"{what}: {key} is {right[key]}, not {found[0]!r}.")
 
 
 def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, str]) -> Endpoint:

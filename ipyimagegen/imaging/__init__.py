@@ -29,6 +29,7 @@ __all__ = [
     "changed_outside",
     "edge_of",
     "fitted",
+    "glimpse",
     "inspect",
     "mask",
     "mask_as",
@@ -67,6 +68,17 @@ def preview(
     from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
 
     return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)
+
+
+def glimpse(data: bytes) -> Preview | None:
+    """Return a picture on its way as it can be shown, or None when there is nothing to be seen yet.
+
+    A partial picture over some megapixels is left out: it is decoded while somebody waits.
+    """
+    from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
+
+    thumb = reading.small(data, EDGE)
+    return None if thumb is None else preview([thumb])
 
 
 def edge_of(count: int) -> int:

@@ -17,6 +17,7 @@ from ipyimagegen.safe import short
 MOST_BYTES = 4_000_000  # what servers take of a mask
 READ_AS = "White, True or transparent is what may change."
 ALL = "everything may change"
+SHADES = 0.25  # share of pixels between black and white: soft edges have less, photographs more
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
 
@@ -111,6 +112,8 @@ def _read(thing: object, size: Size, name: str) -> Image.Image:
             return Image.new("L", size)  # somebody forgot to cut the hole
     grey = _grey(image, name)
     half = 1 if grey.getextrema() in ((0, 1), (1, 1)) else 128  # labels: 0 and 1
+    if half > 1 and sum(grey.histogram()[48:208]) > SHADES * size[0] * size[1]:
+        raise refused(name, f"is a picture of many shades, no mask. {READ_AS}")
     return grey.point(lambda value: 255 * (value >= half))
 
 

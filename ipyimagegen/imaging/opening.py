@@ -14,7 +14,7 @@ from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.refusing import article, cause, refused
 from ipyimagegen.imaging.wholeness import CUT, DAMAGED, structure
 
-MOST_PIXELS = 250_000_000  # more than this is never decoded
+MOST_PIXELS = 120_000_000  # more than this is never decoded
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA"
 UNREADABLE = "that cannot be decoded: cut short, damaged or of a rare sort"
 _SHOWN = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from PIL import Image
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header
+from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header, sniff
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.values import Inspected
 from ipyimagegen.records import PictureState
 
 TRUNCATED = "the file is cut short"
+WAITED = 16_000_000  # pixels of a picture that is decoded while somebody waits
 
 
 def inspect(path: Path, edge: int) -> Inspected:
@@ -28,6 +30,21 @@ def inspect(path: Path, edge: int) -> Inspected:
         if header.whole:
             return _described(header, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
         return _described(header, PictureState.DAMAGED, f"{TRUNCATED}, nothing can be shown")
+
+
+def small(data: bytes, edge: int) -> Image.Image | None:
+    """Return a small upright picture of a file's bytes; None for what is none, or over `WAITED` pixels."""
+    if sniff(data[:16]) is None:
+        return None
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
+            if image.width * image.height > WAITED:
+                return None
+            image.draft(None, (2 * edge, 2 * edge))
+            _load(image)
+            return _thumb(flat(image)[0], edge, orientation(image))
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        return None
 
 
 def _described(header: Header, state: PictureState, note: str) -> Inspected:

@@ -6,20 +6,21 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from ipyimagegen import catalog
 from ipyimagegen.errors import ImagineError
-from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, SETTING
+from ipyimagegen.inputs import SUFFIXES
+from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, NOTHING, SETTING, written
 from ipyimagegen.options import Kind
 from ipyimagegen.studio import Studio
 
 _MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 _TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_forget")
 _TAKES_OPTIONS = ("imagine", "imagine_rerun")
 
@@ -62,7 +63,7 @@ def complete(
     return fragment, _starting(fragment, _words(magic[2], studio))
 
 
-def values(flag: str, studio: Studio, names: Iterable[str] = (), begun: str = "") -> list[str]:
+def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun: str = "") -> list[str]:
     """Return what an option may be set to: models, endpoints, its choices, or what holds a picture.
 
     Pictures are ids, variables, and files that go on from what is `begun`.
@@ -73,7 +74,7 @@ def values(flag: str, studio: Studio, names: Iterable[str] = (), begun: str = ""
     if option.name == "endpoint":
         return _endpoints(studio)
     if option.kind is Kind.INPUT:
-        variables = [name for name in names if not name.startswith("_")]
+        variables = [name for name, value in names.items() if _may_be_picture(name, value)]
         return [*(f"@{one}" for one in _ids(studio)), *variables, *_files(begun)]
     return list(option.choices)
 
@@ -103,8 +104,15 @@ def _files(begun: str) -> list[str]:
     except OSError:
         return []
     starting = (one for one in found if one.name.startswith(name) and not one.name.startswith("."))
-    kept = (one for one in starting if one.is_dir() or one.suffix.lower() in _PICTURES)
-    return [os.path.join(folder, one.name) + ("/" if one.is_dir() else "") for one in kept]  # noqa: PTH118 - as typed
+    kept = (one for one in starting if one.is_dir() or one.suffix.lower() in SUFFIXES)
+    return [written(os.path.join(folder, one.name) + ("/" if one.is_dir() else "")) for one in kept]  # noqa: PTH118 - as typed
+
+
+def _may_be_picture(name: str, value: object) -> bool:
+    """Say whether a variable is worth offering: no module, function, number, or name of IPython's own."""
+    if name.startswith("_") or name in ("In", "Out") or callable(value):
+        return False
+    return not isinstance(value, (ModuleType, int, float, complex))
 
 
 def _endpoints(studio: Studio) -> list[str]:

@@ -87,10 +87,11 @@ class Painter:
         self._notebook = is_notebook(screen.shell)
         self._watched = is_watched(screen.shell)
         self._ids: list[str] = []
-        self._partial: imaging.Preview | None = None
+        self._partial: bytes | None = None
+        self._painted = False  # a partial picture stands in the first place
         self._last = 0.0
 
-    def working(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+    def working(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""
         now = time.monotonic()
         if self._watched and now - self._last >= _EVERY:
@@ -115,13 +116,15 @@ class Painter:
             print("\n".join(str(one.path) for one in generation))  # noqa: T201 - a terminal has no pictures
             _display(*caption)
 
-    def _show(self, planned: Planned, elapsed: float, partial: imaging.Preview | None) -> None:
+    def _show(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
         line = status(planned, elapsed)
         if self._notebook:
             if partial is not None and partial is not self._partial:
                 self._partial = partial
-                self._put(0, framed(partial, "a partial picture", planned.request.prompt))
-            self._put(1 if self._partial else 0, ({"text/plain": line}, {}))
+                if made := imaging.glimpse(partial):
+                    self._painted = True
+                    self._put(0, framed(made, "a partial picture", planned.request.prompt))
+            self._put(1 if self._painted else 0, ({"text/plain": line}, {}))
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()

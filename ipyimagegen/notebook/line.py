@@ -15,7 +15,7 @@ from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.options import DEFAULT, OPTIONS, Json, Kind, Option, Value, as_meant, normalise, read_setting
-from ipyimagegen.prompt import Name, fill, lookup, parse
+from ipyimagegen.prompt import Name, fill, lookup, name_end, parse
 from ipyimagegen.safe import short
 
 _TOLD = {
@@ -84,7 +84,9 @@ def words(line: str, start: int = 0) -> Iterator[Word]:
 def _word(line: str, start: int) -> Word:
     at, text = start, ""
     while at < len(line) and not line[at].isspace():
-        if line[at] in QUOTES:
+        if line[at] in "{[" and (end := name_end(line, at)):  # its quotes belong to a key
+            text, at = text + line[at:end], end
+        elif line[at] in QUOTES:
             close = line.find(line[at], at + 1)
             if close < 0:
                 raise InvalidOption(f"The quote in {short(line[start:], 30)} is not closed.")
@@ -240,10 +242,15 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     return fill(parts, namespace)
 
 
-def first(rest: str) -> tuple[str, str]:
-    """Return the first word of a text that has one, and what follows it."""
+def first(rest: str, names: Mapping[str, Any] = NOTHING) -> tuple[str, str]:
+    """Return the first word of a text that has one, with names filled in, and what follows it."""
     word = next(words(rest))
-    return word.text, rest[word.end :]
+    return filled(word.text, names), rest[word.end :]
+
+
+def filled(text: str, names: Mapping[str, Any]) -> str:
+    """Return ids with the names in braces filled in: `{i}` in a loop."""
+    return fill(parse(text), names)
 
 
 def merged(before: Line, after: Line) -> Line:
@@ -252,12 +259,23 @@ def merged(before: Line, after: Line) -> Line:
         after,
         values={**before.values, **after.values},
         extra={**before.extra, **after.extra},
-        pictures={**before.pictures, **after.pictures},
+        pictures=_together(before.pictures, after.pictures),
         own={**before.own, **after.own},
     )
 
 
-def check_line_prompt(text: str) -> None:
+def _together(
+    before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the pictures of both parts: one that repeats goes on, one that does not is given once."""
+    for name in before.keys() & after.keys():
+        if not OPTIONS[name].repeats:
+            raise InvalidOption(f"{OPTIONS[name].flag} is given twice.")
+    names = {**before, **after}
+    return {name: (*before.get(name, ()), *after.get(name, ())) for name in names}
+
+
+def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
     """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
     if not text:
         raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
@@ -269,6 +287,11 @@ def check_line_prompt(text: str) -> None:
     word = text.strip().lower()
     if word in _TOLD:
         raise InvalidOption(f"For {word} there is {_TOLD[word]}; to draw the word: %imagine -- {word}")
+    if pictures and text.startswith("@"):
+        raise InvalidOption(
+            f"{short(text.split(maxsplit=1)[0], 30)} stands in the prompt; write --image once for each "
+            "picture. To send it as typed: %imagine -- …"
+        )
     late = late_options(text)
     if late:
         raise InvalidOption(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 from IPython.core.magic import (
     Magics,
@@ -28,7 +29,19 @@ from ipyimagegen.typed import Typed
 OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},
 }
+T = TypeVar("T")
 LISTED = 20  # runs that %imagine_history shows unless told
+
+
+def discreet(magic: Callable[..., T]) -> Callable[..., T]:
+    """Let no key stand in what a magic complains of."""
+
+    @wraps(magic)
+    def inner(self: ImagineMagics, *args: Any, **kwargs: Any) -> T:
+        with self._studio.keys.discreet():
+            return magic(self, *args, **kwargs)
+
+    return inner
 
 
 @magics_class
@@ -43,6 +56,7 @@ class ImagineMagics(Magics):
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
+    @discreet
     def imagine(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> Generation | None:
@@ -52,7 +66,7 @@ class ImagineMagics(Magics):
             self._help("imagine")
             return None
         if cell is None and not read.verbatim:
-            lines.check_line_prompt(read.rest)
+            lines.check_line_prompt(read.rest, read.pictures)
         if cell is not None:
             _nothing_left(read.rest, "the prompt is what stands below this line")
         prompt = read.rest if cell is None else cell
@@ -61,6 +75,7 @@ class ImagineMagics(Magics):
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
+    @discreet
     def imagine_rerun(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> Generation | None:
@@ -71,11 +86,11 @@ class ImagineMagics(Magics):
             return None
         if not before.rest:
             raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        name, rest = lines.first(before.rest)
+        name, rest = lines.first(before.rest, self._names(local_ns))
         after = self._read(rest, None, local_ns)
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
         read = lines.merged(before, after)
-        run, _ = self._studio.ledger.find(name)
+        run, _ = self._studio.find(name)
         prompt = run.request.prompt if cell is None else cell
         changed = self._typed(read, prompt, local_ns, literal=cell is None)
         again = self._studio.again(run, changed)
@@ -86,6 +101,7 @@ class ImagineMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @discreet
     def imagine_history(self, line: str) -> None:
         """Show the runs of this session."""
         read = self._told("imagine_history", line)
@@ -100,15 +116,18 @@ class ImagineMagics(Magics):
         text(pages.history(found))
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
-    def imagine_show(self, line: str) -> None:
+    @discreet
+    def imagine_show(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Show one run whole."""
         read = self._told("imagine_show", line)
         if read is None:
             return
-        if len(read.rest.split()) != 1:
+        name = lines.filled(read.rest, self._names(local_ns))
+        if len(name.split()) != 1:
             raise InvalidOption("%imagine_show takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
-        run, index = self._studio.ledger.find(read.rest)
+        run, index = self._studio.find(name)
         run = self._studio.fetch(run)
         generation = self._studio.generation(run)
         for one in (image for image in generation if image.index == index) if index else [generation]:
@@ -122,6 +141,7 @@ class ImagineMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @discreet
     def imagine_models(self, line: str) -> None:
         """Tell what is known of the models."""
         if read := self._told("imagine_models", line):
@@ -129,6 +149,7 @@ class ImagineMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @discreet
     def imagine_endpoints(self, line: str) -> None:
         """Tell where is asked, and whether a key is set."""
         if read := self._told("imagine_endpoints", line):
@@ -137,6 +158,7 @@ class ImagineMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @discreet
     def imagine_cost(self, line: str) -> None:
         """Tell what this session asked for, and what it cost."""
         if read := self._told("imagine_cost", line):
@@ -144,26 +166,28 @@ class ImagineMagics(Magics):
             text(pages.cost(*self._studio.ledger.spending()))
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
-    def imagine_forget(self, line: str) -> None:
+    @discreet
+    def imagine_forget(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Delete prompt and pictures of runs."""
         read = self._told("imagine_forget", line)
         if read is None:
             return
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        forgotten = self._studio.history.forget(read.rest.split())
-        text("forgotten: " + ", ".join(run.id for run in forgotten))
+        forgotten = self._studio.history.forget(lines.filled(read.rest, self._names(local_ns)).split())
+        text(pages.forgotten(forgotten, self._studio.history))
 
     # What the doorways share
 
     def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> lines.Line:
-        self._studio.refuse_keys(f"{line}\n{cell or ''}")
+        self._studio.keys.refuse(f"{line}\n{cell or ''}")
         return lines.read(line, self._names(local_ns))
 
     def _told(self, magic: str, line: str) -> lines.Line | None:
         """Return the line of a magic that tells, or None when its help was wanted, and shown."""
-        self._studio.refuse_keys(line)
+        self._studio.keys.refuse(line)
         read = lines.read(line, {}, own=OWN.get(magic, lines.NOTHING), options=False)
         if not read.help:
             return read

@@ -31,7 +31,7 @@ PAGES: Mapping[str, Page] = {
         "A request that has a stored result is shown from history and costs nothing.",
         examples=(
             "%%imagine --size 1024x1536 -n 2\na red fox in the snow, watercolour",
-            "fox = %imagine --seed 7 a red fox",
+            "fox = %imagine --seed 7 a red fox\n%imagine --image fox --mask 10,10,200,200 a yellow moon",
         ),
         options=True,
     ),

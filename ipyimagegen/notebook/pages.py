@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
+from ipyimagegen.archive import History
 from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
@@ -95,6 +96,13 @@ def show(run: Run, number: int | None, *, reruns: Sequence[Run], edits: Sequence
         f"error: {run.error.message}" if run.error else "",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def forgotten(runs: Sequence[Run], past: History) -> str:
+    """Return what was forgotten, and what stays because other runs began with it."""
+    began = {run.id: ", ".join(one.id for one in past.edits(run)) for run in runs}
+    stay = [f"pictures of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
+    return "\n".join(["forgotten: " + ", ".join(began), *stay])
 
 
 def _listed(what: str, runs: Sequence[Run]) -> str:

@@ -30,23 +30,20 @@ def pictures(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> 
 
 def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
     """Return what one word stands for. What could be a variable and a file is refused: InvalidInput."""
-    text = text.strip()
+    parts = parse(text.strip())
+    if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
+        return Offered(lookup(parts[0].path, names), parts[0].path)
+    text = fill(parts, names).strip() if any(isinstance(one, Name) for one in parts) else text.strip()
     if text.startswith("@"):
         return Offered(read_id(text), text)
     if _ADDRESS.match(text):
-        return Offered(text, short(text, 40))
+        return Offered(text, "the address")
     if flag == "--mask" and BOX.fullmatch(text):
         return Offered(text, "the box")
     return _variable_or_file(text, names, flag)
 
 
 def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered:
-    braces = parse(text)
-    if len(braces) == 1 and isinstance(braces[0], Name):
-        return Offered(lookup(braces[0].path, names, source=text), braces[0].path)
-    if any(isinstance(one, Name) for one in braces):  # a path with names in it, as in any option's value
-        text = fill(braces, names)
-        return Offered(text, short(text, 60))
     path = Path(text).expanduser()
     variable = _variable(text, names)
     if variable and _exists(path):
@@ -54,18 +51,23 @@ def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered
         raise InvalidInput(f"{both}: write {{{text}}} for the variable, ./{text} for the file.")
     if variable:
         return Offered(lookup(variable, names), variable)
-    if not _exists(path) and (problem := _slip(text, names)):
+    if not _exists(path) and (problem := _slip(text, names, flag)):
         raise InvalidInput(f"{flag} {short(text, 60)}: {problem} Nothing was sent.")
     return Offered(path, short(text, 60))
 
 
-def _slip(text: str, names: Mapping[str, Any]) -> str:
+def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
     """Return what was meant by a word that is neither a variable nor a file, if that can be told."""
     if _NUMBER.fullmatch(text):
         return f"a picture of the history is written @{text}."
     if _FIRST.fullmatch(text):
         near = did_you_mean(text, (n for n in names if not n.startswith("_")))
         return f"there is neither a variable nor a file of that name.{near}"
+    if "," in text and flag == "--mask":
+        return "a box is four whole numbers without blanks, such as --mask 10,20,30,40."
+    first = _FIRST.match(text.lstrip("{"))
+    if first and first[0] in names:
+        return "only names, dots and [index] are read here; assign it to a variable first."
     return "write --image once for each picture." if "," in text else ""
 
 

@@ -67,8 +67,8 @@ def _replaced(value: Json, by: Json) -> Json:
 
 def _fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
     for name, value in body.items():
-        files = value if isinstance(value, list) and all(isinstance(one, File) for one in value) else [value]
-        for one in files if value != [] else ():
+        several = isinstance(value, list) and value and all(isinstance(one, File) for one in value)
+        for one in value if several else [value]:
             if isinstance(one, File):
                 field_ = RequestField(name, one.data, filename=one.name)
                 field_.make_multipart(content_type=one.mime)

@@ -104,7 +104,7 @@ def test_a_variable_s_own_name_is_in_the_hint():
 
 def test_too_many_pixels_are_refused_before_they_are_read():
     huge = np.broadcast_to(np.uint8(1), (30_000, 30_000))
-    assert refusal(huge) == "is 30000x30000 pixels, more than 250 megapixels. Scale it down first."
+    assert refusal(huge) == "is 30000x30000 pixels, more than 120 megapixels. Scale it down first."
 
 
 # Values

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from ipyimagegen.errors import InvalidInput
 from ipyimagegen.imaging import mask, mask_as
@@ -178,8 +178,19 @@ def test_whatever_holds_it_the_mask_is_the_same(what, thing):
 
 
 def test_half_is_where_grey_becomes_white():
-    greys = np.array([[0, 100, 127, 128, 200, 255, 0, 0]] * 6, "uint8")
+    greys = np.array([[0, 30, 127, 128, 255, 255, 0, 0], [0] * 8, [255] * 8] * 2, "uint8")
     assert grid(mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
+
+
+def test_a_photograph_is_no_mask():
+    ramp = np.tile(np.linspace(0, 255, 64).astype("uint8"), (48, 1))
+    for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
+        size = thing.size if isinstance(thing, Image.Image) else thing.shape[1::-1]
+        with pytest.raises(InvalidInput, match="is a picture of many shades, no mask"):
+            mask(thing, size)
+    soft = Image.new("L", (64, 48)).convert("L")
+    soft.paste(255, (10, 10, 40, 40))
+    assert grid(mask(soft.filter(ImageFilter.GaussianBlur(1)), (64, 48)))[20, 20]
 
 
 def test_a_figure_is_a_mask_too():
@@ -215,7 +226,7 @@ NOTHING = "leaves nothing to change. White, True or transparent is what may chan
     [
         np.zeros((6, 8), bool),
         Image.new("L", SIZE, 0),
-        Image.new("RGB", SIZE, "#404040"),
+        Image.new("RGB", SIZE, "#202020"),
         Image.new("RGBA", SIZE, (255, 255, 255, 255)),
         Image.new("RGBA", SIZE, (0, 0, 0, 255)),
         Image.new("RGBA", SIZE, (0, 0, 0, 200)),

@@ -198,7 +198,9 @@ def test_an_address_is_fetched_once_a_request_and_never_offline(kernel, paid, se
     assert "edit of 127.0.0.1/…/cat.png" in cell.caption
     assert "secret" not in json.dumps(cell.outputs)
     assert "Authorization" not in files.requests[0].headers
-    assert "Offline" in kernel.run(f"%imagine --offline --image {url} add a scarf").error
+    assert kernel.run(f"%imagine --offline --image {url} add a hat").error is None  # of this machine
+    elsewhere = kernel.run("%imagine --offline --image https://pictures.example/cat.png add a scarf")
+    assert "Offline: pictures.example/…/cat.png was not fetched" in elsewhere.error
 
 
 def test_a_dry_run_shows_the_pictures_in_words(kernel, paid, home):
@@ -450,4 +452,111 @@ SLIPS = [
 def test_slips_are_told_what_was_meant(kernel, paid, written, says):
     cell = kernel.run(f"%imagine {written} add a hat")
     assert says in cell.error
+    assert not paid.posts
+
+
+LEAKS = [
+    "%imagine --image key x",
+    "%imagine --image {key} x",
+    "%imagine --image cat.png --mask key x",
+    "%imagine --size {key} x",
+    "%imagine -n {key} x",
+    "%imagine --model {key} x",
+    "%imagine --model {key} --image cat.png x",
+    "%imagine --endpoint {key} x",
+    "%imagine --endpoint http://{key}.example/v1 x",
+    "%imagine_show {key}",
+    "imagine('x', image=key)",
+    "imagine('x', image=[key])",
+    "imagine('x', image='cat.png', mask=key)",
+    "imagine('x', model=key)",
+    "imagine('x', size=key)",
+    "imagine('x', endpoint=key)",
+    "history[key]",
+]
+
+
+@pytest.mark.parametrize("code", LEAKS)
+def test_a_key_in_a_variable_is_neither_told_nor_kept(kernel, paid, home, code):
+    kernel.run("from ipyimagegen import imagine, history; key = os.environ['LAB_API_KEY']")
+    cell = kernel.run(code)
+    assert cell.error is not None
+    assert CANARY not in json.dumps(cell.outputs)
+    assert not paid.posts
+    assert not [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "written", ['{table["cat"]}', 'table["cat"]', "table['cat']", '{table["a b"]}', '{table["deep"]["er"]}']
+)
+def test_keys_in_brackets_keep_their_quotes(kernel, paid, written):
+    kernel.run("table = {'cat': cat_bytes, 'a b': cat_bytes, 'deep': {'er': cat_bytes}}")
+    cell = kernel.run(f"%imagine --image {written} give it a hat")
+    assert cell.error is None, cell.error
+    assert paid.posts[0].files[0].data == CAT
+
+
+def test_ids_in_a_loop(kernel, paid):
+    kernel.run("for i in (1, 2):\n    %imagine a fox {i}")
+    cell = kernel.run(
+        "for i in (1, 2):\n    %imagine --image @{i} add hat {i}\n    %imagine_rerun {i} --user ann\n"
+        "    %imagine_show {i}\n"
+    )
+    assert cell.error is None, cell.error
+    assert [post.fields["prompt"] for post in paid.posts if post.path.endswith("edits")] == [
+        "add hat 1",
+        "add hat 2",
+    ]
+
+
+def test_pictures_are_not_lost_on_the_way(kernel, paid):
+    assert "empty list" in kernel.run("from ipyimagegen import imagine\nimagine('x', image=[])").error
+    assert "once for each picture" in kernel.run("%imagine --image @1 @2 combine").error
+    assert not paid.posts
+    kernel.run("%imagine a fox")
+    cell = kernel.run("%imagine_rerun --image cat.png 1 --image hat_bytes")
+    assert cell.error is None, cell.error
+    assert [one.data for one in paid.posts[1].files] == [CAT, HAT]
+    twice = kernel.run("%imagine_rerun --image cat.png --mask 1,1,2,2 1 --mask 1,1,3,3")
+    assert "--mask is given twice" in twice.error
+
+
+def test_forgetting_takes_a_prompt_out_of_the_edits_too(kernel, paid, home):
+    kernel.run("%imagine the secret garden of zebras")
+    kernel.run("%imagine --image @1 add a hat")
+    cell = kernel.run("%imagine_forget 1")
+    assert "stay: " in cell.texts[0]
+    for path in home.rglob("*"):
+        assert not path.is_file() or b"zebras" not in path.read_bytes(), path
+    assert "zebras" not in json.dumps(kernel.run("%imagine_show 2").outputs)
+
+
+def test_what_cannot_be_compared_is_said(kernel, serve):
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes(64, 64))}]}))
+    kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
+    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
+    cell = kernel.run("%imagine --image picture --mask 1,1,9,9 add a hat")
+    assert "outside the mask: not measured, 64x48 became 64x64" in cell.caption
+
+
+def test_a_damaged_picture_of_the_history_is_not_sent(kernel, paid, home):
+    kernel.run("fox = %imagine a fox")
+    (path,) = (home / "images").rglob("*.png")
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    for written in ("@1", "fox"):
+        assert "is damaged" in kernel.run(f"%imagine --image {written} add a hat").error
+    kernel.run("%imagine --image cat.png add a hat")
+    for path in (home / "images").rglob(f"{hashlib.sha256(CAT).hexdigest()}.png"):
+        path.write_bytes(b"x" * len(CAT))
+    assert "gone from the store" in kernel.run("%imagine_rerun 2 --user ann --new").error
+    assert len(paid.posts) == 2
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]", "192.168.0.1"])
+def test_private_addresses_are_not_fetched(kernel, paid, host):
+    cell = kernel.run(f"%imagine --image https://{host}/cat.png add a hat")
+    assert "Nothing was sent" in cell.error
+    assert "private network" in cell.error
     assert not paid.posts
