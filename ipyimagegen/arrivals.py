@@ -110,7 +110,7 @@ class Receiver:
             return replace(picture, state=PictureState.UNWRITTEN, note=plain(fault, 200))
 
     def _stored(self, found: wire.Found, picture: Picture) -> Picture:
-        if found.base64 is not None:
+        if found.delivered:
             problem: list[str] = []
             kept = self._keep(_until_bad(found, problem))
             if not problem:

@@ -80,6 +80,20 @@ def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answe
     )
 
 
+def bare(spool: Path) -> Answer | None:
+    """Return the answer of a server that sends the picture itself in place of JSON, if it is one.
+
+    vLLM-Omni does so for `response_format: file`.
+    """
+    with spool.open("rb") as file:
+        head = file.read(12)
+    known = head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head[:4], head[8:]) == (
+        b"RIFF",
+        b"WEBP",
+    )
+    return Answer(found=(Found(spool=spool, bare=True),)) if known else None
+
+
 def _nothing(body: Mapping[str, Json], data: Json) -> str:
     if isinstance(data, list):
         if any(isinstance(item, Mapping) and item.get("partial") for item in data):

@@ -20,6 +20,7 @@ class Found:
     both are there the base64 comes first and the address is the way out when it is bad. `facts` are
     what the item says of itself: size, output_format, quality, background, seed, mime. `note` says
     why there is neither. `partial`: not finished, from a stream that goes on or was cut.
+    `bare`: the spool is the picture itself.
     """
 
     base64: str | Slice | None = field(default=None, repr=False)
@@ -29,6 +30,12 @@ class Found:
     facts: Mapping[str, Json] = field(default_factory=dict)
     note: str = ""
     partial: bool = False
+    bare: bool = False
+
+    @property
+    def delivered(self) -> bool:
+        """Whether its bytes came, so that `chunks` has some."""
+        return self.bare or self.base64 is not None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the picture's bytes, some 48 KiB at a time.
@@ -36,6 +43,9 @@ class Found:
         Raises ValueError for bad base64, or more than 64 MiB, after yielding what was good; OSError
         when the spool cannot be read.
         """
+        if self.bare:
+            assert self.spool is not None
+            return blocks(self.spool)
         if isinstance(self.base64, Slice):
             assert self.spool is not None
             text = _unescaped(blocks(self.spool, self.base64.start, self.base64.stop))

@@ -13,7 +13,7 @@ import requests
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, redact
-from ipyimagegen.wire.answers import Answer, Reply, found_in, read
+from ipyimagegen.wire.answers import Answer, Reply, bare, found_in, read
 from ipyimagegen.wire.assembly import body
 from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
@@ -187,10 +187,11 @@ class _Exchange:
             json, whole = body(self.spool, self.call.n, clean=not trouble)
             answer = read(Reply(body=json, headers=headers, spool=self.spool), self.endpoint, self.secrets)
         except (ValueError, OSError):
-            trouble = (
-                trouble
-                or f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
+            answer, whole = bare(self.spool) if self.spool.is_file() else None, not trouble
+            no_json = (
+                f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
             )
+            trouble = trouble or ("" if answer else no_json)
         made = answer.finished if answer else 0
         if answer and whole:
             why = self.lacking(answer)

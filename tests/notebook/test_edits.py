@@ -560,3 +560,16 @@ def test_private_addresses_are_not_fetched(kernel, paid, host):
     assert "Nothing was sent" in cell.error
     assert "private network" in cell.error
     assert not paid.posts
+
+
+def test_a_server_that_answers_with_the_picture_itself(kernel, serve):
+    server = serve(lambda seen: (200, {"Content-Type": "image/png"}, CAT))
+    entry = {"base_url": server.base_url, "free": False}
+    kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
+    cell = kernel.run("cat = %imagine --response-format b64_json a cat")
+    assert cell.error is None, cell.error
+    assert cell.pictures[0].size == (64, 48)
+    told = kernel.run(f"print(cat[0].sha256 == {hashlib.sha256(CAT).hexdigest()!r}, cat.verdicts)").texts
+    assert told == ["True ()\n"]
+    assert kernel.run("%imagine a cat").caption.endswith("from history")
+    assert len(server.posts) == 1
