@@ -247,8 +247,8 @@ def _check_inputs(request: Request, endpoint: Endpoint, known: Model | None, whe
         raise InvalidOption(f"{where} makes no edits: it takes no --image. Nothing was sent.")
     if endpoint.edits is False:
         raise InvalidOption(
-            f"{endpoint.name} has no edits that are known; nothing was sent.\n"
-            f'To try all the same, add "edits": True to its entry in %config Imagine.endpoints.'
+            f"{endpoint.name} has no edits that are known; nothing was sent. "
+            'To try all the same, add "edits": True to its entry in %config Imagine.endpoints.'
         )
     limits = [known.edit if known else None, by_model(endpoint.most_inputs, model_of(request, endpoint))]
     if request.mask and endpoint.mask_fields is not None:

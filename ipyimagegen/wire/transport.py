@@ -213,7 +213,7 @@ class _Exchange:
 
     def lacking(self, answer: Answer) -> Fault | None:
         """Return why a whole answer has no picture, or not all: its own errors, or its shape."""
-        if answer.failed and 0 < answer.finished < self.call.n:
+        if answer.failed and answer.found and answer.finished < self.call.n:
             said, made = answer.failed, _more(answer.finished)
             return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
         if not answer.note:
