@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
@@ -161,30 +162,8 @@ def call(
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
-        receiver = Receiver(tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs)
         key = os.urandom(16).hex()
-
-        def glimpse(found: wire.Found) -> None:
-            if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
-                job.partial = b"".join(found.chunks())
-
-        def post() -> wire.Outcome:
-            spool = tools.store.spool()
-            outcome = wire.exchange(
-                written,
-                planned.endpoint,
-                secret,
-                spool=spool,
-                control=job.control,
-                timeouts=tools.timeouts,
-                mounts=tools.mounts,
-                idempotency_key=key,
-                partial=glimpse if written.streams else None,
-            )
-            if outcome.spool is None:
-                spool.unlink(missing_ok=True)
-            return outcome
-
+        post = partial(_post, job, planned.endpoint, written, secret, key=key, tools=tools)
         with gate.place(job.control):
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
@@ -197,17 +176,49 @@ def call(
             )
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(time.monotonic() - began, 3))
-        run = receiver.received(job.run, outcome)
-        whole = _written(run, tools)
-        if whole and (measured := compared(run, tools.store)) != run:
-            run, whole = measured, _written(measured, tools)  # only now: what was paid for is recorded
-        if outcome.spool and whole:  # only now is everything that it held in the store
-            outcome.spool.unlink(missing_ok=True)
-        elif outcome.spool:
-            run = _noted(run, f"what the server sent is kept in {outcome.spool}")
-        return run
+        return _taken_in(job, planned.endpoint, outcome, tools)
 
     return carry
+
+
+def _post(
+    job: Job, endpoint: Endpoint, written: wire.Call, secret: Secret | None, *, key: str, tools: Tools
+) -> wire.Outcome:
+    """Send the call once; pictures of a stream are noted on the way."""
+
+    def glimpse(found: wire.Found) -> None:
+        if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
+            job.partial = b"".join(found.chunks())
+
+    spool = tools.store.spool()
+    outcome = wire.exchange(
+        written,
+        endpoint,
+        secret,
+        spool=spool,
+        control=job.control,
+        timeouts=tools.timeouts,
+        mounts=tools.mounts,
+        idempotency_key=key,
+        partial=glimpse if written.streams else None,
+    )
+    if outcome.spool is None:
+        spool.unlink(missing_ok=True)
+    return outcome
+
+
+def _taken_in(job: Job, endpoint: Endpoint, outcome: wire.Outcome, tools: Tools) -> Run:
+    """Return the run with what came, written before anything is measured or deleted."""
+    receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
+    run = receiver.received(job.run, outcome)
+    whole = _written(run, tools)
+    if whole and (measured := compared(run, tools.store)) != run:
+        run, whole = measured, _written(measured, tools)
+    if outcome.spool and whole:  # only now is everything that it held in the store
+        outcome.spool.unlink(missing_ok=True)
+    elif outcome.spool:
+        run = _noted(run, f"what the server sent is kept in {outcome.spool}")
+    return run
 
 
 def _unkept(files: Mapping[str, bytes], store: Store) -> wire.Outcome | None:
