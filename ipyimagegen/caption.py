@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ipyimagegen.records import Picture, PictureState, Run, Status
+from collections.abc import Callable
+from operator import attrgetter
+
+from ipyimagegen.records import Input, Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain, short
 
 DOT = " · "
@@ -10,15 +13,18 @@ OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
 
 
-def caption(run: Run, number: int | None, *, from_history: bool) -> str:
+def caption(
+    run: Run, number: int | None, *, from_history: bool, named: Callable[[Input], str] = attrgetter("name")
+) -> str:
     """Return the caption: equal for every run of the same request, up to its last line.
 
-    `number` is the run's number in this session; None outside one.
+    `number` is the run's number in this session; None outside one. `named` says what a picture is
+    called that an edit began with.
     """
     lines = [title(run, number), DOT.join(facts(run))]
     if len(run.shown) > 1:
         lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
-    lines += started_from(run)
+    lines += started_from(run, named)
     lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
     lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p not in run.shown]
     lines += [f"- {plain(note)}" for note in run.sent.notes]
@@ -56,9 +62,9 @@ def facts(run: Run) -> list[str]:
     return words
 
 
-def started_from(run: Run) -> list[str]:
+def started_from(run: Run, named: Callable[[Input], str]) -> list[str]:
     """Return what an edit started from, and how much changed outside its mask."""
-    names = [plain(one.label, 120) for one in run.request.inputs]
+    names = [plain(named(one), 120) for one in run.request.inputs]
     if not names:
         return []
     masked = " with a mask" if run.request.mask else ""
@@ -77,6 +83,8 @@ def changed_outside(run: Run) -> str:
 
 def _not_measured(run: Run) -> str:
     first, came = run.request.inputs[0], run.shown[0]
+    if (first.width, first.height) == (came.width, came.height):
+        return ""
     return f"not measured, {first.width}x{first.height} became {came.width}x{came.height}"
 
 

@@ -61,7 +61,7 @@ class Opened:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done to it, as sentences for a caption."""
-        return tuple(f"{self.input.label or 'the mask'}: {note}" for note in self.source.notes)
+        return tuple(f"{self.input.name}: {note}" for note in self.source.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +114,11 @@ class _Opener:
         return _opened(imaging.source(thing, offered.name), label, parent)
 
     def mask(self, offered: Offered, first: imaging.Source) -> Opened:
-        thing, label, _ = self._reached(offered)
+        thing, label, parent = self._reached(offered)
         if isinstance(thing, Input):
-            thing = self._source(thing).data
+            label, parent, thing = thing.label, thing.parent, self._source(thing).data
         size = (first.width, first.height)
-        return _opened(imaging.mask(thing, size, offered.name, scaled_from=first.scaled_from), label, None)
+        return _opened(imaging.mask(thing, size, offered.name, scaled_from=first.scaled_from), label, parent)
 
     def _reached(self, offered: Offered) -> Reached:
         """Return what is behind a result, an id, an address or a path."""
@@ -126,7 +126,7 @@ class _Opener:
         if isinstance(thing, Generation):
             thing = _only(thing, offered.name)
         if isinstance(thing, Image):
-            return _whole(thing.path, thing.sha256, thing.id), _named(thing.id, thing.prompt), thing.id
+            return _whole(thing.path, thing.sha256, thing.id), "", thing.id
         if isinstance(thing, Ref):
             return self._by_id(thing, offered.name)
         if isinstance(thing, str):
@@ -163,13 +163,13 @@ class _Opener:
         if path is None:
             raise InvalidInput(f"The file of {run.id}.{picture.index} is gone from the store.")
         id_ = f"{run.id}.{picture.index}"
-        return _whole(path, picture.sha256 or "", id_), _named(id_, run.request.prompt), id_
+        return _whole(path, picture.sha256 or "", id_), "", id_
 
     def _source(self, kept: Input) -> imaging.Source:
         """Return a picture that an earlier run was asked with, its bytes as they were."""
         path = self.library.store.path(kept.sha256)
         if path is None or not self.library.store.intact(kept.sha256):
-            raise InvalidInput(f"{kept.label or 'The mask'} is gone from the store; give it again.")
+            raise InvalidInput(f"{kept.name} is gone from the store; give it again.")
         return imaging.Source(
             data=path.read_bytes(), mime=kept.mime, width=kept.width, height=kept.height, pixels=kept.pixels
         )
@@ -246,16 +246,12 @@ def _called(url: str) -> str:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        host = None
+        parts, host = urlsplit(""), None
     if not host and not url.lower().startswith("file:"):
         raise InvalidInput("That address has no host. Nothing was sent.")
     name = Path(parts.path).name if host else ""
     told = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
     return short(f"{host or 'a file'}{told}", 60)
-
-
-def _named(id_: str, prompt: str) -> str:
-    return f"{id_} {short(prompt, 30)!r}"
 
 
 def _opened(source: imaging.Source, label: str, parent: str | None) -> Opened:
@@ -285,12 +281,12 @@ def fitted(planned: Planned, attached: Attached) -> Planned:
     images = []
     for position, one in enumerate(attached.images):
         formats = wanted.formats if position else wanted.first
-        source = imaging.fitted(one.source, formats, wanted.limit, square=wanted.square, name=one.input.label)
+        source = imaging.fitted(one.source, formats, wanted.limit, square=wanted.square, name=one.input.name)
         images.append(one if source is one.source else _opened(source, one.input.label, one.input.parent))
     mask = attached.mask
     if mask:
         drawn = imaging.mask_as(_scaled(mask.source, images[0].source), wanted.mask_as)
-        mask = _opened(drawn, mask.input.label, None)
+        mask = _opened(drawn, mask.input.label, mask.input.parent)
     notes = [note for one in (*attached.all, *images) for note in one.notes]
     sent = replace(
         planned.sent,

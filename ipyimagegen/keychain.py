@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 
+SHORTEST = 8  # characters: shorter ones stand in ordinary words
+TOLD = (
+    "That holds what looks like a key; nothing was sent. Change that key if it is in the notebook.\n"
+    "Keys belong in the environment or a .env file: see %imagine_endpoints."
+)
+
+
 class Keychain:
     """Keys by endpoint. `ask` prompts for one where a person is there to answer."""
 
@@ -56,24 +63,30 @@ class Keychain:
         self._typed.clear()
 
     def _known(self) -> tuple[str, ...]:
-        """Return the keys that are set, to be kept out of every text."""
+        """Return the keys that are set, to be kept out of every text.
+
+        A dummy such as `lm-studio` that stands in a server's own name or address is no secret.
+        """
+        servers = tuple(self._endpoints())
+        public = [text for one in servers for text in (one.name, one.base_url)]
         given = tuple(key for key in self._typed.values() if key)
-        return given + keys.known(self._endpoints(), environ=self._environ, folder=Path.cwd())
+        found = given + keys.known(servers, environ=self._environ, folder=Path.cwd())
+        return tuple(key for key in found if not any(key in text for text in public))
 
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
         if holds_key(text, self._known()):
-            raise InvalidOption(
-                "That holds what looks like a key; nothing was sent. Change that key if it is in the "
-                "notebook.\nKeys belong in the environment or a .env file: see %imagine_endpoints."
-            )
+            raise InvalidOption(TOLD)
 
     def refuse_in(self, request: Request) -> None:
         """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
         pictures = (*request.inputs, *((request.mask,) if request.mask else ()))
         said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
+        self.refuse("\n".join(said))
+        # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
         names = [request.model or "", request.base_url, request.endpoint, *(one.label for one in pictures)]
-        self.refuse("\n".join([*said, *names]))
+        if any(key in name for key in self._known() if len(key) >= SHORTEST for name in names):
+            raise InvalidOption(TOLD)
 
     @contextmanager
     def discreet(self) -> Iterator[None]:

@@ -139,6 +139,8 @@ class Ledger:
             self._jobs.pop(job.run.id, None)
             if job.run.status in _NOT_BILLED or not job.recorded:
                 self._paid.pop(job.run.id, None)
+            if job.run.status is Status.NEVER_SENT:
+                self._recent.pop(job.run.id, None)  # `-1` is what was shown before
             if not job.recorded and self._numbers[-1:] == [job.run.id]:
                 self._recent.pop(self._numbers.pop(), None)
 

@@ -55,6 +55,8 @@ ERRORS: Mapping[Status, type[CallError]] = {
 class Input:
     """A picture that goes with the prompt; its bytes are in the store under their hash.
 
+    `label` is what a caption calls it; one of our own has its `parent` instead, so that no record
+    repeats a prompt that may be forgotten.
     `pixels` is the hash of its pixels where the file is our own encoding of a variable: the same
     picture is known again though a newer encoder writes other bytes.
     """
@@ -66,6 +68,11 @@ class Input:
     label: str = ""
     parent: str | None = None  # lasting id of the picture it came from, as 1120-k7f2/3.1
     pixels: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.label or self.parent or "the picture"
 
     @property
     def identity(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 from ipyimagegen import imaging, saving
 from ipyimagegen.caption import DOT, caption, facts
 from ipyimagegen.errors import InvalidInput, StoreError
-from ipyimagegen.records import Cost, Picture, Run, Status, Verdict
+from ipyimagegen.records import Cost, Input, Picture, Run, Status, Verdict
 from ipyimagegen.safe import short
 
 if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
@@ -37,6 +37,9 @@ class Handle(Protocol):
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation:
         """Edit a picture of a run, asking its server and model unless others are named."""
+
+    def named(self, one: Input) -> str:
+        """Return what a picture is called that an edit began with."""
 
     def thumb(self, sha256: str, edge: int) -> PilImage | None:
         """Return the small picture that was made while the file was checked, if still there."""
@@ -297,7 +300,9 @@ class Generation(Sequence[Image]):
     @property
     def caption(self) -> str:
         """The words under the picture."""
-        return caption(self._run, self._number, from_history=self._reused)
+        if self._handle is None:
+            return caption(self._run, self._number, from_history=self._reused)
+        return caption(self._run, self._number, from_history=self._reused, named=self._handle.named)
 
     def rerun(self, prompt: str | None = None, **options: Any) -> Generation:
         """Ask the same again with prompt or options changed; with nothing, ask again and pay again."""

@@ -15,7 +15,8 @@ NAME_BYTES = 120
 
 # What keys of the known servers look like: sk-…, sk-proj-…, xai-…, a bearer header, a key assignment.
 _KEY = re.compile(
-    r"\b(?:sk|pk|xai|gsk|r8|hf|tgp)[-_][A-Za-z0-9*_\-.]{12,}|\bAIza[A-Za-z0-9_\-]{20,}"
+    r"\b(?:sk|pk|xai)-[A-Za-z0-9*_\-.]{12,}|\b(?:sk|pk|xai|gsk|r8|hf|tgp)_[A-Za-z0-9*]{16,}"
+    r"|\bAIza[A-Za-z0-9_\-]{20,}"
     r"|\b[Bb]earer\s+(?=\S*\d)[A-Za-z0-9_\-.=+/]{12,}"
     r"|(?i:\bapi[-_ ]?key\W{1,3}(?=\S*\d)[A-Za-z0-9_\-.]{16,})"
 )

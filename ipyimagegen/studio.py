@@ -20,11 +20,14 @@ from ipyimagegen import catalog, homes, inputs, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Thumbs, Tools
 from ipyimagegen.errors import CallError, Detached, ImagineError
+from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.ledger import Ledger
+from ipyimagegen.options import DEFAULT
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build, look_up
-from ipyimagegen.records import PictureState, Run
+from ipyimagegen.records import Input, PictureState, Run
 from ipyimagegen.results import Generation, Image
+from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Typed
 
@@ -165,14 +168,15 @@ class Studio:
 
     def plan(self, asked: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; addresses of pictures are fetched."""
-        self.keys.refuse(f"{asked.prompt} {dict(asked.options)} {dict(asked.extra)}")  # before any is fetched
+        self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
+        timeout = asked.options.get("timeout")
         if self._offline:
             asked = replace(asked, options={**asked.options, "offline": True})
         attached = inputs.attach(
             asked.pictures,
             self,
             offline=asked.options.get("offline") is True,
-            seconds=float(asked.options.get("timeout") or inputs.FETCH),
+            seconds=inputs.FETCH if timeout in (None, DEFAULT) else float(timeout or 0),
         )
         mask = attached.mask.input if attached.mask else None
         plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
@@ -334,6 +338,12 @@ class Studio:
                 images.append(Image(run, picture, path, self))
         number = self.ledger.number(run.id)
         return Generation(run, images, number=number, reused=reused, handle=self)
+
+    def named(self, one: Input) -> str:
+        """Return what a picture is called that an edit began with: one of ours by id and first words."""
+        run = self.store.run(run_of(one.parent)) if one.parent else None
+        known = run is not None and not run.forgotten
+        return f"{one.parent} {short(run.request.prompt, 30)!r}" if run and known else one.name
 
     def thumb(self, sha256: str, edge: int) -> PilImage | None:
         """Return the small picture made while a file was checked, if it is still there."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
 from ipyimagegen.options import DEFAULT, INPUTS, SENT, Json, Value, named, normalise
-from ipyimagegen.records import Input, Run
+from ipyimagegen.records import Run
 
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
@@ -106,12 +106,8 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
 def _stored(run: Run) -> Pictures:
     """Return the pictures that a run was asked with."""
     request = run.request
-    mask = {"mask": (Offered(request.mask, _called(request.mask)),)} if request.mask else {}
-    return {"image": tuple(Offered(one, _called(one)) for one in request.inputs), **mask}
-
-
-def _called(one: Input) -> str:
-    return one.label or f"the picture {one.sha256[:12]}"
+    mask = {"mask": (Offered(request.mask, request.mask.name),)} if request.mask else {}
+    return {"image": tuple(Offered(one, one.name) for one in request.inputs), **mask}
 
 
 def edit(run: Run, picture: Any, prompt: str, options: Mapping[str, Any]) -> Typed:

@@ -12,7 +12,7 @@ from ipyimagegen.catalog.accepted import FORMATS
 from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
-from ipyimagegen.options import SENT, Json
+from ipyimagegen.options import Json
 from ipyimagegen.records import Request
 from ipyimagegen.rows import Endpoint, origin
 
@@ -200,7 +200,7 @@ def _check_members(what: str, key: str, value: Json) -> None:
     """Raise InvalidOption for a member that would only fail once a picture is on its way."""
     wrong = {
         "input_formats": lambda: [one for one in value if one not in FORMATS],
-        "edit_fields": lambda: [one for one in value if one not in SENT],
+        "edit_fields": lambda: [one for one in value if not isinstance(one, str)],
         "image_field": lambda: [one for one in value.values() if not isinstance(one, str)],
         "most_inputs": lambda: [one for one in value.values() if type(one) is not int],
         "input_bytes": lambda: [value] if isinstance(value, bool) or value < 1 else [],

@@ -100,14 +100,15 @@ class ImagineMagics(Magics):
         return result
 
     @no_var_expand
+    @needs_local_scope
     @line_magic
     @discreet
-    def imagine_history(self, line: str) -> None:
+    def imagine_history(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Show the runs of this session."""
         read = self._told("imagine_history", line)
         if read is None:
             return
-        which, rest = lines.first(read.rest) if read.rest else ("", "")
+        which, rest = lines.first(read.rest, self._names(local_ns)) if read.rest else ("", "")
         read = lines.merged(read, lines.read(rest, {}, own=OWN["imagine_history"], options=False))
         found = self._listed(which, read)
         sheet = self._studio.history.sheet(found)
@@ -137,7 +138,11 @@ class ImagineMagics(Magics):
         if descent := history.descent(run):
             picture(descent, "line of descent")
         number = self._studio.ledger.number(run.id)
-        text(pages.show(run, number, reruns=history.reruns(run), edits=history.edits(run)))
+        text(
+            pages.show(
+                run, number, reruns=history.reruns(run), edits=history.edits(run), named=self._studio.named
+            )
+        )
 
     @no_var_expand
     @line_magic

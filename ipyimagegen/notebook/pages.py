@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
@@ -78,7 +78,14 @@ def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
     )
 
 
-def show(run: Run, number: int | None, *, reruns: Sequence[Run], edits: Sequence[Run]) -> str:
+def show(
+    run: Run,
+    number: int | None,
+    *,
+    reruns: Sequence[Run],
+    edits: Sequence[Run],
+    named: Callable[[Input], str],
+) -> str:
     """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
     lines = [
         title(run, number),
@@ -86,7 +93,7 @@ def show(run: Run, number: int | None, *, reruns: Sequence[Run], edits: Sequence
         f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
         f"seconds: {run.elapsed:.1f}" if run.elapsed is not None else "",
         f"cost: {_sourced(run.cost).removeprefix('cost ')}",
-        *_request(run),
+        *_request(run, named),
         *_reply(run),
         *(f"! {plain(verdict)}" for verdict in run.verdicts),
         *(f"- {plain(note)}" for note in run.sent.notes),
@@ -111,13 +118,13 @@ def _listed(what: str, runs: Sequence[Run]) -> str:
     )
 
 
-def _request(run: Run) -> Iterator[str]:
+def _request(run: Run, named: Callable[[Input], str]) -> Iterator[str]:
     request, sent = run.request, run.sent
     if request.template and request.template.strip() != request.prompt:
         yield f"template: {plain(request.template)}"
-    yield from (f"input: {_input(one)}" for one in request.inputs)
+    yield from (f"input: {_input(one, named)}" for one in request.inputs)
     if request.mask:
-        yield f"mask: {_input(request.mask)}"
+        yield f"mask: {_input(request.mask, named)}"
     if request.options or request.extra:
         yield f"asked: {_json({**request.options, **request.extra})}"
     if sent.body:
@@ -138,9 +145,9 @@ def _reply(run: Run) -> Iterator[str]:
     yield from (f"picture {one.index}: {_picture(one)}" for one in run.pictures)
 
 
-def _input(one: Input) -> str:
+def _input(one: Input, named: Callable[[Input], str]) -> str:
     return DOT.join(
-        [plain(one.label, 120), f"{one.width}x{one.height}", one.mime, f"sha256 {one.sha256[:12]}"]
+        [plain(named(one), 120), f"{one.width}x{one.height}", one.mime, f"sha256 {one.sha256[:12]}"]
     )
 
 
@@ -176,9 +183,9 @@ def _asked(run: Run) -> dict[str, object]:
     request = run.request
     named = {"endpoint": request.endpoint, "model": request.model, "prompt": request.prompt}
     if request.inputs:
-        named["image"] = " + ".join(one.label for one in request.inputs)
+        named["image"] = " + ".join(one.name for one in request.inputs)
     if request.mask:
-        named["mask"] = request.mask.label or "given"
+        named["mask"] = request.mask.name
     return {**named, **request.options, **request.extra}
 
 

@@ -33,13 +33,16 @@ def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
     parts = parse(text.strip())
     if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
         return Offered(lookup(parts[0].path, names), parts[0].path)
-    text = fill(parts, names).strip() if any(isinstance(one, Name) for one in parts) else text.strip()
+    filled = any(isinstance(one, Name) for one in parts)
+    text = fill(parts, names).strip() if filled else text.strip()
     if text.startswith("@"):
         return Offered(read_id(text), text)
     if _ADDRESS.match(text):
         return Offered(text, "the address")
     if flag == "--mask" and BOX.fullmatch(text):
         return Offered(text, "the box")
+    if filled:  # what was filled in is not read a second time as a variable
+        return Offered(Path(text).expanduser(), short(text, 60))
     return _variable_or_file(text, names, flag)
 
 

@@ -14,8 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.ids import run_of
-from ipyimagegen.records import SCHEMA, Fault, Input, Request, Run, Sent, from_json, to_json
+from ipyimagegen.records import SCHEMA, Fault, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
 
 Key = tuple[str, int]  # session and number
@@ -149,23 +148,6 @@ def forgotten(run: Run) -> Run:
         verdicts=(),
         error=run.error and Fault(message=FORGOTTEN, code=run.error.code, status=run.error.status),
         forgotten=True,
-    )
-
-
-def unnamed(run: Run, gone: set[str]) -> Run:
-    """Return the run without the first words of prompts that were forgotten, which its inputs carry."""
-
-    def bare(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
-        known = (one if run_of(one.parent or "") not in gone else None for one in inputs)
-        return tuple(
-            kept or replace(one, label=one.parent or "") for kept, one in zip(known, inputs, strict=True)
-        )
-
-    request, sent = run.request, run.sent
-    return replace(
-        run,
-        request=replace(request, inputs=bare(request.inputs)),
-        sent=replace(sent, inputs=bare(sent.inputs)),
     )
 
 

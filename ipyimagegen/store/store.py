@@ -15,7 +15,7 @@ from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable
 from ipyimagegen.store.images import Images, Kept
-from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse, unnamed
+from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse
 
 if TYPE_CHECKING:
     from ipyimagegen.store.index import Index
@@ -81,26 +81,22 @@ class Store:
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and pictures of these runs, and return how many had any.
 
-        Number, time and cost stay, and so do files that another run mentions. The name that an edit of
-        its picture has for it becomes the bare id. A record that only
+        Number, time and cost stay, and so do files that another run mentions. A record that only
         reused one of them is forgotten with it. Raises StoreError when a newer version wrote one of
         them; then none is forgotten.
         """
         named = set(ids)
-        runs, others = [], []
-        for run in self._records.runs():
-            if named.isdisjoint({run.id, run.reused_from}):
-                others.append(run) if unnamed(run, named) != run else None
-            elif not run.forgotten:
-                runs.append(run)
+        runs = [
+            run
+            for run in self._records.runs()
+            if not named.isdisjoint({run.id, run.reused_from}) and not run.forgotten
+        ]
         newer = [run.id for run in runs if run.schema > SCHEMA]
         if newer:
             raise StoreError(f"A newer version of ipyimagegen wrote {', '.join(newer)}: nothing forgotten.")
         for run in runs:
             self._backlog.add((run.session, run.number))
             self._records.update(forgotten(run))
-        for run in others:
-            self._records.update(unnamed(run, named))
         self._release({one for run in runs for one in hashes(run)})
         with suppress(Unusable):
             self._catch_up()

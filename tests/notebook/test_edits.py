@@ -573,3 +573,45 @@ def test_a_server_that_answers_with_the_picture_itself(kernel, serve):
     assert told == ["True ()\n"]
     assert kernel.run("%imagine a cat").caption.endswith("from history")
     assert len(server.posts) == 1
+
+
+def test_timeout_default_and_names_that_look_like_keys(kernel, paid):
+    assert kernel.run("%imagine --timeout default a fox").error is None
+    assert kernel.run("from ipyimagegen import imagine\nimagine('a cat', timeout='default')").error is None
+    kernel.run("Path('hf_dataset_sample_01.png').write_bytes(cat_bytes)")
+    for code in (
+        "%imagine --image hf_dataset_sample_01.png a hat",
+        "imagine('a dog', model='hf-internal-testing/tiny-stable-diffusion-pipe')",
+    ):
+        cell = kernel.run(code)
+        assert cell.error is None, cell.error
+    entry = {"base_url": paid.base_url, "key_env": "LM_KEY", "free": False}
+    kernel.run(f"os.environ['LM_KEY'] = 'lm-studio'\n%config Imagine.endpoints = {{'lm-studio': {entry!r}}}")
+    assert kernel.run("%imagine --endpoint lm-studio a cow").error is None
+
+
+def test_a_forgotten_prompt_does_not_come_back(kernel, paid, home):
+    kernel.run("%imagine zebras in the secret garden\n")
+    kernel.run("%imagine --image cat.png --mask @1 add a hat")
+    shown = kernel.run("%imagine --image @1 add a scarf").caption
+    assert "'zebras in the secret garden'" in shown
+    assert "zebras" not in json.dumps([one for id_, one in records(home).items() if not id_.endswith("/1")])
+    kernel.run("%imagine_forget 1")
+    again = kernel.run("%imagine_show 2").texts[-1]
+    assert "zebras" not in again
+
+
+def test_a_run_that_was_never_sent_is_not_the_last(kernel, serve):
+    server = serve(good)
+    kernel.run(f"%config Imagine.endpoint = {server.base_url!r}\n%imagine a fox\n")
+    kernel.run("%config Imagine.endpoint = 'http://127.0.0.1:9/v1'")
+    assert "nothing billed" in kernel.run("%imagine --timeout 20 a cat").error
+    kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
+    assert "'a fox'" in kernel.run("%imagine --image @-1 add a hat").caption
+
+
+def test_a_name_that_was_filled_in_is_not_read_again(kernel, paid):
+    kernel.run("cat = 7; name = 'cat'")
+    cell = kernel.run("%imagine --image {name}.png make it red")
+    assert cell.error is None, cell.error
+    assert paid.posts[0].files[0].data == CAT
