@@ -161,9 +161,10 @@ def test_a_server_on_this_machine_is_free_and_needs_no_key(kernel, serve, at):
     assert "Authorization" not in server.posts[0].headers
 
 
-def test_raw_bytes_as_an_answer_may_have_been_billed(kernel, serve):
+def test_raw_bytes_as_an_answer_are_the_picture(kernel, serve):
     server = serve(lambda seen: (200, {"Content-Type": "image/png"}, draw("64x64.png")))
     use_at(kernel, server, "vllm-omni")
     cell = kernel.run("%imagine --set response_format=file a fox")
-    assert "may have been billed" in cell.error
-    assert len(cell.error.splitlines()) <= 2
+    assert cell.error is None, cell.error
+    assert cell.pictures[0].size == (64, 64)
+    assert len(server.posts) == 1
