@@ -33,7 +33,7 @@ FETCH = 60.0  # seconds that an address may take, while the cell waits
 MOST = 16  # pictures of one request, at any server
 BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # four numbers, or a slip
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 # What `imaging` can open (or a stored Input), what a caption calls it, and the id of the picture it is.
@@ -138,7 +138,7 @@ class _Opener:
             return self._by_id(read_id(text), name)
         if _DATA_URL.match(text):
             return _of_data_url(text, name), "a data URL", None
-        if _URL.match(text):
+        if ADDRESS.match(text):
             return self._fetched(text), _called(text), None
         if BOX.fullmatch(text):
             return text, f"the box {as_meant(text).strip()}", None

@@ -39,10 +39,6 @@ def judge(
     return tuple(found)
 
 
-def _flaw(picture: Picture) -> Verdict:
-    return Verdict(f"picture {picture.index}", "a whole picture", picture.note)
-
-
 def _count(request: Request, shown: Sequence[Picture], broken: Sequence[Picture]) -> list[Verdict]:
     if len(shown) + len(broken) == request.count:
         return []  # of those that broke off, each has a word of its own

@@ -9,13 +9,12 @@ from typing import Any
 
 from ipyimagegen.errors import InvalidInput, did_you_mean
 from ipyimagegen.ids import read as read_id
-from ipyimagegen.inputs import BOX
+from ipyimagegen.inputs import ADDRESS, BOX
 from ipyimagegen.options import DEFAULT, INPUTS
 from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Offered, Pictures
 
-_ADDRESS = re.compile(r"(?i)data:|[a-z][a-z0-9+.-]+://")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _FIRST = re.compile(r"[^\W\d]\w*")
 
@@ -37,7 +36,7 @@ def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
     text = fill(parts, names).strip() if filled else text.strip()
     if text.startswith("@"):
         return Offered(read_id(text), text)
-    if _ADDRESS.match(text):
+    if ADDRESS.match(text):
         return Offered(text, "the address")
     if flag == "--mask" and BOX.fullmatch(text):
         return Offered(text, "the box")
