@@ -5,7 +5,8 @@ Whatever a server delivered is on disk before anybody decides whether it can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -36,6 +37,8 @@ class Tools:
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
     timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
+    control: Callable[[], wire.Control] = lambda: wire.Control()  # noqa: PLW0108 - not at load
+    random: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True, kw_only=True)

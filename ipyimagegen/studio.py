@@ -241,7 +241,8 @@ class Studio:
             self.store.probe(need + sum(map(len, planned.files.values())))
             (run,) = self.ledger.take(plan, settings, cell)
             gate = self._gate(planned.endpoint, settings.max_parallel)
-            job = work.Job(run, work.call(planned, secret, gate, self._tools, known), self._told)
+            carry = work.call(planned, secret, gate, self._tools, known)
+            job = work.Job(run, carry, self._told, control=self._tools.control())
             self.ledger.add(job)
             try:
                 job.start()
@@ -318,7 +319,8 @@ class Studio:
         pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
         if not pending or ((offline or self._offline) and not here):
             return run
-        job = work.Job(run, work.fetch(endpoint, self._tools), self._told, recorded=True)
+        carry, control = work.fetch(endpoint, self._tools), self._tools.control()
+        job = work.Job(run, carry, self._told, control=control, recorded=True)
         job.start()
         self._await(job, planned, painter, timeout)
         return job.run

@@ -8,9 +8,7 @@ one endpoint share: how many run at once, and the pause after a 429.
 from __future__ import annotations
 
 import os
-import random
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,9 +46,9 @@ class Gate:
         self._places = threading.BoundedSemaphore(parallel)
         self._until = 0.0
 
-    def rest(self, seconds: float) -> None:
+    def rest(self, control: wire.Control, seconds: float) -> None:
         """Let no call be sent for that long."""
-        self._until = max(self._until, time.monotonic() + seconds)
+        self._until = max(self._until, control.clock() + seconds)
 
     @contextmanager
     def place(self, control: wire.Control) -> Iterator[None]:
@@ -66,7 +64,7 @@ class Gate:
 
     def wait(self, control: wire.Control) -> None:
         """Wait until calls may be sent, or the call is cancelled."""
-        while (left := self._until - time.monotonic()) > 0 and not control.wait(min(left, STEP)):
+        while (left := self._until - control.clock()) > 0 and not control.wait(min(left, STEP)):
             pass
 
 
@@ -74,14 +72,20 @@ class Job:
     """Work in flight. `run` is its newest record, `error` why it brought no picture."""
 
     def __init__(
-        self, run: Run, carry: Callable[[Job], Run], told: Callable[[Job], None], *, recorded: bool = False
+        self,
+        run: Run,
+        carry: Callable[[Job], Run],
+        told: Callable[[Job], None],
+        *,
+        control: wire.Control,
+        recorded: bool = False,
     ) -> None:
         self.run = run
         self.error: ImagineError | None = None
         self.thumbs: Thumbs = {}  # the small pictures made while checking
         self.partial: bytes | None = None  # the newest picture of a stream, as it came
-        self.control = wire.Control()
-        self.started = time.monotonic()
+        self.control = control
+        self.started = control.clock()
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
         self._carry, self._told = carry, told
@@ -103,7 +107,7 @@ class Job:
     @property
     def elapsed(self) -> float:
         """Seconds since it was begun."""
-        return time.monotonic() - self.started
+        return self.control.clock() - self.started
 
     def cancel(self) -> None:
         """Give it up: what was sent already may be billed."""
@@ -168,14 +172,14 @@ def call(
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
             job.recorded = True
-            began = time.monotonic()
+            began = job.control.clock()
             outcome = (
                 _unkept(planned.files, tools.store)
                 or _rival(job.run, planned, known, tools.store)
-                or _repeated(job, gate, post)
+                or _repeated(job, gate, post, tools.random)
             )
         sent = replace(job.run.sent, request_id=outcome.request_id)
-        job.run = job.run.but(sent=sent, elapsed=round(time.monotonic() - began, 3))
+        job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
         return _taken_in(job, planned.endpoint, outcome, tools)
 
     return carry
@@ -257,18 +261,20 @@ def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> 
     return None
 
 
-def _repeated(job: Job, gate: Gate, post: Callable[[], wire.Outcome]) -> wire.Outcome:
+def _repeated(
+    job: Job, gate: Gate, post: Callable[[], wire.Outcome], random: Callable[[], float]
+) -> wire.Outcome:
     """Send, and repeat only what certainly was not carried out."""
     attempt = 1
     while True:
         gate.wait(job.control)
         job.run = job.run.but(sent=replace(job.run.sent, attempts=attempt))
         outcome = post()
-        pause = wire.repeat_after(outcome, attempt, random=random.random, elapsed=job.elapsed)
+        pause = wire.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
         if pause is None or job.control.cancelled:
             return outcome
         if outcome.status is Status.REJECTED:
-            gate.rest(pause)  # the other calls to this endpoint slow down too
+            gate.rest(job.control, pause)  # the other calls to this endpoint slow down too
         elif job.control.wait(pause):
             return outcome
         attempt += 1

@@ -27,11 +27,16 @@ class Progress:
 class Control:
     """What the caller holds of a call in flight; `cancel` may come from any thread, and is final.
 
-    `clock` counts seconds and never jumps.
+    `clock` counts seconds and never jumps; `pause` waits that many of them for an event, and says
+    whether it came.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        self.clock, self._pause = clock, pause
         self.progress = Progress()
         self._cancelled = threading.Event()
         self._watches: set[Watch] = set()
@@ -49,7 +54,7 @@ class Control:
 
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until given up; return whether given up."""
-        return self._cancelled.wait(seconds)
+        return self._pause(self._cancelled, seconds)
 
 
 class Watch:
