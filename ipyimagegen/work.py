@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
@@ -31,11 +32,27 @@ STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
 
 _MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
-    Status.NEVER_SENT: (False, "Nothing was sent, nothing billed."),
-    Status.REJECTED: (False, "It was not carried out, nothing billed."),
-    Status.REFUSED: (False, "No picture was made."),
+    Status.NEVER_SENT: (
+        False,
+        "Nothing was sent, nothing billed: run the cell again, or see %imagine_doctor.",
+    ),
+    Status.REJECTED: (False, "It was not carried out, nothing billed: run the cell again later."),
+    Status.REFUSED: (False, "No picture was made: change what it complains of, and run the cell again."),
     Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
     Status.DONE: (None, "It was probably billed; --retry asks again."),
+}
+# What a refusal asks for, by the server's code or, where it says nothing more, its HTTP status.
+_KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
+_CREDIT = "No picture was made: the account at that server needs credit."
+_CURES: Mapping[str | int | None, str] = {
+    "insufficient_quota": _CREDIT,
+    "insufficient_user_quota": _CREDIT,
+    "pre_consume_token_quota_failed": _CREDIT,
+    "billing_hard_limit_reached": _CREDIT,
+    "model_not_found": "No picture was made: it has no such model; name another, see %imagine_models.",
+    HTTPStatus.UNAUTHORIZED: _KEY,
+    HTTPStatus.PAYMENT_REQUIRED: _CREDIT,
+    HTTPStatus.FORBIDDEN: _KEY,
 }
 
 
@@ -140,6 +157,8 @@ def error_of(run: Run) -> ImagineError | None:
     if any(one.state is PictureState.URL_PENDING for one in run.pictures):
         words = f"It was probably billed; %imagine_show {run.id} tries again to fetch it."
     fault = run.error or Fault(message=_no_picture(run))
+    if run.status is Status.REFUSED:
+        words = _CURES.get(fault.code) or _CURES.get(fault.status) or words
     kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
     return kind(
         f"{fault.message}\n{words}",
