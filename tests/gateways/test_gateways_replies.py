@@ -12,7 +12,7 @@ QUOTA = "用户额度不足, 剩余额度: ＄0.00"
 CHANNEL = "分组 default 下模型 gpt-image-1 无可用渠道（distributor）"
 SOON = {"retry-after-ms": "1"}
 NONE_MADE = "No picture was made: change what it complains of, and run the cell again."
-KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
+WRONG_KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
 CREDIT = "No picture was made: the account at that server needs credit."
 NO_MODEL = "No picture was made: it has no such model; name another, see %imagine_models."
 PUT_OFF = "It was not carried out, nothing billed: run the cell again later."
@@ -22,7 +22,7 @@ UNKNOWN = "It may have been billed; --retry asks again."
 ERRORS = [
     (400, {}, "invalid_request", "size is not supported", NONE_MADE, 1),
     (400, {}, "sensitive_words_detected", "sensitive words detected", NONE_MADE, 1),
-    (401, {}, "", "无效的令牌", KEY, 1),
+    (401, {}, "", "无效的令牌", WRONG_KEY, 1),
     (403, {}, "insufficient_user_quota", QUOTA, CREDIT, 1),
     (403, {}, "pre_consume_token_quota_failed", "token quota is not enough", CREDIT, 1),
     (503, {}, "model_not_found", CHANNEL, NO_MODEL, 1),

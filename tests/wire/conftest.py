@@ -1,8 +1,5 @@
 """Sockets that misbehave, certificates, and one way to post."""
 
-import ssl
-import subprocess
-
 import pytest
 from sockets import KEY, Server, endpoint_at
 
@@ -22,32 +19,6 @@ def serve():
     yield start
     for one in servers:
         one.close()
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1 that nobody trusts, as a file of key and certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-        f"/CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout {folder}/key.pem -out {folder}/cert.pem"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    return context
-
-
-@pytest.fixture
-def trusted(tls, certificate, monkeypatch):
-    """The same certificate, trusted by the client."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert.pem"))
-    return tls
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,21 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from sockets import KEY, PICTURES, b64, endpoint_at, pictures, read_request, reply, reset
+from sockets import (
+    KEY,
+    PICTURES,
+    b64,
+    cut_body,
+    endpoint_at,
+    hang,
+    pictures,
+    read_request,
+    reply,
+    reset,
+    status_line_only,
+    trickle_body,
+    trickle_head,
+)
 
 from ipyimagegen.records import Request, Sent, Status
 from ipyimagegen.wire import Control, Timeouts, exchange, write
@@ -213,32 +227,6 @@ def test_malformed_address(post, origin):
 
 
 # Unknown: exactly one POST
-
-
-def cut_body(conn, _):
-    conn.sendall(reply(pictures())[:-500])
-
-
-def hang(conn, _):
-    conn.recv(1)
-
-
-def trickle_head(conn, _):
-    for byte in reply(pictures()):
-        conn.sendall(bytes([byte]))
-        time.sleep(0.05)
-
-
-def trickle_body(conn, _):
-    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
-    while True:
-        conn.sendall(b" ")
-        time.sleep(0.05)
-
-
-def status_line_only(conn, _):
-    conn.sendall(b"HTTP/1.1 200 OK\r\n")
-    conn.recv(1)
 
 
 @pytest.mark.parametrize(

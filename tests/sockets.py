@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,9 +26,12 @@ class Seen:
 
 @dataclass
 class Server:
-    """A socket server; `answer` is bytes, or a function of the connection and the request."""
+    """A socket server; `answer` is bytes, or a function of the connection and the request.
 
-    answer: bytes | Callable[[socket.socket, Seen], None]
+    A list of answers is given one by one, the last one from then on.
+    """
+
+    answer: bytes | Callable[[socket.socket, Seen], None] | list
     tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     accepted: int = 0
@@ -64,10 +68,13 @@ class Server:
             if seen is None:
                 return
             self.seen.append(seen)
-            if callable(self.answer):
-                self.answer(conn, seen)
+            answer = self.answer
+            if isinstance(answer, list):
+                answer = answer.pop(0) if len(answer) > 1 else answer[0]
+            if callable(answer):
+                answer(conn, seen)
             else:
-                conn.sendall(self.answer)
+                conn.sendall(answer)
         except OSError:
             pass
         finally:
@@ -115,6 +122,37 @@ def reset(conn, _seen=None):
     """Close with RST."""
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     conn.close()
+
+
+def cut_body(conn, _):
+    """End 500 bytes too early."""
+    conn.sendall(reply(pictures())[:-500])
+
+
+def hang(conn, _):
+    """Say nothing until the other side is gone."""
+    conn.recv(1)
+
+
+def trickle_head(conn, _):
+    """Answer a byte at a time."""
+    for byte in reply(pictures()):
+        conn.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def trickle_body(conn, _):
+    """Answer with blanks, one at a time, for ever."""
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+    while True:
+        conn.sendall(b" ")
+        time.sleep(0.05)
+
+
+def status_line_only(conn, _):
+    """Begin an answer, and no more."""
+    conn.sendall(b"HTTP/1.1 200 OK\r\n")
+    conn.recv(1)
 
 
 def endpoint_at(origin, **fields):
