@@ -35,6 +35,7 @@ class Server:
     tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     accepted: int = 0
+    received: bytearray = field(default_factory=bytearray)  # every byte, also of what is no request
     done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self):
@@ -64,7 +65,7 @@ class Server:
         try:
             if self.tls:
                 conn = self.tls.wrap_socket(conn, server_side=True)
-            seen = read_request(conn)
+            seen = read_request(conn, self.received)
             if seen is None:
                 return
             self.seen.append(seen)
@@ -87,17 +88,22 @@ class Server:
         self.listener.close()
 
 
-def read_request(conn):
-    data = b""
+def read_request(conn, received=None):
+    """Return a request, None when the connection ends before its head; `received` collects all bytes."""
+    received, data = bytearray() if received is None else received, b""
     while b"\r\n\r\n" not in data:
         if not (more := conn.recv(65536)):
             return None
+        received += more
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
     headers = {k.lower(): v for k, _, v in (one.partition(": ") for one in rest)}
     while len(body) < int(headers.get("content-length", 0)):
-        body += conn.recv(65536)
+        if not (more := conn.recv(65536)):
+            return None
+        received += more
+        body += more
     return Seen(line, headers, body)
 
 

@@ -1,0 +1,49 @@
+"""The key that must not be found again: whole, in part, or in any form that a text may give it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+# No eight characters in a row of it stand in any other text; escapes change its slashes and signs.
+KEY = "sk-Zq7vKx2mWp9/RtB4+yHc8=Ld3gNf6_Js5uXa1eQ0w"
+PART = 8  # characters that are already too much
+KEPT = {".env", ".netrc"}  # where a test itself puts a key
+
+
+def _windows(text: str) -> set[str]:
+    return {text[at : at + PART] for at in range(len(text) - PART + 1)}
+
+
+def forms(key: str = KEY) -> dict[str, set[str]]:
+    """Return every eight characters of each form of the key."""
+    encoded = [base64.b64encode(b"x" * pad + key.encode()).decode()[4 if pad else 0 :] for pad in range(3)]
+    whole = [one[: len(one) // 4 * 4 - 4] for one in encoded]
+    return {
+        "raw": _windows(key),
+        "JSON-escaped": _windows(json.dumps(key)[1:-1]) | _windows(key.replace("/", "\\/")),
+        "URL-encoded": _windows(quote(key, safe="")) | _windows(quote_plus(key).lower()),
+        "base64": {part for one in whole for part in _windows(one)}
+        | {part for one in whole for part in _windows(one.replace("+", "-").replace("/", "_"))},
+    }
+
+
+FORMS = forms()
+
+
+def traces(data: bytes | str) -> list[str]:
+    """Return what of the key stands in some data: the form and the characters."""
+    text = data.decode("latin-1") if isinstance(data, bytes) else data
+    return [f"{form}: {part!r}" for form, parts in FORMS.items() for part in sorted(parts) if part in text]
+
+
+def traces_in(folder: Path) -> dict[str, list[str]]:
+    """Return what of the key stands in the files of a folder, and in their names."""
+    found = {}
+    for path in folder.rglob("*"):
+        held = path.read_bytes() if path.is_file() and path.name not in KEPT else b""
+        if told := traces(held) + traces(str(path)):
+            found[str(path)] = told
+    return found

@@ -1,0 +1,338 @@
+"""A place to break things: a real shell with the extension, servers that misbehave, and the one check.
+
+Every fault ends with `Lab.check`, which asserts everything that must hold after any fault.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import pickle
+import re
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import nbformat
+from canary import traces, traces_in
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.ultratb import VerboseTB
+from nbconvert import HTMLExporter
+from sockets import Server
+from traitlets import Type
+from traitlets.config import Config
+from watching import Peak, watched_writes
+
+import ipyimagegen
+from ipyimagegen import errors as e
+from ipyimagegen.studio import Studio
+from ipyimagegen.wire import Control, Timeouts
+
+MIB = 1 << 20
+SLACK = 2.0  # seconds after the deadline
+PICTURE = 64 * MIB  # the cap of one picture, and of a reply for each picture asked for
+BILL = re.compile(
+    r"(?i)bill|costs? nothing|no picture was made|nothing was sent|not sent|not used|the call goes on"
+)
+NEXT = re.compile(
+    r"(?i)run the cell again|--retry|%imagine_|needs credit|set |use |write|name another|choose|or give|take "
+)
+# What a fresh process reads of a store.
+READ = """
+import json, sys
+from pathlib import Path
+from ipyimagegen.store import Store
+store = Store(Path(sys.argv[1]))
+def told(run):
+    pictures = [[one.state, store.intact(one.sha256) if one.sha256 else None] for one in run.pictures]
+    return [run.id, run.status, pictures]
+print(json.dumps([told(run) for run in reversed(store.runs())]))
+"""
+
+
+class Shell(InteractiveShell):
+    """A real shell with a notebook's outputs, which are kept; nobody is there to answer a question."""
+
+    display_pub_class = Type(CapturingDisplayPublisher)
+    kernel = None  # there is one, so pictures are shown
+
+
+class Clock:
+    """Seconds that pass when somebody waits for them, and only then."""
+
+    def __init__(self):
+        self.now, self.waited = 1000.0, []
+
+    def __call__(self):
+        return self.now
+
+    def pause(self, event, seconds):
+        """Stand for waiting for an event."""
+        if not event.is_set():
+            self.now += seconds
+            self.waited.append(seconds)
+        return event.is_set()
+
+
+@dataclass
+class Cell:
+    """What a cell left: outputs as a notebook keeps them, printed text, the error, seconds it took."""
+
+    code: str
+    outputs: list
+    printed: str
+    error: BaseException | None
+    seconds: float
+
+    @property
+    def texts(self):
+        """Everything that can be read under the cell."""
+        plain = [one["data"].get("text/plain", "") for one in self.outputs]
+        return "\n".join([*plain, str(self.error or "")])
+
+    @property
+    def pictures(self):
+        """The outputs that are pictures."""
+        return [one for one in self.outputs if any(mime.startswith("image/") for mime in one["data"])]
+
+
+@dataclass
+class Lab:
+    """One fault: the servers, the store, the shell, and what is seen of them."""
+
+    folder: Path
+    home: Path
+    timeouts: Timeouts = field(default_factory=lambda: Timeouts(connect=2, idle=3, whole=4))  # seconds
+    servers: list[Server] = field(default_factory=list)  # those that are asked
+    others: list[Server] = field(default_factory=list)  # those that must never see the key
+    cells: list[Cell] = field(default_factory=list)
+    checked: bool = False
+    row: tuple = ()
+
+    def __enter__(self):
+        self.artefacts = self.folder / "artefacts"
+        self.artefacts.mkdir()
+        self._log = logging.FileHandler(self.artefacts / "debug.log")
+        logging.getLogger().addHandler(self._log)
+        logging.getLogger().setLevel(logging.DEBUG)
+        InteractiveShell.clear_instance()
+        quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
+        self.shell = Shell.instance(config=quiet)
+        self.new_session()
+        self._before = self._outside()
+        self._writes, self._stop_watching = watched_writes((self.home, self.artefacts))
+        self.memory = Peak()
+        return self
+
+    def __exit__(self, *failed):
+        self._stop_watching()
+        logging.getLogger().removeHandler(self._log)
+        logging.getLogger().setLevel(logging.WARNING)
+        for one in (*self.servers, *self.others):
+            one.close()
+        ipyimagegen._DEFAULT.clear()
+        self.shell.restore_sys_module_state()
+        Shell.clear_instance()
+
+    # What a test does
+
+    def new_session(self):
+        """Begin as after a restart of the kernel: a new studio on the same store."""
+        self.studio = Studio(home=self.home)
+        ipyimagegen._DEFAULT[:] = [self.studio]
+        ipyimagegen.load_ipython_extension(self.shell)
+        self.tools(timeouts=self.timeouts)
+
+    def tools(self, **changes):
+        """Change what calls are made with: timeouts, clock, chance."""
+        self.studio._tools = replace(self.studio._tools, **changes)
+
+    def limit(self, **seconds):
+        """Set the seconds to connect, without a byte, and for a whole call."""
+        self.timeouts = replace(self.timeouts, **seconds)
+        self.tools(timeouts=self.timeouts)
+
+    def wait_on(self, clock, random=lambda: 0.5):
+        """Let calls wait on this clock, and take this for chance."""
+        self.tools(control=lambda: Control(clock, clock.pause), random=random)
+
+    def serve(self, answer, tls=None, **entry):
+        """Start the server that cells ask; `entry` adds to its entry in the settings."""
+        self.servers.append(Server(answer, tls))
+        return self.use(self.servers[-1].origin, **entry)
+
+    def use(self, origin, **entry):
+        """Ask the server at an address from now on."""
+        own = {"base_url": f"{origin}/v1", "key_env": "LAB_KEY", "free": False, **entry}
+        self.shell.run_cell(
+            f"%config Imagine.endpoints = {{'lab': {own!r}}}\n%config Imagine.endpoint = 'lab'"
+        )
+        return self.servers[-1] if self.servers else None
+
+    def other(self, answer, tls=None):
+        """Start a server that must never see the key."""
+        self.others.append(Server(answer, tls))
+        return self.others[-1]
+
+    def cell(self, code="%imagine a red fox"):
+        """Run a cell, and keep what it leaves."""
+        publisher, printed, began = self.shell.display_pub, io.StringIO(), time.monotonic()
+        publisher.outputs.clear()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            done = self.shell.run_cell(code, store_history=True)
+        error = done.error_before_exec or done.error_in_exec
+        took = time.monotonic() - began
+        self.cells.append(Cell(code, list(publisher.outputs), printed.getvalue(), error, took))
+        self._keep(self.cells[-1], done.result)
+        return self.cells[-1]
+
+    @property
+    def posts(self):
+        """How many POSTs arrived."""
+        return sum(one.posts for one in self.servers)
+
+    @property
+    def runs(self):
+        """The runs on disk, oldest first."""
+        return list(reversed(self.studio.store.runs()))
+
+    # What is kept of each cell, to be looked through for the key
+
+    def _keep(self, cell, result):
+        place = self.artefacts / f"cell-{len(self.cells)}"
+        place.with_suffix(".txt").write_text(cell.printed + cell.texts, errors="replace")
+        outputs = [
+            nbformat.v4.new_output("display_data", data=one["data"], metadata=one["metadata"])
+            for one in cell.outputs
+        ]
+        if cell.error:
+            lines = getattr(cell.error, "_render_traceback_", lambda: [str(cell.error)])()
+            said = {"ename": type(cell.error).__name__, "evalue": str(cell.error), "traceback": lines}
+            outputs.append(nbformat.v4.new_output("error", **said))
+            place.with_suffix(".traceback").write_text(_verbose(cell.error), errors="replace")
+            place.with_suffix(".pickle").write_bytes(pickle.dumps(cell.error))
+        elif isinstance(result, ipyimagegen.Generation):
+            place.with_suffix(".pickle").write_bytes(pickle.dumps(result))
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.code, outputs=outputs)])
+        place.with_suffix(".ipynb").write_text(json.dumps(notebook, default=_as_text))
+        html, _ = HTMLExporter(template_name="basic").from_notebook_node(_encoded(notebook))
+        place.with_suffix(".html").write_text(html)
+
+    # The check
+
+    def check(
+        self, status, posts, says="", *, delivered=(), raw=b"", states=None, within=None, pictures=None, at=-1
+    ):
+        """Assert everything that must hold after any fault.
+
+        `status` is that of the only run, a list of them in order, or None where nothing was recorded;
+        `posts` the POSTs that arrived; `says` a pattern in what cell `at` showed. `delivered` are the
+        pictures that the server got through whole, `raw` bytes of a reply that must be kept, `states`
+        those of the pictures of the last run, `pictures` how many outputs with pictures the cell has.
+        """
+        self.checked = True
+        cell, seconds = self.cells[at], max(one.seconds for one in self.cells)
+        expected = [] if status is None else status if isinstance(status, list) else [status]
+        told = [str(one) for one in expected] or ["refused here"]
+        self.row = (", ".join(dict.fromkeys(told)), self.posts, seconds)
+        assert self.posts == posts, [one.line for server in self.servers for one in server.seen]
+        self._settled()
+        fresh = self._fresh()
+        assert [found for _, found, _ in fresh] == [str(one) for one in expected]
+        assert [run.status for run in self.runs] == expected
+        self._nothing_lost(delivered, raw, fresh, states)
+        self._told(cell, says, shown=pictures if pictures is not None else int(cell.error is None))
+        self._no_key()
+        limit = within if within is not None else self.timeouts.whole + SLACK
+        assert seconds <= limit, f"{seconds:.1f} s"
+        assert self._outside() == self._before, "written outside the store"
+        assert self._writes == [], "written outside the store"
+        assert self.memory.grown() < PICTURE + 64 * MIB
+
+    def _settled(self):
+        """Wait until no call is in flight: what is read then is what stays."""
+        until = time.monotonic() + 20
+        while self.studio.ledger.in_flight() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not self.studio.ledger.in_flight()
+
+    def _fresh(self):
+        done = subprocess.run(
+            [sys.executable, "-c", READ, self.home], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def _nothing_lost(self, delivered, raw, fresh, states):
+        kept = {
+            path.stem: path for part in ("images/*", "quarantine") for path in self.home.glob(f"{part}/*")
+        }
+        for one in delivered:
+            path = kept.get(hashlib.sha256(one).hexdigest())
+            assert path, "a picture that was delivered is not in the store"
+            assert path.read_bytes() == one
+        for name, path in kept.items():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == name, f"{path} does not hold its hash"
+        if raw:
+            files = (path.read_bytes() for path in self.home.rglob("*") if path.is_file())
+            assert any(raw in data for data in files), "what the server sent is not kept"
+        for run_id, found, pictures in fresh:
+            for state, intact in pictures:
+                assert intact or state not in ("stored", "partial"), f"{run_id} is {found} without its files"
+        if states is not None:
+            assert [state for state, _ in fresh[-1][2]] == states
+
+    def _told(self, cell, says, shown):
+        assert re.search(says, cell.texts), cell.texts
+        assert len(cell.pictures) == shown, cell.texts
+        if cell.error is None:
+            return
+        assert isinstance(cell.error, e.ImagineError), _verbose(cell.error)
+        message = str(cell.error)
+        assert 1 <= len(message.splitlines()) <= 2, message
+        assert message.replace("\n", " ").isprintable(), message
+        assert BILL.search(message), f"no word of the bill: {message}"
+        assert NEXT.search(message), f"no next step: {message}"
+
+    def _no_key(self):
+        self._log.flush()
+        assert not traces_in(self.folder)
+        assert not traces("\n".join(f"{run!r}" for run in self.runs))
+        for server in self.others:
+            assert not traces(bytes(server.received)), "the key came to another server"
+
+    def _outside(self):
+        """Return the files beside the store and what this test keeps itself."""
+        return sorted(
+            path
+            for path in self.folder.rglob("*")
+            if self.home not in (path, *path.parents) and self.artefacts not in (path, *path.parents)
+        )
+
+
+def _verbose(error):
+    """Return the tracebacks with all variables of all frames, causes and contexts too."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = VerboseTB(theme_name="nocolor").text(type(error), error, error.__traceback__)
+    return "".join(shown.format()) + ours
+
+
+def _as_text(data):
+    return data.decode("latin-1") if isinstance(data, bytes) else str(data)
+
+
+def _encoded(notebook):
+    """Return the notebook with its pictures as base64, as a file has them."""
+    for output in notebook.cells[0].outputs:
+        for mime, data in output.get("data", {}).items():
+            if isinstance(data, bytes):
+                output.data[mime] = base64.b64encode(data).decode()
+    return notebook
