@@ -1,7 +1,8 @@
 """The wire: one call is written, sent once, and its answer read. Only here are requests and urllib3.
 
 `write` makes a request into a `Call`, `exchange` posts it exactly once and says what became of it,
-`repeat_after` says whether and when it may be sent again, `download` fetches a picture's address.
+`repeat_after` says whether and when it may be sent again, `download` fetches a picture's address,
+`probe` asks a server something that is free, `Spooled` reads a reply again that lies on disk.
 Nothing here raises for what a network or server does. Modules come in at the first use of a name,
 requests with `exchange` and `download`.
 """
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from ipyimagegen.wire.downloads import download
     from ipyimagegen.wire.found import Found
     from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+    from ipyimagegen.wire.probing import Probe, probe
     from ipyimagegen.wire.reply import PICTURE
+    from ipyimagegen.wire.spooled import Spooled
     from ipyimagegen.wire.transport import exchange
 
 __all__ = [
@@ -29,10 +32,13 @@ __all__ = [
     "Control",
     "Found",
     "Outcome",
+    "Probe",
     "Progress",
+    "Spooled",
     "Timeouts",
     "download",
     "exchange",
+    "probe",
     "repeat_after",
     "write",
 ]
@@ -49,7 +55,10 @@ _LATER = {
     "Outcome": "outcome",
     "Timeouts": "outcome",
     "repeat_after": "outcome",
+    "Probe": "probing",
+    "probe": "probing",
     "PICTURE": "reply",
+    "Spooled": "spooled",
     "exchange": "transport",
 }
 

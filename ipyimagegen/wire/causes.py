@@ -29,6 +29,9 @@ def unusable(error: BaseException) -> bool:
 def describe(error: BaseException) -> str:
     """Return what happened, as the end of a sentence."""
     chain = list(_chain(error))
+    for part, ours in _TEXTS.items():
+        if any(part in str(one) for one in chain):
+            return ours
     for kind, words in _WORDS:
         for one in chain:
             if isinstance(one, kind):
@@ -46,6 +49,11 @@ def _certificate(error: BaseException) -> str:
     return "its certificate is not trusted" + (f" ({reason})" if reason else "")
 
 
+# What has no kind of its own: a part of requests' text, and ours.
+_TEXTS = {
+    "SOCKS support": "a SOCKS proxy is set, which needs PySocks (pip install pysocks)",
+    "CA certificate bundle": "the file of certificates that REQUESTS_CA_BUNDLE names does not exist",
+}
 # In this order: the first kind that is anywhere in the chain of causes gives the words.
 _WORDS = (
     (ssl.SSLCertVerificationError, _certificate),
@@ -65,6 +73,7 @@ _WORDS = (
     (BrokenPipeError, "the connection was reset"),
     (u3.ProtocolError, "the connection was closed"),
     (requests.exceptions.InvalidHeader, "a header is malformed"),
+    (requests.exceptions.InvalidProxyURL, "the proxy's address is malformed"),
     (ValueError, "the address is malformed"),  # as requests' InvalidURL, MissingSchema, … are
 )
 

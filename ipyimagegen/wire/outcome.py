@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -89,14 +90,18 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
         try:
             seconds = float(text) * unit
         except ValueError:
-            seconds = _until(text, now) if unit == 1.0 else math.nan
+            seconds = until(text, now) if unit == 1.0 else math.nan
         if math.isfinite(seconds) and seconds > 0:
             return seconds
     return None
 
 
-def _until(date: str, now: Callable[[], float]) -> float:
+def until(date: str, now: Callable[[], float] = time.time) -> float:
+    """Return the seconds from now to an HTTP date; NaN for what is none."""
     try:
-        return parsedate_to_datetime(date).timestamp() - now()
+        when = parsedate_to_datetime(date)
+        if when.tzinfo is None:  # the oldest of the three forms names no zone: it is GMT
+            when = when.replace(tzinfo=UTC)
+        return when.timestamp() - now()
     except (ValueError, TypeError, OverflowError, OSError, IndexError):
         return math.nan
