@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -17,6 +18,7 @@ def _windows(text: str) -> set[str]:
     return {text[at : at + PART] for at in range(len(text) - PART + 1)}
 
 
+@cache
 def forms(key: str = KEY) -> dict[str, set[str]]:
     """Return every eight characters of each form of the key."""
     encoded = [base64.b64encode(b"x" * pad + key.encode()).decode()[4 if pad else 0 :] for pad in range(3)]
@@ -30,20 +32,18 @@ def forms(key: str = KEY) -> dict[str, set[str]]:
     }
 
 
-FORMS = forms()
-
-
-def traces(data: bytes | str) -> list[str]:
-    """Return what of the key stands in some data: the form and the characters."""
+def traces(data: bytes | str, secrets=(KEY,)) -> list[str]:
+    """Return what of the secrets stands in some data: the form and the characters."""
     text = data.decode("latin-1") if isinstance(data, bytes) else data
-    return [f"{form}: {part!r}" for form, parts in FORMS.items() for part in sorted(parts) if part in text]
+    ways = [way for secret in secrets for way in forms(secret).items()]
+    return [f"{form}: {part!r}" for form, parts in ways for part in sorted(parts) if part in text]
 
 
-def traces_in(folder: Path) -> dict[str, list[str]]:
-    """Return what of the key stands in the files of a folder, and in their names."""
+def traces_in(folder: Path, secrets=(KEY,)) -> dict[str, list[str]]:
+    """Return what of the secrets stands in the files of a folder, and in their names."""
     found = {}
     for path in folder.rglob("*"):
         held = path.read_bytes() if path.is_file() and path.name not in KEPT else b""
-        if told := traces(held) + traces(str(path)):
+        if told := traces(held, secrets) + traces(str(path), secrets):
             found[str(path)] = told
     return found

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nbformat
-from canary import traces, traces_in
+from canary import KEY, traces, traces_in
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.ultratb import VerboseTB
@@ -29,7 +29,7 @@ from nbconvert import HTMLExporter
 from sockets import Server
 from traitlets import Type
 from traitlets.config import Config
-from watching import Peak, watched_writes
+from watching import Peak, watched_connects, watched_writes
 
 import ipyimagegen
 from ipyimagegen import errors as e
@@ -113,6 +113,7 @@ class Lab:
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(connect=2, idle=3, whole=4))  # seconds
     servers: list[Server] = field(default_factory=list)  # those that are asked
     others: list[Server] = field(default_factory=list)  # those that must never see the key
+    secrets: list[str] = field(default_factory=lambda: [KEY])  # what nothing that is kept may hold
     cells: list[Cell] = field(default_factory=list)
     checked: bool = False
     row: tuple = ()
@@ -129,11 +130,13 @@ class Lab:
         self.new_session()
         self._before = self._outside()
         self._writes, self._stop_watching = watched_writes((self.home, self.artefacts))
+        self.connects, self._stop_listening = watched_connects()  # the addresses connected to
         self.memory = Peak()
         return self
 
     def __exit__(self, *failed):
         self._stop_watching()
+        self._stop_listening()
         logging.getLogger().removeHandler(self._log)
         logging.getLogger().setLevel(logging.WARNING)
         for one in (*self.servers, *self.others):
@@ -304,10 +307,10 @@ class Lab:
 
     def _no_key(self):
         self._log.flush()
-        assert not traces_in(self.folder)
-        assert not traces("\n".join(f"{run!r}" for run in self.runs))
+        assert not traces_in(self.folder, self.secrets)
+        assert not traces("\n".join(f"{run!r}" for run in self.runs), self.secrets)
         for server in self.others:
-            assert not traces(bytes(server.received)), "the key came to another server"
+            assert not traces(bytes(server.received), self.secrets), "the key came to another server"
 
     def _outside(self):
         """Return the files beside the store and what this test keeps itself."""

@@ -1,4 +1,4 @@
-"""What a process does besides: files that it opens for writing, and the memory that it takes."""
+"""What a process does besides: files that it opens for writing, whom it connects to, its memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 _WATCHERS: list = []
 _ALWAYS = ("/dev/", "/proc/")
+_WRITING = ("open", "os.rename", "os.mkdir", "os.remove", "os.symlink", "os.link")
 
 
 def _hear(event, arguments):
-    if _WATCHERS and event in ("open", "os.rename", "os.mkdir", "os.remove", "os.symlink", "os.link"):
-        for watcher in _WATCHERS:
+    if _WATCHERS and event in (*_WRITING, "socket.connect"):
+        for watcher in tuple(_WATCHERS):
             watcher(event, arguments)
 
 
@@ -26,6 +27,8 @@ def watched_writes(allowed: tuple[Path, ...]):
 
     def look(event, arguments):
         path = arguments[0]
+        if event not in _WRITING:
+            return
         if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             return
         if not isinstance(path, (str, bytes, os.PathLike)):
@@ -33,6 +36,18 @@ def watched_writes(allowed: tuple[Path, ...]):
         name = os.path.abspath(os.fsdecode(path))
         if not name.startswith((*roots, *_ALWAYS)) and "__pycache__" not in name:
             found.append(f"{event} {name}")
+
+    _WATCHERS.append(look)
+    return found, lambda: _WATCHERS.remove(look)
+
+
+def watched_connects():
+    """Watch for connections that are begun; return the list of their addresses, and what ends it."""
+    found: list[tuple[str, int]] = []
+
+    def look(event, arguments):
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            found.append(arguments[1][:2])
 
     _WATCHERS.append(look)
     return found, lambda: _WATCHERS.remove(look)
