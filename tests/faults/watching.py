@@ -1,4 +1,4 @@
-"""What a process does besides: files that it opens for writing, whom it connects to, its memory."""
+"""What a process does besides: files that it opens for writing, names it looks up, its memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ _WATCHERS: list = []
 _ALWAYS = ("/dev/", "/proc/")
 _WRITING = ("open", "os.rename", "os.mkdir", "os.remove", "os.symlink", "os.link")
 
+_ASKING = ("socket.connect", "socket.getaddrinfo")
+
 
 def _hear(event, arguments):
-    if _WATCHERS and event in (*_WRITING, "socket.connect"):
+    if _WATCHERS and event in (*_WRITING, *_ASKING):
         for watcher in tuple(_WATCHERS):
             watcher(event, arguments)
 
@@ -41,16 +43,20 @@ def watched_writes(allowed: tuple[Path, ...]):
     return found, lambda: _WATCHERS.remove(look)
 
 
-def watched_connects():
-    """Watch for connections that are begun; return the list of their addresses, and what ends it."""
-    found: list[tuple[str, int]] = []
+def watched_network():
+    """Watch the network: return the addresses to which connections are begun, the names that are
+    looked up, and what ends it."""
+    connects: list[tuple[str, int]] = []
+    names: list[str] = []
 
     def look(event, arguments):
         if event == "socket.connect" and isinstance(arguments[1], tuple):
-            found.append(arguments[1][:2])
+            connects.append(arguments[1][:2])
+        elif event == "socket.getaddrinfo":
+            names.append(arguments[0])
 
     _WATCHERS.append(look)
-    return found, lambda: _WATCHERS.remove(look)
+    return connects, names, lambda: _WATCHERS.remove(look)
 
 
 class Peak:
