@@ -94,7 +94,7 @@ class Keychain:
         try:
             yield
         except ImagineError as fault:
-            known = self._known()
-            if holds_key(str(fault), known):
-                fault.args = (redact(str(fault), known),)
+            told, known = str(fault), [key for key in self._known() if len(key) >= SHORTEST]
+            if (said := redact(told, known)) != told:
+                fault.args = (said,)
             raise

@@ -6,51 +6,133 @@ import base64
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 REDACTED = "[key]"
 TEXT_LIMIT = 2000
 NAME_BYTES = 120
 
-# What keys of the known servers look like: sk-…, sk-proj-…, xai-…, a bearer header, a key assignment.
+RUN = 8  # characters of a key: fewer in a row tell nothing of it
+
+# What keys of the known servers look like: sk-…, sk-proj-…, xai-…, a bearer header, a key assignment;
+# the last one is the beginning of a key where the text was cut.
 _KEY = re.compile(
     r"\b(?:sk|pk|xai)-[A-Za-z0-9*_\-.]{12,}|\b(?:sk|pk|xai|gsk|r8|hf|tgp)_[A-Za-z0-9*]{16,}"
     r"|\bAIza[A-Za-z0-9_\-]{20,}"
     r"|\b[Bb]earer\s+(?=\S*\d)[A-Za-z0-9_\-.=+/]{12,}"
     r"|(?i:\bapi[-_ ]?key\W{1,3}(?=\S*\d)[A-Za-z0-9_\-.]{16,})"
+    r"|\b(?:(?:sk|pk|xai|gsk|r8|hf|tgp)[-_]|AIza)[A-Za-z0-9*_\-.]{4,}…\Z"
 )
+# One escape: JSON's (\u002f, \/), or a URL's (%2F).
+_ESCAPE = re.compile(r"""\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|\\([\\/"'])""")
+_URL_SAFE = str.maketrans("-_", "+/")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+# Windows looks at what stands before the first dot, without the blanks at its end.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?")
 _UNSAFE_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
 def holds_key(text: str, secrets: Iterable[str] = ()) -> bool:
-    """Say whether `text` contains something that looks like a key, or one of `secrets`."""
-    return bool(_KEY.search(text)) or any(secret in text for secret in secrets if len(secret) >= 8)
+    """Say whether `text` contains something that looks like a key, or one of `secrets` in any form."""
+    return bool(_KEY.search(text)) or any(
+        form in text for secret in secrets if len(secret) >= RUN for form in forms(secret)
+    )
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return `text` without keys: each secret raw, URL-, base64- and JSON-escaped, and masked forms.
+    """Return `text` without keys: of a secret no eight characters in a row stay, however they are written.
 
-    A masked form is what servers echo, such as `sk-ab***yz`.
+    Raw, URL-, JSON- and base64-escaped, cut short, or masked as servers echo them: `sk-ab***yz`.
     """
-    for secret in secrets:
-        for form in forms(secret):
-            text = text.replace(form, REDACTED)
-    return _KEY.sub(REDACTED, text)
+    raw = {piece for secret in secrets for piece in _pieces(secret)}
+    coded = {core for piece in raw for core in _cores(piece.encode("utf-8", "replace"))}
+    spans: set[tuple[int, int]] = set()
+    for reading, begins in _readings(text) if raw else ():
+        spans.update(_spans(raw, reading, begins))
+        spans.update(_spans(coded, reading.translate(_URL_SAFE), begins))
+    kept: list[str] = []
+    end = 0
+    for start, stop in sorted(spans):
+        if start > end or not kept:
+            kept += [text[end:start], REDACTED]
+        end = max(end, stop)
+    return _KEY.sub(REDACTED, "".join(kept) + text[end:])
+
+
+def _pieces(secret: str) -> Iterator[str]:
+    """Yield each eight characters in a row of a secret, or a short one whole."""
+    if len(secret) >= 4:  # replacing every "a" would hide nothing and spoil the text
+        yield from (secret[at : at + RUN] for at in range(max(len(secret) - RUN, 0) + 1))
+
+
+def _cores(raw: bytes) -> Iterator[str]:
+    """Yield the characters of base64 that `raw` alone decides, for each place in a group of three."""
+    for before in range(3):
+        coded = base64.b64encode(bytes(before) + raw).decode()
+        core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+        if len(core) >= 8:
+            yield core
+
+
+def _readings(text: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield the text as it is, and its escapes taken off once and twice; and where each character begins."""
+    begins: Sequence[int] = range(len(text) + 1)
+    yield text, begins
+    for _ in range(2):
+        if not _ESCAPE.search(text):
+            return
+        text, begins = _unescaped(text, begins)
+        yield text, begins
+
+
+def _unescaped(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
+    parts: list[str] = []
+    places: list[int] = []
+    end = 0
+    for found in _ESCAPE.finditer(text):
+        code = found[1] or found[2]
+        parts += [text[end : found.start()], chr(int(code, 16)) if code else found[3]]
+        places += begins[end : found.start() + 1]
+        end = found.end()
+    return "".join(parts) + text[end:], [*places, *begins[end:]]
+
+
+def _spans(wanted: Iterable[str], text: str, begins: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where each piece stands in the text that was read, from begin to end."""
+    for piece in wanted:
+        at = text.find(piece)
+        while at >= 0:
+            yield begins[at], begins[at + len(piece)]
+            at = text.find(piece, at + 1)
 
 
 def forms(secret: str) -> list[str]:
-    """Return how a secret may stand in a text: raw, URL-, JSON- and base64-escaped, longest first."""
+    """Return how a whole secret may stand in a reply: raw, URL-, JSON- and base64-escaped, longest first."""
     if len(secret) < 4:
-        return []  # replacing every "a" would hide nothing and spoil the text
-    raw = secret.encode()
-    encoded = [base64.b64encode(b"x" * pad + raw).decode() for pad in range(3)]
-    # The first and last characters of a base64 run depend on the neighbours; its core does not.
-    cores = [one[4 if pad else 0 : (len(one) // 4 - 1) * 4] for pad, one in enumerate(encoded)]
-    forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *(c for c in cores if len(c) >= 8)}
-    return sorted(forms, key=len, reverse=True)
+        return []
+    url = {quote(secret, safe=safe) for safe in ("", "/")}
+    url |= {re.sub("%..", lambda found: found[0].lower(), one) for one in url}
+    said = json.dumps(secret)[1:-1]
+    escaped = {re.sub(f"[{some}]", _code(as_), said) for some in _MARKUP for as_ in ("04x", "04X")}
+    cores = [*_cores(secret.encode())]
+    cores += [core.replace("+", "-").replace("/", "_") for core in cores]
+    return sorted({secret, said, said.replace("/", "\\/"), *url, *escaped, *cores}, key=len, reverse=True)
+
+
+_MARKUP = ("<>&", "<>&'+", "<>&'=")  # what Go, .NET and Java write as \u003c for the sake of HTML
+
+
+def _code(as_: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: f"\\u{ord(found[0]):{as_}}"
+
+
+def told(text: object, secrets: Iterable[str] = (), limit: int = TEXT_LIMIT) -> str:
+    """Return outside text as `plain` does, without keys.
+
+    Looked for when nothing invisible splits a key any more; what is cut afterwards holds none.
+    """
+    return plain(redact(plain(text), secrets), limit)
 
 
 def plain(text: object, limit: int = TEXT_LIMIT) -> str:
@@ -70,12 +152,28 @@ def short(text: str, limit: int = 80) -> str:
     return plain(text, limit)
 
 
-def file_name(text: str) -> str:
-    """Return `text` as one portable file name: no separators, no reserved word, at most 120 bytes."""
-    name = _UNSAFE_IN_NAMES.sub("_", unicodedata.normalize("NFC", text))
-    name = "".join(c for c in name if not unicodedata.category(c).startswith("C"))
-    stem, dot, suffix = name.rpartition(".")
-    tail = dot + suffix if stem and len(suffix) <= 5 else ""
-    head = (stem if tail else name).encode()[: NAME_BYTES - len(tail.encode())].decode(errors="ignore")
-    name = (head + tail).strip(" .") or "_"
-    return f"_{name}" if _RESERVED.fullmatch(name) else name
+def visible(text: str) -> str:
+    """Return `text` with what would hide, reorder or overwrite something written out, as `\\u202e`.
+
+    Line breaks and the joiners of emoji and Persian stay. JSON stays the same JSON.
+    """
+    return "".join(json.dumps(c)[1:-1] if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in "\n\u200c\u200d"
+
+
+def file_name(text: str, suffix: str = "") -> str:
+    """Return `text` as one portable file name: no separators, no reserved word, at most 120 bytes.
+
+    `suffix` is kept whatever has to be cut.
+    """
+    seen = "".join(c for c in text if not unicodedata.category(c).startswith("C"))
+    name = _cut(_UNSAFE_IN_NAMES.sub("_", unicodedata.normalize("NFC", seen)), suffix)
+    return (_cut(f"_{name}", suffix) if _RESERVED.fullmatch(name) else name) + suffix
+
+
+def _cut(name: str, suffix: str) -> str:
+    room = NAME_BYTES - len(suffix.encode())
+    return name.strip(" .").encode()[:room].decode(errors="ignore").strip(" .") or "_"

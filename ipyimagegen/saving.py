@@ -39,7 +39,7 @@ def target(template: str, run: Run, picture: Picture, *, several: bool) -> Path:
         name = f"{stem}-{picture.index}{suffix}"
     stem, suffix = _split(name)
     right = _SUFFIXES[picture.mime or "image/png"]
-    filled = file_name(_fill(stem, values) + (suffix if suffix in right else right[0]))
+    filled = file_name(_fill(stem, values), suffix if suffix in right else right[0])
     folders = [file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
     return Path(*folders, filled)
 

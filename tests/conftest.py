@@ -11,8 +11,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kernels import OURS, Kernel, kernel_environ
 from loopback import Seen, Server
+
+# How many cases a property is tried with: `--hypothesis-profile thorough` chooses the other one.
+_ANY = {"deadline": None, "database": None, "print_blob": True}
+settings.register_profile("everyone", **_ANY, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("everyone"), max_examples=100_000)
+settings.load_profile("everyone")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from ipyimagegen.options import Json
 from ipyimagegen.records import Fault
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import TEXT_LIMIT, plain, redact
+from ipyimagegen.safe import TEXT_LIMIT, forms, plain, told
 from ipyimagegen.wire.faults import fault
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.reply import Slice
@@ -156,15 +156,15 @@ def _absolute(text: str, endpoint: Endpoint, secrets: tuple[str, ...]) -> tuple[
     except ValueError:
         usable = False
     if not usable or len(url) > 8192 or plain(url, 8192) != url:
-        return None, f"The server gave an address that is none: {plain(redact(text, secrets), 80)}"
-    if any(secret in url for secret in secrets):
+        return None, f"The server gave an address that is none: {told(text, secrets, 80)}"
+    if any(form in url for secret in secrets for form in forms(secret)):
         return None, "The server gave an address that contains the key; it is not used."
     return url, ""
 
 
 def _text(value: Json, secrets: tuple[str, ...], limit: int) -> str | None:
     value = value.head if isinstance(value, Slice) else value
-    return plain(redact(plain(value), secrets), limit) or None if isinstance(value, str) else None
+    return told(value, secrets, limit) or None if isinstance(value, str) else None
 
 
 def _number(value: Json) -> float | int | None:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
-from ipyimagegen.safe import plain, redact
+from ipyimagegen.safe import told
 
 BODY = 64 << 10  # bytes of an error body that are looked at
 MESSAGE = 300
@@ -42,8 +42,8 @@ def fault(body: Json, status: int | None = None, secrets: Iterable[str] = ()) ->
     """
     words, codes = _envelope(body)
     secrets = tuple(secrets)
-    message = plain(redact(plain(_text_of(words)), secrets), MESSAGE)
-    named = [plain(redact(str(code), secrets), 80) for code in codes if code not in (None, "", 0)]
+    message = told(_text_of(words), secrets, MESSAGE)
+    named = [told(code, secrets, 80) for code in codes if code not in (None, "", 0)]
     # A gateway that replaces the code by the status leaves the word in the type or the message.
     final = next((c for c in named if c in FINAL_CODES), None) or next(iter(_FINAL.findall(message)), None)
     code = final or next((c for c in named if not c.isdigit()), None) or next(iter(named), None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from ipyimagegen.options import Json
-from ipyimagegen.safe import forms
+from ipyimagegen.safe import RUN, forms
 
 BLOCK = 65536
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
@@ -79,7 +79,7 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         """Write what was held back to see secrets across chunks, and close. Raises OSError."""
         with self._file:
-            self._put(self._held)
+            self._put(b"[key]" if len(self._held) >= RUN else self._held)  # of a key that the end cut
 
     def _redacted(self, data: bytes) -> bytes:
         for form in self.forms:

@@ -12,7 +12,7 @@ import requests
 
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import plain, redact
+from ipyimagegen.safe import plain, told
 from ipyimagegen.wire.answers import Answer, Reply, bare, found_in, read
 from ipyimagegen.wire.assembly import body
 from ipyimagegen.wire.bodies import encoded
@@ -258,7 +258,7 @@ class _Exchange:
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         said = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
-        return plain(redact(said, self.secrets), 200) or None
+        return told(said, self.secrets, 200) or None
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the decoded body as it comes. Raises what urllib3 raises."""
