@@ -28,11 +28,13 @@ class Seen:
 class Server:
     """A socket server; `answer` is bytes, or a function of the connection and the request.
 
-    A list of answers is given one by one, the last one from then on.
+    A list of answers is given one by one, the last one from then on. An `early` one comes as soon as
+    the head of the request is read. A TLS hello to a server without TLS counts as a request.
     """
 
     answer: bytes | Callable[[socket.socket, Seen], None] | list
     tls: ssl.SSLContext | None = None
+    early: bool = False
     seen: list[Seen] = field(default_factory=list)
     accepted: int = 0
     received: bytearray = field(default_factory=bytearray)  # every byte, also of what is no request
@@ -65,7 +67,7 @@ class Server:
         try:
             if self.tls:
                 conn = self.tls.wrap_socket(conn, server_side=True)
-            seen = read_request(conn, self.received)
+            seen = read_request(conn, self.received, early=self.early)
             if seen is None:
                 return
             self.seen.append(seen)
@@ -88,18 +90,23 @@ class Server:
         self.listener.close()
 
 
-def read_request(conn, received=None):
-    """Return a request, None when the connection ends before its head; `received` collects all bytes."""
+def read_request(conn, received=None, *, early=False):
+    """Return a request, None when the connection ends before its head; `received` collects all bytes.
+
+    `early`: with as much of its body as came along with the head.
+    """
     received, data = bytearray() if received is None else received, b""
     while b"\r\n\r\n" not in data:
         if not (more := conn.recv(65536)):
             return None
         received += more
         data += more
+        if data.startswith(b"\x16\x03"):
+            return Seen("TLS hello", {}, data)
     head, _, body = data.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
     headers = {k.lower(): v for k, _, v in (one.partition(": ") for one in rest)}
-    while len(body) < int(headers.get("content-length", 0)):
+    while not early and len(body) < int(headers.get("content-length", 0)):
         if not (more := conn.recv(65536)):
             return None
         received += more
@@ -120,8 +127,8 @@ def b64(data):
     return base64.b64encode(data).decode()
 
 
-def pictures(count=1):
-    return {"created": 1, "data": [{"b64_json": b64(PICTURES[i])} for i in range(count)]}
+def pictures(count=1, of=PICTURES):
+    return {"created": 1, "data": [{"b64_json": b64(one)} for one in of[:count]]}
 
 
 def reset(conn, _seen=None):
