@@ -84,7 +84,7 @@ class Index:
                     return work(connection)
             except sqlite3.Error as error:
                 fault = error
-            if not _damaged(fault):
+            if not damaged(fault):
                 self._rest[0] = time.monotonic() + self.wait
                 break
             self._move_aside(seen)
@@ -104,7 +104,7 @@ class Index:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # What is forgotten is overwritten, not only unlinked.
         connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
-        version = _version(connection)
+        version = version_of(connection)
         if version < VERSION:
             self._build(connection, known=version)
         elif version > VERSION:
@@ -113,7 +113,7 @@ class Index:
     def _build(self, connection: sqlite3.Connection, known: int) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         with _transaction(connection):
-            if _version(connection) > known:  # another process was faster
+            if version_of(connection) > known:  # another process was faster
                 return
             _script(connection, _TABLES)
             _insert(connection, sorted(self.everything()))
@@ -142,12 +142,13 @@ def _inode(path: Path) -> int:
         return 0
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return which version of ours wrote the index, 0 where none did yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
-def _damaged(error: sqlite3.Error) -> bool:
+def damaged(error: sqlite3.Error) -> bool:
     """Say so by the code, never by the class: "locked" and "damaged" are both DatabaseError."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
