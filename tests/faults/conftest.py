@@ -6,7 +6,10 @@ import re
 
 import pytest
 from canary import KEY
-from lab import Lab
+
+pytest.register_assert_rewrite("lab")
+
+from lab import Lab  # noqa: E402 - rewritten, so that its check tells what it found
 
 ROWS = pytest.StashKey()
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

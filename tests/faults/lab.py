@@ -317,7 +317,7 @@ class Lab:
 
     def _no_key(self):
         self._log.flush()
-        assert not traces_in(self.folder, self.secrets)
+        assert traces_in(self.folder, self.secrets) == {}
         assert not traces("\n".join(f"{run!r}" for run in self.runs), self.secrets)
         for server in self.others:
             assert not traces(bytes(server.received), self.secrets), "the key came to another server"
