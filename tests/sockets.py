@@ -142,7 +142,7 @@ def cut_body(conn, _):
     conn.sendall(reply(pictures())[:-500])
 
 
-def hang(conn, _):
+def hang(conn, _seen=None):
     """Say nothing until the other side is gone."""
     conn.recv(1)
 

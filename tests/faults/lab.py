@@ -257,6 +257,7 @@ class Lab:
         self.row = (", ".join(dict.fromkeys(told)), self.posts, self.took or seconds)
         assert self.posts == posts, [one.line for server in self.servers for one in server.seen]
         self._settled()
+        grown = self.memory.grown()  # before this check takes memory of its own
         fresh = self._fresh()
         assert [found for _, found, _ in fresh] == [str(one) for one in expected]
         assert [run.status for run in self.runs] == expected
@@ -266,9 +267,9 @@ class Lab:
         limit = within if within is not None else self.timeouts.whole + SLACK
         assert seconds <= limit, f"{seconds:.1f} s"
         assert self._outside() == self._before, "written outside the store"
-        for written, grown in ((self._writes, self.memory.grown()), *(one.told() for one in self.elsewhere)):
+        for written, taken in ((self._writes, grown), *(one.told() for one in self.elsewhere)):
             assert written == [], "written outside the store"
-            assert grown < PICTURE + 64 * MIB
+            assert taken < PICTURE + 64 * MIB
 
     def _settled(self):
         """Wait until no call is in flight: what is read then is what stays."""
