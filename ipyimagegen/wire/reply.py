@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import secrets
+import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,6 +219,7 @@ def _head(raw: bytearray) -> str:
 
 
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
+_SCALAR = string.ascii_letters + string.digits + "+-."
 DEPTH = 32  # of nesting; replies have four
 
 
@@ -236,5 +238,6 @@ def _mended(skeleton: str) -> Iterator[str]:
         if len(mark) == 1:  # no string: up to here all members are whole
             end = found.start() if mark == "," else found.end()
             closing = "".join(reversed(closers))
-    yield skeleton + "".join(reversed(closers))
+    # Of a number or a word that the text ends with there may be more.
+    yield skeleton.rstrip(_SCALAR) + "".join(reversed(closers))
     yield skeleton[:end] + closing

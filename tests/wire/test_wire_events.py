@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from event_lines import by_the_standard, cut_up, ends, lines
 from hypothesis import given
 from hypothesis import strategies as st
 from sockets import PICTURES, b64, pictures, reply, reset
@@ -31,37 +32,6 @@ from ipyimagegen.wire import Control, Timeouts
 from ipyimagegen.wire.events import LINES, Splitter
 
 # How events are told apart
-
-
-def by_the_standard(text):
-    """The standard's way, on the whole text: the name and the data of each event."""
-    events, name, data = [], "", []
-    text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for line in text.split(b"\n")[:-1]:
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if not line:
-            events += [(name, b"\n".join(data))] if data else []
-            name, data = "", []
-        elif field == b"data":
-            data.append(value)
-        elif field == b"event":
-            name = value.decode("utf-8", "replace")
-    return events
-
-
-LINE = ["data: x", "data:y:z", "data", "data:  two", "data: 狐", "datax: no", " data: no"]
-LINE += ["event: a", "event:b", "event", ": keep-alive", ":", "id: 1", "retry: 5", "", "", ""]
-lines = st.sampled_from([*(one.encode() for one in LINE), b"data: " + b"long" * 100])
-ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
-
-
-def cut_up(text, cuts):
-    at = 0
-    for cut in sorted(cuts):
-        yield text[at:cut]
-        at = max(at, cut)
-    yield text[at:]
 
 
 @given(st.booleans(), st.lists(st.tuples(lines, ends), max_size=30), st.data())

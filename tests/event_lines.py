@@ -1,0 +1,34 @@
+"""Event streams read by the standard, slowly and plainly: what the tests hold the real reader against."""
+
+from hypothesis import strategies as st
+
+LINES = ["data: x", "data:y:z", "data", "data:  two", "data: 狐", "datax: no", " data: no"]
+LINES += ["event: a", "event:b", "event", ": keep-alive", ":", "id: 1", "retry: 5", "", "", ""]
+lines = st.sampled_from([*(one.encode() for one in LINES), b"data: " + b"long" * 100])
+ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
+
+
+def by_the_standard(text):
+    """The standard's way, on the whole text: the name and the data of each event."""
+    events, name, data = [], "", []
+    text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for line in text.split(b"\n")[:-1]:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            events += [(name, b"\n".join(data))] if data else []
+            name, data = "", []
+        elif field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return events
+
+
+def cut_up(text, cuts):
+    """Yield the text in pieces that end at these places."""
+    at = 0
+    for cut in sorted(cuts):
+        yield text[at:cut]
+        at = max(at, cut)
+    yield text[at:]

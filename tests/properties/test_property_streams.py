@@ -1,0 +1,176 @@
+"""An event stream in any pieces, ended or cut anywhere, is what its events say one by one."""
+
+import base64
+import json
+
+from event_lines import by_the_standard, cut_up
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tape import Tape, tapes
+from test_property_replies import whole_members
+
+from ipyimagegen.wire.assembly import body
+from ipyimagegen.wire.previews import Previews
+from ipyimagegen.wire.reply import Spool
+
+KINDS = ["image_generation.completed", "image_edit.partial_image", "image_generation.partial_succeeded"]
+KINDS += ["image_generation.partial_failed", "error", "image", "ping", ""]
+NOISE = [": keep-alive", "id: 7", "retry: 3", 'data: {"a": [', "data: 7", "data: hello", "event: x", "data:"]
+FACTS = ["created", "model", "size", "usage"]
+
+
+def event(tape):
+    """The lines of one event, as some server might write it."""
+    kind = tape.choose(KINDS)
+    said = {"type": kind} if tape.below(3) else {}
+    if kind in ("error", "image_generation.partial_failed") or not tape.below(9):
+        said["error"] = tape.choose([{"code": "c", "message": "no"}, "overloaded", None])
+    elif kind == "image" or not tape.below(9):
+        said["data"] = tape.several(lambda: picture(tape), 3)
+    elif tape.below(5):
+        said |= picture(tape)
+    for name in tape.several(lambda: tape.choose(FACTS), 2):
+        said[name] = {"total_tokens": tape.below(9)} if name == "usage" else tape.below(99)
+    text = json.dumps(said, ensure_ascii=bool(tape.below(2)), indent=tape.choose([None, None, 1]))
+    lines = [tape.choose(["data: ", "data:"]) + line for line in text.split("\n")]
+    named = [f"event: {kind}"] if tape.below(2) or "type" not in said else []
+    return [*named, *tape.several(lambda: tape.choose(NOISE[:3]), 1), *lines, ""]
+
+
+def picture(tape):
+    said = {"b64_json": base64.b64encode(bytes([65 + tape.below(20)]) * 9).decode()}
+    said |= {"revised_prompt": "狐 / fox"} if tape.below(2) else {}
+    return said if tape.below(8) else {"url": f"https://x/{tape.below(9)}.png", "b64_json": ""}
+
+
+def stream(tape):
+    end = tape.choose(["\n", "\r\n", "\r"])
+    events = tape.several(lambda: tape.choose([event, event, event, noise, done])(tape), 7)
+    lines = [line for one in events for line in one]
+    return (tape.choose(["", "\ufeff"]) + end.join([": begins", *lines, ""])).encode()
+
+
+def noise(tape):
+    return [tape.choose(NOISE), ""]
+
+
+def done(_):
+    return ["data: [DONE]", ""]
+
+
+# The reader that takes its time: by the standard, by json.loads, one event after the other.
+
+
+def said(text):
+    """Return kind, value and whether it is whole, of each event; None for [DONE]."""
+    plain = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    rest = plain.removeprefix(b"\xef\xbb\xbf").rpartition(b"\n\n")[2]
+    last = by_the_standard(rest + b"\n\n")
+    found = [spoken(name, data, True) for name, data in by_the_standard(text)]
+    found += [spoken(name, data, False) or ("", {}, False) for name, data in last]
+    partly = rest.rpartition(b"\n")[2]
+    if not last and (b"event:" in rest or (partly and not partly.startswith(b":"))):
+        found.append(("", {}, False))
+    return [one for one in found if one]
+
+
+DONE = object()
+
+
+def spoken(name, data, whole):
+    text = data.decode("utf-8", "replace").strip()
+    if text == "[DONE]":
+        return DONE
+    if name == "error" and whole and not text.startswith("{"):
+        return "error", {"error": text or "no reason given"}, True
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None if whole else whole_members(text)
+    return (value.get("type") or name, value, whole) if isinstance(value, dict) else None
+
+
+def is_picture(one):
+    return bool(one.get("b64_json") or one.get("url"))
+
+
+def shown(kind, value, whole):
+    """Return the pictures of an event, each with whether it is partial."""
+    listed = value.get("data") or []
+    own = not kind.endswith(("completed", "complete", "succeeded")) if kind else not whole
+    own = "partial" in kind if "data" in value else own
+    alone = [(value, own)] if is_picture(value) else []
+    return alone + [(one, "partial" in kind) for one in listed if is_picture({**value, **one})]
+
+
+def content(one):
+    return one.get("b64_json") or one.get("url")
+
+
+def assembled(events, n, clean):
+    """Return what a stream brought: pictures, errors, usage, and whether it came to its end."""
+    finished, partial, errors, wrong, usage = [], None, [], None, None
+    ended = cut = counted = False
+    for one in events:
+        if one is DONE:
+            ended = True
+            break
+        kind, value, whole = one
+        cut |= not whole
+        pictures = shown(kind, value, whole)
+        for picture, is_partial in pictures:
+            partial = content({**value, **picture}) if is_partial else None
+            if not is_partial:
+                finished.append(content({**value, **picture}))
+                counted = not kind.endswith("succeeded")
+        error = value.get("error")
+        if kind == "error" and not error:
+            error = {k: v for k, v in value.items() if k != "type"} or "no reason given"
+        failed = [error] if kind.endswith("partial_failed") else []
+        errors += failed
+        wrong = error if error and not failed else wrong
+        used = (value.get("usage") or {}).get("total_tokens")
+        if not pictures:
+            usage = usage if used is None else used
+        elif used is not None and not all(is_partial for _, is_partial in pictures):
+            usage = (usage or 0) + used
+        ended |= whole and kind.endswith(".completed") and not pictures
+    enough = len(finished) + len(errors) >= n
+    ended = ended or bool(wrong) or (counted and (enough or (clean and not cut and partial is None)))
+    left = [(partial, True)] if partial and not (counted and len(finished) >= n) else []
+    return [(one, False) for one in finished] + left, errors, wrong, usage, ended
+
+
+def told_of(events, n):
+    """Return the pictures to be shown on the way: all but the last that was asked for."""
+    for one in events:
+        if one is DONE:
+            return
+        kind, value, whole = one
+        for picture, is_partial in shown(kind, value, whole) if whole else []:
+            n -= not is_partial and not kind.endswith("succeeded")
+            if n > 0 or is_partial:
+                yield content({**value, **picture})
+
+
+cuts = st.lists(st.integers(0, 3000), max_size=10)
+
+
+@given(tapes(120), st.none() | st.integers(0, 3000), cuts, st.integers(1, 4), st.booleans())
+@example(Tape([0, 1, 0, 1, 1]), None, [], 1, True)
+def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, clean):
+    text = stream(tape)
+    text = text[: len(text) if cut is None else 12 + cut % len(text)]
+    path = tmp_path_factory.getbasetemp() / "stream"
+    heard, seconds = [], iter(range(10**6))
+    with Spool(path, 1 << 20) as spool:
+        previews = Previews(heard.append, content, spool=spool, n=n, clock=lambda: next(seconds))
+        for chunk in cut_up(text, cuts):
+            previews.feed(spool.write(chunk))
+    events = said(text)
+    found, ended = body(path, n, clean=clean)
+    pictures = [(content(one), one["partial"]) for one in found["data"] if is_picture(one)]
+    errors = [one["error"] for one in found["data"] if not is_picture(one)]
+    usage = (found.get("usage") or {}).get("total_tokens")
+    assert (pictures, errors, found["error"], usage, ended) == assembled(events, n, clean)
+    assert heard == list(told_of(events, n))
