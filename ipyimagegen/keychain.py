@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 
+HERE = Path()  # the notebook's folder, wherever that is now, even deleted
 SHORTEST = 8  # characters: shorter ones stand in ordinary words
 TOLD = (
     "That holds what looks like a key; nothing was sent. Change that key if it is in the notebook.\n"
@@ -41,7 +42,14 @@ class Keychain:
 
     def source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
-        return keys.source(endpoint, environ=self._environ, folder=Path.cwd())
+        return keys.source(endpoint, environ=self._environ, folder=HERE)
+
+    def held(self, endpoint: Endpoint) -> keys.Secret | None:
+        """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
+        typed = self._typed
+        return keys.find(
+            endpoint, environ=self._environ, folder=HERE, ask=lambda question: typed.get(question, "")
+        )
 
     def secret(self, endpoint: Endpoint) -> keys.Secret | None:
         """Return the key; one that is typed is kept, in memory, until a server refuses it."""
@@ -52,9 +60,7 @@ class Keychain:
             given[question] = self._typed.get(question) or self.ask(question)
             return given[question]
 
-        found = keys.require(
-            endpoint, environ=self._environ, folder=Path.cwd(), ask=once if self.ask else None
-        )
+        found = keys.require(endpoint, environ=self._environ, folder=HERE, ask=once if self.ask else None)
         self._typed |= given
         return found
 
@@ -70,7 +76,7 @@ class Keychain:
         servers = tuple(self._endpoints())
         public = [text for one in servers for text in (one.name, one.base_url)]
         given = tuple(key for key in self._typed.values() if key)
-        found = given + keys.known(servers, environ=self._environ, folder=Path.cwd())
+        found = given + keys.known(servers, environ=self._environ, folder=HERE)
         return tuple(key for key in found if not any(key in text for text in public))
 
     def refuse(self, text: str) -> None:
@@ -94,7 +100,15 @@ class Keychain:
         try:
             yield
         except ImagineError as fault:
-            told, known = str(fault), [key for key in self._known() if len(key) >= SHORTEST]
-            if (said := redact(told, known)) != told:
-                fault.args = (said,)
+            self._without_keys(fault)
             raise
+
+    def _without_keys(self, fault: ImagineError) -> None:
+        """Take keys out of a message; in a frame of its own, which is on no traceback."""
+        told, known = str(fault), [key for key in self._known() if len(key) >= SHORTEST]
+        if (said := redact(told, known)) != told:
+            fault.args = (said,)
+
+    def hidden(self, text: str) -> str:
+        """Return `text` without keys."""
+        return redact(text, [key for key in self._known() if len(key) >= SHORTEST])

@@ -48,6 +48,25 @@ class Secret:
         raise TypeError("a key is not copied or pickled")
 
 
+class Variables(Mapping[str, str]):
+    """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        return self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __repr__(self) -> str:
+        return "<the environment>"
+
+
 def _origin(url: str) -> str:
     from ipyimagegen.rows import origin  # noqa: PLC0415 - a key is made long after loading
 
@@ -129,7 +148,7 @@ def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the named variables of `folder`/.env; nothing else in the file is read."""
     try:
         with (folder / ".env").open(encoding="utf-8-sig", errors="replace") as file:
-            lines = file.read(DOTENV_BYTES).splitlines()
+            lines = file.read(DOTENV_BYTES).split("\n")
     except OSError:
         return {}
     found = (_LINE.fullmatch(line) for line in lines)

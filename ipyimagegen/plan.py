@@ -323,4 +323,7 @@ def _doubt(run: Run) -> str:
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         where = f"is under way in another notebook, or was cut off there ({run.id})"
         return f"This request {where}: it may have been billed."
-    return f"This request was sent before ({run.id}) and its outcome is unknown: it may have been billed."
+    came = f"; pictures of it that arrived: {len(run.shown)}" if run.shown else ""
+    return (
+        f"This request was sent before ({run.id}) and its outcome is unknown: it may have been billed{came}."
+    )

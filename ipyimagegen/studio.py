@@ -16,12 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipyimagegen import catalog, homes, inputs, saving, typed, wire, work
+from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Thumbs, Tools
 from ipyimagegen.errors import CallError, Detached, ImagineError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
+from ipyimagegen.keys import Variables
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.options import DEFAULT
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build, look_up
@@ -34,6 +35,7 @@ from ipyimagegen.typed import Typed
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.doctor import Report
     from ipyimagegen.rows import Endpoint
 
 UNAUTHORIZED = 401
@@ -72,13 +74,13 @@ class Studio:
     ) -> None:
         self._endpoint = endpoint
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
-        self._environ = os.environ if environ is None else environ
+        self._environ = Variables(os.environ if environ is None else environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = home
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Generation], None] | None = None
         self._told_passing = False
-        self.history = History(self)
+        self._history = History(self)
         self._begin()
         _renew_after_fork(self)
 
@@ -135,7 +137,7 @@ class Studio:
         try:
             return self.endpoints()
         except ImagineError:
-            return catalog.endpoints({}, self._environ)
+            return catalog.endpoints({}, {})
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all endpoints that have a name here."""
@@ -154,11 +156,25 @@ class Studio:
         )
         return chosen or catalog.endpoint(SKETCH, settings.endpoints, self._environ)
 
+    @property
+    def history(self) -> History:
+        """What was asked so far."""
+        self.take_in_left()
+        return self._history
+
+    def take_in_left(self) -> None:
+        """Take in what lies in the spool because its process was killed, or its disk was full.
+
+        Looked for whenever somebody asks or looks back; usually there is nothing.
+        """
+        recovery.take_in_left(self.store, self.ledger.in_flight, self.endpoint_of, lambda: self._tools)
+
     # Asking
 
     def find(self, text: str) -> tuple[Run, int | None]:
         """Return the run of an id, and the number of the picture if it names one. Raises NotInHistory."""
         with self.keys.discreet():
+            self.take_in_left()
             return self.ledger.find(text)
 
     def imagine(self, prompt: str, **options: Any) -> Generation:
@@ -169,6 +185,7 @@ class Studio:
     def plan(self, asked: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; addresses of pictures are fetched."""
         self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
+        self.take_in_left()
         timeout = asked.options.get("timeout")
         if self._offline:
             asked = replace(asked, options={**asked.options, "offline": True})
@@ -328,6 +345,13 @@ class Studio:
     def endpoint_of(self, run: Run) -> Endpoint:
         """Return the endpoint that a run asked."""
         return catalog.endpoint_of(run.request, self.settings.endpoints, self._environ)
+
+    def doctor(self, endpoint: str | None = None, *, offline: bool = False) -> Report:
+        """Return what works and what does not, at no cost: see `%imagine_doctor`."""
+        from ipyimagegen.doctor import examine  # noqa: PLC0415 - only when something is wrong
+
+        mounts, offline = (lambda: self._tools.mounts), offline or self._offline
+        return examine(self, endpoint, environ=self._environ, mounts=mounts, offline=offline)
 
     # Results
 

@@ -199,7 +199,8 @@ def call(
             )
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
-        return _taken_in(job, planned.endpoint, outcome, tools)
+        receiver = Receiver(tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs)
+        return _taken_in(job.run, receiver, outcome)
 
     return carry
 
@@ -213,7 +214,7 @@ def _post(
         if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
             job.partial = b"".join(found.chunks())
 
-    spool = tools.store.spool()
+    spool = tools.store.spool(job.run)
     outcome = wire.exchange(
         written,
         endpoint,
@@ -230,10 +231,10 @@ def _post(
     return outcome
 
 
-def _taken_in(job: Job, endpoint: Endpoint, outcome: wire.Outcome, tools: Tools) -> Run:
+def _taken_in(run: Run, receiver: Receiver, outcome: wire.Outcome) -> Run:
     """Return the run with what came, written before anything is measured or deleted."""
-    receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
-    run = receiver.received(job.run, outcome)
+    tools = receiver.tools
+    run = receiver.received(run, outcome)
     whole = _written(run, tools)
     if whole and (measured := compared(run, tools.store)) != run:
         run, whole = measured, _written(measured, tools)

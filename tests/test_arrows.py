@@ -13,7 +13,7 @@ ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
 MAY = {
-    "errors": set(),
+    "errors": {"safe"},
     "safe": set(),
     "options": {"errors"},
     "ids": {"errors", "options"},
@@ -30,9 +30,11 @@ MAY = {
     "plan": FLOOR | {"catalog", "typed"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
+    "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
+    "doctor": FLOOR | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "homes", "doctor"},
     "results": FLOOR | {"imaging", "saving"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results"},
     "studio": FLOOR
@@ -43,12 +45,14 @@ MAY = {
         "inputs",
         "plan",
         "arrivals",
+        "recovery",
         "work",
         "ledger",
         "archive",
         "results",
         "saving",
         "homes",
+        "doctor",
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"},

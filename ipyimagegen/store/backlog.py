@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.records import Key, listed, parse
+from ipyimagegen.store.records import Key, parse
 
 HOUR = 3600.0  # seconds after which a name without a record means nothing
 
@@ -36,7 +36,7 @@ class Backlog:
     def keys(self) -> list[Key]:
         """Return session and number of every record noted."""
         found = []
-        for path in listed(self._folder):
+        for path in self.disk.listed(self._folder):
             key = parse(path.name.replace(".", "/"))
             if key is not None:
                 found.append(key)

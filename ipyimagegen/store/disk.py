@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ipyimagegen.errors import StoreError
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
-PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between tries to replace a file: 2.5 in all
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between tries to reach a file: 2.5 in all
+T = TypeVar("T")
 CURE = "Make room or give access there, or set IPYIMAGEGEN_HOME to another folder."
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Disk:
             yield
         except OSError as error:
             why = error.strerror or str(error)
+            why += f" ({error.filename})" if error.filename else ""
             raise StoreError(f"The history in {self.home} cannot be used: {why}.\n{CURE}") from error
 
     @property
@@ -42,9 +46,9 @@ class Disk:
         """The folder of files that are not yet whole."""
         return self.home / "spool"
 
-    def part(self) -> Path:
+    def part(self, name: str = "part") -> Path:
         """Return a name in that folder that no other file has."""
-        return self.scratch / f"{os.urandom(16).hex()}.part"
+        return self.scratch / f"{os.urandom(16).hex()}.{name}"
 
     def probe(self, need: int) -> None:
         """Raise StoreError unless a file can be written and `need` bytes have room."""
@@ -74,17 +78,14 @@ class Disk:
         part = self.part()
         with self.told():
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        try:
+        with _undone(part):
             try:
                 yield file, part
                 with self.told():
                     self.fsync(file)
             finally:
-                os.close(file)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+                with self.told():  # some network folders tell here what they could not write
+                    os.close(file)
 
     def put(self, path: Path, data: bytes) -> None:
         """Make `path` hold `data`: at any time it has the old content or the new, never a part."""
@@ -92,25 +93,69 @@ class Disk:
             self.append(file, data)
         self.move(part, path)
 
-    def move(self, part: Path, path: Path) -> None:
-        """Give a finished file its final name, replacing what has it; `part` is gone in any case."""
+    def put_new(self, path: Path, data: bytes) -> bool:
+        """Make a file that holds `data` where there is none; return False when there is one.
+
+        When it fails there is none.
+        """
+        with self.fresh() as (file, part):
+            self.append(file, data)
         try:
             self.make(path.parent)
-            with self.told():
-                self._replace(part, path)
-        except BaseException:
+            if not self._named(part, path):
+                return False
+            with _undone(path):
+                self.settle(path.parent)
+        finally:
             with suppress(OSError):
                 part.unlink()
-            raise
+        return True
+
+    def _named(self, part: Path, path: Path) -> bool:
+        """Give a finished file a name, unless something has it; say whether nothing had."""
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links: empty for a moment
+            if not self.claim(path):
+                return False
+            with _undone(path), self.told():
+                self._patiently(lambda: self.replace(part, path))
+        return True
+
+    def move(self, part: Path, path: Path) -> None:
+        """Give a finished file its final name, replacing what has it; `part` is gone in any case."""
+        with _undone(part):
+            self.make(path.parent)
+            with self.told():
+                self._patiently(lambda: self.replace(part, path))
         self.settle(path.parent)
 
-    def _replace(self, part: Path, path: Path) -> None:
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Try for a while: on Windows a file is out of reach while another process has it."""
         for pause in PAUSES:
             try:
-                return self.replace(part, path)
-            except PermissionError:  # Windows, while another process reads or scans the file
+                return call()
+            except PermissionError:
                 self.sleep(pause)
-        return self.replace(part, path)
+        return call()
+
+    def read(self, path: Path) -> bytes | None:
+        """Return what a file holds, or None when there is none; raises StoreError when nobody can tell."""
+        with self.told():
+            try:
+                return self._patiently(path.read_bytes)
+            except _ABSENT:
+                return None
+
+    def listed(self, folder: Path) -> list[Path]:
+        """Return what is in a folder, nothing when there is none; raises StoreError when nobody can tell."""
+        with self.told():
+            try:
+                return list(folder.iterdir())
+            except _ABSENT:
+                return []
 
     def make(self, folder: Path) -> None:
         """Make a folder, and those above it that are missing, private to the user."""
@@ -127,9 +172,11 @@ class Disk:
         self.make(path.parent)
         with self.told():
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
                 return False
+        with _undone(path), self.told():
+            os.close(file)
         return True
 
     def settle(self, folder: Path) -> None:
@@ -145,3 +192,14 @@ class Disk:
                     raise
             finally:
                 os.close(file)
+
+
+@contextmanager
+def _undone(path: Path) -> Iterator[None]:
+    """Delete the file when the block fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise

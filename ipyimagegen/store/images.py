@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.records import Key, parse
 
 HEAD = 64  # bytes, enough for any magic number
 DAY = 86_400.0  # seconds
@@ -56,12 +57,12 @@ class Images:
         """Return where those bytes are, also in quarantine, or None."""
         if not _HASH.fullmatch(sha256):
             return None
-        with suppress(OSError):
-            for path in self._folder(sha256).iterdir():
-                if path.name.startswith(sha256):
-                    return path
+        for path in self.disk.listed(self._folder(sha256)):
+            if path.name.startswith(sha256):
+                return path
         path = self._quarantined(sha256)
-        return path if path.is_file() else None
+        with self.disk.told():
+            return path if path.is_file() else None
 
     def intact(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
@@ -80,18 +81,47 @@ class Images:
             with self.disk.told():
                 path.unlink(missing_ok=True)
 
-    def spool(self) -> Path:
-        """Return a path for bytes on their way, and delete what has lain there for a day."""
-        path = self.disk.part()
+    def spool(self, key: Key | None, wanted: Callable[[Key], bool]) -> Path:
+        """Return a path for bytes on their way: the reply to the run of that key, if there is one.
+
+        What has lain there for a day is deleted, but for replies to runs that are `wanted`.
+        """
+        path = self.disk.part(_reply_to(key) if key else "part")
         self.disk.claim(path)
-        for old in self.disk.scratch.iterdir():
-            with suppress(OSError):  # another process deletes it too
-                if time.time() - old.stat().st_mtime > DAY:
-                    old.unlink()
+        with suppress(StoreError):  # a later call may see to it
+            self._tidy(wanted)
         return path
+
+    def _tidy(self, wanted: Callable[[Key], bool]) -> None:
+        for old in self.disk.listed(self.disk.scratch):
+            with suppress(OSError):  # another process deletes it too
+                if time.time() - old.stat().st_mtime > DAY and not ((of := _run_of(old)) and wanted(of)):
+                    old.unlink()
+
+    def replies(self) -> list[tuple[Path, Key]]:
+        """Return the replies in the scratch folder, and the runs that they belong to."""
+        return [(path, key) for path in self.disk.listed(self.disk.scratch) if (key := _run_of(path))]
+
+    def drop_replies(self, key: Key) -> None:
+        """Delete the replies that lie there for the run of that key."""
+        for path, of in self.replies():
+            if of == key:
+                with self.disk.told():
+                    path.unlink(missing_ok=True)
 
     def _folder(self, sha256: str) -> Path:
         return self.disk.home / "images" / sha256[:2]
 
     def _quarantined(self, sha256: str) -> Path:
         return self.disk.home / "quarantine" / f"{sha256}.bin"
+
+
+def _reply_to(key: Key) -> str:
+    return f"{key[0]}.{key[1]}.reply"
+
+
+def _run_of(path: Path) -> Key | None:
+    """Return whose reply a file in the scratch folder is, None for any other file."""
+    _, _, name = path.name.partition(".")
+    session, _, number = name.removesuffix(".reply").partition(".")
+    return parse(f"{session}/{number}") if name.endswith(".reply") else None

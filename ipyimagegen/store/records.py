@@ -44,6 +44,7 @@ class Records:
             name = f"{today:%m%d}-{''.join(_DRAW.choices(_LETTERS, k=4))}"
             with self.disk.told(), suppress(FileExistsError):
                 (self.folder / name).mkdir(mode=0o700)
+                self.disk.settle(self.folder)
                 return name
 
     def path(self, key: Key) -> Path:
@@ -52,16 +53,8 @@ class Records:
 
     def create(self, run: Run) -> None:
         """Write a record whose number is free; raises StoreError when it is not."""
-        path = self.path((run.session, run.number))
-        data = _dumped(run)
-        if not self.disk.claim(path):
+        if not self.disk.put_new(self.path((run.session, run.number)), _dumped(run)):
             raise StoreError(f"Run {run.id} is already in the history in {self.disk.home}.")
-        try:
-            self.disk.put(path, data)
-        except BaseException:
-            with suppress(OSError):
-                path.unlink()
-            raise
 
     def update(self, run: Run) -> tuple[Run | None, Run]:
         """Replace a record; return what it was, if it could be read, and what was written.
@@ -78,20 +71,24 @@ class Records:
         return old, run
 
     def read(self, key: Key) -> Run | None:
-        """Return the run, or None when there is no record or it makes no sense."""
+        """Return the run, or None when there is no record or it makes no sense.
+
+        Raises StoreError when nobody can tell: what is taken for absent is paid for again, or deleted.
+        """
+        data = self.disk.read(self.path(key))
         try:
-            run = from_json(Run, json.loads(self.path(key).read_bytes()))
+            run = from_json(Run, json.loads(data or b""))
             sound = (run.session, run.number) == key and math.isfinite(run.created)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
         return run if sound and whole and run.number <= NUMBERS else None
 
     def keys(self) -> Iterator[Key]:
         """Yield session and number of every record file, in no order."""
-        for folder in listed(self.folder):
+        for folder in self.disk.listed(self.folder):
             if _SESSION.fullmatch(folder.name):
-                for path in listed(folder):
+                for path in self.disk.listed(folder):
                     if path.suffix == ".json" and path.stem.isdecimal():
                         yield folder.name, int(path.stem)
 
@@ -106,9 +103,8 @@ class Records:
         """Return those of the hashes that some record mentions; any version's records count."""
         left = {one.encode() for one in hashes}
         for key in self.keys() if left else ():
-            with self.disk.told(), suppress(FileNotFoundError):
-                data = self.path(key).read_bytes()
-                left = {one for one in left if one not in data}
+            data = self.disk.read(self.path(key)) or b""
+            left = {one for one in left if one not in data}
         return hashes - {one.decode() for one in left}
 
 

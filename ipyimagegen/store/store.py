@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.records import SCHEMA, Run
+from ipyimagegen.records import SCHEMA, PictureState, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable
@@ -74,9 +74,26 @@ class Store:
         """
         return self._images.keep(chunks, cap, suffix_of)
 
-    def spool(self) -> Path:
-        """Return a path of its own for bytes on their way, deleting what has lain there for a day."""
-        return self._images.spool()
+    def spool(self, run: Run | None = None) -> Path:
+        """Return a path of its own for bytes on their way, deleting what has lain there for a day.
+
+        Named after the run whose reply it will be; `left` finds it should nobody live to read it.
+        """
+        return self._images.spool(
+            (run.session, run.number) if run else None, lambda key: bool(self._left(key))
+        )
+
+    def left(self) -> list[tuple[Path, Run]]:
+        """Return the replies in the spool of which the store does not have everything yet, and their runs.
+
+        Such a call is under way, or its process was killed, or the disk took no more.
+        """
+        return [(path, run) for path, key in self._images.replies() if (run := self._left(key))]
+
+    def _left(self, key: Key) -> Run | None:
+        run = self._records.read(key)
+        unwritten = run and any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+        return run if run and (run.status is Status.PENDING or unwritten) else None
 
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and pictures of these runs, and return how many had any.
@@ -97,6 +114,7 @@ class Store:
         for run in runs:
             self._backlog.add((run.session, run.number))
             self._records.update(forgotten(run))
+            self._images.drop_replies((run.session, run.number))
         self._release({one for run in runs for one in hashes(run)})
         with suppress(Unusable):
             self._catch_up()
@@ -187,7 +205,7 @@ class Store:
     def _enter(self, key: Key) -> None:
         try:
             self._index.add(lambda: self._entries([key]))
-        except Unusable:
+        except (Unusable, StoreError):  # the record itself is on disk
             with suppress(StoreError):
                 self._backlog.add(key)
         else:

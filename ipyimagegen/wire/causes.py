@@ -6,6 +6,7 @@ Their exceptions hold the request with its key, addresses with a proxy's passwor
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -45,9 +46,27 @@ def disk(error: OSError) -> str:
 
 
 def _certificate(error: BaseException) -> str:
-    reason = plain(getattr(error, "verify_message", ""), 120)
-    return "its certificate is not trusted" + (f" ({reason})" if reason else "")
+    reason = plain(getattr(error, "verify_message", ""), 120).rstrip(".")
+    cure = "; REQUESTS_CA_BUNDLE may name a file of certificates to trust"
+    unknown = getattr(error, "verify_code", 0) in _UNKNOWN_ISSUERS
+    return f"its certificate is not trusted{f' ({reason})' if reason else ''}{cure if unknown else ''}"
 
+
+def _no_tls(error: BaseException) -> str:
+    plain_http = getattr(error, "reason", None) in _NO_TLS_AT_ALL
+    return f"no secure connection could be made{' (should its address begin with http:?)' if plain_http else ''}"
+
+
+def _proxy(error: BaseException) -> str:
+    answered = next((found[1] for one in _chain(error) if (found := _TUNNEL.match(str(one)))), None)
+    if answered == "407":
+        return "the proxy wants a name and a password (407)"
+    return "the proxy refused the connection" + (f" ({answered})" if answered else "")
+
+
+_UNKNOWN_ISSUERS = (18, 19, 20, 21)  # OpenSSL's: self-signed, or signed by nobody that is known here
+_NO_TLS_AT_ALL = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # of OpenSSL 3.0, and of 3.2
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client's own text
 
 # What has no kind of its own: a part of requests' text, and ours.
 _TEXTS = {
@@ -59,14 +78,14 @@ _WORDS = (
     (ssl.SSLCertVerificationError, _certificate),
     (u3.NameResolutionError, "its name was not found"),
     (socket.gaierror, "its name was not found"),
-    (u3.ProxyError, "the proxy refused the connection"),
+    (u3.ProxyError, _proxy),
     (ConnectionRefusedError, "the connection was refused"),
     (u3.NewConnectionError, "no connection could be made"),  # before its base, ConnectTimeoutError
     (u3.ConnectTimeoutError, "no connection in time"),
-    (ssl.SSLError, "no secure connection could be made"),
+    (ssl.SSLError, _no_tls),
     (u3.ReadTimeoutError, "it was silent for too long"),
-    (u3.DecodeError, "its answer is damaged"),
-    (u3.IncompleteRead, "its answer was cut short"),
+    (u3.DecodeError, "it is damaged"),
+    (u3.IncompleteRead, "it was cut short"),
     (TimeoutError, "it was silent for too long"),
     (http.client.RemoteDisconnected, "the connection was closed"),
     (ConnectionResetError, "the connection was reset"),

@@ -51,7 +51,6 @@ class Previews:
         self._told_of(self._waiting)
         for event in self._splitter.feed(written):
             self._events += 1
-            self._spool.flush()
             for one in said(event, self._spool.path):
                 self._over |= one.done or self._events > EVENTS
                 for picture in one.pictures if not self._over else ():

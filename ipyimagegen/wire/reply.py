@@ -70,10 +70,6 @@ class Spool:
             raise TooLarge
         return data[:cut]
 
-    def flush(self) -> None:
-        """Make what was written readable by others. Raises OSError."""
-        self._file.flush()
-
     def __enter__(self) -> Self:
         return self
 
@@ -89,6 +85,7 @@ class Spool:
 
     def _put(self, data: bytes) -> None:
         self._file.write(data)
+        self._file.flush()  # what was delivered outlives a process that is killed
         self.size += len(data)
 
 

@@ -13,8 +13,7 @@ import requests
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, told
-from ipyimagegen.wire.answers import Answer, Reply, bare, found_in, read
-from ipyimagegen.wire.assembly import body
+from ipyimagegen.wire.answers import found_in
 from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
@@ -22,9 +21,10 @@ from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, read_body
 from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, told_in_200
+from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after
 from ipyimagegen.wire.previews import Previews
 from ipyimagegen.wire.reply import Spool, TooLarge, cap
+from ipyimagegen.wire.spooled import Spooled
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -84,10 +84,6 @@ def exchange(
 
 def _never_sent(why: Fault, *, final: bool) -> Outcome:
     return Outcome(status=Status.NEVER_SENT, fault=why, final=final)
-
-
-def _more(made: int) -> str:
-    return f"; pictures that arrived whole: {made}" if made else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,59 +173,16 @@ class _Exchange:
         )
 
     def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
-        """Return the outcome of a 2xx: the body spooled, then read.
-
-        A body that holds its whole JSON is an answer even when the connection broke after it.
-        """
-        trouble = self.spooled(response)
-        answer, whole = None, False
-        try:
-            json, whole = body(self.spool, self.call.n, clean=not trouble)
-            answer = read(Reply(body=json, headers=headers, spool=self.spool), self.endpoint, self.secrets)
-        except (ValueError, OSError):
-            answer, whole = bare(self.spool) if self.spool.is_file() else None, not trouble
-            no_json = (
-                f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
-            )
-            trouble = trouble or ("" if answer else no_json)
-        made = answer.finished if answer else 0
-        if answer and whole:
-            why = self.lacking(answer)
-        else:
-            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
-        if why:
-            why = replace(why, status=response.status_code)
-        status = Status.UNKNOWN if why else Status.DONE
-        if why and not (answer and answer.found):  # a partial picture shows that work was done, and billed
-            status = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
-        return Outcome(
-            status=status,
-            answer=answer,
-            fault=why,
-            http=response.status_code,
-            request_id=self.request_id(headers),
-            spool=self.kept(),
+        """Return the outcome of a 2xx: the body spooled, then read."""
+        spooled = Spooled(
+            path=self.spool,
+            n=self.call.n,
+            endpoint=self.endpoint,
+            trouble=self.spooled(response),
+            secrets=self.secrets,
         )
-
-    def lacking(self, answer: Answer) -> Fault | None:
-        """Return why a whole answer has no picture, or not all: its own errors, or its shape."""
-        if answer.failed and answer.found and answer.finished < self.call.n:
-            said, made = answer.failed, _more(answer.finished)
-            return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
-        if not answer.note:
-            return None
-        said = answer.errors[0] if answer.errors else Fault(message=answer.note)
-        return replace(said, message=f"{self.name} answered without a picture: {said.message}")
-
-    def kept(self) -> Path | None:
-        """Return the spool if anything is in it; an empty one is removed."""
-        try:
-            if self.spool.is_file() and self.spool.stat().st_size:
-                return self.spool
-            self.spool.unlink()
-        except OSError:
-            return None
-        return None
+        outcome, _ = spooled.outcome(headers, response.status_code)
+        return replace(outcome, request_id=self.request_id(headers))
 
     def spooled(self, response: requests.Response) -> str:
         """Write the body to the spool as it comes; return what went wrong, or nothing."""

@@ -1,0 +1,65 @@
+"""Replies that lie in the spool because the process that asked was killed, or its disk was full.
+
+Whatever was delivered is in that file; here it becomes the pictures of its run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipyimagegen import wire
+from ipyimagegen.arrivals import Receiver, Tools, compared
+from ipyimagegen.errors import ImagineError, StoreError
+from ipyimagegen.records import Run, Status
+from ipyimagegen.store import Store
+
+if TYPE_CHECKING:
+    from ipyimagegen.rows import Endpoint
+
+NOTE = "the notebook that asked ended before it had read the answer; it was read later"
+CUT = "The notebook that asked ended before the answer was whole"
+
+
+def take_in_left(
+    store: Store,
+    in_flight: Callable[[], Collection[str]],
+    endpoint_of: Callable[[Run], Endpoint],
+    tools: Callable[[], Tools],
+) -> None:
+    """Take in every reply that was left; what cannot be taken in now stays where it is."""
+    left: list[tuple[Path, Run]] = []
+    with suppress(StoreError):  # said when something has to be written
+        left = store.left()
+    for spool, run in left:
+        if run.id not in in_flight():
+            with suppress(ImagineError, OSError):
+                _take_in(run, spool, endpoint_of(run), tools())
+
+
+def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
+    """Take in one reply.
+
+    One that is not whole may still be growing in another process: it is left for as long as a call may
+    be silent. The file stays, since that process may be about to read it; it is deleted after a day.
+    """
+    last = spool.stat().st_mtime
+    reply = wire.Spooled(path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT)
+    outcome, whole = reply.outcome({})
+    if not whole and time.time() - last < tools.timeouts.idle:
+        return
+    control = tools.control()
+    control.cancel()  # nothing is downloaded now, but when somebody wants to see it
+    receiver = Receiver(tools=tools, endpoint=endpoint, control=control)
+    run = run.but(
+        elapsed=round(max(last - run.created, 0), 3),
+        sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=(*run.sent.notes, NOTE)),
+    )
+    run = receiver.received(run, outcome)
+    now = tools.store.run(run.id)
+    if now and now.status in (Status.PENDING, run.status):  # nobody else did it meanwhile
+        tools.store.update(compared(run, tools.store))

@@ -1,0 +1,84 @@
+"""What a reply of 2xx means, read from its spool: an answer, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+from ipyimagegen.records import Fault, Status
+from ipyimagegen.rows import Endpoint
+from ipyimagegen.safe import plain
+from ipyimagegen.wire.answers import Answer, Reply, bare, read
+from ipyimagegen.wire.assembly import body
+from ipyimagegen.wire.faults import classify
+from ipyimagegen.wire.outcome import Outcome, told_in_200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spooled:
+    """A reply on disk: `n` pictures were asked of `endpoint`; `trouble` is why it may not be whole."""
+
+    path: Path
+    n: int
+    endpoint: Endpoint
+    trouble: str = ""
+    secrets: Iterable[str] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call the server."""
+        return plain(self.endpoint.name, 80)
+
+    def outcome(self, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> tuple[Outcome, bool]:
+        """Return what it says, and whether it came to its end; `headers` have lower-case names.
+
+        A body that holds its whole JSON is an answer even when the connection broke after it.
+        """
+        answer, whole, trouble = None, False, self.trouble
+        try:
+            json, whole = body(self.path, self.n, clean=not trouble)
+            reply = Reply(body=json, headers=headers, spool=self.path)
+            answer = read(reply, self.endpoint, self.secrets)
+        except (ValueError, OSError):
+            answer, whole = bare(self.path) if self.path.is_file() else None, not trouble
+            no_json = (
+                f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"
+            )
+            trouble = trouble or ("" if answer else no_json)
+        made = answer.finished if answer else 0
+        if answer and whole:
+            why = self._lacking(answer)
+        else:
+            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
+        if why:
+            why = replace(why, status=status)
+        kind = Status.UNKNOWN if why else Status.DONE
+        if why and not (answer and answer.found):  # a partial picture shows that work was done, and billed
+            kind = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
+        return Outcome(status=kind, answer=answer, fault=why, http=status, spool=self._kept()), whole
+
+    def _lacking(self, answer: Answer) -> Fault | None:
+        """Return why a whole answer has no picture, or not all: its own errors, or its shape."""
+        if answer.failed and answer.found and answer.finished < self.n:
+            said, made = answer.failed, _more(answer.finished)
+            return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
+        if not answer.note:
+            return None
+        said = answer.errors[0] if answer.errors else Fault(message=answer.note)
+        return replace(said, message=f"{self.name} answered without a picture: {said.message}")
+
+    def _kept(self) -> Path | None:
+        """Return the spool if anything is in it; an empty one is removed."""
+        try:
+            if self.path.is_file() and self.path.stat().st_size:
+                return self.path
+            self.path.unlink()
+        except OSError:
+            return None
+        return None
+
+
+def _more(made: int) -> str:
+    return f"; pictures that arrived whole: {made}" if made else ""
