@@ -105,8 +105,7 @@ class Keychain:
 
     def _without_keys(self, fault: ImagineError) -> None:
         """Take keys out of a message; in a frame of its own, which is on no traceback."""
-        told, known = str(fault), [key for key in self._known() if len(key) >= SHORTEST]
-        if (said := redact(told, known)) != told:
+        if (said := self.hidden(str(fault))) != str(fault):
             fault.args = (said,)
 
     def hidden(self, text: str) -> str:

@@ -87,6 +87,8 @@ def _flags(magic: str, own: Mapping[str, Iterable[str]]) -> list[str]:
 def _words(magic: str, studio: Studio) -> list[str]:
     if magic in _TAKES_IDS:
         return _ids(studio)
+    if magic == "imagine_doctor":
+        return _endpoints(studio)
     return [one.name for one in catalog.models()] if magic == "imagine_models" else []
 
 

@@ -28,6 +28,7 @@ from ipyimagegen.typed import Typed
 
 OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},
+    "imagine_doctor": {"--offline": False},
 }
 T = TypeVar("T")
 LISTED = 20  # runs that %imagine_history shows unless told
@@ -169,6 +170,19 @@ class ImagineMagics(Magics):
         if read := self._told("imagine_cost", line):
             _nothing_left(read.rest, "%imagine_cost takes none")
             text(pages.cost(*self._studio.ledger.spending()))
+
+    @no_var_expand
+    @line_magic
+    @discreet
+    def imagine_doctor(self, line: str) -> None:
+        """Tell what works and what does not."""
+        read = self._told("imagine_doctor", line)
+        if read is None:
+            return
+        endpoint, rest = lines.first(read.rest) if read.rest else (None, "")
+        read = lines.merged(read, lines.read(rest, {}, own=OWN["imagine_doctor"], options=False))
+        _nothing_left(read.rest, "%imagine_doctor takes one endpoint")
+        text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
 
     @no_var_expand
     @needs_local_scope

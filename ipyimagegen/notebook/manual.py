@@ -75,6 +75,14 @@ PAGES: Mapping[str, Page] = {
         does="What this session asked for, got, reused and, as far as known, spent.",
         examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
     ),
+    "imagine_doctor": Page(
+        usage=("%imagine_doctor [ENDPOINT] [--offline]",),
+        does="What works and what does not: settings, endpoint, key, network, store, versions. The server "
+        "gets one free question (GET /models), with its key. Nothing is paid or changed, and the text "
+        "holds no key, password or user's name: it can be pasted into an issue.",
+        examples=("%imagine_doctor", "%imagine_doctor openai"),
+        flags={"--offline": "ask no server, but on this machine"},
+    ),
     "imagine_forget": Page(
         usage=("%imagine_forget ID…",),
         does="Delete prompt and pictures that no other run uses; number, time and cost stay.",

@@ -16,6 +16,8 @@ OFFERED = [
     ("%imagine_rerun --no-w", {"--no-watermark"}),
     ("%imagine_history --se", {"--search"}),
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
+    ("%imagine_doctor wha", {"whatai"}),
+    ("%imagine_doctor --o", {"--offline"}),
     ("%imagine --im", {"--image"}),
     ("%imagine --image @", {"@1", "@2"}),
     ("%imagine --image ani", {"animal", "animals"}),

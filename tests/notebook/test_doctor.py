@@ -1,0 +1,506 @@
+"""`%imagine_doctor`: what it finds, that it costs and changes nothing, and that its text may be pasted."""
+
+import base64
+import json
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from email.utils import formatdate
+
+import pytest
+from loopback import CANARY, picture_bytes
+from sockets import Server, hang, reply, reset
+
+from ipyimagegen import Settings, Studio, default_studio, doctor
+from ipyimagegen.doctor import Report, State
+
+LIST = {"object": "list", "data": [{"id": "m"}]}
+OK, WARNING, PROBLEM, UNKNOWN = State
+
+
+@pytest.fixture
+def listen():
+    """Return a function that starts a raw server."""
+    servers = []
+
+    def start(answer, tls=None):
+        servers.append(Server(answer, tls))
+        return servers[-1]
+
+    yield start
+    for one in servers:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def asking(_question):
+    raise AssertionError("nobody is asked for a key")
+
+
+def studio_at(base_url, **entry):
+    entry = {"base_url": base_url, "key_env": "LAB_API_KEY", **entry}
+    return Studio("lab", settings=Settings(endpoints={"lab": entry}), ask=asking)
+
+
+def checked(report):
+    """Return the findings by name, after what must hold of every report."""
+    lines = repr(report).splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 80 or any(" " not in line[21:] for line in lines if len(line) > 80)
+    assert all(re.match(r"(ok|warning|problem|unknown) +\S| {21}\S", line) for line in lines[:-1])
+    assert lines[-1].endswith("nothing was asked that costs money")
+    for private in (CANARY, CANARY[3:14], "proxy-password", socket.gethostname(), "Traceback"):
+        assert private not in repr(report)
+    return {one.name: one for one in report}
+
+
+def everything(home):
+    return {
+        path: (path.read_bytes() if path.is_file() else b"", path.lstat().st_mtime_ns)
+        for path in sorted([home, *home.rglob("*")])
+    }
+
+
+# In a notebook
+
+
+def test_the_first_thing_somebody_tries(kernel, home):
+    cell = kernel.run("%imagine_doctor")
+    (output,) = cell.outputs
+    assert (cell.error, output["output_type"], list(output["data"])) == (None, "display_data", ["text/plain"])
+    lines = cell.caption.splitlines()
+    assert len(lines) <= 25
+    assert {line.split()[0] for line in lines if not line.startswith(" ")} == {"ok", "no"}
+    assert "sketch · built in; no model draws (as nothing is configured" in re.sub(r"\s+", " ", cell.caption)
+    assert "in a kernel" in cell.caption
+    assert not home.exists()
+
+
+ANSWERS = [
+    (200, LIST, "ok", "the key was not refused"),
+    (200, b"<html><title>Welcome</title></html>", "warning", "a page and no API"),
+    (200, {"success": False, "message": f"bad token {CANARY}"}, "problem", "and yet it refuses"),
+    (
+        401,
+        {"error": {"message": f"wrong key {CANARY}"}},
+        "problem",
+        "refuses the key. It says: wrong key [key]",
+    ),
+    (403, {"error": {"message": "not from here"}}, "problem", "not from here"),
+    (404, {"detail": "Not Found"}, "unknown", "no list of models"),
+    (405, b"", "unknown", "no list of models"),
+    (418, b"", "unknown", "it refuses"),
+    (429, {"error": {"code": "insufficient_quota"}}, "warning", "quota"),
+    (500, b"<title>Oops</title>", "problem", "in trouble"),
+    (502, b"", "problem", "in trouble"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "state", "told"), ANSWERS)
+def test_what_a_server_answers(kernel, serve, home, status, body, state, told):
+    server = serve(lambda seen: (status, {"X-Echo": CANARY}, body))
+    entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
+    kernel.run(f"os.environ['LAB_API_KEY'] = {CANARY!r}\n%config Imagine.endpoints = {{'lab': {entry!r}}}")
+    cell = kernel.run("%imagine_doctor lab")
+    assert cell.error is None
+    text = re.sub(r"\s+", " ", cell.caption)
+    assert re.search(rf"{state} answer {status} to GET /models after \d+ ms: .*{re.escape(told)}", text)
+    assert "ok key LAB_API_KEY (environment) ok host reached, no proxy" in text
+    assert CANARY not in json.dumps(cell.outputs)
+    assert [one.method for one in server.requests] == ["GET"]
+    assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
+    assert not home.exists()
+
+
+def test_wrong_settings_are_findings(kernel, serve):
+    server = serve(lambda seen: (200, {}, LIST))
+    kernel.run("%config Imagine.n = 99999\n%config Imagine.size = 'blue'")
+    cell = kernel.run(f"%imagine_doctor {server.base_url}")
+    assert cell.error is None
+    assert len(re.findall("^problem settings", cell.caption, re.MULTILINE)) == 2
+    assert "the server told no time" in cell.caption or "within a minute" in cell.caption
+    assert len(server.requests) == 1
+    kernel.run("%config Imagine.max_calls = 'many'")
+    cell = kernel.run(f"%imagine_doctor {server.base_url}")
+    assert cell.error is None
+    assert "not looked at while a setting is wrong" in cell.caption
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "Did you mean base_url?"),
+        ("%config Imagine.endpoint = 'azure'", "azure needs your base URL"),
+        (
+            "%config Imagine.endpoint = 'https://me:s3cret@gpu.example/v1?t=s3cret'",
+            "holds a user or password",
+        ),
+        (
+            "os.environ['OPENAI_BASE_URL'] = 'https://me:s3cret@gpu.example/v1'",
+            "OPENAI_BASE_URL holds a user",
+        ),
+        ("os.environ['IPYIMAGEGEN_BASE_URL'] = 'https://gpu.example/v1?t=s3cret'", "has a ? or # part"),
+        ("%config Imagine.endpoint = 'opnai'", "Did you mean openai?"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_a_finding(kernel, setting, told):
+    kernel.run(setting)
+    cell = kernel.run("%imagine_doctor")
+    assert cell.error is None
+    assert told in re.sub(r"\s+", " ", cell.caption)
+    assert "problem endpoint" in re.sub(r" +", " ", cell.caption)
+    assert "ok store" in re.sub(r" +", " ", cell.caption)
+    assert "s3cret" not in json.dumps(cell.outputs)
+
+
+def test_a_line_that_is_wrong_is_refused(kernel):
+    assert "'b' is not expected" in kernel.run("%imagine_doctor sketch b").error
+    assert "no option --ofline" in kernel.run("%imagine_doctor --ofline").error
+    cell = kernel.run(f"%imagine_doctor {CANARY}")
+    assert "looks like a key" in cell.error
+    assert CANARY not in json.dumps(cell.outputs)
+    assert "Examples:" in kernel.run("%imagine_doctor --help").caption
+    assert kernel.run("%imagine_doctor sketch --offline").error is None
+
+
+def test_a_folder_that_was_deleted_stops_nothing(kernel, tmp_path):
+    gone = tmp_path / "gone"
+    kernel.run(f"os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})")
+    cell = kernel.run("%imagine_doctor")
+    drawn = kernel.run("%imagine --size 64x64 a fox")
+    kernel.run(f"os.chdir({str(tmp_path)!r})")
+    assert cell.error is None
+    assert "no problem" in cell.caption
+    assert drawn.error is None
+
+
+# In Python
+
+
+def test_the_value_is_its_text():
+    report = default_studio().doctor()
+    assert isinstance(report, tuple)
+    assert repr(report) == str(report)
+    assert [one.name for one in report][:2] == ["settings", "endpoint"]
+    checked(report)
+
+
+def test_without_ipython_and_in_a_terminal():
+    code = (
+        "import sys, ipyimagegen\nsys.modules['IPython'] = None\nprint(ipyimagegen.default_studio().doctor())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no problem" in done.stdout
+    assert not done.stderr
+
+
+# The server
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(hang, "no answer within 1 s"), (reset, "the connection was reset"), (b"", "the connection was closed")],
+)
+def test_a_server_without_an_answer(listen, monkeypatch, answer, told):
+    monkeypatch.setattr(doctor.server, "SECONDS", 1.0)
+    server = listen(answer)
+    began = time.monotonic()
+    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert time.monotonic() - began < 4
+    assert (found["answer"].state, found["answer"].told) == (PROBLEM, f"none: {told}")
+    assert found["host"].state is OK
+    assert (server.posts, len(server.seen)) == (0, 1)
+
+
+def test_a_name_server_that_hangs(monkeypatch):
+    monkeypatch.setattr(doctor.server, "SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(6))
+    began = time.monotonic()
+    found = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())
+    assert time.monotonic() - began < 4
+    assert (found["host"].state, found["host"].told) == (UNKNOWN, "this took too long to look at")
+    assert found["store"].state is OK
+
+
+def test_nobody_listens_and_nobody_has_the_name():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    found = checked(studio_at(f"http://127.0.0.1:{port}/v1").doctor())
+    assert found["host"].state is PROBLEM
+    assert "refused. Is the server running" in found["host"].told
+    found = checked(studio_at("http://no-such-host.invalid/v1").doctor())
+    assert "name was not found. Check the address" in found["host"].told
+    assert "answer" not in found
+
+
+def test_a_certificate_that_nobody_trusts(listen, tls, monkeypatch):
+    server = listen(reply(LIST), tls)
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    found = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert found["host"].state is PROBLEM
+    assert "certificate is not trusted" in found["host"].told
+    assert "REQUESTS_CA_BUNDLE" in found["host"].told
+    assert server.seen == []
+
+
+def test_a_certificate_that_is_trusted(listen, trusted):
+    found = checked(studio_at(f"{listen(reply(LIST), trusted).origin}/v1", key_optional=True).doctor())
+    assert found["host"].told == "reached, no proxy, certificate trusted"
+
+
+def test_a_redirect_is_told_and_not_followed(listen, monkeypatch):
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    other = listen(reply(LIST))
+    server = listen(reply("", "308 Permanent Redirect", f"Location: {other.origin}/v1/models?k={CANARY}"))
+    found = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert found["answer"].state is PROBLEM
+    assert f"elsewhere at {other.origin};" in found["answer"].told
+    assert other.accepted == 0
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(-1, "60 min ahead of"), (1, "60 min behind"), (-72, "72 h ahead of")]
+)
+def test_a_clock_that_is_wrong(listen, hours, told):
+    date = formatdate(time.time() + hours * 3600, usegmt=True)
+    server = listen(reply(LIST, "200 OK", f"Date: {date}"))
+    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert found["clock"].state is WARNING
+    assert found["clock"].told.startswith(f"{told} the server's")
+
+
+def test_a_clock_that_is_right(listen):
+    server = listen(reply(LIST, "200 OK", f"Date: {formatdate(usegmt=True)}"))
+    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert found["clock"].told == "within a minute of the server's"
+
+
+def test_a_proxy_that_refuses(listen, monkeypatch):
+    proxy = listen(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    found = checked(studio_at("https://gpu.example/v1").doctor())
+    assert found["host"].told.startswith(
+        f"not reached, through the proxy http://127.0.0.1:{proxy.port}: the proxy"
+    )
+    assert CANARY not in repr(proxy.seen)
+
+
+def test_a_proxy_before_this_machine_itself(listen, monkeypatch):
+    proxy = listen(reply(LIST))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    found = checked(studio_at("http://127.0.0.1:9/v1", key_optional=True).doctor())
+    assert found["host"].state is WARNING
+    assert "NO_PROXY=localhost" in found["host"].told
+
+
+def test_offline_looks_at_this_machine_alone(listen, monkeypatch):
+    proxy, server = listen(reply(LIST)), listen(reply(LIST))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    away, here = studio_at("http://gpu.example/v1"), studio_at(f"{server.origin}/v1")
+    assert checked(away.doctor(offline=True))["host"].told == "offline: not looked at"
+    assert checked(here.doctor(offline=True))["answer"].state is OK
+    monkeypatch.setenv("IPYIMAGEGEN_OFFLINE", "1")
+    assert checked(away.doctor())["host"].state is UNKNOWN
+    assert (proxy.accepted, server.accepted) == (0, 1)
+
+
+# The key
+
+
+def test_a_key_that_is_missing(listen):
+    server = listen(reply({"error": {"message": "no key"}}, "401 Unauthorized"))
+    found = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert found["key"].state is PROBLEM
+    assert "none: set LAB_API_KEY in the environment or in a .env file" in found["key"].told
+    assert "it refuses without a key" in found["answer"].told
+
+
+def test_where_a_key_comes_from(listen, tmp_path):
+    server = listen(reply(LIST))
+    (tmp_path / ".env").write_text(f"LAB_API_KEY={CANARY}\n")
+    assert checked(studio_at(f"{server.origin}/v1").doctor())["key"].told == "LAB_API_KEY in .env"
+    assert server.seen[0].headers["authorization"] == f"Bearer {CANARY}"
+    (tmp_path / ".env").unlink()
+    studio = studio_at(f"{server.origin}/v1")
+    studio.keys.ask = lambda _question: CANARY
+    studio.keys.secret(studio.default_endpoint())
+    studio.keys.ask = asking
+    assert checked(studio.doctor())["key"].told == "typed in this session"
+    assert server.seen[1].headers["authorization"] == f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize("spoilt", [f"{CANARY}\n", f"{CANARY} x", f'"{CANARY}"', f"Bearer {CANARY}"])
+def test_a_key_that_can_be_none_is_a_problem_and_is_not_sent(listen, monkeypatch, spoilt):
+    server = listen(reply(LIST))
+    monkeypatch.setenv("LAB_API_KEY", spoilt)
+    found = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert found["key"].state is PROBLEM
+    assert "LAB_API_KEY contains a blank" in found["key"].told
+    assert "authorization" not in server.seen[0].headers
+
+
+def test_a_key_does_not_travel_unencrypted(listen, monkeypatch):
+    proxy = listen(reply(LIST))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    found = checked(studio_at("http://gpu.example/v1").doctor())
+    assert found["key"].state is PROBLEM
+    assert "unencrypted" in found["key"].told
+    found = checked(studio_at("http://gpu.example/v1", allow_http=True).doctor())
+    assert (found["key"].state, found["key"].told) == (
+        WARNING,
+        "LAB_API_KEY (environment); it travels unencrypted, as allow_http says",
+    )
+    assert [CANARY in repr(one) for one in proxy.seen] == [False, True]
+
+
+def test_why_an_endpoint_is_the_default(monkeypatch):
+    def told(**options):
+        return checked(Studio(settings=Settings(options=options)).doctor(offline=True))["endpoint"].told
+
+    assert told().endswith("(as nothing is configured, and no OPENAI_API_KEY)")
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    assert told().endswith("(as its key is set)")
+    monkeypatch.setenv("IPYIMAGEGEN_ENDPOINT", "whatai")
+    assert told().endswith("(as IPYIMAGEGEN_ENDPOINT says)")
+    assert told(endpoint="xzbzq").endswith("(as configured)")
+
+
+# The store
+
+
+@pytest.fixture
+def drawn(home):
+    """A studio with a run in its store."""
+    studio = Studio()
+    studio.imagine("a fox", size="64x64")
+    return studio
+
+
+def newer(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "state", "told"),
+    [
+        (lambda path: None, OK, "1 run"),
+        (lambda path: path.unlink(), OK, "none yet: made when it is needed"),
+        (lambda path: path.write_bytes(b"no database" * 999), WARNING, "damaged"),
+        (newer, WARNING, "written by a newer version"),
+    ],
+)
+def test_how_the_index_is_and_that_it_stays_so(drawn, home, spoil, state, told):
+    spoil(home / "index.sqlite")
+    before = everything(home)
+    found = checked(Studio().doctor())
+    assert everything(home) == before
+    assert found["index"].state is state
+    assert found["index"].told.startswith(told)
+
+
+def test_an_index_that_is_locked_holds_nobody_up(drawn, home):
+    code = (
+        "import sqlite3, sys\nconnection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(home / "index.sqlite")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        began = time.monotonic()
+        found = checked(Studio().doctor())
+        assert time.monotonic() - began < 4
+        holder.stdin.close()
+    assert (found["index"].state, found["store"].state) == (WARNING, OK)
+    assert "locked by another process" in found["index"].told
+
+
+def test_a_store_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    found = checked(Studio(home=tmp_path / "file" / "home").doctor())
+    assert found["store"].state is PROBLEM
+    assert "set IPYIMAGEGEN_HOME to another folder" in found["store"].told
+
+
+def test_what_lies_about(drawn, home):
+    (home / "quarantine").mkdir()
+    (home / "quarantine" / "x.bin").write_bytes(bytes(3 << 20))
+    (home / "index.damaged").touch()
+    found = checked(Studio().doctor())
+    assert "1 file in quarantine (3.0 MiB)" in found["on the way"].told
+    assert "index.damaged may be deleted" in found["index"].told
+
+
+def test_a_machine_that_is_thrown_away(monkeypatch, tmp_path):
+    monkeypatch.delenv("IPYIMAGEGEN_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "r1")
+    found = checked(Studio().doctor())
+    assert found["store"].state is WARNING
+    assert "mount Drive" in found["store"].told
+    assert "Colab" in found["python"].told
+
+
+# What may be pasted
+
+
+def test_no_user_is_named(monkeypatch, tmp_path):
+    mine = tmp_path / "people" / "alice"
+    mine.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(mine))
+    monkeypatch.setenv("USER", "bob")
+    for place, told in [
+        (mine / "pictures", "~/pictures can be written"),
+        (tmp_path / "data" / "alice", f"{tmp_path}/data/USER can be written"),
+        (tmp_path / "bob" / "x", f"{tmp_path}/USER/x can be written"),
+        (tmp_path / "people" / "alice2", f"{tmp_path}/people/alice2 can be written"),
+    ]:
+        assert checked(Studio(home=place).doctor())["store"].told == told
+
+
+def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
+    def fail(*_):
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr("ipyimagegen.homes.passing", fail)
+    found = checked(Studio().doctor())
+    assert (found["store"].state, found["store"].told) == (UNKNOWN, "could not be looked at: RuntimeError")
+    assert found["python"].state is OK
+
+
+def test_a_key_in_an_address_is_not_shown(listen, monkeypatch):
+    monkeypatch.setenv("OTHER_API_KEY", CANARY)
+    server = listen(reply(LIST))
+    settings = Settings(
+        endpoints={"lab": {"base_url": f"{server.origin}/{CANARY}/v1", "key_env": "OTHER_API_KEY"}}
+    )
+    found = checked(Studio("lab", settings=settings).doctor())
+    assert "/[key]" in found["endpoint"].told
+
+
+def test_nothing_that_could_be_paid_is_ever_sent(serve, home):
+    """Also after pictures were paid for: one question, free, and no more."""
+    good = {"created": 1, "data": [{"b64_json": base64.b64encode(picture_bytes()).decode()}]}
+    server = serve(lambda seen: (200, {}, good if seen.method == "POST" else LIST))
+    studio = studio_at(server.base_url, key_optional=True, free=False)
+    studio.imagine("a fox")
+    before = everything(home)
+    checked(studio.doctor())
+    assert [one.method for one in server.requests] == ["POST", "GET"]
+    assert everything(home) == before
+    assert isinstance(studio.doctor("sketch"), Report)
+    assert len(server.requests) == 2
