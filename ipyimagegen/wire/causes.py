@@ -54,7 +54,9 @@ def _certificate(error: BaseException) -> str:
 
 def _no_tls(error: BaseException) -> str:
     plain_http = getattr(error, "reason", None) in _NO_TLS_AT_ALL
-    return f"no secure connection could be made{' (should its address begin with http:?)' if plain_http else ''}"
+    return (
+        f"no secure connection could be made{' (should its address begin with http:?)' if plain_http else ''}"
+    )
 
 
 def _proxy(error: BaseException) -> str:

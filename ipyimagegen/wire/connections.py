@@ -59,6 +59,7 @@ def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
 
     class Watched(base):  # type: ignore[misc]  # urllib3 has one class for each scheme and proxy
         def _new_conn(self) -> socket.socket:
+            watch.proxied = bool(self.proxy)
             made = dial(self.host, self.port, self.timeout) if dial else super()._new_conn()
             watch.opened(made)
             return made

@@ -96,6 +96,17 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
     return None
 
 
+def spoken(seconds: float) -> str:
+    """Return a time to wait as one says it: 90 s, 60 min, 5 h, 3 days."""
+    day = 86400
+    if seconds > 99 * day:
+        return "more than 99 days"
+    for unit, size in (("days", day), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def until(date: str, now: Callable[[], float] = time.time) -> float:
     """Return the seconds from now to an HTTP date; NaN for what is none."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial as given
@@ -11,7 +12,7 @@ from typing import Protocol
 import requests
 
 from ipyimagegen.records import Fault, Status
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.safe import plain, told
 from ipyimagegen.wire.answers import found_in
 from ipyimagegen.wire.bodies import encoded
@@ -21,7 +22,7 @@ from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, read_body
 from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after
+from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, spoken
 from ipyimagegen.wire.previews import Previews
 from ipyimagegen.wire.reply import Spool, TooLarge, cap
 from ipyimagegen.wire.spooled import Spooled
@@ -107,6 +108,15 @@ class _Exchange:
         """What messages call the server."""
         return plain(self.endpoint.name, 80)
 
+    @property
+    def place(self) -> str:
+        """The server with its address, and whether a proxy stands before it: where to look for the fault."""
+        address = ""
+        with contextlib.suppress(ValueError):  # what is malformed is told as that
+            address = plain(origin(self.call.url), 120)
+        at = f" at {address}" if self.name not in address else ""
+        return f"{self.name}{at if address else ''}{' through the proxy' if self.watch.proxied else ''}"
+
     def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
         try:
             kind, data = encoded(self.call.body, form=self.call.form, boundary=idempotency_key)
@@ -138,7 +148,7 @@ class _Exchange:
         if self.watch.control.progress.sent:
             what = stopped or f"No answer from {self.name}: {describe(error)}."
             return Outcome(status=Status.UNKNOWN, fault=Fault(message=what))
-        what = stopped or f"Could not reach {self.name}: {describe(error)}."
+        what = stopped or f"Could not reach {self.place}: {describe(error)}."
         final = bad_certificate(error) or unusable(error) or bool(stopped)
         return _never_sent(Fault(message=what), final=final)
 
@@ -162,7 +172,7 @@ class _Exchange:
         kind = classify(status, said.code)
         message = f"{self.name} answered {status}: {said.message}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
-            message += f" It asks to wait {wait:.0f} s."
+            message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
         return Outcome(
             status=kind,
             fault=Fault(message=message, code=said.code, status=status),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ipyimagegen.records import Status
 from ipyimagegen.wire import Outcome, repeat_after
-from ipyimagegen.wire.outcome import retry_after
+from ipyimagegen.wire.outcome import retry_after, spoken
 
 
 def wait(status, attempt=1, *, random=1.0, elapsed=0.0, **fields):
@@ -87,3 +87,11 @@ def test_no_header_makes_a_long_or_negative_sleep(headers, attempt, random, elap
     for status in (Status.REJECTED, Status.NEVER_SENT):
         seconds = wait(status, attempt, random=random, elapsed=elapsed, retry_after=asked)
         assert seconds is None or 0 <= seconds <= 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(61, "61 s"), (3600, "60 min"), (86400, "24 h"), (7e5, "8 days"), (1e300, "more than 99 days")],
+)
+def test_a_time_to_wait_is_said_in_few_words(seconds, said):
+    assert spoken(seconds) == said

@@ -1,0 +1,141 @@
+"""What never reached a server: repeated twice where that may help, with the key shown to nobody."""
+
+import re
+import socket
+import ssl
+from urllib.parse import quote
+
+import pytest
+from lab import PAINTED, Clock
+from sockets import hang, pictures, reply, reset
+
+from ipyimagegen.records import Status
+from ipyimagegen.wire import Timeouts
+
+GOOD = reply(pictures(1, PAINTED))
+TWICE = [0.25, 0.5]  # the pauses before two repeats, when chance is one half
+PASSWORD = "hQ8+wZ/3mVx=Kc5:Yt"  # of a proxy
+
+
+@pytest.fixture
+def clock(lab):
+    """Seconds that pass by themselves, and chance that is one half."""
+    made = Clock()
+    lab.wait_on(made)
+    return made
+
+
+@pytest.fixture
+def crowded():
+    """The address of a listener whose queue is full: it lets nobody in."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_01_dns_failure(lab, clock, monkeypatch, code):
+    real = socket.getaddrinfo
+
+    def resolver(*arguments, **named):
+        with pytest.raises(socket.gaierror):
+            real(*arguments, **named)
+        raise socket.gaierror(code, "no answer for images.invalid")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    lab.use("https://images.invalid")
+    lab.cell()
+    assert (lab.names, lab.connects, clock.waited) == (["images.invalid"] * 3, [], TWICE)
+    assert [run.sent.attempts for run in lab.runs] == [3]
+    lab.check(Status.NEVER_SENT, 0, "Could not reach lab at https://images.invalid: its name was not found")
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0])
+def test_02_connection_refused(lab, clock, chance):
+    lab.wait_on(clock, lambda: chance)
+    with socket.socket() as closed:  # its port is taken, and nobody listens there
+        closed.bind(("127.0.0.1", 0))
+        lab.use("http://{}:{}".format(*closed.getsockname()))
+        lab.cell()
+        assert lab.connects == [closed.getsockname()] * 3
+    assert clock.waited == [0.5 * chance, 1.0 * chance]
+    lab.check(Status.NEVER_SENT, 0, r"lab at http://127.0.0.1:\d+: the connection was refused")
+
+
+def test_03_connect_timeout(lab, clock, crowded):
+    assert Timeouts().connect == 10
+    lab.connects.clear()
+    lab.limit(connect=0.2)
+    lab.use("http://{}:{}".format(*crowded))
+    lab.cell()
+    assert (lab.connects, clock.waited) == ([crowded] * 3, TWICE)
+    lab.check(Status.NEVER_SENT, 0, "no connection in time", within=3 * 0.2 + 1)
+
+
+UNTRUSTED = r"its certificate is not trusted \(self-signed certificate\); REQUESTS_CA_BUNDLE"
+# Servers with which no TLS comes about, whatever they are asked, and what is said of it.
+NO_TLS = [
+    (GOOD, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "no secure connection could be made"),  # no certificate
+    (reply("plain HTTP request to an HTTPS port", "400 Bad Request"), None, "begin with http:"),
+    (reset, None, "was reset"),
+    (b"", None, "no secure connection could be made"),
+    (hang, None, "silent"),
+]
+
+
+def test_04_bad_tls(lab, clock, tls, certificate, monkeypatch):
+    server = lab.other(GOOD, tls)
+    lab.use(server.origin)
+    assert re.search(UNTRUSTED, lab.cell().texts)
+    # A trusted one that was made for another name.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert.pem"))
+    lab.use(server.origin.replace("127.0.0.1", "localhost"))
+    assert "not valid for 'localhost')." in lab.cell().texts
+    assert (server.accepted, server.seen, clock.waited) == (2, [], [])
+    lab.limit(connect=0.2)
+    for answer, context, says in NO_TLS:
+        clock.waited.clear()
+        server = lab.other(answer, context)
+        lab.use(server.origin.replace("http:", "https:"))
+        assert re.search(f"Could not reach lab at https://127.0.0.1:.*{says}", lab.cell().texts), lab.cells[
+            -1
+        ].texts
+        assert (server.accepted, server.posts, clock.waited) == (3, 0, TWICE)
+    lab.check([Status.NEVER_SENT] * (2 + len(NO_TLS)), 0)
+
+
+# What a proxy does when it is asked for a connection, and what is said of it.
+PROXIES = [
+    (reply("", "407 Proxy Authentication Required"), r"the proxy wants a name and a password \(407\)"),
+    (reply("<h1>blocked</h1>", "403 Forbidden"), r"the proxy refused the connection \(403\)"),
+    (reply("", "502 Bad Gateway"), r"the proxy refused the connection \(502\)"),
+    (b"220 smtp.example ESMTP\r\n", "through the proxy: the connection was closed"),
+    (b"", "through the proxy: the connection was closed"),
+    (reset, "through the proxy: the connection was reset"),
+]
+
+
+def test_05_proxy_refuses_connect(lab, clock, monkeypatch):
+    lab.secrets.append(PASSWORD)
+    lab.use("https://images.example")
+    for answer, says in PROXIES:
+        clock.waited.clear()
+        lab.names.clear()
+        proxy = lab.other(answer)
+        login = f"teacher:{quote(PASSWORD, safe='')}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{login}@127.0.0.1:{proxy.port}")
+        assert re.search(says, lab.cell().texts), lab.cells[-1].texts
+        assert [one.line for one in proxy.seen] == ["CONNECT images.example:443 HTTP/1.0"] * 3
+        assert "proxy-authorization" in proxy.seen[0].headers
+        assert (lab.names, clock.waited) == (["127.0.0.1"] * 3, TWICE)
+    # One that is not there, and one whose address cannot be read: its password has a slash.
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{login}@127.0.0.1:1")
+    assert "the proxy refused the connection" in lab.cell().texts
+    monkeypatch.setenv("HTTPS_PROXY", f"http://teacher:{PASSWORD}@127.0.0.1:1")
+    lab.cell()
+    lab.check([Status.NEVER_SENT] * (len(PROXIES) + 2), 0, "malformed")
