@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.utils import select_proxy
 
 from ipyimagegen.wire.control import Watch
 from ipyimagegen.wire.local import LocalAdapter
@@ -59,7 +60,6 @@ def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
 
     class Watched(base):  # type: ignore[misc]  # urllib3 has one class for each scheme and proxy
         def _new_conn(self) -> socket.socket:
-            watch.proxied = bool(self.proxy)
             made = dial(self.host, self.port, self.timeout) if dial else super()._new_conn()
             watch.opened(made)
             return made
@@ -98,6 +98,7 @@ def send(
         prepared = session.prepare_request(request)
         url = prepared.url or ""
         settings: Any = session.merge_environment_settings(url, {}, True, None, None)
+        watch.proxied = bool(select_proxy(url, settings["proxies"]))
         return session, session.get_adapter(url).send(prepared, timeout=timeout, **settings)
     except BaseException:
         session.close()

@@ -67,7 +67,7 @@ class Watch:
     def __init__(self, control: Control, whole: float) -> None:
         self.control = control
         self.ends = control.clock() + whole
-        self.proxied = False  # the newest connection is to a proxy
+        self.proxied = False  # a proxy stands before the server
         self._expired = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()

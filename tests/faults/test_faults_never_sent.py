@@ -138,4 +138,4 @@ def test_05_proxy_refuses_connect(lab, clock, monkeypatch):
     assert "the proxy refused the connection" in lab.cell().texts
     monkeypatch.setenv("HTTPS_PROXY", f"http://teacher:{PASSWORD}@127.0.0.1:1")
     lab.cell()
-    lab.check([Status.NEVER_SENT] * (len(PROXIES) + 2), 0, "malformed")
+    lab.check([Status.NEVER_SENT] * (len(PROXIES) + 2), 0, "through the proxy: the address is malformed")
