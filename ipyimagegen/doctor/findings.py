@@ -37,7 +37,7 @@ class Report(tuple[Finding, ...]):
     def __repr__(self) -> str:
         lines = []
         for one in self:
-            head = f"{one.state:<8}{one.name:<13}"
+            head = f"{one.state:<9}{one.name:<13}"
             after = " " * len(head)
             text = textwrap.TextWrapper(WIDTH, head, after, break_long_words=False, break_on_hyphens=False)
             lines.append(text.fill(one.told))

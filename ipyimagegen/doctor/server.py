@@ -14,6 +14,7 @@ from ipyimagegen.doctor.visit import Visit, guarded, within
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.plan import SKETCH, Settings
+from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
     from ipyimagegen.keys import Secret
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # that a server may take
 MINUTE = 60.0
+SAID = 160  # characters of a refusal: enough to know it by
 
 
 def look(visit: Visit) -> Iterator[Finding]:
@@ -133,7 +135,7 @@ def _answered(probe: wire.Probe, *, keyed: bool) -> Finding:
         return Finding("answer", State.PROBLEM, f"none: {probe.said}")
     state, meant = _meaning(probe, probe.status, keyed=keyed)
     told = f"{probe.status} to GET /models after {probe.seconds * 1000:.0f} ms: {meant}"
-    return Finding("answer", state, told + (f". It says: {probe.said}" if probe.said else ""))
+    return Finding("answer", state, told + (f". It says: {short(probe.said, SAID)}" if probe.said else ""))
 
 
 def _meaning(probe: wire.Probe, status: int, *, keyed: bool) -> tuple[State, str]:
@@ -158,7 +160,7 @@ def _welcomed(probe: wire.Probe, *, keyed: bool) -> tuple[State, str]:
 def _clock(ahead: float) -> Finding:
     if math.isnan(ahead):
         now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        return Finding("clock", State.UNKNOWN, f"{now} UTC here; the server told no time to compare it with")
+        return Finding("clock", State.UNKNOWN, f"{now} UTC here; no server told the time to compare it with")
     if abs(ahead) <= MINUTE:
         return Finding("clock", State.OK, "within a minute of the server's")
     minutes = abs(ahead) / MINUTE

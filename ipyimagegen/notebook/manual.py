@@ -81,7 +81,7 @@ PAGES: Mapping[str, Page] = {
         "gets one free question (GET /models), with its key. Nothing is paid or changed, and the text "
         "holds no key, password or user's name: it can be pasted into an issue.",
         examples=("%imagine_doctor", "%imagine_doctor openai"),
-        flags={"--offline": "ask no server, but on this machine"},
+        flags={"--offline": "ask no server but one on this machine"},
     ),
     "imagine_forget": Page(
         usage=("%imagine_forget ID…",),
