@@ -97,8 +97,11 @@ def said_of(picture: Picture) -> str:
     """Return what became of a picture that cannot be shown."""
     told = {
         PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
-        PictureState.QUARANTINED: "is no PNG, JPEG or WebP; kept, not opened",
-        PictureState.DAMAGED: "its stored file is gone or damaged; --new asks again",
+        PictureState.QUARANTINED: "kept, not opened" if picture.sha256 else "did not come",
+        # A file that came so has a note; without one it was lost here.
+        PictureState.DAMAGED: "kept, cannot be shown"
+        if picture.note
+        else "its stored file is gone or damaged; --new asks again",
         PictureState.UNWRITTEN: "came and could not be written",
     }
     words = told.get(picture.state, str(picture.state))

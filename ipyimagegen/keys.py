@@ -41,6 +41,11 @@ class Secret:
         except ValueError:
             return None
 
+    @property
+    def possible(self) -> bool:
+        """Whether it can be a key at all: no blank, quote or line break, nothing that no header takes."""
+        return bool(_KEY.fullmatch(self._value))
+
     def __repr__(self) -> str:
         return f"<key for {self.origin}>"
 
@@ -81,12 +86,22 @@ def find(
     `ask` shows its text to a person and returns what was typed; None where nobody is there. Raises
     InvalidOption, without the key, when what was found cannot be one.
     """
-    for place, value in _candidates(endpoint, environ, folder):
-        return Secret(_checked(value, place), endpoint.base_url)
-    if ask is None or not endpoint.key_env or endpoint.key_optional:
-        return None
-    typed = ask(f"Key for {endpoint.title or endpoint.name} ({endpoint.key_env[0]}): ").strip()
-    return Secret(_checked(typed, "what was typed"), endpoint.base_url) if typed else None
+    # Put away before anything can be raised: verbose tracebacks print every variable.
+    boxed = ((one, Secret(value, endpoint.base_url)) for one, value in _candidates(endpoint, environ, folder))
+    place, secret = next(boxed, ("what was typed", None))
+    if secret is None and ask is not None and endpoint.key_env and not endpoint.key_optional:
+        question = f"Key for {endpoint.title or endpoint.name} ({endpoint.key_env[0]}): "
+        secret = _typed(ask(question).strip(), endpoint)
+    if secret is None or secret.possible:
+        return secret
+    raise InvalidOption(
+        f"The key from {place} contains a blank, a quote, a line break or another character that no key "
+        "has.\nIt was not used; set it again."
+    )
+
+
+def _typed(value: str, endpoint: Endpoint) -> Secret | None:
+    return Secret(value, endpoint.base_url) if value else None
 
 
 def require(
@@ -130,16 +145,6 @@ def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) ->
 
 # A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
 _KEY = re.compile(r"[!#-&(-_a-~]+")
-
-
-def _checked(value: str, place: str) -> str:
-    if _KEY.fullmatch(value):
-        return value
-    raise InvalidOption(
-        f"The key from {place} contains a blank, a quote, a line break or another character that no key "
-        "has. It was not used; set it again."
-    )
-
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
 

@@ -171,8 +171,11 @@ def error_of(run: Run) -> ImagineError | None:
 
 
 def _no_picture(run: Run) -> str:
-    notes = [plain(p.note, 300) for p in run.pictures if p.note]
-    return "the reply held no usable picture" + (f" ({notes[0].rstrip('.')})" if notes else "") + "."
+    note = next((plain(p.note, 300) for p in run.pictures if p.note), "")
+    if note.endswith("."):
+        return note
+    said = f"{plain(run.request.endpoint, 80)} sent no picture that can be shown"
+    return f"{said}: {note}." if note else f"{said}."
 
 
 def call(

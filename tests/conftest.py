@@ -77,11 +77,12 @@ def serve():
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1 that nobody trusts, as a file of key and certificate."""
+    """A self-signed certificate that nobody trusts, as a file of key and certificate."""
     folder = tmp_path_factory.mktemp("tls")
+    names = "subjectAltName=IP:127.0.0.1,DNS:pictures.test"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
-        f"/CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout {folder}/key.pem -out {folder}/cert.pem"
+        f"/CN=127.0.0.1 -addext {names} -keyout {folder}/key.pem -out {folder}/cert.pem"
     )
     subprocess.run(command.split(), check=True, capture_output=True)
     return folder

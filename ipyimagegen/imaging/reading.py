@@ -20,16 +20,16 @@ def inspect(path: Path, edge: int) -> Inspected:
     """Return what is in the file; only a file that cannot be read raises (OSError)."""
     header = read_header(path)
     if header is None:
-        return Inspected(state=PictureState.QUARANTINED, note="not a PNG, JPEG or WebP picture")
+        return Inspected(state=PictureState.QUARANTINED, note=_unknown(path))
     if header.width * header.height > MEGAPIXELS * 1_000_000:
-        note = f"{header.width}×{header.height} px is over {MEGAPIXELS} megapixels: kept, not opened"
+        note = f"{header.width}×{header.height} px, over {MEGAPIXELS} megapixels"
         return _described(header, PictureState.QUARANTINED, note)
     try:
         return _decoded(path, header, edge)
     except Exception as error:  # noqa: BLE001 - decoders of hostile files raise anything
         if header.whole:
             return _described(header, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
-        return _described(header, PictureState.DAMAGED, f"{TRUNCATED}, nothing can be shown")
+        return _described(header, PictureState.DAMAGED, TRUNCATED)
 
 
 def small(data: bytes, edge: int) -> Image.Image | None:
@@ -45,6 +45,12 @@ def small(data: bytes, edge: int) -> Image.Image | None:
             return _thumb(flat(image)[0], edge, orientation(image))
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
+
+
+def _unknown(path: Path) -> str:
+    with path.open("rb") as file:
+        known = sniff(file.read(16))
+    return "its header is damaged or cut short" if known else "not a PNG, JPEG or WebP picture"
 
 
 def _described(header: Header, state: PictureState, note: str) -> Inspected:

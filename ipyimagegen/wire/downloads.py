@@ -123,8 +123,8 @@ class _Fetch:
             if 300 <= status < 400 and response.headers.get("Location"):
                 return response.headers["Location"], None, False
             if status != requests.codes.ok:
-                fault = Fault(message=f"{urlsplit(url).hostname} answered {status}.", status=status)
-                return None, fault, status >= 500
+                said = f"The picture could not be fetched: {urlsplit(url).hostname} answered {status}."
+                return None, Fault(message=said, status=status), status >= 500
             return None, self.kept(response), False
 
     def kept(self, response: requests.Response) -> Fault | None:

@@ -191,6 +191,14 @@ class Lab:
         self.others.append(Server(answer, tls))
         return self.others[-1]
 
+    def put(self, name, text):
+        """Write a file of the user's own beside the store, such as .netrc."""
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        self._writes[:] = [one for one in self._writes if not one.endswith(f" {path}")]
+        self._before = self._outside()
+
     def cell(self, code="%imagine a red fox"):
         """Run a cell, and keep what it leaves."""
         publisher, printed, began = self.shell.display_pub, io.StringIO(), time.monotonic()

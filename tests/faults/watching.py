@@ -43,6 +43,18 @@ def watched_writes(allowed: tuple[Path, ...]):
     return found, lambda: _WATCHERS.remove(look)
 
 
+def watched_reads(path: Path):
+    """Watch for a file being opened; return the list of how often, and what ends it."""
+    found: list[str] = []
+
+    def look(event, arguments):
+        if event == "open" and str(arguments[0]) == str(path):
+            found.append(event)
+
+    _WATCHERS.append(look)
+    return found, lambda: _WATCHERS.remove(look)
+
+
 def watched_network():
     """Watch the network: return the addresses to which connections are begun, the names that are
     looked up, and what ends it."""

@@ -1,0 +1,179 @@
+"""Addresses that a server gives, and the key: who is asked, and what they get to see."""
+
+import re
+import socket
+
+import pytest
+from canary import KEY
+from lab import Clock
+from loopback import picture_bytes
+from sockets import reply
+
+from ipyimagegen.records import Status
+
+GOOD = picture_bytes()
+PICTURE = reply(GOOD, kind="image/png")
+PUBLIC = "93.184.216.34"
+PRIVATE = [
+    "https://127.0.0.1:{}/x", "https://127.1:{}/x", "https://2130706433:{}/x", "https://0x7f.0.0.1:{}/x",
+    "https://localhost:{}/x", "https://[::1]:{}/x", "https://[::ffff:127.0.0.1]:{}/x", "https://0.0.0.0:{}/x",
+    "https://pictures.test@127.0.0.1:{}/x", "http://127.0.0.1:{}/x", "https://169.254.169.254/latest/meta-data",
+    "http://169.254.169.254/latest/meta-data", "https://[fd00:ec2::254]/", "https://100.100.100.200/",
+    "https://metadata.test/",
+]  # fmt: skip
+
+
+def urls(*addresses):
+    return reply({"data": [{"url": one} for one in addresses]}, "200 OK", "Set-Cookie: session=s3; Path=/")
+
+
+def moved(target, status="302 Found"):
+    return reply("", status, f"Location: {target}", "Set-Cookie: hop=h4; Domain=pictures.test; Path=/")
+
+
+class Internet:
+    """A resolver of names, and a network that brings one public address to a port on loopback."""
+
+    def __init__(self):
+        self.names = {"metadata.test": ["169.254.169.254"]}
+        self.port = None
+        self._real = socket.getaddrinfo
+
+    def __call__(self, host, port, *args, **kwargs):
+        found = self.names.get(host)
+        if found and isinstance(found[0], list):
+            found = found.pop(0) if len(found) > 1 else found[0]
+        if found:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in found]
+        if host == PUBLIC:
+            return self._real("127.0.0.1", self.port, *args, **kwargs)
+        return self._real(host, port, *args, **kwargs)
+
+    def has(self, name, server, *answers):
+        """Let a name lead to the public address, or to these, one after the other."""
+        self.names[name], self.port = list(answers) or [PUBLIC], server.port
+
+
+@pytest.fixture
+def internet(monkeypatch):
+    made = Internet()
+    monkeypatch.setattr(socket, "getaddrinfo", made)
+    return made
+
+
+def netrc(lab, *hosts):
+    lab.put(".netrc", "".join(f"machine {one} login who password Netrc-9kQ2vT7x\n" for one in hosts))
+    lab.secrets.append("Netrc-9kQ2vT7x")
+
+
+def test_37_addresses_of_this_machine_and_its_network(lab, trusted, internet):
+    inside = lab.other(PICTURE, trusted)
+    hostile = ["file:///etc/passwd", *(one.format(inside.port) for one in PRIVATE)]
+    server = lab.serve(urls(*hostile))
+    cell = lab.cell()
+    lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0])
+    (run,) = lab.runs
+    assert [one.url for one in run.pictures] == [None, *hostile[1:]]
+    assert inside.accepted == 0
+    assert {port for _, port in lab.connects} == {server.port}
+    states = ["quarantined", *["url_pending"] * len(PRIVATE)]
+    lab.check(Status.DONE, 1, "own disk", raw=b"file:///etc/passwd", states=states, at=0)
+
+
+def test_38_redirects_to_loopback(lab, trusted, internet):
+    inside = lab.other(PICTURE, trusted)
+    targets = [f"https://127.1:{inside.port}/x", f"http://127.0.0.1:{inside.port}/x", "file:///etc/passwd"]
+
+    def hop(conn, seen):
+        conn.sendall(moved(targets[int(seen.line.split()[1][1:])]))
+
+    public, server = lab.other(hop, trusted), lab.serve([])
+    internet.has("pictures.test", public)
+    given = [f"{origin}/{k}" for origin in ("https://pictures.test", server.origin) for k in range(3)]
+    server.answer = lambda conn, seen: conn.sendall(urls(*given)) if seen.body else hop(conn, seen)
+    lab.cell("%imagine -n 6 a red fox")
+    assert inside.accepted == 0
+    assert [len(one.seen) for one in (public, server)] == [3, 4]
+    lab.check(Status.DONE, 1, "private network", states=["url_pending"] * 6)
+
+
+@pytest.mark.parametrize("answers", [([PUBLIC], ["127.0.0.1"]), ([PUBLIC, "127.0.0.1"],)])
+def test_39_a_name_that_changes_its_mind(lab, trusted, internet, answers):
+    """What was checked is what is connected to, at each try anew."""
+    public, inside = lab.other(reply("", "503 Busy"), trusted), lab.other(PICTURE, trusted)
+    internet.has("pictures.test", public, *answers)
+    lab.wait_on(Clock())
+    lab.serve(urls(f"https://pictures.test:{inside.port}/x"))
+    lab.cell()
+    assert (len(public.seen), inside.accepted) == (len(answers) - 1, 0)
+    lab.check(Status.DONE, 1, "private network", states=["url_pending"])
+
+
+def test_40_a_download_that_works_the_third_time(lab):
+    clock, busy = Clock(), reply("", "503 Busy")
+    server = lab.serve([])
+    server.answer = [urls(f"{server.origin}/x.png"), busy, busy, PICTURE]
+    lab.wait_on(clock)
+    lab.cell()
+    assert clock.waited == [0.5, 1.0]
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_41_a_download_that_works_later(lab):
+    no, server = reply("", "403 Forbidden"), lab.serve([])
+    server.answer = [urls(f"{server.origin}/x.png"), no, no, PICTURE]
+    cell = lab.cell()
+    assert "403" in cell.texts
+    assert "403" in lab.cell().texts
+    assert [one.state for one in lab.runs[0].pictures] == ["url_pending"]
+    assert len(lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0]).pictures) == 1
+    assert lab.cell().texts.endswith("from history\n")
+    lab.check(Status.DONE, 1, "answered 403.*\n.*billed", delivered=[GOOD], states=["stored"], at=0)
+
+
+def test_42_what_a_download_host_sees(lab, trusted, internet):
+    public, server = lab.other([moved("/y"), PICTURE], trusted), lab.serve(urls("https://pictures.test/x"))
+    internet.has("pictures.test", public)
+    netrc(lab, "pictures.test", "127.0.0.1")
+    lab.cell()
+    assert [one.line for one in public.seen] == ["GET /x HTTP/1.1", "GET /y HTTP/1.1"]
+    for seen in public.seen:
+        assert set(seen.headers) == {"host", "user-agent", "accept", "accept-encoding", "connection"}
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_43_a_redirected_post(lab):
+    elsewhere = lab.other(PICTURE)
+    statuses = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+    lab.serve([moved(f"{elsewhere.origin}/v1/images/generations", one) for one in statuses])
+    for seed in range(5):
+        lab.cell(f"%imagine --seed {seed} a red fox")
+    assert elsewhere.accepted == 0
+    lab.check([Status.UNKNOWN] * 5, 5, "answered 308")
+
+
+def test_44_a_netrc_entry_for_the_server(lab):
+    server = lab.serve([urls("/x.png"), PICTURE, urls("/x.png"), PICTURE])
+    netrc(lab, "127.0.0.1")
+    lab.cell()
+    lab.use(server.origin, key_env=[])
+    lab.cell("%imagine a cat")
+    sent = [one.headers.get("authorization") for one in server.seen]
+    assert sent == [f"Bearer {KEY}", None, None, None]
+    lab.check([Status.DONE] * 2, 2, delivered=[GOOD])
+
+
+WRONG = ["{}\nX-Injected: yes", "{}\r\n", '"{}"', "'{}'", "{} {}", "{}\u200b", "ключ{}"]
+
+
+def test_45_keys_that_cannot_be_one(lab, monkeypatch):
+    lab.serve(PICTURE)
+    for number, wrong in enumerate(WRONG):
+        monkeypatch.setenv("LAB_KEY", wrong.format(KEY, KEY))
+        assert "LAB_KEY contains a blank, a quote" in lab.cell(f"%imagine --seed {number} a red fox").texts
+    monkeypatch.delenv("LAB_KEY")
+    lab.put(".env", f"LAB_KEY={KEY} {KEY}\n")
+    lab.cell()
+    assert lab.servers[0].accepted == 0
+    lab.check(None, 0, "LAB_KEY in .env contains a blank")
