@@ -1,0 +1,159 @@
+"""Replies that lie in the spool because nobody lived to read them, or no disk took them."""
+
+import errno
+import json
+import os
+import time
+
+import pytest
+from loopback import b64, picture_bytes, records
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen import errors as e
+from ipyimagegen.records import Status
+from ipyimagegen.store import Disk, Store
+
+PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(2)]
+BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES]}).encode()
+
+
+@pytest.fixture
+def server(serve):
+    return serve(lambda seen: (200, {}, BODY))
+
+
+def studio(home, server):
+    own = {"lab": {"base_url": server.base_url, "free": False}}
+    return Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}))
+
+
+@pytest.fixture
+def left(home, server):
+    """Return a function that leaves a reply as a process does that is killed before it reads it."""
+
+    def leave(body=BODY, age=0):
+        one = studio(home, server)
+        done = one.imagine("a fox", n=2)
+        pending = one.store.run(done.id).but(status=Status.PENDING, pictures=(), reply={}, verdicts=())
+        one.store.update(pending)
+        for image in done:
+            image.path.unlink()
+        spool = one.store.spool(pending)
+        spool.write_bytes(body)
+        os.utime(spool, (time.time() - age,) * 2)
+        return done.id, spool
+
+    return leave
+
+
+def looked(home, server):
+    """Look back as a fresh session does, and return the only record."""
+    list(studio(home, server).history.search("fox"))
+    return next(iter(records(home).values()))
+
+
+def test_a_whole_reply_is_taken_in_at_once(home, server, left):
+    run_id, _ = left()
+    assert looked(home, server)["status"] == "done"
+    again = studio(home, server).imagine("a fox", n=2)
+    assert (again.id, again.reused, len(again)) == (run_id, True, 2)
+    assert [one.bytes for one in again] == PICTURES
+    assert "it was read later" in again.caption
+    assert len(server.posts) == 1
+
+
+def test_one_that_may_still_grow_is_left(home, server, left):
+    left(BODY[:-50], age=300)
+    assert looked(home, server)["status"] == "pending"
+    with pytest.raises(e.OutcomeUnknown):
+        studio(home, server).imagine("a fox", n=2)
+    assert len(server.posts) == 1
+
+
+def test_one_that_was_cut_gives_what_arrived_whole(home, server, left):
+    _, spool = left(BODY[:-50], age=700)
+    record = looked(home, server)
+    assert record["status"] == "unknown"
+    assert [one["state"] for one in record["pictures"]] == ["stored"]
+    assert (home / "quarantine" / f"{record['raw']}.bin").read_bytes() == BODY[:-50]
+    assert spool.exists()  # whoever wrote it may be about to read it
+    with pytest.raises(e.OutcomeUnknown, match="pictures of it that arrived: 1"):
+        studio(home, server).imagine("a fox", n=2)
+    shown = studio(home, server).history[record["session"] + "/1"]
+    assert shown[0].bytes == PICTURES[0]
+
+
+def test_a_call_in_flight_here_is_nobody_elses(home, server, left, monkeypatch):
+    run_id, _ = left()
+    one = studio(home, server)
+    monkeypatch.setattr(one.ledger, "in_flight", lambda: frozenset({run_id}))
+    list(one.history.search("fox"))
+    assert next(iter(records(home).values()))["status"] == "pending"
+
+
+def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
+    picture = serve(lambda seen: (200, {"Content-Type": "image/png"}, PICTURES[0]))
+    url = picture.base_url + "/1.png"
+    server = serve(lambda seen: (200, {}, {"data": [{"url": url}]}))
+    server.requests.clear()
+    one = studio(home, server)
+    # The address is of another port, so it is private and stays pending: what a kill leaves is alike.
+    with pytest.raises(e.CallError, match="%imagine_show"):
+        one.imagine("a fox", n=2)
+    run = one.store.runs()[0]
+    one.store.update(run.but(status=Status.PENDING, pictures=(), reply={}, verdicts=()))
+    one.store.spool(run).write_bytes(json.dumps({"data": [{"url": url}]}).encode())
+    record = looked(home, server)
+    assert [one["state"] for one in record["pictures"]] == ["url_pending"]
+    assert picture.requests == []
+
+
+def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
+    one = studio(home, server)
+    full = []
+
+    def write(file, data):
+        if full and os.fstat(file).st_size == 0 and bytes(data[:4]) == b"\x89PNG":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(file, data)
+
+    one.store = Store(home, disk=Disk(home, write=write))
+    full.append(True)
+    with pytest.raises(e.CallError):
+        one.imagine("a fox", n=2)
+    (record,) = records(home).values()
+    assert {picture["state"] for picture in record["pictures"]} == {"unwritten"}
+    (spool,) = home.glob("spool/*.reply")
+    assert spool.read_bytes() == BODY
+    again = studio(home, server).imagine("a fox", n=2)
+    assert [image.bytes for image in again] == PICTURES
+    assert len(server.posts) == 1
+
+
+def test_forgetting_takes_the_reply_too(home, server, left):
+    run_id, spool = left(BODY[:-50])
+    studio(home, server).history.forget([run_id])
+    assert not spool.exists()
+    assert records(home)[run_id]["forgotten"] is True
+
+
+def test_a_reply_is_deleted_after_a_day_when_nothing_of_it_is_wanted(home, server, left):
+    _, spool = left(age=90_000)
+    (home / "spool" / "nobody.part").write_bytes(b"x")
+    os.utime(home / "spool" / "nobody.part", (time.time() - 90_000,) * 2)
+    one = studio(home, server)
+    one.store.spool()
+    assert spool.exists()  # its pictures are not in the store yet
+    assert not (home / "spool" / "nobody.part").exists()
+    list(one.history.search("fox"))
+    one.store.spool()
+    assert not spool.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["x.reply", "x.1121-abcd.reply", "x.1121-abcd.1x.reply", "x...reply", "x.1121-abcd.99.reply"]
+)
+def test_other_files_in_the_spool_are_passed_over(home, server, left, name):
+    left()
+    (home / "spool" / name).write_bytes(BODY)
+    assert looked(home, server)["status"] == "done"
