@@ -343,9 +343,16 @@ def _read_size(option: Option, text: str) -> str:
 def _read_ratio(option: Option, text: str) -> str:
     found = _RATIO.fullmatch(text)
     if found and float(found[1]) and float(found[2]):
-        return f"{float(found[1]):g}:{float(found[2]):g}"
+        return f"{_shortest(found[1])}:{_shortest(found[2])}"
     hint = " For pixels there is --size." if _SIZE.fullmatch(text) else ""
     raise InvalidOption(f"{option.flag} {text!r} is no ratio such as 16:9.{hint}")
+
+
+def _shortest(number: str) -> str:
+    """Return a number without zeros that say nothing: 9.50 is 9.5, 99999.99 stays."""
+    whole, _, part = number.partition(".")
+    part = "".join(str(int(digit)) for digit in part).rstrip("0")
+    return f"{int(whole)}.{part}" if part else f"{int(whole)}"
 
 
 def _read_flag(option: Option, text: str) -> bool:

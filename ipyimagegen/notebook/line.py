@@ -96,6 +96,14 @@ def _word(line: str, start: int) -> Word:
     return Word(text, start, at)
 
 
+def _opening(line: str, start: int) -> Word:
+    """Return the word that begins with a dash; a long one mostly begins a prompt, as in "—it's a fox"."""
+    if line[start] != "—":
+        return _word(line, start)
+    text = line[start:].split(maxsplit=1)[0]
+    return Word(text, start, start + len(text))
+
+
 def read(
     line: str, namespace: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
 ) -> Line:
@@ -107,7 +115,7 @@ def read(
     reader = _Reader(line, namespace, own, options)
     while (start := reader.skip_blanks()) is not None:
         # Looked at before its quotes are: a prompt may begin with "it's".
-        if line[start] not in DASHES or not _is_flag(word := _word(line, start), line):
+        if line[start] not in DASHES or not _is_flag(word := _opening(line, start), line):
             return reader.result(line[start:].rstrip())
         reader.at = word.end
         if word.text == "--":
