@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.options import as_meant
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, is_loopback_host
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")
@@ -77,16 +76,6 @@ def origin_of(scheme: str, parts: SplitResult) -> str:
 def host_of(base_url: str) -> str:
     """Return `host[:port]` of a normalised base URL: the name of an endpoint typed as an address."""
     return urlsplit(base_url).netloc
-
-
-def is_loopback_host(host: str) -> bool:
-    """Say whether a host name is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_loopback(endpoint: Endpoint) -> bool:

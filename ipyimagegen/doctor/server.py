@@ -102,17 +102,13 @@ def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[
 
 def _reached(endpoint: Endpoint, probe: wire.Probe) -> Finding:
     way = f"through the proxy {probe.proxy}" if probe.proxy else "no proxy"
-    here = catalog.is_loopback(endpoint)
     if not probe.reached:
         cure = "Check the address, the network and the proxy."
         if probe.untrusted:
             cure = "Is this machine's date right? A company's own certificates go into REQUESTS_CA_BUNDLE."
-        elif here:
+        elif catalog.is_loopback(endpoint):
             cure = "Is the server running, and on that port?"
         return Finding("host", State.PROBLEM, f"not reached, {way}: {probe.said}. {cure}")
-    if here and probe.proxy:
-        told = f"reached {way}: for this machine itself set NO_PROXY=localhost,127.0.0.1"
-        return Finding("host", State.WARNING, told)
     trusted = ", certificate trusted" if endpoint.base_url.startswith("https:") else ""
     return Finding("host", State.OK, f"reached, {way}{trusted}")
 

@@ -6,12 +6,14 @@ import socket
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 
+from ipyimagegen.rows import is_loopback_host
 from ipyimagegen.wire.control import Watch
 from ipyimagegen.wire.local import LocalAdapter
 
@@ -74,6 +76,19 @@ def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
     return Watched
 
 
+def _proxies(url: str) -> dict[str, str]:
+    """Return the environment's proxies for an address; there are none before this machine itself.
+
+    A key may go there unencrypted because it stays here; through a proxy it would leave.
+    """
+    return {} if is_loopback_host(urlsplit(url).hostname or "") else get_environ_proxies(url)
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the address of the proxy that stands before an address, if one does."""
+    return select_proxy(url, _proxies(url))
+
+
 def send(
     watch: Watch,
     request: requests.Request,
@@ -98,7 +113,8 @@ def send(
         prepared = session.prepare_request(request)
         url = prepared.url or ""
         settings: Any = session.merge_environment_settings(url, {}, True, None, None)
-        watch.proxied = bool(select_proxy(url, settings["proxies"]))
+        settings["proxies"] = _proxies(url)
+        watch.proxied = proxy_for(url) is not None
         return session, session.get_adapter(url).send(prepared, timeout=timeout, **settings)
     except BaseException:
         session.close()

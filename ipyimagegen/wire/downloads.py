@@ -16,12 +16,11 @@ from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
 
 from ipyimagegen.records import Fault
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
-from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, send
+from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge
 
@@ -147,7 +146,7 @@ class _Fetch:
         if own or any(url.startswith(prefix) for prefix in self.mounts):
             return None
         host = urlsplit(url).hostname or ""
-        if select_proxy(url, get_environ_proxies(url)):
+        if proxy_for(url):
             self.public(host, urlsplit(url).port or 443)
             return None
 

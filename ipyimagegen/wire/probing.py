@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
 
 from ipyimagegen.options import Json
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.safe import plain, redact
 from ipyimagegen.wire.causes import bad_certificate, describe
-from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, send
+from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import DIALECTS
 from ipyimagegen.wire.faults import fault, read_body
@@ -99,7 +98,7 @@ def _shown(
 def _proxy(url: str) -> str | None:
     """Return the proxy that requests takes for an address, never its user and password."""
     try:
-        found = select_proxy(url, get_environ_proxies(url))
+        found = proxy_for(url)
         if not found:
             return None
         whole = found if "://" in found else f"http://{found}"

@@ -220,6 +220,17 @@ def test_an_http_proxy_from_the_environment_is_used(serve, post, monkeypatch):
     assert proxy.seen[0].line.startswith("POST http://images.example/v1/")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "picture.localhost"])
+def test_no_proxy_stands_before_this_machine_itself(serve, post, monkeypatch, host):
+    proxy, server = serve(reply(pictures())), serve(reply(pictures()))
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *rest: real("127.0.0.1", *rest))
+    assert post(f"http://{host}:{server.port}").status is Status.DONE
+    assert (server.posts, proxy.accepted) == (1, 0)
+
+
 @pytest.mark.parametrize("origin", ["http://", "http://a b", "http://[::1", "ftp://host", "http://x\nhost"])
 def test_malformed_address(post, origin):
     outcome = clean(post(origin, key=None))
