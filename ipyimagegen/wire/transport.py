@@ -170,7 +170,7 @@ class _Exchange:
         said = fault(read_body(bytes(raw)), status, self.secrets)
         wait = retry_after(headers)
         kind = classify(status, said.code)
-        message = f"{self.name} answered {status}: {said.message}"
+        message = f"{self.name} answered {status}: {said.message.removeprefix(f'{status} ')}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
             message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
         return Outcome(

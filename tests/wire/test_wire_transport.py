@@ -373,7 +373,7 @@ def test_the_key_that_a_server_echoes_in_a_200(serve, post):
 
 def test_an_early_refusal_of_a_large_body_is_still_read(serve, post):
     server = serve(reply("<html><title>413 Too Large</title></html>", "413 Too Large", kind="text/html"))
-    assert clean(post(server.origin)).fault.message == "lab answered 413: 413 Too Large"
+    assert clean(post(server.origin)).fault.message == "lab answered 413: Too Large"
 
 
 def test_an_endless_error_body(serve, post):
