@@ -44,6 +44,7 @@ _BILL: Mapping[Status, tuple[bool | None, str]] = {
 # What a refusal asks for, by the server's code or, where it says nothing more, its HTTP status.
 _KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
 _CREDIT = "No picture was made: the account at that server needs credit."
+_LESS = "No picture was made: send smaller pictures or fewer of them, and run the cell again."
 _CURES: Mapping[str | int | None, str] = {
     "insufficient_quota": _CREDIT,
     "insufficient_user_quota": _CREDIT,
@@ -53,6 +54,7 @@ _CURES: Mapping[str | int | None, str] = {
     HTTPStatus.UNAUTHORIZED: _KEY,
     HTTPStatus.PAYMENT_REQUIRED: _CREDIT,
     HTTPStatus.FORBIDDEN: _KEY,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _LESS,
 }
 
 
