@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any, Self, TypeVar, cast
+from types import UnionType
+from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
@@ -297,10 +298,18 @@ def to_json(value: Any) -> Json:
 def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
     """Return the record of that kind; members it does not know are ignored.
 
-    Raises TypeError, ValueError or KeyError when `data` is no such record.
+    Raises TypeError, ValueError or KeyError when `data` is no such record: somebody may have edited it,
+    and what is shown relies on a width being a number.
     """
     names = _names(cast("Any", kind))
-    return kind(**{k: _member(_NESTED.get((kind, k)), data[k]) for k in names if k in data})
+    members = {k: _member(_NESTED.get((kind, k)), data[k]) for k in names if k in data}
+    types = _types(cast("Any", kind))
+    for name, value in members.items():
+        whole, each = types[name]
+        parts = value if isinstance(value, tuple) else ()
+        if not isinstance(value, whole) or not all(isinstance(one, each) for one in parts):
+            raise TypeError(f"{name} of a {kind.__name__} is {type(value).__name__}")
+    return kind(**members)
 
 
 _EMPTY: tuple[Json, ...] = (None, {}, [], "")
@@ -309,6 +318,20 @@ _EMPTY: tuple[Json, ...] = (None, {}, [], "")
 @cache  # a history of 100,000 runs is read when its index is made anew
 def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(one.name for one in fields(kind))
+
+
+@cache
+def _types(kind: type[Any]) -> Mapping[str, tuple[tuple[type, ...], tuple[type, ...]]]:
+    """Return by name what a member may be and, if it is a tuple, what is in it."""
+    hints = get_type_hints(kind)
+    inside = {name: get_args(hint)[:1] if get_origin(hint) is tuple else () for name, hint in hints.items()}
+    return {name: (_taken(hint), inside[name]) for name, hint in hints.items()}
+
+
+def _taken(hint: Any) -> tuple[type, ...]:
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    plain = tuple(get_origin(part) or part for part in parts)
+    return (*plain, int) if float in plain else plain  # JSON writes 2.0 as 2
 
 
 @cache

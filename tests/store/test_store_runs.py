@@ -201,6 +201,24 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
     connection.close()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"elapsed": "soon"},
+        {"pictures": ["x"]},
+        {"pictures": [{"index": 1, "width": "<img>"}]},
+        {"sent": {"unsent": [1]}},
+        {"cost": {"amount": "<b>"}},
+        {"reply": "x"},
+    ],
+)
+def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
+    store.create(run(1))
+    path = store.home / "records" / SESSION / "1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
+    assert store.run(f"{SESSION}/1") is None
+
+
 def test_a_question_with_surrogates_finds_nothing(store):
     store.create(run(1))
     assert store.with_identity("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
