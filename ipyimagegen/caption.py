@@ -47,7 +47,7 @@ def title(run: Run, number: int | None) -> str:
 
 def facts(run: Run) -> list[str]:
     """Return endpoint, model, sizes, count and the options that shape a picture."""
-    words = [run.request.endpoint]
+    words = [short(run.request.endpoint)]
     model = run.sent.model or run.request.model
     if model and model != run.request.endpoint:
         words.append(plain(model, 80))
@@ -111,5 +111,5 @@ def said_of(picture: Picture) -> str:
 def last_line(run: Run, *, from_history: bool) -> str:
     """Return what changes from run to run: seconds, cost, and whether the history gave it."""
     words = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
-    words.append(str(run.cost))
+    words.append(short(str(run.cost)))
     return DOT.join([*words, "from history"] if from_history else words)

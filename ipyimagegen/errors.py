@@ -24,13 +24,15 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from ipyimagegen.safe import visible
+
 
 class ImagineError(Exception):
     """The base of all errors raised on purpose; shown as its message alone."""
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython prints in place of a traceback."""
-        return str(self).splitlines() or [type(self).__name__]
+        return visible(str(self)).splitlines() or [type(self).__name__]
 
 
 class InvalidOption(ImagineError, ValueError):

@@ -142,9 +142,11 @@ class _Opener:
             return self._fetched(text), _called(text), None
         if BOX.fullmatch(text):
             return text, f"the box {as_meant(text).strip()}", None
-        if not text.strip() or (text.isidentifier() and not Path(text).exists()):
+        if not text.strip() or (text.isidentifier() and not exists(Path(text))):
             told = (
-                f"there is no file {text!r}; a variable is given without quotes" if text.strip() else "empty"
+                f"there is no file {short(text, 60)!r}; a variable is given without quotes"
+                if text.strip()
+                else "empty"
             )
             raise InvalidInput(f"{name}: {told}. Nothing was sent.")
         return Path(text), short(Path(text).name, 60), None
@@ -195,6 +197,14 @@ class _Opener:
         finally:
             into.unlink(missing_ok=True)
         raise InvalidInput(f"{where}: {fault.message} Nothing was sent.")
+
+
+def exists(path: Path) -> bool:
+    """Say whether something is there."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be read
+        return False
 
 
 def _unwrapped(thing: Any) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ipyimagegen.errors import InvalidOption, StoreError, did_you_mean
 from ipyimagegen.records import Picture, Run
-from ipyimagegen.safe import file_name
+from ipyimagegen.safe import file_name, short
 
 FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
 _FIELD = re.compile(r"\{(\w*)\}")
@@ -98,4 +98,8 @@ def write(data: bytes, path: Path) -> Path:
         problem = "too many files of that name"
     except OSError as fault:
         problem = fault.strerror or type(fault).__name__
-    raise StoreError(f"The picture is in the history, but {path} cannot be written: {problem}.")
+    except ValueError:  # NUL, or half a character
+        problem = "no folder has such a name"
+    raise StoreError(
+        f"The picture is in the history, but {short(str(path), 300)} cannot be written: {problem}."
+    )

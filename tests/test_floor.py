@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+import unicodedata
 import urllib.parse
 
 import pytest
@@ -73,6 +74,19 @@ def test_plain_text_is_inert(text):
     assert "\n" not in shown
     assert "\x1b" not in shown
     assert not set(shown) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u200f\x00")
+
+
+@given(st.text(max_size=200))
+def test_visible_json_is_the_same_and_hides_nothing(text):
+    shown = safe.visible(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == json.loads(json.dumps(text))
+    assert not {c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")} - set("\u200c\u200d")
+    shown.encode()
+
+
+def test_an_error_shows_what_it_repeats_and_no_control():
+    shown = errors.InvalidOption("no \x1b[31m\u202e\x85\ud800 here\nwrite another")._render_traceback_()
+    assert shown == [r"no \u001b[31m\u202e\u0085\ud800 here", "write another"]
 
 
 @given(st.text(max_size=200))
@@ -280,3 +294,6 @@ def test_nothing_is_overwritten(tmp_path):
     assert path.read_bytes() == b"one"
     with pytest.raises(errors.StoreError, match="is in the history"):
         saving.write(b"x", path / "below-a-file.png")
+    for name in ("a\0b", "\ud800", "W" * 3000):
+        with pytest.raises(errors.StoreError, match="is in the history"):
+            saving.write(b"x", tmp_path / name / "fox.png")

@@ -41,6 +41,12 @@ def test_the_same_request_is_asked_once(home, lab):
     assert len(lab.posts) == 5
 
 
+def test_a_word_too_long_for_a_file_is_refused_like_any_other(home, lab):
+    with pytest.raises(e.InvalidInput, match="no file"):
+        studio(home, lab).imagine("a fox", image="W" * 3000)
+    assert not lab.posts
+
+
 def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, serve):
     server = serve(lambda seen: (500, {}, b"oops"))
     with pytest.raises(e.OutcomeUnknown):

@@ -19,6 +19,7 @@ from ipyimagegen import imaging
 from ipyimagegen.caption import DOT
 from ipyimagegen.plan import Planned
 from ipyimagegen.results import Bundle, Generation, Image, bundle, framed
+from ipyimagegen.safe import short, visible
 
 _EVERY = 0.25  # seconds between two updates of the status line
 
@@ -43,9 +44,9 @@ def is_watched(shell: InteractiveShell) -> bool:
 
 def status(planned: Planned, elapsed: float) -> str:
     """Return the status line: endpoint, model, estimate, elapsed time."""
-    words = [planned.endpoint.name]
+    words = [short(planned.endpoint.name)]
     if planned.sent.model and planned.sent.model != planned.endpoint.name:
-        words.append(planned.sent.model)
+        words.append(short(planned.sent.model))
     words.append(str(planned.estimate))
     if planned.seconds:
         words.append(f"takes about {planned.seconds[0]:g}–{planned.seconds[1]:g} s")
@@ -158,4 +159,5 @@ def text(words: str) -> None:
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **how: Any) -> None:
+    data = {**data, "text/plain": visible(data["text/plain"])}
     display(data, metadata=metadata, raw=True, **how)  # type: ignore[no-untyped-call]

@@ -24,7 +24,7 @@ _CUT = 400  # characters of a prompt in a request that is shown
 
 def table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of words in columns, left-aligned."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[short(cell, 80) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     padded = ([c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)] for row in cells)
     return "\n".join("  ".join(row).rstrip() for row in padded)
@@ -43,7 +43,7 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
         lines += [f"POST {call.url}{as_form}", json.dumps(call.shown, indent=2, ensure_ascii=False)]
         if planned.reused:
             lines.append(f"reused: {planned.reused.id}, so nothing would be sent")
-        lines += [f"- {note}" for note in planned.sent.notes]
+        lines += [f"- {plain(note)}" for note in planned.sent.notes]
     send = plan.to_send
     pictures = sum(one.request.count for one in send)
     lines.append(DOT.join([counted(len(send), "call"), counted(pictures, "picture"), _estimates(send)]))
@@ -71,7 +71,7 @@ def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
             run.id,
             str(run.status).replace("_", " "),
             f"{len(run.shown)}/{run.request.count}",
-            str(run.cost),
+            short(str(run.cost), 24),
             short(run.request.prompt, 60) if not run.forgotten else "(forgotten)",
         )
         for number, run in numbered
@@ -95,14 +95,14 @@ def show(
         f"cost: {_sourced(run.cost).removeprefix('cost ')}",
         *_request(run, named),
         *_reply(run),
-        *(f"! {plain(verdict)}" for verdict in run.verdicts),
-        *(f"- {plain(note)}" for note in run.sent.notes),
+        *(f"! {verdict}" for verdict in run.verdicts),
+        *(f"- {note}" for note in run.sent.notes),
         f"rerun of: {run.rerun_of}" if run.rerun_of else "",
         _listed("rerun as", reruns),
         _listed("edited as", edits),
         f"error: {run.error.message}" if run.error else "",
     ]
-    return "\n".join(line for line in lines if line)
+    return "\n".join(plain(line) for line in lines if line)  # one fact a line, whatever it holds
 
 
 def forgotten(runs: Sequence[Run], past: History) -> str:
@@ -121,7 +121,7 @@ def _listed(what: str, runs: Sequence[Run]) -> str:
 def _request(run: Run, named: Callable[[Input], str]) -> Iterator[str]:
     request, sent = run.request, run.sent
     if request.template and request.template.strip() != request.prompt:
-        yield f"template: {plain(request.template)}"
+        yield f"template: {request.template}"
     yield from (f"input: {_input(one, named)}" for one in request.inputs)
     if request.mask:
         yield f"mask: {_input(request.mask, named)}"
@@ -134,7 +134,7 @@ def _request(run: Run, named: Callable[[Input], str]) -> Iterator[str]:
     if sent.unsent:
         yield f"kept here: {', '.join(sent.unsent)}"
     if sent.request_id:
-        yield f"request id: {plain(sent.request_id, 100)}"
+        yield f"request id: {short(sent.request_id, 100)}"
 
 
 def _reply(run: Run) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _input(one: Input, named: Callable[[Input], str]) -> str:
 
 
 def _json(value: object) -> str:
-    return plain(json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _picture(picture: Picture) -> str:
@@ -175,7 +175,7 @@ def difference(before: Run, after: Run, *, asks_again: bool) -> str:
         return f"{head}, nothing changed: it asks{pays} at each run"
     old, new = _asked(before), _asked(after)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    changes = [f"{name}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names]
+    changes = [f"{short(name)}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names]
     return "\n".join([head, *changes]) if changes else f"{head}, the same request"
 
 
@@ -232,9 +232,9 @@ def endpoints(studio: Studio) -> str:
     rows = [("", "endpoint", "address", "key")]
     for one in studio.endpoints():
         mark = "*" if (one.name, one.base_url) == (default.name, default.base_url) else ""
-        rows.append((mark, one.name, one.base_url or "(give it a base_url)", _key(studio, one)))
+        rows.append((mark, short(one.name, 30), one.base_url or "(give it a base_url)", _key(studio, one)))
     if default.base_url not in {row[2] for row in rows}:
-        rows.insert(1, ("*", default.name, default.base_url, _key(studio, default)))
+        rows.insert(1, ("*", short(default.name, 30), default.base_url, _key(studio, default)))
     how = '* is asked by default. Another: --endpoint NAME, or %config Imagine.endpoint = "NAME"'
     return f"{table(rows)}\n{how}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ipyimagegen.errors import InvalidInput, did_you_mean
 from ipyimagegen.ids import read as read_id
-from ipyimagegen.inputs import ADDRESS, BOX
+from ipyimagegen.inputs import ADDRESS, BOX, exists
 from ipyimagegen.options import DEFAULT, INPUTS
 from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
@@ -48,12 +48,12 @@ def named(text: str, names: Mapping[str, Any], flag: str) -> Offered:
 def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered:
     path = Path(text).expanduser()
     variable = _variable(text, names)
-    if variable and _exists(path):
+    if variable and exists(path):
         both = f"{flag} {text} is a variable and a file"
         raise InvalidInput(f"{both}: write {{{text}}} for the variable, ./{text} for the file.")
     if variable:
         return Offered(lookup(variable, names), variable)
-    if not _exists(path) and (problem := _slip(text, names, flag)):
+    if not exists(path) and (problem := _slip(text, names, flag)):
         raise InvalidInput(f"{flag} {short(text, 60)}: {problem} Nothing was sent.")
     return Offered(path, short(text, 60))
 
@@ -79,10 +79,3 @@ def _variable(text: str, names: Mapping[str, Any]) -> str | None:
     written = len(parts) == 1 and isinstance(parts[0], Name) and parts[0].path == text
     first = _FIRST.match(text)
     return text if written and first and first[0] in names else None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long, a folder that may not be read
-        return False
