@@ -30,11 +30,11 @@ CHROMIUM = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-# What keeps pages alike: no toast about news, the theme that the browser prefers, every cell in the page.
+# What keeps pages alike: no toast about news, the theme that the browser prefers, all of it in the page.
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"adaptive-theme": True},
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
 }
 LAB, NOTEBOOK = "lab/tree", "notebooks"  # the two front ends, by the path of their pages
 STARTED = 60  # seconds for the server
