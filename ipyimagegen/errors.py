@@ -12,7 +12,7 @@ ImagineError
 │   ├── Rejected       the server put it off (429) and did not execute it
 │   ├── Refused        the server answered no
 │   └── OutcomeUnknown it may have been executed, and billed
-└── Detached           the cell was interrupted; the call goes on (also KeyboardInterrupt)
+└── Detached           the cell was stopped; a call that was sent goes on (also KeyboardInterrupt)
 
 A message is one or two lines: what happened, whether money may have been spent, what to do.
 Notebooks show just that, without a traceback, and the cell fails.
@@ -106,7 +106,7 @@ class OutcomeUnknown(CallError):
 
 
 class Detached(ImagineError, KeyboardInterrupt):
-    """The cell stopped waiting; the call goes on and its pictures land in the history."""
+    """The cell was stopped; a call that was sent goes on and its pictures land in the history."""
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
