@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Thumbs, Tools
-from ipyimagegen.errors import CallError, Detached, ImagineError
+from ipyimagegen.errors import CallError, ImagineError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
@@ -31,6 +30,7 @@ from ipyimagegen.results import Generation, Image
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Typed
+from ipyimagegen.waiting import Hold, Painter, unsent, wait_for
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -39,20 +39,6 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 UNAUTHORIZED = 401
-POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
-
-
-class Painter(Protocol):
-    """Where a door shows what goes on while it waits."""
-
-    def working(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
-        """Show the status of a call in flight, and the newest picture of its stream if there is one.
-
-        Called about five times a second. The picture is a file as the server sent it, not yet opened.
-        """
-
-    def failed(self, planned: Planned, elapsed: float) -> None:
-        """Show that no picture came; the error itself is raised."""
 
 
 class Studio:
@@ -182,6 +168,7 @@ class Studio:
         with self.keys.discreet():
             return self.carry_out(self.plan(typed.from_call(prompt, options)))
 
+    @unsent
     def plan(self, asked: Typed) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; addresses of pictures are fetched."""
         self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
@@ -227,17 +214,19 @@ class Studio:
         planned = plan.calls[0]
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
-        found = planned.reused or self._job(plan)
-        if isinstance(found, Run):
-            return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
-        self._await(found, planned, painter, seconds)
+        with Hold() as hold:
+            found = planned.reused or self._job(plan, hold)
+            if isinstance(found, Run):
+                return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
+            wait_for(found, planned, painter, seconds, hold)
         if found.error:
             if isinstance(found.error, CallError) and found.error.status == UNAUTHORIZED:
                 self.keys.forget()
             raise found.error
         return self.generation(found.run)
 
-    def _job(self, plan: Plan) -> work.Job | Run:
+    @unsent
+    def _job(self, plan: Plan, hold: Hold) -> work.Job | Run:
         """Return the job for the call: the one in flight for the same request, or a new one.
 
         What was in flight when the plan was made may have finished since; so the history is asked
@@ -256,17 +245,22 @@ class Studio:
             catalog.check_transport(planned.endpoint, has_key=secret is not None)
             need = planned.request.count * (8 << 20)  # bytes: a generous picture each
             self.store.probe(need + sum(map(len, planned.files.values())))
-            (run,) = self.ledger.take(plan, settings, cell)
             gate = self._gate(planned.endpoint, settings.max_parallel)
             carry = work.call(planned, secret, gate, self._tools, known)
-            job = work.Job(run, carry, self._told, control=self._tools.control())
-            self.ledger.add(job)
-            try:
-                job.start()
-            except BaseException:  # an interrupt just here; nothing was sent
-                self.ledger.settle(job)
-                raise
-            return job
+            hold.take()  # until somebody waits for it
+            return self._begun(plan, carry, cell)
+
+    def _begun(self, plan: Plan, carry: Callable[[work.Job], Run], cell: object) -> work.Job:
+        """Take a number for the call, and begin it."""
+        (run,) = self.ledger.take(plan, self.settings, cell)
+        job = work.Job(run, carry, self._told, control=self._tools.control())
+        self.ledger.add(job)
+        try:
+            job.start()
+        except BaseException:  # no thread to be had; nothing was sent
+            self.ledger.settle(job)
+            raise
+        return job
 
     def _told(self, job: work.Job) -> None:
         self._thumbs = dict(job.thumbs)  # those of the newest job only: they are large
@@ -282,34 +276,7 @@ class Studio:
         sketch = catalog.endpoint(SKETCH, {}, {})
         return Tools(store=self.store, mounts={sketch.base_url: create_app()})
 
-    def _await(
-        self, job: work.Job, planned: Planned | None, painter: Painter | None, timeout: float | None
-    ) -> None:
-        """Wait and paint. Only this thread is interrupted; the job goes on."""
-        after, began = "", time.monotonic()
-        told = (
-            f"The call goes on; its pictures land in the history as {job.run.id}. Run the cell again to wait."
-        )
-        try:
-            while not job.wait(POLL):
-                if painter and planned:
-                    painter.working(planned, job.elapsed, job.partial)
-                if timeout is not None and time.monotonic() - began > timeout:
-                    after = f" after {timeout:g} s"
-                    break
-        except KeyboardInterrupt:
-            if job.interrupted:
-                job.cancel()
-                told = "The call was given up; what was sent may have been billed."
-            job.interrupted = True
-        else:
-            if job.finished and not job.error:
-                return
-        if painter and planned:
-            painter.failed(planned, job.elapsed)
-        if not job.finished:
-            raise Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
-
+    @unsent
     def _reuse(
         self, run: Run, planned: Planned, painter: Painter | None, timeout: float | None, *, offline: bool
     ) -> Generation:
@@ -339,7 +306,7 @@ class Studio:
         carry, control = work.fetch(endpoint, self._tools), self._tools.control()
         job = work.Job(run, carry, self._told, control=control, recorded=True)
         job.start()
-        self._await(job, planned, painter, timeout)
+        wait_for(job, planned, painter, timeout)
         return job.run
 
     def endpoint_of(self, run: Run) -> Endpoint:

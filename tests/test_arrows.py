@@ -26,6 +26,7 @@ MAY = {
     "sketch": {"sketch"},
     "saving": FLOOR,
     "homes": set(),
+    "waiting": FLOOR | {"plan", "work"},
     "typed": FLOOR,
     "plan": FLOOR | {"catalog", "typed"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
@@ -52,6 +53,7 @@ MAY = {
         "results",
         "saving",
         "homes",
+        "waiting",
         "doctor",
     },
     "notebook": FLOOR

@@ -1,0 +1,106 @@
+"""The stop button at every step of the thread that asks: nothing is paid twice, lost or left half begun."""
+
+import signal
+import sys
+import threading
+import time
+from itertools import count
+from pathlib import Path
+
+import pytest
+from loopback import b64, picture_bytes
+
+import ipyimagegen
+from ipyimagegen import Settings, Studio
+from ipyimagegen import errors as e
+from ipyimagegen.waiting import Hold
+
+ROOM = Path(ipyimagegen.__file__).parent
+STEPS = {str(ROOM / name) for name in ("studio.py", "ledger.py", "work.py", "waiting.py")}
+PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+
+
+class Stop:
+    """Presses the button at the nth call in our modules, where Python hears it: in this thread alone."""
+
+    def __init__(self, nth):
+        self.left = nth
+
+    def __enter__(self):
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+    def _look(self, frame, event, _):
+        if event in ("call", "c_return") and frame.f_code.co_filename in STEPS:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_at_any_step_pays_once_and_loses_nothing(tmp_path, serve):
+    server = serve(lambda seen: (200, {}, PICTURE))
+    own = {"lab": {"base_url": server.base_url, "free": False}}
+    settings = Settings(endpoints=own, options={"endpoint": "lab"}, max_images=1)
+    for nth in count(1):
+        one = Studio(home=tmp_path / str(nth), environ={}, settings=settings)
+        before = len(server.posts)
+        try:
+            with Stop(nth) as stop:
+                one.imagine("a fox")
+        except KeyboardInterrupt as stopped:
+            told = str(stopped)
+        else:
+            told = ""
+        if stop.left > 0:
+            break
+        assert "Nothing was sent" not in told or len(server.posts) == before, nth
+        again = one.imagine("a fox", timeout=20)
+        assert len(again) == 1, nth
+        assert again.number == 1, (nth, "the number of a call that was not sent is given back")
+        assert len(server.posts) - before == 1, nth
+        until = time.monotonic() + 10
+        while one.ledger.in_flight() and time.monotonic() < until:
+            time.sleep(0.005)
+        assert not one.ledger.in_flight(), nth
+    assert nth > 50
+
+
+def test_an_interrupt_waits_for_the_end_of_what_must_not_be_torn():
+    done = []
+
+    def work():
+        with Hold() as hold:
+            hold.take()
+            signal.raise_signal(signal.SIGINT)
+            done.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["whole"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_asks_in_another_thread_is_not_touched():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def elsewhere():
+        with Hold() as hold:
+            hold.take()
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_stopped_before_it_was_sent_is_told_so(home, serve):
+    server = serve(lambda seen: (200, {}, PICTURE))
+    one = Studio(home=home, environ={}, settings=Settings(options={"endpoint": server.base_url}))
+    one.store.probe = lambda need: signal.raise_signal(signal.SIGINT)
+    with pytest.raises(e.Detached, match="Nothing was sent, nothing billed"):
+        one.imagine("a fox")
+    assert not server.posts
