@@ -100,7 +100,7 @@ def _nothing(body: Mapping[str, Json], data: Json) -> str:
             return "its stream ended before the picture was finished"
         return "its items hold no picture" if data else "its list of pictures is empty"
     if "data" in body:
-        return f"its list of pictures is {'empty' if data is None else 'no list'}"
+        return "its list of pictures is empty" if data is None else "its data is no list of pictures"
     return "it holds no list of pictures"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial as given
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -173,6 +174,8 @@ class _Exchange:
         message = f"{self.name} answered {status}: {said.message.removeprefix(f'{status} ')}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
             message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
+        if status < 400 and (place := self.leads_to(headers)):
+            message += f". It leads to {place}, which was not asked: if it is right, set it as the base URL."
         return Outcome(
             status=kind,
             fault=Fault(message=message, code=said.code, status=status),
@@ -181,6 +184,16 @@ class _Exchange:
             retry_after=wait,
             final=headers.get("x-should-retry", "").lower() == "false",
         )
+
+    def leads_to(self, headers: Mapping[str, str]) -> str:
+        """Return where a redirect leads, without query and password; nothing for what is no address."""
+        if not headers.get("location"):
+            return ""
+        try:
+            url = urljoin(self.call.url, headers["location"])
+            return told(f"{origin(url)}{urlsplit(url).path}", self.secrets, 200)
+        except ValueError:
+            return ""
 
     def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a 2xx: the body spooled, then read."""
@@ -205,7 +218,8 @@ class _Exchange:
                     if previews:
                         previews.feed(written)
         except TooLarge:
-            trouble = f"The answer of {self.name} is larger than {self.call.n} pictures can be"
+            pictures = "a picture" if self.call.n == 1 else f"{self.call.n} pictures"
+            trouble = f"The answer of {self.name} is larger than {pictures} can be"
         except OSError as error:  # the disk's: urllib3 gives the network's other types
             trouble = f"The answer {disk(error)}"
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here

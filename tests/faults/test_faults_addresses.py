@@ -145,12 +145,13 @@ def test_42_what_a_download_host_sees(lab, trusted, internet):
 
 def test_43_a_redirected_post(lab):
     elsewhere = lab.other(PICTURE)
+    there = f"{elsewhere.origin}/v1/images/generations"
     statuses = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
-    lab.serve([moved(f"{elsewhere.origin}/v1/images/generations", one) for one in statuses])
+    lab.serve([moved(f"{there}?key={KEY}", one) for one in statuses])
     for seed in range(5):
         lab.cell(f"%imagine --seed {seed} a red fox")
     assert elsewhere.accepted == 0
-    lab.check([Status.UNKNOWN] * 5, 5, "answered 308")
+    lab.check([Status.UNKNOWN] * 5, 5, f"answered 308.*leads to {there}, which was not asked")
 
 
 def test_44_a_netrc_entry_for_the_server(lab):

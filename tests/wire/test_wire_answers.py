@@ -83,8 +83,8 @@ def test_an_address_with_the_key_is_not_used():
     [
         ({"data": []}, "its list of pictures is empty"),
         ({"data": None}, "its list of pictures is empty"),
-        ({"data": "x"}, "its list of pictures is no list"),
-        ({"data": 7}, "its list of pictures is no list"),
+        ({"data": "x"}, "its data is no list of pictures"),
+        ({"data": 7}, "its data is no list of pictures"),
         ({}, "it holds no list of pictures"),
         ([], "its list of pictures is empty"),
         ({"data": [{}]}, "its items hold no picture"),
