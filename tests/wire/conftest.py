@@ -31,16 +31,18 @@ def _plain_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def post(tmp_path):
-    """Post one request to an origin and return the outcome."""
+    """Post one request to an origin and return the outcome; `of` is whose the key is."""
 
-    def send(origin, *, n=1, control=None, timeouts=None, key=KEY, mounts=None, partial=None, **fields):
+    def send(
+        origin, *, n=1, control=None, timeouts=None, key=KEY, of=None, mounts=None, partial=None, **fields
+    ):
         endpoint = endpoint_at(origin, **fields)
         request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
         call = write(request, Sent(model="m", options={"n": n}), endpoint)
         return exchange(
             call,
             endpoint,
-            Secret(key, endpoint.base_url) if key else None,
+            Secret(key, of or endpoint.base_url) if key else None,
             spool=tmp_path / "reply.part",
             control=control or Control(),
             timeouts=timeouts or Timeouts(connect=2, idle=5, whole=10),

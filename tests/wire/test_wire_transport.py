@@ -103,12 +103,9 @@ def test_netrc_does_not_replace_the_key_or_add_one(serve, post, tmp_path, key):
     assert server.seen[0].headers.get("authorization") == (key and f"Bearer {key}")
 
 
-def test_a_key_of_another_origin_is_not_sent(serve, post, monkeypatch):
+def test_a_key_of_another_origin_is_not_sent(serve, post):
     server = serve(reply(pictures()))
-    from ipyimagegen import keys
-
-    monkeypatch.setattr("conftest.Secret", lambda value, _: keys.Secret(value, "https://other.example/v1"))
-    outcome = clean(post(server.origin))
+    outcome = clean(post(server.origin, of="https://other.example/v1"))
     assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
 
 
