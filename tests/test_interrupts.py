@@ -1,6 +1,7 @@
 """The stop button at every step of the thread that asks: nothing is paid twice, lost or left half begun."""
 
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -104,3 +105,23 @@ def test_stopped_before_it_was_sent_is_told_so(home, serve):
     with pytest.raises(e.Detached, match="Nothing was sent, nothing billed"):
         one.imagine("a fox")
     assert not server.posts
+
+
+def test_an_interrupt_is_heard_while_another_process_holds_the_index(home, serve):
+    server = serve(lambda seen: (200, {}, PICTURE))
+    one = Studio(home=home, environ={}, settings=Settings(options={"endpoint": server.base_url}))
+    one.imagine("a fox")
+    hold = (
+        f"import sqlite3; index = sqlite3.connect({str(home / 'index.sqlite')!r}, isolation_level=None)\n"
+        "index.execute('BEGIN EXCLUSIVE'); print('held', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold], **pipes) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        began = time.monotonic()
+        with pytest.raises(e.Detached, match="Nothing was sent"):
+            one.imagine("a cat")
+        assert time.monotonic() - began < 1.3
+        holder.communicate()
+    assert len(server.posts) == 1

@@ -18,6 +18,7 @@ from ipyimagegen.store.records import Key
 
 T = TypeVar("T")
 VERSION = 1
+STEP = 0.2  # seconds that SQLite waits for a lock at a time: while it does, no interrupt is heard
 
 # Prompts lie apart and in order of time: a search reads them once, narrow, newest first.
 _TABLES = """
@@ -80,8 +81,7 @@ class Index:
         for _ in range(3):
             seen = _inode(self.path)
             try:
-                with closing(self._connected()) as connection:
-                    return work(connection)
+                return self._patiently(work)
             except sqlite3.Error as error:
                 fault = error
             if not damaged(fault):
@@ -90,9 +90,22 @@ class Index:
             self._move_aside(seen)
         raise Unusable(str(fault)) from fault
 
-    def _connected(self) -> sqlite3.Connection:
+    def _patiently(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Wait for as long as another process may hold the index."""
         # One long wait is enough for a cell: after it, only a short look until the lock may be gone.
         wait = min(self.wait, 0.05) if time.monotonic() < self._rest[0] else self.wait
+        until = time.monotonic() + wait
+        while True:
+            left = until - time.monotonic()
+            try:
+                with closing(self._connected(min(max(left, 0), STEP))) as connection:
+                    return work(connection)
+            except sqlite3.OperationalError as error:
+                if left <= STEP or not _busy(error):
+                    raise
+            time.sleep(0.01)  # some locks are told of at once
+
+    def _connected(self, wait: float) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
         try:
             self._prepare(connection)
@@ -152,6 +165,11 @@ def damaged(error: sqlite3.Error) -> bool:
     """Say so by the code, never by the class: "locked" and "damaged" are both DatabaseError."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @contextmanager
