@@ -46,23 +46,26 @@ class Keychain:
 
     def held(self, endpoint: Endpoint) -> keys.Secret | None:
         """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
-        typed = self._typed
         return keys.find(
-            endpoint, environ=self._environ, folder=HERE, ask=lambda question: typed.get(question, "")
+            endpoint, environ=self._environ, folder=HERE, ask=lambda question: self._typed.get(question, "")
         )
 
     def secret(self, endpoint: Endpoint) -> keys.Secret | None:
-        """Return the key; one that is typed is kept, in memory, until a server refuses it."""
-        given: dict[str, str] = {}
+        """Return the key; one that is typed is kept, in memory, until a server refuses it.
+
+        No variable of this frame holds it: verbose tracebacks print them all.
+        """
 
         def once(question: str) -> str:
             assert self.ask is not None  # handed over only where somebody can be asked
-            given[question] = self._typed.get(question) or self.ask(question)
-            return given[question]
+            self._typed[question] = self._typed.get(question) or self.ask(question)
+            return self._typed[question]
 
-        found = keys.require(endpoint, environ=self._environ, folder=HERE, ask=once if self.ask else None)
-        self._typed |= given
-        return found
+        try:
+            return keys.require(endpoint, environ=self._environ, folder=HERE, ask=once if self.ask else None)
+        except InvalidOption:
+            self.forget()  # it may be what was typed, which is asked for again
+            raise
 
     def forget(self) -> None:
         """Forget what was typed: a server refused it."""

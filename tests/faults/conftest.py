@@ -23,6 +23,7 @@ def lab(request, home, tmp_path, monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LAB_KEY", KEY)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")  # not the machine's
     with Lab(tmp_path, home) as made:
         yield made
     assert made.checked, "this test did not check what must hold after every fault"
