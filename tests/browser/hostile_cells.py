@@ -149,7 +149,7 @@ for k in runs:
         shell.showtraceback()
 """
 
-# How each magic is brought before the texts. One that is not here gets `_ANY`.
+# What a magic is asked besides `_ANY`, which every magic that has a page of help gets.
 MAGICS = {
     "imagine": """
 for text in TEXTS[::3]:
@@ -172,8 +172,6 @@ for one in list(history)[::40]:
     tried("imagine_rerun", f"{one.number} --dry-run")
     tried("imagine_rerun", f"{one.number} --user {quoted(TEXTS[one.number % len(TEXTS)])}")
 """,
-    "imagine_cost": "tried('imagine_cost')",
-    "imagine_endpoints": "tried('imagine_endpoints')",
     "imagine_forget": "tried('imagine_forget', '1 2 0101-evil/1 0101-evil/2')\ntried('imagine_show', '1')",
 }
 _ANY = """
