@@ -153,7 +153,7 @@ def short(text: str, limit: int = 80) -> str:
 
 
 def visible(text: str) -> str:
-    """Return `text` with what would hide, reorder or overwrite something written out, as `\\u202e`.
+    """Return `text` with what would hide, reorder or overwrite something written out, as JSON writes it.
 
     Line breaks and the joiners of emoji and Persian stay. JSON stays the same JSON.
     """
