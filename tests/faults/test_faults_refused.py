@@ -204,8 +204,8 @@ def without_reading(answer):
 
 
 def test_22_page_of_a_proxy_with_413(lab):
-    big = Image.frombytes("RGB", (1500, 1500), random.Random(1).randbytes(1500 * 1500 * 3))
-    lab.shell.push({"big": big})
+    side = 1800  # 3 MB of noise: more than sockets take before somebody reads
+    lab.shell.push({"big": Image.frombytes("L", (side, side), random.Random(1).randbytes(side * side))})
     page = reply(NGINX, "413 Request Entity Too Large", kind="text/html")
     server = lab.serve(page)
     says = r"lab answered 413: Request Entity Too Large\n"
