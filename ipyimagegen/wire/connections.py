@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -54,6 +56,14 @@ class WatchedAdapter(HTTPAdapter):
         return pool
 
 
+class Final(http.client.HTTPResponse):
+    """A response that 102, 103 and the like announce, and are not: http.client passes over 100 alone."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # a test guards the private name
+        return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
+
+
 def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
     """Return the connection class `base` with its socket handed to `watch`.
 
@@ -61,6 +71,8 @@ def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
     """
 
     class Watched(base):  # type: ignore[misc]  # urllib3 has one class for each scheme and proxy
+        response_class = Final
+
         def _new_conn(self) -> socket.socket:
             made = dial(self.host, self.port, self.timeout) if dial else super()._new_conn()
             watch.opened(made)

@@ -81,6 +81,14 @@ def test_one_post_with_the_key_and_the_body(serve, post):
     assert json.loads(seen.body) == {"model": "m", "prompt": "a fox", "n": 2}
 
 
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_what_a_server_says_before_its_answer_is_not_the_answer(serve, post, status):
+    word = f"HTTP/1.1 {status} Wait\r\nLink: </style.css>\r\n\r\n".encode()
+    outcome = clean(post(serve(word * 3 + reply(pictures())).origin))
+    assert outcome.status is Status.DONE
+    assert read(outcome.answer.found[0]) == PICTURES[0]
+
+
 def test_azure_takes_the_key_in_its_own_header(serve, post):
     server = serve(reply(pictures()))
     post(server.origin, dialect="azure")
