@@ -285,8 +285,8 @@ def _read_text(option: Option, text: str) -> str:
         raise InvalidOption(f"{option.flag} is empty.")
     if option.name == "as_" and (not text.isidentifier() or keyword.iskeyword(text)):
         raise InvalidOption(f"--as takes a variable name, not {text!r}.")
-    if option.kind is not Kind.INPUT and any(ord(c) < 32 for c in text):
-        raise InvalidOption(f"{option.flag} contains a line break or control character.")
+    if option.kind is not Kind.INPUT and _BREAKS.search(text):
+        raise InvalidOption(f"{option.flag} contains a line break or control character. {_ONE_LINE}")
     return text
 
 
@@ -375,6 +375,19 @@ _READ = {
 }
 
 
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ONE_LINE = "Write it on one line; nothing was sent."
+_KEY = re.compile(r"[\w.\-]{1,100}")
+
+
+def check_key(key: str) -> None:
+    """Raise InvalidOption when a key of `--set` or `extra` could be more than a field's name."""
+    if not _KEY.fullmatch(key):
+        raise InvalidOption(
+            f"--set {key[:60]!r}: a key is letters, digits, _, - and dots. Write it so; nothing was sent."
+        )
+
+
 def read_setting(text: str) -> tuple[str, Json]:
     """Return the key and value of `--set key=value`; the value is JSON if it is JSON.
 
@@ -384,8 +397,7 @@ def read_setting(text: str) -> tuple[str, Json]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise InvalidOption(f"--set takes key=value, not {text!r}.")
-    if not re.fullmatch(r"[\w.\-]{1,100}", key):
-        raise InvalidOption(f"--set {key!r}: a key is letters, digits, _, - and dots.")
+    check_key(key)
     try:
         return key, json.loads(value, parse_constant=_no_constant)
     except ValueError:

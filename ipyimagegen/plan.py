@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ipyimagegen import catalog, prompt
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, check_key, normalise
 from ipyimagegen.records import Cost, Input, Request, Run, Sent, Status
 from ipyimagegen.typed import Typed
 
@@ -202,16 +202,22 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
         text = prompt.fill(prompt.parse(text), typed.namespace)
     text = text.strip()
     if not text:
-        raise InvalidInput("The prompt is empty; nothing was sent.")
+        raise InvalidInput("The prompt is empty; nothing was sent. Write what the picture is to show.")
     if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise InvalidInput("The prompt holds a NUL or half a character (a lone surrogate); nothing was sent.")
+        raise InvalidInput(
+            "The prompt holds a NUL or half a character (a lone surrogate); nothing was sent. Take it out."
+        )
     if len(text) > MAX_PROMPT:
-        raise InvalidInput(f"The prompt has {len(text):,} characters; nothing was sent.")
+        raise InvalidInput(
+            f"The prompt has {len(text):,} characters; nothing was sent. Write at most {MAX_PROMPT:,}."
+        )
     return text
 
 
 def _check_values(draft: Request) -> None:
-    """Raise InvalidOption for a `--set` value that JSON cannot hold."""
+    """Raise InvalidOption for a `--set` key that is no name, or a value that JSON cannot hold."""
+    for key in draft.extra:
+        check_key(key)
     try:
         json.dumps(dict(draft.extra), allow_nan=False)
     except (TypeError, ValueError) as fault:

@@ -27,7 +27,7 @@ def read(path: Path, name: str) -> bytes:
     if found is None:
         raise refused(label, problem)
     if stat.S_ISDIR(found.st_mode):
-        raise refused(label, "is a folder, no picture.")
+        raise refused(label, "is a folder; choose a picture in it.")
     if not stat.S_ISREG(found.st_mode):
         raise refused(label, "is no ordinary file.")
     check_bytes(found.st_size, label)
@@ -46,7 +46,10 @@ def read(path: Path, name: str) -> bytes:
 def check_bytes(length: int, name: str) -> None:
     """Raise InvalidInput when so many bytes are never read."""
     if length > MOST_BYTES:
-        raise refused(name, f"has {length / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:,.0f} MB are read.")
+        raise refused(
+            name,
+            f"has {length / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:,.0f} MB are read. Give a smaller one.",
+        )
 
 
 def _expanded(path: Path) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from ipyimagegen.imaging import modes, packing, sources
-from ipyimagegen.imaging.refusing import refused
+from ipyimagegen.imaging.refusing import labelled, refused
 from ipyimagegen.imaging.values import Source
 from ipyimagegen.options import as_meant
 from ipyimagegen.safe import short
@@ -26,6 +27,7 @@ def mask(thing: object, size: Size, name: str, scaled_from: Size | None) -> Sour
     """Return the mask as PNG of mode L; see `ipyimagegen.imaging.mask`."""
     natural = scaled_from or size
     box = _box(thing, name)
+    name = labelled(name, thing) if isinstance(thing, Path) else name
     image = _drawn(box, natural, name) if box is not None else _read(thing, natural, name)
     low, high = image.getextrema()
     if not high:

@@ -352,7 +352,7 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     text, kilobytes = done.stdout.splitlines()
-    assert text == "cat.png has 2,147 MB; at most 537 MB are read. Nothing was sent."
+    assert text == "cat.png has 2,147 MB; at most 537 MB are read. Give a smaller one. Nothing was sent."
     assert int(kilobytes) < 4096
 
 
@@ -471,7 +471,9 @@ def test_a_variable_s_refusal_names_its_path(tmp_path):
         InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no picture\. Nothing was sent"
     ):
         source(tmp_path / "cat.txt", "{p}")
-    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) is a folder, no picture\. Nothing was sent\."):
+    with pytest.raises(
+        InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a picture in it\. Nothing was sent\."
+    ):
         source(tmp_path, "{p}")
 
 
