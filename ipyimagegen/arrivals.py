@@ -109,8 +109,9 @@ class Receiver:
         picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
         try:
             return self._stored(found, picture)
-        except StoreError as fault:  # the next one may still find its place
-            return replace(picture, state=PictureState.UNWRITTEN, note=plain(fault, 200))
+        except (StoreError, OSError) as fault:  # the next one may still find its place
+            told = plain(str(fault).partition("\n")[0], 200)
+            return replace(picture, state=PictureState.UNWRITTEN, note=told)
 
     def _stored(self, found: wire.Found, picture: Picture) -> Picture:
         if found.delivered:
@@ -141,7 +142,8 @@ class Receiver:
             with into.open("rb") as file:
                 kept = self._keep(iter(lambda: file.read(1 << 16), b""))
         finally:
-            into.unlink(missing_ok=True)
+            with suppress(OSError):
+                into.unlink(missing_ok=True)
         return self._looked_at(replace(picture, note=""), kept)
 
     def _looked_at(self, picture: Picture, kept: Kept) -> Picture:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
@@ -158,6 +159,8 @@ def error_of(run: Run) -> ImagineError | None:
         billed, words = False, "It costs nothing: run the cell again."
     if any(one.state is PictureState.URL_PENDING for one in run.pictures):
         words = f"It was probably billed; %imagine_show {run.id} tries again to fetch it."
+    if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
+        words = "What came is kept: once that is mended, the same cell shows it at no cost."
     fault = run.error or Fault(message=_no_picture(run))
     if run.status is Status.REFUSED:
         words = _CURES.get(fault.code) or _CURES.get(fault.status) or words
@@ -197,11 +200,9 @@ def call(
             tools.store.create(job.run)
             job.recorded = True
             began = job.control.clock()
-            outcome = (
-                _unkept(planned.files, tools.store)
-                or _rival(job.run, planned, known, tools.store)
-                or _repeated(job, gate, post, tools.random)
-            )
+            outcome = _hindered(job.run, planned, known, tools.store)
+            with _readable():
+                outcome = outcome or _repeated(job, gate, post, tools.random)
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
         receiver = Receiver(tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs)
@@ -219,7 +220,10 @@ def _post(
         if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
             job.partial = b"".join(found.chunks())
 
-    spool = tools.store.spool(job.run)
+    try:
+        spool = tools.store.spool(job.run)
+    except StoreError as fault:
+        return _unsent(fault)
     outcome = wire.exchange(
         written,
         endpoint,
@@ -232,7 +236,7 @@ def _post(
         partial=glimpse if written.streams else None,
     )
     if outcome.spool is None:
-        spool.unlink(missing_ok=True)
+        _drop(spool)
     return outcome
 
 
@@ -244,23 +248,45 @@ def _taken_in(run: Run, receiver: Receiver, outcome: wire.Outcome) -> Run:
     if whole and (measured := compared(run, tools.store)) != run:
         run, whole = measured, _written(measured, tools)
     if outcome.spool and whole:  # only now is everything that it held in the store
-        outcome.spool.unlink(missing_ok=True)
+        _drop(outcome.spool)
     elif outcome.spool:
         run = _noted(run, f"what the server sent is kept in {outcome.spool}")
     return run
 
 
-def _unkept(files: Mapping[str, bytes], store: Store) -> wire.Outcome | None:
-    """Store what goes with the request, before it is sent; return why that failed, so nothing was sent.
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Say what it means that the disk does not give back what it took: the record stays pending."""
+    try:
+        yield
+    except OSError as fault:
+        why = fault.strerror or type(fault).__name__
+        told = f"What the server sent cannot be read back from the disk: {why}."
+    else:
+        return
+    raise StoreError(f"{told}\nIt is kept: once that is mended, the same cell shows it at no cost.")
+
+
+def _drop(spool: Path) -> None:
+    with suppress(OSError):  # what it held is stored; the store tidies up in a day
+        spool.unlink(missing_ok=True)
+
+
+def _unsent(why: object) -> wire.Outcome:
+    return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=plain(why, 300)), final=True)
+
+
+def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) -> wire.Outcome | None:
+    """Store what goes with the request, before it is sent; return why it cannot be, so nothing was sent.
 
     Its record is there already, so that nobody who forgets another run takes a file of this one away.
     """
     try:
-        _keep_files(files, store)
+        _keep_files(planned.files, store)
+        rival = _rival(run, planned, known, store)
     except (StoreError, OSError) as fault:
-        told = Fault(message=plain(fault, 300))
-        return wire.Outcome(status=Status.NEVER_SENT, fault=told, final=True)
-    return None
+        return _unsent(fault)
+    return _unsent(rival) if rival else None
 
 
 def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
@@ -270,20 +296,19 @@ def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
             store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
 
 
-def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> wire.Outcome | None:
-    """Return that nothing was sent when another notebook asked for the same since this was planned.
+def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> str:
+    """Return what to say when another notebook asked for the same since this was planned.
 
     Both records are on disk before either is sent, so at least one of the two sees the other.
     """
     if not planned.paid or planned.insists:
-        return None
+        return ""
     for one in store.with_identity(run.identity):
         if one.session != run.session and one.id not in known and one.status in _MAY_BE_BILLED:
-            told = f"Another notebook asks for the same at this moment ({one.id}). Run the cell again later."
             if one.status is Status.DONE:
-                told = f"Another notebook got the same just now ({one.id}). Run the cell again to show it."
-            return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=told), final=True)
-    return None
+                return f"Another notebook got the same just now ({one.id}). Run the cell again to show it."
+            return f"Another notebook asks for the same at this moment ({one.id}). Run the cell again later."
+    return ""
 
 
 def _repeated(

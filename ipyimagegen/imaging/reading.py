@@ -26,7 +26,9 @@ def inspect(path: Path, edge: int) -> Inspected:
         return _described(header, PictureState.QUARANTINED, note)
     try:
         return _decoded(path, header, edge)
-    except Exception as error:  # noqa: BLE001 - decoders of hostile files raise anything
+    except Exception as error:  # decoders of hostile files raise anything
+        if _of_the_disk(error):
+            raise
         if header.whole:
             return _described(header, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
         return _described(header, PictureState.DAMAGED, TRUNCATED)
@@ -80,13 +82,20 @@ def _load(image: Image.Image) -> str:
     """Decode all pixels, or those that are there; return what is wrong, or nothing."""
     try:
         image.load()
-    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+    except Exception as error:  # decoders of hostile files raise anything
+        if _of_the_disk(error):
+            raise
         # Pillow goes on with the pixels that it has once no tiles are left to be read. Its own
         # switch for this, LOAD_TRUNCATED_IMAGES, is global and belongs to the user.
         image.tile = []  # type: ignore[attr-defined]
         image.load()  # raises again when there are none
         return "the file is damaged or cut short"
     return ""
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Say whether the file could not be read; Pillow's own OSErrors have no number."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def flat(image: Image.Image) -> tuple[Image.Image, bool]:

@@ -1,6 +1,8 @@
-"""Which records the index may not have: an empty file for each, made before the record.
+"""Which records the index may not have: a file for each, made before the record.
 
-So a record whose writer was killed, or could not reach the index, is found by the next reader.
+So a record whose writer was killed, or could not reach the index, is found by the next reader. The
+file is empty, but for a record that is about to be forgotten: then it holds the hashes of its files,
+so that they go even if the process does not come that far.
 """
 
 from __future__ import annotations
@@ -23,9 +25,16 @@ class Backlog:
 
     disk: Disk
 
-    def add(self, key: Key) -> None:
-        """Note a record; raises StoreError."""
-        self.disk.claim(self._path(key))
+    def add(self, key: Key, files: Iterable[str] = ()) -> None:
+        """Note a record, and the hashes of files that go when it is forgotten; raises StoreError."""
+        if files:
+            self.disk.put(self._path(key), "\n".join(files).encode())
+        else:
+            self.disk.claim(self._path(key))
+
+    def files(self, key: Key) -> set[str]:
+        """Return the hashes that were noted for a record; raises StoreError."""
+        return set((self.disk.read(self._path(key)) or b"").decode("ascii", "replace").split())
 
     def done(self, keys: Iterable[Key]) -> None:
         """Take records out that the index has."""

@@ -112,10 +112,9 @@ class Store:
         if newer:
             raise StoreError(f"A newer version of ipyimagegen wrote {', '.join(newer)}: nothing forgotten.")
         for run in runs:
-            self._backlog.add((run.session, run.number))
+            self._backlog.add((run.session, run.number), hashes(run))
             self._records.update(forgotten(run))
             self._images.drop_replies((run.session, run.number))
-        self._release({one for run in runs for one in hashes(run)})
         with suppress(Unusable):
             self._catch_up()
             self._index.tidy()
@@ -189,18 +188,21 @@ class Store:
             if not self._records.folder.is_dir():
                 return []
             try:
-                keys = self._looked_up(query)
+                return self._looked_up(query)
             except Unusable:
-                keys = query.order(self._everything())
-            return [run for run in map(self._records.read, keys) if run is not None]
+                return self._read(query.order(self._everything()))
 
-    def _looked_up(self, query: Query) -> list[Key]:
+    def _looked_up(self, query: Query) -> list[Run]:
         self._catch_up()
         keys = self._index.find(query)
-        if all(self._records.path(key).exists() for key in keys):
-            return keys
-        self._index.rebuild()  # somebody deleted records
-        return self._index.find(query)
+        runs = self._read(keys)
+        if len(runs) < len(keys):  # somebody deleted records, or they are damaged
+            self._index.rebuild()
+            runs = self._read(self._index.find(query))
+        return runs
+
+    def _read(self, keys: Iterable[Key]) -> list[Run]:
+        return [run for run in map(self._records.read, keys) if run is not None]
 
     def _enter(self, key: Key) -> None:
         try:
@@ -212,9 +214,14 @@ class Store:
             self._backlog.done([key])
 
     def _catch_up(self) -> None:
-        """Bring records into the index that it may not have; raises Unusable."""
+        """Bring records into the index that it may not have, and delete what was forgotten with them.
+
+        Raises Unusable, and StoreError when a file cannot be read or deleted.
+        """
         noted = self._backlog.keys()
-        there = [key for key in noted if self._records.path(key).exists()]
+        with self._disk.told():
+            there = [key for key in noted if self._records.path(key).exists()]
+        self._release({one for key in there if self._gone(key) for one in self._backlog.files(key)})
         if there:
             self._index.add(lambda: self._entries(there))
         self._backlog.done(key for key in noted if key in there or self._backlog.stale(key))
@@ -222,6 +229,11 @@ class Store:
     def _entries(self, keys: Iterable[Key]) -> Iterator[Entry]:
         return (Entry.of(run) for run in map(self._records.read, keys) if run is not None)
 
+    def _gone(self, key: Key) -> bool:
+        run = self._records.read(key)
+        return run is not None and run.forgotten
+
     def _release(self, files: set[str]) -> None:
-        for one in files - self._records.mentioned(files):
+        left = {one for one in files if self._images.path(one)}
+        for one in left - self._records.mentioned(left):
             self._images.remove(one)

@@ -34,14 +34,24 @@ class Spooled:
     def outcome(self, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> tuple[Outcome, bool]:
         """Return what it says, and whether it came to its end; `headers` have lower-case names.
 
-        A body that holds its whole JSON is an answer even when the connection broke after it.
+        A body that holds its whole JSON is an answer even when the connection broke after it. Raises
+        OSError when the disk does not give back what it took: somebody may read it later.
         """
+        try:
+            return self._read(headers, status)
+        except OSError:
+            if not self.trouble:
+                raise
+            why = Fault(message=f"{self.trouble}.", status=status)
+            return Outcome(status=Status.UNKNOWN, fault=why, http=status), False
+
+    def _read(self, headers: Mapping[str, str], status: int) -> tuple[Outcome, bool]:
         answer, whole, trouble = None, False, self.trouble
         try:
             json, whole = body(self.path, self.n, clean=not trouble)
             reply = Reply(body=json, headers=headers, spool=self.path)
             answer = read(reply, self.endpoint, self.secrets)
-        except (ValueError, OSError):
+        except ValueError:
             answer, whole = bare(self.path) if self.path.is_file() else None, not trouble
             no_json = (
                 f"{self.name} answered with something that is no JSON (is its base URL whole, with /v1?)"

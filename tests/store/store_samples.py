@@ -1,7 +1,10 @@
 """Runs to be stored, for the tests of this folder."""
 
+from pathlib import Path
+
 from ipyimagegen.records import Request, Run
 
+MEMORY = Path("/dev/shm")  # a disk that costs nothing to wait for, where there is one
 SESSION = "1120-k7f2"
 
 

@@ -1,0 +1,126 @@
+"""A paid call on a disk that fails, or whose process is killed, at any call: none is lost or paid again."""
+
+import errno
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from failing import Calls, fails, kills
+from loopback import b64, picture_bytes
+from store_story import check_files, found
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen import errors as e
+from ipyimagegen.records import Status
+from ipyimagegen.store import Store
+
+PICTURES = [picture_bytes(40 + k, 30, (40 * k, 90, 10)) for k in range(2)]
+LOST = "The answer could not be written to disk"  # the disk took nothing while the reply came
+
+
+def good(seen):
+    count = seen.json.get("n", 1)
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:count]]}
+
+
+def studio(home, base_url):
+    own = {"lab": {"base_url": base_url, "free": False}}
+    return Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}))
+
+
+def asked(one):
+    """Return the pictures that came, and what was said of them, or instead."""
+    try:
+        made = one.imagine("a fox", n=2)
+        return [image.bytes for image in made], made.caption
+    except e.ImagineError as fault:
+        return [], str(fault)
+
+
+def on_disk(home):
+    """Say whether every delivered byte is there, as pictures or as the reply that holds them."""
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    return all(one in kept or b64(one).encode() in kept for one in PICTURES)
+
+
+@pytest.mark.parametrize("lasts", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=errno.errorcode.get)
+def test_a_disk_that_fails_at_any_call(quick, serve, code, lasts):
+    server = serve(good)
+    for nth in itertools.count(1):
+        home, before = quick / str(nth), len(server.posts)
+        one = studio(home, server.base_url)
+        with Calls(home, nth, fails(code, lasts=lasts)) as calls:
+            one.store = Store(home, wait=0.2, disk=calls.disk())
+            shown, said = asked(one)
+        if calls.met is None:
+            break
+        where = (nth, calls.met, said)
+        assert "failed in this program" not in said, where
+        posts = len(server.posts) - before
+        statuses = {run.status for run in check_files(home).values()}
+        assert shown == PICTURES[: len(shown)] or shown == PICTURES[1:], where
+        if not posts:  # refused before anything was paid
+            assert "IPYIMAGEGEN_HOME" in said or "Nothing was sent" in said, where
+            assert lasts or statuses <= {Status.NEVER_SENT}, where
+        elif LOST in said:
+            assert "may have been billed" in said, where
+        else:
+            assert on_disk(home), where
+            assert shown == PICTURES or "kept" in said or str(home) in said, where
+        # Once it is mended, a fresh session shows what was paid, and pays for what was not.
+        again, told = asked(studio(home, server.base_url))
+        if posts and LOST in said:
+            assert again == PICTURES or "may have been billed" in told, where
+        elif posts or not statuses - {Status.NEVER_SENT}:
+            assert again == PICTURES, (where, told)
+        assert len(server.posts) - before <= 1, where
+    assert shown == PICTURES
+    assert nth > 50
+
+
+def test_a_process_that_is_killed_at_any_call(quick, serve):
+    server = serve(good)
+    command = [sys.executable, Path(__file__).absolute(), quick, server.base_url]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environ, timeout=250)
+    last, posts = int(done.stdout), len(server.posts)
+    assert last > 50
+    paid = posts
+    for nth in range(1, last):
+        home = quick / str(nth)
+        runs = found(home) if (home / "records").is_dir() else {}
+        assert {run.status for run in runs.values()} <= {Status.PENDING, Status.DONE}, nth
+        came = on_disk(home)
+        again, told = asked(studio(home, server.base_url))
+        if came or not runs:
+            assert again == PICTURES, (nth, told)
+        else:
+            assert "may have been billed" in told, nth
+        paid += not runs
+        assert len(server.posts) == paid, nth
+        check_files(home)
+
+
+def be_killed(folder, base_url):
+    """Ask in forks that are killed, one at each call, and say which came through."""
+    nth, killed = 0, True
+    while killed:
+        nth += 1
+        child = os.fork()
+        if not child:
+            home = Path(folder, str(nth))
+            one = studio(home, base_url)
+            with Calls(home, nth, kills()) as calls:
+                one.store = Store(home, disk=calls.disk())
+                asked(one)
+            os._exit(0)
+        killed = os.waitpid(child, 0)[1]
+    return nth
+
+
+if __name__ == "__main__":
+    sys.stdout.write(str(be_killed(*sys.argv[1:])))
