@@ -84,8 +84,7 @@ def _jpeg(data: bytes) -> Structure:
 
 
 def _webp(data: bytes) -> Structure:
-    (riff,) = struct.unpack_from("<I", data, 4)
-    kind = data[12:16]
+    riff, kind, _ = struct.unpack_from("<4xI4x4s14s", data)  # as far as any of the three has its size
     width = height = 0
     if kind == b"VP8X":
         width = 1 + int.from_bytes(data[24:27], "little")

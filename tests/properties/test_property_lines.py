@@ -1,6 +1,7 @@
 """Magic lines: every spelling of an option means its value, the prompt comes out verbatim, no key is told."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import example, given
@@ -132,8 +133,12 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     again = from_json(Request, stored)
     assert again == request
     assert (again.identity, again.question) == (request.identity, request.question)
+    asked = {name: value for name, value in sent.items() if name not in UNASKED}
+    assert replace(request, options=asked).identity == request.identity
+    assert (replace(request, options={}).identity == request.identity) == (not asked)
 
 
+UNASKED = {"response_format", "stream", "partial_images", "user"}  # the answer is the same without them
 LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY",))
 KEYS = [
     "0123456789abcdef" * 3,
@@ -179,7 +184,14 @@ BITS += [
 @given(tapes(24), st.text(max_size=8))
 def test_no_line_raises_anything_else_or_tells_a_key(tape, noise):
     key = tape.choose(KEYS)
-    bits = [*BITS, key, key[: 9 + tape.below(20)], noise]
+    part = key[: 9 + tape.below(20)]
+    bits = [
+        *BITS,
+        key,
+        part,
+        noise,
+        *(before + part for before in ("--", "-n ", "--as ", "--size=", "'", "{", "—")),
+    ]
     line = "".join(tape.choose(bits) + tape.choose(["", " "]) for _ in range(1 + tape.below(8)))
     chain = Keychain({"LAB_KEY": key}, None, lambda: [LAB])
     names = {"k": key, "t": {"a": 1}}

@@ -41,6 +41,7 @@ def is_portable(name):
 @example("con." + "x" * 200)
 @example("con" + " " * 200 + "x")
 @example("e\u200b\u0301")
+@example("x" * 119 + " y")
 def test_any_text_becomes_one_portable_name(text):
     name = file_name(text)
     assert is_portable(name)
