@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
+# What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
+# of them was loading stays locked in the new process for ever.
+_NEEDED = ("wire.transport", "wire.downloads", "store.index", "imaging.reading", "imaging.difference")
 
 _MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
@@ -190,6 +194,7 @@ def call(
 
     `known` are the ids of the runs of the same request that were looked at when it was planned.
     """
+    _load()
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
@@ -345,9 +350,15 @@ def _noted(run: Run, note: str) -> Run:
 
 def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
     """Return the work of fetching downloads that are still pending."""
+    _load()
 
     def carry(job: Job) -> Run:
         receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
         return receiver.fetched(job.run)
 
     return carry
+
+
+def _load() -> None:
+    for module in _NEEDED:
+        import_module(f"ipyimagegen.{module}")

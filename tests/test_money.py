@@ -205,6 +205,37 @@ def test_a_fork_begins_anew(home, serve):
     assert len({record["session"] for record in records(home).values()}) == 2
 
 
+def test_the_thread_of_a_call_loads_no_module(home, serve):
+    """A fork has no other thread: what one was loading then is locked there for ever."""
+
+    def answer(seen):
+        if seen.method == "GET":
+            return 200, {}, PICTURES[0]
+        webp = picture_bytes(kind="WEBP")
+        url = {"url": f"{server.base_url}/picture.png"}
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(PICTURES[1])}, {"b64_json": b64(webp)}, url]}
+
+    server = serve(answer)
+    code = (
+        "import sys, threading\n"
+        "loaded = set()\n"
+        "def hear(event, arguments):\n"
+        "    if event == 'import' and threading.current_thread().name.startswith('imagine '):\n"
+        "        loaded.add(arguments[0])\n"
+        "sys.addaudithook(hear)\n"
+        "from ipyimagegen import Settings, Studio\n"
+        f"own = {{'lab': {{'base_url': {server.base_url!r}, 'free': False}}}}\n"
+        f"one = Studio('lab', {str(home)!r}, settings=Settings(endpoints=own))\n"
+        "fox = one.imagine('a fox', n=3)\n"
+        "one.imagine('a hat', n=3, image=fox[0], mask='1,1,9,9', stream=True)\n"
+        "print(len(fox), *sorted(loaded))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["3"], done.stderr
+
+
 def test_max_calls_holds_for_a_cell_with_a_loop(kernel, serve):
     server = serve(good)
     entry = {"base_url": server.base_url, "free": False}

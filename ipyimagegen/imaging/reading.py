@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from PIL import Image
+# Pillow would load these when such a file is opened, in a call's thread, where nothing is to be loaded.
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
 from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header, sniff
 from ipyimagegen.imaging.modes import UPRIGHT, orientation

@@ -12,6 +12,7 @@ import json
 import re
 import secrets
 import string
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +188,7 @@ def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
             if len(out) > SKELETON:
                 raise ValueError("more JSON than pictures need")
         offset += len(block)
-    return Skeleton(out.decode("utf-8-sig", "replace"), nonce)
+    return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
 
 
 def _end(block: bytes, at: int) -> int:
