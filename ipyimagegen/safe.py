@@ -14,6 +14,7 @@ TEXT_LIMIT = 2000
 NAME_BYTES = 120
 
 RUN = 8  # characters of a key: fewer in a row tell nothing of it
+CODED = 10  # characters of base64 that eight alone decide
 
 # What keys of the known servers look like: sk-…, sk-proj-…, xai-…, a bearer header, a key assignment;
 # the last one is the beginning of a key where the text was cut.
@@ -26,6 +27,8 @@ _KEY = re.compile(
 )
 # One escape: JSON's (\u002f, \/), or a URL's (%2F).
 _ESCAPE = re.compile(r"""\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|\\([\\/"'])""")
+_ALL = re.compile(r".+", re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}")
 _URL_SAFE = str.maketrans("-_", "+/")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Windows looks at what stands before the first dot, without the blanks at its end.
@@ -35,9 +38,7 @@ _UNSAFE_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 def holds_key(text: str, secrets: Iterable[str] = ()) -> bool:
     """Say whether `text` contains something that looks like a key, or one of `secrets` in any form."""
-    return bool(_KEY.search(text)) or any(
-        form in text for secret in secrets if len(secret) >= RUN for form in forms(secret)
-    )
+    return bool(_KEY.search(text)) or any(form in text for secret in secrets for form in forms(secret))
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -45,12 +46,16 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Raw, URL-, JSON- and base64-escaped, cut short, or masked as servers echo them: `sk-ab***yz`.
     """
-    raw = {piece for secret in secrets for piece in _pieces(secret)}
-    coded = {core for piece in raw for core in _cores(piece.encode("utf-8", "replace"))}
     spans: set[tuple[int, int]] = set()
-    for reading, begins in _readings(text) if raw else ():
-        spans.update(_spans(raw, reading, begins))
-        spans.update(_spans(coded, reading.translate(_URL_SAFE), begins))
+    readings = list(_readings(text))
+    for secret in secrets:
+        if len(secret) < 4:
+            continue  # replacing every "a" would hide nothing and spoil the text
+        cores = list(_cores(secret))
+        for reading, begins in readings:
+            spans.update(_spans(_ALL, reading, begins, secret, RUN))
+            for core in cores:
+                spans.update(_spans(_BASE64, reading.translate(_URL_SAFE), begins, core, CODED))
     kept: list[str] = []
     end = 0
     for start, stop in sorted(spans):
@@ -60,14 +65,9 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return _KEY.sub(REDACTED, "".join(kept) + text[end:])
 
 
-def _pieces(secret: str) -> Iterator[str]:
-    """Yield each eight characters in a row of a secret, or a short one whole."""
-    if len(secret) >= 4:  # replacing every "a" would hide nothing and spoil the text
-        yield from (secret[at : at + RUN] for at in range(max(len(secret) - RUN, 0) + 1))
-
-
-def _cores(raw: bytes) -> Iterator[str]:
-    """Yield the characters of base64 that `raw` alone decides, for each place in a group of three."""
+def _cores(secret: str) -> Iterator[str]:
+    """Yield the characters of base64 that a secret alone decides, for each place in a group of three."""
+    raw = secret.encode("utf-8", "replace")
     for before in range(3):
         coded = base64.b64encode(bytes(before) + raw).decode()
         core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
@@ -98,24 +98,29 @@ def _unescaped(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
     return "".join(parts) + text[end:], [*places, *begins[end:]]
 
 
-def _spans(wanted: Iterable[str], text: str, begins: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield where each piece stands in the text that was read, from begin to end."""
-    for piece in wanted:
-        at = text.find(piece)
-        while at >= 0:
-            yield begins[at], begins[at + len(piece)]
-            at = text.find(piece, at + 1)
+def _spans(
+    where: re.Pattern[str], text: str, begins: Sequence[int], secret: str, run: int
+) -> Iterator[tuple[int, int]]:
+    """Yield where so many characters of a secret in a row, or a short one whole, stand in a text read."""
+    size = min(run, len(secret))
+    for found in where.finditer(text):
+        for at in range(found.start(), found.end() - size + 1):
+            if text[at : at + size] in secret:
+                yield begins[at], begins[at + size]
 
 
 def forms(secret: str) -> list[str]:
-    """Return how a whole secret may stand in a reply: raw, URL-, JSON- and base64-escaped, longest first."""
-    if len(secret) < 4:
+    """Return how a whole secret may stand in a reply: raw, URL-, JSON- and base64-escaped, longest first.
+
+    None of a dummy such as `none` or `EMPTY`: it stands in base64 and in addresses by chance.
+    """
+    if len(secret) < RUN:
         return []
     url = {quote(secret, safe=safe) for safe in ("", "/")}
     url |= {re.sub("%..", lambda found: found[0].lower(), one) for one in url}
     said = json.dumps(secret)[1:-1]
     escaped = {re.sub(f"[{some}]", _code(as_), said) for some in _MARKUP for as_ in ("04x", "04X")}
-    cores = [*_cores(secret.encode())]
+    cores = [*_cores(secret)]
     cores += [core.replace("+", "-").replace("/", "_") for core in cores]
     return sorted({secret, said, said.replace("/", "\\/"), *url, *escaped, *cores}, key=len, reverse=True)
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipyimagegen.rows import Endpoint
+from ipyimagegen.wire.answers import Reply, read
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.reply import Slice, Spool, TooLarge, parse
 
@@ -183,3 +185,17 @@ def test_the_spool_holds_back_only_what_may_be_the_key(tmp_path, written, kept):
         assert spool.write(written) + kept == written
         assert path.read_bytes() + kept == written
     assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize("dummy", ["none", "test", "EMPTY", "secret7"])
+def test_a_word_as_key_damages_no_picture_and_no_address(tmp_path, dummy):
+    """Base64 of some megabytes holds nearly any word of four letters: the picture was paid for."""
+    path = tmp_path / "reply"
+    text = (
+        f'{{"data": [{{"b64_json": "iVBORw{dummy}AAAA"}}, {{"url": "https://cdn.example/{dummy}/1.png"}}]}}'
+    )
+    with Spool(path, 1000, [dummy]) as spool:
+        spool.write(text.encode())
+    assert path.read_text() == text
+    answer = read(Reply(body=json.loads(text)), Endpoint(name="lab", base_url="https://x.example"), [dummy])
+    assert answer.found[1].url == f"https://cdn.example/{dummy}/1.png"
