@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ipyimagegen import wire
 from ipyimagegen.arrivals import Receiver, Tools, compared
 from ipyimagegen.errors import ImagineError, StoreError
-from ipyimagegen.records import Run, Status
+from ipyimagegen.records import Run
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
     One that is not whole may still be growing in another process: it is left for as long as a call may
     be silent. The file stays, since that process may be about to read it; it is deleted after a day.
     """
-    last = spool.stat().st_mtime
+    last, found = spool.stat().st_mtime, run
     reply = wire.Spooled(path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT)
     outcome, whole = reply.outcome({})
     if not whole and time.time() - last < tools.timeouts.idle:
@@ -60,6 +60,5 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=(*run.sent.notes, NOTE)),
     )
     run = receiver.received(run, outcome)
-    now = tools.store.run(run.id)
-    if now and now.status in (Status.PENDING, run.status):  # nobody else did it meanwhile
+    if tools.store.run(run.id) == found:  # nobody else did it meanwhile
         tools.store.update(compared(run, tools.store))

@@ -80,14 +80,11 @@ class Spooled:
         return replace(said, message=f"{self.name} answered without a picture: {said.message}")
 
     def _kept(self) -> Path | None:
-        """Return the spool if anything is in it; an empty one is removed."""
+        """Return the spool if anything is in it; an empty one may be about to be written by its owner."""
         try:
-            if self.path.is_file() and self.path.stat().st_size:
-                return self.path
-            self.path.unlink()
+            return self.path if self.path.stat().st_size else None
         except OSError:
             return None
-        return None
 
 
 def _more(made: int) -> str:

@@ -1,0 +1,54 @@
+"""Writers that are killed at random times: nothing damaged, lost, or paid twice."""
+
+import json
+import os
+
+import pytest
+from loopback import b64, picture_bytes
+from random_kills import Game, check, studio
+from store_story import pending
+
+from ipyimagegen.arrivals import Receiver
+from ipyimagegen.records import Sent, Status
+from ipyimagegen.store import Store
+
+KILLS = 24  # benchmarks/kills.py does as many as one likes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("seed", [1])
+def test_random_kills_of_three_writers(quick, serve, seed):
+    game = Game(home=quick / "home", serve=serve, seed=seed)
+    game.play(KILLS)
+    figures = check(game)
+    assert figures["done"] > KILLS
+
+
+@pytest.mark.parametrize("came", [b"", b'{"data": [{"b64_json": "aGFsZi'], ids=["nothing", "a part"])
+def test_a_look_leaves_a_reply_that_another_process_still_writes(quick, came):
+    one = studio(quick, "http://127.0.0.1:9/v1")
+    run = pending(1)
+    one.store.create(run)
+    reply = one.store.spool(run)
+    reply.write_bytes(came)
+    studio(quick, "http://127.0.0.1:9/v1").take_in_left()
+    assert reply.read_bytes() == came
+    assert one.store.run(run.id) == run
+
+
+def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, monkeypatch):
+    one = studio(quick, "http://127.0.0.1:9/v1")
+    run = pending(1)
+    one.store.create(run)
+    body = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+    one.store.spool(run).write_text(json.dumps(body))
+    owned = run.but(status=Status.DONE, sent=Sent(request_id="its own"))
+    received = Receiver.received
+
+    def slowly(*arguments):
+        Store(quick).update(owned)  # the owner was faster
+        return received(*arguments)
+
+    monkeypatch.setattr(Receiver, "received", slowly)
+    one.take_in_left()
+    assert one.store.run(run.id) == owned
