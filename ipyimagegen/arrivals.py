@@ -94,8 +94,7 @@ class Receiver:
 
     def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with its reply kept, unopened, where not all of it became pictures."""
-        whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
-        if outcome.spool is None or (run.status is Status.DONE and whole):
+        if outcome.spool is None or has_all(run):
             return run
         try:
             with outcome.spool.open("rb") as file:
@@ -161,6 +160,12 @@ class Receiver:
             alpha=seen.alpha,
             note=seen.note,
         )
+
+
+def has_all(run: Run) -> bool:
+    """Say whether all that the reply of a run held is in its pictures, or is kept as it came."""
+    whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
+    return run.raw is not None or (run.status is Status.DONE and whole)
 
 
 def compared(run: Run, store: Store) -> Run:

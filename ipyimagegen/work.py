@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
-from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared
+from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared, has_all
 from ipyimagegen.errors import ImagineError, StoreError
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
@@ -252,7 +252,7 @@ def _taken_in(run: Run, receiver: Receiver, outcome: wire.Outcome) -> Run:
     whole = _written(run, tools)
     if whole and (measured := compared(run, tools.store)) != run:
         run, whole = measured, _written(measured, tools)
-    if outcome.spool and whole:  # only now is everything that it held in the store
+    if outcome.spool and whole and has_all(run):  # only now is everything that it held in the store
         _drop(outcome.spool)
     elif outcome.spool:
         run = _noted(run, f"what the server sent is kept in {outcome.spool}")

@@ -130,6 +130,23 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     assert len(server.posts) == 1
 
 
+def test_a_reply_that_no_disk_takes_stays_in_the_spool(home, serve):
+    cut = {"Content-Length": str(len(BODY)), "Connection": "close"}
+    one = studio(home, serve(lambda seen: (200, cut, BODY[:80])))
+
+    def write(file, data):
+        if bytes(data[:10]) == BODY[:10]:  # too large for the room that is left, as records are not
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(file, data)
+
+    one.store = Store(home, disk=Disk(home, write=write))
+    with pytest.raises(e.OutcomeUnknown):
+        one.imagine("a fox", n=2)
+    assert next(iter(records(home).values()))["status"] == "unknown"
+    (spool,) = home.glob("spool/*.reply")
+    assert spool.read_bytes() == BODY[:80]
+
+
 def test_forgetting_takes_the_reply_too(home, server, left):
     run_id, spool = left(BODY[:-50])
     studio(home, server).history.forget([run_id])
