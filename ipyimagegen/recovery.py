@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import wire
 from ipyimagegen.arrivals import Receiver, Tools, compared
-from ipyimagegen.errors import ImagineError, StoreError
+from ipyimagegen.errors import StoreError
 from ipyimagegen.records import Run
 from ipyimagegen.store import Store
 
@@ -37,7 +37,7 @@ def take_in_left(
         left = store.left()
     for spool, run in left:
         if run.id not in in_flight():
-            with suppress(ImagineError, OSError):
+            with suppress(Exception):  # nor does one that cannot be read stop every cell from now on
                 _take_in(run, spool, endpoint_of(run), tools())
 
 
@@ -59,6 +59,6 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
         elapsed=round(max(last - run.created, 0), 3),
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=(*run.sent.notes, NOTE)),
     )
-    run = receiver.received(run, outcome)
+    run = compared(receiver.received(run, outcome), tools.store)
     if tools.store.run(run.id) == found:  # nobody else did it meanwhile
-        tools.store.update(compared(run, tools.store))
+        tools.store.update(run)

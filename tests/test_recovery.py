@@ -147,6 +147,15 @@ def test_a_reply_that_no_disk_takes_stays_in_the_spool(home, serve):
     assert spool.read_bytes() == BODY[:80]
 
 
+def test_a_reply_whose_record_was_edited_stops_no_other_cell(home, server, left):
+    run_id, spool = left()
+    path = home / "records" / f"{run_id}.json"
+    path.write_text(path.read_text().replace(server.base_url, "http://[lab"))
+    assert len(studio(home, server).imagine("a cat", n=2)) == 2
+    assert records(home)[run_id]["status"] == "pending"
+    assert spool.read_bytes() == BODY
+
+
 def test_forgetting_takes_the_reply_too(home, server, left):
     run_id, spool = left(BODY[:-50])
     studio(home, server).history.forget([run_id])

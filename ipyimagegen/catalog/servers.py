@@ -96,10 +96,14 @@ def default_endpoint(
 
 
 def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
-    """Return the endpoint that a stored request went to: by its name if that is still there, else by URL."""
+    """Return the endpoint that a stored request went to: by its name if that is still there, else by URL.
+
+    Raises InvalidOption for an address that is none: somebody may have edited the record.
+    """
     found = _entries(own, environ).get(request.endpoint.casefold())
     if found and found.base_url == request.base_url:
         return found
+    normalise_url(request.base_url, "The address in the record")
     found = _at(request.base_url, _entries(own, environ), environ)
     if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
         like = _of_dialect(request.endpoint, request.dialect)

@@ -214,6 +214,12 @@ def test_every_endpoint_is_listed_with_the_users_own():
     assert "azure" in names
 
 
+@pytest.mark.parametrize("address", ["", "http://[bad", "http://lab:port/v1", "ftp://lab/v1"])
+def test_an_address_that_somebody_wrote_into_a_record_is_refused_in_words(address):
+    with pytest.raises(InvalidOption, match="The address in the record"):
+        catalog.endpoint_of(Request(endpoint="nobody", base_url=address, prompt="a fox"))
+
+
 def test_the_endpoint_of_a_stored_request():
     request = Request(endpoint="whatai", base_url="https://api.whatai.cc/v1", prompt="x")
     assert catalog.endpoint_of(request) == catalog.endpoint("whatai")
