@@ -79,9 +79,15 @@ class Receiver:
         return self._with_raw(run, outcome)
 
     def fetched(self, run: Run) -> Run:
-        """Return the run with its pending downloads fetched; the addresses cost nothing."""
+        """Return the run with its pending downloads fetched; the addresses cost nothing.
+
+        Another process may fetch them too: what it got stays.
+        """
+        pending = [one for one in run.pictures if one.state is PictureState.URL_PENDING]
+        got = {one.index: self._download(one) for one in pending}
+        run = self.tools.store.run(run.id) or run
         pictures = tuple(
-            self._download(one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
+            got.get(one.index, one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
         )
         if pictures == run.pictures:
             return run

@@ -76,6 +76,27 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     assert len(server.posts) == 1
 
 
+def test_a_download_that_fails_takes_nothing_back_that_another_notebook_got(home, serve):
+    answers = [(403, {}, b"not yet")]
+
+    def answer(seen):
+        if seen.method == "POST":
+            url = f"{server.base_url}/1.png"
+            return 200, {}, {"created": 1, "data": [{"url": url}]}
+        if answers:
+            return answers.pop()
+        answers.append((200, {}, PICTURES[0]))
+        studio(home, server).imagine("a fox")  # the other one, while this one waits
+        return 403, {}, b"gone"
+
+    server = serve(answer)
+    with pytest.raises(e.CallError, match="imagine_show"):
+        studio(home, server).imagine("a fox")
+    for _ in range(2):
+        assert studio(home, server).imagine("a fox")[0].bytes == PICTURES[0]
+    assert len(server.posts) == 1
+
+
 def test_pictures_keep_their_place_in_the_reply(home, serve):
     data = [{"b64_json": b64(b"<svg/>")}, *({"b64_json": b64(one)} for one in PICTURES[:2])]
     server = serve(lambda seen: (200, {}, {"created": 1, "data": data}))
