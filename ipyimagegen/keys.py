@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
 
 ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the key of whatever IPYIMAGEGEN_BASE_URL names
 KEYRING_SERVICE = "ipyimagegen"
-KEYRING_SECONDS = 1.0
+KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
 DOTENV_BYTES = 1 << 20
 
 
@@ -112,7 +112,7 @@ def require(
     if secret is None and endpoint.key_env and not endpoint.key_optional:
         raise MissingKey(
             f"{endpoint.title or endpoint.name} wants a key: set {' or '.join(endpoint.key_env)} in the "
-            f"environment or in a .env file beside the notebook.\n"
+            f"environment or in a .env file beside the notebook. Nothing was sent.\n"
             f'Free and without a key: %config Imagine.endpoint = "sketch"'
         )
     return secret
@@ -166,12 +166,16 @@ def _unquoted(text: str) -> str:
     return re.split(r"\s#", f" {text}", maxsplit=1)[0].strip()
 
 
+_hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
+
+
 def _keyring(user: str) -> str | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
-    A backend may wait for a person at another screen, so it gets a thread that nobody waits for.
+    A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
+    that one ends, no other is begun.
     """
-    if find_spec("keyring") is None:
+    if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
         return None
     found: list[str | None] = []
 
@@ -186,6 +190,8 @@ def _keyring(user: str) -> str | None:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     thread.join(KEYRING_SECONDS)
+    if thread.is_alive():
+        _hanging[:] = [thread]
     return found[0] if found else None
 
 

@@ -144,6 +144,11 @@ class Ledger:
             if not job.recorded and self._numbers[-1:] == [job.run.id]:
                 self._recent.pop(self._numbers.pop(), None)
 
+    def forsake(self) -> None:
+        """In a fork: let go of the calls in flight. They are the parent's."""
+        for job in tuple(self._jobs.values()):
+            job.control.forsake()
+
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""
         with self._lock:

@@ -382,6 +382,7 @@ def _renew_after_fork(studio: Studio) -> None:
 
     def renew() -> None:
         if (one := found()) is not None:
+            one.ledger.forsake()
             one._begin()  # noqa: SLF001 - this module's own
 
     os.register_at_fork(after_in_child=renew)

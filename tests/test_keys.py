@@ -5,6 +5,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -194,7 +195,20 @@ def test_keyring(tmp_path, monkeypatch):
     assert value(find(tmp_path, {"LAB_KEY": "env"})) == "env"
 
 
-@pytest.mark.parametrize("body", [lambda *_: 1 / 0, lambda *_: None, lambda *_: time.sleep(5)])
+def test_a_keyring_that_waits_for_somebody_is_waited_for_once(tmp_path, monkeypatch):
+    unlocked = threading.Event()
+    backend(tmp_path, monkeypatch, lambda *_: unlocked.wait(20) and "typed-elsewhere")
+    began = time.monotonic()
+    assert [find(tmp_path) for _ in range(10)] == [None] * 10
+    assert time.monotonic() - began < 1.5
+    unlocked.set()
+    until = time.monotonic() + 5
+    while (found := find(tmp_path)) is None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert value(found) == "typed-elsewhere"
+
+
+@pytest.mark.parametrize("body", [lambda *_: 1 / 0, lambda *_: None, lambda *_: time.sleep(2)])
 def test_a_keyring_that_fails_or_hangs_is_no_key(tmp_path, monkeypatch, body):
     backend(tmp_path, monkeypatch, body)
     began = time.monotonic()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
-from ipyimagegen.store.index import VERSION, damaged, version_of
+from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
 from ipyimagegen.store.records import listed
 
 MOUNTS = Path("/proc/self/mountinfo")  # Linux alone has it
@@ -123,7 +123,10 @@ def _index(path: Path) -> tuple[str, int | None]:
     journal = os.path.lexists(f"{path}-journal")
     address = f"{path.as_uri()}?mode={'ro' if journal else 'rw'}"
     try:
-        with closing(sqlite3.connect(address, uri=True, timeout=LOCK, isolation_level=None)) as connection:
+        with (
+            INSIDE,
+            closing(sqlite3.connect(address, uri=True, timeout=LOCK, isolation_level=None)) as connection,
+        ):
             index, runs = _looked_through(connection, writing=not journal)
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -5,7 +5,9 @@ No connection outlives a call. Journal DELETE, because WAL corrupts on network h
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -39,6 +41,12 @@ CREATE INDEX by_number ON runs (number, created);
 CREATE INDEX by_identity ON runs (identity, created) WHERE identity <> '';
 CREATE INDEX by_question ON runs (question, created) WHERE question <> '';
 """
+
+
+# A fork while another thread is inside SQLite would leave its locks closed in the child for ever.
+INSIDE = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=INSIDE.acquire, after_in_parent=INSIDE.release, after_in_child=INSIDE.release)
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Index:
         while True:
             left = until - time.monotonic()
             try:
-                with closing(self._connected(min(max(left, 0), STEP))) as connection:
+                with INSIDE, closing(self._connected(min(max(left, 0), STEP))) as connection:
                     return work(connection)
             except sqlite3.OperationalError as error:
                 if left <= STEP or not _busy(error):

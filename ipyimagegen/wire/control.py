@@ -7,6 +7,7 @@ has taken the original over, and closing it does not close the original.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -52,6 +53,11 @@ class Control:
         for watch in tuple(self._watches):
             watch.stop()
 
+    def forsake(self) -> None:
+        """In a fork: let go of the connections, without a word to the server. They are the parent's."""
+        for watch in tuple(self._watches):
+            watch.forsake()
+
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until given up; return whether given up."""
         return self._pause(self._cancelled, seconds)
@@ -70,6 +76,7 @@ class Watch:
         self.proxied = False  # a proxy stands before the server
         self._expired = False
         self._sockets: list[socket.socket] = []
+        self._numbers: list[int] = []  # descriptors of the sockets of which those are duplicates
         self._lock = threading.Lock()
         self._timer = threading.Timer(whole, self._expire)
         self._timer.daemon = True
@@ -108,6 +115,7 @@ class Watch:
         """Take note of a new connection. Raises OSError when it is too late for one."""
         with self._lock:
             self._sockets.append(connected.dup())
+            self._numbers.append(connected.fileno())
         if self.stopped:
             self.stop()
             raise OSError("given up while connecting")
@@ -122,6 +130,16 @@ class Watch:
             for one in self._sockets:
                 with contextlib.suppress(OSError):  # already closed by the other side
                     one.shutdown(socket.SHUT_RDWR)
+
+    def forsake(self) -> None:
+        """Let go of the connections in a fork; the lock may be held by a thread that is not here."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for one, number in zip(self._sockets, self._numbers, strict=False):
+            with contextlib.suppress(OSError):
+                if os.fstat(one.fileno()).st_ino == os.fstat(number).st_ino:
+                    os.dup2(nothing, number)  # closed, and yet nobody gets its number
+            one.close()
+        os.close(nothing)
 
     def _expire(self) -> None:
         self._expired = True

@@ -1,10 +1,13 @@
 """What only a real kernel can show: interrupts, nobody to answer, reloading."""
 
+import hashlib
+import json
 import time
 
 import pytest
 from elsewhere import Elsewhere
 from lab import PAINTED
+from loopback import picture_bytes
 from sockets import pictures, reply
 
 from ipyimagegen.records import Status
@@ -63,8 +66,8 @@ class Held:
         (self._folder / "go").touch()
 
 
-def _until(so):
-    until = time.monotonic() + 20
+def _until(so, seconds=20):
+    until = time.monotonic() + seconds
     while not so() and time.monotonic() < until:
         time.sleep(0.01)
     assert so()
@@ -85,3 +88,151 @@ def test_46_interrupt_at_any_stage(lab, kernel, trusted, stage):
     lab.took = stopped.seconds
     print(f"{stage}: {stopped.seconds:.3f} s")
     lab.check(Status.DONE, 1, "The call goes on", delivered=PAINTED[:1], states=["stored"], at=0)
+
+
+HANGING_KEYRING = """
+import time
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 1
+
+    def get_password(self, *_):
+        time.sleep(60)
+
+    set_password = get_password
+
+import keyring
+keyring.set_keyring(Keyring())
+"""
+
+
+NO_KEYRING = "import keyring\nfrom keyring.backends.null import Keyring\nkeyring.set_keyring(Keyring())"
+
+
+@pytest.mark.parametrize("keyring", [NO_KEYRING, HANGING_KEYRING], ids=["none", "that hangs"])
+def test_57_no_stdin_and_no_key(lab, kernel, keyring):
+    lab.serve(WHOLE)
+    shell = Elsewhere(lab, kernel)
+    shell.do(f"import os\ndel os.environ['LAB_KEY']\nimport ipyimagegen.studio\n{keyring}")
+    for code in (
+        "%imagine a red fox",
+        "%imagine -n 2 a cat",
+        "from ipyimagegen import imagine\nimagine('a fox')",
+    ):
+        assert shell.cell(code).seconds < SOON
+    lab.check(None, 0, "set LAB_KEY", within=SOON)
+
+
+REGISTERED = """
+shell = get_ipython()
+shell.run_line_magic("config", "Imagine")
+names = sorted(name for kind in shell.magics_manager.magics.values() for name in kind if "imagine" in name)
+ours = [one for one in shell.configurables if "ipyimagegen" in type(one).__module__]
+matchers = [one for one in shell.Completer.custom_matchers if "ipyimagegen" in one.__module__]
+hooks = [one for some in shell.events.callbacks.values() for one in some if "ipyimagegen" in one.__module__]
+print(f"{len(names)} {len(set(names))} {len(ours)} {len(matchers)} {len(hooks)}")
+"""
+
+
+def test_58_loaded_twice_reloaded_unloaded(lab, kernel):
+    lab.serve(WHOLE)
+    shell = Elsewhere(lab, kernel)
+    once = shell.do(REGISTERED)
+    shell.do("%load_ext ipyimagegen\nimport ipyimagegen\nipyimagegen.load_ipython_extension(get_ipython())")
+    shell.do("%reload_ext ipyimagegen\n%reload_ext ipyimagegen")
+    assert shell.do(REGISTERED) == once
+    assert len(shell.cell("%imagine a red fox").pictures) == 1
+    shell.do("%unload_ext ipyimagegen\n%unload_ext ipyimagegen")
+    assert shell.do(REGISTERED.replace('shell.run_line_magic("config", "Imagine")', "")) == "0 0 0 0 0\n"
+    shell.do(f"%load_ext ipyimagegen\n{lab.configured}")
+    assert shell.do(REGISTERED) == once
+    assert len(shell.cell("%imagine a red fox").pictures) == 1
+    lab.check(Status.DONE, 1, "from history", delivered=PAINTED[:1])
+
+
+# Calls in flight, threads that look into the index without a pause, and forks among them that ask too.
+FORKS = """
+import os, socket, threading, time
+from pathlib import Path
+from ipyimagegen import default_studio, imagine
+
+def held(port={port}):
+    found = []
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            found += [one for one in (os.readlink(f"/proc/self/fd/{{number}}"),) if "index.sqlite" in one]
+            with socket.socket(fileno=os.dup(number)) as one:
+                found += [port] if one.getpeername()[1:] == (port,) else []
+        except OSError:
+            pass
+    return found
+
+def child(number):
+    told = ""
+    try:
+        told += f"holds {{held()}}" if held() else ""
+        assert len(imagine(f"a fork {{number}}")) == 1
+        told += f"holds {{held()}}" if held() else ""
+    except BaseException as fault:
+        told += repr(fault)
+    Path({folder!r}, f"fork-{{number}}").write_text(told)
+    os._exit(0)
+
+def ended(pid, until):
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > until:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+            return False
+        time.sleep(0.01)
+    return True
+
+calls = [threading.Thread(target=imagine, args=(f"a thread {{number}}",)) for number in range(3)]
+over, looks = threading.Event(), default_studio().store
+def look():
+    while not over.is_set():
+        looks.runs(search="fox")
+lookers = [threading.Thread(target=look) for _ in range(3)]
+for one in (*calls, *lookers):
+    one.start()
+while len(list(Path({folder!r}).glob("asked-*"))) < 3:
+    time.sleep(0.01)
+assert held().count({port}) >= 3
+hung = []
+for number in range({forks}):
+    if (pid := os.fork()) == 0:
+        child(number)
+    hung += [] if ended(pid, time.monotonic() + 10) else [number]
+over.set()
+Path({folder!r}, "go").touch()
+for one in (*calls, *lookers):
+    one.join()
+print("hung:", hung)
+"""
+FORKED = 12
+
+
+def test_61_forks_and_threads(lab, kernel):
+    of = {f"a {kind} {k}": picture_bytes(64 + k, 48) for kind in ("thread", "fork") for k in range(FORKED)}
+
+    def answer(conn, seen):
+        prompt = json.loads(seen.body)["prompt"]
+        if "thread" in prompt:
+            (lab.artefacts / f"asked-{prompt}").touch()
+            _until((lab.artefacts / "go").exists, 60)
+        conn.sendall(reply(pictures(of=[of.get(prompt, PAINTED[0])])))
+
+    server = lab.serve(answer)
+    shell = Elsewhere(lab, kernel)
+    shell.cell("%imagine a red fox")
+    told = shell.cell(FORKS.format(port=server.port, folder=str(lab.artefacts), forks=FORKED))
+    assert told.printed == "hung: []\n"
+    assert [(lab.artefacts / f"fork-{k}").read_text() for k in range(FORKED)] == [""] * FORKED
+    assert server.accepted == len(server.seen) == 1 + 3 + FORKED  # a connection for each call
+    for run in lab.runs:
+        due = of.get(run.request.prompt, PAINTED[0])
+        assert [one.sha256 for one in run.pictures] == [hashlib.sha256(due).hexdigest()]
+    assert len({run.session for run in lab.runs}) == 1 + FORKED
+    delivered = [of[one] for one in of if one.startswith("a fork") or one[-1] in "012"]
+    lab.check([Status.DONE] * 16, 16, delivered=delivered, pictures=0, within=60)
