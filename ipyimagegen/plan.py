@@ -18,7 +18,7 @@ from ipyimagegen import catalog, prompt
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, check_key, normalise
-from ipyimagegen.records import Cost, Input, Request, Run, Sent, Status
+from ipyimagegen.records import Cost, Input, PictureState, Request, Run, Sent, Status
 from ipyimagegen.typed import Typed
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
@@ -325,7 +325,11 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
 
 def _doubt(run: Run) -> str:
     if run.status is Status.DONE:
-        return f"This request was answered before ({run.id}), but no picture of it can be shown."
+        kept = any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+        how = (
+            "what came is kept until the history can be written" if kept else "no picture of it can be shown"
+        )
+        return f"This request was answered before ({run.id}), but {how}."
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         where = f"is under way in another notebook, or was cut off there ({run.id})"
         return f"This request {where}: it may have been billed."

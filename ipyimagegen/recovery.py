@@ -21,7 +21,7 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
-NOTE = "the notebook that asked ended before it had read the answer; it was read later"
+NOTE = "the notebook that asked did not get to keep the answer; it was read later"
 CUT = "The notebook that asked ended before the answer was whole"
 
 
@@ -55,9 +55,10 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
     control = tools.control()
     control.cancel()  # nothing is downloaded now, but when somebody wants to see it
     receiver = Receiver(tools=tools, endpoint=endpoint, control=control)
+    noted = run.sent.notes if NOTE in run.sent.notes else (*run.sent.notes, NOTE)
     run = run.but(
         elapsed=round(max(last - run.created, 0), 3),
-        sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=(*run.sent.notes, NOTE)),
+        sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=noted),
     )
     run = compared(receiver.received(run, outcome), tools.store)
     if tools.store.run(run.id) == found:  # nobody else did it meanwhile

@@ -125,8 +125,12 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     assert {picture["state"] for picture in record["pictures"]} == {"unwritten"}
     (spool,) = home.glob("spool/*.reply")
     assert spool.read_bytes() == BODY
+    for _ in range(2):  # looked at again while nothing is mended
+        with pytest.raises(e.OutcomeUnknown, match="what came is kept"):
+            one.imagine("a fox", n=2)
     again = studio(home, server).imagine("a fox", n=2)
     assert [image.bytes for image in again] == PICTURES
+    assert again.caption.count("it was read later") == 1
     assert len(server.posts) == 1
 
 
