@@ -120,13 +120,16 @@ class Call:
 
 
 class Calls:
-    """Counts the calls below `home`; the nth meets its fate. `kinds` lists all that were counted."""
+    """Counts the calls below `home`; the nth meets its fate.
+
+    `kinds` lists all that were counted, `log` kind, path and source of all that there were.
+    """
 
     def __init__(self, home, nth=0, fate=None):
         self.home = os.fspath(home)
         self.nth = nth
         self.fate = fate or Fate(None)
-        self.kinds = []
+        self.kinds, self.log = [], []
         self.met = None
         self.dead = False
         self._lock = threading.Lock()
@@ -156,9 +159,10 @@ class Calls:
             return path in self._files
         return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.home)
 
-    def meet(self, kind, path, do, half=lambda: None):
+    def meet(self, kind, path, do, half=lambda: None, source=None):
         """Do a call, or let it meet its fate."""
         with self._lock:
+            self.log.append((kind, os.fspath(path), source))
             counts = kind in self.fate.at
             if counts:
                 self.kinds.append(kind)
@@ -184,7 +188,8 @@ def _by_path(kind):
         def call(path, *rest, **named):
             if not calls.below(path):
                 return real(path, *rest, **named)
-            return calls.meet(kind, path, lambda: real(path, *rest, **named))
+            name, source = (rest[0], os.fspath(path)) if kind in ("link", "replace") else (path, None)
+            return calls.meet(kind, name, lambda: real(path, *rest, **named), source=source)
 
         return call
 

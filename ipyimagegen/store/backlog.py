@@ -16,7 +16,7 @@ from pathlib import Path
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.records import Key, parse
 
-HOUR = 3600.0  # seconds after which a name without a record means nothing
+DAY = 86_400.0  # seconds after which a name without a record means nothing, whatever the clock did
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Backlog:
     def stale(self, key: Key) -> bool:
         """Say whether a record was noted so long ago that it will not be written any more."""
         try:
-            return time.time() - self._path(key).stat().st_mtime > HOUR
+            return time.time() - self._path(key).stat().st_mtime > DAY
         except OSError:
             return False
 

@@ -118,7 +118,19 @@ def test_no_half_file_whichever_call_fails(tmp_path, name, code):
         runs = Store(home).runs()
         assert len(runs) == sum(1 for _ in home.glob("records/*/*.json")) <= 1
     assert [one.status for one in runs] == [Status.DONE]
-    assert nth > 3
+    assert nth > 2
+
+
+def test_a_file_system_without_links_will_do(store, monkeypatch):
+    def link(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    store.create(run())
+    with pytest.raises(StoreError, match="already"):
+        store.create(run(prompt="another"))
+    assert store.runs() == [run()]
+    assert files(store) == [f"records/{SESSION}/1.json"]
 
 
 STEPS = (
@@ -157,8 +169,9 @@ def test_replace_is_tried_again(tmp_path):
     pauses = []
     store = Store(tmp_path, disk=Disk(tmp_path, replace=locked_file(3), sleep=pauses.append))
     store.create(run())
+    store.update(run(status=Status.DONE))
     assert len(pauses) == 3
-    assert store.run(f"{SESSION}/1") == run()
+    assert store.run(f"{SESSION}/1") == run(status=Status.DONE)
 
 
 def test_replace_is_given_up_in_time(tmp_path):
@@ -260,7 +273,7 @@ def test_a_missing_index_file_and_a_noted_record_without_a_file(store):
     note.touch()
     assert len(store.runs()) == 1
     assert note.exists()  # its writer may be about to write the record
-    os.utime(note, (time.time() - 9000, time.time() - 9000))
+    os.utime(note, (time.time() - 90000, time.time() - 90000))
     assert len(store.runs()) == 1
     assert not note.exists()
 

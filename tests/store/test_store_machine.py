@@ -155,7 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
         for one in came:
             self.keep(second=second, fate=None, data=one)
         pictures = tuple(picture(one, k) for k, one in enumerate(came, start=1))
-        new = run(key[1], WORDS[0], key[0]) if old.forgotten else old
+        new = run(key[1], WORDS[0], key[0], created=old.created) if old.forgotten else old
         new = new.but(status=Status.DONE, pictures=pictures)
         done = self.did(second, fate, lambda store: store.update(new))
         went = self.settled(done, {key: forgotten(new) if old.forgotten else new})
