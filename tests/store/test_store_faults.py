@@ -54,6 +54,15 @@ def test_a_probe_leaves_nothing(store):
     assert files(store) == []
 
 
+@pytest.mark.parametrize("folder", ["images", "records", "quarantine", "unindexed"])
+def test_a_folder_that_takes_no_file_is_told_before_paying(store, folder):
+    store.probe(1000)
+    (store.home / folder).rmdir() if (store.home / folder).is_dir() else None
+    (store.home / folder).write_text("in the way")
+    with pytest.raises(StoreError, match=folder):
+        store.probe(1000)
+
+
 def test_a_home_that_cannot_be_made_is_told_before_paying(tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = Store(tmp_path / "file" / "home")
@@ -314,9 +323,12 @@ def test_writers_whose_locks_do_nothing_lose_no_record(store):
     """
     writers = [elsewhere(store, code) for _ in range(4)]
     assert [one.wait(120) for one in writers] == [0] * 4
-    assert len(list(store.home.glob("images/*/*"))) == 1
+    assert [store.intact(path.stem) for path in store.home.glob("images/*/*")] == [True]
+    assert not list(store.home.glob("spool/*"))
     (store.home / "index.sqlite").unlink(missing_ok=True)
-    assert len(store.with_identity(run().identity)) == 200
+    runs = store.with_identity(run().identity)
+    assert len(runs) == len(list(store.home.glob("records/*/*"))) == 200
+    assert {one.status for one in runs} == {Status.DONE}
 
 
 def test_a_number_is_taken_once_by_processes_at_once(store):
