@@ -72,6 +72,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
 def _trouble(disk: Disk, folder: Path) -> str:
     """Write a file that has no name, where the system can do that, and goes when it is closed."""
     try:
+        disk.admit()
         with disk.told(), tempfile.TemporaryFile(dir=folder) as file:
             disk.append(file.fileno(), b"probe")
             disk.fsync(file.fileno())

@@ -18,6 +18,7 @@ MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between tries to reach a file: 2.5 in all
 T = TypeVar("T")
 CURE = "Make room or give access there, or set IPYIMAGEGEN_HOME to another folder."
+FOLDERS = ("images", "records", "quarantine", "unindexed")  # what a call writes into, beside the scratch
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -51,7 +52,8 @@ class Disk:
         return self.scratch / f"{os.urandom(16).hex()}.{name}"
 
     def probe(self, need: int) -> None:
-        """Raise StoreError unless a file can be written and `need` bytes have room."""
+        """Raise StoreError unless files can be written and `need` bytes have room."""
+        self.admit()
         with self.fresh() as (file, part):
             self.append(file, b"probe")
         with self.told():
@@ -60,6 +62,15 @@ class Disk:
         if free < need + MARGIN:
             room = f"{free >> 20:,} MiB are free, {need + MARGIN >> 20:,} MiB are needed"
             raise StoreError(f"The history in {self.home} has no room: {room}.\n{CURE}")
+
+    def admit(self) -> None:
+        """Raise StoreError when something else is where a folder should be, or a folder is not the user's."""
+        with self.told():
+            for path in (self.home / name for name in FOLDERS):
+                if os.path.lexists(path) and not path.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+                if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     def append(self, file: int, data: bytes) -> None:
         """Write all of `data` to an open file."""

@@ -17,6 +17,7 @@ from ipyimagegen.errors import StoreError
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.records import Status
 from ipyimagegen.store import Disk, Store
+from ipyimagegen.store.condition import condition
 from ipyimagegen.store.disk import MARGIN
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
@@ -57,10 +58,10 @@ def test_a_probe_leaves_nothing(store):
 @pytest.mark.parametrize("folder", ["images", "records", "quarantine", "unindexed"])
 def test_a_folder_that_takes_no_file_is_told_before_paying(store, folder):
     store.probe(1000)
-    (store.home / folder).rmdir() if (store.home / folder).is_dir() else None
     (store.home / folder).write_text("in the way")
     with pytest.raises(StoreError, match=folder):
         store.probe(1000)
+    assert folder in condition(store.home).trouble
 
 
 def test_a_home_that_cannot_be_made_is_told_before_paying(tmp_path):
