@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HERE = Path()  # the notebook's folder, wherever that is now, even deleted
 SHORTEST = 8  # characters: shorter ones stand in ordinary words
+WORD = 20  # characters: what is as long is no dummy
 TOLD = (
     "That holds what looks like a key; nothing was sent. Change that key if it is in the notebook.\n"
     "Keys belong in the environment or a .env file: see %imagine_endpoints."
@@ -74,13 +75,15 @@ class Keychain:
     def _known(self) -> tuple[str, ...]:
         """Return the keys that are set, to be kept out of every text.
 
-        A dummy such as `lm-studio` that stands in a server's own name or address is no secret.
+        A dummy such as `lm-studio` that stands in a server's own name or address is no secret; a real key
+        there is one.
         """
         servers = tuple(self._endpoints())
         public = [text for one in servers for text in (one.name, one.base_url)]
         given = tuple(key for key in self._typed.values() if key)
         found = given + keys.known(servers, environ=self._environ, folder=HERE)
-        return tuple(key for key in found if not any(key in text for text in public))
+        secret = (key for key in found if len(key) >= WORD or holds_key(key))
+        return (*secret, *(key for key in found if not any(key in text for text in public)))
 
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
