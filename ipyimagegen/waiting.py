@@ -98,12 +98,13 @@ def wait_for(
 
 def _detached(job: Job, after: str = "", *, stopped: bool) -> Detached:
     """Return what is told to a person who waits no longer; the second interrupt gives the call up."""
-    told = f"The call goes on; its pictures land in the history as {job.run.id}. Run the cell again to wait."
+    lands = f"its pictures land in the history as {job.run.id}. Run the cell again to wait."
+    told = f"The call goes on while this Python runs; {lands}"
     if job.finished:
         told = f"The call {job.run.id} has ended: run the cell again to show what it brought."
     elif stopped and job.interrupted:
         job.cancel()
-        told = "The call was given up; what was sent may have been billed."
+        told = "The call was given up; what was sent may have been billed: --retry asks again."
     job.interrupted |= stopped
     return Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
 
