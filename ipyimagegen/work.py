@@ -159,10 +159,12 @@ def error_of(run: Run) -> ImagineError | None:
     if run.shown:
         return None
     billed, words = _BILL.get(run.status, _BILL[Status.UNKNOWN])
-    if run.cost.basis == "free":
+    free = run.cost.basis == "free"
+    if free:
         billed, words = False, "It costs nothing: run the cell again."
     if any(one.state is PictureState.URL_PENDING for one in run.pictures):
-        words = f"It was probably billed; %imagine_show {run.id} tries again to fetch it."
+        bill = "It costs nothing" if free else "It was probably billed"
+        words = f"{bill}; %imagine_show {run.id} tries again to fetch it."
     if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
     fault = run.error or Fault(message=_no_picture(run))

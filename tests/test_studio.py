@@ -64,6 +64,15 @@ def test_a_free_endpoint_is_simply_asked_again(home, serve):
     assert len(server.posts) == 2
 
 
+def test_what_costs_nothing_is_never_called_billed(home, serve):
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"url": "http://127.0.0.1:9/1.png"}]}))
+    with pytest.raises(e.CallError, match="It costs nothing; %imagine_show") as told:
+        studio(home, server, paid=False).imagine("a fox")
+    assert told.value.billed is False
+    with pytest.raises(e.CallError, match="probably billed; %imagine_show"):
+        studio(home, server).imagine("a cat")
+
+
 def test_which_server_is_asked(home, lab):
     environ = {"IPYIMAGEGEN_BASE_URL": lab.base_url, "IPYIMAGEGEN_API_KEY": CANARY}
     assert studio(home, environ=environ).default_endpoint().base_url == lab.base_url
