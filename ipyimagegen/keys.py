@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
@@ -150,10 +152,15 @@ _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
 
 
 def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the named variables of `folder`/.env; nothing else in the file is read."""
+    """Return the named variables of `folder`/.env; nothing else in the file is read.
+
+    PowerShell's `>` writes UTF-16.
+    """
     try:
-        with (folder / ".env").open(encoding="utf-8-sig", errors="replace") as file:
-            lines = file.read(DOTENV_BYTES).split("\n")
+        with (folder / ".env").open("rb") as raw:
+            coding = "utf-16" if raw.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+            raw.seek(0)
+            lines = TextIOWrapper(raw, coding, "replace").read(DOTENV_BYTES).split("\n")
     except OSError:
         return {}
     found = (_LINE.fullmatch(line) for line in lines)

@@ -104,6 +104,13 @@ def test_dotenv(tmp_path, line, key):
     assert value(find(tmp_path)) == key
 
 
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_a_dotenv_that_powershell_wrote(tmp_path, order):
+    (tmp_path / ".env").write_bytes("\ufeffFIRST=1\r\nLAB_KEY=abc\r\n".encode(order))
+    assert value(find(tmp_path)) == "abc"
+    assert keys.known([LAB], environ={}, folder=tmp_path) == ("abc",)
+
+
 @given(st.binary(max_size=200))
 def test_any_dotenv_is_read(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("env")
