@@ -99,6 +99,16 @@ class Ledger:
             again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
             return number, again
 
+    def recall(self, run_id: str) -> None:
+        """Give a run that is not asked again, and has nothing to show, the number that it took at first.
+
+        So `@3` is the same picture at every Run All, or another edit would be paid.
+        """
+        with self._lock:
+            self._touch(run_id)
+            if run_id not in self._numbers:
+                self._numbers.append(run_id)
+
     def _touch(self, run_id: str) -> None:
         """Make a run the last one, which `-1` is. Call with the lock held.
 

@@ -183,7 +183,12 @@ class Studio:
             seconds=inputs.FETCH if timeout in (None, DEFAULT) else float(timeout or 0),
         )
         mask = attached.mask.input if attached.mask else None
-        plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
+        try:
+            plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
+        except CallError as doubt:
+            if doubt.run:
+                self.ledger.recall(doubt.run)
+            raise
         for call in plan.calls:
             self.keys.refuse_in(call.request)
         plan = inputs.fit(plan, attached)
@@ -282,6 +287,7 @@ class Studio:
     ) -> Generation:
         run = self.ledger.as_it_is(self.fetch(run, planned, painter, timeout, offline=offline))
         if error := work.error_of(run):
+            self.ledger.recall(run.id)
             raise error
         _, again = self.ledger.show(run)
         if again:

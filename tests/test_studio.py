@@ -221,6 +221,26 @@ def test_history_is_a_sequence_and_searchable(home, lab):
         studio(home).history[1]
 
 
+FAILING = [(500, {}, {}), (200, {}, {"data": [{"url": "http://127.0.0.1:1/a.png"}]})]
+
+
+@pytest.mark.parametrize("failing", FAILING, ids=["no answer", "no picture"])
+def test_a_number_is_the_same_picture_at_every_run_all_though_a_call_failed(home, serve, failing):
+    picture = {"data": [{"b64_json": b64(picture_bytes())}]}
+    server = serve(lambda seen: failing if b"a fox" in seen.body else (200, {}, picture))
+    for _ in range(3):
+        one = studio(home, server)
+        with pytest.raises(e.CallError):
+            one.imagine("a fox")
+        one.imagine("a cow")
+        one.imagine("a hen")
+        assert one.history[2].prompt == "a cow"
+        hat = one.imagine("give it a hat", image="@2")
+        assert [run.status == "done" for _, run in one.ledger.numbered()][1:] == [True] * 3
+    assert hat.reused
+    assert len(server.posts) == 4
+
+
 def test_a_store_that_passes_away_is_told_once():
     first, second = (Studio(environ={"COLAB_RELEASE_TAG": "x"}) for _ in range(2))
     assert "drive/MyDrive" in first.passing()
