@@ -112,11 +112,13 @@ class Receiver:
 
     def _picture(self, found: wire.Found, index: int) -> Picture:
         picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
-        try:
-            return self._stored(found, picture)
-        except (StoreError, OSError) as fault:  # the next one may still find its place
-            told = plain(str(fault).partition("\n")[0], 200)
-            return replace(picture, state=PictureState.UNWRITTEN, note=told)
+        told = ""
+        for _ in range(2):  # not every disk that fails once fails again
+            try:
+                return self._stored(found, picture)
+            except (StoreError, OSError) as fault:
+                told = plain(str(fault).partition("\n")[0], 200)
+        return replace(picture, state=PictureState.UNWRITTEN, note=told)  # the next may find its place
 
     def _stored(self, found: wire.Found, picture: Picture) -> Picture:
         if found.delivered:

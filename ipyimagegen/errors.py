@@ -60,6 +60,11 @@ class NotInHistory(ImagineError, LookupError):
 class StoreError(ImagineError):
     """The store cannot be written or read."""
 
+    def unsent(self) -> StoreError:
+        """Return the same, saying that nothing was sent."""
+        said = str(self)
+        return self if "Nothing was sent" in said else StoreError(f"{said} Nothing was sent.")
+
 
 class CallError(ImagineError):
     """A call that brought no picture.

@@ -93,12 +93,18 @@ class Image:
 
     @property
     def bytes(self) -> bytes:
-        """The bytes of the file."""
+        """The bytes as they came. Raises StoreError when the file is gone, or holds others."""
+        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
         try:
-            return self._path.read_bytes()
+            data = self._path.read_bytes()
         except OSError as fault:
-            problem = fault.strerror or type(fault).__name__
-        raise StoreError(f"The file of {self.id} cannot be read: {problem}. {self._path}")
+            problem = f"cannot be read: {fault.strerror or type(fault).__name__}"
+        else:
+            if hashlib.sha256(data).hexdigest() == self.sha256:
+                return data
+            problem = "is damaged: it holds other bytes than came"
+        raise StoreError(f"The file of {self.id} {problem}. {self._path}")
 
     @property
     def pil(self) -> PilImage:

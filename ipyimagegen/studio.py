@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Thumbs, Tools
-from ipyimagegen.errors import CallError, ImagineError
+from ipyimagegen.errors import CallError, ImagineError, StoreError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
@@ -289,9 +290,10 @@ class Studio:
         if error := work.error_of(run):
             self.ledger.recall(run.id)
             raise error
-        _, again = self.ledger.show(run)
-        if again:
-            self.store.create(again)
+        with suppress(StoreError):  # what is stored is shown, also where nothing can be written
+            _, again = self.ledger.show(run)
+            if again:
+                self.store.create(again)
         return self.generation(run, reused=True)
 
     def fetch(

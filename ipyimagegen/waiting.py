@@ -10,7 +10,7 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
-from ipyimagegen.errors import Detached
+from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.plan import Planned
 from ipyimagegen.work import Job
 
@@ -110,7 +110,7 @@ def _detached(job: Job, after: str = "", *, stopped: bool) -> Detached:
 
 
 def unsent(work: Callable[P, T]) -> Callable[P, T]:
-    """Let an interrupt of this work, which sends nothing, say that nothing was sent."""
+    """Let an interrupt of this work, or a store that cannot be used, say that nothing was sent."""
 
     @wraps(work)
     def inner(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -119,7 +119,9 @@ def unsent(work: Callable[P, T]) -> Callable[P, T]:
         except Detached:
             raise
         except KeyboardInterrupt:
-            pass
-        raise Detached("Stopped. Nothing was sent, nothing billed: run the cell again to ask.")
+            ended: ImagineError = Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
+        except StoreError as fault:
+            ended = fault.unsent()
+        raise ended
 
     return inner

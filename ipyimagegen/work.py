@@ -141,6 +141,8 @@ class Job:
         try:
             self.run = self._carry(self)
             self.error = error_of(self.run)
+        except StoreError as fault:
+            self.error = fault if self.recorded else fault.unsent()
         except ImagineError as fault:
             self.error = fault
         except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to
@@ -339,11 +341,13 @@ def _repeated(
 
 def _written(run: Run, tools: Tools) -> bool:
     """Write the record, and say whether it and every picture reached the disk."""
-    try:
-        tools.store.update(run)
-    except StoreError:
-        return False
-    return not any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+    for _ in range(2):  # not every disk that fails once fails again
+        with suppress(StoreError):
+            tools.store.update(run)
+            return not any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+    if run.status is Status.NEVER_SENT:
+        tools.store.withdraw(run)
+    return False
 
 
 def _noted(run: Run, note: str) -> Run:

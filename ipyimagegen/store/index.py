@@ -67,6 +67,10 @@ class Index:
         statement, values = _select(query)
         return self._do(lambda connection: connection.execute(statement, values).fetchall())
 
+    def count(self) -> int:
+        """Return how many runs it knows."""
+        return int(self._do(lambda connection: connection.execute("SELECT count(*) FROM runs").fetchone()[0]))
+
     def add(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Put entries in, or in place of older ones; they are read once nobody else can write."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import re
 import string
@@ -70,6 +71,11 @@ class Records:
         self.disk.put(self.path(key), _dumped(run))
         return old, run
 
+    def remove(self, key: Key) -> None:
+        """Delete a record, if the disk lets us."""
+        with suppress(OSError):
+            self.path(key).unlink()
+
     def read(self, key: Key) -> Run | None:
         """Return the run, or None when there is no record or it makes no sense.
 
@@ -83,6 +89,15 @@ class Records:
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
         return run if sound and whole and run.number <= NUMBERS else None
+
+    def count(self) -> int:
+        """Return how many record files there are, without looking into them."""
+        count = 0
+        for folder in listed(self.folder):
+            if _SESSION.fullmatch(folder.name):
+                with suppress(OSError), os.scandir(folder) as entries:
+                    count += sum(one.name.endswith(".json") for one in entries)
+        return count
 
     def keys(self) -> Iterator[Key]:
         """Yield session and number of every record file, in no order."""

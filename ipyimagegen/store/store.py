@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ipyimagegen.store.index import Index
 
 
+COUNTED = 5.0  # seconds for which the index is taken to be whole, once it was
+
+
 class Store:
     """Runs and pictures in the folder `home`, which is not touched before it is needed.
 
@@ -32,6 +36,7 @@ class Store:
     def __init__(self, home: Path, *, wait: float = 10.0, disk: Disk | None = None) -> None:
         self.home = home
         self._wait = wait
+        self._counted = 0.0  # when records and index were last counted
         self._disk = disk or Disk(home)
         self._records = Records(self._disk)
         self._images = Images(self._disk)
@@ -64,6 +69,10 @@ class Store:
             self._release(hashes(run))
         if old is None or Entry.of(old) != Entry.of(written):  # no status in it
             self._enter((run.session, run.number))
+
+    def withdraw(self, run: Run) -> None:
+        """Delete the record of a run that was not sent, and cannot be updated: pending would be doubt."""
+        self._records.remove((run.session, run.number))
 
     def keep(self, chunks: Iterable[bytes], *, cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
         """Stream bytes into a file that is named by their hash; the same bytes are stored once.
@@ -196,10 +205,18 @@ class Store:
         self._catch_up()
         keys = self._index.find(query)
         runs = self._read(keys)
-        if len(runs) < len(keys):  # somebody deleted records, or they are damaged
+        unfound = query.identity is not None and not keys  # and so may be paid for again
+        if self._loses(now=unfound) or len(runs) < len(keys):  # or records were deleted, or damaged
             self._index.rebuild()
             runs = self._read(self._index.find(query))
         return runs
+
+    def _loses(self, *, now: bool) -> bool:
+        """Say whether the index lacks records, as where locks do nothing: at first, and if `now`."""
+        if self._counted and (not now or time.monotonic() < self._counted + COUNTED):
+            return False
+        self._counted = time.monotonic()
+        return self._index.count() != self._records.count()
 
     def _read(self, keys: Iterable[Key]) -> list[Run]:
         return [run for run in map(self._records.read, keys) if run is not None]

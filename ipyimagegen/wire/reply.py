@@ -50,7 +50,8 @@ class TooLarge(Exception):
 class Spool:
     """The reply on disk as it arrives, with the secrets replaced before anything is written.
 
-    Only what may be the beginning of a secret waits for more. Raises OSError when the disk does.
+    Only what may be the beginning of a secret waits for more. Raises OSError when the disk does, twice:
+    nobody sends the reply again.
     """
 
     def __init__(self, path: Path, limit: int, secrets: Iterable[str] = ()) -> None:
@@ -59,7 +60,10 @@ class Spool:
         self._limit = limit
         self.forms = [form.encode() for secret in secrets for form in forms(secret)]
         self._held = b""
-        self._file: BinaryIO = path.open("wb")
+        try:
+            self._file: BinaryIO = path.open("wb")
+        except OSError:
+            self._file = path.open("wb")
 
     def write(self, chunk: bytes) -> bytes:
         """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
@@ -85,9 +89,20 @@ class Spool:
         return data
 
     def _put(self, data: bytes) -> None:
+        try:
+            self._append(data)
+        except OSError as fault:
+            try:
+                self._file.seek(self.size)  # a part of it may be there
+                self._file.truncate()
+                self._append(data)
+            except OSError:
+                raise fault from None
+        self.size += len(data)
+
+    def _append(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()  # what was delivered outlives a process that is killed
-        self.size += len(data)
 
 
 def _beginning(data: bytes, forms: Iterable[bytes]) -> int:
