@@ -45,7 +45,7 @@ BILL = re.compile(
     r"(?i)bill|costs? nothing|no picture was made|nothing was sent|not sent|not used|the call goes on"
 )
 NEXT = re.compile(
-    r"(?i)run the cell again|--retry|%imagine_|needs credit|set |use |write|name another|choose|give |take "
+    r"(?i)run the cell again|--retry|%imagine_|needs credit|name another|\b(set|use|write|choose|give|take)\b"
 )
 # What a server delivers when all is well.
 PAINTED = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
