@@ -161,7 +161,10 @@ def held(port={port}):
     found = []
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
-            found += [one for one in (os.readlink(f"/proc/self/fd/{{number}}"),) if "index.sqlite" in one]
+            what = os.readlink(f"/proc/self/fd/{{number}}")
+            found += [what] if "index.sqlite" in what else []
+            if not what.startswith("socket:"):
+                continue  # a duplicate of it would stay open
             with socket.socket(fileno=os.dup(number)) as one:
                 found += [port] if one.getpeername()[1:] == (port,) else []
         except OSError:
