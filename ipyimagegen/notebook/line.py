@@ -36,6 +36,8 @@ _LATE_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"}
 _LATE = re.compile("[^=＝]+")
 # What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
 _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
+# Behind a switch; looked at before quotes are: the prompt may begin there, as in "--stream 'tis a fox".
+_DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
 QUOTES = "\"'"
 DASHES = "-－—"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -170,9 +172,9 @@ class _Reader:
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
         if flag in NEGATED and value is not None:
             raise InvalidOption(f"{flag} takes no value.")
-        following = self.peek() if value is None and option.config and flag not in NEGATED else None
-        if following is not None and following.text == DEFAULT:
-            self.at, value = following.end, DEFAULT
+        takes = value is None and option.config and flag not in NEGATED
+        if takes and (found := _DEFAULT.match(self._line, self.at)):
+            self.at, value = found.end(), DEFAULT
         given = flag not in NEGATED if value is None else _value(value, self._namespace)
         self._values[option.name] = normalise(option.name, given)
 
