@@ -20,17 +20,29 @@ def _windows(text: str) -> set[str]:
 
 
 @cache
-def forms(key: str = KEY) -> dict[str, set[str]]:
-    """Return every eight characters of each form of the key."""
+def written(key: str = KEY) -> dict[str, set[str]]:
+    """Return each form of the key as it would be written."""
     encoded = [base64.b64encode(b"x" * pad + key.encode()).decode()[4 if pad else 0 :] for pad in range(3)]
     whole = [one[: len(one) // 4 * 4 - 4] for one in encoded]
     return {
-        "raw": _windows(key),
-        "JSON-escaped": _windows(json.dumps(key)[1:-1]) | _windows(key.replace("/", "\\/")),
-        "URL-encoded": _windows(quote(key, safe="")) | _windows(quote_plus(key).lower()),
-        "base64": {part for one in whole for part in _windows(one)}
-        | {part for one in whole for part in _windows(one.replace("+", "-").replace("/", "_"))},
+        "raw": {key},
+        "JSON-escaped": {json.dumps(key)[1:-1], key.replace("/", "\\/")},
+        "URL-encoded": {quote(key, safe=""), quote_plus(key).lower()},
+        "base64": {*whole, *(one.replace("+", "-").replace("/", "_") for one in whole)},
     }
+
+
+@cache
+def forms(key: str = KEY) -> dict[str, set[str]]:
+    """Return every eight characters of each form of the key."""
+    return {form: set().union(*map(_windows, texts)) for form, texts in written(key).items()}
+
+
+@cache
+def anchors(key: str = KEY) -> set[str]:
+    """Return pieces of which any eight characters of any form hold at least one: four, every five."""
+    texts = set().union(*written(key).values())
+    return {one[at : at + 4] for one in texts for at in range(0, len(one) - 3, PART - 3)}
 
 
 def traces(data: bytes | str, secrets=(KEY,)) -> list[str]:
@@ -38,6 +50,8 @@ def traces(data: bytes | str, secrets=(KEY,)) -> list[str]:
     text = data.decode("latin-1") if isinstance(data, bytes) else data
     # Overlapping, and each content once: what a server fills up with takes no time.
     blocks = {text[at : at + BLOCK + PART - 1] for at in range(0, len(text), BLOCK)}
+    if not any(piece in one for one in blocks for secret in secrets for piece in anchors(secret)):
+        return []
     ways = [way for secret in secrets for way in forms(secret).items()]
     return [
         f"{form}: {part!r}"

@@ -43,5 +43,5 @@ def pytest_terminal_summary(terminalreporter, config):
     for (number, title), (statuses, posts, seconds) in rows.items():
         told = " / ".join(dict.fromkeys(statuses)), " / ".join(dict.fromkeys(posts))
         terminalreporter.write_line(
-            f"{number:2}  {title:52.52}  {told[0]:24}  P={told[1]:6} {max(seconds):6.1f} s"
+            f"{number:2}  {title:52.52}  {told[0]:24}  P={told[1]:6} {max(seconds):6.2f} s"
         )

@@ -120,6 +120,7 @@ class Lab:
     secrets: list[str] = field(default_factory=lambda: [KEY])  # what nothing that is kept may hold
     cells: list[Cell] = field(default_factory=list)
     elsewhere: list = field(default_factory=list)  # real kernels in which cells run too
+    _unwritten: list = field(default_factory=list)  # cells whose traces are not yet in files
     took: float | None = None  # seconds that the table shows, if not those of the longest cell
     checked: bool = False
     row: tuple = ()
@@ -210,9 +211,9 @@ class Lab:
         return self.add(Cell(code, list(publisher.outputs), printed.getvalue(), error, took), done.result)
 
     def add(self, cell, result=None):
-        """Keep what a cell left, wherever it ran."""
+        """Keep what a cell left, wherever it ran; written out when it is checked, which takes memory."""
         self.cells.append(cell)
-        self._keep(cell, result)
+        self._unwritten.append((len(self.cells), cell, result))
         return cell
 
     @property
@@ -227,8 +228,8 @@ class Lab:
 
     # What is kept of each cell, to be looked through for the key
 
-    def _keep(self, cell, result):
-        place = self.artefacts / f"cell-{len(self.cells)}"
+    def _keep(self, number, cell, result):
+        place = self.artefacts / f"cell-{number}"
         place.with_suffix(".txt").write_text(cell.printed + cell.texts, errors="replace")
         outputs = [
             nbformat.v4.new_output("display_data", data=_encoded(one["data"]), metadata=one["metadata"])
@@ -268,6 +269,8 @@ class Lab:
         assert self.posts == posts, [one.line for server in self.servers for one in server.seen]
         self._settled()
         grown = self.memory.grown()  # before this check takes memory of its own
+        while self._unwritten:
+            self._keep(*self._unwritten.pop(0))
         fresh = self._fresh()
         assert [found for _, found, _ in fresh] == [str(one) for one in expected]
         assert [run.status for run in self.runs] == expected

@@ -86,9 +86,10 @@ REFUSED = {"NUL": "a\0fox", "half a character": "a \ud800 fox", "blank": " \u300
 def test_59_odd_prompts(lab):
     server = lab.serve(WHOLE)
     for prompt in SENT.values():
-        lab.shell.user_ns["p"] = prompt
         lab.cell(f"%%imagine\n{prompt}")
-        lab.cell("%imagine {p}")  # the same, so from history
+    lab.shell.user_ns["prompts"] = SENT.values()  # the same from a variable, so from history
+    again = lab.cell("for p in prompts:\n    get_ipython().run_line_magic('imagine', '{p}')")
+    assert again.texts.count("from history") == len(again.pictures) == len(SENT)
     assert [json.loads(seen.body)["prompt"] for seen in server.seen] == [one.strip() for one in SENT.values()]
     for prompt in REFUSED.values():
         lab.shell.user_ns["p"] = prompt
