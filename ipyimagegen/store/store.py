@@ -204,9 +204,12 @@ class Store:
     def _looked_up(self, query: Query) -> list[Run]:
         self._catch_up()
         keys = self._index.find(query)
-        runs = self._read(keys)
         unfound = query.identity is not None and not keys  # and so may be paid for again
-        if self._loses(now=unfound) or len(runs) < len(keys):  # or records were deleted, or damaged
+        if self._loses(now=unfound):
+            self._refill()
+            keys = self._index.find(query)
+        runs = self._read(keys)
+        if len(runs) < len(keys):  # records were deleted, or damaged
             self._index.rebuild()
             runs = self._read(self._index.find(query))
         return runs
@@ -217,6 +220,12 @@ class Store:
             return False
         self._counted = time.monotonic()
         return self._index.count() != self._records.count()
+
+    def _refill(self) -> None:
+        """Bring in what the index lost, and no more: a damaged record is never in it, and read each time."""
+        known = set(self._index.find(Query()))
+        lost = set(self._records.keys()) - known
+        self._index.add(lambda: self._entries(lost))
 
     def _read(self, keys: Iterable[Key]) -> list[Run]:
         return [run for run in map(self._records.read, keys) if run is not None]

@@ -29,7 +29,7 @@ from ipyimagegen.records import (
     from_json,
     to_json,
 )
-from ipyimagegen.store import Store
+from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.entries import Entry, Query
 
 
@@ -217,6 +217,25 @@ def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
     path = store.home / "records" / SESSION / "1.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
     assert store.run(f"{SESSION}/1") is None
+
+
+def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
+    class Counting(Disk):
+        def read(self, path):
+            read.append(path)
+            return super().read(path)
+
+    read = []
+    store = Store(tmp_path, disk=Counting(tmp_path))
+    for number in range(1, 31):
+        store.create(run(number))
+    (tmp_path / "records" / SESSION / "7.json").write_text("")
+    (tmp_path / "index.sqlite").unlink()
+    store.runs()
+    for _ in range(2):  # as after a restart
+        read.clear()
+        assert Store(tmp_path, disk=Counting(tmp_path)).with_identity("f" * 64) == []
+        assert len(read) <= 1
 
 
 def test_a_question_with_surrogates_finds_nothing(store):
