@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.records import SCHEMA, Fault, Request, Run, Sent, from_json, to_json
+from ipyimagegen.records import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
 
 Key = tuple[str, int]  # session and number
@@ -60,14 +60,16 @@ class Records:
     def update(self, run: Run) -> tuple[Run | None, Run]:
         """Replace a record; return what it was, if it could be read, and what was written.
 
-        One that is forgotten stays forgotten. Raises StoreError when a newer version wrote it.
+        One that is forgotten stays forgotten, and a picture that is stored stays stored: two processes
+        may take in the same reply, and one of them fetch what the other could not. Raises StoreError
+        when a newer version wrote it.
         """
         key = (run.session, run.number)
         old = self.read(key)
         if old is not None and old.schema > SCHEMA:
             raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
-        if old is not None and old.forgotten:
-            run = forgotten(run)
+        if old is not None:
+            run = forgotten(run) if old.forgotten else _still_stored(old, run)
         self.disk.put(self.path(key), _dumped(run))
         return old, run
 
@@ -121,6 +123,13 @@ class Records:
             data = self.disk.read(self.path(key)) or b""
             left = {one for one in left if one not in data}
         return hashes - {one.decode() for one in left}
+
+
+def _still_stored(old: Run, run: Run) -> Run:
+    stored = {one.index: one for one in old.pictures if one.state is PictureState.STORED}
+    pending = PictureState.URL_PENDING
+    kept = (stored.get(one.index, one) if one.state is pending else one for one in run.pictures)
+    return run.but(pictures=tuple(kept))
 
 
 def parse(text: str) -> Key | None:

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
+from ipyimagegen.rows import origin
 from ipyimagegen.safe import told
 
 BODY = 64 << 10  # bytes of an error body that are looked at
@@ -115,3 +117,12 @@ def _text_of(words: str) -> str:
         return words
     title = _TITLE.search(words)
     return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", words))
+
+
+def leads_to(url: str, location: str | None, secrets: Iterable[str] = ()) -> str:
+    """Return where a redirect leads, without query and password; nothing for what is no address."""
+    try:
+        place = urljoin(url, location or "")
+        return told(f"{origin(place)}{urlsplit(place).path}", secrets, 200) if location else ""
+    except ValueError:
+        return ""

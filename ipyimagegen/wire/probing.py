@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from ipyimagegen.options import Json
 from ipyimagegen.rows import Endpoint, origin
-from ipyimagegen.safe import plain, redact
+from ipyimagegen.safe import plain
 from ipyimagegen.wire.causes import bad_certificate, describe
 from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import DIALECTS
-from ipyimagegen.wire.faults import fault, read_body
+from ipyimagegen.wire.faults import fault, leads_to, read_body
 from ipyimagegen.wire.outcome import until
 from ipyimagegen.wire.transport import Secret
 
@@ -32,7 +31,7 @@ class Probe:
 
     `proxy`: scheme, host and port of the one in the way. `reached`: connected, and the certificate
     accepted where there is one; else `said` is why not, and `untrusted` that it is the certificate.
-    `status` is None without an answer. `said` is what a refusal says, `leads_to` the origin of a
+    `status` is None without an answer. `said` is what a refusal says, `leads_to` the address of a
     redirect, which is not followed. `speaks`: the body looks like an API's. `ahead` is by how many
     seconds the server's clock is before ours, NaN where it tells no time. `seconds`: until the answer.
     """
@@ -42,7 +41,7 @@ class Probe:
     untrusted: bool = False
     status: int | None = None
     said: str = ""
-    leads_to: str | None = None
+    leads_to: str = ""
     speaks: bool = False
     ahead: float = float("nan")
     seconds: float = 0.0
@@ -83,12 +82,13 @@ def _shown(
 ) -> Probe:
     ahead = until(response.headers.get("Date", ""))  # before the body, which may take its time
     body = _begun(response)
+    redirected = 300 <= response.status_code < 400
     return Probe(
         proxy=proxy,
         reached=True,
         status=response.status_code,
         said=_said(response.status_code, body, secrets),
-        leads_to=_leads_to(url, response, secrets),
+        leads_to=leads_to(url, response.headers.get("Location"), secrets) if redirected else "",
         speaks=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
         ahead=ahead,
         seconds=spent,
@@ -123,13 +123,3 @@ def _said(status: int, body: Json, secrets: tuple[str, ...]) -> str:
     """Return what a refusal says; gateways send some with 200."""
     refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
     return fault(body, status, secrets).message if status >= 400 or refused else ""
-
-
-def _leads_to(url: str, response: requests.Response, secrets: tuple[str, ...]) -> str | None:
-    location: Any = response.headers.get("Location")
-    if not location or not 300 <= response.status_code < 400:
-        return None
-    try:
-        return plain(redact(origin(urljoin(url, location)), secrets), 120)
-    except ValueError:
-        return None

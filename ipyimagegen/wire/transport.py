@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial as given
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -21,7 +20,7 @@ from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
-from ipyimagegen.wire.faults import BODY, classify, fault, read_body
+from ipyimagegen.wire.faults import BODY, classify, fault, leads_to, read_body
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, spoken
 from ipyimagegen.wire.previews import Previews
@@ -174,7 +173,7 @@ class _Exchange:
         message = f"{self.name} answered {status}: {said.message.removeprefix(f'{status} ')}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
             message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
-        if status < 400 and (place := self.leads_to(headers)):
+        if status < 400 and (place := leads_to(self.call.url, headers.get("location"), self.secrets)):
             message += f". It leads to {place}, which was not asked: if it is right, set it as the base URL."
         return Outcome(
             status=kind,
@@ -184,16 +183,6 @@ class _Exchange:
             retry_after=wait,
             final=headers.get("x-should-retry", "").lower() == "false",
         )
-
-    def leads_to(self, headers: Mapping[str, str]) -> str:
-        """Return where a redirect leads, without query and password; nothing for what is no address."""
-        if not headers.get("location"):
-            return ""
-        try:
-            url = urljoin(self.call.url, headers["location"])
-            return told(f"{origin(url)}{urlsplit(url).path}", self.secrets, 200)
-        except ValueError:
-            return ""
 
     def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a 2xx: the body spooled, then read."""

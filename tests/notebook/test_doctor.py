@@ -264,7 +264,7 @@ def test_a_redirect_is_told_and_not_followed(listen, monkeypatch):
     server = listen(reply("", "308 Permanent Redirect", f"Location: {other.origin}/v1/models?k={CANARY}"))
     found = checked(studio_at(f"{server.origin}/v1").doctor())
     assert found["answer"].state is PROBLEM
-    assert f"elsewhere at {other.origin};" in found["answer"].told
+    assert f"elsewhere at {other.origin}/v1/models;" in found["answer"].told
     assert other.accepted == 0
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -386,3 +387,13 @@ def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
         assert [(one.session, one.number) for one in store._found(query)] == query.order(
             map(Entry.of, store.runs())
         )
+
+
+def test_a_picture_that_is_stored_stays_stored(store):
+    """Two processes may fetch one address; the slower one failed."""
+    fetched = Picture(index=1, state=PictureState.STORED, sha256="a" * 64, url="https://x.example/1.png")
+    store.create(run(1))
+    store.update(run(1, status=Status.DONE, pictures=(fetched,)))
+    late = replace(fetched, state=PictureState.URL_PENDING, sha256=None)
+    store.update(run(1, status=Status.DONE, pictures=(late,)))
+    assert store.run(f"{SESSION}/1").pictures == (fetched,)
