@@ -158,7 +158,7 @@ def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
     for cell in lab.cells:
         kinds = {mime for one in cell.outputs for mime in one["data"]}
         assert kinds <= {"text/plain", "image/png", "image/jpeg"}
+    lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, pictures=1)
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))
     assert "&lt;script&gt;alert(" in pages
     assert not re.search(r"<script>alert|<img src=x|<a href=.?javascript", pages)
-    lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, pictures=1)
