@@ -24,7 +24,7 @@ from ipyimagegen.results import Generation
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.index import Index
 from ipyimagegen.studio import Studio
-from ipyimagegen.wire import transport
+from ipyimagegen.wire import assembly, transport
 from ipyimagegen.wire.found import Found
 
 LIMIT = 30  # ms over the raw way
@@ -147,7 +147,7 @@ STEPS = (  # from first to last
     ("name a spool file", Store, "spool"),
     ("request until its status line", transport, "send"),
     ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
-    ("scan the JSON", transport, "parse"),
+    ("scan the JSON", assembly, "parse"),
     ("base64", Found, "chunks"),
     ("hash and write the picture", Store, "keep"),
     ("decode", reading, "_load"),

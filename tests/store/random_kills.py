@@ -44,9 +44,12 @@ def picture(*what):
 
 def studio(home, base_url):
     lab = {"base_url": base_url, "free": False}
-    return Studio(
-        home=home, environ={}, settings=Settings(endpoints={"lab": lab}, options={"endpoint": "lab"})
+    settings = Settings(
+        max_images=1_000_000,  # a writer may live long: where machines are quick, it asks for hundreds
+        endpoints={"lab": lab},
+        options={"endpoint": "lab"},
     )
+    return Studio(home=home, environ={}, settings=settings)
 
 
 # A writer
