@@ -69,7 +69,7 @@ class Receiver:
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
             return self._with_raw(run.but(status=status, error=fault), outcome)
         # What could not be fetched yet was made, and paid for, all the same.
-        made = sum(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in pictures)
+        made = sum(one.whole or one.state is PictureState.URL_PENDING for one in pictures)
         run = run.but(
             status=outcome.status,
             error=outcome.fault,
@@ -113,17 +113,21 @@ class Receiver:
     def _picture(self, found: wire.Found, index: int) -> Picture:
         picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
         told = ""
-        for _ in range(2):  # not every disk that fails once fails again
+        for aside in (False, False, True):  # not every disk that fails once fails again
             try:
-                return self._stored(found, picture)
+                seen = self._stored(found, picture, aside=aside)
             except (StoreError, OSError) as fault:
-                told = plain(str(fault).partition("\n")[0], 200)
+                told = told or plain(str(fault).partition("\n")[0], 200)
+            else:
+                if not aside:
+                    return seen
+                picture = seen if seen.viewable else picture
         return replace(picture, state=PictureState.UNWRITTEN, note=told)  # the next may find its place
 
-    def _stored(self, found: wire.Found, picture: Picture) -> Picture:
+    def _stored(self, found: wire.Found, picture: Picture, *, aside: bool) -> Picture:
         if found.delivered:
             problem: list[str] = []
-            kept = self._keep(_until_bad(found, problem))
+            kept = self._keep(_until_bad(found, problem), aside=aside)
             if not problem:
                 seen = self._looked_at(picture, kept)
                 if found.partial and seen.state is PictureState.STORED:
@@ -136,8 +140,9 @@ class Receiver:
             return self._download(picture)
         return replace(picture, state=PictureState.QUARANTINED, note=picture.note or found.note)
 
-    def _keep(self, chunks: Iterable[bytes]) -> Kept:
-        return self.tools.store.keep(chunks, cap=wire.PICTURE, suffix_of=imaging.suffix_of)
+    def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
+        store, suffix_of = self.tools.store, imaging.suffix_of
+        return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside)
 
     def _download(self, picture: Picture) -> Picture:
         into = self.tools.store.spool()

@@ -182,8 +182,8 @@ class Ledger:
         return any(self._is_there(one) or one.state is PictureState.URL_PENDING for one in run.pictures)
 
     def _is_there(self, picture: Picture) -> bool:
-        shown = picture.state is PictureState.STORED and picture.sha256
-        return bool(shown and self._store.intact(shown))
+        sha256 = picture.sha256 if picture.whole else None
+        return bool(sha256 and self._store.intact(sha256))
 
     def as_it_is(self, run: Run) -> Run:
         """Return the run with the pictures marked whose files are gone or changed."""

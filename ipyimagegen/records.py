@@ -41,7 +41,7 @@ class PictureState(StrEnum):
     PARTIAL = "partial"
     QUARANTINED = "quarantined"  # kept, never opened or shown
     DAMAGED = "damaged"  # its file is gone or changed
-    UNWRITTEN = "unwritten"  # it came, and the disk refused it
+    UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
 
 
 ERRORS: Mapping[Status, type[CallError]] = {
@@ -173,6 +173,17 @@ class Picture:
     changed_outside: float | None = None
     note: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end, and is kept: in its place, or aside."""
+        aside = self.state is PictureState.UNWRITTEN and self.sha256 is not None
+        return self.state is PictureState.STORED or aside
+
+    @property
+    def viewable(self) -> bool:
+        """Whether there is something to show."""
+        return self.whole or self.state is PictureState.PARTIAL
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -259,7 +270,7 @@ class Run:
     @property
     def shown(self) -> tuple[Picture, ...]:
         """The pictures that can be shown."""
-        return tuple(p for p in self.pictures if p.state in (PictureState.STORED, PictureState.PARTIAL))
+        return tuple(p for p in self.pictures if p.viewable)
 
     def but(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""

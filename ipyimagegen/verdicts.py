@@ -21,7 +21,7 @@ def judge(
     from it, because they cannot be measured. A `--set` value of the same name counts as what was asked.
     """
     asked = {**request.options, **sent.options, **request.extra}
-    shown = [p for p in pictures if p.state is PictureState.STORED]
+    shown = [p for p in pictures if p.whole]
     found = [
         *_count(request, shown, [p for p in pictures if p.state is PictureState.PARTIAL]),
         *_size(asked, shown),

@@ -243,6 +243,7 @@ def _post(
         mounts=tools.mounts,
         idempotency_key=key,
         partial=glimpse if written.streams else None,
+        spare=lambda: tools.store.spare(job.run),
     )
     if outcome.spool is None:
         _drop(spool)

@@ -29,6 +29,8 @@ def home(tmp_path, monkeypatch):
         if OURS.match(name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("IPYIMAGEGEN_HOME", str(tmp_path / "home"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home"
 

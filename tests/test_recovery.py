@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from loopback import b64, picture_bytes, records
@@ -119,18 +120,40 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
 
     one.store = Store(home, disk=Disk(home, write=write))
     full.append(True)
-    with pytest.raises(e.CallError):
-        one.imagine("a fox", n=2)
-    (record,) = records(home).values()
+    for turn in range(3):  # looked at again while nothing is mended
+        made = one.imagine("a fox", n=2)
+        assert [image.bytes for image in made] == PICTURES
+        assert "came and could not be written, shown from a copy" in made.caption
+        assert ("from history" in made.caption) == (turn > 0)
+    (record,) = [one for one in records(home).values() if not one.get("reused_from")]
     assert {picture["state"] for picture in record["pictures"]} == {"unwritten"}
     (spool,) = home.glob("spool/*.reply")
     assert spool.read_bytes() == BODY
-    for _ in range(2):  # looked at again while nothing is mended
-        with pytest.raises(e.OutcomeUnknown, match="what came is kept"):
-            one.imagine("a fox", n=2)
     again = studio(home, server).imagine("a fox", n=2)
     assert [image.bytes for image in again] == PICTURES
+    assert {image.path.parent.parent for image in again} == {home / "images"}
     assert again.caption.count("it was read later") == 1
+    assert "could not be written" not in again.caption
+    assert len(server.posts) == 1
+
+
+def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(home))  # the one disk that there is
+    one = studio(home, server)
+
+    def write(file, data):
+        if bytes(data[:4]) == b"\x89PNG":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(file, data)
+
+    full = Disk(home, write=write)
+    one.store = Store(home, disk=full)
+    monkeypatch.setattr("ipyimagegen.store.images.refuge", lambda _: replace(full, home=home / "aside"))
+    with pytest.raises(e.CallError, match="What came is kept"):
+        one.imagine("a fox", n=2)
+    with pytest.raises(e.OutcomeUnknown, match="what came is kept"):
+        one.imagine("a fox", n=2)
+    assert [image.bytes for image in studio(home, server).imagine("a fox", n=2)] == PICTURES
     assert len(server.posts) == 1
 
 

@@ -7,6 +7,8 @@
     HOME/unindexed/                    names of records that the index may not have yet
     HOME/index.sqlite                  search and look-up; safe to delete
 
+What a full disk refuses is kept among the system's temporary files until it can be stored (`refuge`).
+
 No handle outlives a call, so any number of processes and threads share a home, a fork takes nothing
 over, and a store can be pickled.
 """

@@ -16,6 +16,7 @@ from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
 from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
 from ipyimagegen.store.records import listed
+from ipyimagegen.store.refuge import refuge
 
 MOUNTS = Path("/proc/self/mountinfo")  # Linux alone has it
 LOCK = 1.0  # seconds that another process may hold the index before it is called locked
@@ -31,8 +32,8 @@ class Condition:
     `trouble`: why nothing can be written, or nothing. `free`: bytes, None where nobody tells; `roomy`
     that a picture has room. `kind`: of the file system, None where the system does not tell.
     `index` is ok, missing, newer, damaged, locked, cut off, read-only or unreadable; `runs` counts those in
-    it. `unindexed` counts records that it may not have. `spool` and `quarantine` are numbers of files and
-    bytes. `aside`: a damaged index that was put out of the way lies there.
+    it. `unindexed` counts records that it may not have. `spool`, with the refuge, and `quarantine` are
+    numbers of files and bytes. `aside`: a damaged index that was put out of the way lies there.
     """
 
     trouble: str
@@ -63,7 +64,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
         index=index,
         runs=runs,
         unindexed=len(listed(home / "unindexed")),
-        spool=_weighed(disk.scratch),
+        spool=_weighed(disk.scratch, *([aside.scratch] if (aside := refuge(home)) else [])),
         quarantine=_weighed(home / "quarantine"),
         aside=os.path.lexists(home / "index.damaged"),
     )
@@ -104,10 +105,10 @@ def _kind(folder: Path, mounts: Path) -> str | None:
     return kind
 
 
-def _weighed(folder: Path) -> tuple[int, int]:
-    """Return how many files are in a folder, and their bytes."""
+def _weighed(*folders: Path) -> tuple[int, int]:
+    """Return how many files are in some folders, and their bytes."""
     sizes = []
-    for path in listed(folder):
+    for path in (path for folder in folders for path in listed(folder)):
         with suppress(OSError):
             sizes.append(path.stat().st_size)
     return len(sizes), sum(sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.records import Key, parse
+from ipyimagegen.store.refuge import refuge
 
 HEAD = 64  # bytes, enough for any magic number
 DAY = 86_400.0  # seconds
@@ -34,35 +35,48 @@ class Images:
 
     disk: Disk
 
-    def keep(self, chunks: Iterable[bytes], cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
+    def keep(
+        self, chunks: Iterable[bytes], cap: int, suffix_of: Callable[[bytes], str | None], *, aside: bool
+    ) -> Kept:
         """Stream bytes into a file that is named by their hash; see `Store.keep`."""
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
+        disk = refuge(self.disk.home) if aside else self.disk
+        if disk is None:
+            raise StoreError("There is no second place that others cannot reach.")
         digest, size, head = hashlib.sha256(), 0, b""
-        with self.disk.fresh() as (file, part):
+        with disk.fresh() as (file, part):
             for chunk in chunks:
                 size += len(chunk)
                 if size > cap:
                     raise StoreError(f"More than {cap:,} bytes for a picture: not kept.")
                 head += chunk[: HEAD - len(head)]
                 digest.update(chunk)
-                self.disk.append(file, chunk)
+                disk.append(file, chunk)
         name = digest.hexdigest()
         suffix = suffix_of(head)
         path = self._folder(name) / f"{name}{suffix}" if suffix else self._quarantined(name)
-        self.disk.move(part, path)  # also over the same content: that heals a damaged file
+        if aside:
+            path = disk.scratch / path.name
+        disk.move(part, path)  # also over the same content: that heals a damaged file
         return Kept(sha256=name, path=path, size=size, head=head)
 
     def path(self, sha256: str) -> Path | None:
-        """Return where those bytes are, also in quarantine, or None."""
+        """Return where those bytes are, also in quarantine or in the refuge, or None."""
+        return next(self._places(sha256), None)
+
+    def _places(self, sha256: str) -> Iterator[Path]:
         if not _HASH.fullmatch(sha256):
-            return None
-        for path in self.disk.listed(self._folder(sha256)):
-            if path.name.startswith(sha256):
-                return path
-        path = self._quarantined(sha256)
+            return
+        yield from self._named(sha256, self._folder(sha256))
         with self.disk.told():
-            return path if path.is_file() else None
+            if (path := self._quarantined(sha256)).is_file():
+                yield path
+        for folder in self._aside():
+            yield from self._named(sha256, folder)
+
+    def _named(self, sha256: str, folder: Path) -> Iterator[Path]:
+        return (path for path in self.disk.listed(folder) if path.name.startswith(sha256))
 
     def intact(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
@@ -76,8 +90,7 @@ class Images:
 
     def remove(self, sha256: str) -> None:
         """Delete the file of those bytes, if there is one."""
-        path = self.path(sha256)
-        if path is not None:
+        for path in self._places(sha256):
             with self.disk.told():
                 path.unlink(missing_ok=True)
 
@@ -92,15 +105,24 @@ class Images:
             self._tidy(wanted)
         return path
 
+    def spare(self, key: Key) -> Path | None:
+        """Return a path in the refuge for the reply to the run of that key; see `Store.spare`."""
+        disk = refuge(self.disk.home)
+        path = disk.part(_reply_to(key)) if disk else None
+        try:
+            return path if disk and path and disk.claim(path) else None
+        except StoreError:
+            return None
+
     def _tidy(self, wanted: Callable[[Key], bool]) -> None:
-        for old in self.disk.listed(self.disk.scratch):
+        for old in self._on_their_way():
             with suppress(OSError):  # another process deletes it too
                 if time.time() - old.stat().st_mtime > DAY and not ((of := _run_of(old)) and wanted(of)):
                     old.unlink()
 
     def replies(self) -> list[tuple[Path, Key]]:
-        """Return the replies in the scratch folder, and the runs that they belong to."""
-        return [(path, key) for path in self.disk.listed(self.disk.scratch) if (key := _run_of(path))]
+        """Return the replies in scratch folder and refuge, and the runs that they belong to."""
+        return [(path, key) for path in self._on_their_way() if (key := _run_of(path))]
 
     def drop_replies(self, key: Key) -> None:
         """Delete the replies that lie there for the run of that key."""
@@ -108,6 +130,14 @@ class Images:
             if of == key:
                 with self.disk.told():
                     path.unlink(missing_ok=True)
+
+    def _on_their_way(self) -> list[Path]:
+        """Return what is not in its final place; first what moved to the refuge, since it is more whole."""
+        return [path for folder in (*self._aside(), self.disk.scratch) for path in self.disk.listed(folder)]
+
+    def _aside(self) -> tuple[Path, ...]:
+        disk = refuge(self.disk.home)
+        return (disk.scratch,) if disk else ()
 
     def _folder(self, sha256: str) -> Path:
         return self.disk.home / "images" / sha256[:2]

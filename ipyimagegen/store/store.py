@@ -74,14 +74,22 @@ class Store:
         """Delete the record of a run that was not sent, and cannot be updated: pending would be doubt."""
         self._records.remove((run.session, run.number))
 
-    def keep(self, chunks: Iterable[bytes], *, cap: int, suffix_of: Callable[[bytes], str | None]) -> Kept:
+    def keep(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        cap: int,
+        suffix_of: Callable[[bytes], str | None],
+        aside: bool = False,
+    ) -> Kept:
         """Stream bytes into a file that is named by their hash; the same bytes are stored once.
 
         `suffix_of` gets the first 64 bytes (or less) and returns a suffix such as `.png`; None puts
-        the file into quarantine, as `.bin`. Raises StoreError when there are more than `cap` bytes or
-        the disk fails, and whatever `chunks` raises; then nothing is left.
+        the file into quarantine, as `.bin`. `aside` keeps it in the refuge, for a day. Raises
+        StoreError when there are more than `cap` bytes or the disk fails, and whatever `chunks`
+        raises; then nothing is left.
         """
-        return self._images.keep(chunks, cap, suffix_of)
+        return self._images.keep(chunks, cap, suffix_of, aside=aside)
 
     def spool(self, run: Run | None = None) -> Path:
         """Return a path of its own for bytes on their way, deleting what has lain there for a day.
@@ -91,6 +99,10 @@ class Store:
         return self._images.spool(
             (run.session, run.number) if run else None, lambda key: bool(self._left(key))
         )
+
+    def spare(self, run: Run) -> Path | None:
+        """Return a path in the refuge where the reply to a run may go on, if the home takes no more of it."""
+        return self._images.spare((run.session, run.number))
 
     def left(self) -> list[tuple[Path, Run]]:
         """Return the replies in the spool of which the store does not have everything yet, and their runs.

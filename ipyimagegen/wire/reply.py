@@ -50,20 +50,32 @@ class TooLarge(Exception):
 class Spool:
     """The reply on disk as it arrives, with the secrets replaced before anything is written.
 
-    Only what may be the beginning of a secret waits for more. Raises OSError when the disk does, twice:
-    nobody sends the reply again.
+    Only what may be the beginning of a secret waits for more. Nobody sends the reply again: where the
+    disk fails twice it goes on in the file that `spare` names, and `path` is that. Raises OSError when
+    there is none, or it fails too.
     """
 
-    def __init__(self, path: Path, limit: int, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limit: int,
+        secrets: Iterable[str] = (),
+        spare: Callable[[], Path | None] = lambda: None,
+    ) -> None:
         self.path = path
         self.size = 0
         self._limit = limit
+        self._spare = spare
         self.forms = [form.encode() for secret in secrets for form in forms(secret)]
         self._held = b""
+        self._file: BinaryIO
         try:
-            self._file: BinaryIO = path.open("wb")
-        except OSError:
             self._file = path.open("wb")
+        except OSError:
+            try:
+                self._file = path.open("wb")
+            except OSError as fault:
+                self._move(fault)
 
     def write(self, chunk: bytes) -> bytes:
         """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
@@ -97,8 +109,24 @@ class Spool:
                 self._file.truncate()
                 self._append(data)
             except OSError:
-                raise fault from None
+                self._move(fault)
+                self._append(data)
         self.size += len(data)
+
+    def _move(self, fault: OSError) -> None:
+        """Go on in the spare file, with what came so far; raises `fault` where there is none."""
+        spare = self._spare()
+        if spare is None:
+            raise fault from None
+        old, file = self.path, spare.open("wb")
+        if self.size:
+            for block in blocks(old, stop=self.size):
+                file.write(block)
+            with contextlib.suppress(OSError):  # it tries once more to write what it could not
+                self._file.close()
+        self._file, self.path, self._spare = file, spare, lambda: None
+        with contextlib.suppress(OSError):
+            old.unlink()
 
     def _append(self, data: bytes) -> None:
         self._file.write(data)

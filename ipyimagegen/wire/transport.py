@@ -56,10 +56,12 @@ def exchange(
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     mounts: Mounts = NO_MOUNTS,
     partial: Callable[[Found], None] | None = None,
+    spare: Callable[[], Path | None] = lambda: None,
 ) -> Outcome:
     """Post `call` once and return what became of it; raises nothing that a network or server can cause.
 
-    The reply is spooled to `spool`, a path of the caller's; it is kept while the outcome names it.
+    The reply is spooled to `spool`, a path of the caller's, or to what `spare` returns when the disk
+    takes no more there; it is kept while the outcome names it.
     `mounts` maps address prefixes to WSGI applications that answer in this process. `partial` is
     called in this thread with each picture of an event stream as soon as it is there, finished or
     not, four times a second at most; the last finished one comes with the outcome alone. Its argument
@@ -78,6 +80,7 @@ def exchange(
             watch=watch,
             timeouts=timeouts,
             spool=spool,
+            spare=spare,
             partial=partial,
         )
         return one.run(idempotency_key, mounts)
@@ -97,6 +100,7 @@ class _Exchange:
     watch: Watch
     timeouts: Timeouts
     spool: Path
+    spare: Callable[[], Path | None]
     partial: Callable[[Found], None] | None
 
     @property
@@ -186,21 +190,18 @@ class _Exchange:
 
     def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a 2xx: the body spooled, then read."""
+        path, trouble = self.spooled(response)
         spooled = Spooled(
-            path=self.spool,
-            n=self.call.n,
-            endpoint=self.endpoint,
-            trouble=self.spooled(response),
-            secrets=self.secrets,
+            path=path, n=self.call.n, endpoint=self.endpoint, trouble=trouble, secrets=self.secrets
         )
         outcome, _ = spooled.outcome(headers, response.status_code)
         return replace(outcome, request_id=self.request_id(headers))
 
-    def spooled(self, response: requests.Response) -> str:
-        """Write the body to the spool as it comes; return what went wrong, or nothing."""
-        trouble = ""
+    def spooled(self, response: requests.Response) -> tuple[Path, str]:
+        """Write the body to the spool as it comes; return where it is, and what went wrong, or nothing."""
+        spool, trouble = None, ""
         try:
-            with Spool(self.spool, cap(self.call.n), self.secrets) as spool:
+            with Spool(self.spool, cap(self.call.n), self.secrets, self.spare) as spool:
                 previews = self.previews(spool)
                 for chunk in self.chunks(response):
                     written = spool.write(chunk)
@@ -213,7 +214,7 @@ class _Exchange:
             trouble = f"The answer {disk(error)}"
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             trouble = f"The answer of {self.name} did not arrive whole: {describe(error)}"
-        return self.stopped().rstrip(".") or trouble
+        return spool.path if spool else self.spool, self.stopped().rstrip(".") or trouble
 
     def previews(self, spool: Spool) -> Previews | None:
         """Return what tells of the pictures on their way, if somebody listens."""

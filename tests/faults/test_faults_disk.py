@@ -20,7 +20,6 @@ from ipyimagegen.records import Status
 from ipyimagegen.store import Disk, Store
 
 WHOLE = reply(pictures(of=PAINTED))
-FULL, BROKEN = (Fate(fails(code).meet, MAKING) for code in (errno.ENOSPC, errno.EIO))
 
 
 def on(lab, disk=None, wait=10.0):
@@ -35,18 +34,22 @@ def again(lab):
     lab.shell.run_cell(lab.configured)
 
 
-def test_48_disk_fails_at_the_nth_write(lab):
+@pytest.mark.parametrize("lasts", [False, True], ids=["once", "for good"])
+def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
     def answer(conn, seen):
         number = int(json.loads(seen.body)["prompt"].rpartition(" ")[2])
         conn.sendall(reply(pictures(2, of=painted[number])))
 
     painted = {nth: [picture_bytes(40 + k, 30, (nth, 9, k)) for k in range(2)] for nth in range(1, 200)}
+    full, broken = (Fate(fails(code).meet, MAKING, lasts) for code in (errno.ENOSPC, errno.EIO))
+    monkeypatch.setattr("tempfile.tempdir", str(lab.artefacts))  # where the refuge is
     lab.serve(answer)
     nth, met = 0, "none yet"
     while met:
         nth += 1
         again(lab)
-        with Calls(lab.home, nth, FULL if nth % 2 else BROKEN) as calls:
+        lab.cell("%imagine_history --all")  # takes in what no disk took
+        with Calls(lab.home, nth, full if nth % 2 else broken) as calls:
             on(lab, calls.disk(), wait=0.2)
             before = lab.posts
             cell = lab.cell(f"%imagine -n 2 a red fox {nth}")
@@ -69,6 +72,7 @@ def test_48_disk_fails_at_the_nth_write(lab):
     assert set(statuses) <= {Status.DONE, Status.NEVER_SENT}
     delivered = [one for k in range(1, nth + 1) for one in painted[k]]
     lab.check(statuses, nth, "from history", delivered=delivered, pictures=nth, within=20)
+    assert bool(list(lab.artefacts.glob("ipyimagegen-*/*/spool/*.reply"))) == lasts
 
 
 @contextlib.contextmanager

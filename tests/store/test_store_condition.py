@@ -94,7 +94,7 @@ def test_a_disk_that_takes_nothing(store, call, code):
     assert os.strerror(code) in look(store.home, disk=Disk(store.home, **{call: fail})).trouble
 
 
-def test_a_process_that_may_write_nothing(store):
+def test_a_process_that_may_write_nothing(store, quick):
     """The limit of the system on the size of files: nothing is written, whoever asks."""
     code = f"""
         import resource
@@ -105,7 +105,11 @@ def test_a_process_that_may_write_nothing(store):
     """
     before = everything(store.home)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=quick,  # Python looks for a folder of temporary files there too
     )
     assert "File too large" in done.stdout
     assert everything(store.home) == before
