@@ -47,20 +47,20 @@ class Splitter:
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Yield the events that end in `chunk`."""
-        if self._after_cr and chunk:
-            self._after_cr = False
-            if chunk.startswith(b"\n"):  # the second half of a line's end
-                chunk = chunk[1:]
-                self._at += 1
-                self._start += 1
+        if not chunk:
+            return
+        if self._after_cr and chunk.startswith(b"\n"):  # the second half of a line's end
+            chunk = chunk[1:]
+            self._at += 1
+            self._start += 1
         ends = b"\n" in chunk or b"\r" in chunk  # the two searches are much faster than the splitting
         for piece in chunk.splitlines(keepends=True) if ends else (chunk,):
             self._head += piece[: max(HEAD - len(self._head), 0)]
             self._at += len(piece)
+            self._after_cr = piece.endswith(b"\r")
             text = piece.rstrip(b"\r\n") if piece.endswith((b"\r", b"\n")) else None
             if text is None:
                 continue
-            self._after_cr = piece.endswith(b"\r")
             ended = self._line(self._at - len(piece) + len(text))
             self._start, self._head = self._at, b""
             if ended:

@@ -44,6 +44,12 @@ def test_events_by_the_standard_whatever_the_chunks(bom, written, data):
     assert read == by_the_standard(text)
 
 
+def test_a_line_that_a_return_ended_is_no_half_of_the_next():
+    chunks = (b"data: 1\r:", b"\n", b"", b"\n", b"data: 2\r", b"", b"\n\n")
+    splitter = Splitter()
+    assert len([one for chunk in chunks for one in splitter.feed(chunk)]) == 2
+
+
 def test_an_event_of_too_many_lines_is_none():
     text = b"data: 1\n" * (LINES + 1) + b"\ndata: 2\n\n"
     assert len(list(Splitter().feed(text))) == 1
