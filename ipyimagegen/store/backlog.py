@@ -36,6 +36,13 @@ class Backlog:
         """Return the hashes that were noted for a record; raises StoreError."""
         return set((self.disk.read(self._path(key)) or b"").decode("ascii", "replace").split())
 
+    def keep(self, sha256: str) -> None:
+        """Let a file stay that was to go: the same bytes are stored anew. Raises StoreError."""
+        for key in self.keys():
+            files = self.files(key)
+            if sha256 in files:
+                self.disk.put(self._path(key), "\n".join(files - {sha256}).encode())
+
     def done(self, keys: Iterable[Key]) -> None:
         """Take records out that the index has."""
         for key in keys:

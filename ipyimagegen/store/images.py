@@ -36,9 +36,18 @@ class Images:
     disk: Disk
 
     def keep(
-        self, chunks: Iterable[bytes], cap: int, suffix_of: Callable[[bytes], str | None], *, aside: bool
+        self,
+        chunks: Iterable[bytes],
+        cap: int,
+        suffix_of: Callable[[bytes], str | None],
+        *,
+        aside: bool,
+        told: Callable[[str], None],
     ) -> Kept:
-        """Stream bytes into a file that is named by their hash; see `Store.keep`."""
+        """Stream bytes into a file that is named by their hash; see `Store.keep`.
+
+        `told` gets the hash before the file has its name.
+        """
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
         disk = refuge(self.disk.home) if aside else self.disk
@@ -54,6 +63,8 @@ class Images:
                 digest.update(chunk)
                 disk.append(file, chunk)
         name = digest.hexdigest()
+        if not aside:
+            told(name)
         suffix = suffix_of(head)
         path = self._folder(name) / f"{name}{suffix}" if suffix else self._quarantined(name)
         if aside:

@@ -89,7 +89,7 @@ class Store:
         StoreError when there are more than `cap` bytes or the disk fails, and whatever `chunks`
         raises; then nothing is left.
         """
-        return self._images.keep(chunks, cap, suffix_of, aside=aside)
+        return self._images.keep(chunks, cap, suffix_of, aside=aside, told=self._backlog.keep)
 
     def spool(self, run: Run | None = None) -> Path:
         """Return a path of its own for bytes on their way, deleting what has lain there for a day.

@@ -125,6 +125,19 @@ def test_the_index_forgets_once_it_can(store):
     assert SECRET.encode() not in everything(store)
 
 
+def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(store, monkeypatch):
+    one = full(store)
+    store.create(one)
+    monkeypatch.setattr(store, "_catch_up", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        store.forget([one.id])
+    monkeypatch.undo()
+    again = picture(store, "output")  # of a run whose record does not mention it yet
+    assert store.runs() == [store.run(one.id)]
+    assert store.intact(again.sha256)
+    assert store.path(one.request.mask.sha256) is None
+
+
 def test_a_damaged_index_that_was_put_aside_goes_too(store):
     store.create(run(1, SECRET))
     index = store.home / "index.sqlite"
