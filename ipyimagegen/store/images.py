@@ -62,9 +62,9 @@ class Images:
                 head += chunk[: HEAD - len(head)]
                 digest.update(chunk)
                 disk.append(file, chunk)
-        name = digest.hexdigest()
-        if not aside:
-            told(name)
+            name = digest.hexdigest()
+            if not aside:
+                told(name)
         suffix = suffix_of(head)
         path = self._folder(name) / f"{name}{suffix}" if suffix else self._quarantined(name)
         if aside:
