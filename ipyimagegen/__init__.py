@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Rejected,
         StoreError,
     )
+    from ipyimagegen.notebook.panel import Panel
     from ipyimagegen.plan import Settings
     from ipyimagegen.results import Generation, Image
     from ipyimagegen.studio import Studio
@@ -44,7 +45,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Names are looked up when first used: importing the package loads nothing else. The rest are errors.
-_LATER = {"Generation": "results", "Image": "results", "Settings": "plan", "Studio": "studio"}
+_LATER = {
+    "Generation": "results",
+    "Image": "results",
+    "Settings": "plan",
+    "Studio": "studio",
+    "Panel": "notebook.panel",
+}
 
 __all__ = [  # noqa: RUF022 - the two verbs first
     "imagine",
@@ -61,6 +68,7 @@ __all__ = [  # noqa: RUF022 - the two verbs first
     "NotInHistory",
     "OutcomeUnknown",
     "OverBudget",
+    "Panel",
     "Refused",
     "Rejected",
     "Settings",

@@ -1,6 +1,6 @@
 """The parts put together: plan, numbers, jobs, results. Everything that a door can ask for is here.
 
-A magic, a Python call and (later) the panel differ only in how they get typed options and where they
+A magic, a Python call and the panel differ only in how they get typed options and where they
 paint; all of them come through `Studio.carry_out`.
 """
 
@@ -66,6 +66,7 @@ class Studio:
         self._home = home
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Generation], None] | None = None
+        self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
         self._told_passing = False
         self._history = History(self)
         self._begin()
@@ -175,7 +176,7 @@ class Studio:
         self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
         self.take_in_left()
         timeout = asked.options.get("timeout")
-        if self._offline:
+        if self.offline:
             asked = replace(asked, options={**asked.options, "offline": True})
         attached = inputs.attach(
             asked.pictures,
@@ -200,7 +201,8 @@ class Studio:
         return plan
 
     @property
-    def _offline(self) -> bool:
+    def offline(self) -> bool:
+        """Whether the environment says so."""
         return self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
     def _surroundings(self) -> Surroundings:
@@ -211,9 +213,10 @@ class Studio:
             has_key=lambda one: self.key_source(one) is not None,
         )
 
-    def carry_out(self, plan: Plan, painter: Painter | None = None) -> Generation:
+    def carry_out(self, plan: Plan, painter: Painter | None = None, *, cell: object = None) -> Generation:
         """Carry a plan of one call out and return its result.
 
+        `cell` is what the cap on calls counts in, unless that is the running cell.
         Raises MissingKey, OverBudget, StoreError before sending; CallError when no picture came;
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
@@ -221,7 +224,7 @@ class Studio:
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
         with Hold() as hold:
-            found = planned.reused or self._job(plan, hold)
+            found = planned.reused or self._job(plan, hold, cell or self.cell())
             if isinstance(found, Run):
                 return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
             wait_for(found, planned, painter, seconds, hold)
@@ -232,7 +235,7 @@ class Studio:
         return self.generation(found.run)
 
     @unsent
-    def _job(self, plan: Plan, hold: Hold) -> work.Job | Run:
+    def _job(self, plan: Plan, hold: Hold, cell: object) -> work.Job | Run:
         """Return the job for the call: the one in flight for the same request, or a new one.
 
         What was in flight when the plan was made may have finished since; so the history is asked
@@ -245,7 +248,6 @@ class Studio:
             known = {run.id for run in self.ledger.with_identity(planned.request.identity)}
             if stored := look_up(planned, plan.local, self._surroundings()):
                 return stored
-            cell = self.cell()
             self.ledger.check_caps(plan, settings, cell)  # before a key is asked for
             secret = self.keys.secret(planned.endpoint)
             catalog.check_transport(planned.endpoint, has_key=secret is not None)
@@ -271,6 +273,11 @@ class Studio:
     def _told(self, job: work.Job) -> None:
         self._thumbs = dict(job.thumbs)  # those of the newest job only: they are large
         self.ledger.settle(job)
+        self._tell(job.run)
+
+    def _tell(self, run: Run) -> None:
+        for watcher in tuple(self.watchers):
+            watcher(run)
 
     def _gate(self, endpoint: Endpoint, parallel: int) -> work.Gate:
         return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
@@ -294,6 +301,7 @@ class Studio:
             _, again = self.ledger.show(run)
             if again:
                 self.store.create(again)
+        self._tell(run)
         return self.generation(run, reused=True)
 
     def fetch(
@@ -309,13 +317,17 @@ class Studio:
         endpoint = self.endpoint_of(run)
         here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
         pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
-        if not pending or ((offline or self._offline) and not here):
+        if not pending or ((offline or self.offline) and not here):
             return run
         carry, control = work.fetch(endpoint, self._tools), self._tools.control()
         job = work.Job(run, carry, self._told, control=control, recorded=True)
         job.start()
         wait_for(job, planned, painter, timeout)
         return job.run
+
+    def endpoint_named(self, name_or_url: str) -> Endpoint:
+        """Return the endpoint of a name or base URL. Raises InvalidOption."""
+        return catalog.endpoint(name_or_url, self.settings.endpoints, self._environ)
 
     def endpoint_of(self, run: Run) -> Endpoint:
         """Return the endpoint that a run asked."""
@@ -325,7 +337,7 @@ class Studio:
         """Return what works and what does not, at no cost: see `%imagine_doctor`."""
         from ipyimagegen.doctor import examine  # noqa: PLC0415 - only when something is wrong
 
-        mounts, offline = (lambda: self._tools.mounts), offline or self._offline
+        mounts, offline = (lambda: self._tools.mounts), offline or self.offline
         return examine(self, endpoint, environ=self._environ, mounts=mounts, offline=offline)
 
     # Results
@@ -374,8 +386,7 @@ class Studio:
         return typed.again(run, changed, same_server=same)
 
     def _asks(self, endpoint: str, run: Run) -> bool:
-        found = catalog.endpoint(endpoint, self.settings.endpoints, self._environ)
-        return found.base_url == run.request.base_url
+        return self.endpoint_named(endpoint).base_url == run.request.base_url
 
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""

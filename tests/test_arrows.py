@@ -57,7 +57,8 @@ MAY = {
         "doctor",
     },
     "notebook": FLOOR
-    | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"},
+    | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
+    | {"default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
@@ -69,6 +70,7 @@ LIVES_IN = {
     "PIL": {"imaging", "sketch", "results", "arrivals", "studio"},  # the last three for types only
     "IPython": {"notebook", "__init__"},
     "traitlets": {"notebook"},
+    "anywidget": {"notebook"},
     "ipywidgets": {"notebook"},
     "keyring": {"keys"},
     "google": {"keys"},

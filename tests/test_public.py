@@ -13,7 +13,7 @@ NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
 
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
-        *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image"),
+        *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Panel"),
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
         *("StoreError", "CallError", "NeverSent", "Rejected", "Refused", "OutcomeUnknown", "Detached"),
     }

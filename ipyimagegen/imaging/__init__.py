@@ -34,6 +34,7 @@ __all__ = [
     "mask",
     "mask_as",
     "opened",
+    "painted",
     "preview",
     "sniff",
     "source",
@@ -152,6 +153,17 @@ def mask(
     from ipyimagegen.imaging import masks  # noqa: PLC0415 - brings Pillow
 
     return masks.mask(thing, size, name, scaled_from)
+
+
+def painted(data: bytes, size: tuple[int, int]) -> Image:
+    """Return a mask as a Pillow image of mode 1, from a bit for each pixel, row by row: 0 is kept.
+
+    The leftmost is the highest bit; each row is filled up to whole bytes. Raises ValueError when there
+    are not as many as pixels.
+    """
+    from PIL import Image as Pillow  # noqa: PLC0415 - brings Pillow
+
+    return Pillow.frombytes("1", size, data)
 
 
 def mask_as(one: Source, style: str) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -63,8 +64,11 @@ def _remove(items: list[Any], item: Any) -> None:
 
 
 def _ask(shell: InteractiveShell, question: str) -> str:
-    """Ask for a key where a person is there to answer, hidden; otherwise return nothing at once."""
-    if not is_watched(shell):
+    """Ask for a key where a person is there to answer, hidden; otherwise return nothing at once.
+
+    Only a cell can ask: the panel's thread has no place for the question.
+    """
+    if not is_watched(shell) or threading.current_thread() is not threading.main_thread():
         return ""
     from getpass import getpass  # noqa: PLC0415 - 4 ms that loading has no need of
 

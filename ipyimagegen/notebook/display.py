@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
@@ -42,15 +43,15 @@ def is_watched(shell: InteractiveShell) -> bool:
     return sys.stdin.isatty()
 
 
-def status(planned: Planned, elapsed: float) -> str:
-    """Return the status line: endpoint, model, estimate, elapsed time."""
+def status(planned: Planned) -> str:
+    """Return what stands before the elapsed time: endpoint, model, estimate."""
     words = [short(planned.endpoint.name)]
     if planned.sent.model and planned.sent.model != planned.endpoint.name:
         words.append(short(planned.sent.model))
     words.append(str(planned.estimate))
     if planned.seconds:
         words.append(f"takes about {planned.seconds[0]:g}–{planned.seconds[1]:g} s")
-    return DOT.join([*words, f"{elapsed:.1f} s"])
+    return DOT.join(words)
 
 
 class Screen:
@@ -118,7 +119,7 @@ class Painter:
             _display(*caption)
 
     def _show(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
-        line = status(planned, elapsed)
+        line = f"{status(planned)}{DOT}{elapsed:.1f} s"
         if self._notebook:
             if partial is not None and partial is not self._partial:
                 self._partial = partial
@@ -143,6 +144,17 @@ class Painter:
     def _end(self) -> None:
         if not self._notebook and sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+
+
+def show_in(cell: Mapping[str, Any], generation: Generation) -> None:
+    """Show a result among the outputs of a cell that has ended. `cell` is the message that began it.
+
+    For a thread of its own: what it shows from then on stands there.
+    """
+    publisher: Any = InteractiveShell.instance().display_pub
+    publisher.set_thread_parent(cell)
+    for made in [*generation.bundles(), ({"text/plain": generation.caption}, {})]:
+        _display(*made)
 
 
 def picture(shown: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:

@@ -20,8 +20,8 @@ from ipyimagegen.safe import short
 
 _TOLD = {
     "help": "%imagine --help",
-    **{w: f"%imagine_{w}" for w in ("history", "show", "rerun", "models", "endpoints", "cost")},
-    **dict.fromkeys(("compare", "panel"), "nothing yet"),
+    **{w: f"%imagine_{w}" for w in ("history", "show", "rerun", "models", "endpoints", "cost", "panel")},
+    "compare": "nothing yet",
 }
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
 
@@ -320,6 +320,8 @@ def late_options(text: str) -> list[str]:
 def written(value: object) -> str:
     """Return a value as a word of a line: quoted when it needs to be."""
     text = str(value)
-    if text and not re.search(r"[\s\"']", text):
+    if text and not re.search(r"[\s\"']", text) and not re.match(rf"[{DASHES}](?!\d)", text):
         return text
-    return f'"{text}"' if '"' not in text else f"'{text}'"
+    pieces = [f"'{piece}'" if '"' in piece else f'"{piece}"' for piece in re.findall(r'[^"]+|"+', text)]
+    whole = "".join(pieces) or '""'
+    return f"'{text}'" if "'" not in text and '"' in text else whole

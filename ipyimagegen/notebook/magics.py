@@ -19,6 +19,7 @@ from IPython.core.magic import (
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
+from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, picture, text
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
@@ -174,6 +175,19 @@ class ImagineMagics(Magics):
     @no_var_expand
     @line_magic
     @discreet
+    def imagine_panel(self, line: str) -> object | None:
+        """Return the panel: the same with the mouse."""
+        read = self._told("imagine_panel", line)
+        if read is None:
+            return None
+        _nothing_left(read.rest, "%imagine_panel takes none")
+        from ipyimagegen.notebook.panel import Panel  # noqa: PLC0415 - widgets take half a second
+
+        return Panel(self._studio)
+
+    @no_var_expand
+    @line_magic
+    @discreet
     def imagine_doctor(self, line: str) -> None:
         """Tell what works and what does not."""
         read = self._told("imagine_doctor", line)
@@ -244,10 +258,8 @@ class ImagineMagics(Magics):
         result = self._studio.carry_out(plan, painter)
         painter.result(result)
         self._screen.mark(result)
-        if "as_" in plan.local:
-            self._variables[str(plan.local["as_"])] = result
-        if "save" in plan.local:  # after it was shown: a file that cannot be written hides no picture
-            text("saved: " + ", ".join(str(path) for path in result.save(str(plan.local["save"]))))
+        if told := deliver(result, plan.local, self._variables):
+            text(told)
         if passing := self._studio.passing():
             text(passing)
         return result

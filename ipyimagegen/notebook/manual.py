@@ -75,6 +75,13 @@ PAGES: Mapping[str, Page] = {
         does="What this session asked for, got, reused and, as far as known, spent.",
         examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
     ),
+    "imagine_panel": Page(
+        usage=("%imagine_panel",),
+        does="The panel: a form with just what the chosen model takes, pictures and a painted mask to start "
+        "from, and the session's pictures. What it made stands under it as plain pictures, which are "
+        'saved with the notebook. "Copy as cell" takes a request home.',
+        examples=("%imagine_panel", "panel = %imagine_panel\npanel"),
+    ),
     "imagine_doctor": Page(
         usage=("%imagine_doctor [ENDPOINT] [--offline]",),
         does="What works and what does not: settings, endpoint, key, network, store, versions. The server "

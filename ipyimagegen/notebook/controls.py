@@ -1,0 +1,150 @@
+"""The panel's controls: the table of options, as far as a model behind an endpoint takes them.
+
+What is shown follows from the catalog's rows. What is not known is shown: a cell may send it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ipyimagegen import catalog
+from ipyimagegen.catalog.rows import EDITS, GENERATIONS, INPAINTING
+from ipyimagegen.errors import ImagineError
+from ipyimagegen.inputs import MOST
+from ipyimagegen.notebook.form import Form
+from ipyimagegen.options import OPTIONS, SIZE_WORDS, Kind, Option
+from ipyimagegen.plan import SKETCH, Settings
+from ipyimagegen.rows import Endpoint, Model
+from ipyimagegen.safe import visible
+from ipyimagegen.studio import Studio
+
+BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand behind "More options"
+# The first two have a place of their own; the others are for cells: a panel has buttons, or cannot wait.
+_ELSEWHERE = {"model", "endpoint", "image", "mask", "new", "retry", "dry_run", "raw", "timeout"}
+_CARRIED = {"size", "aspect_ratio"}  # each is translated into the other where need be
+_KINDS: Mapping[Kind, str] = {
+    Kind.INTEGER: "number",
+    Kind.NUMBER: "number",
+    Kind.CHOICE: "choice",
+    Kind.WORD: "suggest",
+    Kind.SIZE: "suggest",
+    Kind.RATIO: "suggest",
+    Kind.FLAG: "flag",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """One field of the form. `kind`: text, number, choice (one of), suggest (any, such as) or flag.
+
+    `configured` is what `%config Imagine` sends while the field is empty; `basic` that it is always seen.
+    """
+
+    name: str
+    kind: str
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    configured: str = ""
+    basic: bool = False
+
+
+def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str, Any]:
+    """Return what may be chosen, as a front end takes it: endpoints, models, controls for the chosen two."""
+    listed: tuple[Endpoint, ...] = ()
+    default, configured = "", Settings().options
+    endpoint = catalog.endpoint(SKETCH)
+    with suppress(ImagineError):  # said when something is asked
+        settings, listed = studio.settings, studio.endpoints()
+        configured, default = settings.options, studio.default_endpoint().name
+        endpoint = studio.endpoint_named(form.endpoint or default)
+    model = form.options.get("model") or str(configured.get("model") or "")
+    many, masked = accepts(endpoint, model)
+    made = controls(endpoint, model, configured, inputs=inputs, mask=mask)
+    named = [{"name": one.name, "label": visible(one.title or one.name)} for one in listed]
+    return {
+        "endpoints": [{"name": "", "label": f"({default})"}, *named],
+        "models": list(models(endpoint)),
+        "controls": [asdict(one) for one in made],
+        "accepts": {"images": many, "mask": masked},
+    }
+
+
+def controls(
+    endpoint: Endpoint,
+    model: str | None,
+    configured: Mapping[str, Any],
+    *,
+    inputs: int = 0,
+    mask: bool = False,
+) -> tuple[Control, ...]:
+    """Return the controls for a request of so many pictures, in the order of the table of options."""
+    operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
+    known = catalog.row(endpoint, model or endpoint.default_model)
+    taken = catalog.fields_of(endpoint, model or endpoint.default_model, operation)
+    if taken is not None and taken & _CARRIED:
+        taken |= _CARRIED
+    shown = [
+        option
+        for name, option in OPTIONS.items()
+        if name not in _ELSEWHERE and (taken is None or not option.sent or name in taken)
+    ]
+    return tuple(_control(option, known, configured.get(option.name)) for option in shown)
+
+
+def accepts(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
+    """Return how many pictures to start from an edit there may take, and whether a mask."""
+    known = catalog.row(endpoint, model or endpoint.default_model)
+    if endpoint.edits is False or (known is not None and known.edit == 0):
+        return 0, False
+    most = MOST if known is None or known.edit is None else min(known.edit, MOST)
+    return most, endpoint.mask is not False and not (known is not None and known.mask is False)
+
+
+def models(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the models that are known behind an endpoint, those that are retired left out."""
+    listed = [name for name in endpoint.models if name != "*"]
+    own = [
+        one.name
+        for one in catalog.models()
+        if one.vendor and one.vendor == endpoint.vendor and not one.retired
+    ]
+    first = [endpoint.default_model] if endpoint.default_model else []
+    return tuple(dict.fromkeys([*first, *listed, *own]))
+
+
+def _control(option: Option, known: Model | None, configured: Any) -> Control:
+    low, high = option.low, option.high
+    if low is not None and known:
+        low, high = known.limits.get(option.name, (low, high))
+    return Control(
+        name=option.name,
+        kind=_kind(option, known),
+        help=option.help,
+        choices=_choices(option, known),
+        low=low,
+        high=high,
+        step=1 if option.kind is Kind.INTEGER else None,
+        configured="" if configured is None else str(configured),
+        basic=option.name in BASIC,
+    )
+
+
+def _kind(option: Option, known: Model | None) -> str:
+    listed = known is not None and option.name in known.choices and option.name not in known.reported
+    return "choice" if listed else _KINDS.get(option.kind, "text")
+
+
+def _choices(option: Option, known: Model | None) -> tuple[str, ...]:
+    if known is None:
+        return option.choices
+    if option.kind is Kind.SIZE and known.sizes:
+        return (*(one for one in SIZE_WORDS if one != "auto" or one in known.sizes), *known.sizes)
+    if option.kind is Kind.RATIO and known.ratios:
+        return known.ratios
+    return known.choices.get(option.name, option.choices)

@@ -1,0 +1,21 @@
+"""What a request asks for its result besides being shown: a variable, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from ipyimagegen.options import Value
+from ipyimagegen.results import Generation
+
+
+def deliver(result: Generation, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
+    """Bind and save the result as its options say; return what to tell of it, or nothing.
+
+    Called when it is shown already: a file that cannot be written hides no picture. Raises StoreError.
+    """
+    if "as_" in local:
+        variables[str(local["as_"])] = result
+    if "save" not in local:
+        return ""
+    return "saved: " + ", ".join(str(path) for path in result.save(str(local["save"])))

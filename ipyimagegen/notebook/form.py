@@ -1,0 +1,116 @@
+"""The panel's form: what was filled in, as typed options, and as the cell that asks the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.notebook.line import NEGATED, SETTING, written
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise, read_setting
+from ipyimagegen.prompt import Literal, parse
+from ipyimagegen.records import Run
+from ipyimagegen.safe import short
+from ipyimagegen.typed import Pictures, Typed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Fields as text; an empty one is not set. `other` has a line `key=value` for each further field."""
+
+    prompt: str = ""
+    endpoint: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    other: str = ""
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """Return the form that a front end sent; what is no text is left out."""
+        options = told.get("options")
+        filled = options.items() if isinstance(options, Mapping) else ()
+        texts = {
+            name: told[name] for name in ("prompt", "endpoint", "other") if isinstance(told.get(name), str)
+        }
+        return cls(
+            **texts,
+            options={name: text for name, text in filled if isinstance(text, str) and text.strip()},
+        )
+
+    @classmethod
+    def of_run(cls, run: Run, endpoint: str, configured: Iterable[str]) -> Self:
+        """Return the form that asks what a run asked, of that endpoint; what is configured is unset."""
+        model = {"model": run.request.model} if run.request.model else {}
+        unset = {name: DEFAULT for name in configured if name in SENT}
+        options = {**unset, **model, **run.request.options}
+        return cls(
+            prompt=run.request.prompt,
+            endpoint=endpoint,
+            options={name: _text(value) for name, value in options.items()},
+            other="\n".join(f"{key}={_json(value)}" for key, value in run.request.extra.items()),
+        )
+
+    def typed(self, pictures: Pictures, **local: Value) -> Typed:
+        """Return it as typed options. The prompt is literal. Raises InvalidOption."""
+        return Typed(
+            prompt=self.prompt, options={**self._values(), **local}, extra=self._extra(), pictures=pictures
+        )
+
+    def cell(self, pictures: Mapping[str, Iterable[str]]) -> str:
+        """Return the cell that sends the same; `pictures` are the words of `image` and `mask`.
+
+        Raises InvalidOption.
+        """
+        words = [_option(name, value) for name, value in self._values().items()]
+        words += [
+            f"{SETTING} {written(_escaped(f'{key}={_json(value)}'))}" for key, value in self._extra().items()
+        ]
+        words += [f"{OPTIONS[name].flag} {written(one)}" for name, some in pictures.items() for one in some]
+        if any(sign in self.prompt for sign in "{}"):
+            words.append(OPTIONS["raw"].flag)
+        return " ".join(["%%imagine", *words]) + f"\n{self.prompt.strip()}"
+
+    def _values(self) -> dict[str, Value]:
+        values = {name: normalise(name, text) for name, text in self.options.items()}
+        return {**({"endpoint": normalise("endpoint", self.endpoint)} if self.endpoint else {}), **values}
+
+    def _extra(self) -> dict[str, Any]:
+        return dict(read_setting(line.strip()) for line in self.other.splitlines() if line.strip())
+
+
+def _option(name: str, value: Value) -> str:
+    option = OPTIONS[name]
+    if option.kind is not Kind.FLAG or value == DEFAULT:
+        told = (
+            str(value) if name in ("save", "as_") else _escaped(_text(value))
+        )  # those two are taken as typed
+        return f"{option.flag} {written(told)}"
+    if value is True:
+        return option.flag
+    negated = next((flag for flag, one in NEGATED.items() if one is option), None)
+    return negated or f"{option.flag}=false"
+
+
+def _escaped(text: str) -> str:
+    """Return the text written so that a line reads it as it is, braces and all."""
+    for one in (text, text.replace("{", "{{").replace("}", "}}")):
+        parts = parse(one)
+        if all(isinstance(part, Literal) for part in parts) and "".join(part.text for part in parts) == text:  # type: ignore[union-attr]
+            return one
+    raise InvalidOption(f"{short(text, 60)!r} cannot be written in a cell: its braces would be filled in.")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json(value: object) -> str:
+    """Return a value as `--set` reads it back: text as it is, unless it would be read as something else."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            if value[:1] not in ("{", "["):
+                return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,101 @@
+"""The panel's strip: the pictures of a session as tiles, and how they descend from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ipyimagegen import imaging
+from ipyimagegen.results import Generation, Image
+from ipyimagegen.safe import short, visible
+
+EDGE = 192  # pixels of a tile's picture: sharp at 96 on a dense screen
+PROMPT = 300  # characters of it that name a tile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One picture. `key` is its lasting id, `parents` and `children` are those of the pictures around it."""
+
+    key: str
+    label: str
+    prompt: str
+    caption: str
+    width: int
+    height: int
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+
+
+class Strip:
+    """The tiles of one panel, in order of time. What was removed from view stays out."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, Image] = {}
+        self._tiles: dict[str, Tile] = {}
+        self._hidden: set[str] = set()
+
+    def add(self, generation: Generation) -> list[Tile]:
+        """Take in a result; return the tiles that are new or changed, parents among them."""
+        changed: dict[str, Tile] = {}
+        for one in generation:
+            if one.id in self._hidden:
+                continue
+            self._images[one.id] = one
+            known = self._tiles.get(one.id)
+            tile = _tile(one, generation, known.children if known else ())
+            changed[one.id] = tile
+            for parent in generation.parents:
+                mother = changed.get(parent) or self._tiles.get(parent)
+                if mother and one.id not in mother.children:
+                    changed[parent] = _with_child(mother, one.id)
+        self._tiles.update(changed)
+        return list(changed.values())
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Every tile."""
+        return list(self._tiles.values())
+
+    def image(self, key: str) -> Image:
+        """Return the picture of a tile. Raises KeyError for one that is not here."""
+        return self._images[key]
+
+    def has(self, key: str) -> str:
+        """Return the key if there is such a tile, else nothing."""
+        return key if key in self._tiles else ""
+
+    def remove(self, key: str) -> None:
+        """Take a tile out of view; the picture stays in the history."""
+        self._hidden.add(key)
+        self._tiles.pop(key, None)
+        self._images.pop(key, None)
+
+
+def thumb(image: Image) -> imaging.Preview:
+    """Return the small picture of a tile."""
+    return imaging.preview([imaging.inspect(image.path, edge=EDGE).thumb])
+
+
+def as_message(tiles: Iterable[Tile]) -> list[dict[str, Any]]:
+    """Return tiles as a front end takes them."""
+    return [dict(vars(tile)) for tile in tiles]
+
+
+def _tile(one: Image, generation: Generation, children: tuple[str, ...]) -> Tile:
+    number = generation.number or generation.id
+    return Tile(
+        key=one.id,
+        label=f"{number}.{one.index}" if len(generation) > 1 else f"{number}",
+        prompt=visible(short(one.prompt, PROMPT)),
+        caption=visible(generation.caption),
+        width=one.size[0],
+        height=one.size[1],
+        parents=generation.parents,
+        children=children,
+    )
+
+
+def _with_child(tile: Tile, child: str) -> Tile:
+    return Tile(**{**vars(tile), "children": (*tile.children, child)})

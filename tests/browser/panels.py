@@ -1,0 +1,132 @@
+"""A panel in a page, as a person uses it, and a server that it asks."""
+
+from __future__ import annotations
+
+import json
+import threading
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+from loopback import b64, picture_bytes
+
+from browser.lab import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from browser.lab import Notebook
+
+LOAD = """%load_ext ipyimagegen
+%config Imagine.endpoints = {{"lab": {{"base_url": "{base_url}", "free": False}}}}
+%config Imagine.endpoint = "lab\""""
+COLOURS = {"red": (200, 30, 30), "blue": (30, 60, 200), "green": (20, 150, 60)}
+
+
+class Painter:
+    """A server that paints one colour. A prompt with `slow` waits for `go`, one with `refuse` is refused."""
+
+    def __init__(self, size: tuple[int, int] = (320, 240)) -> None:
+        self.size, self.posts, self.go = size, [], threading.Event()
+
+    def __enter__(self) -> Self:
+        painter = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                fields, files = _read(self.headers["Content-Type"], body)
+                painter.posts.append((fields, files))
+                status, told = painter.answer(fields)
+                data = json.dumps(told).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return status and body."""
+        prompt = fields["prompt"]
+        if "refuse" in prompt:
+            return 400, {"error": {"message": "Your prompt was refused.", "code": "content_policy_violation"}}
+        if "slow" in prompt:
+            self.go.wait(30)
+        colour = next((rgb for name, rgb in COLOURS.items() if name in prompt), (120, 120, 120))
+        one = {"b64_json": b64(picture_bytes(*self.size, colour))}
+        return 200, {"created": 1, "data": [one] * int(fields.get("n", 1))}
+
+    @property
+    def prompts(self) -> list[str]:
+        """What was asked, in order."""
+        return [fields["prompt"] for fields, _ in self.posts]
+
+
+def _read(kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    if "multipart" not in kind:
+        return json.loads(body), {}
+    whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body, policy=policy.HTTP)
+    parts = [(one.get_param("name", header="content-disposition"), one) for one in whole.iter_parts()]
+    fields = {name: one.get_payload(decode=True).decode() for name, one in parts if not one.get_filename()}
+    return fields, {name: one.get_payload(decode=True) for name, one in parts if one.get_filename()}
+
+
+class Panel:
+    """The panel under a cell of a notebook."""
+
+    def __init__(self, notebook: Notebook, cell: int) -> None:
+        self.notebook, self.page = notebook, notebook.page
+        self.root = notebook.cell(cell).locator(".imagegen-panel")
+
+    def shown(self) -> Self:
+        """Wait until it is there."""
+        expect(self.button("Generate")).to_be_visible()
+        return self
+
+    @property
+    def prompt(self) -> Locator:
+        """The field of the prompt."""
+        return self.root.get_by_label("Prompt", exact=True)
+
+    def button(self, name: str) -> Locator:
+        """Return a button by its words."""
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def generate(self, prompt: str) -> None:
+        """Type a prompt and press Generate."""
+        self.prompt.fill(prompt)
+        self.button("Generate").click()
+
+    @property
+    def tiles(self) -> Locator:
+        """The pictures of the strip."""
+        return self.root.locator(".imagegen-tile")
+
+    @property
+    def large(self) -> Locator:
+        """The picture that is shown large."""
+        return self.root.locator(".imagegen-viewer img").first
+
+    def says(self, words: Any) -> None:
+        """Wait until the status says so."""
+        expect(self.root.locator(".imagegen-status")).to_contain_text(words)
+
+    def made(self, count: int) -> None:
+        """Wait until the strip holds so many pictures."""
+        expect(self.tiles).to_have_count(count)

@@ -1,0 +1,320 @@
+"""The panel as people use it, in JupyterLab and in Notebook 7: mouse, keyboard, reload, themes, languages."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from PIL import Image
+
+from browser.hostile import TEXTS, Trap
+from browser.lab import LAB, NOTEBOOK, context_of, expect
+from browser.panels import LOAD, Painter, Panel
+
+pytestmark = pytest.mark.browser
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+NAMED = """(({activeElement: one}) =>
+    (one.ariaLabel || one.textContent || one.labels?.[0]?.textContent || "").trim())(document)"""
+FRONTS = pytest.mark.parametrize("front", [LAB, NOTEBOOK], ids=["lab", "notebook7"])
+BOTH = pytest.fixture(scope="module", params=[LAB, NOTEBOOK], ids=["lab", "notebook7"])
+
+
+@pytest.fixture(scope="module")
+def painter():
+    with Painter() as running:
+        yield running
+
+
+def shown(jupyter, page, painter, name, front=LAB, more=""):
+    """Return a panel in a fresh notebook, whose cells have run."""
+    load = LOAD.format(base_url=painter.base_url) + more
+    file = jupyter.write(name, load, "%imagine_panel", "print(sum(range(10)))", "")
+    notebook = jupyter.open(page, file, front)
+    notebook.run_all()
+    notebook.finished(2)
+    return Panel(notebook, 1).shown()
+
+
+@BOTH
+def panel(request, jupyter, browser, painter):
+    """Return a panel that the tests of a module share, one after the other."""
+    name = f"panel-{request.param.partition('/')[0]}.ipynb"
+    with context_of(browser, permissions=["clipboard-read", "clipboard-write"]) as context:
+        yield shown(jupyter, context.new_page(), painter, name, request.param)
+
+
+def fields(painter, count):
+    """Return what was asked from then on."""
+    return [one for one, _ in painter.posts[count:]]
+
+
+def test_generate_from_the_prompt_field_by_keys(panel, painter):
+    before, tiles = len(painter.posts), panel.tiles.count()
+    panel.prompt.fill("a red fox")
+    panel.page.keyboard.press("Control+Enter")
+    panel.made(tiles + 1)
+    assert fields(painter, before) == [{"prompt": "a red fox"}]
+    expect(panel.large).to_have_js_property("naturalWidth", 320)
+    expect(panel.notebook.images(1).last).to_be_visible()  # and as a plain picture under the panel
+    assert {"image/png", "image/jpeg"} & set(panel.notebook.mimes(1))
+    expect(panel.prompt).to_have_value("a red fox")  # the keys ran no cell
+
+
+def test_a_double_click_pays_once(panel, painter):
+    before, tiles = len(painter.posts), panel.tiles.count()
+    panel.prompt.fill("a green fox")
+    panel.button("Generate").dblclick()
+    panel.made(tiles + 1)
+    panel.page.wait_for_timeout(500)
+    assert fields(painter, before) == [{"prompt": "a green fox"}]
+
+
+def test_an_edit_with_a_painted_mask(panel, painter):
+    before, tiles = len(painter.posts), panel.tiles.count()
+    panel.button("Paint mask…").last.click()
+    canvas = panel.root.locator(".imagegen-canvas")
+    expect(canvas).to_be_visible()
+    panel.page.wait_for_timeout(300)
+    box = canvas.bounding_box()
+    left, top, scale = box["x"], box["y"], box["width"] / 320
+    panel.page.mouse.move(left + 40 * scale, top + 40 * scale)
+    panel.page.mouse.down()
+    panel.page.mouse.move(left + 120 * scale, top + 40 * scale, steps=8)
+    panel.page.mouse.up()
+    panel.root.get_by_label("x", exact=True).fill("200")
+    panel.root.get_by_label("y", exact=True).fill("100")
+    panel.root.get_by_label("width", exact=True).fill("50")
+    panel.root.get_by_label("height", exact=True).fill("60")
+    panel.button("Add box").click()
+    panel.button("Use mask").click()
+    expect(panel.root.get_by_text("painted mask")).to_be_visible()
+    panel.generate("a blue hat")
+    panel.made(tiles + 1)
+    ((_, files),) = painter.posts[before:]
+    alpha = Image.open(io.BytesIO(files["mask"])).getchannel("A")
+    assert alpha.size == (320, 240)
+    inside = [(40, 40), (80, 40), (120, 40), (200, 100), (249, 159)]
+    outside = [(5, 5), (160, 40), (199, 100), (250, 159), (80, 80)]
+    assert [alpha.getpixel(one) for one in inside] == [0] * 5
+    assert [alpha.getpixel(one) for one in outside] == [255] * 5
+    expect(panel.root.locator(".imagegen-lineage")).to_contain_text("@")
+
+
+def test_the_cell_of_the_form_is_put_below_and_is_served_from_history(panel, painter):
+    before, cells = len(painter.posts), panel.page.locator(".jp-Notebook .jp-Cell").count()
+    panel.button("Copy as cell").click()
+    text = panel.root.locator(".imagegen-code")
+    expect(text).to_have_value(re.compile(r"^%%imagine --image @\S+ --mask \S+\na blue hat$"))
+    expect(panel.page.locator(".jp-Notebook .jp-Cell")).to_have_count(cells + 1)
+    assert panel.page.evaluate("navigator.clipboard.readText()") == text.input_value()
+    panel.notebook.run(2)
+    panel.notebook.finished(2)
+    expect(panel.notebook.texts(2).last).to_contain_text("from history")
+    assert fields(painter, before) == []
+
+
+def test_a_picture_of_the_strip_brings_its_form_back_and_runs_again(panel, painter):
+    before, tiles = len(painter.posts), panel.tiles.count()
+    panel.tiles.first.click()
+    panel.button("Bring back").click()
+    expect(panel.prompt).to_have_value("a red fox")
+    panel.button("Run again").click()
+    panel.made(tiles + 1)
+    assert fields(painter, before) == [{"prompt": "a red fox"}]
+
+
+def test_a_slow_call_leaves_the_kernel_free_and_is_cancelled(panel, painter):
+    before = len(painter.posts)
+    painter.go.clear()
+    prompt = f"a slow red fox of {panel.notebook.front}"  # the kernels of both have one history
+    panel.generate(prompt)
+    expect(panel.button("Cancel")).to_be_enabled()
+    place = panel.page.locator(".jp-Notebook .jp-Cell").count() - 2
+    panel.notebook.cell(place).locator(".cm-content").click()
+    panel.page.keyboard.press("Control+Enter")
+    expect(panel.notebook.texts(place).last).to_have_text("45\n")
+    panel.generate(prompt)
+    panel.says("nothing was sent")
+    panel.button("Cancel").click()
+    panel.says("may have been billed")
+    expect(panel.button("Cancel")).to_be_disabled()
+    painter.go.set()
+    assert len(fields(painter, before)) == 1
+
+
+def test_an_error_stands_in_its_place(panel):
+    panel.generate("refuse this")
+    panel.says("Error")
+    panel.says("Your prompt was refused.")
+
+
+def test_a_click_saves_and_downloads(panel, tmp_path):
+    panel.tiles.first.click()
+    with panel.page.expect_download() as told:
+        panel.button("Download").click()
+    assert Image.open(told.value.path()).size == (320, 240)
+    panel.button("Save…").click()
+    panel.root.get_by_label("File name").fill(str(tmp_path / "fox"))
+    panel.button("Save").click()
+    panel.says("saved")
+    assert Image.open(tmp_path / "fox.png").size == (320, 240)
+
+
+def test_the_page_loaded_again_has_everything_and_the_file_plain_pictures(panel):
+    tiles = panel.tiles.count()
+    panel.prompt.fill("half a thought")
+    panel.page.wait_for_timeout(400)
+    panel.notebook.cell(0).locator(".cm-content").click()
+    panel.notebook.save()
+    saved = json.loads(panel.notebook.file.read_text())
+    outputs = saved["cells"][1]["outputs"]
+    pictures = [one for one in outputs if {"image/png", "image/jpeg"} & set(one.get("data", {}))]
+    assert len(pictures) >= 4
+    assert "imagegen-panel" not in json.dumps(saved)
+    panel.page.reload()
+    panel.notebook.ready()
+    panel.shown()
+    panel.made(tiles)
+    expect(panel.prompt).to_have_value("half a thought")
+    expect(panel.notebook.images(1).first).to_be_attached()
+
+
+# Looks
+
+
+def violations(page):
+    """Return what axe-core finds in the panel."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run('.imagegen-panel')")
+    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]]
+
+
+def sideways(panel):
+    """Return by how many pixels the panel is wider than its place."""
+    return panel.root.evaluate("it => it.scrollWidth - it.clientWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_inaccessible(jupyter, browser, painter, scheme):
+    with context_of(browser, scheme) as context:
+        panel = shown(jupyter, context.new_page(), painter, f"axe-{scheme}.ipynb")
+        panel.root.get_by_text("More options").click()
+        assert violations(panel.page) == []
+        panel.generate("a red fox")
+        panel.made(1)
+        panel.button("Copy as cell").click()
+        panel.button("Save…").click()
+        assert violations(panel.page) == []
+        panel.generate("refuse this")
+        panel.says("Error")
+        assert violations(panel.page) == []
+        panel.button("Paint mask…").last.click()
+        expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
+        panel.button("Invert").click()
+        assert violations(panel.page) == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"viewport": {"width": 420, "height": 800}},
+        {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2},
+    ],
+    ids=["narrow", "200 %"],
+)
+def test_it_fits_where_there_is_little_room(jupyter, browser, painter, how):
+    with context_of(browser, **how) as context:
+        panel = shown(
+            jupyter, context.new_page(), painter, f"narrow-{how['viewport']['width']}.ipynb", NOTEBOOK
+        )
+        panel.generate("a red fox")
+        panel.made(1)
+        assert sideways(panel) <= 0
+        panel.button("Paint mask…").last.click()
+        expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
+        assert sideways(panel) <= 0
+
+
+def test_chinese_to_a_chinese_browser(jupyter, browser, painter):
+    with context_of(browser, locale="zh-CN") as context:
+        page = context.new_page()
+        load = LOAD.format(base_url=painter.base_url)
+        notebook = jupyter.open(page, jupyter.write("chinese.ipynb", load, "%imagine_panel"))
+        notebook.run_all()
+        notebook.finished(1)
+        root = notebook.cell(1).locator(".imagegen-panel")
+        expect(root).to_have_attribute("lang", "zh")
+        assert not re.search(r"\b(Generate|Cancel|Prompt|Size|Seed)\b", root.inner_text())
+
+
+def test_the_keyboard_alone_suffices(jupyter, browser, painter):
+    with context_of(browser) as context:
+        panel = shown(jupyter, context.new_page(), painter, "keys.ipynb")
+        page, seen = panel.page, []
+        panel.prompt.focus()
+        page.keyboard.type("a red fox")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            here = page.evaluate(NAMED)
+            seen.append(here)
+            if here == "Generate":
+                break
+        assert seen[-1] == "Generate", seen
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none"
+        page.keyboard.press("Enter")
+        panel.made(1)
+        panel.prompt.focus()
+        for prompt in ("a blue fox", "a green fox"):
+            page.keyboard.press("Control+a")
+            page.keyboard.type(prompt)
+            page.keyboard.press("Control+Enter")
+            panel.says("lab")
+            panel.made(2 if prompt == "a blue fox" else 3)
+        panel.tiles.last.focus()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        expect(panel.tiles.nth(1)).to_have_attribute("aria-pressed", "true")
+        panel.button("Paint mask…").last.focus()
+        page.keyboard.press("Enter")
+        expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
+        for label, value in [("x", "10"), ("y", "10"), ("width", "20"), ("height", "20")]:
+            panel.root.get_by_label(label, exact=True).focus()
+            page.keyboard.type(value)
+        panel.button("Add box").focus()
+        page.keyboard.press("Enter")
+        panel.button("Use mask").focus()
+        page.keyboard.press("Enter")
+        expect(panel.root.get_by_text("painted mask")).to_be_visible()
+
+
+@FRONTS
+def test_hostile_text_does_nothing(jupyter, browser, painter, front):
+    """Prompts, revised prompts, errors, models, names of files and endpoints: text, wherever they stand."""
+    with Trap() as trap, context_of(browser) as context:
+        page, dialogs = context.new_page(), []
+        page.on("dialog", lambda one: (dialogs.append(one.message), one.dismiss()))
+        page.add_init_script("window.pwned = []; window.pwn = (name) => window.pwned.push(name)")
+        panel = shown(jupyter, page, painter, f"hostile-{front.partition('/')[0]}.ipynb", front)
+        texts = [
+            one.format(trap=f"http://{trap.host}", host=trap.host, canary="/etc/passwd")
+            for one in TEXTS.values()
+        ]
+        texts = ["".join(c for c in one if c >= " " and not 0xD800 <= ord(c) < 0xE000) for one in texts]
+        for count, start in enumerate(range(0, len(texts), 8), start=1):
+            panel.generate("red " + " ".join(texts[start : start + 8]))
+            panel.made(count)
+        panel.button("Copy as cell").click()
+        panel.generate("refuse " + texts[0])
+        panel.says("Error")
+        for text in (one for one in texts if not one.startswith("http")):  # an address is there to be fetched
+            panel.root.get_by_label("Model", exact=True).fill(text)
+            panel.root.get_by_label("Variable, id, file or address").fill(text)
+            panel.button("Add").first.click()
+        panel.button("Show request").click()
+        page.wait_for_timeout(1500)
+        assert dialogs == []
+        assert page.evaluate("window.pwned") == []
+        assert trap.walked_in == []

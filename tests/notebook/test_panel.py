@@ -1,0 +1,240 @@
+"""The panel without a browser: a real kernel, the widget protocol, a real server."""
+
+import threading
+
+import pytest
+from kernels import Kernel, kernel_environ
+from loopback import b64, picture_bytes
+from panels import Front, form
+
+RED = picture_bytes(64, 48, (200, 30, 30))
+
+
+def pictures(seen):
+    n = seen.json.get("n", 1) if "json" in seen.headers["Content-Type"] else int(seen.fields.get("n", 1))
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(RED)}] * n}
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    running = Kernel(kernel_environ(tmp_path / "home"))
+    yield running
+    running.stop()
+
+
+def test_a_prompt_alone_sends_what_a_cell_without_options_sends(kernel, serve):
+    server = serve(pictures)
+    front = Front(kernel, server.base_url)
+    assert front.ask("a red fox")["kind"] == "done"
+    front.run("%%imagine --new\na red fox")
+    first, second = (one.json for one in server.posts)
+    assert first == second == {"prompt": "a red fox"}
+    front.until(lambda: len(front.tiles) == 2)
+    assert [one["label"] for one in front.tiles.values()] == ["1", "2"]
+    front.until(lambda: front.pictures)
+    assert "image/png" in front.pictures[0] or "image/jpeg" in front.pictures[0]
+
+
+def test_copy_as_cell_is_served_from_history(kernel, serve):
+    server = serve(pictures)
+    front = Front(kernel, server.base_url)
+    filled = form(
+        'a {fox} | said "it\'s"', n="2", seed="-1", negative_prompt='it\'s "bad" {x}', other='a={"b": 1}'
+    )
+    front.do("generate", form=filled)
+    front.until(lambda: len(front.tiles) == 2)
+    front.do("cell", form=filled)
+    text = front.got("cell")[0]["text"]
+    done = front.run(text)
+    assert done.error is None
+    assert "from history" in done.caption
+    assert len(server.posts) == 1
+
+
+class Held:
+    """A server whose answers wait until told."""
+
+    def __init__(self, serve):
+        self.go, self.arrived = threading.Event(), threading.Semaphore(0)
+        self.server = serve(self.answer)
+        self.base_url = self.server.base_url
+
+    @property
+    def posts(self):
+        return self.server.posts
+
+    def answer(self, seen):
+        self.arrived.release()
+        assert self.go.wait(20)
+        return pictures(seen)
+
+
+def test_the_same_twice_is_sent_once_and_another_waits(kernel, serve):
+    server = Held(serve)
+    front = Front(kernel, server.base_url)
+    front.generate("a red fox")
+    assert server.arrived.acquire(timeout=20)
+    front.generate("a red fox")
+    front.until(lambda: "nothing was sent" in str(front.state["message"]))
+    front.generate("a blue fox")
+    front.until(lambda: front.state["job"] and front.state["job"]["queued"] == 1)
+    server.go.set()
+    front.until(lambda: len(front.tiles) == 2)
+    front.done()
+    assert [one.json["prompt"] for one in server.posts] == ["a red fox", "a blue fox"]
+    front.ask("a red fox")  # the button asks again, as --new does
+    assert len(server.posts) == 3
+
+
+def test_a_cell_computes_while_the_panel_waits(kernel, serve):
+    server = Held(serve)
+    front = Front(kernel, server.base_url)
+    front.generate("a red fox")
+    assert server.arrived.acquire(timeout=20)
+    assert front.run("print(sum(range(10)))").texts == ["45\n"]
+    assert front.state["job"] is not None
+    server.go.set()
+    front.done()
+
+
+def test_cancel_gives_up_and_says_what_may_be_billed(kernel, serve):
+    server = Held(serve)
+    front = Front(kernel, server.base_url)
+    front.generate("a red fox")
+    assert server.arrived.acquire(timeout=20)
+    front.generate("a blue fox")
+    front.do("cancel")
+    message = front.done()
+    server.go.set()
+    assert message["kind"] == "error"
+    assert "may have been billed" in message["text"]
+    assert len(server.posts) == 1
+    refused = front.ask("a red fox")  # an outcome that is unknown is not paid twice by a press of a button
+    assert refused["retry"] is True
+    assert "may have been billed" in refused["text"]
+    assert len(server.posts) == 1
+    front.generate("a red fox", retry=True)
+    front.until(lambda: front.tiles)
+    assert len(server.posts) == 2
+
+
+def test_errors_are_told_in_place(kernel, serve):
+    def refuse(seen):
+        return 400, {}, {"error": {"message": "<b>no</b>", "code": "content_policy_violation"}}
+
+    front = Front(kernel, serve(refuse).base_url)
+    message = front.ask("a red fox")
+    assert message["kind"] == "error"
+    assert message["text"].count("\n") <= 1
+    for wrong, said in [({"n": "0"}, "1 to"), ({"size": "big"}, "is no size")]:
+        front.do("generate", form=form("a fox", **wrong))
+        front.until(lambda said=said: said in str(front.state["message"]))
+    front.do("generate", form=form(""))
+    front.until(lambda: "prompt" in str(front.state["message"]))
+    front.do("generate", form=form("a fox sk-canary-0123456789abcdefXYZ"))
+    front.until(lambda: "key" in str(front.state["message"]))
+    assert "sk-canary" not in str(front.told)
+    assert front.state["job"] is None
+
+
+def edited(seen):
+    if "json" in seen.headers["Content-Type"]:
+        return pictures(seen)
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(64, 48, (30, 30, 200)))}]}
+
+
+def test_an_edit_with_an_upload_and_a_painted_mask_and_its_cell(kernel, serve):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.do("upload", RED, target="image", name="fox.png")
+    front.until(lambda: front.state["images"])
+    assert front.state["images"][0] | {"key": ""} == {"key": "", "name": "fox.png", "width": 64, "height": 48}
+    mask = b"\xff\xc0\0\0\0\0\0\0" * 48  # a bit for each pixel: the ten at the left
+    front.do("mask", mask, width=64, height=48)
+    front.until(lambda: front.state["mask"])
+    assert front.ask("a hat")["kind"] == "done"
+    (post,) = server.posts
+    sent = {one.name: one for one in post.files}
+    assert sent["image"].data == RED
+    alpha = sent["mask"].image.getchannel("A")
+    assert [alpha.getpixel((x, 20)) for x in (0, 9, 10, 63)] == [0, 0, 255, 255]
+    front.do("cell", form=form("a hat"))
+    done = front.run(front.got("cell")[0]["text"])
+    assert done.error is None
+    assert "from history" in done.caption
+    assert len(server.posts) == 1
+
+
+def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(kernel, serve, tmp_path):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.run("%imagine -n 2 --seed 7 --set k=v a red fox")
+    front.until(lambda: len(front.tiles) == 2)
+    first, second = front.tiles
+    assert [one["label"] for one in front.tiles.values()] == ["1.1", "1.2"]
+    front.do("view", key=first)
+    told, data = front.got("picture", key=first)
+    assert data == [RED]
+    assert (told["mime"], told["width"], told["for"]) == ("image/png", 64, "view")
+    front.do("thumb", key=first)
+    front.got("thumb", key=first)
+    front.do("use", key=first)
+    front.until(lambda: front.state["images"])
+    front.ask("a hat")
+    front.until(lambda: len(front.tiles) == 3)
+    edit = list(front.tiles)[-1]
+    assert front.tiles[edit]["parents"] == [first]
+    front.until(lambda: front.tiles[first]["children"] == [edit])
+    front.do("recall", key=second)
+    recalled = front.until(
+        lambda: next((one for one, _ in front.told if one.get("form", {}).get("prompt")), None)
+    )
+    assert recalled["form"] == form("a red fox", endpoint="lab", other="k=v", n="2", seed="7")
+    front.until(lambda: not front.state["images"])
+    front.do("recall", key=edit)
+    front.until(lambda: front.state["images"])
+    before = len(server.posts)
+    front.do("rerun", key=first)
+    front.until(lambda: len(front.tiles) == 5)
+    assert server.posts[before].json == server.posts[0].json
+    front.do("save", key=first, path=str(tmp_path / "mine.png"))
+    front.until(lambda: "saved" in str(front.state["message"]))
+    assert (tmp_path / "mine.png").read_bytes() == RED
+    front.do("hide", key=first)
+    front.until(lambda: first not in front.tiles)
+    front.told.clear()
+    front.do("hello")  # another view, or the same page loaded again
+    front.until(lambda: any(one["is"] == "tiles" and one["reset"] for one, _ in front.told))
+    assert next(iter(front.tiles)) == second
+    assert len(front.tiles) == 4
+
+
+def test_what_would_be_sent_is_shown(kernel, serve):
+    server = serve(pictures)
+    front = Front(kernel, server.base_url)
+    front.do("dry_run", form=form("a red fox", n="3"))
+    text = front.until(lambda: front.state["message"])["text"]
+    assert '"n": 3' in text
+    assert not server.posts
+
+
+def test_a_key_is_not_asked_for_in_a_thread(kernel):
+    front = Front(kernel, show="%load_ext ipyimagegen\n%config Imagine.endpoint = 'openai'\n%imagine_panel")
+    message = front.ask("a red fox")
+    assert "OPENAI_API_KEY" in message["text"]
+
+
+def test_a_variable_and_a_result_by_name(kernel, serve):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.run("fox = %imagine a red fox")
+    front.do("add", target="image", text="fox")
+    front.until(lambda: front.state["images"])
+    front.do("add", target="mask", text="0,0,10,10")
+    front.until(lambda: front.state["mask"])
+    front.ask("a hat", as_="hat")
+    assert front.run("print(len(hat), hat.parents == (fox[0].id,))").texts == ["1 True\n"]
+    front.do("add", target="image", text="nothing_here")
+    front.until(lambda: "nothing_here" in str(front.state["message"]))
+    front.do("remove", target="image", key=front.state["images"][0]["key"])
+    front.until(lambda: not front.state["images"] and not front.state["mask"])
