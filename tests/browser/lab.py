@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -37,6 +38,7 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
 }
 LAB, NOTEBOOK = "lab/tree", "notebooks"  # the two front ends, by the path of their pages
+BEGUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].some((it) => /[\\d*]/.test(it.innerText))"
 STARTED = 60  # seconds for the server
 SLOW = 60_000  # milliseconds for a page, a kernel, a cell: generous, nothing waits for it when all is well
 
@@ -168,9 +170,15 @@ class Notebook:
         expect(self.prompt(index)).to_have_text(re.compile(r"\[\d+\]:"))
 
     def run_all(self) -> None:
-        """Run > Run All Cells."""
-        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        """Run > Run All Cells; once more where it did nothing, as it does before there is a kernel."""
+        from playwright.sync_api import Error
+
+        for seconds in (5, 10, 60):
+            self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            with contextlib.suppress(Error):
+                return self.page.wait_for_function(BEGUN, timeout=seconds * 1000)
+        raise AssertionError("Run All Cells runs nothing.")
 
     def run(self, index: int) -> None:
         """Click into a cell and press Control-Enter."""

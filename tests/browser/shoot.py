@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from browser.lab import NOTEBOOK, Jupyter, Notebook, browser_of, context_of
+from browser.lab import NOTEBOOK, Jupyter, Notebook, browser_of, context_of, expect
+from browser.panels import Panel
 
 DOCS = Path(__file__).parents[2] / "docs"
 PLOT = """import matplotlib.pyplot as plt
@@ -33,6 +34,7 @@ NOTEBOOKS = {
         "%%imagine --image @1 --mask 60,40,300,140\na hot air balloon",
     ],
 }
+PROMPTS = ("a lighthouse at sunset", "three balloons over hills", "a red fox in the snow, watercolour")
 WIDE, SCALE = 960, 1.3  # CSS pixels of the page, and pixels of the picture in each
 MARGIN = 8  # CSS pixels around the cells
 COLOURS = 256  # a palette: a third of the bytes, below 400 KB
@@ -48,6 +50,8 @@ def main() -> None:
             for name, cells in NOTEBOOKS.items():
                 file = jupyter.write(f"{name}.ipynb", *cells, "", "")  # the last takes the selection
                 keep(photograph(jupyter.open(page, file, NOTEBOOK), len(cells)), DOCS / f"{name}.png")
+            file = jupyter.write("panel.ipynb", "%load_ext ipyimagegen", "%imagine_panel")
+            keep(panel(jupyter.open(page.context.new_page(), file, NOTEBOOK)), DOCS / "panel.png")
 
 
 def keep(shot: bytes, path: Path) -> None:
@@ -56,6 +60,19 @@ def keep(shot: bytes, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     image.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path, image.size, path.stat().st_size, "bytes")
+
+
+def panel(notebook: Notebook) -> bytes:
+    """Make some pictures with the panel and return a PNG of it."""
+    notebook.run_all()
+    shown = Panel(notebook, 1).shown()
+    shown.root.get_by_label("Size", exact=True).fill("768x512")
+    for count, prompt in enumerate(PROMPTS, start=1):
+        shown.generate(prompt)
+        shown.made(count)
+    expect(shown.large).to_have_js_property("naturalWidth", 768)
+    notebook.page.wait_for_timeout(1000)  # the thumbs
+    return shown.root.screenshot()
 
 
 def photograph(notebook: Notebook, count: int) -> bytes:
