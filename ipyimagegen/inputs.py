@@ -108,13 +108,20 @@ class _Opener:
     seconds: float
 
     def image(self, offered: Offered) -> Opened:
+        if isinstance(offered.thing, Opened):
+            return offered.thing
         thing, label, parent = self._reached(offered)
         if isinstance(thing, Input):
             return Opened(input=thing, source=self._source(thing))
         return _opened(imaging.source(thing, offered.name), label, parent)
 
     def mask(self, offered: Offered, first: imaging.Source) -> Opened:
-        thing, label, parent = self._reached(offered)
+        if isinstance(offered.thing, Opened):  # looked at again: it may have been made for another picture
+            one = offered.thing.input
+            thing: object = offered.thing.source.data
+            label, parent = one.label, one.parent
+        else:
+            thing, label, parent = self._reached(offered)
         if isinstance(thing, Input):
             label, parent, thing = thing.label, thing.parent, self._source(thing).data
         size = (first.width, first.height)

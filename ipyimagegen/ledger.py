@@ -64,8 +64,9 @@ class Ledger:
         """
         with self._lock:
             self.check_caps(plan, settings, cell)
-            before = self._cell[1] if cell == self._cell[0] else 0
-            self._cell = (cell, before + sum(call.paid for call in plan.calls))
+            if cell is not None:  # what no cell asks for leaves the count of the running one
+                before = self._cell[1] if cell == self._cell[0] else 0
+                self._cell = (cell, before + sum(call.paid for call in plan.calls))
             session = self._here()
             taken = []
             for call in plan.to_send:

@@ -213,10 +213,10 @@ class Studio:
             has_key=lambda one: self.key_source(one) is not None,
         )
 
-    def carry_out(self, plan: Plan, painter: Painter | None = None, *, cell: object = None) -> Generation:
+    def carry_out(self, plan: Plan, painter: Painter | None = None, *, in_cell: bool = True) -> Generation:
         """Carry a plan of one call out and return its result.
 
-        `cell` is what the cap on calls counts in, unless that is the running cell.
+        `in_cell` says whether it counts among the calls of the running cell, which have a cap.
         Raises MissingKey, OverBudget, StoreError before sending; CallError when no picture came;
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
@@ -224,7 +224,7 @@ class Studio:
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
         with Hold() as hold:
-            found = planned.reused or self._job(plan, hold, cell or self.cell())
+            found = planned.reused or self._job(plan, hold, self.cell() if in_cell else None)
             if isinstance(found, Run):
                 return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
             wait_for(found, planned, painter, seconds, hold)

@@ -22,13 +22,13 @@ T = TypeVar("T")
 class Painter(Protocol):
     """Where a door shows what goes on while it waits."""
 
-    def working(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
+    def working(self, planned: Planned, job: Job) -> None:
         """Show the status of a call in flight, and the newest picture of its stream if there is one.
 
         Called about five times a second. The picture is a file as the server sent it, not yet opened.
         """
 
-    def failed(self, planned: Planned, elapsed: float) -> None:
+    def failed(self, planned: Planned, job: Job) -> None:
         """Show that no picture came; the error itself is raised."""
 
 
@@ -81,7 +81,7 @@ def wait_for(
             hold.release()
         while not job.wait(POLL):
             if painter and planned:
-                painter.working(planned, job.elapsed, job.partial)
+                painter.working(planned, job)
             if timeout is not None and time.monotonic() - began > timeout:
                 after = f" after {timeout:g} s"
                 break
@@ -91,7 +91,7 @@ def wait_for(
         if job.finished and not job.error:
             return
     if painter and planned:
-        painter.failed(planned, job.elapsed)
+        painter.failed(planned, job)
     if stopped or not job.finished:
         raise _detached(job, after, stopped=stopped)
 

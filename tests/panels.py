@@ -36,15 +36,21 @@ class Front:
         message = session.msg("comm_msg", {"comm_id": self.comm, "data": data})
         session.send(channel.socket, message, buffers=list(buffers))
 
-    def generate(self, prompt, retry=False, **options):
+    def generate(self, prompt, **options):
         """Press Generate."""
-        self.do("generate", form=form(prompt, **options), **({"retry": True} if retry else {}))
+        self.do("generate", form=form(prompt, **options))
 
     def ask(self, prompt, **options):
         """Press Generate, and return the message when it is done."""
+        before = self.count
         self.generate(prompt, **options)
-        self.until(lambda: self.state["job"] is not None)
+        self.until(lambda: self.count > before)
         return self.done()
+
+    @property
+    def count(self):
+        """The number of the newest message."""
+        return (self.state.get("message") or {}).get("count", 0)
 
     def done(self):
         """Wait until nothing is under way, and return the message."""

@@ -58,7 +58,7 @@ MAY = {
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
-    | {"default_studio"},  # of the package itself: the one that `Panel()` is for
+    | {"work", "default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 

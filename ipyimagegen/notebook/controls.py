@@ -62,6 +62,7 @@ def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str,
     with suppress(ImagineError):  # said when something is asked
         settings, listed = studio.settings, studio.endpoints()
         configured, default = settings.options, studio.default_endpoint().name
+        configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
         endpoint = studio.endpoint_named(form.endpoint or default)
     model = form.options.get("model") or str(configured.get("model") or "")
     many, masked = accepts(endpoint, model)
@@ -70,6 +71,7 @@ def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str,
     return {
         "endpoints": [{"name": "", "label": f"({default})"}, *named],
         "models": list(models(endpoint)),
+        "model": str(configured.get("model") or endpoint.default_model or ""),
         "controls": [asdict(one) for one in made],
         "accepts": {"images": many, "mask": masked},
     }

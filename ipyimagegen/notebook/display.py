@@ -21,6 +21,7 @@ from ipyimagegen.caption import DOT
 from ipyimagegen.plan import Planned
 from ipyimagegen.results import Bundle, Generation, Image, bundle, framed
 from ipyimagegen.safe import short, visible
+from ipyimagegen.work import Job
 
 _EVERY = 0.25  # seconds between two updates of the status line
 
@@ -93,17 +94,17 @@ class Painter:
         self._painted = False  # a partial picture stands in the first place
         self._last = 0.0
 
-    def working(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
+    def working(self, planned: Planned, job: Job) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""
         now = time.monotonic()
         if self._watched and now - self._last >= _EVERY:
             self._last = now
-            self._show(planned, elapsed, partial)
+            self._show(planned, job.elapsed, job.partial)
 
-    def failed(self, planned: Planned, elapsed: float) -> None:
+    def failed(self, planned: Planned, job: Job) -> None:
         """Leave a last status line; the error that follows says the rest."""
         if self._ids or (self._watched and not self._notebook):
-            self._show(planned, elapsed, None)
+            self._show(planned, job.elapsed, None)
             self._end()
 
     def result(self, generation: Generation) -> None:
@@ -152,7 +153,8 @@ def show_in(cell: Mapping[str, Any], generation: Generation) -> None:
     For a thread of its own: what it shows from then on stands there.
     """
     publisher: Any = InteractiveShell.instance().display_pub
-    publisher.set_thread_parent(cell)
+    # Before ipykernel 7.2 the parent of every thread is set.
+    getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
     for made in [*generation.bundles(), ({"text/plain": generation.caption}, {})]:
         _display(*made)
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from ipyimagegen.errors import InvalidOption
+from ipyimagegen.errors import InvalidInput, InvalidOption
 from ipyimagegen.notebook.line import NEGATED, SETTING, written
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise, read_setting
 from ipyimagegen.prompt import Literal, parse
 from ipyimagegen.records import Run
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Pictures, Typed
+
+# What JSON leaves as it is, and a cell takes for the end of a line.
+_LINES = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +34,13 @@ class Form:
         options = told.get("options")
         filled = options.items() if isinstance(options, Mapping) else ()
         texts = {
-            name: told[name] for name in ("prompt", "endpoint", "other") if isinstance(told.get(name), str)
+            name: _whole(told[name])
+            for name in ("prompt", "endpoint", "other")
+            if isinstance(told.get(name), str)
         }
         return cls(
             **texts,
-            options={name: text for name, text in filled if isinstance(text, str) and text.strip()},
+            options={name: _whole(text) for name, text in filled if isinstance(text, str) and text.strip()},
         )
 
     @classmethod
@@ -60,8 +65,10 @@ class Form:
     def cell(self, pictures: Mapping[str, Iterable[str]]) -> str:
         """Return the cell that sends the same; `pictures` are the words of `image` and `mask`.
 
-        Raises InvalidOption.
+        Raises InvalidOption, or InvalidInput for an empty prompt.
         """
+        if not self.prompt.strip():
+            raise InvalidInput("The prompt is empty. Write what the picture is to show.")
         words = [_option(name, value) for name, value in self._values().items()]
         words += [
             f"{SETTING} {written(_escaped(f'{key}={_json(value)}'))}" for key, value in self._extra().items()
@@ -101,16 +108,21 @@ def _escaped(text: str) -> str:
     raise InvalidOption(f"{short(text, 60)!r} cannot be written in a cell: its braces would be filled in.")
 
 
+def _whole(text: str) -> str:
+    """Return text that can be written: half a character, which a page may send, is none."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _json(value: object) -> str:
     """Return a value as `--set` reads it back: text as it is, unless it would be read as something else."""
-    if isinstance(value, str):
+    if isinstance(value, str) and value == value.strip() and len(value.splitlines()) < 2:
         try:
             json.loads(value)
         except ValueError:
             if value[:1] not in ("{", "["):
                 return value
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).translate(_LINES)

@@ -1,4 +1,4 @@
-"""The pictures that a panel holds to start from: chips with a size, and a word for a cell."""
+"""The pictures that a panel holds to start from: opened when they are added, and as they were then."""
 
 from __future__ import annotations
 
@@ -8,27 +8,58 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipyimagegen import imaging, inputs
+from ipyimagegen.errors import InvalidInput
 from ipyimagegen.notebook.sources import named
 from ipyimagegen.options import INPUTS
-from ipyimagegen.records import Input, Run
+from ipyimagegen.records import Run
 from ipyimagegen.safe import short, visible
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Offered, Pictures
 
 
 @dataclass(frozen=True, kw_only=True)
+class File:
+    """A picture's bytes, and what a page has to know of them."""
+
+    data: bytes = field(repr=False)
+    mime: str
+    width: int
+    height: int
+    name: str
+
+    def thumb(self, edge: int) -> imaging.Preview:
+        """Return it small."""
+        image = imaging.opened(self.data)
+        image.thumbnail((edge, edge))
+        return imaging.preview([image])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Given:
     """One of them. `word` names it in a cell; what has none is named by its file in the store."""
 
-    offered: Offered
+    name: str
     word: str
     opened: inputs.Opened = field(repr=False)
     key: str = field(default_factory=lambda: os.urandom(8).hex())
 
+    @property
+    def offered(self) -> Offered:
+        """The picture as it was when it was added, whatever its name stands for now."""
+        return Offered(self.opened, self.name)
+
+    @property
+    def file(self) -> File:
+        """Its bytes."""
+        source = self.opened.source
+        return File(
+            data=source.data, mime=source.mime, width=source.width, height=source.height, name=self.name
+        )
+
     def as_message(self) -> dict[str, Any]:
         """Return it as a front end takes it."""
         source = self.opened.source
-        name = visible(short(self.offered.name, 60))
+        name = visible(short(self.name, 60))
         return {"key": self.key, "name": name, "width": source.width, "height": source.height}
 
     def cell_word(self, studio: Studio) -> str:
@@ -40,7 +71,10 @@ class Given:
 
 
 class Tray:
-    """The pictures and the mask of one panel. Raises InvalidInput, NotInHistory or StoreError."""
+    """The pictures and the mask of one panel; one thread changes them.
+
+    Its methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
+    """
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
@@ -58,29 +92,35 @@ class Tray:
 
     def use_first(self, picture_id: str) -> None:
         """Put a picture of the history first, where the picture of a mask stands."""
-        word = f"@{picture_id}"
-        if not any(one.word == word for one in self.images):
+        held = next((one for one in self.images if one.opened.input.parent == picture_id), None)
+        if held is None:
             self.use(picture_id)
-        first = next(one for one in self.images if one.word == word)
-        if first is not self.images[0]:
-            self.mask = None
-        self.images = (first, *(one for one in self.images if one is not first))
+            held = self.images[-1]
+        if held is not self.images[0]:
+            self.images, self.mask = (held, *(one for one in self.images if one is not held)), None
 
     def upload(self, target: str, name: str, data: bytes) -> None:
         """Add a file of the browser's machine."""
-        self._put(target, Offered(data, short(name, 60) or "upload"), "")
+        offered = Offered(data, short(name, 60) or "upload")
+        if target == "image":  # converted now where need be, so that a cell names the same bytes
+            opened = inputs.attach({"image": (offered,)}, self._studio, offline=True).images[0]
+            offered = Offered(opened.source.data, offered.name)
+        self._put(target, offered, "")
 
     def paint(self, data: bytes, size: tuple[int, int]) -> None:
         """Take a mask that was painted: a bit for each pixel, as `imaging.painted` takes them."""
+        if not self.images:
+            raise InvalidInput("The picture that the mask was painted on was taken out.")
         self._put("mask", Offered(imaging.painted(data, size), "painted mask"), "")
 
     def recall(self, run: Run) -> None:
         """Hold what a run was asked with, and nothing else."""
-        self.images, self.mask = (), None
+        again = Tray(self._studio)
         for one in run.request.inputs:
-            self._put("image", Offered(one, one.name), _word(one))
+            again._put("image", Offered(one, one.name), "")
         if run.request.mask:
-            self._put("mask", Offered(run.request.mask, run.request.mask.name), _word(run.request.mask))
+            again._put("mask", Offered(run.request.mask, run.request.mask.name), "")
+        self.images, self.mask = again.images, again.mask
 
     def remove(self, target: str, key: str) -> None:
         """Take one out; a mask goes with the picture that it is for."""
@@ -97,10 +137,6 @@ class Tray:
         """Return how a cell names them."""
         return {name: [one.cell_word(self._studio) for one in some] for name, some in self._held().items()}
 
-    def keys(self) -> tuple[str, ...]:
-        """Return what tells these pictures from others."""
-        return tuple(one.key for some in self._held().values() for one in some)
-
     def find(self, key: str) -> Given | None:
         """Return the one with that key, by default the first picture."""
         if not key:
@@ -114,19 +150,13 @@ class Tray:
         first = tuple(one.offered for one in self.images[:1])
         given = {"image": (offered,)} if target == "image" else {"image": first, "mask": (offered,)}
         attached = inputs.attach(given, self._studio, offline=self._studio.offline)
+        opened = attached.images[0] if target == "image" else attached.mask
+        assert opened is not None  # it was given
+        lasting = f"@{opened.input.parent}" if opened.input.parent else word
+        one = Given(
+            name=opened.input.name if opened.input.parent else offered.name, word=lasting, opened=opened
+        )
         if target == "mask":
-            assert attached.mask is not None  # it was given
-            self.mask = Given(offered=offered, word=word, opened=attached.mask)
+            self.mask = one
         else:
-            self.images = (*self.images, Given(offered=offered, word=word, opened=attached.images[0]))
-
-
-def _word(one: Input) -> str:
-    return f"@{one.parent}" if one.parent else ""
-
-
-def thumb(given: Given, edge: int) -> imaging.Preview:
-    """Return a small picture of it."""
-    image = imaging.opened(given.opened.source.data)
-    image.thumbnail((edge, edge))
-    return imaging.preview([image])
+            self.images = (*self.images, one)

@@ -5,12 +5,13 @@
  * several views of one model agree, and a reloaded page gets everything back by saying hello.
  *
  * Python's answers reach every view. What must happen once (a download, a new cell, the painter opening)
- * happens only in the view that asked: see `ask` and `asked` in `createContext`.
+ * happens only in the view that asked: see `asked` in `createContext`.
  *
  * Prompts, errors and names are foreign text: they become text nodes and attribute values, never markup.
  */
 
 const TYPING_PAUSE = 150; // ms without a key before the form is sent
+const PATIENCE = 1500; // ms without a word from the kernel until that is said
 const PAINTED = 128; // the alpha from which a pixel of the mask counts as painted
 // Jupyter's server closes the kernel's connection on a message above 10 MiB: stay well below.
 const BYTES_SENT = 9 * 2 ** 20;
@@ -133,27 +134,29 @@ function createPictures() {
 function createContext(model) {
   const language = chooseLanguage(model.get("language"));
   const labels = model.get("labels") ?? {};
-  const unique = Math.random().toString(36).slice(2, 10); // a page may hold many views, and many copies of this module
-  const waiting = new Set();
+  const view = Math.random().toString(36).slice(2, 10); // a page may hold many views, and many copies of this module
   let ids = 0;
   const t = (key, values = {}) =>
     (labels[language]?.[key] ?? labels.en?.[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-  const send = (content, buffers) => model.send(content, undefined, buffers);
-  return {
+  const ui = {
     model,
     language,
     t,
-    send,
-    pictures: createPictures(),
-    id: () => `imagegen-${unique}-${++ids}`,
-    optionLabel: (name) => labels[language]?.[`option.${name}`] ?? name.replaceAll("_", " ").trim(),
-    /** Send, and remember that the answer is for this view. */
-    ask: (answer, content) => {
-      waiting.add(answer);
-      send(content);
+    send: (content, buffers) => {
+      try {
+        model.send({ ...content, view }, undefined, buffers);
+      } catch {
+        ui.lost(); // the kernel was restarted, or is gone
+      }
     },
-    asked: (answer) => waiting.delete(answer),
+    lost: () => {},
+    pictures: createPictures(),
+    id: () => `imagegen-${view}-${++ids}`,
+    optionLabel: (name) => labels[language]?.[`option.${name}`] ?? name.replaceAll("_", " ").trim(),
+    /** Say whether an answer is to what this view asked. */
+    asked: (content) => content.view === view,
   };
+  return ui;
 }
 
 // -------------------------------------------------------------------------------------------- form
@@ -175,8 +178,10 @@ function createControl(ui, { name, kind, choices = [], low, high, step, help, co
     return makeField(label, make("select", common, makeOption("", first), ...options));
   }
   if (kind === "number") {
-    const bounds = { type: "number", min: low, max: high, step: step ?? "any" };
-    return makeField(label, make("input", { ...typed, ...bounds }));
+    // No input of type number: it cannot hold "default", and turns what is no number into nothing.
+    const bounds = [low, high].every((one) => Math.abs(one ?? Infinity) < 1e6) ? `${low}–${high}` : "";
+    const inputmode = step === 1 && low >= 0 ? "numeric" : "text";
+    return makeField(label, make("input", { ...typed, type: "text", inputmode, placeholder: known || bounds }));
   }
   if (kind === "suggest") {
     const list = make("datalist", { id: ui.id() }, ...choices.map((one) => makeOption(one)));
@@ -213,14 +218,8 @@ function createForm(ui, generate) {
     return { prompt: prompt.value, endpoint: endpoint.value, options, other: other.value };
   }
 
-  /** Return the form for an action, or null where the browser holds something that is no number. */
+  /** Return the form for an action. */
   function take() {
-    const wrong = controls().find(([, control]) => control.validity.badInput)?.[1];
-    if (wrong) {
-      more.open ||= more.contains(wrong);
-      wrong.reportValidity();
-      return null;
-    }
     clearTimeout(timer);
     timer = 0;
     return read();
@@ -237,9 +236,9 @@ function createForm(ui, generate) {
     if (prompt.scrollHeight) prompt.style.height = `${prompt.scrollHeight + 2}px`;
   }
 
-  function fill(form) {
+  function fill({ form, view }) {
     // Another view's hello must not undo what is being typed here.
-    if (!ui.asked("form") && timer) return;
+    if (!ui.asked({ view }) && timer) return;
     clearTimeout(timer);
     timer = 0;
     kept = { ...form.options };
@@ -298,13 +297,15 @@ function createForm(ui, generate) {
     generate(event);
   });
 
-  function update({ endpoints = [], models = [], controls: specs = [] }) {
+  function update({ endpoints = [], models = [], model = "", controls: specs = [] }) {
+    controlOf(modelField).placeholder = model;
     showEndpoints(endpoints);
     showModels(models);
     showControls(specs);
   }
 
-  return { root, fill, take, update, close: () => timer && push() };
+  const focus = () => prompt.focus({ preventScroll: true });
+  return { root, fill, take, update, focus, close: () => timer && push() };
 }
 
 // ------------------------------------------------------------------------------------------ inputs
@@ -348,15 +349,13 @@ function createChips(ui, target, fallback) {
 
 /** What an edit starts from: pictures and a mask, by upload, drop, paste or name. */
 function createInputs(ui) {
-  const add = (target) => (text, input) => {
-    ui.send({ do: "add", target, text });
-    input.value = "";
-  };
+  const add = (target) => (text) => ui.send({ do: "add", target, text });
   const images = makeSubmit(ui, ui.t("start.field"), ui.t("add"), add("image"), ui.t("start.example"));
   const masks = makeSubmit(ui, ui.t("mask.field"), ui.t("add"), add("mask"), ui.t("mask.example"));
   const imageChips = createChips(ui, "image", images.input);
   const maskChips = createChips(ui, "mask", masks.input);
   const said = make("p", { class: "imagegen-hint", role: "status" });
+  let held = { images: 0, mask: undefined };
 
   async function upload(target, files) {
     setText(said, "");
@@ -384,7 +383,7 @@ function createInputs(ui) {
     return [makeButton(text, () => input.click()), input];
   }
 
-  const paint = makeButton(ui.t("mask.paint"), () => ui.ask("paint", { do: "paint", key: "" }));
+  const paint = makeButton(ui.t("mask.paint"), () => ui.send({ do: "paint", key: "" }));
   const lower = makeRow(paint, ...createUpload("mask", ui.t("mask.upload"), false), masks.root);
   const maskProps = { class: "imagegen-mask", role: "group", "aria-label": ui.t("mask") };
   const maskRow = make("div", maskProps, makeTitle(ui.t("mask")), maskChips.root, lower);
@@ -418,6 +417,9 @@ function createInputs(ui) {
   function update({ accepts = {}, images: pictures = [], mask = null }) {
     root.hidden = !accepts.images;
     maskRow.hidden = !accepts.mask || !pictures.length;
+    if (pictures.length > held.images) images.input.value = ""; // what was refused stays, to be mended
+    if (mask && mask.key !== held.mask) masks.input.value = "";
+    held = { images: pictures.length, mask: mask?.key };
     imageChips.update(pictures);
     maskChips.update(mask ? [mask] : []);
   }
@@ -497,7 +499,8 @@ function createStatus(ui, retry) {
     showMessage(message);
   }
 
-  return { root, update, progress, close: () => clearInterval(timer) };
+  const wait = () => setText(doing, ui.t("waiting"));
+  return { root, update, progress, wait, close: () => clearInterval(timer) };
 }
 
 // -------------------------------------------------------------------------------------------- cell
@@ -535,8 +538,8 @@ function createCellText(ui) {
   const field = makeField(ui.t("cell.text"), area);
   const root = make("section", { class: "imagegen-cell", hidden: true }, field, said, close);
 
-  async function show({ text }) {
-    if (!ui.asked("cell")) return;
+  async function show({ text, view }) {
+    if (!ui.asked({ view })) return;
     root.hidden = false;
     area.value = text;
     area.rows = Math.min(12, Math.max(2, text.split("\n").length));
@@ -669,7 +672,8 @@ function createStrip(ui, chosen) {
   grid.addEventListener("focusin", ({ target }) => moveStop(target));
 
   const keys = () => [...grid.children].map(({ dataset }) => dataset.key); // in order
-  const look = { keys, get: (key) => entries.get(key), selected: () => selected };
+  const focus = () => stop?.focus({ preventScroll: true });
+  const look = { keys, focus, get: (key) => entries.get(key), selected: () => selected };
   return { root, put, remove, select, thumb, ...look, close: () => observer.disconnect() };
 }
 
@@ -685,9 +689,9 @@ function createViewer(ui, strip, chosen) {
 
   const act = (action) => (event) => isSecond(event) || ui.send({ do: action, key: tile.key });
   const use = makeButton(ui.t("use"), act("use"));
-  const recall = () => ui.ask("form", { do: "recall", key: tile.key });
-  const download = () => ui.ask(`download ${tile.key}`, { do: "download", key: tile.key });
-  const paint = makeButton(ui.t("mask.paint"), () => ui.ask("paint", { do: "paint", key: tile.key }));
+  const recall = () => ui.send({ do: "recall", key: tile.key });
+  const download = () => ui.send({ do: "download", key: tile.key });
+  const paint = makeButton(ui.t("mask.paint"), () => ui.send({ do: "paint", key: tile.key }));
   const saveToggle = makeButton(ui.t("save"), () => openSave(saveRow.hidden), { "aria-expanded": "false" });
   const actions = makeRow(
     use,
@@ -725,10 +729,12 @@ function createViewer(ui, strip, chosen) {
   }
 
   const showLineage = onChange(({ parents, children }) => {
+    const focused = lineage.contains(document.activeElement);
     const from = parents.map(({ key }) => createRelative(key, (name) => ui.t("from", { name })));
     const edits = children.map(({ key }) => createRelative(key, (name) => name));
     lineage.replaceChildren(...from, ...(edits.length ? [ui.t("edits"), ...edits] : []));
     lineage.hidden = !lineage.childNodes.length;
+    if (focused) strip.focus(); // the button that had it is gone
   });
 
   /** Write everything said of a tile. Labels count too: a relative may come to the strip later. */
@@ -767,7 +773,7 @@ function createViewer(ui, strip, chosen) {
     paint.disabled = !accepts.images || !accepts.mask;
   }
 
-  return { root, show, picture, update };
+  return { root, show, picture, update, busy: () => !saveRow.hidden };
 }
 
 // ----------------------------------------------------------------------------------------- painter
@@ -1034,17 +1040,18 @@ function download({ mime, name }, bytes) {
 }
 
 function createPanel(ui) {
-  const act = (action, extra = {}) => (event) => {
+  let patience = 0;
+  const act = (action) => (event) => {
     if (isSecond(event)) return;
-    const form = ui.form.take();
-    if (!form) return;
-    if (action === "cell") ui.ask("cell", { do: action, form });
-    else ui.send({ do: action, form, ...extra });
+    clearTimeout(patience);
+    cell.root.hidden = true; // of another request
+    patience = setTimeout(status.wait, PATIENCE);
+    ui.send({ do: action, form: ui.form.take() });
   };
   const generate = act("generate");
   const form = (ui.form = createForm(ui, generate));
   const inputs = createInputs(ui);
-  const status = createStatus(ui, act("generate", { retry: true }));
+  const status = createStatus(ui, (event) => isSecond(event) || ui.send({ do: "retry" }));
   const cell = createCellText(ui);
   const strip = createStrip(ui, choose);
   const viewer = createViewer(ui, strip, choose);
@@ -1078,6 +1085,7 @@ function createPanel(ui) {
   /** What Python says, by its `is`. */
   const receive = {
     state(state) {
+      clearTimeout(patience);
       const focused = document.activeElement;
       form.update(state);
       inputs.update(state);
@@ -1088,19 +1096,27 @@ function createPanel(ui) {
       const ours = children.some((part) => part.contains(focused));
       if (ours && (focused.disabled || focused.hidden)) primary.focus({ preventScroll: true });
     },
-    form: (content) => form.fill(content.form),
+    /** No kernel answers any more: say so, and what to do. */
+    lost() {
+      status.update({ message: { kind: "error", text: ui.t("lost") } });
+      primary.disabled = cancel.disabled = true;
+    },
+    form: form.fill,
     progress: status.progress,
     tiles({ tiles = [], reset = false, select = null }) {
       strip.put(tiles, reset);
-      if (select === null && strip.selected() !== null) refresh(); // a relative may be among the new ones
+      const stays = select === null || viewer.busy(); // what is being saved is not replaced by a new one
+      if (stays && strip.selected() !== null) refresh(); // a relative may be among the new ones
       else choose(select ?? strip.keys().at(-1));
     },
     gone({ key }) {
       const at = strip.keys().indexOf(key);
+      const focused = viewer.root.contains(document.activeElement) || strip.root.contains(document.activeElement);
       strip.remove(key);
       const left = strip.keys();
       if (strip.selected() === null) choose(left[at] ?? left.at(-1));
       else refresh(); // a relative may be the one that went
+      if (focused) (left.length ? strip : form).focus();
     },
     thumb(content, bytes) {
       strip.thumb(content, bytes);
@@ -1108,8 +1124,8 @@ function createPanel(ui) {
     },
     picture(content, bytes) {
       if (content.for === "view") viewer.picture(content, bytes);
-      if (content.for === "download" && ui.asked(`download ${content.key}`)) download(content, bytes);
-      if (content.for === "paint" && ui.asked("paint")) paint(content, bytes);
+      if (content.for === "download" && ui.asked(content)) download(content, bytes);
+      if (content.for === "paint" && ui.asked(content)) paint(content, bytes);
     },
     cell: cell.show,
   };
@@ -1122,15 +1138,22 @@ function render({ model, el }) {
   const ui = createContext(model);
   const panel = createPanel(ui);
   // JupyterLab leaves keys alone under this attribute; other front ends must not see them bubble.
-  const keys = { "data-lm-suppress-shortcuts": "true", keydown: (event) => event.stopPropagation() };
+  const hear = (event) => {
+    event.stopPropagation();
+    if (event.repeat && event.key === "Enter" && event.target.tagName === "BUTTON") event.preventDefault(); // a held key presses once
+  };
+  const keys = { "data-lm-suppress-shortcuts": "true", keydown: hear };
   const props = { class: "imagegen-panel", lang: ui.language, role: "group", "aria-label": ui.t("panel") };
   const root = make("div", { ...props, ...keys }, ...panel.children);
   const listen = (content, buffers) => panel.receive[content.is]?.(content, buffers?.[0]);
+  ui.lost = () => panel.receive.lost();
   model.on("msg:custom", listen);
+  model.on("comm_live_update", ui.lost);
   el.append(root);
-  ui.ask("form", { do: "hello" });
+  ui.send({ do: "hello" });
   return () => {
     model.off("msg:custom", listen);
+    model.off("comm_live_update", ui.lost);
     panel.close();
     ui.pictures.clear();
     root.remove();

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ipyimagegen import imaging
+from ipyimagegen.errors import NotInHistory
+from ipyimagegen.notebook.given import File
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.safe import short, visible
 
@@ -49,7 +50,7 @@ class Strip:
             for parent in generation.parents:
                 mother = changed.get(parent) or self._tiles.get(parent)
                 if mother and one.id not in mother.children:
-                    changed[parent] = _with_child(mother, one.id)
+                    changed[parent] = replace(mother, children=(*mother.children, one.id))
         self._tiles.update(changed)
         return list(changed.values())
 
@@ -59,23 +60,29 @@ class Strip:
         return list(self._tiles.values())
 
     def image(self, key: str) -> Image:
-        """Return the picture of a tile. Raises KeyError for one that is not here."""
+        """Return the picture of a tile. Raises NotInHistory for one that is out of view."""
+        if key not in self._images:
+            raise NotInHistory("That picture is not in view any more.")
         return self._images[key]
 
-    def has(self, key: str) -> str:
-        """Return the key if there is such a tile, else nothing."""
-        return key if key in self._tiles else ""
+    def file(self, key: str) -> File | None:
+        """Return the bytes of a tile's picture as they came, None when it is out of view."""
+        one = self._images.get(key)
+        if one is None:
+            return None
+        name = f"{one.id.replace('/', '-')}{one.path.suffix}"
+        return File(data=one.bytes, mime=one.mime, width=one.size[0], height=one.size[1], name=name)
+
+    def clear(self) -> None:
+        """Begin anew; what was removed from view stays out."""
+        self._images.clear()
+        self._tiles.clear()
 
     def remove(self, key: str) -> None:
         """Take a tile out of view; the picture stays in the history."""
         self._hidden.add(key)
         self._tiles.pop(key, None)
         self._images.pop(key, None)
-
-
-def thumb(image: Image) -> imaging.Preview:
-    """Return the small picture of a tile."""
-    return imaging.preview([imaging.inspect(image.path, edge=EDGE).thumb])
 
 
 def as_message(tiles: Iterable[Tile]) -> list[dict[str, Any]]:
@@ -95,7 +102,3 @@ def _tile(one: Image, generation: Generation, children: tuple[str, ...]) -> Tile
         parents=generation.parents,
         children=children,
     )
-
-
-def _with_child(tile: Tile, child: str) -> Tile:
-    return Tile(**{**vars(tile), "children": (*tile.children, child)})

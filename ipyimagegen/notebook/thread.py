@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Thread:
@@ -13,15 +14,18 @@ class Thread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._running: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._begun = False
 
     def do(self, work: Callable[[], None]) -> None:
-        """Do it when what was told before is done. It must not raise."""
+        """Do it when what was told before is done. What it raises is lost: it has to tell by itself."""
         self._todo.put(work)
-        if self._running is None:
-            self._running = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._running.start()
+        with self._lock:
+            if not self._begun:
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                self._begun = True
 
     def _run(self) -> None:
         while True:
-            self._todo.get()()
+            with suppress(Exception):
+                self._todo.get()()

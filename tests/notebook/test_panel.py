@@ -7,6 +7,8 @@ from kernels import Kernel, kernel_environ
 from loopback import b64, picture_bytes
 from panels import Front, form
 
+from ipyimagegen.notebook.form import Form
+
 RED = picture_bytes(64, 48, (200, 30, 30))
 
 
@@ -113,7 +115,7 @@ def test_cancel_gives_up_and_says_what_may_be_billed(kernel, serve):
     assert refused["retry"] is True
     assert "may have been billed" in refused["text"]
     assert len(server.posts) == 1
-    front.generate("a red fox", retry=True)
+    front.do("retry")
     front.until(lambda: front.tiles)
     assert len(server.posts) == 2
 
@@ -238,3 +240,134 @@ def test_a_variable_and_a_result_by_name(kernel, serve):
     front.until(lambda: "nothing_here" in str(front.state["message"]))
     front.do("remove", target="image", key=front.state["images"][0]["key"])
     front.until(lambda: not front.state["images"] and not front.state["mask"])
+
+
+def test_what_is_pressed_in_a_row_counts_in_that_order(kernel, serve):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.do("upload", RED, target="image", name="fox.png")
+    front.do("mask", b"\xff" * 8 * 48, width=64, height=48)
+    front.generate("a hat")  # before the page has heard of either
+    front.until(lambda: front.tiles)
+    (post,) = server.posts
+    assert {one.name for one in post.files} == {"image", "mask"}
+
+
+def test_a_picture_stays_what_it_was_when_it_was_added(kernel, serve):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.run("%imagine a red fox")
+    front.do("add", target="image", text="@-1")
+    front.until(lambda: front.state["images"])
+    front.ask("a hat")
+    front.ask("a scarf")
+    first, second = ([one.data for one in post.files] for post in server.posts[1:])
+    assert first == second == [RED]
+    front.do("cell", form=form("a scarf"))
+    assert "@-1" not in front.got("cell")[0]["text"]
+
+
+def test_what_may_have_been_billed_is_asked_again_as_it_was(kernel, serve):
+    answers = iter([(502, {}, {}), pictures])
+
+    def answer(seen):
+        one = next(answers)
+        return one(seen) if callable(one) else one
+
+    server = serve(answer)
+    front = Front(kernel, server.base_url)
+    assert front.ask("a red fox", n="2")["retry"] is True
+    front.do("form", form=form("something else"))
+    front.do("retry")
+    front.until(lambda: len(front.tiles) == 2)
+    assert [one.json for one in server.posts] == [{"prompt": "a red fox", "n": 2}] * 2
+
+
+def test_no_key_reaches_page_cell_or_server(kernel, serve):
+    key = "sk-canary-0123456789abcdefXYZ"
+    server = serve(pictures)
+    front = Front(kernel, server.base_url)
+    front.do("add", target="image", text=f"{server.base_url}/x.png?key={key}")
+    front.until(lambda: front.state["message"])
+    front.do("cell", form=form("a fox", user=key))
+    front.do("save", key="x", path=f"/nowhere/{key}.png")
+    front.run(f'%config Imagine.user = "{key}"')
+    front.do("form", form=form("a fox"))
+    front.do("dry_run", form=form("a fox"))
+    front.until(lambda: "key" in str(front.state["message"]))
+    assert key not in str(front.told)
+    assert "canary" not in str(front.told)
+    assert not server.requests
+
+
+def test_the_same_of_a_cell_is_not_sent_twice_and_cancel_leaves_it_alone(kernel, serve):
+    server = Held(serve)
+    front = Front(kernel, server.base_url)
+    cell = kernel.client.execute("%imagine a red fox")
+    assert server.arrived.acquire(timeout=20)
+    server.go.set()
+    front.collect(cell)
+    server.go.clear()
+    front.generate("a red fox ")
+    assert server.arrived.acquire(timeout=20)
+    front.generate(" a red fox")
+    front.until(lambda: "nothing was sent" in str(front.state["message"]))
+    server.go.set()
+    front.done()
+    assert len(server.posts) == 2
+
+
+def test_the_panel_leaves_the_calls_of_a_cell_uncounted(kernel, serve):
+    front = Front(kernel, serve(pictures).base_url)
+    front.run("%config Imagine.max_calls = 1")
+    for k in range(3):
+        assert front.ask(f"fox {k}")["kind"] == "done"
+    told = front.run("%imagine one\n%imagine two")
+    assert "max_calls" in told.error
+
+
+def test_a_cell_that_runs_again_shows_one_panel(kernel, serve):
+    front = Front(kernel, serve(pictures).base_url)
+    session, channel = kernel.client.session, kernel.client.shell_channel
+    for _ in range(3):  # as a page runs a cell: it says which
+        content = {"code": "%imagine_panel", "silent": False, "store_history": True, "user_expressions": {}}
+        channel.send(session.msg("execute_request", content, metadata={"cellId": "a"}))
+    counted = front.run("from ipyimagegen import default_studio\nprint(len(default_studio().watchers))")
+    assert counted.texts == ["2\n"]  # that one, and the one of another cell
+
+
+def test_forgotten_pictures_are_gone_from_a_new_view(kernel, serve):
+    front = Front(kernel, serve(pictures).base_url)
+    front.ask("my grandmother's kitchen")
+    front.until(lambda: front.tiles)
+    front.run("%imagine_forget 1")
+    front.told.clear()
+    front.do("hello")
+    front.until(lambda: any(one["is"] == "tiles" and one["reset"] for one, _ in front.told))
+    assert not front.tiles
+
+
+def test_a_recall_is_complete_or_nothing(kernel, serve):
+    server = serve(edited)
+    front = Front(kernel, server.base_url)
+    front.run("%config Imagine.n = 2")
+    front.run("%imagine --n default --set 'note=\"a\\nk=5\"' a red fox")
+    front.until(lambda: len(front.tiles) == 1)
+    front.do("recall", key=next(iter(front.tiles)))
+    told = front.until(
+        lambda: next((one for one, _ in front.told if one.get("form", {}).get("prompt")), None)
+    )
+    assert told["form"]["options"]["n"] == "default"
+    front.do("generate", form=told["form"])
+    front.until(lambda: len(front.tiles) == 2)
+    assert server.posts[0].json == server.posts[1].json
+    front.do("upload", RED, target="image", name="fox.png")
+    front.until(lambda: front.state["images"])
+    front.do("recall", key="1/1")
+    front.until(lambda: front.state["message"])
+    assert front.state["images"]
+
+
+def test_half_a_character_spoils_nothing():
+    told = Form.of({"prompt": "a \ud83e\udd8a \ud800 fox", "options": {"user": "\udc00"}})
+    assert told == Form(prompt="a \U0001f98a \ufffd fox", options={"user": "\ufffd"})
