@@ -322,7 +322,7 @@ function createChips(ui, target, fallback) {
     const remove = makeButton("", () => ui.send({ do: "remove", target, key }), cross);
     const size = width && height ? ` ${width}×${height}` : "";
     const label = make("span", { class: "imagegen-chip-name", title: name + size }, name);
-    ui.send({ do: "thumb", key });
+    ui.send({ do: "thumbs", keys: [key] });
     return { root: make("li", { class: "imagegen-chip" }, image, label, remove), image };
   }
 
@@ -568,11 +568,9 @@ function createStrip(ui, chosen) {
   // A thumb is asked for when its button comes into view: a session may hold hundreds.
   const observer = new IntersectionObserver(
     (seen) => {
-      for (const { isIntersecting, target } of seen) {
-        if (!isIntersecting) continue;
-        observer.unobserve(target);
-        ui.send({ do: "thumb", key: target.dataset.key });
-      }
+      const come = seen.filter(({ isIntersecting }) => isIntersecting).map(({ target }) => target);
+      for (const target of come) observer.unobserve(target);
+      if (come.length) ui.send({ do: "thumbs", keys: come.map(({ dataset }) => dataset.key) });
     },
     { root: grid, rootMargin: "100px" },
   );
@@ -1118,9 +1116,8 @@ function createPanel(ui) {
       else refresh(); // a relative may be the one that went
       if (focused) (left.length ? strip : form).focus();
     },
-    thumb(content, bytes) {
-      strip.thumb(content, bytes);
-      inputs.thumb(content, bytes);
+    thumbs({ thumbs }, _, buffers) {
+      thumbs.forEach((one, at) => [strip, inputs].forEach((part) => part.thumb(one, buffers[at])));
     },
     picture(content, bytes) {
       if (content.for === "view") viewer.picture(content, bytes);
@@ -1145,7 +1142,7 @@ function render({ model, el }) {
   const keys = { "data-lm-suppress-shortcuts": "true", keydown: hear };
   const props = { class: "imagegen-panel", lang: ui.language, role: "group", "aria-label": ui.t("panel") };
   const root = make("div", { ...props, ...keys }, ...panel.children);
-  const listen = (content, buffers) => panel.receive[content.is]?.(content, buffers?.[0]);
+  const listen = (content, buffers) => panel.receive[content.is]?.(content, buffers?.[0], buffers);
   ui.lost = () => panel.receive.lost();
   model.on("msg:custom", listen);
   model.on("comm_live_update", ui.lost);

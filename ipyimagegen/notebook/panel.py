@@ -2,8 +2,8 @@
 
 The front end (`panel.js`) holds only what is being typed, painted and scrolled; everything else is
 here, and is sent to every view when it changes. A message `{do: name}` is answered by `do_name`: by one
-thread, in order, so that what was uploaded is there when Generate is pressed. Another thread sends
-pictures, and a third one asks (`Asking`): the kernel stays free.
+thread, in order, so that what was uploaded is there when Generate is pressed. Others send pictures, and
+one asks (`Asking`): the kernel stays free.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ipyimagegen.notebook.asking import Asking
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import show_in, status
 from ipyimagegen.notebook.form import Form
-from ipyimagegen.notebook.given import Tray
+from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
 from ipyimagegen.options import OPTIONS
 from ipyimagegen.plan import Plan, Planned
@@ -44,7 +44,9 @@ from ipyimagegen.work import Job
 
 HERE = Path(__file__)
 LABELS = json.loads(HERE.with_name("labels.json").read_text(encoding="utf-8"))
-LOOKING = ("thumb", "view", "download")
+LOOKING = ("view", "download")
+AT_ONCE = 8  # small pictures in a message: fewer messages are quicker, and the first ones are soon there
+THREADS = ("desk", "look", "thumbs")
 Message = Mapping[str, Any]
 _INSTEAD = {
     "--retry asks again": "the button below asks again",
@@ -78,7 +80,7 @@ class Panel(anywidget.AnyWidget):
         self._line, self._elapsed, self._partial = "", 0.0, b""
         self._cell: Mapping[str, Any] = {}  # the message whose outputs the panel stands in
         self._lock = threading.RLock()  # so that the state sent last is the newest
-        self._desk, self._looking = Thread("imagine panel: desk"), Thread("imagine panel: look")
+        self._desk, self._looking, self._thumbs = (Thread(f"imagine panel {name}") for name in THREADS)
         self.studio.watchers.append(self._seen)
         self.on_msg(self._hear)
 
@@ -111,8 +113,10 @@ class Panel(anywidget.AnyWidget):
         name = str(content.get("do"))
         if name == "cancel":  # at once, whatever the desk is doing, and then what it had still to do
             self._dropped = self._asking.cancel()
-        if name in LOOKING:
+        if name in LOOKING:  # somebody waits for a large picture; there may be many small ones
             self._looking.do(partial(self.guarded, partial(self._look, name, content)))
+        elif name == "thumbs":
+            self._thumbs.do(partial(self.guarded, partial(self._small, list(content.get("keys", [])))))
         elif work := getattr(self, f"do_{name}", None):
             self._desk.do(partial(self.guarded, partial(self._answer, work, content, buffers)))
 
@@ -234,18 +238,24 @@ class Panel(anywidget.AnyWidget):
         self._push("gone", key=_key(content))
 
     def _look(self, what: str, content: Message) -> None:
-        """Send a picture: small, or the bytes as they came. One that went meanwhile is not missed."""
-        key = _key(content)
-        held = self._tray.find(key) if key else None
-        file = held.file if held else self._strip.file(key)
-        if file is None:
-            return
-        if what == "thumb":
-            made = file.thumb(strip.EDGE)
-            self._push("thumb", made.data, key=key, mime=made.mime)
-        else:
+        """Send the bytes of a picture as they came. One that went meanwhile is not missed."""
+        if file := self._file(_key(content)):
             told = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
-            self._push("picture", file.data, key=key, **told, view=content.get("view"), **{"for": what})
+            told |= {"key": _key(content), "view": content.get("view"), "for": what}
+            self._push("picture", file.data, **told)
+
+    def _small(self, keys: list[str]) -> None:
+        """Send small pictures."""
+        while keys:
+            keys, now = keys[AT_ONCE:], keys[:AT_ONCE]
+            files = {key: file for key in now if (file := self._file(key))}
+            made = {key: file.thumb(strip.EDGE) for key, file in files.items()}
+            told = [{"key": key, "mime": one.mime} for key, one in made.items()]
+            self._push("thumbs", *(one.data for one in made.values()), thumbs=told)
+
+    def _file(self, key: str) -> File | None:
+        held = self._tray.find(key) if key else None
+        return held.file if held else self._strip.file(key)
 
     # From the requests
 

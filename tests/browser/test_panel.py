@@ -318,3 +318,16 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
         assert dialogs == []
         assert page.evaluate("window.pwned") == []
         assert trap.walked_in == []
+
+
+@FRONTS
+def test_a_restarted_kernel_is_said(jupyter, browser, painter, front):
+    with context_of(browser) as context:
+        name = f"restart-{front.partition('/')[0]}.ipynb"
+        panel = shown(jupyter, context.new_page(), painter, name, front)
+        panel.notebook.cell(0).locator(".jp-InputPrompt").click()
+        panel.page.keyboard.press("0")
+        panel.page.keyboard.press("0")
+        panel.page.locator(".jp-Dialog-button.jp-mod-accept").click()
+        expect(panel.root.get_by_role("alert")).to_contain_text("run the panel's cell again")
+        expect(panel.button("Generate")).to_be_disabled()

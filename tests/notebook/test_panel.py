@@ -178,8 +178,10 @@ def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(ker
     told, data = front.got("picture", key=first)
     assert data == [RED]
     assert (told["mime"], told["width"], told["for"]) == ("image/png", 64, "view")
-    front.do("thumb", key=first)
-    front.got("thumb", key=first)
+    front.do("thumbs", keys=[first, second, "gone"])
+    told, data = front.got("thumbs")
+    assert [one["key"] for one in told["thumbs"]] == [first, second]
+    assert len(data) == 2
     front.do("use", key=first)
     front.until(lambda: front.state["images"])
     front.ask("a hat")
