@@ -20,7 +20,7 @@ from ipyimagegen.errors import InvalidOption
 from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import Painter, Screen, picture, text
+from ipyimagegen.notebook.display import Painter, Screen, is_notebook, picture, text
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
 from ipyimagegen.safe import short
@@ -181,6 +181,8 @@ class ImagineMagics(Magics):
         if read is None:
             return None
         _nothing_left(read.rest, "%imagine_panel takes none")
+        if not is_notebook(self._screen.shell):
+            raise InvalidOption("The panel needs a notebook; in a terminal there is %imagine.")
         from ipyimagegen.notebook.panel import Panel  # noqa: PLC0415 - widgets take half a second
 
         return Panel(self._studio)

@@ -14,6 +14,7 @@ import re
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -248,8 +249,11 @@ class Panel(anywidget.AnyWidget):
         """Send small pictures."""
         while keys:
             keys, now = keys[AT_ONCE:], keys[:AT_ONCE]
-            files = {key: file for key in now if (file := self._file(key))}
-            made = {key: file.thumb(strip.EDGE) for key, file in files.items()}
+            made = {}
+            for key in now:
+                with suppress(ImagineError):  # what is damaged is told when it is looked at
+                    if file := self._file(key):
+                        made[key] = file.thumb(strip.EDGE)
             told = [{"key": key, "mime": one.mime} for key, one in made.items()]
             self._push("thumbs", *(one.data for one in made.values()), thumbs=told)
 
@@ -273,14 +277,13 @@ class Panel(anywidget.AnyWidget):
         if result:
             self._desk.do(lambda: self._send_tiles([], select=result[0].id))  # after the tile itself
         shell = get_ipython()
-        said = [
-            DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)]),
-            deliver(result, plan.local, shell.user_ns if shell else {}),
-            self.studio.passing() or "",
-        ]
-        self._tell("done", "\n".join(filter(None, said)))
-        if self._cell:  # only plain outputs are saved with a notebook
-            show_in(self._cell, result)
+        said = [DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])]
+        try:
+            said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
+        finally:
+            if self._cell:  # only plain outputs are saved with a notebook
+                show_in(self._cell, result)
+        self._tell("done", "\n".join(filter(None, [*said, self.studio.passing()])))
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""

@@ -65,11 +65,12 @@ class Painter:
         """Return status and body."""
         prompt = fields["prompt"]
         if "refuse" in prompt:
-            return 400, {"error": {"message": "Your prompt was refused.", "code": "content_policy_violation"}}
+            told = f"Your prompt was refused. {prompt}"
+            return 400, {"error": {"message": told, "code": "content_policy_violation"}}
         if "slow" in prompt:
             self.go.wait(30)
         colour = next((rgb for name, rgb in COLOURS.items() if name in prompt), (120, 120, 120))
-        one = {"b64_json": b64(picture_bytes(*self.size, colour))}
+        one = {"b64_json": b64(picture_bytes(*self.size, colour)), "revised_prompt": prompt}
         return 200, {"created": 1, "data": [one] * int(fields.get("n", 1))}
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from loopback import picture_bytes
 from PIL import Image
 
 from browser.hostile import TEXTS, Trap
@@ -307,8 +308,15 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
             panel.generate("red " + " ".join(texts[start : start + 8]))
             panel.made(count)
         panel.button("Copy as cell").click()
-        panel.generate("refuse " + texts[0])
-        panel.says("Error")
+        for start in range(0, len(texts), 8):
+            panel.generate("refuse " + " ".join(texts[start : start + 8]))
+            panel.says("Your prompt was refused.")
+        red = {"mimeType": "image/png", "buffer": picture_bytes()}
+        names = [one.replace("/", "_")[:200] for one in texts]
+        panel.root.locator("input[type=file]").first.set_input_files(
+            [{**red, "name": one} for one in names[:12]]
+        )
+        expect(panel.root.locator(".imagegen-chip")).to_have_count(12)
         for text in (one for one in texts if not one.startswith("http")):  # an address is there to be fetched
             panel.root.get_by_label("Model", exact=True).fill(text)
             panel.root.get_by_label("Variable, id, file or address").fill(text)

@@ -1,5 +1,7 @@
 """The panel without a browser: a real kernel, the widget protocol, a real server."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -373,3 +375,20 @@ def test_a_recall_is_complete_or_nothing(kernel, serve):
 def test_half_a_character_spoils_nothing():
     told = Form.of({"prompt": "a \ud83e\udd8a \ud800 fox", "options": {"user": "\udc00"}})
     assert told == Form(prompt="a \U0001f98a \ufffd fox", options={"user": "\ufffd"})
+
+
+def test_a_terminal_is_told_what_there_is_instead(tmp_path):
+    cell = "%load_ext ipyimagegen\n%imagine_panel"
+    environ = kernel_environ(tmp_path / "home", IPYTHONDIR=str(tmp_path / "ipython"))
+    command = [sys.executable, "-m", "IPython", "--no-banner", "-c", cell]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "in a terminal there is %imagine" in done.stdout + done.stderr
+
+
+def test_a_file_that_cannot_be_written_hides_no_picture(kernel, serve, tmp_path):
+    (tmp_path / "full").write_text("a file, no folder")
+    front = Front(kernel, serve(pictures).base_url)
+    message = front.ask("a fox", save=str(tmp_path / "full" / "fox.png"))
+    assert message["kind"] == "error"
+    front.until(lambda: front.pictures and front.tiles)
