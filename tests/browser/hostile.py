@@ -6,10 +6,11 @@ import contextlib
 import json
 import socketserver
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
 from loopback import b64, picture_bytes
+
+from browser.serving import Serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ class Trap:
         self._server.server_close()
 
 
-class Malicious:
+class Malicious(Serving):
     """A server of the Images API that fills every member of its answers with the texts.
 
     The request names which answer and which text it begins with: `--set case=refused --set turn=3`.
@@ -89,32 +90,7 @@ class Malicious:
         self.texts = texts
         self.asked: list[tuple[str, int]] = []
 
-    def __enter__(self) -> Self:
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with contextlib.suppress(ConnectionError):
-                    self.wfile.write(outer.answer(raw))
-
-            def do_GET(self) -> None:
-                self.send_error(404)  # what it names as an address of its own is not there
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(self, raw: bytes) -> bytes:
+    def reply(self, _: str, raw: bytes) -> bytes:
         """Return head and body as bytes: no library would send such headers."""
         try:
             asked = json.loads(raw)

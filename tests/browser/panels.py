@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from loopback import b64, picture_bytes
 
 from browser.lab import expect
+from browser.serving import Serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -23,43 +23,24 @@ LOAD = """%load_ext ipyimagegen
 COLOURS = {"red": (200, 30, 30), "blue": (30, 60, 200), "green": (20, 150, 60)}
 
 
-class Painter:
+class Painter(Serving):
     """A server that paints one colour. A prompt with `slow` waits for `go`, one with `refuse` is refused."""
 
     def __init__(self, size: tuple[int, int] = (320, 240)) -> None:
         self.size, self.posts, self.go = size, [], threading.Event()
 
-    def __enter__(self) -> Self:
-        painter = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                fields, files = _read(self.headers["Content-Type"], body)
-                painter.posts.append((fields, files))
-                status, told = painter.answer(fields)
-                data = json.dumps(told).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *failed: object) -> None:
         self.go.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(*failed)
+
+    def reply(self, kind: str, raw: bytes) -> bytes:
+        """Return the answer to what is asked."""
+        fields, files = _read(kind, raw)
+        self.posts.append((fields, files))
+        status, told = self.answer(fields)
+        data = json.dumps(told).encode()
+        head = [f"HTTP/1.1 {status} x", "Content-Type: application/json", f"Content-Length: {len(data)}"]
+        return "\r\n".join([*head, "Connection: close", "", ""]).encode() + data
 
     def answer(self, fields: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Return status and body."""

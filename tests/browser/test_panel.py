@@ -72,6 +72,47 @@ def test_a_double_click_pays_once(panel, painter):
     assert fields(painter, before) == [{"prompt": "a green fox"}]
 
 
+def test_every_tool_of_the_painter(panel):
+    panel.tiles.first.click()
+    panel.button("Paint mask…").last.click()
+    canvas, said = (
+        panel.root.locator(".imagegen-canvas"),
+        panel.root.locator(".imagegen-painter [role=status]"),
+    )
+    expect(canvas).to_be_visible()
+    panel.page.wait_for_timeout(300)
+    box = canvas.bounding_box()
+
+    def drag(*points):
+        x, y = points[0]
+        panel.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        panel.page.mouse.down()
+        for x, y in points[1:]:
+            panel.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=5)
+        panel.page.mouse.up()
+
+    panel.button("Invert").click()
+    expect(said).to_contain_text("100.0 %")
+    panel.button("Undo").click()
+    expect(said).to_contain_text("0.0 %")
+    panel.button("Use mask").click()
+    expect(canvas).to_be_visible()  # nothing is painted, and that is said
+    panel.root.get_by_label("Box", exact=True).check()
+    drag((0.25, 0.25), (0.75, 0.75))
+    expect(said).to_contain_text(re.compile(r"2[45]\.\d %"))
+    panel.root.get_by_label("Erase", exact=True).check()
+    drag((0.3, 0.5), (0.7, 0.5))
+    expect(said).not_to_contain_text(re.compile(r"2[45]\.\d %"))
+    panel.button("Undo").click()
+    expect(said).to_contain_text(re.compile(r"2[45]\.\d %"))
+    panel.button("Clear").click()
+    expect(said).to_contain_text("0.0 %")
+    panel.button("Close").last.click()
+    expect(canvas).to_be_hidden()
+    panel.root.get_by_role("button", name=re.compile("^Remove @")).first.click()
+    expect(panel.root.locator(".imagegen-chip")).to_have_count(0)
+
+
 def test_an_edit_with_a_painted_mask(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.button("Paint mask…").last.click()
@@ -180,6 +221,14 @@ def test_the_page_loaded_again_has_everything_and_the_file_plain_pictures(panel)
     panel.made(tiles)
     expect(panel.prompt).to_have_value("half a thought")
     expect(panel.notebook.images(1).first).to_be_attached()
+
+
+def test_the_notebook_opened_in_another_page_has_everything(panel, jupyter, browser):
+    with context_of(browser) as context:
+        again = jupyter.open(context.new_page(), panel.notebook.file, panel.notebook.front)
+        other = Panel(again, 1).shown()
+        other.made(panel.tiles.count())
+        expect(again.images(1).first).to_be_visible()
 
 
 # Looks

@@ -1,5 +1,6 @@
 """The panel without a browser: a real kernel, the widget protocol, a real server."""
 
+import io
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ import pytest
 from kernels import Kernel, kernel_environ
 from loopback import b64, picture_bytes
 from panels import Front, form
+from PIL import Image
 
 from ipyimagegen.notebook.form import Form
 
@@ -392,3 +394,29 @@ def test_a_file_that_cannot_be_written_hides_no_picture(kernel, serve, tmp_path)
     message = front.ask("a fox", save=str(tmp_path / "full" / "fox.png"))
     assert message["kind"] == "error"
     front.until(lambda: front.pictures and front.tiles)
+
+
+def test_a_stream_shows_pictures_on_their_way(kernel):
+    front = Front(kernel, show="%load_ext ipyimagegen\n%imagine_panel")
+    front.do("generate", form=form("a red fox", "sketch", "fault=slow:2", stream="true"))
+    front.until(lambda: any(one["is"] == "progress" and one["mime"] for one, _ in front.told))
+    (told, (data,)) = next(one for one in front.told if one[0]["is"] == "progress" and one[0]["mime"])
+    assert Image.open(io.BytesIO(data)).size
+    assert told["line"].startswith("sketch")
+    front.until(lambda: front.tiles)
+
+
+def test_a_panel_is_shown_again_in_another_kernel_of_the_same_history(kernel, serve, tmp_path):
+    """What is remembered is the store's; the strip is the session's."""
+    server = serve(pictures)
+    Front(kernel, server.base_url).ask("a red fox")
+    other = Kernel(kernel_environ(tmp_path / "home"))
+    try:
+        front = Front(other, server.base_url)
+        assert not front.tiles
+        front.run("%imagine a red fox")
+        front.until(lambda: front.tiles)
+        assert "from history" not in str(front.state["message"])
+        assert len(server.posts) == 1
+    finally:
+        other.stop()
