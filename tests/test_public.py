@@ -34,7 +34,7 @@ def test_the_signature_is_the_table():
 def test_importing_loads_nothing_heavy():
     code = (
         "import sys, ipyimagegen\n"
-        "heavy = ('requests', 'PIL', 'sqlite3', 'ipywidgets', 'IPython', 'tomllib')\n"
+        "heavy = ('requests', 'PIL', 'sqlite3', 'ipywidgets', 'anywidget', 'IPython', 'tomllib')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -47,7 +47,7 @@ def test_loading_the_extension_loads_no_room_that_works():
         "import sys\nshell = InteractiveShell.instance()\nbefore = set(sys.modules)\n"
         "shell.run_line_magic('load_ext', 'ipyimagegen')\n"
         "new = set(sys.modules) - before\n"
-        "print(sorted(m for m in new if m in ('requests', 'urllib3', 'PIL', 'sqlite3', 'ipywidgets')))"
+        "print(sorted(m for m in new if m in ('requests', 'urllib3', 'PIL', 'sqlite3', 'ipywidgets', 'anywidget')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ from ipyimagegen.doctor.findings import Finding, State
 from ipyimagegen.doctor.visit import Visit
 
 PACKAGES = (
-    *("ipyimagegen", "ipython", "ipykernel", "ipywidgets", "requests", "urllib3", "pillow"),
+    *("ipyimagegen", "ipython", "ipykernel", "ipywidgets", "anywidget", "requests", "urllib3", "pillow"),
     *("jupyterlab", "notebook"),
 )
 _FRONT_ENDS: Mapping[str, str] = {
