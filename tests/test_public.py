@@ -47,7 +47,8 @@ def test_loading_the_extension_loads_no_room_that_works():
         "import sys\nshell = InteractiveShell.instance()\nbefore = set(sys.modules)\n"
         "shell.run_line_magic('load_ext', 'ipyimagegen')\n"
         "new = set(sys.modules) - before\n"
-        "print(sorted(m for m in new if m in ('requests', 'urllib3', 'PIL', 'sqlite3', 'ipywidgets', 'anywidget')))"
+        "late = ('requests', 'urllib3', 'PIL', 'sqlite3', 'ipywidgets', 'anywidget')\n"
+        "print(sorted(new & set(late)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
