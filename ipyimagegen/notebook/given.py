@@ -152,10 +152,8 @@ class Tray:
         attached = inputs.attach(given, self._studio, offline=self._studio.offline)
         opened = attached.images[0] if target == "image" else attached.mask
         assert opened is not None  # it was given
-        lasting = f"@{opened.input.parent}" if opened.input.parent else word
-        one = Given(
-            name=opened.input.name if opened.input.parent else offered.name, word=lasting, opened=opened
-        )
+        lasting = f"@{opened.input.parent}" if opened.input.parent else ""
+        one = Given(name=lasting or offered.name, word=lasting or word, opened=opened)
         if target == "mask":
             self.mask = one
         else:

@@ -1021,7 +1021,10 @@ function createPainter(ui, closed) {
     current = null;
     setText(said, "");
     root.hidden = false;
-    toolRow.querySelector("input:checked").focus({ preventScroll: true });
+    const brush = toolRow.querySelector("[value=brush]");
+    brush.checked = true;
+    for (const input of numbers) input.value = "";
+    brush.focus({ preventScroll: true });
     root.scrollIntoView({ block: "nearest" });
   }
 

@@ -80,10 +80,11 @@ def test_every_tool_of_the_painter(panel):
         panel.root.locator(".imagegen-painter [role=status]"),
     )
     expect(canvas).to_be_visible()
-    panel.page.wait_for_timeout(300)
-    box = canvas.bounding_box()
 
     def drag(*points):
+        canvas.scroll_into_view_if_needed()
+        panel.page.wait_for_timeout(300)
+        box = canvas.bounding_box()
         x, y = points[0]
         panel.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         panel.page.mouse.down()
@@ -107,9 +108,9 @@ def test_every_tool_of_the_painter(panel):
     expect(said).to_contain_text(re.compile(r"2[45]\.\d %"))
     panel.button("Clear").click()
     expect(said).to_contain_text("0.0 %")
-    panel.button("Close").last.click()
+    panel.root.locator(".imagegen-painter").get_by_role("button", name="Close").click()
     expect(canvas).to_be_hidden()
-    panel.root.get_by_role("button", name=re.compile("^Remove @")).first.click()
+    panel.root.locator(".imagegen-chip button").click()
     expect(panel.root.locator(".imagegen-chip")).to_have_count(0)
 
 
@@ -228,7 +229,7 @@ def test_the_notebook_opened_in_another_page_has_everything(panel, jupyter, brow
         again = jupyter.open(context.new_page(), panel.notebook.file, panel.notebook.front)
         other = Panel(again, 1).shown()
         other.made(panel.tiles.count())
-        expect(again.images(1).first).to_be_visible()
+        expect(again.images(1).last).to_be_visible()
 
 
 # Looks
@@ -347,7 +348,7 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
         page, dialogs = context.new_page(), []
         page.on("dialog", lambda one: (dialogs.append(one.message), one.dismiss()))
         page.add_init_script("window.pwned = []; window.pwn = (name) => window.pwned.push(name)")
-        panel = shown(jupyter, page, painter, f"hostile-{front.partition('/')[0]}.ipynb", front)
+        panel = shown(jupyter, page, painter, f"panel-hostile-{front.partition('/')[0]}.ipynb", front)
         texts = [
             one.format(trap=f"http://{trap.host}", host=trap.host, canary="/etc/passwd")
             for one in TEXTS.values()
