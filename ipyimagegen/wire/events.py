@@ -42,7 +42,7 @@ class Splitter:
         self._start = 0  # of the line that is being read
         self._head = b""
         self._after_cr = False
-        self._name = ""
+        self._name: str | None = None  # until a line says it, be that an empty one
         self._spans: list[Span] = []
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
@@ -64,8 +64,8 @@ class Splitter:
             ended = self._line(self._at - len(piece) + len(text))
             self._start, self._head = self._at, b""
             if ended:
-                name, spans = self._name, tuple(self._spans)
-                self._name, self._spans = "", []
+                name, spans = self._name or "", tuple(self._spans)
+                self._name, self._spans = None, []
                 if 0 < len(spans) <= LINES:
                     yield Event(name, spans)
 
@@ -73,8 +73,8 @@ class Splitter:
         """Return what the end of the stream cut, None when it ended between two events."""
         comment = self._head.startswith(b":")
         self._line(self._at)
-        pending = self._name or self._spans or (self._head and not comment)
-        return Event(self._name, tuple(self._spans), whole=False) if pending else None
+        pending = self._name is not None or self._spans or (self._head and not comment)
+        return Event(self._name or "", tuple(self._spans), whole=False) if pending else None
 
     def _line(self, stop: int) -> bool:
         """Take in the line up to `stop`; say whether it was the blank one that ends an event."""

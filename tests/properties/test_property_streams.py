@@ -61,6 +61,11 @@ def done(_):
 # The reader that takes its time: by the standard, by json.loads, one event after the other.
 
 
+NAMELESS = Tape(
+    b"\0\4\0\0\0\1\1\1\0\0\1\0\0\0\0\0\0\0\xbd\0\0\0\xd4\0\0\0\0\0\x08\0\0\0\0\0\0\1\0\0\0\1\1\1\0\0\1\0\0\0\0\0\0\0\0\1"
+)
+
+
 def said(text):
     """Return the events that ended, and what the end cut: kind, value and whether that is whole JSON."""
     plain = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -158,6 +163,7 @@ cuts = st.lists(st.integers(0, 500), max_size=10) | st.none()
 
 @given(tapes(120), st.none() | st.integers(0, 3000), cuts, st.integers(1, 4), st.booleans())
 @example(Tape([1, 1, 0, 0, 1, 1, 1]), 1100, [], 1, False)  # whole JSON without the blank line behind it
+@example(NAMELESS, 422, None, 2, True)  # cut behind an event's empty name
 def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, clean):
     text = stream(tape)
     text = text[: len(text) if cut is None else 12 + cut % len(text)]
