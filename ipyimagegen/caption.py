@@ -10,7 +10,7 @@ from ipyimagegen.safe import plain, short
 
 DOT = " · "
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
-_IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)
+IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
 
 
@@ -27,7 +27,7 @@ def caption(
         lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
     lines += started_from(run, named)
     lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
-    lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in _IN_PLACE]
+    lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in IN_PLACE]
     lines += [f"- {plain(note)}" for note in run.sent.notes]
     if run.status is Status.UNKNOWN and run.error:
         bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipyimagegen.caption import counted
+from ipyimagegen.caption import IN_PLACE, counted
 from ipyimagegen.records import Picture, PictureState, Request, Sent, Verdict
 
-_SEEN = (PictureState.STORED, PictureState.PARTIAL)  # the caption tells of the others
 _MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -32,7 +31,7 @@ def judge(
         *(
             Verdict(f"picture {p.index}", "a whole picture", p.note)
             for p in pictures
-            if p.note and p.state in _SEEN
+            if p.note and p.state in IN_PLACE
         ),
         *(Verdict("one more item", "a picture", f"an error: {said}") for said in facts.get("errors", ())),
     ]

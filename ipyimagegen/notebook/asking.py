@@ -67,6 +67,7 @@ class Asking:
 
         Raises what a plan raises.
         """
+        self._doubtful = None
         with self._remembered(asked):
             plan = self.plan(asked)
         request = plan.calls[0].request
@@ -80,15 +81,15 @@ class Asking:
         self._thread.do(self._next)
         return True
 
-    def again(self) -> None:
-        """Ask once more for what has an unknown outcome, though it may be billed twice."""
-        if self._doubtful:
-            self.ask(_with(self._doubtful, "retry"))
+    def again(self) -> bool:
+        """Ask once more for what has an unknown outcome, though it may be billed twice; see `ask`."""
+        return self._doubtful is not None and self.ask(_with(self._doubtful, "retry"))
 
     def close(self) -> None:
         """Drop what waits; what runs goes on."""
         with self._lock:
             self._waiting.clear()
+        self._thread.end()
 
     def cancel(self) -> int:
         """Give up what runs, and what waits; return how many waited."""
@@ -100,7 +101,6 @@ class Asking:
 
     @contextmanager
     def _remembered(self, asked: Typed) -> Iterator[None]:
-        self._doubtful = None
         try:
             yield
         except OutcomeUnknown:

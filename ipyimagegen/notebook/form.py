@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.notebook.line import NEGATED, SETTING, written
+from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING, written
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise, read_setting
 from ipyimagegen.prompt import Literal, parse
 from ipyimagegen.records import Run
@@ -89,9 +89,7 @@ class Form:
 def _option(name: str, value: Value) -> str:
     option = OPTIONS[name]
     if option.kind is not Kind.FLAG or value == DEFAULT:
-        told = (
-            str(value) if name in ("save", "as_") else _escaped(_text(value))
-        )  # those two are taken as typed
+        told = str(value) if name in AS_TYPED else _escaped(_text(value))
         return f"{option.flag} {written(told)}"
     if value is True:
         return option.flag

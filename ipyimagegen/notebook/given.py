@@ -101,11 +101,11 @@ class Tray:
 
     def upload(self, target: str, name: str, data: bytes) -> None:
         """Add a file of the browser's machine."""
-        offered = Offered(data, short(name, 60) or "upload")
-        if target == "image":  # converted now where need be, so that a cell names the same bytes
-            opened = inputs.attach({"image": (offered,)}, self._studio, offline=True).images[0]
-            offered = Offered(opened.source.data, offered.name)
-        self._put(target, offered, "")
+        name = short(name, 60) or "upload"
+        opened = self._opened(target, Offered(data, name))
+        if opened.source.data != data:  # converted now, so that a cell names the bytes that are sent
+            opened = self._opened(target, Offered(opened.source.data, name))
+        self._hold(target, name, "", opened)
 
     def paint(self, data: bytes, size: tuple[int, int]) -> None:
         """Take a mask that was painted: a bit for each pixel, as `imaging.painted` takes them."""
@@ -147,13 +147,19 @@ class Tray:
         return {"image": self.images, "mask": (self.mask,) if self.mask else ()}
 
     def _put(self, target: str, offered: Offered, word: str) -> None:
+        self._hold(target, offered.name, word, self._opened(target, offered))
+
+    def _opened(self, target: str, offered: Offered) -> inputs.Opened:
         first = tuple(one.offered for one in self.images[:1])
         given = {"image": (offered,)} if target == "image" else {"image": first, "mask": (offered,)}
         attached = inputs.attach(given, self._studio, offline=self._studio.offline)
         opened = attached.images[0] if target == "image" else attached.mask
         assert opened is not None  # it was given
+        return opened
+
+    def _hold(self, target: str, name: str, word: str, opened: inputs.Opened) -> None:
         lasting = f"@{opened.input.parent}" if opened.input.parent else ""
-        one = Given(name=lasting or offered.name, word=lasting or word, opened=opened)
+        one = Given(name=lasting or name, word=lasting or word, opened=opened)
         if target == "mask":
             self.mask = one
         else:

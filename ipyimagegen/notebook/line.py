@@ -31,6 +31,7 @@ BY_FLAG: Mapping[str, Option] = {
 }
 NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
 SETTING = "--set"
+AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 HELP = ("-h", "--help")
 _LATE_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"}
 _LATE = re.compile("[^=＝]+")
@@ -195,8 +196,7 @@ class _Reader:
     def _assign(self, option: Option, text: str) -> None:
         if option.name in self._values:
             raise InvalidOption(f"{option.flag} is given twice.")
-        literal = option.name in ("save", "as_")
-        value = text if literal else _value(text, self._namespace)
+        value = text if option.name in AS_TYPED else _value(text, self._namespace)
         self._values[option.name] = normalise(option.name, value)
 
     def _take(self, flag: str, value: str | None) -> str:
@@ -322,6 +322,7 @@ def written(value: object) -> str:
     text = str(value)
     if text and not re.search(r"[\s\"']", text) and not re.match(rf"[{DASHES}](?!\d)", text):
         return text
-    pieces = [f"'{piece}'" if '"' in piece else f'"{piece}"' for piece in re.findall(r'[^"]+|"+', text)]
-    whole = "".join(pieces) or '""'
-    return f"'{text}'" if "'" not in text and '"' in text else whole
+    if '"' in text and "'" not in text:
+        return f"'{text}'"
+    pieces = re.findall(r'[^"]+|"+', text)  # quotes of one kind stand in quotes of the other
+    return "".join(f"'{piece}'" if '"' in piece else f'"{piece}"' for piece in pieces) or '""'

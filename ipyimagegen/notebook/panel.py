@@ -8,9 +8,7 @@ one asks (`Asking`): the kernel stays free.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +32,7 @@ from ipyimagegen.notebook.display import show_in, status
 from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
-from ipyimagegen.options import OPTIONS
+from ipyimagegen.notebook.wording import LABELS, in_panel
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation
@@ -44,16 +42,11 @@ from ipyimagegen.typed import Typed
 from ipyimagegen.work import Job
 
 HERE = Path(__file__)
-LABELS = json.loads(HERE.with_name("labels.json").read_text(encoding="utf-8"))
 LOOKING = ("view", "download")
 AT_ONCE = 8  # small pictures in a message: fewer messages are quicker, and the first ones are soon there
 THREADS = ("desk", "look", "thumbs")
 Message = Mapping[str, Any]
-_INSTEAD = {
-    "--retry asks again": "the button below asks again",
-    "run the cell again": "press Generate again",
-    "Run the cell again": "Press Generate again",
-}
+SAME = "The same is under way already: nothing was sent a second time."
 
 
 class Panel(anywidget.AnyWidget):
@@ -64,7 +57,7 @@ class Panel(anywidget.AnyWidget):
 
     _esm = HERE.with_suffix(".js")
     _css = HERE.with_suffix(".css")
-    labels = traitlets.Dict(LABELS).tag(sync=True)
+    labels = traitlets.Dict(dict(LABELS)).tag(sync=True)
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
     _shown: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()
@@ -106,6 +99,8 @@ class Panel(anywidget.AnyWidget):
             self.studio.watchers.remove(self._seen)
         Panel._shown.discard(self)
         self._asking.close()
+        for thread in (self._desk, self._looking, self._thumbs):
+            thread.end()
         super().close()
 
     # From the front end
@@ -160,7 +155,8 @@ class Panel(anywidget.AnyWidget):
 
     def do_retry(self, *_: object) -> None:
         """Ask once more for what ended with an unknown outcome, as it was."""
-        self._asking.again()
+        if not self._asking.again():
+            self._tell("note", SAME)
 
     def do_cancel(self, *_: object) -> None:
         """Give up what runs, and what waits."""
@@ -176,7 +172,7 @@ class Panel(anywidget.AnyWidget):
 
     def _ask(self, asked: Typed) -> None:
         if not self._asking.ask(asked):
-            self._tell("note", "The same is under way already: nothing was sent a second time.")
+            self._tell("note", SAME)
 
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
@@ -313,7 +309,7 @@ class Panel(anywidget.AnyWidget):
 
     def _tell(self, kind: str, text: str, *, retry: bool = False) -> None:
         self._told += 1
-        text = visible(self.studio.keys.hidden(_in_panel(text)))
+        text = visible(self.studio.keys.hidden(in_panel(text)))
         self._message = {"kind": kind, "text": text, "retry": retry, "count": self._told}
         self.changed()
 
@@ -331,17 +327,6 @@ class Panel(anywidget.AnyWidget):
         base_url = run.request.base_url
         named = (one.name for one in self.studio.endpoints() if one.base_url == base_url)
         return next(named, base_url)
-
-
-def _in_panel(text: str) -> str:
-    """Return a message for cells in the words of the panel."""
-    words = LABELS["en"]
-    for name, option in OPTIONS.items():
-        if label := words.get(f"option.{name}"):
-            text = re.sub(rf"(?<!\S){re.escape(option.flag)}\b", label, text)
-    for said, instead in _INSTEAD.items():
-        text = text.replace(said, instead)
-    return text
 
 
 def _form(content: Message) -> Form:

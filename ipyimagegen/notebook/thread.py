@@ -13,7 +13,7 @@ class Thread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._begun = False
 
@@ -25,7 +25,11 @@ class Thread:
                 threading.Thread(target=self._run, name=self._name, daemon=True).start()
                 self._begun = True
 
+    def end(self) -> None:
+        """End it when what was told before is done."""
+        self._todo.put(None)
+
     def _run(self) -> None:
-        while True:
+        while work := self._todo.get():
             with suppress(Exception):
-                self._todo.get()()
+                work()
