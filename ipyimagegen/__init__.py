@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from ipyimagegen.notebook.panel import Panel
     from ipyimagegen.plan import Settings
-    from ipyimagegen.results import Generation, Image
+    from ipyimagegen.results import Generation, Image, Sweep
     from ipyimagegen.studio import Studio
 
     history: History
@@ -48,6 +48,7 @@ __version__ = "0.1.0"
 _LATER = {
     "Generation": "results",
     "Image": "results",
+    "Sweep": "results",
     "Settings": "plan",
     "Studio": "studio",
     "Panel": "notebook.panel",
@@ -74,41 +75,42 @@ __all__ = [  # noqa: RUF022 - the two verbs first
     "Settings",
     "StoreError",
     "Studio",
+    "Sweep",
     "default_studio",
 ]
 
 
 def imagine(
-    prompt: str,
+    prompt: str | Sequence[str],
     *,
-    model: str | None = None,
-    size: str | None = None,
-    aspect_ratio: str | None = None,
-    n: int | None = None,
-    seed: int | None = None,
-    quality: str | None = None,
-    style: str | None = None,
-    background: str | None = None,
-    output_format: str | None = None,
-    output_compression: int | None = None,
-    moderation: str | None = None,
-    response_format: str | None = None,
-    input_fidelity: str | None = None,
+    model: str | Sequence[str] | None = None,
+    size: str | Sequence[str] | None = None,
+    aspect_ratio: str | Sequence[str] | None = None,
+    n: int | Sequence[int] | None = None,
+    seed: int | Sequence[int] | None = None,
+    quality: str | Sequence[str] | None = None,
+    style: str | Sequence[str] | None = None,
+    background: str | Sequence[str] | None = None,
+    output_format: str | Sequence[str] | None = None,
+    output_compression: int | Sequence[int] | None = None,
+    moderation: str | Sequence[str] | None = None,
+    response_format: str | Sequence[str] | None = None,
+    input_fidelity: str | Sequence[str] | None = None,
     negative_prompt: str | None = None,
-    guidance_scale: float | None = None,
+    guidance_scale: float | Sequence[float] | None = None,
     watermark: bool | None = None,
     stream: bool | None = None,
-    partial_images: int | None = None,
+    partial_images: int | Sequence[int] | None = None,
     user: str | None = None,
     extra: Mapping[str, Any] | None = None,
     image: Any = None,
     mask: Any = None,
-    endpoint: str | None = None,
+    endpoint: str | Sequence[str] | None = None,
     new: bool | None = None,
     retry: bool | None = None,
     offline: bool | None = None,
     timeout: float | None = None,
-) -> Generation:
+) -> Generation | Sweep:
     """Return the pictures for a prompt: from history when the same was asked before, else asked for.
 
     The prompt is literal: braces are not filled in. Options are those of the magic, under the API's
@@ -116,6 +118,9 @@ def imagine(
     `new` asks again though a result is stored; `retry` asks again what has an unknown outcome;
     `offline` allows only the store, sketch and this machine; `timeout` is the seconds to wait, after
     which the call goes on in the background.
+
+    A list of prompts, or of an option's values, is a sweep: every combination is one call, all are checked
+    before the first, and the result is a `Sweep`.
 
     `image` is the picture to edit, or a list of up to 16: a result or one of its pictures, a PIL image, a
     NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, an address, an id such as "@3".

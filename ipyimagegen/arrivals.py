@@ -43,13 +43,16 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way."""
+    """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
+
+    They are `edge` pixels, or as a result of so many pictures shows them.
+    """
 
     tools: Tools
     endpoint: Endpoint
     control: wire.Control
     thumbs: Thumbs = field(default_factory=dict)
-    edge: int = imaging.EDGE
+    edge: int | None = None
 
     def received(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
@@ -57,7 +60,7 @@ class Receiver:
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
             return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
-        here = replace(self, edge=imaging.edge_of(len(answer.found)))
+        here = replace(self, edge=self.edge or imaging.edge_of(len(answer.found)))
         pictures = tuple(here._picture(found, k) for k, found in enumerate(answer.found, start=1))  # noqa: SLF001 - its own
         # The error of the whole reply is told as the run's own.
         errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
@@ -159,9 +162,10 @@ class Receiver:
         return self._looked_at(replace(picture, note=""), kept)
 
     def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
-        seen = imaging.inspect(kept.path, edge=self.edge)
+        edge = self.edge or imaging.EDGE
+        seen = imaging.inspect(kept.path, edge=edge)
         if seen.thumb is not None:
-            self.thumbs[kept.sha256, self.edge] = seen.thumb
+            self.thumbs[kept.sha256, edge] = seen.thumb
         return replace(
             picture,
             sha256=kept.sha256,

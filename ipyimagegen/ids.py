@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ipyimagegen.errors import InvalidInput
@@ -43,3 +44,23 @@ def read_range(text: str) -> range | None:
     """Return the numbers of `2-5`, or None when `text` is no range."""
     found = _RANGE.fullmatch(as_meant(text).strip())
     return range(int(found[1]), int(found[2]) + 1) if found else None
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Return numbers in short: `3–5, 8`."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in found)
+
+
+def spanned(run_ids: Iterable[str]) -> str:
+    """Return lasting ids in short, session by session: `1120-k7f2/3–5, 8`."""
+    by_session: dict[str, list[int]] = {}
+    for one in run_ids:
+        session, _, number = one.partition("/")
+        by_session.setdefault(session, []).append(int(number))
+    return "; ".join(f"{session}/{spans(numbers)}" for session, numbers in by_session.items())

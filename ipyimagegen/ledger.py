@@ -10,7 +10,7 @@ from datetime import date
 
 from ipyimagegen import ids
 from ipyimagegen.errors import NotInHistory
-from ipyimagegen.plan import Plan, Settings
+from ipyimagegen.plan import Planned, Settings, check_caps
 from ipyimagegen.records import Cost, Picture, PictureState, Request, Run, Status
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
@@ -27,6 +27,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._session: str | None = None
         self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
+        self._recorded: set[str] = set()  # those of which this session has a record of its own
         self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
         self._jobs: dict[str, Job] = {}  # lasting id to job
         self._paid: dict[str, int] = {}  # lasting id to pictures asked for
@@ -50,26 +51,30 @@ class Ledger:
 
     # Numbers
 
-    def check_caps(self, plan: Plan, settings: Settings, cell: object) -> None:
-        """Raise OverBudget when the plan is too much for this cell or session."""
-        calls = self._cell[1] if cell is not None and cell == self._cell[0] else 0
-        plan.check_caps(settings, calls=calls, spent_images=sum(self._paid.values()))
+    def check_caps(self, calls: Sequence[Planned], settings: Settings, cell: object) -> None:
+        """Raise OverBudget when these calls are too much for this cell or session."""
+        before = self._cell[1] if cell is not None and cell == self._cell[0] else 0
+        check_caps(calls, settings, before=before, spent_images=sum(self._paid.values()))
 
-    def take(self, plan: Plan, settings: Settings, cell: object = None) -> list[Run]:
-        """Return a pending run with the next number for each call to send.
+    def take(self, calls: Sequence[Planned], settings: Settings, cell: object = None) -> list[Run]:
+        """Give each call the next number, in order, and return a pending run for each that is to be sent.
 
         `cell` tells the running cell from others; None where there are no cells. Under one lock with
         the caps, so that two threads cannot both have the last of the budget. Raises OverBudget; then
         nothing was taken.
         """
         with self._lock:
-            self.check_caps(plan, settings, cell)
+            self.check_caps(calls, settings, cell)
             if cell is not None:  # what no cell asks for leaves the count of the running one
                 before = self._cell[1] if cell == self._cell[0] else 0
-                self._cell = (cell, before + sum(call.paid for call in plan.calls))
-            session = self._here()
+                self._cell = (cell, before + sum(call.paid for call in calls))
             taken = []
-            for call in plan.to_send:
+            for call in calls:
+                if not call.asks:
+                    if call.answered:
+                        self.recall(call.answered)
+                    continue
+                session = self._here()
                 run = Run(
                     session=session,
                     number=len(self._numbers) + 1,
@@ -81,6 +86,7 @@ class Ledger:
                     rerun_of=call.rerun_of,
                 )
                 self._numbers.append(run.id)
+                self._recorded.add(run.id)
                 self._touch(run.id)
                 if call.paid:
                     self._paid[run.id] = call.request.count
@@ -92,11 +98,12 @@ class Ledger:
         with self._lock:
             session = self._here()
             self._reused += 1
-            self._touch(run.id)
-            if run.id in self._numbers:
-                return self._numbers.index(run.id) + 1, None
-            self._numbers.append(run.id)
-            number = len(self._numbers)
+            if run.id not in self._numbers:
+                self.recall(run.id)
+            number = self._numbers.index(run.id) + 1
+            if run.id in self._recorded:
+                return number, None
+            self._recorded.add(run.id)
             again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
             return number, again
 
@@ -152,8 +159,10 @@ class Ledger:
                 self._paid.pop(job.run.id, None)
             if job.run.status is Status.NEVER_SENT:
                 self._recent.pop(job.run.id, None)  # `-1` is what was shown before
-            if not job.recorded and self._numbers[-1:] == [job.run.id]:
-                self._recent.pop(self._numbers.pop(), None)
+            if not job.recorded:
+                self._recorded.discard(job.run.id)
+                if self._numbers[-1:] == [job.run.id]:
+                    self._recent.pop(self._numbers.pop(), None)
 
     def forsake(self) -> None:
         """In a fork: let go of the calls in flight. They are the parent's."""

@@ -22,6 +22,7 @@ from ipyimagegen.errors import InvalidOption, did_you_mean
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
+Values: TypeAlias = Value | tuple[Value, ...]  # a tuple is a sweep: one run for each
 
 DEFAULT = "default"
 SIZE_WORDS = ("auto", "square", "landscape", "portrait")
@@ -48,7 +49,8 @@ class Option:
 
     `low` and `high` bound numbers (inclusive). `short` is a one-letter flag. `identity` says whether
     two requests that differ in this option alone are different requests. `config` says whether
-    `%config Imagine` has it as a default.
+    `%config Imagine` has it as a default. `dear` says how dear it is to change between two calls, such
+    as a model that a server has to load: the dearest axis of a sweep is the outer one.
     """
 
     name: str = ""
@@ -63,6 +65,7 @@ class Option:
     config: bool = True
     repeats: bool = False
     sent: bool = False
+    dear: int = 1
 
     @property
     def flag(self) -> str:
@@ -72,7 +75,7 @@ class Option:
     @property
     def lists(self) -> bool:
         """Whether a value may be a list, one run for each element."""
-        return self.kind not in (Kind.TEXT, Kind.INPUT, Kind.FLAG)
+        return self.kind not in (Kind.TEXT, Kind.INPUT, Kind.FLAG) and (self.sent or self.kind is Kind.NAME)
 
 
 def _option(**declared: Any) -> Any:
@@ -83,18 +86,20 @@ def _option(**declared: Any) -> Any:
 class Sent:
     """The options that go on the wire, under the API's own names, and only when set."""
 
-    model: str | None = _option(kind=Kind.NAME, short="-m", help="model to ask", metavar="NAME")
+    model: str | None = _option(kind=Kind.NAME, short="-m", help="model to ask", metavar="NAME", dear=4)
     size: str | None = _option(
         kind=Kind.SIZE,
         choices=SIZE_WORDS,
         help="WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait",
         metavar="WxH",
+        dear=3,
     )
     aspect_ratio: str | None = _option(
         kind=Kind.RATIO,
         choices=("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9"),
         help="width to height; becomes the nearest size where a server takes only sizes",
         metavar="W:H",
+        dear=3,
     )
     n: int | None = _option(
         kind=Kind.INTEGER, low=1, high=128, short="-n", help="pictures in one call", metavar="N"
@@ -103,6 +108,7 @@ class Sent:
         kind=Kind.INTEGER,
         low=-1,
         high=2**63 - 1,
+        dear=0,
         help="same seed, same picture, where the server honours it; -1 is random",
         metavar="N",
     )
@@ -177,7 +183,10 @@ class Local:
     """The options that stay here."""
 
     endpoint: str | None = _option(
-        kind=Kind.NAME, help="server to ask: a name of %imagine_endpoints, or a base URL", metavar="NAME|URL"
+        kind=Kind.NAME,
+        help="server to ask: a name of %imagine_endpoints, or a base URL",
+        metavar="NAME|URL",
+        dear=5,
     )
     as_: str | None = _option(
         kind=Kind.TEXT, config=False, help="variable to bind the result to", metavar="NAME"
@@ -250,13 +259,9 @@ def normalise(name: str, value: object) -> Value:
         text = value if option.kind in (Kind.TEXT, Kind.INPUT) else as_meant(value).strip()
         if text == DEFAULT:
             return DEFAULT
-        if option.lists and ("," in text or ".." in text):
-            raise InvalidOption(
-                f"{option.flag} {value} is a list; lists are not supported yet. Give one value a cell."
-            )
         return _READ[option.kind](option, text)
     if isinstance(value, (list, tuple)):
-        raise InvalidOption(f"{option.flag} takes one value; lists are not supported yet.")
+        raise InvalidOption(f"{option.flag} takes one value here, not a list.")
     return _check_python(option, value)
 
 

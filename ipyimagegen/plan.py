@@ -2,7 +2,7 @@
 
 Nothing is sent, written or numbered here. The order matters: typed over configured, names filled in,
 checked against the catalog, **identity taken**, and only then translated; so that a change in our
-tables never makes an old question a new one. A plan is one of many calls from the start.
+tables never makes an old question a new one. A plan is one of many calls: a sweep has them all.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipyimagegen import catalog, prompt
-from ipyimagegen.caption import counted
+from ipyimagegen import catalog, costs, prompt
+from ipyimagegen.axes import Axis, expand
+from ipyimagegen.caption import DOT, counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, check_key, normalise
 from ipyimagegen.records import Cost, Input, PictureState, Request, Run, Sent, Status
+from ipyimagegen.safe import short
 from ipyimagegen.typed import Typed
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
@@ -70,40 +73,75 @@ class Planned:
     reused: Run | None = None
     rerun_of: str | None = None
     insists: bool = False  # --new or --retry: to be asked whatever is under way
+    doubt: OutcomeUnknown | None = None  # why it is not asked without --retry
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is to be sent."""
+        return self.reused is None and self.doubt is None
 
     @property
     def paid(self) -> bool:
         """Whether carrying it out may cost money."""
-        return self.reused is None and not self.endpoint.free
+        return self.asks and not self.endpoint.free
+
+    @property
+    def answered(self) -> str | None:
+        """The lasting id of the run that answers it, or holds it up."""
+        return self.reused.id if self.reused else self.doubt.run if self.doubt else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Calls in order, and the local options that they share."""
+    """Calls in order, the local options that they share, and the axes of a sweep, the outermost first."""
 
     calls: tuple[Planned, ...]
     local: Mapping[str, Value] = field(default_factory=dict)
+    axes: tuple[Axis, ...] = ()
 
     @property
     def to_send(self) -> tuple[Planned, ...]:
-        """The calls that are not served from history."""
-        return tuple(call for call in self.calls if call.reused is None)
+        """The calls that are neither served from history nor in doubt."""
+        return tuple(call for call in self.calls if call.asks)
 
-    def check_caps(self, settings: Settings, *, calls: int = 0, spent_images: int = 0) -> None:
-        """Raise OverBudget, with the plan in one line, when it is larger than the settings allow.
+    def __str__(self) -> str:
+        """Return the plan in one line: calls, pictures, what is reused, the estimate and its source."""
+        estimates = [call.estimate for call in self.to_send]
+        pictures = sum(call.request.count for call in self.to_send)
+        reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
+        words = [counted(len(estimates), "call"), counted(pictures, "picture")]
+        words += [f"{reused} from history"] if reused and self.axes else []
+        words += [f"{doubtful} of unknown outcome, not asked without --retry"] if doubtful else []
+        known = costs.sources(estimates)
+        words.append(f"{costs.said(estimates)}{f' ({known})' if known else ''}" if estimates else "free")
+        return DOT.join(words)
 
-        `calls` were paid in this cell before, `spent_images` in this session.
-        """
-        paid = [call for call in self.calls if call.paid]
-        images = sum(call.request.count for call in paid)
-        if paid and calls + len(paid) > settings.max_calls:
-            over = f"max_calls = {settings.max_calls} paid calls a cell ({calls} so far)"
-        elif paid and spent_images + images > settings.max_images:
-            over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
-        else:
-            return
-        what = f"{counted(len(paid), 'paid call')}, {counted(images, 'picture')}"
-        raise OverBudget(f"The plan is {what}; over %config Imagine.{over}. Nothing was sent.")
+
+def _doubtful(call: Planned) -> bool:
+    return call.doubt is not None
+
+
+def check_caps(
+    calls: Sequence[Planned], settings: Settings, *, before: int = 0, spent_images: int = 0
+) -> None:
+    """Raise OverBudget, with the plan in one line, when these calls are more than the settings allow.
+
+    `before` calls were paid in this cell already, `spent_images` pictures in this session.
+    """
+    paid = [call for call in calls if call.paid]
+    images = sum(call.request.count for call in paid)
+    if paid and before + len(paid) > settings.max_calls:
+        over = f"max_calls = {settings.max_calls} paid calls a cell ({before} so far)"
+    elif paid and spent_images + images > settings.max_images:
+        over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
+    else:
+        return
+    what = [
+        counted(len(paid), "paid call"),
+        counted(images, "picture"),
+        costs.said(one.estimate for one in paid),
+    ]
+    raise OverBudget(f"The plan is {', '.join(what)}; over %config Imagine.{over}. Nothing was sent.")
 
 
 class Past(Protocol):
@@ -137,8 +175,34 @@ def build(
 ) -> Plan:
     """Return the plan for what was typed and the pictures that go with it.
 
-    Raises InvalidOption, InvalidInput, MissingKey or OutcomeUnknown.
+    Raises InvalidOption, InvalidInput, MissingKey, and OutcomeUnknown where there is but one call.
     """
+    axes, points = expand(typed)
+    built = [_build(point, around, inputs, mask) for point in points]
+    calls, local = tuple(call for call, _ in built), built[0][1]
+    if not axes and calls[0].doubt and not local.get("dry_run"):
+        raise calls[0].doubt
+    _check_distinct(axes, calls)
+    return Plan(calls=calls, local={k: v for k, v in local.items() if k != "endpoint"}, axes=axes)
+
+
+def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
+    """Raise InvalidOption where two combinations of a sweep are one request."""
+    seen: dict[str, tuple[str, ...]] = {}
+    for call, labels in zip(calls, product(*(axis.labels for axis in axes)), strict=True):
+        twin = seen.setdefault(call.request.identity, labels)
+        if twin is not labels:
+            told = [f"{DOT.join(short(one, 40) for one in some)!r}" for some in (twin, labels)]
+            raise InvalidOption(
+                f"{told[0]} and {told[1]} are the same request. Each has to differ; nothing was sent. "
+                "To ask the same again: --new, or rerun()."
+            )
+
+
+def _build(
+    typed: Typed, around: Surroundings, inputs: tuple[Input, ...], mask: Input | None
+) -> tuple[Planned, dict[str, Value]]:
+    """Return the call of a single request, and its local options."""
     options, configured = merge(typed, around.settings)
     local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
     draft = Request(
@@ -147,7 +211,7 @@ def build(
         base_url="",
         model=str(options["model"]) if "model" in options else None,
         prompt=_final_prompt(typed, raw=bool(local.get("raw"))),
-        template=typed.prompt if typed.namespace is not None else None,
+        template=str(typed.prompt) if typed.namespace is not None else None,
         options={k: v for k, v in options.items() if k in SENT and k != "model"},
         extra=dict(typed.extra),
         inputs=inputs,
@@ -157,19 +221,16 @@ def build(
     endpoint, stored = _choose(draft, configured, typed, around, local)
     call = _planned(draft, endpoint, configured, typed, local)
     try:
-        reused = stored or look_up(call, local, around)
+        call = replace(call, reused=stored or look_up(call, local, around))
     except OutcomeUnknown as doubt:
-        if not local.get("dry_run"):
-            raise
-        reused, told = None, f"without --retry this fails: {str(doubt).splitlines()[0]}"
-        call = replace(call, sent=replace(call.sent, notes=(*call.sent.notes, told)))
+        call = replace(call, doubt=doubt.with_traceback(None))
     here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
-    if local.get("offline") and not reused and not here:
+    if local.get("offline") and call.asks and not here:
         raise InvalidOption(
             f"Offline, and {endpoint.name} is not on this machine: the request is not in the history. "
             "Take --offline away, or ask --endpoint sketch."
         )
-    return Plan(calls=(replace(call, reused=reused),), local=local)
+    return call, local
 
 
 def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset[str]]:
@@ -178,14 +239,15 @@ def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset
     Raises InvalidOption naming the `%config` line for a configured value that is none.
     """
     base: dict[str, Value] = {}
-    overridden = set(typed.options)
+    single = {name: value for name, value in typed.options.items() if not isinstance(value, tuple)}
+    overridden = set(single)
     if overridden & {"size", "aspect_ratio"}:
         overridden |= {"size", "aspect_ratio"}  # they count as one option here
     for name, value in ({} if typed.alone else settings.options).items():
         if value is not None and name not in overridden:
             base[name] = _configured(name, value)
-    merged = {k: v for k, v in {**base, **typed.options}.items() if v != DEFAULT}
-    return merged, frozenset(merged.keys() - typed.options.keys())
+    merged = {k: v for k, v in {**base, **single}.items() if v != DEFAULT}
+    return merged, frozenset(merged.keys() - single.keys())
 
 
 def _configured(name: str, value: object) -> Value:
@@ -197,9 +259,9 @@ def _configured(name: str, value: object) -> Value:
 
 
 def _final_prompt(typed: Typed, *, raw: bool) -> str:
-    text = typed.prompt
+    text = str(typed.prompt)
     if typed.namespace is not None and not raw:
-        text = prompt.fill(prompt.parse(text), typed.namespace)
+        text = prompt.fill(prompt.choose(prompt.parse(text), typed.chosen), typed.namespace)
     text = text.strip()
     if not text:
         raise InvalidInput("The prompt is empty; nothing was sent. Write what the picture is to show.")

@@ -130,6 +130,17 @@ def _first(path: str) -> str:
     return re.match(_IDENTIFIER, path)[0]  # type: ignore[index]  # a path begins with one
 
 
+def groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
+    """Return the groups of alternatives, in order."""
+    return tuple(part for part in parts if isinstance(part, Alternatives))
+
+
+def choose(parts: tuple[Part, ...], chosen: tuple[str, ...]) -> tuple[Part, ...]:
+    """Return the parts with one choice in place of each group of alternatives, in order."""
+    left = iter(chosen)
+    return tuple(Literal(next(left)) if isinstance(part, Alternatives) else part for part in parts)
+
+
 def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
     """Return the final text. Raises InvalidInput for a name that does not exist or cannot be shown.
 
@@ -143,8 +154,7 @@ def _text(part: Part, namespace: Mapping[str, Any]) -> str:
         return part.text
     if isinstance(part, Alternatives):
         raise InvalidInput(
-            f"{part.source} asks for several pictures; alternatives are not supported yet. "
-            "Choose one, or send the braces as typed with --raw."
+            f"{part.source} stands for several; choose one here, or send the braces as typed with --raw."
         )
     value = lookup(part.path, namespace, source=part.source)
     try:

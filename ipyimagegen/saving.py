@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ipyimagegen.errors import InvalidOption, StoreError, did_you_mean
@@ -29,14 +29,29 @@ def check(template: str) -> None:
         raise InvalidOption(f"--save {template} names a folder; name a file, such as {template}{{id}}.")
 
 
-def target(template: str, run: Run, picture: Picture, *, several: bool) -> Path:
-    """Return the file for a picture: fields filled and cleaned, the suffix that its bytes have."""
+def targets(template: str, pictures: Sequence[tuple[Run, Picture]]) -> list[Path]:
+    """Return the files for the pictures of a sweep; {index} counts through all of them.
+
+    Where the template has none, and its fields do not tell the pictures apart, each gets its number.
+    """
+    numbered = list(enumerate(pictures, start=1))
+    files = [target(template, *one, several=False, index=k) for k, one in numbered]
+    if "{index}" in template or len(set(files)) == len(files):
+        return files
+    return [target(template, *one, several=True, index=k) for k, one in numbered]
+
+
+def target(template: str, run: Run, picture: Picture, *, several: bool, index: int | None = None) -> Path:
+    """Return the file for a picture: fields filled and cleaned, the suffix that its bytes have.
+
+    `several` says that it gets its number, which is `index` or else its own in the reply.
+    """
     check(template)
-    values = fields(run, picture)
+    values = {**fields(run, picture), **({"index": str(index)} if index else {})}
     folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
     if several and "{index}" not in template:
         stem, suffix = _split(name)
-        name = f"{stem}-{picture.index}{suffix}"
+        name = f"{stem}-{values['index']}{suffix}"
     stem, suffix = _split(name)
     right = _SUFFIXES[picture.mime or "image/png"]
     filled = file_name(_fill(stem, values), suffix if suffix in right else right[0])

@@ -7,28 +7,28 @@ paint; all of them come through `Studio.carry_out`.
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
-from ipyimagegen.arrivals import Thumbs, Tools
+from ipyimagegen.arrivals import Tools
+from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.errors import CallError, ImagineError, StoreError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.options import DEFAULT
-from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build, look_up
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build
 from ipyimagegen.records import Input, PictureState, Run
-from ipyimagegen.results import Generation, Image
+from ipyimagegen.results import Generation, Image, Result, Sweep
 from ipyimagegen.safe import short
+from ipyimagegen.sending import Sender
 from ipyimagegen.store import Store
 from ipyimagegen.typed import Typed
 from ipyimagegen.waiting import Hold, Painter, unsent, wait_for
@@ -65,7 +65,7 @@ class Studio:
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = home
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
-        self.painter: Callable[[Generation], None] | None = None
+        self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
         self._told_passing = False
         self._history = History(self)
@@ -75,9 +75,7 @@ class Studio:
     def _begin(self) -> None:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
-        self._gates: dict[tuple[str, int], work.Gate] = {}
-        self._thumbs: Thumbs = {}
-        self._starting = threading.Lock()
+        self._sender = Sender(self, self._tell)
 
     @cached_property
     def home(self) -> Path:
@@ -155,7 +153,7 @@ class Studio:
 
         Looked for whenever somebody asks or looks back; usually there is nothing.
         """
-        recovery.take_in_left(self.store, self.ledger.in_flight, self.endpoint_of, lambda: self._tools)
+        recovery.take_in_left(self.store, self.ledger.in_flight, self.endpoint_of, lambda: self.tools)
 
     # Asking
 
@@ -165,8 +163,8 @@ class Studio:
             self.take_in_left()
             return self.ledger.find(text)
 
-    def imagine(self, prompt: str, **options: Any) -> Generation:
-        """Return the pictures for a prompt. See `ipyimagegen.imagine`."""
+    def imagine(self, prompt: str | Sequence[str], **options: Any) -> Generation | Sweep:
+        """Return the pictures for a prompt, or for many. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
             return self.carry_out(self.plan(typed.from_call(prompt, options)))
 
@@ -182,11 +180,11 @@ class Studio:
             asked.pictures,
             self,
             offline=asked.options.get("offline") is True,
-            seconds=inputs.FETCH if timeout in (None, DEFAULT) else float(timeout or 0),
+            seconds=float(timeout) if isinstance(timeout, (int, float)) else inputs.FETCH,
         )
         mask = attached.mask.input if attached.mask else None
         try:
-            plan = build(asked, self._surroundings(), tuple(one.input for one in attached.images), mask)
+            plan = build(asked, self.surroundings(), tuple(one.input for one in attached.images), mask)
         except CallError as doubt:
             if doubt.run:
                 self.ledger.recall(doubt.run)
@@ -205,7 +203,8 @@ class Studio:
         """Whether the environment says so."""
         return self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
-    def _surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings:
+        """Return what a plan depends on besides what was typed."""
         return Surroundings(
             settings=self.settings,
             past=self.ledger,
@@ -213,77 +212,62 @@ class Studio:
             has_key=lambda one: self.key_source(one) is not None,
         )
 
-    def carry_out(self, plan: Plan, painter: Painter | None = None, *, in_cell: bool = True) -> Generation:
-        """Carry a plan of one call out and return its result.
+    def carry_out(
+        self, plan: Plan, painter: Painter | None = None, *, in_cell: bool = True
+    ) -> Generation | Sweep:
+        """Carry a plan out and return its result: a Sweep where it has axes.
 
         `in_cell` says whether it counts among the calls of the running cell, which have a cap.
         Raises MissingKey, OverBudget, StoreError before sending; CallError when no picture came;
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
-        planned = plan.calls[0]
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
         with Hold() as hold:
-            found = planned.reused or self._job(plan, hold, self.cell() if in_cell else None)
-            if isinstance(found, Run):
-                return self._reuse(found, planned, painter, seconds, offline=bool(plan.local.get("offline")))
-            wait_for(found, planned, painter, seconds, hold)
-        if found.error:
-            if isinstance(found.error, CallError) and found.error.status == UNAUTHORIZED:
-                self.keys.forget()
-            raise found.error
-        return self.generation(found.run)
+            batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
+            batch.seen = partial(self._sweep, batch)
+            wait_for(batch, painter, seconds, hold)
+        if any(isinstance(e, CallError) and e.status == UNAUTHORIZED for e in (s.error for s in batch.slots)):
+            self.keys.forget()
+        if batch.error:
+            raise batch.error
+        offline = bool(plan.local.get("offline"))
+        if plan.axes:
+            return self._sweep(batch, [self._shown(slot, offline=offline) for slot in batch.slots])
+        (slot,) = batch.slots
+        if slot.stored:
+            return self._reuse(slot.stored, painter, seconds, offline=offline)
+        assert slot.job is not None
+        return self.generation(slot.job.run)
 
-    @unsent
-    def _job(self, plan: Plan, hold: Hold, cell: object) -> work.Job | Run:
-        """Return the job for the call: the one in flight for the same request, or a new one.
+    def _sweep(self, batch: Batch, places: Sequence[Generation] | None = None) -> Sweep:
+        """Return a sweep as it is now, or of these results once all have come."""
+        asked = {k: slot.planned.estimate for k, slot in enumerate(batch.slots) if slot.job}
+        return Sweep(batch.plan.axes, places or list(map(self._place, batch.slots)), asked=asked, handle=self)
 
-        What was in flight when the plan was made may have finished since; so the history is asked
-        once more, under the lock that keeps two threads from paying for the same.
-        """
-        planned, settings = plan.to_send[0], self.settings
-        with self._starting:
-            if not plan.local.get("new") and (live := self.ledger.live(planned.request)):
-                return live
-            known = {run.id for run in self.ledger.with_identity(planned.request.identity)}
-            if stored := look_up(planned, plan.local, self._surroundings()):
-                return stored
-            self.ledger.check_caps(plan, settings, cell)  # before a key is asked for
-            secret = self.keys.secret(planned.endpoint)
-            catalog.check_transport(planned.endpoint, has_key=secret is not None)
-            need = planned.request.count * (8 << 20)  # bytes: a generous picture each
-            self.store.probe(need + sum(map(len, planned.files.values())))
-            gate = self._gate(planned.endpoint, settings.max_parallel)
-            carry = work.call(planned, secret, gate, self._tools, known)
-            hold.take()  # until somebody waits for it
-            return self._begun(plan, carry, cell)
-
-    def _begun(self, plan: Plan, carry: Callable[[work.Job], Run], cell: object) -> work.Job:
-        """Take a number for the call, and begin it."""
-        (run,) = self.ledger.take(plan, self.settings, cell)
-        job = work.Job(run, carry, self._told, control=self._tools.control())
-        self.ledger.add(job)
+    def _shown(self, slot: Slot, *, offline: bool) -> Generation:
+        """Return what came of one call of a sweep, or why nothing did."""
+        if slot.stored is None:
+            return self._place(slot)
         try:
-            job.start()
-        except BaseException:  # no thread to be had; nothing was sent
-            self.ledger.settle(job)
-            raise
-        return job
+            return self._reuse(slot.stored, offline=offline)
+        except ImagineError as fault:
+            return self.generation(slot.stored.but(pictures=()), error=str(fault))
 
-    def _told(self, job: work.Job) -> None:
-        self._thumbs = dict(job.thumbs)  # those of the newest job only: they are large
-        self.ledger.settle(job)
-        self._tell(job.run)
+    def _place(self, slot: Slot) -> Generation:
+        run = slot.run or self.store.run(slot.planned.answered or "")
+        assert run is not None  # what is in doubt was recorded
+        if slot.came:
+            return self.generation(run, reused=slot.job is None)
+        return self.generation(run.but(pictures=()), error=str(slot.error or slot.status))
 
     def _tell(self, run: Run) -> None:
         for watcher in tuple(self.watchers):
             watcher(run)
 
-    def _gate(self, endpoint: Endpoint, parallel: int) -> work.Gate:
-        return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
-
     @cached_property
-    def _tools(self) -> Tools:
+    def tools(self) -> Tools:
+        """What every job needs."""
         from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.endpoint(SKETCH, {}, {})
@@ -291,9 +275,14 @@ class Studio:
 
     @unsent
     def _reuse(
-        self, run: Run, planned: Planned, painter: Painter | None, timeout: float | None, *, offline: bool
+        self,
+        run: Run,
+        painter: Painter | None = None,
+        timeout: float | None = None,
+        *,
+        offline: bool,
     ) -> Generation:
-        run = self.ledger.as_it_is(self.fetch(run, planned, painter, timeout, offline=offline))
+        run = self.ledger.as_it_is(self.fetch(run, painter, timeout, offline=offline))
         if error := work.error_of(run):
             self.ledger.recall(run.id)
             raise error
@@ -307,7 +296,6 @@ class Studio:
     def fetch(
         self,
         run: Run,
-        planned: Planned | None = None,
         painter: Painter | None = None,
         timeout: float | None = None,
         *,
@@ -319,11 +307,12 @@ class Studio:
         pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
         if not pending or ((offline or self.offline) and not here):
             return run
-        carry, control = work.fetch(endpoint, self._tools), self._tools.control()
-        job = work.Job(run, carry, self._told, control=control, recorded=True)
-        job.start()
-        wait_for(job, planned, painter, timeout)
-        return job.run
+        planned = Planned(
+            request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
+        )
+        batch = self._sender.fetch(planned, work.fetch(endpoint, self.tools))
+        wait_for(batch, painter, timeout)
+        return batch.slots[0].run or run
 
     def endpoint_named(self, name_or_url: str) -> Endpoint:
         """Return the endpoint of a name or base URL. Raises InvalidOption."""
@@ -337,20 +326,20 @@ class Studio:
         """Return what works and what does not, at no cost: see `%imagine_doctor`."""
         from ipyimagegen.doctor import examine  # noqa: PLC0415 - only when something is wrong
 
-        mounts, offline = (lambda: self._tools.mounts), offline or self.offline
+        mounts, offline = (lambda: self.tools.mounts), offline or self.offline
         return examine(self, endpoint, environ=self._environ, mounts=mounts, offline=offline)
 
     # Results
 
-    def generation(self, run: Run, *, reused: bool = False) -> Generation:
-        """Return a stored run as users hold it."""
+    def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
+        """Return a stored run as users hold it; `error` says why it has no picture."""
         images = []
         for picture in run.shown:
             path = self.store.path(picture.sha256 or "")
             if path:
                 images.append(Image(run, picture, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, handle=self)
+        return Generation(run, images, number=number, reused=reused, error=error, handle=self)
 
     def named(self, one: Input) -> str:
         """Return what a picture is called that an edit began with: one of ours by id and first words."""
@@ -358,23 +347,25 @@ class Studio:
         known = run is not None and not run.forgotten
         return f"{one.parent} {short(run.request.prompt, 30)!r}" if run and known else one.name
 
-    def thumb(self, sha256: str, edge: int) -> PilImage | None:
-        """Return the small picture made while a file was checked, if it is still there."""
-        return self._thumbs.get((sha256, edge))
+    def thumb(self, image: Image, edge: int) -> PilImage | None:
+        """Return a small picture: the one made while the file was checked, if it is still there."""
+        return self._sender.thumb(image.sha256, image.path, edge)
 
-    def display(self, generation: Generation) -> None:
+    def display(self, result: Result) -> None:
         """Show a result as the front end does."""
         if self.painter is None:
             raise NotImplementedError
-        self.painter(generation)
+        self.painter(result)
 
-    def rerun(self, run: Run, prompt: str | None = None, **options: Any) -> Generation:
+    def rerun(
+        self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
+    ) -> Generation | Sweep:
         """Ask the same again, from the run's own options; with nothing changed, ask and pay again."""
         with self.keys.discreet():
             changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
             return self.carry_out(self.plan(self.again(run, changed)))
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
         """Edit a picture of a run, asking its server and model unless others are named."""
         with self.keys.discreet():
             return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
@@ -382,7 +373,7 @@ class Studio:
     def again(self, run: Run, changed: Typed) -> Typed:
         """Return the stored request of a run as typed options, with those of `changed` over them."""
         endpoint = changed.options.get("endpoint")
-        same = endpoint is None or self._asks(str(endpoint), run)
+        same = endpoint is None or (isinstance(endpoint, str) and self._asks(endpoint, run))
         return typed.again(run, changed, same_server=same)
 
     def _asks(self, endpoint: str, run: Run) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.options import DEFAULT, INPUTS, SENT, Json, Value, named, normalise
+from ipyimagegen.lists import listed, read
+from ipyimagegen.options import DEFAULT, INPUTS, SENT, Json, Value, Values, named
 from ipyimagegen.records import Run
 
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
@@ -31,14 +32,16 @@ Pictures: TypeAlias = Mapping[str, tuple[Offered, ...]]
 class Typed:
     """What a door hands over. Values are normalised; `default` unsets what is configured.
 
+    A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
+    choices for the alternatives in the prompt, in order, once they were made.
     `pictures` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another is typed, the server of the run
     `like` is asked. `notes` go into the caption.
     """
 
-    prompt: str
-    options: Mapping[str, Value] = field(default_factory=dict)
+    prompt: str | tuple[str, ...]
+    options: Mapping[str, Values] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
     pictures: Pictures = field(default_factory=dict)
     namespace: Mapping[str, Any] | None = None
@@ -46,12 +49,14 @@ class Typed:
     like: Run | None = None
     rerun_of: Run | None = None
     notes: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
 
-def from_call(prompt: str, options: Mapping[str, Any]) -> Typed:
+def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
-    if not isinstance(prompt, str):
-        raise InvalidInput(f"A prompt is text, not {type(prompt).__name__}.")
+    prompts = prompt if isinstance(prompt, str) else tuple(listed(prompt) or (prompt,))
+    if not isinstance(prompts, str) and not all(isinstance(one, str) for one in prompts):
+        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
     given = {k: v for k, v in options.items() if v is not None}
     extra = given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
@@ -61,8 +66,8 @@ def from_call(prompt: str, options: Mapping[str, Any]) -> Typed:
         if name in _NOT_IN_PYTHON:
             raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
         named(name)
-    values: dict[str, Value] = {k: normalise(k, v) for k, v in given.items()}
-    return Typed(prompt=prompt, options=values, extra=dict(extra), pictures=pictures)
+    values = {name: read(name, value) for name, value in given.items()}
+    return Typed(prompt=prompts, options=values, extra=dict(extra), pictures=pictures)
 
 
 def _offered(name: str, value: object) -> tuple[Offered, ...]:
@@ -84,7 +89,7 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
     """
     if run.forgotten:
         raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
-    stored: dict[str, Value] = dict(run.request.options)
+    stored: dict[str, Values] = dict(run.request.options)
     if run.request.model:
         stored["model"] = run.request.model
     kept = dict(stored)
@@ -94,7 +99,8 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
     options = {**kept, **typed.options}
     extra = {**run.request.extra, **typed.extra}
     asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
-    same = asked == stored and extra == run.request.extra and typed.prompt.strip() == run.request.prompt
+    prompt = typed.prompt.strip() if isinstance(typed.prompt, str) else None
+    same = asked == stored and extra == run.request.extra and prompt == run.request.prompt
     if same and same_server and not typed.pictures:
         options["new"] = True
     pictures = {**_stored(run), **typed.pictures}

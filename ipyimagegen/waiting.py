@@ -10,9 +10,9 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
+from ipyimagegen.batch import Batch
+from ipyimagegen.caption import counted
 from ipyimagegen.errors import Detached, ImagineError, StoreError
-from ipyimagegen.plan import Planned
-from ipyimagegen.work import Job
 
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 P = ParamSpec("P")
@@ -22,14 +22,14 @@ T = TypeVar("T")
 class Painter(Protocol):
     """Where a door shows what goes on while it waits."""
 
-    def working(self, planned: Planned, job: Job) -> None:
-        """Show the status of a call in flight, and the newest picture of its stream if there is one.
+    def working(self, batch: Batch) -> None:
+        """Show how far the calls in flight are, and what came so far.
 
-        Called about five times a second. The picture is a file as the server sent it, not yet opened.
+        Called about five times a second; for a sweep once before the first call.
         """
 
-    def failed(self, planned: Planned, job: Job) -> None:
-        """Show that no picture came; the error itself is raised."""
+    def failed(self, batch: Batch) -> None:
+        """Show that no picture came, or what came of a sweep that was stopped; the error itself is raised."""
 
 
 class Hold:
@@ -64,49 +64,73 @@ class Hold:
         self.release()
 
 
-def wait_for(
-    job: Job,
-    planned: Planned | None,
-    painter: Painter | None,
-    timeout: float | None,
-    hold: Hold | None = None,
-) -> None:
-    """Wait, and paint, until the job has finished; its error is left to the caller.
+def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold: Hold | None = None) -> None:
+    """Wait, and paint, until all calls are settled; their errors are left to the caller.
 
-    Raises Detached when that is interrupted, or took more than `timeout` seconds.
+    Raises Detached when that is interrupted, or took more than `timeout` seconds: what was begun goes
+    on, the rest of a sweep is not begun.
     """
-    after, began, stopped = "", time.monotonic(), False
+    stopped = False
     try:
+        if painter and batch.plan.axes and not batch.settled:
+            painter.working(batch)
         if hold:
             hold.release()
-        while not job.wait(POLL):
-            if painter and planned:
-                painter.working(planned, job)
-            if timeout is not None and time.monotonic() - began > timeout:
-                after = f" after {timeout:g} s"
-                break
+        _watch(batch, painter, timeout)
     except KeyboardInterrupt:
         stopped = True
-    else:
-        if job.finished and not job.error:
+    ended = batch.settled and not stopped
+    if ended and not batch.error:
+        return
+    if not ended:
+        batch.stop()
+    if painter:
+        painter.failed(batch)
+    if not ended:
+        raise _detached(batch, "" if stopped else f" after {timeout:g} s", stopped=stopped)
+
+
+def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None:
+    """Paint until all calls are settled, or the time is over."""
+    began = time.monotonic()
+    while not batch.wait(POLL):
+        if painter:
+            painter.working(batch)
+        if timeout is not None and time.monotonic() - began > timeout:
             return
-    if painter and planned:
-        painter.failed(planned, job)
-    if stopped or not job.finished:
-        raise _detached(job, after, stopped=stopped)
 
 
-def _detached(job: Job, after: str = "", *, stopped: bool) -> Detached:
-    """Return what is told to a person who waits no longer; the second interrupt gives the call up."""
+def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
+    """Return what is told to a person who waits no longer; the second interrupt gives the calls up."""
+    jobs = [slot.job for slot in batch.slots if slot.job]
+    given_up = stopped and any(job.interrupted for job in jobs if not job.finished)
+    for job in jobs:
+        if stopped and job.interrupted:
+            job.cancel()
+        job.interrupted |= stopped
+    if batch.plan.axes:
+        return _detached_sweep(batch, after, given_up=given_up)
+    (job,) = jobs
     lands = f"its pictures land in the history as {job.run.id}. Run the cell again to wait."
     told = f"The call goes on while this Python runs; {lands}"
     if job.finished:
         told = f"The call {job.run.id} has ended: run the cell again to show what it brought."
-    elif stopped and job.interrupted:
-        job.cancel()
+    elif given_up:
         told = "The call was given up; what was sent may have been billed: --retry asks again."
-    job.interrupted |= stopped
     return Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
+
+
+def _detached_sweep(batch: Batch, after: str, *, given_up: bool) -> Detached:
+    came = sum(slot.came for slot in batch.slots)
+    left = sum(slot.job is not None and not slot.settled for slot in batch.slots)
+    unsent = sum(slot.unsent for slot in batch.slots)
+    told = [f"{came} of {len(batch.slots)} came"]
+    told += [f"{counted(left, 'call')} {'given up' if given_up else 'under way'}"] if left else []
+    told += [f"{unsent} not sent"] if unsent else []
+    bill = "What was given up may have been billed. " if given_up and left else ""
+    return Detached(
+        f"Stopped{after}: {', '.join(told)}.\n{bill}Run the cell again: it asks only for what is missing."
+    )
 
 
 def unsent(work: Callable[P, T]) -> Callable[P, T]:

@@ -67,6 +67,7 @@ class Gate:
     """What the calls to one endpoint share. `rest(seconds)` makes all of them wait before sending."""
 
     def __init__(self, parallel: int) -> None:
+        self.parallel = parallel
         self._places = threading.BoundedSemaphore(parallel)
         self._until = 0.0
 
@@ -74,10 +75,18 @@ class Gate:
         """Let no call be sent for that long."""
         self._until = max(self._until, control.clock() + seconds)
 
+    def take(self) -> None:
+        """Take one of the places for a call that is about to begin; `place` gives it back."""
+        self._places.acquire()
+
+    def give(self) -> None:
+        """Give one back."""
+        self._places.release()
+
     @contextmanager
-    def place(self, control: wire.Control) -> Iterator[None]:
+    def place(self, control: wire.Control, *, taken: bool = False) -> Iterator[None]:
         """Hold one of the places; a call that is cancelled while it waits goes on without one."""
-        held = False
+        held = taken
         while not held and not control.cancelled:
             held = self._places.acquire(timeout=STEP)
         try:
@@ -109,14 +118,17 @@ class Job:
         self.thumbs: Thumbs = {}  # the small pictures made while checking
         self.partial: bytes | None = None  # the newest picture of a stream, as it came
         self.control = control
-        self.started = control.clock()
+        self.placed = False  # it begins with a place at its gate
+        self.left: Callable[[], None] = _nothing  # called when it has finished
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
         self._carry, self._told = carry, told
+        self._began: float | None = None
         self._finished = threading.Event()
 
     def start(self) -> None:
         """Begin, in a daemon thread: a kernel that ends does not wait for a server."""
+        self._began = self.control.clock()
         threading.Thread(target=self._run, name=f"imagine {self.run.id}", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
@@ -130,12 +142,17 @@ class Job:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was begun."""
-        return self.control.clock() - self.started
+        """Seconds since it was begun; 0 before."""
+        return 0.0 if self._began is None else self.control.clock() - self._began
 
     def cancel(self) -> None:
         """Give it up: what was sent already may be billed."""
         self.control.cancel()
+
+    def call_off(self, why: ImagineError) -> None:
+        """Let it end before it was begun: whoever waits for it is told."""
+        self.error = why
+        self._finished.set()
 
     def _run(self) -> None:
         try:
@@ -154,6 +171,11 @@ class Job:
                 self._told(self)
             finally:  # whatever happens, nobody waits for ever
                 self._finished.set()
+                self.left()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def error_of(run: Run) -> ImagineError | None:
@@ -192,11 +214,18 @@ def _no_picture(run: Run) -> str:
 
 
 def call(
-    planned: Planned, secret: Secret | None, gate: Gate, tools: Tools, known: Collection[str] = ()
+    planned: Planned,
+    secret: Secret | None,
+    gate: Gate,
+    tools: Tools,
+    known: Collection[str] = (),
+    *,
+    edge: int | None = None,
 ) -> Callable[[Job], Run]:
     """Return the work of one call: send it, keep what comes, and say what it was.
 
-    `known` are the ids of the runs of the same request that were looked at when it was planned.
+    `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
+    is how large the small pictures of a sweep are made.
     """
     _load()
 
@@ -204,7 +233,7 @@ def call(
         written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
         key = os.urandom(16).hex()
         post = partial(_post, job, planned.endpoint, written, secret, key=key, tools=tools)
-        with gate.place(job.control):
+        with gate.place(job.control, taken=job.placed):
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
             job.recorded = True
@@ -214,7 +243,9 @@ def call(
                 outcome = outcome or _repeated(job, gate, post, tools.random)
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
-        receiver = Receiver(tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs)
+        receiver = Receiver(
+            tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs, edge=edge
+        )
         return _taken_in(job.run, receiver, outcome)
 
     return carry

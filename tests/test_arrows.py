@@ -8,7 +8,8 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "options", "records", "rows", "ids", "caption", "verdicts", "prompt"}
+FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
+FLOOR |= {"verdicts", "prompt"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -16,27 +17,34 @@ MAY = {
     "errors": {"safe"},
     "safe": set(),
     "options": {"errors"},
+    "lists": {"errors", "options", "safe"},
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
     "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
+    "costs": {"records"},
     "prompt": {"errors"},
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
     "saving": FLOOR,
     "homes": set(),
-    "waiting": FLOOR | {"plan", "work"},
+    "waiting": FLOOR | {"batch"},
     "typed": FLOOR,
-    "plan": FLOOR | {"catalog", "typed"},
+    "axes": FLOOR | {"typed"},
+    "plan": FLOOR | {"catalog", "typed", "axes"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
+    "batch": FLOOR | {"plan", "work", "results"},
+    "sending": FLOOR
+    | {"catalog", "imaging", "store", "keys", "keychain", "arrivals", "plan", "work", "ledger", "batch"}
+    | {"waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "doctor": FLOOR | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "homes", "doctor"},
-    "results": FLOOR | {"imaging", "saving"},
+    "results": FLOOR | {"imaging", "saving", "axes", "results"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results"},
     "studio": FLOOR
     | ROOMS
@@ -48,6 +56,8 @@ MAY = {
         "arrivals",
         "recovery",
         "work",
+        "batch",
+        "sending",
         "ledger",
         "archive",
         "results",
@@ -58,7 +68,7 @@ MAY = {
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
-    | {"work", "default_studio"},  # of the package itself: the one that `Panel()` is for
+    | {"batch", "default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
@@ -67,7 +77,7 @@ LIVES_IN = {
     "requests": {"wire"},
     "urllib3": {"wire"},
     "sqlite3": {"store"},
-    "PIL": {"imaging", "sketch", "results", "arrivals", "studio"},  # the last three for types only
+    "PIL": {"imaging", "sketch", "results", "arrivals", "sending", "studio"},  # the last four: types only
     "IPython": {"notebook", "__init__"},
     "traitlets": {"notebook"},
     "anywidget": {"notebook"},
@@ -75,8 +85,10 @@ LIVES_IN = {
     "keyring": {"keys"},
     "google": {"keys"},
     "platformdirs": {"homes"},
+    "pandas": {"results"},
 }
-TYPES_ONLY = {("PIL", part) for part in ("results", "arrivals", "studio")} | {("IPython", "__init__")}
+_TYPES = ("results", "arrivals", "sending", "studio")
+TYPES_ONLY = {("PIL", part) for part in _TYPES} | {("IPython", "__init__")}
 
 
 def parts():

@@ -17,7 +17,8 @@ from ipyimagegen import errors as e
 from ipyimagegen.waiting import Hold
 
 ROOM = Path(ipyimagegen.__file__).parent
-STEPS = {str(ROOM / name) for name in ("studio.py", "ledger.py", "work.py", "waiting.py")}
+MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")
+STEPS = {str(ROOM / f"{name}.py") for name in MODULES}
 PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
 
 

@@ -13,7 +13,8 @@ NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
 
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
-        *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Panel"),
+        *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Sweep"),
+        "Panel",
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
         *("StoreError", "CallError", "NeverSent", "Rejected", "Refused", "OutcomeUnknown", "Detached"),
     }

@@ -39,6 +39,7 @@ __all__ = [
     "sniff",
     "source",
     "suffix_of",
+    "tiled",
 ]
 
 
@@ -69,6 +70,15 @@ def preview(
     from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
 
     return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)
+
+
+def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
+    """Return several pictures as one of at most `edge` pixels, one as it is, and None for none."""
+    if len(thumbs) < 2:
+        return thumbs[0] if thumbs else None
+    from ipyimagegen.imaging import sheet
+
+    return sheet.compose(thumbs, (), (), edge)
 
 
 def glimpse(data: bytes) -> Preview | None:

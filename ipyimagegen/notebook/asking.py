@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
+from ipyimagegen.batch import Batch
 from ipyimagegen.errors import OutcomeUnknown
 from ipyimagegen.notebook.thread import Thread
-from ipyimagegen.plan import Plan, Planned
-from ipyimagegen.results import Generation
+from ipyimagegen.plan import Plan
+from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
-from ipyimagegen.work import Job
 
 
 class Listener(Protocol):
@@ -23,10 +23,10 @@ class Listener(Protocol):
     def changed(self) -> None:
         """Hear that something begins to run, or to wait, or has ended."""
 
-    def progress(self, planned: Planned, job: Job) -> None:
-        """Hear of the call in flight, about five times a second."""
+    def progress(self, batch: Batch) -> None:
+        """Hear of the calls in flight, about five times a second."""
 
-    def brought(self, result: Generation, plan: Plan) -> None:
+    def brought(self, result: Generation | Sweep, plan: Plan) -> None:
         """Hear of a result."""
 
     def guarded(self, work: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class Asking:
     def plan(self, asked: Typed) -> Plan:
         """Return what a button asks for: another picture, as --new does, though one is stored."""
         plan = self._studio.plan(asked)
-        if plan.calls[0].reused and not plan.local.get("offline"):
+        if all(call.reused for call in plan.calls) and not plan.local.get("offline"):
             plan = self._studio.plan(_with(asked, "new"))
         return plan
 
@@ -70,12 +70,11 @@ class Asking:
         self._doubtful = None
         with self._remembered(asked):
             plan = self.plan(asked)
-        request = plan.calls[0].request
+        wanted = _identities(plan)
         with self._lock:
             mine = [*(one for _, one in self._waiting), *([self._running] if self._running else [])]
-            if any(one.calls[0].request.identity == request.identity for one in mine) or (
-                self._studio.ledger.live(request)
-            ):
+            live = (self._studio.ledger.live(call.request) for call in plan.to_send)
+            if any(wanted == _identities(one) for one in mine) or (plan.to_send and all(live)):
                 return False
             self._waiting.append((asked, plan))
         self._thread.do(self._next)
@@ -126,14 +125,18 @@ class Asking:
             result = self._studio.carry_out(plan, self, in_cell=False)
         self._listener.brought(result, plan)
 
-    def working(self, planned: Planned, job: Job) -> None:
-        """Hear of the call, as its painter; Cancel takes effect here."""
+    def working(self, batch: Batch) -> None:
+        """Hear of the calls, as their painter; Cancel takes effect here."""
         if self._given_up:
-            job.cancel()
-        self._listener.progress(planned, job)
+            batch.cancel()
+        self._listener.progress(batch)
 
-    def failed(self, planned: Planned, job: Job) -> None:
+    def failed(self, batch: Batch) -> None:
         """Leave it to the error."""
+
+
+def _identities(plan: Plan) -> list[str]:
+    return [call.request.identity for call in plan.calls]
 
 
 def _with(asked: Typed, flag: str) -> Typed:

@@ -6,10 +6,14 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from ipyimagegen.options import Value
-from ipyimagegen.results import Generation
+from ipyimagegen.results import Generation, Sweep
+
+NAMED = 8  # files that are named; the others are counted
 
 
-def deliver(result: Generation, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
+def deliver(
+    result: Generation | Sweep, local: Mapping[str, Value], variables: MutableMapping[str, Any]
+) -> str:
     """Bind and save the result as its options say; return what to tell of it, or nothing.
 
     Called when it is shown already: a file that cannot be written hides no picture. Raises StoreError.
@@ -18,4 +22,6 @@ def deliver(result: Generation, local: Mapping[str, Value], variables: MutableMa
         variables[str(local["as_"])] = result
     if "save" not in local:
         return ""
-    return "saved: " + ", ".join(str(path) for path in result.save(str(local["save"])))
+    files = [str(path) for path in result.save(str(local["save"]))]
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return f"saved: {', '.join(files[:NAMED])}{more}"

@@ -17,13 +17,15 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from ipyimagegen import imaging
+from ipyimagegen.batch import Batch
 from ipyimagegen.caption import DOT
 from ipyimagegen.plan import Planned
-from ipyimagegen.results import Bundle, Generation, Image, bundle, framed
+from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
 from ipyimagegen.safe import short, visible
-from ipyimagegen.work import Job
 
 _EVERY = 0.25  # seconds between two updates of the status line
+_SHEET = 1.0  # seconds, at least, between two of a sheet that fills up
+_SHARE = 10  # times what drawing it took last: the rest of the time is for the pictures
 
 
 def is_notebook(shell: InteractiveShell) -> bool:
@@ -44,8 +46,23 @@ def is_watched(shell: InteractiveShell) -> bool:
     return sys.stdin.isatty()
 
 
-def status(planned: Planned) -> str:
-    """Return what stands before the elapsed time: endpoint, model, estimate."""
+def status(batch: Batch) -> str:
+    """Return what stands before the elapsed time: endpoint, model, estimate; how far a sweep is."""
+    if not batch.plan.axes:
+        return _asked(batch.plan.calls[0])
+    if not batch.elapsed:
+        return str(batch.plan)
+    endpoints = dict.fromkeys(short(one.endpoint.name) for one in batch.plan.calls)
+    reused = sum(slot.stored is not None for slot in batch.slots)
+    failed = sum(slot.settled and not slot.came for slot in batch.slots)
+    words = [", ".join(endpoints), f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
+    words += [f"{reused} from history"] if reused else []
+    words += [f"{failed} failed"] if failed else []
+    words += [f"about {batch.left:.0f} s left"] if batch.left else []
+    return DOT.join(words)
+
+
+def _asked(planned: Planned) -> str:
     words = [short(planned.endpoint.name)]
     if planned.sent.model and planned.sent.model != planned.endpoint.name:
         words.append(short(planned.sent.model))
@@ -61,28 +78,25 @@ class Screen:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self._cell = -1
-        self._shown: set[str] = set()
+        self._shown: set[Result] = set()
 
-    def show_once(self, generation: Generation) -> None:
+    def show_once(self, result: Result) -> None:
         """Show a result, unless the running cell has shown it: `Out` and `_` are set all the same."""
-        if not self._seen(generation):
-            Painter(self).result(generation)
+        if self._cell != self.shell.execution_count or result not in self._shown:
+            Painter(self).result(result)
 
-    def _seen(self, generation: Generation) -> bool:
-        return self._cell == self.shell.execution_count and generation.id in self._shown
-
-    def mark(self, generation: Generation) -> None:
+    def mark(self, result: Result) -> None:
         """Remember that the running cell has shown this result."""
         if self._cell != self.shell.execution_count:
             self._cell, self._shown = self.shell.execution_count, set()
-        self._shown.add(generation.id)
+        self._shown.add(result)
 
 
 class Painter:
-    """The outputs of one call in one cell: places, each painted anew until the result is there.
+    """The outputs of one request in one cell: places, each painted anew until the result is there.
 
-    While it waits: the status line; with a stream the newest picture, and the status line under it.
-    Then, in the same places, the result and its caption.
+    While it waits: the status line; with a stream the newest picture, with a sweep its sheet as far as it
+    is filled, and the status line under it. Then, in the same places, the result and its caption.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -91,46 +105,65 @@ class Painter:
         self._watched = is_watched(screen.shell)
         self._ids: list[str] = []
         self._partial: bytes | None = None
-        self._painted = False  # a partial picture stands in the first place
+        self._painted = False  # a picture stands in the first place
         self._last = 0.0
+        self._came = 0  # pictures on the sheet that was painted last
+        self._next_sheet = 0.0
 
-    def working(self, planned: Planned, job: Job) -> None:
+    def working(self, batch: Batch) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""
         now = time.monotonic()
         if self._watched and now - self._last >= _EVERY:
             self._last = now
-            self._show(planned, job.elapsed, job.partial)
+            self._show(batch)
 
-    def failed(self, planned: Planned, job: Job) -> None:
-        """Leave a last status line; the error that follows says the rest."""
+    def failed(self, batch: Batch) -> None:
+        """Leave a last status line, and of a sweep what came; the error that follows says the rest."""
         if self._ids or (self._watched and not self._notebook):
-            self._show(planned, job.elapsed, None)
+            self._next_sheet = 0.0
+            self._show(batch)
             self._end()
 
-    def result(self, generation: Generation) -> None:
+    def result(self, result: Result) -> None:
         """Show the picture in place of the status line, and the caption under it."""
-        caption: Bundle = ({"text/plain": generation.caption}, {})
+        caption: Bundle = ({"text/plain": result.caption}, {})
         if self._notebook:
-            shown = generation.bundles() if generation else [({"text/plain": repr(generation)}, {})]
-            for place, made in enumerate([*shown, caption]):
+            for place, made in enumerate([*result.bundles(), caption]):
                 self._put(place, made)
         else:
             self._end()
-            print("\n".join(str(one.path) for one in generation))  # noqa: T201 - a terminal has no pictures
+            print("\n".join(map(str, result.files)))  # noqa: T201 - a terminal has no pictures
             _display(*caption)
 
-    def _show(self, planned: Planned, elapsed: float, partial: bytes | None) -> None:
-        line = f"{status(planned)}{DOT}{elapsed:.1f} s"
+    def _show(self, batch: Batch) -> None:
+        elapsed = f"{DOT}{batch.elapsed:.1f} s" if batch.elapsed else ""
+        line = f"{status(batch)}{elapsed}"
         if self._notebook:
-            if partial is not None and partial is not self._partial:
-                self._partial = partial
-                if made := imaging.glimpse(partial):
-                    self._painted = True
-                    self._put(0, framed(made, "a partial picture", planned.request.prompt))
+            if made := self._sheet(batch) or self._glimpse(batch):
+                self._painted = True
+                self._put(0, made)
             self._put(1 if self._painted else 0, ({"text/plain": line}, {}))
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
+
+    def _glimpse(self, batch: Batch) -> Bundle | None:
+        """Return the newest picture of a stream, once."""
+        partial = batch.partial
+        if partial is None or partial is self._partial:
+            return None
+        self._partial = partial
+        made = imaging.glimpse(partial)
+        return framed(made, "a partial picture", batch.plan.calls[0].request.prompt) if made else None
+
+    def _sheet(self, batch: Batch) -> Bundle | None:
+        """Return the first sheet of a sweep when there is more on it, for a tenth of the time at most."""
+        came, now = sum(slot.settled for slot in batch.slots), time.monotonic()
+        if not batch.plan.axes or batch.seen is None or came == self._came or now < self._next_sheet:
+            return None
+        self._came, made = came, batch.seen().bundles()[0]
+        self._next_sheet = time.monotonic() + max(_SHEET, _SHARE * (time.monotonic() - now))
+        return made
 
     def _put(self, place: int, made: Bundle) -> None:
         """Paint in a place, counted from 0; only a place that was painted before is painted over."""
@@ -147,7 +180,7 @@ class Painter:
             sys.stderr.write("\r\x1b[K")
 
 
-def show_in(cell: Mapping[str, Any], generation: Generation) -> None:
+def show_in(cell: Mapping[str, Any], result: Result) -> None:
     """Show a result among the outputs of a cell that has ended. `cell` is the message that began it.
 
     For a thread of its own: what it shows from then on stands there.
@@ -155,7 +188,7 @@ def show_in(cell: Mapping[str, Any], generation: Generation) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 the parent of every thread is set.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for made in [*generation.bundles(), ({"text/plain": generation.caption}, {})]:
+    for made in [*result.bundles(), ({"text/plain": result.caption}, {})]:
         _display(*made)
 
 

@@ -8,13 +8,24 @@ may hold anything, an apostrophe too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.options import DEFAULT, OPTIONS, Json, Kind, Option, Value, as_meant, normalise, read_setting
+from ipyimagegen.lists import listed, read_text, together
+from ipyimagegen.options import (
+    DEFAULT,
+    OPTIONS,
+    Json,
+    Kind,
+    Option,
+    Values,
+    as_meant,
+    normalise,
+    read_setting,
+)
 from ipyimagegen.prompt import Name, fill, lookup, name_end, parse
 from ipyimagegen.safe import short
 
@@ -55,14 +66,14 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line read: options in `values` (normalised), `--set` in `extra`, the rest as typed.
+    """A line read: options in `values` (normalised, lists as tuples), `--set` in `extra`, the rest as typed.
 
     `pictures` holds the words of `--image` and `--mask`; `default` alone unsets them. `rest` is the
     text from the first word that is no option. `own` holds a magic's own flags.
     `verbatim` says that `--` ended the options.
     """
 
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
     pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own: Mapping[str, str | bool] = field(default_factory=dict)
@@ -126,7 +137,7 @@ def read(
         flag, value = _split(word.text)
         if flag in HELP:
             return Line(help=True)
-        reader.flag(flag, value)
+        reader.flag(flag, value, word)
     return reader.result("")
 
 
@@ -138,10 +149,11 @@ class _Reader:
     ) -> None:
         self.at = 0
         self._line, self._namespace, self._own, self._options = line, namespace, own, options
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, Values] = {}
         self._extra: dict[str, Json] = {}
         self._pictures: dict[str, tuple[str, ...]] = {}
         self._mine: dict[str, str | bool] = {}
+        self._raw = ""  # the value of the flag that is being read, as it was typed
 
     def skip_blanks(self) -> int | None:
         """Return where the next word begins, or None at the end."""
@@ -156,7 +168,8 @@ class _Reader:
             values=self._values, extra=self._extra, pictures=self._pictures, own=self._mine, rest=rest
         )
 
-    def flag(self, flag: str, value: str | None) -> None:
+    def flag(self, flag: str, value: str | None, word: Word) -> None:
+        self._raw = _raw_value(self._line[word.start : word.end], value)
         if flag in self._own:
             self._mine[flag] = self._take(flag, value) if self._own[flag] else True
         elif not self._options:
@@ -196,8 +209,21 @@ class _Reader:
     def _assign(self, option: Option, text: str) -> None:
         if option.name in self._values:
             raise InvalidOption(f"{option.flag} is given twice.")
-        value = text if option.name in AS_TYPED else _value(text, self._namespace)
-        self._values[option.name] = normalise(option.name, value)
+        if option.name in AS_TYPED:
+            self._values[option.name] = normalise(option.name, text)
+        elif option.lists:
+            self._values[option.name] = self._several(option.name, tuple(_pieces(self._raw)))
+        else:
+            self._values[option.name] = normalise(option.name, _value(text, self._namespace))
+
+    def _several(self, name: str, pieces: tuple[str, ...]) -> Values:
+        """Return the value of an option that may be a list: typed with commas, or what a variable holds."""
+        values = [_value(piece, self._namespace) for piece in pieces]
+        if len(values) == 1 and (several := listed(values[0])) is not None:
+            return together(name, several)
+        filled = [str(value) for value in values]
+        # A value that was filled in is never looked at again: only what was typed is a range.
+        return read_text(name, filled) if filled == list(pieces) else _as_they_are(name, filled)
 
     def _take(self, flag: str, value: str | None) -> str:
         if value is not None:
@@ -205,8 +231,37 @@ class _Reader:
         word = self.peek()
         if word is None or (_is_flag(word, self._line) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(f"{flag} needs a value.")
-        self.at = word.end
+        self.at, self._raw = word.end, self._line[word.start : word.end]
         return word.text
+
+
+def _raw_value(raw: str, value: str | None) -> str:
+    """Return the value in a word such as --seed=1 or -n4 as it was typed, quotes and all."""
+    found = re.search("[=＝]", raw)
+    return raw[found.end() :] if found else raw[2:] if value else ""
+
+
+def _pieces(raw: str) -> Iterator[str]:
+    """Yield what stands between the commas that are neither in quotes nor in a name's brackets."""
+    at, text = 0, ""
+    while at < len(raw):
+        if raw[at] in "{[" and (end := name_end(raw, at)):
+            text, at = text + raw[at:end], end
+        elif raw[at] in QUOTES:
+            close = raw.index(raw[at], at + 1)
+            text, at = text + raw[at + 1 : close], close + 1
+        else:
+            if raw[at] in ",，":
+                yield text
+                text = ""
+            else:
+                text += raw[at]
+            at += 1
+    yield text
+
+
+def _as_they_are(name: str, values: Sequence[str]) -> Values:
+    return normalise(name, values[0]) if len(values) == 1 else together(name, values)
 
 
 def _is_flag(word: Word, line: str) -> bool:
@@ -248,7 +303,7 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     parts = parse(text)
     if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
         found = lookup(parts[0].path, namespace, source=parts[0].source)
-        return found if isinstance(found, (list, tuple)) else str(found)
+        return str(found) if listed(found) is None else found
     return fill(parts, namespace)
 
 

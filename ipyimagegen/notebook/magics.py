@@ -22,7 +22,7 @@ from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, is_notebook, picture, text
 from ipyimagegen.records import Run
-from ipyimagegen.results import Generation
+from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.safe import short
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
@@ -61,7 +61,7 @@ class ImagineMagics(Magics):
     @discreet
     def imagine(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
-    ) -> Generation | None:
+    ) -> Generation | Sweep | None:
         """Ask for pictures."""
         read = self._read(line, cell, local_ns)
         if read.help:
@@ -80,7 +80,7 @@ class ImagineMagics(Magics):
     @discreet
     def imagine_rerun(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
-    ) -> Generation | None:
+    ) -> Generation | Sweep | None:
         """Ask again."""
         before = self._read(line, cell, local_ns)
         if before.help:
@@ -97,7 +97,7 @@ class ImagineMagics(Magics):
         changed = self._typed(read, prompt, local_ns, literal=cell is None)
         again = self._studio.again(run, changed)
         result = self._ask(again)
-        if result:
+        if isinstance(result, Generation):
             text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
         return result
 
@@ -251,7 +251,7 @@ class ImagineMagics(Magics):
             notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
         )
 
-    def _ask(self, typed: Typed) -> Generation | None:
+    def _ask(self, typed: Typed) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
             text(pages.dry_run(plan, self._studio.calls(plan)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog, wire
+from ipyimagegen import catalog, costs, wire
 from ipyimagegen.archive import History
 from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
 from ipyimagegen.errors import InvalidOption
@@ -36,25 +37,34 @@ def _width(text: str) -> int:
 
 
 def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
-    """Return what would be sent, what would be reused, and what it may cost."""
-    lines = []
-    for planned, call in zip(plan.calls, calls, strict=True):
-        as_form = " (multipart/form-data)" if call.form else ""
-        lines += [f"POST {call.url}{as_form}", json.dumps(call.shown, indent=2, ensure_ascii=False)]
-        if planned.reused:
-            lines.append(f"reused: {planned.reused.id}, so nothing would be sent")
-        lines += [f"- {plain(note)}" for note in planned.sent.notes]
+    """Return what would be sent, what would be reused, and what it may cost: of a sweep the first whole."""
+    lines = list(_request_of(plan.calls[0], calls[0]))
+    if plan.axes:
+        labels = [DOT.join(some) for some in product(*(axis.labels for axis in plan.axes))]
+        rows = zip(labels, map(_fate, plan.calls), (str(one.estimate) for one in plan.calls), strict=True)
+        lines += ["that is the first; all of them:", table(rows)]
     send = plan.to_send
-    pictures = sum(one.request.count for one in send)
-    lines.append(DOT.join([counted(len(send), "call"), counted(pictures, "picture"), _estimates(send)]))
+    lines.append(str(plan))
     if more := sum(catalog.partial_tokens(one.sent, one.request, one.endpoint) for one in send):
         lines.append(f"partial pictures: at most {more:,} output tokens more, in the estimate")
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
     return "\n".join([*lines, "dry run: nothing was sent"])
 
 
-def _estimates(calls: Sequence[Planned]) -> str:
-    return ", ".join(sorted({_sourced(call.estimate) for call in calls})) or "free"
+def _request_of(planned: Planned, call: wire.Call) -> Iterator[str]:
+    yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
+    yield json.dumps(call.shown, indent=2, ensure_ascii=False)
+    if planned.reused:
+        yield f"reused: {planned.reused.id}, so nothing would be sent"
+    yield from (f"- {plain(note)}" for note in planned.sent.notes)
+    if planned.doubt:
+        yield f"- without --retry this fails: {str(planned.doubt).splitlines()[0]}"
+
+
+def _fate(planned: Planned) -> str:
+    if planned.reused:
+        return f"from history: {planned.reused.id}"
+    return "unknown outcome: not asked without --retry" if planned.doubt else "to be sent"
 
 
 def _sourced(cost: Cost) -> str:
@@ -203,18 +213,9 @@ def cost(runs: Sequence[Run], reused: int) -> str:
     ]
     lines.append(f"reused: {counted(reused, 'result')}")
     billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
-    for currency in sorted({run.cost.currency for run in billed if run.cost.currency}):
-        known = [run.cost for run in billed if run.cost.currency == currency]
-        low = sum(one.amount or 0 for one in known)
-        high = sum(one.amount_max or one.amount or 0 for one in known)
-        total = Cost(
-            amount=low,
-            amount_max=high if high > low else None,
-            at_least=any(one.at_least for one in known),
-            currency=currency,
-            basis="table",
-        )
-        lines.append(f"spent: {total} for {counted(len(known), 'call')}")
+    for currency, spent in costs.total(run.cost for run in billed).items():
+        known = sum(run.cost.currency == currency for run in billed)
+        lines.append(f"spent: {spent} for {counted(known, 'call')}")
     if runs and all(run.cost.basis == "free" for run in billed):
         lines.append("spent: nothing")
     unknown = sum(1 for run in billed if run.cost.basis == "unknown")

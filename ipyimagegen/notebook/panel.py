@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 
 from ipyimagegen import default_studio, imaging, typed
+from ipyimagegen.batch import Batch
 from ipyimagegen.caption import DOT, facts
 from ipyimagegen.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.notebook import controls, pages, strip
@@ -33,13 +35,12 @@ from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
 from ipyimagegen.notebook.wording import LABELS, in_panel
-from ipyimagegen.plan import Plan, Planned
+from ipyimagegen.plan import Plan
 from ipyimagegen.records import Run
-from ipyimagegen.results import Generation
+from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.safe import plain, visible
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
-from ipyimagegen.work import Job
 
 HERE = Path(__file__)
 LOOKING = ("view", "download")
@@ -65,7 +66,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, studio: Studio | None = None) -> None:
         super().__init__(language=os.environ.get("LANG", ""))
         self.studio = studio or default_studio()
-        self.result: Generation | None = None
+        self.result: Generation | Sweep | None = None
         self._form, self._tray, self._strip = Form(), Tray(self.studio), strip.Strip()
         self._asking = Asking(self.studio, self)
         self._message: dict[str, Any] | None = None
@@ -259,21 +260,24 @@ class Panel(anywidget.AnyWidget):
 
     # From the requests
 
-    def progress(self, planned: Planned, job: Job) -> None:
-        """Show how far the call is."""
-        self._line, self._elapsed = visible(status(planned)), job.elapsed
-        new, self._partial = job.partial is not self._partial, job.partial or b""
+    def progress(self, batch: Batch) -> None:
+        """Show how far the calls are."""
+        self._line, self._elapsed = visible(status(batch)), batch.elapsed
+        new, self._partial = batch.partial is not self._partial, batch.partial or b""
         made = imaging.glimpse(self._partial) if new and self._partial else None
-        told = {"line": self._line, "elapsed": job.elapsed, "mime": made.mime if made else ""}
+        told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}
         self._push("progress", *([made.data] if made else []), **told)
 
-    def brought(self, result: Generation, plan: Plan) -> None:
+    def brought(self, result: Generation | Sweep, plan: Plan) -> None:
         """Show a result, bind and save it as it was asked, and keep it under the panel."""
         self.result = result
-        if result:
-            self._desk.do(lambda: self._send_tiles([], select=result[0].id))  # after the tile itself
+        first = next(
+            (image for image in (result if isinstance(result, Generation) else chain(*result))), None
+        )
+        if first:
+            self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said = [DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])]
+        said = [_said(result)]
         try:
             said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
         finally:
@@ -332,6 +336,12 @@ class Panel(anywidget.AnyWidget):
 def _form(content: Message) -> Form:
     told = content.get("form")
     return Form.of(told if isinstance(told, Mapping) else {})
+
+
+def _said(result: Generation | Sweep) -> str:
+    if isinstance(result, Sweep):
+        return result.caption.partition("\n")[0]
+    return DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])
 
 
 def _texts(told: object) -> list[str]:

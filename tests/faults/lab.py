@@ -164,7 +164,7 @@ class Lab:
 
     def tools(self, **changes):
         """Change what calls are made with: timeouts, clock, chance."""
-        self.studio._tools = replace(self.studio._tools, **changes)
+        self.studio.tools = replace(self.studio.tools, **changes)
 
     def limit(self, **seconds):
         """Set the seconds to connect, without a byte, and for a whole call."""

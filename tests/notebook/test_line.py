@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook.line import check_line_prompt, late_options, read, words, written
 
-NAMES = {"on": False, "w": 640, "s": 7, "many": [1, 2], "t": {"x": 5}, "lang": "en"}
+NAMES = {"on": False, "w": 640, "s": 7, "many": [1, 2], "ranged": "1..4", "t": {"x": 5}, "lang": "en"}
 
 
 def values(line):
@@ -45,6 +45,21 @@ READ = [
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
     ("--user {lang} x", {"user": "en"}, "x"),
     ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),
+    ("--seed 1..4 x", {"seed": (1, 2, 3, 4)}, "x"),
+    ("--seed=3..1,7 x", {"seed": (3, 2, 1, 7)}, "x"),
+    ("--seed -1..1 x", {"seed": (-1, 0, 1)}, "x"),
+    ("--seed １．．３，５ x", {"seed": (1, 2, 3, 5)}, "x"),
+    ("-n1,2 x", {"n": (1, 2)}, "x"),
+    ("--seed {many} x", {"seed": (1, 2)}, "x"),
+    ("--seed {many[0]},9 x", {"seed": (1, 9)}, "x"),
+    ("--model a,'b,c' x", {"model": ("a", "b,c")}, "x"),
+    ("--model 'a,b' x", {"model": "a,b"}, "x"),
+    ("--model gpt-4..5 x", {"model": "gpt-4..5"}, "x"),
+    ("--quality default,high x", {"quality": ("default", "high")}, "x"),
+    ("--size 512x512,1024x1024 x", {"size": ("512x512", "1024x1024")}, "x"),
+    ("--guidance-scale 2,3.5 x", {"guidance_scale": (2.0, 3.5)}, "x"),
+    ("--negative-prompt 'a, b' x", {"negative_prompt": "a, b"}, "x"),
+    ("--user a,b x", {"user": "a,b"}, "x"),
 ]
 
 
@@ -57,8 +72,13 @@ REFUSED = [
     ("--si 1x1 x", "There is no option --si. Did you mean --size?"),
     ("--size", "--size needs a value"),
     ("--size --n 2", "--size needs a value"),
-    ("--seed 1..4 x", "is a list"),
-    ("--seed {many} x", "takes one value"),
+    ("--seed 1,,2 x", "empty place"),
+    ("--seed 1, x", "empty place"),
+    ("--seed 1,x x", "takes a whole number, not 'x'"),
+    ("--seed {many},9 x", "takes a whole number"),
+    ("--seed {ranged} x", "takes a whole number, not '1..4'"),
+    ("--seed 1..99999999 x", "more than 10,000 values"),
+    ("--timeout 1,2 x", "takes a number"),
     ("--seed {nope} x", "there is no variable 'nope'"),
     ("--user 'open x", "is not closed"),
     ("--n 2 --n 3 x", "given twice"),

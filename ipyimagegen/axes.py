@@ -1,0 +1,86 @@
+"""The same question many ways: what was typed, taken apart into single requests along its axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeAlias
+
+from ipyimagegen import prompt
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.lists import MOST
+from ipyimagegen.options import OPTIONS, Value
+from ipyimagegen.typed import Typed
+
+PROMPT = "prompt"
+_DEAR = 2  # a prompt: dearer to change than a seed, for servers that encode it, and less than a size
+_BY_ITSELF = {PROMPT, "model", "endpoint", "size", "aspect_ratio"}  # what their values are needs no name
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that varies, an option, `prompt` or a group of alternatives as typed, and its values."""
+
+    name: str
+    values: tuple[Value, ...]
+
+    @property
+    def title(self) -> str:
+        """What it is called: `seed`, `aspect ratio`, `{red|blue}`."""
+        return self.name.rstrip("_").replace("_", " ") if self.name in OPTIONS else self.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each value: `seed 7`, `1024x1024`, `red`."""
+        alone = self.name in _BY_ITSELF or self.name not in OPTIONS
+        return tuple(
+            f"{self.title} {one}" if not alone or one == "default" else str(one) or "(nothing)"
+            for one in self.values
+        )
+
+
+# How an axis sets one of its values in what was typed.
+_Set: TypeAlias = Callable[[Typed, Value], Typed]
+
+
+def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
+    """Return the axes of a sweep, the one dearest to change first, and each combination, in that order.
+
+    No axes and the one request where nothing varies. Raises InvalidOption for too many combinations.
+    """
+    found = sorted(_found(typed), key=lambda one: -one[0])
+    axes, setters = [axis for _, axis, _ in found], [setter for _, _, setter in found]
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
+        told = " × ".join(f"{len(axis.values)} {axis.title}" for axis in axes)
+        raise InvalidOption(
+            f"{told} makes {count:,} runs, and at most {MOST:,} are one sweep. Nothing was sent."
+        )
+    points = (_at(typed, setters, values) for values in product(*(axis.values for axis in axes)))
+    return tuple(axes), tuple(points)
+
+
+def _at(typed: Typed, setters: Sequence[_Set], values: Sequence[Value]) -> Typed:
+    for setter, value in zip(setters, values, strict=True):
+        typed = setter(typed, value)
+    return typed
+
+
+def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
+    for name, values in typed.options.items():
+        if isinstance(values, tuple):
+            yield OPTIONS[name].dear, Axis(name, values), _of_option(name)
+    if not isinstance(typed.prompt, str):
+        yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
+    elif typed.namespace is not None and not typed.options.get("raw"):
+        for group in prompt.groups(prompt.parse(typed.prompt)):
+            yield _DEAR, Axis(group.source, group.choices), _choose
+
+
+def _of_option(name: str) -> _Set:
+    return lambda typed, value: replace(typed, options={**typed.options, name: value})
+
+
+def _choose(typed: Typed, value: Value) -> Typed:
+    return replace(typed, chosen=(*typed.chosen, str(value)))

@@ -1,0 +1,164 @@
+"""The calls of one plan under way: one, or the many of a sweep, begun as their servers have places."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+from ipyimagegen.errors import Detached, ImagineError
+from ipyimagegen.plan import Plan, Planned
+from ipyimagegen.records import Run
+from ipyimagegen.results import Sweep
+from ipyimagegen.work import Gate, Job
+
+NOT_SENT = "not sent"
+AHEAD = 2  # times what a server takes at once: calls that have begun, those among them that are being stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """The place of one call: a job that asks, or what answers it without asking.
+
+    `known` are the ids of the runs of the same request that there were before.
+    """
+
+    planned: Planned
+    job: Job | None = None
+    stored: Run | None = None
+    known: frozenset[str] = frozenset()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.job is None or self.job.finished
+
+    @property
+    def run(self) -> Run | None:
+        """The newest record, if there is one yet."""
+        return self.job.run if self.job else self.stored
+
+    @property
+    def status(self) -> str:
+        """What stands in its place until then."""
+        return "under way" if self.job and self.job.elapsed else "waiting"
+
+    @property
+    def error(self) -> ImagineError | None:
+        """Why it brought no picture, once it is known."""
+        return self.job.error if self.job else self.planned.doubt
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it was not begun after all."""
+        return isinstance(self.error, Detached)
+
+    @property
+    def came(self) -> bool:
+        """Whether there are pictures."""
+        return self.settled and self.run is not None and not self.error
+
+
+class Batch:
+    """The slots of a plan, in its order."""
+
+    def __init__(self, plan: Plan, slots: Sequence[Slot]) -> None:
+        self.plan, self.slots = plan, tuple(slots)
+        self._lock = threading.Lock()
+        self._queues: list[deque[Job]] = []
+        self._call_off: Callable[[Job], None] = lambda _: None
+        self.seen: Callable[[], Sweep] | None = None  # what came so far, as a sweep that can be shown
+
+    def begin(
+        self, jobs: Sequence[Job], gate: Callable[[Job], Gate], call_off: Callable[[Job], None]
+    ) -> None:
+        """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
+        self._call_off = call_off
+        if len(jobs) == 1:
+            jobs[0].start()
+            return
+        by_gate: dict[Gate, deque[Job]] = {}
+        for job in jobs:
+            by_gate.setdefault(gate(job), deque()).append(job)
+        self._queues = list(by_gate.values())
+        for one, queue in by_gate.items():
+            threading.Thread(target=self._feed, args=(one, queue), name="imagine: sweep", daemon=True).start()
+
+    def _feed(self, gate: Gate, queue: deque[Job]) -> None:
+        """Begin the jobs of one server in order, each as soon as it can be sent."""
+        room = threading.Semaphore(AHEAD * gate.parallel)
+        while queue:
+            room.acquire()
+            gate.take()
+            with self._lock:
+                if not queue:
+                    gate.give()
+                    return
+                job = queue.popleft()
+                job.placed, job.left = True, room.release
+                try:
+                    job.start()
+                except RuntimeError as fault:  # no thread to be had
+                    gate.give()
+                    self._give_back([job], f"Nothing was sent: {fault}.")
+
+    def _give_back(self, jobs: Iterable[Job], why: str) -> None:
+        for job in jobs:
+            job.call_off(Detached(why))
+            self._call_off(job)
+
+    def stop(self) -> None:
+        """Begin no more: what was not begun is not sent."""
+        with self._lock:
+            left = [job for queue in self._queues for job in queue]
+            for queue in self._queues:
+                queue.clear()
+            self._give_back(reversed(left), NOT_SENT)
+
+    def cancel(self) -> None:
+        """Give up what was begun, and begin no more."""
+        self.stop()
+        for slot in self.slots:
+            if slot.job:
+                slot.job.cancel()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; say whether everything is settled."""
+        unsettled = next((slot.job for slot in self.slots if slot.job and not slot.job.finished), None)
+        return unsettled is None or (unsettled.wait(seconds) and self.settled)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen."""
+        return all(slot.settled for slot in self.slots)
+
+    @property
+    def error(self) -> ImagineError | None:
+        """Why there is nothing at all to show, once all is settled."""
+        if not self.settled or any(slot.came for slot in self.slots):
+            return None
+        error = next((slot.error for slot in self.slots if slot.error), None)
+        if error and len(self.slots) > 1:
+            error = copy(error)
+            error.args = (f"None of {len(self.slots)} came; the first: {error}",)
+        return error
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was begun."""
+        return max((slot.job.elapsed for slot in self.slots if slot.job), default=0.0)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that it may still take, by what it took so far; None while that is not known."""
+        asked = [slot for slot in self.slots if slot.job]
+        done = sum(slot.settled for slot in asked)
+        return self.elapsed / done * (len(asked) - done) if done else None
+
+    @property
+    def partial(self) -> bytes | None:
+        """The newest picture of a single call's stream, as it came."""
+        job = self.slots[0].job
+        return job.partial if job and not self.plan.axes else None

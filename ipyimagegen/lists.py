@@ -1,0 +1,57 @@
+"""Values of options that are lists: one run for each element."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.options import Kind, Value, Values, as_meant, named, normalise
+from ipyimagegen.safe import short
+
+MOST = 10_000  # runs of one sweep, and values of one option
+_RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
+
+
+def listed(thing: Any) -> list[Any] | None:
+    """Return the elements of a list, tuple, range, one-dimensional array or series, else None."""
+    if isinstance(thing, (list, tuple, range)):
+        return list(thing[: MOST + 1])
+    told = thing.tolist() if hasattr(thing, "tolist") else None
+    return told if isinstance(told, list) else None
+
+
+def read(name: str, thing: object) -> Values:
+    """Return what code gave for option `name`: one value, or several of a list. Raises InvalidOption."""
+    several = listed(thing) if named(name).lists else None
+    return normalise(name, thing) if several is None else together(name, several)
+
+
+def read_text(name: str, pieces: Sequence[str]) -> Values:
+    """Return what was typed for option `name`, split at commas; `1..4` counts. Raises InvalidOption."""
+    spread = [value for piece in pieces for value in _spread(name, piece)]
+    return normalise(name, spread[0]) if len(spread) == 1 and len(pieces) == 1 else together(name, spread)
+
+
+def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:
+    """Return the elements of a list, each as option `name` keeps it. Raises InvalidOption."""
+    flag = named(name).flag
+    if not several:
+        raise InvalidOption(f"{flag} is an empty list; nothing was sent.")
+    if len(several) > MOST:
+        raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent.")
+    if any(isinstance(one, str) and not one.strip() for one in several):
+        raise InvalidOption(f"{flag}: the list has an empty place. Write it as 1,2,3 or 1..3.")
+    return tuple(normalise(name, one) for one in several)
+
+
+def _spread(name: str, piece: str) -> Iterator[object]:
+    found = _RANGE.fullmatch(as_meant(piece)) if named(name).kind in (Kind.INTEGER, Kind.NUMBER) else None
+    if found is None:
+        yield piece
+        return
+    first, last = int(found[1]), int(found[2])
+    if abs(last - first) >= MOST:
+        raise InvalidOption(f"{named(name).flag} {short(piece, 40)} has more than {MOST:,} values.")
+    yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)

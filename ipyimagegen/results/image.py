@@ -1,0 +1,217 @@
+"""One picture as users hold it, and what a notebook is handed of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from ipyimagegen import imaging, saving
+from ipyimagegen.caption import DOT
+from ipyimagegen.errors import InvalidInput, StoreError
+from ipyimagegen.records import Input, Picture, Run
+from ipyimagegen.safe import short
+
+if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.results.generation import Generation
+    from ipyimagegen.results.sweep import Sweep
+
+Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
+
+HEIGHT = 560  # pixels at which one picture is shown, so that its caption fits on the screen with it
+ALT_LIMIT = 300  # characters of the prompt that become the picture's alternative text
+
+
+class Result(Protocol):
+    """What a front end shows: pictures, and the words under them."""
+
+    @property
+    def caption(self) -> str:
+        """The words under the pictures."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the pictures, for where none can be shown."""
+
+    def bundles(self) -> list[Bundle]:
+        """Return the pictures as a notebook shows them."""
+
+
+class Handle(Protocol):
+    """What a result asks of its studio."""
+
+    @property
+    def embed(self) -> str:
+        """`preview` or `original`."""
+
+    def rerun(
+        self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
+    ) -> Generation | Sweep:
+        """Ask the same again, with prompt or options changed."""
+
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
+        """Edit a picture of a run, asking its server and model unless others are named."""
+
+    def named(self, one: Input) -> str:
+        """Return what a picture is called that an edit began with."""
+
+    def thumb(self, image: Image, edge: int) -> PilImage | None:
+        """Return a small picture of it, or None when it cannot be shown."""
+
+    def display(self, result: Result) -> None:
+        """Show it as the front end does. Raises NotImplementedError where there is none."""
+
+
+class Image:
+    """One picture of a result. The bytes are as the server sent them."""
+
+    __slots__ = ("_handle", "_path", "_picture", "_run")
+
+    def __init__(self, run: Run, picture: Picture, path: Path, handle: Handle | None = None) -> None:
+        object.__setattr__(self, "_run", run)
+        object.__setattr__(self, "_picture", picture)
+        object.__setattr__(self, "_path", path)
+        object.__setattr__(self, "_handle", handle)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Image cannot be changed; {name} was not set")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Image, (self._run, self._picture, self._path))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and (self.id, self.sha256) == (other.id, other.sha256)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.sha256))
+
+    _run: Run
+    _picture: Picture
+    _path: Path
+    _handle: Handle | None
+
+    @property
+    def run(self) -> Run:
+        """The record of the run that brought it."""
+        return self._run
+
+    @property
+    def picture(self) -> Picture:
+        """Its own part of that record."""
+        return self._picture
+
+    @property
+    def id(self) -> str:
+        """The lasting id, as 1120-k7f2/3.1."""
+        return f"{self._run.id}.{self._picture.index}"
+
+    @property
+    def index(self) -> int:
+        """Its place in the reply, from 1."""
+        return self._picture.index
+
+    @property
+    def path(self) -> Path:
+        """The file in the store."""
+        return self._path
+
+    @property
+    def bytes(self) -> bytes:
+        """The bytes as they came. Raises StoreError when the file is gone, or holds others."""
+        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
+        try:
+            data = self._path.read_bytes()
+        except OSError as fault:
+            problem = f"cannot be read: {fault.strerror or type(fault).__name__}"
+        else:
+            if hashlib.sha256(data).hexdigest() == self.sha256:
+                return data
+            problem = "is damaged: it holds other bytes than came"
+        raise StoreError(f"The file of {self.id} {problem}. {self._path}")
+
+    @property
+    def pil(self) -> PilImage:
+        """The picture as a Pillow image."""
+        return imaging.opened(self.bytes)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return (self._picture.width or 0, self._picture.height or 0)
+
+    @property
+    def mime(self) -> str:
+        """`image/png`, `image/jpeg` or `image/webp`, by the bytes."""
+        return self._picture.mime or ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes (hex)."""
+        return self._picture.sha256 or ""
+
+    @property
+    def revised_prompt(self) -> str | None:
+        """The prompt as the server rewrote it, if it said so."""
+        return self._picture.revised_prompt
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that it was made for."""
+        return self._run.request.prompt
+
+    @property
+    def changed_outside(self) -> float | None:
+        """The share of the pixels outside the mask that an edit changed (by more than 8 of 255), 0 to 1.
+
+        None without a mask, or where the pictures cannot be compared. Not a judgement: models redraw.
+        """
+        return self._picture.changed_outside
+
+    def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
+        """Change this picture as the prompt says, asking the same server and model unless told.
+
+        Options are those of `imagine`, `mask` among them; none is taken over from this picture's run.
+        `image` adds others behind this one.
+        """
+        if self._handle is None:
+            raise InvalidInput(f"An unpickled picture has no server; use imagine(…, image='@{self.id}').")
+        return self._handle.edit(self._run, self, prompt, options)
+
+    def thumb(self, edge: int) -> PilImage | None:
+        """Return it as a Pillow image of at most `edge` pixels, or None when it cannot be shown."""
+        return (
+            self._handle.thumb(self, edge) if self._handle else imaging.inspect(self._path, edge=edge).thumb
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture; see `Generation.save`."""
+        return saving.write(self.bytes, saving.target(str(path), self._run, self._picture, several=False))
+
+    def __repr__(self) -> str:
+        return f"Image: {short(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        del include, exclude
+        made = imaging.preview([imaging.inspect(self._path).thumb])
+        return framed(made, repr(self), self.prompt)
+
+
+def framed(made: imaging.Preview, text: str, prompt: str) -> Bundle:
+    """Return one picture as a bundle, no higher than a screen has room for with its caption."""
+    scale = min(1.0, HEIGHT / made.height)
+    size = round(made.width * scale), round(made.height * scale)
+    return bundle(made.data, made.mime, size, text, prompt)
+
+
+def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
+    """Return a plain picture as a mimebundle and its metadata: no widget, no script, no HTML.
+
+    A WebP original travels as PNG: notebooks have no renderer for it.
+    """
+    if mime not in ("image/png", "image/jpeg"):
+        data, mime = imaging.as_png(data), "image/png"
+    alt = short(prompt, ALT_LIMIT)
+    return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}

@@ -1,0 +1,62 @@
+"""How the tiles of a sweep fall onto contact sheets: a strip, rows and columns, or pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from ipyimagegen.axes import Axis
+
+ROWS, COLUMNS = 6, 8  # of one sheet, so that its tiles can be seen in a notebook
+STRIP = ROWS * COLUMNS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """One contact sheet: the calls that stand on it, row by row, by their place in the sweep.
+
+    A strip has no rows: `columns` are then the labels of its tiles, which flow. `title` holds what the
+    outer axes are on this page.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    title: str = ""
+    calls: tuple[int, ...]
+
+
+def sheets(axes: Sequence[Axis]) -> tuple[Sheet, ...]:
+    """Return the sheets of a sweep in order; a page for each combination of the axes before the last two.
+
+    What is larger than a sheet goes on, on the next.
+    """
+    *outer, columns = [axis.labels for axis in axes]
+    if not outer:
+        return tuple(
+            Sheet(columns=columns[at : at + STRIP], calls=tuple(range(at, min(at + STRIP, len(columns)))))
+            for at in range(0, len(columns), STRIP)
+        )
+    *pages, rows = outer
+    size = len(rows) * len(columns)
+    return tuple(
+        Sheet(
+            title=" · ".join(titles),
+            rows=rows[down : down + ROWS],
+            columns=columns[across : across + COLUMNS],
+            calls=tuple(
+                number * size + row * len(columns) + column
+                for row in range(down, min(down + ROWS, len(rows)))
+                for column in range(across, min(across + COLUMNS, len(columns)))
+            ),
+        )
+        for number, titles in enumerate(product(*pages))
+        for down in range(0, len(rows), ROWS)
+        for across in range(0, len(columns), COLUMNS)
+    )
+
+
+def shape(axes: Sequence[Axis]) -> tuple[int, int]:
+    """Return rows and columns of the first sheet; a strip has no rows."""
+    first = sheets(axes[-2:])[0]
+    return len(first.rows), len(first.columns)

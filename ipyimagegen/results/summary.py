@@ -1,0 +1,154 @@
+"""A sweep in words: its title and caption, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from ipyimagegen import costs, ids
+from ipyimagegen.axes import PROMPT, Axis
+from ipyimagegen.caption import DOT, OUTSIDE, counted, facts
+from ipyimagegen.records import Cost, PictureState
+from ipyimagegen.results.generation import Generation
+from ipyimagegen.safe import plain, short
+
+NAMED = 4  # places that a line about some of them names
+LISTED = 8  # failures that a caption lists
+
+
+def title(sweep: Sequence[Generation], axes: Sequence[Axis]) -> str:
+    """Return `Sweep: 'a {red|blue} fox' · 2 {red|blue} × 3 seed`."""
+    across = " × ".join(f"{len(axis.values)} {short(axis.title, 30)}" for axis in axes)
+    return f"Sweep: {short(prompt(sweep), 60)!r}{DOT}{across}"
+
+
+def prompt(sweep: Sequence[Generation]) -> str:
+    """Return the prompt as typed, or how many there are."""
+    told = dict.fromkeys(one.template for one in sweep)
+    return next(iter(told)) if len(told) == 1 else " | ".join(told)
+
+
+def caption(
+    sweep: Sequence[Generation], axes: Sequence[Axis], asked: Mapping[int, Cost], *, legend: Sequence[str]
+) -> str:
+    """Return the caption: equal for every run of the same sweep that came whole, up to its last line.
+
+    `asked` holds the estimates of what was asked for now, by place.
+    """
+    came = [one for one in sweep if one]
+    failed = len(sweep) - len(came)
+    head = f"{len(came)} of {len(sweep)}" + (f"; {failed} failed" if failed else "")
+    labels = [DOT.join(some) for some in product(*(axis.labels for axis in axes))]
+    lines = [
+        DOT.join([head, short(prompt(sweep), 80)]),
+        DOT.join(_shared(came)),
+        " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
+        _runs(came),
+        *(plain(line, 400) for line in legend),
+        *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], labels, len(came))),
+        *(f"- {line}" for line in _of_some([_notes(one) for one in sweep], labels, len(came))),
+        *_failures(sweep, labels),
+    ]
+    return "\n".join([*filter(None, lines), _last(sweep, asked)])
+
+
+def _shared(came: Sequence[Generation]) -> list[str]:
+    """Return the facts that all have."""
+    each = [facts(one.run) for one in came]
+    return [word for word in each[0] if all(word in other for other in each)] if each else []
+
+
+def _values(axis: Axis) -> str:
+    told = [short(str(one), 30) or "(nothing)" for one in axis.values]
+    return ", ".join(told) if len(told) <= 12 else f"{', '.join(told[:4])} … {told[-1]} ({len(told)})"
+
+
+def _runs(came: Sequence[Generation]) -> str:
+    numbers = [one.number for one in came if one.number]
+    return DOT.join(
+        filter(None, [f"runs {ids.spans(numbers)}" if numbers else "", ids.spanned([one.id for one in came])])
+    )
+
+
+def _verdicts(one: Generation) -> list[str]:
+    told = [str(verdict) for verdict in one.verdicts if verdict.subject != OUTSIDE]
+    lost = [p for p in one.run.pictures if p.state not in (PictureState.STORED, PictureState.PARTIAL)]
+    return [*told, *(f"picture {p.index}: {p.note or p.state}" for p in lost)] if one else []
+
+
+def _notes(one: Generation) -> list[str]:
+    return list(one.run.sent.notes) if one else []
+
+
+def _of_some(each: Sequence[Sequence[str]], labels: Sequence[str], came: int) -> list[str]:
+    """Return each line once, with the places that it is about unless all that came have it."""
+    places: dict[str, list[str]] = {}
+    for lines, label in zip(each, labels, strict=True):
+        for line in dict.fromkeys(lines):
+            places.setdefault(line, []).append(label)
+    return [plain(line) + ("" if len(at) == came else f" ({_named(at)})") for line, at in places.items()]
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - NAMED
+    told = ", ".join(short(one, 40) for one in labels[:NAMED])
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
+    told = [
+        f"! {short(label, 60)}: {short((one.error or 'no picture').partition(chr(10))[0], 200)}"
+        for one, label in zip(sweep, labels, strict=True)
+        if not one
+    ]
+    more = len(told) - LISTED
+    return [*told[:LISTED], f"! and {more} more: sweep.failed"] if more > 0 else told
+
+
+def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
+    """Return what changes from run to run: seconds, estimate and cost, and what the history gave."""
+    took = [one.elapsed for one in sweep if one and one.elapsed is not None]
+    words = [f"{_span(min(took), max(took))} s a call"] if took else []
+    now = [one.cost for place, one in enumerate(sweep) if place in asked]
+    reused = sum(one.reused for one in sweep if one)
+    if now and not all(one.basis in ("free", "none") for one in now):
+        about = costs.said(asked.values())
+        words += [f"{counted(len(now), 'call')} asked", f"estimate {about}", f"spent {costs.said(now)}"]
+    else:
+        words.append(costs.said([one.cost for one in sweep if one]))
+    if reused:
+        words.append("from history" if reused == len(sweep) else f"{reused} from history")
+    return DOT.join(words)
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f}–{high:.1f}"
+
+
+def row(one: Generation, axes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of one generation in the table; see `Sweep.rows`."""
+    options = {**one.run.request.options, **one.run.request.extra}
+    if "size" in options:
+        options["asked_size"] = options.pop("size")
+    varied = {name: value for name, value in axes.items() if name not in (*options, PROMPT, "size")}
+    sizes = dict.fromkeys(f"{image.size[0]}x{image.size[1]}" for image in one)
+    return {
+        **varied,
+        "prompt": one.prompt,
+        "endpoint": one.endpoint,
+        "model": one.model,
+        **options,
+        "size": ", ".join(sizes) or None,
+        "pictures": len(one),
+        "seconds": one.elapsed,
+        "cost": one.cost.amount if one.cost.basis not in ("free", "none") else 0.0,
+        "currency": one.cost.currency or None,
+        "verdicts": [str(verdict) for verdict in one.verdicts],
+        "file": str(one[0].path) if one else None,
+        "files": [str(image.path) for image in one],
+        "id": one.id,
+        "status": str(one.status),
+        "error": one.error,
+        "from_history": one.reused,
+    }

@@ -1,0 +1,212 @@
+"""What users hold of a sweep: a `Sweep`, a sequence of `Generation`s along its axes.
+
+Like a `Generation` it is immutable, and a pickle drops the handle to the studio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from ipyimagegen import imaging, saving
+from ipyimagegen.axes import Axis
+from ipyimagegen.errors import InvalidInput
+from ipyimagegen.records import Cost
+from ipyimagegen.results import summary
+from ipyimagegen.results.generation import Generation
+from ipyimagegen.results.image import Bundle, Handle, bundle
+from ipyimagegen.results.sheets import Sheet, sheets
+from ipyimagegen.safe import short
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+SHOWN = 3  # contact sheets in a cell: together they are as small as one, and each can still be read
+
+
+class Sweep(Sequence[Generation]):
+    """The results of a sweep in order, the innermost axis running fastest; one that failed has no picture.
+
+    `axes` maps what varies to its values. `failed` are those without a picture; each says why in `error`.
+    """
+
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        generations: Sequence[Generation],
+        *,
+        asked: Mapping[int, Cost] | None = None,
+        handle: Handle | None = None,
+    ) -> None:
+        self._axes, self._generations = tuple(axes), tuple(generations)
+        self._asked = dict(asked or {})  # the places that were asked for now, and what each may have cost
+        self._handle = handle
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Sweep, (self._axes, self._generations))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sweep) and self._generations == other._generations
+
+    def __hash__(self) -> int:
+        return hash(self._generations)
+
+    def __len__(self) -> int:
+        return len(self._generations)
+
+    @overload
+    def __getitem__(self, index: int) -> Generation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Generation, ...]: ...
+    def __getitem__(self, index: int | slice) -> Generation | tuple[Generation, ...]:
+        return self._generations[index]
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(self._generations)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """What varies, and its values, the outermost axis first; `{red|blue}` is called as it was typed."""
+        return {axis.name: axis.values for axis in self._axes}
+
+    @property
+    def failed(self) -> tuple[Generation, ...]:
+        """Those that brought no picture."""
+        return tuple(one for one in self if not one)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table: a row for each generation, in order.
+
+        What varies and every other option as asked, then `size` (pixels, as it came; `asked_size` is the
+        option), `pictures`, `seconds`, `cost` with `currency` (None: unknown), `verdicts`, `file` (the
+        first picture's; `files` has all), `id`, `status`, `error`, `from_history`.
+        """
+        made = [summary.row(one, axes) for one, axes in zip(self, self._coordinates, strict=True)]
+        names = dict.fromkeys(name for row in made for name in row)
+        return [{name: row.get(name) for name in names} for row in made]
+
+    def to_dataframe(self) -> Any:
+        """Return `rows` as a pandas DataFrame. Raises InvalidInput where pandas is not installed."""
+        try:
+            import pandas as pd  # noqa: PLC0415 - slow, and needed for nothing else
+        except ImportError:
+            problem = (
+                "to_dataframe() needs pandas: pip install pandas. Without it: sweep.rows, a list of dicts."
+            )
+        else:
+            return pd.DataFrame(self.rows)
+        raise InvalidInput(problem)
+
+    @cached_property
+    def _coordinates(self) -> list[dict[str, Any]]:
+        names = [axis.name for axis in self._axes]
+        combined = product(*(axis.values for axis in self._axes))  # noqa: PD011 - no pandas here
+        return [dict(zip(names, values, strict=True)) for values in combined]
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each, by what varies: `red · seed 7`."""
+        return [" · ".join(some) for some in product(*(axis.labels for axis in self._axes))]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all pictures, in the store."""
+        return tuple(file for one in self for file in one.files)
+
+    def save(self, template: str | Path) -> tuple[Path, ...]:
+        """Write every picture and return the files; see `Generation.save`.
+
+        {index} counts through the whole sweep. Where the fields do not tell all pictures apart they get
+        -1, -2 and so on.
+        """
+        images = [image for one in self for image in one]
+        files = saving.targets(str(template), [(one.run, one.picture) for one in images])
+        return tuple(saving.write(one.bytes, file) for one, file in zip(images, files, strict=True))
+
+    # What is shown
+
+    @property
+    def caption(self) -> str:
+        """The words under the sheets."""
+        legend = [line for page in self.pages[:SHOWN] for line in page.legend]
+        return summary.caption(self, self._axes, self._asked, legend=list(dict.fromkeys(legend)))
+
+    @cached_property
+    def pages(self) -> tuple[Page, ...]:
+        """The contact sheets; each shows itself where a cell returns it."""
+        made = sheets(self._axes)
+        limit = imaging.LIMIT // min(len(made), SHOWN)
+        return tuple(
+            Page(self, sheet, number, len(made), limit) for number, sheet in enumerate(made, start=1)
+        )
+
+    def bundles(self) -> list[Bundle]:
+        """Return what a notebook shows: up to three contact sheets, or each original if so configured."""
+        if self._handle and self._handle.embed == "original":
+            return [made for one in self for made in one.bundles() if one]
+        return [page.bundle for page in self.pages[:SHOWN]]
+
+    def thumb(self, place: int, edge: int) -> PilImage | None:
+        """Return the small picture of one generation, several as one, or None when it has none."""
+        thumbs = [one.thumb(edge) for one in self[place]]
+        return imaging.tiled([one for one in thumbs if one is not None], edge)
+
+    def __repr__(self) -> str:
+        return summary.title(self, self._axes)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        del include, exclude
+        return self.bundles()[0]
+
+    def _ipython_display_(self) -> None:
+        if self._handle is None:
+            raise NotImplementedError  # IPython then asks for the mimebundle
+        self._handle.display(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One contact sheet of a sweep, drawn when it is first looked at."""
+
+    sweep: Sweep
+    sheet: Sheet
+    number: int
+    count: int
+    limit: int  # bytes
+
+    @cached_property
+    def _drawn(self) -> imaging.Contact:
+        sheet, sweep = self.sheet, self.sweep
+        edge = imaging.tile_edge(len(sheet.rows), len(sheet.columns))
+        return imaging.contact(
+            [sweep.thumb(place, edge) for place in sheet.calls],
+            sheet.rows,
+            sheet.columns,
+            notes=[short(sweep[place].error or "no picture", 300) for place in sheet.calls],
+            title=sheet.title,
+            limit=self.limit,
+        )
+
+    @property
+    def legend(self) -> list[str]:
+        """What the letters on the sheet stand for."""
+        return [f"{letter} = {label}" if letter else label for letter, label in self._drawn.legend]
+
+    @property
+    def bundle(self) -> Bundle:
+        """The sheet as a notebook shows it."""
+        made = self._drawn.preview
+        return bundle(made.data, made.mime, (made.width, made.height), repr(self), summary.prompt(self.sweep))
+
+    def __repr__(self) -> str:
+        which = f" · sheet {self.number} of {self.count}" if self.count > 1 else ""
+        return f"{self.sweep!r}{which}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        del include, exclude
+        return self.bundle

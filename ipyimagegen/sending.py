@@ -1,0 +1,182 @@
+"""Beginning the calls of a plan: each request once, within the caps, with its key, and with room to store it.
+
+What two threads could do at the same moment is done under one lock here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ipyimagegen import catalog, imaging, work
+from ipyimagegen.arrivals import Thumbs, Tools
+from ipyimagegen.batch import Batch, Slot
+from ipyimagegen.errors import OutcomeUnknown
+from ipyimagegen.keychain import Keychain
+from ipyimagegen.keys import Secret
+from ipyimagegen.ledger import Ledger
+from ipyimagegen.plan import Plan, Planned, Settings, Surroundings, look_up
+from ipyimagegen.records import Run
+from ipyimagegen.results import shape
+from ipyimagegen.store import Store
+from ipyimagegen.waiting import Hold, unsent
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.rows import Endpoint
+
+ROOM = 8 << 20  # bytes: a generous picture
+KEPT = 3 * 48  # small pictures: those of the sheets that a cell shows
+AT_ONCE = 64  # pictures for which there has to be room before a sweep begins; it says when there is none left
+
+
+class House(Protocol):
+    """What sending needs of a studio."""
+
+    keys: Keychain
+    ledger: Ledger
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def store(self) -> Store:
+        """The files."""
+
+    @property
+    def tools(self) -> Tools:
+        """What every job needs."""
+
+    def surroundings(self) -> Surroundings:
+        """Return what a plan depends on besides what was typed."""
+
+
+class Sender:
+    """Begins calls for one studio. `told` hears of every run that ends. A fork gets a new one."""
+
+    def __init__(self, house: House, told: Callable[[Run], None]) -> None:
+        self._house, self._tell = house, told
+        self._gates: dict[tuple[str, int], work.Gate] = {}
+        self._starting = threading.Lock()
+        self._thumbs: Thumbs = {}  # of what was begun last: they are large
+
+    @unsent
+    def begin(self, plan: Plan, hold: Hold, cell: object) -> Batch:
+        """Return the calls of the plan, begun, or what answers them in their place.
+
+        What was in flight when the plan was made may have finished since; so the history is asked
+        once more, under the lock that keeps two threads from paying for the same. Interrupts are held
+        back from here on where something was begun. Raises MissingKey, OverBudget or StoreError; then
+        nothing was sent.
+        """
+        settings = self._house.settings
+        with self._starting:
+            slots = [self._slot(call, plan) for call in plan.calls]
+            missing = [slot for slot in slots if not slot.job and slot.planned.asks]
+            carries = self._ready(plan, missing, settings, cell)
+            if missing:
+                hold.take()  # until somebody waits for it
+            runs = self._house.ledger.take([slot.planned for slot in slots if not slot.job], settings, cell)
+            jobs = {
+                slot.planned.request.identity: self._job(run, carry)
+                for slot, run, carry in zip(missing, runs, carries, strict=True)
+            }
+            slots = [replace(slot, job=slot.job or jobs.get(slot.planned.request.identity)) for slot in slots]
+            plan = replace(plan, calls=tuple(slot.planned for slot in slots))
+            batch = Batch(plan, slots)
+            self._begin(batch, list(jobs.values()), settings)
+            return batch
+
+    def _slot(self, call: Planned, plan: Plan) -> Slot:
+        """Return the call with what answers it now: a job in flight, or what is stored."""
+        if call.reused:
+            return Slot(planned=call, stored=call.reused)
+        if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
+            return Slot(planned=call, job=live)
+        # Before the history is asked: what another notebook adds meanwhile is a rival.
+        known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))
+        try:
+            stored = look_up(call, plan.local, self._house.surroundings())
+        except OutcomeUnknown as doubt:
+            if not plan.axes:
+                raise
+            return Slot(planned=replace(call, doubt=doubt.with_traceback(None)))
+        return Slot(planned=replace(call, reused=stored, doubt=None), stored=stored, known=known)
+
+    def _ready(
+        self, plan: Plan, missing: list[Slot], settings: Settings, cell: object
+    ) -> list[Callable[[work.Job], Run]]:
+        """Return the work of what is to be sent, when there are budget, keys and room for all."""
+        if not missing:
+            return []
+        house, calls = self._house, [slot.planned for slot in missing]
+        house.ledger.check_caps(calls, settings, cell)  # before a key is asked for
+        servers = {call.endpoint.base_url: call.endpoint for call in calls}
+        secrets = {url: self._secret(endpoint) for url, endpoint in servers.items()}
+        files = {sha256: data for call in calls for sha256, data in call.files.items()}
+        pictures = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
+        house.store.probe(pictures * ROOM + sum(map(len, files.values())))
+        edge = imaging.tile_edge(*shape(plan.axes)) if plan.axes else None
+        return [
+            work.call(
+                slot.planned,
+                secrets[slot.planned.endpoint.base_url],
+                self._gate(slot.planned.endpoint, settings.max_parallel),
+                house.tools,
+                slot.known,
+                edge=edge,
+            )
+            for slot in missing
+        ]
+
+    def _secret(self, endpoint: Endpoint) -> Secret | None:
+        secret = self._house.keys.secret(endpoint)
+        catalog.check_transport(endpoint, has_key=secret is not None)
+        return secret
+
+    def _gate(self, endpoint: Endpoint, parallel: int) -> work.Gate:
+        return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
+
+    def _job(self, run: Run, carry: Callable[[work.Job], Run]) -> work.Job:
+        job = work.Job(run, carry, self._ended, control=self._house.tools.control())
+        self._house.ledger.add(job)
+        return job
+
+    def _begin(self, batch: Batch, jobs: list[work.Job], settings: Settings) -> None:
+        if jobs:
+            self._thumbs.clear()
+        try:
+            parallel = settings.max_parallel
+            gate = {slot.job: self._gate(slot.planned.endpoint, parallel) for slot in batch.slots if slot.job}
+            batch.begin(jobs, gate.__getitem__, self._house.ledger.settle)
+        except BaseException:  # no thread to be had; nothing was sent
+            for job in reversed(jobs):
+                self._house.ledger.settle(job)
+            raise
+
+    def _ended(self, job: work.Job) -> None:
+        if len(self._thumbs) < KEPT:
+            self._thumbs.update(job.thumbs)
+        job.thumbs.clear()
+        self._house.ledger.settle(job)
+        self._tell(job.run)
+
+    def fetch(self, planned: Planned, carry: Callable[[work.Job], Run]) -> Batch:
+        """Return the work of fetching what a stored run could not download, begun."""
+        assert planned.reused is not None
+        control = self._house.tools.control()
+        job = work.Job(planned.reused, carry, self._ended, control=control, recorded=True)
+        job.start()
+        return Batch(Plan(calls=(planned,)), [Slot(planned=planned, job=job)])
+
+    def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
+        """Return the small picture made while a file was checked, or make it now."""
+        kept = self._thumbs.get((sha256, edge))
+        if kept is None and (kept := imaging.inspect(path, edge=edge).thumb) and len(self._thumbs) < KEPT:
+            self._thumbs[sha256, edge] = kept
+        return kept

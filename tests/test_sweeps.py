@@ -1,0 +1,453 @@
+"""Sweeps: each combination once, planned before it is paid, failures in their place, resumed at no cost."""
+
+import pickle
+import threading
+import time
+
+import pytest
+from loopback import b64, picture_bytes, records
+
+from ipyimagegen import Generation, Settings, Studio, Sweep
+from ipyimagegen import errors as e
+from ipyimagegen.axes import expand
+from ipyimagegen.results.sheets import sheets
+from ipyimagegen.typed import Typed, from_call
+from ipyimagegen.waiting import Painter
+
+
+def picture_for(asked):
+    """Return a picture that tells what it was asked for."""
+    seed = asked.get("seed", 0)
+    return picture_bytes(64, 48, (seed * 17 % 256, len(asked["prompt"]) * 5 % 256, seed // 15))
+
+
+def good(seen):
+    return (
+        200,
+        {},
+        {"created": 1, "data": [{"b64_json": b64(picture_for(seen.json))}] * seen.json.get("n", 1)},
+    )
+
+
+def studio(home, server, *, paid=True, others=(), **settings):
+    own = {"lab": {"base_url": server.base_url, "free": not paid}}
+    own |= {f"lab{k}": {"base_url": one.base_url, "free": not paid} for k, one in enumerate(others, start=2)}
+    return Studio(
+        home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
+    )
+
+
+def asked(server, *names):
+    return [tuple(post.json.get(name) for name in names) for post in server.posts]
+
+
+# What varies
+
+
+def points(prompt, namespace=None, **options):
+    axes, found = expand(Typed(prompt=prompt, options=options, namespace=namespace))
+    return [axis.name for axis in axes], found
+
+
+def test_nothing_varies():
+    axes, (one,) = points("a fox", seed=1)
+    assert not axes
+    assert one.options == {"seed": 1}
+
+
+def test_the_axis_that_is_dearest_to_change_is_the_outer_one():
+    options = {
+        "seed": (1, 2),
+        "size": ("1x1", "2x2"),
+        "quality": ("a", "b"),
+        "endpoint": ("p", "q"),
+        "model": ("m", "k"),
+    }
+    axes, found = points("a {red|blue} fox", {}, **options)
+    assert axes == ["endpoint", "model", "size", "{red|blue}", "quality", "seed"]
+    assert len(found) == 64
+    assert [one.options["endpoint"] for one in found] == ["p"] * 32 + ["q"] * 32
+    assert [one.options["seed"] for one in found] == [1, 2] * 32
+
+
+def test_alternatives_are_found_before_values_are_filled_in():
+    axes, found = points("a {red|blue} {thing} and {big|small|} one", {"thing": "{x|y}"})
+    assert axes == ["{red|blue}", "{big|small|}"]
+    assert [one.chosen for one in found[:4]] == [
+        ("red", "big"),
+        ("red", "small"),
+        ("red", ""),
+        ("blue", "big"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": "b|c"}', "{a|b:c}", "{{red|blue}}", r"\frac{a|b}{c}", "x^{a|b}", "{a\n|b}"]
+)
+def test_other_braces_with_bars_stay_as_typed(text):
+    assert points(f"a {text} fox", {})[0] == []
+
+
+def test_alternatives_are_for_templates_alone():
+    assert points("a {red|blue} fox", None)[0] == []
+    assert points("a {red|blue} fox", {}, raw=True)[0] == []
+
+
+def test_too_many_combinations_are_refused_before_they_are_made():
+    with pytest.raises(
+        e.InvalidOption, match=r"9,000 × .* makes 81,000,000 runs|9000 .* makes 81,000,000 runs"
+    ):
+        points("a fox", seed=tuple(range(9000)), n=tuple(range(9000)))
+
+
+def test_python_lists(home, serve):
+    typed = from_call(["a", "b"], {"seed": range(2), "size": "64x64"})
+    assert (typed.prompt, typed.options) == (("a", "b"), {"seed": (0, 1), "size": "64x64"})
+    numpy = pytest.importorskip("numpy")
+    assert from_call("a", {"seed": numpy.arange(3)}).options["seed"] == (0, 1, 2)
+    assert from_call("a", {"seed": numpy.int64(3)}).options["seed"] == 3
+    for wrong in ([], [3], [None], 3):
+        with pytest.raises(e.InvalidInput, match="text"):
+            from_call(wrong, {})
+
+
+# Sheets
+
+
+def test_every_tile_stands_on_one_sheet():
+    for lengths in ((1,), (48,), (49,), (1000,), (3, 4), (7, 9), (20, 20), (2, 3, 4), (2, 2, 7, 9)):
+        axes = [axis_of(f"x{k}", n) for k, n in enumerate(lengths)]
+        made = sheets(axes)
+        places = [place for one in made for place in one.calls]
+        count = 1
+        for n in lengths:
+            count *= n
+        assert sorted(places) == list(range(count))
+        for one in made:
+            assert len(one.calls) == (len(one.rows) or 1) * len(one.columns)
+            assert bool(one.title) == (len(lengths) > 2)
+
+
+def axis_of(name, count):
+    from ipyimagegen.axes import Axis
+
+    return Axis(name, tuple(range(count)))
+
+
+# Asking
+
+
+def test_every_combination_is_asked_once_and_each_tile_is_a_generation(home, serve):
+    server = serve(good)
+    one = studio(home, server, max_parallel=1)
+    made = one.imagine(["a fox", "a cat"], seed=[1, 2, 3], model=["x", "y"])
+    assert isinstance(made, Sweep)
+    assert asked(server, "model", "prompt", "seed") == [
+        (model, prompt, seed) for model in "xy" for prompt in ("a fox", "a cat") for seed in (1, 2, 3)
+    ]
+    assert len(made) == 12
+    for tile, row in zip(made, made.rows, strict=True):
+        assert isinstance(tile, Generation)
+        assert tile[0].bytes == picture_for({"prompt": tile.prompt, "seed": tile.options["seed"]})
+        assert (row["model"], row["prompt"], row["seed"]) == (tile.model, tile.prompt, tile.options["seed"])
+        assert row["file"] == str(tile[0].path)
+        assert row["size"] == "64x48"
+    assert [tile.number for tile in made] == list(range(1, 13))
+    assert made.axes == {"model": ("x", "y"), "prompt": ("a fox", "a cat"), "seed": (1, 2, 3)}
+    assert made.caption.startswith("12 of 12 · ")
+    assert not made.failed
+    assert isinstance(made[0].rerun(seed=9), Generation)
+
+
+def test_the_table_as_a_dataframe(home, serve):
+    pandas = pytest.importorskip("pandas")
+    made = studio(home, serve(good)).imagine("a fox", seed=[1, 2], quality=["low", "default"])
+    frame = made.to_dataframe()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["seed"]) == [1, 2, 1, 2]
+    assert list(frame["quality"]) == ["low", "low", "default", "default"]
+    assert set(frame) >= {"size", "seconds", "cost", "verdicts", "file", "error", "from_history"}
+
+
+def test_run_again_nothing_is_asked(home, serve):
+    server = serve(good)
+    first = studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    other = studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    assert len(server.posts) == 3
+    assert [tile.id for tile in other] == [tile.id for tile in first]
+    assert all(tile.reused for tile in other)
+    assert other.caption.splitlines()[:-1] == first.caption.splitlines()[:-1]
+    assert other.caption.endswith("from history")
+    more = studio(home, server).imagine("a fox", seed=[0, 1, 2, 3, 4])
+    assert sorted(asked(server, "seed")[3:]) == [(0,), (4,)]
+    assert [tile.reused for tile in more] == [False, True, True, True, False]
+    assert [tile.number for tile in more] == [1, 2, 3, 4, 5]
+    assert "2 calls asked" in more.caption
+    assert more.caption.endswith("3 from history")
+
+
+def test_two_combinations_that_are_one_request_are_refused(home, serve):
+    server = serve(good)
+    one = studio(home, server)
+    for again in ({"seed": [1, 1]}, {"response_format": ["url", "b64_json"]}, {"prompt": ["a", " a "]}):
+        with pytest.raises(e.InvalidOption, match="the same request"):
+            one.imagine(**{"prompt": "a fox", **again})
+    assert not server.posts
+
+
+def test_all_combinations_are_checked_before_the_first_call(home, serve):
+    server = serve(good)
+    with pytest.raises(e.InvalidOption):
+        studio(home, server).imagine("a fox", size=["64x64", "0x0"])
+    with pytest.raises(e.InvalidOption, match="no endpoint"):
+        studio(home, server).imagine("a fox", endpoint=["lab", "nowhere"])
+    assert not server.posts
+    assert not records(home)
+
+
+@pytest.mark.parametrize(
+    ("caps", "says"), [({"max_calls": 3}, "max_calls = 3"), ({"max_images": 7}, "max_images = 7")]
+)
+def test_over_a_cap_nothing_is_sent(home, serve, caps, says):
+    server = serve(good)
+    one = studio(home, server, **caps)
+    one.cell = lambda: 1
+    with pytest.raises(e.OverBudget, match=says) as told:
+        one.imagine("a fox", seed=[1, 2, 3, 4], n=2)
+    assert len(str(told.value).splitlines()) == 1
+    assert "4 paid calls, 8 pictures" in str(told.value)
+    assert not server.posts
+    one.imagine("a fox", seed=[1, 2, 3])
+    with pytest.raises(e.OverBudget):
+        one.imagine("a fox", seed=[1, 2, 3, 4, 5], n=2)
+    assert len(server.posts) == 3
+
+
+def test_what_failed_gives_its_budget_back(home, serve):
+    server = serve(lambda seen: (400, {}, b"no") if seen.json["seed"] > 2 else good(seen))
+    one = studio(home, server, max_images=4)
+    assert len(one.imagine("a fox", seed=[1, 2, 3, 4]).failed) == 2
+    assert len(one.imagine("a cat", seed=[1, 2])) == 2
+
+
+# Failures
+
+
+def three_fail(seen):
+    seed = seen.json["seed"]
+    if seed == 3:
+        return 400, {}, {"error": {"message": "not this fox", "code": "moderation_blocked"}}
+    if seed == 6:
+        return (
+            429,
+            {"Retry-After-ms": "40"},
+            {"error": {"message": "slow down", "code": "rate_limit_exceeded"}},
+        )
+    if seed == 9:
+        raise ConnectionResetError
+    return good(seen)
+
+
+def calls_of(server, before):
+    return sorted({post.json["seed"] for post in server.posts[before:]})
+
+
+def test_nine_of_twelve(home, serve):
+    server = serve(three_fail)
+    seeds = list(range(1, 13))
+    made = studio(home, server).imagine("a fox", seed=seeds)
+    assert made.caption.startswith("9 of 12; 3 failed · ")
+    assert [place for place, tile in enumerate(made, start=1) if not tile] == [3, 6, 9]
+    assert [tile.error.split(":")[0] for tile in made.failed] == [
+        "lab answered 400",
+        "lab answered 429",
+        "No answer from lab",
+    ]
+    told = [line for line in made.caption.splitlines() if line.startswith("! ")]
+    assert [line.split(":")[0] for line in told] == ["! seed 3", "! seed 6", "! seed 9"]
+    assert [tile[0].bytes for tile in made if tile] == [
+        picture_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
+    ]
+    rows = made.rows
+    assert [row["status"] for row in rows if row["error"]] == ["refused", "rejected", "unknown"]
+    before = len(server.posts)
+    again = studio(home, server).imagine("a fox", seed=seeds)
+    assert calls_of(server, before) == [3, 6]
+    assert "may have been billed" in again[8].error
+    assert again.caption.startswith("9 of 12; 3 failed")
+    before = len(server.posts)
+    studio(home, server).imagine("a fox", seed=seeds, retry=True)
+    assert calls_of(server, before) == [3, 6, 9]
+
+
+def test_a_sweep_of_which_nothing_came_fails(home, serve):
+    server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
+    with pytest.raises(e.Refused, match="None of 3 came; the first: lab answered 401") as told:
+        studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    assert len(str(told.value).splitlines()) == 2
+    assert told.value.status == 401
+
+
+def test_a_429_slows_all_of_them_down(home, serve):
+    times, lock = [], threading.Lock()
+
+    def answer(seen):
+        with lock:
+            times.append(time.monotonic())
+            first = len(times) == 1
+        return (429, {"Retry-After-ms": "600"}, b"") if first else good(seen)
+
+    server = serve(answer)
+    made = studio(home, server, max_parallel=1).imagine("a fox", seed=[1, 2, 3])
+    assert not made.failed
+    assert times[1] - times[0] >= 0.6
+
+
+def test_no_more_than_max_parallel_at_once_and_servers_beside_each_other(home, serve):
+    most, now, lock = {}, {}, threading.Lock()
+
+    def counting(name):
+        def answer(seen):
+            with lock:
+                now[name] = now.get(name, 0) + 1
+                most[name] = max(most.get(name, 0), now[name])
+            time.sleep(0.15)
+            with lock:
+                now[name] -= 1
+            return good(seen)
+
+        return answer
+
+    first, second = serve(counting("first")), serve(counting("second"))
+    one = studio(home, first, others=[second], max_parallel=3, max_calls=40)
+    began = time.monotonic()
+    made = one.imagine("a fox", seed=range(12), endpoint=["lab", "lab2"])
+    assert not made.failed
+    assert most == {"first": 3, "second": 3}
+    assert time.monotonic() - began < 12 * 0.15  # one after the other it would be 3.6 s
+
+
+# Interrupts
+
+
+class Stops(Painter):
+    """Presses the stop button once so many have come."""
+
+    def __init__(self, after):
+        self.after, self.lines = after, []
+
+    def working(self, batch):
+        self.lines.append(sum(slot.came for slot in batch.slots))
+        if sum(slot.came for slot in batch.slots) >= self.after:
+            raise KeyboardInterrupt
+
+    def failed(self, batch):
+        self.last = batch.seen()
+
+
+def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
+    go = threading.Event()
+
+    def answer(seen):
+        if seen.json["seed"] > 3:
+            go.wait(10)
+        return good(seen)
+
+    server = serve(answer)
+    one = studio(home, server, max_parallel=2)
+    plan = one.plan(from_call("a fox", {"seed": range(1, 11)}))
+    painter = Stops(after=3)
+    with pytest.raises(e.Detached, match="3 of 10 came, 2 calls under way, 5 not sent") as told:
+        one.carry_out(plan, painter)
+    assert len(str(told.value).splitlines()) == 2
+    assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
+    assert [tile.error for tile in painter.last][3:6] == ["under way", "under way", "not sent"]
+    go.set()
+    made = one.imagine("a fox", seed=range(1, 11))
+    assert not made.failed
+    assert sorted(asked(server, "seed")) == [(seed,) for seed in range(1, 11)]
+    assert one.ledger.in_flight() == frozenset()
+
+
+def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(10), good(seen))[1])
+    one = studio(home, server, max_parallel=2)
+    for says in ("2 calls under way, 2 not sent", "2 calls given up"):
+        with pytest.raises(e.Detached, match=says):
+            one.carry_out(one.plan(from_call("a fox", {"seed": range(4)})), Waits())
+    go.set()
+    assert len(server.posts) == 2
+
+
+class Waits(Stops):
+    """Presses it as soon as calls are at the server."""
+
+    def __init__(self):
+        super().__init__(0)
+
+    def working(self, batch):
+        if sum(slot.job.control.progress.sent for slot in batch.slots if slot.job) >= 2:
+            raise KeyboardInterrupt
+
+
+def test_a_sweep_waits_for_a_call_that_is_under_way_already(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(10), good(seen))[1])
+    one = studio(home, server)
+    thread = threading.Thread(target=lambda: one.imagine("a fox", seed=1))
+    thread.start()
+    while not server.posts:
+        time.sleep(0.01)
+    threading.Timer(0.3, go.set).start()
+    made = one.imagine("a fox", seed=[1, 2])
+    thread.join()
+    assert not made.failed
+    assert len(server.posts) == 2
+
+
+def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
+    server = serve(lambda seen: (time.sleep(0.4), good(seen))[1])
+    one = studio(home, server, max_parallel=1)
+    with pytest.raises(e.Detached, match=r"Stopped after 0\.6 s: 1 of 5 came"):
+        one.imagine("a fox", seed=range(5), timeout=0.6)
+
+
+# Keeping
+
+
+def test_a_sweep_is_pickled_and_saved_by_template(home, serve, tmp_path):
+    made = studio(home, serve(good)).imagine("a fox", seed=[1, 2, 3])
+    back = pickle.loads(pickle.dumps(made))
+    assert [tile[0].bytes for tile in back] == [tile[0].bytes for tile in made]
+    assert back.caption.splitlines()[0] == made.caption.splitlines()[0]
+    for template, names in (
+        ("by/{seed}", ["1.png", "2.png", "3.png"]),
+        ("at/fox", ["fox-1.png", "fox-2.png", "fox-3.png"]),
+        ("to/{index}-{model}", ["1-default.png", "2-default.png", "3-default.png"]),
+    ):
+        files = made.save(tmp_path / template)
+        assert [file.name for file in files] == names
+        assert [file.read_bytes() for file in files] == [tile[0].bytes for tile in made]
+        assert made.save(tmp_path / template) == files
+
+
+def test_costs_are_added_up_apart_from_the_estimate(home, serve):
+    usage = {"input_tokens": 10, "output_tokens": 1000, "input_tokens_details": {"image_tokens": 0}}
+    server = serve(lambda seen: (200, {}, {**good(seen)[2], "usage": usage}))
+    one = Studio(
+        home=home,
+        environ={"OPENAI_API_KEY": "sk-" + "a" * 40},
+        settings=Settings(
+            endpoints={"openai": {"base_url": server.base_url, "vendor": "openai", "free": False}}
+        ),
+    )
+    made = one.imagine(
+        "a fox", model="gpt-image-1.5", quality=["low", "medium"], size="1024x1024", endpoint="openai"
+    )
+    last = made.caption.splitlines()[-1]
+    spent = sum(tile.cost.amount for tile in made)
+    assert {tile.cost.basis for tile in made} == {"usage"}
+    assert "2 calls asked" in last
+    assert f"estimate ${0.009 + 0.034:.3f}" in last
+    assert f"spent ${spent:.4f}".rstrip("0") in last
