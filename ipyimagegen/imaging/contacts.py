@@ -15,11 +15,24 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageDraw
 
 from ipyimagegen.imaging import encoding, lettering
-from ipyimagegen.imaging.sheet import GAP, INK, MARGIN, NARROW, PAPER, Size, Tile, place, scaled, tiles_of
+from ipyimagegen.imaging.sheet import (
+    GAP,
+    HAIRLINE,
+    INK,
+    MARGIN,
+    NARROW,
+    PAPER,
+    Size,
+    Tile,
+    place,
+    scaled,
+    tiles_of,
+)
 from ipyimagegen.imaging.values import EDGE, Contact
 
 LETTERS = 13  # pixels: the height of the font, however small the tiles
 LINE = lettering.step(LETTERS)
+UNDER = 4  # pixels: under the title, and under the columns' headings
 SMALL, LEAST = 96, 24  # pixels: room for a reason, and the smallest tiles that are made to save bytes
 WORTH = 0.7  # of a tile's edge: what labels in full may cost
 # Of width to height: what a cell may have, beyond which nobody asks for pictures.
@@ -166,8 +179,8 @@ def _laid(page: Page, tall: int, across: int, lines: int) -> Plan:
     """Return the plan with so many cells side by side, and so many lines for the label of each."""
     room = (page.room - GAP * (across - 1)) // across
     down = -(-len(page.tiles) // across)
-    text = bool(page.title) + (lines + down if page.rows.labels else down * lines)
-    high = (page.room - LINE * text - GAP * (down - 1)) / down
+    text = _head(page, lines) + LINE * down * (1 if page.rows.labels else lines)
+    high = (page.room - text - GAP * (down - 1)) / down
     width = min(
         room, high * page.ratio, max(page.most[0], page.most[1] * page.ratio), tall, tall * page.ratio
     )
@@ -176,6 +189,11 @@ def _laid(page: Page, tall: int, across: int, lines: int) -> Plan:
     need = (0, page.columns.one, page.columns.two)[lines] if whole else min(room, NARROW)
     worth = tile[0] * (1 if whole else WORTH), across
     return Plan(across=across, cell=max(tile[0], int(need)), tile=tile, lines=lines, whole=whole, worth=worth)
+
+
+def _head(page: Page, lines: int) -> int:
+    """Return how high title and columns' headings stand above the first row, in pixels."""
+    return sum(LINE * some + UNDER for some in (bool(page.title), lines if page.rows.labels else 0) if some)
 
 
 def _marks(axis: Axis, *, numbered: bool = False) -> Sequence[str]:
@@ -209,14 +227,17 @@ def _paint(page: Page, plan: Plan) -> Image.Image:
     columns, rows = _written(page, plan)
     texts = [lettering.breadths(text, LETTERS)[0] for text in (page.title, *rows)]
     width = max(plan.across * (plan.cell + GAP) - GAP, *map(math.ceil, texts))
-    head = LINE * (bool(page.title) + (plan.lines if rows else 0))
+    head = _head(page, plan.lines)
     high = plan.tile[1] + LINE * (1 if rows else plan.lines) + GAP
     down = -(-len(page.tiles) // plan.across)
     sheet = Image.new("RGB", (width + 2 * MARGIN, head + down * high - GAP + 2 * MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for text, y in ((page.title, 0), *((text, head + n * high) for n, text in enumerate(rows))):
-        middle = (MARGIN, MARGIN + y + LINE / 2)
-        lettering.centred(draw, middle, [text], width=width, size=LETTERS, ink=INK, anchor="lm")
+        start = (MARGIN, MARGIN + y + LINE / 2)
+        lettering.centred(draw, start, [text], width=width, size=LETTERS, ink=INK, anchor="lm")
+    if rows and plan.lines:
+        under = MARGIN + head - UNDER / 2
+        draw.line((MARGIN, under, MARGIN + width, under), fill=HAIRLINE)
     for ordinal, tile in enumerate(page.tiles):
         left = MARGIN + ordinal % plan.across * (plan.cell + GAP)
         base = MARGIN + head + ordinal // plan.across * high + plan.tile[1] + (LINE if rows else 0)
@@ -225,11 +246,8 @@ def _paint(page: Page, plan: Plan) -> Image.Image:
         place(sheet, tile, at, size, max(11, min(LETTERS, size[1] // 12)))
         if rows and ordinal >= plan.across:
             continue
-        lines = lettering.wrapped(columns[ordinal], plan.cell, max(1, plan.lines), LETTERS)
-        middle_y = MARGIN + head - LINE * len(lines) / 2 if rows else base + LINE * len(lines) / 2
-        _label(draw, (left + plan.cell / 2, middle_y), lines, plan.cell)
+        lines = lettering.even(columns[ordinal], plan.cell, LETTERS)
+        half = LINE * len(lines) / 2
+        middle = (left + plan.cell / 2, MARGIN + head - UNDER - half if rows else base + half)
+        lettering.centred(draw, middle, lines, width=plan.cell, size=LETTERS, ink=INK)
     return sheet
-
-
-def _label(draw: ImageDraw.ImageDraw, middle: tuple[float, float], lines: Sequence[str], width: int) -> None:
-    lettering.centred(draw, middle, lines, width=width, size=LETTERS, ink=INK)

@@ -120,6 +120,7 @@ def _sized(name: Name, size: int, shaped: bool) -> Font:
         raise OSError(name)
     layout = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     font = found.font_variant(size=size, layout_engine=layout)
-    with contextlib.suppress(OSError):  # of one with all weights in one file the first may be a hairline
+    # One that has all weights in a file may begin with a hairline; most have one, and raise OSError.
+    with contextlib.suppress(OSError, ValueError, NotImplementedError):
         font.set_variation_by_name("Regular")
     return font

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -106,6 +107,12 @@ def wrapped(text: str, width: float, most: int, size: int) -> list[str]:
         rest = lines.pop()
         lines[-1:] = [f"{line} {rest}" for line in lines[-1:]]
     return [_cut(line, width, face) for line in lines]
+
+
+def even(text: str, width: float, size: int) -> list[str]:
+    """Return `text` in one line if it fits in `width` pixels, else in two that are much alike."""
+    one, two = breadths(text, size)
+    return wrapped(text, width if one <= width else min(width, math.ceil(two)), 2, size)
 
 
 def _lines(text: str, width: float, face: fonts.Font) -> Iterator[str]:

@@ -122,13 +122,15 @@ def test_a_grid_has_rows_and_columns_with_their_headings(rows, columns):
         assert same_ink(ink(sheet, (0, base - line, sheet.width, base)), written(text))
     for n, text in enumerate(across):
         left, top, right, _ = places[n]
-        found = ink(sheet, (left - 5, top - 2 * line, right + 5, top - line))
+        base = top - line - contacts.UNDER
+        found = ink(sheet, (left - 5, base - line, right + 5, base))
         assert same_ink(found, written(text))
         assert abs((found[0] + found[2]) / 2 - (right - left + 10) / 2) <= 2
 
 
 def test_a_label_that_is_too_long_for_one_line_takes_two():
     labels = [f"flux.1-kontext-pro-max number {n}" for n in range(12)]
+    assert lettering.even(labels[3], 183, 13) == ["flux.1-kontext-", "pro-max number 3"]
     made = contact(flat(12), [], labels)
     assert made.legend == ()
     sheet = opened(made)
