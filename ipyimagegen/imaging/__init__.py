@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, sniff, suffix_of
-from ipyimagegen.imaging.values import EDGE, LIMIT, Inspected, Preview, Source
+from ipyimagegen.imaging.values import EDGE, LIMIT, Contact, Inspected, Preview, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,11 +22,13 @@ __all__ = [
     "LIMIT",
     "MEGAPIXELS",
     "SUFFIX",
+    "Contact",
     "Inspected",
     "Preview",
     "Source",
     "as_png",
     "changed_outside",
+    "contact",
     "edge_of",
     "fitted",
     "glimpse",
@@ -40,6 +42,7 @@ __all__ = [
     "source",
     "suffix_of",
     "tiled",
+    "tile_edge",
 ]
 
 
@@ -76,9 +79,41 @@ def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
     """Return several pictures as one of at most `edge` pixels, one as it is, and None for none."""
     if len(thumbs) < 2:
         return thumbs[0] if thumbs else None
-    from ipyimagegen.imaging import sheet
+    from ipyimagegen.imaging import sheet  # noqa: PLC0415 - brings Pillow
 
     return sheet.compose(thumbs, (), (), edge)
+
+
+def contact(
+    tiles: Sequence[Image | None],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    title: str = "",
+    edge: int = EDGE,
+    limit: int = LIMIT,
+) -> Contact:
+    """Return the labelled sheet of a sweep: a strip of tiles when there are no `rows`, else a grid.
+
+    `tiles` come row by row. `columns` are the headings of the columns, of a strip the label of each
+    tile; `notes` say, tile by tile, why there is none (None in `tiles`). Labels that cannot be drawn
+    in full become letters, and the legend says what they stand for. At most `edge` pixels and `limit`
+    bytes; the same input gives the same bytes. Raises ValueError when there are no tiles.
+    """
+    from ipyimagegen.imaging import contacts  # noqa: PLC0415 - brings Pillow
+
+    return contacts.contact(tiles, rows, columns, notes, title=title, edge=edge, limit=limit)
+
+
+def tile_edge(rows: int, columns: int) -> int:
+    """Return how large a tile of such a sheet can get, in pixels of its longest edge.
+
+    With `rows` 0 it is a strip of `columns` tiles.
+    """
+    from ipyimagegen.imaging import contacts  # noqa: PLC0415 - brings Pillow
+
+    return contacts.tile_edge(rows, columns)
 
 
 def glimpse(data: bytes) -> Preview | None:

@@ -17,6 +17,19 @@ def encode(image: Image.Image, limit: int) -> Preview:
 
     The quality goes down first, then the size.
     """
+    best = packed(image, limit)
+    while len(best.data) > limit:
+        scale = max(0.8, min(0.95, (limit / len(best.data)) ** 0.5))  # bytes go with the area, roughly
+        size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+        if size == image.size:
+            raise ValueError(f"No preview fits in {limit} bytes.")
+        image = image.resize(size, Image.Resampling.BILINEAR)
+        best = _preview(image, _jpeg(image, QUALITIES[-1]), "image/jpeg")
+    return best
+
+
+def packed(image: Image.Image, limit: int) -> Preview:
+    """Return the RGB picture in its own size and the best quality that fits, else in the lowest."""
     best = _jpeg(image, QUALITIES[0])
     if image.getcolors(FLAT) is not None:
         drawing = _png(image)
@@ -26,13 +39,6 @@ def encode(image: Image.Image, limit: int) -> Preview:
         if len(best) <= limit:
             break
         best = _jpeg(image, quality)
-    while len(best) > limit:
-        scale = max(0.8, min(0.95, (limit / len(best)) ** 0.5))  # bytes go with the area, roughly
-        size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
-        if size == image.size:
-            raise ValueError(f"No preview fits in {limit} bytes.")
-        image = image.resize(size, Image.Resampling.BILINEAR)
-        best = _jpeg(image, QUALITIES[-1])
     return _preview(image, best, "image/jpeg")
 
 

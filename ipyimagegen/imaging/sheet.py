@@ -22,6 +22,7 @@ PAPER, HAIRLINE, DASHES, INK, SOFT = "#ffffff", "#e4e6ea", "#b6bcc6", "#3c424b",
 CHECKS = ("#ffffff", "#edeff2")
 CHECK = 12  # pixels: the edge of a check
 MARGIN, GAP, NARROW = 6, 8, 44  # pixels: around the sheet, between tiles, the room that a label needs
+NOTE = 300  # characters of the reason why a picture is missing
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,23 @@ def compose(
     if not thumbs:
         raise ValueError("There is nothing to show.")
     if len(thumbs) == 1 and thumbs[0] is not None:
-        return _opaque(thumbs[0], _scaled(thumbs[0].size, edge, edge))
-    tiles = list(_tiles(thumbs, labels, notes, edge))
+        return _opaque(thumbs[0], scaled(thumbs[0].size, edge, edge))
+    tiles = list(tiles_of(thumbs, labels, notes, edge))
     # The tallest pictures that fit: what fits at one height fits at any lower one.
     shrink = bisect.bisect_left(range(edge), True, key=lambda less: _plan(tiles, edge - less, edge).fits)
     return _paint(tiles, _plan(tiles, max(1, edge - shrink), edge))
 
 
-def _tiles(
+def tiles_of(
     thumbs: Sequence[Image.Image | None], labels: Sequence[str], notes: Sequence[str], edge: int
 ) -> Iterator[Tile]:
+    """Yield each picture with its label and its note in characters that can be drawn."""
     known = [image.size for image in thumbs if image is not None] or [(edge * 2 // 3, edge * 2 // 3)]
     usual = (int(statistics.median(w for w, _ in known)), int(statistics.median(h for _, h in known)))
     rows = itertools.zip_longest(thumbs, labels[: len(thumbs)], notes[: len(thumbs)])
     for ordinal, (image, label, note) in enumerate(rows, 1):
         text = lettering.legible(label, str(ordinal)) if label else ""
-        why = lettering.legible(note or "", "no picture") or "no picture"
+        why = lettering.legible(note or "", "no picture", NOTE) or "no picture"
         yield Tile(image, image.size if image is not None else usual, text, why)
 
 
@@ -96,16 +98,16 @@ def _plan(tiles: Sequence[Tile], tall: int, edge: int) -> Plan:
     rows: list[list[Size]] = [[]]
     used = 0
     for tile in tiles:
-        size = _scaled(tile.size, room, tall)
+        size = scaled(tile.size, room, tall)
         if rows[-1] and used + _cell(size) > room:
             rows.append([])
             used = 0
         rows[-1].append(size)
         used += _cell(size) + GAP
-    return Plan(edge, rows, letters * 3 // 2 if any(tile.label for tile in tiles) else 0, letters)
+    return Plan(edge, rows, lettering.step(letters) if any(tile.label for tile in tiles) else 0, letters)
 
 
-def _scaled(size: Size, width: int, height: int) -> Size:
+def scaled(size: Size, width: int, height: int) -> Size:
     """Return `size` scaled down into that room; nothing is enlarged."""
     scale = min(1.0, width / size[0], height / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
@@ -129,7 +131,7 @@ def _paint(tiles: Sequence[Tile], plan: Plan) -> Image.Image:
         left = (sheet.width - _across(row)) // 2
         for size in row:
             tile, cell = next(following), _cell(size)
-            _place(sheet, tile, (left + (cell - size[0]) // 2, base - size[1]), size, plan.letters)
+            place(sheet, tile, (left + (cell - size[0]) // 2, base - size[1]), size, plan.letters)
             middle = (left + cell / 2, base + plan.strip / 2)
             lettering.centred(draw, middle, [tile.label], width=cell, size=plan.letters, ink=INK)
             left += cell + GAP
@@ -137,7 +139,8 @@ def _paint(tiles: Sequence[Tile], plan: Plan) -> Image.Image:
     return sheet
 
 
-def _place(sheet: Image.Image, tile: Tile, at: Size, size: Size, letters: int) -> None:
+def place(sheet: Image.Image, tile: Tile, at: Size, size: Size, letters: int) -> None:
+    """Put a picture there in that size, or a dashed frame around the reason why there is none."""
     draw = ImageDraw.Draw(sheet)
     if tile.image is not None:
         # A white picture still has an edge.
@@ -145,7 +148,7 @@ def _place(sheet: Image.Image, tile: Tile, at: Size, size: Size, letters: int) -
         sheet.paste(_opaque(tile.image, size), at)
         return
     _dashed(draw, at, size)
-    width, most = size[0] - 12, (size[1] - 8) // (letters * 3 // 2)
+    width, most = size[0] - 12, (size[1] - 8) // lettering.step(letters)
     lines = lettering.wrapped(tile.note, width, most, letters)
     middle = (at[0] + size[0] / 2, at[1] + size[1] / 2)
     lettering.centred(draw, middle, lines, width=width, size=letters, ink=SOFT)

@@ -44,6 +44,18 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contact:
+    """The labelled sheet of a sweep, and what its letters stand for.
+
+    `legend` is (letter, label) of each axis whose labels do not stand on the sheet themselves: first
+    ("", title), then columns, then rows. Empty when everything stands on the sheet.
+    """
+
+    preview: Preview
+    legend: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A picture ready to go with a request: a whole PNG, JPEG or WebP file, upright.
 

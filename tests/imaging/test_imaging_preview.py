@@ -120,7 +120,9 @@ def test_nothing_to_show_is_an_error():
         ("１２", "12"),
     ],
 )
-def test_no_label_shows_boxes(text, shown):
+def test_no_label_shows_boxes(text, shown, monkeypatch):
+    """With Pillow's own font alone."""
+    monkeypatch.setattr("ipyimagegen.imaging.fonts.FONTS", ())
     assert legible(text, "7") == shown
 
 
