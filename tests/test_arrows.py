@@ -9,6 +9,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "options", "records", "rows", "ids", "caption", "verdicts", "prompt"}
+FLOOR |= {"columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -21,6 +22,9 @@ MAY = {
     "rows": {"options"},
     "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
+    "columns": {"safe"},
+    "differences": {"safe"},
+    "changes": {"columns", "differences", "options", "records", "safe"},
     "prompt": {"errors"},
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
@@ -37,7 +41,8 @@ MAY = {
     "ledger": FLOOR | {"store", "plan", "work"},
     "doctor": FLOOR | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "homes", "doctor"},
     "results": FLOOR | {"imaging", "saving"},
-    "archive": FLOOR | {"imaging", "store", "ledger", "results"},
+    "comparison": FLOOR | {"imaging", "results"},
+    "archive": FLOOR | {"imaging", "store", "ledger", "results", "comparison"},
     "studio": FLOOR
     | ROOMS
     | {
@@ -58,16 +63,19 @@ MAY = {
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
+    | {"comparison"}
     | {"work", "default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
-# A third-party package lives in one room.
+# A third-party package lives in one room; for types alone it may come elsewhere.
+TYPES_ONLY = {("PIL", part) for part in ("results", "arrivals", "comparison", "studio")}
+TYPES_ONLY |= {("IPython", "__init__")}
 LIVES_IN = {
     "requests": {"wire"},
     "urllib3": {"wire"},
     "sqlite3": {"store"},
-    "PIL": {"imaging", "sketch", "results", "arrivals", "studio"},  # the last three for types only
+    "PIL": {"imaging", "sketch", *(part for package, part in TYPES_ONLY if package == "PIL")},
     "IPython": {"notebook", "__init__"},
     "traitlets": {"notebook"},
     "anywidget": {"notebook"},
@@ -76,7 +84,6 @@ LIVES_IN = {
     "google": {"keys"},
     "platformdirs": {"homes"},
 }
-TYPES_ONLY = {("PIL", part) for part in ("results", "arrivals", "studio")} | {("IPython", "__init__")}
 
 
 def parts():
