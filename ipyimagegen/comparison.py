@@ -102,10 +102,12 @@ def _text(sides: Sequence[Side], named: Named) -> str:
         for side in sides
         if side.run.error and not side.run.forgotten
     ]
+    forgotten = [side.label for side in sides if side.run.forgotten]
     parts = [
         *(_block(row) for row in rows if row.is_text),
         _table([row for row in others if row.differs], sides),
         f"same: {', '.join(same)}" if same else "",
+        f"forgotten: {', '.join(forgotten)}" if forgotten else "",
         "\n".join(errors),
     ]
     return "\n\n".join(filter(None, parts))
