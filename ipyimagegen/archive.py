@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, overload
 
-from ipyimagegen import ids, imaging
+from ipyimagegen import comparison, ids, imaging
+from ipyimagegen.comparison import Comparison, Side
+from ipyimagegen.errors import InvalidOption, NotInHistory
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.records import Run
-from ipyimagegen.results import Generation
+from ipyimagegen.records import Input, Run
+from ipyimagegen.results import Generation, Image
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 
@@ -62,9 +64,13 @@ class History(Sequence[Generation]):
         """Return the run of that number (from 1; -1 is the highest) or id. Raises NotInHistory."""
         if isinstance(index, slice):
             return tuple(self)[index]
+        return self._keeper.generation(self._keeper.find(self._text(index))[0])
+
+    def _text(self, index: int | str) -> str:
+        """Return a number as an id: counted from the highest one where it is negative."""
         if isinstance(index, int) and index < 0:
-            index = max(len(self) + 1 + index, 0) or str(index)
-        return self._keeper.generation(self._keeper.find(str(index))[0])
+            index = max(len(self) + 1 + index, 0) or index
+        return str(index)
 
     def __repr__(self) -> str:
         runs = self._keeper.ledger.numbered()
@@ -105,6 +111,39 @@ class History(Sequence[Generation]):
             return None
         thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
         return imaging.preview(thumbs, [label for label, _ in shown])
+
+    def compare(self, *which: int | str | Generation | Image) -> Comparison:
+        """Return runs, or single pictures, side by side with what differs: history.compare(1, "3.2", fox).
+
+        The first is what the others are compared with. Raises InvalidOption unless they are 2 to 12,
+        NotInHistory for one that is not there.
+        """
+        chosen = list(dict.fromkeys(pair for one in which for pair in self._chosen(one)))
+        if not 2 <= len(chosen) <= comparison.MOST:
+            counts = {0: "none is", 1: "one is"}
+            raise InvalidOption(
+                f"Compare 2 to {comparison.MOST} runs or pictures, as 1 2, 2-5 or 3.1 3.2; "
+                f"{counts.get(len(chosen), f'{len(chosen)} are')} named here."
+            )
+        found = [(self._keeper.find(id_)[0], index) for id_, index in chosen]
+        sides = [Side(self._label(run.id), self._keeper.ledger.as_it_is(run), k) for run, k in found]
+        return comparison.compare(sides, named=self._named, path=self._keeper.store.path)
+
+    def _chosen(self, one: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
+        """Yield the runs that are meant, each with the number of the picture if one is named."""
+        text = one.id if isinstance(one, (Generation, Image)) else self._text(one)
+        numbers = ids.read_range(text)
+        if numbers is None:
+            run, index = self._keeper.find(text)
+            yield run.id, index
+            return
+        found = [run for number, run in self._keeper.ledger.numbered() if number in numbers]
+        if not found:
+            raise NotInHistory(f"There is no run of {text}: this session has {len(self) or 'none yet'}.")
+        yield from ((run.id, None) for run in found)
+
+    def _named(self, one: Input) -> str:
+        return self._label(one.parent) if one.parent else one.name
 
     def reruns(self, run: Run) -> list[Run]:
         """Return the runs of this session that asked this one again."""

@@ -9,7 +9,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
-FLOOR |= {"verdicts", "prompt"}
+FLOOR |= {"verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -24,6 +24,9 @@ MAY = {
     "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
     "costs": {"records"},
+    "columns": {"safe"},
+    "differences": {"safe"},
+    "changes": {"columns", "differences", "options", "records", "safe"},
     "prompt": {"errors"},
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
@@ -45,7 +48,8 @@ MAY = {
     "ledger": FLOOR | {"store", "plan", "work"},
     "doctor": FLOOR | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "homes", "doctor"},
     "results": FLOOR | {"imaging", "saving", "axes", "results"},
-    "archive": FLOOR | {"imaging", "store", "ledger", "results"},
+    "comparison": FLOOR | {"imaging", "results"},
+    "archive": FLOOR | {"imaging", "store", "ledger", "results", "comparison"},
     "studio": FLOOR
     | ROOMS
     | {
@@ -68,16 +72,19 @@ MAY = {
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
+    | {"comparison"}
     | {"batch", "default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }
 
-# A third-party package lives in one room.
+# A third-party package lives in one room; for types alone it may come elsewhere.
+TYPES_ONLY = {("PIL", part) for part in ("results", "arrivals", "comparison", "sending", "studio")}
+TYPES_ONLY |= {("IPython", "__init__")}
 LIVES_IN = {
     "requests": {"wire"},
     "urllib3": {"wire"},
     "sqlite3": {"store"},
-    "PIL": {"imaging", "sketch", "results", "arrivals", "sending", "studio"},  # the last four: types only
+    "PIL": {"imaging", "sketch", *(part for package, part in TYPES_ONLY if package == "PIL")},
     "IPython": {"notebook", "__init__"},
     "traitlets": {"notebook"},
     "anywidget": {"notebook"},
@@ -87,8 +94,6 @@ LIVES_IN = {
     "platformdirs": {"homes"},
     "pandas": {"results"},
 }
-_TYPES = ("results", "arrivals", "sending", "studio")
-TYPES_ONLY = {("PIL", part) for part in _TYPES} | {("IPython", "__init__")}
 
 
 def parts():

@@ -41,8 +41,8 @@ __all__ = [
     "sniff",
     "source",
     "suffix_of",
-    "tiled",
     "tile_edge",
+    "tiled",
 ]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
+from ipyimagegen.comparison import Comparison
 from ipyimagegen.notebook.completion import matcher
-from ipyimagegen.notebook.display import Screen, is_watched
+from ipyimagegen.notebook.display import Screen, comparison, is_watched
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
 from ipyimagegen.notebook.settings import Imagine
 from ipyimagegen.studio import Studio
@@ -25,6 +26,9 @@ def attach(studio: Studio, shell: InteractiveShell | None = None) -> Screen | No
     screen = Screen(shell)
     studio.painter = screen.show_once
     studio.cell = lambda: shell.execution_count
+    # What `history.compare` returns: of one output with picture and text a notebook shows the picture alone.
+    assert shell.display_formatter is not None  # every shell has one
+    shell.display_formatter.ipython_display_formatter.for_type(Comparison, comparison)
     return screen
 
 

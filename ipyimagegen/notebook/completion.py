@@ -21,7 +21,7 @@ from ipyimagegen.studio import Studio
 _MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
-_TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_forget")
+_TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_compare", "imagine_forget")
 _TAKES_OPTIONS = ("imagine", "imagine_rerun")
 
 

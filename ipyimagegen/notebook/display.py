@@ -19,6 +19,7 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.batch import Batch
 from ipyimagegen.caption import DOT
+from ipyimagegen.comparison import Comparison
 from ipyimagegen.plan import Planned
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
 from ipyimagegen.safe import short, visible
@@ -198,6 +199,12 @@ def picture(shown: Generation | Image | imaging.Preview, name: str = "contact sh
         _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), name, name))
     else:
         _display(*shown._repr_mimebundle_())
+
+
+def comparison(shown: Comparison) -> None:
+    """Show runs side by side, and under them what differs."""
+    picture(shown.sheet, shown.name)
+    text(shown.text)
 
 
 def text(words: str) -> None:

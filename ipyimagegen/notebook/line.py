@@ -32,7 +32,7 @@ from ipyimagegen.safe import short
 _TOLD = {
     "help": "%imagine --help",
     **{w: f"%imagine_{w}" for w in ("history", "show", "rerun", "models", "endpoints", "cost", "panel")},
-    "compare": "nothing yet",
+    "compare": "%imagine_compare",
 }
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
 

@@ -20,7 +20,7 @@ from ipyimagegen.errors import InvalidOption
 from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import Painter, Screen, is_notebook, picture, text
+from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.safe import short
@@ -145,6 +145,16 @@ class ImagineMagics(Magics):
                 run, number, reruns=history.reruns(run), edits=history.edits(run), named=self._studio.named
             )
         )
+
+    @no_var_expand
+    @needs_local_scope
+    @line_magic
+    @discreet
+    def imagine_compare(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
+        """Show runs side by side, and what differs."""
+        if read := self._told("imagine_compare", line):
+            which = lines.filled(read.rest, self._names(local_ns)).split()
+            comparison(self._studio.history.compare(*which))
 
     @no_var_expand
     @line_magic

@@ -59,6 +59,13 @@ PAGES: Mapping[str, Page] = {
         "is still pending. An ID is 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3 (any run ever).",
         examples=("%imagine_show -1", "%imagine_show 1"),
     ),
+    "imagine_compare": Page(
+        usage=("%imagine_compare ID ID …",),
+        does="The pictures of 2 to 12 runs side by side, and what differs, against the first: prompts word "
+        "by word, [-gone-] {+new+}, then the options. An ID is 3, -1 (the last), 3.2 (a picture), 2-5 (runs "
+        "2 to 5) or 1120-k7f2/3 (any run ever). In Python: history.compare(1, 2).",
+        examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
+    ),
     "imagine_models": Page(
         usage=("%imagine_models [NAME]",),
         does="What is known of the models: sizes, ratios, n, qualities, edits, seed, prices with source "

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, costs, wire
 from ipyimagegen.archive import History
 from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
+from ipyimagegen.changes import changed
+from ipyimagegen.columns import table
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Cost, Input, Picture, PictureState, Run, Status
@@ -21,19 +23,6 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
     from ipyimagegen.rows import Endpoint, Model, Price
 
 _CUT = 400  # characters of a prompt in a request that is shown
-
-
-def table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of words in columns, left-aligned."""
-    cells = [[short(cell, 80) for cell in row] for row in rows]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    padded = ([c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True)] for row in cells)
-    return "\n".join("  ".join(row).rstrip() for row in padded)
-
-
-def _width(text: str) -> int:
-    """Return columns on a screen: Chinese characters take two."""
-    return sum(2 if "\u1100" <= c <= "\uffe6" and c not in "·–…" else 1 for c in text)
 
 
 def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
@@ -183,24 +172,8 @@ def difference(before: Run, after: Run, *, asks_again: bool) -> str:
     if asks_again:
         pays = "" if after.cost.basis == "free" else ", and pays,"
         return f"{head}, nothing changed: it asks{pays} at each run"
-    old, new = _asked(before), _asked(after)
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    changes = [f"{short(name)}: {_short(old.get(name))} → {_short(new.get(name))}" for name in names]
+    changes = changed(before, after)
     return "\n".join([head, *changes]) if changes else f"{head}, the same request"
-
-
-def _asked(run: Run) -> dict[str, object]:
-    request = run.request
-    named = {"endpoint": request.endpoint, "model": request.model, "prompt": request.prompt}
-    if request.inputs:
-        named["image"] = " + ".join(one.name for one in request.inputs)
-    if request.mask:
-        named["mask"] = request.mask.name
-    return {**named, **request.options, **request.extra}
-
-
-def _short(value: object) -> str:
-    return "default" if value is None else short(str(value), 60)
 
 
 def cost(runs: Sequence[Run], reused: int) -> str:

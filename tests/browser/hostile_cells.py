@@ -167,6 +167,11 @@ pending = [one for one in history if not one]
 for one in [*[one for one in history if one][::20], *pending[:1]]:
     tried("imagine_show", str(one.number))
 """,
+    "imagine_compare": """
+some = [str(one.number) for one in history]
+for at in range(0, len(some) - 1, 11):
+    tried("imagine_compare", " ".join(some[at : at + 12]))
+""",
     "imagine_rerun": """
 for one in list(history)[::40]:
     tried("imagine_rerun", f"{one.number} --dry-run")

@@ -13,6 +13,7 @@ OFFERED = [
     ("%imagine a {anim", {"animal", "animals"}),
     ("%%imagine\na {anim", {"animal", "animals"}),
     ("%imagine_show ", {"1", "2"}),
+    ("%imagine_compare 1 ", {"1", "2"}),
     ("%imagine_rerun --no-w", {"--no-watermark"}),
     ("%imagine_history --se", {"--search"}),
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),

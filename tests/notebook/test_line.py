@@ -111,6 +111,7 @@ def test_a_key_is_not_echoed():
     [
         ('("a fox", n=2)', "from ipyimagegen import imagine"),
         ("history", "%imagine_history"),
+        ("compare", "%imagine_compare"),
         ("help", "%imagine --help"),
         ("a fox --size 1x1", "options come first"),
         ("a fox --set a=1", "options come first"),

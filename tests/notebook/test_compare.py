@@ -1,0 +1,229 @@
+"""Runs side by side: the sheet, and what is said of them."""
+
+import json
+
+import pytest
+from loopback import CANARY, b64, picture_bytes
+
+from ipyimagegen.notebook.manual import PAGES
+
+
+@pytest.fixture
+def drawn(kernel):
+    """Return a kernel whose session has three runs of sketch, the last one of two pictures."""
+    done = kernel.run(
+        "%imagine --size 64x64 a red fox in the snow\n"
+        "%imagine --size 64x64 --seed 7 a blue fox in the snow\n"
+        "%imagine --size 64x96 --seed 7 -n 2 a red fox in the snow\n"
+    )
+    assert done.error is None, done.error
+    return kernel
+
+
+def lines(text):
+    """Return the words of each line: columns are as wide as the seconds happen to be."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_pictures_side_by_side_and_what_differs(drawn):
+    cell = drawn.run("%imagine_compare 1 2 3")
+    assert cell.error is None, cell.error
+    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert set(cell.outputs[1]["data"]) == {"text/plain"}
+    (sheet,) = cell.pictures
+    assert sheet.width > sheet.height  # four small tiles in a row, no one alone
+    assert max(sheet.size) <= 768
+    assert len(json.dumps(cell.outputs)) < 150 * 1024
+    said = lines(cell.caption)
+    assert said[:4] == [
+        "prompt, against 1:",
+        "1 a red fox in the snow",
+        "2 a [-red-] {+blue+} fox in the snow",
+        "3 as 1",
+    ]
+    assert "1 2 3" in said
+    assert "size 64x64 64x64 64x96" in said
+    assert "seed – 7 7" in said
+    assert "n – – 2" in said
+    assert not any(line.startswith("size got") for line in said)  # they came as asked
+    assert said[-1] == "same: endpoint sketch, cost free"
+
+
+def test_what_is_equal_is_said_once(drawn):
+    said = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
+    assert said[:2] == ["prompt: the same", "a red fox in the snow"]
+    (same,) = (line for line in said if line.startswith("same: "))
+    assert "size 64x96, seed 7, n 2" in same
+    assert not any(line.startswith("3.1 3.2") for line in said)  # no table
+
+
+def test_ids_in_every_form(drawn):
+    lasting = drawn.run("from ipyimagegen import history\nprint(history[2].id)").texts[0].strip()
+    drawn.run("first = 1")
+    for named in ("1 2", "1-2", "{first} 2", f"@1 {lasting}", "-3 -2", "1 2 1-2"):
+        cell = drawn.run(f"%imagine_compare {named}")
+        assert cell.error is None, (named, cell.error)
+        assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
+    assert "3.2 as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
+
+
+REFUSED = [
+    ("", "2 to 12"),
+    ("1", "one is named"),
+    ("1 1", "one is named"),
+    ("1 9", "There is no run 9"),
+    ("20-30", "There is no run of 20-30"),
+    ("1 fox", "is no id"),
+    ("1 3.5", "has 2 pictures"),
+    ("--all", "no option --all"),
+    ("1 {nope}", "no variable 'nope'"),
+]
+
+
+@pytest.mark.parametrize(("named", "says"), REFUSED)
+def test_refused_in_one_line(drawn, named, says):
+    cell = drawn.run(f"%imagine_compare {named}")
+    assert says in cell.error
+    assert len(cell.error.splitlines()) == 1
+    assert not cell.pictures
+
+
+def test_twelve_at_most(kernel):
+    assert kernel.run("for k in range(13):\n    %imagine --size 64x64 --seed {k} a fox").error is None
+    assert "13 are named" in kernel.run("%imagine_compare 1-13").error
+    cell = kernel.run("%imagine_compare 1-12")
+    assert len(lines(cell.caption)) < 12
+    assert max(map(len, cell.caption.splitlines())) <= 100
+    assert "seed 0 1 2 3 4 5 6 7 8 9 10 11" in lines(cell.caption)
+
+
+def test_too_wide_for_columns_is_a_line_each(kernel):
+    done = kernel.run(
+        "for k in range(9):\n    %imagine --size 64x64 --seed {k} a fox\n"
+        "from ipyimagegen import history\nprint(*(one.id for one in history))\n"
+        "import ipyimagegen\nipyimagegen._DEFAULT.clear()\n%reload_ext ipyimagegen"
+    )
+    (found,) = (text for text in done.texts if text.count("/") == 9)  # in another session they have long ids
+    said = kernel.run(f"%imagine_compare {found}").caption
+    assert max(map(len, said.splitlines())) <= 100
+    of_runs = [line.split() for line in said.splitlines() if line[:1].isdigit()]
+    assert [line[:2] for line in of_runs] == [[one, str(k)] for k, one in enumerate(found.split())]
+
+
+def test_the_python_call_shows_the_same(drawn):
+    shown = drawn.run("%imagine_compare 1 3.2")
+    called = drawn.run("from ipyimagegen import history\nhistory.compare('1', history[3][1])")
+    assert called.error is None, called.error
+    assert [one["data"] for one in called.outputs] == [one["data"] for one in shown.outputs]
+    assert drawn.run("print(history.compare(1, 3), end='')").texts == [
+        drawn.run("%imagine_compare 1 -1").caption
+    ]
+    kept = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
+    assert kept.startswith(("image/png text/plain", "image/jpeg text/plain"))
+    assert "'alt': '3, 1 side by side'" in kept
+    assert "2 to 12" in drawn.run("history.compare(1)").error
+
+
+def test_no_picture_says_why(drawn):
+    drawn.run("%imagine --set fault=refusal a red fox")
+    cell = drawn.run("%imagine_compare 1 4")
+    said = lines(cell.caption)
+    assert "status done refused" in said
+    assert said[-1].startswith("! 4: sketch answered 400: Your request was rejected")
+    alone = drawn.run("%imagine_compare 1 2").pictures[0]
+    assert cell.pictures[0].size == alone.size  # a dashed tile in its place
+
+
+def test_forgotten_runs_are_said(drawn):
+    drawn.run("%imagine_forget 1")
+    cell = drawn.run("%imagine_compare 1 2 3")
+    said = lines(cell.caption)
+    assert said[:4] == [
+        "prompt, against 2:",
+        "1 (forgotten)",
+        "2 a blue fox in the snow",
+        "3 a [-blue-] {+red+} fox in the snow",
+    ]
+    assert "size (forgotten) 64x64 64x96" in said
+    assert said[-1] == "forgotten: 1"
+    drawn.run("%imagine_forget 2 3")
+    cell = drawn.run("%imagine_compare 1 2")
+    assert cell.error is None
+    assert lines(cell.caption)[-1] == "forgotten: 1, 2"
+    assert "fox" not in cell.caption
+    assert cell.pictures
+
+
+def test_a_file_that_is_gone_is_a_dashed_tile(drawn, home):
+    for file in home.glob("images/*/*"):
+        file.unlink()
+    cell = drawn.run("%imagine_compare 1 2")
+    assert cell.error is None, cell.error
+    assert cell.pictures
+
+
+def test_verdicts_and_inputs(kernel, serve):
+    def answer(seen):
+        width = 32 if b"small" in seen.body else 64
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(width, width))}]}
+
+    server = serve(answer)
+    entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
+    kernel.run(
+        f"import os\nos.environ['LAB_API_KEY'] = {CANARY!r}\n"
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'\n"
+        "%imagine --size 64x64 a fox\n%imagine --size 64x64 a small fox\n"
+        "%imagine --image @1 a hat\n%imagine --image @2 a hat"
+    )
+    said = lines(kernel.run("%imagine_compare 1 2").caption)
+    assert "! size – asked 64x64, got 32x32" in said
+    assert "size got 64x64 32x32" in said
+    said = lines(kernel.run("%imagine_compare 3 4").caption)
+    assert "prompt: the same" in said
+    assert "image 1.1 2.1" in said
+    kernel.run("from pathlib import Path\npath = Path('cat.png')")
+    kernel.run("from ipyimagegen import history")
+    for one in (1, 2):
+        kernel.run(f"path.write_bytes(history[{one}][0].bytes)\n%imagine --image cat.png a cap")
+    (image,) = (x for x in lines(kernel.run("%imagine_compare 5 6").caption) if x.startswith("image"))
+    assert image.count("cat.png (") == 2  # one name for two pictures is not one picture
+    again = kernel.run("%imagine_rerun 5 --image cat.png")
+    assert "image: cat.png (" in again.texts[-1]
+
+
+def test_hostile_texts_stay_inert(kernel, serve):
+    evil = "a \\x1b[2Jred\\u202e fox\\r\\nsame: everything <script>alert(1)</script>"
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes(64, 64))}]}))
+    done = kernel.run(
+        "from ipyimagegen import imagine, history\n"
+        f"there = {server.base_url!r}\n"
+        f"imagine('{evil}', endpoint=there, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
+        f"imagine('{evil} at night', endpoint=there)"
+    )
+    assert done.error is None, done.error
+    cell = kernel.run("%imagine_compare 1 2")
+    assert cell.error is None, cell.error
+    assert "{+at night+}" in cell.caption
+    assert all(c.isprintable() or c == "\n" for c in cell.caption)
+    assert "\nsame: everything" not in cell.caption
+
+
+def test_long_texts_beside_the_prompt_are_compared_word_by_word(drawn):
+    some = "blurry, dark, low contrast, text, watermark"
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}" a fox')
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}, frame" a fox')
+    said = lines(drawn.run("%imagine_compare 4 5").caption)
+    assert "negative prompt, against 4:" in said
+    assert said[said.index("negative prompt, against 4:") + 2] == f"5 {some}{{+, frame+}}"
+    changed = drawn.run("%imagine_rerun 5 --negative-prompt blurry").texts[-1]
+    assert "negative prompt: blurry[-, dark, low contrast, text, watermark, frame-]" in changed
+
+
+def test_the_examples_of_the_help_run(drawn):
+    for example in PAGES["imagine_compare"].examples:
+        cell = drawn.run(example)
+        assert cell.error is None, (example, cell.error)
+        assert len(cell.pictures) == 1
+    page = drawn.run("%imagine_compare --help").texts[0]
+    assert "%imagine_compare 1 2" in page
+    assert "For compare there is %imagine_compare;" in drawn.run("%imagine compare").error
