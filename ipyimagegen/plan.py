@@ -19,7 +19,8 @@ from ipyimagegen import catalog, costs, prompt
 from ipyimagegen.axes import Axis, expand
 from ipyimagegen.caption import DOT, counted
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown, OverBudget
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, check_key, normalise
+from ipyimagegen.extra import check_key
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.records import Cost, Input, PictureState, Request, Run, Sent, Status
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Typed
@@ -93,11 +94,15 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Calls in order, the local options that they share, and the axes of a sweep, the outermost first."""
+    """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
+
+    `executor` carries them out, where one was given.
+    """
 
     calls: tuple[Planned, ...]
     local: Mapping[str, Value] = field(default_factory=dict)
     axes: tuple[Axis, ...] = ()
+    executor: Any = None
 
     @property
     def to_send(self) -> tuple[Planned, ...]:
@@ -183,7 +188,12 @@ def build(
     if not axes and calls[0].doubt and not local.get("dry_run"):
         raise calls[0].doubt
     _check_distinct(axes, calls)
-    return Plan(calls=calls, local={k: v for k, v in local.items() if k != "endpoint"}, axes=axes)
+    return Plan(
+        calls=calls,
+        local={k: v for k, v in local.items() if k != "endpoint"},
+        axes=axes,
+        executor=typed.executor,
+    )
 
 
 def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:

@@ -9,7 +9,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
-FLOOR |= {"verdicts", "prompt", "columns", "differences", "changes"}
+FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -18,6 +18,7 @@ MAY = {
     "safe": set(),
     "options": {"errors"},
     "lists": {"errors", "options", "safe"},
+    "extra": {"errors", "options"},
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
@@ -39,8 +40,21 @@ MAY = {
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
     "batch": FLOOR | {"plan", "work", "results"},
+    "errands": FLOOR | {"catalog", "keys", "wire", "sketch", "__version__"},
     "sending": FLOOR
-    | {"catalog", "imaging", "store", "keys", "keychain", "arrivals", "plan", "work", "ledger", "batch"}
+    | {
+        "errands",
+        "catalog",
+        "imaging",
+        "store",
+        "keys",
+        "keychain",
+        "arrivals",
+        "plan",
+        "work",
+        "ledger",
+        "batch",
+    }
     | {"waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},

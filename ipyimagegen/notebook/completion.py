@@ -73,6 +73,8 @@ def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun:
         return [one.name for one in catalog.models()]
     if option.name == "endpoint":
         return _endpoints(studio)
+    if option.kind is Kind.OBJECT:
+        return [name for name, value in names.items() if name[0] != "_" and hasattr(value, "submit")]
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_picture(name, value)]
         return [*(f"@{one}" for one in _ids(studio)), *variables, *_files(begun)]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.extra import read_setting
 from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING, written
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise, read_setting
+from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise
 from ipyimagegen.prompt import Literal, parse
 from ipyimagegen.records import Run
 from ipyimagegen.safe import short

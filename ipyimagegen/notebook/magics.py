@@ -258,6 +258,7 @@ class ImagineMagics(Magics):
             extra=read.extra,
             pictures=sources.pictures(read.pictures, names),
             namespace=None if literal else names,
+            executor=read.executor,
             notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
         )
 
