@@ -1,4 +1,4 @@
-"""Calls carried out elsewhere: real processes and real clusters make the calls, every picture is stored here."""
+"""Calls carried out elsewhere, by real processes and clusters: every picture is stored here."""
 
 import pickle
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -124,7 +124,7 @@ def test_an_executor_that_takes_equal_calls_for_one_gives_every_picture(home, se
 
 def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match="runs every call in 2 places.* Nothing was sent"):
+    with pytest.raises(e.InvalidOption, match=r"runs every call in 2 places.* Nothing was sent"):
         studio(home, server).imagine("a fox", seed=range(4), executor=Broadcasting(2))
     assert not server.posts
     assert not records(home)
@@ -133,7 +133,7 @@ def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
 @pytest.mark.parametrize("nothing", [3, "pool", object()])
 def test_what_is_no_executor_is_refused(home, serve, nothing):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match="did not answer.* Nothing was sent"):
+    with pytest.raises(e.InvalidOption, match=r"did not answer.* Nothing was sent"):
         studio(home, server).imagine("a fox", executor=nothing)
     assert not server.posts
 
@@ -216,7 +216,8 @@ def test_a_429_there_is_repeated_from_here(home, serve):
 
 
 def test_dask(home, serve, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     server = serve(good)
     with (
         distributed.LocalCluster(
@@ -242,7 +243,8 @@ def check_again(one, server, executor):
 
 
 def test_ipyparallel(home, serve, tmp_path, monkeypatch):
-    ipyparallel = pytest.importorskip("ipyparallel")
+    import ipyparallel
+
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     server = serve(good)
     with ipyparallel.Cluster(n=2, log_level=40) as engines:
