@@ -133,7 +133,10 @@ class Sweep(Sequence[Generation]):
     @property
     def caption(self) -> str:
         """The words under the sheets."""
-        legend = [line for page in self.pages[:SHOWN] for line in page.legend]
+        pages = self.pages
+        legend = [line for page in pages[:SHOWN] for line in page.legend]
+        if len(pages) > SHOWN:
+            legend.append(f"sheets 1 to {SHOWN} of {len(pages)}; the next is sweep.pages[{SHOWN}]")
         return summary.caption(self, self._axes, self._asked, legend=list(dict.fromkeys(legend)))
 
     @cached_property
