@@ -223,6 +223,8 @@ class Studio:
         """
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
+        if painter and plan.axes and plan.to_send:
+            painter.planned(plan)
         with Hold() as hold:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
             batch.seen = partial(self._sweep, batch)

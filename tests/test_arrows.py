@@ -33,7 +33,7 @@ MAY = {
     "sketch": {"sketch"},
     "saving": FLOOR,
     "homes": set(),
-    "waiting": FLOOR | {"batch"},
+    "waiting": FLOOR | {"batch", "plan"},
     "typed": FLOOR,
     "axes": FLOOR | {"typed"},
     "plan": FLOOR | {"catalog", "typed", "axes"},

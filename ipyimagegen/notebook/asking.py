@@ -125,6 +125,9 @@ class Asking:
             result = self._studio.carry_out(plan, self, in_cell=False)
         self._listener.brought(result, plan)
 
+    def planned(self, plan: Plan) -> None:
+        """Leave it to the status line."""
+
     def working(self, batch: Batch) -> None:
         """Hear of the calls, as their painter; Cancel takes effect here."""
         if self._given_up:
