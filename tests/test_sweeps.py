@@ -329,6 +329,16 @@ def test_no_more_than_max_parallel_at_once_and_servers_beside_each_other(home, s
     assert most["both"] > 3
 
 
+def test_pictures_to_start_from_are_opened_once_for_all(home, serve):
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}))
+    one = studio(home, server)
+    plan = one.plan(from_call("a hat", {"image": picture_bytes(80, 60, kind="BMP"), "seed": range(3)}))
+    files = [call.files for call in plan.calls]
+    assert all(file[name] is files[0][name] for file in files for name in files[0])
+    assert not one.carry_out(plan).failed
+    assert [post.path.endswith("/edits") for post in server.posts] == [True] * 3
+
+
 # Interrupts
 
 
