@@ -97,7 +97,7 @@ class Batch:
                     gate.give()
                     return
                 job = queue.popleft()
-                job.placed, job.left = True, room.release
+                job.placed, job.ended = True, room.release
                 try:
                     job.start()
                 except RuntimeError as fault:  # no thread to be had

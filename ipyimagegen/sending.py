@@ -18,7 +18,8 @@ from ipyimagegen.errors import OutcomeUnknown
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Secret
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.plan import Plan, Planned, Settings, Surroundings, look_up
+from ipyimagegen.plan import Plan, Planned, Settings
+from ipyimagegen.planning import Surroundings, look_up
 from ipyimagegen.records import Run
 from ipyimagegen.results import shape
 from ipyimagegen.store import Store

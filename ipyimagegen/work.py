@@ -119,7 +119,7 @@ class Job:
         self.partial: bytes | None = None  # the newest picture of a stream, as it came
         self.control = control
         self.placed = False  # it begins with a place at its gate
-        self.left: Callable[[], None] = _nothing  # called when it has finished
+        self.ended: Callable[[], None] = _nothing  # called when it has finished
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
         self._carry, self._told = carry, told
@@ -171,7 +171,7 @@ class Job:
                 self._told(self)
             finally:  # whatever happens, nobody waits for ever
                 self._finished.set()
-                self.left()
+                self.ended()
 
 
 def _nothing() -> None:

@@ -265,7 +265,7 @@ class ImagineMagics(Magics):
     def _ask(self, typed: Typed) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            text(pages.dry_run(plan, self._studio.calls(plan)))
+            text(pages.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
