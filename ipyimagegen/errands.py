@@ -125,6 +125,11 @@ class Through:
 
     def check(self, endpoints: Iterable[Endpoint]) -> None:
         """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""
+        if not callable(getattr(self._executor, "submit", None)):
+            kind = type(self._executor).__name__
+            raise InvalidOption(
+                f"--executor takes a concurrent.futures.Executor, not {kind}. Nothing was sent."
+            )
         nonce = os.urandom(8).hex()
         wanting = () if self._send_key else tuple({one.base_url: one for one in endpoints}.values())
         try:

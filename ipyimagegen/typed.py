@@ -55,9 +55,6 @@ class Typed:
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
-    prompts = prompt if isinstance(prompt, str) else tuple(listed(prompt) or (prompt,))
-    if not isinstance(prompts, str) and not all(isinstance(one, str) for one in prompts):
-        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
     given = {k: v for k, v in options.items() if v is not None}
     executor, extra = given.pop("executor", None), given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
@@ -68,7 +65,21 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
             raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
         named(name)
     values = {name: read(name, value) for name, value in given.items()}
-    return Typed(prompt=prompts, options=values, extra=dict(extra), pictures=pictures, executor=executor)
+    return Typed(
+        prompt=_prompts(prompt), options=values, extra=dict(extra), pictures=pictures, executor=executor
+    )
+
+
+def _prompts(prompt: Any) -> str | tuple[str, ...]:
+    """Return the prompt, or the prompts of a sweep."""
+    if isinstance(prompt, str):
+        return prompt
+    several = listed(prompt)
+    if several == []:
+        raise InvalidInput("The list of prompts is empty; nothing was sent.")
+    if several is None or not all(isinstance(one, str) for one in several):
+        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
+    return tuple(several)
 
 
 def _offered(name: str, value: object) -> tuple[Offered, ...]:

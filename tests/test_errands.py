@@ -133,7 +133,9 @@ def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
 @pytest.mark.parametrize("nothing", [3, "pool", object()])
 def test_what_is_no_executor_is_refused(home, serve, nothing):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match=r"did not answer.* Nothing was sent"):
+    with pytest.raises(
+        e.InvalidOption, match=r"takes a concurrent.futures.Executor, not .* Nothing was sent"
+    ):
         studio(home, server).imagine("a fox", executor=nothing)
     assert not server.posts
 

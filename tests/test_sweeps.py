@@ -107,7 +107,9 @@ def test_python_lists(home, serve):
 
     assert from_call("a", {"seed": np.arange(3)}).options["seed"] == (0, 1, 2)
     assert from_call("a", {"seed": np.int64(3)}).options["seed"] == 3
-    for wrong in ([], [3], [None], 3):
+    with pytest.raises(e.InvalidInput, match="list of prompts is empty"):
+        from_call([], {})
+    for wrong in ([3], [None], 3):
         with pytest.raises(e.InvalidInput, match="text"):
             from_call(wrong, {})
 

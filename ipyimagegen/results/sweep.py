@@ -25,7 +25,7 @@ from ipyimagegen.safe import short
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-SHOWN = 3  # contact sheets in a cell: together they are as small as one, and each can still be read
+SHOWN = 4  # contact sheets in a cell: together they are as small as one, and each can still be read
 
 
 class Sweep(Sequence[Generation]):
