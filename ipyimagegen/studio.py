@@ -230,7 +230,7 @@ class Studio:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
             batch.seen = partial(self._sweep, batch)
             wait_for(batch, painter, seconds, hold)
-        if any(isinstance(e, CallError) and e.status == UNAUTHORIZED for e in (s.error for s in batch.slots)):
+        if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
             self.keys.forget()
         if batch.error:
             raise batch.error
