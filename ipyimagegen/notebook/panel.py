@@ -38,6 +38,7 @@ from ipyimagegen.notebook.wording import LABELS, in_panel
 from ipyimagegen.plan import Plan
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.results.summary import failures
 from ipyimagegen.safe import plain, visible
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
@@ -262,7 +263,7 @@ class Panel(anywidget.AnyWidget):
 
     def progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
-        self._line, self._elapsed = visible(status(batch)), batch.elapsed
+        self._line, self._elapsed = visible(in_panel(status(batch))), batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
         made = imaging.glimpse(self._partial) if new and self._partial else None
         told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}
@@ -277,13 +278,15 @@ class Panel(anywidget.AnyWidget):
         if first:
             self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said = [_said(result)]
+        said, doubt = _said(result), self._asking.doubt
+        said += [str(doubt)] if doubt else []
         try:
             said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
-        self._tell("done", "\n".join(filter(None, [*said, self.studio.passing()])))
+        kind = "note" if isinstance(result, Sweep) and result.failed else "done"
+        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])), retry=doubt is not None)
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""
@@ -338,10 +341,10 @@ def _form(content: Message) -> Form:
     return Form.of(told if isinstance(told, Mapping) else {})
 
 
-def _said(result: Generation | Sweep) -> str:
+def _said(result: Generation | Sweep) -> list[str]:
     if isinstance(result, Sweep):
-        return result.caption.partition("\n")[0]
-    return DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])
+        return [result.caption.partition("\n")[0], *failures(result, result.labels)]
+    return [DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])]
 
 
 def _texts(told: object) -> list[str]:
