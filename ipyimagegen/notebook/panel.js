@@ -623,25 +623,29 @@ function createStrip(ui, chosen) {
     grid.hidden = !entries.size;
   }
 
-  /** Append what is new and update what is there; with `reset`, also remove what is not among `tiles`. */
+  /** Put a tile into its place: those of a sweep come in any order. */
+  function place({ button, tile }) {
+    let before = grid.lastElementChild;
+    while (before && entries.get(before.dataset.key).tile.number > tile.number) before = before.previousElementSibling;
+    if (before) before.after(button);
+    else grid.prepend(button);
+  }
+
+  /** Add what is new and update what is there; with `reset`, also remove what is not among `tiles`. */
   function put(tiles, reset) {
     const keys = new Set(tiles.map(({ key }) => key));
     if (reset) [...entries.keys()].filter((key) => !keys.has(key)).forEach(remove);
-    const fresh = document.createDocumentFragment();
+    const fresh = tiles.filter(({ key }) => !entries.has(key));
     for (const tile of tiles) {
-      const known = entries.get(tile.key);
-      const entry = known ?? createEntry(tile.key);
+      const entry = entries.get(tile.key) ?? createEntry(tile.key);
       describe(entry, tile);
-      if (known) continue;
+      if (entries.has(tile.key)) continue;
       entries.set(tile.key, entry);
-      fresh.append(entry.button);
+      place(entry);
     }
-    const grown = fresh.childElementCount > 0;
-    grid.append(fresh);
-    if (reset) arrange(grid, tiles.map(({ key }) => entries.get(key).button));
     showEmpty();
     if (!stop) moveStop(grid.lastElementChild);
-    if (grown) grid.scrollTop = grid.scrollHeight;
+    if (fresh.length) grid.scrollTop = grid.scrollHeight;
   }
 
   /** Scroll the strip, not the page, until a tile is seen. */

@@ -452,14 +452,14 @@ def test_lists_in_fields_are_a_sweep_with_its_sheet_under_the_panel(kernel, serv
         (quality, seed) for quality in ("high", "low") for seed in (1, 2, 3)
     ]
     front.until(lambda: len(front.tiles) == 6 and front.selected)
-    assert front.selected == next(iter(front.tiles))
+    assert front.tiles[front.selected]["number"] == 1
     front.until(lambda: captions(front))
     assert len(front.pictures) == 1  # one sheet
     lines = [one["line"] for one, _ in front.told if one["is"] == "progress"]
     assert any("of 6" in line for line in lines), lines
     front.do("cell", form=form("a red fox", **filled))
     text = front.got("cell")[0]["text"]
-    assert text == "%%imagine --quality low,high --seed 1,2,3\na red fox"
+    assert text == "%%imagine --seed 1,2,3 --quality low,high\na red fox"
     done = front.run(text)
     assert done.error is None
     assert "from history" in done.caption
