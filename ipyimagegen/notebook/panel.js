@@ -193,7 +193,8 @@ function createControl(ui, { name, kind, choices, low, high, help, configured, l
   }
   // No input of type number: it can hold neither "default" nor a list, and turns what is no number into nothing.
   const bounds = kind === "number" && [low, high].every((one) => Math.abs(one) < 1e6) ? `${low}–${high}` : "";
-  const typed = { ...common, type: "text", placeholder: known || bounds, autocomplete: "off", spellcheck: "false" };
+  const placeholder = known || bounds || (choices ?? []).join(", ");
+  const typed = { ...common, type: "text", placeholder, autocomplete: "off", spellcheck: "false" };
   const input = make("input", typed);
   if (kind !== "suggest") return makeField(label, input);
   const offered = createChoices(ui, input);
@@ -223,6 +224,8 @@ function createForm(ui, generate) {
   const fields = new Map([["model", modelField]]); // by option name
   let kept = {}; // values by option name; outlives controls that come and go with endpoint and model
   let timer = 0;
+  let greeted = false; // Python has answered the hello: it may be busy for long
+  let typed = false;
 
   const controls = () => [...fields].map(([name, field]) => [name, controlOf(field)]);
 
@@ -251,8 +254,10 @@ function createForm(ui, generate) {
   }
 
   function fill({ form, view }) {
-    // Another view's hello must not undo what is being typed here.
-    if (!ui.asked({ view }) && timer) return;
+    // No hello must undo what is being typed here, be it another view's, or one's own that is answered late.
+    const stays = ui.asked({ view }) ? typed && !greeted : timer;
+    greeted ||= ui.asked({ view });
+    if (stays) return;
     clearTimeout(timer);
     timer = 0;
     kept = { ...form.options };
@@ -295,6 +300,7 @@ function createForm(ui, generate) {
   });
 
   root.addEventListener("input", () => {
+    typed = true;
     clearTimeout(timer);
     timer = setTimeout(push, TYPING_PAUSE);
   });
@@ -489,6 +495,9 @@ function createStatus(ui, retry) {
     note.hidden = !message || error;
     setText(note, note.hidden ? "" : message.text);
     note.classList.toggle("imagegen-done", message?.kind === "done");
+    const plan = message?.kind === "plan"; // it has columns, and may be long: it scrolls
+    note.classList.toggle("imagegen-plan", plan);
+    note.tabIndex = plan ? 0 : -1;
     setText(errorText, error ? message.text : "");
     alert.replaceChildren(...(error ? [errorLine] : []));
     again.hidden = !message?.retry;

@@ -179,7 +179,7 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
-        self._tell("note", pages.dry_run(plan, self.studio.calls(plan)))
+        self._tell("plan", pages.dry_run(plan, self.studio.calls(plan)))
 
     def do_cell(self, content: Message, _: object) -> None:
         """Write `form` as a cell."""

@@ -439,6 +439,28 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
 
 
 @FRONTS
+def test_what_is_typed_while_the_kernel_is_busy_stays(jupyter, browser, painter, front):
+    with context_of(browser) as context:
+        load = LOAD.format(base_url=painter.base_url)
+        name = f"busy-{front.partition('/')[0]}.ipynb"
+        file = jupyter.write(name, load, "%imagine_panel", "import time; time.sleep(6)")
+        notebook = jupyter.open(context.new_page(), file, front)
+        notebook.run_all()
+        panel = Panel(notebook, 1).shown()
+        panel.prompt.fill("a red fox")
+        assert notebook.prompt(2).inner_text() == "[*]:"
+        notebook.finished(2)
+        notebook.page.wait_for_timeout(1000)
+        expect(panel.prompt).to_have_value("a red fox")
+        panel.button("Generate").click()
+        panel.made(1)
+        panel.button("Bring back").click()
+        panel.prompt.fill("another")
+        panel.button("Bring back").click()
+        expect(panel.prompt).to_have_value("a red fox")
+
+
+@FRONTS
 def test_a_restarted_kernel_is_said(jupyter, browser, painter, front):
     with context_of(browser) as context:
         name = f"restart-{front.partition('/')[0]}.ipynb"
