@@ -2,6 +2,8 @@
 
     with serving() as url:  # f"{url}/photo/v1", f"{url}/noise/v1", f"{url}/large/v1", f"{url}/small/v1"
 
+f"{url}/photo-1000/v1" takes a second for each, and has 32 different ones, chosen by the seed.
+
 It ends with the process that started it: when its standard input does, or after an hour.
 """
 
@@ -19,6 +21,7 @@ import samples
 
 LIFE = 3600  # seconds
 MOST = 10  # pictures in one answer
+SEEDS = 32  # photos
 KINDS = {
     "photo": samples.photo,  # 1024 px, 1.5 MB
     "noise": lambda: samples.noise(720),  # 1.5 MB that no JPEG makes small
@@ -29,7 +32,9 @@ KINDS = {
 
 @cache
 def _texts(kind):
-    return [base64.b64encode(one) for one in samples.several(KINDS[kind](), MOST)]
+    return [
+        base64.b64encode(one) for one in samples.several(KINDS[kind](), SEEDS if kind == "photo" else MOST)
+    ]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,8 +44,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         asked = json.loads(body) if self.headers["Content-Type"] == "application/json" else {}
+        kind, _, wait = self.path.split("/")[1].partition("-")
+        first = asked.get("seed", 0) % SEEDS if wait else 0
+        time.sleep(int(wait or 0) / 1000)
         parts = [b'{"created": 1700000000, "data": [']
-        for ordinal, text in enumerate(_texts(self.path.split("/")[1])[: asked.get("n") or 1]):
+        for ordinal, text in enumerate(_texts(kind)[first : first + (asked.get("n") or 1)]):
             parts += [b", " if ordinal else b"", b'{"b64_json": "', text, b'"}']
         parts.append(b'], "usage": {"input_tokens": 9, "output_tokens": 1056, "total_tokens": 1065}}')
         self.send_response(200)

@@ -110,6 +110,8 @@ def imagine(
     retry: bool | None = None,
     offline: bool | None = None,
     timeout: float | None = None,
+    executor: Any = None,
+    send_key: bool | None = None,
 ) -> Generation | Sweep:
     """Return the pictures for a prompt: from history when the same was asked before, else asked for.
 
@@ -126,6 +128,9 @@ def imagine(
     NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, an address, an id such as "@3".
     `mask` says where the first may change: a picture (white or transparent may), a boolean array, or a
     box (x, y, width, height) in pixels.
+
+    `executor` is any concurrent.futures.Executor: the calls run there, with the keys of that place unless
+    `send_key` lets them travel; every picture is stored here.
 
     Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
     a CallError when no picture came, Detached when the wait ended before the call.

@@ -97,7 +97,7 @@ class Batch:
                     gate.give()
                     return
                 job = queue.popleft()
-                job.placed, job.left = True, room.release
+                job.placed, job.ended = True, room.release
                 try:
                     job.start()
                 except RuntimeError as fault:  # no thread to be had
@@ -126,21 +126,26 @@ class Batch:
 
     def wait(self, seconds: float) -> bool:
         """Wait so long at most; say whether everything is settled."""
-        unsettled = next((slot.job for slot in self.slots if slot.job and not slot.job.finished), None)
-        return unsettled is None or (unsettled.wait(seconds) and self.settled)
+        unsettled = self._unsettled()
+        return not unsettled or (unsettled[0].wait(seconds) and self.settled)
+
+    def _unsettled(self) -> list[Job]:
+        # Lists, here and below: an interrupt that comes while Python closes a generator is lost.
+        return [slot.job for slot in self.slots if slot.job and not slot.job.finished]
 
     @property
     def settled(self) -> bool:
         """Whether nothing more will happen."""
-        return all(slot.settled for slot in self.slots)
+        return not self._unsettled()
 
     @property
     def error(self) -> ImagineError | None:
         """Why there is nothing at all to show, once all is settled."""
-        if not self.settled or any(slot.came for slot in self.slots):
+        errors = [slot.error for slot in self.slots if slot.error]
+        if not self.settled or not errors or [slot for slot in self.slots if slot.came]:
             return None
-        error = next((slot.error for slot in self.slots if slot.error), None)
-        if error and len(self.slots) > 1:
+        error = errors[0]
+        if len(self.slots) > 1:
             error = copy(error)
             error.args = (f"None of {len(self.slots)} came; the first: {error}",)
         return error

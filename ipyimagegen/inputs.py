@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -289,12 +290,8 @@ def _recorded(source: imaging.Source, label: str, parent: str | None) -> Input:
     )
 
 
-def fitted(planned: Planned, attached: Attached) -> Planned:
-    """Return the call with its pictures in the form that its server takes, and their bytes.
-
-    Raises InvalidInput for a picture that cannot be brought into that form.
-    """
-    wanted = catalog.intake(planned.request, planned.sent, planned.endpoint)
+def fitted(attached: Attached, wanted: catalog.Intake) -> Attached:
+    """Return the pictures in the form that a server takes. Raises InvalidInput for one that cannot be."""
     images = []
     for position, one in enumerate(attached.images):
         formats = wanted.formats if position else wanted.first
@@ -304,15 +301,7 @@ def fitted(planned: Planned, attached: Attached) -> Planned:
     if mask:
         drawn = imaging.mask_as(_scaled(mask.source, images[0].source), wanted.mask_as)
         mask = _opened(drawn, mask.input.label, mask.input.parent)
-    notes = [note for one in (*attached.all, *images) for note in one.notes]
-    sent = replace(
-        planned.sent,
-        inputs=tuple(one.input for one in images),
-        mask=mask.input if mask else None,
-        notes=(*planned.sent.notes, *dict.fromkeys(notes)),
-    )
-    every = (*attached.all, *images, *((mask,) if mask else ()))
-    return replace(planned, sent=sent, files={one.input.sha256: one.source.data for one in every})
+    return Attached(images=tuple(images), mask=mask)
 
 
 def _scaled(mask: imaging.Source, first: imaging.Source) -> imaging.Source:
@@ -322,9 +311,24 @@ def _scaled(mask: imaging.Source, first: imaging.Source) -> imaging.Source:
 
 
 def fit(plan: Plan, attached: Attached) -> Plan:
-    """Return the plan with the pictures of every call as its server takes them."""
+    """Return the plan with the pictures of every call as its server takes them. Raises InvalidInput."""
     if not attached.images:
         return plan
     shown = bool(plan.local.get("dry_run"))
-    calls = (fitted(call, attached) if shown or call.reused is None else call for call in plan.calls)
-    return replace(plan, calls=tuple(calls))
+    once = cache(lambda wanted: fitted(attached, wanted))  # the calls of a sweep mostly want the same
+
+    def with_pictures(call: Planned) -> Planned:
+        if call.reused and not shown:
+            return call
+        taken = once(catalog.intake(call.request, call.sent, call.endpoint))
+        notes = [note for one in (*attached.all, *taken.images) for note in one.notes]
+        sent = replace(
+            call.sent,
+            inputs=tuple(one.input for one in taken.images),
+            mask=taken.mask.input if taken.mask else None,
+            notes=(*call.sent.notes, *dict.fromkeys(notes)),
+        )
+        files = {one.input.sha256: one.source.data for one in (*attached.all, *taken.all)}
+        return replace(call, sent=sent, files=files)
+
+    return replace(plan, calls=tuple(map(with_pictures, plan.calls)))

@@ -10,7 +10,6 @@ Two classes hold the two kinds of options: `Sent` (they go on the wire, and only
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -41,6 +40,7 @@ class Kind(StrEnum):
     RATIO = "ratio"
     FLAG = "flag"
     INPUT = "input"  # a picture: an id, URL, variable or path
+    OBJECT = "object"  # a variable, taken as it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,8 @@ class Option:
     @property
     def lists(self) -> bool:
         """Whether a value may be a list, one run for each element."""
-        return self.kind not in (Kind.TEXT, Kind.INPUT, Kind.FLAG) and (self.sent or self.kind is Kind.NAME)
+        alone = (Kind.TEXT, Kind.INPUT, Kind.FLAG, Kind.OBJECT)
+        return self.kind not in alone and (self.sent or self.kind is Kind.NAME)
 
 
 def _option(**declared: Any) -> Any:
@@ -208,6 +209,15 @@ class Local:
     )
     timeout: float | None = _option(
         kind=Kind.NUMBER, low=0.1, high=86400, help="seconds the cell waits for", metavar="SECONDS"
+    )
+    executor: object = _option(
+        kind=Kind.OBJECT,
+        config=False,
+        help="run the calls on this concurrent.futures.Executor, such as a cluster's",
+        metavar="NAME",
+    )
+    send_key: bool | None = _option(
+        kind=Kind.FLAG, config=False, help="let the key travel to where the executor runs the calls"
     )
     raw: bool | None = _option(kind=Kind.FLAG, config=False, help="send the prompt as typed, braces and all")
 
@@ -382,37 +392,3 @@ _READ = {
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ONE_LINE = "Write it on one line; nothing was sent."
-_KEY = re.compile(r"[\w.\-]{1,100}")
-
-
-def check_key(key: str) -> None:
-    """Raise InvalidOption when a key of `--set` or `extra` could be more than a field's name."""
-    if not _KEY.fullmatch(key):
-        raise InvalidOption(
-            f"--set {key[:60]!r}: a key is letters, digits, _, - and dots. Write it so; nothing was sent."
-        )
-
-
-def read_setting(text: str) -> tuple[str, Json]:
-    """Return the key and value of `--set key=value`; the value is JSON if it is JSON.
-
-    Raises InvalidOption. What looks like a JSON object or list and is none is refused: its quotes
-    were taken off by the line, and it would reach the server as a meaningless string.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise InvalidOption(f"--set takes key=value, not {text!r}.")
-    check_key(key)
-    try:
-        return key, json.loads(value, parse_constant=_no_constant)
-    except ValueError:
-        if value[:1] in ("{", "["):
-            raise InvalidOption(
-                f"--set {key}: {value[:60]} is no JSON. Put the whole in single quotes: "
-                f"--set '{key}={{\"a\": 1}}'"
-            ) from None
-        return key, value
-
-
-def _no_constant(word: str) -> Json:
-    raise ValueError(word)  # NaN and Infinity are no JSON; they stay text

@@ -18,7 +18,8 @@ from ipyimagegen.errors import OutcomeUnknown
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Secret
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.plan import Plan, Planned, Settings, Surroundings, look_up
+from ipyimagegen.plan import Plan, Planned, Settings
+from ipyimagegen.planning import Surroundings, look_up
 from ipyimagegen.records import Run
 from ipyimagegen.results import shape
 from ipyimagegen.store import Store
@@ -27,10 +28,11 @@ from ipyimagegen.waiting import Hold, unsent
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.errands import Through
     from ipyimagegen.rows import Endpoint
 
 ROOM = 8 << 20  # bytes: a generous picture
-KEPT = 3 * 48  # small pictures: those of the sheets that a cell shows
+KEPT = 4 * 48  # small pictures: those of the sheets that a cell shows
 AT_ONCE = 64  # pictures for which there has to be room before a sweep begins; it says when there is none left
 
 
@@ -75,10 +77,11 @@ class Sender:
         nothing was sent.
         """
         settings = self._house.settings
+        exchange = self._exchange(plan)
         with self._starting:
             slots = [self._slot(call, plan) for call in plan.calls]
             missing = [slot for slot in slots if not slot.job and slot.planned.asks]
-            carries = self._ready(plan, missing, settings, cell)
+            carries = self._ready(plan, missing, settings, cell, exchange)
             if missing:
                 hold.take()  # until somebody waits for it
             runs = self._house.ledger.take([slot.planned for slot in slots if not slot.job], settings, cell)
@@ -109,7 +112,12 @@ class Sender:
         return Slot(planned=replace(call, reused=stored, doubt=None), stored=stored, known=known)
 
     def _ready(
-        self, plan: Plan, missing: list[Slot], settings: Settings, cell: object
+        self,
+        plan: Plan,
+        missing: list[Slot],
+        settings: Settings,
+        cell: object,
+        exchange: Through | None,
     ) -> list[Callable[[work.Job], Run]]:
         """Return the work of what is to be sent, when there are budget, keys and room for all."""
         if not missing:
@@ -117,7 +125,8 @@ class Sender:
         house, calls = self._house, [slot.planned for slot in missing]
         house.ledger.check_caps(calls, settings, cell)  # before a key is asked for
         servers = {call.endpoint.base_url: call.endpoint for call in calls}
-        secrets = {url: self._secret(endpoint) for url, endpoint in servers.items()}
+        here = exchange is None or bool(plan.local.get("send_key"))  # else the key is found where it runs
+        secrets = {url: self._secret(endpoint) if here else None for url, endpoint in servers.items()}
         files = {sha256: data for call in calls for sha256, data in call.files.items()}
         pictures = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
         house.store.probe(pictures * ROOM + sum(map(len, files.values())))
@@ -130,9 +139,21 @@ class Sender:
                 house.tools,
                 slot.known,
                 edge=edge,
+                exchange=exchange,
             )
             for slot in missing
         ]
+
+    def _exchange(self, plan: Plan) -> Through | None:
+        """Return what sends the calls elsewhere, once it has shown that it can, or None."""
+        if plan.executor is None:
+            return None
+        from ipyimagegen.errands import Through  # noqa: PLC0415 - only where there is an executor
+
+        through = Through(plan.executor, send_key=bool(plan.local.get("send_key")))
+        if plan.to_send:
+            through.check(call.endpoint for call in plan.to_send)
+        return through
 
     def _secret(self, endpoint: Endpoint) -> Secret | None:
         secret = self._house.keys.secret(endpoint)

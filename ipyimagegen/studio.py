@@ -19,12 +19,13 @@ from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, w
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
 from ipyimagegen.batch import Batch, Slot
-from ipyimagegen.errors import CallError, ImagineError, StoreError
+from ipyimagegen.errors import CallError, ImagineError, OverBudget, StoreError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
 from ipyimagegen.ledger import Ledger
-from ipyimagegen.plan import SKETCH, Plan, Planned, Settings, Surroundings, build
+from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
+from ipyimagegen.planning import Surroundings, build
 from ipyimagegen.records import Input, PictureState, Run
 from ipyimagegen.results import Generation, Image, Result, Sweep
 from ipyimagegen.safe import short
@@ -223,11 +224,13 @@ class Studio:
         """
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
+        if painter and plan.axes and plan.to_send:
+            painter.planned(plan)
         with Hold() as hold:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
             batch.seen = partial(self._sweep, batch)
             wait_for(batch, painter, seconds, hold)
-        if any(isinstance(e, CallError) and e.status == UNAUTHORIZED for e in (s.error for s in batch.slots)):
+        if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
             self.keys.forget()
         if batch.error:
             raise batch.error
@@ -378,6 +381,14 @@ class Studio:
 
     def _asks(self, endpoint: str, run: Run) -> bool:
         return self.endpoint_named(endpoint).base_url == run.request.base_url
+
+    def over(self, plan: Plan, *, in_cell: bool = True) -> str | None:
+        """Return why a plan is more than the settings allow, or None; see `carry_out`."""
+        try:
+            self.ledger.check_caps(plan.calls, self.settings, self.cell() if in_cell else None)
+        except OverBudget as fault:
+            return str(fault)
+        return None
 
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""

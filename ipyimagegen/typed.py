@@ -33,7 +33,7 @@ class Typed:
     """What a door hands over. Values are normalised; `default` unsets what is configured.
 
     A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
-    choices for the alternatives in the prompt, in order, once they were made.
+    choices for the alternatives in the prompt, in order, once they were made. `executor` runs the calls.
     `pictures` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another is typed, the server of the run
@@ -50,15 +50,13 @@ class Typed:
     rerun_of: Run | None = None
     notes: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
+    executor: Any = None
 
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
-    prompts = prompt if isinstance(prompt, str) else tuple(listed(prompt) or (prompt,))
-    if not isinstance(prompts, str) and not all(isinstance(one, str) for one in prompts):
-        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
     given = {k: v for k, v in options.items() if v is not None}
-    extra = given.pop("extra", {})
+    executor, extra = given.pop("executor", None), given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
         raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
     pictures = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
@@ -67,7 +65,21 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
             raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
         named(name)
     values = {name: read(name, value) for name, value in given.items()}
-    return Typed(prompt=prompts, options=values, extra=dict(extra), pictures=pictures)
+    return Typed(
+        prompt=_prompts(prompt), options=values, extra=dict(extra), pictures=pictures, executor=executor
+    )
+
+
+def _prompts(prompt: Any) -> str | tuple[str, ...]:
+    """Return the prompt, or the prompts of a sweep."""
+    if isinstance(prompt, str):
+        return prompt
+    several = listed(prompt)
+    if several == []:
+        raise InvalidInput("The list of prompts is empty; nothing was sent.")
+    if several is None or not all(isinstance(one, str) for one in several):
+        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
+    return tuple(several)
 
 
 def _offered(name: str, value: object) -> tuple[Offered, ...]:

@@ -13,6 +13,7 @@ from typing import ParamSpec, Protocol, Self, TypeVar
 from ipyimagegen.batch import Batch
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import Detached, ImagineError, StoreError
+from ipyimagegen.plan import Plan
 
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 P = ParamSpec("P")
@@ -22,11 +23,11 @@ T = TypeVar("T")
 class Painter(Protocol):
     """Where a door shows what goes on while it waits."""
 
-    def working(self, batch: Batch) -> None:
-        """Show how far the calls in flight are, and what came so far.
+    def planned(self, plan: Plan) -> None:
+        """Show what a sweep is about to ask for, before the first call."""
 
-        Called about five times a second; for a sweep once before the first call.
-        """
+    def working(self, batch: Batch) -> None:
+        """Show how far the calls in flight are, and what came so far; called about five times a second."""
 
     def failed(self, batch: Batch) -> None:
         """Show that no picture came, or what came of a sweep that was stopped; the error itself is raised."""
@@ -72,8 +73,6 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
     """
     stopped = False
     try:
-        if painter and batch.plan.axes and not batch.settled:
-            painter.working(batch)
         if hold:
             hold.release()
         _watch(batch, painter, timeout)

@@ -119,7 +119,7 @@ class Job:
         self.partial: bytes | None = None  # the newest picture of a stream, as it came
         self.control = control
         self.placed = False  # it begins with a place at its gate
-        self.left: Callable[[], None] = _nothing  # called when it has finished
+        self.ended: Callable[[], None] = _nothing  # called when it has finished
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
         self._carry, self._told = carry, told
@@ -171,7 +171,7 @@ class Job:
                 self._told(self)
             finally:  # whatever happens, nobody waits for ever
                 self._finished.set()
-                self.left()
+                self.ended()
 
 
 def _nothing() -> None:
@@ -221,18 +221,20 @@ def call(
     known: Collection[str] = (),
     *,
     edge: int | None = None,
+    exchange: Callable[..., wire.Outcome] | None = None,
 ) -> Callable[[Job], Run]:
     """Return the work of one call: send it, keep what comes, and say what it was.
 
     `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
-    is how large the small pictures of a sweep are made.
+    is how large the small pictures of a sweep are made; `exchange` sends in place of `wire.exchange`.
     """
     _load()
 
     def carry(job: Job) -> Run:
         written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
         key = os.urandom(16).hex()
-        post = partial(_post, job, planned.endpoint, written, secret, key=key, tools=tools)
+        send = exchange or wire.exchange
+        post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
         with gate.place(job.control, taken=job.placed):
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
@@ -252,7 +254,14 @@ def call(
 
 
 def _post(
-    job: Job, endpoint: Endpoint, written: wire.Call, secret: Secret | None, *, key: str, tools: Tools
+    exchange: Callable[..., wire.Outcome],
+    job: Job,
+    endpoint: Endpoint,
+    written: wire.Call,
+    secret: Secret | None,
+    *,
+    key: str,
+    tools: Tools,
 ) -> wire.Outcome:
     """Send the call once; pictures of a stream are noted on the way."""
 
@@ -264,7 +273,7 @@ def _post(
         spool = tools.store.spool(job.run)
     except StoreError as fault:
         return _unsent(fault)
-    outcome = wire.exchange(
+    outcome = exchange(
         written,
         endpoint,
         secret,

@@ -1,6 +1,7 @@
 """The arrows between rooms, and which room may use which package: read from the source itself."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
-FLOOR |= {"verdicts", "prompt", "columns", "differences", "changes"}
+FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -18,6 +19,7 @@ MAY = {
     "safe": set(),
     "options": {"errors"},
     "lists": {"errors", "options", "safe"},
+    "extra": {"errors", "options"},
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
@@ -32,21 +34,24 @@ MAY = {
     "sketch": {"sketch"},
     "saving": FLOOR,
     "homes": set(),
-    "waiting": FLOOR | {"batch"},
+    "waiting": FLOOR | {"batch", "plan"},
     "typed": FLOOR,
     "axes": FLOOR | {"typed"},
-    "plan": FLOOR | {"catalog", "typed", "axes"},
+    "plan": FLOOR | {"axes"},
+    "planning": FLOOR | {"catalog", "typed", "axes", "plan"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
     "batch": FLOOR | {"plan", "work", "results"},
+    "errands": FLOOR | {"catalog", "keys", "wire", "sketch", "__version__"},
     "sending": FLOOR
-    | {"catalog", "imaging", "store", "keys", "keychain", "arrivals", "plan", "work", "ledger", "batch"}
-    | {"waiting", "results"},
+    | {"errands", "catalog", "imaging", "store", "keys", "keychain", "arrivals", "plan", "planning", "work"}
+    | {"ledger", "batch", "waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
-    "doctor": FLOOR | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "homes", "doctor"},
+    "doctor": FLOOR
+    | {"catalog", "keys", "wire", "store", "keychain", "typed", "plan", "planning", "homes", "doctor"},
     "results": FLOOR | {"imaging", "saving", "axes", "results"},
     "comparison": FLOOR | {"imaging", "results"},
     "archive": FLOOR | {"imaging", "store", "ledger", "results", "comparison"},
@@ -57,6 +62,7 @@ MAY = {
         "typed",
         "inputs",
         "plan",
+        "planning",
         "arrivals",
         "recovery",
         "work",
@@ -96,12 +102,14 @@ LIVES_IN = {
 }
 
 
+@cache
 def parts():
-    """Yield (part, file, its imports with whether they are for types only)."""
-    for path in sorted(ROOT.rglob("*.py")):
-        relative = path.relative_to(ROOT)
-        part = relative.parts[0].removesuffix(".py")
-        yield part, relative, list(imports(ast.parse(path.read_text())))
+    """Return (part, file, its imports with whether they are for types only) of every file."""
+    files = [(path, path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.py"))]
+    return [
+        (relative.parts[0].removesuffix(".py"), relative, list(imports(ast.parse(path.read_text()))))
+        for path, relative in files
+    ]
 
 
 def imports(node, types_only=False):

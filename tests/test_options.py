@@ -6,18 +6,20 @@ from pathlib import Path
 import pytest
 
 import ipyimagegen
-from ipyimagegen.errors import InvalidOption
+from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.extra import read_setting
 from ipyimagegen.notebook import manual
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.line import BY_FLAG, read
 from ipyimagegen.notebook.settings import Imagine
-from ipyimagegen.options import DEFAULT, INPUTS, OPTIONS, SENT, normalise, read_setting
+from ipyimagegen.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
 from ipyimagegen.records import Request, Sent
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import write
 
 # option: flags, typed text and the value it becomes, a text that is refused, part of the identity,
 # configurable, in Python. What begins with a capital N is not so.
+POOL = object()
 EXPECTED = {
     "model": ("-m --model", ("gpt-image-2", "gpt-image-2"), "", True, True, True),
     "size": ("--size", ("１０２４×１５３６", "1024x1536"), "16:9", True, True, True),
@@ -48,16 +50,21 @@ EXPECTED = {
     "offline": ("--offline", ("true", True), "2", None, False, True),
     "dry_run": ("--dry-run", ("true", True), "2", None, False, False),
     "timeout": ("--timeout", ("0.5", 0.5), "0", None, True, True),
+    "executor": ("--executor", ("pool", POOL), "1x", None, False, True),
+    "send_key": ("--send-key", ("true", True), "2", None, False, True),
     "raw": ("--raw", ("true", True), "2", None, False, False),
 }
 EVERY = pytest.mark.parametrize("name", OPTIONS)
+WRITTEN = pytest.mark.parametrize(
+    "name", [name for name, one in OPTIONS.items() if one.kind is not Kind.OBJECT]
+)
 
 
 def test_every_option_is_expected():
     assert set(EXPECTED) == set(OPTIONS)
 
 
-@EVERY
+@WRITTEN
 def test_validation(name):
     _, (typed, value), refused, *_ = EXPECTED[name]
     assert normalise(name, typed) == value
@@ -67,7 +74,7 @@ def test_validation(name):
         normalise(name, refused)
 
 
-@EVERY
+@WRITTEN
 def test_line(name):
     flags, (typed, value), *_ = EXPECTED[name]
     assert {flag for flag, option in BY_FLAG.items() if option.name == name} == set(flags.split())
@@ -75,6 +82,17 @@ def test_line(name):
         spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
         found = read(f"{spelled} a fox", {})
         assert {**found.values, **found.pictures} == {name: (value,) if name in INPUTS else value}
+
+
+def test_a_variable_is_taken_as_it_is():
+    _, (typed, value), refused, *_ = EXPECTED["executor"]
+    for spelled in (typed, f"{{{typed}}}", "cluster.executor"):
+        cluster = type("Cluster", (), {"executor": value})
+        assert read(f"--executor {spelled} a fox", {typed: value, "cluster": cluster}).executor is value
+    with pytest.raises(InvalidOption, match="takes a variable"):
+        read(f"--executor {refused} a fox", {})
+    with pytest.raises(InvalidInput, match="no variable 'nowhere'"):
+        read("--executor nowhere a fox", {})
 
 
 @EVERY

@@ -103,10 +103,13 @@ def test_too_many_combinations_are_refused_before_they_are_made():
 def test_python_lists(home, serve):
     typed = from_call(["a", "b"], {"seed": range(2), "size": "64x64"})
     assert (typed.prompt, typed.options) == (("a", "b"), {"seed": (0, 1), "size": "64x64"})
-    numpy = pytest.importorskip("numpy")
-    assert from_call("a", {"seed": numpy.arange(3)}).options["seed"] == (0, 1, 2)
-    assert from_call("a", {"seed": numpy.int64(3)}).options["seed"] == 3
-    for wrong in ([], [3], [None], 3):
+    import numpy as np
+
+    assert from_call("a", {"seed": np.arange(3)}).options["seed"] == (0, 1, 2)
+    assert from_call("a", {"seed": np.int64(3)}).options["seed"] == 3
+    with pytest.raises(e.InvalidInput, match="list of prompts is empty"):
+        from_call([], {})
+    for wrong in ([3], [None], 3):
         with pytest.raises(e.InvalidInput, match="text"):
             from_call(wrong, {})
 
@@ -160,10 +163,11 @@ def test_every_combination_is_asked_once_and_each_tile_is_a_generation(home, ser
 
 
 def test_the_table_as_a_dataframe(home, serve):
-    pandas = pytest.importorskip("pandas")
+    import pandas as pd
+
     made = studio(home, serve(good)).imagine("a fox", seed=[1, 2], quality=["low", "default"])
     frame = made.to_dataframe()
-    assert isinstance(frame, pandas.DataFrame)
+    assert isinstance(frame, pd.DataFrame)
     assert list(frame["seed"]) == [1, 2, 1, 2]
     assert list(frame["quality"]) == ["low", "low", "default", "default"]
     assert set(frame) >= {"size", "seconds", "cost", "verdicts", "file", "error", "from_history"}
@@ -325,6 +329,16 @@ def test_no_more_than_max_parallel_at_once_and_servers_beside_each_other(home, s
     assert not one.imagine("a fox", seed=range(12), endpoint=["lab", "lab2"]).failed
     assert (most["first"], most["second"]) == (3, 3)
     assert most["both"] > 3
+
+
+def test_pictures_to_start_from_are_opened_once_for_all(home, serve):
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}))
+    one = studio(home, server)
+    plan = one.plan(from_call("a hat", {"image": picture_bytes(80, 60, kind="BMP"), "seed": range(3)}))
+    files = [call.files for call in plan.calls]
+    assert all(file[name] is files[0][name] for file in files for name in files[0])
+    assert not one.carry_out(plan).failed
+    assert [post.path.endswith("/edits") for post in server.posts] == [True] * 3
 
 
 # Interrupts

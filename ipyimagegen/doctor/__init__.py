@@ -18,7 +18,7 @@ from ipyimagegen.doctor import keeping, server, versions
 from ipyimagegen.doctor.findings import Finding, Report, State
 from ipyimagegen.doctor.visit import Patient, Visit, guarded
 from ipyimagegen.errors import InvalidOption
-from ipyimagegen.plan import merge
+from ipyimagegen.planning import merge
 from ipyimagegen.safe import plain
 from ipyimagegen.typed import Typed
 

@@ -41,8 +41,9 @@ def legible(text: str, otherwise: str, most: int = 120) -> str:
     given = unicodedata.normalize("NFC", plain(text, most))
     shown = _drawn(given)
     if shown is None:
-        shown = "".join(c if fonts.own_draws(c) else _bare(c) for c in given.translate(LIKE))
-    return shown if fonts.draws(shown) else otherwise
+        shown = "".join(c if fonts.own_draws(c) else _bare(c) for c in given.translate(LIKE)).strip()
+        return shown if shown and fonts.draws(shown) else otherwise
+    return shown
 
 
 def whole(text: str, size: int) -> str | None:
@@ -102,7 +103,8 @@ def _cut(text: str, width: float, face: fonts.Font) -> str:
 def wrapped(text: str, width: float, most: int, size: int) -> list[str]:
     """Return `text` in at most `most` lines of `width` pixels; the last one is cut."""
     face = fonts.face(text, size)
-    lines = list(itertools.islice(_lines(text, width, face), max(0, most) + 1))
+    most = max(0, most)
+    lines = list(itertools.islice(_lines(text, width, face), most + 1))
     if len(lines) > most:
         rest = lines.pop()
         lines[-1:] = [f"{line} {rest}" for line in lines[-1:]]

@@ -23,6 +23,9 @@ class Listener(Protocol):
     def changed(self) -> None:
         """Hear that something begins to run, or to wait, or has ended."""
 
+    def planned(self, plan: Plan) -> None:
+        """Hear of a sweep that is about to begin."""
+
     def progress(self, batch: Batch) -> None:
         """Hear of the calls in flight, about five times a second."""
 
@@ -160,6 +163,10 @@ class Asking:
         if self._batch is None:
             return tuple(call for call in plan.calls if call.doubt)
         return tuple(slot.planned for slot in self._batch.slots if isinstance(slot.error, OutcomeUnknown))
+
+    def planned(self, plan: Plan) -> None:
+        """Hear what a sweep is about to ask for."""
+        self._listener.planned(plan)
 
     def working(self, batch: Batch) -> None:
         """Hear of the calls, as their painter; Cancel takes effect here."""

@@ -56,12 +56,19 @@ def complete(
     *before, fragment = re.split(r"\s+", magic[3])
     flag, equals, value = fragment.partition("=")
     if equals and flag in BY_FLAG:
+        value = _last_of(flag, value)
         return value, _starting(value, values(flag, studio, names, value))
     if fragment.startswith("-"):
         return fragment, _starting(fragment, _flags(magic[2], flags))
     if before and before[-1] in BY_FLAG and BY_FLAG[before[-1]].kind is not Kind.FLAG:
+        fragment = _last_of(before[-1], fragment)
         return fragment, _starting(fragment, values(before[-1], studio, names, fragment))
     return fragment, _starting(fragment, _words(magic[2], studio))
+
+
+def _last_of(flag: str, value: str) -> str:
+    """Return what is being typed of a value: of a list its last part."""
+    return value.rpartition(",")[2] if BY_FLAG[flag].lists else value
 
 
 def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun: str = "") -> list[str]:
@@ -74,6 +81,8 @@ def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun:
         return [one.name for one in catalog.models()]
     if option.name == "endpoint":
         return _endpoints(studio)
+    if option.kind is Kind.OBJECT:
+        return [name for name, value in names.items() if name[0] != "_" and hasattr(value, "submit")]
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_picture(name, value)]
         return [*(f"@{one}" for one in _ids(studio)), *variables, *_files(begun)]

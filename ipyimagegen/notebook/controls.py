@@ -24,6 +24,7 @@ from ipyimagegen.studio import Studio
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand behind "More options"
 # The first two have a place of their own; the others are for cells: a panel has buttons, or cannot wait.
 _ELSEWHERE = {"model", "endpoint", "image", "mask", "new", "retry", "dry_run", "raw", "timeout"}
+_ELSEWHERE |= {"executor", "send_key"}
 _CARRIED = {"size", "aspect_ratio"}  # each is translated into the other where need be
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",

@@ -16,15 +16,16 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from ipyimagegen import imaging
+from ipyimagegen import costs, imaging
 from ipyimagegen.batch import Batch
 from ipyimagegen.caption import DOT
 from ipyimagegen.comparison import Comparison
-from ipyimagegen.plan import Planned
+from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
 from ipyimagegen.safe import short, visible
 
 _EVERY = 0.25  # seconds between two updates of the status line
+PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET = 1.0  # seconds, at least, between two of a sheet that fills up
 _SHARE = 10  # times what drawing it took last: the rest of the time is for the pictures
 
@@ -51,12 +52,12 @@ def status(batch: Batch) -> str:
     """Return what stands before the elapsed time: endpoint, model, estimate; how far a sweep is."""
     if not batch.plan.axes:
         return _asked(batch.plan.calls[0])
-    if not batch.elapsed:
-        return str(batch.plan)
     endpoints = dict.fromkeys(short(one.endpoint.name) for one in batch.plan.calls)
     reused = sum(slot.stored is not None for slot in batch.slots)
     failed = sum(slot.settled and not slot.came for slot in batch.slots)
-    words = [", ".join(endpoints), f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
+    estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
+    words = [", ".join(endpoints), costs.said(estimates)]
+    words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
     words += [f"about {batch.left:.0f} s left"] if batch.left else []
@@ -111,6 +112,12 @@ class Painter:
         self._came = 0  # pictures on the sheet that was painted last
         self._next_sheet = 0.0
 
+    def planned(self, plan: Plan) -> None:
+        """Show the plan of a sweep in the place of the status line, for long enough to be seen."""
+        if self._watched:
+            self._last = time.monotonic() + PLAN - _EVERY
+            self._line(f"{plan}")
+
     def working(self, batch: Batch) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""
         now = time.monotonic()
@@ -137,12 +144,13 @@ class Painter:
             _display(*caption)
 
     def _show(self, batch: Batch) -> None:
-        elapsed = f"{DOT}{batch.elapsed:.1f} s" if batch.elapsed else ""
-        line = f"{status(batch)}{elapsed}"
+        if self._notebook and (made := self._sheet(batch) or self._glimpse(batch)):
+            self._painted = True
+            self._put(0, made)
+        self._line(f"{status(batch)}{DOT}{batch.elapsed:.1f} s")
+
+    def _line(self, line: str) -> None:
         if self._notebook:
-            if made := self._sheet(batch) or self._glimpse(batch):
-                self._painted = True
-                self._put(0, made)
             self._put(1 if self._painted else 0, ({"text/plain": line}, {}))
         elif sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")

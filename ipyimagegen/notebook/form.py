@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.extra import read_setting
 from ipyimagegen.lists import read_text
 from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING
 from ipyimagegen.notebook.words import pieces, written
@@ -20,7 +21,6 @@ from ipyimagegen.options import (
     Values,
     named,
     normalise,
-    read_setting,
 )
 from ipyimagegen.prompt import Literal, parse
 from ipyimagegen.records import Run

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.extra import read_setting
 from ipyimagegen.lists import listed, read_text, together
 from ipyimagegen.notebook.words import DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.options import (
@@ -23,7 +24,6 @@ from ipyimagegen.options import (
     Values,
     as_meant,
     normalise,
-    read_setting,
 )
 from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
@@ -65,6 +65,7 @@ class Line:
     extra: Mapping[str, Json] = field(default_factory=dict)
     pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own: Mapping[str, str | bool] = field(default_factory=dict)
+    executor: object = None
     rest: str = ""
     verbatim: bool = False
     help: bool = False
@@ -113,6 +114,7 @@ class _Reader:
         self._extra: dict[str, Json] = {}
         self._pictures: dict[str, tuple[str, ...]] = {}
         self._mine: dict[str, str | bool] = {}
+        self._executor: object = None
         self._raw = ""  # the value of the flag that is being read, as it was typed
 
     def skip_blanks(self) -> int | None:
@@ -125,7 +127,12 @@ class _Reader:
 
     def result(self, rest: str) -> Line:
         return Line(
-            values=self._values, extra=self._extra, pictures=self._pictures, own=self._mine, rest=rest
+            values=self._values,
+            extra=self._extra,
+            pictures=self._pictures,
+            own=self._mine,
+            executor=self._executor,
+            rest=rest,
         )
 
     def flag(self, flag: str, value: str | None, word: Word) -> None:
@@ -138,6 +145,8 @@ class _Reader:
             self._set(self._take(flag, value))
         elif (option := _option(flag, self._own)).kind is Kind.FLAG:
             self._switch(flag, value, option)
+        elif option.kind is Kind.OBJECT:
+            self._executor = _held(self._take(flag, value), option, self._namespace)
         elif option.kind is Kind.INPUT:
             self._picture(option, str(normalise(option.name, self._take(flag, value))))
         else:
@@ -193,6 +202,14 @@ class _Reader:
             raise InvalidOption(f"{flag} needs a value.")
         self.at, self._raw = word.end, self._line[word.start : word.end]
         return word.text
+
+
+def _held(text: str, option: Option, namespace: Mapping[str, Any]) -> object:
+    """Return what a variable holds: `pool`, `{pool}` or `cluster.executor`."""
+    parts = parse(f"{{{text.removeprefix('{').removesuffix('}')}}}")
+    if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
+        return lookup(parts[0].path, namespace)
+    raise InvalidOption(f"{option.flag} takes a variable, not {short(text, 40)!r}.")
 
 
 def _raw_value(raw: str, value: str | None) -> str:
@@ -267,6 +284,7 @@ def merged(before: Line, after: Line) -> Line:
         extra={**before.extra, **after.extra},
         pictures=_together(before.pictures, after.pictures),
         own={**before.own, **after.own},
+        executor=before.executor if after.executor is None else after.executor,
     )
 
 

@@ -258,13 +258,14 @@ class ImagineMagics(Magics):
             extra=read.extra,
             pictures=sources.pictures(read.pictures, names),
             namespace=None if literal else names,
+            executor=read.executor,
             notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
         )
 
     def _ask(self, typed: Typed) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            text(pages.dry_run(plan, self._studio.calls(plan)))
+            text(pages.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)

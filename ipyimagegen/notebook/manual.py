@@ -28,7 +28,8 @@ PAGES: Mapping[str, Page] = {
     "imagine": Page(
         usage=("%%imagine [options]      (the cell below is the prompt)", "%imagine [options] prompt"),
         does="Ask for pictures and show them. {name} in the prompt is filled in from your variables. "
-        "A request that has a stored result is shown from history and costs nothing.",
+        "A request that has a stored result is shown from history and costs nothing. Lists make a sweep, "
+        "one call for each combination: --seed 1..4, --quality low,high, --model a,b, and a {red|blue} fox.",
         examples=(
             "%%imagine --size 1024x1536 -n 2\na red fox in the snow, watercolour",
             "fox = %imagine --seed 7 a red fox\n%imagine --image fox --mask 10,10,200,200 a yellow moon",

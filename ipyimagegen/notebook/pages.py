@@ -25,8 +25,11 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
 _CUT = 400  # characters of a prompt in a request that is shown
 
 
-def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
-    """Return what would be sent, what would be reused, and what it may cost: of a sweep the first whole."""
+def dry_run(plan: Plan, calls: Sequence[wire.Call], over: str | None = None) -> str:
+    """Return what would be sent, what would be reused, and what it may cost: of a sweep the first whole.
+
+    `over` says why it would not be sent.
+    """
     lines = list(_request_of(plan.calls[0], calls[0]))
     if plan.axes:
         labels = [DOT.join(some) for some in product(*(axis.labels for axis in plan.axes))]
@@ -37,6 +40,7 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call]) -> str:
     if more := sum(catalog.partial_tokens(one.sent, one.request, one.endpoint) for one in send):
         lines.append(f"partial pictures: at most {more:,} output tokens more, in the estimate")
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
+    lines += [over] if over else []
     return "\n".join([*lines, "dry run: nothing was sent"])
 
 

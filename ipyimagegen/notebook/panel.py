@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from ipyimagegen.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.notebook import controls, pages, strip
 from ipyimagegen.notebook.asking import Asking
 from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import show_in, status
+from ipyimagegen.notebook.display import PLAN, show_in, status
 from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
@@ -74,6 +75,7 @@ class Panel(anywidget.AnyWidget):
         self._dropped = 0  # requests, by the Cancel that is being answered
         self._told = 0  # messages so far: the same words once more are news all the same
         self._line, self._elapsed, self._partial = "", 0.0, b""
+        self._planned = -PLAN  # when the plan of a sweep was shown
         self._cell: Mapping[str, Any] = {}  # the message whose outputs the panel stands in
         self._lock = threading.RLock()  # so that the state sent last is the newest
         self._desk, self._looking, self._thumbs = (Thread(f"imagine panel {name}") for name in THREADS)
@@ -179,7 +181,9 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
-        self._tell("plan", pages.dry_run(plan, self.studio.calls(plan)))
+        self._tell(
+            "plan", pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        )
 
     def do_cell(self, content: Message, _: object) -> None:
         """Write `form` as a cell."""
@@ -261,9 +265,16 @@ class Panel(anywidget.AnyWidget):
 
     # From the requests
 
+    def planned(self, plan: Plan) -> None:
+        """Show what a sweep will ask for."""
+        self._line, self._elapsed, self._planned = visible(in_panel(str(plan))), 0.0, time.monotonic()
+        self._push("progress", line=self._line, elapsed=0.0, mime="")
+
     def progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
-        self._line, self._elapsed = visible(in_panel(status(batch))), batch.elapsed
+        if time.monotonic() - self._planned > PLAN:
+            self._line = visible(in_panel(status(batch)))
+        self._elapsed = batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
         made = imaging.glimpse(self._partial) if new and self._partial else None
         told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}

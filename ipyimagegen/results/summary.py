@@ -110,7 +110,7 @@ def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
 def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
     """Return what changes from run to run: seconds, estimate and cost, and what the history gave."""
     took = [one.elapsed for one in sweep if one and one.elapsed is not None]
-    words = [f"{_span(min(took), max(took))} s a call"] if took else []
+    words = [f"slowest call {max(took):.1f} s"] if took else []
     now = [one.cost for place, one in enumerate(sweep) if place in asked]
     reused = sum(one.reused for one in sweep if one)
     if now and not all(one.basis in ("free", "none") for one in now):
@@ -121,10 +121,6 @@ def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
     if reused:
         words.append("from history" if reused == len(sweep) else f"{reused} from history")
     return DOT.join(words)
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f}–{high:.1f}"
 
 
 def row(one: Generation, axes: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from ipyimagegen.safe import short
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-SHOWN = 3  # contact sheets in a cell: together they are as small as one, and each can still be read
+SHOWN = 4  # contact sheets in a cell: together they are as small as one, and each can still be read
 
 
 class Sweep(Sequence[Generation]):
@@ -133,7 +133,10 @@ class Sweep(Sequence[Generation]):
     @property
     def caption(self) -> str:
         """The words under the sheets."""
-        legend = [line for page in self.pages[:SHOWN] for line in page.legend]
+        pages = self.pages
+        legend = [line for page in pages[:SHOWN] for line in page.legend]
+        if len(pages) > SHOWN:
+            legend.append(f"sheets 1 to {SHOWN} of {len(pages)}; the next is sweep.pages[{SHOWN}]")
         return summary.caption(self, self._axes, self._asked, legend=list(dict.fromkeys(legend)))
 
     @cached_property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ipyimagegen.wire.downloads import download
     from ipyimagegen.wire.found import Found
     from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+    from ipyimagegen.wire.parcels import Parcel, packed, unpacked
     from ipyimagegen.wire.probing import Probe, probe
     from ipyimagegen.wire.reply import PICTURE
     from ipyimagegen.wire.spooled import Spooled
@@ -32,14 +33,17 @@ __all__ = [
     "Control",
     "Found",
     "Outcome",
+    "Parcel",
     "Probe",
     "Progress",
     "Spooled",
     "Timeouts",
     "download",
     "exchange",
+    "packed",
     "probe",
     "repeat_after",
+    "unpacked",
     "write",
 ]
 
@@ -55,6 +59,9 @@ _LATER = {
     "Outcome": "outcome",
     "Timeouts": "outcome",
     "repeat_after": "outcome",
+    "Parcel": "parcels",
+    "packed": "parcels",
+    "unpacked": "parcels",
     "Probe": "probing",
     "probe": "probing",
     "PICTURE": "reply",

@@ -28,6 +28,10 @@ NOTEBOOKS = {
         "%%imagine --size landscape\na red fox in the snow, watercolour",
         "%imagine -n 4 --seed 7 --size landscape three red circles on a blue background",
     ],
+    "sweep": [
+        "%load_ext ipyimagegen",
+        "%%imagine --size 384x288 --seed 1..3\na {fox|owl|cat} at night",
+    ],
     "edits": [
         f"%load_ext ipyimagegen\n{PLOT}",
         "%%imagine --image fig\nadd a red boat, at sunset",

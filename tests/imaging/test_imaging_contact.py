@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from fontTools.ttLib import TTFont
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, features
@@ -366,11 +366,12 @@ def test_no_character_is_drawn_that_its_font_lacks(text):
             assert drawn <= (OWN_CMAP if face is fonts.own(13) else CMAP)
 
 
-@given(st.text(max_size=200), st.floats(-5, 300), st.integers(0, 6))
+@example("", -7.0, -1)
+@given(st.text(max_size=200), st.floats(-5, 300), st.integers(-2, 6))
 def test_lines_keep_to_their_room_and_lose_nothing_but_the_end(text, width, most):
     text = lettering.legible(text, "some words that are longer than others", 200)
     lines = lettering.wrapped(text, width, most, 13)
-    assert len(lines) <= most
+    assert len(lines) <= max(0, most)
     face = fonts.face(text, 13)
     assert all(face.getlength(line) <= width or not line for line in lines)
     one, two = lettering.breadths(text, 13)

@@ -118,6 +118,7 @@ def test_nothing_to_show_is_an_error():
         ("🦊", "7"),
         ("a\x1b[31mb\u202e\n", "ab"),
         ("１２", "12"),
+        ("\u00af", "7"),  # nothing but an accent over a blank
     ],
 )
 def test_no_label_shows_boxes(text, shown, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 OFFERED = [
     ("%imagine --asp", {"--aspect-ratio"}),
     ("%%imagine --qua", {"--quality"}),
-    ("x = %imagine --se", {"--seed", "--set"}),
+    ("x = %imagine --se", {"--seed", "--send-key", "--set"}),
     ("%imagine --quality hi", {"high"}),
     ("%imagine --quality=me", {"medium"}),
     ("%imagine -m gpt-image-2.5", {"gpt-image-2.5-flare", "gpt-image-2.5-sunburst"}),
@@ -19,6 +19,9 @@ OFFERED = [
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
     ("%imagine_doctor wha", {"whatai"}),
     ("%imagine_doctor --o", {"--offline"}),
+    ("%imagine --quality low,hi", {"high"}),
+    ("%imagine --quality=low,hi", {"high"}),
+    ("%imagine --executor po", {"pool"}),
     ("%imagine --im", {"--image"}),
     ("%imagine --image @", {"@1", "@2"}),
     ("%imagine --image ani", {"animal", "animals"}),
@@ -29,6 +32,7 @@ OFFERED = [
 @pytest.fixture
 def drawn(kernel):
     kernel.run("from pathlib import Path\nPath('cat.png').touch(); Path('cat.txt').touch()")
+    kernel.run("from concurrent.futures import ThreadPoolExecutor\npool, post = ThreadPoolExecutor(1), 1")
     kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox\n%imagine --size 64x64 a cat")
     return kernel
 

@@ -41,6 +41,8 @@ FIELDS = {
     "offline": "flag",
     "dry_run": None,
     "timeout": None,
+    "executor": None,
+    "send_key": None,
     "raw": None,
 }
 EVERY = [(one.name, name) for one in catalog.endpoints() if one.base_url for name in ("", *models(one))]

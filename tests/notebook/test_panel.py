@@ -330,6 +330,9 @@ def test_the_panel_leaves_the_calls_of_a_cell_uncounted(kernel, serve):
         assert front.ask(f"fox {k}")["kind"] == "done"
     told = front.run("%imagine one\n%imagine two")
     assert "max_calls" in told.error
+    front.do("dry_run", form=form("another fox"))
+    front.until(lambda: "dry run" in str(front.state["message"]))
+    assert "max_calls" not in front.state["message"]["text"]
 
 
 def test_a_cell_that_runs_again_shows_one_panel(kernel, serve):
@@ -456,7 +459,7 @@ def test_lists_in_fields_are_a_sweep_with_its_sheet_under_the_panel(kernel, serv
     front.until(lambda: captions(front))
     assert len(front.pictures) == 1  # one sheet
     lines = [one["line"] for one, _ in front.told if one["is"] == "progress"]
-    assert any("of 6" in line for line in lines), lines
+    assert lines[0].startswith("6 calls · 6 pictures"), lines  # the plan comes first
     front.do("cell", form=form("a red fox", **filled))
     text = front.got("cell")[0]["text"]
     assert text == "%%imagine --seed 1,2,3 --quality low,high\na red fox"

@@ -14,7 +14,9 @@ from ipyimagegen.records import Request, Run, Sent
 
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
-FIELDS = [name for name, one in OPTIONS.items() if one.kind is not Kind.INPUT and name != "raw"]
+FIELDS = [
+    name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT) and name != "raw"
+]
 
 
 ENDPOINTS = st.sampled_from(["lab", "a,b", "http://127.0.0.1:1/it's,/v1"])

@@ -19,7 +19,7 @@ from ipyimagegen.records import Request, from_json, to_json
 from ipyimagegen.rows import Endpoint
 
 FULL = str.maketrans("0123456789:.x=-|", "０１２３４５６７８９：．×＝－｜")
-TYPED = [name for name, option in OPTIONS.items() if option.kind is not Kind.INPUT]
+TYPED = [name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT)]
 NAMES = ["gpt-image-2", "a/b:c", "lab", "狐-1", "https://x.example/v1"]
 TEXTS = [
     "blurry",

@@ -1,0 +1,164 @@
+"""What a sweep takes beside the same by hand, and what a large one takes.
+
+    python benchmarks/sweeps.py [--times 3] [--tiles 1000] [parallel tiles]
+
+`parallel`: 32 pictures of 1.5 MB from a server that takes a second for each, 16 at once. `tiles`: a sweep
+of a hundred and of a thousand pictures, drawn by sketch. Ends with 1 when a limit is missed.
+"""
+
+import argparse
+import base64
+import io
+import itertools
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import figures
+import openai
+import requests
+from figures import Row, interleaved, medians
+from PIL import Image
+from server import serving
+
+from ipyimagegen import Settings, Studio
+
+PICTURES, AT_ONCE, WAIT = 32, 16, 1000  # WAIT in ms
+NUMBERS = itertools.count()
+TILE = 200  # px of the thumbnails that are made by hand
+PREVIEW = 150 * 1024  # bytes of a sheet in a saved notebook
+
+
+def in_threads(work):
+    prompt = f"a fox {next(NUMBERS)}"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda seed: work(prompt, seed), range(PICTURES)))
+
+
+def asked(url, prompt, seed):
+    reply = requests.post(f"{url}/images/generations", json={"prompt": prompt, "seed": seed}, timeout=60)
+    return base64.b64decode(reply.json()["data"][0]["b64_json"])
+
+
+def kept(data, folder, prompt, seed):
+    """Write the file and a thumbnail of it."""
+    path = folder / f"{prompt}-{seed}.png"
+    path.write_bytes(data)
+    with Image.open(path) as image:
+        image.thumbnail((TILE, TILE))
+        out = io.BytesIO()
+        image.convert("RGB").save(out, "JPEG")
+    path.with_suffix(".jpg").write_bytes(out.getvalue())
+
+
+def by_sdk(client, prompt, seed):
+    reply = client.images.generate(prompt=prompt, n=1, extra_body={"seed": seed})
+    return base64.b64decode(reply.data[0].b64_json)
+
+
+def by_sweep(studio):
+    made = studio.imagine(f"a fox {next(NUMBERS)}", seed=range(PICTURES))
+    assert not made.failed
+    assert made.bundles()
+    assert made.caption
+
+
+def parallel(times):
+    """Return rows: ours beside the raw ways and the official SDK, in turn."""
+    with serving() as server, tempfile.TemporaryDirectory(prefix="sweeps-") as home:
+        url = f"{server}/photo-{WAIT}/v1"
+        client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+        studio = Studio(
+            endpoint=url, home=Path(home, "home"), environ={}, settings=Settings(max_parallel=AT_ONCE)
+        )
+        folder = Path(home, "by hand")
+        folder.mkdir()
+        taken = interleaved(
+            {
+                "raw": lambda: in_threads(lambda *which: asked(url, *which)),
+                "kept": lambda: in_threads(lambda *which: kept(asked(url, *which), folder, *which)),
+                "sdk": lambda: in_threads(lambda *which: by_sdk(client, *which)),
+                "ours": lambda: by_sweep(studio),
+            },
+            times,
+        )
+    middle = {name: one / 1000 for name, one in medians(taken).items()}
+    ours = middle["ours"]
+    rows = [
+        Row("requests in 16 threads", middle["raw"], "s"),
+        Row("the same, files and thumbnails written", middle["kept"], "s"),
+        Row("official SDK in 16 threads", middle["sdk"], "s"),
+        Row("sweep: stored, checked, on one sheet", ours, "s"),
+    ]
+    for name, base, limit in (
+        ("files and thumbnails", "kept", 1.05),
+        ("bare requests", "raw", 1.2),
+        ("the SDK", "sdk", 1.0),
+    ):
+        rows.append(Row(f"sweep over {name}", ours / middle[base], "x", limit=limit))
+    return rows
+
+
+MEASURE = """
+import resource, sys, time
+from ipyimagegen import Settings, Studio
+count, home = int(sys.argv[1]), sys.argv[2]
+studio = Studio("sketch", home=home, environ={})
+studio.imagine("a red fox in the snow", size="128x128", seed=[-1, 0])  # loads what is needed
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+made = studio.imagine("a blue boat", size="128x128", seed=range(count))
+asked = time.perf_counter()
+bundles, caption = made.bundles(), made.caption
+shown = time.perf_counter()
+rows = made.rows
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert len(rows) == len({row["file"] for row in rows}) == count
+assert [row["seed"] for row in rows] == list(range(count))
+size = sum(len(data) for one, _ in bundles for kind, data in one.items() if kind.startswith("image/"))
+again = time.perf_counter()
+assert all(tile.reused for tile in studio.imagine("a blue boat", size="128x128", seed=range(count)))
+print(asked - began, shown - asked, (after - before) / 1024, size, time.perf_counter() - again)
+"""
+
+
+def tiles(count):
+    """Return rows of a sweep of a tenth, and of all: time for each tile, memory, and the sheet's bytes."""
+    rows, each = [], {}
+    for many in (count // 10, count):
+        with tempfile.TemporaryDirectory(prefix="tiles-") as home:
+            done = subprocess.run(
+                [sys.executable, "-c", MEASURE, str(many), home], capture_output=True, text=True, check=True
+            )
+        seconds, shown, memory, size, again = map(float, done.stdout.split())
+        each[many] = seconds / many * 1000
+        rows += [
+            Row(f"{many:,} tiles: each", each[many], "ms"),
+            Row(f"{many:,} tiles: sheets and caption", shown * 1000, "ms"),
+            Row(f"{many:,} tiles: memory at the peak", memory, "MiB"),
+            Row(f"{many:,} tiles: bytes shown, in base64", size * 4 / 3 / 1024, "KiB", limit=PREVIEW / 1024),
+            Row(f"{many:,} tiles: from history, each", again / many * 1000, "ms"),
+        ]
+    rows.append(Row("a tile of many over one of few", each[count] / each[count // 10], "x", limit=1.2))
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--tiles", type=int, default=1000)
+    parser.add_argument("tables", nargs="*", choices=[[], "parallel", "tiles"], metavar="TABLE")
+    given = parser.parse_args()
+    if not given.tables or "parallel" in given.tables:
+        figures.show("32 pictures of 1.5 MB, a second each, 16 at once", parallel(given.times))
+    if not given.tables or "tiles" in given.tables:
+        figures.show("Large sweeps drawn by sketch", tiles(given.tiles))
+    if figures.MISSED:
+        print("\nMissed:", *figures.MISSED, sep="\n  ")
+    sys.exit(bool(figures.MISSED))
+
+
+if __name__ == "__main__":
+    main()

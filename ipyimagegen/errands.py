@@ -1,0 +1,227 @@
+"""Calls carried out elsewhere: on whatever is behind a `concurrent.futures.Executor`, a cluster for instance.
+
+The call travels, small; the key is found where it runs and travels only when told to; the reply's bytes
+come back, and the caller stores them as if it had asked itself. Nothing here knows one executor from
+another: each call holds a number of its own, so that one that takes equal calls for one still makes all
+of them, and one question that costs nothing goes before, so that one that asks everybody is found out.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ipyimagegen import __version__, catalog, keys, wire
+from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
+from ipyimagegen.keys import Secret
+from ipyimagegen.records import Fault, Status
+from ipyimagegen.rows import Endpoint
+from ipyimagegen.safe import plain, short
+
+SKETCH = "sketch"
+ANSWER = 60.0  # seconds for the question before; a cluster may have to start
+STEP = 0.2  # seconds between two looks at whether a call is given up
+
+
+class Executor(Protocol):
+    """What is asked of an executor: `concurrent.futures.Executor`, Dask's, ipyparallel's, Ray's."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Run `fn(*args)` somewhere and return its future."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there."""
+
+    nonce: str
+    call: wire.Call
+    endpoint: Endpoint
+    idempotency_key: str
+    timeouts: wire.Timeouts
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """What was found where calls would run: which version of this package, and which keys are not there."""
+
+    nonce: str
+    version: str
+    place: str
+    without: tuple[str, ...] = ()
+
+
+# What runs there
+
+
+def look(nonce: str, endpoints: tuple[Endpoint, ...]) -> Visit:
+    """Say what is here: the question that goes before the calls. `endpoints` want a key of this place."""
+    without = tuple(one.key_env[0] for one in endpoints if _key_of(one) is None)
+    return Visit(nonce=nonce, version=__version__, place=platform.node(), without=without)
+
+
+def carry(errand: Errand) -> tuple[str, wire.Parcel]:
+    """Send the call from here, once, and return its nonce with what became of it."""
+    with tempfile.TemporaryDirectory(prefix="ipyimagegen-") as folder:
+        outcome = _sent(errand, Path(folder) / "reply")
+        return errand.nonce, wire.packed(outcome)
+
+
+def _sent(errand: Errand, spool: Path) -> wire.Outcome:
+    endpoint = errand.endpoint
+    try:
+        secret = Secret(errand.key, endpoint.base_url) if errand.key else _required(endpoint)
+        catalog.check_transport(endpoint, has_key=secret is not None)
+    except ImagineError as fault:
+        return _never(f"{str(fault).splitlines()[0]} (on {platform.node()})")
+    return wire.exchange(
+        errand.call,
+        endpoint,
+        secret,
+        spool=spool,
+        control=wire.Control(),
+        timeouts=errand.timeouts,
+        mounts=_mounts(endpoint),
+        idempotency_key=errand.idempotency_key,
+    )
+
+
+def _mounts(endpoint: Endpoint) -> Mapping[str, Any]:
+    if endpoint.name != SKETCH:
+        return {}
+    from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only where it draws
+
+    return {endpoint.base_url: create_app()}
+
+
+def _required(endpoint: Endpoint) -> Secret | None:
+    return keys.require(endpoint, environ=os.environ, folder=Path())
+
+
+def _key_of(endpoint: Endpoint) -> object:
+    try:
+        return _required(endpoint) or "none is needed"
+    except MissingKey:
+        return None
+
+
+# What stays here
+
+
+class Through:
+    """Sends calls by way of an executor; used like `wire.exchange`. `send_key` lets keys travel."""
+
+    def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
+        self._executor, self._send_key = executor, send_key
+
+    def check(self, endpoints: Iterable[Endpoint]) -> None:
+        """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""
+        if not callable(getattr(self._executor, "submit", None)):
+            kind = type(self._executor).__name__
+            raise InvalidOption(
+                f"--executor takes a concurrent.futures.Executor, not {kind}. Nothing was sent."
+            )
+        nonce = os.urandom(8).hex()
+        wanting = () if self._send_key else tuple({one.base_url: one for one in endpoints}.values())
+        try:
+            found = self._executor.submit(look, nonce, wanting).result(timeout=ANSWER)
+        except Exception as fault:  # noqa: BLE001 - an executor may raise anything
+            told = f"{type(fault).__name__}: {plain(fault, 200)}".rstrip(": ")
+            problem = (
+                f"The executor did not answer a first question ({told}). Is ipyimagegen installed there?"
+            )
+        else:
+            problem = self._problem(found, nonce)
+        if problem:
+            raise InvalidOption(f"{problem} Nothing was sent.")
+        if found.without:
+            raise MissingKey(
+                f"{found.place}, where the calls would run, has no {', '.join(found.without)}. "
+                "Set it there, or let the key travel: --send-key. Nothing was sent."
+            )
+
+    def _problem(self, found: object, nonce: str) -> str:
+        if isinstance(found, (list, tuple)) and any(isinstance(one, Visit) for one in found):
+            return (
+                f"This executor runs every call in {len(found)} places, and each would be paid. "
+                "Take one that balances the load, such as ipyparallel's load_balanced_view().executor."
+            )
+        if not isinstance(found, Visit) or found.nonce != nonce:
+            return (
+                f"The executor answered a first question with {short(type(found).__name__)}: no answer to it."
+            )
+        if found.version != __version__:
+            return f"Where calls would run ({found.place}) is ipyimagegen {found.version}, not {__version__}."
+        return ""
+
+    def __call__(
+        self,
+        call: wire.Call,
+        endpoint: Endpoint,
+        secret: Secret | None,
+        *,
+        spool: Path,
+        control: wire.Control,
+        idempotency_key: str,
+        timeouts: wire.Timeouts,
+        spare: Callable[[], Path | None] = lambda: None,
+        **_: object,
+    ) -> wire.Outcome:
+        """Send the call from elsewhere, once; see `wire.exchange`."""
+        errand = Errand(
+            nonce=os.urandom(8).hex(),
+            call=call,
+            endpoint=endpoint,
+            idempotency_key=idempotency_key,
+            timeouts=timeouts,
+            key=secret.reveal(call.url) if secret and self._send_key else None,
+        )
+        try:
+            pickle.dumps(errand)
+            future = self._executor.submit(carry, errand)
+        except Exception as fault:  # noqa: BLE001 - an executor may raise anything
+            return _never(f"The executor did not take the call: {type(fault).__name__}: {plain(fault, 200)}.")
+        control.progress.sent = True  # as far as anybody here can tell
+        if _given_up(future, control):
+            if future.cancel():
+                return _never("Given up before it was sent.")
+            return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
+        return _come_back(future, errand, spool, spare)
+
+
+def _given_up(future: Future[Any], control: wire.Control) -> bool:
+    """Wait for the future; say whether the call was given up before."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(STEP):
+        if control.cancelled:
+            return True
+    return False
+
+
+def _come_back(
+    future: Future[Any], errand: Errand, spool: Path, spare: Callable[[], Path | None]
+) -> wire.Outcome:
+    try:
+        nonce, parcel = future.result()
+        if nonce == errand.nonce and isinstance(parcel, wire.Parcel):
+            return wire.unpacked(parcel, spool, spare)
+        told = "it answered another call"
+    except (Exception, CancelledError) as fault:  # noqa: BLE001 - what runs elsewhere may raise anything
+        told = f"{type(fault).__name__}: {plain(fault, 200)}".rstrip(": ")
+    return wire.Outcome(
+        status=Status.UNKNOWN, fault=Fault(message=f"The executor lost the call ({told})."), final=True
+    )
+
+
+def _never(why: str) -> wire.Outcome:
+    return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=why), final=True)

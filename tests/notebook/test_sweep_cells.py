@@ -1,0 +1,184 @@
+"""Sweeps in cells of a real kernel: the plan first, a sheet that fills up, what a stop or a kill leaves."""
+
+import io
+import json
+import random
+import signal
+import threading
+import time
+
+import pytest
+from kernels import Kernel, kernel_environ
+from loopback import b64, picture_bytes
+from PIL import Image
+
+SHEET = 150 * 1024  # bytes that a result may take in a saved notebook
+
+
+class Server:
+    """Answers sweeps by seed; `held` ones wait until they are let go."""
+
+    def __init__(self, serve, held=()):
+        self.go, self.held = threading.Event(), set(held)
+        self.http = serve(self.answer)
+
+    def answer(self, seen):
+        if seen.json["seed"] in self.held:
+            self.go.wait(30)
+        picture = picture_bytes(96, 64, (seen.json["seed"] * 20 % 256, 80, 160))
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture)}]}
+
+    @property
+    def seeds(self):
+        return [post.json["seed"] for post in self.http.posts]
+
+    def configure(self, kernel, **settings):
+        lab = {"base_url": self.http.base_url, "free": False}
+        lines = [f"%config Imagine.endpoints = {{'lab': {lab!r}}}", "%config Imagine.endpoint = 'lab'"]
+        done = kernel.run("\n".join([*lines, *(f"%config Imagine.{k} = {v}" for k, v in settings.items())]))
+        assert done.error is None, done.error
+
+    def wait_for(self, count):
+        until = time.monotonic() + 20
+        while len(self.seeds) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(self.seeds) >= count
+
+
+def every_message(kernel, message, timeout=30):
+    """Return each output and update of a cell in order, as (kind, has a picture, text)."""
+    found = []
+    while True:
+        got = kernel.client.get_iopub_msg(timeout=timeout)
+        if got["parent_header"].get("msg_id") != message:
+            continue
+        if got["msg_type"] == "status" and got["content"]["execution_state"] == "idle":
+            kernel.client.get_shell_msg(timeout=5)
+            return found
+        data = got["content"].get("data", {})
+        if data:
+            pictured = any(mime.startswith("image/") for mime in data)
+            found.append((got["msg_type"], pictured, data.get("text/plain", "")))
+
+
+def test_one_sheet_and_its_caption(kernel):
+    cell = kernel.run("x = %imagine --endpoint sketch --size 128x128 --seed 1..3 a {red|blue} fox")
+    assert cell.error is None, cell.error
+    assert len(cell.pictures) == 1
+    assert max(cell.pictures[0].size) <= 768
+    assert cell.texts[0].startswith("Sweep: 'a {red|blue} fox'")
+    assert cell.caption.startswith("6 of 6 · a {red|blue} fox\nsketch · 128x128\n")
+    assert kernel.run("print(len(x), type(x).__name__)").texts == ["6 Sweep\n"]
+    assert [len(kernel.run(one).pictures) for one in ("x", "x[1]", "_", "y = x", "x.pages[0]")] == [1] * 3 + [
+        0,
+        1,
+    ]
+    again = kernel.run("%imagine --endpoint sketch --size 128x128 --seed 1..3 a {red|blue} fox")
+    assert again.caption.splitlines()[:-1] == cell.caption.splitlines()[:-1]
+    assert again.caption.endswith("from history")
+
+
+def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
+    seeds = "seeds = [4, 5]\n"
+    line = "%imagine --endpoint sketch --size 96x96 --seed {seeds} --as both --save out/{seed} a fox"
+    cell = kernel.run(f"{seeds}{line}")
+    assert cell.error is None, cell.error
+    assert cell.texts[-1] == "saved: out/4.png, out/5.png"
+    assert {one.name for one in (tmp_path / "out").iterdir()} == {"4.png", "5.png"}
+    assert kernel.run("print(both.axes)").texts == ["{'seed': (4, 5)}\n"]
+    pool = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n"
+    assert kernel.run(
+        f"{pool}%imagine --executor pool --endpoint sketch --size 96x96 --seed 6,7 a fox"
+    ).pictures
+    dry = kernel.run("%imagine --dry-run --endpoint sketch --size 96x96 --seed 4..8 a fox")
+    assert "1 call · 1 picture · 4 from history · free" in dry.texts[0]
+    assert not dry.pictures
+    rerun = kernel.run("%imagine_rerun -1 --seed 8..10")
+    assert rerun.caption.startswith("3 of 3")
+
+
+def test_help_and_completion_know_lists(kernel):
+    assert "1..4" in kernel.run("%imagine --help").texts[0]
+
+
+def test_the_plan_comes_first_and_the_sheet_fills_up(kernel, serve):
+    server = Server(serve, held={3, 4})
+    server.configure(kernel, max_parallel=1)
+    message = kernel.start("%imagine --seed 1..4 a fox", watched=True)
+    server.wait_for(3)
+    time.sleep(2.5)  # longer than two sheets are apart
+    server.go.set()
+    seen = every_message(kernel, message)
+    assert seen[0] == ("display_data", False, "4 calls · 4 pictures · cost unknown")
+    lines = [text for _, pictured, text in seen if not pictured and text.startswith("lab · ")]
+    assert any(text.startswith("lab · cost unknown · 2 of 4 · about ") for text in lines), lines
+    sheets = [place for place, (_, pictured, _) in enumerate(seen) if pictured]
+    assert len(sheets) >= 2, "one that was half full, and the whole one"
+    assert [kind for kind, *_ in seen].count("display_data") == 2, "in one place each"
+    assert seen[-1][2].startswith("4 of 4 · a fox")
+
+
+def test_a_stopped_sweep_keeps_what_came(kernel, serve):
+    server = Server(serve, held={3})
+    server.configure(kernel, max_parallel=1)
+    message = kernel.start("%imagine --seed 1..5 a fox", watched=True)
+    server.wait_for(3)
+    time.sleep(0.3)
+    began = time.monotonic()
+    kernel.interrupt()
+    cell = kernel.collect(message)
+    assert time.monotonic() - began < 5
+    assert cell.error.startswith("Stopped: 2 of 5 came, 1 call under way, 2 not sent.\n")
+    assert len(cell.error.splitlines()) == 2
+    assert len(cell.pictures) == 1
+    server.go.set()
+    cell = kernel.run("%imagine --seed 1..5 a fox")
+    assert cell.caption.startswith("5 of 5")
+    assert sorted(server.seeds) == [1, 2, 3, 4, 5]
+
+
+def test_a_kernel_killed_in_the_middle_pays_nothing_twice(home, serve):
+    server = Server(serve, held={4, 5})
+    first = Kernel(kernel_environ(home))
+    try:
+        assert first.run("%load_ext ipyimagegen").error is None
+        server.configure(first, max_parallel=2)
+        first.start("%imagine --seed 1..8 a fox")
+        server.wait_for(5)
+        time.sleep(0.3)
+        first.manager.provisioner.process.send_signal(signal.SIGKILL)
+    finally:
+        first.stop()
+    assert sorted(server.seeds) == [1, 2, 3, 4, 5]
+    server.go.set()
+    second = Kernel(kernel_environ(home))
+    try:
+        assert second.run("%load_ext ipyimagegen").error is None
+        server.configure(second)
+        cell = second.run("%imagine --seed 1..8 a fox")
+        assert cell.caption.startswith("6 of 8; 2 failed"), cell.error
+        assert "! seed 4: This request is under way in another notebook, or was cut off there" in cell.caption
+        assert sorted(server.seeds) == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert second.run("%imagine --seed 1..8 --retry a fox").caption.startswith("8 of 8")
+        assert sorted(server.seeds) == [1, 2, 3, 4, 4, 5, 5, 6, 7, 8]
+    finally:
+        second.stop()
+
+
+@pytest.mark.parametrize("count", [12, 200])
+def test_a_saved_sweep_stays_small(kernel, serve, count):
+    draw = random.Random(5)
+
+    def noise(_):
+        image = Image.frombytes("RGB", (192, 128), draw.randbytes(192 * 128 * 3))
+        out = io.BytesIO()
+        image.save(out, "PNG")
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(out.getvalue())}]}
+
+    lab = {"base_url": serve(noise).base_url, "free": True}
+    kernel.run(f"%config Imagine.endpoints = {{'lab': {lab!r}}}")
+    cell = kernel.run(f"%imagine --endpoint lab --seed 1..{count} a fox")
+    assert cell.error is None, cell.error
+    assert len(cell.pictures) == (1 if count == 12 else 4)
+    assert len(json.dumps(cell.outputs)) < SHEET
+    assert ("sheets 1 to 4 of 5" in cell.caption) == (count == 200)

@@ -1,0 +1,259 @@
+"""Calls carried out elsewhere, by real processes and clusters: every picture is stored here."""
+
+import pickle
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from loopback import CANARY, b64, picture_bytes, records
+
+from ipyimagegen import Settings, Studio, errands
+from ipyimagegen import errors as e
+
+KEY = CANARY
+
+
+def good(seen):
+    picture = picture_bytes(colour=(seen.json.get("seed", 0) * 9 % 256, 30, 200))
+    return 200, {"x-request-id": "r-1"}, {"created": 1, "data": [{"b64_json": b64(picture)}]}
+
+
+def studio(home, server, *, environ=None, **entry):
+    own = {"lab": {"base_url": server.base_url, "free": False, **entry}}
+    return Studio(
+        home=home,
+        environ=environ or {},
+        settings=Settings(endpoints=own, options={"endpoint": "lab"}, max_calls=40),
+    )
+
+
+def check(made, server, count):
+    """So many POSTs, each picture in its place and in the store here, and no two alike."""
+    assert not made.failed, [one.error for one in made.failed]
+    assert len(server.posts) == count == len(made)
+    assert [tile[0].bytes for tile in made] == [
+        picture_bytes(colour=(k * 9 % 256, 30, 200)) for k in range(count)
+    ]
+    assert len({tile[0].sha256 for tile in made}) == count
+    assert len({post.headers["Idempotency-Key"] for post in server.posts}) == count
+
+
+@pytest.fixture
+def processes():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def test_processes_make_the_calls_and_pictures_are_stored_here(home, serve, processes):
+    server = serve(good)
+    one = studio(home, server)
+    made = one.imagine("a fox", seed=range(12), executor=processes)
+    check(made, server, 12)
+    assert len(records(home)) == 12
+    assert all(tile.run.sent.request_id == "r-1" for tile in made)
+    again = one.imagine("a fox", seed=range(12), executor=processes)
+    assert all(tile.reused for tile in again)
+    assert len(server.posts) == 12
+
+
+def test_a_single_call_and_the_sketch_engine_go_there_too(home, serve, processes):
+    one = studio(home, serve(good))
+    assert len(one.imagine("a fox", endpoint="sketch", size="64x64", executor=processes)) == 1
+
+
+class Odd(ThreadPoolExecutor):
+    """Runs calls in threads; its kin do what some executors do."""
+
+
+class Deduping(Odd):
+    """Takes calls with equal arguments for one, as Dask does."""
+
+    def __init__(self):
+        super().__init__(4)
+        self.known = {}
+
+    def submit(self, fn, /, *args):
+        name = pickle.dumps((fn, args))
+        if name not in self.known:
+            self.known[name] = super().submit(fn, *args)
+        return self.known[name]
+
+
+class Broadcasting(Odd):
+    """Runs every call twice, as a view of all engines does."""
+
+    def submit(self, fn, /, *args):
+        return super().submit(lambda: [fn(*args), fn(*args)])
+
+
+class Losing(Odd):
+    """Answers the first question, and loses what comes after it."""
+
+    def submit(self, fn, /, *args):
+        if fn is errands.look:
+            return super().submit(fn, *args)
+        lost = Future()
+        lost.set_exception(RuntimeError("a worker died"))
+        return lost
+
+
+class Confused(Odd):
+    """Hands out answers to other calls."""
+
+    def submit(self, fn, /, *args):
+        if fn is errands.look:
+            return super().submit(fn, *args)
+        return super().submit(lambda: ("another", None))
+
+
+class Closed(Odd):
+    """Takes no calls after the first question."""
+
+    def submit(self, fn, /, *args):
+        if fn is errands.look:
+            return super().submit(fn, *args)
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+def test_an_executor_that_takes_equal_calls_for_one_gives_every_picture(home, serve):
+    server = serve(good)
+    check(studio(home, server).imagine("a fox", seed=range(4), executor=Deduping()), server, 4)
+    assert studio(home, server).imagine("a fox", seed=1, new=True, executor=Deduping())[0]
+    assert len(server.posts) == 5
+
+
+def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
+    server = serve(good)
+    with pytest.raises(e.InvalidOption, match=r"runs every call in 2 places.* Nothing was sent"):
+        studio(home, server).imagine("a fox", seed=range(4), executor=Broadcasting(2))
+    assert not server.posts
+    assert not records(home)
+
+
+@pytest.mark.parametrize("nothing", [3, "pool", object()])
+def test_what_is_no_executor_is_refused(home, serve, nothing):
+    server = serve(good)
+    with pytest.raises(
+        e.InvalidOption, match=r"takes a concurrent.futures.Executor, not .* Nothing was sent"
+    ):
+        studio(home, server).imagine("a fox", executor=nothing)
+    assert not server.posts
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "says"),
+    [
+        (Losing, e.OutcomeUnknown, "a worker died"),
+        (Confused, e.OutcomeUnknown, "another call"),
+        (Closed, e.NeverSent, "did not take the call"),
+    ],
+)
+def test_what_an_executor_loses_may_have_been_billed(home, serve, kind, error, says):
+    server = serve(good)
+    one = studio(home, server)
+    with pytest.raises(error, match=says):
+        one.imagine("a fox", executor=kind(1))
+    if error is e.OutcomeUnknown:
+        with pytest.raises(e.OutcomeUnknown, match="--retry"):
+            one.imagine("a fox")
+    else:
+        assert one.imagine("a fox")
+
+
+def test_keys_are_found_where_the_calls_run(home, serve, monkeypatch):
+    server = serve(good)
+    one = studio(home, server, key_env="LAB_KEY")
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(e.MissingKey, match="has no LAB_KEY"),
+    ):
+        one.imagine("a fox", executor=pool)
+    assert not server.posts
+    monkeypatch.setenv("LAB_KEY", KEY)  # workers that are begun now have it; this studio does not
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        one.imagine("a fox", executor=pool)
+    assert [post.headers.get("Authorization") for post in server.posts] == [f"Bearer {KEY}"]
+
+
+def test_a_key_travels_only_when_told_to(home, serve, processes):
+    server = serve(good)
+    one = studio(home, server, key_env="LAB_KEY", environ={"LAB_KEY": KEY})
+    taken = []
+
+    class Looking(Odd):
+        def submit(self, fn, /, *args):
+            taken.append(pickle.dumps((fn, args)) + repr(args).encode())
+            return processes.submit(fn, *args)
+
+    with pytest.raises(e.MissingKey, match="--send-key"):
+        one.imagine("a fox", executor=Looking(1))
+    assert not any(KEY.encode() in one for one in taken)
+    one.imagine("a fox", executor=Looking(1), send_key=True)
+    assert [post.headers.get("Authorization") for post in server.posts] == [f"Bearer {KEY}"]
+    assert KEY.encode() not in repr(taken[-1][-400:]).encode()  # its repr hides it
+    for file in home.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+def test_what_travels_is_small(home, serve):
+    sizes = []
+
+    class Weighing(Odd):
+        def submit(self, fn, /, *args):
+            sizes.append(len(pickle.dumps((fn, args))))
+            return super().submit(fn, *args)
+
+    studio(home, serve(good)).imagine("a fox", seed=range(3), executor=Weighing(2))
+    assert max(sizes) < 4096
+
+
+def test_a_429_there_is_repeated_from_here(home, serve):
+    answers = [(429, {"Retry-After-ms": "50"}, b"")]
+    server = serve(lambda seen: answers.pop() if answers else good(seen))
+    assert studio(home, server).imagine("a fox", executor=Odd(1))
+    assert len(server.posts) == 2
+
+
+# Real clusters
+
+
+def test_dask(home, serve, tmp_path):
+    import distributed
+
+    server = serve(good)
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            local_directory=str(tmp_path / "dask"),
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        one = studio(home, server)
+        check(one.imagine("a fox", seed=range(8), executor=client.get_executor()), server, 8)
+        check_again(one, server, client.get_executor())
+
+
+def check_again(one, server, executor):
+    """The same request asked anew is asked anew, though the executor knows its arguments."""
+    before = len(server.posts)
+    assert one.imagine("a fox", seed=1, new=True, executor=executor)
+    assert len(server.posts) == before + 1
+
+
+def test_ipyparallel(home, serve, tmp_path, monkeypatch):
+    import ipyparallel
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    server = serve(good)
+    with ipyparallel.Cluster(n=2, log_level=40) as engines:
+        one = studio(home, server)
+        with pytest.raises(e.InvalidOption, match="runs every call in 2 places"):
+            one.imagine("a fox", executor=engines[:].executor)
+        assert not server.posts
+        balanced = engines.load_balanced_view().executor
+        check(one.imagine("a fox", seed=range(8), executor=balanced), server, 8)
+        check_again(one, server, balanced)
