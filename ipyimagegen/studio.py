@@ -382,10 +382,10 @@ class Studio:
     def _asks(self, endpoint: str, run: Run) -> bool:
         return self.endpoint_named(endpoint).base_url == run.request.base_url
 
-    def over(self, plan: Plan) -> str | None:
-        """Return why a plan is more than the settings allow, or None."""
+    def over(self, plan: Plan, *, in_cell: bool = True) -> str | None:
+        """Return why a plan is more than the settings allow, or None; see `carry_out`."""
         try:
-            self.ledger.check_caps(plan.calls, self.settings, self.cell())
+            self.ledger.check_caps(plan.calls, self.settings, self.cell() if in_cell else None)
         except OverBudget as fault:
             return str(fault)
         return None

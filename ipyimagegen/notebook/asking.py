@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ipyimagegen.batch import Batch
-from ipyimagegen.errors import OutcomeUnknown
+from ipyimagegen.caption import counted
+from ipyimagegen.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.notebook.thread import Thread
-from ipyimagegen.plan import Plan
+from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
@@ -23,6 +23,9 @@ class Listener(Protocol):
     def changed(self) -> None:
         """Hear that something begins to run, or to wait, or has ended."""
 
+    def planned(self, plan: Plan) -> None:
+        """Hear of a sweep that is about to begin."""
+
     def progress(self, batch: Batch) -> None:
         """Hear of the calls in flight, about five times a second."""
 
@@ -31,6 +34,18 @@ class Listener(Protocol):
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Do it, and tell what goes wrong."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What was asked, and those of its calls whose outcome is unknown."""
+
+    asked: Typed
+    calls: tuple[Planned, ...] = ()
+
+    def __str__(self) -> str:
+        bill = "" if all(call.endpoint.free for call in self.calls) else ", perhaps billed"
+        return f"{counted(len(self.calls), 'call')} of unknown outcome{bill}: --retry asks again."
 
 
 class Asking:
@@ -42,8 +57,9 @@ class Asking:
         self._thread = Thread("imagine panel: ask")
         self._waiting: list[tuple[Typed, Plan]] = []
         self._running: Plan | None = None
-        self._doubtful: Typed | None = None  # what was refused, or ended, as an unknown outcome
+        self._batch: Batch | None = None  # the calls of what runs, unless all was there
         self._given_up = False
+        self.doubt: Doubt | None = None  # of what ended last, or was refused
 
     @property
     def running(self) -> bool:
@@ -56,7 +72,7 @@ class Asking:
         return len(self._waiting)
 
     def plan(self, asked: Typed) -> Plan:
-        """Return what a button asks for: another picture, as --new does, though one is stored."""
+        """Return what a button asks for: all of it anew, as --new does, where all of it is stored."""
         plan = self._studio.plan(asked)
         if all(call.reused for call in plan.calls) and not plan.local.get("offline"):
             plan = self._studio.plan(_with(asked, "new"))
@@ -67,22 +83,37 @@ class Asking:
 
         Raises what a plan raises.
         """
-        self._doubtful = None
-        with self._remembered(asked):
+        self.doubt = None
+        try:
             plan = self.plan(asked)
-        wanted = _identities(plan)
+        except OutcomeUnknown:
+            self.doubt = Doubt(asked)
+            raise
+        return self._queue(asked, plan)
+
+    def again(self) -> bool:
+        """Ask once more for what has an unknown outcome, though it may be billed twice; see `ask`."""
+        doubt, self.doubt = self.doubt, None
+        if doubt is None:
+            return False
+        plan = self._studio.plan(_with(doubt.asked, "retry"))
+        if not plan.to_send:  # older answers to all of it: only what is in doubt is asked, and paid, anew
+            fresh, doubtful = self._studio.plan(_with(doubt.asked, "new")), _identities(doubt.calls)
+            pairs = zip(plan.calls, fresh.calls, strict=True)
+            calls = (new if new.request.identity in doubtful else old for old, new in pairs)
+            plan = replace(fresh, calls=tuple(calls))
+        return self._queue(doubt.asked, plan)
+
+    def _queue(self, asked: Typed, plan: Plan) -> bool:
+        wanted = _identities(plan.calls)
         with self._lock:
             mine = [*(one for _, one in self._waiting), *([self._running] if self._running else [])]
             live = (self._studio.ledger.live(call.request) for call in plan.to_send)
-            if any(wanted == _identities(one) for one in mine) or (plan.to_send and all(live)):
+            if any(wanted == _identities(one.calls) for one in mine) or (plan.to_send and all(live)):
                 return False
             self._waiting.append((asked, plan))
         self._thread.do(self._next)
         return True
-
-    def again(self) -> bool:
-        """Ask once more for what has an unknown outcome, though it may be billed twice; see `ask`."""
-        return self._doubtful is not None and self.ask(_with(self._doubtful, "retry"))
 
     def close(self) -> None:
         """Drop what waits; what runs goes on."""
@@ -98,20 +129,12 @@ class Asking:
             self._given_up = self._running is not None
         return waited
 
-    @contextmanager
-    def _remembered(self, asked: Typed) -> Iterator[None]:
-        try:
-            yield
-        except OutcomeUnknown:
-            self._doubtful = asked
-            raise
-
     def _next(self) -> None:
         with self._lock:
             if not self._waiting:
                 return
             asked, self._running = self._waiting.pop(0)
-            plan, self._given_up = self._running, False
+            plan, self._given_up, self._batch = self._running, False, None
         try:
             self._listener.changed()
             self._listener.guarded(lambda: self._carry_out(asked, plan))
@@ -121,25 +144,44 @@ class Asking:
             self._listener.changed()
 
     def _carry_out(self, asked: Typed, plan: Plan) -> None:
-        with self._remembered(asked):
+        try:
             result = self._studio.carry_out(plan, self, in_cell=False)
+        except OutcomeUnknown:
+            self.doubt = Doubt(asked, self._in_doubt(plan) or plan.calls)
+            raise
+        except ImagineError as fault:
+            if calls := self._in_doubt(plan):  # the first of them says nothing of the others
+                self.doubt = Doubt(asked, calls)
+                raise OutcomeUnknown(f"{fault}\n{self.doubt}") from None
+            raise
+        calls = self._in_doubt(plan)
+        self.doubt = Doubt(asked, calls) if calls else None
         self._listener.brought(result, plan)
 
+    def _in_doubt(self, plan: Plan) -> tuple[Planned, ...]:
+        """Return the calls of what ended whose outcome is unknown."""
+        if self._batch is None:
+            return tuple(call for call in plan.calls if call.doubt)
+        return tuple(slot.planned for slot in self._batch.slots if isinstance(slot.error, OutcomeUnknown))
+
     def planned(self, plan: Plan) -> None:
-        """Leave it to the status line."""
+        """Hear what a sweep is about to ask for."""
+        self._listener.planned(plan)
 
     def working(self, batch: Batch) -> None:
         """Hear of the calls, as their painter; Cancel takes effect here."""
+        self._batch = batch
         if self._given_up:
             batch.cancel()
         self._listener.progress(batch)
 
     def failed(self, batch: Batch) -> None:
         """Leave it to the error."""
+        self._batch = batch
 
 
-def _identities(plan: Plan) -> list[str]:
-    return [call.request.identity for call in plan.calls]
+def _identities(calls: Iterable[Planned]) -> frozenset[str]:
+    return frozenset(call.request.identity for call in calls)
 
 
 def _with(asked: Typed, flag: str) -> Typed:

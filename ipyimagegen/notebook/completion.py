@@ -14,7 +14,8 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from ipyimagegen import catalog
 from ipyimagegen.errors import ImagineError
 from ipyimagegen.inputs import SUFFIXES
-from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, NOTHING, SETTING, written
+from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, NOTHING, SETTING
+from ipyimagegen.notebook.words import written
 from ipyimagegen.options import Kind
 from ipyimagegen.studio import Studio
 

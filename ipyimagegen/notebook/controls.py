@@ -29,7 +29,7 @@ _CARRIED = {"size", "aspect_ratio"}  # each is translated into the other where n
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
     Kind.NUMBER: "number",
-    Kind.CHOICE: "choice",
+    Kind.CHOICE: "suggest",
     Kind.WORD: "suggest",
     Kind.SIZE: "suggest",
     Kind.RATIO: "suggest",
@@ -39,9 +39,10 @@ _KINDS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """One field of the form. `kind`: text, number, choice (one of), suggest (any, such as) or flag.
+    """One field of the form. `kind`: text, number, suggest (words such as `choices`) or flag.
 
-    `configured` is what `%config Imagine` sends while the field is empty; `basic` that it is always seen.
+    `lists` says that it takes a list; `configured` is what `%config Imagine` sends while it is empty;
+    `basic` that it is always seen.
     """
 
     name: str
@@ -50,9 +51,9 @@ class Control:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
-    step: float | None = None
     configured: str = ""
     basic: bool = False
+    lists: bool = False
 
 
 def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str, Any]:
@@ -65,16 +66,17 @@ def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str,
         configured, default = settings.options, studio.default_endpoint().name
         configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
         endpoint = studio.endpoint_named(form.endpoint or default)
-    model = form.options.get("model") or str(configured.get("model") or "")
-    many, masked = accepts(endpoint, model)
-    made = controls(endpoint, model, configured, inputs=inputs, mask=mask)
+    asked = form.models or (str(configured.get("model") or ""),)
+    takes = [accepts(endpoint, one) for one in asked]
+    made, *others = (controls(endpoint, one, configured, inputs=inputs, mask=mask) for one in asked)
+    shared = [one for one in made if all(one.name in {its.name for its in other} for other in others)]
     named = [{"name": one.name, "label": visible(one.title or one.name)} for one in listed]
     return {
         "endpoints": [{"name": "", "label": f"({default})"}, *named],
         "models": list(models(endpoint)),
         "model": str(configured.get("model") or endpoint.default_model or ""),
-        "controls": [asdict(one) for one in made],
-        "accepts": {"images": many, "mask": masked},
+        "controls": [asdict(one) for one in shared],
+        "accepts": {"images": min(many for many, _ in takes), "mask": all(masked for _, masked in takes)},
     }
 
 
@@ -127,20 +129,15 @@ def _control(option: Option, known: Model | None, configured: Any) -> Control:
         low, high = known.limits.get(option.name, (low, high))
     return Control(
         name=option.name,
-        kind=_kind(option, known),
+        kind=_KINDS.get(option.kind, "text"),
         help=option.help,
         choices=_choices(option, known),
         low=low,
         high=high,
-        step=1 if option.kind is Kind.INTEGER else None,
         configured="" if configured is None else str(configured),
         basic=option.name in BASIC,
+        lists=option.lists,
     )
-
-
-def _kind(option: Option, known: Model | None) -> str:
-    listed = known is not None and option.name in known.choices and option.name not in known.reported
-    return "choice" if listed else _KINDS.get(option.kind, "text")
 
 
 def _choices(option: Option, known: Model | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, frame
 from ipyimagegen.safe import short, visible
 
 _EVERY = 0.25  # seconds between two updates of the status line
-_PLAN = 0.8  # seconds for which a plan stands before the first status line
+PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET = 1.0  # seconds, at least, between two of a sheet that fills up
 _SHARE = 10  # times what drawing it took last: the rest of the time is for the pictures
 
@@ -115,7 +115,7 @@ class Painter:
     def planned(self, plan: Plan) -> None:
         """Show the plan of a sweep in the place of the status line, for long enough to be seen."""
         if self._watched:
-            self._last = time.monotonic() + _PLAN - _EVERY
+            self._last = time.monotonic() + PLAN - _EVERY
             self._line(f"{plan}")
 
     def working(self, batch: Batch) -> None:

@@ -9,8 +9,19 @@ from typing import Any, Self
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
 from ipyimagegen.extra import read_setting
-from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING, written
-from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Kind, Value, normalise
+from ipyimagegen.lists import read_text
+from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING
+from ipyimagegen.notebook.words import pieces, written
+from ipyimagegen.options import (
+    DEFAULT,
+    OPTIONS,
+    SENT,
+    Kind,
+    Value,
+    Values,
+    named,
+    normalise,
+)
 from ipyimagegen.prompt import Literal, parse
 from ipyimagegen.records import Run
 from ipyimagegen.safe import short
@@ -22,7 +33,10 @@ _LINES = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """Fields as text; an empty one is not set. `other` has a line `key=value` for each further field."""
+    """Fields as text; an empty one is not set. `other` has a line `key=value` for each further field.
+
+    A field may hold a list, as on a magic's line: `1..4`, `low,high`, a value with a comma in quotes.
+    """
 
     prompt: str = ""
     endpoint: str = ""
@@ -53,7 +67,7 @@ class Form:
         return cls(
             prompt=run.request.prompt,
             endpoint=endpoint,
-            options={name: _text(value) for name, value in options.items()},
+            options={name: _field(name, value) for name, value in options.items()},
             other="\n".join(f"{key}={_json(value)}" for key, value in run.request.extra.items()),
         )
 
@@ -79,16 +93,38 @@ class Form:
             words.append(OPTIONS["raw"].flag)
         return " ".join(["%%imagine", *words]) + f"\n{self.prompt.strip()}"
 
-    def _values(self) -> dict[str, Value]:
-        values = {name: normalise(name, text) for name, text in self.options.items()}
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are chosen, none where the server's own is, also while they are being typed."""
+        try:
+            found = _read("model", self.options["model"]) if "model" in self.options else ()
+        except InvalidOption:
+            found = self.options["model"]
+        return tuple(map(str, found if isinstance(found, tuple) else (found,)))
+
+    def _values(self) -> dict[str, Values]:
+        values = {name: _read(name, text) for name, text in self.options.items()}
         return {**({"endpoint": normalise("endpoint", self.endpoint)} if self.endpoint else {}), **values}
 
     def _extra(self) -> dict[str, Any]:
         return dict(read_setting(line.strip()) for line in self.other.splitlines() if line.strip())
 
 
-def _option(name: str, value: Value) -> str:
+def _read(name: str, text: str) -> Values:
+    """Return what a field says, as a line would be read, but for names in braces. Raises InvalidOption."""
+    return read_text(name, tuple(pieces(text))) if named(name).lists else normalise(name, text)
+
+
+def _field(name: str, value: object) -> str:
+    """Return what a field that holds one value says."""
+    return written(_text(value), apart=True) if OPTIONS[name].lists else _text(value)
+
+
+def _option(name: str, value: Values) -> str:
     option = OPTIONS[name]
+    if option.lists:
+        several = value if isinstance(value, tuple) else (value,)
+        return f"{option.flag} {','.join(written(_escaped(_text(one)), apart=True) for one in several)}"
     if option.kind is not Kind.FLAG or value == DEFAULT:
         told = str(value) if name in AS_TYPED else _escaped(_text(value))
         return f"{option.flag} {written(told)}"

@@ -1,14 +1,12 @@
-"""The one tokenizer of magic lines, and how its words become options.
+"""How the words of a magic's line become options.
 
-Words are split at blanks, alike on all systems. Quotes around a word or a part of it are taken off; a
-backslash is an ordinary character. Words are read one at a time, so that the prompt that ends a line
-may hold anything, an apostrophe too.
+Words are read one at a time, so that the prompt that ends a line may hold anything, an apostrophe too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.extra import read_setting
 from ipyimagegen.lists import listed, read_text, together
+from ipyimagegen.notebook.words import DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.options import (
     DEFAULT,
     OPTIONS,
@@ -26,7 +25,7 @@ from ipyimagegen.options import (
     as_meant,
     normalise,
 )
-from ipyimagegen.prompt import Name, fill, lookup, name_end, parse
+from ipyimagegen.prompt import Name, fill, lookup, parse
 from ipyimagegen.safe import short
 
 _TOLD = {
@@ -50,18 +49,7 @@ _LATE = re.compile("[^=＝]+")
 _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 # Behind a switch; looked at before quotes are: the prompt may begin there, as in "--stream 'tis a fox".
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
-QUOTES = "\"'"
-DASHES = "-－—"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word without its quotes, and where it stands in the line."""
-
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,38 +71,10 @@ class Line:
     help: bool = False
 
 
-def words(line: str, start: int = 0) -> Iterator[Word]:
-    """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
-    at = start
-    while True:
-        while at < len(line) and line[at].isspace():
-            at += 1
-        if at >= len(line):
-            return
-        word = _word(line, at)
-        yield word
-        at = word.end
-
-
-def _word(line: str, start: int) -> Word:
-    at, text = start, ""
-    while at < len(line) and not line[at].isspace():
-        if line[at] in "{[" and (end := name_end(line, at)):  # its quotes belong to a key
-            text, at = text + line[at:end], end
-        elif line[at] in QUOTES:
-            close = line.find(line[at], at + 1)
-            if close < 0:
-                raise InvalidOption(f"The quote in {short(line[start:], 30)} is not closed.")
-            text, at = text + line[at + 1 : close], close + 1
-        else:
-            text, at = text + line[at], at + 1
-    return Word(text, start, at)
-
-
 def _opening(line: str, start: int) -> Word:
     """Return the word that begins with a dash; a long one mostly begins a prompt, as in "—it's a fox"."""
     if line[start] != "—":
-        return _word(line, start)
+        return word_at(line, start)
     text = line[start:].split(maxsplit=1)[0]
     return Word(text, start, start + len(text))
 
@@ -221,18 +181,18 @@ class _Reader:
         if option.name in AS_TYPED:
             self._values[option.name] = normalise(option.name, text)
         elif option.lists:
-            self._values[option.name] = self._several(option.name, tuple(_pieces(self._raw)))
+            self._values[option.name] = self._several(option.name, tuple(pieces(self._raw)))
         else:
             self._values[option.name] = normalise(option.name, _value(text, self._namespace))
 
-    def _several(self, name: str, pieces: tuple[str, ...]) -> Values:
+    def _several(self, name: str, typed: tuple[str, ...]) -> Values:
         """Return the value of an option that may be a list: typed with commas, or what a variable holds."""
-        values = [_value(piece, self._namespace) for piece in pieces]
+        values = [_value(piece, self._namespace) for piece in typed]
         if len(values) == 1 and (several := listed(values[0])) is not None:
             return together(name, several)
         filled = [str(value) for value in values]
         # A value that was filled in is never looked at again: only what was typed is a range.
-        return read_text(name, filled) if filled == list(pieces) else _as_they_are(name, filled)
+        return read_text(name, filled) if filled == list(typed) else _as_they_are(name, filled)
 
     def _take(self, flag: str, value: str | None) -> str:
         if value is not None:
@@ -256,25 +216,6 @@ def _raw_value(raw: str, value: str | None) -> str:
     """Return the value in a word such as --seed=1 or -n4 as it was typed, quotes and all."""
     found = re.search("[=＝]", raw)
     return raw[found.end() :] if found else raw[2:] if value else ""
-
-
-def _pieces(raw: str) -> Iterator[str]:
-    """Yield what stands between the commas that are neither in quotes nor in a name's brackets."""
-    at, text = 0, ""
-    while at < len(raw):
-        if raw[at] in "{[" and (end := name_end(raw, at)):
-            text, at = text + raw[at:end], end
-        elif raw[at] in QUOTES:
-            close = raw.index(raw[at], at + 1)
-            text, at = text + raw[at + 1 : close], close + 1
-        else:
-            if raw[at] in ",，":
-                yield text
-                text = ""
-            else:
-                text += raw[at]
-            at += 1
-    yield text
 
 
 def _as_they_are(name: str, values: Sequence[str]) -> Values:
@@ -388,14 +329,3 @@ def late_options(text: str) -> list[str]:
     words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] == "—")
     found = ((one, _split("--" + one.lstrip("-－—"))[0]) for one in words_)
     return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS]  # type: ignore[index]
-
-
-def written(value: object) -> str:
-    """Return a value as a word of a line: quoted when it needs to be."""
-    text = str(value)
-    if text and not re.search(r"[\s\"']", text) and not re.match(rf"[{DASHES}](?!\d)", text):
-        return text
-    if '"' in text and "'" not in text:
-        return f"'{text}'"
-    pieces = re.findall(r'[^"]+|"+', text)  # quotes of one kind stand in quotes of the other
-    return "".join(f"'{piece}'" if '"' in piece else f'"{piece}"' for piece in pieces) or '""'

@@ -161,33 +161,45 @@ function createContext(model) {
 
 // -------------------------------------------------------------------------------------------- form
 
+/** What may be typed, as a list to choose from. Behind a comma it goes on: "low," offers "low,high". */
+function createChoices(ui, input) {
+  const list = make("datalist", { id: ui.id() });
+  let choices = [];
+  const fill = onChange(([before, all]) => {
+    const taken = new Set(before.split(/[,，]/).map((one) => one.trim()));
+    list.replaceChildren(...all.filter((one) => !taken.has(one)).map((one) => makeOption(before + one)));
+  });
+  const offer = () => fill([/^(.*[,，]\s*)?/.exec(input.value)[0], choices]);
+  input.setAttribute("list", list.id);
+  for (const type of ["input", "focus"]) input.addEventListener(type, offer);
+  const set = (now) => {
+    choices = now;
+    offer();
+  };
+  return { list, set };
+}
+
 /** Return the field of one option, as Python describes it. */
-function createControl(ui, { name, kind, choices = [], low, high, step, help, configured }) {
-  const id = ui.id();
-  const known = configured === null || configured === undefined ? "" : String(configured);
-  const common = { id, "data-name": name, title: help };
-  const typed = { ...common, placeholder: known, autocomplete: "off", spellcheck: "false" };
+function createControl(ui, { name, kind, choices, low, high, help, configured, lists }) {
+  const known = String(configured ?? "");
+  const title = [help, lists && ui.t("lists")].filter(Boolean).join(" · ");
+  const common = { id: ui.id(), "data-name": name, title };
   const label = ui.optionLabel(name);
-  if (kind === "choice" || kind === "flag") {
+  if (kind === "flag") {
     const named = { true: ui.t("yes"), false: ui.t("no") };
-    const offered = kind === "flag" ? ["true", "false"] : choices.map(String);
-    const say = (value) => (kind === "flag" ? (named[value] ?? value) : value);
-    const value = kind === "flag" ? say(known.toLowerCase()) : known;
-    const first = known ? ui.t("configured", { value }) : ui.t("default");
-    const options = offered.map((value) => makeOption(value, say(value)));
-    return makeField(label, make("select", common, makeOption("", first), ...options));
+    const value = named[known.toLowerCase()] ?? known;
+    const first = makeOption("", known ? ui.t("configured", { value }) : ui.t("default"));
+    return makeField(label, make("select", common, first, ...Object.entries(named).map((one) => makeOption(...one))));
   }
-  if (kind === "number") {
-    // No input of type number: it cannot hold "default", and turns what is no number into nothing.
-    const bounds = [low, high].every((one) => Math.abs(one ?? Infinity) < 1e6) ? `${low}–${high}` : "";
-    const inputmode = step === 1 && low >= 0 ? "numeric" : "text";
-    return makeField(label, make("input", { ...typed, type: "text", inputmode, placeholder: known || bounds }));
-  }
-  if (kind === "suggest") {
-    const list = make("datalist", { id: ui.id() }, ...choices.map((one) => makeOption(one)));
-    return makeField(label, make("input", { type: "text", ...typed, list: list.id }), list);
-  }
-  return makeField(label, make("input", { type: "text", ...typed }));
+  // No input of type number: it can hold neither "default" nor a list, and turns what is no number into nothing.
+  const bounds = kind === "number" && [low, high].every((one) => Math.abs(one) < 1e6) ? `${low}–${high}` : "";
+  const placeholder = known || bounds || (choices ?? []).join(", ");
+  const typed = { ...common, type: "text", placeholder, autocomplete: "off", spellcheck: "false" };
+  const input = make("input", typed);
+  if (kind !== "suggest") return makeField(label, input);
+  const offered = createChoices(ui, input);
+  offered.set(choices);
+  return makeField(label, input, offered.list);
 }
 
 const controlOf = (field) => field.querySelector("input, select");
@@ -199,16 +211,21 @@ function createForm(ui, generate) {
   const other = make("textarea", { id: ui.id(), rows: "2", placeholder: ui.t("other.hint"), spellcheck: "false" });
   const endpoint = make("select", { id: ui.id(), "data-name": "endpoint" }, makeOption("", ui.t("default")));
   const endpointField = makeField(ui.optionLabel("endpoint"), endpoint);
-  const modelField = createControl(ui, { name: "model", kind: "suggest" });
+  const modelField = createControl(ui, { name: "model", kind: "text", lists: true });
+  const offered = createChoices(ui, controlOf(modelField));
+  modelField.append(offered.list);
   const basic = make("div", { class: "imagegen-grid" }, endpointField, modelField);
   const rest = make("div", { class: "imagegen-grid" });
   const summary = make("summary", {}, ui.t("more"));
   const more = make("details", { class: "imagegen-more" }, summary, rest, makeField(ui.t("other"), other));
-  const root = make("section", { class: "imagegen-form" }, makeField(ui.t("prompt"), prompt), basic, more);
+  const hint = make("p", { class: "imagegen-hint" }, ui.t("lists"));
+  const root = make("section", { class: "imagegen-form" }, makeField(ui.t("prompt"), prompt), basic, hint, more);
 
   const fields = new Map([["model", modelField]]); // by option name
   let kept = {}; // values by option name; outlives controls that come and go with endpoint and model
   let timer = 0;
+  let greeted = false; // Python has answered the hello: it may be busy for long
+  let typed = false;
 
   const controls = () => [...fields].map(([name, field]) => [name, controlOf(field)]);
 
@@ -237,8 +254,10 @@ function createForm(ui, generate) {
   }
 
   function fill({ form, view }) {
-    // Another view's hello must not undo what is being typed here.
-    if (!ui.asked({ view }) && timer) return;
+    // No hello must undo what is being typed here, be it another view's, or one's own that is answered late.
+    const stays = ui.asked({ view }) ? typed && !greeted : timer;
+    greeted ||= ui.asked({ view });
+    if (stays) return;
     clearTimeout(timer);
     timer = 0;
     kept = { ...form.options };
@@ -254,10 +273,6 @@ function createForm(ui, generate) {
     const named = endpoints.some(({ name }) => name === "") ? [] : [makeOption("", ui.t("default"))];
     endpoint.replaceChildren(...named, ...endpoints.map(({ name, label }) => makeOption(name, label ?? name)));
     setValue(endpoint, chosen);
-  });
-
-  const showModels = onChange((models) => {
-    modelField.querySelector("datalist").replaceChildren(...models.map((one) => makeOption(one)));
   });
 
   /** Keep the field of a control whose description is what it was: it may be the one being typed in. */
@@ -285,6 +300,7 @@ function createForm(ui, generate) {
   });
 
   root.addEventListener("input", () => {
+    typed = true;
     clearTimeout(timer);
     timer = setTimeout(push, TYPING_PAUSE);
   });
@@ -300,7 +316,7 @@ function createForm(ui, generate) {
   function update({ endpoints = [], models = [], model = "", controls: specs = [] }) {
     controlOf(modelField).placeholder = model;
     showEndpoints(endpoints);
-    showModels(models);
+    offered.set(models);
     showControls(specs);
   }
 
@@ -479,9 +495,12 @@ function createStatus(ui, retry) {
     note.hidden = !message || error;
     setText(note, note.hidden ? "" : message.text);
     note.classList.toggle("imagegen-done", message?.kind === "done");
+    const plan = message?.kind === "plan"; // it has columns, and may be long: it scrolls
+    note.classList.toggle("imagegen-plan", plan);
+    note.tabIndex = plan ? 0 : -1;
     setText(errorText, error ? message.text : "");
     alert.replaceChildren(...(error ? [errorLine] : []));
-    again.hidden = !(error && message.retry);
+    again.hidden = !message?.retry;
   });
 
   function progress({ line: text, elapsed: at, mime }, bytes) {
@@ -613,25 +632,29 @@ function createStrip(ui, chosen) {
     grid.hidden = !entries.size;
   }
 
-  /** Append what is new and update what is there; with `reset`, also remove what is not among `tiles`. */
+  /** Put a tile into its place: those of a sweep come in any order. */
+  function place({ button, tile }) {
+    let before = grid.lastElementChild;
+    while (before && entries.get(before.dataset.key).tile.number > tile.number) before = before.previousElementSibling;
+    if (before) before.after(button);
+    else grid.prepend(button);
+  }
+
+  /** Add what is new and update what is there; with `reset`, also remove what is not among `tiles`. */
   function put(tiles, reset) {
     const keys = new Set(tiles.map(({ key }) => key));
     if (reset) [...entries.keys()].filter((key) => !keys.has(key)).forEach(remove);
-    const fresh = document.createDocumentFragment();
+    const fresh = tiles.filter(({ key }) => !entries.has(key));
     for (const tile of tiles) {
-      const known = entries.get(tile.key);
-      const entry = known ?? createEntry(tile.key);
+      const entry = entries.get(tile.key) ?? createEntry(tile.key);
       describe(entry, tile);
-      if (known) continue;
+      if (entries.has(tile.key)) continue;
       entries.set(tile.key, entry);
-      fresh.append(entry.button);
+      place(entry);
     }
-    const grown = fresh.childElementCount > 0;
-    grid.append(fresh);
-    if (reset) arrange(grid, tiles.map(({ key }) => entries.get(key).button));
     showEmpty();
     if (!stop) moveStop(grid.lastElementChild);
-    if (grown) grid.scrollTop = grid.scrollHeight;
+    if (fresh.length) grid.scrollTop = grid.scrollHeight;
   }
 
   /** Scroll the strip, not the page, until a tile is seen. */

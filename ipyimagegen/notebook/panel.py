@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from ipyimagegen.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.notebook import controls, pages, strip
 from ipyimagegen.notebook.asking import Asking
 from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import show_in, status
+from ipyimagegen.notebook.display import PLAN, show_in, status
 from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
@@ -38,6 +39,7 @@ from ipyimagegen.notebook.wording import LABELS, in_panel
 from ipyimagegen.plan import Plan
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.results.summary import failures
 from ipyimagegen.safe import plain, visible
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
@@ -73,6 +75,7 @@ class Panel(anywidget.AnyWidget):
         self._dropped = 0  # requests, by the Cancel that is being answered
         self._told = 0  # messages so far: the same words once more are news all the same
         self._line, self._elapsed, self._partial = "", 0.0, b""
+        self._planned = -PLAN  # when the plan of a sweep was shown
         self._cell: Mapping[str, Any] = {}  # the message whose outputs the panel stands in
         self._lock = threading.RLock()  # so that the state sent last is the newest
         self._desk, self._looking, self._thumbs = (Thread(f"imagine panel {name}") for name in THREADS)
@@ -178,7 +181,9 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
-        self._tell("note", pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan)))
+        self._tell(
+            "plan", pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        )
 
     def do_cell(self, content: Message, _: object) -> None:
         """Write `form` as a cell."""
@@ -260,9 +265,16 @@ class Panel(anywidget.AnyWidget):
 
     # From the requests
 
+    def planned(self, plan: Plan) -> None:
+        """Show what a sweep will ask for."""
+        self._line, self._elapsed, self._planned = visible(in_panel(str(plan))), 0.0, time.monotonic()
+        self._push("progress", line=self._line, elapsed=0.0, mime="")
+
     def progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
-        self._line, self._elapsed = visible(status(batch)), batch.elapsed
+        if time.monotonic() - self._planned > PLAN:
+            self._line = visible(in_panel(status(batch)))
+        self._elapsed = batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
         made = imaging.glimpse(self._partial) if new and self._partial else None
         told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}
@@ -277,13 +289,15 @@ class Panel(anywidget.AnyWidget):
         if first:
             self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said = [_said(result)]
+        said, doubt = _said(result), self._asking.doubt
+        said += [str(doubt)] if doubt else []
         try:
             said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
-        self._tell("done", "\n".join(filter(None, [*said, self.studio.passing()])))
+        kind = "note" if isinstance(result, Sweep) and result.failed else "done"
+        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])), retry=doubt is not None)
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""
@@ -338,10 +352,10 @@ def _form(content: Message) -> Form:
     return Form.of(told if isinstance(told, Mapping) else {})
 
 
-def _said(result: Generation | Sweep) -> str:
+def _said(result: Generation | Sweep) -> list[str]:
     if isinstance(result, Sweep):
-        return result.caption.partition("\n")[0]
-    return DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])
+        return [result.caption.partition("\n")[0], *failures(result, result.labels)]
+    return [DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])]
 
 
 def _texts(told: object) -> list[str]:

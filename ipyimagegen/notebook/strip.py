@@ -17,9 +17,13 @@ PROMPT = 300  # characters of it that name a tile
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One picture. `key` is its lasting id, `parents` and `children` are those of the pictures around it."""
+    """One picture. `key` is its lasting id, `parents` and `children` are those of the pictures around it.
+
+    Tiles stand in order of `number`: those of a sweep come as their servers answer.
+    """
 
     key: str
+    number: int
     label: str
     prompt: str
     caption: str
@@ -30,7 +34,7 @@ class Tile:
 
 
 class Strip:
-    """The tiles of one panel, in order of time. What was removed from view stays out."""
+    """The tiles of one panel, in the order in which they came. What was removed from view stays out."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
@@ -94,6 +98,7 @@ def _tile(one: Image, generation: Generation, children: tuple[str, ...]) -> Tile
     number = generation.number or generation.id
     return Tile(
         key=one.id,
+        number=generation.number or 0,
         label=f"{number}.{one.index}" if len(generation) > 1 else f"{number}",
         prompt=visible(short(one.prompt, PROMPT)),
         caption=visible(generation.caption),

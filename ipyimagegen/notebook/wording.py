@@ -14,6 +14,9 @@ LABELS: Mapping[str, Mapping[str, str]] = json.loads(
 )
 _INSTEAD = {
     "--retry asks again": "the button below asks again",
+    "not asked without --retry": "not asked by Generate",
+    "without --retry this fails": "Generate fails",
+    "--new, or rerun()": "press Generate once more",
     "run the cell again": "press Generate again",
     "Run the cell again": "Press Generate again",
 }

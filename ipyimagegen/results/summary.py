@@ -48,7 +48,7 @@ def caption(
         *(plain(line, 400) for line in legend),
         *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], labels, len(came))),
         *(f"- {line}" for line in _of_some([_notes(one) for one in sweep], labels, len(came))),
-        *_failures(sweep, labels),
+        *failures(sweep, labels),
     ]
     return "\n".join([*filter(None, lines), _last(sweep, asked)])
 
@@ -96,7 +96,8 @@ def _named(labels: Sequence[str]) -> str:
     return f"{told} and {more} more" if more > 0 else told
 
 
-def _failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
+def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
+    """Return a line for each that failed, and why, up to a number that can be read."""
     told = [
         f"! {short(label, 60)}: {short((one.error or 'no picture').partition(chr(10))[0], 200)}"
         for one, label in zip(sweep, labels, strict=True)

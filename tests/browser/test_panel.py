@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 NAMED = """(({activeElement: one}) =>
     (one.ariaLabel || one.textContent || one.labels?.[0]?.textContent || "").trim())(document)"""
+HINTS = "all => all.map(it => getComputedStyle(it, '::placeholder').color)"
 FRONTS = pytest.mark.parametrize("front", [LAB, NOTEBOOK], ids=["lab", "notebook7"])
 BOTH = pytest.fixture(scope="module", params=[LAB, NOTEBOOK], ids=["lab", "notebook7"])
 
@@ -187,6 +188,62 @@ def test_a_slow_call_leaves_the_kernel_free_and_is_cancelled(panel, painter):
     assert len(fields(painter, before)) == 1
 
 
+def test_a_list_in_a_field_is_a_sweep(panel, painter):
+    before, tiles = len(painter.posts), panel.tiles.count()
+    painter.go.set()
+    seed = panel.root.get_by_label("Seed", exact=True)
+    seed.fill("1..4")
+    prompt = f"a blue fox of {panel.notebook.front}"
+    panel.generate(prompt)
+    panel.says("4 of 4")
+    panel.made(tiles + 4)
+    told = panel.tiles.evaluate_all("all => all.map(it => parseInt(it.textContent))")
+    assert told == sorted(told)  # however they came
+    assert sorted(one["seed"] for one in fields(painter, before)) == [1, 2, 3, 4]
+    expect(panel.tiles.nth(tiles)).to_have_attribute("aria-pressed", "true")
+    sheet = panel.notebook.images(1).last
+    expect(sheet).to_be_visible()
+    assert panel.notebook.loaded(sheet)[0] > 320
+    expect(panel.notebook.texts(1).last).to_contain_text("4 of 4")
+    panel.button("Copy as cell").click()
+    written = re.compile(rf"^%%imagine .*--seed 1,2,3,4\n{prompt}$")
+    expect(panel.root.locator(".imagegen-code")).to_have_value(written)
+    expect(seed).to_have_value("1..4")
+
+
+def test_a_sweep_is_cancelled(panel, painter):
+    before = len(painter.posts)
+    painter.go.clear()
+    panel.root.get_by_label("Seed", exact=True).fill("1..9")
+    panel.generate(f"a slow blue fox of {panel.notebook.front}")
+    expect(panel.root.locator(".imagegen-job")).to_contain_text("0 of 9")
+    panel.button("Generate").click()
+    panel.says("nothing was sent")
+    panel.button("Cancel").click()
+    panel.says("None of 9 came")
+    expect(panel.button("Ask again (may be billed again)")).to_be_visible()
+    assert len(fields(painter, before)) == 4
+    painter.go.set()
+    panel.button("Ask again (may be billed again)").click()
+    panel.says("9 of 9")
+    expect(panel.button("Ask again (may be billed again)")).to_be_hidden()
+    assert len(fields(painter, before)) == 13
+    panel.root.get_by_label("Seed", exact=True).fill("")
+
+
+def test_words_are_offered_again_behind_a_comma(panel):
+    quality = panel.root.get_by_label("Quality", exact=True)
+    offered = "it => [...it.list.options].map(one => one.value)"
+    quality.fill("lo")
+    assert {"low", "high"} <= set(quality.evaluate(offered))
+    quality.fill("low, ")
+    told = quality.evaluate(offered)
+    assert "low, high" in told
+    assert "low, low" not in told
+    quality.fill("")
+    assert "high" in quality.evaluate(offered)
+
+
 def test_an_error_stands_in_its_place(panel):
     panel.generate("refuse this")
     panel.says("Error")
@@ -253,6 +310,8 @@ def test_nothing_is_inaccessible(jupyter, browser, painter, scheme):
         panel = shown(jupyter, context.new_page(), painter, f"axe-{scheme}.ipynb")
         panel.root.get_by_text("More options").click()
         assert violations(panel.page) == []
+        hints = panel.root.locator("[placeholder]").evaluate_all(HINTS)
+        assert len(set(hints)) == 1, hints  # the front end's own colour for some is too faint
         panel.generate("a red fox")
         panel.made(1)
         panel.button("Copy as cell").click()
@@ -260,6 +319,14 @@ def test_nothing_is_inaccessible(jupyter, browser, painter, scheme):
         assert violations(panel.page) == []
         panel.generate("refuse this")
         panel.says("Error")
+        assert violations(panel.page) == []
+        panel.root.get_by_label("Background", exact=True).fill("auto,opaque")
+        panel.generate("a red fox")
+        panel.says("2 of 2")
+        assert violations(panel.page) == []
+        panel.root.get_by_label("Seed", exact=True).fill("1..40")
+        panel.button("Show request").click()
+        panel.says("seed 40")
         assert violations(panel.page) == []
         panel.button("Paint mask…").last.click()
         expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
@@ -376,6 +443,28 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
         assert dialogs == []
         assert page.evaluate("window.pwned") == []
         assert trap.walked_in == []
+
+
+@FRONTS
+def test_what_is_typed_while_the_kernel_is_busy_stays(jupyter, browser, painter, front):
+    with context_of(browser) as context:
+        load = LOAD.format(base_url=painter.base_url)
+        name = f"busy-{front.partition('/')[0]}.ipynb"
+        file = jupyter.write(name, load, "%imagine_panel", "import time; time.sleep(6)")
+        notebook = jupyter.open(context.new_page(), file, front)
+        notebook.run_all()
+        panel = Panel(notebook, 1).shown()
+        panel.prompt.fill("a red fox")
+        assert notebook.prompt(2).inner_text() == "[*]:"
+        notebook.finished(2)
+        notebook.page.wait_for_timeout(1000)
+        expect(panel.prompt).to_have_value("a red fox")
+        panel.button("Generate").click()
+        panel.made(1)
+        panel.button("Bring back").click()
+        panel.prompt.fill("another")
+        panel.button("Bring back").click()
+        expect(panel.prompt).to_have_value("a red fox")
 
 
 @FRONTS

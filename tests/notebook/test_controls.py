@@ -2,10 +2,11 @@
 
 import pytest
 
-from ipyimagegen import catalog
+from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog.checks import check
 from ipyimagegen.errors import InvalidOption
-from ipyimagegen.notebook.controls import accepts, controls, models
+from ipyimagegen.notebook.controls import accepts, choices, controls, models
+from ipyimagegen.notebook.form import Form
 from ipyimagegen.options import OPTIONS, normalise
 from ipyimagegen.records import Request
 
@@ -18,12 +19,12 @@ FIELDS = {
     "seed": "number",
     "quality": "suggest",
     "style": "suggest",
-    "background": "choice",
-    "output_format": "choice",
+    "background": "suggest",
+    "output_format": "suggest",
     "output_compression": "number",
-    "moderation": "choice",
-    "response_format": "choice",
-    "input_fidelity": "choice",
+    "moderation": "suggest",
+    "response_format": "suggest",
+    "input_fidelity": "suggest",
     "negative_prompt": "text",
     "guidance_scale": "number",
     "watermark": "flag",
@@ -60,15 +61,31 @@ def test_every_option_is_a_field_or_has_a_place_of_its_own():
         assert one.help == OPTIONS[one.name].help
         assert one.choices == OPTIONS[one.name].choices
         assert (one.low, one.high) == (OPTIONS[one.name].low, OPTIONS[one.name].high)
+        assert one.lists == OPTIONS[one.name].lists
+        assert not one.lists or one.kind in ("number", "suggest")  # what a list can be written in
 
 
 def test_a_model_shows_what_it_takes_and_bounds_it():
     found = shown("openai", "dall-e-3")
     assert {"style", "quality", "size"} <= set(found)
     assert not {"negative_prompt", "background", "guidance_scale", "seed"} & set(found)
-    assert found["quality"].kind == "choice"
+    assert found["quality"].kind == "suggest"
     assert set(found["quality"].choices) == {"standard", "hd"}
     assert "1792x1024" in found["size"].choices
+
+
+def test_several_models_show_what_all_of_them_take(home):
+    studio = Studio(home=home, environ={})
+
+    def shown_for(model):
+        form = Form(endpoint="openai", options={"model": model})
+        return {one["name"] for one in choices(studio, form, inputs=0, mask=False)["controls"]}
+
+    one, other = shown_for("dall-e-3"), shown_for("gpt-image-1.5")
+    assert one - other
+    assert other - one
+    assert shown_for("dall-e-3,gpt-image-1.5") == shown_for("gpt-image-1.5, dall-e-3") == one & other
+    assert shown_for('dall-e-3,"gpt') == shown_for("never heard of it")  # while it is being typed
 
 
 def test_what_is_configured_is_told():

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.errors import ImagineError
-from ipyimagegen.notebook.line import check_line_prompt, late_options, read, words, written
+from ipyimagegen.notebook.line import check_line_prompt, late_options, read
+from ipyimagegen.notebook.words import words, written
 
 NAMES = {"on": False, "w": 640, "s": 7, "many": [1, 2], "ranged": "1..4", "t": {"x": 5}, "lang": "en"}
 

@@ -330,6 +330,9 @@ def test_the_panel_leaves_the_calls_of_a_cell_uncounted(kernel, serve):
         assert front.ask(f"fox {k}")["kind"] == "done"
     told = front.run("%imagine one\n%imagine two")
     assert "max_calls" in told.error
+    front.do("dry_run", form=form("another fox"))
+    front.until(lambda: "dry run" in str(front.state["message"]))
+    assert "max_calls" not in front.state["message"]["text"]
 
 
 def test_a_cell_that_runs_again_shows_one_panel(kernel, serve):
@@ -420,3 +423,188 @@ def test_a_panel_is_shown_again_in_another_kernel_of_the_same_history(kernel, se
         assert len(server.posts) == 1
     finally:
         other.stop()
+
+
+# Sweeps
+
+
+def painted(seen):
+    """Answer with a picture that tells its seed."""
+    colour = (int(seen.json.get("seed", 0)) * 20 % 256, 90, 90)
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(64, 48, colour))}]}
+
+
+def seeds(server, since=0):
+    return sorted(one.json["seed"] for one in server.posts[since:])
+
+
+def captions(front):
+    """Return the captions under the panel."""
+    texts = [one["text/plain"] for one in front.outputs if set(one) == {"text/plain"}]
+    return [one for one in texts if " of " in one]
+
+
+def test_lists_in_fields_are_a_sweep_with_its_sheet_under_the_panel(kernel, serve):
+    server = serve(painted)
+    front = Front(kernel, server.base_url)
+    filled = {"seed": "1..3", "quality": "low, 'high'"}
+    message = front.ask("a red fox", **filled)
+    assert message["kind"] == "done"
+    assert message["text"].startswith("6 of 6")
+    assert sorted((one.json["quality"], one.json["seed"]) for one in server.posts) == [
+        (quality, seed) for quality in ("high", "low") for seed in (1, 2, 3)
+    ]
+    front.until(lambda: len(front.tiles) == 6 and front.selected)
+    assert front.tiles[front.selected]["number"] == 1
+    front.until(lambda: captions(front))
+    assert len(front.pictures) == 1  # one sheet
+    lines = [one["line"] for one, _ in front.told if one["is"] == "progress"]
+    assert lines[0].startswith("6 calls · 6 pictures"), lines  # the plan comes first
+    front.do("cell", form=form("a red fox", **filled))
+    text = front.got("cell")[0]["text"]
+    assert text == "%%imagine --seed 1,2,3 --quality low,high\na red fox"
+    done = front.run(text)
+    assert done.error is None
+    assert "from history" in done.caption
+    assert len(server.posts) == 6
+
+
+def test_a_plan_is_shown_and_only_what_is_missing_is_asked(kernel, serve):
+    server = serve(painted)
+    front = Front(kernel, server.base_url)
+    front.ask("a red fox", seed="2")
+    front.do("dry_run", form=form("a red fox", seed="1..4"))
+    plan = front.until(lambda: "seed 4" in str(front.state["message"]) and front.state["message"]["text"])
+    assert "3 calls" in plan
+    assert "1 from history" in plan
+    assert len(server.posts) == 1
+    assert front.ask("a red fox", seed="1..4")["text"].startswith("4 of 4")
+    assert seeds(server, 1) == [1, 3, 4]
+    front.ask("a red fox", seed="1..4")  # all is stored: the button asks, and pays, again
+    assert seeds(server, 4) == [1, 2, 3, 4]
+
+
+def test_a_sweep_pressed_twice_is_sent_once(kernel, serve):
+    server = Held(serve)
+    front = Front(kernel, server.base_url)
+    front.generate("a red fox", seed="1..6")
+    for _ in range(4):
+        assert server.arrived.acquire(timeout=20)
+    for again in ("1..6", "6..1", "2,4,6,1,3,5"):
+        front.state["message"] = None
+        front.generate("a red fox", seed=again)
+        front.until(lambda: "nothing was sent" in str(front.state["message"]))
+    server.go.set()
+    front.until(lambda: "6 of 6" in str(front.state["message"]))
+    assert seeds(server) == [1, 2, 3, 4, 5, 6]
+
+
+def test_cancel_gives_a_sweep_up_and_sends_no_more(kernel, serve):
+    go, arrived = threading.Event(), threading.Semaphore(0)
+
+    def answer(seen):
+        arrived.release()
+        if seen.json["seed"] > 2:
+            assert go.wait(20)
+        return painted(seen)
+
+    server = serve(answer)
+    front = Front(kernel, server.base_url)
+    front.generate("a red fox", seed="1..10")
+    for _ in range(6):
+        assert arrived.acquire(timeout=20)
+    front.until(lambda: len(front.tiles) == 2)  # they are seen as they come
+    assert front.state["job"] is not None
+    front.until(lambda: any("2 of 10" in one.get("line", "") for one, _ in front.told))
+    front.do("cancel")
+    front.until(lambda: "2 of 10; 8 failed" in str(front.state["message"]))
+    message = front.done()
+    go.set()
+    assert seeds(server) == [1, 2, 3, 4, 5, 6]
+    assert "! seed 10: not sent" in message["text"]
+    assert "4 calls of unknown outcome, perhaps billed: the button below asks again." in message["text"]
+    assert message["retry"] is True
+    front.until(lambda: captions(front))
+    assert captions(front)[0].startswith("2 of 10; 8 failed")
+    front.ask("a red fox", seed="1..10")  # asks for what was not sent, and leaves the doubtful alone
+    assert seeds(server, 6) == [7, 8, 9, 10]
+    message = front.state["message"]
+    assert message["text"].startswith("6 of 10; 4 failed")
+    assert message["retry"] is True
+    front.do("retry")
+    front.until(lambda: "10 of 10" in str(front.state["message"]))
+    assert seeds(server, 10) == [3, 4, 5, 6]
+
+
+def test_what_failed_says_why_and_what_is_in_doubt_is_asked_again_alone(kernel, serve):
+    broken = {3, 5}
+
+    def answer(seen):
+        if seen.json["seed"] == 2:
+            return 400, {}, {"error": {"message": "not this fox", "code": "content_policy_violation"}}
+        return (502, {}, {}) if seen.json["seed"] in broken else painted(seen)
+
+    server = serve(answer)
+    front = Front(kernel, server.base_url)
+    message = front.ask("a red fox", seed="1..5")
+    assert message["text"].startswith("2 of 5; 3 failed")
+    assert message["kind"] == "note"
+    assert "! seed 2: lab answered 400" in message["text"]
+    assert "! seed 3: lab answered 502" in message["text"]
+    assert "2 calls of unknown outcome" in message["text"]
+    front.do("dry_run", form=form("a red fox", seed="1..5"))
+    plan = front.until(lambda: "seed 4" in str(front.state["message"]) and front.state["message"]["text"])
+    assert "--retry" not in plan
+    broken.clear()
+    front.generate("a red fox", seed="3")  # one place of it alone: refused as ever
+    front.until(lambda: "may have been billed" in str(front.state["message"]))
+    front.ask("a red fox", seed="1,3,5")
+    assert seeds(server, 5) == []
+    front.do("retry")
+    front.until(lambda: "3 of 3" in str(front.state["message"]))
+    assert seeds(server, 5) == [3, 5]
+
+
+def test_of_a_sweep_asked_anew_only_what_is_in_doubt_is_asked_again(kernel, serve):
+    broken = set()
+    server = serve(lambda seen: (502, {}, {}) if seen.json["seed"] in broken else painted(seen))
+    front = Front(kernel, server.base_url)
+    front.ask("a red fox", seed="1..4")
+    broken.add(3)
+    assert front.ask("a red fox", seed="1..4")["retry"] is True  # all is stored, so all is asked
+    assert seeds(server, 4) == [1, 2, 3, 4]
+    broken.clear()
+    front.do("retry")
+    front.until(lambda: "4 of 4" in str(front.state["message"]))
+    assert seeds(server, 8) == [3]
+
+
+def test_a_sweep_of_which_nothing_came_offers_what_is_in_doubt(kernel, serve):
+    def answer(seen):
+        return (502, {}, {}) if seen.json["seed"] == 2 else (400, {}, {"error": {"message": "no"}})
+
+    server = serve(answer)
+    front = Front(kernel, server.base_url)
+    message = front.ask("a red fox", seed="1..3")
+    assert message["kind"] == "error"
+    assert message["text"].startswith("None of 3 came; the first: lab answered 400")
+    assert "1 call of unknown outcome, perhaps billed" in message["text"]
+    assert message["retry"] is True
+    assert len(server.posts) == 3
+
+
+def test_a_list_that_is_none_or_too_dear_sends_nothing(kernel, serve):
+    server = serve(painted)
+    front = Front(kernel, server.base_url)
+    for filled, said in [
+        ({"seed": "1,"}, "empty place"),
+        ({"seed": "1..x"}, "whole number"),
+        ({"seed": "1..20"}, "max_calls"),
+        ({"seed": "1,1"}, "the same request"),
+        ({"model": "'a,b"}, "not closed"),
+        ({"background": "opaque,blue"}, "is none of"),
+    ]:
+        front.generate("a red fox", **filled)
+        front.until(lambda said=said: said in str(front.state["message"]))
+        assert front.done()["kind"] == "error"
+    assert not server.posts

@@ -9,14 +9,32 @@ from test_property_lines import prompts
 from ipyimagegen.errors import InvalidInput, InvalidOption
 from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.line import read
-from ipyimagegen.options import OPTIONS, Kind, normalise
+from ipyimagegen.options import OPTIONS, SENT, Kind, normalise
+from ipyimagegen.records import Request, Run, Sent
 
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
-FIELDS = [name for name, one in OPTIONS.items() if one.kind is not Kind.INPUT and name != "raw"]
+FIELDS = [
+    name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT) and name != "raw"
+]
+
+
+ENDPOINTS = st.sampled_from(["lab", "a,b", "http://127.0.0.1:1/it's,/v1"])
+LISTS = [name for name in FIELDS if OPTIONS[name].lists]
+RANGES = st.tuples(st.integers(1, 3), st.integers(1, 3)).map("{0[0]}..{0[1]}".format)
 
 
 def texts(name):
+    """Return what is typed into a field: one value, or a list in a field that takes one."""
+    if name not in LISTS:
+        return single(name)
+    one = single(name) | (RANGES if OPTIONS[name].kind in NUMBERS else single(name).map("'{}'".format))
+    return single(name) | st.lists(one, min_size=2, max_size=4).flatmap(
+        lambda some: st.sampled_from([",", ", ", "，"]).map(lambda comma: comma.join(some))
+    )
+
+
+def single(name):
     option = OPTIONS[name]
     if option.choices:
         return st.sampled_from(option.choices)
@@ -34,6 +52,18 @@ values = st.recursive(
     max_leaves=4,
 )
 words = st.lists(st.sampled_from(["@3.1", "@1120-k7f2/3.2", "a file.png", "it's.png", "data:,x"]), max_size=2)
+
+
+def one_value(name):
+    """Return an option and one of its values, as it is kept."""
+
+    def kept(text):
+        try:
+            return name, normalise(name, text)
+        except InvalidOption:
+            return None
+
+    return single(name).map(kept).filter(bool)
 
 
 @given(prompts, filled, st.dictionaries(st.sampled_from(["a", "key", "extra.b"]), values, max_size=2), words)
@@ -60,8 +90,37 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
 
 
 def passes(pair):
+    """Say whether a field alone is taken."""
     try:
-        normalise(*pair)
+        Form(prompt="a", options=dict([pair])).typed({})
     except InvalidOption:
         return False
     return True
+
+
+@given(st.sampled_from(LISTS).flatmap(lambda name: st.tuples(st.just(name), texts(name))))
+def test_a_field_is_read_as_the_line_reads_it(field):
+    """Behind "=" a line takes everything up to a blank; names in braces are for cells alone."""
+    name, text = field
+    text = "".join(c for c in text if not c.isspace() and c not in "{}")
+    if not text:
+        return
+    try:
+        meant = read(f"{OPTIONS[name].flag}={text}", {}).values[name]
+    except InvalidOption:
+        assert not passes((name, text))
+        return
+    assert Form(prompt="a", options={name: text}).typed({}).options == {name: meant}
+
+
+@given(st.sampled_from([name for name in LISTS if name in SENT]).flatmap(one_value), ENDPOINTS)
+def test_a_run_that_is_brought_back_is_one_run(value, endpoint):
+    name, value = value
+    model = {"model": value} if name == "model" else {}
+    options = {} if model else {name: value}
+    request = Request(endpoint="lab", base_url="https://x/v1", prompt="a", options=options, **model)
+    run = Run(session="s", number=1, identity="", request=request, sent=Sent(), created=0)
+    form = Form.of_run(run, endpoint, ["quality"])
+    asked = {"quality": "default", name: value, "endpoint": endpoint}
+    assert form.typed({}).options == asked
+    assert read(form.cell({}).partition("\n")[0].removeprefix("%%imagine"), {}).values == asked

@@ -11,7 +11,8 @@ from test_property_keys import survives
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
 from ipyimagegen.keychain import Keychain
-from ipyimagegen.notebook.line import check_line_prompt, read, written
+from ipyimagegen.notebook.line import check_line_prompt, read
+from ipyimagegen.notebook.words import written
 from ipyimagegen.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.prompt import fill, parse
 from ipyimagegen.records import Request, from_json, to_json
