@@ -139,6 +139,33 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     assert (replace(request, options={}).identity == request.identity) == (not asked)
 
 
+LISTED = [name for name, one in OPTIONS.items() if one.lists]
+
+
+def element(tape, option):
+    """Return one element of a list as somebody types it, and the values that it means."""
+    if option.kind in (Kind.INTEGER, Kind.NUMBER) and tape.below(3) == 2:
+        low = int(option.low + 0.9) + tape.below(3)
+        high = min(low + tape.below(4), int(min(option.high, 10**9)))
+        first, last = (low, high) if tape.below(2) else (high, low)
+        dots = tape.choose(["..", " .. ", "．．"])
+        spelled_ = f"'{first}'..{last}" if tape.below(8) == 7 else f'"{first}{dots}{last}"'
+        spelled_ = wide(tape, f"{first}..{last}") if tape.below(2) else spelled_
+        return spelled_, tuple(range(first, last + 1) if first <= last else range(first, last - 1, -1))
+    text, meant = value(tape, option)
+    return written(text, apart=True), (meant,)
+
+
+@given(tapes(40), prompts)
+def test_a_list_means_its_values_in_order(tape, prompt):
+    option = OPTIONS[tape.choose(LISTED)]
+    some = [element(tape, option) for _ in range(2 + tape.below(3))]
+    text = tape.choose(",，").join(one for one, _ in some)
+    found = read(f"{option.flag}={text} -- {prompt.strip()}", {})
+    assert found.values == {option.name: tuple(one for _, meant in some for one in meant)}
+    assert found.rest == prompt.strip()
+
+
 UNASKED = {"response_format", "stream", "partial_images", "user"}  # the answer is the same without them
 LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY",))
 KEYS = [
