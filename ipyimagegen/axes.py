@@ -9,12 +9,14 @@ from itertools import product
 from typing import TypeAlias
 
 from ipyimagegen import prompt
+from ipyimagegen.caption import DOT
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.lists import MOST
 from ipyimagegen.options import OPTIONS, Value
 from ipyimagegen.typed import Typed
 
 PROMPT = "prompt"
+LONG = 60  # characters of a prompt beyond which it is told by what differs
 _DEAR = 2  # a prompt: dearer to change than a seed, for servers that encode it, and less than a size
 _BY_ITSELF = {PROMPT, "model", "endpoint", "size", "aspect_ratio"}  # what their values are needs no name
 
@@ -32,13 +34,38 @@ class Axis:
         return self.name.rstrip("_").replace("_", " ") if self.name in OPTIONS else self.name
 
     @property
+    def values_told(self) -> tuple[str, ...]:
+        """The values as text; of long prompts that begin or end alike what differs."""
+        told = [str(one) or "(nothing)" for one in self.values]
+        return tuple(_apart(told) if self.name == PROMPT else told)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """A name for each value: `seed 7`, `1024x1024`, `red`."""
         alone = self.name in _BY_ITSELF or self.name not in OPTIONS
         return tuple(
-            f"{self.title} {one}" if not alone or one == "default" else str(one) or "(nothing)"
-            for one in self.values
+            f"{self.title} {one}" if not alone or one == "default" else one for one in self.values_told
         )
+
+
+def _apart(texts: list[str]) -> list[str]:
+    """Return long texts without the words with which all of them begin, or end."""
+    words = [text.split() for text in texts]
+    if len(texts) < 2 or max(map(len, texts)) <= LONG:
+        return texts
+    shortest = min(map(len, words))
+    same = [len({tuple(one[:k]) for one in words}) == 1 for k in range(shortest + 1)]
+    first = max(k for k in range(shortest + 1) if same[k])
+    tails = [one[first:] for one in words]
+    shortest = min(map(len, tails))
+    last = max(k for k in range(shortest + 1) if len({tuple(one[len(one) - k :]) for one in tails}) == 1)
+    told = [" ".join(one[: len(one) - last]) for one in tails]
+    return [f"{'… ' if first else ''}{one}{' …' if last else ''}" for one in told]
+
+
+def labels(axes: Sequence[Axis]) -> list[str]:
+    """Return a name for each combination, in order: `red · seed 7`."""
+    return [DOT.join(some) for some in product(*(axis.labels for axis in axes))]
 
 
 # How an axis sets one of its values in what was typed.
@@ -74,8 +101,12 @@ def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
     if not isinstance(typed.prompt, str):
         yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
     elif typed.namespace is not None and not typed.options.get("raw"):
+        seen: list[str] = []
         for group in prompt.groups(prompt.parse(typed.prompt)):
-            yield _DEAR, Axis(group.source, group.choices), _choose
+            seen.append(group.source)
+            which = seen.count(group.source)  # the same group may stand there twice
+            name = group.source if which == 1 else f"{group.source} ({which})"
+            yield _DEAR, Axis(name, group.choices), _choose
 
 
 def _of_option(name: str) -> _Set:

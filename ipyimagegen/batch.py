@@ -9,12 +9,13 @@ from copy import copy
 from dataclasses import dataclass
 
 from ipyimagegen.errors import Detached, ImagineError
+from ipyimagegen.gate import Gate
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Run
 from ipyimagegen.results import Sweep
-from ipyimagegen.work import Gate, Job
+from ipyimagegen.work import Job
 
-NOT_SENT = "not sent"
+NOT_SENT = "not sent: the sweep that was to ask for it was stopped\nRun the cell again."
 AHEAD = 2  # times what a server takes at once: calls that have begun, those among them that are being stored
 
 
@@ -58,7 +59,7 @@ class Slot:
     @property
     def came(self) -> bool:
         """Whether there are pictures."""
-        return self.settled and self.run is not None and not self.error
+        return self.settled and self.run is not None and bool(self.run.shown) and not self.error
 
 
 class Batch:
@@ -84,30 +85,38 @@ class Batch:
             by_gate.setdefault(gate(job), deque()).append(job)
         self._queues = list(by_gate.values())
         for one, queue in by_gate.items():
-            threading.Thread(target=self._feed, args=(one, queue), name="imagine: sweep", daemon=True).start()
+            feeder = threading.Thread(
+                target=self._feed, args=(one, queue), name="imagine: sweep", daemon=True
+            )
+            try:
+                feeder.start()
+            except RuntimeError as fault:  # no thread to be had; other servers may have theirs
+                self._give_back(reversed(queue), f"not sent: {fault}")
+                queue.clear()
 
     def _feed(self, gate: Gate, queue: deque[Job]) -> None:
         """Begin the jobs of one server in order, each as soon as it can be sent."""
         room = threading.Semaphore(AHEAD * gate.parallel)
         while queue:
             room.acquire()
-            gate.take()
+            permit = gate.permit(lambda: not queue)
             with self._lock:
                 if not queue:
-                    gate.give()
+                    permit.give()
                     return
                 job = queue.popleft()
-                job.placed, job.ended = True, room.release
+                job.permit, job.ended = permit, room.release
                 try:
                     job.start()
                 except RuntimeError as fault:  # no thread to be had
-                    gate.give()
-                    self._give_back([job], f"Nothing was sent: {fault}.")
+                    permit.give()
+                    room.release()
+                    self._give_back([job], f"not sent: {fault}")
 
     def _give_back(self, jobs: Iterable[Job], why: str) -> None:
         for job in jobs:
+            self._call_off(job)  # first, so that nobody waits for it from now on
             job.call_off(Detached(why))
-            self._call_off(job)
 
     def stop(self) -> None:
         """Begin no more: what was not begun is not sent."""
@@ -142,7 +151,7 @@ class Batch:
     def error(self) -> ImagineError | None:
         """Why there is nothing at all to show, once all is settled."""
         errors = [slot.error for slot in self.slots if slot.error]
-        if not self.settled or not errors or [slot for slot in self.slots if slot.came]:
+        if not self.settled or not errors or [slot for slot in self.slots if slot.came or slot.stored]:
             return None
         error = errors[0]
         if len(self.slots) > 1:

@@ -13,8 +13,10 @@ import pickle
 import platform
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +26,11 @@ from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.keys import Secret
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import plain, short
+from ipyimagegen.safe import plain, redact, short
 
 SKETCH = "sketch"
 ANSWER = 60.0  # seconds for the question before; a cluster may have to start
+DAY = 86400.0  # seconds for which it is known that a call was begun
 STEP = 0.2  # seconds between two looks at whether a call is given up
 
 
@@ -70,10 +73,34 @@ def look(nonce: str, endpoints: tuple[Endpoint, ...]) -> Visit:
 
 
 def carry(errand: Errand) -> tuple[str, wire.Parcel]:
-    """Send the call from here, once, and return its nonce with what became of it."""
+    """Send the call from here, once, and return its nonce with what became of it.
+
+    A cluster whose worker died may bring the same call a second time: on this machine it is known again.
+    """
+    if not _claimed(errand.nonce):
+        again = Fault(message="The executor brought a call that was begun before")
+        return errand.nonce, wire.Parcel(outcome=wire.Outcome(status=Status.UNKNOWN, fault=again, final=True))
     with tempfile.TemporaryDirectory(prefix="ipyimagegen-") as folder:
         outcome = _sent(errand, Path(folder) / "reply")
         return errand.nonce, wire.packed(outcome)
+
+
+def _claimed(nonce: str) -> bool:
+    """Leave a mark that the call was begun; say whether there was none."""
+    folder = Path(tempfile.gettempdir(), "ipyimagegen-begun")
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        old = time.time() - DAY
+        for one in folder.iterdir():
+            if one.stat().st_mtime < old:
+                one.unlink(missing_ok=True)
+    try:
+        (folder / nonce).open("x").close()
+    except FileExistsError:
+        return False
+    except OSError:  # nowhere to leave one: the cluster has to see to it
+        return True
+    return True
 
 
 def _sent(errand: Errand, spool: Path) -> wire.Outcome:
@@ -123,9 +150,9 @@ class Through:
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
         self._executor, self._send_key = executor, send_key
 
-    def check(self, endpoints: Iterable[Endpoint]) -> None:
+    def check(self, endpoints: Iterable[Endpoint], seconds: float = ANSWER) -> None:
         """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""
-        if not callable(getattr(self._executor, "submit", None)):
+        if isinstance(self._executor, type) or not callable(getattr(self._executor, "submit", None)):
             kind = type(self._executor).__name__
             raise InvalidOption(
                 f"--executor takes a concurrent.futures.Executor, not {kind}. Nothing was sent."
@@ -133,11 +160,12 @@ class Through:
         nonce = os.urandom(8).hex()
         wanting = () if self._send_key else tuple({one.base_url: one for one in endpoints}.values())
         try:
-            found = self._executor.submit(look, nonce, wanting).result(timeout=ANSWER)
+            found = self._executor.submit(look, nonce, wanting).result(timeout=min(seconds, ANSWER))
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            told = f"{type(fault).__name__}: {plain(fault, 200)}".rstrip(": ")
+            told = _told(fault)
             problem = (
-                f"The executor did not answer a first question ({told}). Is ipyimagegen installed there?"
+                f"The executor did not answer a first question ({told}). "
+                "It has to be running, with ipyimagegen installed where it runs calls."
             )
         else:
             problem = self._problem(found, nonce)
@@ -189,11 +217,10 @@ class Through:
             pickle.dumps(errand)
             future = self._executor.submit(carry, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            return _never(f"The executor did not take the call: {type(fault).__name__}: {plain(fault, 200)}.")
+            return _never(f"The executor did not take the call: {_told(fault, errand.key)}.")
         control.progress.sent = True  # as far as anybody here can tell
         if _given_up(future, control):
-            if future.cancel():
-                return _never("Given up before it was sent.")
+            future.cancel()  # some say that they did, though the call is under way
             return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
         return _come_back(future, errand, spool, spare)
 
@@ -216,11 +243,17 @@ def _come_back(
         if nonce == errand.nonce and isinstance(parcel, wire.Parcel):
             return wire.unpacked(parcel, spool, spare)
         told = "it answered another call"
-    except (Exception, CancelledError) as fault:  # noqa: BLE001 - what runs elsewhere may raise anything
-        told = f"{type(fault).__name__}: {plain(fault, 200)}".rstrip(": ")
+    except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
+        told = _told(fault, errand.key)
     return wire.Outcome(
         status=Status.UNKNOWN, fault=Fault(message=f"The executor lost the call ({told})."), final=True
     )
+
+
+def _told(fault: BaseException, key: str | None = None) -> str:
+    """Return an error of an executor in a few words, without the key that travelled."""
+    said = redact(str(fault), [key] if key else [])
+    return f"{type(fault).__name__}: {plain(said, 200)}".rstrip(": ")
 
 
 def _never(why: str) -> wire.Outcome:

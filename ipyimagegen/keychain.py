@@ -90,14 +90,10 @@ class Keychain:
         if holds_key(text, self._known()):
             raise InvalidOption(TOLD)
 
-    def refuse_in(self, request: Request) -> None:
+    def refuse_in(self, requests: Iterable[Request]) -> None:
         """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
-        pictures = (*request.inputs, *((request.mask,) if request.mask else ()))
-        said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
-        self.refuse("\n".join(said))
-        # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
-        names = [request.model or "", request.base_url, request.endpoint, *(one.label for one in pictures)]
-        if any(key in name for key in self._known() if len(key) >= SHORTEST for name in names):
+        known = self._known()
+        if any(_has_key(one, known) for one in requests):
             raise InvalidOption(TOLD)
 
     @contextmanager
@@ -117,3 +113,13 @@ class Keychain:
     def hidden(self, text: str) -> str:
         """Return `text` without keys."""
         return redact(text, [key for key in self._known() if len(key) >= SHORTEST])
+
+
+def _has_key(request: Request, known: tuple[str, ...]) -> bool:
+    pictures = (*request.inputs, *((request.mask,) if request.mask else ()))
+    said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
+    # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
+    names = [request.model or "", request.base_url, request.endpoint, *(one.label for one in pictures)]
+    return holds_key("\n".join(said), known) or any(
+        key in name for key in known if len(key) >= SHORTEST for name in names
+    )

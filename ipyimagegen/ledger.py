@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from ipyimagegen import ids
+from ipyimagegen.caption import counted
 from ipyimagegen.errors import NotInHistory
 from ipyimagegen.plan import Planned, Settings, check_caps
 from ipyimagegen.records import Cost, Picture, PictureState, Request, Run, Status
@@ -161,8 +162,9 @@ class Ledger:
                 self._recent.pop(job.run.id, None)  # `-1` is what was shown before
             if not job.recorded:
                 self._recorded.discard(job.run.id)
+                self._recent.pop(job.run.id, None)
                 if self._numbers[-1:] == [job.run.id]:
-                    self._recent.pop(self._numbers.pop(), None)
+                    self._numbers.pop()
 
     def forsake(self) -> None:
         """In a fork: let go of the calls in flight. They are the parent's."""
@@ -171,9 +173,10 @@ class Ledger:
 
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""
+        identity = request.identity
         with self._lock:
             for job in self._jobs.values():
-                if job.run.identity == request.identity:
+                if job.run.identity == identity:
                     return job
         return None
 
@@ -225,7 +228,8 @@ class Ledger:
         if run.reused_from:
             run = self._store.run(run.reused_from) or run
         if ref.picture and not 1 <= ref.picture <= len(run.pictures):
-            raise NotInHistory(f"Run {run.id} has {len(run.pictures)} pictures, not {ref.picture}.")
+            have = counted(len(run.pictures), "picture")
+            raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.picture}.")
         return run, ref.picture
 
     def _own(self, ref: ids.Ref) -> Run:

@@ -30,8 +30,8 @@ def read(name: str, thing: object) -> Values:
 
 def read_text(name: str, pieces: Sequence[str]) -> Values:
     """Return what was typed for option `name`, split at commas; `1..4` counts. Raises InvalidOption."""
-    spread = [value for piece in pieces for value in _spread(name, piece)]
-    return normalise(name, spread[0]) if len(spread) == 1 and len(pieces) == 1 else together(name, spread)
+    found = [value for piece in pieces for value in spread(name, piece)]
+    return normalise(name, found[0]) if len(found) == 1 and len(pieces) == 1 else together(name, found)
 
 
 def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:
@@ -42,11 +42,14 @@ def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:
     if len(several) > MOST:
         raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent.")
     if any(isinstance(one, str) and not one.strip() for one in several):
-        raise InvalidOption(f"{flag}: the list has an empty place. Write it as 1,2,3 or 1..3.")
+        raise InvalidOption(
+            f"{flag}: the list has an empty place. Write it without blanks: 1,2,3 or low,high."
+        )
     return tuple(normalise(name, one) for one in several)
 
 
-def _spread(name: str, piece: str) -> Iterator[object]:
+def spread(name: str, piece: str) -> Iterator[object]:
+    """Yield what one piece of a typed list stands for: itself, or the whole numbers of `1..4`."""
     found = _RANGE.fullmatch(as_meant(piece)) if named(name).kind in (Kind.INTEGER, Kind.NUMBER) else None
     if found is None:
         yield piece

@@ -271,7 +271,7 @@ def normalise(name: str, value: object) -> Value:
             return DEFAULT
         return _READ[option.kind](option, text)
     if isinstance(value, (list, tuple)):
-        raise InvalidOption(f"{option.flag} takes one value here, not a list.")
+        raise InvalidOption(f"{option.flag} takes one value in this place, not a list.")
     return _check_python(option, value)
 
 
@@ -321,7 +321,8 @@ def _read_number(option: Option, text: str) -> int | float:
     try:
         number = float(text) if option.kind is Kind.NUMBER else int(text)
     except ValueError:
-        raise InvalidOption(f"{option.flag} takes {_article(option)}, not {text!r}.") from None
+        hint = " Lists are written 1,2,3 and 1..4, or {name} for a variable." if option.lists else ""
+        raise InvalidOption(f"{option.flag} takes {_article(option)}, not {text!r}.{hint}") from None
     return _bounded(option, number)
 
 
@@ -376,6 +377,10 @@ def _read_flag(option: Option, text: str) -> bool:
     raise InvalidOption(f"{option.flag} takes no value, or =true, =false, =default; not {text!r}.")
 
 
+def _read_object(option: Option, text: str) -> Value:
+    raise InvalidOption(f"{option.flag} takes a variable, not the text {text[:40]!r}.")
+
+
 _READ = {
     Kind.TEXT: _read_text,
     Kind.NAME: _read_text,
@@ -387,6 +392,7 @@ _READ = {
     Kind.SIZE: _read_size,
     Kind.RATIO: _read_ratio,
     Kind.FLAG: _read_flag,
+    Kind.OBJECT: _read_object,
 }
 
 

@@ -82,13 +82,14 @@ class Planned:
 class Plan:
     """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
 
-    `executor` carries them out, where one was given.
+    `executor` carries them out, where one was given. `prompt` is what was typed, of several all.
     """
 
     calls: tuple[Planned, ...]
     local: Mapping[str, Value] = field(default_factory=dict)
     axes: tuple[Axis, ...] = ()
     executor: Any = None
+    prompt: str = ""
 
     @property
     def to_send(self) -> tuple[Planned, ...]:

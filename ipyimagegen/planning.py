@@ -12,12 +12,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog, prompt
-from ipyimagegen.axes import Axis, expand
-from ipyimagegen.caption import DOT
+from ipyimagegen.axes import Axis, expand, labels
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.extra import check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
@@ -72,24 +70,36 @@ def build(
     if not axes and calls[0].doubt and not local.get("dry_run"):
         raise calls[0].doubt
     _check_distinct(axes, calls)
+    if len({call.endpoint.base_url for call in calls}) > 1 and "endpoint" not in {one.name for one in axes}:
+        raise MissingKey(_mixed(calls))
     return Plan(
         calls=calls,
         local={k: v for k, v in local.items() if k != "endpoint"},
         axes=axes,
         executor=typed.executor,
+        prompt=typed.prompt if isinstance(typed.prompt, str) else " | ".join(typed.prompt),
+    )
+
+
+def _mixed(calls: Sequence[Planned]) -> str:
+    """Return what is told where one server's pictures are in the history, and sketch would draw the rest."""
+    known = [call for call in calls if call.reused and call.endpoint.name != SKETCH]
+    name = known[0].endpoint.name if known else calls[0].endpoint.name
+    return (
+        f"{len(known)} of {len(calls)} are in the history from {name}; no key is set to ask for the rest. "
+        f"Set it with --endpoint {name}, or draw all with --endpoint sketch. Nothing was sent."
     )
 
 
 def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
     """Raise InvalidOption where two combinations of a sweep are one request."""
-    seen: dict[str, tuple[str, ...]] = {}
-    for call, labels in zip(calls, product(*(axis.labels for axis in axes)), strict=True):
-        twin = seen.setdefault(call.request.identity, labels)
-        if twin is not labels:
-            told = [f"{DOT.join(short(one, 40) for one in some)!r}" for some in (twin, labels)]
+    seen: dict[str, str] = {}
+    for call, label in zip(calls, labels(axes), strict=True):
+        twin = seen.setdefault(call.request.identity, label)
+        if twin is not label:
             raise InvalidOption(
-                f"{told[0]} and {told[1]} are the same request. Each has to differ; nothing was sent. "
-                "To ask the same again: --new, or rerun()."
+                f"{short(twin, 80)!r} and {short(label, 80)!r} are the same request; nothing was sent. "
+                "Take one out; a second take of the same is a cell of its own, with --new."
             )
 
 
@@ -193,7 +203,7 @@ def _choose(
     """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
     own, environ = around.settings.endpoints, around.environ
     named = local.get("endpoint")
-    if typed.like and not named:
+    if typed.like and "endpoint" not in typed.options:  # whatever is configured
         return catalog.endpoint_of(typed.like.request, own, environ), None
     chosen = catalog.default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
     if chosen:

@@ -135,6 +135,12 @@ def groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
     return tuple(part for part in parts if isinstance(part, Alternatives))
 
 
+def bars(parts: tuple[Part, ...]) -> bool:
+    """Say whether a brace and a bar are left as typed, as if alternatives were meant that are none."""
+    texts = [part.text for part in parts if isinstance(part, Literal)]
+    return any("|" in text or "｜" in text for text in texts) and any("{" in text for text in texts)
+
+
 def choose(parts: tuple[Part, ...], chosen: tuple[str, ...]) -> tuple[Part, ...]:
     """Return the parts with one choice in place of each group of alternatives, in order."""
     left = iter(chosen)

@@ -15,6 +15,7 @@ from ipyimagegen import catalog, imaging, work
 from ipyimagegen.arrivals import Thumbs, Tools
 from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.errors import OutcomeUnknown
+from ipyimagegen.gate import Gate
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Secret
 from ipyimagegen.ledger import Ledger
@@ -63,7 +64,7 @@ class Sender:
 
     def __init__(self, house: House, told: Callable[[Run], None]) -> None:
         self._house, self._tell = house, told
-        self._gates: dict[tuple[str, int], work.Gate] = {}
+        self._gates: dict[str, Gate] = {}
         self._starting = threading.Lock()
         self._thumbs: Thumbs = {}  # of what was begun last: they are large
 
@@ -151,8 +152,9 @@ class Sender:
         from ipyimagegen.errands import Through  # noqa: PLC0415 - only where there is an executor
 
         through = Through(plan.executor, send_key=bool(plan.local.get("send_key")))
-        if plan.to_send:
-            through.check(call.endpoint for call in plan.to_send)
+        if asked := [call.endpoint for call in plan.calls if not call.reused]:
+            timeout = plan.local.get("timeout")
+            through.check(asked, *([float(timeout)] if timeout else []))
         return through
 
     def _secret(self, endpoint: Endpoint) -> Secret | None:
@@ -160,8 +162,10 @@ class Sender:
         catalog.check_transport(endpoint, has_key=secret is not None)
         return secret
 
-    def _gate(self, endpoint: Endpoint, parallel: int) -> work.Gate:
-        return self._gates.setdefault((endpoint.base_url, parallel), work.Gate(parallel))
+    def _gate(self, endpoint: Endpoint, parallel: int) -> Gate:
+        gate = self._gates.setdefault(endpoint.base_url, Gate())
+        gate.parallel = parallel
+        return gate
 
     def _job(self, run: Run, carry: Callable[[work.Job], Run]) -> work.Job:
         job = work.Job(run, carry, self._ended, control=self._house.tools.control())

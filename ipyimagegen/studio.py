@@ -7,6 +7,7 @@ paint; all of them come through `Studio.carry_out`.
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,10 +16,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipyimagegen import catalog, homes, inputs, recovery, saving, typed, wire, work
+from ipyimagegen import catalog, gathering, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
-from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.errors import CallError, ImagineError, OverBudget, StoreError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
@@ -190,8 +190,7 @@ class Studio:
             if doubt.run:
                 self.ledger.recall(doubt.run)
             raise
-        for call in plan.calls:
-            self.keys.refuse_in(call.request)
+        self.keys.refuse_in([call.request for call in plan.calls])
         plan = inputs.fit(plan, attached)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
@@ -228,7 +227,7 @@ class Studio:
             painter.planned(plan)
         with Hold() as hold:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
-            batch.seen = partial(self._sweep, batch)
+            batch.seen = partial(gathering.sweep, batch, self)
             wait_for(batch, painter, seconds, hold)
         if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
             self.keys.forget()
@@ -236,33 +235,13 @@ class Studio:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
-            return self._sweep(batch, [self._shown(slot, offline=offline) for slot in batch.slots])
+            ends = None if seconds is None else time.monotonic() + max(seconds - batch.elapsed, 0)
+            return gathering.whole(batch, self, ends, offline=offline)
         (slot,) = batch.slots
         if slot.stored:
-            return self._reuse(slot.stored, painter, seconds, offline=offline)
+            return self.reuse(slot.stored, painter, seconds, offline=offline)
         assert slot.job is not None
         return self.generation(slot.job.run)
-
-    def _sweep(self, batch: Batch, places: Sequence[Generation] | None = None) -> Sweep:
-        """Return a sweep as it is now, or of these results once all have come."""
-        asked = {k: slot.planned.estimate for k, slot in enumerate(batch.slots) if slot.job}
-        return Sweep(batch.plan.axes, places or list(map(self._place, batch.slots)), asked=asked, handle=self)
-
-    def _shown(self, slot: Slot, *, offline: bool) -> Generation:
-        """Return what came of one call of a sweep, or why nothing did."""
-        if slot.stored is None:
-            return self._place(slot)
-        try:
-            return self._reuse(slot.stored, offline=offline)
-        except ImagineError as fault:
-            return self.generation(slot.stored.but(pictures=()), error=str(fault))
-
-    def _place(self, slot: Slot) -> Generation:
-        run = slot.run or self.store.run(slot.planned.answered or "")
-        assert run is not None  # what is in doubt was recorded
-        if slot.came:
-            return self.generation(run, reused=slot.job is None)
-        return self.generation(run.but(pictures=()), error=str(slot.error or slot.status))
 
     def _tell(self, run: Run) -> None:
         for watcher in tuple(self.watchers):
@@ -277,7 +256,7 @@ class Studio:
         return Tools(store=self.store, mounts={sketch.base_url: create_app()})
 
     @unsent
-    def _reuse(
+    def reuse(
         self,
         run: Run,
         painter: Painter | None = None,
@@ -285,6 +264,7 @@ class Studio:
         *,
         offline: bool,
     ) -> Generation:
+        """Return what is stored of a run, its pending downloads fetched. Raises CallError for nothing."""
         run = self.ledger.as_it_is(self.fetch(run, painter, timeout, offline=offline))
         if error := work.error_of(run):
             self.ledger.recall(run.id)

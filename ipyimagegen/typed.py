@@ -77,8 +77,12 @@ def _prompts(prompt: Any) -> str | tuple[str, ...]:
     several = listed(prompt)
     if several == []:
         raise InvalidInput("The list of prompts is empty; nothing was sent.")
-    if several is None or not all(isinstance(one, str) for one in several):
+    if several is None:
         raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
+    for place, one in enumerate(several, start=1):
+        if not isinstance(one, str):
+            kind = type(one).__name__
+            raise InvalidInput(f"A prompt is text; number {place} of {len(several)} is {kind}: {one!r:.40}.")
     return tuple(several)
 
 

@@ -58,6 +58,10 @@ class Hold:
             if self._heard:
                 before(*self._heard.pop())
 
+    def forget(self) -> None:
+        """Drop what came meanwhile: it asked for what is done already."""
+        self._heard.clear()
+
     def __enter__(self) -> Self:
         return self
 
@@ -71,22 +75,27 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
     Raises Detached when that is interrupted, or took more than `timeout` seconds: what was begun goes
     on, the rest of a sweep is not begun.
     """
-    stopped = False
-    try:
-        if hold:
-            hold.release()
-        _watch(batch, painter, timeout)
-    except KeyboardInterrupt:
-        stopped = True
-    ended = batch.settled and not stopped
-    if ended and not batch.error:
-        return
-    if not ended:
-        batch.stop()
-    if painter:
-        painter.failed(batch)
-    if not ended:
-        raise _detached(batch, "" if stopped else f" after {timeout:g} s", stopped=stopped)
+    stopped = halted = False
+    with Hold() as tail:  # what has to be done behind an interrupt is not torn by another
+        try:
+            if hold:
+                hold.release()
+            _watch(batch, painter, timeout)
+        except KeyboardInterrupt:
+            stopped = True
+        finally:
+            tail.take()
+            halted = not batch.settled
+            if halted:
+                batch.stop()
+        ended = batch.settled and not stopped and not (halted and batch.plan.axes)
+        if ended and not batch.error:
+            return
+        if painter:
+            painter.failed(batch)
+        if not ended:
+            tail.forget()
+            raise _detached(batch, "" if stopped else f" after {timeout:g} s", stopped=stopped)
 
 
 def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None:
@@ -102,7 +111,9 @@ def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None
 def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     """Return what is told to a person who waits no longer; the second interrupt gives the calls up."""
     jobs = [slot.job for slot in batch.slots if slot.job]
-    given_up = stopped and any(job.interrupted for job in jobs if not job.finished)
+    if not jobs:
+        return Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
+    given_up = stopped and bool([job for job in jobs if job.interrupted and not job.finished])
     for job in jobs:
         if stopped and job.interrupted:
             job.cancel()
@@ -126,10 +137,10 @@ def _detached_sweep(batch: Batch, after: str, *, given_up: bool) -> Detached:
     told = [f"{came} of {len(batch.slots)} came"]
     told += [f"{counted(left, 'call')} {'given up' if given_up else 'under way'}"] if left else []
     told += [f"{unsent} not sent"] if unsent else []
-    bill = "What was given up may have been billed. " if given_up and left else ""
-    return Detached(
-        f"Stopped{after}: {', '.join(told)}.\n{bill}Run the cell again: it asks only for what is missing."
-    )
+    again = "Run the cell again: it asks only for what is missing."
+    if given_up and left:
+        again = "What was given up may have been billed: --retry asks for it again, too."
+    return Detached(f"Stopped{after}: {', '.join(told)}.\n{again}")
 
 
 def unsent(work: Callable[P, T]) -> Callable[P, T]:

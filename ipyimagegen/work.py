@@ -1,8 +1,7 @@
 """One planned call carried through, by a thread of its own: pending, send, keep, done.
 
 A `Job` stores what it gets by itself; showing never decides about keeping. The thread that waits for
-it only waits, so an interrupt ends the cell while the job goes on. A `Gate` holds what the calls to
-one endpoint share: how many run at once, and the pause after a 429.
+it only waits, so an interrupt ends the cell while the job goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from ipyimagegen import imaging, wire
 from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared, has_all
 from ipyimagegen.errors import ImagineError, StoreError
+from ipyimagegen.gate import Gate, Permit
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
 from ipyimagegen.records import ERRORS, Fault, PictureState, Run, Status
@@ -30,7 +30,6 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
-STEP = 0.2  # seconds between two looks at whether a waiting call is cancelled
 # What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
 # of them was loading stays locked in the new process for ever.
 _NEEDED = ("wire.transport", "wire.downloads", "store.index", "imaging.reading", "imaging.difference")
@@ -63,44 +62,6 @@ _CURES: Mapping[str | int | None, str] = {
 }
 
 
-class Gate:
-    """What the calls to one endpoint share. `rest(seconds)` makes all of them wait before sending."""
-
-    def __init__(self, parallel: int) -> None:
-        self.parallel = parallel
-        self._places = threading.BoundedSemaphore(parallel)
-        self._until = 0.0
-
-    def rest(self, control: wire.Control, seconds: float) -> None:
-        """Let no call be sent for that long."""
-        self._until = max(self._until, control.clock() + seconds)
-
-    def take(self) -> None:
-        """Take one of the places for a call that is about to begin; `place` gives it back."""
-        self._places.acquire()
-
-    def give(self) -> None:
-        """Give one back."""
-        self._places.release()
-
-    @contextmanager
-    def place(self, control: wire.Control, *, taken: bool = False) -> Iterator[None]:
-        """Hold one of the places; a call that is cancelled while it waits goes on without one."""
-        held = taken
-        while not held and not control.cancelled:
-            held = self._places.acquire(timeout=STEP)
-        try:
-            yield
-        finally:
-            if held:
-                self._places.release()
-
-    def wait(self, control: wire.Control) -> None:
-        """Wait until calls may be sent, or the call is cancelled."""
-        while (left := self._until - control.clock()) > 0 and not control.wait(min(left, STEP)):
-            pass
-
-
 class Job:
     """Work in flight. `run` is its newest record, `error` why it brought no picture."""
 
@@ -118,7 +79,7 @@ class Job:
         self.thumbs: Thumbs = {}  # the small pictures made while checking
         self.partial: bytes | None = None  # the newest picture of a stream, as it came
         self.control = control
-        self.placed = False  # it begins with a place at its gate
+        self.permit: Permit | None = None  # a place at its gate, where it begins with one
         self.ended: Callable[[], None] = _nothing  # called when it has finished
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
@@ -162,7 +123,7 @@ class Job:
             self.error = fault if self.recorded else fault.unsent()
         except ImagineError as fault:
             self.error = fault
-        except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to
+        except BaseException as fault:  # noqa: BLE001 - a thread has nobody to raise to
             told = f"{type(fault).__name__}: {plain(fault, 200)}"
             bill = "it may have been billed" if self.run.sent.attempts else "nothing was sent"
             self.error = StoreError(f"{self.run.id} failed in this program ({bill}): {told}")
@@ -170,7 +131,10 @@ class Job:
             try:
                 self._told(self)
             finally:  # whatever happens, nobody waits for ever
+                self.partial = None
                 self._finished.set()
+                if self.permit:
+                    self.permit.give()
                 self.ended()
 
 
@@ -231,11 +195,11 @@ def call(
     _load()
 
     def carry(job: Job) -> Run:
-        written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
-        key = os.urandom(16).hex()
-        send = exchange or wire.exchange
-        post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
-        with gate.place(job.control, taken=job.placed):
+        with job.permit or gate.permit(lambda: job.control.cancelled):
+            written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
+            key = os.urandom(16).hex()
+            send = exchange or wire.exchange
+            post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
             job.recorded = True

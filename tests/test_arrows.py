@@ -40,12 +40,14 @@ MAY = {
     "plan": FLOOR | {"axes"},
     "planning": FLOOR | {"catalog", "typed", "axes", "plan"},
     "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
-    "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals"},
-    "batch": FLOOR | {"plan", "work", "results"},
+    "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals", "gate"},
+    "gate": {"wire"},
+    "batch": FLOOR | {"gate", "plan", "work", "results"},
+    "gathering": FLOOR | {"batch", "results", "store"},
     "errands": FLOOR | {"catalog", "keys", "wire", "sketch", "__version__"},
     "sending": FLOOR
     | {"errands", "catalog", "imaging", "store", "keys", "keychain", "arrivals", "plan", "planning", "work"}
-    | {"ledger", "batch", "waiting", "results"},
+    | {"ledger", "batch", "gate", "waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
@@ -68,6 +70,7 @@ MAY = {
         "work",
         "batch",
         "sending",
+        "gathering",
         "ledger",
         "archive",
         "results",
@@ -78,7 +81,7 @@ MAY = {
     },
     "notebook": FLOOR
     | {"catalog", "imaging", "wire", "typed", "inputs", "plan", "archive", "results", "studio", "notebook"}
-    | {"comparison"}
+    | {"axes", "comparison"}
     | {"batch", "default_studio"},  # of the package itself: the one that `Panel()` is for
     "__init__": {"errors", "plan", "archive", "results", "studio", "notebook"},
 }

@@ -1,6 +1,7 @@
 """Calls carried out elsewhere, by real processes and clusters: every picture is stored here."""
 
 import pickle
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -9,6 +10,8 @@ from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio, errands
 from ipyimagegen import errors as e
+from ipyimagegen.typed import from_call
+from ipyimagegen.waiting import Painter
 
 KEY = CANARY
 
@@ -106,6 +109,17 @@ class Confused(Odd):
         return super().submit(lambda: ("another", None))
 
 
+class Interrupted(Odd):
+    """Its worker gets the notebook's Ctrl-C."""
+
+    def submit(self, fn, /, *args):
+        if fn is errands.look:
+            return super().submit(fn, *args)
+        ended = Future()
+        ended.set_exception(KeyboardInterrupt())
+        return ended
+
+
 class Closed(Odd):
     """Takes no calls after the first question."""
 
@@ -144,6 +158,7 @@ def test_what_is_no_executor_is_refused(home, serve, nothing):
     ("kind", "error", "says"),
     [
         (Losing, e.OutcomeUnknown, "a worker died"),
+        (Interrupted, e.OutcomeUnknown, "KeyboardInterrupt"),
         (Confused, e.OutcomeUnknown, "another call"),
         (Closed, e.NeverSent, "did not take the call"),
     ],
@@ -212,6 +227,63 @@ def test_a_429_there_is_repeated_from_here(home, serve):
     server = serve(lambda seen: answers.pop() if answers else good(seen))
     assert studio(home, server).imagine("a fox", executor=Odd(1))
     assert len(server.posts) == 2
+
+
+def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(10), good(seen))[1])
+
+    class Pretending(Odd):
+        """Its futures say that they were cancelled, as Dask's do while the call runs."""
+
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            future.cancel = lambda: True
+            return future
+
+    class GivesUp(Painter):
+        def working(self, batch):
+            if server.posts:
+                batch.cancel()
+
+        def failed(self, batch):
+            pass
+
+    one = studio(home, server)
+    with pytest.raises(e.OutcomeUnknown, match="Given up"):
+        one.carry_out(one.plan(from_call("a fox", {"executor": Pretending(1)})), GivesUp())
+    with pytest.raises(e.OutcomeUnknown, match="--retry"):
+        one.imagine("a fox")
+    go.set()
+    assert len(server.posts) == 1
+
+
+def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
+    server = serve(good)
+
+    class Repeating(Odd):
+        """Runs a call again whose answer it lost, as clusters do when a worker dies."""
+
+        def submit(self, fn, /, *args):
+            super().submit(fn, *args).result()
+            return super().submit(fn, *args)
+
+    with pytest.raises(e.OutcomeUnknown, match="begun before"):
+        studio(home, server).imagine("a fox", executor=Repeating(1))
+    assert len(server.posts) == 1
+
+
+def test_what_an_executor_complains_of_holds_no_key(home, serve):
+    class Telling(Odd):
+        def submit(self, fn, /, *args):
+            if fn is errands.look:
+                return super().submit(fn, *args)
+            raise RuntimeError(f"cannot take {args[0].key}")
+
+    one = studio(home, serve(good), key_env="LAB_KEY", environ={"LAB_KEY": KEY})
+    with pytest.raises(e.NeverSent, match="cannot take"):
+        one.imagine("a fox", executor=Telling(1), send_key=True)
+    assert not any(KEY.encode() in one.read_bytes() for one in home.rglob("*") if one.is_file())
 
 
 # Real clusters

@@ -279,6 +279,18 @@ def test_python_arguments_are_checked(home):
     assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]
 
 
+def test_an_edit_asks_the_server_of_its_picture_whatever_is_configured(home, serve):
+    answer = 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+    first, second = serve(lambda _: answer), serve(lambda _: answer)
+    own = {"lab": {"base_url": first.base_url}, "paid": {"base_url": second.base_url, "free": False}}
+    one = Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "paid"}))
+    base = one.imagine("a fox", endpoint="lab")
+    assert base.edit("give it a hat").endpoint == "lab"
+    assert base[0].edit(["a cap", "a coat"])[1].endpoint == "lab"
+    assert base.edit("a hat", endpoint="paid").endpoint == "paid"
+    assert (len(first.posts), len(second.posts)) == (4, 1)
+
+
 def test_two_threads_that_ask_the_same_pay_once(home, serve):
     may_answer = threading.Event()
 

@@ -1,6 +1,7 @@
 """Sweeps: each combination once, planned before it is paid, failures in their place, resumed at no cost."""
 
 import pickle
+import signal
 import threading
 import time
 
@@ -9,7 +10,8 @@ from loopback import b64, picture_bytes, records
 
 from ipyimagegen import Generation, Settings, Studio, Sweep
 from ipyimagegen import errors as e
-from ipyimagegen.axes import expand
+from ipyimagegen.axes import Axis, expand
+from ipyimagegen.batch import NOT_SENT
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.typed import Typed, from_call
 from ipyimagegen.waiting import Painter
@@ -114,6 +116,23 @@ def test_python_lists(home, serve):
             from_call(wrong, {})
 
 
+def test_the_same_group_twice_is_two_axes():
+    axes, found = points("a {red|blue} fox, a {red|blue} hat", {})
+    assert axes == ["{red|blue}", "{red|blue} (2)"]
+    assert [one.chosen for one in found] == [(a, b) for a in ("red", "blue") for b in ("red", "blue")]
+
+
+def test_long_prompts_are_told_by_what_differs():
+    long = "a very detailed picture of a small red fox in deep snow, by night, "
+    axis = Axis("prompt", tuple(f"{long}{colour}, film grain" for colour in ("red", "blue", "red and blue")))
+    assert axis.labels == ("… red, …", "… blue, …", "… red and blue, …") or all(
+        colour in label and len(label) < 40
+        for colour, label in zip(("red", "blue", "and"), axis.labels, strict=True)
+    )
+    assert len(set(axis.labels)) == 3
+    assert Axis("prompt", ("a fox", "a cat")).labels == ("a fox", "a cat")
+
+
 # Sheets
 
 
@@ -132,8 +151,6 @@ def test_every_tile_stands_on_one_sheet():
 
 
 def axis_of(name, count):
-    from ipyimagegen.axes import Axis
-
     return Axis(name, tuple(range(count)))
 
 
@@ -188,6 +205,25 @@ def test_run_again_nothing_is_asked(home, serve):
     assert [tile.number for tile in more] == [1, 2, 3, 4, 5]
     assert "2 calls asked" in more.caption
     assert more.caption.endswith("3 from history")
+
+
+def test_a_caption_tells_this_cells_prompt_though_another_asked_first(home, serve):
+    one = studio(home, serve(good))
+    one.imagine(["a red cat", "a blue cat"])
+    made = one.imagine(["a red cat", "a green cat"])
+    assert made.caption.startswith("2 of 2 · a red cat | a green cat\n")
+    assert pickle.loads(pickle.dumps(made)).prompt == made.prompt == "a red cat | a green cat"
+
+
+def test_sketch_does_not_fill_the_gaps_of_another_servers_history(home, serve):
+    server = serve(good)
+    studio(home, server).imagine("a fox", seed=[1, 2])
+    nobody = Studio(
+        home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": server.base_url}})
+    )
+    assert len(nobody.imagine("a fox", seed=[1, 2])) == 2
+    with pytest.raises(e.MissingKey, match="2 of 3 are in the history from lab"):
+        nobody.imagine("a fox", seed=[1, 2, 3])
 
 
 def test_two_combinations_that_are_one_request_are_refused(home, serve):
@@ -341,6 +377,18 @@ def test_pictures_to_start_from_are_opened_once_for_all(home, serve):
     assert [post.path.endswith("/edits") for post in server.posts] == [True] * 3
 
 
+def test_a_single_call_waits_for_its_turn_not_for_the_end_of_a_sweep(home, serve):
+    server = serve(lambda seen: (time.sleep(0.05), good(seen))[1])
+    one = studio(home, server, max_parallel=1)
+    sweep = threading.Thread(target=lambda: one.imagine("a fox", seed=range(12)))
+    sweep.start()
+    while not server.posts:
+        time.sleep(0.005)
+    one.imagine("a cat", seed=99)
+    sweep.join()
+    assert asked(server, "seed").index((99,)) < 6
+
+
 # Interrupts
 
 
@@ -375,12 +423,46 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
         one.carry_out(plan, painter)
     assert len(str(told.value).splitlines()) == 2
     assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
-    assert [tile.error for tile in painter.last][3:6] == ["under way", "under way", "not sent"]
+    assert [tile.error for tile in painter.last][3:6] == ["under way", "under way", NOT_SENT]
     go.set()
     made = one.imagine("a fox", seed=range(1, 11))
     assert not made.failed
     assert sorted(asked(server, "seed")) == [(seed,) for seed in range(1, 11)]
     assert one.ledger.in_flight() == frozenset()
+
+
+def test_a_painter_that_fails_lets_no_more_be_sent(home, serve):
+    server = serve(lambda seen: (time.sleep(0.1), good(seen))[1])
+
+    class Fails(Stops):
+        def working(self, batch):
+            raise IndexError
+
+    one = studio(home, server, max_parallel=1)
+    with pytest.raises(IndexError):
+        one.carry_out(one.plan(from_call("a fox", {"seed": range(10)})), Fails(0))
+    time.sleep(0.6)
+    assert len(server.posts) <= 4
+    assert one.ledger.in_flight() == frozenset()
+
+
+def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, monkeypatch):
+    server = serve(lambda seen: (time.sleep(0.05), good(seen))[1])
+    one = studio(home, server, max_parallel=1, max_calls=500, max_images=500)
+    settle, calls = one.ledger.settle, []
+
+    def interrupted(job):
+        calls.append(job)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        settle(job)
+
+    monkeypatch.setattr(one.ledger, "settle", interrupted)
+    with pytest.raises(e.Detached, match=r"of 100 came"):
+        one.carry_out(one.plan(from_call("a fox", {"seed": range(100)})), Stops(after=1))
+    assert len(one.ledger.in_flight()) <= 2
+    assert not one.imagine("a fox", seed=range(100), timeout=60).failed
+    assert len(server.posts) == 100
 
 
 def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):

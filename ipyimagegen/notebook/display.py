@@ -54,13 +54,15 @@ def status(batch: Batch) -> str:
         return _asked(batch.plan.calls[0])
     endpoints = dict.fromkeys(short(one.endpoint.name) for one in batch.plan.calls)
     reused = sum(slot.stored is not None for slot in batch.slots)
-    failed = sum(slot.settled and not slot.came for slot in batch.slots)
+    unsent = sum(slot.unsent for slot in batch.slots)
+    failed = sum(slot.settled and not slot.came for slot in batch.slots) - unsent
     estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
     words = [", ".join(endpoints), costs.said(estimates)]
     words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
-    words += [f"about {batch.left:.0f} s left"] if batch.left else []
+    words += [f"{unsent} not sent"] if unsent else []
+    words += [f"about {batch.left:.0f} s left"] if batch.left and not unsent else []
     return DOT.join(words)
 
 
@@ -170,7 +172,7 @@ class Painter:
         came, now = sum(slot.settled for slot in batch.slots), time.monotonic()
         if not batch.plan.axes or batch.seen is None or came == self._came or now < self._next_sheet:
             return None
-        self._came, made = came, batch.seen().bundles()[0]
+        self._came, made = came, batch.seen().pages[0].bundle
         self._next_sheet = time.monotonic() + max(_SHEET, _SHARE * (time.monotonic() - now))
         return made
 

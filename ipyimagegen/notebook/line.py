@@ -6,14 +6,14 @@ Words are read one at a time, so that the prompt that ends a line may hold anyth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.extra import read_setting
-from ipyimagegen.lists import listed, read_text, together
+from ipyimagegen.lists import listed, spread, together
 from ipyimagegen.notebook.words import DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.options import (
     DEFAULT,
@@ -187,12 +187,15 @@ class _Reader:
 
     def _several(self, name: str, typed: tuple[str, ...]) -> Values:
         """Return the value of an option that may be a list: typed with commas, or what a variable holds."""
-        values = [_value(piece, self._namespace) for piece in typed]
-        if len(values) == 1 and (several := listed(values[0])) is not None:
-            return together(name, several)
-        filled = [str(value) for value in values]
-        # A value that was filled in is never looked at again: only what was typed is a range.
-        return read_text(name, filled) if filled == list(typed) else _as_they_are(name, filled)
+        found: list[object] = []
+        for piece in typed:
+            value = _value(piece, self._namespace)
+            if (several := listed(value)) is not None:
+                found += several
+            else:  # what was filled in is never looked at again: only what was typed is a range
+                found += spread(name, piece) if str(value) == piece else [str(value)]
+        alone = len(typed) == len(found) == 1 and listed(_value(typed[0], self._namespace)) is None
+        return normalise(name, found[0]) if alone else together(name, found)
 
     def _take(self, flag: str, value: str | None) -> str:
         if value is not None:
@@ -207,19 +210,18 @@ class _Reader:
 def _held(text: str, option: Option, namespace: Mapping[str, Any]) -> object:
     """Return what a variable holds: `pool`, `{pool}` or `cluster.executor`."""
     parts = parse(f"{{{text.removeprefix('{').removesuffix('}')}}}")
-    if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
-        return lookup(parts[0].path, namespace)
-    raise InvalidOption(f"{option.flag} takes a variable, not {short(text, 40)!r}.")
+    alone = parts[0] if len(parts) == 1 else None
+    if isinstance(alone, Name) and not (alone.spec or alone.conversion):
+        found = lookup(alone.path, namespace)
+        if found is not None:
+            return found
+    raise InvalidOption(f"{option.flag} takes a variable that holds one, not {short(text, 40)!r}.")
 
 
 def _raw_value(raw: str, value: str | None) -> str:
     """Return the value in a word such as --seed=1 or -n4 as it was typed, quotes and all."""
     found = re.search("[=＝]", raw)
     return raw[found.end() :] if found else raw[2:] if value else ""
-
-
-def _as_they_are(name: str, values: Sequence[str]) -> Values:
-    return normalise(name, values[0]) if len(values) == 1 else together(name, values)
 
 
 def _is_flag(word: Word, line: str) -> bool:

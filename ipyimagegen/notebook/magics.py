@@ -21,6 +21,7 @@ from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
+from ipyimagegen.prompt import bars, parse
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.safe import short
@@ -32,6 +33,7 @@ OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_doctor": {"--offline": False},
 }
 T = TypeVar("T")
+BARS = "a brace with a bar was sent as typed: alternatives are {one|other}, on one line, of plain words"
 LISTED = 20  # runs that %imagine_history shows unless told
 
 
@@ -252,6 +254,9 @@ class ImagineMagics(Magics):
         self, read: lines.Line, prompt: str, local_ns: Mapping[str, Any] | None, *, literal: bool
     ) -> Typed:
         late, names = lines.late_options(prompt), self._names(local_ns)
+        notes = [f"{flag} stands in the prompt and was sent as text" for flag in late]
+        if not literal and not read.values.get("raw") and bars(parse(prompt)):
+            notes.append(BARS)
         return Typed(
             prompt=prompt,
             options=read.values,
@@ -259,7 +264,7 @@ class ImagineMagics(Magics):
             pictures=sources.pictures(read.pictures, names),
             namespace=None if literal else names,
             executor=read.executor,
-            notes=tuple(f"{flag} stands in the prompt and was sent as text" for flag in late),
+            notes=tuple(notes),
         )
 
     def _ask(self, typed: Typed) -> Generation | Sweep | None:

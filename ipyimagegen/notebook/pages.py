@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, costs, wire
 from ipyimagegen.archive import History
+from ipyimagegen.axes import labels
 from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
 from ipyimagegen.changes import changed
 from ipyimagegen.columns import table
@@ -30,11 +30,11 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call], over: str | None = None) -> 
 
     `over` says why it would not be sent.
     """
-    lines = list(_request_of(plan.calls[0], calls[0]))
+    first = next((k for k, one in enumerate(plan.calls) if one.asks), 0) if plan.axes else 0
+    lines = list(_request_of(plan.calls[first], calls[first]))
     if plan.axes:
-        labels = [DOT.join(some) for some in product(*(axis.labels for axis in plan.axes))]
-        rows = zip(labels, map(_fate, plan.calls), (str(one.estimate) for one in plan.calls), strict=True)
-        lines += ["that is the first; all of them:", table(rows)]
+        rows = zip(labels(plan.axes), map(_fate, plan.calls), strict=True)
+        lines += [f"that is {labels(plan.axes)[first]}; all of them:", table([(a, *b) for a, b in rows])]
     send = plan.to_send
     lines.append(str(plan))
     if more := sum(catalog.partial_tokens(one.sent, one.request, one.endpoint) for one in send):
@@ -54,10 +54,12 @@ def _request_of(planned: Planned, call: wire.Call) -> Iterator[str]:
         yield f"- without --retry this fails: {str(planned.doubt).splitlines()[0]}"
 
 
-def _fate(planned: Planned) -> str:
+def _fate(planned: Planned) -> tuple[str, str]:
     if planned.reused:
-        return f"from history: {planned.reused.id}"
-    return "unknown outcome: not asked without --retry" if planned.doubt else "to be sent"
+        return f"from history: {planned.reused.id}", ""
+    if planned.doubt:
+        return "unknown outcome: not asked without --retry", ""
+    return "to be sent", str(planned.estimate)
 
 
 def _sourced(cost: Cost) -> str:

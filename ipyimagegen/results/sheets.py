@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 
 from ipyimagegen.axes import Axis
 
 ROWS, COLUMNS = 6, 8  # of one sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS
+SHEETS, TILES = 4, 64  # that a cell shows at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +34,40 @@ def sheets(axes: Sequence[Axis]) -> tuple[Sheet, ...]:
     """
     *outer, columns = [axis.labels for axis in axes]
     if not outer:
+        size = _even(len(columns), STRIP)
         return tuple(
-            Sheet(columns=columns[at : at + STRIP], calls=tuple(range(at, min(at + STRIP, len(columns)))))
-            for at in range(0, len(columns), STRIP)
+            Sheet(columns=columns[at : at + size], calls=tuple(range(at, min(at + size, len(columns)))))
+            for at in range(0, len(columns), size)
         )
     *pages, rows = outer
     size = len(rows) * len(columns)
+    high, wide = _even(len(rows), ROWS), _even(len(columns), COLUMNS)
     return tuple(
         Sheet(
             title=" · ".join(titles),
-            rows=rows[down : down + ROWS],
-            columns=columns[across : across + COLUMNS],
+            rows=rows[down : down + high],
+            columns=columns[across : across + wide],
             calls=tuple(
                 number * size + row * len(columns) + column
-                for row in range(down, min(down + ROWS, len(rows)))
-                for column in range(across, min(across + COLUMNS, len(columns)))
+                for row in range(down, min(down + high, len(rows)))
+                for column in range(across, min(across + wide, len(columns)))
             ),
         )
         for number, titles in enumerate(product(*pages))
-        for down in range(0, len(rows), ROWS)
-        for across in range(0, len(columns), COLUMNS)
+        for down in range(0, len(rows), high)
+        for across in range(0, len(columns), wide)
     )
+
+
+def _even(count: int, most: int) -> int:
+    """Return into parts of which size so many fall, none larger than `most` and all about alike."""
+    return -(-count // -(-count // most))
+
+
+def shown_at_once(made: Sequence[Sheet]) -> int:
+    """Return how many of the sheets a cell shows: together they are as small as one, and each can be read."""
+    so_far = accumulate(len(one.calls) for one in made[:SHEETS])
+    return max(1, sum(tiles <= TILES for tiles in so_far))
 
 
 def shape(axes: Sequence[Axis]) -> tuple[int, int]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from ipyimagegen import costs, ids
-from ipyimagegen.axes import PROMPT, Axis
+from ipyimagegen.axes import PROMPT, Axis, labels
 from ipyimagegen.caption import DOT, OUTSIDE, counted, facts
 from ipyimagegen.records import Cost, PictureState
 from ipyimagegen.results.generation import Generation
@@ -17,20 +16,19 @@ NAMED = 4  # places that a line about some of them names
 LISTED = 8  # failures that a caption lists
 
 
-def title(sweep: Sequence[Generation], axes: Sequence[Axis]) -> str:
+def title(prompt: str, axes: Sequence[Axis]) -> str:
     """Return `Sweep: 'a {red|blue} fox' · 2 {red|blue} × 3 seed`."""
     across = " × ".join(f"{len(axis.values)} {short(axis.title, 30)}" for axis in axes)
-    return f"Sweep: {short(prompt(sweep), 60)!r}{DOT}{across}"
-
-
-def prompt(sweep: Sequence[Generation]) -> str:
-    """Return the prompt as typed, or how many there are."""
-    told = dict.fromkeys(one.template for one in sweep)
-    return next(iter(told)) if len(told) == 1 else " | ".join(told)
+    return f"Sweep: {short(prompt, 60)!r}{DOT}{across}"
 
 
 def caption(
-    sweep: Sequence[Generation], axes: Sequence[Axis], asked: Mapping[int, Cost], *, legend: Sequence[str]
+    sweep: Sequence[Generation],
+    axes: Sequence[Axis],
+    asked: Mapping[int, Cost],
+    *,
+    prompt: str,
+    legend: Sequence[str],
 ) -> str:
     """Return the caption: equal for every run of the same sweep that came whole, up to its last line.
 
@@ -39,16 +37,16 @@ def caption(
     came = [one for one in sweep if one]
     failed = len(sweep) - len(came)
     head = f"{len(came)} of {len(sweep)}" + (f"; {failed} failed" if failed else "")
-    labels = [DOT.join(some) for some in product(*(axis.labels for axis in axes))]
+    names = labels(axes)
     lines = [
-        DOT.join([head, short(prompt(sweep), 80)]),
+        DOT.join([head, short(prompt, 80)]),
         DOT.join(_shared(came)),
         " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
         *(plain(line, 400) for line in legend),
-        *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], labels, len(came))),
-        *(f"- {line}" for line in _of_some([_notes(one) for one in sweep], labels, len(came))),
-        *failures(sweep, labels),
+        *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], names, len(came))),
+        *(f"- {line}" for line in _of_some([_notes(one) for one in sweep], names, len(came))),
+        *failures(sweep, names),
     ]
     return "\n".join([*filter(None, lines), _last(sweep, asked)])
 
@@ -60,7 +58,7 @@ def _shared(came: Sequence[Generation]) -> list[str]:
 
 
 def _values(axis: Axis) -> str:
-    told = [short(str(one), 30) or "(nothing)" for one in axis.values]
+    told = [short(one, 40) for one in axis.values_told]
     return ", ".join(told) if len(told) <= 12 else f"{', '.join(told[:4])} … {told[-1]} ({len(told)})"
 
 
@@ -99,12 +97,17 @@ def _named(labels: Sequence[str]) -> str:
 def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
     """Return a line for each that failed, and why, up to a number that can be read."""
     told = [
-        f"! {short(label, 60)}: {short((one.error or 'no picture').partition(chr(10))[0], 200)}"
+        f"! {short(label, 60)}: {_why(one.error or 'no picture')}"
         for one, label in zip(sweep, labels, strict=True)
         if not one
     ]
     more = len(told) - LISTED
     return [*told[:LISTED], f"! and {more} more: sweep.failed"] if more > 0 else told
+
+
+def _why(error: str) -> str:
+    first, _, rest = error.partition("\n")
+    return short(first, 200) + (" (--retry asks again)" if "--retry" in rest else "")
 
 
 def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
@@ -114,8 +117,9 @@ def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
     now = [one.cost for place, one in enumerate(sweep) if place in asked]
     reused = sum(one.reused for one in sweep if one)
     if now and not all(one.basis in ("free", "none") for one in now):
-        about = costs.said(asked.values())
-        words += [f"{counted(len(now), 'call')} asked", f"estimate {about}", f"spent {costs.said(now)}"]
+        about, spent = costs.said(asked.values()), costs.said(now)
+        words.append(f"{counted(len(now), 'call')} asked")
+        words += [spent] if about == spent == "cost unknown" else [f"estimate {about}", f"spent {spent}"]
     else:
         words.append(costs.said([one.cost for one in sweep if one]))
     if reused:

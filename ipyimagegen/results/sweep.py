@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging, saving
-from ipyimagegen.axes import Axis
+from ipyimagegen.axes import Axis, labels
 from ipyimagegen.errors import InvalidInput
 from ipyimagegen.records import Cost
 from ipyimagegen.results import summary
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import Bundle, Handle, bundle
-from ipyimagegen.results.sheets import Sheet, sheets
+from ipyimagegen.results.sheets import Sheet, sheets, shown_at_once
 from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
-
-SHOWN = 4  # contact sheets in a cell: together they are as small as one, and each can still be read
 
 
 class Sweep(Sequence[Generation]):
@@ -39,15 +37,17 @@ class Sweep(Sequence[Generation]):
         axes: Sequence[Axis],
         generations: Sequence[Generation],
         *,
+        prompt: str = "",
         asked: Mapping[int, Cost] | None = None,
         handle: Handle | None = None,
     ) -> None:
         self._axes, self._generations = tuple(axes), tuple(generations)
+        self._prompt = prompt
         self._asked = dict(asked or {})  # the places that were asked for now, and what each may have cost
         self._handle = handle
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Sweep, (self._axes, self._generations))
+        return (_unpickled, (self._axes, self._generations, self._prompt))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sweep) and self._generations == other._generations
@@ -72,6 +72,11 @@ class Sweep(Sequence[Generation]):
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """What varies, and its values, the outermost axis first; `{red|blue}` is called as it was typed."""
         return {axis.name: axis.values for axis in self._axes}
+
+    @property
+    def prompt(self) -> str:
+        """The prompt as typed, alternatives and all; of several all of them."""
+        return self._prompt
 
     @property
     def failed(self) -> tuple[Generation, ...]:
@@ -111,7 +116,7 @@ class Sweep(Sequence[Generation]):
     @property
     def labels(self) -> list[str]:
         """A name for each, by what varies: `red · seed 7`."""
-        return [" · ".join(some) for some in product(*(axis.labels for axis in self._axes))]
+        return labels(self._axes)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -133,26 +138,29 @@ class Sweep(Sequence[Generation]):
     @property
     def caption(self) -> str:
         """The words under the sheets."""
-        pages = self.pages
-        legend = [line for page in pages[:SHOWN] for line in page.legend]
-        if len(pages) > SHOWN:
-            legend.append(f"sheets 1 to {SHOWN} of {len(pages)}; the next is sweep.pages[{SHOWN}]")
-        return summary.caption(self, self._axes, self._asked, legend=list(dict.fromkeys(legend)))
+        pages, shown = self.pages, shown_at_once([page.sheet for page in self.pages])
+        legend = [line for page in pages[:shown] for line in page.legend]
+        if len(pages) > shown:
+            which = f"sheets 1 to {shown}" if shown > 1 else "sheet 1"
+            legend.append(f"{which} of {len(pages)}; the next is sweep.pages[{shown}]")
+        return summary.caption(
+            self, self._axes, self._asked, prompt=self._prompt, legend=list(dict.fromkeys(legend))
+        )
 
     @cached_property
     def pages(self) -> tuple[Page, ...]:
         """The contact sheets; each shows itself where a cell returns it."""
         made = sheets(self._axes)
-        limit = imaging.LIMIT // min(len(made), SHOWN)
+        limit = imaging.LIMIT // shown_at_once(made)
         return tuple(
             Page(self, sheet, number, len(made), limit) for number, sheet in enumerate(made, start=1)
         )
 
     def bundles(self) -> list[Bundle]:
-        """Return what a notebook shows: up to three contact sheets, or each original if so configured."""
+        """Return what a notebook shows: the first contact sheets, or each original if so configured."""
         if self._handle and self._handle.embed == "original":
             return [made for one in self for made in one.bundles() if one]
-        return [page.bundle for page in self.pages[:SHOWN]]
+        return [page.bundle for page in self.pages[: shown_at_once([one.sheet for one in self.pages])]]
 
     def thumb(self, place: int, edge: int) -> PilImage | None:
         """Return the small picture of one generation, several as one, or None when it has none."""
@@ -160,7 +168,7 @@ class Sweep(Sequence[Generation]):
         return imaging.tiled([one for one in thumbs if one is not None], edge)
 
     def __repr__(self) -> str:
-        return summary.title(self, self._axes)
+        return summary.title(self._prompt, self._axes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
@@ -170,6 +178,10 @@ class Sweep(Sequence[Generation]):
         if self._handle is None:
             raise NotImplementedError  # IPython then asks for the mimebundle
         self._handle.display(self)
+
+
+def _unpickled(axes: Sequence[Axis], generations: Sequence[Generation], prompt: str) -> Sweep:
+    return Sweep(axes, generations, prompt=prompt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +216,7 @@ class Page:
     def bundle(self) -> Bundle:
         """The sheet as a notebook shows it."""
         made = self._drawn.preview
-        return bundle(made.data, made.mime, (made.width, made.height), repr(self), summary.prompt(self.sweep))
+        return bundle(made.data, made.mime, (made.width, made.height), repr(self), self.sweep.prompt)
 
     def __repr__(self) -> str:
         which = f" · sheet {self.number} of {self.count}" if self.count > 1 else ""

@@ -8,7 +8,16 @@ from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook.line import check_line_prompt, late_options, read
 from ipyimagegen.notebook.words import words, written
 
-NAMES = {"on": False, "w": 640, "s": 7, "many": [1, 2], "ranged": "1..4", "t": {"x": 5}, "lang": "en"}
+NAMES = {
+    "on": False,
+    "w": 640,
+    "s": 7,
+    "many": [1, 2],
+    "ranged": "1..4",
+    "nothing": None,
+    "t": {"x": 5},
+    "lang": "en",
+}
 
 
 def values(line):
@@ -53,6 +62,8 @@ READ = [
     ("-n1,2 x", {"n": (1, 2)}, "x"),
     ("--seed {many} x", {"seed": (1, 2)}, "x"),
     ("--seed {many[0]},9 x", {"seed": (1, 9)}, "x"),
+    ("--seed {many[0]},5..7 x", {"seed": (1, 5, 6, 7)}, "x"),
+    ("--seed {many},9 x", {"seed": (1, 2, 9)}, "x"),
     ("--model a,'b,c' x", {"model": ("a", "b,c")}, "x"),
     ("--model 'a,b' x", {"model": "a,b"}, "x"),
     ("--model gpt-4..5 x", {"model": "gpt-4..5"}, "x"),
@@ -76,7 +87,9 @@ REFUSED = [
     ("--seed 1,,2 x", "empty place"),
     ("--seed 1, x", "empty place"),
     ("--seed 1,x x", "takes a whole number, not 'x'"),
-    ("--seed {many},9 x", "takes a whole number"),
+    ("--seed 1-4 x", "Lists are written 1,2,3 and 1..4"),
+    ("--executor nothing x", "takes a variable that holds one"),
+    ('--"seed=1" x', "not closed"),
     ("--seed {ranged} x", "takes a whole number, not '1..4'"),
     ("--seed 1..99999999 x", "more than 10,000 values"),
     ("--timeout 1,2 x", "takes a number"),

@@ -1,0 +1,75 @@
+"""What the calls to one server share: how many run at once, in which order, and the pause after a 429."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+from ipyimagegen import wire
+
+STEP = 0.2  # seconds between two looks at whether a waiting call is given up
+
+
+class Gate:
+    """What the calls to one server share: `parallel` at once, in the order in which they came.
+
+    `rest(seconds)` makes all of them wait before sending.
+    """
+
+    def __init__(self) -> None:
+        self.parallel = 1
+        self._held = 0
+        self._line: deque[object] = deque()
+        self._changed = threading.Condition()
+        self._until = 0.0
+
+    def rest(self, control: wire.Control, seconds: float) -> None:
+        """Let no call be sent for that long."""
+        self._until = max(self._until, control.clock() + seconds)
+
+    def permit(self, given_up: Callable[[], bool]) -> Permit:
+        """Wait for a place and return it; one that is given up meanwhile goes on without any."""
+        ticket = object()
+        with self._changed:
+            self._line.append(ticket)
+            while (self._line[0] is not ticket or self._held >= self.parallel) and not given_up():
+                self._changed.wait(STEP)
+            held = self._line[0] is ticket and self._held < self.parallel
+            self._line.remove(ticket)
+            self._held += held
+            self._changed.notify_all()
+        return Permit(self._give if held else _nothing)
+
+    def _give(self) -> None:
+        with self._changed:
+            self._held -= 1
+            self._changed.notify_all()
+
+    def wait(self, control: wire.Control) -> None:
+        """Wait until calls may be sent, or the call is cancelled."""
+        while (left := self._until - control.clock()) > 0 and not control.wait(min(left, STEP)):
+            pass
+
+
+class Permit:
+    """A place at a gate, which is given back once, however often it is asked for."""
+
+    def __init__(self, give: Callable[[], None]) -> None:
+        self._give = give
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give()
+
+    def give(self) -> None:
+        """Let the next one in."""
+        give, self._give = self._give, _nothing
+        give()
+
+
+def _nothing() -> None:
+    """Do nothing."""
