@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,7 +45,8 @@ class Tools:
 class Receiver:
     """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
 
-    They are `edge` pixels, or as a result of so many pictures shows them.
+    They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while one is
+    looked at.
     """
 
     tools: Tools
@@ -53,6 +54,7 @@ class Receiver:
     control: wire.Control
     thumbs: Thumbs = field(default_factory=dict)
     edge: int | None = None
+    desk: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def received(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
@@ -163,7 +165,8 @@ class Receiver:
 
     def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
         edge = self.edge or imaging.EDGE
-        seen = imaging.inspect(kept.path, edge=edge)
+        with self.desk:
+            seen = imaging.inspect(kept.path, edge=edge)
         if seen.thumb is not None:
             self.thumbs[kept.sha256, edge] = seen.thumb
         return replace(

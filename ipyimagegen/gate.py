@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,8 @@ class Gate:
         self._line: deque[object] = deque()
         self._changed = threading.Condition()
         self._until = 0.0
+        # Who looks at pictures: more at once would only take turns, and keep the next calls from being sent.
+        self.desk = threading.Semaphore(os.cpu_count() or 1)
 
     def rest(self, control: wire.Control, seconds: float) -> None:
         """Let no call be sent for that long."""

@@ -210,7 +210,12 @@ def call(
         sent = replace(job.run.sent, request_id=outcome.request_id)
         job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
         receiver = Receiver(
-            tools=tools, endpoint=planned.endpoint, control=job.control, thumbs=job.thumbs, edge=edge
+            tools=tools,
+            endpoint=planned.endpoint,
+            control=job.control,
+            thumbs=job.thumbs,
+            edge=edge,
+            desk=gate.desk,
         )
         return _taken_in(job.run, receiver, outcome)
 
