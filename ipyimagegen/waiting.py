@@ -27,7 +27,10 @@ class Painter(Protocol):
         """Show what a sweep is about to ask for, before the first call."""
 
     def working(self, batch: Batch) -> None:
-        """Show how far the calls in flight are, and what came so far; called about five times a second."""
+        """Show how far the calls in flight are, and what came so far.
+
+        Called about five times a second, for a sweep at once.
+        """
 
     def failed(self, batch: Batch) -> None:
         """Show that no picture came, or what came of a sweep that was stopped; the error itself is raised."""
@@ -101,6 +104,8 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
 def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None:
     """Paint until all calls are settled, or the time is over."""
     began = time.monotonic()
+    if painter and batch.plan.axes and [slot for slot in batch.slots if slot.job]:
+        painter.working(batch)  # it hears of every sweep, also of one that is over at once
     while not batch.wait(POLL):
         if painter:
             painter.working(batch)

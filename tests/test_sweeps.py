@@ -398,6 +398,9 @@ class Stops(Painter):
     def __init__(self, after):
         self.after, self.lines = after, []
 
+    def planned(self, plan):
+        pass
+
     def working(self, batch):
         self.lines.append(sum(slot.came for slot in batch.slots))
         if sum(slot.came for slot in batch.slots) >= self.after:
@@ -474,6 +477,12 @@ def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):
             one.carry_out(one.plan(from_call("a fox", {"seed": range(4)})), Waits())
     go.set()
     assert len(server.posts) == 2
+
+
+def test_a_painter_hears_of_every_sweep_also_of_one_that_is_over_at_once(home, serve):
+    one, painter = studio(home, serve(good), max_parallel=8), Stops(after=99)
+    one.carry_out(one.plan(from_call("a fox", {"seed": range(2)})), painter)
+    assert painter.lines
 
 
 class Waits(Stops):
