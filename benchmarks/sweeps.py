@@ -105,19 +105,22 @@ def parallel(times):
 
 
 MEASURE = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from ipyimagegen import Settings, Studio
 count, home = int(sys.argv[1]), sys.argv[2]
+def peak():  # KiB; what getrusage says begins with the parent's
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 studio = Studio("sketch", home=home, environ={})
 studio.imagine("a red fox in the snow", size="128x128", seed=[-1, 0])  # loads what is needed
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 began = time.perf_counter()
 made = studio.imagine("a blue boat", size="128x128", seed=range(count))
 asked = time.perf_counter()
 bundles, caption = made.bundles(), made.caption
 shown = time.perf_counter()
 rows = made.rows
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+after = peak()
 assert len(rows) == len({row["file"] for row in rows}) == count
 assert [row["seed"] for row in rows] == list(range(count))
 size = sum(len(data) for one, _ in bundles for kind, data in one.items() if kind.startswith("image/"))

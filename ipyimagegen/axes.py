@@ -53,14 +53,17 @@ def _apart(texts: list[str]) -> list[str]:
     words = [text.split() for text in texts]
     if len(texts) < 2 or max(map(len, texts)) <= LONG:
         return texts
-    shortest = min(map(len, words))
-    same = [len({tuple(one[:k]) for one in words}) == 1 for k in range(shortest + 1)]
-    first = max(k for k in range(shortest + 1) if same[k])
+    first = _common(words)
     tails = [one[first:] for one in words]
-    shortest = min(map(len, tails))
-    last = max(k for k in range(shortest + 1) if len({tuple(one[len(one) - k :]) for one in tails}) == 1)
+    last = _common([one[::-1] for one in tails])
     told = [" ".join(one[: len(one) - last]) for one in tails]
     return [f"{'… ' if first else ''}{one}{' …' if last else ''}" for one in told]
+
+
+def _common(lists: list[list[str]]) -> int:
+    """Return with how many words all of these begin."""
+    low, high = min(lists), max(lists)  # what these two share, all do
+    return next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
 
 
 def labels(axes: Sequence[Axis]) -> list[str]:

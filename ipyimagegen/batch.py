@@ -67,6 +67,8 @@ class Batch:
 
     def __init__(self, plan: Plan, slots: Sequence[Slot]) -> None:
         self.plan, self.slots = plan, tuple(slots)
+        self._jobs = [slot.job for slot in slots if slot.job]
+        self._first = 0  # those before it have finished
         self._lock = threading.Lock()
         self._queues: list[deque[Job]] = []
         self._call_off: Callable[[Job], None] = lambda _: None
@@ -135,23 +137,30 @@ class Batch:
 
     def wait(self, seconds: float) -> bool:
         """Wait so long at most; say whether everything is settled."""
-        unsettled = self._unsettled()
-        return not unsettled or (unsettled[0].wait(seconds) and self.settled)
+        job = self._unsettled()
+        return job is None or (job.wait(seconds) and self.settled)
 
-    def _unsettled(self) -> list[Job]:
-        # Lists, here and below: an interrupt that comes while Python closes a generator is lost.
-        return [slot.job for slot in self.slots if slot.job and not slot.job.finished]
+    def _unsettled(self) -> Job | None:
+        """Return the first job that has not finished; those before it are not looked at again."""
+        at = self._first
+        while at < len(self._jobs) and self._jobs[at].finished:
+            at += 1
+        self._first = at
+        return self._jobs[at] if at < len(self._jobs) else None
 
     @property
     def settled(self) -> bool:
         """Whether nothing more will happen."""
-        return not self._unsettled()
+        return self._unsettled() is None
 
     @property
     def error(self) -> ImagineError | None:
         """Why there is nothing at all to show, once all is settled."""
+        if not self.settled:
+            return None
+        # Lists: an interrupt that comes while Python closes a generator is lost.
         errors = [slot.error for slot in self.slots if slot.error]
-        if not self.settled or not errors or [slot for slot in self.slots if slot.came or slot.stored]:
+        if not errors or [slot for slot in self.slots if slot.came or slot.stored]:
             return None
         error = errors[0]
         if len(self.slots) > 1:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
 ROOM = 8 << 20  # bytes: a generous picture
-KEPT = 4 * 48  # small pictures: those of the sheets that a cell shows
+KEPT = 192  # small pictures: of the sheets that a cell shows, whose tiles may hold several
 AT_ONCE = 64  # pictures for which there has to be room before a sweep begins; it says when there is none left
 
 

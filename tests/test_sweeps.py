@@ -96,9 +96,7 @@ def test_alternatives_are_for_templates_alone():
 
 
 def test_too_many_combinations_are_refused_before_they_are_made():
-    with pytest.raises(
-        e.InvalidOption, match=r"9,000 × .* makes 81,000,000 runs|9000 .* makes 81,000,000 runs"
-    ):
+    with pytest.raises(e.InvalidOption, match="9000 n × 9000 seed makes 81,000,000 runs"):
         points("a fox", seed=tuple(range(9000)), n=tuple(range(9000)))
 
 
@@ -125,11 +123,7 @@ def test_the_same_group_twice_is_two_axes():
 def test_long_prompts_are_told_by_what_differs():
     long = "a very detailed picture of a small red fox in deep snow, by night, "
     axis = Axis("prompt", tuple(f"{long}{colour}, film grain" for colour in ("red", "blue", "red and blue")))
-    assert axis.labels == ("… red, …", "… blue, …", "… red and blue, …") or all(
-        colour in label and len(label) < 40
-        for colour, label in zip(("red", "blue", "and"), axis.labels, strict=True)
-    )
-    assert len(set(axis.labels)) == 3
+    assert axis.labels == ("… red, …", "… blue, …", "… red and blue, …")
     assert Axis("prompt", ("a fox", "a cat")).labels == ("a fox", "a cat")
 
 

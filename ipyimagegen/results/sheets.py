@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, product
 
 from ipyimagegen.axes import Axis
+from ipyimagegen.caption import DOT
 
 ROWS, COLUMNS = 6, 8  # of one sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS
@@ -44,7 +45,7 @@ def sheets(axes: Sequence[Axis]) -> tuple[Sheet, ...]:
     high, wide = _even(len(rows), ROWS), _even(len(columns), COLUMNS)
     return tuple(
         Sheet(
-            title=" · ".join(titles),
+            title=DOT.join(titles),
             rows=rows[down : down + high],
             columns=columns[across : across + wide],
             calls=tuple(
