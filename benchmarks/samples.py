@@ -20,12 +20,23 @@ def photo(edge=1024, *, grain=0.025):
 
 def noise(edge):
     """Return a PNG of pure noise, 3 bytes a pixel: the worst that a picture can be."""
-    return _png(Image.frombytes("RGB", (edge, edge), random.Random(7).randbytes(edge * edge * 3)))
+    return _png(_noise(edge, edge))
+
+
+def half(edge=1024):
+    """Return a PNG with noise in its upper half; 1.5 MB, decoded three times as fast as a photo."""
+    image = Image.new("RGB", (edge, edge))
+    image.paste(_noise(edge, edge // 2))
+    return _png(image)
 
 
 def several(png, count):
     """Return that many files of the same pixels, each with a comment of its own after the header."""
     return [png[:33] + _chunk(b"tEXt", b"Comment\0%d" % one) + png[33:] for one in range(count)]
+
+
+def _noise(width, height):
+    return Image.frombytes("RGB", (width, height), random.Random(7).randbytes(width * height * 3))
 
 
 def _png(image):

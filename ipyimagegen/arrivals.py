@@ -46,7 +46,7 @@ class Receiver:
     """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
 
     They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while one is
-    looked at.
+    stored, and while it is looked at.
     """
 
     tools: Tools
@@ -147,7 +147,8 @@ class Receiver:
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
         store, suffix_of = self.tools.store, imaging.suffix_of
-        return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside)
+        with self.desk:
+            return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside)
 
     def _download(self, picture: Picture) -> Picture:
         into = self.tools.store.spool()

@@ -25,8 +25,9 @@ class Gate:
         self._line: deque[object] = deque()
         self._changed = threading.Condition()
         self._until = 0.0
-        # Who looks at pictures: more at once would only take turns, and keep the next calls from being sent.
-        self.desk = threading.Semaphore(os.cpu_count() or 1)
+        # Who takes pictures in: one more than there are cores, since one of them waits for the disk. With
+        # more they would only take turns, and keep the next calls from being sent.
+        self.desk = threading.Semaphore((os.cpu_count() or 1) + 1)
 
     def rest(self, control: wire.Control, seconds: float) -> None:
         """Let no call be sent for that long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 Dial: TypeAlias = Callable[[str, int, float | None], socket.socket]
 Mounts: TypeAlias = Mapping[str, "WSGIApplication"]
 NO_MOUNTS: Mounts = MappingProxyType({})
-BLOCK = 65536
+BLOCK = 1 << 18
 
 
 class Key(AuthBase):
-    """Puts a header on at sending; without one it still keeps requests from asking .netrc."""
+    """Puts a header on at sending; without one it still keeps requests from making one of a URL's user."""
 
     def __init__(self, name: str = "", value: str | None = None) -> None:
         self._name = name
@@ -115,6 +116,7 @@ def send(
     of a redirect. Raises what requests and urllib3 raise.
     """
     session = requests.Session()
+    session.trust_env = False  # what counts of the environment is below; .netrc is not asked
     session.headers["User-Agent"] = "ipyimagegen"
     adapter = WatchedAdapter(watch, timeout[1], dial)
     session.mount("http://", adapter)
@@ -124,10 +126,11 @@ def send(
     try:
         prepared = session.prepare_request(request)
         url = prepared.url or ""
-        settings: Any = session.merge_environment_settings(url, {}, True, None, None)
-        settings["proxies"] = _proxies(url)
-        watch.proxied = proxy_for(url) is not None
-        return session, session.get_adapter(url).send(prepared, timeout=timeout, **settings)
+        proxies = _proxies(url)
+        watch.proxied = select_proxy(url, proxies) is not None
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        sent_by = session.get_adapter(url)
+        return session, sent_by.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
     except BaseException:
         session.close()
         raise

@@ -96,7 +96,6 @@ def _without_prefix(text: Iterator[bytes]) -> Iterator[bytes]:
     yield from text
 
 
-# Blanks are taken out, the URL-safe alphabet is read as the plain one.
 _PLAIN = bytes.maketrans(b"-_", b"+/")
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
@@ -104,16 +103,17 @@ _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 def _decoded(text: Iterable[bytes]) -> Iterator[bytes]:
     held, size = b"", 0
     for block in text:
-        held += block.translate(_PLAIN, b" \t\r\n")
+        held += block
         padding = held.find(b"=")
         cut = (padding if padding >= 0 else len(held)) // 4 * 4
         try:
             good = binascii.a2b_base64(held[:cut], strict_mode=True)
         except binascii.Error:  # looked for only now: searching takes longer than decoding
+            held = _spelled(held)
             wrong = _NO_BASE64.search(held)
-            cut = (wrong.start() if wrong else 0) // 4 * 4
+            cut = (wrong.start() if wrong else len(held)) // 4 * 4
             good = binascii.a2b_base64(held[:cut])
-        held = held[cut:]
+        held = _spelled(held[cut:])
         size += len(good)
         if size > PICTURE:
             raise ValueError("the picture is larger than 64 MiB")
@@ -122,6 +122,11 @@ def _decoded(text: Iterable[bytes]) -> Iterator[bytes]:
         if len(held) > 4:
             raise ValueError("the base64 of the picture is damaged")
     yield from _last(held, size)
+
+
+def _spelled(text: bytes) -> bytes:
+    """Return the text without blanks, and in the plain alphabet where it has the URL-safe one."""
+    return text.translate(_PLAIN, b" \t\r\n")
 
 
 def _last(held: bytes, size: int) -> Iterator[bytes]:

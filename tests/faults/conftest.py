@@ -1,4 +1,4 @@
-"""The lab in which each fault is made, and the table of all of them at the end."""
+"""The lab in which each fault is made; what it saw is told to whoever prints the table of all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ pytest.register_assert_rewrite("lab")
 
 from lab import Lab  # noqa: E402 - rewritten, so that its check tells what it found
 
-ROWS = pytest.StashKey()
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -28,20 +27,4 @@ def lab(request, home, tmp_path, monkeypatch):
         yield made
     assert made.checked, "this test did not check what must hold after every fault"
     number, title = re.match(r"test_(\d\d)_(\w+)", request.node.originalname).groups()
-    request.config.stash.setdefault(ROWS, []).append((int(number), title.replace("_", " "), *made.row))
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Print the table: fault, class, POSTs, seconds."""
-    rows = {}
-    for number, title, status, posts, seconds in sorted(config.stash.get(ROWS, [])):
-        one = rows.setdefault((number, title), ([], [], []))
-        for column, value in zip(one, (status, str(posts), seconds), strict=True):
-            column.append(value)
-    if rows:
-        terminalreporter.section("faults")
-    for (number, title), (statuses, posts, seconds) in rows.items():
-        told = " / ".join(dict.fromkeys(statuses)), " / ".join(dict.fromkeys(posts))
-        terminalreporter.write_line(
-            f"{number:2}  {title:52.52}  {told[0]:24}  P={told[1]:6} {max(seconds):6.2f} s"
-        )
+    request.node.user_properties.append(("fault", (int(number), title.replace("_", " "), *made.row)))

@@ -232,7 +232,6 @@ NOTHING = "leaves nothing to change. White, True or transparent is what may chan
         Image.new("RGBA", SIZE, (0, 0, 0, 200)),
         Image.new("LA", SIZE, (255, 255)),
     ],
-    ids=str,
 )
 def test_a_mask_that_changes_nothing_is_refused(thing):
     assert refusal(thing) == NOTHING
@@ -259,7 +258,6 @@ def test_another_size_is_refused_with_both():
         ),
         (b"", "is empty: 0 bytes."),
     ],
-    ids=str,
 )
 def test_what_is_no_mask(thing, text):
     assert refusal(thing).startswith(text)
