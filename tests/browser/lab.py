@@ -35,6 +35,8 @@ CHROMIUM = [
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"adaptive-theme": True},
+    # A save by the clock that meets one by Control-S asks which to keep, in a box over the whole page.
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
 }
 LAB, NOTEBOOK = "lab/tree", "notebooks"  # the two front ends, by the path of their pages
