@@ -6,7 +6,7 @@ Words are read one at a time, so that the prompt that ends a line may hold anyth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,8 @@ from ipyimagegen.options import (
     as_meant,
     normalise,
 )
-from ipyimagegen.prompt import Name, fill, lookup, parse
+from ipyimagegen.prompt import Name, Part, fill, lookup, parse
+from ipyimagegen.results import Generation, Image
 from ipyimagegen.safe import short
 
 _TOLD = {
@@ -274,8 +275,23 @@ def first(rest: str, names: Mapping[str, Any] = NOTHING) -> tuple[str, str]:
 
 
 def filled(text: str, names: Mapping[str, Any]) -> str:
-    """Return ids with the names in braces filled in: `{i}` in a loop."""
-    return fill(parse(text), names)
+    """Return ids with the names in braces filled in: `{i}` in a loop, `{fox}` a result or a list of them."""
+    return "".join(_as_id(part, names) for part in parse(text))
+
+
+def ids(text: str, names: Mapping[str, Any]) -> list[str]:
+    """Return the ids in a text, which blanks or commas keep apart, with names filled in."""
+    return as_meant(filled(text, names)).replace(",", " ").split()
+
+
+def _as_id(part: Part, names: Mapping[str, Any]) -> str:
+    if isinstance(part, Name) and not (part.spec or part.conversion):
+        value = lookup(part.path, names, source=part.source)
+        if isinstance(value, (Generation, Image)):
+            return value.id
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            return " ".join(one.id if isinstance(one, (Generation, Image)) else str(one) for one in value)
+    return fill((part,), names)
 
 
 def merged(before: Line, after: Line) -> Line:

@@ -155,8 +155,7 @@ class ImagineMagics(Magics):
     def imagine_compare(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Show runs side by side, and what differs."""
         if read := self._told("imagine_compare", line):
-            which = lines.filled(read.rest, self._names(local_ns)).split()
-            comparison(self._studio.history.compare(*which))
+            comparison(self._studio.history.compare(*lines.ids(read.rest, self._names(local_ns))))
 
     @no_var_expand
     @line_magic
@@ -223,7 +222,7 @@ class ImagineMagics(Magics):
             return
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        forgotten = self._studio.history.forget(lines.filled(read.rest, self._names(local_ns)).split())
+        forgotten = self._studio.history.forget(lines.ids(read.rest, self._names(local_ns)))
         text(pages.forgotten(forgotten, self._studio.history))
 
     # What the doorways share

@@ -64,7 +64,8 @@ PAGES: Mapping[str, Page] = {
         usage=("%imagine_compare ID ID …",),
         does="The pictures of 2 to 12 runs side by side, and what differs, against the first: prompts word "
         "by word, [-gone-] {+new+}, then the options. An ID is 3, -1 (the last), 3.2 (a picture), 2-5 (runs "
-        "2 to 5) or 1120-k7f2/3 (any run ever). In Python: history.compare(1, 2).",
+        "2 to 5), 1120-k7f2/3 (any run ever) or {fox} (a variable that holds a result or a sweep). In "
+        "Python: history.compare(1, 2).",
         examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
     ),
     "imagine_models": Page(

@@ -59,12 +59,15 @@ def test_what_is_equal_is_said_once(drawn):
 
 def test_ids_in_every_form(drawn):
     lasting = drawn.run("from ipyimagegen import history\nprint(history[2].id)").texts[0].strip()
-    drawn.run("first = 1")
-    for named in ("1 2", "1-2", "{first} 2", f"@1 {lasting}", "-3 -2", "1 2 1-2"):
+    drawn.run("first, fox, blue = 1, history[1], history[2]\nboth = [fox, blue]")
+    results = ("{fox} {blue}", "{both}", "{both[0]}，2")
+    for named in ("1 2", "1-2", "{first} 2", f"@1 {lasting}", "-3 -2", "1 2 1-2", "1,2", "1, 2", *results):
         cell = drawn.run(f"%imagine_compare {named}")
         assert cell.error is None, (named, cell.error)
         assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
     assert "3.2 as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
+    pictures = drawn.run("%imagine_compare {fox[0]}, {blue[0]}").caption
+    assert "2.1 a [-red-] {+blue+} fox in the snow" in lines(pictures)
 
 
 REFUSED = [
