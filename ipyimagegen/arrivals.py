@@ -45,8 +45,8 @@ class Tools:
 class Receiver:
     """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
 
-    They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while one is
-    stored, and while it is looked at.
+    They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while a picture
+    is stored, and while it is looked at.
     """
 
     tools: Tools

@@ -38,7 +38,7 @@ class Found:
         return self.bare or self.base64 is not None
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the picture's bytes, some 48 KiB at a time.
+        """Yield the picture's bytes, some 192 KiB at a time.
 
         Raises ValueError for bad base64, or more than 64 MiB, after yielding what was good; OSError
         when the spool cannot be read.

@@ -145,7 +145,7 @@ def _beginning(data: bytes, forms: Iterable[bytes]) -> int:
 
 
 def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a file between two offsets, 64 KiB at a time."""
+    """Yield the bytes of a file between two offsets, 256 KiB at a time."""
     with path.open("rb") as file:
         file.seek(start)
         left = (path.stat().st_size if stop is None else stop) - start
