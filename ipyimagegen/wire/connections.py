@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Dial: TypeAlias = Callable[[str, int, float | None], socket.socket]
 Mounts: TypeAlias = Mapping[str, "WSGIApplication"]
 NO_MOUNTS: Mounts = MappingProxyType({})
-BLOCK = 1 << 18
 
 
 class Key(AuthBase):

@@ -20,9 +20,9 @@ import requests
 from ipyimagegen.records import Fault
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
-from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
+from ipyimagegen.wire.connections import NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
-from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge
+from ipyimagegen.wire.reply import BLOCK, PICTURE, Spool, TooLarge
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 

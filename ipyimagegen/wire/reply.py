@@ -21,7 +21,7 @@ from typing import BinaryIO, Self
 from ipyimagegen.options import Json
 from ipyimagegen.safe import RUN, forms
 
-BLOCK = 1 << 18
+BLOCK = 1 << 18  # bytes that are read at once
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
 HEAD = 1024
 SKELETON = 4 << 20

@@ -17,14 +17,14 @@ from ipyimagegen.safe import plain, told
 from ipyimagegen.wire.answers import found_in
 from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
-from ipyimagegen.wire.connections import BLOCK, NO_MOUNTS, Key, Mounts, send
+from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, leads_to, read_body
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, spoken
 from ipyimagegen.wire.previews import Previews
-from ipyimagegen.wire.reply import Spool, TooLarge, cap
+from ipyimagegen.wire.reply import BLOCK, Spool, TooLarge, cap
 from ipyimagegen.wire.spooled import Spooled
 
 _REQUEST_IDS = (
