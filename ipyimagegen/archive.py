@@ -11,7 +11,7 @@ from ipyimagegen.comparison import Comparison, Side
 from ipyimagegen.errors import InvalidOption, NotInHistory
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.records import Input, Run
-from ipyimagegen.results import Generation, Image
+from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.safe import short
 from ipyimagegen.store import Store
 
@@ -112,13 +112,14 @@ class History(Sequence[Generation]):
         thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
         return imaging.preview(thumbs, [label for label, _ in shown])
 
-    def compare(self, *which: int | str | Generation | Image) -> Comparison:
+    def compare(self, *which: int | str | Generation | Image | Sweep) -> Comparison:
         """Return runs, or single pictures, side by side with what differs: history.compare(1, "3.2", fox).
 
         The first is what the others are compared with. Raises InvalidOption unless they are 2 to 12,
         NotInHistory for one that is not there.
         """
-        chosen = list(dict.fromkeys(pair for one in which for pair in self._chosen(one)))
+        single = [tile for one in which for tile in (one if isinstance(one, Sweep) else (one,))]
+        chosen = list(dict.fromkeys(pair for one in single for pair in self._chosen(one)))
         if not 2 <= len(chosen) <= comparison.MOST:
             counts = {0: "none is", 1: "one is"}
             raise InvalidOption(

@@ -82,6 +82,11 @@ def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
     """
     found = sorted(_found(typed), key=lambda one: -one[0])
     axes, setters = [axis for _, axis, _ in found], [setter for _, _, setter in found]
+    for name in (axis.name if axis.name in OPTIONS else PROMPT for axis in axes):
+        if name in typed.extra:
+            raise InvalidOption(
+                f"--set {name} would stand in place of every value of the list; nothing was sent."
+            )
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
         told = " × ".join(f"{len(axis.values)} {axis.title}" for axis in axes)
         raise InvalidOption(

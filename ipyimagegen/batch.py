@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from ipyimagegen.errors import Detached, ImagineError
+from ipyimagegen.errors import CallError, Detached, ImagineError
 from ipyimagegen.gate import Gate
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Run
@@ -23,13 +23,15 @@ AHEAD = 2  # times what a server takes at once: calls that have begun, those amo
 class Slot:
     """The place of one call: a job that asks, or what answers it without asking.
 
-    `known` are the ids of the runs of the same request that there were before.
+    `known` are the ids of the runs of the same request that there were before; `joined` says that the
+    job was under way already.
     """
 
     planned: Planned
     job: Job | None = None
     stored: Run | None = None
     known: frozenset[str] = frozenset()
+    joined: bool = False
 
     @property
     def settled(self) -> bool:
@@ -60,6 +62,11 @@ class Slot:
     def came(self) -> bool:
         """Whether there are pictures."""
         return self.settled and self.run is not None and bool(self.run.shown) and not self.error
+
+
+def may_be_billed(error: ImagineError | None) -> bool:
+    """Say whether a call that ended so may have cost something."""
+    return isinstance(error, CallError) and error.billed is not False
 
 
 class Batch:
@@ -162,10 +169,12 @@ class Batch:
         errors = [slot.error for slot in self.slots if slot.error]
         if not errors or [slot for slot in self.slots if slot.came or slot.stored]:
             return None
-        error = errors[0]
+        doubtful = [one for one in errors if may_be_billed(one)]
+        error = (doubtful or errors)[0]
         if len(self.slots) > 1:
+            told = f"; {len(doubtful)} may have been billed" if doubtful else ""
             error = copy(error)
-            error.args = (f"None of {len(self.slots)} came; the first: {error}",)
+            error.args = (f"None of {len(self.slots)} came{told}; the first: {error}",)
         return error
 
     @property

@@ -32,6 +32,8 @@ def caption(
     if run.status is Status.UNKNOWN and run.error:
         bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"
         lines.append(f"! {plain(run.error.message).rstrip('.')}{bill}")
+    elif run.error and not run.shown:
+        lines.append(f"! {plain(run.error.message)}")
     return "\n".join([*lines, last_line(run, from_history=from_history)])
 
 

@@ -33,9 +33,9 @@ def said(costs: Iterable[Cost]) -> str:
     """Return the sum in words: `$0.48`, `$0.20–0.40 + ¥1.20 + 2 of unknown cost`, `free`."""
     costs = list(costs)
     unknown = sum(one.basis == "unknown" for one in costs)
-    if costs and unknown == len(costs):
-        return "cost unknown"
     words = [str(one) for one in total(costs).values()]
+    if unknown and not words:
+        return "cost unknown"
     words += [f"{unknown} of unknown cost"] if unknown else []
     return " + ".join(words) or ("free" if any(one.basis == "free" for one in costs) else "nothing billed")
 

@@ -11,7 +11,7 @@ from ipyimagegen.options import as_meant
 
 SESSION = r"\d{4}-[a-z0-9]{4}"
 _REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
-_RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
+_RANGE = re.compile(r"(\d{1,9})(?:-|\.\.)(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def run_of(picture_id: str) -> str:
 
 
 def read_range(text: str) -> range | None:
-    """Return the numbers of `2-5`, or None when `text` is no range."""
+    """Return the numbers of `2-5` or `2..5`, or None when `text` is no range."""
     found = _RANGE.fullmatch(as_meant(text).strip())
     return range(int(found[1]), int(found[2]) + 1) if found else None
 

@@ -93,12 +93,14 @@ def _mixed(calls: Sequence[Planned]) -> str:
 
 def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
     """Raise InvalidOption where two combinations of a sweep are one request."""
-    seen: dict[str, str] = {}
-    for call, label in zip(calls, labels(axes), strict=True):
-        twin = seen.setdefault(call.request.identity, label)
-        if twin is not label:
+    seen: dict[str, int] = {}
+    names = labels(axes)
+    for place, call in enumerate(calls):
+        first = seen.setdefault(call.request.identity, place)
+        if first != place:
+            twins = f"{short(names[first], 80)!r} and {short(names[place], 80)!r}"
             raise InvalidOption(
-                f"{short(twin, 80)!r} and {short(label, 80)!r} are the same request; nothing was sent. "
+                f"{twins} are the same request; nothing was sent. "
                 "Take one out; a second take of the same is a cell of its own, with --new."
             )
 

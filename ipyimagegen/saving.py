@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,16 +30,19 @@ def check(template: str) -> None:
         raise InvalidOption(f"--save {template} names a folder; name a file, such as {template}{{id}}.")
 
 
-def targets(template: str, pictures: Sequence[tuple[Run, Picture]]) -> list[Path]:
-    """Return the files for the pictures of a sweep; {index} counts through all of them.
+def targets(template: str, places: Sequence[tuple[Run, Picture]]) -> list[Path]:
+    """Return the files for the pictures of a sweep, those that did not come among them, in its order.
 
-    Where the template has none, and its fields do not tell the pictures apart, each gets its number.
+    {index} counts those that the other fields do not tell apart. Where the template has none, they get
+    their numbers. So a picture that comes later takes the name that was left for it.
     """
-    numbered = list(enumerate(pictures, start=1))
-    files = [target(template, *one, several=False, index=k) for k, one in numbered]
-    if "{index}" in template or len(set(files)) == len(files):
-        return files
-    return [target(template, *one, several=True, index=k) for k, one in numbered]
+    alike = [target(template, *one, several=False, index=0) for one in places]
+    shared, counts = Counter(alike), Counter[Path]()
+    files = []
+    for one, name in zip(places, alike, strict=True):
+        counts[name] += 1
+        files.append(target(template, *one, several=shared[name] > 1, index=counts[name]))
+    return files
 
 
 def target(template: str, run: Run, picture: Picture, *, several: bool, index: int | None = None) -> Path:
@@ -47,7 +51,7 @@ def target(template: str, run: Run, picture: Picture, *, several: bool, index: i
     `several` says that it gets its number, which is `index` or else its own in the reply.
     """
     check(template)
-    values = {**fields(run, picture), **({"index": str(index)} if index else {})}
+    values = {**fields(run, picture), **({} if index is None else {"index": str(index)})}
     folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
     if several and "{index}" not in template:
         stem, suffix = _split(name)

@@ -101,7 +101,7 @@ class Sender:
         if call.reused:
             return Slot(planned=call, stored=call.reused)
         if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
-            return Slot(planned=call, job=live)
+            return Slot(planned=call, job=live, joined=True)
         # Before the history is asked: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))
         try:

@@ -299,6 +299,13 @@ def test_nine_of_twelve(home, serve):
     ]
     told = [line for line in made.caption.splitlines() if line.startswith("! ")]
     assert [line.split(":")[0] for line in told] == ["! seed 3", "! seed 6", "! seed 9"]
+    alone = [[line for line in tile.caption.splitlines() if line.startswith("! ")] for tile in made.failed]
+    assert [line.split(":")[0] for (line,) in alone] == [
+        "! lab answered 400",
+        "! lab answered 429",
+        "! No answer from lab",
+    ]
+    assert made.caption.endswith("12 calls asked · cost unknown")
     assert [tile[0].bytes for tile in made if tile] == [
         picture_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
     ]
@@ -514,7 +521,99 @@ def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
     go.set()
 
 
+def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
+    server = serve(three_fail)
+    with pytest.raises(
+        e.OutcomeUnknown, match=r"None of 3 came; 1 may have been billed; the first: No answer"
+    ):
+        studio(home, server).imagine("a fox", seed=[3, 9, 6])
+
+
+def test_a_stop_counts_what_may_have_been_billed(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (seen.json["seed"] == 4 and go.wait(20), three_fail(seen))[1])
+    with pytest.raises(e.Detached) as told:
+        studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
+    go.set()
+    assert "0 of 3 came, 1 call under way, 1 may have been billed, 1 failed" in str(told.value)
+    assert "only with --retry" in str(told.value)
+
+
+def test_calls_that_were_under_way_are_not_asked_again(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with pytest.raises(e.Detached):
+        one.imagine("a fox", seed=[1, 2], timeout=1)
+    threading.Timer(0.5, go.set).start()
+    made = one.imagine("a fox", seed=[1, 2, 3])
+    assert made.caption.endswith("1 call asked · cost unknown")
+    assert len(server.posts) == 3
+
+
+@pytest.mark.parametrize(
+    "swept",
+    [
+        {"prompt": ["a", "a"]},
+        {"prompt": "a fox", "model": ["b", "b"]},
+        {"prompt": "a fox", "quality": ["low", "low"]},
+        {"prompt": "a fox", "model": ["b", "c", "b"]},
+    ],
+    ids=str,
+)
+def test_the_same_value_twice_is_refused(home, serve, swept):
+    server = serve(good)
+    with pytest.raises(e.InvalidOption, match="are the same request; nothing was sent"):
+        studio(home, server).imagine(**swept)
+    assert not server.posts
+
+
+@pytest.mark.parametrize("name", ["seed", "model", "prompt"])
+def test_nothing_stands_in_place_of_a_list(home, serve, name):
+    server = serve(good)
+    swept = {"prompt": "a fox", name: [1, 2] if name == "seed" else ["a hen", "an owl"]}
+    with pytest.raises(
+        e.InvalidOption, match=f"--set {name} would stand in place of every value of the list"
+    ):
+        studio(home, server).imagine(**swept, extra={name: 3})
+    assert not server.posts
+
+
 # Keeping
+
+
+def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_path):
+    failing = {3}
+    server = serve(lambda seen: three_fail(seen) if seen.json["seed"] in failing else good(seen))
+    templates = {
+        "a/{index}": "2.png",
+        "b/fox": "fox-2.png",
+        "c/{seed}-{index}": "3-1.png",
+        "d/{seed}": "3.png",
+    }
+    part = studio(home, server).imagine("a fox", seed=[1, 3, 2])
+    before = {template: part.save(tmp_path / template) for template in templates}
+    failing.clear()
+    whole = studio(home, server).imagine("a fox", seed=[1, 3, 2])
+    for template, added in templates.items():
+        files = whole.save(tmp_path / template)
+        assert [file.name for file in files if file not in before[template]] == [added]
+        assert [file.read_bytes() for file in files] == [tile[0].bytes for tile in whole]
+        assert len(list(files[0].parent.iterdir())) == 3
+
+
+def test_a_sweep_is_compared_as_its_runs(home, serve):
+    one = studio(home, serve(good))
+    made = one.imagine(["a fox", "an owl"], seed=[1, 2])
+    assert str(one.history.compare(made)) == str(one.history.compare(*made))
+    with pytest.raises(e.InvalidOption, match="one is named"):
+        one.history.compare(made[0])
+
+
+def test_only_what_would_have_one_name_is_numbered(home, serve, tmp_path):
+    made = studio(home, serve(good)).imagine(["a fox", "an owl"], seed=[1, 2], n=2)
+    names = [file.name for file in made.save(tmp_path / "{seed}")]
+    assert names == [f"{seed}-{k}.png" for half in ((1, 2), (3, 4)) for seed in (1, 2) for k in half]
 
 
 def test_a_sweep_is_pickled_and_saved_by_template(home, serve, tmp_path):

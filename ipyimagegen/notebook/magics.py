@@ -101,6 +101,8 @@ class ImagineMagics(Magics):
         result = self._ask(again)
         if isinstance(result, Generation):
             text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
+        elif result is not None:
+            text(pages.differences(run, [one.run for one in result]))
         return result
 
     @no_var_expand

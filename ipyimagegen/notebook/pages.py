@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
     from ipyimagegen.rows import Endpoint, Model, Price
 
 _CUT = 400  # characters of a prompt in a request that is shown
+_CHANGES = 8  # lines about what a rerun changed
 
 
 def dry_run(plan: Plan, calls: Sequence[wire.Call], over: str | None = None) -> str:
@@ -180,6 +181,14 @@ def difference(before: Run, after: Run, *, asks_again: bool) -> str:
         return f"{head}, nothing changed: it asks{pays} at each run"
     changes = changed(before, after)
     return "\n".join([head, *changes]) if changes else f"{head}, the same request"
+
+
+def differences(before: Run, after: Sequence[Run]) -> str:
+    """Return what the runs of a sweep changed, each change once."""
+    changes = list(dict.fromkeys(line for run in after for line in changed(before, run)))
+    more = len(changes) - _CHANGES
+    told = [*changes[:_CHANGES], f"and {more} more changes"] if more > 1 else changes
+    return "\n".join([f"rerun of {before.id}", *told])
 
 
 def cost(runs: Sequence[Run], reused: int) -> str:

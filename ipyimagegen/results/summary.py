@@ -119,7 +119,8 @@ def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
     if now and not all(one.basis in ("free", "none") for one in now):
         about, spent = costs.said(asked.values()), costs.said(now)
         words.append(f"{counted(len(now), 'call')} asked")
-        words += [spent] if about == spent == "cost unknown" else [f"estimate {about}", f"spent {spent}"]
+        both = [f"estimate {about.removeprefix('cost ')}", f"spent {spent.removeprefix('cost ')}"]
+        words += [spent] if about == spent == "cost unknown" else both
     else:
         words.append(costs.said([one.cost for one in sweep if one]))
     if reused:

@@ -6,7 +6,7 @@ Like a `Generation` it is immutable, and a pickle drops the handle to the studio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -126,12 +126,23 @@ class Sweep(Sequence[Generation]):
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every picture and return the files; see `Generation.save`.
 
-        {index} counts through the whole sweep. Where the fields do not tell all pictures apart they get
-        -1, -2 and so on.
+        {index} counts the pictures that the other fields do not tell apart; without it they get -1, -2
+        and so on. What did not come leaves its number free, and takes it when the sweep is run again.
         """
-        images = [image for one in self for image in one]
-        files = saving.targets(str(template), [(one.run, one.picture) for one in images])
-        return tuple(saving.write(one.bytes, file) for one, file in zip(images, files, strict=True))
+        saving.check(str(template))
+        images = {(place, image.index): image for place, one in enumerate(self) for image in one}
+        if not images:
+            return ()
+        like = next(iter(images.values())).picture  # what a picture that did not come is taken to be
+        places = {
+            (place, index): (one.run, replace(like, index=index))
+            for place, one in enumerate(self)
+            for index in range(1, one.run.request.count + 1)
+        }
+        places |= {key: (image.run, image.picture) for key, image in images.items()}
+        order = sorted(places)
+        files = dict(zip(order, saving.targets(str(template), [places[key] for key in order]), strict=True))
+        return tuple(saving.write(image.bytes, files[key]) for key, image in images.items())
 
     # What is shown
 

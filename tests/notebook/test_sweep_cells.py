@@ -94,7 +94,9 @@ def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
     assert "1 call · 1 picture · 4 from history · free" in dry.texts[0]
     assert not dry.pictures
     rerun = kernel.run("%imagine_rerun -1 --seed 8..10")
-    assert rerun.caption.startswith("3 of 3")
+    sheet, said = (one["data"]["text/plain"] for one in rerun.outputs[-2:])
+    assert sheet.startswith("3 of 3")
+    assert said.splitlines()[1:] == ["seed: 7 → 8", "seed: 7 → 9", "seed: 7 → 10"]
 
 
 def test_help_and_completion_know_lists(kernel):
