@@ -61,6 +61,7 @@ class Planned:
     rerun_of: str | None = None
     insists: bool = False  # --new or --retry: to be asked whatever is under way
     doubt: OutcomeUnknown | None = None  # why it is not asked without --retry
+    under_way: bool = False  # it was when this was planned: unless it has ended badly it is waited for
 
     @property
     def asks(self) -> bool:
@@ -98,10 +99,13 @@ class Plan:
 
     def __str__(self) -> str:
         """Return the plan in one line: calls, pictures, what is reused, the estimate and its source."""
-        estimates = [call.estimate for call in self.to_send]
-        pictures = sum(call.request.count for call in self.to_send)
+        new = [call for call in self.to_send if not call.under_way]
+        estimates = [call.estimate for call in new]
+        pictures = sum(call.request.count for call in new)
+        under_way = len(self.to_send) - len(new)
         reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
         words = [counted(len(estimates), "call"), counted(pictures, "picture")]
+        words += [f"{under_way} under way"] if under_way else []
         words += [f"{reused} from history"] if reused and self.axes else []
         words += [f"{doubtful} of unknown outcome, not asked without --retry"] if doubtful else []
         known = costs.sources(estimates)

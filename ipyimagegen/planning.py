@@ -46,6 +46,9 @@ class Past(Protocol):
     def in_flight(self) -> Collection[str]:
         """Return the ids of the runs that this process carries out right now."""
 
+    def live(self, request: Request) -> object | None:
+        """Return the call in flight for the same request, if any."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -130,6 +133,8 @@ def _build(
         call = replace(call, reused=stored or look_up(call, local, around))
     except OutcomeUnknown as doubt:
         call = replace(call, doubt=doubt.with_traceback(None))
+    if call.asks and not local.get("new"):
+        call = replace(call, under_way=around.past.live(call.request) is not None)
     here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
     if local.get("offline") and call.asks and not here:
         raise InvalidOption(

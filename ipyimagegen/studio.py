@@ -365,7 +365,8 @@ class Studio:
     def over(self, plan: Plan, *, in_cell: bool = True) -> str | None:
         """Return why a plan is more than the settings allow, or None; see `carry_out`."""
         try:
-            self.ledger.check_caps(plan.calls, self.settings, self.cell() if in_cell else None)
+            calls = [call for call in plan.calls if not call.under_way]
+            self.ledger.check_caps(calls, self.settings, self.cell() if in_cell else None)
         except OverBudget as fault:
             return str(fault)
         return None

@@ -12,6 +12,7 @@ from ipyimagegen import Generation, Settings, Studio, Sweep
 from ipyimagegen import errors as e
 from ipyimagegen.axes import Axis, expand
 from ipyimagegen.batch import NOT_SENT
+from ipyimagegen.notebook import pages
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.typed import Typed, from_call
 from ipyimagegen.waiting import Painter
@@ -545,6 +546,9 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
     one = studio(home, server)
     with pytest.raises(e.Detached):
         one.imagine("a fox", seed=[1, 2], timeout=1)
+    plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
+    assert str(plan) == "1 call · 1 picture · 2 under way · cost unknown"
+    assert pages.dry_run(plan, one.calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
     assert made.caption.endswith("1 call asked · cost unknown")

@@ -60,6 +60,8 @@ def _fate(planned: Planned) -> tuple[str, str]:
         return f"from history: {planned.reused.id}", ""
     if planned.doubt:
         return "unknown outcome: not asked without --retry", ""
+    if planned.under_way:
+        return "under way: waited for", ""
     return "to be sent", str(planned.estimate)
 
 
