@@ -321,7 +321,8 @@ def _read_number(option: Option, text: str) -> int | float:
     try:
         number = float(text) if option.kind is Kind.NUMBER else int(text)
     except ValueError:
-        hint = " Lists are written 1,2,3 and 1..4, or {name} for a variable." if option.lists else ""
+        lists = " Lists are written 1,2,3 and 1..4 in a cell, and [1, 2] in a variable or in Python."
+        hint = lists if option.lists else ""
         raise InvalidOption(f"{option.flag} takes {_article(option)}, not {text!r}.{hint}") from None
     return _bounded(option, number)
 
