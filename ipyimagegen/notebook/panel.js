@@ -12,6 +12,7 @@
 
 const TYPING_PAUSE = 150; // ms without a key before the form is sent
 const PATIENCE = 1500; // ms without a word from the kernel until that is said
+const GREETING = 2000; // ms until an unanswered hello is said again, then twice as many, and so on
 const PAINTED = 128; // the alpha from which a pixel of the mask counts as painted
 // Jupyter's server closes the kernel's connection on a message above 10 MiB: stay well below.
 const BYTES_SENT = 9 * 2 ** 20;
@@ -1065,6 +1066,12 @@ function download({ mime, name }, bytes) {
 
 function createPanel(ui) {
   let patience = 0;
+  let greeting = 0;
+  /** Say hello until the strip is told: a message may be lost while a page or a kernel is being connected. */
+  function greet(pause = GREETING) {
+    ui.send({ do: "hello" });
+    greeting = setTimeout(greet, pause, 2 * pause);
+  }
   const act = (action) => (event) => {
     if (isSecond(event)) return;
     clearTimeout(patience);
@@ -1122,12 +1129,14 @@ function createPanel(ui) {
     },
     /** No kernel answers any more: say so, and what to do. */
     lost() {
+      clearTimeout(greeting);
       status.update({ message: { kind: "error", text: ui.t("lost") } });
       primary.disabled = cancel.disabled = true;
     },
     form: form.fill,
     progress: status.progress,
     tiles({ tiles = [], reset = false, select = null }) {
+      if (reset) clearTimeout(greeting);
       strip.put(tiles, reset);
       const stays = select === null || viewer.busy(); // what is being saved is not replaced by a new one
       if (stays && strip.selected() !== null) refresh(); // a relative may be among the new ones
@@ -1154,7 +1163,11 @@ function createPanel(ui) {
   };
 
   const children = [form.root, inputs.root, buttons, status.root, cell.root, viewerBox, painter.root, strip.root];
-  return { children, receive, close: () => [form, status, strip, painter].forEach((part) => part.close()) };
+  const close = () => {
+    clearTimeout(greeting);
+    [form, status, strip, painter].forEach((part) => part.close());
+  };
+  return { children, receive, greet, close };
 }
 
 function render({ model, el }) {
@@ -1173,7 +1186,7 @@ function render({ model, el }) {
   model.on("msg:custom", listen);
   model.on("comm_live_update", ui.lost);
   el.append(root);
-  ui.send({ do: "hello" });
+  panel.greet();
   return () => {
     model.off("msg:custom", listen);
     model.off("comm_live_update", ui.lost);

@@ -199,11 +199,12 @@ class Notebook:
         return self.page.locator(".jp-Completer")
 
     def save(self) -> None:
-        """Press Control-S and wait until the server has the file."""
+        """Press Control-S in the first cell and wait until the server has the file."""
 
         def stored(answer: Response) -> bool:
             return answer.request.method == "PUT" and "/api/contents" in answer.url
 
+        self.cell(0).locator(".cm-content").click()
         with self.page.expect_response(stored):
             self.page.keyboard.press("Control+s")
 

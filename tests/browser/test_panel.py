@@ -266,7 +266,6 @@ def test_the_page_loaded_again_has_everything_and_the_file_plain_pictures(panel)
     tiles = panel.tiles.count()
     panel.prompt.fill("half a thought")
     panel.page.wait_for_timeout(400)
-    panel.notebook.cell(0).locator(".cm-content").click()
     panel.notebook.save()
     saved = json.loads(panel.notebook.file.read_text())
     outputs = saved["cells"][1]["outputs"]
@@ -282,11 +281,36 @@ def test_the_page_loaded_again_has_everything_and_the_file_plain_pictures(panel)
 
 
 def test_the_notebook_opened_in_another_page_has_everything(panel, jupyter, browser):
+    panel.notebook.save()
     with context_of(browser) as context:
         again = jupyter.open(context.new_page(), panel.notebook.file, panel.notebook.front)
         other = Panel(again, 1).shown()
         other.made(panel.tiles.count())
         expect(again.images(1).last).to_be_visible()
+
+
+def test_a_hello_that_is_lost_on_the_way_is_said_again(panel, jupyter, browser):
+    lost = []
+
+    def without_the_first(socket):
+        server = socket.connect_to_server()
+
+        def passed_on(message):
+            words = message if isinstance(message, bytes) else message.encode()
+            if b'"hello"' in words and not lost:
+                lost.append(words)
+            else:
+                server.send(message)
+
+        socket.on_message(passed_on)
+
+    panel.notebook.save()
+    with context_of(browser) as context:
+        page = context.new_page()
+        page.route_web_socket("**/channels**", without_the_first)
+        other = Panel(jupyter.open(page, panel.notebook.file, panel.notebook.front), 1).shown()
+        other.made(panel.tiles.count())
+    assert len(lost) == 1
 
 
 # Looks
