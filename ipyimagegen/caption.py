@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from ipyimagegen.records import Input, Picture, PictureState, Run, Status
 from ipyimagegen.safe import plain, short
 
 DOT = " · "
+NAMED = 4  # of many, so many are named
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
 IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
@@ -40,6 +41,13 @@ def caption(
 def counted(count: int, noun: str) -> str:
     """Return `1 picture`, `2 pictures`."""
     return f"{count} {noun}" + ("s" if count != 1 else "")
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    more = len(names) - NAMED
+    told = ", ".join(short(one, 40) for one in names[:NAMED])
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def title(run: Run, number: int | None) -> str:

@@ -41,9 +41,10 @@ def run_of(picture_id: str) -> str:
 
 
 def read_range(text: str) -> range | None:
-    """Return the numbers of `2-5` or `2..5`, or None when `text` is no range."""
+    """Return the numbers of `2-5`, `2..5` or `5-2`, or None when `text` is no range."""
     found = _RANGE.fullmatch(as_meant(text).strip())
-    return range(int(found[1]), int(found[2]) + 1) if found else None
+    low, high = sorted(map(int, found.groups())) if found else (0, 0)
+    return range(low, high + 1) if found else None
 
 
 def spans(numbers: Iterable[int]) -> str:

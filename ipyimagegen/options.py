@@ -285,13 +285,20 @@ def _check_python(option: Option, value: object) -> Value:
             return _bounded(option, value.__index__())
         if hasattr(value, "__float__") and option.kind is Kind.NUMBER:
             return _bounded(option, float(value))
-    elif option.kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (bool, bytes)):
+    elif option.kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (bool, int, float, bytes)):
         return _READ[option.kind](option, str(value))
-    raise InvalidOption(f"{option.flag} takes {_article(option)}, not {type(value).__name__}.")
+    kind, given = type(value).__name__, repr(value)
+    shown = f"{given} ({kind})" if isinstance(value, (int, float)) and len(given) < 24 else kind
+    raise InvalidOption(f"{option.flag} takes {_article(option)}, not {shown}.")
 
 
 def _article(option: Option) -> str:
-    nouns = {Kind.INTEGER: "a whole number", Kind.NUMBER: "a number", Kind.FLAG: "True or False"}
+    nouns = {
+        Kind.INTEGER: "a whole number",
+        Kind.NUMBER: "a number",
+        Kind.FLAG: "True or False",
+        Kind.SIZE: "one text such as '1024x1024'",  # not a pair of numbers, which is a list
+    }
     return nouns.get(option.kind, f"text such as {option.choices[0]!r}" if option.choices else "text")
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog, prompt
 from ipyimagegen.axes import Axis, expand, labels
+from ipyimagegen.caption import some
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.extra import check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
@@ -73,6 +74,8 @@ def build(
     if not axes and calls[0].doubt and not local.get("dry_run"):
         raise calls[0].doubt
     _check_distinct(axes, calls)
+    if local.get("offline"):
+        _check_here(axes, calls)
     if len({call.endpoint.base_url for call in calls}) > 1 and "endpoint" not in {one.name for one in axes}:
         raise MissingKey(_mixed(calls))
     return Plan(
@@ -108,6 +111,22 @@ def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
             )
 
 
+def _check_here(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
+    """Raise InvalidOption where a server that is not on this machine would be asked."""
+    away = {
+        name: call.endpoint
+        for name, call in zip(labels(axes), calls, strict=True)
+        if call.asks and call.endpoint.name != SKETCH and not catalog.is_loopback(call.endpoint)
+    }
+    if away:
+        servers = " and ".join(dict.fromkeys(one.name for one in away.values()))
+        lacking = f"{len(away)} of {len(calls)} ({some(list(away))})" if axes else "this request"
+        raise InvalidOption(
+            f"Offline: the history lacks {lacking}, and {servers} would be asked beyond this machine. "
+            "Take --offline away, or ask --endpoint sketch."
+        )
+
+
 def _build(
     typed: Typed, around: Surroundings, inputs: tuple[Input, ...], mask: Input | None
 ) -> tuple[Planned, dict[str, Value]]:
@@ -135,12 +154,6 @@ def _build(
         call = replace(call, doubt=doubt.with_traceback(None))
     if call.asks and not local.get("new"):
         call = replace(call, under_way=around.past.live(call.request) is not None)
-    here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
-    if local.get("offline") and call.asks and not here:
-        raise InvalidOption(
-            f"Offline, and {endpoint.name} is not on this machine: the request is not in the history. "
-            "Take --offline away, or ask --endpoint sketch."
-        )
     return call, local
 
 

@@ -51,6 +51,7 @@ _PATH = rf"{_IDENTIFIER}(?:{_TRAILER})*"
 _SPEC = r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}\n]*%[a-zA-Z][^{}\n]*"
 _NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_SPEC}))?\}}")
 _ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
+_COMMAS = re.compile(r"(?<![\\}\w^]){[\w -]+(?:[,，、][\w -]+)+}")
 _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
 _STEP = re.compile(_TRAILER)
 _QUOTED_INDEX = re.compile(r"(?<=[\w\])])\[(?:'[^'\n]*'|\"[^\"\n]*\")\]")
@@ -135,10 +136,11 @@ def groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
     return tuple(part for part in parts if isinstance(part, Alternatives))
 
 
-def bars(parts: tuple[Part, ...]) -> bool:
-    """Say whether a brace and a bar are left as typed, as if alternatives were meant that are none."""
+def almost(parts: tuple[Part, ...]) -> bool:
+    """Say whether braces with bars, or words and commas, are left as typed: alternatives may be meant."""
     texts = [part.text for part in parts if isinstance(part, Literal)]
-    return any("|" in text or "｜" in text for text in texts) and any("{" in text for text in texts)
+    bars = any("|" in text or "｜" in text for text in texts) and any("{" in text for text in texts)
+    return bars or any(_COMMAS.search(text) for text in texts)
 
 
 def choose(parts: tuple[Part, ...], chosen: tuple[str, ...]) -> tuple[Part, ...]:

@@ -20,14 +20,15 @@ _KNOWN = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
 
 def check(template: str) -> None:
-    """Raise InvalidOption when the template has a field that does not exist."""
+    """Raise InvalidOption when the template has a field that does not exist, or names a folder."""
     for name in _FIELD.findall(template):
         if name not in FIELDS:
             raise InvalidOption(
                 f"--save {{{name}}}: there are {', '.join(FIELDS)}.{did_you_mean(name, FIELDS)}"
             )
-    if template.endswith(("/", os.sep)):
-        raise InvalidOption(f"--save {template} names a folder; name a file, such as {template}{{id}}.")
+    if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):  # noqa: PTH111, PTH112
+        inside = os.path.join(template, "{id}")  # noqa: PTH118 - as typed
+        raise InvalidOption(f"--save {template} names a folder; name a file, such as {inside}.")
 
 
 def targets(template: str, places: Sequence[tuple[Run, Picture]]) -> list[Path]:
@@ -85,6 +86,11 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 def _split(name: str) -> tuple[str, str]:
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
     return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
+
+
+def nothing(what: str, why: str | None) -> StoreError:
+    """Return the error for a result without a picture."""
+    return StoreError(f"{what} has no picture to save{f': {why}' if why else '.'}")
 
 
 def _write_new(data: bytes, path: Path) -> None:

@@ -82,7 +82,11 @@ class Kernel:
                 if display_id := content.get("transient", {}).get("display_id"):
                     by_id[display_id] = outputs[-1]
             elif kind == "stream":
-                outputs.append({"output_type": kind, **content})
+                before = outputs[-1] if outputs else {}
+                if before.get("name") == content["name"]:  # one print may come in pieces
+                    before["text"] += content["text"]
+                else:
+                    outputs.append({"output_type": kind, **content})
             elif kind == "update_display_data":
                 by_id[content["transient"]["display_id"]].update(content)
         with contextlib.suppress(queue.Empty):

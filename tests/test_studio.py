@@ -108,6 +108,11 @@ def test_offline(home, lab):
         studio(home, environ={"IPYIMAGEGEN_OFFLINE": "1"}).imagine("a fox", **far)
     assert studio(home, lab).imagine("a fox", offline=True).endpoint == "lab"  # loopback
     assert studio(home).imagine("a fox", offline=True, size="128x128", endpoint="sketch")
+    servers = {"offline": True, "size": "128x128", "endpoint": ["sketch", far["endpoint"]]}
+    with pytest.raises(
+        e.InvalidOption, match=r"lacks 2 of 4 \(https://gpu.example/v1 · seed 1, .* · seed 2\)"
+    ):
+        studio(home).imagine("a fox", seed=[1, 2], **servers)
 
 
 def test_caps(home, lab):

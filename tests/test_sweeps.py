@@ -13,6 +13,7 @@ from ipyimagegen import errors as e
 from ipyimagegen.axes import Axis, expand
 from ipyimagegen.batch import NOT_SENT
 from ipyimagegen.notebook import pages
+from ipyimagegen.prompt import almost, parse
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.typed import Typed, from_call
 from ipyimagegen.waiting import Painter
@@ -85,10 +86,26 @@ def test_alternatives_are_found_before_values_are_filled_in():
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a": "b|c"}', "{a|b:c}", "{{red|blue}}", r"\frac{a|b}{c}", "x^{a|b}", "{a\n|b}"]
+    ("text", "told"),
+    [
+        ('{"a": "b|c"}', True),
+        ("{a|b:c}", True),
+        ("{{red|blue}}", True),
+        (r"\frac{a|b}{c}", True),
+        ("x^{a|b}", True),
+        ("{a\n|b}", True),
+        ("{red,blue}", True),
+        ("{dark red, blue}", True),
+        ("{红，蓝}", True),
+        ("x_{1,2}", False),
+        (r"\frac{a,b}{c,d}", False),
+        ('{"a": [1, 2]}', False),
+        ("{ red }", False),
+    ],
 )
-def test_other_braces_with_bars_stay_as_typed(text):
+def test_other_braces_stay_as_typed_and_where_alternatives_may_be_meant_that_is_told(text, told):
     assert points(f"a {text} fox", {})[0] == []
+    assert almost(parse(f"a {text} fox")) == told
 
 
 def test_alternatives_are_for_templates_alone():
@@ -108,6 +125,10 @@ def test_python_lists(home, serve):
 
     assert from_call("a", {"seed": np.arange(3)}).options["seed"] == (0, 1, 2)
     assert from_call("a", {"seed": np.int64(3)}).options["seed"] == 3
+    with pytest.raises(e.InvalidOption, match=r"one text such as '1024x1024', not 64 \(int\)"):
+        from_call("a", {"size": (64, 64)})
+    with pytest.raises(e.InvalidOption, match=r"a whole number, not 7.0 \(float\)"):
+        from_call("a", {"seed": np.array([7, np.nan])})
     with pytest.raises(e.InvalidInput, match="list of prompts is empty"):
         from_call([], {})
     for wrong in ([3], [None], 3):
@@ -320,6 +341,17 @@ def test_nine_of_twelve(home, serve):
     before = len(server.posts)
     studio(home, server).imagine("a fox", seed=seeds, retry=True)
     assert calls_of(server, before) == [3, 6, 9]
+
+
+def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
+    server = serve(good)
+    own = {"dmxapi": {"base_url": server.base_url, "free": True}}
+    made = Studio(
+        home=home, environ={"DMXAPI_API_KEY": "none-but-long-enough"}, settings=Settings(endpoints=own)
+    ).imagine("a fox", endpoint="dmxapi", model="gpt-image-1", seed=range(5))
+    assert [line for line in made.caption.splitlines() if "kept here" in line] == [
+        "- seed was kept here: gpt-image-1 on dmxapi has no seed"
+    ]
 
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
@@ -604,6 +636,15 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
         assert [file.name for file in files if file not in before[template]] == [added]
         assert [file.read_bytes() for file in files] == [tile[0].bytes for tile in whole]
         assert len(list(files[0].parent.iterdir())) == 3
+
+
+def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
+    made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
+    with pytest.raises(e.StoreError, match="has no picture to save: lab answered 400"):
+        made[1].save(tmp_path / "fox")
+    with pytest.raises(e.InvalidOption, match=r"names a folder; name a file, such as .*/\{id\}"):
+        made.save(tmp_path)
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):

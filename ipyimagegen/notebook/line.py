@@ -286,7 +286,7 @@ def ids(text: str, names: Mapping[str, Any]) -> list[str]:
 
 def _as_id(part: Part, names: Mapping[str, Any]) -> str:
     if isinstance(part, Name) and not (part.spec or part.conversion):
-        value = lookup(part.path, names, source=part.source)
+        value = lookup(part.path, names)
         if isinstance(value, (Generation, Image)):
             return value.id
         if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):

@@ -21,7 +21,7 @@ from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
-from ipyimagegen.prompt import bars, parse
+from ipyimagegen.prompt import almost, parse
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.safe import short
@@ -33,7 +33,7 @@ OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_doctor": {"--offline": False},
 }
 T = TypeVar("T")
-BARS = "a brace with a bar was sent as typed: alternatives are {one|other}, on one line, of plain words"
+ALMOST = "braces were sent as typed: alternatives are {one|other}, on one line, of plain words"
 LISTED = 20  # runs that %imagine_history shows unless told
 
 
@@ -91,6 +91,10 @@ class ImagineMagics(Magics):
         if not before.rest:
             raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
         name, rest = lines.first(before.rest, self._names(local_ns))
+        if len(several := name.split()) > 1:
+            raise InvalidOption(
+                f"%imagine_rerun takes one id; this stands for {len(several)}: {short(name, 60)}."
+            )
         after = self._read(rest, None, local_ns)
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
         read = lines.merged(before, after)
@@ -256,8 +260,8 @@ class ImagineMagics(Magics):
     ) -> Typed:
         late, names = lines.late_options(prompt), self._names(local_ns)
         notes = [f"{flag} stands in the prompt and was sent as text" for flag in late]
-        if not literal and not read.values.get("raw") and bars(parse(prompt)):
-            notes.append(BARS)
+        if not literal and not read.values.get("raw") and almost(parse(prompt)):
+            notes.append(ALMOST)
         return Typed(
             prompt=prompt,
             options=read.values,

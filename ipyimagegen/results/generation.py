@@ -195,8 +195,12 @@ class Generation(Sequence[Image]):
 
         The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several pictures
         without {index} get -1, -2. Another existing file is never overwritten, and the suffix
-        follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails.
+        follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails or where
+        no picture came.
         """
+        saving.check(str(template))
+        if not self:
+            raise saving.nothing(self.id, self.error)
         several = len(self) > 1
         return tuple(
             saving.write(one.bytes, saving.target(str(template), self._run, one.picture, several=several))

@@ -7,12 +7,11 @@ from typing import Any
 
 from ipyimagegen import costs, ids
 from ipyimagegen.axes import PROMPT, Axis, labels
-from ipyimagegen.caption import DOT, OUTSIDE, counted, facts
+from ipyimagegen.caption import DOT, OUTSIDE, counted, facts, some
 from ipyimagegen.records import Cost, PictureState
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.safe import plain, short
 
-NAMED = 4  # places that a line about some of them names
 LISTED = 8  # failures that a caption lists
 
 
@@ -45,7 +44,7 @@ def caption(
         _runs(came),
         *(plain(line, 400) for line in legend),
         *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], names, len(came))),
-        *(f"- {line}" for line in _of_some([_notes(one) for one in sweep], names, len(came))),
+        *(f"- {line}" for line in _of_some([_notes(one, axes) for one in sweep], names, len(came))),
         *failures(sweep, names),
     ]
     return "\n".join([*filter(None, lines), _last(sweep, asked)])
@@ -75,8 +74,13 @@ def _verdicts(one: Generation) -> list[str]:
     return [*told, *(f"picture {p.index}: {p.note or p.state}" for p in lost)] if one else []
 
 
-def _notes(one: Generation) -> list[str]:
-    return list(one.run.sent.notes) if one else []
+def _notes(one: Generation, axes: Sequence[Axis]) -> list[str]:
+    """Return its notes, without the value of what varies: that is said once, for all."""
+    notes = list(one.run.sent.notes) if one else []
+    for axis in axes:
+        value = f"{axis.name} {one.run.request.options.get(axis.name)} "
+        notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
+    return notes
 
 
 def _of_some(each: Sequence[Sequence[str]], labels: Sequence[str], came: int) -> list[str]:
@@ -85,13 +89,7 @@ def _of_some(each: Sequence[Sequence[str]], labels: Sequence[str], came: int) ->
     for lines, label in zip(each, labels, strict=True):
         for line in dict.fromkeys(lines):
             places.setdefault(line, []).append(label)
-    return [plain(line) + ("" if len(at) == came else f" ({_named(at)})") for line, at in places.items()]
-
-
-def _named(labels: Sequence[str]) -> str:
-    more = len(labels) - NAMED
-    told = ", ".join(short(one, 40) for one in labels[:NAMED])
-    return f"{told} and {more} more" if more > 0 else told
+    return [plain(line) + ("" if len(at) == came else f" ({some(at)})") for line, at in places.items()]
 
 
 def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
@@ -103,6 +101,12 @@ def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
     ]
     more = len(told) - LISTED
     return [*told[:LISTED], f"! and {more} more: sweep.failed"] if more > 0 else told
+
+
+def sentences(error: str) -> str:
+    """Return the lines of an error as one: the first ends there where it has no stop of its own."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return " ".join(line if line[-1] in ".!?:…。！？" else f"{line}." for line in lines)
 
 
 def _why(error: str) -> str:

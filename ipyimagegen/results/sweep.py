@@ -132,7 +132,7 @@ class Sweep(Sequence[Generation]):
         saving.check(str(template))
         images = {(place, image.index): image for place, one in enumerate(self) for image in one}
         if not images:
-            return ()
+            raise saving.nothing("The sweep", self[0].error)
         like = next(iter(images.values())).picture  # what a picture that did not come is taken to be
         places = {
             (place, index): (one.run, replace(like, index=index))
@@ -213,7 +213,9 @@ class Page:
             [sweep.thumb(place, edge) for place in sheet.calls],
             sheet.rows,
             sheet.columns,
-            notes=[short(sweep[place].error or "no picture", 300) for place in sheet.calls],
+            notes=[
+                short(summary.sentences(sweep[place].error or "no picture"), 300) for place in sheet.calls
+            ],
             title=sheet.title,
             limit=self.limit,
         )

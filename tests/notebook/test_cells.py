@@ -105,6 +105,7 @@ REFUSED = [
     ("%imagine_show fox", "is no id"),
     ("%imagine_models gpt-imge-2", "Did you mean gpt-image-2?"),
     ("%imagine_rerun", "needs an id"),
+    ("both = ['1', '2']\n%imagine_rerun {both}", "takes one id; this stands for 2: 1 2."),
     ("%imagine a fox --size 1x1", "options come first"),
     ("%imagine", "Write a prompt"),
     ("%imagine --seed 1,,4 a fox", "empty place"),

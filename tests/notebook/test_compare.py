@@ -61,7 +61,18 @@ def test_ids_in_every_form(drawn):
     lasting = drawn.run("from ipyimagegen import history\nprint(history[2].id)").texts[0].strip()
     drawn.run("first, fox, blue = 1, history[1], history[2]\nboth = [fox, blue]")
     results = ("{fox} {blue}", "{both}", "{both[0]}，2")
-    for named in ("1 2", "1-2", "{first} 2", f"@1 {lasting}", "-3 -2", "1 2 1-2", "1,2", "1, 2", *results):
+    for named in (
+        "1 2",
+        "1-2",
+        "{first} 2",
+        f"@1 {lasting}",
+        "-3 -2",
+        "1 2 1-2",
+        "1,2",
+        "1, 2",
+        "2-1",
+        *results,
+    ):
         cell = drawn.run(f"%imagine_compare {named}")
         assert cell.error is None, (named, cell.error)
         assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
@@ -79,7 +90,7 @@ REFUSED = [
     ("1 fox", "is no id"),
     ("1 3.5", "has 2 pictures"),
     ("--all", "no option --all"),
-    ("1 {nope}", "no variable 'nope'"),
+    ("1 {nope}", "nope: there is no variable 'nope'."),
 ]
 
 
