@@ -77,6 +77,13 @@ function arrange(parent, nodes) {
   });
 }
 
+/** Take the focus, unless somebody types meanwhile, here or in a cell: an answer may come late. Return whether. */
+function takeFocus(node) {
+  const typing = document.activeElement?.matches("input, textarea, select, [contenteditable=true]");
+  if (!typing) node.focus({ preventScroll: true });
+  return !typing;
+}
+
 /** Run `act` only where `value` is not what it was at the last call. */
 function onChange(act) {
   let last;
@@ -225,7 +232,6 @@ function createForm(ui, generate) {
   const fields = new Map([["model", modelField]]); // by option name
   let kept = {}; // values by option name; outlives controls that come and go with endpoint and model
   let timer = 0;
-  let greeted = false; // Python has answered the hello: it may be busy for long
   let typed = false;
 
   const controls = () => [...fields].map(([name, field]) => [name, controlOf(field)]);
@@ -254,11 +260,9 @@ function createForm(ui, generate) {
     if (prompt.scrollHeight) prompt.style.height = `${prompt.scrollHeight + 2}px`;
   }
 
-  function fill({ form, view }) {
+  function fill({ form, view, hello }) {
     // No hello must undo what is being typed here, be it another view's, or one's own that is answered late.
-    const stays = ui.asked({ view }) ? typed && !greeted : timer;
-    greeted ||= ui.asked({ view });
-    if (stays) return;
+    if (ui.asked({ view }) ? hello && typed : timer) return;
     clearTimeout(timer);
     timer = 0;
     kept = { ...form.options };
@@ -539,14 +543,13 @@ function insertCell(model, source) {
   }
 }
 
-/** Copy text; without a secure context or leave to use the clipboard, by way of the selected text. */
+/** Copy text; without a secure context or leave to use the clipboard, by way of what is selected in `area`. */
 async function copyText(area) {
   try {
     await navigator.clipboard.writeText(area.value);
     return true;
   } catch {
-    area.select();
-    return document.execCommand("copy");
+    return document.activeElement === area && document.execCommand("copy");
   }
 }
 
@@ -563,8 +566,7 @@ function createCellText(ui) {
     root.hidden = false;
     area.value = text;
     area.rows = Math.min(12, Math.max(2, text.split("\n").length));
-    area.focus({ preventScroll: true });
-    area.select();
+    if (takeFocus(area)) area.select(); // which would take it by itself
     const inserted = insertCell(ui.model, text);
     const copied = await copyText(area);
     const done = [inserted && ui.t("cell.inserted"), copied && ui.t("cell.copied")].filter(Boolean);
@@ -1048,7 +1050,7 @@ function createPainter(ui, closed) {
     const brush = toolRow.querySelector("[value=brush]");
     brush.checked = true;
     for (const input of numbers) input.value = "";
-    brush.focus({ preventScroll: true });
+    takeFocus(brush);
     root.scrollIntoView({ block: "nearest" });
   }
 

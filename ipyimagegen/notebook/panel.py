@@ -141,7 +141,7 @@ class Panel(anywidget.AnyWidget):
 
     def do_hello(self, content: Message, _: object) -> None:
         """Tell a new view everything."""
-        self._push("form", form=asdict(self._form), view=content.get("view"))
+        self._push("form", form=asdict(self._form), view=content.get("view"), hello=True)
         self._strip.clear()
         for _number, run in self.studio.ledger.numbered():
             if not run.forgotten:

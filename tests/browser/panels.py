@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from email import message_from_bytes, policy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from loopback import b64, picture_bytes
@@ -13,7 +14,7 @@ from browser.lab import expect
 from browser.serving import Serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Page, WebSocketRoute
 
     from browser.lab import Notebook
 
@@ -67,6 +68,25 @@ def _read(kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     parts = [(one.get_param("name", header="content-disposition"), one) for one in whole.iter_parts()]
     fields = {name: one.get_payload(decode=True).decode() for name, one in parts if not one.get_filename()}
     return fields, {name: one.get_payload(decode=True) for name, one in parts if one.get_filename()}
+
+
+class Held:
+    """Holds the first message to the kernel in which `words` stand, until `let_go` is called."""
+
+    def __init__(self, page: Page, words: bytes) -> None:
+        self.words, self.let_go = words, None
+        page.route_web_socket("**/channels**", self._joined)
+
+    def _joined(self, socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(partial(self._pass_on, server))
+
+    def _pass_on(self, server: WebSocketRoute, message: str | bytes) -> None:
+        whole = message if isinstance(message, bytes) else message.encode()
+        if self.words in whole and self.let_go is None:
+            self.let_go = partial(server.send, message)
+        else:
+            server.send(message)
 
 
 class Panel:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from browser.hostile import TEXTS, Trap
 from browser.lab import LAB, NOTEBOOK, context_of, expect
-from browser.panels import LOAD, Painter, Panel
+from browser.panels import LOAD, Held, Painter, Panel
 
 pytestmark = pytest.mark.browser
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
@@ -289,28 +289,17 @@ def test_the_notebook_opened_in_another_page_has_everything(panel, jupyter, brow
         expect(again.images(1).last).to_be_visible()
 
 
-def test_a_hello_that_is_lost_on_the_way_is_said_again(panel, jupyter, browser):
-    lost = []
-
-    def without_the_first(socket):
-        server = socket.connect_to_server()
-
-        def passed_on(message):
-            words = message if isinstance(message, bytes) else message.encode()
-            if b'"hello"' in words and not lost:
-                lost.append(words)
-            else:
-                server.send(message)
-
-        socket.on_message(passed_on)
-
+def test_a_hello_that_is_lost_on_the_way_is_said_again_and_undoes_nothing(panel, jupyter, browser):
     panel.notebook.save()
     with context_of(browser) as context:
         page = context.new_page()
-        page.route_web_socket("**/channels**", without_the_first)
+        lost = Held(page, b'"hello"')
         other = Panel(jupyter.open(page, panel.notebook.file, panel.notebook.front), 1).shown()
         other.made(panel.tiles.count())
-    assert len(lost) == 1
+        other.prompt.fill("typed meanwhile")
+        lost.let_go()  # and comes after all
+        page.wait_for_timeout(1000)
+        expect(other.prompt).to_have_value("typed meanwhile")
 
 
 # Looks
@@ -489,6 +478,23 @@ def test_what_is_typed_while_the_kernel_is_busy_stays(jupyter, browser, painter,
         panel.prompt.fill("another")
         panel.button("Bring back").click()
         expect(panel.prompt).to_have_value("a red fox")
+
+
+@FRONTS
+def test_an_answer_that_comes_late_takes_the_focus_from_nobody_who_types(jupyter, browser, painter, front):
+    with context_of(browser) as context:
+        page = context.new_page()
+        held = Held(page, b'"cell"')
+        panel = shown(jupyter, page, painter, f"late-{front.partition('/')[0]}.ipynb", front)
+        panel.prompt.fill("a red fox")
+        panel.button("Copy as cell").click()
+        panel.prompt.fill("another")
+        held.let_go()
+        expect(panel.root.get_by_label("The request as a cell")).to_have_value(re.compile("a red fox"))
+        page.keyboard.type(" fox")
+        expect(panel.prompt).to_have_value("another fox")
+        panel.button("Copy as cell").click()
+        expect(panel.root.get_by_label("The request as a cell")).to_be_focused()
 
 
 @FRONTS
