@@ -69,7 +69,8 @@ class History(Sequence[Generation]):
     def _text(self, index: int | str) -> str:
         """Return a number as an id: counted from the highest one where it is negative."""
         if isinstance(index, int) and index < 0:
-            index = max(len(self) + 1 + index, 0) or index
+            numbers = [number for number, _ in self._keeper.ledger.numbered()]
+            index = numbers[index] if -index <= len(numbers) else index
         return str(index)
 
     def __repr__(self) -> str:
@@ -87,16 +88,15 @@ class History(Sequence[Generation]):
     ) -> list[tuple[int | None, Run]]:
         """Return runs with their numbers here, oldest first: `3`, `2-5`, `-1`, or all when empty."""
         ledger = self._keeper.ledger
-        numbers = ids.read_range(which) if which else None
-        if which and numbers is None:
-            run, _ = ledger.find(which)
-            return [(ledger.number(run.id), run)]
         if everywhere:
             runs = self._keeper.store.runs(search=search, model=model, limit=limit, originals=True)
             return [(ledger.number(run.id), run) for run in reversed(runs)]
+        numbers = ids.read_range(which) if which else None
+        meant = [ledger.find(which)[0]] if which and numbers is None else None
+        here = [(ledger.number(run.id), run) for run in meant] if meant else ledger.numbered()
         found: list[tuple[int | None, Run]] = [
             (number, run)
-            for number, run in ledger.numbered()
+            for number, run in here
             if (numbers is None or number in numbers)
             and (not search or search.casefold() in run.request.prompt.casefold())
             and (not model or model in (run.request.model, run.sent.model))

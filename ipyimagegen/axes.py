@@ -57,7 +57,10 @@ def _apart(texts: list[str]) -> list[str]:
     tails = [one[first:] for one in words]
     last = _common([one[::-1] for one in tails])
     told = [" ".join(one[: len(one) - last]) for one in tails]
-    return [f"{'… ' if first else ''}{one}{' …' if last else ''}" for one in told]
+    return [
+        f"{'… ' if first else ''}{one}{' …' if last else ''}" if one else text  # others begin with it
+        for one, text in zip(told, texts, strict=True)
+    ]
 
 
 def _common(lists: list[list[str]]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from ipyimagegen.errors import CallError, Detached, ImagineError
+from ipyimagegen.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.gate import Gate
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Run
@@ -54,6 +54,14 @@ class Slot:
         return self.job.error if self.job else self.planned.doubt
 
     @property
+    def doubtful(self) -> bool:
+        """Whether it ended without a picture and may have cost something."""
+        if isinstance(self.error, CallError):
+            return self.error.billed is not False
+        sent = self.job is not None and self.job.run.sent.attempts > 0
+        return isinstance(self.error, StoreError) and sent and not self.planned.endpoint.free
+
+    @property
     def unsent(self) -> bool:
         """Whether it was not begun after all."""
         return isinstance(self.error, Detached)
@@ -62,11 +70,6 @@ class Slot:
     def came(self) -> bool:
         """Whether there are pictures."""
         return self.settled and self.run is not None and bool(self.run.shown) and not self.error
-
-
-def may_be_billed(error: ImagineError | None) -> bool:
-    """Say whether a call that ended so may have cost something."""
-    return isinstance(error, CallError) and error.billed is not False
 
 
 class Batch:
@@ -87,7 +90,7 @@ class Batch:
         """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
         self._call_off = call_off
         if len(jobs) == 1:
-            jobs[0].start()
+            self._start(jobs[0])
             return
         by_gate: dict[Gate, deque[Job]] = {}
         for job in jobs:
@@ -115,12 +118,18 @@ class Batch:
                     return
                 job = queue.popleft()
                 job.permit, job.ended = permit, room.release
-                try:
-                    job.start()
-                except RuntimeError as fault:  # no thread to be had
+                if not self._start(job):
                     permit.give()
                     room.release()
-                    self._give_back([job], f"not sent: {fault}")
+
+    def _start(self, job: Job) -> bool:
+        """Begin a job; say whether there was a thread to be had."""
+        try:
+            job.start()
+        except RuntimeError as fault:
+            self._give_back([job], f"not sent: {fault}\nNothing was billed: run the cell again.")
+            return False
+        return True
 
     def _give_back(self, jobs: Iterable[Job], why: str) -> None:
         for job in jobs:
@@ -169,7 +178,7 @@ class Batch:
         errors = [slot.error for slot in self.slots if slot.error]
         if not errors or [slot for slot in self.slots if slot.came or slot.stored]:
             return None
-        doubtful = [one for one in errors if may_be_billed(one)]
+        doubtful = [slot.error for slot in self.slots if slot.error and slot.doubtful]
         error = (doubtful or errors)[0]
         if len(self.slots) > 1:
             told = f"; {len(doubtful)} may have been billed" if doubtful else ""
@@ -179,7 +188,7 @@ class Batch:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was begun."""
+        """Seconds since the first of its calls was begun, here or in an earlier cell."""
         return max((slot.job.elapsed for slot in self.slots if slot.job), default=0.0)
 
     @property

@@ -87,7 +87,8 @@ def carry(errand: Errand) -> tuple[str, wire.Parcel]:
 
 def _claimed(nonce: str) -> bool:
     """Leave a mark that the call was begun; say whether there was none."""
-    folder = Path(tempfile.gettempdir(), "ipyimagegen-begun")
+    user = getattr(os, "getuid", str)()  # the folder of temporary files may be everybody's
+    folder = Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
         old = time.time() - DAY
@@ -205,6 +206,8 @@ class Through:
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
+        if control.cancelled:
+            return _never("Given up before it was sent.")
         errand = Errand(
             nonce=os.urandom(8).hex(),
             call=call,

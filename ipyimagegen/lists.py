@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ipyimagegen.errors import InvalidOption
@@ -28,10 +28,21 @@ def read(name: str, thing: object) -> Values:
     return normalise(name, thing) if several is None else together(name, several)
 
 
-def read_text(name: str, pieces: Sequence[str]) -> Values:
-    """Return what was typed for option `name`, split at commas; `1..4` counts. Raises InvalidOption."""
-    found = [value for piece in pieces for value in spread(name, piece)]
-    return normalise(name, found[0]) if len(found) == 1 and len(pieces) == 1 else together(name, found)
+def read_text(name: str, pieces: Sequence[str], value: Callable[[str], object] = str) -> Values:
+    """Return what was typed for option `name`, split at commas; `1..4` counts. Raises InvalidOption.
+
+    `value` returns what a piece stands for, such as the list that a variable holds. That is never looked
+    at again: only what was typed is a range.
+    """
+    found: list[object] = []
+    alone = len(pieces) == 1
+    for piece in pieces:
+        meant = value(piece)
+        if (several := listed(meant)) is not None:
+            found, alone = [*found, *several], False
+        else:
+            found += spread(name, piece) if meant == piece else [meant]
+    return normalise(name, found[0]) if alone and len(found) == 1 else together(name, found)
 
 
 def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:

@@ -59,7 +59,7 @@ class Planned:
     seconds: tuple[float, float] | None = None
     reused: Run | None = None
     rerun_of: str | None = None
-    insists: bool = False  # --new or --retry: to be asked whatever is under way
+    insists: bool = False  # --new: to be asked whatever is under way elsewhere
     doubt: OutcomeUnknown | None = None  # why it is not asked without --retry
     under_way: bool = False  # it was when this was planned: unless it has ended badly it is waited for
 

@@ -76,8 +76,11 @@ def build(
     _check_distinct(axes, calls)
     if local.get("offline"):
         _check_here(axes, calls)
-    if len({call.endpoint.base_url for call in calls}) > 1 and "endpoint" not in {one.name for one in axes}:
-        raise MissingKey(_mixed(calls))
+    if local.get("send_key") and typed.executor is None:
+        raise InvalidOption("--send-key goes with --executor; without one the calls are sent from here.")
+    chosen = "endpoint" in {one.name for one in axes}
+    if not chosen and len({call.endpoint.base_url for call in calls if call.asks or call.reused}) > 1:
+        _check_mixed(calls)
     return Plan(
         calls=calls,
         local={k: v for k, v in local.items() if k != "endpoint"},
@@ -87,14 +90,15 @@ def build(
     )
 
 
-def _mixed(calls: Sequence[Planned]) -> str:
-    """Return what is told where one server's pictures are in the history, and sketch would draw the rest."""
-    known = [call for call in calls if call.reused and call.endpoint.name != SKETCH]
-    name = known[0].endpoint.name if known else calls[0].endpoint.name
-    return (
-        f"{len(known)} of {len(calls)} are in the history from {name}; no key is set to ask for the rest. "
-        f"Set it with --endpoint {name}, or draw all with --endpoint sketch. Nothing was sent."
-    )
+def _check_mixed(calls: Sequence[Planned]) -> None:
+    """Raise MissingKey where the history has some from servers, and sketch would draw the rest."""
+    names = [call.endpoint.name for call in calls if call.reused and call.endpoint.name != SKETCH]
+    if names and any(call.asks for call in calls):
+        raise MissingKey(
+            f"{len(names)} of {len(calls)} are in the history from {' and '.join(dict.fromkeys(names))}; "
+            f"no key is set to ask for the rest. Set it with --endpoint {names[0]}, "
+            "or draw all with --endpoint sketch. Nothing was sent."
+        )
 
 
 def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
@@ -167,8 +171,9 @@ def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset
     overridden = set(single)
     if overridden & {"size", "aspect_ratio"}:
         overridden |= {"size", "aspect_ratio"}  # they count as one option here
-    for name, value in ({} if typed.alone else settings.options).items():
-        if value is not None and name not in overridden:
+    for name, value in settings.options.items():
+        stays = typed.alone and name in SENT
+        if value is not None and name not in overridden and not stays:
             base[name] = _configured(name, value)
     merged = {k: v for k, v in {**base, **single}.items() if v != DEFAULT}
     return merged, frozenset(merged.keys() - single.keys())
@@ -278,7 +283,7 @@ def _planned(
         estimate=catalog.estimate(sent, request, endpoint),
         seconds=catalog.seconds(sent, request, endpoint),
         rerun_of=rerun.id if rerun else None,
-        insists=bool(local.get("new") or local.get("retry")),
+        insists=bool(local.get("new")),
     )
 
 

@@ -91,6 +91,9 @@ class Sender:
                 for slot, run, carry in zip(missing, runs, carries, strict=True)
             }
             slots = [replace(slot, job=slot.job or jobs.get(slot.planned.request.identity)) for slot in slots]
+            for slot in slots:  # in their order, those under way before among them, as the next time
+                if shown := slot.job.run.id if slot.job else slot.planned.answered:
+                    self._house.ledger.recall(shown)
             plan = replace(plan, calls=tuple(slot.planned for slot in slots))
             batch = Batch(plan, slots)
             self._begin(batch, list(jobs.values()), settings)

@@ -223,6 +223,7 @@ class Studio:
         """
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
+        ends = None if seconds is None else time.monotonic() + seconds
         if painter and plan.axes and plan.to_send:
             painter.planned(plan)
         with Hold() as hold:
@@ -235,7 +236,6 @@ class Studio:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
-            ends = None if seconds is None else time.monotonic() + max(seconds - batch.elapsed, 0)
             return gathering.whole(batch, self, ends, offline=offline)
         (slot,) = batch.slots
         if slot.stored:

@@ -10,7 +10,7 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
-from ipyimagegen.batch import Batch, may_be_billed
+from ipyimagegen.batch import Batch
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.plan import Plan
@@ -139,7 +139,7 @@ def _detached_sweep(batch: Batch, after: str, *, given_up: bool) -> Detached:
     came = sum(slot.came for slot in batch.slots)
     left = sum(slot.job is not None and not slot.settled for slot in batch.slots)
     unsent = sum(slot.unsent for slot in batch.slots)
-    doubtful = sum(slot.settled and not slot.came and may_be_billed(slot.error) for slot in batch.slots)
+    doubtful = sum(slot.settled and not slot.came and slot.doubtful for slot in batch.slots)
     failed = len(batch.slots) - came - left - unsent - doubtful
     told = [f"{came} of {len(batch.slots)} came"]
     told += [f"{counted(left, 'call')} {'given up' if given_up else 'under way'}"] if left else []

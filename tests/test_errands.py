@@ -258,6 +258,23 @@ def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(h
     assert len(server.posts) == 1
 
 
+def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
+    server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
+
+    class GivesUp(Painter):
+        def working(self, batch):
+            if server.posts:
+                batch.cancel()
+
+        def failed(self, batch):
+            pass
+
+    one = studio(home, server)
+    with pytest.raises(e.NeverSent, match="Given up before it was sent"):
+        one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp())
+    assert len(server.posts) == 1
+
+
 def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
     server = serve(good)
 

@@ -273,11 +273,14 @@ def test_max_calls_holds_for_a_cell_with_a_loop(kernel, serve):
     assert kernel.run("%imagine one more").error is None
 
 
-def test_two_notebooks_that_begin_at_once_never_both_pay(home, serve):
+@pytest.mark.parametrize("options", [{}, {"retry": True}], ids=str)
+def test_two_notebooks_that_begin_at_once_never_both_pay(home, serve, options):
     server = serve(good)
     for attempt in range(5):
         studios = [studio(home, server) for _ in range(2)]
-        plans = [one.plan(from_call(f"a fox {attempt}", {})) for one in studios]  # neither sees the other
+        plans = [
+            one.plan(from_call(f"a fox {attempt}", options)) for one in studios
+        ]  # neither sees the other
         together = threading.Barrier(2)
         told = []
 

@@ -100,6 +100,17 @@ def test_a_named_model_is_never_drawn_by_sketch_unasked(home):
     assert drawn.model == "gpt-image-2"
 
 
+def test_a_rerun_waits_as_long_as_is_configured(home, lab):
+    configured = {"endpoint": "lab", "timeout": 7, "quality": "high"}
+    own = {"lab": {"base_url": lab.base_url}}
+    one = Studio(home=home, environ={}, settings=Settings(endpoints=own, options=configured))
+    run = one.imagine("a fox").run
+    configured["quality"] = "low"
+    plan = one.plan(one.again(run, from_call("a fox", {"seed": 3})))
+    assert plan.local["timeout"] == 7
+    assert plan.calls[0].sent.options == {"quality": "high", "seed": 3}
+
+
 def test_offline(home, lab):
     far = {"endpoint": "https://gpu.example/v1"}
     with pytest.raises(e.InvalidOption, match="Offline"):

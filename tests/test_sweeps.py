@@ -1,5 +1,7 @@
 """Sweeps: each combination once, planned before it is paid, failures in their place, resumed at no cost."""
 
+import errno
+import os
 import pickle
 import signal
 import threading
@@ -8,12 +10,13 @@ import time
 import pytest
 from loopback import b64, picture_bytes, records
 
-from ipyimagegen import Generation, Settings, Studio, Sweep
+from ipyimagegen import Generation, Settings, Studio, Sweep, wire
 from ipyimagegen import errors as e
 from ipyimagegen.axes import Axis, expand
 from ipyimagegen.batch import NOT_SENT
 from ipyimagegen.notebook import pages
 from ipyimagegen.prompt import almost, parse
+from ipyimagegen.records import Status
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.typed import Typed, from_call
 from ipyimagegen.waiting import Painter
@@ -147,6 +150,7 @@ def test_long_prompts_are_told_by_what_differs():
     axis = Axis("prompt", tuple(f"{long}{colour}, film grain" for colour in ("red", "blue", "red and blue")))
     assert axis.labels == ("… red, …", "… blue, …", "… red and blue, …")
     assert Axis("prompt", ("a fox", "a cat")).labels == ("a fox", "a cat")
+    assert Axis("prompt", (long.strip(), f"{long}asleep")).labels == (long.strip(), "… asleep")
 
 
 # Sheets
@@ -239,6 +243,18 @@ def test_sketch_does_not_fill_the_gaps_of_another_servers_history(home, serve):
     )
     assert len(nobody.imagine("a fox", seed=[1, 2])) == 2
     with pytest.raises(e.MissingKey, match="2 of 3 are in the history from lab"):
+        nobody.imagine("a fox", seed=[1, 2, 3])
+
+
+def test_what_the_history_has_from_several_servers_is_shown_without_a_key(home, serve):
+    servers = [serve(good), serve(good)]
+    one = studio(home, servers[0], others=servers[1:])
+    for seed, endpoint in ((1, "lab"), (2, "lab2")):
+        one.imagine("a fox", seed=seed, endpoint=endpoint)
+    own = {name: {"base_url": it.base_url} for name, it in zip(("lab", "lab2"), servers, strict=True)}
+    nobody = Studio(home=home, environ={}, settings=Settings(endpoints=own))
+    assert [tile.endpoint for tile in nobody.imagine("a fox", seed=[1, 2])] == ["lab", "lab2"]
+    with pytest.raises(e.MissingKey, match="2 of 3 are in the history from lab and lab2"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
@@ -545,6 +561,55 @@ def test_a_sweep_waits_for_a_call_that_is_under_way_already(home, serve):
     assert len(server.posts) == 2
 
 
+def test_a_call_that_was_under_way_is_the_last_one_once_it_is_shown(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: ("fox" in seen.json["prompt"] and go.wait(10), good(seen))[1])
+    one = studio(home, server)
+    thread = threading.Thread(target=lambda: one.imagine("a fox", seed=1))
+    thread.start()
+    while not server.posts:
+        time.sleep(0.01)
+    one.imagine("an owl", seed=1)
+    assert one.find("-1")[0].request.prompt == "an owl"
+    threading.Timer(0.2, go.set).start()
+    one.imagine("a fox", seed=1)
+    thread.join()
+    assert one.find("-1")[0].request.prompt == "a fox"
+    assert len(server.posts) == 2
+
+
+def test_where_no_thread_is_to_be_had_nothing_is_sent(home, serve, monkeypatch):
+    server = serve(good)
+    one, start = studio(home, server), threading.Thread.start
+
+    def refused(thread):
+        if thread.name.startswith("imagine"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    for seed in (1, [1, 2]):
+        with pytest.raises(e.Detached, match="not sent: can't start new thread"):
+            one.imagine("a fox", seed=seed)
+    monkeypatch.undo()
+    assert one.imagine("a fox", seed=1).number == 1
+
+
+def test_numbers_that_no_run_took_do_not_count(home, serve):
+    go = threading.Event()
+    servers = [serve(lambda seen: (seen.json["seed"] > 1 and go.wait(10), good(seen))[1]) for _ in range(2)]
+    one = studio(home, servers[0], others=servers[1:], max_parallel=1, max_calls=20)
+    swept = {"seed": range(1, 9), "endpoint": ["lab", "lab2"]}
+    with pytest.raises(e.Detached):
+        one.carry_out(one.plan(from_call("a fox", swept)), Stops(after=2))
+    go.set()
+    numbers = [tile.number for tile in one.history]
+    assert numbers != list(range(1, len(numbers) + 1))
+    assert [one.history[-k].number for k in range(1, len(numbers) + 1)] == numbers[::-1]
+    with pytest.raises(e.NotInHistory):
+        one.history[-len(numbers) - 1]
+
+
 def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] and go.wait(20), good(seen))[1])
@@ -560,6 +625,21 @@ def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
         e.OutcomeUnknown, match=r"None of 3 came; 1 may have been billed; the first: No answer"
     ):
         studio(home, server).imagine("a fox", seed=[3, 9, 6])
+
+
+def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch):
+    server = serve(lambda seen: three_fail(seen) if seen.json["seed"] == 3 else good(seen))
+    send = wire.exchange
+
+    def unreadable(call, *rest, **how):
+        outcome = send(call, *rest, **how)
+        if outcome.status is Status.DONE:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return outcome
+
+    monkeypatch.setattr(wire, "exchange", unreadable)
+    with pytest.raises(e.StoreError, match=r"None of 2 came; 1 may have been billed; .* cannot be read back"):
+        studio(home, server).imagine("a fox", seed=[3, 1])
 
 
 def test_a_stop_counts_what_may_have_been_billed(home, serve):

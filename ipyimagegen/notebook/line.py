@@ -13,7 +13,7 @@ from typing import Any
 
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.extra import read_setting
-from ipyimagegen.lists import listed, spread, together
+from ipyimagegen.lists import listed, read_text
 from ipyimagegen.notebook.words import DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.options import (
     DEFAULT,
@@ -182,21 +182,12 @@ class _Reader:
         if option.name in AS_TYPED:
             self._values[option.name] = normalise(option.name, text)
         elif option.lists:
-            self._values[option.name] = self._several(option.name, tuple(pieces(self._raw)))
+            typed = tuple(pieces(self._raw))
+            self._values[option.name] = read_text(
+                option.name, typed, lambda piece: _value(piece, self._namespace)
+            )
         else:
             self._values[option.name] = normalise(option.name, _value(text, self._namespace))
-
-    def _several(self, name: str, typed: tuple[str, ...]) -> Values:
-        """Return the value of an option that may be a list: typed with commas, or what a variable holds."""
-        found: list[object] = []
-        for piece in typed:
-            value = _value(piece, self._namespace)
-            if (several := listed(value)) is not None:
-                found += several
-            else:  # what was filled in is never looked at again: only what was typed is a range
-                found += spread(name, piece) if str(value) == piece else [str(value)]
-        alone = len(typed) == len(found) == 1 and listed(_value(typed[0], self._namespace)) is None
-        return normalise(name, found[0]) if alone else together(name, found)
 
     def _take(self, flag: str, value: str | None) -> str:
         if value is not None:

@@ -85,17 +85,17 @@ class ImagineMagics(Magics):
     ) -> Generation | Sweep | None:
         """Ask again."""
         before = self._read(line, cell, local_ns)
-        if before.help:
+        if not before.rest and not before.help:
+            raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
+        name, rest = lines.first(before.rest, self._names(local_ns)) if before.rest else ("", "")
+        after = self._read(rest, None, local_ns)
+        if before.help or after.help:
             self._help("imagine_rerun")
             return None
-        if not before.rest:
-            raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        name, rest = lines.first(before.rest, self._names(local_ns))
         if len(several := name.split()) > 1:
             raise InvalidOption(
                 f"%imagine_rerun takes one id; this stands for {len(several)}: {short(name, 60)}."
             )
-        after = self._read(rest, None, local_ns)
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
         read = lines.merged(before, after)
         run, _ = self._studio.find(name)
@@ -119,7 +119,10 @@ class ImagineMagics(Magics):
         if read is None:
             return
         which, rest = lines.first(read.rest, self._names(local_ns)) if read.rest else ("", "")
-        read = lines.merged(read, lines.read(rest, {}, own=OWN["imagine_history"], options=False))
+        after = self._told("imagine_history", rest)
+        if after is None:
+            return
+        read = lines.merged(read, after)
         found = self._listed(which, read)
         sheet = self._studio.history.sheet(found)
         if sheet:
@@ -213,7 +216,10 @@ class ImagineMagics(Magics):
         if read is None:
             return
         endpoint, rest = lines.first(read.rest) if read.rest else (None, "")
-        read = lines.merged(read, lines.read(rest, {}, own=OWN["imagine_doctor"], options=False))
+        after = self._told("imagine_doctor", rest)
+        if after is None:
+            return
+        read = lines.merged(read, after)
         _nothing_left(read.rest, "%imagine_doctor takes one endpoint")
         text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
 

@@ -177,11 +177,10 @@ def _picture(picture: Picture) -> str:
 
 def difference(before: Run, after: Run, *, asks_again: bool) -> str:
     """Return what a rerun changed."""
-    head = f"rerun of {before.id}"
-    if asks_again:
+    head, changes = f"rerun of {before.id}", changed(before, after)
+    if asks_again and not changes:
         pays = "" if after.cost.basis == "free" else ", and pays,"
         return f"{head}, nothing changed: it asks{pays} at each run"
-    changes = changed(before, after)
     return "\n".join([head, *changes]) if changes else f"{head}, the same request"
 
 

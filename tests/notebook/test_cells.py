@@ -126,6 +126,7 @@ REFUSED = [
     ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
     ("%imagine_history --search", "needs a value"),
     ("%imagine_cost now", "takes none"),
+    ("%imagine --send-key a fox", "goes with --executor"),
 ]
 
 
@@ -216,6 +217,14 @@ def test_rerun_keeps_options_and_shows_what_differs(kernel, paid):
     cell = kernel.run("%imagine_rerun 1")
     assert "pays, at each run" in cell.caption
     assert len(paid.posts) == 4
+    assert "seed: 7 → 9" in kernel.run("%imagine_rerun 1 --seed 9 --new").caption
+    for code in ("rerun 1 --help", "rerun 1 --seed 8 -h", "history 1 --help", "doctor sketch -h"):
+        cell = kernel.run(f"%imagine_{code}")
+        assert cell.error is None
+        assert "Examples:" in cell.texts[0]
+    assert len(paid.posts) == 5
+    assert "fox" in kernel.run("%imagine_history 1 --search FOX").caption
+    assert "fox" not in kernel.run("%imagine_history 1 --search cat").caption
 
 
 def test_help_and_question_mark(kernel):

@@ -203,7 +203,7 @@ def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(ker
     front.until(lambda: front.state["images"])
     before = len(server.posts)
     front.do("rerun", key=first)
-    front.until(lambda: len(front.tiles) == 5)
+    front.until(lambda: len(front.tiles) == 5 and front.state["job"] is None)
     assert server.posts[before].json == server.posts[0].json
     front.do("save", key=first, path=str(tmp_path / "mine.png"))
     front.until(lambda: "saved" in str(front.state["message"]))
