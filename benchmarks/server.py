@@ -64,6 +64,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # five, as http.server has it, refuse some of sixteen that come at once
+
+
 @contextlib.contextmanager
 def serving():
     """Run the server and yield its address."""
@@ -81,7 +85,7 @@ def serving():
 def main():
     for kind in KINDS:
         _texts(kind)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     for stop in (sys.stdin.read, lambda: time.sleep(LIFE)):
         threading.Thread(target=lambda stop=stop: (stop(), server.shutdown()), daemon=True).start()

@@ -138,8 +138,9 @@ class History(Sequence[Generation]):
             run, index = self._keeper.find(text)
             yield run.id, index
             return
-        found = [run for number, run in self._keeper.ledger.numbered() if number in numbers]
-        if not found:
+        here = self._keeper.ledger.numbered()
+        found = [run for number, run in here if number in numbers]
+        if not found or numbers[-1] > here[-1][0]:
             raise NotInHistory(f"There is no run of {text}: this session has {len(self) or 'none yet'}.")
         yield from ((run.id, None) for run in found)
 

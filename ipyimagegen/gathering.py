@@ -31,7 +31,11 @@ class House(Handle, Protocol):
 
 def sweep(batch: Batch, house: House, places: Sequence[Generation] | None = None) -> Sweep:
     """Return a sweep as it is now, or of these results."""
-    asked = {k: slot.planned.estimate for k, slot in enumerate(batch.slots) if slot.job and not slot.joined}
+    asked = {
+        k: slot.planned.estimate
+        for k, slot in enumerate(batch.slots)
+        if slot.job and not slot.joined and slot.job.run.sent.attempts
+    }
     made = places or [_place(slot, house) for slot in batch.slots]
     return Sweep(batch.plan.axes, made, prompt=batch.plan.prompt, asked=asked, handle=house)
 

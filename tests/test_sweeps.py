@@ -344,6 +344,11 @@ def test_nine_of_twelve(home, serve):
         "! No answer from lab",
     ]
     assert made.caption.endswith("12 calls asked · cost unknown")
+    one = studio(home, serve(three_fail)).imagine("a fox", seed=[21, 3])
+    assert one.caption.splitlines()[1:3] == [
+        "lab · 64x48",
+        "seed: 21, 3",
+    ]  # the seed of the only one is no fact
     assert [tile[0].bytes for tile in made if tile] == [
         picture_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
     ]

@@ -6,7 +6,7 @@ Words are read one at a time, so that the prompt that ends a line may hold anyth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +40,7 @@ BY_FLAG: Mapping[str, Option] = {
     **{option.flag: option for option in OPTIONS.values()},
     **{option.short: option for option in OPTIONS.values() if option.short},
 }
+SHORT = {option.short for option in OPTIONS.values() if option.short}
 NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
 SETTING = "--set"
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
@@ -278,11 +279,19 @@ def ids(text: str, names: Mapping[str, Any]) -> list[str]:
 def _as_id(part: Part, names: Mapping[str, Any]) -> str:
     if isinstance(part, Name) and not (part.spec or part.conversion):
         value = lookup(part.path, names)
-        if isinstance(value, (Generation, Image)):
-            return value.id
-        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            return " ".join(one.id if isinstance(one, (Generation, Image)) else str(one) for one in value)
+        if isinstance(value, (Image, Sequence)) and not isinstance(value, (str, bytes)):
+            return " ".join(_ids_of(value))
     return fill((part,), names)
+
+
+def _ids_of(value: object) -> Iterator[str]:
+    if isinstance(value, (Generation, Image)):
+        yield value.id
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for one in value:
+            yield from _ids_of(one)
+    else:
+        yield str(value)
 
 
 def merged(before: Line, after: Line) -> Line:
@@ -334,7 +343,8 @@ def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHI
 
 
 def late_options(text: str) -> list[str]:
-    """Return the words of a prompt that are our options' flags."""
+    """Return the words of a prompt that are our options' flags; a short one has a value behind it."""
+    short_ = [one for one in text.split()[:-1] if as_meant(one) in SHORT]
     words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] == "—")
     found = ((one, _split("--" + one.lstrip("-－—"))[0]) for one in words_)
-    return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS]  # type: ignore[index]
+    return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS] + short_  # type: ignore[index]

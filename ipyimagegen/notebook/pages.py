@@ -138,7 +138,8 @@ def _request(run: Run, named: Callable[[Input], str]) -> Iterator[str]:
     if sent.body:
         body = {k: short(v, _CUT) if isinstance(v, str) else v for k, v in sent.body.items()}
         yield f"sent: {request.base_url} {_json(body)}"
-        yield f"attempts: {sent.attempts}"
+        if sent.attempts:  # written when it has ended
+            yield f"attempts: {sent.attempts}"
     if sent.unsent:
         yield f"kept here: {', '.join(sent.unsent)}"
     if sent.request_id:

@@ -39,7 +39,7 @@ def caption(
     names = labels(axes)
     lines = [
         DOT.join([head, short(prompt, 80)]),
-        DOT.join(_shared(came)),
+        DOT.join(word for word in _shared(came) if word not in {one for axis in axes for one in axis.labels}),
         " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
         *(plain(line, 400) for line in legend),

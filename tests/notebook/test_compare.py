@@ -59,8 +59,8 @@ def test_what_is_equal_is_said_once(drawn):
 
 def test_ids_in_every_form(drawn):
     lasting = drawn.run("from ipyimagegen import history\nprint(history[2].id)").texts[0].strip()
-    drawn.run("first, fox, blue = 1, history[1], history[2]\nboth = [fox, blue]")
-    results = ("{fox} {blue}", "{both}", "{both[0]}，2")
+    drawn.run("first, fox, blue = 1, history[1], history[2]\nboth = [fox, blue]\nnested = [[fox], (blue,)]")
+    results = ("{fox} {blue}", "{both}", "{nested}", "{both[0]}，2")
     for named in (
         "1 2",
         "1-2",
@@ -87,6 +87,7 @@ REFUSED = [
     ("1 1", "one is named"),
     ("1 9", "There is no run 9"),
     ("20-30", "There is no run of 20-30"),
+    ("1-99", "There is no run of 1-99: this session has 3."),
     ("1 fox", "is no id"),
     ("1 3.5", "has 2 pictures"),
     ("--all", "no option --all"),

@@ -146,6 +146,7 @@ def test_prompts_that_are():
     said = ("a fox", "show me a fox", "history of art", "a -- b", "em--dash", "(masterpiece:1.2), a fox")
     for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
+    assert late_options("a fox -n 2 -m") == ["-n"]
     assert late_options("x --sizes --size=3") == ["--size"]
 
 
