@@ -229,6 +229,20 @@ def test_a_429_there_is_repeated_from_here(home, serve):
     assert len(server.posts) == 2
 
 
+class GivesUp(Painter):
+    """Presses Cancel as soon as the server was asked."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def working(self, batch):
+        if self.server.posts:
+            batch.cancel()
+
+    def failed(self, batch):
+        pass
+
+
 def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(10), good(seen))[1])
@@ -241,17 +255,9 @@ def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(h
             future.cancel = lambda: True
             return future
 
-    class GivesUp(Painter):
-        def working(self, batch):
-            if server.posts:
-                batch.cancel()
-
-        def failed(self, batch):
-            pass
-
     one = studio(home, server)
     with pytest.raises(e.OutcomeUnknown, match="Given up"):
-        one.carry_out(one.plan(from_call("a fox", {"executor": Pretending(1)})), GivesUp())
+        one.carry_out(one.plan(from_call("a fox", {"executor": Pretending(1)})), GivesUp(server))
     with pytest.raises(e.OutcomeUnknown, match="--retry"):
         one.imagine("a fox")
     go.set()
@@ -261,17 +267,9 @@ def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(h
 def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
     server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
 
-    class GivesUp(Painter):
-        def working(self, batch):
-            if server.posts:
-                batch.cancel()
-
-        def failed(self, batch):
-            pass
-
     one = studio(home, server)
     with pytest.raises(e.NeverSent, match="Given up before it was sent"):
-        one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp())
+        one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp(server))
     assert len(server.posts) == 1
 
 
