@@ -109,7 +109,7 @@ class Ledger:
             return number, again
 
     def recall(self, run_id: str) -> None:
-        """Give a run that is not asked again, and has nothing to show, the number that it took at first.
+        """Make a run that is shown, or stands for what is not asked again, the last one; it keeps its number.
 
         So `@3` is the same picture at every Run All, or another edit would be paid.
         """

@@ -178,14 +178,9 @@ class Sender:
     def _begin(self, batch: Batch, jobs: list[work.Job], settings: Settings) -> None:
         if jobs:
             self._thumbs.clear()
-        try:
-            parallel = settings.max_parallel
-            gate = {slot.job: self._gate(slot.planned.endpoint, parallel) for slot in batch.slots if slot.job}
-            batch.begin(jobs, gate.__getitem__, self._house.ledger.settle)
-        except BaseException:  # no thread to be had; nothing was sent
-            for job in reversed(jobs):
-                self._house.ledger.settle(job)
-            raise
+        parallel = settings.max_parallel
+        gate = {slot.job: self._gate(slot.planned.endpoint, parallel) for slot in batch.slots if slot.job}
+        batch.begin(jobs, gate.__getitem__, self._house.ledger.settle)
 
     def _ended(self, job: work.Job) -> None:
         if len(self._thumbs) < KEPT:

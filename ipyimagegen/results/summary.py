@@ -39,7 +39,7 @@ def caption(
     names = labels(axes)
     lines = [
         DOT.join([head, short(prompt, 80)]),
-        DOT.join(word for word in _shared(came) if word not in {one for axis in axes for one in axis.labels}),
+        DOT.join(_shared(came, axes)),
         " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
         *(plain(line, 400) for line in legend),
@@ -50,10 +50,12 @@ def caption(
     return "\n".join([*filter(None, lines), _last(sweep, asked)])
 
 
-def _shared(came: Sequence[Generation]) -> list[str]:
-    """Return the facts that all have."""
+def _shared(came: Sequence[Generation], axes: Sequence[Axis]) -> list[str]:
+    """Return the facts that all have, but not what varies: of one that came alone that would be a fact."""
     each = [facts(one.run) for one in came]
-    return [word for word in each[0] if all(word in other for other in each)] if each else []
+    varies = {label for axis in axes for label in axis.labels}
+    shared = [word for word in each[0] if all(word in other for other in each)] if each else []
+    return [word for word in shared if word not in varies]
 
 
 def _values(axis: Axis) -> str:
