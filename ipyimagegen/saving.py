@@ -31,6 +31,20 @@ def check(template: str) -> None:
         raise InvalidOption(f"--save {template} names a folder; name a file, such as {inside}.")
 
 
+def check_place(template: str) -> None:
+    """Raise InvalidOption when no file can be made where the template says, as far as that can be seen."""
+    known = os.path.dirname(template.partition("{")[0])  # noqa: PTH120 - folders up to the first field
+    place = Path(os.path.expanduser(known))  # noqa: PTH111 - as typed
+    while not os.path.lexists(place):  # what is missing is made
+        place = place.parent
+    if not place.is_dir():
+        raise InvalidOption(f"--save {short(template, 300)}: {place} is no folder; nothing was sent.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InvalidOption(
+            f"--save {short(template, 300)}: you may not write in {place.absolute()}; nothing was sent."
+        )
+
+
 def targets(template: str, places: Sequence[tuple[Run, Picture]]) -> list[Path]:
     """Return the files for the pictures of a sweep, those that did not come among them, in its order.
 

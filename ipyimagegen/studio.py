@@ -196,6 +196,8 @@ class Studio:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
             saving.check(str(plan.local["save"]))
+            if plan.to_send:  # told before anything is paid for
+                saving.check_place(str(plan.local["save"]))
         return plan
 
     @property

@@ -4,6 +4,8 @@ import errno
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -730,6 +732,22 @@ def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     with pytest.raises(e.InvalidOption, match=r"names a folder; name a file, such as .*/\{id\}"):
         made.save(tmp_path)
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_folder_that_nobody_may_write_in_is_told_before_anything_is_paid():
+    code = """
+import os, sys
+from ipyimagegen import errors, saving
+if os.getuid() == 0:  # who may do anything
+    os.setuid(65534)
+saving.check_place(sys.argv[1])
+"""
+    for template in ("/{model}/fox", "/etc/new/{seed}"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
+        )
+        place = template[: template.index("/", 1)].partition("{")[0]
+        assert f"--save {template}: you may not write in {place}; nothing was sent." in done.stderr
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):
