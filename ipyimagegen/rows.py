@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -165,7 +164,6 @@ def edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
 
-@lru_cache(maxsize=1024)
 def origin(url: str) -> str:
     """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
 
