@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipyimagegen.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.gate import Gate
 from ipyimagegen.plan import Plan, Planned
-from ipyimagegen.records import Run
+from ipyimagegen.records import Run, Status
 from ipyimagegen.results import Sweep
 from ipyimagegen.work import Job
 
@@ -64,7 +64,8 @@ class Slot:
     @property
     def unsent(self) -> bool:
         """Whether it was not begun after all."""
-        return isinstance(self.error, Detached)
+        taken_back = self.job and self.job.control.withdrawn and self.job.run.status is Status.NEVER_SENT
+        return isinstance(self.error, Detached) or bool(self.error and taken_back)
 
     @property
     def came(self) -> bool:
@@ -79,6 +80,7 @@ class Batch:
         self.plan, self.slots = plan, tuple(slots)
         self._jobs = [slot.job for slot in slots if slot.job]
         self._first = 0  # those before it have finished
+        self._own: Sequence[Job] = ()  # those that were begun for it
         self._lock = threading.Lock()
         self._queues: list[deque[Job]] = []
         self._call_off: Callable[[Job], None] = lambda _: None
@@ -88,7 +90,7 @@ class Batch:
         self, jobs: Sequence[Job], gate: Callable[[Job], Gate], call_off: Callable[[Job], None]
     ) -> None:
         """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
-        self._call_off = call_off
+        self._call_off, self._own = call_off, jobs
         if len(jobs) == 1:
             self._start(jobs[0])
             return
@@ -137,12 +139,15 @@ class Batch:
             job.call_off(Detached(why))
 
     def stop(self) -> None:
-        """Begin no more: what was not begun is not sent."""
+        """Begin no more: what was not begun is not sent, nor what an executor has not begun."""
         with self._lock:
             left = [job for queue in self._queues for job in queue]
             for queue in self._queues:
                 queue.clear()
             self._give_back(reversed(left), NOT_SENT)
+        if self.plan.axes:  # a single call goes on
+            for job in self._own:
+                job.control.withdraw()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""

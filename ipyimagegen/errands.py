@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ SKETCH = "sketch"
 ANSWER = 60.0  # seconds for the question before; a cluster may have to start
 DAY = 86400.0  # seconds for which it is known that a call was begun
 STEP = 0.2  # seconds between two looks at whether a call is given up
+# They run calls on this machine alone, so that a mark left here is seen wherever a call would begin.
+HERE = (ThreadPoolExecutor, ProcessPoolExecutor)
 
 
 class Executor(Protocol):
@@ -77,7 +79,7 @@ def carry(errand: Errand) -> tuple[str, wire.Parcel]:
 
     A cluster whose worker died may bring the same call a second time: on this machine it is known again.
     """
-    if not _claimed(errand.nonce):
+    if _claimed(errand.nonce) is False:
         again = Fault(message="The executor brought a call that was begun before")
         return errand.nonce, wire.Parcel(outcome=wire.Outcome(status=Status.UNKNOWN, fault=again, final=True))
     with tempfile.TemporaryDirectory(prefix="ipyimagegen-") as folder:
@@ -85,8 +87,8 @@ def carry(errand: Errand) -> tuple[str, wire.Parcel]:
         return errand.nonce, wire.packed(outcome)
 
 
-def _claimed(nonce: str) -> bool:
-    """Leave a mark that the call was begun; say whether there was none."""
+def _claimed(nonce: str) -> bool | None:
+    """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
     user = getattr(os, "getuid", str)()  # the folder of temporary files may be everybody's
     folder = Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
     with suppress(OSError):
@@ -100,7 +102,7 @@ def _claimed(nonce: str) -> bool:
     except FileExistsError:
         return False
     except OSError:  # nowhere to leave one: the cluster has to see to it
-        return True
+        return None
     return True
 
 
@@ -206,8 +208,8 @@ class Through:
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
-        if control.cancelled:
-            return _never("Given up before it was sent.")
+        if control.withdrawn:
+            return _never(f"{'Given up' if control.cancelled else 'Taken back'} before it was sent.")
         errand = Errand(
             nonce=os.urandom(8).hex(),
             call=call,
@@ -222,20 +224,24 @@ class Through:
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
             return _never(f"The executor did not take the call: {_told(fault, errand.key)}.")
         control.progress.sent = True  # as far as anybody here can tell
-        if _given_up(future, control):
-            future.cancel()  # some say that they did, though the call is under way
-            return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
-        return _come_back(future, errand, spool, spare)
+        return self._ended(future, errand, control) or _come_back(future, errand, spool, spare)
 
-
-def _given_up(future: Future[Any], control: wire.Control) -> bool:
-    """Wait for the future; say whether the call was given up before."""
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    while not done.wait(STEP):
-        if control.cancelled:
-            return True
-    return False
+    def _ended(self, future: Future[Any], errand: Errand, control: wire.Control) -> wire.Outcome | None:
+        """Wait for the future; return what became of the call where that was ended from here."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        begun = type(self._executor) not in HERE  # as far as anybody can tell
+        while not done.wait(STEP):
+            if control.withdrawn and not begun:
+                begun = _claimed(errand.nonce) is not True
+                if not begun:  # and whoever comes to it now leaves it alone
+                    future.cancel()
+                    control.progress.sent = False
+                    return _never("Taken back before it was sent.")
+            if control.cancelled:
+                future.cancel()  # some say that they did, though the call is under way
+                return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
+        return None
 
 
 def _come_back(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from ipyimagegen import catalog, imaging, work
 from ipyimagegen.arrivals import Thumbs, Tools
 from ipyimagegen.batch import Batch, Slot
-from ipyimagegen.errors import OutcomeUnknown
+from ipyimagegen.errors import Detached, OutcomeUnknown
 from ipyimagegen.gate import Gate
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Secret
@@ -126,6 +126,8 @@ class Sender:
         """Return the work of what is to be sent, when there are budget, keys and room for all."""
         if not missing:
             return []
+        if plan.executor is not None and exchange is None:
+            raise Detached("What was under way has just ended: run the cell again. Nothing was sent now.")
         house, calls = self._house, [slot.planned for slot in missing]
         house.ledger.check_caps(calls, settings, cell)  # before a key is asked for
         servers = {call.endpoint.base_url: call.endpoint for call in calls}
@@ -155,9 +157,12 @@ class Sender:
         from ipyimagegen.errands import Through  # noqa: PLC0415 - only where there is an executor
 
         through = Through(plan.executor, send_key=bool(plan.local.get("send_key")))
-        if asked := [call.endpoint for call in plan.calls if not call.reused]:
-            timeout = plan.local.get("timeout")
-            through.check(asked, *([float(timeout)] if timeout else []))
+        new = bool(plan.local.get("new"))
+        asked = [one.endpoint for one in plan.calls if not (one.reused or (one.under_way and not new))]
+        if not asked:  # an executor that is busy with what is waited for would not answer
+            return None
+        timeout = plan.local.get("timeout")
+        through.check(asked, *([float(timeout)] if timeout else []))
         return through
 
     def _secret(self, endpoint: Endpoint) -> Secret | None:

@@ -16,6 +16,7 @@ from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.plan import Plan
 
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
+TAKING_BACK = 0.5  # seconds in which an executor's calls that it has not begun are taken back
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -91,6 +92,8 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
             halted = not batch.settled
             if halted:
                 batch.stop()
+                if batch.plan.executor is not None:
+                    _wait_for_what_is_taken_back(batch)
         ended = batch.settled and not stopped and not (halted and batch.plan.axes)
         if ended and not batch.error:
             return
@@ -99,6 +102,13 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
         if not ended:
             tail.forget()
             raise _detached(batch, "" if stopped else f" after {timeout:g} s", stopped=stopped)
+
+
+def _wait_for_what_is_taken_back(batch: Batch) -> None:
+    """Wait a moment, so that what is told counts what an executor gives back."""
+    until = time.monotonic() + TAKING_BACK
+    while (left := until - time.monotonic()) > 0 and not batch.wait(left):
+        pass  # one has ended, others may
 
 
 def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None:

@@ -264,6 +264,40 @@ def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(h
     assert len(server.posts) == 1
 
 
+class Stops(GivesUp):
+    """Presses Stop as soon as the server was asked."""
+
+    def working(self, batch):
+        if self.server.posts:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_what_a_pool_has_not_begun_is_not_sent_when_the_sweep_is_stopped(home, serve, pool):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with pool(1) as executor:
+        asked = from_call("a fox", {"seed": range(4), "executor": executor})
+        with pytest.raises(e.Detached, match=r"0 of 4 came, 1 call under way, 3 not sent"):
+            one.carry_out(one.plan(asked), Stops(server))
+        (first,) = server.posts
+        # While the pool is busy with it, and would answer no question, it is waited for.
+        asked = from_call("a fox", {"seed": [first.json["seed"]], "executor": executor})
+        waiting = threading.Thread(target=lambda: joined.append(one.carry_out(one.plan(asked))))
+        joined = []
+        waiting.start()
+        waiting.join(0.5)
+        go.set()
+        waiting.join(20)
+        assert len(joined[0]) == 1
+        executor.submit(int).result(20)  # behind whatever it had queued
+        assert len(server.posts) == 1
+        made = one.imagine("a fox", seed=range(4), executor=executor)
+        assert not made.failed
+    assert sorted(post.json["seed"] for post in server.posts) == [0, 1, 2, 3]
+
+
 def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
     server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
 

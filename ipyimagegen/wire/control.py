@@ -28,6 +28,8 @@ class Progress:
 class Control:
     """What the caller holds of a call in flight; `cancel` may come from any thread, and is final.
 
+    `withdraw` asks for less: that it does not begin, where it was handed on and can be taken back.
+
     `clock` counts seconds and never jumps; `pause` waits that many of them for an event, and says
     whether it came.
     """
@@ -39,13 +41,22 @@ class Control:
     ) -> None:
         self.clock, self._pause = clock, pause
         self.progress = Progress()
-        self._cancelled = threading.Event()
+        self._cancelled, self._withdrawn = threading.Event(), threading.Event()
         self._watches: set[Watch] = set()
 
     @property
     def cancelled(self) -> bool:
         """Whether the caller gave up."""
         return self._cancelled.is_set()
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it is not to begin any more."""
+        return self.cancelled or self._withdrawn.is_set()
+
+    def withdraw(self) -> None:
+        """Let it not begin, if somebody else was to begin it and has not; what was begun goes on."""
+        self._withdrawn.set()
 
     def cancel(self) -> None:
         """Give up: shut down what is open, and let nothing start any more."""
