@@ -75,12 +75,14 @@ def facts(run: Run) -> list[str]:
 
 def started_from(run: Run, named: Callable[[Input], str]) -> list[str]:
     """Return what an edit started from, and how much changed outside its mask."""
-    names = [plain(named(one), 120) for one in run.request.inputs]
-    if not names:
-        return []
-    masked = " with a mask" if run.request.mask else ""
     outside = changed_outside(run) or (_not_measured(run) if run.request.mask and run.shown else "")
-    return [f"edit of {' + '.join(names)}{masked}", *([f"{OUTSIDE}: {outside}"] if outside else [])]
+    return [*edit_of(run, named), *([f"{OUTSIDE}: {outside}"] if outside else [])]
+
+
+def edit_of(run: Run, named: Callable[[Input], str] = attrgetter("name")) -> list[str]:
+    """Return what an edit started from, nothing for what is none."""
+    names = [plain(named(one), 120) for one in run.request.inputs]
+    return [f"edit of {' + '.join(names)}{' with a mask' if run.request.mask else ''}"] if names else []
 
 
 def changed_outside(run: Run) -> str:

@@ -313,7 +313,8 @@ def _read_text(option: Option, text: str) -> str:
 
 
 def _read_word(option: Option, text: str) -> str:
-    return _read_text(option, text).lower()
+    known = _read_text(option, text).lower()
+    return known if known in option.choices else text
 
 
 def _read_choice(option: Option, text: str) -> str:

@@ -152,7 +152,7 @@ def error_of(run: Run) -> ImagineError | None:
         billed, words = False, "It costs nothing: run the cell again."
     if any(one.state is PictureState.URL_PENDING for one in run.pictures):
         bill = "It costs nothing" if free else "It was probably billed"
-        words = f"{bill}; %imagine_show {run.id} tries again to fetch it."
+        words = f"{bill}; %imagine_show {run.id} tries again to fetch it, --new asks for another."
     if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
     fault = run.error or Fault(message=_no_picture(run))

@@ -5,7 +5,9 @@ Words are read one at a time, so that the prompt that ends a line may hold anyth
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -14,7 +16,7 @@ from typing import Any
 from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
 from ipyimagegen.extra import read_setting
 from ipyimagegen.lists import listed, read_text
-from ipyimagegen.notebook.words import DASHES, QUOTES, Word, pieces, word_at, words
+from ipyimagegen.notebook.words import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.options import (
     DEFAULT,
     OPTIONS,
@@ -51,6 +53,7 @@ _LATE = re.compile("[^=＝]+")
 _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 # Behind a switch; looked at before quotes are: the prompt may begin there, as in "--stream 'tis a fox".
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
+_TRUTH = re.compile(r"(?i)\s*(true|false)(?!\S)")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -75,7 +78,7 @@ class Line:
 
 def _opening(line: str, start: int) -> Word:
     """Return the word that begins with a dash; a long one mostly begins a prompt, as in "—it's a fox"."""
-    if line[start] != "—":
+    if line[start] not in LONG_DASHES:
         return word_at(line, start)
     text = line[start:].split(maxsplit=1)[0]
     return Word(text, start, start + len(text))
@@ -160,6 +163,12 @@ class _Reader:
         takes = value is None and option.config and flag not in NEGATED
         if takes and (found := _DEFAULT.match(self._line, self.at)):
             self.at, value = found.end(), DEFAULT
+        if value is None and (found := _TRUTH.match(self._line, self.at)):
+            word = found[1]
+            raise InvalidOption(
+                f"{flag} {word} would begin the prompt with {word!r}: write {flag}={word.lower()}, "
+                f"or {flag} -- {word} … for such a prompt."
+            )
         given = flag not in NEGATED if value is None else _value(value, self._namespace)
         self._values[option.name] = normalise(option.name, given)
 
@@ -219,8 +228,8 @@ def _raw_value(raw: str, value: str | None) -> str:
 
 def _is_flag(word: Word, line: str) -> bool:
     text = as_meant(word.text[:3])
-    if text[:1] == "—" and word.text.lstrip("—-").partition("=")[0] in OPTIONS:
-        raise InvalidOption(f"{_shown(word.text)} begins with a long dash; write --{word.text.lstrip('—-')}")
+    if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
+        raise InvalidOption(f"{_shown(word.text)} begins with a long dash; write --{name}")
     quoted = line[word.start] in QUOTES
     return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and not quoted
 
@@ -317,11 +326,17 @@ def _together(
     return {name: (*before.get(name, ()), *after.get(name, ())) for name in names}
 
 
+def passing_word(prompt: str) -> list[str]:
+    """Return a note where the prompt is only a word that has a magic of its own, and was sent."""
+    word = prompt.strip().lower()
+    return [f"{word} was sent as the prompt; for {word} there is {_TOLD[word]}"] if word in _TOLD else []
+
+
 def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
     """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
     if not text:
         raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
-    if _LIKE_A_CALL.match(text):
+    if _LIKE_A_CALL.match(text) or _holds_a_call(text):
         raise InvalidOption(
             f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first. "
             "To draw the text: %imagine -- …"
@@ -342,9 +357,28 @@ def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHI
         )
 
 
+def _holds_a_call(text: str) -> bool:
+    """Say whether `imagine` before the text makes Python of it that calls it with a text or a list."""
+    if text[:1] != "(":
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the text's own backslashes
+            tree = ast.parse(f"imagine{text}")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    calls = (one for one in ast.walk(tree) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name))
+    given = (one.args[0] for one in calls if one.func.id == "imagine" and one.args)  # type: ignore[attr-defined]
+    return any(isinstance(one, (ast.List, ast.JoinedStr)) or _is_text(one) for one in given)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def late_options(text: str) -> list[str]:
     """Return the words of a prompt that are our options' flags; a short one has a value behind it."""
     short_ = [one for one in text.split()[:-1] if as_meant(one) in SHORT]
-    words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] == "—")
-    found = ((one, _split("--" + one.lstrip("-－—"))[0]) for one in words_)
+    words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] in LONG_DASHES)
+    found = ((one, _split("--" + one.lstrip(DASHES))[0]) for one in words_)
     return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS] + short_  # type: ignore[index]

@@ -21,6 +21,7 @@ from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
+from ipyimagegen.options import as_meant
 from ipyimagegen.prompt import almost, parse
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
@@ -266,6 +267,7 @@ class ImagineMagics(Magics):
     ) -> Typed:
         late, names = lines.late_options(prompt), self._names(local_ns)
         notes = [f"{flag} stands in the prompt and was sent as text" for flag in late]
+        notes += lines.passing_word(prompt)
         if not literal and not read.values.get("raw") and almost(parse(prompt)):
             notes.append(ALMOST)
         return Typed(
@@ -298,7 +300,7 @@ class ImagineMagics(Magics):
 
     def _listed(self, which: str, read: lines.Line) -> Sequence[tuple[int | None, Run]]:
         own = read.own
-        limit = str(own.get("-l", LISTED))
+        limit = as_meant(str(own.get("-l", LISTED)))
         if not limit.isascii() or not limit.isdigit() or not int(limit):
             raise InvalidOption(f"-l takes a number of runs, not {short(limit, 20)!r}.")
         if which and own.get("--all"):

@@ -196,10 +196,10 @@ def differences(before: Run, after: Sequence[Run]) -> str:
 def cost(runs: Sequence[Run], reused: int) -> str:
     """Return what a session asked for, got, reused and, as far as known, spent."""
     asked = sum(run.request.count for run in runs)
-    got = sum(len(run.shown) for run in runs)
+    got, gone = sum(len(run.shown) for run in runs), sum(run.forgotten for run in runs)
     lines = [
         f"asked: {counted(len(runs), 'call')}, {counted(asked, 'picture')}",
-        f"got: {counted(got, 'picture')}",
+        f"got: {counted(got, 'picture')}" + (f"; {counted(gone, 'run')} forgotten" if gone else ""),
     ]
     lines.append(f"reused: {counted(reused, 'result')}")
     billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
@@ -219,14 +219,17 @@ def cost(runs: Sequence[Run], reused: int) -> str:
 
 def endpoints(studio: Studio) -> str:
     """Return base URLs, whether a key is set and from where, and the default."""
-    default = studio.default_endpoint()
+    how = '* is asked by default. Another: --endpoint NAME, or %config Imagine.endpoint = "NAME"'
+    try:
+        default: Endpoint | None = studio.default_endpoint()
+    except InvalidOption as fault:  # whoever mistyped a name looks here for the right one
+        default, how = None, f"! None is asked by default: {fault}"
     rows = [("", "endpoint", "address", "key")]
     for one in studio.endpoints():
-        mark = "*" if (one.name, one.base_url) == (default.name, default.base_url) else ""
+        mark = "*" if default and (one.name, one.base_url) == (default.name, default.base_url) else ""
         rows.append((mark, short(one.name, 30), one.base_url or "(give it a base_url)", _key(studio, one)))
-    if default.base_url not in {row[2] for row in rows}:
+    if default and default.base_url not in {row[2] for row in rows}:
         rows.insert(1, ("*", short(default.name, 30), default.base_url, _key(studio, default)))
-    how = '* is asked by default. Another: --endpoint NAME, or %config Imagine.endpoint = "NAME"'
     return f"{table(rows)}\n{how}"
 
 

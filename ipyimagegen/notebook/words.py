@@ -15,7 +15,8 @@ from ipyimagegen.prompt import name_end
 from ipyimagegen.safe import short
 
 QUOTES = "\"'"
-DASHES = "-－—"
+LONG_DASHES = "—–"  # what an editor or a phone makes of two
+DASHES = f"-－{LONG_DASHES}"
 COMMAS = ",，"
 _APART = f"[{COMMAS}{{}}]"  # what ends a piece of a list, or would join it to the next as one name
 

@@ -7,14 +7,15 @@ shown and saved wherever the store's files are, but not re-run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging, saving
-from ipyimagegen.caption import DOT, caption, facts
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.caption import DOT, caption, edit_of, facts
+from ipyimagegen.errors import InvalidInput, StoreError
 from ipyimagegen.records import Cost, Run, Status, Verdict
-from ipyimagegen.results.image import Bundle, Handle, Image, bundle, framed
+from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, framed
 from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
@@ -170,6 +171,11 @@ class Generation(Sequence[Image]):
         return tuple(one.path for one in self)
 
     @property
+    def edit_of(self) -> list[str]:
+        """What an edit started from, in words; empty for what is none."""
+        return edit_of(self._run, self._handle.named) if self._handle else edit_of(self._run)
+
+    @property
     def caption(self) -> str:
         """The words under the picture."""
         if self._handle is None:
@@ -215,7 +221,8 @@ class Generation(Sequence[Image]):
         edge = imaging.edge_of(len(self))
         shown = self._number or self.id
         labels = [f"{shown}.{one.index}" for one in self]
-        return imaging.preview([one.thumb(edge) for one in self], labels)
+        thumbs = [one.thumb(edge) for one in self]
+        return imaging.preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
@@ -227,7 +234,8 @@ class Generation(Sequence[Image]):
             return [({"text/plain": repr(self)}, {})]
         if self._handle and self._handle.embed == "original":
             said = repr(self)
-            return [bundle(one.bytes, one.mime, one.size, said, self.prompt) for one in self]
+            with suppress(StoreError):  # what is gone is shown as that
+                return [bundle(one.bytes, one.mime, one.size, said, self.prompt) for one in self]
         made = self.preview()
         if len(self) == 1:
             return [framed(made, repr(self), self.prompt)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
+GONE = "its stored file is gone or damaged"
 HEIGHT = 560  # pixels at which one picture is shown, so that its caption fits on the screen with it
 ALT_LIMIT = 300  # characters of the prompt that become the picture's alternative text
 
@@ -182,9 +184,11 @@ class Image:
 
     def thumb(self, edge: int) -> PilImage | None:
         """Return it as a Pillow image of at most `edge` pixels, or None when it cannot be shown."""
-        return (
-            self._handle.thumb(self, edge) if self._handle else imaging.inspect(self._path, edge=edge).thumb
-        )
+        with suppress(OSError):  # forgotten, or of a store that is not here
+            if self._handle:
+                return self._handle.thumb(self, edge)
+            return imaging.inspect(self._path, edge=edge).thumb
+        return None
 
     def save(self, path: str | Path) -> Path:
         """Write the picture; see `Generation.save`."""
@@ -195,7 +199,8 @@ class Image:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
-        made = imaging.preview([imaging.inspect(self._path).thumb])
+        thumb = self.thumb(imaging.EDGE)
+        made = imaging.preview([thumb], notes=[GONE if thumb is None else ""])
         return framed(made, repr(self), self.prompt)
 
 

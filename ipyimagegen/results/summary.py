@@ -40,6 +40,7 @@ def caption(
     lines = [
         DOT.join([head, short(prompt, 80)]),
         DOT.join(_shared(came, axes)),
+        *(came[0].edit_of if came else []),  # inputs are never split, so all have the same
         " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
         *(plain(line, 400) for line in legend),

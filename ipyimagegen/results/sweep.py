@@ -18,7 +18,7 @@ from ipyimagegen.errors import InvalidInput
 from ipyimagegen.records import Cost
 from ipyimagegen.results import summary
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import Bundle, Handle, bundle
+from ipyimagegen.results.image import GONE, Bundle, Handle, bundle
 from ipyimagegen.results.sheets import Sheet, sheets, shown_at_once
 from ipyimagegen.safe import short
 
@@ -214,7 +214,8 @@ class Page:
             sheet.rows,
             sheet.columns,
             notes=[
-                short(summary.sentences(sweep[place].error or "no picture"), 300) for place in sheet.calls
+                short(summary.sentences(sweep[place].error or (GONE if sweep[place] else "no picture")), 300)
+                for place in sheet.calls
             ],
             title=sheet.title,
             limit=self.limit,

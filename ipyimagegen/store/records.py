@@ -160,6 +160,7 @@ def forgotten(run: Run) -> Run:
             dialect=asked.dialect,
             model=asked.model,
             prompt=FORGOTTEN,
+            options={"n": asked.count} if asked.count > 1 else {},  # what was asked for goes on to count
         ),
         sent=Sent(model=run.sent.model, attempts=run.sent.attempts),
         pictures=(),

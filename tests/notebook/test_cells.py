@@ -124,6 +124,11 @@ REFUSED = [
     ("%imagine --key sk-0123456789abcdefghij a fox", "looks like a key"),
     ("%%imagine\nuse sk-0123456789abcdefghij", "looks like a key"),
     ("imagine('a fox')", "from ipyimagegen import imagine"),
+    ("imagine('a fox') # a note", "from ipyimagegen import imagine"),
+    ("imagine('a fox')[0]", "from ipyimagegen import imagine"),
+    ("imagine('a fox'), 5", "from ipyimagegen import imagine"),
+    ("imagine('a fox'); 5", "from ipyimagegen import imagine"),
+    ("imagine(['a fox', 'a cat'])", "from ipyimagegen import imagine"),
     ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
     ("%imagine_history --search", "needs a value"),
     ("%imagine_cost now", "takes none"),
@@ -226,6 +231,45 @@ def test_rerun_keeps_options_and_shows_what_differs(kernel, paid):
     assert len(paid.posts) == 5
     assert "fox" in kernel.run("%imagine_history 1 --search FOX").caption
     assert "fox" not in kernel.run("%imagine_history 1 --search cat").caption
+
+
+def test_what_was_forgotten_is_shown_as_that_and_goes_on_to_count(kernel, paid):
+    kernel.run("fox = %imagine -n 2 a fox\nimport pickle\nkept = pickle.dumps(fox[0])")
+    assert kernel.run("%imagine_forget 1").error is None
+    for code in ("fox", "fox[0]", "pickle.loads(kept)", "%config Imagine.embed = 'original'\nfox"):
+        cell = kernel.run(code)
+        assert cell.error is None
+        assert cell.pictures, code
+    cost = kernel.run("%imagine_cost").caption
+    assert "asked: 1 call, 2 pictures" in cost
+    assert "got: 0 pictures; 1 run forgotten" in cost
+
+
+def test_who_mistyped_an_endpoint_is_shown_which_there_are(kernel):
+    kernel.run("%config Imagine.endpoint = 'sketsch'")
+    cell = kernel.run("%imagine_endpoints")
+    assert cell.error is None
+    assert "https://api.openai.com/v1" in cell.caption
+    assert "None is asked by default: There is no endpoint 'sketsch'. Did you mean sketch?" in cell.caption
+
+
+def test_words_of_a_server_of_its_own_go_as_typed(kernel, paid):
+    kernel.run("%imagine --style Anime --quality HIGH a fox")
+    assert paid.posts[0].json == {"prompt": "a fox", "style": "Anime", "quality": "high"}
+
+
+def test_a_word_that_has_a_magic_is_sent_from_a_body_and_the_caption_says_so(kernel, paid):
+    cell = kernel.run("%%imagine\nHistory")
+    assert "- history was sent as the prompt; for history there is %imagine_history" in cell.caption
+    assert paid.posts[0].json == {"prompt": "History"}
+
+
+def test_an_edit_many_ways_says_what_it_began_with(kernel):
+    kernel.run("%config Imagine.endpoint = 'sketch'\n%imagine --size 64x64 a fox")
+    caption = kernel.run("%imagine --image @1 --seed 1,2 put a hat on it").caption
+    assert "edit of" in caption
+    assert "/1.1 'a fox'" in caption
+    assert "2" in kernel.run("%imagine_history -l ２").caption
 
 
 def test_help_and_question_mark(kernel):

@@ -100,7 +100,12 @@ REFUSED = [
     ('--set extra={"a":1} x', "single quotes"),
     ("--set novalue x", "key=value"),
     ("--no-watermark=true x", "takes no value"),
-    ("—size 1x1 x", "long dash"),
+    ("—size 1x1 x", "long dash; write --size"),
+    ("–size 1x1 x", "long dash; write --size"),
+    ("–n 2 x", "long dash; write --n"),
+    ("--watermark false x", "write --watermark=false, or --watermark -- false"),
+    ("--stream True x", "write --stream=true, or --stream -- True"),
+    ("--new false", "begin the prompt with 'false'"),
     ("--dry-run=maybe x", "takes no value"),
     ("--as 3x y", "variable name"),
 ]
@@ -143,7 +148,15 @@ def test_hardly_a_prompt(text, says):
 
 
 def test_prompts_that_are():
-    said = ("a fox", "show me a fox", "history of art", "a -- b", "em--dash", "(masterpiece:1.2), a fox")
+    said = (
+        "a fox",
+        "show me a fox",
+        "history of art",
+        "a -- b",
+        "em--dash",
+        "(masterpiece:1.2), a fox",
+        '("OPEN"), in neon',
+    )
     for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
     assert late_options("a fox -n 2 -m") == ["-n"]
