@@ -218,7 +218,8 @@ def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
 def _variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
     if name in namespace:
         return namespace[name]
-    near = did_you_mean(name, (n for n in namespace if not n.startswith("_")))
+    # Not `open` and `exit`, which are in every shell: nobody means a function in a prompt.
+    near = did_you_mean(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
     raise InvalidInput(f"{source}: there is no variable {name!r}.{near}{_as_typed(source)}")
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 
@@ -75,7 +76,11 @@ def test_it_works_without_ipython():
         "import sys\nsys.modules['IPython'] = None\n"
         "from ipyimagegen import imagine, history\n"
         "fox = imagine('a red fox', size='128x128')\n"
-        "print(fox, len(history), history[-1] == fox, history.search('FOX')[0] == fox)"
+        "print(fox[0].path.is_file(), len(history), history[-1] == fox, history.search('FOX')[0] == fox)\n"
+        "print(fox, str(fox[0]).endswith(str(fox[0].path)), fox.bundles()[0][0]['text/plain'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "Generation: 'a red fox' · sketch · 128x128 1 True True"
+    facts, shown = done.stdout.strip().splitlines()
+    assert facts == "True 1 True True"
+    said = "Generation: 'a red fox' · sketch · 128x128"
+    assert re.fullmatch(rf"{said} · \S+\.png True {said}", shown)  # where it is, but not beside the picture

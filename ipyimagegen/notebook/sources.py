@@ -63,7 +63,7 @@ def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
     if _NUMBER.fullmatch(text):
         return f"a picture of the history is written @{text}."
     if _FIRST.fullmatch(text):
-        near = did_you_mean(text, (n for n in names if not n.startswith("_")))
+        near = did_you_mean(text, (n for n in names if n[:1] != "_" and not callable(names[n])))
         return f"there is neither a variable nor a file of that name.{near}"
     if "," in text and flag == "--mask":
         return "a box is four whole numbers without blanks, such as --mask 10,20,30,40."

@@ -15,7 +15,7 @@ from ipyimagegen import imaging, saving
 from ipyimagegen.caption import DOT, caption, edit_of, facts
 from ipyimagegen.errors import InvalidInput, StoreError
 from ipyimagegen.records import Cost, Run, Status, Verdict
-from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, framed
+from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, files_told, framed
 from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
@@ -214,6 +214,11 @@ class Generation(Sequence[Image]):
         )
 
     def __repr__(self) -> str:
+        return DOT.join([self._said, *files_told(self.files)])
+
+    @property
+    def _said(self) -> str:
+        """What stands beside its picture: equal in every run."""
         return f"Generation: {short(self.prompt, 60)!r}{DOT}{DOT.join(facts(self._run))}"
 
     def preview(self) -> imaging.Preview:
@@ -231,15 +236,14 @@ class Generation(Sequence[Image]):
     def bundles(self) -> list[Bundle]:
         """Return what a notebook shows: one preview, or each original if so configured."""
         if not self:
-            return [({"text/plain": repr(self)}, {})]
+            return [({"text/plain": self._said}, {})]
         if self._handle and self._handle.embed == "original":
-            said = repr(self)
             with suppress(StoreError):  # what is gone is shown as that
-                return [bundle(one.bytes, one.mime, one.size, said, self.prompt) for one in self]
+                return [bundle(one.bytes, one.mime, one.size, self._said, self.prompt) for one in self]
         made = self.preview()
         if len(self) == 1:
-            return [framed(made, repr(self), self.prompt)]
-        return [bundle(made.data, made.mime, (made.width, made.height), repr(self), self.prompt)]
+            return [framed(made, self._said, self.prompt)]
+        return [bundle(made.data, made.mime, (made.width, made.height), self._said, self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -195,13 +196,24 @@ class Image:
         return saving.write(self.bytes, saving.target(str(path), self._run, self._picture, several=False))
 
     def __repr__(self) -> str:
+        return DOT.join([self._said, *files_told([self._path])])
+
+    @property
+    def _said(self) -> str:
+        """What stands beside its picture: equal in every run."""
         return f"Image: {short(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         thumb = self.thumb(imaging.EDGE)
         made = imaging.preview([thumb], notes=[GONE if thumb is None else ""])
-        return framed(made, repr(self), self.prompt)
+        return framed(made, self._said, self.prompt)
+
+
+def files_told(files: Iterable[Path]) -> list[str]:
+    """Return where pictures are, for a plain Python, which shows none; nothing where there is a shell."""
+    ipython = sys.modules.get("IPython")
+    return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
 
 
 def framed(made: imaging.Preview, text: str, prompt: str) -> Bundle:
