@@ -358,7 +358,7 @@ def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHI
 
 
 def _holds_a_call(text: str) -> bool:
-    """Say whether `imagine` before the text makes Python of it that calls it with a text or a list."""
+    """Say whether `imagine` before the text makes Python of it that calls it with a text, list or keyword."""
     if text[:1] != "(":
         return False
     try:
@@ -367,9 +367,9 @@ def _holds_a_call(text: str) -> bool:
             tree = ast.parse(f"imagine{text}")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    calls = (one for one in ast.walk(tree) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name))
-    given = (one.args[0] for one in calls if one.func.id == "imagine" and one.args)  # type: ignore[attr-defined]
-    return any(isinstance(one, (ast.List, ast.JoinedStr)) or _is_text(one) for one in given)
+    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    given = [part for one in calls for part in (*one.args[:1], *one.keywords)]
+    return any(isinstance(one, (ast.List, ast.JoinedStr, ast.keyword)) or _is_text(one) for one in given)
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -126,6 +126,7 @@ REFUSED = [
     ("imagine('a fox')", "from ipyimagegen import imagine"),
     ("imagine('a fox') # a note", "from ipyimagegen import imagine"),
     ("imagine('a fox')[0]", "from ipyimagegen import imagine"),
+    ("imagine(prompt='a fox')[0]", "from ipyimagegen import imagine"),
     ("imagine('a fox'), 5", "from ipyimagegen import imagine"),
     ("imagine('a fox'); 5", "from ipyimagegen import imagine"),
     ("imagine(['a fox', 'a cat'])", "from ipyimagegen import imagine"),
