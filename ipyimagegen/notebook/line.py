@@ -54,6 +54,7 @@ _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w
 # Behind a switch; looked at before quotes are: the prompt may begin there, as in "--stream 'tis a fox".
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
 _TRUTH = re.compile(r"(?i)\s*(true|false)(?!\S)")
+_ON_OR_OFF = re.compile(r"(?i)\s*(true|false|on|off|yes|no)(?!\S)")  # of what is on or off at the server
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -163,7 +164,8 @@ class _Reader:
         takes = value is None and option.config and flag not in NEGATED
         if takes and (found := _DEFAULT.match(self._line, self.at)):
             self.at, value = found.end(), DEFAULT
-        if value is None and (found := _TRUTH.match(self._line, self.at)):
+        meant = _ON_OR_OFF if option in NEGATED.values() else _TRUTH
+        if value is None and flag not in NEGATED and (found := meant.match(self._line, self.at)):
             word = found[1]
             raise InvalidOption(
                 f"{flag} {word} would begin the prompt with {word!r}: write {flag}={word.lower()}, "

@@ -104,6 +104,7 @@ REFUSED = [
     ("–size 1x1 x", "long dash; write --size"),
     ("–n 2 x", "long dash; write --n"),
     ("--watermark false x", "write --watermark=false, or --watermark -- false"),
+    ("--watermark off x", "write --watermark=off"),
     ("--stream True x", "write --stream=true, or --stream -- True"),
     ("--new false", "begin the prompt with 'false'"),
     ("--dry-run=maybe x", "takes no value"),
