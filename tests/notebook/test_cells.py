@@ -270,7 +270,9 @@ def test_an_edit_many_ways_says_what_it_began_with(kernel):
     caption = kernel.run("%imagine --image @1 --seed 1,2 put a hat on it").caption
     assert "edit of" in caption
     assert "/1.1 'a fox'" in caption
-    assert "2" in kernel.run("%imagine_history -l ２").caption
+    listed = kernel.run("%imagine_history -l ２")
+    assert listed.error is None
+    assert [line.split()[0] for line in listed.caption.splitlines()] == ["2", "3"]
 
 
 def test_help_and_question_mark(kernel):
