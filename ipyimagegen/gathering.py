@@ -34,7 +34,7 @@ def sweep(batch: Batch, house: House, places: Sequence[Generation] | None = None
     asked = {
         k: slot.planned.estimate
         for k, slot in enumerate(batch.slots)
-        if slot.job and not slot.joined and slot.job.run.sent.attempts
+        if slot.job and not slot.joined and not slot.unsent and slot.job.run.sent.attempts
     }
     made = places or [_place(slot, house) for slot in batch.slots]
     return Sweep(batch.plan.axes, made, prompt=batch.plan.prompt, asked=asked, handle=house)

@@ -218,9 +218,14 @@ def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
 def _variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
     if name in namespace:
         return namespace[name]
-    # Not `open` and `exit`, which are in every shell: nobody means a function in a prompt.
-    near = did_you_mean(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
+    near = near_variable(name, namespace)
     raise InvalidInput(f"{source}: there is no variable {name!r}.{near}{_as_typed(source)}")
+
+
+def near_variable(name: str, namespace: Mapping[str, Any]) -> str:
+    """Return " Did you mean …?" for a variable of a like name, or nothing; see `did_you_mean`."""
+    # Not `open` and `exit`, which are in every shell: nobody means a function.
+    return did_you_mean(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
 
 
 def _as_typed(source: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipyimagegen.errors import InvalidInput, did_you_mean
+from ipyimagegen.errors import InvalidInput
 from ipyimagegen.ids import read as read_id
 from ipyimagegen.inputs import ADDRESS, BOX, exists
 from ipyimagegen.options import DEFAULT, INPUTS
-from ipyimagegen.prompt import Name, fill, lookup, parse
+from ipyimagegen.prompt import Name, fill, lookup, near_variable, parse
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Offered, Pictures
 
@@ -63,8 +63,7 @@ def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
     if _NUMBER.fullmatch(text):
         return f"a picture of the history is written @{text}."
     if _FIRST.fullmatch(text):
-        near = did_you_mean(text, (n for n in names if n[:1] != "_" and not callable(names[n])))
-        return f"there is neither a variable nor a file of that name.{near}"
+        return f"there is neither a variable nor a file of that name.{near_variable(text, names)}"
     if "," in text and flag == "--mask":
         return "a box is four whole numbers without blanks, such as --mask 10,20,30,40."
     first = _FIRST.match(text.lstrip("{"))
