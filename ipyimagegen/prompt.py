@@ -1,9 +1,10 @@
 r"""Prompt templates: names in braces, alternatives, and every other brace left alone.
 
 One pass turns a template into parts. `{name}`, `{obj.attr}`, `{table[key]}` are names, with `!r` and
-`:format` as in f-strings. `{red|blue}` is a group of alternatives. `{{` and `}}` are literal braces.
-Everything else stays as typed: JSON, code, Python keywords, and LaTeX groups (right after `\word`,
-`^`, `_` or another such group). A value that was filled in is never looked at again.
+`:format` as in f-strings, names in the format included. `{red|blue}` is a group of alternatives.
+`{{` and `}}` are literal braces. Everything else stays as typed: JSON, code, Python keywords, and
+LaTeX groups (right after `\word`, `^`, `_` or another such group). A value that was filled in is never
+looked at again.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ _TRAILER = rf"\.{_IDENTIFIER}|\[(?:-?\d+|{_IDENTIFIER}|'[^'\n]*'|\"[^\"\n]*\")\]
 _PATH = rf"{_IDENTIFIER}(?:{_TRAILER})*"
 # The format mini-language, or a date format: what else follows a colon is text, such as CSS.
 _SPEC = r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}\n]*%[a-zA-Z][^{}\n]*"
-_NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_SPEC}))?\}}")
+_FORMAT = rf"(?! \{{)(?:[^{{}}\n]|\{{{_PATH}\}})*"  # {sky: {colour}} is text with a name in it
+_NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_FORMAT}))?\}}")
+_NESTED = re.compile(rf"\{{({_PATH})\}}")
 _ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
 _COMMAS = re.compile(r"(?<![\\}\w^]){[\w -]+(?:[,，、][\w -]+)+}")
 _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
@@ -114,7 +117,7 @@ def _latex_end(template: str, at: int, latex_end: int) -> int | None:
 def _group(template: str, at: int) -> Name | Alternatives | None:
     if template.startswith("{{", at):
         return None
-    if (found := _NAME.match(template, at)) and not keyword.iskeyword(_first(found[1])):
+    if (found := _name(template, at)) and not keyword.iskeyword(_first(found[1])):
         return Name(found[0], found[1], found[2] or "", found[3] or "")
     if found := _ALTERNATIVES.match(template, at):
         return Alternatives(found[0], tuple(c.strip() for c in re.split("[|｜]", found[1])))
@@ -123,8 +126,13 @@ def _group(template: str, at: int) -> Name | Alternatives | None:
 
 def name_end(text: str, at: int) -> int | None:
     """Return where a name in braces, or an index in brackets after one, ends that begins at `at`."""
-    found = _NAME.match(text, at) or _QUOTED_INDEX.match(text, at)
+    found = _name(text, at) or _QUOTED_INDEX.match(text, at)
     return found.end() if found else None
+
+
+def _name(text: str, at: int) -> re.Match[str] | None:
+    found = _NAME.match(text, at)
+    return found if found and re.fullmatch(_SPEC, _NESTED.sub("1", found[3] or "")) else None
 
 
 def _first(path: str) -> str:
@@ -166,9 +174,12 @@ def _text(part: Part, namespace: Mapping[str, Any]) -> str:
         )
     value = lookup(part.path, namespace, source=part.source)
     try:
+        spec = _NESTED.sub(lambda name: format(lookup(name[1], namespace, source=part.source)), part.spec)
         if part.conversion:
             value = _CONVERSIONS[part.conversion](value)
-        return format(value, part.spec)
+        return format(value, spec)
+    except InvalidInput:
+        raise
     except Exception as fault:  # noqa: BLE001 - a user's __format__ may raise anything
         problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}."
     raise InvalidInput(problem + _as_typed(part.source))
@@ -229,4 +240,5 @@ def near_variable(name: str, namespace: Mapping[str, Any]) -> str:
 
 
 def _as_typed(source: str) -> str:
-    return f" To send it as typed: {{{source}}}, or --raw." if source.startswith("{") else ""
+    doubled = source.replace("{", "{{").replace("}", "}}")
+    return f" To send it as typed: {doubled}, or --raw." if source.startswith("{") else ""

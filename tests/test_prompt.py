@@ -24,6 +24,8 @@ FILLED = [
     ("{table['a b']} {table[\"b\"]} {table[k]} {table[n]}", "1 2 2 three"),
     ("{rows[0]} {rows[-1]}", "first last"),
     ("{x:.2f} {n:03d} {animal!r} {animal:>5}|", "2.35 003 'fox'   fox|"),
+    ("{x:.{n}f} {x:{n}.{table['b']}}| {n:0{table[k]}d}", "2.346 2.3| 03"),
+    ("{sky: {animal}} {x: red {animal}}", "{sky: fox} {x: red fox}"),
     ("{day.year} {day:%d %b}", "2026 20 Nov"),
     ("{名}", "狐狸"),
     ("{braces}", "{animal}"),  # a value is never expanded again
@@ -53,6 +55,8 @@ def test_filled(template, text):
         ("{table[nokey]}", "there is no variable 'nokey'; the text is written ['nokey']"),
         ("{animal:d}", "cannot be written as text"),
         ("{animal:d}", "{{animal:d}}, or --raw"),
+        ("{x:{m}.1f}", "there is no variable 'm'."),
+        ("{x:{m}.1f}", "{{x:{{m}}.1f}}, or --raw"),
         ("{day.yeer}", "{day.yeer}: day has no .yeer (AttributeError). Did you mean year?"),
         ("{table['a c']}", "Did you mean a b?"),
     ],
