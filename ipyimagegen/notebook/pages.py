@@ -77,13 +77,17 @@ def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
         (
             str(number) if number else "",
             run.id,
-            str(run.status).replace("_", " "),
+            _status(run),
             f"{len(run.shown)}/{run.request.count}",
             short(str(run.cost), 24),
             short(run.request.prompt, 60) if not run.forgotten else "(forgotten)",
         )
         for number, run in numbered
     )
+
+
+def _status(run: Run) -> str:
+    return "cut off" if run.cut_off(time.time()) else str(run.status).replace("_", " ")
 
 
 def show(
@@ -97,7 +101,7 @@ def show(
     """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
     lines = [
         title(run, number),
-        f"status: {str(run.status).replace('_', ' ')}{DOT}{DOT.join(facts(run))}",
+        f"status: {_status(run)}{DOT}{DOT.join(facts(run))}",
         f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
         f"seconds: {run.elapsed:.1f}" if run.elapsed is not None else "",
         f"cost: {_sourced(run.cost).removeprefix('cost ')}",
