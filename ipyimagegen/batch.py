@@ -13,9 +13,8 @@ from ipyimagegen.gate import Gate
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Run, Status
 from ipyimagegen.results import Sweep
-from ipyimagegen.work import Job
+from ipyimagegen.work import NOT_SENT, Job
 
-NOT_SENT = "not sent: the sweep that was to ask for it was stopped\nRun the cell again."
 AHEAD = 2  # times what a server takes at once: calls that have begun, those among them that are being stored
 
 
@@ -80,7 +79,6 @@ class Batch:
         self.plan, self.slots = plan, tuple(slots)
         self._jobs = [slot.job for slot in slots if slot.job]
         self._first = 0  # those before it have finished
-        self._own: Sequence[Job] = ()  # those that were begun for it
         self._lock = threading.Lock()
         self._queues: list[deque[Job]] = []
         self._call_off: Callable[[Job], None] = lambda _: None
@@ -90,7 +88,7 @@ class Batch:
         self, jobs: Sequence[Job], gate: Callable[[Job], Gate], call_off: Callable[[Job], None]
     ) -> None:
         """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
-        self._call_off, self._own = call_off, jobs
+        self._call_off = call_off
         if len(jobs) == 1:
             self._start(jobs[0])
             return
@@ -139,15 +137,16 @@ class Batch:
             job.call_off(Detached(why))
 
     def stop(self) -> None:
-        """Begin no more: what was not begun is not sent, nor what an executor has not begun."""
+        """Send no more: what was not begun, what waits to be sent, and what an executor has not begun."""
         with self._lock:
             left = [job for queue in self._queues for job in queue]
             for queue in self._queues:
                 queue.clear()
             self._give_back(reversed(left), NOT_SENT)
         if self.plan.axes:  # a single call goes on
-            for job in self._own:
-                job.control.withdraw()
+            for slot in self.slots:
+                if slot.job and not slot.joined:
+                    slot.job.control.withdraw()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""
@@ -173,6 +172,13 @@ class Batch:
     def settled(self) -> bool:
         """Whether nothing more will happen."""
         return self._unsettled() is None
+
+    @property
+    def taking_back(self) -> bool:
+        """Whether some call that is not to be sent any more may still end as one that was not."""
+        elsewhere = self.plan.executor is not None
+        left = [job for job in self._jobs if job.control.withdrawn and not job.finished]
+        return any(elsewhere or not job.leaving for job in left)
 
     @property
     def error(self) -> ImagineError | None:

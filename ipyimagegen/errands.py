@@ -32,7 +32,7 @@ SKETCH = "sketch"
 ANSWER = 60.0  # seconds for the question before; a cluster may have to start
 DAY = 86400.0  # seconds for which it is known that a call was begun
 STEP = 0.2  # seconds between two looks at whether a call is given up
-# They run calls on this machine alone, so that a mark left here is seen wherever a call would begin.
+# They run calls on this machine alone, so that a mark left in a folder that both know is seen by both.
 HERE = (ThreadPoolExecutor, ProcessPoolExecutor)
 
 
@@ -45,7 +45,10 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Errand:
-    """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there."""
+    """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there.
+
+    `marks` is the caller's folder of temporary files, where both can reach it.
+    """
 
     nonce: str
     call: wire.Call
@@ -53,6 +56,7 @@ class Errand:
     idempotency_key: str
     timeouts: wire.Timeouts
     key: str | None = field(default=None, repr=False)
+    marks: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,7 @@ class Visit:
 
 def look(nonce: str, endpoints: tuple[Endpoint, ...]) -> Visit:
     """Say what is here: the question that goes before the calls. `endpoints` want a key of this place."""
+    _tidy()
     without = tuple(one.key_env[0] for one in endpoints if _key_of(one) is None)
     return Visit(nonce=nonce, version=__version__, place=platform.node(), without=without)
 
@@ -79,26 +84,42 @@ def carry(errand: Errand) -> tuple[str, wire.Parcel]:
 
     A cluster whose worker died may bring the same call a second time: on this machine it is known again.
     """
-    if _claimed(errand.nonce) is False:
+    first = _claimed(errand)
+    if first is None and errand.marks is not None:  # the caller goes by the mark
+        return errand.nonce, wire.packed(wire.never_sent(f"{errand.marks} takes no file."))
+    if first is False:
         again = Fault(message="The executor brought a call that was begun before")
         return errand.nonce, wire.Parcel(outcome=wire.Outcome(status=Status.UNKNOWN, fault=again, final=True))
-    with tempfile.TemporaryDirectory(prefix="ipyimagegen-") as folder:
-        outcome = _sent(errand, Path(folder) / "reply")
-        return errand.nonce, wire.packed(outcome)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
+    except OSError as fault:
+        lacking = f"There is no room for a reply on {platform.node()}: {fault.strerror}."
+        return errand.nonce, wire.packed(wire.never_sent(lacking))
+    with folder as name:
+        return errand.nonce, wire.packed(_sent(errand, Path(name) / "reply"))
 
 
-def _claimed(nonce: str) -> bool | None:
-    """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
+def _marks(folder: str | None = None) -> Path:
+    """Return where the marks of begun calls lie."""
     user = getattr(os, "getuid", str)()  # the folder of temporary files may be everybody's
-    folder = Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
+    return Path(folder or tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
+
+
+def _tidy() -> None:
+    """Delete the marks of older days."""
     with suppress(OSError):
-        folder.mkdir(mode=0o700, exist_ok=True)
         old = time.time() - DAY
-        for one in folder.iterdir():
+        for one in _marks().iterdir():
             if one.stat().st_mtime < old:
                 one.unlink(missing_ok=True)
+
+
+def _claimed(errand: Errand) -> bool | None:
+    """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
+    folder = _marks(errand.marks)
     try:
-        (folder / nonce).open("x").close()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / errand.nonce).open("x").close()
     except FileExistsError:
         return False
     except OSError:  # nowhere to leave one: the cluster has to see to it
@@ -112,7 +133,7 @@ def _sent(errand: Errand, spool: Path) -> wire.Outcome:
         secret = Secret(errand.key, endpoint.base_url) if errand.key else _required(endpoint)
         catalog.check_transport(endpoint, has_key=secret is not None)
     except ImagineError as fault:
-        return _never(f"{str(fault).splitlines()[0]} (on {platform.node()})")
+        return wire.never_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
     return wire.exchange(
         errand.call,
         endpoint,
@@ -152,6 +173,7 @@ class Through:
 
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
         self._executor, self._send_key = executor, send_key
+        self._marks = tempfile.gettempdir() if type(executor) in HERE else None
 
     def check(self, endpoints: Iterable[Endpoint], seconds: float = ANSWER) -> None:
         """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""
@@ -208,8 +230,6 @@ class Through:
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
-        if control.withdrawn:
-            return _never(f"{'Given up' if control.cancelled else 'Taken back'} before it was sent.")
         errand = Errand(
             nonce=os.urandom(8).hex(),
             call=call,
@@ -217,31 +237,35 @@ class Through:
             idempotency_key=idempotency_key,
             timeouts=timeouts,
             key=secret.reveal(call.url) if secret and self._send_key else None,
+            marks=self._marks,
         )
         try:
             pickle.dumps(errand)
             future = self._executor.submit(carry, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            return _never(f"The executor did not take the call: {_told(fault, errand.key)}.")
-        control.progress.sent = True  # as far as anybody here can tell
+            return wire.never_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
         return self._ended(future, errand, control) or _come_back(future, errand, spool, spare)
 
     def _ended(self, future: Future[Any], errand: Errand, control: wire.Control) -> wire.Outcome | None:
         """Wait for the future; return what became of the call where that was ended from here."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
-        begun = type(self._executor) not in HERE  # as far as anybody can tell
+        begun = False
         while not done.wait(STEP):
             if control.withdrawn and not begun:
-                begun = _claimed(errand.nonce) is not True
-                if not begun:  # and whoever comes to it now leaves it alone
+                begun = not _taken_back(errand)
+                if not begun:
                     future.cancel()
-                    control.progress.sent = False
-                    return _never("Taken back before it was sent.")
+                    return wire.never_sent("Stopped before it was sent.")
             if control.cancelled:
                 future.cancel()  # some say that they did, though the call is under way
                 return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
         return None
+
+
+def _taken_back(errand: Errand) -> bool:
+    """Say whether a call is certain not to have begun; whoever comes to it from now on leaves it alone."""
+    return errand.marks is not None and _claimed(errand) is True
 
 
 def _come_back(
@@ -254,6 +278,8 @@ def _come_back(
         told = "it answered another call"
     except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
         told = _told(fault, errand.key)
+        if _taken_back(errand):
+            return wire.never_sent(f"The executor did not begin the call ({told}).")
     return wire.Outcome(
         status=Status.UNKNOWN, fault=Fault(message=f"The executor lost the call ({told})."), final=True
     )
@@ -263,7 +289,3 @@ def _told(fault: BaseException, key: str | None = None) -> str:
     """Return an error of an executor in a few words, without the key that travelled."""
     said = redact(str(fault), [key] if key else [])
     return f"{type(fault).__name__}: {plain(said, 200)}".rstrip(": ")
-
-
-def _never(why: str) -> wire.Outcome:
-    return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=why), final=True)

@@ -31,7 +31,8 @@ class Gate:
 
     def rest(self, control: wire.Control, seconds: float) -> None:
         """Let no call be sent for that long."""
-        self._until = max(self._until, control.clock() + seconds)
+        with self._changed:
+            self._until = max(self._until, control.clock() + seconds)
 
     def permit(self, given_up: Callable[[], bool]) -> Permit:
         """Wait for a place and return it; one that is given up meanwhile goes on without any."""
@@ -52,8 +53,8 @@ class Gate:
             self._changed.notify_all()
 
     def wait(self, control: wire.Control) -> None:
-        """Wait until calls may be sent, or the call is cancelled."""
-        while (left := self._until - control.clock()) > 0 and not control.wait(min(left, STEP)):
+        """Wait until calls may be sent, or the call is not to be sent any more."""
+        while (left := self._until - control.clock()) > 0 and not control.rest(min(left, STEP)):
             pass
 
 

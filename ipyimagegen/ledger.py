@@ -31,8 +31,7 @@ class Ledger:
         self._recorded: set[str] = set()  # those of which this session has a record of its own
         self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
         self._jobs: dict[str, Job] = {}  # lasting id to job
-        self._paid: dict[str, int] = {}  # lasting id to pictures asked for
-        self._cell: tuple[object, int] = (None, 0)  # the running cell and its paid calls
+        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the pictures asked for
         self._reused = 0
 
     @property
@@ -54,8 +53,10 @@ class Ledger:
 
     def check_caps(self, calls: Sequence[Planned], settings: Settings, cell: object) -> None:
         """Raise OverBudget when these calls are too much for this cell or session."""
-        before = self._cell[1] if cell is not None and cell == self._cell[0] else 0
-        check_caps(calls, settings, before=before, spent_images=sum(self._paid.values()))
+        with self._lock:
+            paid = list(self._paid.values())
+        before = sum(cell is not None and cell == of for of, _ in paid)
+        check_caps(calls, settings, before=before, spent_images=sum(pictures for _, pictures in paid))
 
     def take(self, calls: Sequence[Planned], settings: Settings, cell: object = None) -> list[Run]:
         """Give each call the next number, in order, and return a pending run for each that is to be sent.
@@ -66,9 +67,6 @@ class Ledger:
         """
         with self._lock:
             self.check_caps(calls, settings, cell)
-            if cell is not None:  # what no cell asks for leaves the count of the running one
-                before = self._cell[1] if cell == self._cell[0] else 0
-                self._cell = (cell, before + sum(call.paid for call in calls))
             taken = []
             for call in calls:
                 if not call.asks:
@@ -90,7 +88,7 @@ class Ledger:
                 self._recorded.add(run.id)
                 self._touch(run.id)
                 if call.paid:
-                    self._paid[run.id] = call.request.count
+                    self._paid[run.id] = (cell, call.request.count)
                 taken.append(run)
             return taken
 

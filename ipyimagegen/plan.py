@@ -97,12 +97,16 @@ class Plan:
         """The calls that are neither served from history nor in doubt."""
         return tuple(call for call in self.calls if call.asks)
 
+    @property
+    def new(self) -> tuple[Planned, ...]:
+        """Those of them that are not under way already."""
+        return tuple(call for call in self.to_send if not call.under_way)
+
     def __str__(self) -> str:
         """Return the plan in one line: calls, pictures, what is reused, the estimate and its source."""
-        new = [call for call in self.to_send if not call.under_way]
-        estimates = [call.estimate for call in new]
-        pictures = sum(call.request.count for call in new)
-        under_way = len(self.to_send) - len(new)
+        estimates = [call.estimate for call in self.new]
+        pictures = sum(call.request.count for call in self.new)
+        under_way = len(self.to_send) - len(self.new)
         reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
         words = [counted(len(estimates), "call"), counted(pictures, "picture")]
         words += [f"{under_way} under way"] if under_way else []

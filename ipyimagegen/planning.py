@@ -28,6 +28,7 @@ from ipyimagegen.typed import Typed
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint
 
+LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
 MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt
 
 
@@ -320,7 +321,7 @@ def _doubt(run: Run) -> str:
             "what came is kept until the history can be written" if kept else "no picture of it can be shown"
         )
         return f"This request was answered before ({run.id}), but {how}."
-    if run.status is Status.PENDING and not run.cut_off(time.time()):
+    if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         where = f"is under way in another notebook, or was cut off there ({run.id})"
         return f"This request {where}: it may have been billed."
     came = f"; pictures of it that arrived: {len(run.shown)}" if run.shown else ""

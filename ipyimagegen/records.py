@@ -19,7 +19,6 @@ from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Re
 from ipyimagegen.options import SENT, Json
 
 SCHEMA = 1
-LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
 T = TypeVar("T")
 
 
@@ -272,10 +271,6 @@ class Run:
     def shown(self) -> tuple[Picture, ...]:
         """The pictures that can be shown."""
         return tuple(p for p in self.pictures if p.viewable)
-
-    def cut_off(self, now: float) -> bool:
-        """Say whether it is pending for so long that whoever asked must have been stopped."""
-        return self.status is Status.PENDING and now - self.created >= LONGEST_CALL
 
     def but(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""

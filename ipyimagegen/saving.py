@@ -35,7 +35,7 @@ def check_place(template: str) -> None:
     """Raise InvalidOption when no file can be made where the template says, as far as that can be seen."""
     known = os.path.dirname(template.partition("{")[0])  # noqa: PTH120 - folders up to the first field
     place = Path(os.path.expanduser(known))  # noqa: PTH111 - as typed
-    while not os.path.lexists(place):  # what is missing is made
+    while not os.path.lexists(place) and place != place.parent:  # what is missing is made
         place = place.parent
     if not place.is_dir():
         raise InvalidOption(f"--save {short(template, 300)}: {place} is no folder; nothing was sent.")

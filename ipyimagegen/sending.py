@@ -157,8 +157,7 @@ class Sender:
         from ipyimagegen.errands import Through  # noqa: PLC0415 - only where there is an executor
 
         through = Through(plan.executor, send_key=bool(plan.local.get("send_key")))
-        new = bool(plan.local.get("new"))
-        asked = [one.endpoint for one in plan.calls if not (one.reused or (one.under_way and not new))]
+        asked = [call.endpoint for call in plan.new]
         if not asked:  # an executor that is busy with what is waited for would not answer
             return None
         timeout = plan.local.get("timeout")

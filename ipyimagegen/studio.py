@@ -225,19 +225,20 @@ class Studio:
         """
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
-        ends = None if seconds is None else time.monotonic() + seconds
+        began = time.monotonic()
         if painter and plan.axes and plan.to_send:
             painter.planned(plan)
         with Hold() as hold:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
             batch.seen = partial(gathering.sweep, batch, self)
-            wait_for(batch, painter, seconds, hold)
+            wait_for(batch, painter, seconds, hold, began)
         if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
             self.keys.forget()
         if batch.error:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
+            ends = None if seconds is None else began + seconds
             return gathering.whole(batch, self, ends, offline=offline)
         (slot,) = batch.slots
         if slot.stored:
@@ -367,8 +368,7 @@ class Studio:
     def over(self, plan: Plan, *, in_cell: bool = True) -> str | None:
         """Return why a plan is more than the settings allow, or None; see `carry_out`."""
         try:
-            calls = [call for call in plan.calls if not call.under_way]
-            self.ledger.check_caps(calls, self.settings, self.cell() if in_cell else None)
+            self.ledger.check_caps(plan.new, self.settings, self.cell() if in_cell else None)
         except OverBudget as fault:
             return str(fault)
         return None

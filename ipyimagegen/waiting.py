@@ -10,13 +10,14 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
-from ipyimagegen.batch import Batch
+from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.caption import counted
 from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.plan import Plan
 
+STEP = 0.02  # seconds between two looks at what is being taken back
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
-TAKING_BACK = 0.5  # seconds in which an executor's calls that it has not begun are taken back
+TAKING_BACK = 0.5  # seconds in which calls that were not sent yet are taken back
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -73,18 +74,24 @@ class Hold:
         self.release()
 
 
-def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold: Hold | None = None) -> None:
+def wait_for(
+    batch: Batch,
+    painter: Painter | None,
+    timeout: float | None,
+    hold: Hold | None = None,
+    began: float | None = None,
+) -> None:
     """Wait, and paint, until all calls are settled; their errors are left to the caller.
 
-    Raises Detached when that is interrupted, or took more than `timeout` seconds: what was begun goes
-    on, the rest of a sweep is not begun.
+    Raises Detached when that is interrupted, or takes more than `timeout` seconds, from `began` on (by
+    `time.monotonic`) or from now: what was sent goes on, the rest of a sweep is not sent.
     """
     stopped = halted = False
     with Hold() as tail:  # what has to be done behind an interrupt is not torn by another
         try:
             if hold:
                 hold.release()
-            _watch(batch, painter, timeout)
+            _watch(batch, painter, timeout, time.monotonic() if began is None else began)
         except KeyboardInterrupt:
             stopped = True
         finally:
@@ -92,8 +99,7 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
             halted = not batch.settled
             if halted:
                 batch.stop()
-                if batch.plan.executor is not None:
-                    _wait_for_what_is_taken_back(batch)
+                _wait_for_what_is_taken_back(batch)
         ended = batch.settled and not stopped and not (halted and batch.plan.axes)
         if ended and not batch.error:
             return
@@ -105,15 +111,14 @@ def wait_for(batch: Batch, painter: Painter | None, timeout: float | None, hold:
 
 
 def _wait_for_what_is_taken_back(batch: Batch) -> None:
-    """Wait a moment, so that what is told counts what an executor gives back."""
+    """Wait a moment, so that what is told counts what will not be sent."""
     until = time.monotonic() + TAKING_BACK
-    while (left := until - time.monotonic()) > 0 and not batch.wait(left):
-        pass  # one has ended, others may
+    while batch.taking_back and (left := until - time.monotonic()) > 0:
+        batch.wait(min(left, STEP))
 
 
-def _watch(batch: Batch, painter: Painter | None, timeout: float | None) -> None:
+def _watch(batch: Batch, painter: Painter | None, timeout: float | None, began: float) -> None:
     """Paint until all calls are settled, or the time is over."""
-    began = time.monotonic()
     if painter and batch.plan.axes and [slot for slot in batch.slots if slot.job]:
         painter.working(batch)  # it hears of every sweep, also of one that is over at once
     while not batch.wait(POLL):
@@ -128,13 +133,15 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     jobs = [slot.job for slot in batch.slots if slot.job]
     if not jobs:
         return Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
-    given_up = stopped and bool([job for job in jobs if job.interrupted and not job.finished])
+    given_up: list[Slot] = []
+    for slot in batch.slots:
+        if slot.job and stopped and slot.job.interrupted and not slot.settled:
+            slot.job.cancel()
+            given_up.append(slot)
     for job in jobs:
-        if stopped and job.interrupted:
-            job.cancel()
         job.interrupted |= stopped
     if batch.plan.axes:
-        return _detached_sweep(batch, after, given_up=given_up)
+        return _detached_sweep(batch, after, given_up)
     (job,) = jobs
     lands = f"its pictures land in the history as {job.run.id}. Run the cell again to wait."
     told = f"The call goes on while this Python runs; {lands}"
@@ -145,19 +152,21 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     return Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
 
 
-def _detached_sweep(batch: Batch, after: str, *, given_up: bool) -> Detached:
+def _detached_sweep(batch: Batch, after: str, given_up: list[Slot]) -> Detached:
     came = sum(slot.came for slot in batch.slots)
-    left = sum(slot.job is not None and not slot.settled for slot in batch.slots)
+    given = sum(not slot.settled for slot in given_up)
+    left = sum(not slot.settled for slot in batch.slots) - given
     unsent = sum(slot.unsent for slot in batch.slots)
     doubtful = sum(slot.settled and not slot.came and slot.doubtful for slot in batch.slots)
-    failed = len(batch.slots) - came - left - unsent - doubtful
+    failed = len(batch.slots) - came - given - left - unsent - doubtful
     told = [f"{came} of {len(batch.slots)} came"]
-    told += [f"{counted(left, 'call')} {'given up' if given_up else 'under way'}"] if left else []
+    told += [f"{counted(given, 'call')} given up"] if given else []
+    told += [f"{counted(left, 'call')} under way"] if left else []
     told += [f"{doubtful} may have been billed"] if doubtful else []
     told += [f"{failed} failed"] if failed else []
     told += [f"{unsent} not sent"] if unsent else []
     again = "Run the cell again: it asks only for what is missing."
-    if given_up and left:
+    if given:
         again = "What was given up may have been billed: --retry asks for it again, too."
     elif doubtful:
         again = "Run the cell again: it asks for the rest; for what may have been billed only with --retry."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
 from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared, has_all
-from ipyimagegen.errors import ImagineError, StoreError
+from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.gate import Gate, Permit
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # of them was loading stays locked in the new process for ever.
 _NEEDED = ("wire.transport", "wire.downloads", "store.index", "imaging.reading", "imaging.difference")
 
+NOT_SENT = "not sent: it was stopped before\nRun the cell again."
 _MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
     Status.NEVER_SENT: (
@@ -83,6 +84,7 @@ class Job:
         self.ended: Callable[[], None] = _nothing  # called when it has finished
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
+        self.leaving = False  # nobody can keep it from being sent any more
         self._carry, self._told = carry, told
         self._began: float | None = None
         self._finished = threading.Event()
@@ -195,7 +197,10 @@ def call(
     _load()
 
     def carry(job: Job) -> Run:
-        with job.permit or gate.permit(lambda: job.control.cancelled):
+        with job.permit or gate.permit(lambda: job.control.withdrawn):
+            gate.wait(job.control)
+            if job.control.withdrawn:
+                raise Detached(NOT_SENT)
             written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
             key = os.urandom(16).hex()
             send = exchange or wire.exchange
@@ -241,7 +246,7 @@ def _post(
     try:
         spool = tools.store.spool(job.run)
     except StoreError as fault:
-        return _unsent(fault)
+        return wire.never_sent(plain(fault, 300))
     outcome = exchange(
         written,
         endpoint,
@@ -291,10 +296,6 @@ def _drop(spool: Path) -> None:
         spool.unlink(missing_ok=True)
 
 
-def _unsent(why: object) -> wire.Outcome:
-    return wire.Outcome(status=Status.NEVER_SENT, fault=Fault(message=plain(why, 300)), final=True)
-
-
 def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) -> wire.Outcome | None:
     """Store what goes with the request, before it is sent; return why it cannot be, so nothing was sent.
 
@@ -304,8 +305,8 @@ def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) 
         _keep_files(planned.files, store)
         rival = _rival(run, planned, known, store)
     except (StoreError, OSError) as fault:
-        return _unsent(fault)
-    return _unsent(rival) if rival else None
+        return wire.never_sent(plain(fault, 300))
+    return wire.never_sent(rival) if rival else None
 
 
 def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
@@ -334,18 +335,22 @@ def _repeated(
     job: Job, gate: Gate, post: Callable[[], wire.Outcome], random: Callable[[], float]
 ) -> wire.Outcome:
     """Send, and repeat only what certainly was not carried out."""
-    attempt = 1
+    attempt, outcome = 1, wire.never_sent("Stopped before it was sent.")
     while True:
         gate.wait(job.control)
+        if job.control.withdrawn:
+            return outcome
+        job.leaving = True
         job.run = job.run.but(sent=replace(job.run.sent, attempts=attempt))
         outcome = post()
         pause = wire.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
         if pause is None or job.control.cancelled:
             return outcome
+        job.leaving = False
         if outcome.status is Status.REJECTED:
             gate.rest(job.control, pause)  # the other calls to this endpoint slow down too
-        elif job.control.wait(pause):
-            return outcome
+        else:
+            job.control.rest(pause)
         attempt += 1
 
 

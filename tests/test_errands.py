@@ -1,7 +1,12 @@
 """Calls carried out elsewhere, by real processes and clusters: every picture is stored here."""
 
+import errno
+import os
 import pickle
+import signal
+import tempfile
 import threading
+import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -10,6 +15,7 @@ from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio, errands
 from ipyimagegen import errors as e
+from ipyimagegen.records import Status
 from ipyimagegen.typed import from_call
 from ipyimagegen.waiting import Painter
 
@@ -298,11 +304,84 @@ def test_what_a_pool_has_not_begun_is_not_sent_when_the_sweep_is_stopped(home, s
     assert sorted(post.json["seed"] for post in server.posts) == [0, 1, 2, 3]
 
 
+def of_its_own(folder):
+    tempfile.tempdir = tempfile.mkdtemp(dir=folder)
+
+
+def test_what_is_taken_back_is_not_sent_whatever_folder_the_workers_have(home, serve, tmp_path):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with ProcessPoolExecutor(1, initializer=of_its_own, initargs=(tmp_path,)) as executor:
+        asked = from_call("a fox", {"seed": range(4), "executor": executor})
+        with pytest.raises(e.Detached, match=r"0 of 4 came, 1 call under way, 3 not sent"):
+            one.carry_out(one.plan(asked), Stops(server))
+        go.set()
+        executor.submit(int).result(20)
+        assert len(server.posts) == 1
+
+
+def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with ProcessPoolExecutor(1) as executor:
+
+        def kill():
+            while not server.posts:
+                time.sleep(0.01)
+            os.kill(next(iter(executor._processes)), signal.SIGKILL)
+
+        threading.Thread(target=kill, daemon=True).start()
+        with pytest.raises(e.OutcomeUnknown, match="1 may have been billed"):
+            one.imagine("a fox", seed=range(4), executor=executor)
+    go.set()
+    assert sorted(run.status for run in one.store.runs()) == [Status.NEVER_SENT] * 3 + [Status.UNKNOWN]
+    made = one.imagine("a fox", seed=range(4))
+    assert len(made.failed) == 1
+    assert len(server.posts) == 4
+
+
+def test_a_picture_is_not_lost_where_a_folder_cannot_be_removed(home, serve, monkeypatch):
+    rmdir = os.rmdir
+
+    def busy(path, **kwargs):
+        if "ipyimagegen-" in str(path):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rmdir(path, **kwargs)
+
+    monkeypatch.setattr(os, "rmdir", busy)
+    assert studio(home, serve(good)).imagine("a fox", executor=Odd(1))
+
+
+def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server = serve(good)
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(e.NeverSent, match="no room for a reply on .*: No space left"):
+        studio(home, server).imagine("a fox", executor=Odd(1))
+    assert not server.posts
+
+
+def test_the_time_that_a_cell_waits_counts_from_the_first_question(home, serve):
+    class Slow(Odd):
+        def submit(self, fn, /, *args):
+            if fn is errands.look:
+                time.sleep(1.5)
+            return super().submit(fn, *args)
+
+    one = studio(home, serve(lambda seen: (time.sleep(1.3), good(seen))[1]))
+    with pytest.raises(e.Detached, match="after 2 s"):
+        one.imagine("a fox", executor=Slow(1), timeout=2)
+
+
 def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
     server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
 
     one = studio(home, server)
-    with pytest.raises(e.NeverSent, match="Given up before it was sent"):
+    with pytest.raises(e.Rejected, match="answered 429"):
         one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp(server))
     assert len(server.posts) == 1
 

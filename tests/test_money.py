@@ -257,6 +257,23 @@ def test_the_thread_of_a_call_loads_no_module(home, serve):
     assert done.stdout.split() == ["3"], done.stderr
 
 
+def test_what_was_not_billed_leaves_the_calls_of_its_cell(kernel, serve):
+    server = serve(lambda seen: (401, {}, b"") if "cat" in seen.json["prompt"] else good(seen))
+    entry = {"base_url": server.base_url, "free": False}
+    kernel.run(
+        f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'\n"
+        "%config Imagine.max_calls = 2\nfrom ipyimagegen import ImagineError, imagine"
+    )
+    loop = (
+        "for k in range(4):\n    try:\n        imagine(f'a cat {k}')\n"
+        "    except ImagineError as fault:\n        told = str(fault)\n"
+        "for k in range(3):\n    imagine(f'a fox {k}')"
+    )
+    assert "max_calls = 2 paid calls a cell (2 so far)" in kernel.run(loop).error
+    assert "401" in kernel.run("print(told)").caption
+    assert len(server.posts) == 6
+
+
 def test_max_calls_holds_for_a_cell_with_a_loop(kernel, serve):
     server = serve(good)
     entry = {"base_url": server.base_url, "free": False}

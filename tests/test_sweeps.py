@@ -450,17 +450,17 @@ def test_a_single_call_waits_for_its_turn_not_for_the_end_of_a_sweep(home, serve
 
 
 class Stops(Painter):
-    """Presses the stop button once so many have come."""
+    """Presses the stop button once so many have come, and something else is so."""
 
-    def __init__(self, after):
-        self.after, self.lines = after, []
+    def __init__(self, after, also=lambda: True):
+        self.after, self.also, self.lines = after, also, []
 
     def planned(self, plan):
         pass
 
     def working(self, batch):
         self.lines.append(sum(slot.came for slot in batch.slots))
-        if sum(slot.came for slot in batch.slots) >= self.after:
+        if sum(slot.came for slot in batch.slots) >= self.after and self.also():
             raise KeyboardInterrupt
 
     def failed(self, batch):
@@ -478,7 +478,7 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
     server = serve(answer)
     one = studio(home, server, max_parallel=2)
     plan = one.plan(from_call("a fox", {"seed": range(1, 11)}))
-    painter = Stops(after=3)
+    painter = Stops(after=3, also=lambda: len(server.posts) == 5)
     with pytest.raises(e.Detached, match="3 of 10 came, 2 calls under way, 5 not sent") as told:
         one.carry_out(plan, painter)
     assert len(str(told.value).splitlines()) == 2
@@ -504,6 +504,62 @@ def test_a_painter_that_fails_lets_no_more_be_sent(home, serve):
     time.sleep(0.6)
     assert len(server.posts) <= 4
     assert one.ledger.in_flight() == frozenset()
+
+
+def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
+    busy = [True]
+    server = serve(lambda seen: (429, {"Retry-After": "1"}, b"") if busy[0] else good(seen))
+    one = studio(home, server, max_parallel=4)
+    painter = Stops(after=0, also=lambda: bool(server.posts))
+    with pytest.raises(e.Detached, match="0 of 6 came, ") as told:
+        one.carry_out(one.plan(from_call("a fox", {"seed": range(6)})), painter)
+    assert "under way" not in str(told.value)
+    assert one.ledger.in_flight() == frozenset()
+    assert {tile.error.splitlines()[0].partition(":")[0] for tile in painter.last} <= {
+        "lab answered 429",
+        "not sent",
+        "Stopped before it was sent.",
+    }
+    before, busy[0] = len(server.posts), False
+    time.sleep(1.5)
+    assert len(server.posts) == before
+    assert not one.imagine("a fox", seed=range(6)).failed
+    assert len(server.posts) == before + 6
+    assert {run.status for run in one.store.runs()} <= {Status.DONE, Status.REJECTED, Status.NEVER_SENT}
+
+
+def test_the_only_missing_call_of_a_sweep_is_not_sent_once_that_is_stopped(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (seen.json["seed"] == 9 and go.wait(20), good(seen))[1])
+    one = studio(home, server, max_parallel=1)
+    one.imagine("a fox", seed=1)
+    other = threading.Thread(target=lambda: one.imagine("a fox", seed=9))
+    other.start()
+    while len(server.posts) < 2:
+        time.sleep(0.01)
+    with pytest.raises(e.Detached, match="1 not sent"):
+        one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(after=1))
+    go.set()
+    other.join()
+    time.sleep(0.5)
+    assert sorted(asked(server, "seed")) == [(1,), (9,)]
+    assert one.imagine("a fox", seed=2).number == 3  # as if it had never been asked for
+
+
+def test_what_is_given_up_is_what_was_given_up(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server, max_parallel=4)
+    for seeds, says in (
+        (range(2), "0 of 2 came, 2 calls under way"),
+        (range(4), "0 of 4 came, 2 calls given up, 2 calls under way"),
+    ):
+        also = lambda seeds=seeds: len(server.posts) == len(seeds)  # noqa: E731
+        with pytest.raises(e.Detached, match=says):
+            one.carry_out(one.plan(from_call("a fox", {"seed": seeds})), Stops(0, also))
+    go.set()
+    assert not one.imagine("a fox", seed=[2, 3]).failed
+    assert len(server.posts) == 4
 
 
 def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, monkeypatch):

@@ -128,7 +128,7 @@ class ImagineMagics(Magics):
         sheet = self._studio.history.sheet(found)
         if sheet:
             picture(sheet)
-        text(pages.history(found))
+        text(pages.history(found, self._studio.ledger.in_flight()))
 
     @no_var_expand
     @needs_local_scope
@@ -151,10 +151,14 @@ class ImagineMagics(Magics):
         history = self._studio.history
         if descent := history.descent(run):
             picture(descent, "line of descent")
-        number = self._studio.ledger.number(run.id)
         text(
             pages.show(
-                run, number, reruns=history.reruns(run), edits=history.edits(run), named=self._studio.named
+                run,
+                self._studio.ledger.number(run.id),
+                in_flight=self._studio.ledger.in_flight(),
+                reruns=history.reruns(run),
+                edits=history.edits(run),
+                named=self._studio.named,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, costs, wire
@@ -69,15 +69,15 @@ def _sourced(cost: Cost) -> str:
     return f"{cost} ({cost.source}, {cost.date})" if cost.source else str(cost)
 
 
-def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
-    """Return a line for each run."""
+def history(numbered: Sequence[tuple[int | None, Run]], in_flight: Collection[str]) -> str:
+    """Return a line for each run; `in_flight` are the ids of those that this process carries out."""
     if not numbered:
         return "nothing in the history"
     return table(
         (
             str(number) if number else "",
             run.id,
-            _status(run),
+            _status(run, in_flight),
             f"{len(run.shown)}/{run.request.count}",
             short(str(run.cost), 24),
             short(run.request.prompt, 60) if not run.forgotten else "(forgotten)",
@@ -86,14 +86,17 @@ def history(numbered: Sequence[tuple[int | None, Run]]) -> str:
     )
 
 
-def _status(run: Run) -> str:
-    return "cut off" if run.cut_off(time.time()) else str(run.status).replace("_", " ")
+def _status(run: Run, in_flight: Collection[str]) -> str:
+    if run.status is Status.PENDING:  # no other process tells what it carries out
+        return "under way" if run.id in in_flight else "pending or cut off"
+    return str(run.status).replace("_", " ")
 
 
 def show(
     run: Run,
     number: int | None,
     *,
+    in_flight: Collection[str],
     reruns: Sequence[Run],
     edits: Sequence[Run],
     named: Callable[[Input], str],
@@ -101,7 +104,7 @@ def show(
     """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
     lines = [
         title(run, number),
-        f"status: {_status(run)}{DOT}{DOT.join(facts(run))}",
+        f"status: {_status(run, in_flight)}{DOT}{DOT.join(facts(run))}",
         f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
         f"seconds: {run.elapsed:.1f}" if run.elapsed is not None else "",
         f"cost: {_sourced(run.cost).removeprefix('cost ')}",

@@ -170,7 +170,7 @@ class Sweep(Sequence[Generation]):
     def bundles(self) -> list[Bundle]:
         """Return what a notebook shows: the first contact sheets, or each original if so configured."""
         if self._handle and self._handle.embed == "original":
-            return [made for one in self for made in one.bundles() if one]
+            return [made for one in self if one for made in one.bundles()]
         return [page.bundle for page in self.pages[: shown_at_once([one.sheet for one in self.pages])]]
 
     def thumb(self, place: int, edge: int) -> PilImage | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipyimagegen.wire.dialects import DIALECTS, Call, write
     from ipyimagegen.wire.downloads import download
     from ipyimagegen.wire.found import Found
-    from ipyimagegen.wire.outcome import Outcome, Timeouts, repeat_after
+    from ipyimagegen.wire.outcome import Outcome, Timeouts, never_sent, repeat_after
     from ipyimagegen.wire.parcels import Parcel, packed, unpacked
     from ipyimagegen.wire.probing import Probe, probe
     from ipyimagegen.wire.reply import PICTURE
@@ -40,6 +40,7 @@ __all__ = [
     "Timeouts",
     "download",
     "exchange",
+    "never_sent",
     "packed",
     "probe",
     "repeat_after",
@@ -58,6 +59,7 @@ _LATER = {
     "Found": "found",
     "Outcome": "outcome",
     "Timeouts": "outcome",
+    "never_sent": "outcome",
     "repeat_after": "outcome",
     "Parcel": "parcels",
     "packed": "parcels",

@@ -19,16 +19,15 @@ from typing import Self
 
 @dataclass
 class Progress:
-    """How far the newest exchange is: `sent` once its bytes may have left, `received` bytes of the body."""
+    """How far the newest exchange is: `sent` once its bytes may have left."""
 
     sent: bool = False
-    received: int = 0
 
 
 class Control:
     """What the caller holds of a call in flight; `cancel` may come from any thread, and is final.
 
-    `withdraw` asks for less: that it does not begin, where it was handed on and can be taken back.
+    `withdraw` asks for less: that it is not sent, where it has not been; what was sent goes on.
 
     `clock` counts seconds and never jumps; `pause` waits that many of them for an event, and says
     whether it came.
@@ -51,16 +50,17 @@ class Control:
 
     @property
     def withdrawn(self) -> bool:
-        """Whether it is not to begin any more."""
-        return self.cancelled or self._withdrawn.is_set()
+        """Whether it is not to be sent any more."""
+        return self._withdrawn.is_set()
 
     def withdraw(self) -> None:
-        """Let it not begin, if somebody else was to begin it and has not; what was begun goes on."""
+        """Let it not be sent, if it was not yet; what was sent goes on."""
         self._withdrawn.set()
 
     def cancel(self) -> None:
         """Give up: shut down what is open, and let nothing start any more."""
         self._cancelled.set()
+        self._withdrawn.set()
         for watch in tuple(self._watches):
             watch.stop()
 
@@ -72,6 +72,10 @@ class Control:
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until given up; return whether given up."""
         return self._pause(self._cancelled, seconds)
+
+    def rest(self, seconds: float) -> bool:
+        """Wait so long before sending, or until it is not to be sent any more; return whether so."""
+        return self._pause(self._withdrawn, seconds)
 
 
 class Watch:

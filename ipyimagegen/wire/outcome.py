@@ -38,19 +38,23 @@ class Outcome:
     """What became of one POST.
 
     `status` is never PENDING. `answer` is there when a reply was read, also with UNKNOWN when it was
-    cut after some pictures. `http` is the HTTP status, `retry_after` seconds that the server asks
-    for. `spool` is the reply's file while it is kept; the caller deletes it. `final`: not to be
-    repeated whatever the status says (bad certificate, given up, or the server says so).
+    cut after some pictures. `retry_after` is seconds that the server asks for. `spool` is the reply's
+    file while it is kept; the caller deletes it. `final`: not to be repeated whatever the status says
+    (bad certificate, given up, or the server says so).
     """
 
     status: Status
     answer: Answer | None = None
     fault: Fault | None = None
-    http: int | None = None
     request_id: str | None = None
     retry_after: float | None = None
     spool: Path | None = None
     final: bool = False
+
+
+def never_sent(why: str, *, final: bool = True) -> Outcome:
+    """Return the outcome of what did not leave this place."""
+    return Outcome(status=Status.NEVER_SENT, fault=Fault(message=why), final=final)
 
 
 def told_in_200(code: str | None) -> Status:

@@ -43,7 +43,7 @@ class Spooled:
             if not self.trouble:
                 raise
             why = Fault(message=f"{self.trouble}.", status=status)
-            return Outcome(status=Status.UNKNOWN, fault=why, http=status), False
+            return Outcome(status=Status.UNKNOWN, fault=why), False
 
     def _read(self, headers: Mapping[str, str], status: int) -> tuple[Outcome, bool]:
         answer, whole, trouble = None, False, self.trouble
@@ -67,7 +67,7 @@ class Spooled:
         kind = Status.UNKNOWN if why else Status.DONE
         if why and not (answer and answer.found):  # a partial picture shows that work was done, and billed
             kind = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
-        return Outcome(status=kind, answer=answer, fault=why, http=status, spool=self._kept()), whole
+        return Outcome(status=kind, answer=answer, fault=why, spool=self._kept()), whole
 
     def _lacking(self, answer: Answer) -> Fault | None:
         """Return why a whole answer has no picture, or not all: its own errors, or its shape."""

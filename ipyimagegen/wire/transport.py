@@ -22,7 +22,7 @@ from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, leads_to, read_body
 from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, retry_after, spoken
+from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, never_sent, retry_after, spoken
 from ipyimagegen.wire.previews import Previews
 from ipyimagegen.wire.reply import BLOCK, Spool, TooLarge, cap
 from ipyimagegen.wire.spooled import Spooled
@@ -69,10 +69,10 @@ def exchange(
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
-        return _never_sent(Fault(message="The key belongs to another server; nothing was sent."), final=True)
+        return never_sent("The key belongs to another server; nothing was sent.")
     with Watch(control, timeouts.whole) as watch:
         if control.cancelled:
-            return _never_sent(Fault(message="Given up before it was sent."), final=True)
+            return never_sent("Given up before it was sent.")
         one = _Exchange(
             call=call,
             endpoint=endpoint,
@@ -84,10 +84,6 @@ def exchange(
             partial=partial,
         )
         return one.run(idempotency_key, mounts)
-
-
-def _never_sent(why: Fault, *, final: bool) -> Outcome:
-    return Outcome(status=Status.NEVER_SENT, fault=why, final=final)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +150,7 @@ class _Exchange:
             return Outcome(status=Status.UNKNOWN, fault=Fault(message=what))
         what = stopped or f"Could not reach {self.place}: {describe(error)}."
         final = bad_certificate(error) or unusable(error) or bool(stopped)
-        return _never_sent(Fault(message=what), final=final)
+        return never_sent(what, final=final)
 
     def stopped(self) -> str:
         if self.watch.control.cancelled:
@@ -182,7 +178,6 @@ class _Exchange:
         return Outcome(
             status=kind,
             fault=Fault(message=message, code=said.code, status=status),
-            http=status,
             request_id=self.request_id(headers),
             retry_after=wait,
             final=headers.get("x-should-retry", "").lower() == "false",
@@ -230,7 +225,6 @@ class _Exchange:
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the decoded body as it comes. Raises what urllib3 raises."""
         while chunk := response.raw.read1(BLOCK, decode_content=True):
-            self.watch.control.progress.received += len(chunk)
             yield chunk
             if self.watch.stopped:
                 return

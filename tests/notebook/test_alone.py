@@ -1,6 +1,5 @@
 """What must hold when things go on at once or stop in the middle: interrupts, kills, two kernels."""
 
-import json
 import os
 import signal
 import threading
@@ -125,11 +124,8 @@ def test_a_killed_kernel_leaves_an_honest_status(home, gate):
     try:
         configure(second, gate)
         assert "may have been" in second.run("%imagine a fox").error
-        assert "  pending  " in second.run("%imagine_history --all").caption
-        (path,) = home.glob("records/*/*.json")
-        path.write_text(json.dumps({**record, "created": record["created"] - 1000}))
-        assert "  cut off  " in second.run("%imagine_history --all").caption
-        assert "status: cut off" in second.run(f"%imagine_show {record['session']}/1").caption
+        assert "  pending or cut off  " in second.run("%imagine_history --all").caption
+        assert "status: pending or cut off" in second.run(f"%imagine_show {record['session']}/1").caption
         gate.may_answer.set()
         assert second.run("%imagine --retry a fox").error is None
         assert second.run("%imagine --retry a fox").caption.endswith("from history")

@@ -117,7 +117,7 @@ def test_a_key_of_another_origin_is_not_sent(serve, post):
     assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
 
 
-def test_bytes_count_as_they_come(serve, post):
+def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
     go = threading.Event()
 
     def answer(conn, _):
@@ -133,9 +133,9 @@ def test_bytes_count_as_they_come(serve, post):
     )
     thread.start()
     until = time.monotonic() + 5
-    while control.progress.received < 100 and time.monotonic() < until:
+    while not control.progress.sent and time.monotonic() < until:
         time.sleep(0.01)
-    assert (control.progress.received, control.progress.sent) == (100, True)
+    assert control.progress.sent
     go.set()
     thread.join(5)
     assert results[0].status is Status.DONE
@@ -286,7 +286,7 @@ def test_unknown_outcomes(serve, post, answer, timeouts, said):
 def test_statuses_after_which_it_may_have_been_done(serve, post, status):
     server = serve(reply({"error": {"message": "busy", "code": "server_error"}}, f"{status} Busy"))
     outcome = clean(post(server.origin))
-    assert (outcome.status, outcome.http, server.posts) == (Status.UNKNOWN, status, 1)
+    assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
     assert (outcome.fault.code, outcome.fault.status) == ("server_error", status)
 
 
