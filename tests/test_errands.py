@@ -360,7 +360,7 @@ def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
 
     server = serve(good)
     monkeypatch.setattr(tempfile, "mkdtemp", full)
-    with pytest.raises(e.NeverSent, match="no room for a reply on .*: No space left"):
+    with pytest.raises(e.NeverSent, match=r"no room for a reply on .*: No space left"):
         studio(home, server).imagine("a fox", executor=Odd(1))
     assert not server.posts
 

@@ -79,7 +79,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
     """How many cells stand side by side, how wide they are, and what room a picture has.
 
     Columns' labels take `lines`: in a strip each under its tile, in a grid above all rows; there the
@@ -108,23 +108,23 @@ def contact(
     page = _page(tiles, (rows, columns), notes, title, edge)
     tall = edge
     while True:  # the quality goes down first, then the tiles get smaller; the letters stay
-        plan = _plan(page, tall)
-        image = _paint(page, plan)
+        layout = _layout(page, tall)
+        image = _paint(page, layout)
         preview = encoding.packed(image, limit)
         if len(preview.data) <= limit or tall <= LEAST:
             break
         saved = max(0.7, min(0.95, (limit / len(preview.data)) ** 0.5))  # bytes go with the area, roughly
-        tall = max(LEAST, int(max(plan.tile) * saved))
+        tall = max(LEAST, int(max(layout.tile) * saved))
     if len(preview.data) > limit or max(image.size) > edge:
         preview = encoding.encode(image.resize(scaled(image.size, edge, edge)), limit)
-    return Contact(preview=preview, legend=tuple(_legend(page, plan, title)))
+    return Contact(preview=preview, legend=tuple(_legend(page, layout, title)))
 
 
 def tile_edge(rows: int, columns: int, edge: int = EDGE) -> int:
     """See `imaging.tile_edge`: of all usual ratios, and with labels of one line."""
     columns = max(1, columns)
     page = _page([None] * max(1, rows) * columns, (["1"] * rows, ["1"] * columns), (), "", edge)
-    return max(max(_plan(replace(page, ratio=ratio), edge).tile) for ratio in RATIOS)
+    return max(max(_layout(replace(page, ratio=ratio), edge).tile) for ratio in RATIOS)
 
 
 def _page(
@@ -168,15 +168,17 @@ def _axis(labels: Sequence[str], edge: int) -> Axis:
     return Axis(labels, drawn, one, two)
 
 
-def _plan(page: Page, tall: int) -> Plan:
+def _layout(page: Page, tall: int) -> Layout:
     """Return the best way to lay the page out with tiles of at most `tall` pixels."""
     ways = [len(page.columns.labels)] if page.rows.labels else range(1, len(page.tiles) + 1)
     lines = (1, 2) if any(page.columns.labels) else (0,)
-    return max((_laid(page, tall, way, some) for way in ways for some in lines), key=lambda plan: plan.worth)
+    return max(
+        (_laid(page, tall, way, some) for way in ways for some in lines), key=lambda layout: layout.worth
+    )
 
 
-def _laid(page: Page, tall: int, across: int, lines: int) -> Plan:
-    """Return the plan with so many cells side by side, and so many lines for the label of each."""
+def _laid(page: Page, tall: int, across: int, lines: int) -> Layout:
+    """Return the layout with so many cells side by side, and so many lines for the label of each."""
     room = (page.room - GAP * (across - 1)) // across
     down = -(-len(page.tiles) // across)
     text = _head(page, lines) + LINE * down * (1 if page.rows.labels else lines)
@@ -188,7 +190,9 @@ def _laid(page: Page, tall: int, across: int, lines: int) -> Plan:
     whole = page.columns.fits(lines, room)
     need = (0, page.columns.one, page.columns.two)[lines] if whole else min(room, NARROW)
     worth = tile[0] * (1 if whole else WORTH), across
-    return Plan(across=across, cell=max(tile[0], int(need)), tile=tile, lines=lines, whole=whole, worth=worth)
+    return Layout(
+        across=across, cell=max(tile[0], int(need)), tile=tile, lines=lines, whole=whole, worth=worth
+    )
 
 
 def _head(page: Page, lines: int) -> int:
@@ -206,48 +210,48 @@ def _letters(ordinal: int) -> str:
     return (_letters(before - 1) if before else "") + string.ascii_uppercase[last]
 
 
-def _written(page: Page, plan: Plan) -> tuple[Sequence[str], Sequence[str]]:
+def _written(page: Page, layout: Layout) -> tuple[Sequence[str], Sequence[str]]:
     """Return what stands for columns and rows: their labels, or letters; numbers where both need them."""
-    columns = page.columns.shown if plan.whole else _marks(page.columns)
+    columns = page.columns.shown if layout.whole else _marks(page.columns)
     if page.rows.fits(1, page.room):
         return columns, page.rows.shown
-    return columns, _marks(page.rows, numbered=not plan.whole)
+    return columns, _marks(page.rows, numbered=not layout.whole)
 
 
-def _legend(page: Page, plan: Plan, title: str) -> Iterator[tuple[str, str]]:
+def _legend(page: Page, layout: Layout, title: str) -> Iterator[tuple[str, str]]:
     if title and not page.title:
         yield "", title
-    for axis, written in zip((page.columns, page.rows), _written(page, plan), strict=True):
+    for axis, written in zip((page.columns, page.rows), _written(page, layout), strict=True):
         if written is not axis.shown:
             yield from zip(written, axis.labels, strict=True)
 
 
-def _paint(page: Page, plan: Plan) -> Image.Image:
+def _paint(page: Page, layout: Layout) -> Image.Image:
     """Draw the title, the columns' headings, and row after row."""
-    columns, rows = _written(page, plan)
+    columns, rows = _written(page, layout)
     texts = [lettering.breadths(text, LETTERS)[0] for text in (page.title, *rows)]
-    width = max(plan.across * (plan.cell + GAP) - GAP, *map(math.ceil, texts))
-    head = _head(page, plan.lines)
-    high = plan.tile[1] + LINE * (1 if rows else plan.lines) + GAP
-    down = -(-len(page.tiles) // plan.across)
+    width = max(layout.across * (layout.cell + GAP) - GAP, *map(math.ceil, texts))
+    head = _head(page, layout.lines)
+    high = layout.tile[1] + LINE * (1 if rows else layout.lines) + GAP
+    down = -(-len(page.tiles) // layout.across)
     sheet = Image.new("RGB", (width + 2 * MARGIN, head + down * high - GAP + 2 * MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for text, y in ((page.title, 0), *((text, head + n * high) for n, text in enumerate(rows))):
         start = (MARGIN, MARGIN + y + LINE / 2)
         lettering.centred(draw, start, [text], width=width, size=LETTERS, ink=INK, anchor="lm")
-    if rows and plan.lines:
+    if rows and layout.lines:
         under = MARGIN + head - UNDER / 2
         draw.line((MARGIN, under, MARGIN + width, under), fill=HAIRLINE)
     for ordinal, tile in enumerate(page.tiles):
-        left = MARGIN + ordinal % plan.across * (plan.cell + GAP)
-        base = MARGIN + head + ordinal // plan.across * high + plan.tile[1] + (LINE if rows else 0)
-        size = plan.tile if tile.image is None else scaled(tile.size, *plan.tile)
-        at = (left + (plan.cell - size[0]) // 2, base - size[1])
+        left = MARGIN + ordinal % layout.across * (layout.cell + GAP)
+        base = MARGIN + head + ordinal // layout.across * high + layout.tile[1] + (LINE if rows else 0)
+        size = layout.tile if tile.image is None else scaled(tile.size, *layout.tile)
+        at = (left + (layout.cell - size[0]) // 2, base - size[1])
         place(sheet, tile, at, size, max(11, min(LETTERS, size[1] // 12)))
-        if rows and ordinal >= plan.across:
+        if rows and ordinal >= layout.across:
             continue
-        lines = lettering.even(columns[ordinal], plan.cell, LETTERS)
+        lines = lettering.even(columns[ordinal], layout.cell, LETTERS)
         half = LINE * len(lines) / 2
-        middle = (left + plan.cell / 2, MARGIN + head - UNDER - half if rows else base + half)
-        lettering.centred(draw, middle, lines, width=plan.cell, size=LETTERS, ink=INK)
+        middle = (left + layout.cell / 2, MARGIN + head - UNDER - half if rows else base + half)
+        lettering.centred(draw, middle, lines, width=layout.cell, size=LETTERS, ink=INK)
     return sheet
