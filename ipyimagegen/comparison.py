@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
     from PIL.Image import Image as PilImage
 
 MOST = 12  # runs that are compared at a time
+ABREAST = 3  # pictures that stand side by side, whatever their shape
 _TILES = 24  # pictures on a sheet: of runs that made more, the first ones
 _WIDE = 100  # columns of a table; a wider one has a line for each run
 _WHOLE = 1200  # characters of the first prompt
@@ -199,7 +200,10 @@ def _sheet(sides: Sequence[Side], path: Callable[[str], Path | None]) -> imaging
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
     looked = [_looked_at(picture, why, path, edge) for _, picture, why in tiles]
     return imaging.preview(
-        [thumb for thumb, _ in looked], [one for one, *_ in tiles], [why for _, why in looked]
+        [thumb for thumb, _ in looked],
+        [one for one, *_ in tiles],
+        [why for _, why in looked],
+        rows=-(-len(tiles) // ABREAST),
     )
 
 

@@ -11,7 +11,7 @@ from ipyimagegen.options import as_meant
 
 SESSION = r"\d{4}-[a-z0-9]{4}"
 _REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
-_RANGE = re.compile(r"(\d{1,9})(?:-|\.\.)(\d{1,9})")
+_RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
 
 
 @dataclass(frozen=True)

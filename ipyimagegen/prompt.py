@@ -147,7 +147,7 @@ def groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
 def almost(parts: tuple[Part, ...]) -> bool:
     """Say whether braces with bars, or words and commas, are left as typed: alternatives may be meant."""
     texts = [part.text for part in parts if isinstance(part, Literal)]
-    bars = any("|" in text or "｜" in text for text in texts) and any("{" in text for text in texts)
+    bars = any(map(re.compile("[|｜]").search, texts)) and any(map(re.compile("[{｛]").search, texts))
     return bars or any(_COMMAS.search(text) for text in texts)
 
 

@@ -208,12 +208,11 @@ def call(
             job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
             tools.store.create(job.run)
             job.recorded = True
-            began = job.control.clock()
             outcome = _hindered(job.run, planned, known, tools.store)
             with _readable():
                 outcome = outcome or _repeated(job, gate, post, tools.random)
         sent = replace(job.run.sent, request_id=outcome.request_id)
-        job.run = job.run.but(sent=sent, elapsed=round(job.control.clock() - began, 3))
+        job.run = job.run.but(sent=sent)
         receiver = Receiver(
             tools=tools,
             endpoint=planned.endpoint,
@@ -342,7 +341,9 @@ def _repeated(
             return outcome
         job.leaving = True
         job.run = job.run.but(sent=replace(job.run.sent, attempts=attempt))
+        began = job.control.clock()
         outcome = post()
+        job.run = job.run.but(elapsed=round(job.control.clock() - began, 3))
         pause = wire.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
         if pause is None or job.control.cancelled:
             return outcome

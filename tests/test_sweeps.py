@@ -102,6 +102,7 @@ def test_alternatives_are_found_before_values_are_filled_in():
         ("{red,blue}", True),
         ("{dark red, blue}", True),
         ("{红，蓝}", True),
+        ("｛red｜blue｝", True),
         ("x_{1,2}", False),
         (r"\frac{a,b}{c,d}", False),
         ('{"a": [1, 2]}', False),
@@ -504,6 +505,20 @@ def test_a_painter_that_fails_lets_no_more_be_sent(home, serve):
     time.sleep(0.6)
     assert len(server.posts) <= 4
     assert one.ledger.in_flight() == frozenset()
+
+
+def test_the_seconds_of_a_tile_are_its_own(home, serve):
+    busy = [2]
+
+    def answer(seen):
+        if seen.json["seed"] in busy:
+            busy.clear()
+            return 429, {"Retry-After": "2"}, b""
+        return good(seen)
+
+    made = studio(home, serve(answer), max_parallel=2).imagine("a fox", seed=range(1, 6))
+    assert not made.failed
+    assert sum(row["seconds"] for row in made.rows) < 2  # of the pause, which all of them kept
 
 
 def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):

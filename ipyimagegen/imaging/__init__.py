@@ -63,16 +63,17 @@ def preview(
     *,
     edge: int = EDGE,
     limit: int = LIMIT,
+    rows: int | None = None,
 ) -> Preview:
     """Return one picture to show for these: itself, or a contact sheet in reading order.
 
     `labels` stand under the tiles; `notes` say, tile by tile, why a picture is missing (None in
-    `thumbs`). At most `edge` pixels and `limit` bytes, whatever comes; the same input gives the same
-    bytes. Raises ValueError when there are no thumbs.
+    `thumbs`). At most `edge` pixels and `limit` bytes, whatever comes, and at most so many `rows`; the
+    same input gives the same bytes. Raises ValueError when there are no thumbs.
     """
     from ipyimagegen.imaging import encoding, sheet  # noqa: PLC0415 - brings Pillow
 
-    return encoding.encode(sheet.compose(thumbs, labels, notes, edge), limit)
+    return encoding.encode(sheet.compose(thumbs, labels, notes, edge, rows), limit)
 
 
 def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
@@ -91,6 +92,7 @@ def contact(
     notes: Sequence[str] = (),
     *,
     title: str = "",
+    mark: str = "",
     edge: int = EDGE,
     limit: int = LIMIT,
 ) -> Contact:
@@ -98,12 +100,13 @@ def contact(
 
     `tiles` come row by row. `columns` are the headings of the columns, of a strip the label of each
     tile; `notes` say, tile by tile, why there is none (None in `tiles`). Labels that cannot be drawn
-    in full become letters, and the legend says what they stand for. At most `edge` pixels and `limit`
-    bytes; the same input gives the same bytes. Raises ValueError when there are no tiles.
+    in full become letters, a `title` becomes its `mark`, and the legend says what they stand for. At
+    most `edge` pixels and `limit` bytes; the same input gives the same bytes. Raises ValueError when
+    there are no tiles.
     """
     from ipyimagegen.imaging import contacts  # noqa: PLC0415 - brings Pillow
 
-    return contacts.contact(tiles, rows, columns, notes, title=title, edge=edge, limit=limit)
+    return contacts.contact(tiles, rows, columns, notes, title=title, mark=mark, edge=edge, limit=limit)
 
 
 def tile_edge(rows: int, columns: int) -> int:

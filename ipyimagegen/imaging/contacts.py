@@ -67,7 +67,7 @@ class Page:
     tiles: Sequence[Tile]
     rows: Axis
     columns: Axis
-    title: str  # empty when it cannot be drawn in full
+    title: str  # or what stands for it, where it cannot be drawn in full
     edge: int
     ratio: float
     most: Size
@@ -101,11 +101,12 @@ def contact(
     notes: Sequence[str],
     *,
     title: str,
+    mark: str,
     edge: int,
     limit: int,
 ) -> Contact:
     """See `imaging.contact`."""
-    page = _page(tiles, (rows, columns), notes, title, edge)
+    page = _page(tiles, (rows, columns), notes, (title, mark), edge)
     tall = edge
     while True:  # the quality goes down first, then the tiles get smaller; the letters stay
         layout = _layout(page, tall)
@@ -117,13 +118,14 @@ def contact(
         tall = max(LEAST, int(max(layout.tile) * saved))
     if len(preview.data) > limit or max(image.size) > edge:
         preview = encoding.encode(image.resize(scaled(image.size, edge, edge)), limit)
-    return Contact(preview=preview, legend=tuple(_legend(page, layout, title)))
+    named = [(mark, title)] if title and page.title == mark else []
+    return Contact(preview=preview, legend=(*named, *_legend(page, layout)))
 
 
 def tile_edge(rows: int, columns: int, edge: int = EDGE) -> int:
     """See `imaging.tile_edge`: of all usual ratios, and with labels of one line."""
     columns = max(1, columns)
-    page = _page([None] * max(1, rows) * columns, (["1"] * rows, ["1"] * columns), (), "", edge)
+    page = _page([None] * max(1, rows) * columns, (["1"] * rows, ["1"] * columns), (), ("", ""), edge)
     return max(max(_layout(replace(page, ratio=ratio), edge).tile) for ratio in RATIOS)
 
 
@@ -131,7 +133,7 @@ def _page(
     images: Sequence[Image.Image | None],
     axes: tuple[Sequence[str], Sequence[str]],
     notes: Sequence[str],
-    title: str,
+    titles: tuple[str, str],
     edge: int,
 ) -> Page:
     if not images:
@@ -142,12 +144,12 @@ def _page(
     heads = [*columns[:across], *[""] * (across - len(columns))]
     known = [image.size for image in images if image is not None]
     usual = statistics.median(width / height for width, height in known) if known else 1.0
-    top = _axis([title], edge)
+    top = _axis(titles[:1], edge)
     return Page(
         tiles=list(tiles_of(every, (), notes, edge)),
         rows=_axis(rows, edge),
         columns=_axis(heads, edge),
-        title=top.shown[0] if top.fits(1, edge - 2 * MARGIN) else "",
+        title=top.shown[0] if top.fits(1, edge - 2 * MARGIN) else titles[1],
         edge=edge,
         ratio=max(RATIOS[0], min(RATIOS[-1], usual)),
         most=(
@@ -218,9 +220,7 @@ def _written(page: Page, layout: Layout) -> tuple[Sequence[str], Sequence[str]]:
     return columns, _marks(page.rows, numbered=not layout.whole)
 
 
-def _legend(page: Page, layout: Layout, title: str) -> Iterator[tuple[str, str]]:
-    if title and not page.title:
-        yield "", title
+def _legend(page: Page, layout: Layout) -> Iterator[tuple[str, str]]:
     for axis, written in zip((page.columns, page.rows), _written(page, layout), strict=True):
         if written is not axis.shown:
             yield from zip(written, axis.labels, strict=True)
@@ -244,9 +244,11 @@ def _paint(page: Page, layout: Layout) -> Image.Image:
         draw.line((MARGIN, under, MARGIN + width, under), fill=HAIRLINE)
     for ordinal, tile in enumerate(page.tiles):
         left = MARGIN + ordinal % layout.across * (layout.cell + GAP)
-        base = MARGIN + head + ordinal // layout.across * high + layout.tile[1] + (LINE if rows else 0)
+        top = MARGIN + head + ordinal // layout.across * high + (LINE if rows else 0)
+        base = top + layout.tile[1]
         size = layout.tile if tile.image is None else scaled(tile.size, *layout.tile)
-        at = (left + (layout.cell - size[0]) // 2, base - size[1])
+        # Each picture stands at its label: that is above it in a grid, and under it in a strip.
+        at = (left + (layout.cell - size[0]) // 2, top if rows else base - size[1])
         place(sheet, tile, at, size, max(11, min(LETTERS, size[1] // 12)))
         if rows and ordinal >= layout.across:
             continue

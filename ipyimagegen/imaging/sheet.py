@@ -11,6 +11,7 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image, ImageDraw
 
@@ -36,7 +37,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
     """Where everything stands on a sheet of at most `edge` pixels.
 
     `rows` are the sizes of its pictures, `strip` is the height under a row for its labels, `letters`
@@ -55,16 +56,19 @@ class Plan:
         height = sum(max(tall for _, tall in row) + self.strip for row in self.rows)
         return width + 2 * MARGIN, height + GAP * (len(self.rows) - 1) + 2 * MARGIN
 
-    @property
-    def fits(self) -> bool:
-        """Whether the sheet is not larger than it may be."""
-        return max(self.size) <= self.edge
+    def fits(self, rows: int) -> bool:
+        """Whether the sheet is not larger than it may be, and has at most so many rows."""
+        return max(self.size) <= self.edge and len(self.rows) <= rows
 
 
 def compose(
-    thumbs: Sequence[Image.Image | None], labels: Sequence[str], notes: Sequence[str], edge: int
+    thumbs: Sequence[Image.Image | None],
+    labels: Sequence[str],
+    notes: Sequence[str],
+    edge: int,
+    rows: int | None = None,
 ) -> Image.Image:
-    """Return one picture alone, or all on a sheet, as RGB of at most `edge` pixels.
+    """Return one picture alone, or all on a sheet in at most so many rows, as RGB of at most `edge` pixels.
 
     Raises ValueError when there are none.
     """
@@ -74,8 +78,10 @@ def compose(
         return _opaque(thumbs[0], scaled(thumbs[0].size, edge, edge))
     tiles = list(tiles_of(thumbs, labels, notes, edge))
     # The tallest pictures that fit: what fits at one height fits at any lower one.
-    shrink = bisect.bisect_left(range(edge), True, key=lambda less: _plan(tiles, edge - less, edge).fits)
-    return _paint(tiles, _plan(tiles, max(1, edge - shrink), edge))
+    most = rows or len(tiles)
+    layouts = partial(_layout, tiles, edge=edge)
+    shrink = bisect.bisect_left(range(edge), True, key=lambda less: layouts(edge - less).fits(most))
+    return _paint(tiles, _layout(tiles, max(1, edge - shrink), edge))
 
 
 def tiles_of(
@@ -91,7 +97,7 @@ def tiles_of(
         yield Tile(image, image.size if image is not None else usual, text, why)
 
 
-def _plan(tiles: Sequence[Tile], tall: int, edge: int) -> Plan:
+def _layout(tiles: Sequence[Tile], tall: int, edge: int) -> Layout:
     """Fill rows from left to right with pictures of that height; one that is too wide gets lower."""
     room = edge - 2 * MARGIN
     letters = max(11, min(15, tall // 12))
@@ -104,7 +110,7 @@ def _plan(tiles: Sequence[Tile], tall: int, edge: int) -> Plan:
             used = 0
         rows[-1].append(size)
         used += _cell(size) + GAP
-    return Plan(edge, rows, lettering.step(letters) if any(tile.label for tile in tiles) else 0, letters)
+    return Layout(edge, rows, lettering.step(letters) if any(tile.label for tile in tiles) else 0, letters)
 
 
 def scaled(size: Size, width: int, height: int) -> Size:
@@ -121,21 +127,21 @@ def _cell(size: Size) -> int:
     return max(size[0], NARROW)
 
 
-def _paint(tiles: Sequence[Tile], plan: Plan) -> Image.Image:
-    sheet = Image.new("RGB", plan.size, PAPER)
+def _paint(tiles: Sequence[Tile], layout: Layout) -> Image.Image:
+    sheet = Image.new("RGB", layout.size, PAPER)
     draw = ImageDraw.Draw(sheet)
     following = iter(tiles)
     base = MARGIN
-    for row in plan.rows:
+    for row in layout.rows:
         base += max(tall for _, tall in row)  # pictures of a row stand on one line, labels under it
         left = (sheet.width - _across(row)) // 2
         for size in row:
             tile, cell = next(following), _cell(size)
-            place(sheet, tile, (left + (cell - size[0]) // 2, base - size[1]), size, plan.letters)
-            middle = (left + cell / 2, base + plan.strip / 2)
-            lettering.centred(draw, middle, [tile.label], width=cell, size=plan.letters, ink=INK)
+            place(sheet, tile, (left + (cell - size[0]) // 2, base - size[1]), size, layout.letters)
+            middle = (left + cell / 2, base + layout.strip / 2)
+            lettering.centred(draw, middle, [tile.label], width=cell, size=layout.letters, ink=INK)
             left += cell + GAP
-        base += plan.strip + GAP
+        base += layout.strip + GAP
     return sheet
 
 

@@ -22,11 +22,12 @@ from ipyimagegen.options import (
     named,
     normalise,
 )
-from ipyimagegen.prompt import Literal, parse
+from ipyimagegen.prompt import Literal, groups, parse
 from ipyimagegen.records import Run
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Pictures, Typed
 
+BRACES = "braces were sent as typed: {one|other} stands for several in a cell, not in a panel"
 # What JSON leaves as it is, and a cell takes for the end of a line.
 _LINES = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
 
@@ -74,7 +75,11 @@ class Form:
     def typed(self, pictures: Pictures, **local: Value) -> Typed:
         """Return it as typed options. The prompt is literal. Raises InvalidOption."""
         return Typed(
-            prompt=self.prompt, options={**self._values(), **local}, extra=self._extra(), pictures=pictures
+            prompt=self.prompt,
+            options={**self._values(), **local},
+            extra=self._extra(),
+            pictures=pictures,
+            notes=(BRACES,) if groups(parse(self.prompt)) else (),
         )
 
     def cell(self, pictures: Mapping[str, Iterable[str]]) -> str:

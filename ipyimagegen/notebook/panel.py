@@ -27,7 +27,7 @@ from IPython.core.getipython import get_ipython
 from ipyimagegen import default_studio, imaging, typed
 from ipyimagegen.batch import Batch
 from ipyimagegen.caption import DOT, facts
-from ipyimagegen.errors import ImagineError, OutcomeUnknown
+from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook import controls, pages, strip
 from ipyimagegen.notebook.asking import Asking
 from ipyimagegen.notebook.delivery import deliver
@@ -46,9 +46,12 @@ from ipyimagegen.typed import Typed
 
 HERE = Path(__file__)
 LOOKING = ("view", "download")
+UNSEEN = ("hello", "form", "paint")  # what a view says by itself
+ASKING = ("generate", "retry", "rerun")
 AT_ONCE = 8  # small pictures in a message: fewer messages are quicker, and the first ones are soon there
 THREADS = ("desk", "look", "thumbs")
 Message = Mapping[str, Any]
+ANEW = "All of it is in the history: Generate asks for it anew."
 SAME = "The same is under way already: nothing was sent a second time."
 
 
@@ -122,8 +125,9 @@ class Panel(anywidget.AnyWidget):
 
     def _answer(self, work: Callable[[Message, Sequence[Any]], None], content: Message, buffers: Any) -> None:
         self.studio.keys.refuse("\n".join(_texts(content)))
-        if content["do"] not in ("hello", "form", "paint"):
-            self._message = None
+        retry = self._message is not None and self._message["retry"]
+        if content["do"] in ASKING or not (retry or content["do"] in UNSEEN):
+            self._message = None  # what may be asked again stays until something is asked
         try:
             work(content, buffers)
         finally:
@@ -135,17 +139,15 @@ class Panel(anywidget.AnyWidget):
             with self.studio.keys.discreet():
                 work()
         except ImagineError as fault:
-            self._tell("error", str(fault), retry=isinstance(fault, OutcomeUnknown))
+            self._tell("error", str(fault))
         except Exception as fault:  # noqa: BLE001 - nobody would see it
             self._tell("error", f"The panel failed: {type(fault).__name__}: {plain(fault, 200)}")
 
     def do_hello(self, content: Message, _: object) -> None:
         """Tell a new view everything."""
         self._push("form", form=asdict(self._form), view=content.get("view"), hello=True)
-        self._strip.clear()
-        for _number, run in self.studio.ledger.numbered():
-            if not run.forgotten:
-                self._strip.add(self.studio.generation(run))
+        runs = [run for _number, run in self.studio.ledger.numbered() if not run.forgotten]
+        self._strip.renew(map(self.studio.generation, runs))
         self._send_tiles(self._strip.tiles, reset=True)
 
     def do_form(self, content: Message, _: object) -> None:
@@ -181,9 +183,8 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
-        self._tell(
-            "plan", pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
-        )
+        told = pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
     def do_cell(self, content: Message, _: object) -> None:
         """Write `form` as a cell."""
@@ -289,15 +290,14 @@ class Panel(anywidget.AnyWidget):
         if first:
             self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said, doubt = _said(result), self._asking.doubt
-        said += [str(doubt)] if doubt else []
+        said = [*_said(result), *([str(self._asking.doubt)] if self._asking.doubt else [])]
         try:
             said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
-        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])), retry=doubt is not None)
+        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])))
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""
@@ -325,8 +325,9 @@ class Panel(anywidget.AnyWidget):
             "message": self._message,
         }
 
-    def _tell(self, kind: str, text: str, *, retry: bool = False) -> None:
+    def _tell(self, kind: str, text: str) -> None:
         self._told += 1
+        retry = self._asking.doubt is not None
         text = visible(self.studio.keys.hidden(in_panel(text)))
         self._message = {"kind": kind, "text": text, "retry": retry, "count": self._told}
         self.changed()

@@ -77,10 +77,16 @@ class Strip:
         name = f"{one.id.replace('/', '-')}{one.path.suffix}"
         return File(data=one.bytes, mime=one.mime, width=one.size[0], height=one.size[1], name=name)
 
-    def clear(self) -> None:
-        """Begin anew; what was removed from view stays out."""
-        self._images.clear()
-        self._tiles.clear()
+    def renew(self, generations: Iterable[Generation]) -> None:
+        """Begin anew with these; what was removed from view stays out.
+
+        Another thread may look a picture up meanwhile, and finds those that there were or those that are.
+        """
+        fresh = Strip()
+        fresh._hidden = self._hidden
+        for one in generations:
+            fresh.add(one)
+        self._images, self._tiles = fresh._images, fresh._tiles
 
     def remove(self, key: str) -> None:
         """Take a tile out of view; the picture stays in the history."""

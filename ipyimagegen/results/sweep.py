@@ -218,13 +218,14 @@ class Page:
                 for place in sheet.calls
             ],
             title=sheet.title,
+            mark=f"sheet {self.number}",
             limit=self.limit,
         )
 
     @property
     def legend(self) -> list[str]:
         """What the letters on the sheet stand for."""
-        return [f"{letter} = {label}" if letter else label for letter, label in self._drawn.legend]
+        return [f"{letter} = {label}" for letter, label in self._drawn.legend]
 
     @property
     def bundle(self) -> Bundle:

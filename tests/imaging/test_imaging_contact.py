@@ -165,16 +165,16 @@ SHORT = ["low", "medium", "high"]
         (LONG, SHORT, "t", list(zip("ABC", LONG, strict=True))),
         (SHORT, LONG, "t", list(zip("ABC", LONG, strict=True))),
         (LONG, LONG, "t", [*zip("ABC", LONG, strict=True), *zip("123", LONG, strict=True)]),
-        (SHORT, SHORT, LONG[0], [("", LONG[0])]),
-        (SHORT, SHORT, "\U0010fffd", [("", "\U0010fffd")]),
-        (SHORT, LONG, LONG[1], [("", LONG[1]), *zip("ABC", LONG, strict=True)]),
+        (SHORT, SHORT, LONG[0], [("sheet 2", LONG[0])]),
+        (SHORT, SHORT, "\U0010fffd", [("sheet 2", "\U0010fffd")]),
+        (SHORT, LONG, LONG[1], [("sheet 2", LONG[1]), *zip("ABC", LONG, strict=True)]),
         ([], [*LONG, *LONG, *LONG], "", list(zip("ABCDEFGHI", LONG * 3, strict=True))),
         ([], ["a–b", "a-b", *"cdefghi"], "", list(zip("ABCDEFGHI", ["a–b", "a-b", *"cdefghi"], strict=True))),
         ([], ["a\u200bb", *"bcdefghi"], "", list(zip("ABCDEFGHI", ["a\u200bb", *"bcdefghi"], strict=True))),
     ],
 )
 def test_the_legend_has_what_does_not_stand_on_the_sheet_in_full(rows, columns, title, legend):
-    made = contact(flat(9), rows, columns, title=title)
+    made = contact(flat(9), rows, columns, title=title, mark="sheet 2")
     assert made.legend == tuple(legend)
     assert all(boxes(opened(made), 9))
 
@@ -193,6 +193,24 @@ def test_pictures_of_any_ratio_are_whole_and_as_large_as_their_cell():
     widths, heights = zip(*((box[2] - box[0], box[3] - box[1]) for box in places), strict=True)
     assert abs(widths[3] - widths[0]) <= 1  # as wide as the usual ones
     assert abs(heights[1] - heights[0]) <= 1  # as high
+
+
+def test_what_stands_for_a_title_stands_on_the_sheet():
+    bare, marked, titled = (
+        opened(contact(flat(4), ["a", "b"], ["1", "2"], title=title, mark="sheet 2"))
+        for title in ("", LONG[0], "sheet 2")
+    )
+    assert marked.height > bare.height
+    assert not ImageChops.difference(marked, titled).getbbox()
+
+
+def test_pictures_of_a_grid_stand_under_the_label_of_their_row():
+    tiles = [
+        Image.new("RGB", size, one)
+        for size, one in zip([(600, 150), (600, 600)] * 2, colours(4), strict=True)
+    ]
+    low, high, *_ = boxes(opened(contact(tiles, ["a", "b"], ["1", "2"])), 4)
+    assert abs(low[1] - high[1]) <= 1
 
 
 @pytest.mark.parametrize("size", [(160, 90), (90, 160), (100, 100)])

@@ -25,6 +25,13 @@ def lines(text):
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
+def test_wide_pictures_stand_side_by_side_too(drawn):
+    assert drawn.run("%imagine --endpoint sketch --size 640x480 --seed 1,2 a fox").error is None
+    (sheet,) = drawn.run("%imagine_compare 4-5").pictures
+    assert sheet.width > 2 * sheet.height
+    assert drawn.run("%imagine_compare 4–5").pictures == [sheet]
+
+
 def test_pictures_side_by_side_and_what_differs(drawn):
     cell = drawn.run("%imagine_compare 1 2 3")
     assert cell.error is None, cell.error

@@ -11,7 +11,9 @@ from loopback import b64, picture_bytes
 from panels import Front, form
 from PIL import Image
 
+from ipyimagegen import Studio
 from ipyimagegen.notebook.form import Form
+from ipyimagegen.notebook.strip import Strip
 
 RED = picture_bytes(64, 48, (200, 30, 30))
 
@@ -554,6 +556,13 @@ def test_what_failed_says_why_and_what_is_in_doubt_is_asked_again_alone(kernel, 
     front.do("dry_run", form=form("a red fox", seed="1..5"))
     plan = front.until(lambda: "seed 4" in str(front.state["message"]) and front.state["message"]["text"])
     assert "--retry" not in plan
+    for what in ("cell", "dry_run", "form"):  # what may be asked again stays at hand
+        front.do(what, form=form("a red fox", seed="1..5"))
+    front.do("cell", form=form("a blue fox"))
+    front.until(
+        lambda: any("a blue fox" in one.get("text", "") for one, _ in front.told if one["is"] == "cell")
+    )
+    assert front.state["message"]["retry"] is True
     broken.clear()
     front.generate("a red fox", seed="3")  # one place of it alone: refused as ever
     front.until(lambda: "may have been billed" in str(front.state["message"]))
@@ -564,11 +573,39 @@ def test_what_failed_says_why_and_what_is_in_doubt_is_asked_again_alone(kernel, 
     assert seeds(server, 5) == [3, 5]
 
 
+def test_alternatives_are_sent_as_typed_and_that_is_told(kernel, serve):
+    front = Front(kernel, serve(painted).base_url)
+    front.ask("a {red|blue} fox", seed="1,2")
+    front.until(lambda: captions(front))
+    assert "- braces were sent as typed: {one|other} stands for several in a cell" in captions(front)[0]
+
+
+def test_a_strip_that_is_told_anew_never_lacks_a_picture(tmp_path):
+    one = Studio("sketch", home=tmp_path, environ={})
+    made = [one.imagine("a fox", size="64x64", seed=seed) for seed in range(3)]
+    strip, going, missed = Strip(), threading.Event(), []
+    strip.renew(made)
+
+    def look():
+        while not going.is_set():
+            missed.extend(1 for generation in made if strip.file(generation[0].id) is None)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(300):
+        strip.renew(made)
+    going.set()
+    looking.join()
+    assert not missed
+
+
 def test_of_a_sweep_asked_anew_only_what_is_in_doubt_is_asked_again(kernel, serve):
     broken = set()
     server = serve(lambda seen: (502, {}, {}) if seen.json["seed"] in broken else painted(seen))
     front = Front(kernel, server.base_url)
     front.ask("a red fox", seed="1..4")
+    front.do("dry_run", form=form("a red fox", seed="1..4"))
+    front.until(lambda: "Generate asks for it anew" in str(front.state["message"]))
     broken.add(3)
     assert front.ask("a red fox", seed="1..4")["retry"] is True  # all is stored, so all is asked
     assert seeds(server, 4) == [1, 2, 3, 4]
