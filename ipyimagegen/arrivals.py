@@ -54,7 +54,7 @@ class Receiver:
     control: wire.Control
     thumbs: Thumbs = field(default_factory=dict)
     edge: int | None = None
-    desk: AbstractContextManager[object] = field(default_factory=nullcontext)
+    desk: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def received(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
@@ -147,7 +147,7 @@ class Receiver:
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
         store, suffix_of = self.tools.store, imaging.suffix_of
-        with self.desk:
+        with self.desk():
             return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside)
 
     def _download(self, picture: Picture) -> Picture:
@@ -166,7 +166,7 @@ class Receiver:
 
     def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
         edge = self.edge or imaging.EDGE
-        with self.desk:
+        with self.desk():
             seen = imaging.inspect(kept.path, edge=edge)
         if seen.thumb is not None:
             self.thumbs[kept.sha256, edge] = seen.thumb

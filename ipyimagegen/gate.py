@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from ipyimagegen import wire
 
 STEP = 0.2  # seconds between two looks at whether a waiting call is given up
+# Who takes pictures in: one more than there are cores, since one of them waits for the disk. With more
+# they would only take turns.
+DESKS = (os.cpu_count() or 1) + 1
 
 
 class Gate:
@@ -23,11 +27,11 @@ class Gate:
         self.parallel = 1
         self._held = 0
         self._line: deque[object] = deque()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
         self._until = 0.0
-        # Who takes pictures in: one more than there are cores, since one of them waits for the disk. With
-        # more they would only take turns, and keep the next calls from being sent.
-        self.desk = threading.Semaphore((os.cpu_count() or 1) + 1)
+        self._leaving, self._desks = 0, DESKS
+        self._free = threading.Condition(lock)  # told of desks alone: many wait for one
 
     def rest(self, control: wire.Control, seconds: float) -> None:
         """Let no call be sent for that long."""
@@ -51,6 +55,35 @@ class Gate:
         with self._changed:
             self._held -= 1
             self._changed.notify_all()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Keep the desks free meanwhile: a call is about to be sent."""
+        with self._changed:
+            self._leaving += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._leaving -= 1
+                self._free.notify(self._desks)
+
+    @contextmanager
+    def desk(self) -> Iterator[None]:
+        """Wait for a desk, where a picture is taken in, and hold it.
+
+        There is none while calls are about to be sent: pictures can be taken in while the server works.
+        """
+        with self._changed:
+            while not self._desks or self._leaving or (self._line and self._held < self.parallel):
+                self._free.wait(STEP)
+            self._desks -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._desks += 1
+                self._free.notify()
 
     def wait(self, control: wire.Control) -> None:
         """Wait until calls may be sent, or the call is not to be sent any more."""

@@ -201,14 +201,15 @@ def call(
             gate.wait(job.control)
             if job.control.withdrawn:
                 raise Detached(NOT_SENT)
-            written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
-            key = os.urandom(16).hex()
-            send = exchange or wire.exchange
-            post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
-            job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
-            tools.store.create(job.run)
-            job.recorded = True
-            outcome = _hindered(job.run, planned, known, tools.store)
+            with gate.leaving():
+                written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
+                key = os.urandom(16).hex()
+                send = exchange or wire.exchange
+                post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
+                job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
+                tools.store.create(job.run)
+                job.recorded = True
+                outcome = _hindered(job.run, planned, known, tools.store)
             with _readable():
                 outcome = outcome or _repeated(job, gate, post, tools.random)
         sent = replace(job.run.sent, request_id=outcome.request_id)

@@ -11,6 +11,7 @@ import statistics
 import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from PIL import Image, ImageDraw
 
@@ -122,6 +123,7 @@ def contact(
     return Contact(preview=preview, legend=(*named, *_legend(page, layout)))
 
 
+@lru_cache(64)
 def tile_edge(rows: int, columns: int, edge: int = EDGE) -> int:
     """See `imaging.tile_edge`: of all usual ratios, and with labels of one line."""
     columns = max(1, columns)
