@@ -145,7 +145,7 @@ class Batch:
             self._give_back(reversed(left), NOT_SENT)
         if self.plan.axes:  # a single call goes on
             for slot in self.slots:
-                if slot.job and not slot.joined:
+                if slot.job and not slot.job.shared:
                     slot.job.control.withdraw()
 
     def cancel(self) -> None:

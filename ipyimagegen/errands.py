@@ -105,6 +105,16 @@ def _marks(folder: str | None = None) -> Path:
     return Path(folder or tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
 
 
+def _place_for_marks() -> str | None:
+    """Return the folder of temporary files, if marks can be left in it."""
+    try:
+        place = tempfile.gettempdir()
+        _marks(place).mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return None
+    return place
+
+
 def _tidy() -> None:
     """Delete the marks of older days."""
     with suppress(OSError):
@@ -117,8 +127,9 @@ def _tidy() -> None:
 def _claimed(errand: Errand) -> bool | None:
     """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
     folder = _marks(errand.marks)
-    try:
+    with suppress(OSError):  # told at once
         folder.mkdir(mode=0o700, exist_ok=True)
+    try:
         (folder / errand.nonce).open("x").close()
     except FileExistsError:
         return False
@@ -173,7 +184,7 @@ class Through:
 
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
         self._executor, self._send_key = executor, send_key
-        self._marks = tempfile.gettempdir() if type(executor) in HERE else None
+        self._marks = _place_for_marks() if type(executor) in HERE else None
 
     def check(self, endpoints: Iterable[Endpoint], seconds: float = ANSWER) -> None:
         """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ STEP = 0.2  # seconds between two looks at whether a waiting call is given up
 # Who takes pictures in: one more than there are cores, since one of them waits for the disk. With more
 # they would only take turns.
 DESKS = (os.cpu_count() or 1) + 1
+PATIENCE = 1.0  # seconds for which they let calls go first
 
 
 class Gate:
@@ -56,6 +58,10 @@ class Gate:
             self._held -= 1
             self._changed.notify_all()
 
+    @property
+    def _sends(self) -> bool:
+        return self._leaving > 0 or bool(self._line and self._held < self.parallel)
+
     @contextmanager
     def leaving(self) -> Iterator[None]:
         """Keep the desks free meanwhile: a call is about to be sent."""
@@ -72,10 +78,12 @@ class Gate:
     def desk(self) -> Iterator[None]:
         """Wait for a desk, where a picture is taken in, and hold it.
 
-        There is none while calls are about to be sent: pictures can be taken in while the server works.
+        There is none while calls are about to be sent, for a while: pictures can be taken in while the
+        server works.
         """
+        patient = time.monotonic() + PATIENCE
         with self._changed:
-            while not self._desks or self._leaving or (self._line and self._held < self.parallel):
+            while not self._desks or (self._sends and time.monotonic() < patient):
                 self._free.wait(STEP)
             self._desks -= 1
         try:

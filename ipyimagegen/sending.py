@@ -6,6 +6,7 @@ What two threads could do at the same moment is done under one lock here.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,13 +70,13 @@ class Sender:
         self._thumbs: Thumbs = {}  # of what was begun last: they are large
 
     @unsent
-    def begin(self, plan: Plan, hold: Hold, cell: object) -> Batch:
+    def begin(self, plan: Plan, hold: Hold, cell: object, ends: float | None = None) -> Batch:
         """Return the calls of the plan, begun, or what answers them in their place.
 
         What was in flight when the plan was made may have finished since; so the history is asked
         once more, under the lock that keeps two threads from paying for the same. Interrupts are held
-        back from here on where something was begun. Raises MissingKey, OverBudget or StoreError; then
-        nothing was sent.
+        back from here on where something was begun. Raises MissingKey, OverBudget, StoreError, or
+        Detached when it is past `ends` (of `time.monotonic`) before that; then nothing was sent.
         """
         settings = self._house.settings
         exchange = self._exchange(plan)
@@ -83,6 +84,8 @@ class Sender:
             slots = [self._slot(call, plan) for call in plan.calls]
             missing = [slot for slot in slots if not slot.job and slot.planned.asks]
             carries = self._ready(plan, missing, settings, cell, exchange)
+            if missing and ends is not None and time.monotonic() > ends:
+                raise Detached("The time was over before anything was sent: run the cell again.")
             if missing:
                 hold.take()  # until somebody waits for it
             runs = self._house.ledger.take([slot.planned for slot in slots if not slot.job], settings, cell)
@@ -104,6 +107,8 @@ class Sender:
         if call.reused:
             return Slot(planned=call, stored=call.reused)
         if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
+            live.shared = True
+            live.control.wanted()
             return Slot(planned=call, job=live, joined=True)
         # Before the history is asked: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))

@@ -226,10 +226,11 @@ class Studio:
         timeout = plan.local.get("timeout")
         seconds = float(timeout) if timeout is not None else None
         began = time.monotonic()
+        ends = None if seconds is None else began + seconds
         if painter and plan.axes and plan.to_send:
             painter.planned(plan)
         with Hold() as hold:
-            batch = self._sender.begin(plan, hold, self.cell() if in_cell else None)
+            batch = self._sender.begin(plan, hold, self.cell() if in_cell else None, ends)
             batch.seen = partial(gathering.sweep, batch, self)
             wait_for(batch, painter, seconds, hold, began)
         if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
@@ -238,7 +239,6 @@ class Studio:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
-            ends = None if seconds is None else began + seconds
             return gathering.whole(batch, self, ends, offline=offline)
         (slot,) = batch.slots
         if slot.stored:

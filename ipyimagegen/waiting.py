@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from types import FrameType
@@ -153,24 +154,33 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
 
 
 def _detached_sweep(batch: Batch, after: str, given_up: list[Slot]) -> Detached:
-    came = sum(slot.came for slot in batch.slots)
-    given = sum(not slot.settled for slot in given_up)
-    left = sum(not slot.settled for slot in batch.slots) - given
-    unsent = sum(slot.unsent for slot in batch.slots)
-    doubtful = sum(slot.settled and not slot.came and slot.doubtful for slot in batch.slots)
-    failed = len(batch.slots) - came - given - left - unsent - doubtful
-    told = [f"{came} of {len(batch.slots)} came"]
-    told += [f"{counted(given, 'call')} given up"] if given else []
-    told += [f"{counted(left, 'call')} under way"] if left else []
-    told += [f"{doubtful} may have been billed"] if doubtful else []
-    told += [f"{failed} failed"] if failed else []
-    told += [f"{unsent} not sent"] if unsent else []
+    elsewhere = batch.plan.executor is not None
+    ways = Counter(_way(slot, given_up, elsewhere=elsewhere) for slot in batch.slots)
+    given, doubtful = ways["given up"], ways["may have been billed"]
+    told = [f"{ways['came']} of {len(batch.slots)} came"]
+    told += [f"{counted(ways[way], 'call')} {way}" for way in ("given up", "under way") if ways[way]]
+    told += [f"{ways[way]} {way}" for way in ("may have been billed", "failed", "not sent") if ways[way]]
     again = "Run the cell again: it asks only for what is missing."
     if given:
         again = "What was given up may have been billed: --retry asks for it again, too."
     elif doubtful:
         again = "Run the cell again: it asks for the rest; for what may have been billed only with --retry."
     return Detached(f"Stopped{after}: {', '.join(told)}.\n{again}")
+
+
+def _way(slot: Slot, given_up: list[Slot], *, elsewhere: bool) -> str:
+    """Return what has become of a call by now; it may be ending at this moment."""
+    if not slot.settled:
+        assert slot.job is not None
+        if slot in given_up:
+            return "given up"
+        kept_back = slot.job.control.withdrawn and not slot.job.leaving and not elsewhere
+        return "not sent" if kept_back else "under way"
+    if slot.came:
+        return "came"
+    if slot.unsent:
+        return "not sent"
+    return "may have been billed" if slot.doubtful else "failed"
 
 
 def unsent(work: Callable[P, T]) -> Callable[P, T]:

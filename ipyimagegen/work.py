@@ -85,6 +85,7 @@ class Job:
         self.interrupted = False  # the person who waited for it stopped the cell
         self.recorded = recorded  # its record is on disk
         self.leaving = False  # nobody can keep it from being sent any more
+        self.shared = False  # somebody else waits for it, too
         self._carry, self._told = carry, told
         self._began: float | None = None
         self._finished = threading.Event()

@@ -354,6 +354,29 @@ def test_a_picture_is_not_lost_where_a_folder_cannot_be_removed(home, serve, mon
     assert studio(home, serve(good)).imagine("a fox", executor=Odd(1))
 
 
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_where_no_mark_can_be_left_calls_are_sent_all_the_same(home, serve, tmp_path, monkeypatch, pool):
+    (tmp_path / f"ipyimagegen-begun-{os.getuid()}").write_text("no folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server = serve(good)
+    with pool(1) as executor:
+        check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
+
+
+def test_nothing_is_sent_once_the_time_is_over(home, serve):
+    class Slow(Odd):
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            future.result()
+            time.sleep(1.2)
+            return future
+
+    server = serve(good)
+    with pytest.raises(e.Detached, match="before anything was sent"):
+        studio(home, server).imagine("a fox", seed=[1, 2], executor=Slow(1), timeout=1)
+    assert not server.posts
+
+
 def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

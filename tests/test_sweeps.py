@@ -543,6 +543,41 @@ def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     assert {run.status for run in one.store.runs()} <= {Status.DONE, Status.REJECTED, Status.NEVER_SENT}
 
 
+@pytest.mark.parametrize("among", [True, False])
+def test_a_call_that_somebody_else_waits_for_is_carried_through(home, serve, among):
+    go, busy = threading.Event(), {1, 2}
+
+    def answer(seen):
+        go.wait(20)
+        if seen.json["seed"] in busy:
+            busy.discard(seen.json["seed"])
+            return 429, {"Retry-After-ms": "100"}, b""
+        return good(seen)
+
+    server = serve(answer)
+    one, made = studio(home, server, max_parallel=4), []
+    waits = threading.Thread(target=lambda: made.append(one.imagine("a fox", seed=[1, 2] if among else 1)))
+
+    def also():
+        if len(server.posts) == 2 and not among and not waits.is_alive():
+            waits.start()  # before the sweep is stopped
+            while not [job for job in one.ledger._jobs.values() if job.shared]:
+                time.sleep(0.01)
+        return len(server.posts) == 2
+
+    with pytest.raises(e.Detached, match="2 calls under way"):
+        one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(0, also))
+    if among:
+        waits.start()  # the cell that was stopped, run again
+        while len([job for job in one.ledger._jobs.values() if job.shared]) < 2:
+            time.sleep(0.01)
+    go.set()
+    waits.join()
+    assert made
+    assert not among or not made[0].failed
+    assert len(server.posts) == (4 if among else 3)
+
+
 def test_the_only_missing_call_of_a_sweep_is_not_sent_once_that_is_stopped(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] == 9 and go.wait(20), good(seen))[1])

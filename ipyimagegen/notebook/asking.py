@@ -144,6 +144,7 @@ class Asking:
             self._listener.changed()
 
     def _carry_out(self, asked: Typed, plan: Plan) -> None:
+        self.doubt = None  # of what went before: a button stands beside what is told of this
         try:
             result = self._studio.carry_out(plan, self, in_cell=False)
         except OutcomeUnknown:

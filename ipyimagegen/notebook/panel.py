@@ -128,6 +128,8 @@ class Panel(anywidget.AnyWidget):
         retry = self._message is not None and self._message["retry"]
         if content["do"] in ASKING or not (retry or content["do"] in UNSEEN):
             self._message = None  # what may be asked again stays until something is asked
+        if content["do"] in ASKING and content["do"] != "retry":
+            self._asking.doubt = None
         try:
             work(content, buffers)
         finally:

@@ -57,6 +57,11 @@ class Control:
         """Let it not be sent, if it was not yet; what was sent goes on."""
         self._withdrawn.set()
 
+    def wanted(self) -> None:
+        """Let it be sent after all, unless it was given up."""
+        if not self.cancelled:
+            self._withdrawn.clear()
+
     def cancel(self) -> None:
         """Give up: shut down what is open, and let nothing start any more."""
         self._cancelled.set()

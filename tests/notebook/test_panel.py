@@ -573,6 +573,18 @@ def test_what_failed_says_why_and_what_is_in_doubt_is_asked_again_alone(kernel, 
     assert seeds(server, 5) == [3, 5]
 
 
+def test_another_request_is_not_offered_what_an_older_one_left_in_doubt(kernel, serve):
+    server = serve(lambda seen: (502, {}, {}))
+    front = Front(kernel, server.base_url)
+    assert front.ask("a red fox", seed="1")["retry"] is True
+    front.generate("a red fox", seed="abc")
+    front.until(lambda: "whole number" in str(front.state["message"]))
+    assert front.state["message"]["retry"] is False
+    front.do("retry")
+    front.until(lambda: "under way already" in str(front.state["message"]))
+    assert len(server.posts) == 1
+
+
 def test_alternatives_are_sent_as_typed_and_that_is_told(kernel, serve):
     front = Front(kernel, serve(painted).base_url)
     front.ask("a {red|blue} fox", seed="1,2")
