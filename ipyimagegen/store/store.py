@@ -187,7 +187,8 @@ class Store:
 
     def with_identity(self, identity: str, *, limit: int | None = None) -> list[Run]:
         """Return the runs that asked for just this, the newest first; not those that only reused one."""
-        return self._found(Query(identity=identity, limit=limit))
+        found = self._found(Query(identity=identity, limit=limit))
+        return [run for run in found if run.identity == identity]  # where locks do nothing an index may err
 
     def with_question(self, question: str, *, limit: int | None = None) -> list[Run]:
         """Return the runs that asked for this, of whatever server, as `with_identity` does."""
