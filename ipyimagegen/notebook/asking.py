@@ -83,7 +83,6 @@ class Asking:
 
         Raises what a plan raises.
         """
-        self.doubt = None
         try:
             plan = self.plan(asked)
         except OutcomeUnknown:
