@@ -9,12 +9,15 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, imaging, wire
 from ipyimagegen.caption import OUTSIDE, changed_outside
 from ipyimagegen.errors import StoreError
 from ipyimagegen.records import Cost, Fault, Picture, PictureState, Run, Status, Verdict
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Kept, Store
 from ipyimagegen.verdicts import judge
@@ -22,9 +25,21 @@ from ipyimagegen.verdicts import judge
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.keys import Secret
     from ipyimagegen.rows import Endpoint
 
 REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
+
+# What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
+# of them was loading stays locked in the new process for ever.
+_NEEDED = (
+    "wire.transport",
+    "wire.downloads",
+    "store.index",
+    "imaging.metadata",
+    "imaging.reading",
+    "imaging.difference",
+)
 
 # The bytes' hash and the longest edge in pixels, to a small picture.
 Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
@@ -38,6 +53,7 @@ class Tools:
     mounts: Mapping[str, Any] = field(default_factory=dict)
     timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
     control: Callable[[], wire.Control] = lambda: wire.Control()  # noqa: PLW0108 - not at load
+    redactor: Callable[[Secret | None], Redactor] = lambda _: NO_KEYS
     random: Callable[[], float] = random.random
 
 
@@ -52,6 +68,7 @@ class Receiver:
     tools: Tools
     endpoint: Endpoint
     control: wire.Control
+    redactor: Redactor
     thumbs: Thumbs = field(default_factory=dict)
     edge: int | None = None
     desk: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -109,8 +126,7 @@ class Receiver:
             return run
         try:
             with outcome.spool.open("rb") as file:
-                chunks = iter(lambda: file.read(1 << 16), b"")
-                kept = self.tools.store.keep(chunks, cap=REPLY, suffix_of=lambda _: None)
+                kept = self.tools.store.keep(_blocks(file), cap=REPLY, suffix_of=lambda _: None)
         except (StoreError, OSError):
             return run
         return run.but(raw=kept.sha256)
@@ -148,17 +164,25 @@ class Receiver:
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
         store, suffix_of = self.tools.store, imaging.suffix_of
         with self.desk():
-            return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside)
+            clean = partial(imaging.mask_keys, redactor=self.redactor)
+            return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
 
     def _download(self, picture: Picture) -> Picture:
         into = self.tools.store.spool()
         try:
             url, mounts = picture.url or "", self.tools.mounts
-            fault = wire.download(url, self.endpoint, into=into, control=self.control, mounts=mounts)
+            fault = wire.download(
+                url,
+                self.endpoint,
+                into=into,
+                control=self.control,
+                mounts=mounts,
+                redactor=self.redactor,
+            )
             if fault:
                 return replace(picture, state=PictureState.URL_PENDING, note=fault.message)
             with into.open("rb") as file:
-                kept = self._keep(iter(lambda: file.read(1 << 16), b""))
+                kept = self._keep(_blocks(file))
         finally:
             with suppress(OSError):
                 into.unlink(missing_ok=True)
@@ -173,6 +197,7 @@ class Receiver:
         return replace(
             picture,
             sha256=kept.sha256,
+            altered="key" if kept.altered else "",
             bytes=kept.size,
             state=seen.state,
             mime=seen.mime,
@@ -181,6 +206,12 @@ class Receiver:
             alpha=seen.alpha,
             note=seen.note,
         )
+
+
+def load() -> None:
+    """Load what a thread that takes in images needs."""
+    for module in _NEEDED:
+        import_module(f"ipyimagegen.{module}")
 
 
 def has_all(run: Run) -> bool:
@@ -208,6 +239,10 @@ def compared(run: Run, store: Store) -> Run:
     if not any(one.changed_outside for one in run.pictures):
         return run
     return run.but(verdicts=(*run.verdicts, Verdict(OUTSIDE, "no change", changed_outside(run))))
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(1 << 16), b"")
 
 
 def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:

@@ -17,16 +17,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, keys, wire
 from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
-from ipyimagegen.keys import Secret
+from ipyimagegen.keys import Secret, Variables
 from ipyimagegen.records import Fault, Status
+from ipyimagegen.redact import Redactor
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import plain, redact, short
+from ipyimagegen.safe import plain, short
 
 SKETCH = "sketch"
 ANSWER = 60.0  # seconds for the question before; a cluster may have to start
@@ -55,8 +56,17 @@ class Errand:
     endpoint: Endpoint
     idempotency_key: str
     timeouts: wire.Timeouts
-    key: str | None = field(default=None, repr=False)
+    key: Secret | None = None
     marks: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels: the one place where a key does, since --send-key asked for it."""
+        key = self.key and (self.key.origin, str.__str__(self.key.clear))
+        return {**self.__dict__, "key": key}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        key = state["key"] and Secret(state["key"][1], state["key"][0])
+        self.__dict__.update(state, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +151,7 @@ def _claimed(errand: Errand) -> bool | None:
 def _sent(errand: Errand, spool: Path) -> wire.Outcome:
     endpoint = errand.endpoint
     try:
-        secret = Secret(errand.key, endpoint.base_url) if errand.key else _required(endpoint)
+        secret = errand.key or _required(endpoint)
         catalog.check_transport(endpoint, has_key=secret is not None)
     except ImagineError as fault:
         return wire.never_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
@@ -166,7 +176,10 @@ def _mounts(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def _required(endpoint: Endpoint) -> Secret | None:
-    return keys.require(endpoint, environ=os.environ, folder=Path())
+    secret = keys.find(endpoint, environ=Variables(os.environ), folder=Path())
+    if secret is None and keys.is_required(endpoint):
+        raise keys.missing(endpoint)
+    return secret
 
 
 def _key_of(endpoint: Endpoint) -> object:
@@ -247,7 +260,7 @@ class Through:
             endpoint=endpoint,
             idempotency_key=idempotency_key,
             timeouts=timeouts,
-            key=secret.reveal(call.url) if secret and self._send_key else None,
+            key=secret if self._send_key else None,
             marks=self._marks,
         )
         try:
@@ -296,7 +309,7 @@ def _come_back(
     )
 
 
-def _told(fault: BaseException, key: str | None = None) -> str:
+def _told(fault: BaseException, key: Secret | None = None) -> str:
     """Return an error of an executor in a few words, without the key that travelled."""
-    said = redact(str(fault), [key] if key else [])
+    said = Redactor([key.clear] if key else []).redact(str(fault))
     return f"{type(fault).__name__}: {plain(said, 200)}".rstrip(": ")

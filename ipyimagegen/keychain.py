@@ -1,7 +1,7 @@
-"""The keys of one studio: where they come from, which were typed, and that none is told.
+"""The keys of one studio: where they come from, which were typed, and that none is shown.
 
-A key goes to its server and nowhere else. What is asked, shown, recorded or complained of is looked
-through here first.
+A key goes to its server and nowhere else. Every key that was ever found in the session is noted here,
+with its origin; what is asked, shown, recorded or complained of is searched for all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import keys
 from ipyimagegen.errors import ImagineError, InvalidOption
-from ipyimagegen.safe import holds_key, redact
+from ipyimagegen.keys import Secret
+from ipyimagegen.redact import RUN, Hidden, Redactor, sealed
 
 if TYPE_CHECKING:
     from ipyimagegen.records import Request
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 
 
 HERE = Path()  # the notebook's folder, wherever that is now, even deleted
-SHORTEST = 8  # characters: shorter ones stand in ordinary words
 WORD = 20  # characters: what is as long is no dummy
-TOLD = (
-    "That holds what looks like a key; nothing was sent. Change that key if it is in the notebook.\n"
+TYPED = "typed in this session"
+REFUSAL = (
+    "This contains what looks like an API key; nothing was sent. Replace the key if it is in the notebook.\n"
     "Keys belong in the environment or a .env file: see %imagine_endpoints."
 )
 
 
 class Keychain:
-    """Keys by endpoint. `ask` prompts for one where a person is there to answer."""
+    """Keys by origin. `ask` prompts for one where a person is there to answer."""
 
     def __init__(
         self,
@@ -39,62 +40,91 @@ class Keychain:
         endpoints: Callable[[], Iterable[Endpoint]],
     ) -> None:
         self._environ, self.ask, self._endpoints = environ, ask, endpoints
-        self._typed: dict[str, str] = {}  # by question; never written anywhere
+        self._typed: dict[str, Secret] = {}  # by origin
+        self._noted: dict[
+            Secret, None
+        ] = {}  # every key found so far, with its origin; never written anywhere
+        self._made: tuple[frozenset[Secret], Redactor] = (frozenset(), Redactor())
 
     def source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
-        return keys.source(endpoint, environ=self._environ, folder=HERE)
+        found = keys.source(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        return found or (TYPED if self._typed_for(endpoint) else None)
 
-    def held(self, endpoint: Endpoint) -> keys.Secret | None:
+    def held(self, endpoint: Endpoint) -> Secret | None:
         """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
-        return keys.find(
-            endpoint, environ=self._environ, folder=HERE, ask=lambda question: self._typed.get(question, "")
-        )
+        found = keys.find(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        return found or self._typed_for(endpoint)
 
-    def secret(self, endpoint: Endpoint) -> keys.Secret | None:
-        """Return the key; one that is typed is kept, in memory, until a server refuses it.
+    def secret(self, endpoint: Endpoint) -> Secret | None:
+        """Return the key, asking for one where a person can answer and the endpoint requires it.
 
-        No variable of this frame holds it: verbose tracebacks print them all.
+        What is typed is kept in memory, for its origin alone, until a server refuses it. Raises
+        MissingKey, and InvalidOption for what can be none.
         """
+        secret = self.held(endpoint)
+        if secret is None and keys.is_required(endpoint):
+            secret = self._asked(endpoint)
+            if secret is None:
+                raise keys.missing(endpoint)
+            self._note(secret)
+            keys.check(secret, "what was typed")
+            self._typed[secret.origin] = secret
+        return secret
 
-        def once(question: str) -> str:
-            assert self.ask is not None  # handed over only where somebody can be asked
-            self._typed[question] = self._typed.get(question) or self.ask(question)
-            return self._typed[question]
+    @sealed
+    def _asked(self, endpoint: Endpoint) -> Secret | None:
+        if self.ask is None:
+            return None
+        name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
+        host = keys.host_of(endpoint.base_url)
+        typed = Hidden(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
+        return Secret(typed, endpoint.base_url) if typed else None
 
-        try:
-            return keys.require(endpoint, environ=self._environ, folder=HERE, ask=once if self.ask else None)
-        except InvalidOption:
-            self.forget()  # it may be what was typed, which is asked for again
-            raise
+    def _typed_for(self, endpoint: Endpoint) -> Secret | None:
+        return next((one for one in self._typed.values() if one.belongs_to(endpoint.base_url)), None)
 
-    def forget(self) -> None:
-        """Forget what was typed: a server refused it."""
-        self._typed.clear()
+    def forget(self, endpoint: Endpoint) -> None:
+        """Forget what was typed for an endpoint: its server refused it."""
+        self._typed = {
+            origin: one for origin, one in self._typed.items() if not one.belongs_to(endpoint.base_url)
+        }
 
-    def _known(self) -> tuple[str, ...]:
-        """Return the keys that are set, to be kept out of every text.
+    def _note(self, secret: Secret) -> None:
+        self._noted[secret] = None
+
+    @property
+    def redactor(self) -> Redactor:
+        """The redactor of every key that was found so far, and of those in environment and `.env` now.
 
         A dummy such as `lm-studio` that stands in a server's own name or address is no secret; a real key
         there is one.
         """
         servers = tuple(self._endpoints())
-        public = [text for one in servers for text in (one.name, one.base_url)]
-        given = tuple(key for key in self._typed.values() if key)
-        found = given + keys.known(servers, environ=self._environ, folder=HERE)
-        secret = (key for key in found if len(key) >= WORD or holds_key(key))
-        return (*secret, *(key for key in found if not any(key in text for text in public)))
+        for secret in keys.known(servers, environ=self._environ, folder=HERE):
+            self._note(secret)
+        noted = frozenset(self._noted)
+        if noted != self._made[0]:
+            public = [text for server in servers for text in (server.name, server.base_url)]
+            self._made = noted, Redactor({one.clear for one in noted if _is_secret(one.clear, public)})
+        return self._made[1]
+
+    def redactor_for(self, secret: Secret | None) -> Redactor:
+        """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
+        if secret is None or len(secret.clear) >= RUN:
+            return self.redactor
+        return Redactor({secret.clear, *(one.clear for one in self._noted if len(one.clear) >= RUN)})
 
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
-        if holds_key(text, self._known()):
-            raise InvalidOption(TOLD)
+        if self.redactor.holds(text):
+            raise InvalidOption(REFUSAL)
 
     def refuse_in(self, requests: Iterable[Request]) -> None:
         """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
-        known = self._known()
-        if any(_has_key(one, known) for one in requests):
-            raise InvalidOption(TOLD)
+        redactor = self.redactor
+        if any(_has_key(request, redactor) for request in requests):
+            raise InvalidOption(REFUSAL)
 
     @contextmanager
     def discreet(self) -> Iterator[None]:
@@ -112,14 +142,19 @@ class Keychain:
 
     def hidden(self, text: str) -> str:
         """Return `text` without keys."""
-        return redact(text, [key for key in self._known() if len(key) >= SHORTEST])
+        return self.redactor.redact(text)
 
 
-def _has_key(request: Request, known: tuple[str, ...]) -> bool:
-    pictures = (*request.inputs, *((request.mask,) if request.mask else ()))
+@sealed
+def _is_secret(key: Hidden, public: Iterable[str]) -> bool:
+    if len(key) < RUN:
+        return False
+    return len(key) >= WORD or Redactor().holds(key) or not any(key in text for text in public)
+
+
+def _has_key(request: Request, redactor: Redactor) -> bool:
+    images = (*request.inputs, *((request.mask,) if request.mask else ()))
     said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
     # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
-    names = [request.model or "", request.base_url, request.endpoint, *(one.label for one in pictures)]
-    return holds_key("\n".join(said), known) or any(
-        key in name for key in known if len(key) >= SHORTEST for name in names
-    )
+    names = [request.model or "", request.base_url, request.endpoint, *(image.label for image in images)]
+    return redactor.holds("\n".join(said)) or redactor.holds_known("\n".join(names))

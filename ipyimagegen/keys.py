@@ -1,7 +1,7 @@
 """Where an endpoint's key comes from, and a box for it that shows it to nobody else.
 
-In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, a
-hidden prompt. A key belongs to the origin of its endpoint and is revealed for no other.
+In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and
+then a hidden prompt (`keychain`). A key belongs to the origin of its endpoint and is revealed for no other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from ipyimagegen.errors import InvalidOption, MissingKey
+from ipyimagegen.redact import Hidden, sealed
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint
@@ -33,20 +34,35 @@ class Secret:
     __slots__ = ("_value", "origin")
 
     def __init__(self, value: str, base_url: str) -> None:
-        self._value = value
+        self._value = value if isinstance(value, Hidden) else Hidden(value)
         self.origin = _origin(base_url)
 
-    def reveal(self, url: str) -> str | None:
+    def reveal(self, url: str) -> Hidden | None:
         """Return the key if `url` is of its origin, else None."""
+        return self._value if self.belongs_to(url) else None
+
+    def belongs_to(self, url: str) -> bool:
+        """Return whether `url` is of the key's origin."""
         try:
-            return self._value if _origin(url) == self.origin else None
+            return _origin(url) == self.origin
         except ValueError:
-            return None
+            return False
+
+    @property
+    def clear(self) -> Hidden:
+        """The key whatever the address: for the redactor alone."""
+        return self._value
 
     @property
     def possible(self) -> bool:
         """Whether it can be a key at all: no blank, quote or line break, nothing that no header takes."""
         return bool(_KEY.fullmatch(self._value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.origin, self._value) == (other.origin, other._value)
+
+    def __hash__(self) -> int:
+        return hash((self.origin, self._value))
 
     def __repr__(self) -> str:
         return f"<key for {self.origin}>"
@@ -62,7 +78,7 @@ class Variables(Mapping[str, str]):
         self._given = given
 
     def __getitem__(self, name: str) -> str:
-        return self._given[name]
+        return self._given.__getitem__(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)
@@ -80,78 +96,112 @@ def _origin(url: str) -> str:
     return origin(url)
 
 
-def find(
-    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, ask: Callable[[str], str] | None = None
-) -> Secret | None:
-    """Return the endpoint's key, or None when it has none.
+def host_of(url: str) -> str:
+    """Return the host of an address, with its port where that is not the usual one."""
+    return _origin(url).partition("://")[2]
 
-    `ask` shows its text to a person and returns what was typed; None where nobody is there. Raises
-    InvalidOption, without the key, when what was found cannot be one.
+
+Note = Callable[[Secret], None]
+
+
+def _forget(_: Secret) -> None:
+    """Note nothing."""
+
+
+def find(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
+) -> Secret | None:
+    """Return the endpoint's key, or None when it has none; `note` is called with what is found.
+
+    Raises InvalidOption, without the key, when what was found cannot be a key.
     """
-    # Put away before anything can be raised: verbose tracebacks print every variable.
-    boxed = ((one, Secret(value, endpoint.base_url)) for one, value in _candidates(endpoint, environ, folder))
-    place, secret = next(boxed, ("what was typed", None))
-    if secret is None and ask is not None and endpoint.key_env and not endpoint.key_optional:
-        question = f"Key for {endpoint.title or endpoint.name} ({endpoint.key_env[0]}): "
-        secret = _typed(ask(question).strip(), endpoint)
-    if secret is None or secret.possible:
+    for place, secret in _candidates(endpoint, environ, folder):
+        note(secret)
+        check(secret, place)
         return secret
-    raise InvalidOption(
-        f"The key from {place} contains a blank, a quote, a line break or another character that no key "
-        "has.\nIt was not used; set it again."
+    return None
+
+
+def check(secret: Secret, place: str) -> None:
+    """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
+    if not secret.possible:
+        raise InvalidOption(
+            f"The key from {place} contains a blank, a quote, a line break or another character that no key "
+            "has.\nIt was not used; set it again."
+        )
+
+
+def missing(endpoint: Endpoint) -> MissingKey:
+    """Return the error that names what to set."""
+    return MissingKey(
+        f"{endpoint.title or endpoint.name} requires an API key. Set {' or '.join(endpoint.key_env)} in the "
+        f"environment or in a .env file beside the notebook. Nothing was sent.\n"
+        f'Free and without a key: %config Imagine.endpoint = "sketch"'
     )
 
 
-def _typed(value: str, endpoint: Endpoint) -> Secret | None:
-    return Secret(value, endpoint.base_url) if value else None
+def is_required(endpoint: Endpoint) -> bool:
+    """Return whether the endpoint takes no request without a key."""
+    return bool(endpoint.key_env) and not endpoint.key_optional
 
 
-def require(
-    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, ask: Callable[[str], str] | None = None
-) -> Secret | None:
-    """Like `find`, but raises MissingKey where the endpoint wants a key and there is none."""
-    secret = find(endpoint, environ=environ, folder=folder, ask=ask)
-    if secret is None and endpoint.key_env and not endpoint.key_optional:
-        raise MissingKey(
-            f"{endpoint.title or endpoint.name} wants a key: set {' or '.join(endpoint.key_env)} in the "
-            f"environment or in a .env file beside the notebook. Nothing was sent.\n"
-            f'Free and without a key: %config Imagine.endpoint = "sketch"'
-        )
-    return secret
-
-
-def source(endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path) -> str | None:
+def source(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
+) -> str | None:
     """Return where the endpoint's key comes from, such as `OPENAI_API_KEY`; never any part of it."""
-    return next((place for place, _ in _candidates(endpoint, environ, folder)), None)
+    for place, secret in _candidates(endpoint, environ, folder):
+        note(secret)
+        return place
+    return None
 
 
-def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> tuple[str, ...]:
-    """Return all keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
-    names = {ANY_SERVER, *(name for endpoint in endpoints for name in endpoint.key_env)}
-    written = _dotenv(folder, names)
-    values = {v.strip() for name in names for v in (environ.get(name, ""), written.get(name, ""))}
-    return tuple(sorted(values - {""}, key=len, reverse=True))
+def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> Iterator[Secret]:
+    """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
+    where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
+    written = _dotenv(folder, {ANY_SERVER, *where})
+    for name in (ANY_SERVER, *where):
+        for value in (_variable(environ, name), written.get(name)):
+            if value:
+                yield Secret(Hidden(value.strip()), where.get(name) or NOWHERE)
 
 
-def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
+NOWHERE = "none://unknown"  # the origin of a key whose server has no address yet
+
+
+def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Secret]]:
     """Yield (place, key) from the nearest place on; each is looked at only when it is asked for."""
-    if not endpoint.key_env:
+    for place, value in _places(endpoint, environ, folder):
+        if value:
+            yield place, Secret(value, endpoint.base_url or NOWHERE)
+
+
+def _places(
+    endpoint: Endpoint, environ: Mapping[str, str], folder: Path
+) -> Iterator[tuple[str, Hidden | None]]:
+    names = endpoint.key_env
+    if not names:
         return
-    yield from ((name, v) for name in endpoint.key_env if (v := environ.get(name, "").strip(" \t")))
-    written = _dotenv(folder, endpoint.key_env)
-    yield from ((f"{name} in .env", written[name]) for name in endpoint.key_env if written.get(name))
-    if stored := _keyring(endpoint.name):
-        yield "the system keyring", stored
-    yield from ((f"{name} in Colab's secrets", w) for name in endpoint.key_env if (w := _colab(name)))
+    for name in names:
+        yield name, _variable(environ, name)
+    written = _dotenv(folder, names)
+    for name in names:
+        yield f"{name} in .env", written.get(name)
+    yield "the system keyring", _keyring(endpoint.name)
+    for name in names:
+        yield f"{name} in Colab's secrets", _colab(name)
 
 
 # A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
 _KEY = re.compile(r"[!#-&(-_a-~]+")
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+
+@sealed
+def _variable(environ: Mapping[str, str], name: str) -> Hidden:
+    return Hidden(environ.get(name, "").strip(" \t"))
 
 
-def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, str]:
+@sealed
+def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, Hidden]:
     """Return the named variables of `folder`/.env; nothing else in the file is read.
 
     PowerShell's `>` writes UTF-16.
@@ -163,20 +213,28 @@ def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, str]:
             lines = TextIOWrapper(raw, coding, "replace").read(DOTENV_BYTES).split("\n")
     except OSError:
         return {}
-    found = (_LINE.fullmatch(line) for line in lines)
-    return {one[1]: _unquoted(one[2]) for one in found if one and one[1] in set(names)}
+    wanted, found = set(names), {}
+    for line in lines:
+        before, assigned, value = line.partition("=")
+        words = before.split()
+        name = words[-1] if words[:-1] in ([], ["export"]) and words else ""
+        if assigned and name in wanted:
+            found[name] = Hidden(_unquoted(value.strip()))
+    return found
 
 
 def _unquoted(text: str) -> str:
     if text[:1] in ("'", '"') and text.find(text[0], 1) > 0:
         return text[1 : text.find(text[0], 1)]
-    return re.split(r"\s#", f" {text}", maxsplit=1)[0].strip()
+    return _COMMENT.split(f" {text}", maxsplit=1)[0].strip()
 
 
+_COMMENT = re.compile(r"\s#")
 _hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
 
 
-def _keyring(user: str) -> str | None:
+@sealed
+def _keyring(user: str) -> Hidden | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
     A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
@@ -184,13 +242,13 @@ def _keyring(user: str) -> str | None:
     """
     if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
         return None
-    found: list[str | None] = []
+    found: list[Hidden] = []
 
     def look() -> None:
         try:
             import keyring  # noqa: PLC0415 - an optional package, slow to import
 
-            found.append(keyring.get_password(KEYRING_SERVICE, user))
+            found.append(Hidden(keyring.get_password(KEYRING_SERVICE, user) or ""))
         except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
             pass
 
@@ -202,13 +260,14 @@ def _keyring(user: str) -> str | None:
     return found[0] if found else None
 
 
-def _colab(name: str) -> str | None:
+@sealed
+def _colab(name: str) -> Hidden | None:
     """Return a secret of Google Colab; it asks the person for leave by itself."""
     if "google.colab" not in sys.modules:
         return None
     try:
         from google.colab import userdata  # noqa: PLC0415 - exists in Colab alone
 
-        return str(userdata.get(name) or "") or None
+        return Hidden(userdata.get(name) or "")
     except Exception:  # noqa: BLE001 - no such secret, or no leave to read it
         return None

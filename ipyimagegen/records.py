@@ -157,7 +157,8 @@ class Picture:
     """One picture of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
 
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
-    a mask, or where the pictures cannot be compared.
+    a mask, or where the pictures cannot be compared. `altered` is "key" where a key stood in the file's own
+    texts: the stored copy has `*` there, and `sha256` is the copy's.
     """
 
     index: int
@@ -171,6 +172,7 @@ class Picture:
     url: str | None = None
     revised_prompt: str | None = None
     changed_outside: float | None = None
+    altered: str = ""
     note: str = ""
 
     @property

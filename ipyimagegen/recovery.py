@@ -1,10 +1,13 @@
-"""Replies that lie in the spool because the process that asked was killed, or its disk was full.
+"""Responses that lie in the spool because the process that asked was killed, or its disk was full.
 
-Whatever was delivered is in that file; here it becomes the pictures of its run.
+Whatever was delivered is in that file; here it becomes the images of its run. That happens in the
+background, and once: a response whose reader died is left for `%imagine_show`, since reading it again
+might end that process too.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import wire
-from ipyimagegen.arrivals import Receiver, Tools, compared
+from ipyimagegen.arrivals import Receiver, Tools, compared, load
 from ipyimagegen.errors import StoreError
 from ipyimagegen.records import Run
 from ipyimagegen.store import Store
@@ -23,38 +26,79 @@ if TYPE_CHECKING:
 
 NOTE = "the notebook that asked did not get to keep the answer; it was read later"
 CUT = "The notebook that asked ended before the answer was whole"
+WAIT = 2.0  # seconds that a cell waits for what lies there: enough for some ordinary images
 
 
-def take_in_left(
-    store: Store,
-    in_flight: Callable[[], Collection[str]],
-    endpoint_of: Callable[[Run], Endpoint],
-    tools: Callable[[], Tools],
-) -> None:
-    """Take in every reply that was left; what cannot be taken in now stays where it is."""
-    left: list[tuple[Path, Run]] = []
-    with suppress(StoreError):  # said when something has to be written
-        left = store.left()
-    for spool, run in left:
-        if run.id not in in_flight():
-            with suppress(Exception):  # nor does one that cannot be read stop every cell from now on
-                _take_in(run, spool, endpoint_of(run), tools())
+class Recovery:
+    """Takes in what lies in the spool of one store, in a thread of its own. A fork gets a new one."""
+
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        in_flight: Callable[[], Collection[str]],
+        endpoint_of: Callable[[Run], Endpoint],
+        tools: Callable[[], Tools],
+    ) -> None:
+        self._store, self._in_flight, self._endpoint_of, self._tools = store, in_flight, endpoint_of, tools
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to take in what lies there, and wait a moment for it; usually there is nothing."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return  # whoever began it has waited
+            if not (left := self._left()):
+                return
+            load()
+            self._thread = threading.Thread(target=self._take_in_all, args=(left,), daemon=True)
+            self._thread.start()
+        self._thread.join(WAIT)
+
+    def retry(self, run: Run) -> None:
+        """Take in the response to a run that a person asks for, also where its last reader died."""
+        for spool, other in self._left():
+            if other.id == run.id:
+                self._take_in_one(spool, run, again=True)
+
+    def _left(self) -> list[tuple[Path, Run]]:
+        with suppress(StoreError):  # reported when something has to be written
+            in_flight = self._in_flight()
+            return [(spool, run) for spool, run in self._store().left() if run.id not in in_flight]
+        return []
+
+    def _take_in_all(self, left: list[tuple[Path, Run]]) -> None:
+        for spool, run in left:
+            self._take_in_one(spool, run)
+
+    def _take_in_one(self, spool: Path, run: Run, *, again: bool = False) -> None:
+        store = self._store()
+        try:
+            if not store.claim(spool) and not again:
+                return
+            _take_in(run, spool, self._endpoint_of(run), self._tools())
+        except (StoreError, OSError):  # the disk may take it later
+            pass
+        except Exception:  # noqa: BLE001 - what cannot be read is not read again by each cell
+            return
+        store.release(spool)
 
 
 def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
-    """Take in one reply.
+    """Take in one response.
 
     One that is not whole may still be growing in another process: it is left for as long as a call may
     be silent. The file stays, since that process may be about to read it; it is deleted after a day.
     """
     last, found = spool.stat().st_mtime, run
-    reply = wire.Spooled(path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT)
+    redactor = tools.redactor(None)
+    reply = wire.Spooled(path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor)
     outcome, whole = reply.outcome({})
     if not whole and time.time() - last < tools.timeouts.idle:
         return
     control = tools.control()
     control.cancel()  # nothing is downloaded now, but when somebody wants to see it
-    receiver = Receiver(tools=tools, endpoint=endpoint, control=control)
+    receiver = Receiver(tools=tools, endpoint=endpoint, control=control, redactor=redactor)
     noted = run.sent.notes if NOTE in run.sent.notes else (*run.sent.notes, NOTE)
     run = run.but(
         elapsed=round(max(last - run.created, 0), 3),

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipyimagegen import catalog, gathering, homes, inputs, recovery, saving, typed, wire, work
+from ipyimagegen import catalog, gathering, homes, inputs, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
 from ipyimagegen.errors import CallError, ImagineError, OverBudget, StoreError
@@ -26,7 +26,8 @@ from ipyimagegen.keys import Variables
 from ipyimagegen.ledger import Ledger
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
 from ipyimagegen.planning import Surroundings, build
-from ipyimagegen.records import Input, PictureState, Run
+from ipyimagegen.records import Input, PictureState, Run, Status
+from ipyimagegen.recovery import Recovery
 from ipyimagegen.results import Generation, Image, Result, Sweep
 from ipyimagegen.safe import short
 from ipyimagegen.sending import Sender
@@ -77,6 +78,9 @@ class Studio:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._sender = Sender(self, self._tell)
+        self._recovery = Recovery(
+            lambda: self.store, self.ledger.in_flight, self.endpoint_of, lambda: self.tools
+        )
 
     @cached_property
     def home(self) -> Path:
@@ -154,7 +158,7 @@ class Studio:
 
         Looked for whenever somebody asks or looks back; usually there is nothing.
         """
-        recovery.take_in_left(self.store, self.ledger.in_flight, self.endpoint_of, lambda: self.tools)
+        self._recovery.start()
 
     # Asking
 
@@ -233,8 +237,9 @@ class Studio:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None, ends)
             batch.seen = partial(gathering.sweep, batch, self)
             wait_for(batch, painter, seconds, hold, began)
-        if UNAUTHORIZED in [slot.error.status for slot in batch.slots if isinstance(slot.error, CallError)]:
-            self.keys.forget()
+        for slot in batch.slots:
+            if isinstance(slot.error, CallError) and slot.error.status == UNAUTHORIZED:
+                self.keys.forget(slot.planned.endpoint)
         if batch.error:
             raise batch.error
         offline = bool(plan.local.get("offline"))
@@ -256,7 +261,9 @@ class Studio:
         from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.endpoint(SKETCH, {}, {})
-        return Tools(store=self.store, mounts={sketch.base_url: create_app()})
+        return Tools(
+            store=self.store, mounts={sketch.base_url: create_app()}, redactor=self.keys.redactor_for
+        )
 
     @unsent
     def reuse(
@@ -288,6 +295,9 @@ class Studio:
         offline: bool = False,
     ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
+        if run.status is Status.PENDING:
+            self._recovery.retry(run)
+            run = self.store.run(run.id) or run
         endpoint = self.endpoint_of(run)
         here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
         pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)

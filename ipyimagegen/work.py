@@ -13,12 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import imaging, wire
-from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared, has_all
+from ipyimagegen.arrivals import Receiver, Thumbs, Tools, compared, has_all, load
 from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.gate import Gate, Permit
 from ipyimagegen.keys import Secret
@@ -29,10 +28,6 @@ from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
-
-# What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
-# of them was loading stays locked in the new process for ever.
-_NEEDED = ("wire.transport", "wire.downloads", "store.index", "imaging.reading", "imaging.difference")
 
 NOT_SENT = "not sent: it was stopped before\nRun the cell again."
 _MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
@@ -195,7 +190,7 @@ def call(
     `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
     is how large the small pictures of a sweep are made; `exchange` sends in place of `wire.exchange`.
     """
-    _load()
+    load()
 
     def carry(job: Job) -> Run:
         with job.permit or gate.permit(lambda: job.control.withdrawn):
@@ -219,6 +214,7 @@ def call(
             tools=tools,
             endpoint=planned.endpoint,
             control=job.control,
+            redactor=tools.redactor(secret),
             thumbs=job.thumbs,
             edge=edge,
             desk=gate.desk,
@@ -259,6 +255,7 @@ def _post(
         idempotency_key=key,
         partial=glimpse if written.streams else None,
         spare=lambda: tools.store.spare(job.run),
+        redactor=tools.redactor(secret),
     )
     if outcome.spool is None:
         _drop(spool)
@@ -374,15 +371,16 @@ def _noted(run: Run, note: str) -> Run:
 
 def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
     """Return the work of fetching downloads that are still pending."""
-    _load()
+    load()
 
     def carry(job: Job) -> Run:
-        receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
+        receiver = Receiver(
+            tools=tools,
+            endpoint=endpoint,
+            control=job.control,
+            redactor=tools.redactor(None),
+            thumbs=job.thumbs,
+        )
         return receiver.fetched(job.run)
 
     return carry
-
-
-def _load() -> None:
-    for module in _NEEDED:
-        import_module(f"ipyimagegen.{module}")

@@ -9,7 +9,7 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
+FLOOR = {"errors", "safe", "redact", "options", "lists", "records", "rows", "ids", "caption", "costs"}
 FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
@@ -17,6 +17,7 @@ ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 MAY = {
     "errors": {"safe"},
     "safe": set(),
+    "redact": {"safe"},
     "options": {"errors"},
     "lists": {"errors", "options", "safe"},
     "extra": {"errors", "options"},
@@ -39,7 +40,7 @@ MAY = {
     "axes": FLOOR | {"typed"},
     "plan": FLOOR | {"axes"},
     "planning": FLOOR | {"catalog", "typed", "axes", "plan"},
-    "arrivals": FLOOR | {"catalog", "imaging", "store", "wire"},
+    "arrivals": FLOOR | {"catalog", "imaging", "keys", "store", "wire"},
     "work": FLOOR | ROOMS - {"sketch"} | {"plan", "arrivals", "gate"},
     "gate": {"wire"},
     "batch": FLOOR | {"gate", "plan", "work", "results"},

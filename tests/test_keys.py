@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import types
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,19 @@ from hypothesis import strategies as st
 
 from ipyimagegen import keys
 from ipyimagegen.errors import InvalidOption, MissingKey
+from ipyimagegen.keychain import Keychain
 from ipyimagegen.rows import Endpoint
 
 LAB = Endpoint(
     name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")
 )
 KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """A keychain looks into the working folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +41,12 @@ def _no_keyring(monkeypatch):
         keyring.set_keyring(Keyring())
 
 
-def find(tmp_path, environ=None, endpoint=LAB, ask=None):
-    return keys.find(endpoint, environ=environ or {}, folder=tmp_path, ask=ask)
+def find(tmp_path, environ=None, endpoint=LAB):
+    return keys.find(endpoint, environ=environ or {}, folder=tmp_path)
+
+
+def keychain(ask=None, environ=None, endpoints=(LAB,)):
+    return Keychain(environ or {}, ask, lambda: endpoints)
 
 
 def value(secret):
@@ -73,9 +85,10 @@ def test_the_order_of_places(tmp_path):
     assert value(find(tmp_path, {"OTHER_KEY": "second", "LAB_KEY": ""})) == "second"
     assert value(find(tmp_path)) == "from-file"
     (tmp_path / ".env").unlink()
-    assert value(find(tmp_path, ask=lambda _: " typed\n")) == "typed"
-    assert find(tmp_path, ask=lambda _: "") is None
     assert find(tmp_path) is None
+    assert value(keychain(lambda _: " typed\n").secret(LAB)) == "typed"
+    with pytest.raises(MissingKey):
+        keychain(lambda _: "").secret(LAB)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +121,7 @@ def test_dotenv(tmp_path, line, key):
 def test_a_dotenv_that_powershell_wrote(tmp_path, order):
     (tmp_path / ".env").write_bytes("\ufeffFIRST=1\r\nLAB_KEY=abc\r\n".encode(order))
     assert value(find(tmp_path)) == "abc"
-    assert keys.known([LAB], environ={}, folder=tmp_path) == ("abc",)
+    assert [one.clear for one in keys.known([LAB], environ={}, folder=tmp_path)] == ["abc"]
 
 
 @given(st.binary(max_size=200))
@@ -133,18 +146,41 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path, bad):
     assert "canary" not in str(caught.value)
 
 
-def test_what_was_typed_is_checked_too(tmp_path):
+def test_what_was_typed_is_checked_too():
+    chain = keychain(lambda _: "two words")
     with pytest.raises(InvalidOption, match="typed"):
-        find(tmp_path, ask=lambda _: "two words")
+        chain.secret(LAB)
+    assert chain.source(LAB) is None
 
 
-def test_the_prompt_names_the_endpoint(tmp_path):
+def test_the_prompt_names_the_endpoint_and_the_host_that_gets_the_key():
     asked = []
-    find(tmp_path, ask=lambda text: asked.append(text) or "abc")
-    assert asked == ["Key for The lab (LAB_KEY): "]
+    chain = keychain(lambda text: asked.append(text) or "abc")
+    assert value(chain.secret(LAB)) == value(chain.secret(LAB)) == "abc"
+    assert asked == ["Key for The lab (LAB_KEY), sent to lab.example only: "]
+    assert chain.source(LAB) == "typed in this session"
 
 
-def test_nobody_is_asked_where_no_key_is_needed(tmp_path):
+def test_a_typed_key_belongs_to_the_origin_that_it_was_typed_for():
+    asked = []
+    chain = keychain(lambda text: asked.append(text) or f"key-number-{len(asked)}")
+    first = chain.secret(LAB)
+    for base_url in ("https://evil.example/v1", "http://lab.example/v1", "https://lab.example:444/v1"):
+        moved = replace(LAB, base_url=base_url)
+        assert chain.held(moved) is None
+        assert chain.secret(moved).reveal(base_url) != first.clear
+        assert keys.host_of(base_url) in asked[-1]
+    assert chain.held(replace(LAB, base_url="https://LAB.example:443/other")) == first
+    chain.forget(moved)
+    assert chain.held(LAB) == first
+    chain.forget(LAB)
+    assert chain.held(LAB) is None
+    for number in range(1, 5):
+        with pytest.raises(InvalidOption):
+            chain.refuse(f"a fox key-number-{number}")
+
+
+def test_nobody_is_asked_where_no_key_is_needed():
     def ask(_):
         raise AssertionError
 
@@ -152,12 +188,12 @@ def test_nobody_is_asked_where_no_key_is_needed(tmp_path):
         Endpoint(name="sketch", base_url="http://sketch.invalid/v1"),
         Endpoint(name="local", base_url="http://localhost/v1", key_env=("LAB_KEY",), key_optional=True),
     ):
-        assert keys.require(endpoint, environ={}, folder=tmp_path, ask=ask) is None
+        assert keychain(ask).secret(endpoint) is None
 
 
-def test_missing_key_names_the_cure(tmp_path):
+def test_missing_key_names_the_cure():
     with pytest.raises(MissingKey) as caught:
-        keys.require(LAB, environ={}, folder=tmp_path)
+        keychain().secret(LAB)
     text = str(caught.value)
     assert "LAB_KEY or OTHER_KEY" in text
     assert '%config Imagine.endpoint = "sketch"' in text
@@ -177,7 +213,7 @@ def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
 def test_known_for_redaction(tmp_path):
     (tmp_path / ".env").write_text("OTHER_KEY=file-key\nUNRELATED=x")
     found = keys.known([LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path)
-    assert found == ("longer-env-key", "file-key")
+    assert {one.clear for one in found} == {"longer-env-key", "file-key"}
 
 
 def backend(tmp_path, monkeypatch, body):

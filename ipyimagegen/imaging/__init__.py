@@ -17,6 +17,8 @@ from ipyimagegen.imaging.values import EDGE, LIMIT, Contact, Inspected, Preview,
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ipyimagegen.redact import Redactor
+
 __all__ = [
     "EDGE",
     "LIMIT",
@@ -35,6 +37,7 @@ __all__ = [
     "inspect",
     "mask",
     "mask_as",
+    "mask_keys",
     "opened",
     "painted",
     "preview",
@@ -54,6 +57,13 @@ def inspect(path: Path, *, edge: int = EDGE) -> Inspected:
     from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
     return reading.inspect(path, edge)
+
+
+def mask_keys(path: Path, redactor: Redactor) -> bool:
+    """Overwrite keys in the texts of a file that came, in place; return whether there were any."""
+    from ipyimagegen.imaging import metadata  # noqa: PLC0415 - only where something came
+
+    return metadata.mask_keys(path, redactor)
 
 
 def preview(

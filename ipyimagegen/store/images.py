@@ -21,12 +21,16 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A stored file: the hash of its bytes, where it is, its size in bytes, and its first 64 bytes."""
+    """A stored file: the hash of its bytes, where it is, its size in bytes, and its first 64 bytes.
+
+    `altered`: it is not what came, since `clean` changed it.
+    """
 
     sha256: str
     path: Path
     size: int
     head: bytes
+    altered: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Images:
         *,
         aside: bool,
         told: Callable[[str], None],
+        clean: Callable[[Path], bool] = lambda _: False,
     ) -> Kept:
         """Stream bytes into a file that is named by their hash; see `Store.keep`.
 
@@ -62,6 +67,9 @@ class Images:
                 head += chunk[: HEAD - len(head)]
                 digest.update(chunk)
                 disk.append(file, chunk)
+            if altered := clean(part):
+                with self.disk.told(), part.open("rb") as changed:
+                    digest = hashlib.file_digest(changed, "sha256")
             name = digest.hexdigest()
             if not aside:
                 told(name)
@@ -70,7 +78,7 @@ class Images:
         if aside:
             path = disk.scratch / path.name
         disk.move(part, path)  # also over the same content: that heals a damaged file
-        return Kept(sha256=name, path=path, size=size, head=head)
+        return Kept(sha256=name, path=path, size=size, head=head, altered=altered)
 
     def path(self, sha256: str) -> Path | None:
         """Return where those bytes are, also in quarantine or in the refuge, or None."""
@@ -142,6 +150,15 @@ class Images:
                 with self.disk.told():
                     path.unlink(missing_ok=True)
 
+    def claim(self, path: Path) -> bool:
+        """Mark a response as being read; return False where another reader has begun."""
+        return self.disk.claim(_claim_of(path))
+
+    def release(self, path: Path) -> None:
+        """Take the mark away."""
+        with suppress(OSError):  # another process tidied up
+            _claim_of(path).unlink(missing_ok=True)
+
     def _on_their_way(self) -> list[Path]:
         """Return what is not in its final place; first what moved to the refuge, since it is more whole."""
         return [path for folder in (*self._aside(), self.disk.scratch) for path in self.disk.listed(folder)]
@@ -155,6 +172,10 @@ class Images:
 
     def _quarantined(self, sha256: str) -> Path:
         return self.disk.home / "quarantine" / f"{sha256}.bin"
+
+
+def _claim_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.claim")
 
 
 def _reply_to(key: Key) -> str:

@@ -81,15 +81,17 @@ class Store:
         cap: int,
         suffix_of: Callable[[bytes], str | None],
         aside: bool = False,
+        clean: Callable[[Path], bool] = lambda _: False,
     ) -> Kept:
         """Stream bytes into a file that is named by their hash; the same bytes are stored once.
 
         `suffix_of` gets the first 64 bytes (or less) and returns a suffix such as `.png`; None puts
-        the file into quarantine, as `.bin`. `aside` keeps it in the refuge, for a day. Raises
+        the file into quarantine, as `.bin`. `aside` keeps it in the refuge, for a day. `clean` may change
+        the file in place before it is named, and returns whether it did. Raises
         StoreError when there are more than `cap` bytes or the disk fails, and whatever `chunks`
         raises; then nothing is left.
         """
-        return self._images.keep(chunks, cap, suffix_of, aside=aside, told=self._backlog.keep)
+        return self._images.keep(chunks, cap, suffix_of, aside=aside, told=self._backlog.keep, clean=clean)
 
     def spool(self, run: Run | None = None) -> Path:
         """Return a path of its own for bytes on their way, deleting what has lain there for a day.
@@ -115,6 +117,17 @@ class Store:
         run = self._records.read(key)
         unwritten = run and any(one.state is PictureState.UNWRITTEN for one in run.pictures)
         return run if run and (run.status is Status.PENDING or unwritten) else None
+
+    def claim(self, spool: Path) -> bool:
+        """Mark a response in the spool as being read; return False where another reader has begun.
+
+        The mark of a reader that died stays: what ended one process is not read again unasked.
+        """
+        return self._images.claim(spool)
+
+    def release(self, spool: Path) -> None:
+        """Take that mark away."""
+        self._images.release(spool)
 
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and pictures of these runs, and return how many had any.

@@ -10,11 +10,12 @@ from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.options import Json
 from ipyimagegen.records import Fault
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import TEXT_LIMIT, forms, plain, told
+from ipyimagegen.safe import TEXT_LIMIT, plain
 from ipyimagegen.wire.faults import fault
 from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.reply import Slice
+from ipyimagegen.wire.reply import Slice, begins_as_image
 
 # What a reply says of itself, at the top or, with some gateways, in each item.
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
@@ -53,22 +54,21 @@ class Answer:
         return sum(not one.partial for one in self.found)
 
 
-def read(reply: Reply, endpoint: Endpoint, secrets: Iterable[str] = ()) -> Answer:
+def read(reply: Reply, endpoint: Endpoint, redactor: Redactor = NO_KEYS) -> Answer:
     """Return what `reply` holds; relative addresses are joined with the endpoint's base."""
-    secrets = tuple(secrets)
     body: Mapping[str, Json] = reply.body if isinstance(reply.body, Mapping) else {"data": reply.body}
     data = body.get("data")
     items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
-    failed = fault(body, secrets=secrets) if body.get("error") else None
+    failed = fault(body, redactor=redactor) if body.get("error") else None
     errors = [failed] if failed else []
     found = []
     for item in items:
         if isinstance(item, Mapping) and item.get("error"):
-            errors.append(fault(item, secrets=secrets))
-        elif isinstance(item, Mapping) and (one := found_in(item, reply.spool, endpoint, secrets)):
+            errors.append(fault(item, redactor=redactor))
+        elif isinstance(item, Mapping) and (one := found_in(item, reply.spool, endpoint, redactor)):
             found.append(one)
     first = items[0] if items and isinstance(items[0], Mapping) else {}
-    facts = _facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, secrets)
+    facts = _facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, redactor)
     usage = _usage(body.get("usage"))
     cost = _cost(body.get("usage"), reply.headers)
     return Answer(
@@ -87,11 +87,7 @@ def bare(spool: Path) -> Answer | None:
     """
     with spool.open("rb") as file:
         head = file.read(12)
-    known = head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head[:4], head[8:]) == (
-        b"RIFF",
-        b"WEBP",
-    )
-    return Answer(found=(Found(spool=spool, bare=True),)) if known else None
+    return Answer(found=(Found(spool=spool, bare=True),)) if begins_as_image(head) else None
 
 
 def _nothing(body: Mapping[str, Json], data: Json) -> str:
@@ -105,7 +101,7 @@ def _nothing(body: Mapping[str, Json], data: Json) -> str:
 
 
 def found_in(
-    item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, secrets: tuple[str, ...]
+    item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, redactor: Redactor
 ) -> Found | None:
     """Return the picture of an item, or None when it has neither base64 nor address."""
     base64, address = _present(item.get("b64_json")), _present(item.get("url"))
@@ -113,14 +109,14 @@ def found_in(
         base64, address = base64 or address, None
     if base64 is None and address is None:
         return None
-    url, note = (None, "") if address is None else _absolute(_head(address).strip(), endpoint, secrets)
-    facts = _facts(item, _ITEM_FACTS, secrets)
-    mime = _text(item.get("media_type") or item.get("mime_type"), secrets, 80)
+    url, note = (None, "") if address is None else _absolute(_head(address).strip(), endpoint, redactor)
+    facts = _facts(item, _ITEM_FACTS, redactor)
+    mime = _text(item.get("media_type") or item.get("mime_type"), redactor, 80)
     return Found(
         base64=base64,
         spool=spool if isinstance(base64, Slice) else None,
         url=url,
-        revised_prompt=_text(item.get("revised_prompt"), secrets, TEXT_LIMIT),
+        revised_prompt=_text(item.get("revised_prompt"), redactor, TEXT_LIMIT),
         facts=facts | ({"mime": mime} if mime else {}),
         note="" if base64 is not None else note,
         partial=item.get("partial") is True,
@@ -145,7 +141,7 @@ _ON_DISK = re.compile(
 ON_DISK = "The server gave a path on its own disk; ask again with --response-format b64_json."
 
 
-def _absolute(text: str, endpoint: Endpoint, secrets: tuple[str, ...]) -> tuple[str | None, str]:
+def _absolute(text: str, endpoint: Endpoint, redactor: Redactor) -> tuple[str | None, str]:
     """Return the absolute address, or None and why there is none."""
     on_xinference = endpoint.dialect == "xinference" and text.startswith("/")
     if on_xinference or _ON_DISK.match(text):
@@ -156,15 +152,15 @@ def _absolute(text: str, endpoint: Endpoint, secrets: tuple[str, ...]) -> tuple[
     except ValueError:
         usable = False
     if not usable or len(url) > 8192 or plain(url, 8192) != url:
-        return None, f"The server gave an address that is none: {told(text, secrets, 80)}"
-    if any(form in url for secret in secrets for form in forms(secret)):
+        return None, f"The server gave an address that is none: {redactor.clean(text, 80)}"
+    if redactor.holds_part(url):
         return None, "The server gave an address that contains the key; it is not used."
     return url, ""
 
 
-def _text(value: Json, secrets: tuple[str, ...], limit: int) -> str | None:
+def _text(value: Json, redactor: Redactor, limit: int) -> str | None:
     value = value.head if isinstance(value, Slice) else value
-    return told(value, secrets, limit) or None if isinstance(value, str) else None
+    return redactor.clean(value, limit) or None if isinstance(value, str) else None
 
 
 def _number(value: Json) -> float | int | None:
@@ -172,13 +168,13 @@ def _number(value: Json) -> float | int | None:
     return value if right and -1e18 < value < 1e18 else None  # neither NaN nor too long for a float
 
 
-def _fact(value: Json, secrets: tuple[str, ...]) -> Json:
+def _fact(value: Json, redactor: Redactor) -> Json:
     number = _number(value)
-    return _text(value, secrets, 200) if number is None else number
+    return _text(value, redactor, 200) if number is None else number
 
 
-def _facts(source: Mapping[str, Json], names: Iterable[str], secrets: tuple[str, ...]) -> dict[str, Json]:
-    said = {k: _fact(source[k], secrets) for k in names if k in source}
+def _facts(source: Mapping[str, Json], names: Iterable[str], redactor: Redactor) -> dict[str, Json]:
+    said = {k: _fact(source[k], redactor) for k in names if k in source}
     return {k: v for k, v in said.items() if v is not None}
 
 

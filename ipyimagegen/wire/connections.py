@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
+from ipyimagegen.redact import Hidden
 from ipyimagegen.rows import is_loopback_host
 from ipyimagegen.wire.control import Watch
 from ipyimagegen.wire.local import LocalAdapter
@@ -31,9 +32,9 @@ NO_MOUNTS: Mounts = MappingProxyType({})
 class Key(AuthBase):
     """Puts a header on at sending; without one it still keeps requests from making one of a URL's user."""
 
-    def __init__(self, name: str = "", value: str | None = None) -> None:
+    def __init__(self, name: str = "", value: Hidden | None = None) -> None:
         self._name = name
-        self._value = f"Bearer {value}" if value and name == "Authorization" else value
+        self._value = Hidden("Bearer " + value) if value and name == "Authorization" else value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Return `request` with the header."""

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from ipyimagegen.records import Fault
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
 from ipyimagegen.wire.connections import NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
@@ -50,6 +51,7 @@ def download(
     resolver: Resolver = resolve,
     mounts: Mounts = NO_MOUNTS,
     whole: float = WHOLE,
+    redactor: Redactor = NO_KEYS,
 ) -> Fault | None:
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
@@ -59,7 +61,15 @@ def download(
     """
     fault = Fault(message="Given up.")
     with Watch(control, whole) as watch:
-        fetch = _Fetch(endpoint=endpoint, watch=watch, into=into, cap=cap, resolver=resolver, mounts=mounts)
+        fetch = _Fetch(
+            endpoint=endpoint,
+            watch=watch,
+            into=into,
+            cap=cap,
+            resolver=resolver,
+            mounts=mounts,
+            redactor=redactor,
+        )
         for attempt in range(TRIES):
             if attempt and control.wait(min(0.5 * attempt, max(watch.left, 0))):
                 break
@@ -73,7 +83,7 @@ def download(
                 break
     with contextlib.suppress(OSError):
         into.unlink(missing_ok=True)
-    return fault
+    return replace(fault, message=redactor.redact(fault.message))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,7 @@ class _Fetch:
     cap: int
     resolver: Resolver
     mounts: Mounts
+    redactor: Redactor
 
     def run(self, url: str) -> tuple[Fault | None, bool]:
         """Return why it failed (None: it did not), and whether another try makes sense."""
@@ -95,6 +106,8 @@ class _Fetch:
                 if target is None:
                     return fault, again
                 url = urljoin(url, target)
+                if self.redactor.holds_part(url):
+                    return Fault(message="The image's address redirects to one with the key in it."), False
             return Fault(message="The picture's address redirects too often."), False
         except _Blocked as error:
             return Fault(message=str(error)), False
@@ -129,7 +142,7 @@ class _Fetch:
     def kept(self, response: requests.Response) -> Fault | None:
         """Write the body to the file. Raises what urllib3 raises when it is cut."""
         try:
-            with Spool(self.into, self.cap) as file:
+            with Spool(self.into, self.cap, self.redactor) as file:
                 while chunk := response.raw.read1(BLOCK, decode_content=True):
                     file.write(chunk)
         except TooLarge:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import origin
-from ipyimagegen.safe import told
 
 BODY = 64 << 10  # bytes of an error body that are looked at
 MESSAGE = 300
@@ -36,16 +36,15 @@ def classify(status: int, code: str | None) -> Status:
     return Status.REFUSED if refused else Status.UNKNOWN
 
 
-def fault(body: Json, status: int | None = None, secrets: Iterable[str] = ()) -> Fault:
+def fault(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -> Fault:
     """Return what an error body says: parsed JSON of any known envelope, or text.
 
     Envelopes: {error: {message, type, code}}, {error: text}, {error: code, message}, {detail: text,
     list or object}, {message}, the same in a list; HTML and text. The message is inert and redacted.
     """
     words, codes = _envelope(body)
-    secrets = tuple(secrets)
-    message = told(_text_of(words), secrets, MESSAGE)
-    named = [told(code, secrets, 80) for code in codes if code not in (None, "", 0)]
+    message = redactor.clean(_text_of(words), MESSAGE)
+    named = [redactor.clean(code, 80) for code in codes if code not in (None, "", 0)]
     # A gateway that replaces the code by the status leaves the word in the type or the message.
     final = next((c for c in named if c in FINAL_CODES), None) or next(iter(_FINAL.findall(message)), None)
     code = final or next((c for c in named if not c.isdigit()), None) or next(iter(named), None)
@@ -119,10 +118,10 @@ def _text_of(words: str) -> str:
     return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", words))
 
 
-def leads_to(url: str, location: str | None, secrets: Iterable[str] = ()) -> str:
+def leads_to(url: str, location: str | None, redactor: Redactor = NO_KEYS) -> str:
     """Return where a redirect leads, without query and password; nothing for what is no address."""
     try:
         place = urljoin(url, location or "")
-        return told(f"{origin(place)}{urlsplit(place).path}", secrets, 200) if location else ""
+        return redactor.clean(f"{origin(place)}{urlsplit(place).path}", 200) if location else ""
     except ValueError:
         return ""

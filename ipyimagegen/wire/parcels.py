@@ -33,7 +33,7 @@ def unpacked(parcel: Parcel, spool: Path, spare: Callable[[], Path | None]) -> O
     if reply is None:
         return replace(outcome, spool=None)
     try:
-        with Spool(spool, len(reply), (), spare) as written:
+        with Spool(spool, len(reply), spare=spare) as written:
             written.write(reply)
     except OSError as error:
         why = Fault(message=f"The answer {disk(error)}.")

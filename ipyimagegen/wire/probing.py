@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import requests
 
 from ipyimagegen.options import Json
+from ipyimagegen.redact import Redactor
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.safe import plain
 from ipyimagegen.wire.causes import bad_certificate, describe
@@ -48,7 +49,12 @@ class Probe:
 
 
 def probe(
-    endpoint: Endpoint, secret: Secret | None, *, mounts: Mounts = NO_MOUNTS, seconds: float = SECONDS
+    endpoint: Endpoint,
+    secret: Secret | None,
+    *,
+    mounts: Mounts = NO_MOUNTS,
+    seconds: float = SECONDS,
+    redactor: Redactor | None = None,
 ) -> Probe:
     """Ask for the list of models and return what came of it; raises nothing that a network can cause.
 
@@ -74,11 +80,17 @@ def probe(
         with session, response:
             if watch.expired:  # shut down in the middle of its head, an answer looks whole
                 return Probe(proxy=proxy, reached=True, said=late)
-            return _shown(response, url, proxy, (key,) if key else (), seconds - watch.left)
+            return _shown(
+                response,
+                url,
+                proxy,
+                Redactor([key] if key else []) if redactor is None else redactor,
+                seconds - watch.left,
+            )
 
 
 def _shown(
-    response: requests.Response, url: str, proxy: str | None, secrets: tuple[str, ...], spent: float
+    response: requests.Response, url: str, proxy: str | None, redactor: Redactor, spent: float
 ) -> Probe:
     ahead = until(response.headers.get("Date", ""))  # before the body, which may take its time
     body = _begun(response)
@@ -87,8 +99,8 @@ def _shown(
         proxy=proxy,
         reached=True,
         status=response.status_code,
-        said=_said(response.status_code, body, secrets),
-        leads_to=leads_to(url, response.headers.get("Location"), secrets) if redirected else "",
+        said=_said(response.status_code, body, redactor),
+        leads_to=leads_to(url, response.headers.get("Location"), redactor) if redirected else "",
         speaks=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
         ahead=ahead,
         seconds=spent,
@@ -119,7 +131,7 @@ def _begun(response: requests.Response) -> Json:
     return read_body(bytes(raw[:HEAD]))
 
 
-def _said(status: int, body: Json, secrets: tuple[str, ...]) -> str:
+def _said(status: int, body: Json, redactor: Redactor) -> str:
     """Return what a refusal says; gateways send some with 200."""
     refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
-    return fault(body, status, secrets).message if status >= 400 or refused else ""
+    return fault(body, status, redactor).message if status >= 400 or refused else ""

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from ipyimagegen.options import Json
-from ipyimagegen.safe import RUN, forms
+from ipyimagegen.redact import NO_KEYS, Redactor
 
 BLOCK = 1 << 18  # bytes that are read at once
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
 HEAD = 1024
+WINDOW = 512  # bytes in which a key that comes in two chunks is found
+MASK = ord("*")
 SKELETON = 4 << 20
 PICTURE = 64 << 20  # decoded bytes of one picture
 REPLY = 256 << 20  # decoded bytes of one reply
@@ -48,26 +50,26 @@ class TooLarge(Exception):
 
 
 class Spool:
-    """The reply on disk as it arrives, with the secrets replaced before anything is written.
+    """The response on disk as it arrives, without keys: `*` stands in their place.
 
-    Only what may be the beginning of a secret waits for more. Nobody sends the reply again: where the
-    disk fails twice it goes on in the file that `spare` names, and `path` is that. Raises OSError when
-    there is none, or it fails too.
+    What is an image is written as it comes: its texts are searched when it is stored. Nobody sends the
+    response again: where the disk fails twice it goes on in the file that `spare` names, and `path` is
+    that. Raises OSError when there is none, or it fails too.
     """
 
     def __init__(
         self,
         path: Path,
         limit: int,
-        secrets: Iterable[str] = (),
+        redactor: Redactor = NO_KEYS,
         spare: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self.path = path
         self.size = 0
         self._limit = limit
         self._spare = spare
-        self.forms = [form.encode() for secret in secrets for form in forms(secret)]
-        self._held = b""
+        self._redactor = redactor
+        self._came = self._wrote = b""  # the last bytes: a key may go on in the next chunk
         self._file: BinaryIO
         try:
             self._file = path.open("wb")
@@ -79,26 +81,32 @@ class Spool:
 
     def write(self, chunk: bytes) -> bytes:
         """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
-        data = self._redacted(self._held + chunk)
-        cut = len(data) - _beginning(data, self.forms)
-        self._held = data[cut:]
-        self._put(data[:cut])
+        if not self.size and begins_as_image(chunk):
+            self._redactor = NO_KEYS
+        before = len(self._came)
+        came = self._came + chunk
+        data = self._redactor.mask(came)
+        if data[:before] != self._wrote:
+            self._overwrite(bytes(map(_masked, self._wrote, data)))
+        data = data[before:]
+        self._put(data)
+        self._came, self._wrote = came[-WINDOW:], (self._wrote + data)[-WINDOW:]
         if self.size > self._limit:
             raise TooLarge
-        return data[:cut]
+        return data
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what was held back to see secrets across chunks, and close. Raises OSError."""
-        with self._file:
-            self._put(b"[key]" if len(self._held) >= RUN else self._held)  # of a key that the end cut
+        """Close the file. Raises OSError."""
+        self._file.close()
 
-    def _redacted(self, data: bytes) -> bytes:
-        for form in self.forms:
-            data = data.replace(form, b"[key]")
-        return data
+    def _overwrite(self, data: bytes) -> None:
+        """Replace the last bytes of the file."""
+        self._file.seek(self.size - len(data))
+        self._append(data)
+        self._wrote = data
 
     def _put(self, data: bytes) -> None:
         try:
@@ -133,15 +141,16 @@ class Spool:
         self._file.flush()  # what was delivered outlives a process that is killed
 
 
-def _beginning(data: bytes, forms: Iterable[bytes]) -> int:
-    """Return how many bytes at the end of `data` may be the beginning of one of `forms`."""
-    longest = 0
-    for form in forms:  # by two characters, which are rarely found, and the last one by itself
-        at = data.find(form[:2], max(len(data) - len(form) + 1, 0))
-        while at >= 0 and not form.startswith(data[at:]):
-            at = data.find(form[:2], at + 1)
-        longest = max(longest, len(data) - at if at >= 0 else data.endswith(form[:1]))
-    return longest
+def _masked(before: int, now: int) -> int:
+    return before if before == MASK else now
+
+
+def begins_as_image(head: bytes) -> bool:
+    """Return whether bytes begin as a PNG, JPEG or WebP file does."""
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head[:4], head[8:12]) == (
+        b"RIFF",
+        b"WEBP",
+    )
 
 
 def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
 from ipyimagegen.records import Fault, Status
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain
 from ipyimagegen.wire.answers import Answer, Reply, bare, read
@@ -24,7 +25,7 @@ class Spooled:
     n: int
     endpoint: Endpoint
     trouble: str = ""
-    secrets: Iterable[str] = ()
+    redactor: Redactor = NO_KEYS
 
     @property
     def name(self) -> str:
@@ -50,7 +51,7 @@ class Spooled:
         try:
             json, whole = body(self.path, self.n, clean=not trouble)
             reply = Reply(body=json, headers=headers, spool=self.path)
-            answer = read(reply, self.endpoint, self.secrets)
+            answer = read(reply, self.endpoint, self.redactor)
         except ValueError:
             answer, whole = bare(self.path) if self.path.is_file() else None, not trouble
             no_json = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial as given
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +12,9 @@ from typing import Protocol
 import requests
 
 from ipyimagegen.records import Fault, Status
+from ipyimagegen.redact import Hidden, Redactor
 from ipyimagegen.rows import Endpoint, origin
-from ipyimagegen.safe import plain, told
+from ipyimagegen.safe import plain
 from ipyimagegen.wire.answers import found_in
 from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
@@ -41,7 +42,7 @@ _REQUEST_IDS = (
 class Secret(Protocol):
     """A key that is shown only to the origin it belongs to."""
 
-    def reveal(self, url: str) -> str | None:
+    def reveal(self, url: str) -> Hidden | None:
         """Return the key if `url` is of its origin, else None."""
 
 
@@ -57,6 +58,7 @@ def exchange(
     mounts: Mounts = NO_MOUNTS,
     partial: Callable[[Found], None] | None = None,
     spare: Callable[[], Path | None] = lambda: None,
+    redactor: Redactor | None = None,
 ) -> Outcome:
     """Post `call` once and return what became of it; raises nothing that a network or server can cause.
 
@@ -65,7 +67,8 @@ def exchange(
     `mounts` maps address prefixes to WSGI applications that answer in this process. `partial` is
     called in this thread with each picture of an event stream as soon as it is there, finished or
     not, four times a second at most; the last finished one comes with the outcome alone. Its argument
-    is for the time of the call; what it raises ends the calling, not the exchange.
+    is for the time of the call; what it raises ends the calling, not the exchange. `redactor` knows the keys
+    that what comes is searched for; None: the call's own.
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
@@ -77,6 +80,7 @@ def exchange(
             call=call,
             endpoint=endpoint,
             key=key,
+            redactor=redactor or Redactor([key] if key else []),
             watch=watch,
             timeouts=timeouts,
             spool=spool,
@@ -92,16 +96,13 @@ class _Exchange:
 
     call: Call
     endpoint: Endpoint
-    key: str | None = field(repr=False)
+    key: Hidden | None
+    redactor: Redactor
     watch: Watch
     timeouts: Timeouts
     spool: Path
     spare: Callable[[], Path | None]
     partial: Callable[[Found], None] | None
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.key,) if self.key else ()
 
     @property
     def name(self) -> str:
@@ -167,13 +168,13 @@ class _Exchange:
                     break
         except Exception:  # noqa: BLE001, S110 - the status is known; what came of the body has to do
             pass
-        said = fault(read_body(bytes(raw)), status, self.secrets)
+        said = fault(read_body(bytes(raw)), status, self.redactor)
         wait = retry_after(headers)
         kind = classify(status, said.code)
         message = f"{self.name} answered {status}: {said.message.removeprefix(f'{status} ')}"
         if kind is Status.REJECTED and wait and wait > LONGEST:
             message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
-        if status < 400 and (place := leads_to(self.call.url, headers.get("location"), self.secrets)):
+        if status < 400 and (place := leads_to(self.call.url, headers.get("location"), self.redactor)):
             message += f". It leads to {place}, which was not asked: if it is right, set it as the base URL."
         return Outcome(
             status=kind,
@@ -187,7 +188,7 @@ class _Exchange:
         """Return the outcome of a 2xx: the body spooled, then read."""
         path, trouble = self.spooled(response)
         spooled = Spooled(
-            path=path, n=self.call.n, endpoint=self.endpoint, trouble=trouble, secrets=self.secrets
+            path=path, n=self.call.n, endpoint=self.endpoint, trouble=trouble, redactor=self.redactor
         )
         outcome, _ = spooled.outcome(headers, response.status_code)
         return replace(outcome, request_id=self.request_id(headers))
@@ -196,7 +197,7 @@ class _Exchange:
         """Write the body to the spool as it comes; return where it is, and what went wrong, or nothing."""
         spool, trouble = None, ""
         try:
-            with Spool(self.spool, cap(self.call.n), self.secrets, self.spare) as spool:
+            with Spool(self.spool, cap(self.call.n), self.redactor, self.spare) as spool:
                 previews = self.previews(spool)
                 for chunk in self.chunks(response):
                     written = spool.write(chunk)
@@ -215,12 +216,12 @@ class _Exchange:
         """Return what tells of the pictures on their way, if somebody listens."""
         if self.partial is None:
             return None
-        look = given(found_in, spool=self.spool, endpoint=self.endpoint, secrets=self.secrets)
+        look = given(found_in, spool=self.spool, endpoint=self.endpoint, redactor=self.redactor)
         return Previews(self.partial, look, spool=spool, n=self.call.n, clock=self.watch.control.clock)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         said = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
-        return told(said, self.secrets, 200) or None
+        return self.redactor.clean(said, 200) or None
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the decoded body as it comes. Raises what urllib3 raises."""

@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus, unquote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from ipyimagegen.redact import Redactor
 from ipyimagegen.rows import Endpoint
-from ipyimagegen.safe import holds_key, redact, told
 from ipyimagegen.wire.answers import ON_DISK, Reply, read
 from ipyimagegen.wire.faults import fault
 from ipyimagegen.wire.reply import Spool
@@ -109,9 +109,9 @@ def test_no_eight_characters_in_a_row_survive(case, before, after):
     key, written = case
     assume(not survives(f"{before} {after}", key))
     text = f"{before}{written}{after}"
-    clean = redact(text, [key])
+    clean = Redactor([key]).redact(text)
     assert not survives(clean, key)
-    assert redact(clean, [key]) == clean
+    assert Redactor([key]).redact(clean) == clean
     if survives(text, key):
         assert "[key]" in clean
 
@@ -121,22 +121,22 @@ def test_no_eight_characters_in_a_row_survive(case, before, after):
 def test_a_text_without_a_key_is_left_as_it_is(text, key):
     assume(not survives(text, key))
     assume(not re.search(r"(?i)(sk|pk|xai|gsk|r8|hf|tgp)[-_]|AIza|bearer|api[-_ ]?key", text))
-    assert redact(text, [key]) == text
-    assert not holds_key(text, [key])
+    assert Redactor([key]).redact(text) == text
+    assert not Redactor([key]).holds(text)
 
 
 ENDPOINT = Endpoint(name="lab", base_url="https://lab.example/v1")
 
 
 def answer(key, item, **body):
-    return read(Reply(body={"data": [item], **body}), ENDPOINT, [key])
+    return read(Reply(body={"data": [item], **body}), ENDPOINT, Redactor([key]))
 
 
 SAYERS = (
-    lambda text, key: told(text, [key], 300),
-    lambda text, key: told(text, [key]),
-    lambda text, key: fault({"error": {"message": text}}, secrets=[key]).message,
-    lambda text, key: fault({"error": {"code": text}}, secrets=[key]).code,
+    lambda text, key: Redactor([key]).clean(text, 300),
+    lambda text, key: Redactor([key]).clean(text),
+    lambda text, key: fault({"error": {"message": text}}, redactor=Redactor([key])).message,
+    lambda text, key: fault({"error": {"code": text}}, redactor=Redactor([key])).code,
     lambda text, key: answer(key, {"url": "y", "revised_prompt": text}).found[0].revised_prompt,
     lambda text, key: answer(key, {}, model=text).facts.get("model"),
     lambda text, key: answer(key, {"url": f"file:{text}"}).found[0].note.removeprefix(ON_DISK),
@@ -174,7 +174,7 @@ def test_a_spool_holds_no_key_however_it_comes(tmp_path_factory, key, write, siz
     text = (f"before {write(key)} after")[: -cut or None].encode()
     assume(not survives(write("x").replace("x", ""), key))
     path = tmp_path_factory.getbasetemp() / "spool"
-    with Spool(path, 10_000, [key]) as spool:
+    with Spool(path, 10_000, Redactor([key])) as spool:
         at = 0
         for size in [*sizes, len(text)]:
             spool.write(text[at : at + size])

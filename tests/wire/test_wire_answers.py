@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sockets import b64
 
+from ipyimagegen.redact import Redactor
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire.answers import ON_DISK, Reply, read
 
@@ -13,7 +14,7 @@ PNG = b64(b"\x89PNG")
 
 
 def answer(body, *, endpoint=HERE, headers=None, secrets=()):
-    return read(Reply(body=body, headers=headers or {}), endpoint, secrets)
+    return read(Reply(body=body, headers=headers or {}), endpoint, Redactor(secrets))
 
 
 def one(item, **more):
