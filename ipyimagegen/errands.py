@@ -176,7 +176,7 @@ def _mounts(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def _required(endpoint: Endpoint) -> Secret | None:
-    secret = keys.find(endpoint, environ=Variables(os.environ), folder=Path())
+    secret = keys.find(endpoint, environ=Variables(), folder=Path())
     if secret is None and keys.is_required(endpoint):
         raise keys.missing(endpoint)
     return secret

@@ -6,6 +6,7 @@ then a hidden prompt (`keychain`). A key belongs to the origin of its endpoint a
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -65,7 +66,7 @@ class Secret:
         return hash((self.origin, self._value))
 
     def __repr__(self) -> str:
-        return f"<key for {self.origin}>"
+        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has one
 
     def __reduce_ex__(self, protocol: Any) -> Never:
         raise TypeError("a key is not copied or pickled")
@@ -74,8 +75,8 @@ class Secret:
 class Variables(Mapping[str, str]):
     """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
 
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self._given = given
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._given = os.environ if given is None else given
 
     def __getitem__(self, name: str) -> str:
         return self._given.__getitem__(name)

@@ -63,7 +63,7 @@ class Studio:
     ) -> None:
         self._endpoint = endpoint
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
-        self._environ = Variables(os.environ if environ is None else environ)
+        self._environ = Variables(environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = home
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
@@ -78,9 +78,10 @@ class Studio:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._sender = Sender(self, self._tell)
-        self._recovery = Recovery(
-            lambda: self.store, self.ledger.in_flight, self.endpoint_of, lambda: self.tools
-        )
+        self._recovery = Recovery(lambda: self.store, self._in_flight, self.endpoint_of, lambda: self.tools)
+
+    def _in_flight(self) -> frozenset[str]:
+        return self.ledger.in_flight()
 
     @cached_property
     def home(self) -> Path:

@@ -151,7 +151,7 @@ def test_a_refusal_is_not_counted_as_spent(home, serve):
 def test_a_key_in_an_address_is_refused_and_recorded_nowhere(home, lab, key):
     own = {"lab": {"base_url": f"{lab.base_url}/{key}/v1", "key_env": "LAB_KEY"}}
     one = Studio(home=home, environ={"LAB_KEY": key}, settings=Settings(endpoints=own))
-    with pytest.raises(e.InvalidOption, match="looks like a key"):
+    with pytest.raises(e.InvalidOption, match="looks like an API key"):
         one.imagine("a fox", endpoint="lab")
     assert lab.requests == []
     assert not any(key.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())

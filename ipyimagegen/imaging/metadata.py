@@ -22,7 +22,6 @@ from ipyimagegen.redact import Redactor
 
 SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones
 BLOCK = 1 << 20
-UNPACKED = 1 << 20  # bytes of one compressed text that are looked at
 _OVERLAP = 512
 
 Span = tuple[int, int]
@@ -64,32 +63,29 @@ _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT")
 
 
 def _mask_png(data: mmap.mmap, redactor: Redactor) -> bool:
-    found, at = False, 8
+    found, at, budget = False, 8, SEARCHED
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
             break
-        if kind not in _PIXELS and _mask_chunk(data, kind, (at + 8, end - 4), redactor):
-            struct.pack_into(">I", data, end - 4, zlib.crc32(data[at + 4 : end - 4]))
-            found = True
+        if kind not in _PIXELS:
+            start, stop = at + 8, end - 4
+            masked = _mask(data, _blocks(start, stop), redactor)
+            if kind in _PACKED:
+                start += _PACKED[kind](data[start:stop])
+                text = _unpacked(data[start:stop], budget)
+                budget -= len(text)
+                if redactor.mask(text) != text:
+                    data[start:stop] = b"*" * (stop - start)
+                    masked = True
+            if masked:
+                struct.pack_into(">I", data, stop, zlib.crc32(data[at + 4 : stop]))
+                found = True
         at = end
         if kind == b"IEND":
             break
     return _mask(data, _blocks(at, len(data)), redactor) or found
-
-
-def _mask_chunk(data: mmap.mmap, kind: bytes, span: Span, redactor: Redactor) -> bool:
-    found = _mask(data, _blocks(*span), redactor)
-    start, stop = span
-    if kind not in _PACKED:
-        return found
-    begin = start + _PACKED[kind](data[start:stop])
-    text = _unpacked(data[begin:stop])
-    if redactor.mask(text) == text:
-        return found
-    data[begin:stop] = b"*" * (stop - begin)
-    return True
 
 
 def _behind_method(chunk: bytes) -> int:
@@ -106,10 +102,11 @@ def _behind_languages(chunk: bytes) -> int:
 _PACKED = {b"zTXt": _behind_method, b"iCCP": _behind_method, b"iTXt": _behind_languages}
 
 
-def _unpacked(stream: bytes) -> bytes:
+def _unpacked(stream: bytes, most: int) -> bytes:
+    """Return a compressed text, at most so many bytes of it; nothing where it is not compressed."""
     try:
-        return zlib.decompressobj().decompress(stream, UNPACKED)
-    except zlib.error:  # not compressed
+        return zlib.decompressobj().decompress(stream, most) if most > 0 else b""
+    except zlib.error:
         return b""
 
 

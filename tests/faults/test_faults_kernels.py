@@ -121,7 +121,7 @@ def test_57_no_stdin_and_no_key(lab, kernel, keyring):
         "from ipyimagegen import imagine\nimagine('a fox')",
     ):
         assert shell.cell(code).seconds < SOON
-    lab.check(None, 0, "set LAB_KEY", within=SOON)
+    lab.check(None, 0, "Set LAB_KEY", within=SOON)
 
 
 REGISTERED = """

@@ -167,7 +167,7 @@ def test_a_line_that_is_wrong_is_refused(kernel):
     assert "'b' is not expected" in kernel.run("%imagine_doctor sketch b").error
     assert "no option --ofline" in kernel.run("%imagine_doctor --ofline").error
     cell = kernel.run(f"%imagine_doctor {CANARY}")
-    assert "looks like a key" in cell.error
+    assert "looks like an API key" in cell.error
     assert CANARY not in json.dumps(cell.outputs)
     assert "Examples:" in kernel.run("%imagine_doctor --help").caption
     assert kernel.run("%imagine_doctor sketch --offline").error is None

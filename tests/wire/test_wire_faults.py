@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.records import Status
+from ipyimagegen.redact import Redactor
 from ipyimagegen.wire.faults import BODY, classify, fault, read_body
 
 ENVELOPES = [
@@ -77,14 +78,14 @@ ENVELOPES = [
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope(body, message, code):
-    found = fault(body, 502, ["pass-phrase-77"])
+    found = fault(body, 502, Redactor(["pass-phrase-77"]))
     assert (found.message, found.code, found.status) == (message, code, 502)
 
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope_as_it_arrives(body, message, code):
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    found = fault(read_body(raw), 502, ["pass-phrase-77"])
+    found = fault(read_body(raw), 502, Redactor(["pass-phrase-77"]))
     assert (found.message if body is not None else message, found.code) == (message, code)
 
 

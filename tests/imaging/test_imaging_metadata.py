@@ -1,0 +1,196 @@
+"""Keys in the texts of image files: overwritten in place, pixels untouched, files still valid."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from ipyimagegen import imaging
+from ipyimagegen.redact import Redactor
+
+KEY = "sk-Zq7vKx2mWp9RtB4yHc8Ld3gNf6Js5uXa1eQ0w"
+SECRET = f"made for Bearer {KEY}, thank you"
+REDACTOR = Redactor([KEY])
+IMAGE = Image.frombytes("RGB", (40, 30), bytes((7 * at) % 256 for at in range(3600)))
+
+
+def saved(kind, image=IMAGE, **more):
+    out = io.BytesIO()
+    image.save(out, kind, **more)
+    return out.getvalue()
+
+
+def texts(**more):
+    info = PngImagePlugin.PngInfo()
+    for name, (add, args) in more.items():
+        getattr(info, add)(name, *args)
+    return info
+
+
+def exif(text):
+    made = Image.Exif()
+    made[0x010E] = text
+    made[0x9286] = text
+    return made
+
+
+def with_chunk(png, kind, data, *, before_end=True):
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    at = png.rindex(b"IEND") - 4 if before_end else 33
+    return png[:at] + chunk + png[at:]
+
+
+def between_scans(jpeg, segment):
+    """Return a progressive JPEG with a segment before its second scan."""
+    first = jpeg.index(b"\xff\xda")
+    at = jpeg.index(b"\xff\xda", first + 2)
+    at = jpeg.rindex(b"\xff\xc4", first, at) if b"\xff\xc4" in jpeg[first:at] else at
+    return jpeg[:at] + segment + jpeg[at:]
+
+
+COMMENT = b"\xff\xfe" + struct.pack(">H", len(SECRET) + 2) + SECRET.encode()
+XMP = b"http://ns.adobe.com/xap/1.0/\0" + f"<x>{SECRET}</x>".encode()
+FILES = {
+    "PNG text": lambda: saved("PNG", pnginfo=texts(Note=("add_text", (SECRET,)))),
+    "PNG zTXt": lambda: saved("PNG", pnginfo=texts(Note=("add_text", (SECRET, True)))),
+    "PNG iTXt": lambda: saved("PNG", pnginfo=texts(Note=("add_itxt", (SECRET, "en", "Note")))),
+    "PNG iTXt packed": lambda: saved("PNG", pnginfo=texts(Note=("add_itxt", (SECRET, "en", "Note", True)))),
+    "PNG EXIF": lambda: saved("PNG", exif=exif(SECRET)),
+    "PNG profile": lambda: saved("PNG", icc_profile=bytes(200) + SECRET.encode()),
+    "PNG private chunk": lambda: with_chunk(saved("PNG"), b"prVt", SECRET.encode()),
+    "PNG chunk at first": lambda: with_chunk(saved("PNG"), b"caBX", SECRET.encode(), before_end=False),
+    "PNG trailing": lambda: saved("PNG") + SECRET.encode(),
+    "JPEG comment": lambda: saved("JPEG", comment=SECRET),
+    "JPEG EXIF": lambda: saved("JPEG", exif=exif(SECRET)),
+    "JPEG XMP": lambda: saved("JPEG", xmp=f"<x>{SECRET}</x>".encode()),
+    "JPEG profile": lambda: saved("JPEG", icc_profile=bytes(200) + SECRET.encode()),
+    "JPEG between scans": lambda: between_scans(saved("JPEG", progressive=True), COMMENT),
+    "JPEG trailing": lambda: saved("JPEG") + SECRET.encode(),
+    "WebP EXIF": lambda: saved("WEBP", exif=exif(SECRET)),
+    "WebP XMP": lambda: saved("WEBP", xmp=f"<x>{SECRET}</x>".encode()),
+    "WebP profile": lambda: saved("WEBP", icc_profile=bytes(200) + SECRET.encode()),
+    "WebP trailing": lambda: saved("WEBP") + SECRET.encode(),
+    "GIF comment": lambda: saved("GIF", comment=SECRET.encode()),
+}
+SPELLINGS = {
+    "raw": KEY,
+    "cut": KEY[:-1],
+    "masked": f"{KEY[:9]}***{KEY[-9:]}",
+    "JSON": "".join(f"\\u{ord(letter):04x}" for letter in KEY),
+    "URL": "".join(f"%{ord(letter):02x}" for letter in KEY),
+}
+
+
+def pixels(data):
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB").tobytes()
+
+
+def shows(data):
+    """Return what of the key a reader of the file finds, compressed texts included."""
+    found = [KEY[at : at + 8].encode() in data for at in range(len(KEY) - 7)]
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        told = repr({**image.info, **getattr(image, "text", {})})
+    return any(found) or any(KEY[at : at + 8] in told for at in range(len(KEY) - 7))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_key_in_the_texts_of_an_image_is_overwritten(tmp_path, name):
+    before = FILES[name]()
+    path = tmp_path / "image"
+    path.write_bytes(before)
+    assert shows(before)
+    assert imaging.mask_keys(path, REDACTOR)
+    after = path.read_bytes()
+    assert len(after) == len(before)
+    assert not shows(after)
+    assert pixels(after) == pixels(before)
+    assert not imaging.mask_keys(path, REDACTOR)  # nothing is left to do
+    if name.startswith("PNG"):
+        chunks_are_valid(after)
+
+
+def chunks_are_valid(png):
+    at = 8
+    while at + 12 <= len(png) and png[at - 8 : at - 4] != b"IEND":
+        (length,) = struct.unpack_from(">I", png, at)
+        kind = png[at + 4 : at + 8]
+        (crc,) = struct.unpack_from(">I", png, at + 8 + length)
+        assert zlib.crc32(png[at + 4 : at + 8 + length]) == crc, kind
+        if kind == b"IEND":
+            return
+        at += 12 + length
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_in_every_spelling(tmp_path, kind, spelling):
+    more = {
+        "PNG": {"pnginfo": texts(Note=("add_text", (SPELLINGS[spelling],)))},
+        "JPEG": {"comment": SPELLINGS[spelling]},
+    }
+    path = tmp_path / "image"
+    path.write_bytes(saved(kind, **more[kind]))
+    assert imaging.mask_keys(path, REDACTOR)
+    data = path.read_bytes()
+    assert not any(KEY[at : at + 8].encode() in data for at in range(len(KEY) - 7))
+    assert SPELLINGS[spelling][2:-2].encode() not in data
+    pixels(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_an_image_without_a_key_stays_as_it_is(tmp_path, kind):
+    path = tmp_path / "image"
+    path.write_bytes(saved(kind, **({"exif": exif("a fox in the snow")} if kind != "GIF" else {})))
+    before = path.read_bytes()
+    assert not imaging.mask_keys(path, REDACTOR)
+    assert path.read_bytes() == before
+
+
+def test_a_key_that_pixels_happen_to_spell_stays(tmp_path):
+    """Pixels are never changed: what a pixel spells is no echo."""
+    row = b"\0" + (KEY.encode() * 4)[:120]  # not filtered, not compressed
+    path = tmp_path / "image.png"
+    head = struct.pack(">IIBBBBB", 40, 2, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(row * 2, 0)), (b"IEND", b"")]
+    chunks = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    before = path.read_bytes()
+    assert KEY.encode() in before
+    assert not imaging.mask_keys(path, REDACTOR)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\xff\xff\xff\xffWEBPEXIF\xff\xff\xff\xff"]
+)
+def test_a_damaged_file_is_searched_as_far_as_it_goes(tmp_path, data):
+    path = tmp_path / "image"
+    path.write_bytes(data)
+    assert not imaging.mask_keys(path, REDACTOR)
+    path.write_bytes(data + SECRET.encode())
+    imaging.mask_keys(path, REDACTOR)
+    assert path.stat().st_size == len(data) + len(SECRET)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_truncated_image_shows_no_key_either(tmp_path, kind):
+    whole = FILES[{"PNG": "PNG text", "JPEG": "JPEG comment", "WEBP": "WebP XMP"}[kind]]()
+    path = tmp_path / "image"
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        imaging.mask_keys(path, REDACTOR)
+        assert KEY.encode() not in path.read_bytes()
+
+
+def test_any_other_file_is_searched_whole(tmp_path):
+    page = f"<html><title>{KEY}</title>{'x' * (1 << 20)}{KEY[:-1]}</html>".encode()
+    path = tmp_path / "page"
+    path.write_bytes(page)
+    assert imaging.mask_keys(path, REDACTOR)
+    assert KEY[:-1].encode() not in path.read_bytes()
+    assert path.stat().st_size == len(page)
