@@ -13,7 +13,7 @@ from ipyimagegen.sketch.app import create_app
 from ipyimagegen.sketch.limits import Limits
 from ipyimagegen.sketch.server import Server
 
-INPUT_BYTES = 512 << 20  # of bodies with images that are in memory at the same time
+INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
 PIXELS = 10 * 2048 * 2048  # of all images of one call
 
 

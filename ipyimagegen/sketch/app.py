@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -116,8 +115,7 @@ def create_app(
             call.report(error)
             reply = Reply.of(failure(), 500)
         spent = str(int((time.perf_counter() - started) * 1000))
-        headers = {"x-request-id": f"req_{secrets.token_hex(16)}", "openai-processing-ms": spent}
-        start_response(*replace(reply, headers={**headers, **reply.headers}).start())
+        start_response(*replace(reply, headers={"openai-processing-ms": spent, **reply.headers}).start())
         return () if environ["REQUEST_METHOD"] == "HEAD" else reply.pieces()
 
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import PurePath
@@ -37,7 +38,8 @@ class Reply:
         if length is None and isinstance(self.body, tuple):
             length = sum(map(len, self.body))
         promised = {} if length is None else {"Content-Length": str(length)}
-        headers = {"Content-Type": self.content_type, **promised, **self.headers}
+        known = {"Content-Type": self.content_type, "x-request-id": f"req_{secrets.token_hex(16)}"}
+        headers = {**known, **promised, **self.headers}
         return f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items())
 
     def pieces(self) -> Iterator[bytes]:

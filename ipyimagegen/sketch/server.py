@@ -27,7 +27,7 @@ from ipyimagegen.sketch.replies import Refusal, Reply, describe, failure
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-PIECE = 64 << 10  # bytes that are read or written at once
+PIECE = 64 << 10  # bytes that are read at once
 DRAINED = 512 << 20  # bytes of a refused body that are read and dropped
 SHOWN = 200  # characters of one field of a log line
 
@@ -37,14 +37,14 @@ class Patience:
     """How long the server waits, in seconds, and for how many clients at once.
 
     The head must be complete in `head`. A body may pause for `body`, and must arrive at `rate` bytes
-    a second. Each piece of a response must be taken in `body`. After the response the rest of the
-    request is read until the client has been silent for `linger`: closing on unread bytes would
-    reset the connection, and the response would not arrive.
+    a second; a response must be taken as fast. After the response the rest of the request is read
+    until the client has been silent for `linger`: closing on unread bytes would reset the
+    connection, and the response would not arrive.
     """
 
     head: float = 10.0
     body: float = 20.0
-    rate: float = 64 << 10
+    rate: float = 16 << 10
     linger: float = 2.0
     connections: int = 256
 
@@ -81,9 +81,10 @@ class _Stream(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Write all bytes. Raises ConnectionError when they are not taken."""
         self._connection.settimeout(self._patience.body)
+        piece = int(self._patience.body * self._patience.rate)  # what is taken in that time
         try:
-            for start in range(0, len(data), PIECE):
-                self._connection.sendall(data[start : start + PIECE])
+            for start in range(0, len(data), piece):
+                self._connection.sendall(data[start : start + piece])
         except OSError:
             raise ConnectionAbortedError from None
         return len(data)
@@ -209,6 +210,7 @@ class Server(ThreadingMixIn, WSGIServer):
 
     daemon_threads = True  # a slow call must not keep the interpreter alive
     allow_reuse_address = os.name != "nt"  # there it would let two servers share the port
+    allow_reuse_port = False  # newer versions of the base class let two servers share the port
     request_queue_size = 256  # connections that wait to be accepted
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import ipaddress
 import re
 import socket
 from typing import TYPE_CHECKING
@@ -28,10 +29,16 @@ EXAMPLE = "%%imagine\na red fox under a tree"
 
 def list_origins(host: str, port: int) -> list[str]:
     """Return the origins at which a server on this host is reached, the one for other machines first."""
-    hosts = [host]
-    if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
-        hosts = [*filter(None, [_outward_address()]), "127.0.0.1"]
+    hosts = [*filter(None, [_outward_address()]), "127.0.0.1"] if _is_unspecified(host) else [host]
     return [f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}" for name in hosts]
+
+
+def _is_unspecified(host: str) -> bool:
+    """Return whether the host stands for all addresses of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return not host
 
 
 def _outward_address() -> str | None:

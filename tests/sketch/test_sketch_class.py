@@ -1,6 +1,7 @@
 """The server in a class: malformed, slow, endless and many requests, and what of them reaches the log."""
 
 import contextlib
+import io
 import os
 import re
 import select
@@ -9,14 +10,18 @@ import socket
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from classroom import WAIT, connect, exchange, listening, parse, post, receive
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sketching import EDITS, call, serving
 
-from ipyimagegen.sketch import create_app
+from ipyimagegen.sketch import create_app, heads
 from ipyimagegen.sketch.limits import Limits, Quota, Ticket
+from ipyimagegen.sketch.replies import Refusal
 from ipyimagegen.sketch.server import Patience, Server
 
 SMALL = {"prompt": "a fox", "size": "64x64", "quality": "low"}
@@ -108,9 +113,22 @@ def test_a_malformed_request_gets_an_error_of_the_api(logged, data, status):
     answer = parse(response)
     assert answer.status == status
     assert set(answer.error) == {"message", "type", "param", "code"}
+    assert answer.headers["x-request-id"].startswith("req_")
     assert "Traceback" not in response.decode("latin-1")
     assert line.endswith(f" {status}\n")
     assert re.fullmatch(r"[\x20-\x7e]{1,500}\n", line)
+
+
+@given(st.lists(st.sampled_from([*HEAD.split(b" "), b" ", b"\r\n", b"\n", b":"]) | st.binary(max_size=9)))
+def test_any_bytes_are_a_request_or_refused(pieces):
+    file = io.BytesIO(b"".join(pieces))
+    with contextlib.suppress(Refusal):
+        method, target = heads.parse_line(heads.read_line(file))
+        headers = heads.read_fields(file)
+        length = heads.body_length(method, headers)
+        texts = [method, target, length, *headers.keys(), *headers.values()]
+        assert not any(re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text) for text in texts)
+        assert length == "" or int(length) >= 0
 
 
 @pytest.mark.parametrize("cut", [4, 20, 30, len(HEAD)])
@@ -418,6 +436,23 @@ def test_only_so_many_bytes_of_inputs_at_once():
                 client.sendall(b"\0" + body)
                 assert parse(receive(client)).status == 400
             admitted = []
+
+
+@pytest.mark.parametrize("how", ["goes", "stops"])
+def test_the_bytes_of_a_client_that_sends_no_more_are_free_again(how):
+    size = 2 << 20
+    data = post(bytes(size), EDITS)
+    with (
+        listening(create_app(limits=Limits(input_bytes=size)), replace(QUICK, rate=1e9)) as address,
+        connect(address) as first,
+        connect(address) as waiting,
+    ):
+        first.sendall(data[:-1])
+        waiting.sendall(data[:-1])
+        if how == "goes":
+            first.close()
+            waiting.close()
+        assert parse(exchange(address, data)).status == 400
 
 
 @pytest.mark.parametrize("options", [{"n": 10, "size": "4096x4096"}, {"n": 3, "size": "3000x3000"}])
