@@ -13,10 +13,16 @@ WAIT = 60  # seconds after which a test gives up
 ORDINARY = Patience()
 
 
+class JoinedServer(Server):
+    """Waits for its threads when it is closed, so that none logs into the next test."""
+
+    daemon_threads = False
+
+
 @contextlib.contextmanager
 def listening(app, patience=ORDINARY):
     """Serve an application in a thread; yield the address."""
-    with Server(("127.0.0.1", 0), app, patience) as server:
+    with JoinedServer(("127.0.0.1", 0), app, patience) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
