@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ipyimagegen.sketch.server import Patience, Server
 
-WAIT = 8  # seconds after which a test gives up
+WAIT = 60  # seconds after which a test gives up
 ORDINARY = Patience()
 
 

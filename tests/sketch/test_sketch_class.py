@@ -416,6 +416,21 @@ def test_the_oldest_call_is_served_first():
     assert served == [ticket.number for ticket in tickets[1:]]
 
 
+@pytest.mark.timeout(60)
+def test_a_waiting_call_leaves_the_queue_once_its_client_has_gone():
+    quota, present = Quota(1), [True]
+
+    def check():
+        if not present:
+            raise ConnectionAbortedError
+        present.pop()  # gone from now on
+
+    with quota.claim(Ticket(lambda: None)), pytest.raises(ConnectionAbortedError), quota.claim(Ticket(check)):
+        pytest.fail("two calls at once")
+    with quota.claim(Ticket(lambda: None)):
+        pass
+
+
 def test_only_so_many_bytes_of_inputs_at_once():
     size, continued = 2 << 20, b"HTTP/1.1 100 Continue\r\n\r\n"
     head, body = post(bytes(size), EDITS, "Expect: 100-continue").split(b"\0", 1)
