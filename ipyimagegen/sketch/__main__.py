@@ -6,46 +6,15 @@ import argparse
 import ipaddress
 import os
 import signal
-import socket
 import sys
-from socketserver import TCPServer, ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from ipyimagegen.sketch import welcome
 from ipyimagegen.sketch.app import create_app
+from ipyimagegen.sketch.limits import Limits
+from ipyimagegen.sketch.server import Server
 
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True  # a slow call must not keep the interpreter alive
-    allow_reuse_address = os.name != "nt"  # there it would let two servers share the port
-
-    def server_bind(self) -> None:
-        """Bind without asking the name service who we are: that can take seconds."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def handle_error(self, *_: object) -> None:
-        """Stay quiet when a client goes away; say the rest in one line."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError):
-            print(f"sketch: {type(error).__name__} while answering", file=sys.stderr, flush=True)
-
-
-class _Handler(WSGIRequestHandler):
-    def parse_request(self) -> bool:
-        """Ask for a body that waits to be asked for: curl would hold a picture back for a second."""
-        good = super().parse_request()
-        if good and self.headers.get("Expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return good
-
-    def log_request(self, code: int | str = "-", *_: object) -> None:
-        """Print method, path and status; never the body, so no prompt."""
-        path = self.path.partition("?")[0][:120]
-        print(f"{self.command} {path} {int(code)}", file=sys.stderr, flush=True)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
-        """Print nothing else."""
+INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
+PIXELS = 10 * 2048 * 2048  # of all images of one call
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,39 +32,41 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--fault", metavar="F", help="go wrong in every call: slow:5, 429, refusal, wrong_size, fewer, cut"
     )
+    parser.add_argument(
+        "--parallel", type=int, metavar="N", default=os.cpu_count() or 1,
+        help="drawings at the same time; others wait in order (default: one for each core, %(default)s)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.parallel < 1:
+        return _fail("--parallel takes a number of at least 1")
     key = os.environ.get(options.key_env) if options.key_env else None
     if options.key_env and not key:
         return _fail(f"the environment variable {options.key_env} is not set")
+    limits = Limits(drawings=options.parallel, input_bytes=INPUT_BYTES, pixels=PIXELS)
     try:
-        app = create_app(key=key, fault=options.fault)
-        server = _listen(options.host, options.port)
+        app = create_app(key=key, fault=options.fault, limits=limits)
+        server = Server((options.host, options.port), app)
     except (ValueError, OverflowError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
-    server.set_app(app)
     if not key and not _loopback(options.host):
         print(
             "Warning: anyone who reaches this address can draw here; --key-env NAME asks for a key.",
             file=sys.stderr,
         )
-    _serve(server, options.host)
+    _serve(server, options.host, has_key=key is not None)
     return 0
 
 
-def _listen(host: str, port: int) -> _Server:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    kind = type("Server", (_Server,), {"address_family": family})
-    server: _Server = kind((host, port), _Handler)
-    return server
-
-
-def _serve(server: _Server, host: str) -> None:
+def _serve(server: Server, host: str, *, has_key: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shown = f"[{host}]" if ":" in host else host
+    origins = welcome.list_origins(host, server.server_port)
+    setup = welcome.setup_cell(origins[0], has_key=has_key)
     try:
-        print(f"sketch draws at http://{shown}:{server.server_port}/v1 (Ctrl-C stops it)", flush=True)
+        print(f"sketch serves at {' and '.join(f'{origin}/v1' for origin in origins)} (Ctrl-C stops it)")
+        print(f"Students paste this into a cell:\n\n{setup}\n\nand into the next one:\n\n{welcome.EXAMPLE}\n")
+        sys.stdout.flush()
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
         print("sketch stopped", flush=True)

@@ -5,7 +5,8 @@
 - `POST /v1/images/generations`: JSON;
 - `POST /v1/images/edits`: a multipart form or JSON with `data:` URLs, 1 to 16 pictures and a mask;
 - both with `stream: true` as server-sent events, drawn while they are sent;
-- `GET /v1/models`, and the files that `response_format: "url"` points to.
+- `GET /v1/models`, and the files that `response_format: "url"` points to;
+- `GET /`: a page that says how to use it.
 
 Everything else, and everything wrong, is answered with the API's error envelope.
 """
@@ -14,27 +15,26 @@ from __future__ import annotations
 
 import base64
 import hmac
-import secrets
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from wsgiref.util import application_uri
 
-from ipyimagegen.sketch import calls, faults
-from ipyimagegen.sketch.replies import Refusal, Reply, failure
+from ipyimagegen.sketch import calls, faults, welcome
+from ipyimagegen.sketch.limits import CHECK, UNLIMITED, Limits, Quota, Ticket
+from ipyimagegen.sketch.replies import Refusal, Reply, describe, failure
 from ipyimagegen.sketch.shelf import Shelf
 from ipyimagegen.sketch.streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from ipyimagegen.sketch.calls import Work
 
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
 LARGEST_EDIT = 256 << 20  # of an edit's: several photos; 16 of the largest ones do not go in one call
-DRAINED = 512 << 20  # bytes of a refused body that are read and dropped, so that the refusal arrives
 KEPT = 64 << 20  # bytes of pictures that are kept for their urls
 CREATED = 1_767_225_600  # of the model list: a fixed date
 
@@ -46,48 +46,95 @@ class Server:
     key: str | None
     fault: str | None
     shelf: Shelf
+    pixels: float
+    drawings: Quota
+    input_bytes: Quota
 
 
-def create_app(*, key: str | None = None, fault: str | None = None) -> WSGIApplication:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the server, and its place in the queues."""
+
+    server: Server
+    environ: WSGIEnvironment
+    ticket: Ticket
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for the turn to draw, and hold it. Raises ConnectionError once the client has gone."""
+        return self.server.drawings.claim(self.ticket)
+
+    def report(self, error: Exception) -> None:
+        """Write an error of the server's own to the log."""
+        self.environ["wsgi.errors"].write(describe(error))
+
+    @contextmanager
+    def body(self, most: int) -> Iterator[bytes]:
+        """Yield the body, held in memory until the end. Raises Refusal."""
+        given = self.environ.get("CONTENT_LENGTH") or ""
+        plain = given.isascii() and given.isdigit() and len(given) < 19
+        length = int(given) if plain else 0
+        if length > most:
+            message = f"Request body too large: at most {most} bytes."
+            raise Refusal(message, status=413, code="request_too_large")
+        small = length <= LARGEST  # a small body must not wait for the large ones
+        with nullcontext() if small else self.server.input_bytes.claim(self.ticket, length):
+            yield self._read(length)
+
+    def _read(self, length: int) -> bytes:
+        try:
+            raw: bytes = self.environ["wsgi.input"].read(length) if length else b""
+        except TimeoutError:
+            raise Refusal("The request body did not arrive in time.", status=408) from None
+        if len(raw) < length:
+            raise Refusal(f"The request body is incomplete: {len(raw)} of {length} bytes.")
+        return raw
+
+
+def create_app(
+    *, key: str | None = None, fault: str | None = None, limits: Limits = UNLIMITED
+) -> WSGIApplication:
     """Return the WSGI application; `key` is required of every client, `fault` goes wrong in every call.
 
+    A server that can tell whether its client is still there sets `limits.CHECK` in the environment.
     Raises ValueError for a fault that is none.
     """
     if fault is not None and not faults.known(fault):
         raise ValueError(f"unknown fault {fault!r}; there are {', '.join(faults.NAMES)}")
-    server = Server(key, fault, Shelf(KEPT))
+    server = Server(key, fault, Shelf(KEPT), limits.pixels, Quota(limits.drawings), Quota(limits.input_bytes))
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
+        call = Call(server, environ, Ticket(environ.get(CHECK, _assume_present)))
         try:
-            reply = _answer(server, environ)
+            reply = _answer(call)
         except Refusal as refusal:
             reply = refusal.reply
-        except Exception:  # noqa: BLE001 - a server answers whatever happens inside it
+        except ConnectionError:  # the client has gone
+            raise
+        except Exception as error:  # noqa: BLE001 - a server answers whatever happens inside it
+            call.report(error)
             reply = Reply.of(failure(), 500)
         spent = str(int((time.perf_counter() - started) * 1000))
-        headers = {"x-request-id": f"req_{secrets.token_hex(16)}", "openai-processing-ms": spent}
-        start_response(*replace(reply, headers={**headers, **reply.headers}).start())
-        return reply.pieces()
+        start_response(*replace(reply, headers={"openai-processing-ms": spent, **reply.headers}).start())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else reply.pieces()
 
     return app
 
 
-def _answer(server: Server, environ: WSGIEnvironment) -> Reply:
+def _assume_present() -> None:
+    """Stand in for the check of a server that has none."""
+
+
+def _answer(call: Call) -> Reply:
     """Find the route and follow it. Raises Refusal."""
-    method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+    method, path = call.environ["REQUEST_METHOD"], call.environ.get("PATH_INFO", "")
     route = path.removeprefix("/v1")
     if method == "GET" and route.startswith(FILES):
-        return _file(server, route.removeprefix(FILES))
-    unread = _Unread(environ)
-    try:
-        _authorize(server, environ)
-        answer = _route(method, path, route)
-        raw = unread.take(LARGEST_EDIT if answer is _edit else LARGEST)
-    except Refusal:
-        unread.drop()
-        raise
-    return answer(server, environ, raw)
+        return _file(call.server, route.removeprefix(FILES))
+    answer = _route(method, path, route)
+    if answer is not _page:
+        _authorize(call.server, call.environ)
+    return answer(call)
 
 
 def _route(method: str, path: str, route: str) -> Answer:
@@ -113,58 +160,56 @@ def _authorize(server: Server, environ: WSGIEnvironment) -> None:
         raise Refusal(message, status=401, code="invalid_api_key")
 
 
-class _Unread:
-    """A body that waits to be read: taken if it is welcome, else dropped.
-
-    Closing on unread bytes would reset the connection, and the refusal would not arrive.
-    """
-
-    def __init__(self, environ: WSGIEnvironment) -> None:
-        length = environ.get("CONTENT_LENGTH") or ""
-        plain = length.isascii() and length.isdigit() and len(length) < 19
-        self._left = int(length) if plain else 0
-        self._input = environ["wsgi.input"]
-
-    def take(self, most: int) -> bytes:
-        """Return the body. Raises Refusal if it has more bytes."""
-        if self._left > most:
-            message = f"Request body too large: at most {most} bytes."
-            raise Refusal(message, status=413, code="request_too_large")
-        length, self._left = self._left, 0
-        raw: bytes = self._input.read(length) if length else b""
-        return raw
-
-    def drop(self) -> None:
-        """Read to the end, at least of what can be expected."""
-        left = min(self._left, DRAINED)
-        while left > 0 and (piece := self._input.read(min(left, 1 << 16))):
-            left -= len(piece)
+def _generate(call: Call) -> Reply:
+    return _drawn(call, LARGEST, lambda raw: calls.generation(raw, call.server.fault))
 
 
-def _generate(server: Server, environ: WSGIEnvironment, raw: bytes) -> Reply:
-    return _drawn(server, environ, calls.generation(raw, server.fault))
+def _edit(call: Call) -> Reply:
+    content_type = call.environ.get("CONTENT_TYPE", "")
+    return _drawn(call, LARGEST_EDIT, lambda raw: calls.edit(raw, content_type, call.server.fault))
 
 
-def _edit(server: Server, environ: WSGIEnvironment, raw: bytes) -> Reply:
-    return _drawn(server, environ, calls.edit(raw, environ.get("CONTENT_TYPE", ""), server.fault))
-
-
-def _drawn(server: Server, environ: WSGIEnvironment, work: Work) -> Reply:
+def _drawn(call: Call, most: int, prepare: Callable[[bytes], Work]) -> Reply:
     """Return the pictures of a call, streamed if that was asked for."""
+    with call.body(most) as raw, call.turn():
+        work = prepare(raw)
+        del raw
+    _check_pixels(work, call.server.pixels)
     if work.asked["stream"]:
-        return stream(work)
+        return stream(work, call.turn, call.report)
     for _ in faults.wait(work.fault):
-        pass
-    pictures = [work.encoded(picture) for picture in work.pictures()]
+        call.ticket.check()
+    images = []
+    with call.turn():
+        for image in work.pictures():
+            images.append(work.encoded(image))
+            call.ticket.check()
     if work.asked["response_format"] == "url":
-        base = application_uri(environ).rstrip("/") + "/v1" + FILES
-        data = [
-            {"url": base + server.shelf.put(picture, work.asked["output_format"])} for picture in pictures
-        ]
+        data = [{"url": _keep(call, image, work.asked["output_format"])} for image in images]
     else:
-        data = [{"b64_json": base64.b64encode(picture).decode()} for picture in pictures]
-    facts = {**work.facts, "usage": work.usage(len(pictures))}
+        data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
+    facts = {**work.facts, "usage": work.usage(len(images))}
     return faults.after(work.fault, Reply.of({"created": int(time.time()), "data": data, **facts}))
+
+
+def _check_pixels(work: Work, most: float) -> None:
+    """Refuse a call that draws more pixels than this server allows. Raises Refusal."""
+    width, height = work.size
+    count = work.asked["n"]
+    if width * height * count > most:
+        message = f"Invalid 'n': {count} images of {width}x{height} are more than {most} pixels in all."
+        raise Refusal(message, param="n", code="invalid_value")
+
+
+def _keep(call: Call, image: bytes, suffix: str) -> str:
+    """Keep an image for a while; return its URL."""
+    return f"{welcome.requested_origin(call.environ)}/v1{FILES}{call.server.shelf.put(image, suffix)}"
+
+
+def _page(call: Call) -> Reply:
+    page = welcome.page(welcome.requested_origin(call.environ), has_key=call.server.key is not None)
+    headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Reply(200, (page,), "text/html; charset=utf-8", headers)
 
 
 def _models(*_: object) -> Reply:
@@ -181,8 +226,9 @@ def _file(server: Server, name: str) -> Reply:
 
 
 FILES = "/images/files/"
-Answer = Callable[[Server, "WSGIEnvironment", bytes], Reply]
+Answer = Callable[[Call], Reply]
 ROUTES: dict[str, dict[str, Answer]] = {
+    "/": {"GET": _page},
     "/images/generations": {"POST": _generate},
     "/images/edits": {"POST": _edit},
     "/models": {"GET": _models},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class Reply:
         if length is None and isinstance(self.body, tuple):
             length = sum(map(len, self.body))
         promised = {} if length is None else {"Content-Length": str(length)}
-        headers = {"Content-Type": self.content_type, **promised, **self.headers}
+        known = {"Content-Type": self.content_type, "x-request-id": f"req_{secrets.token_hex(16)}"}
+        headers = {**known, **promised, **self.headers}
         return f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items())
 
     def pieces(self) -> Iterator[bytes]:
@@ -68,6 +71,15 @@ def failure(
 ) -> dict[str, Any]:
     """Return the envelope of an error of the server's own."""
     return {"error": {"message": message, "type": "server_error", "param": None, "code": "server_error"}}
+
+
+def describe(error: BaseException) -> str:
+    """Return the type and place of an error for the log. Its message may hold a prompt."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return type(error).__name__ + place
 
 
 def listed(words: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ipyimagegen.sketch import faults
@@ -21,34 +23,47 @@ if TYPE_CHECKING:
     from ipyimagegen.sketch.calls import Work
 
 
-def stream(work: Work) -> Reply:
-    """Return the reply whose body draws as it goes."""
-    return Reply(200, _guarded(work), "text/event-stream", {"Cache-Control": "no-cache"})
+Turn = Callable[[], AbstractContextManager[None]]
 
 
-def _guarded(work: Work) -> Iterator[bytes]:
+def stream(work: Work, turn: Turn, report: Callable[[Exception], None]) -> Reply:
+    """Return the reply whose body draws as it goes: in its turn, but never while it waits or sends."""
+    events = _guarded(work, turn, report)
+    return Reply(200, events, "text/event-stream", {"Cache-Control": "no-cache"})
+
+
+def _guarded(work: Work, turn: Turn, report: Callable[[Exception], None]) -> Iterator[bytes]:
     """Yield the events; what fails on the way is told as an event, for the status has gone out."""
     try:
-        yield from _events(work)
-    except Exception:  # noqa: BLE001 - a server answers whatever happens inside it
+        yield from _events(work, turn)
+    except ConnectionError:  # the client has gone
+        raise
+    except Exception as error:  # noqa: BLE001 - a server answers whatever happens inside it
+        report(error)
         yield _event("error", failure())
 
 
-def _events(work: Work) -> Iterator[bytes]:
+def _events(work: Work, turn: Turn) -> Iterator[bytes]:
     asked, partials = work.asked, work.asked["partial_images"]
     count = faults.count(work.fault, asked["n"])
     share = 1 / max(1, count * (partials + 1))
     if not count:
         yield _event("error", failure("No image was generated."))
-    for k, picture in enumerate(work.pictures(), 1):
+    pictures = work.pictures()
+    for k in range(1, count + 1):
+        with turn():
+            picture = next(pictures)
         for index in range(partials):
             yield from faults.wait(work.fault, share)
-            sketchy = work.partial(picture, (index + 1) / (partials + 1))
-            yield _picture(work, "partial_image", work.encoded(sketchy), partial_image_index=index)
+            with turn():
+                sketchy = work.encoded(work.partial(picture, (index + 1) / (partials + 1)))
+            yield _picture(work, "partial_image", sketchy, partial_image_index=index)
         yield from faults.wait(work.fault, share)
         if work.fault == "cut" and k == count:
             return
-        yield _picture(work, "completed", work.encoded(picture), usage=work.usage(1, partials))
+        with turn():
+            data = work.encoded(picture)
+        yield _picture(work, "completed", data, usage=work.usage(1, partials))
 
 
 def _picture(work: Work, state: str, data: bytes, **more: Any) -> bytes:

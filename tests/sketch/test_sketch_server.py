@@ -123,6 +123,7 @@ def test_short_errors_at_the_start():
         (("--key-env", "NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
         (("--fault", "flood"), "flood"),
         (("--port", "99999"), "port"),
+        (("--parallel", "0"), "--parallel"),
     ):
         failed = run(*arguments)
         assert failed.returncode == 1
