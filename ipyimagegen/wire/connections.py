@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
-from ipyimagegen.rows import is_loopback_host
+from ipyimagegen.rows import is_loopback_host, origin
 from ipyimagegen.wire.control import Watch
 from ipyimagegen.wire.decoding import ACCEPTED
 from ipyimagegen.wire.local import LocalAdapter
@@ -130,8 +130,9 @@ def send(
     """Send `request` once over a fresh connection and return the session and the answer's head.
 
     The caller closes both. The adapter is called directly: `Session.send` would read the whole body
-    of a redirect. Raises what requests and urllib3 raise.
+    of a redirect. Raises ValueError and what requests and urllib3 raise.
     """
+    origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
     session = requests.Session()
     session.trust_env = False  # what counts of the environment is below; .netrc is not asked
     session.headers["User-Agent"] = "ipyimagegen"

@@ -236,7 +236,23 @@ def test_no_proxy_stands_before_this_machine_itself(serve, post, monkeypatch, ho
     assert (server.posts, proxy.accepted) == (1, 0)
 
 
-@pytest.mark.parametrize("origin", ["http://", "http://a b", "http://[::1", "ftp://host", "http://x\nhost"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://",
+        "http://a b",
+        "http://[::1",
+        "ftp://host",
+        "http://x\nhost",
+        "http://x\thost",
+        "http://x\\host",
+        "http://x\\@host",
+        "http://\x7fx",
+        "http://x host",
+        "http:// x",
+        "http://x ",
+    ],
+)
 def test_malformed_address(post, origin):
     outcome = clean(post(origin, key=None))
     assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
