@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -164,11 +165,17 @@ def edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
 
+# urlsplit drops some of these characters, urllib3 escapes some, refuses some, or ends the host there.
+_AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
+
+
 def origin(url: str) -> str:
     """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
 
-    Raises ValueError for what is no address with a host.
+    Raises ValueError for what is no address with a host, or has one that parsers read differently.
     """
+    if _AMBIGUOUS.search(re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]):
+        raise ValueError("an address with control characters, spaces or backslashes before its path")
     parts = urlsplit(url)
     if not parts.scheme or not parts.hostname:
         raise ValueError("no address with a host")

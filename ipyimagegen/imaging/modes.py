@@ -5,6 +5,7 @@ The modes that go out are L, RGB, RGBA, and I;16 for grey of 16 bits.
 
 from __future__ import annotations
 
+import sys
 from io import BytesIO
 from typing import cast
 
@@ -69,6 +70,9 @@ def _plain(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode in ("I", "F"):
         return _measured(image)
+    if mode == "I;16N":  # Pillow 11 clips it at 255, whatever the way
+        mode = "I;16" if sys.byteorder == "little" else "I;16B"
+        image = Image.frombytes(mode, image.size, image.tobytes())
     if mode.startswith("I;16"):
         # Between kinds of 16 bits Pillow clips at 255; by way of 32 it does not.
         return image if mode == "I;16" else image.convert("I").convert("I;16")

@@ -9,7 +9,7 @@ from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from ipyimagegen.comparison import Comparison
-from ipyimagegen.notebook.completion import matcher
+from ipyimagegen.notebook.completion import register_matcher
 from ipyimagegen.notebook.display import Screen, comparison, is_watched
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
 from ipyimagegen.notebook.settings import Imagine
@@ -42,9 +42,8 @@ def load(shell: InteractiveShell, studio: Studio) -> None:
     shell.configurables.append(settings)
     magics = ImagineMagics(shell, studio, screen)
     shell.register_magics(magics)
-    complete = matcher(lambda: studio, lambda: shell.user_ns, OWN)
-    shell.Completer.custom_matchers.append(complete)
-    setattr(shell, _LOADED, (studio, settings, magics, complete))
+    remove_matcher = register_matcher(shell.Completer, lambda: studio, lambda: shell.user_ns, OWN)
+    setattr(shell, _LOADED, (studio, settings, magics, remove_matcher))
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -52,11 +51,11 @@ def unload(shell: InteractiveShell) -> None:
     loaded = getattr(shell, _LOADED, None)
     if loaded is None:
         return
-    studio, settings, magics, complete = loaded
+    studio, settings, magics, remove_matcher = loaded
     delattr(shell, _LOADED)
     studio.configure(None, ask=None)
     _remove(shell.configurables, settings)
-    _remove(shell.Completer.custom_matchers, complete)
+    remove_matcher()
     _remove(shell.configurables, magics)
     for kind, names in magics.magics.items():
         for name in names:

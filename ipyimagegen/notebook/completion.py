@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
-from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+from IPython.core import completer as ipython_completer
+from IPython.core.completer import IPCompleter
 
 from ipyimagegen import catalog
 from ipyimagegen.errors import ImagineError
@@ -24,21 +25,58 @@ _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _VARIABLE = re.compile(r"\{([^\W\d]\w*)?$")
 _TAKES_IDS = ("imagine_history", "imagine_show", "imagine_rerun", "imagine_compare", "imagine_forget")
 _TAKES_OPTIONS = ("imagine", "imagine_rerun")
+# From the text up to the cursor and the whole cell: the fragment to complete and its candidates.
+Find: TypeAlias = Callable[[str, str], tuple[str, list[str]]]
 
 
-def matcher(
-    studio: Callable[[], Studio], names: Callable[[], Mapping[str, Any]], flags: Mapping[str, Iterable[str]]
-) -> Any:
-    """Return a matcher for IPython's completer. `flags` are the own flags of each magic."""
+def register_matcher(
+    completer: IPCompleter,
+    studio: Callable[[], Studio],
+    names: Callable[[], Mapping[str, Any]],
+    flags: Mapping[str, Iterable[str]],
+) -> Callable[[], None]:
+    """Add a matcher to a shell's completer and return the function that removes it.
+
+    `flags` are the own flags of each magic. Before IPython 8.6 there is no `context_matcher`. A matcher
+    then gets the last token alone, and only the line of the cursor can be read from the completer.
+    """
+
+    def find(until: str, whole: str) -> tuple[str, list[str]]:
+        return complete(until, whole, studio(), names(), flags)
+
+    has_contexts = hasattr(ipython_completer, "context_matcher")
+    matcher = _context_matcher(find) if has_contexts else _token_matcher(completer, find)
+    completer.custom_matchers.append(matcher)
+    return lambda: completer.custom_matchers.remove(matcher)
+
+
+def _context_matcher(find: Find) -> Any:
+    from IPython.core.completer import (  # noqa: PLC0415 - new in IPython 8.6
+        CompletionContext,
+        SimpleCompletion,
+        context_matcher,
+    )
 
     @context_matcher()  # type: ignore[untyped-decorator]  # IPython's
     def imagine_matcher(context: CompletionContext) -> dict[str, Any]:
-        fragment, found = complete(context.text_until_cursor, context.full_text, studio(), names(), flags)
+        fragment, found = find(context.text_until_cursor, context.full_text)
         return {
-            "completions": [SimpleCompletion(text=one, type="option") for one in found],
+            "completions": [SimpleCompletion(text=candidate, type="option") for candidate in found],
             "suppress": bool(found) or _MAGIC.search(context.line_with_cursor) is not None,
             "matched_fragment": fragment,
         }
+
+    return imagine_matcher
+
+
+def _token_matcher(completer: IPCompleter, find: Find) -> Callable[[str], list[str]]:
+    """Return a matcher for IPython before 8.6: what it returns replaces `token`."""
+
+    def imagine_matcher(token: str) -> list[str]:
+        line = completer.text_until_cursor
+        fragment, found = find(line, line)
+        kept = len(fragment) - len(token)  # of the fragment, what stands before the token stays
+        return [candidate[kept:] if kept >= 0 else fragment for candidate in found]
 
     return imagine_matcher
 

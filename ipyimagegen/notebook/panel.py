@@ -67,6 +67,7 @@ class Panel(anywidget.AnyWidget):
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
     _shown: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()
+    _ipython_display_ = None  # ipywidgets 7 defines it, and IPython would not call _repr_mimebundle_
 
     def __init__(self, studio: Studio | None = None) -> None:
         super().__init__(language=os.environ.get("LANG", ""))

@@ -15,6 +15,7 @@ import requests
 from urllib3 import exceptions as u3
 
 from ipyimagegen.safe import plain
+from ipyimagegen.wire.decoding import UnsupportedEncoding
 
 
 def bad_certificate(error: BaseException) -> bool:
@@ -66,6 +67,11 @@ def _proxy(error: BaseException) -> str:
     return "the proxy refused the connection" + (f" ({answered})" if answered else "")
 
 
+def _encoding(error: BaseException) -> str:
+    name = next(str(cause) for cause in _chain(error) if isinstance(cause, UnsupportedEncoding))
+    return f"it is compressed as {plain(name, 40)}, which was not requested"
+
+
 _UNKNOWN_ISSUERS = (18, 19, 20, 21)  # OpenSSL's: self-signed, or signed by nobody that is known here
 _NO_TLS_AT_ALL = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # of OpenSSL 3.0, and of 3.2
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client's own text
@@ -86,6 +92,7 @@ _WORDS = (
     (u3.ConnectTimeoutError, "no connection in time"),
     (ssl.SSLError, _no_tls),
     (u3.ReadTimeoutError, "it was silent for too long"),
+    (UnsupportedEncoding, _encoding),
     (u3.DecodeError, "it is damaged"),
     (u3.IncompleteRead, "it was cut short"),
     (TimeoutError, "it was silent for too long"),

@@ -17,8 +17,9 @@ from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
 from ipyimagegen.redact import Hidden
-from ipyimagegen.rows import is_loopback_host
+from ipyimagegen.rows import is_loopback_host, origin
 from ipyimagegen.wire.control import Watch
+from ipyimagegen.wire.decoding import ACCEPTED
 from ipyimagegen.wire.local import LocalAdapter
 
 if TYPE_CHECKING:
@@ -44,17 +45,34 @@ class Key(AuthBase):
 
 
 class WatchedAdapter(HTTPAdapter):
-    """An adapter whose connections report to a watch; `dial` replaces how they connect."""
+    """An adapter whose connections report to a watch; `dial` replaces how they connect.
+
+    The pool managers get connection classes of ours: every version of requests sends through these, while
+    the method that asks them for a pool has had three names.
+    """
 
     def __init__(self, watch: Watch, idle: float, dial: Dial | None = None) -> None:
-        super().__init__(max_retries=0)
         self._watch, self._idle, self._dial = watch, idle, dial
+        super().__init__(max_retries=0)
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return requests' connection pool, with connections of ours."""
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _watched(pool.ConnectionCls, self._watch, self._idle, self._dial)
-        return pool
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the manager of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self._watch_pools(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the manager of the connections through a proxy."""
+        return self._watch_pools(super().proxy_manager_for(*args, **kwargs))
+
+    def _watch_pools(self, manager: Any) -> Any:
+        manager.pool_classes_by_scheme = {
+            scheme: self._watched_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
+        return manager
+
+    def _watched_pool(self, pool: Any) -> Any:
+        connection = _watched(pool.ConnectionCls, self._watch, self._idle, self._dial)
+        return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class Final(http.client.HTTPResponse):
@@ -113,11 +131,13 @@ def send(
     """Send `request` once over a fresh connection and return the session and the answer's head.
 
     The caller closes both. The adapter is called directly: `Session.send` would read the whole body
-    of a redirect. Raises what requests and urllib3 raise.
+    of a redirect. Raises ValueError and what requests and urllib3 raise.
     """
+    origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
     session = requests.Session()
     session.trust_env = False  # what counts of the environment is below; .netrc is not asked
     session.headers["User-Agent"] = "ipyimagegen"
+    session.headers["Accept-Encoding"] = ACCEPTED
     adapter = WatchedAdapter(watch, timeout[1], dial)
     session.mount("http://", adapter)
     session.mount("https://", adapter)

@@ -23,7 +23,8 @@ from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
 from ipyimagegen.wire.connections import NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
-from ipyimagegen.wire.reply import BLOCK, PICTURE, Spool, TooLarge
+from ipyimagegen.wire.decoding import read_chunks
+from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
@@ -143,7 +144,7 @@ class _Fetch:
         """Write the body to the file. Raises what urllib3 raises when it is cut."""
         try:
             with Spool(self.into, self.cap, self.redactor) as file:
-                while chunk := response.raw.read1(BLOCK, decode_content=True):
+                for chunk in read_chunks(response, self.watch):
                     file.write(chunk)
         except TooLarge:
             return Fault(message=f"The picture is larger than {self.cap >> 20} MiB.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -15,6 +15,7 @@ from ipyimagegen.safe import plain
 from ipyimagegen.wire.causes import bad_certificate, describe
 from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
+from ipyimagegen.wire.decoding import read_chunks
 from ipyimagegen.wire.dialects import DIALECTS
 from ipyimagegen.wire.faults import fault, leads_to, read_body
 from ipyimagegen.wire.outcome import until
@@ -80,20 +81,16 @@ def probe(
         with session, response:
             if watch.expired:  # shut down in the middle of its head, an answer looks whole
                 return Probe(proxy=proxy, reached=True, said=late)
-            return _shown(
-                response,
-                url,
-                proxy,
-                Redactor([key] if key else []) if redactor is None else redactor,
-                seconds - watch.left,
-            )
+            known = Redactor([key] if key else []) if redactor is None else redactor
+            spent = seconds - watch.left  # before the body is read
+            return replace(_shown(response, url, proxy, known, watch), seconds=spent)
 
 
 def _shown(
-    response: requests.Response, url: str, proxy: str | None, redactor: Redactor, spent: float
+    response: requests.Response, url: str, proxy: str | None, redactor: Redactor, watch: Watch
 ) -> Probe:
     ahead = until(response.headers.get("Date", ""))  # before the body, which may take its time
-    body = _begun(response)
+    body = _begun(response, watch)
     redirected = 300 <= response.status_code < 400
     return Probe(
         proxy=proxy,
@@ -103,7 +100,6 @@ def _shown(
         leads_to=leads_to(url, response.headers.get("Location"), redactor) if redirected else "",
         speaks=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
         ahead=ahead,
-        seconds=spent,
     )
 
 
@@ -120,12 +116,14 @@ def _proxy(url: str) -> str | None:
         return NO_PROXY
 
 
-def _begun(response: requests.Response) -> Json:
+def _begun(response: requests.Response, watch: Watch) -> Json:
     """Return the beginning of the body: as JSON if that is whole, else as text."""
     raw = bytearray()
     try:
-        while len(raw) < HEAD and (chunk := response.raw.read1(HEAD, decode_content=True)):
+        for chunk in read_chunks(response, watch, HEAD):
             raw += chunk
+            if len(raw) >= HEAD:
+                break
     except Exception:  # noqa: BLE001, S110 - the status is known; what came of the body has to do
         pass
     return read_body(bytes(raw[:HEAD]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial as given
 from pathlib import Path
@@ -20,12 +20,13 @@ from ipyimagegen.wire.bodies import encoded
 from ipyimagegen.wire.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
+from ipyimagegen.wire.decoding import read_chunks
 from ipyimagegen.wire.dialects import Call
 from ipyimagegen.wire.faults import BODY, classify, fault, leads_to, read_body
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, never_sent, retry_after, spoken
 from ipyimagegen.wire.previews import Previews
-from ipyimagegen.wire.reply import BLOCK, Spool, TooLarge, cap
+from ipyimagegen.wire.reply import Spool, TooLarge, cap
 from ipyimagegen.wire.spooled import Spooled
 
 _REQUEST_IDS = (
@@ -162,7 +163,7 @@ class _Exchange:
         """Return the outcome of a status other than 2xx; its body is read as far as it is needed."""
         raw, status = bytearray(), response.status_code
         try:
-            for chunk in self.chunks(response):
+            for chunk in read_chunks(response, self.watch):
                 raw += chunk
                 if len(raw) >= BODY:
                     break
@@ -199,7 +200,7 @@ class _Exchange:
         try:
             with Spool(self.spool, cap(self.call.n), self.redactor, self.spare) as spool:
                 previews = self.previews(spool)
-                for chunk in self.chunks(response):
+                for chunk in read_chunks(response, self.watch):
                     written = spool.write(chunk)
                     if previews:
                         previews.feed(written)
@@ -222,10 +223,3 @@ class _Exchange:
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         said = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
         return self.redactor.clean(said, 200) or None
-
-    def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the decoded body as it comes. Raises what urllib3 raises."""
-        while chunk := response.raw.read1(BLOCK, decode_content=True):
-            yield chunk
-            if self.watch.stopped:
-                return

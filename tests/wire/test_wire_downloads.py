@@ -77,7 +77,7 @@ def test_metadata_addresses(fetch, url):
     [
         "http://public.example/x", "file:///etc/passwd", "ftp://public.example/x", "https://u:p@public.example/x",
         "https://u@public.example/x", "//public.example/x", "https://", "x", "", "https://[::1", "https://h:99999/x",
-        "https://a\nb/x",
+        "https://a\nb/x", "https://a\tb/x", "https://a b/x", "https://a\\b/x", "https://a\x7f/x",
     ],
 )  # fmt: skip
 def test_addresses_that_are_never_asked(fetch, url):

@@ -236,7 +236,23 @@ def test_no_proxy_stands_before_this_machine_itself(serve, post, monkeypatch, ho
     assert (server.posts, proxy.accepted) == (1, 0)
 
 
-@pytest.mark.parametrize("origin", ["http://", "http://a b", "http://[::1", "ftp://host", "http://x\nhost"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://",
+        "http://a b",
+        "http://[::1",
+        "ftp://host",
+        "http://x\nhost",
+        "http://x\thost",
+        "http://x\\host",
+        "http://x\\@host",
+        "http://\x7fx",
+        "http://x host",
+        "http:// x",
+        "http://x ",
+    ],
+)
 def test_malformed_address(post, origin):
     outcome = clean(post(origin, key=None))
     assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
@@ -260,7 +276,13 @@ def test_malformed_address(post, origin):
         (reply("<html><body>welcome</body></html>", kind="text/html"), QUICK, "no JSON"),
         (reply(b"\x89PNG\r\n", kind="image/png"), QUICK, "no JSON"),
         (reply(b""), QUICK, "no JSON"),
-        (reply(b"not gzip", "200 OK", "Content-Encoding: gzip"), QUICK, "damaged"),
+        (reply(b"not gzip", "200 OK", "Content-Encoding: gzip"), QUICK, "no JSON"),
+        (
+            reply(gzip.compress(b"[1]" * 99)[:-12] + b"\xff" * 99, "200 OK", "Content-Encoding: gzip"),
+            QUICK,
+            "damaged",
+        ),
+        (reply(b"\x0b\x02\x80{}", "200 OK", "Content-Encoding: br"), QUICK, "compressed as br"),
         (reply({"created": 1, "data": []}), QUICK, "empty"),
         (reply({"created": 1, "data": None}), QUICK, "empty"),
         (reply({"created": 1, "data": "x"}), QUICK, "no list"),
