@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, sniff
 from ipyimagegen.imaging.opening import decoded, opened
 from ipyimagegen.imaging.reading import flat
+from ipyimagegen.imaging.scan import scan_bytes
 
 TOLERANCE = 8  # of 255: what a good JPEG does to a pixel
 RATIO = 0.02  # how far the ratio of sides may be off, since sides are whole numbers
@@ -36,11 +36,10 @@ def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
 
 def _decoded(data: bytes) -> Image.Image:
     """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
-    if sniff(data[:16]) is None:
-        raise ValueError("no PNG, JPEG or WebP")
+    scan = scan_bytes(data)
+    if scan is None or scan.excess:
+        raise ValueError("not to be decoded")
     one = opened(data, "the picture")
-    if one.image.width * one.image.height > MEGAPIXELS * 1_000_000:
-        raise ValueError("too many pixels")
     return flat(decoded(one, "the picture")[0])[0]
 
 
