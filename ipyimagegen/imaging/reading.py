@@ -15,7 +15,6 @@ from ipyimagegen.imaging.values import Inspected
 from ipyimagegen.records import PictureState
 
 TRUNCATED = "the file is cut short"
-HEADLESS = "its header is damaged or cut short"
 UNKNOWN = "not a PNG, JPEG or WebP picture"
 WAITED = 16_000_000  # pixels of a picture that is decoded while somebody waits
 
@@ -23,8 +22,8 @@ WAITED = 16_000_000  # pixels of a picture that is decoded while somebody waits
 def inspect(path: Path, edge: int) -> Inspected:
     """Return what is in the file; only a file that cannot be read raises (OSError)."""
     scan = scan_path(path)
-    if scan is None or not scan.width or not scan.height:
-        return Inspected(state=PictureState.QUARANTINED, note=UNKNOWN if scan is None else HEADLESS)
+    if scan is None:
+        return Inspected(state=PictureState.QUARANTINED, note=UNKNOWN)
     if scan.excess:
         return _described(scan, PictureState.QUARANTINED, scan.excess)
     try:
@@ -64,6 +63,8 @@ def opened(data: bytes) -> Image.Image:
 
 
 def _described(scan: Scan, state: PictureState, note: str) -> Inspected:
+    if not scan.width or not scan.height:
+        return Inspected(state=state, note=note)
     return Inspected(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
 
 
