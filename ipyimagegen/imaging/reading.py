@@ -29,7 +29,9 @@ def inspect(path: Path, edge: int) -> Inspected:
     try:
         return _decoded(path, scan, edge)
     except DecodingTooSlow:
-        return _described(scan, PictureState.QUARANTINED, "takes too long to decode")
+        return _described(
+            scan, PictureState.QUARANTINED, "takes too long to decode; it is stored, not decoded"
+        )
     except Exception as error:  # decoders of hostile files raise anything
         if _of_the_disk(error):
             raise

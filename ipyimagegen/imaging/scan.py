@@ -58,12 +58,12 @@ class Scan:
         """Why the file is not decoded, by its structure or size; empty when it is."""
         most = _FEWER.get(self.mime, MEGAPIXELS)
         pixels = self.width * self.height
-        if not pixels:
-            return "its header is damaged or cut short"
         if pixels > most * 1_000_000:
             return f"{self.width}×{self.height} px, over {most} megapixels"
         if self.refusal:
             return f"{self.refusal}; it is stored, not decoded"
+        if not pixels:
+            return "its header is damaged or cut short"
         if pixels * self.scans > _SCANNED * 1_000_000:
             return f"has {self.scans} scans of {pixels / 1e6:.0f} megapixels; it is stored, not decoded"
         return ""

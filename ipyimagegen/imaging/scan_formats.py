@@ -180,6 +180,9 @@ def _find_marker(walk: Walk, at: int) -> int:
         size = min(2 * size, _BLOCK)
 
 
+_WEBP_HEADERS = {b"VP8X": 10, b"VP8L": 5, b"VP8 ": 10}  # bytes up to the size of the image
+
+
 def _walk_webp(walk: Walk) -> None:
     walk.file.seek(4)
     end = 8 + int.from_bytes(walk.read(4), "little")
@@ -189,7 +192,7 @@ def _walk_webp(walk: Walk) -> None:
         kind, length = struct.unpack("<4sI", walk.read(8))
         walk.count("pieces")
         if at == 12:
-            walk.width, walk.height = _webp_size(kind, walk.read(10))
+            walk.width, walk.height = _webp_size(kind, walk.read(_WEBP_HEADERS.get(kind, 0)))
             walk.file.seek(at + 8)
         if kind == b"EXIF" and at + 8 + length <= walk.length:
             _read_directory(walk, length)
