@@ -119,6 +119,7 @@ FILES = {
     "WebP, lossless RGBA, 32 megapixels": lambda: written(
         photo("RGBA", 6400, 4990), "WEBP", lossless=True, quality=0, method=0
     ),
+    "compared: PNG, RGBA": lambda: written(photo("RGBA"), "PNG", compress_level=1),
     "WebP, lossy, 32 megapixels": lambda: written(photo("RGB", 6400, 4990), "WEBP", quality=70, method=0),
 }
 
@@ -138,6 +139,19 @@ def measure(path):
     print(time.process_time() - began, peak() / MIB, seen.state, seen.note)
 
 
+def compare(path):
+    """Print the same of a comparison with the smaller input of a masked edit."""
+    from PIL import Image
+
+    from ipyimagegen import imaging
+
+    mask = written(Image.new("L", (1024, 1024)), "PNG")
+    given = written(photo("RGBA", 1024, 1024), "PNG")
+    began = time.process_time()
+    share = imaging.changed_outside(given, Path(path), mask)
+    print(time.process_time() - began, peak() / MIB, f"{share:.0%} changed")
+
+
 def decoding():
     """Return the rows of all files."""
     rows = []
@@ -145,7 +159,8 @@ def decoding():
         for name, make in FILES.items():
             path = Path(folder) / "image"
             path.write_bytes(make())
-            command = [sys.executable, __file__, "one", str(path)]
+            word = "compare" if name.startswith("compared") else "one"
+            command = [sys.executable, __file__, word, str(path)]
             done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             seconds, mib, *state = done.split(maxsplit=3)
             said = f"{path.stat().st_size / MIB:.0f} MiB, {' '.join(state).strip()}"
@@ -155,8 +170,8 @@ def decoding():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["one"]:
-        measure(sys.argv[2])
+    if sys.argv[1:]:
+        {"one": measure, "compare": compare}[sys.argv[1]](sys.argv[2])
     else:
         figures.show("The dearest images that are decoded", decoding())
         sys.exit(bool(figures.MISSED))

@@ -2,6 +2,7 @@
 
 import io
 import random
+import resource
 import struct
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from ipyimagegen.records import PictureState
 MOST_PIXELS = 1_000_000  # larger images are scanned and not decoded, so that many runs fit into a second
 MOST_SCAN_SECONDS = 1.0  # of CPU, with the instrumentation; a file has at most some 100 KiB
 MOST_DECODE_SECONDS = 2.0
+MOST_MEMORY = 100  # MiB that one file adds to the peak of the process
+LARGE = 200_000  # bytes to which a piece is repeated
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\3\0\1\0\0\0\6\0\0\0\x1a\x01\5\0\1\0\0\0\x08\0\0\0\0\0\0\0"
 
 
@@ -90,7 +93,7 @@ def change_piece(chance, piece):
     """Return a piece with other bytes, another length field, or another size."""
     how = chance.randrange(5)
     if how == 0:
-        return piece * chance.choice((2, 3, 70, 1000))
+        return piece * min(chance.choice((2, 3, 70, 1000)), 1 + LARGE // (len(piece) + 1))
     if how == 1:
         at = chance.randrange(len(piece) + 1)
         return piece[:at] + chance.randbytes(chance.randrange(40)) + piece[at:]
@@ -132,17 +135,23 @@ def run_one(data):
     if scan is not None and scan.width * scan.height > MOST_PIXELS:
         return
     PATH.write_bytes(data)
-    began = time.process_time()
+    began, before = time.process_time(), peak_memory()
     loaded.clear()
     seen = reading.inspect(PATH, 64)
     reading.small(data, 64)
     assert time.process_time() - began < MOST_DECODE_SECONDS, "decoding takes too long"
+    assert peak_memory() - before < MOST_MEMORY, "decoding takes too much memory"
     assert (seen.thumb is not None) == (seen.state is PictureState.STORED)
     if scan is None or scan.excess:
         assert seen.state is PictureState.QUARANTINED, "decoded although refused"
         assert not loaded, "loaded although refused"
     elif loaded:
         assert set(loaded) <= {(scan.width, scan.height)}, "another size than in the scan is decoded"
+
+
+def peak_memory():
+    """Return the peak of this process in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 
 def watch_loading():
