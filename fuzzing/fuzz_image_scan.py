@@ -170,13 +170,16 @@ loaded = []
 
 
 def main():
-    """Write the seeds into a corpus of its own, and run until the time given is over."""
+    """Run the files that are given, or else fuzz from seeds in a corpus of its own."""
     warnings.simplefilter("ignore")
     watch_loading()
-    corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
-    for number, seed in enumerate(build_seeds()):
-        (corpus / f"seed-{number}").write_bytes(seed)
-    atheris.Setup([*sys.argv, str(corpus)], run_one, custom_mutator=mutate)
+    arguments = sys.argv
+    if not any(Path(argument).is_file() for argument in arguments[1:]):
+        corpus = Path(tempfile.mkdtemp(prefix="corpus-"))
+        for number, seed in enumerate(build_seeds()):
+            (corpus / f"seed-{number}").write_bytes(seed)
+        arguments = [*arguments, str(corpus)]
+    atheris.Setup(arguments, run_one, custom_mutator=mutate)
     atheris.Fuzz()
 
 

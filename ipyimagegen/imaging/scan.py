@@ -62,8 +62,6 @@ class Scan:
             return f"{self.width}×{self.height} px, over {most} megapixels"
         if self.refusal:
             return f"{self.refusal}; it is stored, not decoded"
-        if not pixels:
-            return "its header is damaged or cut short"
         if pixels * self.scans > _SCANNED * 1_000_000:
             return f"has {self.scans} scans of {pixels / 1e6:.0f} megapixels; it is stored, not decoded"
         return ""
@@ -88,6 +86,8 @@ def scan(file: BinaryIO) -> Scan | None:
         walk.check_directories()
     except LimitExceeded as exceeded:
         refusal = str(exceeded)
+    if not walk.width or not walk.height:
+        refusal = refusal or "has a header that is damaged or cut short"
     return Scan(mime, walk.width, walk.height, walk.flaw, refusal, walk.late, walk.counts["scans"])
 
 

@@ -133,6 +133,8 @@ def _walk_jpeg(walk: Walk) -> None:
             return
         if lead != 0xFF or marker not in _SEGMENTS:
             walk.flaw = DAMAGED
+            if not walk.counts["scans"]:  # Pillow would go on; behind the first scan libjpeg stops as well
+                walk.width = walk.height = 0
             return
         length = max(struct.unpack(">H", walk.read(2))[0], 2)
         _read_segment(walk, marker, length - 2)

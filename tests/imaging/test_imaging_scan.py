@@ -418,6 +418,21 @@ def test_no_wrong_length_of_a_segment_hides_scans(look, opened):
     assert opened == []
 
 
+@pytest.mark.parametrize(
+    "junk", [b"\0", b"junk", b"\xff\0", b"\xff\x02", b"\xff\xf0", b"\xff\xc8", b"\xff\xd8"]
+)
+@pytest.mark.parametrize("before", [b"\xff\xdb", b"\xff\xc2", b"\xff\xc4", b"\xff\xda"])
+def test_nothing_behind_damage_of_the_header_is_opened(junk, before, look, opened):
+    data = jpeg_of_scans(3000)
+    at = data.index(before)
+    hidden = data[:at] + junk + data[at:]
+    assert look(hidden).state is State.QUARANTINED
+    assert imaging.glimpse(hidden) is None
+    with pytest.raises(InvalidInput, match="damaged"):
+        imaging.source(hidden)
+    assert opened == []
+
+
 def test_scans_behind_the_end_do_not_count(look):
     data = saved("JPEG")
     assert look(data + jpeg_of_scans(3000)).state is State.STORED
