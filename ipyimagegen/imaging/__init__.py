@@ -148,21 +148,21 @@ def edge_of(count: int) -> int:
 def opened(data: bytes) -> Image:
     """Return a file's bytes as a Pillow image of its own size and mode, decoded.
 
-    Raises OSError for what is not a PNG, JPEG or WebP.
+    Raises OSError for what is not a PNG, JPEG or WebP, or too costly to decode.
     """
-    from PIL import Image  # noqa: PLC0415 - brings Pillow
+    from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
-    with Image.open(BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
+    with reading.opened(data) as image:
         image.load()
         return image
 
 
 def as_png(data: bytes) -> bytes:
-    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError."""
-    from PIL import Image  # noqa: PLC0415 - brings Pillow
+    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError, like `opened`."""
+    from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
     out = BytesIO()
-    with Image.open(BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
+    with reading.opened(data) as image:
         image.save(out, "PNG")
     return out.getvalue()
 

@@ -12,7 +12,7 @@ from PIL import Image
 from ipyimagegen.imaging import modes
 from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.refusing import article, cause, refused
-from ipyimagegen.imaging.wholeness import CUT, DAMAGED, structure
+from ipyimagegen.imaging.scan import CUT, DAMAGED, scan_bytes
 
 MOST_PIXELS = 120_000_000  # more than this is never decoded
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA"
@@ -44,12 +44,12 @@ def opened(data: bytes, name: str, suffix: str = "") -> Opened:
     if kind is None:
         raise refused(name, _no_picture(data))
     late, size = False, None
-    if kind in ("PNG", "JPEG", "WEBP"):
-        found = structure(data, kind)
-        check_size(found.width, found.height, name)
-        if found.flaw:
-            raise refused(name, found.flaw)
-        late, size = found.late, (found.width, found.height)
+    scan = scan_bytes(data)
+    if scan is not None:
+        check_size(scan.width, scan.height, name)
+        if scan.flaw or scan.refusal:
+            raise refused(name, scan.flaw or f"{scan.refusal}. Save it again with another program.")
+        late, size = scan.late, (scan.width, scan.height)
     image, problem = _header(data, kind)
     if image is None:
         raise refused(name, f"is {article(_SHOWN.get(kind, kind))} file {UNREADABLE} ({problem}).")

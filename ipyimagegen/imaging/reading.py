@@ -8,71 +8,81 @@ from pathlib import Path
 # Pillow would load these when such a file is opened, in a call's thread, where nothing is to be loaded.
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, Header, read_header, sniff
+from ipyimagegen.imaging.metering import DecodingTooSlow, metered
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
+from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
 from ipyimagegen.imaging.values import Inspected
 from ipyimagegen.records import PictureState
 
 TRUNCATED = "the file is cut short"
+UNKNOWN = "not a PNG, JPEG or WebP picture"
 WAITED = 16_000_000  # pixels of a picture that is decoded while somebody waits
 
 
 def inspect(path: Path, edge: int) -> Inspected:
     """Return what is in the file; only a file that cannot be read raises (OSError)."""
-    header = read_header(path)
-    if header is None:
-        return Inspected(state=PictureState.QUARANTINED, note=_unknown(path))
-    if header.width * header.height > MEGAPIXELS * 1_000_000:
-        note = f"{header.width}×{header.height} px, over {MEGAPIXELS} megapixels"
-        return _described(header, PictureState.QUARANTINED, note)
+    scan = scan_path(path)
+    if scan is None:
+        return Inspected(state=PictureState.QUARANTINED, note=UNKNOWN)
+    if scan.excess:
+        return _described(scan, PictureState.QUARANTINED, scan.excess)
     try:
-        return _decoded(path, header, edge)
+        return _decoded(path, scan, edge)
+    except DecodingTooSlow:
+        return _described(
+            scan, PictureState.QUARANTINED, "takes too long to decode; it is stored, not decoded"
+        )
     except Exception as error:  # decoders of hostile files raise anything
         if _of_the_disk(error):
             raise
-        if header.whole:
-            return _described(header, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
-        return _described(header, PictureState.DAMAGED, TRUNCATED)
+        if scan.whole:
+            return _described(scan, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
+        return _described(scan, PictureState.DAMAGED, TRUNCATED)
 
 
 def small(data: bytes, edge: int) -> Image.Image | None:
     """Return a small upright picture of a file's bytes; None for what is none, or over `WAITED` pixels."""
-    if sniff(data[:16]) is None:
+    scan = scan_bytes(data)
+    if scan is None or scan.excess or scan.width * scan.height > WAITED:
         return None
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP"]) as image:
-            if image.width * image.height > WAITED:
+        with metered(io.BytesIO(data)) as file, Image.open(file, formats=_formats(scan)) as image:
+            if image.size != (scan.width, scan.height):
                 return None
-            image.draft(None, (2 * edge, 2 * edge))
+            image.draft(None, _drafted(image.size, edge))
             _load(image)
             return _thumb(flat(image)[0], edge, orientation(image))
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
 
 
-def _unknown(path: Path) -> str:
-    with path.open("rb") as file:
-        known = sniff(file.read(16))
-    return "its header is damaged or cut short" if known else "not a PNG, JPEG or WebP picture"
+def opened(data: bytes) -> Image.Image:
+    """Return a file's bytes as a Pillow image that is not decoded yet; see `ipyimagegen.imaging.opened`."""
+    scan = scan_bytes(data)
+    if scan is None or scan.refusal:
+        raise OSError(scan.refusal if scan else UNKNOWN)
+    return Image.open(io.BytesIO(data), formats=_formats(scan))
 
 
-def _described(header: Header, state: PictureState, note: str) -> Inspected:
-    return Inspected(state=state, mime=header.mime, width=header.width, height=header.height, note=note)
+def _described(scan: Scan, state: PictureState, note: str) -> Inspected:
+    if not scan.width or not scan.height:
+        return Inspected(state=state, note=note)
+    return Inspected(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
 
 
-def _decoded(path: Path, header: Header, edge: int) -> Inspected:
-    with Image.open(path, formats=[header.mime.removeprefix("image/")]) as image:
-        if image.size != (header.width, header.height):  # a second header behind the first
-            return _described(header, PictureState.QUARANTINED, "its headers contradict each other")
-        image.draft(None, (2 * edge, 2 * edge))  # a large JPEG is decoded at a half, quarter or eighth
-        note = _load(image) or ("" if header.whole else TRUNCATED)
+def _decoded(path: Path, scan: Scan, edge: int) -> Inspected:
+    with metered(path.open("rb", buffering=0)) as file, Image.open(file, formats=_formats(scan)) as image:
+        if image.size != (scan.width, scan.height):  # a second header behind the first
+            return _described(scan, PictureState.QUARANTINED, "its headers contradict each other")
+        image.draft(None, _drafted(image.size, edge))
+        note = _load(image) or ("" if scan.whole else TRUNCATED)
         shown, transparent = flat(image)
         thumb = _thumb(shown, edge, orientation(image))
     return Inspected(
         state=PictureState.STORED,
-        mime=header.mime,
-        width=header.width,
-        height=header.height,
+        mime=scan.mime,
+        width=scan.width,
+        height=scan.height,
         alpha=transparent if not note else None,
         note=note,
         thumb=thumb,
@@ -83,6 +93,8 @@ def _load(image: Image.Image) -> str:
     """Decode all pixels, or those that are there; return what is wrong, or nothing."""
     try:
         image.load()
+    except DecodingTooSlow:
+        raise
     except Exception as error:  # decoders of hostile files raise anything
         if _of_the_disk(error):
             raise
@@ -92,6 +104,21 @@ def _load(image: Image.Image) -> str:
         image.load()  # raises again when there are none
         return "the file is damaged or cut short"
     return ""
+
+
+def _formats(scan: Scan) -> list[str]:
+    return [scan.mime.removeprefix("image/")]
+
+
+def _drafted(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """Return the least size at which to decode a JPEG, which can be a half, quarter or eighth of its own."""
+    width, height = _reduced(size, edge)
+    return 2 * width, 2 * height
+
+
+def _reduced(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    scale = min(1.0, edge / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _of_the_disk(error: Exception) -> bool:
@@ -111,8 +138,6 @@ def flat(image: Image.Image) -> tuple[Image.Image, bool]:
 
 
 def _thumb(image: Image.Image, edge: int, turned: int) -> Image.Image:
-    scale = min(1.0, edge / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = image.resize(_reduced(image.size, edge), Image.Resampling.BILINEAR, reducing_gap=2.0)
     turn = UPRIGHT.get(turned)
     return small if turn is None else small.transpose(turn)

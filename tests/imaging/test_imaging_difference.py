@@ -199,3 +199,12 @@ def test_input_that_is_no_picture(tmp_path):
     photo().save(path)
     assert changed_outside(b"no", path, mask(BOX, SIZE).data) is None
     assert changed_outside(png(photo()), path, b"no") is None
+
+
+@pytest.mark.parametrize("row", [0, 255, 256, 511, 512, 599])
+def test_a_change_is_counted_wherever_it_is_in_a_high_image(tmp_path, row):
+    before, after = Image.new("RGB", (4, 600)), tmp_path / "after.png"
+    changed = before.copy()
+    changed.paste((200, 0, 0), (0, row, 4, row + 1))
+    changed.save(after)
+    assert changed_outside(png(before), after, png(Image.new("L", (4, 600)))) == pytest.approx(1 / 600)

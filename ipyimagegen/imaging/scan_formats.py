@@ -1,0 +1,220 @@
+"""Walk the chunks of PNG and WebP files and the segments of JPEG files, as far as decoders do."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from ipyimagegen.imaging.scan_limits import LIMITS, Walk, check
+
+CUT = "is cut short: its end is missing. Fetch or save it again."
+DAMAGED = "is damaged. Fetch or save it again."
+
+_BLOCK = 64 * 1024  # bytes read at once
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_FIXED = (b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"fcTL")
+# Keywords of PNG texts that may hold an orientation.
+_TURNS = (b"XML:com.adobe.xmp", b"Raw profile type ")
+_PROFILE = (b"exif", b"Raw profile type exif")
+_DENSEST = 1032  # bytes that one byte of deflate can stand for
+
+
+def _walk_png(walk: Walk) -> None:
+    at, kind, pixels = 8, b"", False
+    while kind != b"IEND":
+        walk.file.seek(at)
+        length, kind = struct.unpack(">I4s", walk.read(8))
+        walk.count("pieces")
+        if (at == 8) is not (kind == b"IHDR"):
+            walk.flaw = DAMAGED
+            if at == 8:
+                return
+        if kind == b"IHDR":
+            walk.count("headers")
+            walk.width, walk.height = struct.unpack(">II", walk.read(8))
+        pixels = pixels or kind == b"IDAT"
+        if at + 12 + length > walk.length:
+            raise EOFError
+        walk.file.seek(at + 8)
+        _read_chunk(walk, kind, length, behind=pixels)
+        # A bit of the first letter says that a decoder cannot do without the chunk.
+        if not kind[0] & 0x20 and _crc(walk, at + 4, length + 4) != int.from_bytes(walk.read(4), "big"):
+            walk.flaw = DAMAGED
+        at += 12 + length
+    if not pixels:
+        walk.flaw = DAMAGED
+
+
+def _read_chunk(walk: Walk, kind: bytes, length: int, *, behind: bool) -> None:
+    if kind in _FIXED:
+        check("palette", length)
+    elif kind == b"eXIf":
+        walk.late |= behind
+        _read_directory(walk, length)
+    elif kind in _TEXTS:
+        walk.count("text", length)
+        body = walk.read(length)
+        walk.late |= behind and body.startswith(_TURNS)
+        keyword, _, rest = body.partition(b"\0")
+        text = _inflated(walk, kind, rest)
+        if keyword in _PROFILE:
+            walk.count("metadata", len(text) // 2)
+            walk.directories.append(_profile(keyword, text))
+
+
+def _read_directory(walk: Walk, length: int) -> None:
+    walk.count("metadata", length)
+    walk.directories.append(walk.read(length))
+
+
+def _inflated(walk: Walk, kind: bytes, rest: bytes) -> bytes:
+    """Return what stands behind the keyword of a text or profile, inflated where it is compressed."""
+    if kind == b"tEXt":
+        return rest
+    if kind == b"iTXt":
+        text = rest[2:].split(b"\0", 2)[-1]
+        if rest[:1] in (b"", b"\0"):
+            return text
+        rest = b"\0" + text
+    left = LIMITS["text"].most - walk.counts["text"]
+    try:
+        text = zlib.decompressobj().decompress(rest[1:], left + 1)
+    except zlib.error:
+        walk.count("text", min(_DENSEST * len(rest), left // 2))  # it may have been inflated up to its end
+        return b""
+    walk.count("text", len(text))
+    return text
+
+
+def _profile(keyword: bytes, text: bytes) -> bytes:
+    """Return the EXIF block in a PNG text: as it is, or in hexadecimal behind three lines."""
+    if keyword == b"exif":
+        return text
+    try:
+        return bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))
+    except ValueError:
+        return b""
+
+
+def _crc(walk: Walk, at: int, length: int) -> int:
+    walk.file.seek(at)
+    crc = 0
+    while length:
+        block = walk.read(min(length, _BLOCK))
+        crc = zlib.crc32(block, crc)
+        length -= len(block)
+    return crc
+
+
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size
+_COMMON = (0xC0, 0xC1, 0xC2)  # the frames that every decoder reads: baseline, extended, progressive
+_ALONE = (0x01, *range(0xD0, 0xD8), 0xFF)  # markers without a segment; 0xFF is a fill byte
+_SEGMENTS = {*_FRAMES, 0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}
+_EOI, _SOS, _DQT = 0xD9, 0xDA, 0xDB
+# What ends a run of coded pixels, for libjpeg as well: any marker but stuffing, restarts and fill bytes.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def _walk_jpeg(walk: Walk) -> None:
+    at = 2
+    while True:
+        walk.count("pieces")
+        if walk.counts["scans"]:
+            at = _find_marker(walk, at)
+        walk.file.seek(at)
+        lead, marker = walk.read(2)
+        at += 1 if marker == 0xFF else 2
+        if lead == 0xFF and marker in _ALONE:
+            continue
+        if lead == 0xFF and marker == _EOI and walk.counts["scans"]:
+            return
+        if lead != 0xFF or marker not in _SEGMENTS:
+            walk.flaw = DAMAGED
+            if not walk.counts["scans"]:  # Pillow would go on; behind the first scan libjpeg stops as well
+                walk.width = walk.height = 0
+            return
+        length = max(struct.unpack(">H", walk.read(2))[0], 2)
+        _read_segment(walk, marker, length - 2)
+        at += length
+        if at > walk.length:
+            raise EOFError
+
+
+def _read_segment(walk: Walk, marker: int, length: int) -> None:
+    if marker in _FRAMES:
+        if walk.counts["headers"]:
+            walk.flaw = DAMAGED
+        walk.count("headers")
+        walk.height, walk.width = struct.unpack(">xHH", walk.read(5))
+        walk.late = marker not in _COMMON
+    elif marker == _SOS:
+        walk.count("scans")
+    elif marker == _DQT:
+        walk.count("tables", length)
+    elif marker in (0xE1, 0xE2, 0xED) and length > 4:
+        head = walk.read(min(length, 14))
+        walk.file.seek(-len(head), 1)
+        if head.startswith(b"Exif\0\0"):
+            walk.count("metadata", length)
+            walk.exif += walk.read(length)[6 if walk.exif else 0 :]
+        elif head.startswith(b"MPF\0"):
+            walk.read(4)
+            _read_directory(walk, length - 4)
+        elif head == b"Photoshop 3.0\0":
+            walk.count("metadata", length)
+
+
+def _find_marker(walk: Walk, at: int) -> int:
+    """Return where the next marker stands at or behind `at`. Raises EOFError."""
+    size = 512  # most gaps are short when there are many
+    while True:
+        walk.file.seek(at)
+        block = walk.file.read(size)
+        found = _MARKER.search(block)
+        if found:
+            return at + found.start()
+        if len(block) < size:
+            raise EOFError
+        at += size - 1  # the last byte may begin a marker
+        size = min(2 * size, _BLOCK)
+
+
+_WEBP_HEADERS = {b"VP8X": 10, b"VP8L": 5, b"VP8 ": 10}  # bytes up to the size of the image
+
+
+def _walk_webp(walk: Walk) -> None:
+    walk.file.seek(4)
+    end = 8 + int.from_bytes(walk.read(4), "little")
+    at = 12
+    while at + 8 <= min(end, walk.length):
+        walk.file.seek(at)
+        kind, length = struct.unpack("<4sI", walk.read(8))
+        walk.count("pieces")
+        if at == 12:
+            walk.width, walk.height = _webp_size(kind, walk.read(_WEBP_HEADERS.get(kind, 0)))
+            walk.file.seek(at + 8)
+        if kind == b"EXIF" and at + 8 + length <= walk.length:
+            _read_directory(walk, length)
+        at += 8 + length + (length & 1)
+    if end > walk.length:
+        walk.flaw = CUT
+
+
+def _webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L" and body[0] == 0x2F:
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+        width, height = struct.unpack("<HH", body[6:10])
+        return width & 0x3FFF, height & 0x3FFF
+    return 0, 0
+
+
+WALKERS: Mapping[str, Callable[[Walk], None]] = MappingProxyType(
+    {"image/png": _walk_png, "image/jpeg": _walk_jpeg, "image/webp": _walk_webp}
+)
