@@ -547,3 +547,12 @@ def test_limits_of_pillow_that_belong_to_the_user_stay(look):
     look(png())
     assert [getattr(PngImagePlugin, name) for name in names] == before
     assert Image.MAX_IMAGE_PIXELS is not None
+
+
+def test_a_height_that_stands_behind_the_pixels_is_not_believed(look, opened):
+    data = bytearray(saved("JPEG"))
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 7] = b"\0\0"
+    seen = look(bytes(data[:-2]) + segment(0xDC, b"\0\x18") + b"\xff\xd9")
+    assert (seen.state, seen.thumb) == (State.QUARANTINED, None)
+    assert opened == []
