@@ -9,7 +9,7 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
+FLOOR = {"errors", "safe", "ownership", "options", "lists", "records", "rows", "ids", "caption", "costs"}
 FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
@@ -17,6 +17,7 @@ ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 MAY = {
     "errors": {"safe"},
     "safe": set(),
+    "ownership": set(),
     "options": {"errors"},
     "lists": {"errors", "options", "safe"},
     "extra": {"errors", "options"},

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from stat import S_ISDIR
 from zlib import crc32
 
+from ipyimagegen.ownership import is_private_folder, make_private_folder
 from ipyimagegen.store.disk import Disk
 
 
-def refuge(home: Path) -> Disk | None:
-    """Return the second place of a store, or None where there is none to be trusted."""
+def refuge(home: Path, *, make: bool = False) -> Disk | None:
+    """Return the second place of a store, or None where there is none, or none to be trusted.
+
+    The folder of temporary files is everybody's, and the names in it are known: somebody else may have
+    put a folder or a link there. `make` makes the place where there is none.
+    """
     import tempfile  # noqa: PLC0415 - brings more than loading has need of
 
     user = os.getuid() if hasattr(os, "getuid") else 0  # elsewhere the temporary folder is the user's own
     try:
-        owned = Path(tempfile.gettempdir(), f"ipyimagegen-{user}")
+        shared = Path(tempfile.gettempdir()).resolve()
     except OSError:
         return None
-    if not _private(owned, user):
-        return None
-    return Disk(owned / f"{crc32(os.fsencode(home.absolute())):08x}")
-
-
-def _private(folder: Path, user: int) -> bool:
-    """Say whether nobody else has put something there, or could."""
-    try:
-        there = folder.lstat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return S_ISDIR(there.st_mode) and (os.name == "nt" or (there.st_uid, there.st_mode & 0o077) == (user, 0))
+    owned = shared / f"ipyimagegen-{user}"
+    place = owned / f"{crc32(os.fsencode(home)):08x}"
+    check = make_private_folder if make else is_private_folder
+    return Disk(place) if check(owned) and check(place) else None
