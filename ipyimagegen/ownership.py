@@ -14,7 +14,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -120,18 +120,20 @@ def _opened(root: Path, name: Path) -> Iterator[tuple[int | None, Path]]:
                 raise _Elsewhere
         yield None, root / name
         return
-    descriptor = _open_folder(root, None)
-    try:
-        for part in name.parts:
-            inner = _open_folder(part, descriptor)
-            os.close(descriptor)
-            descriptor = inner
+    with ExitStack() as stack:
+        descriptor = None
+        for part in (str(root), *name.parts):
+            descriptor = _open_folder(part, descriptor)
+            stack.callback(_close, descriptor)
         yield descriptor, Path()
-    finally:
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # nothing was written to a folder
         os.close(descriptor)
 
 
-def _open_folder(folder: Path | str, above: int | None) -> int:
+def _open_folder(folder: str, above: int | None) -> int:
     try:
         return os.open(folder, _FOLDER, dir_fd=above)
     except FileNotFoundError:

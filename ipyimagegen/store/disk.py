@@ -229,10 +229,14 @@ class Disk:
 
     def listed(self, folder: Path) -> list[Path]:
         """Return what is in a folder, nothing when there is none; raises StoreError when nobody can tell."""
+        return [folder / name for name in self.names(folder)]
+
+    def names(self, folder: Path) -> list[str]:
+        """Return the names of what is in a folder, as `listed`."""
         self.is_linked(folder)
         with self.told():
             try:
-                return list(folder.iterdir())
+                return os.listdir(folder)  # noqa: PTH208 - a hundred thousand paths take a tenth of a second
             except _ABSENT:
                 return []
 
@@ -304,5 +308,11 @@ def _undone(path: Path) -> Iterator[None]:
 
 def _resolved(home: Path) -> Path:
     """Return the real path of a store; a link to nowhere stays as it is: its disk may not be mounted."""
-    dangling = any(path.is_symlink() and not path.exists() for path in (home, *home.parents))
-    return home if dangling else Path(os.path.realpath(home))
+    real = Path(os.path.realpath(home))
+    if real == home:
+        return home
+    try:
+        dangling = any(path.is_symlink() and not path.exists() for path in (home, *home.parents))
+    except OSError:  # whoever needs the folder is told
+        return home
+    return home if dangling else real

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import string
 from collections.abc import Iterator
@@ -93,14 +92,11 @@ class Records:
 
     def numbers(self) -> dict[str, set[str]]:
         """Return the numbers of the record files, as text, by session, without looking into them."""
-        numbers = {}
-        for folder in self.disk.listed(self.folder):
-            if SESSION.fullmatch(folder.name) and folder.is_dir():
-                self.disk.is_linked(folder)
-                with self.disk.told(), os.scandir(folder) as entries:
-                    names = {entry.name for entry in entries}
-                numbers[folder.name] = {name[:-5] for name in names if _is_record(name)}
-        return numbers
+        return {
+            folder.name: {name[:-5] for name in self.disk.names(folder) if _is_record(name)}
+            for folder in self.disk.listed(self.folder)
+            if SESSION.fullmatch(folder.name)
+        }
 
     def keys(self) -> Iterator[Key]:
         """Yield session and number of every record file, in no order."""

@@ -225,6 +225,7 @@ class Store:
         return map(Entry.of, self._records.runs())
 
     def _found(self, query: Query) -> list[Run]:
+        self._disk.is_linked(self._records.folder)
         with self._disk.told():
             if not self._records.folder.is_dir():
                 return []
@@ -236,10 +237,12 @@ class Store:
     def _looked_up(self, query: Query) -> list[Run]:
         self._catch_up()
         keys = self._index.find(query)
-        unfound = query.identity is not None and not keys  # and so may be paid for again
+        runs = self._read(keys)
+        # What is not found may be paid for again.
+        unfound = query.identity is not None and all(run.identity != query.identity for run in runs)
         if self._mended(now=unfound):
             keys = self._index.find(query)
-        runs = self._read(keys)
+            runs = self._read(keys)
         if len(runs) < len(keys):  # records were deleted, or damaged
             self._index.rebuild()
             runs = self._read(self._index.find(query))
