@@ -49,24 +49,30 @@ def is_private_folder(folder: Path) -> bool:
     return os.name == "nt" or (belongs_to_user(info) and not info.st_mode & 0o077)
 
 
-def leads_through_link(root: Path, path: Path) -> bool:
-    """Say whether a link lies between `root` and `path`, or is `path`.
+def leads_through_link(root: Path, name: Path) -> bool:
+    """Say whether `name` below `root` is a link, or lies behind one.
 
-    Raises OSError for one that leads anywhere but to a folder of this user.
+    Raises OSError for a link that leads anywhere but to a folder of this user.
     """
-    linked = False
-    for part in path.relative_to(root).parts:
-        root /= part
+    linked, path = False, str(root)  # paths as text: this is asked for each file that is read
+    for part in name.parts:
+        path = os.path.join(path, part)  # noqa: PTH118 - see above
         try:
-            if not is_link(root.lstat()):
+            if not is_link(os.lstat(path)):
                 continue
         except (FileNotFoundError, NotADirectoryError):
             break
         linked = True
-        target = root.stat() if root.exists() else None
-        if target is None or not stat.S_ISDIR(target.st_mode) or not belongs_to_user(target):
-            raise OSError(errno.ELOOP, "a link that does not lead to a folder of yours", str(root))
+        if not _leads_to_own_folder(Path(path)):
+            raise OSError(errno.ELOOP, "a link that does not lead to a folder of yours", path)
     return linked
+
+
+def _leads_to_own_folder(link: Path) -> bool:
+    if not link.exists():
+        return False
+    target = link.stat()
+    return stat.S_ISDIR(target.st_mode) and belongs_to_user(target)
 
 
 def make_private_folder(folder: Path) -> bool:

@@ -192,9 +192,13 @@ class Disk:
 
     def is_linked(self, path: Path) -> bool:
         """Say whether a path in HOME leads through a link; raises StoreError for a link that is refused."""
+        try:
+            name = path.relative_to(self.home)
+        except ValueError:  # above it
+            return False
         with self.told():
-            linked = path.is_relative_to(self.home) and leads_through_link(self.home, path)
-            if linked and path.relative_to(self.home).parts[0] == UNLINKED:
+            linked = leads_through_link(self.home, name)
+            if linked and name.parts[0] == UNLINKED:
                 raise OSError(errno.ELOOP, "a link to a folder in which files are deleted", str(path))
         return linked
 

@@ -93,7 +93,11 @@ class Records:
     def numbers(self) -> dict[str, set[str]]:
         """Return the numbers of the record files, as text, by session, without looking into them."""
         return {
-            folder.name: {name[:-5] for name in self.disk.names(folder) if _is_record(name)}
+            folder.name: {
+                stem
+                for name in self.disk.names(folder)
+                if name.endswith(".json") and (stem := name[:-5]).isdecimal()
+            }
             for folder in self.disk.listed(self.folder)
             if SESSION.fullmatch(folder.name)
         }
@@ -117,10 +121,6 @@ class Records:
             data = self.disk.read(self.path(key)) or b""
             left = {one for one in left if one not in data}
         return hashes - {one.decode() for one in left}
-
-
-def _is_record(name: str) -> bool:
-    return name.endswith(".json") and name[:-5].isascii() and name[:-5].isdecimal()
 
 
 def _still_stored(old: Run, run: Run) -> Run:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipyimagegen.errors import StoreError
 from ipyimagegen.ownership import is_own_file
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ipyimagegen.store.index import Index
 
 
+T = TypeVar("T")
 COUNTED = 5.0  # seconds for which the index is taken to be whole, once it was
 SAMPLE = 4  # records that are compared with the index then: in one that was copied here all differ
 
@@ -257,18 +258,12 @@ class Store:
             return False
         self._counted = time.monotonic()
         known, there = self._index.numbers(), self._records.numbers()
-        lost = [
-            (session, int(number))
-            for session in there
-            for number in there[session] - known.get(session, set())
-        ]
+        lost = [(session, int(n)) for session in there for n in there[session] - known.get(session, set())]
         if lost:  # a damaged record is among them each time
             self._index.add(lambda: self._entries(lost))
-        both = [
-            (session, number) for session in there for number in there[session] & known.get(session, set())
-        ]
-        some = random.sample(both, min(SAMPLE, len(both)))
-        agrees = self._index.agrees(self._entries((session, int(number)) for session, number in some))
+        sessions = _sample(there.keys() & known.keys())
+        both = [(session, int(n)) for session in sessions for n in there[session] & known[session]]
+        agrees = self._index.agrees(self._entries(_sample(both)))
         if not agrees:
             self._index.rebuild()
         return bool(lost) or not agrees
@@ -314,3 +309,8 @@ class Store:
         left = {one for one in files if self._images.path(one)}
         unused = left - self._records.mentioned(left)
         return [path for sha256 in unused for path in self._images.remove(sha256)]
+
+
+def _sample(population: Collection[T]) -> list[T]:
+    """Return some of them by chance, all of a few."""
+    return random.sample(list(population), min(SAMPLE, len(population)))
