@@ -12,7 +12,7 @@ from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import Disk, Occupied
 from ipyimagegen.store.layout import HASH, REPLY
 from ipyimagegen.store.records import Key, parse
-from ipyimagegen.store.refuge import refuge
+from ipyimagegen.store.refuge import make_refuge, refuge
 
 HEAD = 64  # bytes, enough for any magic number
 DAY = 86_400.0  # seconds
@@ -49,8 +49,8 @@ class Images:
         """
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
-        disk = refuge(self.disk.home, make=True) if aside else self.disk
-        if disk is None:
+        disk = refuge(self.disk.home) if aside else self.disk
+        if disk is None or (aside and not make_refuge(disk)):
             raise StoreError("There is no second place that others cannot reach.")
         digest, size, head = hashlib.sha256(), 0, b""
         with disk.fresh() as (file, part):
@@ -114,8 +114,8 @@ class Images:
 
     def spare(self, key: Key) -> Path | None:
         """Return a path in the refuge for the reply to the run of that key; see `Store.spare`."""
-        disk = refuge(self.disk.home, make=True)
-        path = disk.part(_reply_to(key)) if disk else None
+        disk = refuge(self.disk.home)
+        path = disk.part(_reply_to(key)) if disk and make_refuge(disk) else None
         try:
             return path if disk and path and disk.claim(path) else None
         except StoreError:

@@ -14,11 +14,11 @@ from ipyimagegen.ownership import is_private_folder, make_private_folder
 from ipyimagegen.store.disk import Disk
 
 
-def refuge(home: Path, *, make: bool = False) -> Disk | None:
-    """Return the second place of a store, or None where there is none, or none to be trusted.
+def refuge(home: Path) -> Disk | None:
+    """Return the second place of a store, which may not be made yet, or None where none is to be trusted.
 
     The folder of temporary files is everybody's, and the names in it are known: somebody else may have
-    put a folder or a link there. `make` makes the place where there is none.
+    put a folder or a link there.
     """
     import tempfile  # noqa: PLC0415 - brings more than loading has need of
 
@@ -29,5 +29,10 @@ def refuge(home: Path, *, make: bool = False) -> Disk | None:
         return None
     owned = shared / f"ipyimagegen-{user}"
     place = owned / f"{crc32(os.fsencode(home)):08x}"
-    check = make_private_folder if make else is_private_folder
-    return Disk(place) if check(owned) and check(place) else None
+    trusted = all(is_private_folder(folder) or not os.path.lexists(folder) for folder in (owned, place))
+    return Disk(place) if trusted else None
+
+
+def make_refuge(disk: Disk) -> bool:
+    """Make the folders of a second place; return False when somebody else was faster."""
+    return make_private_folder(disk.home.parent) and make_private_folder(disk.home)

@@ -20,7 +20,7 @@ from ipyimagegen.imaging import suffix_of
 from ipyimagegen.records import Picture, Status
 from ipyimagegen.store import Store
 from ipyimagegen.store.condition import condition
-from ipyimagegen.store.refuge import refuge
+from ipyimagegen.store.refuge import make_refuge, refuge
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 HASH = hashlib.sha256(PNG).hexdigest()
@@ -495,8 +495,9 @@ def test_an_index_that_is_copied_over_while_a_store_is_in_use_hides_nothing(tmp_
 
 def test_the_second_place_is_made_private(tmp_path):
     home = Store(tmp_path / "home").home
-    assert refuge(home) is None
-    made = refuge(home, make=True)
+    made = refuge(home)
+    assert not made.home.parent.exists()
+    assert make_refuge(made)
     assert refuge(home) == made
     for folder in (made.home, made.home.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -520,7 +521,9 @@ def of_another_user(folder, _):
 @pytest.mark.parametrize("level", ["first", "second"])
 def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
-    place = refuge(store.home, make=True).home
+    prepared = refuge(store.home)
+    assert make_refuge(prepared)
+    place = prepared.home
     taken = place if level == "second" else place.parent
     place.rmdir()
     if level == "first":
@@ -531,7 +534,8 @@ def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     age(documents)
     make(taken, documents if level == "first" else documents / place.name)
     before = contents(tmp_path / "documents"), contents(taken)
-    assert refuge(store.home, make=True) is None
+    assert refuge(store.home) is None
+    assert not make_refuge(prepared)  # what comes after the look
     assert store.spare(run(1)) is None
     with pytest.raises(StoreError):
         store.keep([PNG], cap=9999, suffix_of=suffix_of, aside=True)
