@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import re
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,12 +24,14 @@ from typing import Any, Protocol
 from ipyimagegen import __version__, catalog, keys, wire
 from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.keys import Secret, Variables
+from ipyimagegen.ownership import delete_old_files, make_private_folder
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.redact import Redactor
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, short
 
 SKETCH = "sketch"
+_MARK = re.compile(r"[0-9a-f]{16}")  # the name of a mark is the nonce of its call
 ANSWER = 60.0  # seconds for the question before; a cluster may have to start
 DAY = 86400.0  # seconds for which it is known that a call was begun
 STEP = 0.2  # seconds between two looks at whether a call is given up
@@ -48,7 +50,7 @@ class Executor(Protocol):
 class Errand:
     """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there.
 
-    `marks` is the caller's folder of temporary files, where both can reach it.
+    `marks` is the caller's folder of marks, where both can reach it.
     """
 
     nonce: str
@@ -109,41 +111,37 @@ def carry(errand: Errand) -> tuple[str, wire.Parcel]:
         return errand.nonce, wire.packed(_sent(errand, Path(name) / "reply"))
 
 
-def _marks(folder: str | None = None) -> Path:
-    """Return where the marks of begun calls lie."""
+def _known_place() -> Path:
+    """Return where the marks of begun calls lie on this machine, if nobody else has put something there."""
     user = getattr(os, "getuid", str)()  # the folder of temporary files may be everybody's
-    return Path(folder or tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
+    return Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
 
 
 def _place_for_marks() -> str | None:
-    """Return the folder of temporary files, if marks can be left in it."""
-    try:
-        place = tempfile.gettempdir()
-        _marks(place).mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return None
-    return place
+    """Return a private folder for marks, or None where none can be made."""
+    with suppress(OSError):
+        if make_private_folder(folder := _known_place()):
+            return str(folder)
+        return tempfile.mkdtemp(prefix="ipyimagegen-begun-")
+    return None
 
 
 def _tidy() -> None:
     """Delete the marks of older days."""
     with suppress(OSError):
-        old = time.time() - DAY
-        for one in _marks().iterdir():
-            if one.stat().st_mtime < old:
-                one.unlink(missing_ok=True)
+        delete_old_files(_known_place(), _MARK, DAY)
 
 
 def _claimed(errand: Errand) -> bool | None:
     """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
-    folder = _marks(errand.marks)
-    with suppress(OSError):  # told at once
-        folder.mkdir(mode=0o700, exist_ok=True)
     try:
-        (folder / errand.nonce).open("x").close()
+        folder = Path(errand.marks) if errand.marks else _known_place()
+        if not make_private_folder(folder):  # the cluster has to see to it
+            return None
+        (folder / errand.nonce).touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         return False
-    except OSError:  # nowhere to leave one: the cluster has to see to it
+    except OSError:
         return None
     return True
 

@@ -114,11 +114,16 @@ class Studio:
         return self.settings.embed
 
     def passing(self) -> str | None:
-        """Return, once, that the store does not outlive this machine, and the cure; else None."""
+        """Return, once, that the store does not outlive this machine or is open to others; else None."""
         if self._told_passing:
             return None
         self._told_passing = True
-        return homes.passing(self.home, self._environ)
+        notes = [homes.passing(self.home, self._environ)]
+        if not self.store.is_private():
+            notes += [
+                f"Other users of this machine can read {self.home}: its file system keeps no permissions."
+            ]
+        return "\n".join(filter(None, notes)) or None
 
     def key_source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""

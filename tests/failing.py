@@ -159,6 +159,11 @@ class Calls:
             return path in self._files
         return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.home)
 
+    def absolute(self, path, folder):
+        """Return a path that is relative to an open folder as one from the root."""
+        _, above = self._files.get(folder, (None, None))
+        return path if above is None else os.path.join(above, path)
+
     def meet(self, kind, path, do, half=lambda: None, source=None):
         """Do a call, or let it meet its fate."""
         with self._lock:
@@ -186,9 +191,10 @@ class Calls:
 def _by_path(kind):
     def wrapper(calls, real):
         def call(path, *rest, **named):
-            if not calls.below(path):
+            where = calls.absolute(path, named.get("dir_fd"))
+            if not calls.below(where):
                 return real(path, *rest, **named)
-            name, source = (rest[0], os.fspath(path)) if kind in ("link", "replace") else (path, None)
+            name, source = (rest[0], os.fspath(path)) if kind in ("link", "replace") else (where, None)
             return calls.meet(kind, name, lambda: real(path, *rest, **named), source=source)
 
         return call
@@ -198,11 +204,12 @@ def _by_path(kind):
 
 def _os_open(calls, real):
     def call(path, flags, *rest, **named):
-        if not calls.below(path):
+        where = calls.absolute(path, named.get("dir_fd"))
+        if not calls.below(where):
             return real(path, flags, *rest, **named)
         kind = "create" if flags & os.O_CREAT else "open"
-        file = calls.meet(kind, path, lambda: real(path, flags, *rest, **named))
-        calls._files[file] = ("settle" if kind == "open" else "fsync", path)
+        file = calls.meet(kind, where, lambda: real(path, flags, *rest, **named))
+        calls._files[file] = ("settle" if kind == "open" else "fsync", where)
         return file
 
     return call

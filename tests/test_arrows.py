@@ -9,8 +9,8 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "redact", "options", "lists", "records", "rows", "ids", "caption", "costs"}
-FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
+FLOOR = {"errors", "safe", "redact", "ownership", "options", "lists", "records", "rows", "ids", "caption"}
+FLOOR |= {"costs", "extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -18,6 +18,7 @@ MAY = {
     "errors": {"safe"},
     "safe": set(),
     "redact": {"safe"},
+    "ownership": set(),
     "options": {"errors"},
     "lists": {"errors", "options", "safe"},
     "extra": {"errors", "options"},

@@ -363,6 +363,55 @@ def test_where_no_mark_can_be_left_calls_are_sent_all_the_same(home, serve, tmp_
         check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
 
 
+def link(folder, documents):
+    folder.symlink_to(documents, target_is_directory=True)
+
+
+def open_to_others(folder, _):
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def of_another_user(folder, _):
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 65534, 65534)
+
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, Odd])
+@pytest.mark.parametrize("make", [link, open_to_others, pytest.param(of_another_user, marks=NEEDS_ROOT)])
+def test_a_folder_for_marks_that_others_prepared_is_not_used(home, serve, tmp_path, monkeypatch, make, pool):
+    documents = tmp_path / "documents"
+    documents.mkdir(mode=0o700)
+    for name in ("thesis.docx", "0" * 16):
+        (documents / name).write_text("mine")
+        os.utime(documents / name, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    taken = tmp_path / f"ipyimagegen-begun-{os.getuid()}"
+    make(taken, documents)
+    before = [sorted(documents.iterdir()), sorted(taken.iterdir())]
+    server = serve(good)
+    with pool(2) as executor:
+        check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
+    assert [sorted(documents.iterdir()), sorted(taken.iterdir())] == before
+    assert [one.read_text() for one in documents.iterdir()] == ["mine", "mine"]
+
+
+def test_old_marks_go_and_what_else_lies_there_stays(home, serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"ipyimagegen-begun-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    for name in ("0" * 16, "thesis.docx"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    with ThreadPoolExecutor(1) as executor:
+        assert studio(home, serve(good)).imagine("a fox", executor=executor)
+    assert not (folder / ("0" * 16)).exists()
+    assert (folder / "thesis.docx").exists()
+
+
 def test_nothing_is_sent_once_the_time_is_over(home, serve):
     class Slow(Odd):
         def submit(self, fn, /, *args):

@@ -190,14 +190,17 @@ def test_forgetting_takes_the_reply_too(home, server, left):
     assert records(home)[run_id]["forgotten"] is True
 
 
+NOBODYS = f"{'0' * 32}.part"
+
+
 def test_a_reply_is_deleted_after_a_day_when_nothing_of_it_is_wanted(home, server, left):
     _, spool = left(age=90_000)
-    (home / "spool" / "nobody.part").write_bytes(b"x")
-    os.utime(home / "spool" / "nobody.part", (time.time() - 90_000,) * 2)
+    (home / "spool" / NOBODYS).write_bytes(b"x")
+    os.utime(home / "spool" / NOBODYS, (time.time() - 90_000,) * 2)
     one = studio(home, server)
     one.store.spool()
     assert spool.exists()  # its pictures are not in the store yet
-    assert not (home / "spool" / "nobody.part").exists()
+    assert not (home / "spool" / NOBODYS).exists()
     list(one.history.search("fox"))
     one.store.spool()
     assert not spool.exists()

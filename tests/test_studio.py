@@ -268,6 +268,21 @@ def test_a_store_that_passes_away_is_told_once():
     assert Studio(environ={}).passing() is None
 
 
+def test_that_a_file_system_has_no_modes_is_said_once(home, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    first = Studio(home=home, environ={})
+    first.imagine("a fox", endpoint="sketch", size="64x64")
+    assert first.passing() is None
+    (home / "index.sqlite").chmod(0o644)
+    monkeypatch.setattr("os.fchmod", refuse)
+    second = Studio(home=home, environ={})
+    second.imagine("a cat", endpoint="sketch", size="64x64")
+    assert str(home) in second.passing()
+    assert second.passing() is None
+
+
 def test_forget(home, lab):
     one = studio(home, lab)
     fox = one.imagine("a secret fox")

@@ -28,6 +28,10 @@ _INDEX: Mapping[str, tuple[State, str]] = {
     "missing": (State.OK, "none yet: made when it is needed"),
     "newer": (State.WARNING, "written by a newer version: looking back reads the files, and is slow"),
     "damaged": (State.WARNING, "damaged: the next look into the history puts it aside and makes it anew"),
+    "foreign": (
+        State.WARNING,
+        "index.sqlite belongs to another program or user: looking back reads the files. Move it elsewhere",
+    ),
     "locked": (State.WARNING, "locked by another process: if that lasts, end it or restart its kernel"),
     "cut off": (State.OK, "its last write was cut off: the next look into the history mends it"),
     "read-only": (State.WARNING, "can be read and not written"),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.records import Key, parse
 
@@ -46,13 +47,13 @@ class Backlog:
     def done(self, keys: Iterable[Key]) -> None:
         """Take records out that the index has."""
         for key in keys:
-            with suppress(OSError):  # another process did, or its next reader will
-                self._path(key).unlink()
+            with suppress(StoreError):  # another process did, or its next reader will
+                self.disk.delete(self._path(key))
 
     def keys(self) -> list[Key]:
         """Return session and number of every record noted."""
         found = []
-        for path in self.disk.listed(self._folder):
+        for path in self.disk.files(self._folder):
             key = parse(path.name.replace(".", "/"))
             if key is not None:
                 found.append(key)

@@ -15,6 +15,7 @@ from pathlib import Path
 from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
 from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
+from ipyimagegen.store.indexfile import list_aside, state_of
 from ipyimagegen.store.records import listed
 from ipyimagegen.store.refuge import refuge
 
@@ -30,10 +31,11 @@ class Condition:
     """What was found.
 
     `trouble`: why nothing can be written, or nothing. `free`: bytes, None where nobody tells; `roomy`
-    that a picture has room. `kind`: of the file system, None where the system does not tell.
-    `index` is ok, missing, newer, damaged, locked, cut off, read-only or unreadable; `runs` counts those in
-    it. `unindexed` counts records that it may not have. `spool`, with the refuge, and `quarantine` are
-    numbers of files and bytes. `aside`: a damaged index that was put out of the way lies there.
+    that a picture has room. `kind`: of the file system, None where the system does not tell. `index` is
+    ok, missing, newer, damaged, foreign (another program's or another user's), locked, cut off, read-only
+    or unreadable; `runs` counts those in it. `unindexed` counts records that it may not have. `spool`, with
+    the refuge, and `quarantine` are numbers of files and bytes. `aside`: a damaged index that was put out
+    of the way lies there.
     """
 
     trouble: str
@@ -51,6 +53,7 @@ class Condition:
 def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) -> Condition:
     """Look at the store in `home`, which need not be there. Raises nothing that a disk can cause."""
     disk = disk or Disk(home)
+    home = disk.home
     there = next((one for one in (disk.scratch, *disk.scratch.parents) if os.path.lexists(one)), home)
     free = None
     with suppress(OSError):
@@ -66,7 +69,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
         unindexed=len(listed(home / "unindexed")),
         spool=_weighed(disk.scratch, *([aside.scratch] if (aside := refuge(home)) else [])),
         quarantine=_weighed(home / "quarantine"),
-        aside=os.path.lexists(home / "index.damaged"),
+        aside=_has_aside(home),
     )
 
 
@@ -80,6 +83,12 @@ def _trouble(disk: Disk, folder: Path) -> str:
     except StoreError as error:
         return str(error)
     return ""
+
+
+def _has_aside(home: Path) -> bool:
+    with suppress(OSError):
+        return any(list_aside(home))
+    return False
 
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -120,8 +129,13 @@ def _index(path: Path) -> tuple[str, int | None]:
     It is opened without leave to make it. A journal beside it is a write that was cut off, or goes on:
     opened for reading only, nobody plays it back.
     """
-    if not os.path.lexists(path):
-        return "missing", None
+    try:
+        with INSIDE:
+            state = state_of(path)
+    except OSError:
+        state = "unreadable"
+    if state != "ours":
+        return {"empty": "missing", "no database": "damaged"}.get(state, state), None
     journal = os.path.lexists(f"{path}-journal")
     address = f"{path.as_uri()}?mode={'ro' if journal else 'rw'}"
     try:

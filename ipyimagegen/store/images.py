@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.disk import Disk, Occupied
+from ipyimagegen.store.layout import HASH, REPLY
 from ipyimagegen.store.records import Key, parse
-from ipyimagegen.store.refuge import refuge
+from ipyimagegen.store.refuge import make_refuge, refuge
 
 HEAD = 64  # bytes, enough for any magic number
 DAY = 86_400.0  # seconds
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class Images:
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
         disk = refuge(self.disk.home) if aside else self.disk
-        if disk is None:
+        if disk is None or (aside and not make_refuge(disk)):
             raise StoreError("There is no second place that others cannot reach.")
         digest, size, head = hashlib.sha256(), 0, b""
         with disk.fresh() as (file, part):
@@ -77,41 +76,38 @@ class Images:
         path = self._folder(name) / f"{name}{suffix}" if suffix else self._quarantined(name)
         if aside:
             path = disk.scratch / path.name
-        disk.move(part, path)  # also over the same content: that heals a damaged file
+        try:
+            disk.move(part, path)  # also over the same content: that heals a damaged file
+        except Occupied:
+            with disk.told():
+                if not disk.is_file(path) or _hash_of(path) != name:
+                    raise
         return Kept(sha256=name, path=path, size=size, head=head, altered=altered)
 
     def path(self, sha256: str) -> Path | None:
         """Return where those bytes are, also in quarantine or in the refuge, or None."""
-        return next(self._places(sha256), None)
+        return next((path for _, path in self._places(sha256)), None)
 
-    def _places(self, sha256: str) -> Iterator[Path]:
-        if not _HASH.fullmatch(sha256):
+    def _places(self, sha256: str) -> Iterator[tuple[Disk, Path]]:
+        if not HASH.fullmatch(sha256):
             return
-        yield from self._named(sha256, self._folder(sha256))
-        with self.disk.told():
-            if (path := self._quarantined(sha256)).is_file():
-                yield path
-        for folder in self._aside():
-            yield from self._named(sha256, folder)
-
-    def _named(self, sha256: str, folder: Path) -> Iterator[Path]:
-        return (path for path in self.disk.listed(folder) if path.name.startswith(sha256))
+        yield from _named(sha256, self.disk, self._folder(sha256))
+        if self.disk.is_file(path := self._quarantined(sha256)):
+            yield self.disk, path
+        for disk in self._aside():
+            yield from _named(sha256, disk, disk.scratch)
 
     def intact(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
         path = self.path(sha256)
         if path is None:
             return False
-        with self.disk.told(), path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        with self.disk.told():
+            return _hash_of(path) == sha256
 
-    def remove(self, sha256: str) -> None:
-        """Delete the file of those bytes, if there is one."""
-        for path in self._places(sha256):
-            with self.disk.told():
-                path.unlink(missing_ok=True)
+    def remove(self, sha256: str) -> list[Path]:
+        """Delete the files of those bytes; return those that are not the store's to delete."""
+        return [path for disk, path in self._places(sha256) if not disk.delete(path)]
 
     def spool(self, key: Key | None, wanted: Callable[[Key], bool]) -> Path:
         """Return a path for bytes on their way: the reply to the run of that key, if there is one.
@@ -127,28 +123,26 @@ class Images:
     def spare(self, key: Key) -> Path | None:
         """Return a path in the refuge for the reply to the run of that key; see `Store.spare`."""
         disk = refuge(self.disk.home)
-        path = disk.part(_reply_to(key)) if disk else None
+        path = disk.part(_reply_to(key)) if disk and make_refuge(disk) else None
         try:
             return path if disk and path and disk.claim(path) else None
         except StoreError:
             return None
 
     def _tidy(self, wanted: Callable[[Key], bool]) -> None:
-        for old in self._on_their_way():
-            with suppress(OSError):  # another process deletes it too
-                if time.time() - old.stat().st_mtime > DAY and not ((of := _run_of(old)) and wanted(of)):
-                    old.unlink()
+        for disk, old in self._on_their_way():
+            with suppress(OSError, StoreError):  # another process deletes it too
+                if time.time() - old.lstat().st_mtime > DAY and not ((of := _run_of(old)) and wanted(of)):
+                    disk.delete(old)
 
     def replies(self) -> list[tuple[Path, Key]]:
         """Return the replies in scratch folder and refuge, and the runs that they belong to."""
-        return [(path, key) for path in self._on_their_way() if (key := _run_of(path))]
+        responses = (path for _, path in self._on_their_way() if path.suffix == ".reply")
+        return [(path, key) for path in responses if (key := _run_of(path))]
 
-    def drop_replies(self, key: Key) -> None:
-        """Delete the replies that lie there for the run of that key."""
-        for path, of in self.replies():
-            if of == key:
-                with self.disk.told():
-                    path.unlink(missing_ok=True)
+    def drop_replies(self, key: Key) -> list[Path]:
+        """Delete the replies that lie there for the run of that key; return those that stay, as `remove`."""
+        return [path for disk, path in self._on_their_way() if _run_of(path) == key and not disk.delete(path)]
 
     def claim(self, path: Path) -> bool:
         """Mark a response as being read; return False where another reader has begun."""
@@ -156,16 +150,17 @@ class Images:
 
     def release(self, path: Path) -> None:
         """Take the mark away."""
-        with suppress(OSError):  # another process tidied up
-            _claim_of(path).unlink(missing_ok=True)
+        for disk in (*self._aside(), self.disk):
+            if disk.scratch == path.parent:
+                disk.delete(_claim_of(path))
 
-    def _on_their_way(self) -> list[Path]:
+    def _on_their_way(self) -> list[tuple[Disk, Path]]:
         """Return what is not in its final place; first what moved to the refuge, since it is more whole."""
-        return [path for folder in (*self._aside(), self.disk.scratch) for path in self.disk.listed(folder)]
+        return [(disk, path) for disk in (*self._aside(), self.disk) for path in disk.files(disk.scratch)]
 
-    def _aside(self) -> tuple[Path, ...]:
+    def _aside(self) -> tuple[Disk, ...]:
         disk = refuge(self.disk.home)
-        return (disk.scratch,) if disk else ()
+        return (disk,) if disk else ()
 
     def _folder(self, sha256: str) -> Path:
         return self.disk.home / "images" / sha256[:2]
@@ -184,6 +179,16 @@ def _reply_to(key: Key) -> str:
 
 def _run_of(path: Path) -> Key | None:
     """Return whose reply a file in the scratch folder is, None for any other file."""
-    _, _, name = path.name.partition(".")
-    session, _, number = name.removesuffix(".reply").partition(".")
-    return parse(f"{session}/{number}") if name.endswith(".reply") else None
+    reply = REPLY.fullmatch(path.name)
+    return parse(f"{reply[1]}/{reply[2]}") if reply else None
+
+
+def _named(sha256: str, disk: Disk, folder: Path) -> Iterator[tuple[Disk, Path]]:
+    return ((disk, path) for path in disk.files(folder) if path.stem == sha256)
+
+
+def _hash_of(path: Path) -> str:
+    import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from ipyimagegen.store import indexfile
 from ipyimagegen.store.entries import Entry, Query, Unusable, clean, fold
 from ipyimagegen.store.records import Key
 
 T = TypeVar("T")
 VERSION = 1
+_COLUMNS = ("session", "number", "created", "identity", "question", "model")
 STEP = 0.2  # seconds that SQLite waits for a lock at a time: while it does, no interrupt is heard
 
 # Prompts lie apart and in order of time: a search reads them once, narrow, newest first.
@@ -53,8 +55,8 @@ if hasattr(os, "register_at_fork"):
 class Index:
     """The index at `path`; `everything` yields an entry of each record, `wait` is in seconds.
 
-    Its methods raise Unusable when the file is locked, written by a newer version, or cannot be used
-    for another reason; a missing, empty or damaged one is rebuilt on the way.
+    Its methods raise Unusable when the file is locked, written by a newer version, another program's, or
+    cannot be used for another reason; a missing, empty or damaged one is rebuilt on the way.
     """
 
     path: Path
@@ -67,9 +69,20 @@ class Index:
         statement, values = _select(query)
         return self._do(lambda connection: connection.execute(statement, values).fetchall())
 
-    def count(self) -> int:
-        """Return how many runs it knows."""
-        return int(self._do(lambda connection: connection.execute("SELECT count(*) FROM runs").fetchone()[0]))
+    def numbers(self) -> dict[str, set[str]]:
+        """Return the numbers of the runs that it knows, as text, by session."""
+        statement = "SELECT session, group_concat(number) FROM runs GROUP BY session"
+        rows = self._do(lambda connection: connection.execute(statement).fetchall())
+        return {session: set(numbers.split(",")) for session, numbers in rows}
+
+    def agrees(self, entries: Iterable[Entry]) -> bool:
+        """Say whether it has these entries just so; their prompts are not looked at."""
+        statement = f"SELECT count(*) FROM runs WHERE ({', '.join(_COLUMNS)}) = (?, ?, ?, ?, ?, ?)"  # noqa: S608 - all from here
+
+        def check(connection: sqlite3.Connection) -> bool:
+            return all(connection.execute(statement, entry[:6]).fetchone()[0] for entry in entries)
+
+        return self._do(check)
 
     def add(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Put entries in, or in place of older ones; they are read once nobody else can write."""
@@ -85,15 +98,17 @@ class Index:
         self._do(lambda connection: self._build(connection, known=VERSION))
 
     def tidy(self) -> None:
-        """Delete the damaged file that was put aside: it may hold what is to be forgotten."""
-        with suppress(OSError):
-            self.aside.unlink()
+        """Delete the damaged files that were put aside: they may hold what is to be forgotten."""
+        with suppress(OSError), INSIDE:
+            indexfile.delete_aside(self.path.parent)
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         for _ in range(3):
             seen = _inode(self.path)
             try:
                 return self._patiently(work)
+            except OSError as error:
+                raise Unusable(str(error)) from error
             except sqlite3.Error as error:
                 fault = error
             if not damaged(fault):
@@ -118,17 +133,25 @@ class Index:
             time.sleep(0.01)  # some locks are told of at once
 
     def _connected(self, wait: float) -> sqlite3.Connection:
+        state = indexfile.state_of(self.path)
+        if state == "no database":
+            raise NoDatabase
+        if state in ("foreign", "unreadable"):
+            raise Unusable(f"{self.path} is not an index of ipyimagegen, or another user's: left alone.")
+        indexfile.make_private(self.path)
         connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
         try:
-            self._prepare(connection)
+            self._prepare(connection, marked=state == "ours")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: sqlite3.Connection, *, marked: bool) -> None:
         # What is forgotten is overwritten, not only unlinked.
         connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+        if not marked:
+            _mark(connection)
         version = version_of(connection)
         if version < VERSION:
             self._build(connection, known=version)
@@ -147,22 +170,30 @@ class Index:
 
     def _move_aside(self, seen: int) -> None:
         """Put a damaged file out of the way, unless another process has done so meanwhile."""
-        if _inode(self.path) != seen:
-            return
-        with suppress(OSError):
-            # Its journal would be played into the new file.
-            Path(f"{self.path}-journal").unlink(missing_ok=True)
-            self.path.replace(self.aside)
+        with suppress(OSError), INSIDE:
+            if _inode(self.path) == seen and indexfile.state_of(self.path) in ("ours", "no database"):
+                indexfile.put_aside(self.path)
 
-    @property
-    def aside(self) -> Path:
-        """Where a damaged index is put; the last one stays."""
-        return self.path.with_suffix(".damaged")
+
+class NoDatabase(sqlite3.DatabaseError):
+    """What lies in the place of the index is no database; found out without letting SQLite open it."""
+
+    sqlite_errorcode = sqlite3.SQLITE_NOTADB
+
+
+def _mark(connection: sqlite3.Connection) -> None:
+    """Mark an empty database as ours, before anything else is in it."""
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if mark != indexfile.MARK and pages:
+        raise Unusable("Another program has made a database in the place of the index.")
+    if mark != indexfile.MARK:
+        connection.execute(f"PRAGMA application_id = {indexfile.MARK}")
 
 
 def _inode(path: Path) -> int:
     try:
-        return path.stat().st_ino
+        return path.lstat().st_ino
     except OSError:
         return 0
 

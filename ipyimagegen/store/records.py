@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import re
 import string
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,12 +15,12 @@ from pathlib import Path
 from ipyimagegen.errors import StoreError
 from ipyimagegen.records import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.layout import SESSION
 
 Key = tuple[str, int]  # session and number
 
 NUMBERS = 2**53  # the largest number of a run
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
-_SESSION = re.compile(r"[0-9]{4}-[0-9a-z]{4}")
 _LETTERS = string.ascii_lowercase + string.digits
 _DRAW = random.SystemRandom()
 
@@ -70,13 +68,13 @@ class Records:
             raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
         if old is not None:
             run = forgotten(run) if old.forgotten else _still_stored(old, run)
-        self.disk.put(self.path(key), _dumped(run))
+        self.disk.put(self.path(key), _dumped(run), known=old is not None)
         return old, run
 
     def remove(self, key: Key) -> None:
         """Delete a record, if the disk lets us."""
-        with suppress(OSError):
-            self.path(key).unlink()
+        with suppress(StoreError):
+            self.disk.delete(self.path(key))
 
     def read(self, key: Key) -> Run | None:
         """Return the run, or None when there is no record or it makes no sense.
@@ -92,22 +90,22 @@ class Records:
         whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
         return run if sound and whole and run.number <= NUMBERS else None
 
-    def count(self) -> int:
-        """Return how many record files there are, without looking into them."""
-        count = 0
-        for folder in listed(self.folder):
-            if _SESSION.fullmatch(folder.name):
-                with suppress(OSError), os.scandir(folder) as entries:
-                    count += sum(one.name.endswith(".json") for one in entries)
-        return count
+    def numbers(self) -> dict[str, set[str]]:
+        """Return the numbers of the record files, as text, by session, without looking into them."""
+        return {
+            folder.name: {
+                stem
+                for name in self.disk.names(folder)
+                if name.endswith(".json") and (stem := name[:-5]).isdecimal()
+            }
+            for folder in self.disk.listed(self.folder)
+            if SESSION.fullmatch(folder.name)
+        }
 
     def keys(self) -> Iterator[Key]:
         """Yield session and number of every record file, in no order."""
-        for folder in self.disk.listed(self.folder):
-            if _SESSION.fullmatch(folder.name):
-                for path in self.disk.listed(folder):
-                    if path.suffix == ".json" and path.stem.isdecimal():
-                        yield folder.name, int(path.stem)
+        for session, numbers in self.numbers().items():
+            yield from ((session, int(number)) for number in numbers)
 
     def runs(self) -> Iterator[Run]:
         """Yield every run that can be read, in no order."""
@@ -136,7 +134,7 @@ def parse(text: str) -> Key | None:
     """Return session and number of a lasting id such as 1120-k7f2/3, or None."""
     session, _, number = text.partition("/")
     plain = number.isascii() and number.isdecimal() and str(int(number)) == number
-    return (session, int(number)) if plain and _SESSION.fullmatch(session) else None
+    return (session, int(number)) if plain and SESSION.fullmatch(session) else None
 
 
 def hashes(run: Run) -> set[str]:

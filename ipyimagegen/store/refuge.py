@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from stat import S_ISDIR
 from zlib import crc32
 
+from ipyimagegen.ownership import is_private_folder, make_private_folder
 from ipyimagegen.store.disk import Disk
 
 
 def refuge(home: Path) -> Disk | None:
-    """Return the second place of a store, or None where there is none to be trusted."""
+    """Return the second place of a store, which may not be made yet, or None where none is to be trusted.
+
+    The folder of temporary files is everybody's, and the names in it are known: somebody else may have
+    put a folder or a link there.
+    """
     import tempfile  # noqa: PLC0415 - brings more than loading has need of
 
     user = os.getuid() if hasattr(os, "getuid") else 0  # elsewhere the temporary folder is the user's own
     try:
-        owned = Path(tempfile.gettempdir(), f"ipyimagegen-{user}")
+        shared = Path(tempfile.gettempdir()).resolve()
     except OSError:
         return None
-    if not _private(owned, user):
-        return None
-    return Disk(owned / f"{crc32(os.fsencode(home.absolute())):08x}")
+    owned = shared / f"ipyimagegen-{user}"
+    place = owned / f"{crc32(os.fsencode(home)):08x}"
+    trusted = all(is_private_folder(folder) or not os.path.lexists(folder) for folder in (owned, place))
+    return Disk(place) if trusted else None
 
 
-def _private(folder: Path, user: int) -> bool:
-    """Say whether nobody else has put something there, or could."""
-    try:
-        there = folder.lstat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return S_ISDIR(there.st_mode) and (os.name == "nt" or (there.st_uid, there.st_mode & 0o077) == (user, 0))
+def make_refuge(disk: Disk) -> bool:
+    """Make the folders of a second place; return False when somebody else was faster."""
+    return make_private_folder(disk.home.parent) and make_private_folder(disk.home)

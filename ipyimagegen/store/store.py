@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ipyimagegen.errors import StoreError
+from ipyimagegen.ownership import is_own_file
 from ipyimagegen.records import SCHEMA, PictureState, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from ipyimagegen.store.index import Index
 
 
+T = TypeVar("T")
 COUNTED = 5.0  # seconds for which the index is taken to be whole, once it was
+SAMPLE = 4  # records that are compared with the index then: in one that was copied here all differ
 
 
 class Store:
@@ -34,10 +39,10 @@ class Store:
     """
 
     def __init__(self, home: Path, *, wait: float = 10.0, disk: Disk | None = None) -> None:
-        self.home = home
-        self._wait = wait
-        self._counted = 0.0  # when records and index were last counted
         self._disk = disk or Disk(home)
+        self.home = self._disk.home
+        self._wait = wait
+        self._counted = 0.0  # when records and index were last compared
         self._records = Records(self._disk)
         self._images = Images(self._disk)
         self._backlog = Backlog(self._disk)
@@ -48,6 +53,13 @@ class Store:
     def probe(self, need: int = 0) -> None:
         """Raise StoreError unless `need` bytes can be stored: to be called before anything is paid."""
         self._disk.probe(need)
+
+    def is_private(self) -> bool:
+        """Say whether the index is closed to other users: it is not where the file system has no modes."""
+        with suppress(OSError):
+            info = (self.home / "index.sqlite").lstat()
+            return os.name == "nt" or not is_own_file(info) or not info.st_mode & 0o077
+        return True
 
     def new_session(self, today: date) -> str:
         """Take a session that nobody has, such as 1120-k7f2: month, day and four letters or digits."""
@@ -134,7 +146,8 @@ class Store:
 
         Number, time and cost stay, and so do files that another run mentions. A record that only
         reused one of them is forgotten with it. Raises StoreError when a newer version wrote one of
-        them; then none is forgotten.
+        them; then none is forgotten. Raises StoreError that names files which are not the store's to
+        delete; then all are forgotten.
         """
         named = set(ids)
         runs = [
@@ -145,13 +158,20 @@ class Store:
         newer = [run.id for run in runs if run.schema > SCHEMA]
         if newer:
             raise StoreError(f"A newer version of ipyimagegen wrote {', '.join(newer)}: nothing forgotten.")
+        staying = []
         for run in runs:
             self._backlog.add((run.session, run.number), hashes(run))
             self._records.update(forgotten(run))
-            self._images.drop_replies((run.session, run.number))
+            staying += self._images.drop_replies((run.session, run.number))
+        staying += self._release_noted((run.session, run.number) for run in runs)
         with suppress(Unusable):
             self._catch_up()
             self._index.tidy()
+        if staying:
+            raise StoreError(
+                f"Forgotten, but {', '.join(map(str, staying))} cannot be deleted: another user's, "
+                "or behind a link. Delete such files yourself."
+            )
         return len(runs)
 
     # Reading
@@ -219,6 +239,7 @@ class Store:
         return map(Entry.of, self._records.runs())
 
     def _found(self, query: Query) -> list[Run]:
+        self._disk.is_linked(self._records.folder)
         with self._disk.told():
             if not self._records.folder.is_dir():
                 return []
@@ -230,28 +251,35 @@ class Store:
     def _looked_up(self, query: Query) -> list[Run]:
         self._catch_up()
         keys = self._index.find(query)
-        unfound = query.identity is not None and not keys  # and so may be paid for again
-        if self._loses(now=unfound):
-            self._refill()
-            keys = self._index.find(query)
         runs = self._read(keys)
+        # What is not found may be paid for again.
+        unfound = query.identity is not None and all(run.identity != query.identity for run in runs)
+        if self._mended(now=unfound):
+            keys = self._index.find(query)
+            runs = self._read(keys)
         if len(runs) < len(keys):  # records were deleted, or damaged
             self._index.rebuild()
             runs = self._read(self._index.find(query))
         return runs
 
-    def _loses(self, *, now: bool) -> bool:
-        """Say whether the index lacks records, as where locks do nothing: at first, and if `now`."""
+    def _mended(self, *, now: bool) -> bool:
+        """Compare index and records, at first and if `now`; say whether the index had to be mended.
+
+        It lacks records where locks do nothing, and knows those of another store when it was copied.
+        """
         if self._counted and (not now or time.monotonic() < self._counted + COUNTED):
             return False
         self._counted = time.monotonic()
-        return self._index.count() != self._records.count()
-
-    def _refill(self) -> None:
-        """Bring in what the index lost, and no more: a damaged record is never in it, and read each time."""
-        known = set(self._index.find(Query()))
-        lost = set(self._records.keys()) - known
-        self._index.add(lambda: self._entries(lost))
+        known, there = self._index.numbers(), self._records.numbers()
+        lost = [(session, int(n)) for session in there for n in there[session] - known.get(session, set())]
+        if lost:  # a damaged record is among them each time
+            self._index.add(lambda: self._entries(lost))
+        sessions = _sample(there.keys() & known.keys())
+        both = [(session, int(n)) for session in sessions for n in there[session] & known[session]]
+        agrees = self._index.agrees(self._entries(_sample(both)))
+        if not agrees:
+            self._index.rebuild()
+        return bool(lost) or not agrees
 
     def _read(self, keys: Iterable[Key]) -> list[Run]:
         return [run for run in map(self._records.read, keys) if run is not None]
@@ -273,7 +301,7 @@ class Store:
         noted = self._backlog.keys()
         with self._disk.told():
             there = [key for key in noted if self._records.path(key).exists()]
-        self._release({one for key in there if self._gone(key) for one in self._backlog.files(key)})
+        self._release_noted(there)
         if there:
             self._index.add(lambda: self._entries(there))
         self._backlog.done(key for key in noted if key in there or self._backlog.stale(key))
@@ -285,7 +313,17 @@ class Store:
         run = self._records.read(key)
         return run is not None and run.forgotten
 
-    def _release(self, files: set[str]) -> None:
+    def _release_noted(self, keys: Iterable[Key]) -> list[Path]:
+        """Delete what was noted with forgotten records; return the files that stay, as `_release`."""
+        return self._release({one for key in keys if self._gone(key) for one in self._backlog.files(key)})
+
+    def _release(self, files: set[str]) -> list[Path]:
+        """Delete files that no record mentions; return those that are not the store's to delete."""
         left = {one for one in files if self._images.path(one)}
-        for one in left - self._records.mentioned(left):
-            self._images.remove(one)
+        unused = left - self._records.mentioned(left)
+        return [path for sha256 in unused for path in self._images.remove(sha256)]
+
+
+def _sample(population: Collection[T]) -> list[T]:
+    """Return some of them by chance, all of a few."""
+    return random.sample(list(population), min(SAMPLE, len(population)))

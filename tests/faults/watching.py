@@ -35,7 +35,10 @@ def watched_writes(allowed: tuple[Path, ...]):
             return
         if not isinstance(path, (str, bytes, os.PathLike)):
             return  # a descriptor
-        name = os.path.abspath(os.fsdecode(path))
+        folder = ""
+        if event == "os.remove" and arguments[1] >= 0:  # relative to an open folder
+            folder = os.readlink(f"/proc/self/fd/{arguments[1]}")
+        name = os.path.abspath(os.path.join(folder, os.fsdecode(path)))
         if not name.startswith((*roots, *_ALWAYS)) and "__pycache__" not in name:
             found.append(f"{event} {name}")
 

@@ -1,6 +1,7 @@
 """`%imagine_doctor`: what it finds, that it costs and changes nothing, and that its text may be pasted."""
 
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -443,6 +444,16 @@ def test_what_lies_about(drawn, home):
     found = checked(Studio().doctor())
     assert "1 file in quarantine (3.0 MiB)" in found["on the way"].told
     assert "index.damaged may be deleted" in found["index"].told
+
+
+def test_an_index_of_another_program(drawn, home):
+    index = home / "index.sqlite"
+    index.unlink()
+    with contextlib.closing(sqlite3.connect(index)) as base:
+        base.execute("CREATE TABLE runs (km REAL)")
+    found = checked(Studio().doctor())
+    assert found["index"].state is WARNING
+    assert "another program" in found["index"].told
 
 
 def test_a_machine_that_is_thrown_away(monkeypatch, tmp_path):

@@ -141,7 +141,8 @@ def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(sto
 def test_a_damaged_index_that_was_put_aside_goes_too(store):
     store.create(run(1, SECRET))
     index = store.home / "index.sqlite"
-    index.write_bytes(b"garbage" * 100 + index.read_bytes())
+    data = index.read_bytes()
+    index.write_bytes(data[:100] + b"garbage" * 600 + data)  # its header carries the mark
     assert len(store.runs()) == 1
     assert SECRET.encode() in (store.home / "index.damaged").read_bytes()
     store.forget([f"{SESSION}/1"])

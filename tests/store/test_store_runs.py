@@ -32,6 +32,7 @@ from ipyimagegen.records import (
 )
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.entries import Entry, Query
+from ipyimagegen.store.store import SAMPLE
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
     for _ in range(2):  # as after a restart
         read.clear()
         assert Store(tmp_path, disk=Counting(tmp_path)).with_identity("f" * 64) == []
-        assert len(read) <= 1
+        assert len(read) <= 1 + SAMPLE
 
 
 def test_a_question_with_surrogates_finds_nothing(store):

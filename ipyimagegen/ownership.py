@@ -1,0 +1,151 @@
+"""What belongs to this user and this package, and may therefore be deleted.
+
+A file is deleted only if it is ours by place (a known folder that is a real folder, not a link), by its
+whole name (the caller checks it against the pattern of that folder), and by kind (a regular file that
+belongs to this user). Everything else is somebody else's, and is left as it is. Where the system can do
+that, the check and the deletion use the same open folder: nobody can put a link in its place in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_BY_DESCRIPTOR = os.name != "nt"  # the system opens folders, and names files relative to them
+
+
+def belongs_to_user(info: os.stat_result) -> bool:
+    """Say whether a file or folder belongs to the user of this process; Windows does not tell."""
+    return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+
+
+def is_own_file(info: os.stat_result) -> bool:
+    """Say whether this is a regular file of this user; `info` comes from lstat."""
+    return stat.S_ISREG(info.st_mode) and belongs_to_user(info)
+
+
+def is_link(info: os.stat_result) -> bool:
+    """Say whether this is a link, or a junction of Windows; `info` comes from lstat."""
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+    return stat.S_ISLNK(info.st_mode) or getattr(info, "st_reparse_tag", 0) == junction
+
+
+def is_private_folder(folder: Path) -> bool:
+    """Say whether this is a real folder of this user that nobody else can enter."""
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    if is_link(info) or not stat.S_ISDIR(info.st_mode):
+        return False
+    return os.name == "nt" or (belongs_to_user(info) and not info.st_mode & 0o077)
+
+
+def leads_through_link(root: Path, name: Path) -> bool:
+    """Say whether `name` below `root` is a link, or lies behind one.
+
+    Raises OSError for a link that leads anywhere but to a folder of this user.
+    """
+    linked, path = False, str(root)  # paths as text: this is asked for each file that is read
+    for part in name.parts:
+        path = os.path.join(path, part)  # noqa: PTH118 - see above
+        try:
+            if not is_link(os.lstat(path)):
+                continue
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        linked = True
+        if not _leads_to_own_folder(Path(path)):
+            raise OSError(errno.ELOOP, "a link that does not lead to a folder of yours", path)
+    return linked
+
+
+def _leads_to_own_folder(link: Path) -> bool:
+    if not link.exists():
+        return False
+    target = link.stat()
+    return stat.S_ISDIR(target.st_mode) and belongs_to_user(target)
+
+
+def make_private_folder(folder: Path) -> bool:
+    """Make a folder for this user alone, unless something is there; say whether there is such a folder."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700)
+    return is_private_folder(folder)
+
+
+def delete_file(root: Path, name: Path) -> bool:
+    """Delete the file `name` below `root`; return False where it stays because it is not this user's.
+
+    `root` and all folders in `name` have to be real folders. Nothing there counts as deleted. Raises
+    OSError when the system does not delete it.
+    """
+    try:
+        with _opened(root, name.parent) as (folder, at):
+            info = os.stat(at / name.name, dir_fd=folder, follow_symlinks=False)
+            if not is_own_file(info):
+                return False
+            os.unlink(at / name.name, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except _Elsewhere:
+        return False
+    return True
+
+
+def delete_old_files(folder: Path, pattern: re.Pattern[str], seconds: float) -> None:
+    """Delete the files of a private folder whose whole name has that pattern and that are older."""
+    if not is_private_folder(folder):
+        return
+    with suppress(OSError):
+        oldest = time.time() - seconds
+        for path in folder.iterdir():
+            if pattern.fullmatch(path.name) and path.lstat().st_mtime < oldest:
+                delete_file(folder, Path(path.name))
+
+
+class _Elsewhere(Exception):
+    """A folder on the way to a file is a link, or no folder."""
+
+
+@contextmanager
+def _opened(root: Path, name: Path) -> Iterator[tuple[int | None, Path]]:
+    """Open the folder `name` below `root` without following a link: its descriptor, and a path from there."""
+    if not _BY_DESCRIPTOR:
+        for folder in (root, *(root / parent for parent in reversed([name, *name.parents]))):
+            info = folder.lstat()
+            if is_link(info) or not stat.S_ISDIR(info.st_mode):
+                raise _Elsewhere
+        yield None, root / name
+        return
+    with ExitStack() as stack:
+        descriptor = None
+        for part in (str(root), *name.parts):
+            descriptor = _open_folder(part, descriptor)
+            stack.callback(_close, descriptor)
+        yield descriptor, Path()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # nothing was written to a folder
+        os.close(descriptor)
+
+
+def _open_folder(folder: str, above: int | None) -> int:
+    try:
+        return os.open(folder, _FOLDER, dir_fd=above)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        info = os.stat(folder, dir_fd=above, follow_symlinks=False)
+        if stat.S_ISDIR(info.st_mode):
+            raise
+    raise _Elsewhere
