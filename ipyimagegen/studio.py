@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen import catalog, gathering, homes, inputs, recovery, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
-from ipyimagegen.errors import CallError, ImagineError, OverBudget, StoreError
+from ipyimagegen.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
@@ -64,7 +64,7 @@ class Studio:
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = Variables(os.environ if environ is None else environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
-        self._home = home
+        self._home = _home_of(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
@@ -80,8 +80,10 @@ class Studio:
 
     @cached_property
     def home(self) -> Path:
-        """The folder of the store."""
-        return homes.folder(self._home, self._environ)
+        """The folder of the store. Raises InvalidOption when the one that was set cannot be used."""
+        if isinstance(self._home, str):
+            raise InvalidOption(self._home)
+        return self._home or homes.user_folder()
 
     @cached_property
     def store(self) -> Store:
@@ -376,6 +378,14 @@ class Studio:
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
         return [wire.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
+
+
+def _home_of(named: str | Path | None, environ: Mapping[str, str]) -> Path | str | None:
+    """Return the named folder of the store, or why it cannot be used: loading the extension does not fail."""
+    try:
+        return homes.folder(named, environ)
+    except InvalidOption as fault:
+        return str(fault)
 
 
 def _renew_after_fork(studio: Studio) -> None:

@@ -33,7 +33,7 @@ MAY = {
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
     "saving": FLOOR,
-    "homes": set(),
+    "homes": {"errors", "safe"},
     "waiting": FLOOR | {"batch", "plan"},
     "typed": FLOOR,
     "axes": FLOOR | {"typed"},
