@@ -9,7 +9,7 @@ import pytest
 import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
-FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "ids", "caption", "costs"}
+FLOOR = {"errors", "safe", "options", "lists", "records", "rows", "hosts", "ids", "caption", "costs"}
 FLOOR |= {"extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
@@ -23,6 +23,7 @@ MAY = {
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
+    "hosts": set(),
     "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
     "costs": {"records"},

@@ -5,9 +5,9 @@ import socket
 import pytest
 from sockets import KEY, PICTURES, endpoint_at, reply
 
+from ipyimagegen.hosts import is_public
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import Control, download
-from ipyimagegen.wire.downloads import is_public
 
 PUBLIC = Endpoint(name="lab", base_url="https://api.example/v1")
 PICTURE = reply(PICTURES[0], kind="image/png")
@@ -173,7 +173,7 @@ def test_which_addresses_are_public(address, public):
 
 
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.wire.downloads import resolve
+    from ipyimagegen.wire.dialling import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
