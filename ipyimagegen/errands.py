@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, keys, wire
 from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
+from ipyimagegen.hosts import is_offline
 from ipyimagegen.keys import Secret
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import Endpoint
@@ -57,6 +58,7 @@ class Errand:
     timeouts: wire.Timeouts
     key: str | None = field(default=None, repr=False)
     marks: str | None = None
+    offline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +156,7 @@ def _sent(errand: Errand, spool: Path) -> wire.Outcome:
         timeouts=errand.timeouts,
         mounts=_mounts(endpoint),
         idempotency_key=errand.idempotency_key,
+        offline=errand.offline or is_offline(os.environ),
     )
 
 
@@ -238,6 +241,7 @@ class Through:
         idempotency_key: str,
         timeouts: wire.Timeouts,
         spare: Callable[[], Path | None] = lambda: None,
+        offline: bool = False,
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
@@ -249,6 +253,7 @@ class Through:
             timeouts=timeouts,
             key=secret.reveal(call.url) if secret and self._send_key else None,
             marks=self._marks,
+            offline=offline,
         )
         try:
             pickle.dumps(errand)

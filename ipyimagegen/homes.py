@@ -50,6 +50,14 @@ def folder(
     return None
 
 
+def folder_or_why(named: str | Path | None, environ: Mapping[str, str]) -> Path | str | None:
+    """Return the folder of the store as `folder` does, or why it cannot be used: loading does not fail."""
+    try:
+        return folder(named, environ)
+    except InvalidOption as fault:
+        return str(fault)
+
+
 def _expanded(text: str, name: str, environ: Mapping[str, str], *, windows: bool) -> str:
     """Return `text` with its variables filled in, once. Raises InvalidOption for one that is not set."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -50,6 +51,11 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # holds an IPv4 address, RFC 6052
 
 _PART = re.compile(r"0x[0-9a-f]{0,8}|[0-9]{1,11}")  # of an IPv4 address: hexadecimal, octal, decimal
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # what IDNA takes for a dot
+
+
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Say whether the environment allows only this machine to be asked."""
+    return environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
 
 def parse_address(host: str) -> Address | None:

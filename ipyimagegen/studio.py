@@ -20,6 +20,7 @@ from ipyimagegen import catalog, gathering, homes, inputs, recovery, saving, typ
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
 from ipyimagegen.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
+from ipyimagegen.hosts import is_offline
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
@@ -31,6 +32,7 @@ from ipyimagegen.results import Generation, Image, Result, Sweep
 from ipyimagegen.safe import short
 from ipyimagegen.sending import Sender
 from ipyimagegen.store import Store
+from ipyimagegen.trust import Trust
 from ipyimagegen.typed import Typed
 from ipyimagegen.waiting import Hold, Painter, unsent, wait_for
 
@@ -64,11 +66,12 @@ class Studio:
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = Variables(os.environ if environ is None else environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
-        self._home = _home_of(home, self._environ)
+        self._home = homes.folder_or_why(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
         self._told_passing = False
+        self._trust = Trust()
         self._history = History(self)
         self._begin()
         _renew_after_fork(self)
@@ -194,6 +197,7 @@ class Studio:
             raise
         self.keys.refuse_in([call.request for call in plan.calls])
         plan = inputs.fit(plan, attached)
+        self._trust.check(asked, plan.to_send, self.settings, self._environ)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
@@ -205,7 +209,7 @@ class Studio:
     @property
     def offline(self) -> bool:
         """Whether the environment says so."""
-        return self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
+        return is_offline(self._environ)
 
     def surroundings(self) -> Surroundings:
         """Return what a plan depends on besides what was typed."""
@@ -290,15 +294,19 @@ class Studio:
         offline: bool = False,
     ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
-        endpoint = self.endpoint_of(run)
-        here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
-        pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
-        if not pending or ((offline or self.offline) and not here):
+        if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
             return run
+        try:
+            endpoint, trusted = self.endpoint_of(run), self._trust.base_urls(self.settings, self._environ)
+        except InvalidOption:  # somebody edited the record, or a setting is wrong: what is stored is shown
+            return run
+        tools = replace(self.tools, offline=offline or self.offline)
         planned = Planned(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
-        batch = self._sender.fetch(planned, work.fetch(endpoint, self.tools))
+        batch = self._sender.fetch(
+            planned, work.fetch(endpoint, tools, trusted=run.request.base_url in trusted)
+        )
         wait_for(batch, painter, timeout)
         return batch.slots[0].run or run
 
@@ -378,14 +386,6 @@ class Studio:
     def calls(self, plan: Plan) -> list[wire.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
         return [wire.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
-
-
-def _home_of(named: str | Path | None, environ: Mapping[str, str]) -> Path | str | None:
-    """Return the named folder of the store, or why it cannot be used: loading the extension does not fail."""
-    try:
-        return homes.folder(named, environ)
-    except InvalidOption as fault:
-        return str(fault)
 
 
 def _renew_after_fork(studio: Studio) -> None:

@@ -259,6 +259,7 @@ def _post(
         idempotency_key=key,
         partial=glimpse if written.streams else None,
         spare=lambda: tools.store.spare(job.run),
+        offline=tools.offline,
     )
     if outcome.spool is None:
         _drop(spool)
@@ -372,12 +373,14 @@ def _noted(run: Run, note: str) -> Run:
     return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
 
 
-def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
-    """Return the work of fetching downloads that are still pending."""
+def fetch(endpoint: Endpoint, tools: Tools, *, trusted: bool) -> Callable[[Job], Run]:
+    """Return the work of fetching downloads that are still pending; see `Receiver.trusted`."""
     _load()
 
     def carry(job: Job) -> Run:
-        receiver = Receiver(tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs)
+        receiver = Receiver(
+            tools=tools, endpoint=endpoint, control=job.control, thumbs=job.thumbs, trusted=trusted
+        )
         return receiver.fetched(job.run)
 
     return carry

@@ -51,6 +51,7 @@ MAY = {
     | {"ledger", "batch", "gate", "waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
+    "trust": FLOOR | {"catalog", "plan", "typed"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "doctor": FLOOR
@@ -62,6 +63,7 @@ MAY = {
     | ROOMS
     | {
         "keychain",
+        "trust",
         "typed",
         "inputs",
         "plan",

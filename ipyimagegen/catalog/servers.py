@@ -19,6 +19,7 @@ from ipyimagegen.rows import Endpoint, origin
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}
 OPENAI = "openai"
+_IN_RECORD = "The address in the record"
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "base_url": (str,),
     "title": (str,),
@@ -95,6 +96,15 @@ def default_endpoint(
     return fallback if has_key(fallback) else None
 
 
+def configured_urls(own: Own, environ: Mapping[str, str], chosen: str | None = None) -> frozenset[str]:
+    """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
+    urls = {entry.base_url for entry in _entries(own, environ).values()}
+    for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
+        if text and is_address(text):
+            urls.add(normalise_url(text))
+    return frozenset(urls - {""})
+
+
 def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
     """Return the endpoint that a stored request went to: by its name if that is still there, else by URL.
 
@@ -103,13 +113,21 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
     found = _entries(own, environ).get(request.endpoint.casefold())
     if found and found.base_url == request.base_url:
         return found
-    normalise_url(request.base_url, "The address in the record")
+    if normalise_url(request.base_url, _IN_RECORD) != request.base_url:
+        raise InvalidOption(f"{_IN_RECORD} is not written as a base URL.")
     found = _at(request.base_url, _entries(own, environ), environ)
+    if request.dialect not in dialects():
+        return replace(found, name=request.endpoint)
     if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
         like = _of_dialect(request.endpoint, request.dialect)
         kept = ("base_url", "key_env", "key_optional", "allow_http", "free")
         found = replace(like, **{name: getattr(found, name) for name in kept})
     return replace(found, name=request.endpoint, dialect=request.dialect)
+
+
+def dialects() -> frozenset[str]:
+    """Return the names of the dialects that are known."""
+    return frozenset(entry.dialect for entry in known_endpoints().values())
 
 
 def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
@@ -193,10 +211,9 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
     for variable in [variables] if isinstance(variables, str) else variables:
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):
             raise InvalidOption(f"{what}: key_env is the NAME of an environment variable, never a key.")
-    dialects = {one.dialect for one in known_endpoints().values()}
-    if columns.get("dialect", "openai") not in dialects:
+    if columns.get("dialect", "openai") not in dialects():
         dialect = columns["dialect"]
-        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects)}")
+        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects())}")
     return columns
 
 

@@ -89,7 +89,10 @@ def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
 
 def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[Finding]:
     mounts = visit.mounts() if endpoint.name == SKETCH else {}
-    probe = within(SECONDS + 2, lambda: wire.probe(endpoint, secret, mounts=mounts, seconds=SECONDS))
+    probe = within(
+        SECONDS + 2,
+        lambda: wire.probe(endpoint, secret, mounts=mounts, seconds=SECONDS, offline=visit.offline),
+    )
     if mounts and endpoint.base_url in mounts:
         yield Finding("host", State.OK, "in this process, without a network")
         yield _answered(probe, keyed=False)

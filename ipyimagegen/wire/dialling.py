@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from urllib3.exceptions import ConnectTimeoutError
+
 from ipyimagegen.hosts import (
     LOCALHOST,
     LOOPBACK,
@@ -28,7 +30,7 @@ class Blocked(ValueError):
 
 def resolve(host: str, port: int) -> Sequence[str]:
     """Return the numeric addresses of a host. Raises OSError."""
-    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,10 @@ class Reach:
             raise
 
     def dial(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        """Return a connection to the first address that answers. Raises Blocked or OSError."""
+        """Return a connection to the first address that answers.
+
+        Raises Blocked, OSError or ConnectTimeoutError.
+        """
         faults: list[OSError] = []
         for address in self.addresses(host, port):
             try:
@@ -83,6 +88,8 @@ class Reach:
             else:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as urllib3 does
                 return connected
+        if isinstance(faults[0], TimeoutError):
+            raise ConnectTimeoutError("no connection in time")
         raise faults[0]
 
 

@@ -28,7 +28,7 @@ CONNECT, IDLE, WHOLE = 10.0, 30.0, 300.0  # seconds
 
 def download(
     url: str,
-    endpoint: Endpoint,
+    endpoint: Endpoint | None,
     *,
     into: Path,
     control: Control,
@@ -41,7 +41,8 @@ def download(
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
     At most `cap` bytes and `whole` seconds, three tries when the network or a 5xx fails, three
-    redirects. Nothing is raised and no partial file stays. `offline` leaves this machine alone to be
+    redirects. `endpoint` may serve its own URLs, wherever it is; without one the URL is a stranger's.
+    Nothing is raised and no partial file stays. `offline` leaves this machine alone to be
     asked.
     """
     fault = Fault(message="Given up.")
@@ -68,7 +69,7 @@ def download(
 class _Fetch:
     """One try of a download, hop by hop."""
 
-    endpoint: Endpoint
+    endpoint: Endpoint | None
     watch: Watch
     into: Path
     cap: int
@@ -120,11 +121,11 @@ class _Fetch:
         return None if file.size else Fault(message="The picture's address holds nothing.")
 
 
-def _is_own(url: str, endpoint: Endpoint) -> bool:
+def _is_own(url: str, endpoint: Endpoint | None) -> bool:
     """Say whether a URL is of the endpoint's own origin. Raises Blocked for what is never fetched."""
     try:
         parts, place = urlsplit(url), origin(url)
-        own = place == origin(endpoint.base_url)
+        own = endpoint is not None and place == origin(endpoint.base_url)
     except ValueError:
         raise Blocked("The picture's address is malformed") from None
     if parts.username is not None or parts.password is not None:
