@@ -140,7 +140,7 @@ def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) ->
     yield from ((name, v) for name in endpoint.key_env if (v := environ.get(name, "").strip(" \t")))
     written = _dotenv(folder, endpoint.key_env)
     yield from ((f"{name} in .env", written[name]) for name in endpoint.key_env if written.get(name))
-    if stored := _keyring(endpoint.name):
+    if endpoint.keyring and (stored := _keyring(endpoint.name)):
         yield "the system keyring", stored
     yield from ((f"{name} in Colab's secrets", w) for name in endpoint.key_env if (w := _colab(name)))
 

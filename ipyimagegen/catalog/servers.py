@@ -10,6 +10,7 @@ from typing import Any
 
 from ipyimagegen.catalog.accepted import FORMATS
 from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
+from ipyimagegen.catalog.keys import ANY_SERVER, bind_keys, key_owners
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
@@ -29,6 +30,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "key_optional": (bool,),
     "free": (bool,),
     "allow_http": (bool,),
+    "allow_key": (bool,),
     "default_model": (str,),
     "model_required": (bool,),
     "fields": (list, tuple),
@@ -120,7 +122,7 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
         return replace(found, name=request.endpoint)
     if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
         like = _of_dialect(request.endpoint, request.dialect)
-        kept = ("base_url", "key_env", "key_optional", "allow_http", "free")
+        kept = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
         found = replace(like, **{name: getattr(found, name) for name in kept})
     return replace(found, name=request.endpoint, dialect=request.dialect)
 
@@ -145,9 +147,11 @@ def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
     address = environ.get("OPENAI_BASE_URL")
     if address:
         found[OPENAI] = _moved(found[OPENAI], normalise_url(address, "OPENAI_BASE_URL"))
+    owners = key_owners(found.values(), environ)
     for name, columns in own.items():
         key = name.casefold()
-        found[key] = _own_entry(name, _checked(name, columns), found.get(key))
+        base = found.get(key)
+        found[key] = bind_keys(_own_entry(name, _checked(name, columns), base), base, owners)
     return {key: _free_here(one, own) for key, one in found.items()}
 
 
@@ -251,10 +255,11 @@ def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, st
                 key_env=near.key_env,
                 key_optional=near.key_optional,
                 allow_http=near.allow_http,
+                allow_key=near.allow_key,
                 free=near.free,
             )
     address = environ.get("IPYIMAGEGEN_BASE_URL")
     if address and origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL")) == origin(base_url):
         optional = found.key_optional or not found.key_env
-        found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"), key_optional=optional)
+        found = replace(found, key_env=(*found.key_env, ANY_SERVER), key_optional=optional)
     return found
