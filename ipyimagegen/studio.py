@@ -297,16 +297,14 @@ class Studio:
         if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
             return run
         try:
-            endpoint, trusted = self.endpoint_of(run), self._trust.base_urls(self.settings, self._environ)
+            endpoint, trusted = self.endpoint_of(run), self.trusts(run.request.base_url)
         except InvalidOption:  # somebody edited the record, or a setting is wrong: what is stored is shown
             return run
         tools = replace(self.tools, offline=offline or self.offline)
         planned = Planned(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
-        batch = self._sender.fetch(
-            planned, work.fetch(endpoint, tools, trusted=run.request.base_url in trusted)
-        )
+        batch = self._sender.fetch(planned, work.fetch(endpoint, tools, trusted=trusted))
         wait_for(batch, painter, timeout)
         return batch.slots[0].run or run
 
@@ -317,6 +315,10 @@ class Studio:
     def endpoint_of(self, run: Run) -> Endpoint:
         """Return the endpoint that a run asked."""
         return catalog.endpoint_of(run.request, self.settings.endpoints, self._environ)
+
+    def trusts(self, base_url: str) -> bool:
+        """Say whether the user configured or named a server. Raises InvalidOption for a bad setting."""
+        return base_url in self._trust.base_urls(self.settings, self._environ)
 
     def doctor(self, endpoint: str | None = None, *, offline: bool = False) -> Report:
         """Return what works and what does not, at no cost: see `%imagine_doctor`."""
