@@ -49,8 +49,8 @@ _SPECIAL = tuple(
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all other IPv6 is special or not allocated, RFC 4291
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # holds an IPv4 address, RFC 6052
 
-_PART = re.compile(r"0x[0-9a-f]{0,8}|[0-9]{1,11}")  # of an IPv4 address: hexadecimal, octal, decimal
-_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")  # what IDNA takes for a dot
+_PART = re.compile(r"0x[0-9a-f]{0,40}|[0-9]{1,40}")  # of an IPv4 address: hexadecimal, octal, decimal
+_DOTS = str.maketrans("\u3002\uff61", "..")  # what IDNA takes for a dot
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
@@ -64,7 +64,7 @@ def parse_address(host: str) -> Address | None:
     Full-width characters, trailing dots, zones, and the IPv4 spellings of `inet_aton` are understood:
     127.1, 0x7f.1, 0177.0.0.1, 2130706433.
     """
-    text = unicodedata.normalize("NFKC", _plain(host)).strip("[]").partition("%")[0]
+    text = _plain(host).strip("[]").partition("%")[0]
     try:
         return ipaddress.ip_address(text)
     except ValueError:
@@ -72,7 +72,7 @@ def parse_address(host: str) -> Address | None:
 
 
 def _plain(host: str) -> str:
-    return host.translate(_DOTS).rstrip(".").casefold()
+    return unicodedata.normalize("NFKC", host).translate(_DOTS).rstrip(".").casefold()
 
 
 def _parse_ipv4(text: str) -> ipaddress.IPv4Address | None:

@@ -213,7 +213,7 @@ def test_a_fork_begins_anew(home, serve):
         "from ipyimagegen import Settings, Studio\n"
         f"own = {{'lab': {{'base_url': {server.base_url!r}, 'free': False}}}}\n"
         f"one = Studio('lab', {str(home)!r}, settings=Settings(endpoints=own, max_parallel=1))\n"
-        "try: one.imagine('a fox', timeout=0.5)\n"
+        "try: one.imagine('a fox', timeout=3)\n"
         "except BaseException as told: print(type(told).__name__, flush=True)\n"
         "if os.fork() == 0:\n"
         "    print(len(one.history), one.imagine('a cat', timeout=20).id.split('/')[1], flush=True)\n"
