@@ -51,6 +51,7 @@ class Tools:
 
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
+    offline: bool = False  # only this machine may be asked
     timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
     control: Callable[[], wire.Control] = lambda: wire.Control()  # noqa: PLW0108 - not at load
     redactor: Callable[[Secret | None], Redactor] = lambda _: NO_KEYS
@@ -72,6 +73,7 @@ class Receiver:
     thumbs: Thumbs = field(default_factory=dict)
     edge: int | None = None
     desk: Callable[[], AbstractContextManager[object]] = nullcontext
+    trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
 
     def received(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
@@ -111,8 +113,8 @@ class Receiver:
         pictures = tuple(
             got.get(one.index, one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
         )
-        if pictures == run.pictures:
-            return run
+        if all(one.state is PictureState.URL_PENDING for one in got.values()):
+            return run.but(pictures=pictures)  # why nothing came is shown, and not worth a write
         run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
         self.tools.store.update(run)
         measured = compared(run, self.tools.store)
@@ -170,13 +172,13 @@ class Receiver:
     def _download(self, picture: Picture) -> Picture:
         into = self.tools.store.spool()
         try:
-            url, mounts = picture.url or "", self.tools.mounts
             fault = wire.download(
-                url,
-                self.endpoint,
+                picture.url or "",
+                self.endpoint if self.trusted else None,
                 into=into,
                 control=self.control,
-                mounts=mounts,
+                mounts=self.tools.mounts,
+                offline=self.tools.offline,
                 redactor=self.redactor,
             )
             if fault:

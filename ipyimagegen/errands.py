@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, keys, wire
 from ipyimagegen.errors import ImagineError, InvalidOption, MissingKey
+from ipyimagegen.hosts import is_offline
 from ipyimagegen.keys import Secret, Variables
 from ipyimagegen.ownership import delete_old_files, make_private_folder
 from ipyimagegen.records import Fault, Status
@@ -60,6 +61,7 @@ class Errand:
     timeouts: wire.Timeouts
     key: Secret | None = None
     marks: str | None = None
+    offline: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what travels: the one place where a key does, since --send-key asked for it."""
@@ -162,6 +164,7 @@ def _sent(errand: Errand, spool: Path) -> wire.Outcome:
         timeouts=errand.timeouts,
         mounts=_mounts(endpoint),
         idempotency_key=errand.idempotency_key,
+        offline=errand.offline or is_offline(os.environ),
     )
 
 
@@ -249,6 +252,7 @@ class Through:
         idempotency_key: str,
         timeouts: wire.Timeouts,
         spare: Callable[[], Path | None] = lambda: None,
+        offline: bool = False,
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
@@ -260,6 +264,7 @@ class Through:
             timeouts=timeouts,
             key=secret if self._send_key else None,
             marks=self._marks,
+            offline=offline,
         )
         try:
             pickle.dumps(errand)

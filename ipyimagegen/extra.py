@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.options import Json
 
+DEEPEST = 32  # lists and objects within each other
 _KEY = re.compile(r"[\w.\-]{1,100}")
 
 
@@ -17,6 +19,16 @@ def check_key(key: str) -> None:
         raise InvalidOption(
             f"--set {key[:60]!r}: a key is letters, digits, _, - and dots. Write it so; nothing was sent."
         )
+
+
+def check_depth(value: Json, levels: int = DEEPEST) -> None:
+    """Raise InvalidOption for a value that is nested more deeply than a record keeps."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        return
+    if not levels:
+        raise InvalidOption(f"--set: a value is nested deeper than {DEEPEST} levels; nothing was sent.")
+    for member in value.values() if isinstance(value, Mapping) else value:
+        check_depth(member, levels - 1)
 
 
 def read_setting(text: str) -> tuple[str, Json]:

@@ -29,7 +29,6 @@ from ipyimagegen.store import Store
 from ipyimagegen.typed import Offered, Pictures
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-NOWHERE = "https://nowhere.invalid"  # no server of ours: the rules for a stranger's address hold
 FETCH = 60.0  # seconds that an address may take, while the cell waits
 MOST = 16  # pictures of one request, at any server
 BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # four numbers, or a slip
@@ -198,8 +197,14 @@ class _Opener:
             raise InvalidInput(f"{where}: {how}. Nothing was sent.")
         into = self.library.store.spool()
         try:
-            known = there if here else replace(there, base_url=NOWHERE)
-            fault = wire.download(url, known, into=into, control=wire.Control(), whole=self.seconds)
+            fault = wire.download(
+                url,
+                there if here else None,
+                into=into,
+                control=wire.Control(),
+                whole=self.seconds,
+                offline=self.offline,
+            )
             if fault is None:
                 return into.read_bytes()
         finally:

@@ -187,7 +187,8 @@ def _places(
     written = _dotenv(folder, names)
     for name in names:
         yield f"{name} in .env", written.get(name)
-    yield "the system keyring", _keyring(endpoint.name)
+    if endpoint.keyring:
+        yield "the system keyring", _keyring(endpoint.name)
     for name in names:
         yield f"{name} in Colab's secrets", _colab(name)
 

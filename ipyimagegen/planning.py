@@ -18,7 +18,7 @@ from ipyimagegen import catalog, prompt
 from ipyimagegen.axes import Axis, expand, labels
 from ipyimagegen.caption import some
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.extra import check_key
+from ipyimagegen.extra import check_depth, check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
 from ipyimagegen.records import Input, PictureState, Request, Run, Status
@@ -207,8 +207,9 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
 
 def _check_values(draft: Request) -> None:
     """Raise InvalidOption for a `--set` key that is no name, or a value that JSON cannot hold."""
-    for key in draft.extra:
+    for key, value in draft.extra.items():
         check_key(key)
+        check_depth(value)
     try:
         json.dumps(dict(draft.extra), allow_nan=False)
     except (TypeError, ValueError) as fault:

@@ -19,6 +19,7 @@ from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Re
 from ipyimagegen.options import SENT, Json
 
 SCHEMA = 1
+LARGEST = 2**53  # of the numbers in a record; floats hold every whole number up to here
 T = TypeVar("T")
 
 
@@ -322,6 +323,8 @@ def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
         parts = value if isinstance(value, tuple) else ()
         if not isinstance(value, whole) or not all(isinstance(one, each) for one in parts):
             raise TypeError(f"{name} of a {kind.__name__} is {type(value).__name__}")
+        if isinstance(value, (int, float)) and not abs(value) <= LARGEST:
+            raise ValueError(f"{name} of a {kind.__name__} is out of range")
     return kind(**members)
 
 

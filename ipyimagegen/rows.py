@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -113,6 +112,9 @@ class Endpoint:
     empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
     model). `may_drop` names options that its documents promise and its relay may not pass on.
 
+    `allow_key` says that the user lets a key go there that belongs to another server, and `keyring` that
+    the system keyring's key of this name belongs there.
+
     `edits` says whether it edits pictures (None: not known), and `edit_fields` and `mask_fields` what
     it takes for edits, and for those with a mask, where that differs. `edit_form` is OpenAI's `json` in
     place of a form, and so is a form with an option of `json_only`, for which a form has no field.
@@ -130,6 +132,8 @@ class Endpoint:
     key_env: tuple[str, ...] = ()
     key_optional: bool = False
     free: bool = False
+    allow_key: bool = False
+    keyring: bool = True
     allow_http: bool = False
     default_model: str | None = None
     model_required: bool = False
@@ -183,13 +187,3 @@ def origin(url: str) -> str:
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, usual) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
-
-
-def is_loopback_host(host: str) -> bool:
-    """Say whether a host name is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

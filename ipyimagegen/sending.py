@@ -141,13 +141,14 @@ class Sender:
         files = {sha256: data for call in calls for sha256, data in call.files.items()}
         pictures = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
         house.store.probe(pictures * ROOM + sum(map(len, files.values())))
+        tools = replace(house.tools, offline=bool(plan.local.get("offline")))
         edge = imaging.tile_edge(*shape(plan.axes)) if plan.axes else None
         return [
             work.call(
                 slot.planned,
                 secrets[slot.planned.endpoint.base_url],
                 self._gate(slot.planned.endpoint, settings.max_parallel),
-                house.tools,
+                tools,
                 slot.known,
                 edge=edge,
                 exchange=exchange,

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen import catalog, gathering, homes, inputs, saving, typed, wire, work
 from ipyimagegen.archive import History
 from ipyimagegen.arrivals import Tools
-from ipyimagegen.errors import CallError, ImagineError, OverBudget, StoreError
+from ipyimagegen.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
+from ipyimagegen.hosts import is_offline
 from ipyimagegen.ids import run_of
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.keys import Variables
@@ -32,6 +33,7 @@ from ipyimagegen.results import Generation, Image, Result, Sweep
 from ipyimagegen.safe import short
 from ipyimagegen.sending import Sender
 from ipyimagegen.store import Store
+from ipyimagegen.trust import Trust
 from ipyimagegen.typed import Typed
 from ipyimagegen.waiting import Hold, Painter, unsent, wait_for
 
@@ -65,11 +67,12 @@ class Studio:
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = Variables(environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
-        self._home = home
+        self._home = homes.folder_or_why(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
         self._told_passing = False
+        self._trust = Trust()
         self._history = History(self)
         self._begin()
         _renew_after_fork(self)
@@ -85,8 +88,10 @@ class Studio:
 
     @cached_property
     def home(self) -> Path:
-        """The folder of the store."""
-        return homes.folder(self._home, self._environ)
+        """The folder of the store. Raises InvalidOption when the one that was set cannot be used."""
+        if isinstance(self._home, str):
+            raise InvalidOption(self._home)
+        return self._home or homes.user_folder()
 
     @cached_property
     def store(self) -> Store:
@@ -202,6 +207,7 @@ class Studio:
             raise
         self.keys.refuse_in([call.request for call in plan.calls])
         plan = inputs.fit(plan, attached)
+        self._trust.check(asked, plan.to_send, self.settings, self._environ)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
@@ -213,7 +219,7 @@ class Studio:
     @property
     def offline(self) -> bool:
         """Whether the environment says so."""
-        return self._environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
+        return is_offline(self._environ)
 
     def surroundings(self) -> Surroundings:
         """Return what a plan depends on besides what was typed."""
@@ -304,15 +310,17 @@ class Studio:
         if run.status is Status.PENDING:
             self._recovery.retry(run)
             run = self.store.run(run.id) or run
-        endpoint = self.endpoint_of(run)
-        here = endpoint.name == SKETCH or catalog.is_loopback(endpoint)
-        pending = any(one.state is PictureState.URL_PENDING for one in run.pictures)
-        if not pending or ((offline or self.offline) and not here):
+        if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
             return run
+        try:
+            endpoint, trusted = self.endpoint_of(run), self.trusts(run.request.base_url)
+        except InvalidOption:  # somebody edited the record, or a setting is wrong: what is stored is shown
+            return run
+        tools = replace(self.tools, offline=offline or self.offline)
         planned = Planned(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
-        batch = self._sender.fetch(planned, work.fetch(endpoint, self.tools))
+        batch = self._sender.fetch(planned, work.fetch(endpoint, tools, trusted=trusted))
         wait_for(batch, painter, timeout)
         return batch.slots[0].run or run
 
@@ -323,6 +331,10 @@ class Studio:
     def endpoint_of(self, run: Run) -> Endpoint:
         """Return the endpoint that a run asked."""
         return catalog.endpoint_of(run.request, self.settings.endpoints, self._environ)
+
+    def trusts(self, base_url: str) -> bool:
+        """Say whether the user configured or named a server. Raises InvalidOption for a bad setting."""
+        return base_url in self._trust.base_urls(self.settings, self._environ)
 
     def doctor(self, endpoint: str | None = None, *, offline: bool = False) -> Report:
         """Return what works and what does not, at no cost: see `%imagine_doctor`."""

@@ -256,6 +256,7 @@ def _post(
         partial=glimpse if written.streams else None,
         spare=lambda: tools.store.spare(job.run),
         redactor=tools.redactor(secret),
+        offline=tools.offline,
     )
     if outcome.spool is None:
         _drop(spool)
@@ -369,8 +370,8 @@ def _noted(run: Run, note: str) -> Run:
     return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
 
 
-def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
-    """Return the work of fetching downloads that are still pending."""
+def fetch(endpoint: Endpoint, tools: Tools, *, trusted: bool) -> Callable[[Job], Run]:
+    """Return the work of fetching downloads that are still pending; see `Receiver.trusted`."""
     load()
 
     def carry(job: Job) -> Run:
@@ -380,6 +381,7 @@ def fetch(endpoint: Endpoint, tools: Tools) -> Callable[[Job], Run]:
             control=job.control,
             redactor=tools.redactor(None),
             thumbs=job.thumbs,
+            trusted=trusted,
         )
         return receiver.fetched(job.run)
 

@@ -10,7 +10,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "redact", "ownership", "options", "lists", "records", "rows", "ids", "caption"}
-FLOOR |= {"costs", "extra", "verdicts", "prompt", "columns", "differences", "changes"}
+FLOOR |= {"costs", "hosts", "extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -25,6 +25,7 @@ MAY = {
     "ids": {"errors", "options"},
     "records": {"errors", "options"},
     "rows": {"options"},
+    "hosts": set(),
     "verdicts": {"caption", "records"},
     "caption": {"records", "safe"},
     "costs": {"records"},
@@ -35,7 +36,7 @@ MAY = {
     **{room: {*FLOOR, room} for room in ROOMS - {"sketch"}},
     "sketch": {"sketch"},
     "saving": FLOOR,
-    "homes": set(),
+    "homes": {"errors", "safe"},
     "waiting": FLOOR | {"batch", "plan"},
     "typed": FLOOR,
     "axes": FLOOR | {"typed"},
@@ -52,6 +53,7 @@ MAY = {
     | {"ledger", "batch", "gate", "waiting", "results"},
     "recovery": FLOOR | {"wire", "store", "arrivals"},
     "keychain": FLOOR | {"keys"},
+    "trust": FLOOR | {"catalog", "plan", "typed"},
     "inputs": FLOOR | {"catalog", "imaging", "store", "wire", "plan", "results", "typed"},
     "ledger": FLOOR | {"store", "plan", "work"},
     "doctor": FLOOR
@@ -63,6 +65,7 @@ MAY = {
     | ROOMS
     | {
         "keychain",
+        "trust",
         "typed",
         "inputs",
         "plan",

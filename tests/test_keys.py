@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen import keys
+from ipyimagegen import Settings, Studio, keys
+from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.errors import InvalidOption, MissingKey
 from ipyimagegen.keychain import Keychain
+from ipyimagegen.notebook.display import status
 from ipyimagegen.rows import Endpoint
+from ipyimagegen.typed import from_call
 
 LAB = Endpoint(
     name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")
@@ -276,3 +279,30 @@ def test_colab(tmp_path, monkeypatch):
 def test_importing_keys_imports_no_keyring():
     check = "import sys, ipyimagegen.keys; assert 'keyring' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_a_vendors_key_that_may_go_elsewhere_is_named_before_it_goes(serve, home):
+    """The doctor and the status line say which host gets it; unasked it goes nowhere."""
+    server = serve(lambda seen: (200, {}, {"data": []}))
+    host = server.base_url.split("/")[2]
+    entry = {"base_url": server.base_url, "key_env": "OPENAI_API_KEY", "free": False}
+    environ = {"OPENAI_API_KEY": "sk-" + "a" * 40}
+    refused = Studio("lab", home, settings=Settings(endpoints={"lab": entry}), environ=environ)
+    with pytest.raises(InvalidOption, match="OPENAI_API_KEY"):
+        refused.imagine("a fox")
+    assert server.requests == []
+    allowed = {"lab": {**entry, "allow_key": True}}
+    studio = Studio("lab", home, settings=Settings(endpoints=allowed), environ=environ)
+    (key,) = [finding for finding in studio.doctor() if finding.name == "key"]
+    assert host in key.told
+    plan = studio.plan(from_call("a fox", {}))
+    assert f"key sent to {host}" in status(Batch(plan, [Slot(planned=call) for call in plan.calls]))
+
+
+def test_an_env_file_gives_no_address(home, tmp_path):
+    lines = "OPENAI_API_KEY=sk-0123456789\nOPENAI_BASE_URL=https://evil.example/v1\n"
+    lines += "IPYIMAGEGEN_BASE_URL=https://evil.example/v1\nIPYIMAGEGEN_ENDPOINT=https://evil.example/v1\n"
+    (tmp_path / ".env").write_text(lines)
+    studio = Studio(home=home, environ={})
+    assert studio.default_endpoint().base_url == "https://api.openai.com/v1"
+    assert not studio.trusts("https://evil.example/v1")

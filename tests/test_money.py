@@ -149,7 +149,10 @@ def test_a_rerun_asks_the_server_of_its_run(home, serve):
     moved = Studio(
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": serve(good).base_url}})
     )
-    moved.history[first.id].rerun(seed=3)
+    with pytest.raises(e.InvalidOption, match=f"--endpoint {address}"):  # nobody named it since
+        moved.history[first.id].rerun(seed=3)
+    assert len(server.posts) == 3
+    moved.history[first.id].rerun(seed=3, endpoint=address)
     assert len(server.posts) == 4
 
 
@@ -210,7 +213,7 @@ def test_a_fork_begins_anew(home, serve):
         "from ipyimagegen import Settings, Studio\n"
         f"own = {{'lab': {{'base_url': {server.base_url!r}, 'free': False}}}}\n"
         f"one = Studio('lab', {str(home)!r}, settings=Settings(endpoints=own, max_parallel=1))\n"
-        "try: one.imagine('a fox', timeout=0.5)\n"
+        "try: one.imagine('a fox', timeout=3)\n"
         "except BaseException as told: print(type(told).__name__, flush=True)\n"
         "if os.fork() == 0:\n"
         "    print(len(one.history), one.imagine('a cat', timeout=20).id.split('/')[1], flush=True)\n"
@@ -356,7 +359,7 @@ def test_offline_fetches_nothing(home, serve):
     elsewhere = run.but(
         request=type(run.request)(**{**vars(run.request), "base_url": "https://gpu.example/v1"})
     )
-    assert one.fetch(elsewhere, offline=True) is elsewhere
+    assert [image.state for image in one.fetch(elsewhere, offline=True).pictures] == ["url_pending"]
     assert len(server.requests) == before
 
 
@@ -404,7 +407,7 @@ def test_a_stored_result_is_found_without_the_key_and_with_what_was_left_out(hom
     server = serve(good)
     configured = {"style": "vivid"}  # gpt-image-2 takes none
     with_key = {"OPENAI_API_KEY": CANARY}
-    own = {"openai": {"base_url": server.base_url, "vendor": "openai", "free": False}}
+    own = {"openai": {"base_url": server.base_url, "vendor": "openai", "free": False, "allow_key": True}}
     settings = Settings(options=configured, endpoints=own)
     asked = Studio(home=home, environ=with_key, settings=settings).imagine("a fox", model="gpt-image-2")
     again = Studio(home=home, environ={}, settings=settings).imagine("a fox", model="gpt-image-2")

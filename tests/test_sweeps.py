@@ -369,7 +369,7 @@ def test_nine_of_twelve(home, serve):
 
 def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
     server = serve(good)
-    own = {"dmxapi": {"base_url": server.base_url, "free": True}}
+    own = {"dmxapi": {"base_url": server.base_url, "free": True, "allow_key": True}}
     made = Studio(
         home=home, environ={"DMXAPI_API_KEY": "none-but-long-enough"}, settings=Settings(endpoints=own)
     ).imagine("a fox", endpoint="dmxapi", model="gpt-image-1", seed=range(5))
@@ -893,7 +893,9 @@ def test_costs_are_added_up_apart_from_the_estimate(home, serve):
         home=home,
         environ={"OPENAI_API_KEY": "sk-" + "a" * 40},
         settings=Settings(
-            endpoints={"openai": {"base_url": server.base_url, "vendor": "openai", "free": False}}
+            endpoints={
+                "openai": {"base_url": server.base_url, "vendor": "openai", "free": False, "allow_key": True}
+            }
         ),
     )
     made = one.imagine(

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from ipyimagegen.catalog.checks import check
     from ipyimagegen.catalog.prices import actual, estimate, partial_tokens, seconds
     from ipyimagegen.catalog.rows import fields_of, model_of, row
-    from ipyimagegen.catalog.servers import default_endpoint, endpoint, endpoint_of, endpoints, owner
+    from ipyimagegen.catalog.servers import (
+        configured_urls,
+        default_endpoint,
+        endpoint,
+        endpoint_of,
+        endpoints,
+        owner,
+    )
     from ipyimagegen.catalog.tables import model, models, nearest_model
     from ipyimagegen.catalog.translation import translate
 
@@ -26,6 +33,7 @@ __all__ = [
     "actual",
     "check",
     "check_transport",
+    "configured_urls",
     "default_endpoint",
     "endpoint",
     "endpoint_of",
@@ -58,6 +66,7 @@ _LATER = {
     "fields_of": "rows",
     "model_of": "rows",
     "row": "rows",
+    "configured_urls": "servers",
     "default_endpoint": "servers",
     "endpoint": "servers",
     "endpoint_of": "servers",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urlsplit
 
 from ipyimagegen.errors import InvalidOption
+from ipyimagegen.hosts import is_loopback_host
 from ipyimagegen.options import as_meant
-from ipyimagegen.rows import Endpoint, is_loopback_host
+from ipyimagegen.rows import Endpoint
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")

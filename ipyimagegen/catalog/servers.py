@@ -10,6 +10,7 @@ from typing import Any
 
 from ipyimagegen.catalog.accepted import FORMATS
 from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
+from ipyimagegen.catalog.keys import ANY_SERVER, bind_keys, key_owners
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
@@ -19,6 +20,7 @@ from ipyimagegen.rows import Endpoint, origin
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}
 OPENAI = "openai"
+_IN_RECORD = "The address in the record"
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "base_url": (str,),
     "title": (str,),
@@ -28,6 +30,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "key_optional": (bool,),
     "free": (bool,),
     "allow_http": (bool,),
+    "allow_key": (bool,),
     "default_model": (str,),
     "model_required": (bool,),
     "fields": (list, tuple),
@@ -95,6 +98,15 @@ def default_endpoint(
     return fallback if has_key(fallback) else None
 
 
+def configured_urls(own: Own, environ: Mapping[str, str], chosen: str | None = None) -> frozenset[str]:
+    """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
+    urls = {entry.base_url for entry in _entries(own, environ).values()}
+    for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
+        if text and is_address(text):
+            urls.add(normalise_url(text))
+    return frozenset(urls - {""})
+
+
 def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
     """Return the endpoint that a stored request went to: by its name if that is still there, else by URL.
 
@@ -103,13 +115,21 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
     found = _entries(own, environ).get(request.endpoint.casefold())
     if found and found.base_url == request.base_url:
         return found
-    normalise_url(request.base_url, "The address in the record")
+    if normalise_url(request.base_url, _IN_RECORD) != request.base_url:
+        raise InvalidOption(f"{_IN_RECORD} is not written as a base URL.")
     found = _at(request.base_url, _entries(own, environ), environ)
+    if request.dialect not in dialects():
+        return replace(found, name=request.endpoint)
     if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
         like = _of_dialect(request.endpoint, request.dialect)
-        kept = ("base_url", "key_env", "key_optional", "allow_http", "free")
+        kept = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
         found = replace(like, **{name: getattr(found, name) for name in kept})
     return replace(found, name=request.endpoint, dialect=request.dialect)
+
+
+def dialects() -> frozenset[str]:
+    """Return the names of the dialects that are known."""
+    return frozenset(entry.dialect for entry in known_endpoints().values())
 
 
 def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
@@ -127,9 +147,11 @@ def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
     address = environ.get("OPENAI_BASE_URL")
     if address:
         found[OPENAI] = _moved(found[OPENAI], normalise_url(address, "OPENAI_BASE_URL"))
+    owners = key_owners(found.values(), environ)
     for name, columns in own.items():
         key = name.casefold()
-        found[key] = _own_entry(name, _checked(name, columns), found.get(key))
+        base = found.get(key)
+        found[key] = bind_keys(_own_entry(name, _checked(name, columns), base), base, owners)
     return {key: _free_here(one, own) for key, one in found.items()}
 
 
@@ -193,10 +215,9 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
     for variable in [variables] if isinstance(variables, str) else variables:
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):
             raise InvalidOption(f"{what}: key_env is the NAME of an environment variable, never a key.")
-    dialects = {one.dialect for one in known_endpoints().values()}
-    if columns.get("dialect", "openai") not in dialects:
+    if columns.get("dialect", "openai") not in dialects():
         dialect = columns["dialect"]
-        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects)}")
+        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects())}")
     return columns
 
 
@@ -234,10 +255,11 @@ def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, st
                 key_env=near.key_env,
                 key_optional=near.key_optional,
                 allow_http=near.allow_http,
+                allow_key=near.allow_key,
                 free=near.free,
             )
     address = environ.get("IPYIMAGEGEN_BASE_URL")
     if address and origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL")) == origin(base_url):
         optional = found.key_optional or not found.key_env
-        found = replace(found, key_env=(*found.key_env, "IPYIMAGEGEN_API_KEY"), key_optional=optional)
+        found = replace(found, key_env=(*found.key_env, ANY_SERVER), key_optional=optional)
     return found

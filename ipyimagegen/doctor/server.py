@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ipyimagegen import catalog, wire
 from ipyimagegen.caption import DOT
@@ -82,14 +83,23 @@ def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
         return Finding("key", State.PROBLEM, f"none: set {names} {where}"), None
     place = keys.source(endpoint) or "typed in this session"
     place += " (environment)" if place in endpoint.key_env else ""
+    if endpoint.allow_key:
+        place += f", the key of another server: {_host(endpoint)} gets it, as allow_key says"
     if endpoint.base_url.startswith("http:") and not catalog.is_loopback(endpoint):
         return Finding("key", State.WARNING, f"{place}; it travels unencrypted, as allow_http says"), secret
-    return Finding("key", State.OK, place), secret
+    return Finding("key", State.WARNING if endpoint.allow_key else State.OK, place), secret
+
+
+def _host(endpoint: Endpoint) -> str:
+    return urlsplit(endpoint.base_url).netloc
 
 
 def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[Finding]:
     mounts = visit.mounts() if endpoint.name == SKETCH else {}
-    probe = within(SECONDS + 2, lambda: wire.probe(endpoint, secret, mounts=mounts, seconds=SECONDS))
+    probe = within(
+        SECONDS + 2,
+        lambda: wire.probe(endpoint, secret, mounts=mounts, seconds=SECONDS, offline=visit.offline),
+    )
     if mounts and endpoint.base_url in mounts:
         yield Finding("host", State.OK, "in this process, without a network")
         yield _answered(probe, keyed=False)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -57,7 +58,7 @@ def status(batch: Batch) -> str:
     unsent = sum(slot.unsent for slot in batch.slots)
     failed = sum(slot.settled and not slot.came for slot in batch.slots) - unsent
     estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
-    words = [", ".join(endpoints), costs.said(estimates)]
+    words = [", ".join(endpoints), *_key_goes_to(batch.plan.calls), costs.said(estimates)]
     words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
@@ -70,10 +71,19 @@ def _asked(planned: Planned) -> str:
     words = [short(planned.endpoint.name)]
     if planned.sent.model and planned.sent.model != planned.endpoint.name:
         words.append(short(planned.sent.model))
+    words += _key_goes_to([planned])
     words.append(str(planned.estimate))
     if planned.seconds:
         words.append(f"takes about {planned.seconds[0]:g}–{planned.seconds[1]:g} s")
     return DOT.join(words)
+
+
+def _key_goes_to(calls: Iterable[Planned]) -> list[str]:
+    """Return the hosts that get the key of another server, because the user's entry allows it."""
+    hosts = dict.fromkeys(
+        urlsplit(call.endpoint.base_url).netloc for call in calls if call.endpoint.allow_key
+    )
+    return [f"key sent to {', '.join(short(host, 80) for host in hosts)}"] if hosts else []
 
 
 class Screen:

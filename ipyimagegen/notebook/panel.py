@@ -345,10 +345,13 @@ class Panel(anywidget.AnyWidget):
         self.send({"is": what, **told}, buffers=list(buffers) or None)
 
     def _name_of(self, run: Run) -> str:
-        """Return what the form calls the server of a run: its name, unless that is another one now."""
+        """Return what the form calls the server of a run: its name, unless that is another one now.
+
+        A server that only the record names is left out: nobody here asked for it.
+        """
         base_url = run.request.base_url
         named = (one.name for one in self.studio.endpoints() if one.base_url == base_url)
-        return next(named, base_url)
+        return next(named, base_url if self.studio.trusts(base_url) else "")
 
 
 def _form(content: Message) -> Form:

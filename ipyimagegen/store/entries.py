@@ -9,6 +9,9 @@ from typing import NamedTuple
 from ipyimagegen.records import Run
 from ipyimagegen.store.records import Key
 
+# What a request raises that a newer version or a stranger wrote.
+_UNHASHABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
+
 
 class Unusable(Exception):
     """The index cannot answer now, or take a run; the files can."""
@@ -38,7 +41,7 @@ class Entry(NamedTuple):
             run.number,
             float(run.created),
             "" if hidden else clean(run.identity),
-            "" if hidden else _question(run),
+            "" if hidden else question_of(run),
             clean(run.request.model or run.sent.model or ""),
             "" if run.forgotten else fold(run.request.prompt),
         )
@@ -88,8 +91,17 @@ def fold(text: object) -> str:
     return clean(text).casefold()
 
 
-def _question(run: Run) -> str:
+def identity_of(run: Run) -> str:
+    """Return the identity of what a run asked, whatever its record claims; empty where it has none."""
+    try:
+        return run.request.identity
+    except _UNHASHABLE:
+        return ""
+
+
+def question_of(run: Run) -> str:
+    """Return the question of what a run asked; empty where it has none."""
     try:
         return run.request.question
-    except (AttributeError, KeyError, TypeError, ValueError):  # something of a newer version
+    except _UNHASHABLE:
         return ""

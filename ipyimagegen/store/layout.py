@@ -16,6 +16,7 @@ _HASH = r"[0-9a-f]{64}"
 _IMAGE = r"(?:png|jpg|webp|gif|avif)"
 
 SESSION = re.compile(_SESSION)
+NUMBER = re.compile(_NUMBER)
 HASH = re.compile(_HASH)
 REPLY = re.compile(
     rf"[0-9a-f]{{32}}\.({_SESSION})\.({_NUMBER})\.reply(?:\.claim)?"

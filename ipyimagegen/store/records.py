@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import string
 from collections.abc import Iterator
@@ -15,11 +14,13 @@ from pathlib import Path
 from ipyimagegen.errors import StoreError
 from ipyimagegen.records import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.layout import SESSION
+from ipyimagegen.store.layout import HASH, NUMBER, SESSION
+from ipyimagegen.store.parsing import parse_json
 
 Key = tuple[str, int]  # session and number
 
 NUMBERS = 2**53  # the largest number of a run
+YEAR_9999 = 253_370_764_800  # seconds since the epoch: no date can be written from here on
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
 _LETTERS = string.ascii_lowercase + string.digits
 _DRAW = random.SystemRandom()
@@ -83,8 +84,8 @@ class Records:
         """
         data = self.disk.read(self.path(key))
         try:
-            run = from_json(Run, json.loads(data or b""))
-            sound = (run.session, run.number) == key and math.isfinite(run.created)
+            run = from_json(Run, parse_json(data or b""))
+            sound = (run.session, run.number) == key and 0 <= run.created < YEAR_9999
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
@@ -133,8 +134,8 @@ def _still_stored(old: Run, run: Run) -> Run:
 def parse(text: str) -> Key | None:
     """Return session and number of a lasting id such as 1120-k7f2/3, or None."""
     session, _, number = text.partition("/")
-    plain = number.isascii() and number.isdecimal() and str(int(number)) == number
-    return (session, int(number)) if plain and SESSION.fullmatch(session) else None
+    known = SESSION.fullmatch(session) and NUMBER.fullmatch(number)
+    return (session, int(number)) if known else None
 
 
 def hashes(run: Run) -> set[str]:
@@ -142,7 +143,7 @@ def hashes(run: Run) -> set[str]:
     asked, sent = run.request, run.sent
     inputs = (*asked.inputs, *sent.inputs, *(one for one in (asked.mask, sent.mask) if one))
     kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.pictures), run.raw]
-    return {sha256 for sha256 in kept if sha256}
+    return {sha256 for sha256 in kept if sha256 and HASH.fullmatch(sha256)}
 
 
 def forgotten(run: Run) -> Run:

@@ -17,7 +17,7 @@ from ipyimagegen.ownership import is_own_file
 from ipyimagegen.records import SCHEMA, PictureState, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.entries import Entry, Query, Unusable
+from ipyimagegen.store.entries import Entry, Query, Unusable, identity_of, question_of
 from ipyimagegen.store.images import Images, Kept
 from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse
 
@@ -221,11 +221,13 @@ class Store:
     def with_identity(self, identity: str, *, limit: int | None = None) -> list[Run]:
         """Return the runs that asked for just this, the newest first; not those that only reused one."""
         found = self._found(Query(identity=identity, limit=limit))
-        return [run for run in found if run.identity == identity]  # where locks do nothing an index may err
+        # Where locks do nothing an index may err, and a record of a stranger may lie.
+        return [run for run in found if run.identity == identity == identity_of(run)]
 
     def with_question(self, question: str, *, limit: int | None = None) -> list[Run]:
         """Return the runs that asked for this, of whatever server, as `with_identity` does."""
-        return self._found(Query(question=question, limit=limit))
+        found = self._found(Query(question=question, limit=limit))
+        return [run for run in found if question_of(run) == question]
 
     # Between files and index
 

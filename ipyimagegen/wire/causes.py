@@ -16,6 +16,7 @@ from urllib3 import exceptions as u3
 
 from ipyimagegen.safe import plain
 from ipyimagegen.wire.decoding import UnsupportedEncoding
+from ipyimagegen.wire.dialling import Blocked
 
 
 def bad_certificate(error: BaseException) -> bool:
@@ -83,6 +84,7 @@ _TEXTS = {
 }
 # In this order: the first kind that is anywhere in the chain of causes gives the words.
 _WORDS = (
+    (Blocked, str),
     (ssl.SSLCertVerificationError, _certificate),
     (u3.NameResolutionError, "its name was not found"),
     (socket.gaierror, "its name was not found"),

@@ -16,10 +16,12 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
+from ipyimagegen.hosts import is_loopback_host
 from ipyimagegen.redact import Hidden
-from ipyimagegen.rows import is_loopback_host, origin
+from ipyimagegen.rows import origin
 from ipyimagegen.wire.control import Watch
 from ipyimagegen.wire.decoding import ACCEPTED
+from ipyimagegen.wire.dialling import ANYWHERE, Reach
 from ipyimagegen.wire.local import LocalAdapter
 
 if TYPE_CHECKING:
@@ -120,27 +122,37 @@ def proxy_for(url: str) -> str | None:
     return select_proxy(url, _proxies(url))
 
 
+def _dial(url: str, reach: Reach, *, proxied: bool) -> Dial | None:
+    """Return how to connect for a URL, None as urllib3 does. Raises Blocked or OSError."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not reach.restricts(host):
+        return None
+    if proxied:
+        reach.addresses(host, parts.port or 443)
+        return None
+    return reach.dial
+
+
 def send(
     watch: Watch,
     request: requests.Request,
     *,
     timeout: tuple[float, float],
     mounts: Mounts,
-    dial: Dial | None = None,
+    reach: Reach = ANYWHERE,
 ) -> tuple[requests.Session, requests.Response]:
     """Send `request` once over a fresh connection and return the session and the answer's head.
 
     The caller closes both. The adapter is called directly: `Session.send` would read the whole body
-    of a redirect. Raises ValueError and what requests and urllib3 raise.
+    of a redirect. Behind a proxy the addresses of `reach` are checked here, but the proxy connects.
+    Raises Blocked, and what requests and urllib3 raise.
     """
     origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
     session = requests.Session()
     session.trust_env = False  # what counts of the environment is below; .netrc is not asked
     session.headers["User-Agent"] = "ipyimagegen"
     session.headers["Accept-Encoding"] = ACCEPTED
-    adapter = WatchedAdapter(watch, timeout[1], dial)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
     for prefix, app in mounts.items():
         session.mount(prefix, LocalAdapter(app, watch.sending))
     try:
@@ -148,6 +160,11 @@ def send(
         url = prepared.url or ""
         proxies = _proxies(url)
         watch.proxied = select_proxy(url, proxies) is not None
+        mounted = any(url.startswith(prefix) for prefix in mounts)
+        dial = None if mounted else _dial(url, reach, proxied=watch.proxied)
+        adapter = WatchedAdapter(watch, timeout[1], dial)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         sent_by = session.get_adapter(url)
         return session, sent_by.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)

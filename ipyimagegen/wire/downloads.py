@@ -7,12 +7,8 @@ that a name cannot change its mind; what the call was posted to may serve its ow
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import socket
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -21,30 +17,20 @@ from ipyimagegen.records import Fault
 from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import Endpoint, origin
 from ipyimagegen.wire.causes import describe, disk, unusable
-from ipyimagegen.wire.connections import NO_MOUNTS, Dial, Key, Mounts, proxy_for, send
+from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.decoding import read_chunks
+from ipyimagegen.wire.dialling import Blocked, Reach, Resolver, resolve
 from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge
-
-Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
 HOPS = 3
 TRIES = 3
 CONNECT, IDLE, WHOLE = 10.0, 30.0, 300.0  # seconds
 
 
-class _Blocked(Exception):
-    """The address is not one to fetch from; its text is ours."""
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the numeric addresses of a host. Raises OSError."""
-    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
 def download(
     url: str,
-    endpoint: Endpoint,
+    endpoint: Endpoint | None,
     *,
     into: Path,
     control: Control,
@@ -53,12 +39,14 @@ def download(
     mounts: Mounts = NO_MOUNTS,
     whole: float = WHOLE,
     redactor: Redactor = NO_KEYS,
+    offline: bool = False,
 ) -> Fault | None:
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
     At most `cap` bytes and `whole` seconds, three tries when the network or a 5xx fails, three
-    redirects. Nothing is raised and no partial file stays. Behind a proxy the names are resolved and
-    checked here, but the proxy connects.
+    redirects. `endpoint` may serve its own URLs, wherever it is; without one the URL is a stranger's.
+    Nothing is raised and no partial file stays. `offline` leaves this machine alone to be
+    asked.
     """
     fault = Fault(message="Given up.")
     with Watch(control, whole) as watch:
@@ -67,7 +55,7 @@ def download(
             watch=watch,
             into=into,
             cap=cap,
-            resolver=resolver,
+            reach=Reach(offline=offline, resolver=resolver),
             mounts=mounts,
             redactor=redactor,
         )
@@ -91,11 +79,11 @@ def download(
 class _Fetch:
     """One try of a download, hop by hop."""
 
-    endpoint: Endpoint
+    endpoint: Endpoint | None
     watch: Watch
     into: Path
     cap: int
-    resolver: Resolver
+    reach: Reach
     mounts: Mounts
     redactor: Redactor
 
@@ -110,27 +98,18 @@ class _Fetch:
                 if self.redactor.holds_part(url):
                     return Fault(message="The image's address redirects to one with the key in it."), False
             return Fault(message="The picture's address redirects too often."), False
-        except _Blocked as error:
-            return Fault(message=str(error)), False
+        except Blocked as error:
+            return Fault(message=f"{error}."), False
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return Fault(message=f"The picture could not be fetched: {describe(error)}."), not unusable(error)
 
     def hop(self, url: str) -> tuple[str | None, Fault | None, bool]:
         """Ask one address; return where it redirects to, or why it failed and whether to try again."""
-        blocked: list[_Blocked] = []
+        reach = replace(self.reach, stranger=not _is_own(url, self.endpoint))
         request = requests.Request("GET", url, headers={"Accept": "image/*,*/*;q=0.1"}, auth=Key())
-        try:
-            session, response = send(
-                self.watch,
-                request,
-                timeout=(CONNECT, IDLE),
-                mounts=self.mounts,
-                dial=self.checked(url, blocked),
-            )
-        except Exception:
-            if blocked:
-                raise blocked[0] from None
-            raise
+        session, response = send(
+            self.watch, request, timeout=(CONNECT, IDLE), mounts=self.mounts, reach=reach
+        )
         with session, response:
             status = response.status_code
             if 300 <= status < 400 and response.headers.get("Location"):
@@ -154,74 +133,16 @@ class _Fetch:
             raise TimeoutError
         return None if file.size else Fault(message="The picture's address holds nothing.")
 
-    def checked(self, url: str, blocked: list[_Blocked]) -> Dial | None:
-        """Return how to connect for `url`: only to addresses that were checked. Raises _Blocked."""
-        own = _allowed(url, self.endpoint)
-        if own or any(url.startswith(prefix) for prefix in self.mounts):
-            return None
-        host = urlsplit(url).hostname or ""
-        if proxy_for(url):
-            self.public(host, urlsplit(url).port or 443)
-            return None
 
-        def dial(host: str, port: int, timeout: float | None) -> socket.socket:
-            try:
-                return _connect(self.public(host, port), port, timeout)
-            except _Blocked as error:
-                blocked.append(error)
-                raise OSError("blocked") from None
-
-        return dial
-
-    def public(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a host. Raises _Blocked when one of them is not public."""
-        addresses = self.resolver(host, port)
-        if not addresses or not all(map(is_public, addresses)):
-            raise _Blocked("The picture's address leads into a private network; it is not fetched.")
-        return addresses
-
-
-def _connect(addresses: Sequence[str], port: int, timeout: float | None) -> socket.socket:
-    """Return a connection to the first address that answers. Raises OSError."""
-    for address in addresses[:-1]:
-        with contextlib.suppress(OSError):
-            return socket.create_connection((address, port), timeout)
-    return socket.create_connection((addresses[-1], port), timeout)
-
-
-def _allowed(url: str, endpoint: Endpoint) -> bool:
-    """Return whether `url` is of the endpoint's own origin. Raises _Blocked for what is never fetched."""
+def _is_own(url: str, endpoint: Endpoint | None) -> bool:
+    """Say whether a URL is of the endpoint's own origin. Raises Blocked for what is never fetched."""
     try:
         parts, place = urlsplit(url), origin(url)
-        own = place == origin(endpoint.base_url)
+        own = endpoint is not None and place == origin(endpoint.base_url)
     except ValueError:
-        raise _Blocked("The picture's address is malformed.") from None
+        raise Blocked("The picture's address is malformed") from None
     if parts.username is not None or parts.password is not None:
-        raise _Blocked("The picture's address contains a user name or password; it is not fetched.")
+        raise Blocked("The picture's address contains a user name or password; it is not fetched")
     if parts.scheme != "https" and not (own and parts.scheme == "http"):
-        raise _Blocked("The picture's address is not https; it is not fetched.")
+        raise Blocked("The picture's address is not https; it is not fetched")
     return own
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Not for the public either, though `is_global` says so in some versions of Python.
-_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "fec0::/10")))
-
-
-def is_public(address: str) -> bool:
-    """Say whether a numeric address is on the public Internet, also when it is wrapped in IPv6.
-
-    Not public: loopback, private, link-local (clouds' metadata), shared, reserved, multicast.
-    """
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    reserved = any(ip in network for network in _RESERVED)
-    return ip.is_global and not ip.is_multicast and not reserved

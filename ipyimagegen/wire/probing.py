@@ -17,6 +17,7 @@ from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, proxy_for, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.decoding import read_chunks
 from ipyimagegen.wire.dialects import DIALECTS
+from ipyimagegen.wire.dialling import Reach
 from ipyimagegen.wire.faults import fault, leads_to, read_body
 from ipyimagegen.wire.outcome import until
 from ipyimagegen.wire.transport import Secret
@@ -56,10 +57,11 @@ def probe(
     mounts: Mounts = NO_MOUNTS,
     seconds: float = SECONDS,
     redactor: Redactor | None = None,
+    offline: bool = False,
 ) -> Probe:
     """Ask for the list of models and return what came of it; raises nothing that a network can cause.
 
-    The key goes to its own origin only. `mounts` are as those of `exchange`.
+    The key goes to its own origin only. `mounts` and `offline` are as those of `exchange`.
     """
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     url = f"{endpoint.base_url.rstrip('/')}{ROUTE}{query}"
@@ -74,7 +76,8 @@ def probe(
     late = f"no answer within {seconds:g} s"
     with Watch(control := Control(), seconds) as watch:
         try:
-            session, response = send(watch, request, timeout=(seconds, seconds), mounts=mounts)
+            reach = Reach(offline=offline)
+            session, response = send(watch, request, timeout=(seconds, seconds), mounts=mounts, reach=reach)
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             why, untrusted = late if watch.expired else describe(error), bad_certificate(error)
             return Probe(proxy=proxy, reached=control.progress.sent, untrusted=untrusted, said=why)

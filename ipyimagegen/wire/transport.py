@@ -22,6 +22,7 @@ from ipyimagegen.wire.connections import NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.wire.control import Control, Watch
 from ipyimagegen.wire.decoding import read_chunks
 from ipyimagegen.wire.dialects import Call
+from ipyimagegen.wire.dialling import Reach
 from ipyimagegen.wire.faults import BODY, classify, fault, leads_to, read_body
 from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import LONGEST, Outcome, Timeouts, never_sent, retry_after, spoken
@@ -60,6 +61,7 @@ def exchange(
     partial: Callable[[Found], None] | None = None,
     spare: Callable[[], Path | None] = lambda: None,
     redactor: Redactor | None = None,
+    offline: bool = False,
 ) -> Outcome:
     """Post `call` once and return what became of it; raises nothing that a network or server can cause.
 
@@ -70,6 +72,8 @@ def exchange(
     not, four times a second at most; the last finished one comes with the outcome alone. Its argument
     is for the time of the call; what it raises ends the calling, not the exchange. `redactor` knows the keys
     that what comes is searched for; None: the call's own.
+    is for the time of the call; what it raises ends the calling, not the exchange.
+    `offline` leaves this machine alone to be asked.
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
@@ -87,6 +91,7 @@ def exchange(
             spool=spool,
             spare=spare,
             partial=partial,
+            reach=Reach(offline=offline),
         )
         return one.run(idempotency_key, mounts)
 
@@ -104,6 +109,7 @@ class _Exchange:
     spool: Path
     spare: Callable[[], Path | None]
     partial: Callable[[Found], None] | None
+    reach: Reach
 
     @property
     def name(self) -> str:
@@ -135,7 +141,7 @@ class _Exchange:
                 auth=Key(self.call.key_header, self.key),
             )
             timeout = (min(self.timeouts.connect, self.timeouts.whole), self.timeouts.idle)
-            session, response = send(self.watch, request, timeout=timeout, mounts=mounts)
+            session, response = send(self.watch, request, timeout=timeout, mounts=mounts, reach=self.reach)
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return self.failed(error)
         with session, response:

@@ -237,3 +237,78 @@ def test_the_endpoint_of_a_stored_request():
 def test_the_owner_of_a_model(name, where):
     assert catalog.owner(name).name == where
     assert catalog.owner(name, {}, {"OPENAI_BASE_URL": "https://proxy.example"}).name == where
+
+
+FOREIGN = [
+    "https://evil.example/v1",
+    "http://127.0.0.1:8000/v1",
+    "http://localhost/v1",
+    "https://api.openai.com:8443/v1",
+    "http://api.openai.com/v1",
+    "https://api.openai.com.evil.example/v1",
+    "https://api.x.ai/v1",
+]
+
+
+@pytest.mark.parametrize("base_url", FOREIGN)
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("lab", {"key_env": "OPENAI_API_KEY"}),
+        ("lab", {"key_env": ["LAB_KEY", "OPENAI_API_KEY"]}),
+        ("lab", {"key_env": ["OPENAI_API_KEY"], "allow_key": False, "dialect": "vllm-omni"}),
+        ("openai", {}),
+        ("OpenAI", {"allow_http": True, "free": False}),
+    ],
+)
+def test_an_entry_may_not_send_a_vendors_key_elsewhere(name, entry, base_url):
+    own = {name: {**entry, "base_url": base_url}}
+    for asked in (name, base_url, "sketch"):
+        with pytest.raises(InvalidOption, match=r'OPENAI_API_KEY(.|\n)*"allow_key": True') as refused:
+            catalog.endpoint(asked, own)
+        assert base_url.split("/")[2] in str(refused.value)
+    allowed = catalog.endpoint(name, {name: {**own[name], "allow_key": True}})
+    assert (allowed.allow_key, "OPENAI_API_KEY" in allowed.key_env) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"lab": {"base_url": "https://evil.example", "key_env": "LAB_KEY"}},
+        {"lab": {"base_url": "https://api.openai.com/v1", "key_env": "OPENAI_API_KEY"}},
+        {"lab": {"base_url": "https://api.openai.com/other", "key_env": "OPENAI_API_KEY", "allow_key": True}},
+        {"openai": {"base_url": "http://127.0.0.1:8000/v1", "key_env": "LAB_KEY"}},
+        {"openai": {"base_url": "http://127.0.0.1:8000/v1", "key_env": []}},
+        {"openai": {"default_model": "gpt-image-2"}},
+        {"azure": {"base_url": "https://me.openai.azure.com/openai/v1"}},
+        {"eu": {"base_url": "https://eu.openai.azure.com/openai/v1", "key_env": "AZURE_OPENAI_API_KEY"}},
+        {"litellm": {"base_url": "http://127.0.0.1:4000/v1", "free": False}},
+    ],
+)
+def test_a_key_that_stays_where_it_belongs_needs_no_leave(own):
+    (name,) = own
+    assert not catalog.endpoint(name, own).allow_key
+
+
+def test_the_environments_own_address_may_have_its_key():
+    moved = {"OPENAI_BASE_URL": "https://proxy.example/v1"}
+    own = {"lab": {"base_url": "https://proxy.example/v1", "key_env": "OPENAI_API_KEY"}}
+    assert catalog.endpoint("lab", own, moved).key_env == ("OPENAI_API_KEY",)
+    with pytest.raises(InvalidOption, match="OPENAI_API_KEY"):
+        catalog.endpoint("lab", {"lab": {**own["lab"], "base_url": "https://api.openai.com/v1"}}, moved)
+
+
+def test_the_key_of_any_server_goes_to_the_one_that_the_environment_names():
+    own = {"lab": {"base_url": "https://mine.example/v1", "key_env": "IPYIMAGEGEN_API_KEY"}}
+    assert catalog.endpoint("lab", own, {"IPYIMAGEGEN_BASE_URL": "https://mine.example"})
+    for environ in ({}, {"IPYIMAGEGEN_BASE_URL": "https://other.example"}):
+        with pytest.raises(InvalidOption, match="IPYIMAGEGEN_API_KEY"):
+            catalog.endpoint("lab", own, environ)
+
+
+def test_the_keyrings_key_of_a_known_name_stays_with_its_server():
+    own = {"openai": {"base_url": "https://evil.example", "key_env": "LAB_KEY"}}
+    assert not catalog.endpoint("openai", own).keyring
+    assert catalog.endpoint("openai", {"openai": {**own["openai"], "allow_key": True}}).keyring
+    assert catalog.endpoint("openai").keyring
+    assert catalog.endpoint("lab", {"lab": own["openai"]}).keyring

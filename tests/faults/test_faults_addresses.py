@@ -181,3 +181,27 @@ def test_45_keys_that_cannot_be_one(lab, monkeypatch):
     lab.cell()
     assert lab.servers[0].accepted == 0
     lab.check(None, 0, "what was typed contains a blank")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_63_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, scheme):
+    """No key and no request goes there, whatever the scheme."""
+    elsewhere = lab.other(PICTURE, trusted if scheme == "https" else None)
+    internet.has("x.localhost", elsewhere)
+    lab.use(f"{scheme}://x.localhost:{elsewhere.port}")
+    lab.cell()
+    assert elsewhere.accepted == 0
+    lab.check(Status.NEVER_SENT, 0, "x.localhost does not lead to this machine")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_64_a_name_below_localhost_that_leads_here(lab, internet, known):
+    """Also where the system does not know the name: RFC 6761 says where it leads."""
+    server = lab.serve(reply({"data": [{"url": "/x.png"}]}))
+    server.answer = [urls("/x.png"), PICTURE]
+    if known:
+        internet.names["x.localhost"] = ["127.0.0.1"]
+    lab.use(f"http://x.localhost:{server.port}")
+    lab.cell()
+    assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+    lab.check(Status.DONE, 1, delivered=[GOOD])

@@ -199,7 +199,10 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
 
 def test_amounts_are_summed_by_currency(kernel, serve):
     gateways = {"xzbzq": serve(strict(GATEWAYS["xzbzq"])), "new-api": serve(strict(GATEWAYS["new-api"]))}
-    entries = {name: {"base_url": server.base_url, "free": False} for name, server in gateways.items()}
+    entries = {
+        name: {"base_url": server.base_url, "free": False, "allow_key": True}
+        for name, server in gateways.items()
+    }
     use(kernel, gateways["new-api"], "new-api")
     use(kernel, gateways["xzbzq"], "xzbzq")
     kernel.run(f"%config Imagine.endpoints = {entries!r}")

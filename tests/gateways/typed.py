@@ -22,7 +22,7 @@ KEYS = {
 
 def use(kernel, server, name, **entry):
     """Make the server at its loopback address the notebook's endpoint `name`, with its key."""
-    entry = {"base_url": server.base_url, "free": False, **entry}
+    entry = {"base_url": server.base_url, "free": False, "allow_key": True, **entry}
     variable = entry.get("key_env", KEYS.get(name))
     key = f"import os\nos.environ[{variable!r}] = {KEY!r}\n" if variable else ""
     done = kernel.run(

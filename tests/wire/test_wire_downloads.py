@@ -7,7 +7,6 @@ from sockets import KEY, PICTURES, endpoint_at, reply
 
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.wire import Control, download
-from ipyimagegen.wire.downloads import is_public
 
 PUBLIC = Endpoint(name="lab", base_url="https://api.example/v1")
 PICTURE = reply(PICTURES[0], kind="image/png")
@@ -158,22 +157,8 @@ def test_through_a_mounted_application(fetch):
     assert fetch("http://sketch.invalid/x", here, mounts={"http://sketch.invalid/": app}) == PICTURES[0]
 
 
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        *((a, True) for a in ("93.184.216.34", "2606:2800:220:1::1", "8.8.8.8", "64:ff9b::808:808")),
-        *((a, False) for a in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")),
-        *((a, False) for a in ("100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255")),
-        *((a, False) for a in ("::1", "::", "fe80::1%eth0", "fd00:ec2::254", "ff02::1", "::ffff:10.0.0.1")),
-        *((a, False) for a in ("64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "192.0.0.192", "nonsense")),
-    ],
-)
-def test_which_addresses_are_public(address, public):
-    assert is_public(address) is public
-
-
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.wire.downloads import resolve
+    from ipyimagegen.wire.dialling import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

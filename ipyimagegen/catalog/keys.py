@@ -1,0 +1,50 @@
+"""Whose key a variable holds: an entry of the user's may not send it to another server unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ipyimagegen.catalog.addresses import host_of, normalise_url
+from ipyimagegen.errors import InvalidOption
+from ipyimagegen.rows import Endpoint, origin
+
+ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the key of whatever IPYIMAGEGEN_BASE_URL names
+
+Owners = Mapping[str, frozenset[str]]
+
+
+def key_owners(known: Iterable[Endpoint], environ: Mapping[str, str]) -> Owners:
+    """Return the origins that the key in each variable belongs to.
+
+    `known` are the endpoints of the table, at the addresses that the environment gives them. The key of
+    one that waits for the user's base URL belongs wherever the user says, so it is not among them.
+    """
+    owners: dict[str, frozenset[str]] = {}
+    for endpoint in known:
+        for variable in endpoint.key_env if endpoint.base_url else ():
+            owners[variable] = owners.get(variable, frozenset()) | {origin(endpoint.base_url)}
+    address = environ.get("IPYIMAGEGEN_BASE_URL")
+    base_url = normalise_url(address, "IPYIMAGEGEN_BASE_URL") if address else ""
+    return {**owners, ANY_SERVER: frozenset({origin(base_url)} if base_url else ())}
+
+
+def bind_keys(entry: Endpoint, base: Endpoint | None, owners: Owners) -> Endpoint:
+    """Return an entry of the user's, its `allow_key` and `keyring` as they are in effect.
+
+    `base` is the endpoint that it overrides. Raises InvalidOption where a key would go to another
+    server, and the entry does not allow it.
+    """
+    if not entry.base_url:
+        return entry
+    place = origin(entry.base_url)
+    foreign = [variable for variable in entry.key_env if place not in owners.get(variable, {place})]
+    if foreign and not entry.allow_key:
+        raise InvalidOption(
+            f"%config Imagine.endpoints: {entry.name!r} would send {foreign[0]}, the key of another server, "
+            f"to {host_of(entry.base_url)}. Nothing was sent.\n"
+            'Set a variable of its own as key_env. If that host may have the key, add "allow_key": True'
+        )
+    moved = base is not None and bool(base.base_url) and origin(base.base_url) != place
+    allowed = entry.allow_key and (moved or bool(foreign))
+    return replace(entry, allow_key=allowed, keyring=allowed or not moved)
