@@ -7,7 +7,6 @@ tables never makes an old question a new one. A plan is one of many calls: a swe
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from ipyimagegen import catalog, prompt
 from ipyimagegen.axes import Axis, expand, labels
 from ipyimagegen.caption import some
+from ipyimagegen.counting import check_count
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.extra import check_key
+from ipyimagegen.extra import check_extra, check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
 from ipyimagegen.records import Input, PictureState, Request, Run, Status
@@ -206,16 +206,11 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
 
 
 def _check_values(draft: Request) -> None:
-    """Raise InvalidOption for a `--set` key that is no name, or a value that JSON cannot hold."""
+    """Raise InvalidOption for further fields that cannot be sent, or name no number of images."""
     for key in draft.extra:
         check_key(key)
-    try:
-        json.dumps(dict(draft.extra), allow_nan=False)
-    except (TypeError, ValueError) as fault:
-        problem = f"--set: {fault}"
-    else:
-        return
-    raise InvalidOption(f"{problem}; nothing was sent.")
+    check_extra(draft.extra)
+    check_count(draft.extra)
 
 
 def _choose(

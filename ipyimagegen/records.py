@@ -15,6 +15,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from ipyimagegen.counting import count_asked, count_images
 from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
 
@@ -126,9 +127,13 @@ class Request:
 
     @property
     def count(self) -> int:
-        """How many pictures were asked for; one unless told otherwise."""
-        n = self.extra.get("n", self.options.get("n", 1))
-        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
+        """How many pictures were asked for at most; one unless told otherwise."""
+        return count_images(self.options, self.extra)
+
+    @property
+    def fewest(self) -> int:
+        """How many pictures `n` itself asked for: other fields may only bound their number."""
+        return count_asked(self.options, self.extra)
 
 
 @dataclass(frozen=True, kw_only=True)
