@@ -21,7 +21,7 @@ from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeU
 from ipyimagegen.extra import check_extra, check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
-from ipyimagegen.records import Input, PictureState, Request, Run, Status
+from ipyimagegen.records import Input, Request, Run, Status
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Typed
 
@@ -311,9 +311,9 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
 
 def _doubt(run: Run) -> str:
     if run.status is Status.DONE:
-        kept = any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+        kept = any(picture.unstored for picture in run.pictures)
         how = (
-            "what came is kept until the history can be written" if kept else "no picture of it can be shown"
+            "what came is kept until it can be read and written" if kept else "no picture of it can be shown"
         )
         return f"This request was answered before ({run.id}), but {how}."
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:

@@ -42,6 +42,7 @@ class PictureState(StrEnum):
     PARTIAL = "partial"
     QUARANTINED = "quarantined"  # kept, never opened or shown
     DAMAGED = "damaged"  # its file is gone or changed
+    UNREAD = "unread"  # it came, and is still only in the kept response
     UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
 
 
@@ -183,6 +184,11 @@ class Picture:
         """Whether it came to its end, and is kept: in its place, or aside."""
         aside = self.state is PictureState.UNWRITTEN and self.sha256 is not None
         return self.state is PictureState.STORED or aside
+
+    @property
+    def unstored(self) -> bool:
+        """Whether the file of the response is still needed to get it."""
+        return self.state in (PictureState.UNREAD, PictureState.UNWRITTEN)
 
     @property
     def viewable(self) -> bool:

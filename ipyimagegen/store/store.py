@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.records import SCHEMA, PictureState, Run, Status
+from ipyimagegen.records import SCHEMA, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable
@@ -113,8 +113,8 @@ class Store:
 
     def _left(self, key: Key) -> Run | None:
         run = self._records.read(key)
-        unwritten = run and any(one.state is PictureState.UNWRITTEN for one in run.pictures)
-        return run if run and (run.status is Status.PENDING or unwritten) else None
+        unstored = run and any(picture.unstored for picture in run.pictures)
+        return run if run and (run.status is Status.PENDING or unstored) else None
 
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and pictures of these runs, and return how many had any.

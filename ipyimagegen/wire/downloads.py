@@ -53,12 +53,12 @@ def download(
 ) -> Fault | None:
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
-    At most `cap` bytes and `whole` seconds, three tries when the network or a 5xx fails, three
-    redirects. Nothing is raised and no partial file stays. Behind a proxy the names are resolved and
-    checked here, but the proxy connects.
+    At most `cap` bytes and `whole` seconds, or until the control's deadline, three tries when the network
+    or a 5xx fails, three redirects. Nothing is raised and no partial file stays. Behind a proxy the names
+    are resolved and checked here, but the proxy connects.
     """
     fault = Fault(message="Given up.")
-    with Watch(control, whole) as watch:
+    with Watch(control, max(min(whole, control.left), 0)) as watch:
         fetch = _Fetch(endpoint=endpoint, watch=watch, into=into, cap=cap, resolver=resolver, mounts=mounts)
         for attempt in range(TRIES):
             if attempt and control.wait(min(0.5 * attempt, max(watch.left, 0))):

@@ -34,6 +34,11 @@ def cap(n: int) -> int:
     return min(PICTURE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
 
 
+def most_items(n: int) -> int:
+    """Return how many images of a reply are taken when `n` were asked for."""
+    return max(2 * n, 16)
+
+
 @dataclass(frozen=True)
 class Slice:
     """A long JSON string, still escaped, at bytes `start` to `stop` of the spool; `head` is its beginning."""
