@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ipyimagegen.errors import InvalidOption
@@ -18,7 +19,11 @@ def listed(thing: Any) -> list[Any] | None:
     """Return the elements of a list, tuple, range, one-dimensional array or series, else None."""
     if isinstance(thing, (list, tuple, range)):
         return list(thing[: MOST + 1])
-    told = thing.tolist() if hasattr(thing, "tolist") else None
+    if not hasattr(thing, "tolist"):
+        return None
+    with suppress(Exception):  # what has no first elements is small, or no list
+        thing = thing[: MOST + 1]
+    told = thing.tolist()
     return told if isinstance(told, list) else None
 
 
@@ -39,9 +44,12 @@ def read_text(name: str, pieces: Sequence[str], value: Callable[[str], object] =
     for piece in pieces:
         meant = value(piece)
         if (several := listed(meant)) is not None:
-            found, alone = [*found, *several], False
+            alone = False
+            found += several
         else:
             found += spread(name, piece) if meant == piece else [meant]
+        if len(found) > MOST:
+            raise InvalidOption(f"{named(name).flag} has more than {MOST:,} values; nothing was sent.")
     return normalise(name, found[0]) if alone and len(found) == 1 else together(name, found)
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
     from ipyimagegen.rows import Endpoint
 
 LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
-MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt
 
 
 class Past(Protocol):
@@ -198,9 +197,9 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
         raise InvalidInput(
             "The prompt holds a NUL or half a character (a lone surrogate); nothing was sent. Take it out."
         )
-    if len(text) > MAX_PROMPT:
+    if len(text) > prompt.LONGEST:
         raise InvalidInput(
-            f"The prompt has {len(text):,} characters; nothing was sent. Write at most {MAX_PROMPT:,}."
+            f"The prompt has {len(text):,} characters; nothing was sent. Write at most {prompt.LONGEST:,}."
         )
     return text
 

@@ -12,6 +12,7 @@ from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.rows import origin
 from ipyimagegen.safe import told
+from ipyimagegen.wire.reply import too_deep
 
 BODY = 64 << 10  # bytes of an error body that are looked at
 MESSAGE = 300
@@ -58,9 +59,10 @@ def read_body(raw: bytes) -> Json:
     """Return an error body as JSON if it is JSON, else as text."""
     text = raw[:BODY].decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        body = json.loads(text)
     except (ValueError, RecursionError):
         return text
+    return text if too_deep(body) else body
 
 
 def _envelope(body: Json) -> tuple[str, tuple[Json, ...]]:
@@ -106,14 +108,17 @@ def _moderation(details: Json) -> str:
     return f" ({stage}: {kinds})" if kinds else ""
 
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1>|$)", re.DOTALL | re.IGNORECASE)
+# None of these looks beyond the next "<" before it matches: a page of opening tags alone takes no longer.
+_PAGE = re.compile(r"\s*+<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)<", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\b[^<>]*>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 def _text_of(words: str) -> str:
     """Return what a page says: its title if it is a whole page; other text as it is."""
-    if not re.match(r"\s*<(?:!doctype|html|head|body|\?xml)", words, re.IGNORECASE):
+    words = words[:BODY]
+    if not _PAGE.match(words):
         return words
     title = _TITLE.search(words)
     return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", words))

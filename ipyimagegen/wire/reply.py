@@ -25,6 +25,7 @@ BLOCK = 1 << 18  # bytes that are read at once
 LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
 HEAD = 1024
 SKELETON = 4 << 20
+VALUES = 100_000  # JSON values in a skeleton; a reply of 128 images has some thousands
 PICTURE = 64 << 20  # decoded bytes of one picture
 REPLY = 256 << 20  # decoded bytes of one reply
 
@@ -181,7 +182,10 @@ class Skeleton:
             return Slice(place(start), place(stop), head)
 
         def value(text: str) -> Json:
-            return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
+            loaded = json.loads(text, object_hook=slices, parse_int=_integer, parse_constant=lambda _: None)
+            if too_deep(loaded):
+                raise RecursionError
+            return loaded
 
         try:
             try:
@@ -193,6 +197,22 @@ class Skeleton:
                 raise
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+def _integer(digits: str) -> int | None:
+    """Return the number, None for one that is too long to mean anything."""
+    return int(digits) if len(digits) <= 40 else None
+
+
+def too_deep(value: Json) -> bool:
+    """Return whether values are nested in more than `DEPTH` levels."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        inner = (v.values() if isinstance(v, dict) else v if isinstance(v, list) else () for v in level)
+        level = [part for parts in inner for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
@@ -236,6 +256,8 @@ def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
             if len(out) > SKELETON:
                 raise ValueError("more JSON than pictures need")
         offset += len(block)
+    if sum(map(out.count, (b",", b"{", b"["))) > VALUES:
+        raise ValueError("more JSON than pictures need")
     return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
 
 
