@@ -25,22 +25,29 @@ ENDPOINT = Endpoint(name="fuzzed", base_url="https://images.example/v1")
 SECONDS = 2.0  # for one body of some kilobytes, instrumented
 KEY = "sk-canary-0123456789abcdef"
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
-SEEDS = (
-    b"\x01"
-     b'{"created": 1, "data": [{"b64_json": "iVBORw0KGgo=", "revised_prompt": "a fox"}], "usage": {}}',
-    b"\x02"
-     b'{"data": [{"url": "https://images.example/1.png"}, {"error": {"code": "x", "message": "y"}}]}',
-    b"\x03" + b'{"error": {"message": "no", "type": "t", "code": "moderation_blocked"}}',
-    b"\x04" + b'event: image_generation.partial_image\ndata: {"type": "image_generation.partial_image", '
-    b'"b64_json": "iVBORw0KGgo=", "partial_image_index": 0}\n\n'
-    b'data: {"type": "image_generation.completed", "b64_json": "iVBORw0KGgo="}\n\ndata: [DONE]\n\n',
-    b"\x85"
-     b'data: {"type": "image_generation.partial_succeeded", "url": "https://images.example/2.png"}\n\n'
-    b'data: {"type": "image_generation.completed", "usage": {"generated_images": 1}}\n\n',
-    b"\x06" + b'{"data": {"b64_json": "data:image/png;base64,iVBORw0KGgo\\u003d"}}',
-    b"\x07" + b"\x89PNG\r\n\x1a\n" + bytes(40),
-    b"\x08" + b'{"data": [' + b'{"b64_json": "' + b"A" * 20_000 + b'"},' * 3,
-)
+STREAM = b"""event: image_generation.partial_image
+data: {"type": "image_generation.partial_image", "b64_json": "iVBORw0KGgo=", "partial_image_index": 0}
+
+data: {"type": "image_generation.completed", "b64_json": "iVBORw0KGgo="}
+
+data: [DONE]
+
+"""
+ARK = b"""data: {"type": "image_generation.partial_succeeded", "url": "https://images.example/2.png"}
+
+data: {"type": "image_generation.completed", "usage": {"generated_images": 1}}
+
+"""
+SEEDS = {
+    1: b'{"created": 1, "data": [{"b64_json": "iVBORw0KGgo=", "revised_prompt": "a fox"}], "usage": {}}',
+    2: b'{"data": [{"url": "https://images.example/1.png"}, {"error": {"code": "x", "message": "y"}}]}',
+    3: b'{"error": {"message": "no", "type": "t", "code": "moderation_blocked"}}',
+    4: STREAM,
+    133: ARK,
+    6: b'{"data": {"b64_json": "data:image/png;base64,iVBORw0KGgo\\u003d"}}',
+    7: b"\x89PNG\r\n\x1a\n" + bytes(40),
+    8: b'{"data": [' + b'{"b64_json": "' + b"A" * 20_000 + b'"},' * 3,
+}
 
 
 def read_body(data: bytes) -> None:
@@ -84,8 +91,8 @@ def main() -> None:
     """Fuzz, beginning with the seeds where the corpus is empty."""
     for corpus in [Path(argument) for argument in sys.argv[1:] if not argument.startswith("-")][:1]:
         corpus.mkdir(parents=True, exist_ok=True)
-        for number, seed in enumerate(SEEDS):
-            (corpus / f"seed-{number}").write_bytes(seed)
+        for head, body in SEEDS.items():
+            (corpus / f"seed-{head}").write_bytes(bytes([head]) + body)
     atheris.Setup(sys.argv, read_body)
     atheris.Fuzz()
 
