@@ -15,6 +15,7 @@ MOST_TEXT = 64 << 20  # characters; images that are sent as base64 fit
 DEPTH = 32  # levels of nested values
 MOST_KEY = 1000  # characters
 _INTEGER_BITS = 4096  # no server reads longer numbers as JSON, and writing them takes long
+_KINDS = "text, finite numbers, True, False, None, lists and mappings of these"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[\w.\-]{1,100}")
 
@@ -75,7 +76,7 @@ def check_extra(extra: Mapping[str, Json]) -> None:
         if values > MOST_VALUES or text > MOST_TEXT or (nested and depth > DEPTH):
             raise InvalidOption(_too_large(where))
         if problem := "" if nested else _scalar_problem(value):
-            raise InvalidOption(f"extra: {where} {problem}; nothing was sent.")
+            raise InvalidOption(f"extra: {where} {problem}; nothing was sent. Use {_KINDS}.")
         if isinstance(value, dict):
             _check_keys(value, where)
             value = value.values()
@@ -85,7 +86,7 @@ def check_extra(extra: Mapping[str, Json]) -> None:
 def _too_large(where: str) -> str:
     return (
         f"extra: {where} is nested too deeply or too large; nothing was sent. "
-        f"At most {DEPTH} levels, {MOST_VALUES:,} values and {MOST_TEXT >> 20} MiB of text are sent."
+        f"Use at most {DEPTH} levels, {MOST_VALUES:,} values and {MOST_TEXT >> 20} MiB of text."
     )
 
 
@@ -93,7 +94,7 @@ def _check_keys(fields: Mapping[Json, Json], where: str) -> None:
     for key in fields:
         if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
             raise InvalidOption(
-                f"extra: {where} has the key {key!r:.40}, which is no name; nothing was sent."
+                f"extra: {where} has the key {key!r:.40}, which is no name; nothing was sent. Use text."
             )
 
 

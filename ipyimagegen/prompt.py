@@ -182,7 +182,7 @@ def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
         if room < 0:
             raise InvalidInput(
                 f"The text has more than {LONGEST:,} characters once its names are filled in; "
-                "nothing was sent. Fill in shorter values."
+                "nothing was sent. Use shorter values."
             )
     return "".join(texts)
 
@@ -215,7 +215,9 @@ def _formatted(value: object, spec: str, source: str) -> str:
     """Return the formatted value. Raises InvalidInput where that would be too long, before it is made."""
     widths = re.findall(r"\d+", spec)
     if len(spec) > _LONGEST_SPEC or any(len(digits) > 9 or int(digits) > LONGEST for digits in widths):
-        raise InvalidInput(f"{source} asks for more than {LONGEST:,} characters; nothing was sent.")
+        raise InvalidInput(
+            f"{source} asks for more than {LONGEST:,} characters; nothing was sent. Use a smaller width."
+        )
     _check_size(value, source)
     return format(value, spec)
 
@@ -235,7 +237,9 @@ def _check_size(value: object, source: str) -> None:
         elif isinstance(part, numbers.Number) and hasattr(part, "adjusted"):  # a Decimal
             room -= abs(part.adjusted())
         if room < 0:
-            raise InvalidInput(f"{source} is longer than {LONGEST:,} characters; nothing was sent.")
+            raise InvalidInput(
+                f"{source} is longer than {LONGEST:,} characters; nothing was sent. Use a part of it."
+            )
         if isinstance(part, dict):
             waiting += [inner for pair in part.items() for inner in pair]
         elif isinstance(part, (list, tuple, set, frozenset, deque)):

@@ -39,9 +39,13 @@ def _until_over(path: Path, control: Control | None) -> Iterator[bytes]:
 
 
 def _all(path: Path, pieces: Iterable[bytes]) -> Iterator[Said]:
-    splitter = Splitter()
+    splitter, left = Splitter(), EVENTS
     for block in pieces:
         for event in splitter.feed(block):
+            left -= 1  # what nobody can read takes its time as well
+            if left < 0:
+                yield Said(whole=False)
+                return
             yield from said(event, path)
     if rest := splitter.rest():
         yield from tuple(said(rest, path)) or (Said(whole=False),)
@@ -57,7 +61,7 @@ class _Kept:
         self._failed: list[Json] = []
         self._error: Json = None
         self._facts: dict[str, Json] = {}
-        self._room, self._events = SKELETON, EVENTS
+        self._room = SKELETON
         self._ended = self._counted = self._cut = False
 
     def add(self, one: Said) -> bool:
@@ -82,8 +86,7 @@ class _Kept:
         self._ended |= one.whole and one.kind.endswith(".completed") and not pictures
         kept = failures or finished or one.error
         self._room -= one.size if kept else 0
-        self._events -= 1
-        full = min(self._room, self._events) <= 0
+        full = self._room <= 0
         self._cut |= full
         return not full
 
