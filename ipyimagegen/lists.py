@@ -49,7 +49,9 @@ def read_text(name: str, pieces: Sequence[str], value: Callable[[str], object] =
         else:
             found += spread(name, piece) if meant == piece else [meant]
         if len(found) > MOST:
-            raise InvalidOption(f"{named(name).flag} has more than {MOST:,} values; nothing was sent.")
+            raise InvalidOption(
+                f"{named(name).flag} has more than {MOST:,} values; nothing was sent. Give fewer."
+            )
     return normalise(name, found[0]) if alone and len(found) == 1 else together(name, found)
 
 
@@ -59,7 +61,7 @@ def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:
     if not several:
         raise InvalidOption(f"{flag} is an empty list; nothing was sent.")
     if len(several) > MOST:
-        raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent.")
+        raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent. Give fewer.")
     if any(isinstance(one, str) and not one.strip() for one in several):
         raise InvalidOption(
             f"{flag}: the list has an empty place. Write it without blanks: 1,2,3 or low,high."
@@ -75,5 +77,6 @@ def spread(name: str, piece: str) -> Iterator[object]:
         return
     first, last = int(found[1]), int(found[2])
     if abs(last - first) >= MOST:
-        raise InvalidOption(f"{named(name).flag} {short(piece, 40)} has more than {MOST:,} values.")
+        given = f"{named(name).flag} {short(piece, 40)}"
+        raise InvalidOption(f"{given} has more than {MOST:,} values; nothing was sent. Give fewer.")
     yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)

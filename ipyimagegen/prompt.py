@@ -218,6 +218,8 @@ def _formatted(value: object, spec: str, source: str) -> str:
         raise InvalidInput(
             f"{source} asks for more than {LONGEST:,} characters; nothing was sent. Use a smaller width."
         )
+    if spec and isinstance(value, numbers.Number) and hasattr(value, "adjusted"):  # a Decimal, spelled out
+        _check_room(LONGEST - abs(value.adjusted()), source)
     _check_size(value, source)
     return format(value, spec)
 
@@ -232,18 +234,22 @@ def _check_size(value: object, source: str) -> None:
         part = waiting.pop()
         if isinstance(part, int):
             room -= part.bit_length()  # digits of the binary form, the longest
-        elif isinstance(part, (str, bytes, bytearray, dict, list, tuple, set, frozenset, deque)):
+        elif isinstance(part, (str, bytes, bytearray)):
             room -= len(part)
-        elif isinstance(part, numbers.Number) and hasattr(part, "adjusted"):  # a Decimal
-            room -= abs(part.adjusted())
-        if room < 0:
-            raise InvalidInput(
-                f"{source} is longer than {LONGEST:,} characters; nothing was sent. Use a part of it."
-            )
+        elif isinstance(part, (dict, list, tuple, set, frozenset, deque)):
+            room -= 2 + 3 * len(part)  # brackets, and for each element a comma, a blank and a character
+        _check_room(room, source)
         if isinstance(part, dict):
             waiting += [inner for pair in part.items() for inner in pair]
         elif isinstance(part, (list, tuple, set, frozenset, deque)):
             waiting += part
+
+
+def _check_room(room: int, source: str) -> None:
+    if room < 0:
+        raise InvalidInput(
+            f"{source} is longer than {LONGEST:,} characters; nothing was sent. Use a part of it."
+        )
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:

@@ -2,7 +2,8 @@
 
 import json
 import os
-import time
+import tracemalloc
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -12,10 +13,14 @@ from sockets import reply
 from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.records import PictureState, Status
+from ipyimagegen.caption import caption
+from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.prompt import Literal, fill, parse
+from ipyimagegen.records import Fault, Input, Picture, PictureState, Request, Run, Sent, Status, Verdict
+from ipyimagegen.typed import from_call
 from ipyimagegen.wire import Control
 
+MIB = 1 << 20
 MANY, TAKEN = 400, 16
 
 
@@ -119,6 +124,39 @@ def test_75_millions_of_tiny_items(lab):
     lab.serve(reply(body))
     lab.cell()
     lab.check(Status.UNKNOWN, 1, "--retry", raw=body[:1000])
+
+
+def test_a_caption_is_short_whatever_came():
+    states = [*PictureState] * 30
+    long = "an error of many words " * 50
+    run = Run(
+        session="1129-abcd",
+        number=1,
+        identity="0",
+        created=0.0,
+        status=Status.UNKNOWN,
+        request=Request(
+            endpoint=long,
+            base_url="https://host/v1",
+            model=long,
+            prompt=long,
+            options=dict.fromkeys(("seed", "quality", "style", "background", "negative_prompt"), long),
+            inputs=tuple(
+                Input(sha256="0", mime="image/png", width=1, height=1, label=long) for _ in range(16)
+            ),
+        ),
+        sent=Sent(notes=(long,) * 20),
+        pictures=tuple(
+            Picture(index=k, state=state, sha256="0", width=k, height=9, note=long, changed_outside=0.5)
+            for k, state in enumerate(states, start=1)
+        ),
+        verdicts=tuple(Verdict(long, long, long) for _ in range(20)),
+        error=Fault(message=long),
+    )
+    words = caption(run, 1, from_history=False)
+    assert len(words) < 2000
+    assert "more lines: see %imagine_show" in words
+    assert "--retry" in words
 
 
 # What came is read until the deadline, or until somebody gives up
@@ -302,23 +340,43 @@ VALUES = {
     "shared": shared(),
     "loop": [circular()],
     "line": "fox " * 100_000,
-    "when": __import__("datetime").date(2026, 1, 1),
+    "when": date(2026, 1, 1),
 }
 
 
+def peak_of(refused, kind):
+    """Return how many bytes were taken until something was refused with that kind of error."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(kind) as error:
+            refused()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(str(error.value)) < 400
+    return peak
+
+
 @pytest.mark.parametrize("template", EXPLOSIVE)
-def test_106_names_that_would_fill_the_memory(lab, template):
+def test_names_that_would_fill_the_memory(template):
+    parts = parse(template)
+    assert not isinstance(parts[0], Literal)
+    assert peak_of(lambda: fill(parts, VALUES), InvalidInput) < 16 * MIB
+
+
+@pytest.mark.parametrize("template", ["{x:2000000000}", "{x:{w}}", "{f:.999999999f}", "{line}{line}{line}"])
+def test_106_formats_that_would_fill_the_memory(lab, template):
     lab.serve(as_base64(None, 1))
-    lab.shell.user_ns.update(VALUES)
-    lab.cell(f"%imagine a red {template}")
+    lab.shell.user_ns.update({name: VALUES[name] for name in ("x", "w", "f", "line")})
     lab.cell(f'%imagine --negative-prompt "{template}" a red fox')
-    assert lab.cells[0].error
-    lab.check(None, 0, "(?i)nothing was sent|written as text", pictures=0, within=4)
+    lab.cell(f"%imagine a red {template}")
+    assert all(cell.error for cell in lab.cells)
+    lab.check(None, 0, "nothing was sent", pictures=0)
 
 
 def test_106_ordinary_formats_are_filled_in(lab):
     lab.serve(as_base64(None, 1))
-    lab.shell.user_ns.update(VALUES)
+    lab.shell.user_ns.update({name: VALUES[name] for name in "xfwd"}, when=VALUES["when"])
     lab.cell("%imagine {x:>8}, {x!r}, {f:.3f}, {w:,}, {w:#x}, {when:%Y-%m}, {d}")
     assert lab.runs[0].request.prompt == "fox, 'fox', 0.500, 2,000,000,000, 0x77359400, 2026-01, 1E+900000000"
     lab.check(Status.DONE, 1, delivered=[image(0)])
@@ -345,8 +403,16 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("kind", NOT_JSON)
+def test_extra_that_is_no_json_is_refused_before_it_takes_memory(kind):
+    def refused():
+        from_call("a red fox", {"extra": {"a": NOT_JSON[kind]}})
+
+    assert peak_of(refused, InvalidOption) < 16 * MIB
+
+
+@pytest.mark.parametrize("kind", ["set", "bytes", "nan", "keys", "surrogate", "circular"])
 @pytest.mark.parametrize(
-    "door", ["imagine('a red fox', extra={'a': value})", "fox.edit('a hat', extra={'a': value})"]
+    "door", ["imagine('a fox', extra={'a': value})", "fox.edit('a hat', extra={'a': value})"]
 )
 def test_106_extra_that_is_no_json(lab, kind, door):
     lab.serve(as_base64(None, 1))
@@ -354,7 +420,7 @@ def test_106_extra_that_is_no_json(lab, kind, door):
     lab.cell("fox = %imagine a red fox")
     lab.cell(door)
     assert isinstance(lab.cells[1].error, InvalidOption)
-    lab.check(Status.DONE, 1, "extra: a", pictures=0, within=4)
+    lab.check(Status.DONE, 1, "extra: a", pictures=0)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +430,6 @@ def test_106_extra_that_is_no_json(lab, kind, door):
         "--seed 1..9999999999999999999",
         "--seed " + ",".join(["1..9000"] * 200),
         "--seed 1..9000 --size {sizes}",
-        "--seed {ones}",
         "{a|b}" * 3000,
         "--set 'a=" + "[" * 5000 + "'",
         "--set 'a=" + "[" * 500 + "]" * 500 + "'",
@@ -373,14 +438,14 @@ def test_106_extra_that_is_no_json(lab, kind, door):
 )
 def test_106_lists_that_would_fill_the_memory(lab, line):
     lab.serve(as_base64(None, 1))
-    lab.shell.user_ns.update(sizes=["64x64"] * 20_000, ones=range(10**9))
+    lab.shell.user_ns.update(sizes=["64x64"] * 20_000)
     lab.cell(f"%imagine {line} a red fox")
     lab.check(None, 0, r"(?i)10,000|no JSON|too deeply", pictures=0, within=4)
 
 
-def test_106_a_prompt_far_above_any_limit(lab):
+@pytest.mark.parametrize("line", ["%imagine {word}", "%%imagine\n{word}", "imagine(word)"])
+def test_106_a_prompt_far_above_any_limit(lab, line):
     lab.serve(as_base64(None, 1))
-    began = time.process_time()
-    lab.cell("%imagine a red fox " + "{" * 1_000_001)
-    assert time.process_time() - began < 20
-    lab.check(None, 0, "1,000,000", pictures=0, within=60)
+    lab.shell.user_ns.update(imagine=imagine, word="fox " * 300_000)
+    lab.cell(line)
+    lab.check(None, 0, "1,000,000", pictures=0)
