@@ -46,7 +46,11 @@ def fault(body: Json, status: int | None = None, secrets: Iterable[str] = ()) ->
     words, codes = _envelope(body)
     secrets = tuple(secrets)
     message = told(_text_of(words), secrets, MESSAGE)
-    named = [told(code, secrets, 80) for code in codes if code not in (None, "", 0)]
+    named = [
+        told(code, secrets, 80)
+        for code in codes
+        if isinstance(code, (str, int, float)) and code not in ("", 0)
+    ]
     # A gateway that replaces the code by the status leaves the word in the type or the message.
     final = next((c for c in named if c in FINAL_CODES), None) or next(iter(_FINAL.findall(message)), None)
     code = final or next((c for c in named if not c.isdigit()), None) or next(iter(named), None)
@@ -59,22 +63,21 @@ def read_body(raw: bytes) -> Json:
     """Return an error body as JSON if it is JSON, else as text."""
     text = raw[:BODY].decode("utf-8", "replace")
     try:
-        body = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return text if too_deep(body) else body
 
 
-def _envelope(body: Json) -> tuple[str, tuple[Json, ...]]:
-    """Return the message and the candidates for a code, best first."""
+def _envelope(body: Json, depth: int = 8) -> tuple[str, tuple[Json, ...]]:
+    """Return the message and the candidates for a code, best first; envelopes stand in few others."""
+    if not depth or not isinstance(body, (Mapping, list)):
+        return (str(body) if depth and body is not None else "", ())
     if isinstance(body, list):
-        return _envelope(body[0]) if body and isinstance(body[0], Mapping) else (_listed(body), ())
-    if not isinstance(body, Mapping):
-        return (str(body) if body is not None else "", ())
+        return _envelope(body[0], depth - 1) if body and isinstance(body[0], Mapping) else (_listed(body), ())
     own = (body.get("code"), body.get("type"))
     for inner in (body.get("error"), body.get("detail"), body.get("errors")):
         if isinstance(inner, Mapping):
-            words, codes = _envelope(inner)
+            words, codes = _envelope(inner, depth - 1)
             return (words, (*codes, *own))
         if isinstance(inner, list) and inner:
             return (_listed(inner), own)
@@ -88,7 +91,7 @@ def _envelope(body: Json) -> tuple[str, tuple[Json, ...]]:
 def _listed(items: list[Json]) -> str:
     """Return FastAPI's list of {loc, msg} as one text."""
     said = []
-    for item in items[:5]:
+    for item in items[:5] if not too_deep(items[:5]) else ():
         if isinstance(item, Mapping):
             place = item.get("loc")
             where = ".".join(map(str, place)) + ": " if isinstance(place, list) else ""
@@ -100,7 +103,7 @@ def _listed(items: list[Json]) -> str:
 
 def _moderation(details: Json) -> str:
     """Return OpenAI's moderation_details as an addition to the message."""
-    if not isinstance(details, Mapping):
+    if not isinstance(details, Mapping) or too_deep(details):
         return ""
     named = details.get("categories")
     kinds = ", ".join(map(str, named)) if isinstance(named, list) else ""

@@ -145,11 +145,23 @@ def nested(depth, key="error"):
 
 
 @pytest.mark.parametrize("depth", [1, 30, 100, 400, 900, 3000])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "%s",
+        '{"error": %s}',
+        '{"detail": [%s]}',
+        '{"detail": [{"loc": [%s], "msg": %s}]}',
+        '{"error": {"code": %s, "message": %s}}',
+        '{"error": {"message": "no", "moderation_details": {"moderation_stage": "x", "categories": [%s]}}}',
+    ],
+)
 @pytest.mark.parametrize("key", ["error", "detail", "errors"])
-def test_nested_errors_are_read_or_shown_as_text(tmp_path, depth, key):
-    assert fault(read_body(nested(depth, key).encode()), 400).message
+def test_nested_errors_are_read_or_shown_as_text(tmp_path, depth, begin, key):
+    text = begin.replace("%s", nested(depth, key))
+    assert fault(read_body(text.encode()), 400).message
     path = tmp_path / "spool"
-    path.write_text(nested(depth, key))
+    path.write_text(text)
     outcome, _ = Spooled(path=path, n=1, endpoint=HERE).outcome({})
     assert outcome.status in (Status.UNKNOWN, Status.REFUSED)
 
