@@ -6,7 +6,7 @@ Whatever a server delivered is on disk before anybody decides whether it can be 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ipyimagegen.keys import Secret
     from ipyimagegen.rows import Endpoint
 
+_PENDING = (PictureState.URL_PENDING, PictureState.UNREAD)  # made, and to be had later
 REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
 
 # What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
@@ -74,6 +75,8 @@ class Receiver:
     edge: int | None = None
     desk: Callable[[], AbstractContextManager[object]] = nullcontext
     trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
+    downloads: bool = True  # whether addresses are fetched now
+    known: Mapping[str, Picture] = field(default_factory=dict)  # by the hash of their bytes
 
     def received(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
@@ -81,8 +84,10 @@ class Receiver:
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
             return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
-        here = replace(self, edge=self.edge or imaging.edge_of(len(answer.found)))
-        pictures = tuple(here._picture(found, k) for k, found in enumerate(answer.found, start=1))  # noqa: SLF001 - its own
+        known = {one.sha256: one for one in run.pictures if one.sha256 and not one.unstored}
+        here = replace(self, edge=self.edge or imaging.edge_of(len(answer.found)), known=known)
+        taken = [here._picture(found, k) for k, found in enumerate(answer.found, start=1)]  # noqa: SLF001 - its own
+        pictures = distinct(taken, run.request.count)
         # The error of the whole reply is told as the run's own.
         errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
@@ -93,7 +98,7 @@ class Receiver:
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
             return self._with_raw(run.but(status=status, error=fault), outcome)
         # What could not be fetched yet was made, and paid for, all the same.
-        made = sum(one.whole or one.state is PictureState.URL_PENDING for one in pictures)
+        made = sum(one.whole or one.state in _PENDING for one in pictures)
         run = run.but(
             status=outcome.status,
             error=outcome.fault,
@@ -117,14 +122,15 @@ class Receiver:
             return run.but(pictures=pictures)  # why nothing came is shown, and not worth a write
         run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
         self.tools.store.update(run)
-        measured = compared(run, self.tools.store)
+        measured = compared(run, self.tools.store, self.control)
         if measured != run:
             self.tools.store.update(measured)
         return measured
 
     def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
         """Return the run with its reply kept, unopened, where not all of it became pictures."""
-        if outcome.spool is None or has_all(run):
+        unread = any(one.state is PictureState.UNREAD for one in run.pictures)
+        if outcome.spool is None or has_all(run) or unread:  # what is unread is read from the spool later
             return run
         try:
             with outcome.spool.open("rb") as file:
@@ -135,6 +141,9 @@ class Receiver:
 
     def _picture(self, found: wire.Found, index: int) -> Picture:
         picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
+        if self.control.over:
+            state = PictureState.UNREAD if found.delivered or not found.url else PictureState.URL_PENDING
+            return replace(picture, state=state)
         told = ""
         for aside in (False, False, True):  # not every disk that fails once fails again
             try:
@@ -170,6 +179,8 @@ class Receiver:
             return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
 
     def _download(self, picture: Picture) -> Picture:
+        if self.control.over or not self.downloads:
+            return replace(picture, state=PictureState.URL_PENDING)
         into = self.tools.store.spool()
         try:
             fault = wire.download(
@@ -191,6 +202,8 @@ class Receiver:
         return self._looked_at(replace(picture, note=""), kept)
 
     def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
+        if before := self.known.get(kept.sha256):
+            return replace(before, index=picture.index)
         edge = self.edge or imaging.EDGE
         with self.desk():
             seen = imaging.inspect(kept.path, edge=edge)
@@ -219,11 +232,27 @@ def load() -> None:
 def has_all(run: Run) -> bool:
     """Say whether all that the reply of a run held is in its pictures, or is kept as it came."""
     whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
-    return run.raw is not None or (run.status is Status.DONE and whole)
+    return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.reply)
 
 
-def compared(run: Run, store: Store) -> Run:
-    """Return the run of a masked edit with how much changed outside the mask, picture by picture."""
+def distinct(pictures: Sequence[Picture], n: int) -> tuple[Picture, ...]:
+    """Return the images, numbered from 1, without repeated bytes beyond the `n` that were asked for."""
+    seen: set[str | None] = set()
+    surplus, kept = len(pictures) - n, list[Picture]()
+    for picture in pictures:
+        if picture.sha256 in seen and surplus > 0:
+            surplus -= 1
+            continue
+        seen |= {picture.sha256} - {None}
+        kept.append(replace(picture, index=len(kept) + 1))
+    return tuple(kept)
+
+
+def compared(run: Run, store: Store, control: wire.Control) -> Run:
+    """Return the run of a masked edit with how much changed outside the mask, picture by picture.
+
+    Nothing more is measured once `control` is over.
+    """
     mask, inputs = run.request.mask, run.request.inputs
     if mask is None or not inputs:
         return run
@@ -232,7 +261,8 @@ def compared(run: Run, store: Store) -> Run:
         return run
 
     def share(picture: Picture) -> float | None:
-        path = store.path(picture.sha256 or "") if picture.state is PictureState.STORED else None
+        measured = picture.state is PictureState.STORED and not control.over
+        path = store.path(picture.sha256 or "") if measured else None
         with suppress(OSError):
             return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,9 +14,11 @@ from ipyimagegen.caption import DOT
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.lists import MOST
 from ipyimagegen.options import OPTIONS, Value
+from ipyimagegen.safe import short
 from ipyimagegen.typed import Typed
 
 PROMPT = "prompt"
+_NAMED = 6  # axes that a message names
 LONG = 60  # characters of a prompt beyond which it is told by what differs
 _DEAR = 2  # a prompt: dearer to change than a seed, for servers that encode it, and less than a size
 _BY_ITSELF = {PROMPT, "model", "endpoint", "size", "aspect_ratio"}  # what their values are needs no name
@@ -91,9 +94,11 @@ def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
                 f"--set {name} would stand in place of every value of the list; nothing was sent."
             )
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
-        told = " × ".join(f"{len(axis.values)} {axis.title}" for axis in axes)
+        told = " × ".join(f"{len(axis.values)} {short(axis.title, 40)}" for axis in axes[:_NAMED])
+        told += f" × {len(axes) - _NAMED} more" if len(axes) > _NAMED else ""
+        runs = f"{count:,}" if count < 10**12 else "far too many"
         raise InvalidOption(
-            f"{told} makes {count:,} runs, and at most {MOST:,} are one sweep. Nothing was sent."
+            f"{told} makes {runs} runs, and at most {MOST:,} are one sweep. Nothing was sent: give fewer."
         )
     points = (_at(typed, setters, values) for values in product(*(axis.values for axis in axes)))
     return tuple(axes), tuple(points)
@@ -112,10 +117,10 @@ def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
     if not isinstance(typed.prompt, str):
         yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
     elif typed.namespace is not None and not typed.options.get("raw"):
-        seen: list[str] = []
+        seen: Counter[str] = Counter()
         for group in prompt.groups(prompt.parse(typed.prompt)):
-            seen.append(group.source)
-            which = seen.count(group.source)  # the same group may stand there twice
+            seen[group.source] += 1
+            which = seen[group.source]  # the same group may stand there twice
             name = group.source if which == 1 else f"{group.source} ({which})"
             yield _DEAR, Axis(name, group.choices), _choose
 

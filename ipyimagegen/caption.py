@@ -10,6 +10,9 @@ from ipyimagegen.safe import plain, short
 
 DOT = " · "
 NAMED = 4  # of many, so many are named
+LONGEST = 1900  # characters of a caption, whatever comes
+_LONGEST_LINE = 400
+_TILES = 16
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
 IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
@@ -23,19 +26,46 @@ def caption(
     `number` is the run's number in this session; None outside one. `named` says what a picture is
     called that an edit began with.
     """
-    lines = [title(run, number), DOT.join(facts(run))]
-    if len(run.shown) > 1:
-        lines.append("tiles: " + "  ".join(f"{number or run.id}.{p.index}" for p in run.shown))
+    lines = [_tiles(run, number)] if len(run.shown) > 1 else []
     lines += started_from(run, named)
     lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
-    lines += [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in IN_PLACE]
+    lines += few(
+        [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in IN_PLACE], "pictures"
+    )
     lines += [f"- {plain(note)}" for note in run.sent.notes]
+    end = []
     if run.status is Status.UNKNOWN and run.error:
         bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"
-        lines.append(f"! {plain(run.error.message).rstrip('.')}{bill}")
+        end.append(f"! {plain(run.error.message, _LONGEST_LINE).rstrip('.')}{bill}")
     elif run.error and not run.shown:
-        lines.append(f"! {plain(run.error.message)}")
-    return "\n".join([*lines, last_line(run, from_history=from_history)])
+        end.append(f"! {plain(run.error.message, _LONGEST_LINE)}")
+    end.append(last_line(run, from_history=from_history))
+    begin = [title(run, number), DOT.join(facts(run))]
+    return "\n".join([*begin, *_fitting(lines, LONGEST - sum(map(len, (*begin, *end)))), *end])
+
+
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """Return the lines that fit into `room` characters, and how many do not."""
+    kept: list[str] = []
+    for line in lines:
+        cut = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+        room -= len(cut) + 1
+        if room < 0:
+            return [*kept, f"! and {counted(len(lines) - len(kept), 'more line')}: see %imagine_show"]
+        kept.append(cut)
+    return kept
+
+
+def few(lines: Sequence[str], what: str) -> list[str]:
+    """Return the first of many lines about one thing, and how many more there are."""
+    more = len(lines) - NAMED
+    return [*lines[:NAMED], f"! and {more} more {what}: see %imagine_show"] if more > 1 else [*lines]
+
+
+def _tiles(run: Run, number: int | None) -> str:
+    """Return the names of the tiles: all of a few, the first and the last of many."""
+    names = [f"{number or run.id}.{p.index}" for p in run.shown]
+    return "tiles: " + ("  ".join(names) if len(names) <= _TILES else f"{names[0]} … {names[-1]}")
 
 
 def counted(count: int, noun: str) -> str:
@@ -63,7 +93,7 @@ def facts(run: Run) -> list[str]:
     if model and model != run.request.endpoint:
         words.append(plain(model, 80))
     sizes = sorted({f"{p.width}x{p.height}" for p in run.shown if p.width})
-    words += [", ".join(sizes)] if sizes else []
+    words += [some(sizes)] if sizes else []
     if len(run.shown) > 1:
         words.append(f"{len(run.shown)} pictures")
     asked = {**run.request.options, **run.request.extra}
@@ -82,6 +112,7 @@ def started_from(run: Run, named: Callable[[Input], str]) -> list[str]:
 def edit_of(run: Run, named: Callable[[Input], str] = attrgetter("name")) -> list[str]:
     """Return what an edit started from, nothing for what is none."""
     names = [plain(named(one), 120) for one in run.request.inputs]
+    names = [*names[:NAMED], f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else names
     return [f"edit of {' + '.join(names)}{' with a mask' if run.request.mask else ''}"] if names else []
 
 
@@ -91,7 +122,7 @@ def changed_outside(run: Run) -> str:
     first = run.request.inputs[0] if run.request.inputs else None
     other = any((p.width, p.height) != (first.width, first.height) for p in run.shown) if first else False
     scaled = ", compared at the size that came" if other else ""
-    return f"{', '.join(map(percent, shares))} of the pixels changed{scaled}" if shares else ""
+    return f"{some([*map(percent, shares)])} of the pixels changed{scaled}" if shares else ""
 
 
 def _not_measured(run: Run) -> str:
@@ -110,6 +141,7 @@ def said_of(picture: Picture) -> str:
     """Return what became of a picture that cannot be shown."""
     told = {
         PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
+        PictureState.UNREAD: "it came and was not read in time; %imagine_show reads it",
         PictureState.QUARANTINED: "kept, not opened" if picture.sha256 else "did not come",
         # A file that came so has a note; without one it was lost here.
         PictureState.DAMAGED: "kept, cannot be shown"

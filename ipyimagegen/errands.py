@@ -256,6 +256,7 @@ class Through:
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
+        control.begin(timeouts.whole)
         errand = Errand(
             nonce=os.urandom(8).hex(),
             call=call,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.options import Json
 
-DEEPEST = 32  # lists and objects within each other
+MOST_VALUES = 100_000
+MOST_TEXT = 64 << 20  # characters; images that are sent as base64 fit
+DEPTH = 32  # levels of nested values
+MOST_KEY = 1000  # characters
+_INTEGER_BITS = 4096  # no server reads longer numbers as JSON, and writing them takes long
+_KINDS = "text, finite numbers, True, False, None, lists and mappings of these"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[\w.\-]{1,100}")
 
 
@@ -19,16 +26,6 @@ def check_key(key: str) -> None:
         raise InvalidOption(
             f"--set {key[:60]!r}: a key is letters, digits, _, - and dots. Write it so; nothing was sent."
         )
-
-
-def check_depth(value: Json, levels: int = DEEPEST) -> None:
-    """Raise InvalidOption for a value that is nested more deeply than a record keeps."""
-    if not isinstance(value, (Mapping, list, tuple)):
-        return
-    if not levels:
-        raise InvalidOption(f"--set: a value is nested deeper than {DEEPEST} levels; nothing was sent.")
-    for member in value.values() if isinstance(value, Mapping) else value:
-        check_depth(member, levels - 1)
 
 
 def read_setting(text: str) -> tuple[str, Json]:
@@ -41,15 +38,77 @@ def read_setting(text: str) -> tuple[str, Json]:
     if not equals or not key:
         raise InvalidOption(f"--set takes key=value, not {text!r}.")
     check_key(key)
+    setting: Json = value
     try:
-        return key, json.loads(value, parse_constant=_no_constant)
-    except ValueError:
-        if value[:1] in ("{", "["):
+        setting = json.loads(value, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as fault:
+        problem = _not_json(key, value, fault)
+    else:
+        problem = ""
+    if problem:
+        raise InvalidOption(problem)
+    check_extra({key: setting})
+    return key, setting
+
+
+def _not_json(key: str, value: str, fault: Exception) -> str:
+    """Return why a value is refused that is no JSON, or nothing where it is text."""
+    if isinstance(fault, RecursionError):
+        return _too_large(key)
+    if value[:1] not in ("{", "["):
+        return ""
+    return f"--set {key}: {value[:60]} is no JSON. Put the whole in single quotes: --set '{key}={{\"a\": 1}}'"
+
+
+def check_extra(extra: Mapping[str, Json]) -> None:
+    """Raise InvalidOption where `extra` holds what cannot be sent as JSON, or more than a request takes.
+
+    Nothing is copied or written before it is known to be small: a list may hold itself, or one list many
+    times over.
+    """
+    waiting = [(value, str(key)[:60], 1) for key, value in extra.items()]
+    values, text = len(waiting), 0
+    while waiting:
+        value, where, depth = waiting.pop()
+        nested = isinstance(value, (dict, list, tuple))
+        values += len(value) if nested else 0
+        text += len(value) if isinstance(value, str) else 0
+        if values > MOST_VALUES or text > MOST_TEXT or (nested and depth > DEPTH):
+            raise InvalidOption(_too_large(where))
+        if problem := "" if nested else _scalar_problem(value):
+            raise InvalidOption(f"extra: {where} {problem}; nothing was sent. Use {_KINDS}.")
+        if isinstance(value, dict):
+            _check_keys(value, where)
+            value = value.values()
+        waiting += [(part, where, depth + 1) for part in value] if nested else []
+
+
+def _too_large(where: str) -> str:
+    return (
+        f"extra: {where} is nested too deeply or too large; nothing was sent. "
+        f"Use at most {DEPTH} levels, {MOST_VALUES:,} values and {MOST_TEXT >> 20} MiB of text."
+    )
+
+
+def _check_keys(fields: Mapping[Json, Json], where: str) -> None:
+    for key in fields:
+        if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
             raise InvalidOption(
-                f"--set {key}: {value[:60]} is no JSON. Put the whole in single quotes: "
-                f"--set '{key}={{\"a\": 1}}'"
-            ) from None
-        return key, value
+                f"extra: {where} has the key {key!r:.40}, which is no name; nothing was sent. Use text."
+            )
+
+
+def _scalar_problem(value: Json) -> str:
+    """Return why a value that holds no others cannot be sent as JSON, or nothing."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return "holds half a character (a lone surrogate)" if _SURROGATE.search(value) else ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"is {value}, which JSON cannot hold"
+    if isinstance(value, int):
+        return "is a number of too many digits" if value.bit_length() > _INTEGER_BITS else ""
+    return f"is of type {type(value).__name__}, which JSON cannot hold"
 
 
 def _no_constant(word: str) -> Json:

@@ -190,7 +190,8 @@ class Ledger:
 
     def usable(self, run: Run) -> bool:
         """Say whether some picture of the run can be shown, or still be fetched: files are re-hashed."""
-        return any(self._is_there(one) or one.state is PictureState.URL_PENDING for one in run.pictures)
+        pending = (PictureState.URL_PENDING, PictureState.UNREAD)
+        return any(self._is_there(picture) or picture.state in pending for picture in run.pictures)
 
     def _is_there(self, picture: Picture) -> bool:
         sha256 = picture.sha256 if picture.whole else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ipyimagegen.errors import InvalidOption
@@ -18,7 +19,11 @@ def listed(thing: Any) -> list[Any] | None:
     """Return the elements of a list, tuple, range, one-dimensional array or series, else None."""
     if isinstance(thing, (list, tuple, range)):
         return list(thing[: MOST + 1])
-    told = thing.tolist() if hasattr(thing, "tolist") else None
+    if not hasattr(thing, "tolist"):
+        return None
+    with suppress(Exception):  # what has no first elements is small, or no list
+        thing = thing[: MOST + 1]
+    told = thing.tolist()
     return told if isinstance(told, list) else None
 
 
@@ -39,9 +44,14 @@ def read_text(name: str, pieces: Sequence[str], value: Callable[[str], object] =
     for piece in pieces:
         meant = value(piece)
         if (several := listed(meant)) is not None:
-            found, alone = [*found, *several], False
+            alone = False
+            found += several
         else:
             found += spread(name, piece) if meant == piece else [meant]
+        if len(found) > MOST:
+            raise InvalidOption(
+                f"{named(name).flag} has more than {MOST:,} values; nothing was sent. Give fewer."
+            )
     return normalise(name, found[0]) if alone and len(found) == 1 else together(name, found)
 
 
@@ -51,7 +61,7 @@ def together(name: str, several: Sequence[object]) -> tuple[Value, ...]:
     if not several:
         raise InvalidOption(f"{flag} is an empty list; nothing was sent.")
     if len(several) > MOST:
-        raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent.")
+        raise InvalidOption(f"{flag} has more than {MOST:,} values; nothing was sent. Give fewer.")
     if any(isinstance(one, str) and not one.strip() for one in several):
         raise InvalidOption(
             f"{flag}: the list has an empty place. Write it without blanks: 1,2,3 or low,high."
@@ -67,5 +77,6 @@ def spread(name: str, piece: str) -> Iterator[object]:
         return
     first, last = int(found[1]), int(found[2])
     if abs(last - first) >= MOST:
-        raise InvalidOption(f"{named(name).flag} {short(piece, 40)} has more than {MOST:,} values.")
+        given = f"{named(name).flag} {short(piece, 40)}"
+        raise InvalidOption(f"{given} has more than {MOST:,} values; nothing was sent. Give fewer.")
     yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)

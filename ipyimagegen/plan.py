@@ -141,4 +141,7 @@ def check_caps(
         counted(images, "picture"),
         costs.said(one.estimate for one in paid),
     ]
-    raise OverBudget(f"The plan is {', '.join(what)}; over %config Imagine.{over}. Nothing was sent.")
+    raise OverBudget(
+        f"The plan is {', '.join(what)}; over %config Imagine.{over}. "
+        "Nothing was sent. Set a higher limit, or ask for fewer."
+    )

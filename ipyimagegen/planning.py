@@ -7,7 +7,6 @@ tables never makes an old question a new one. A plan is one of many calls: a swe
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 from ipyimagegen import catalog, prompt
 from ipyimagegen.axes import Axis, expand, labels
 from ipyimagegen.caption import some
+from ipyimagegen.counting import check_count
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.extra import check_depth, check_key
+from ipyimagegen.extra import check_extra, check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
-from ipyimagegen.records import Input, PictureState, Request, Run, Status
+from ipyimagegen.records import Input, Request, Run, Status
 from ipyimagegen.safe import short
 from ipyimagegen.typed import Typed
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
     from ipyimagegen.rows import Endpoint
 
 LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
-MAX_PROMPT = 1_000_000  # characters; beyond it is a pasted file, not a prompt
 
 
 class Past(Protocol):
@@ -198,25 +197,19 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
         raise InvalidInput(
             "The prompt holds a NUL or half a character (a lone surrogate); nothing was sent. Take it out."
         )
-    if len(text) > MAX_PROMPT:
+    if len(text) > prompt.LONGEST:
         raise InvalidInput(
-            f"The prompt has {len(text):,} characters; nothing was sent. Write at most {MAX_PROMPT:,}."
+            f"The prompt has {len(text):,} characters; nothing was sent. Write at most {prompt.LONGEST:,}."
         )
     return text
 
 
 def _check_values(draft: Request) -> None:
-    """Raise InvalidOption for a `--set` key that is no name, or a value that JSON cannot hold."""
-    for key, value in draft.extra.items():
+    """Raise InvalidOption for further fields that cannot be sent, or name no number of images."""
+    for key in draft.extra:
         check_key(key)
-        check_depth(value)
-    try:
-        json.dumps(dict(draft.extra), allow_nan=False)
-    except (TypeError, ValueError) as fault:
-        problem = f"--set: {fault}"
-    else:
-        return
-    raise InvalidOption(f"{problem}; nothing was sent.")
+    check_extra(draft.extra)
+    check_count(draft.extra)
 
 
 def _choose(
@@ -317,9 +310,9 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
 
 def _doubt(run: Run) -> str:
     if run.status is Status.DONE:
-        kept = any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+        kept = any(picture.unstored for picture in run.pictures)
         how = (
-            "what came is kept until the history can be written" if kept else "no picture of it can be shown"
+            "what came is kept until it can be read and written" if kept else "no picture of it can be shown"
         )
         return f"This request was answered before ({run.id}), but {how}."
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:

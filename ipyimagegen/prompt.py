@@ -10,9 +10,12 @@ looked at again.
 from __future__ import annotations
 
 import keyword
+import numbers
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeAlias
 
 from ipyimagegen.errors import InvalidInput, did_you_mean
@@ -43,6 +46,8 @@ class Alternatives:
     choices: tuple[str, ...]
 
 
+LONGEST = 1_000_000  # characters of a prompt; beyond it is a pasted file
+_LONGEST_SPEC = 200  # characters of a format
 Part: TypeAlias = Literal | Name | Alternatives
 
 _IDENTIFIER = r"[^\W\d]\w*"
@@ -53,9 +58,10 @@ _SPEC = r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^
 _FORMAT = rf"(?! \{{)(?:[^{{}}\n]|\{{{_PATH}\}})*"  # {sky: {colour}} is text with a name in it
 _NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_FORMAT}))?\}}")
 _NESTED = re.compile(rf"\{{({_PATH})\}}")
-_ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n]*[|｜][^{}"'\\:;=\[\]\n]*)\}""")
+_ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n|｜]*+[|｜][^{}"'\\:;=\[\]\n]*+)\}""")
 _COMMAS = re.compile(r"(?<![\\}\w^]){[\w -]+(?:[,，、][\w -]+)+}")
 _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
+_BRACE = re.compile("[{}]")
 _STEP = re.compile(_TRAILER)
 _QUOTED_INDEX = re.compile(r"(?<=[\w\])])\[(?:'[^'\n]*'|\"[^\"\n]*\")\]")
 _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
@@ -64,20 +70,20 @@ _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a":
 def parse(template: str) -> tuple[Part, ...]:
     """Return the parts of `template`, doubled braces already single in its literals."""
     parts: list[Part] = []
-    for piece in _pieces(template):
-        if isinstance(piece, Literal) and parts and isinstance(parts[-1], Literal):
-            parts[-1] = Literal(parts[-1].text + piece.text)
+    for literal, pieces in groupby(_pieces(template), key=lambda piece: isinstance(piece, Literal)):
+        if literal:
+            parts.append(Literal("".join(piece.text for piece in pieces if isinstance(piece, Literal))))
         else:
-            parts.append(piece)
+            parts += pieces
     return tuple(parts)
 
 
 def _pieces(template: str) -> Iterator[Part]:
     still_open: list[str] = []  # "{" stays as typed, "{{" becomes "{"
-    at, latex_end = 0, -1
+    at, latex_end, ends = 0, -1, _ends_of_groups(template)
     while at < len(template):
         start = at
-        if template[at] == "{" and (end := _latex_end(template, at, latex_end)):
+        if template[at] == "{" and (end := _latex_end(template, at, latex_end, ends)):
             at = latex_end = end
             yield Literal(template[start:end])
         elif group := _group(template, at):
@@ -98,20 +104,27 @@ def _pieces(template: str) -> Iterator[Part]:
 
 
 def _next_brace(template: str, at: int) -> int:
-    found = [i for i in (template.find("{", at), template.find("}", at)) if i >= 0]
-    return min(found, default=len(template))
+    found = _BRACE.search(template, at)
+    return found.start() if found else len(template)
 
 
-def _latex_end(template: str, at: int, latex_end: int) -> int | None:
+def _ends_of_groups(template: str) -> Mapping[int, int]:
+    """Return where each group in braces ends, by where it begins."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in _BRACE.finditer(template):
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            ends[opened.pop()] = brace.end()
+    return ends
+
+
+def _latex_end(template: str, at: int, latex_end: int, ends: Mapping[int, int]) -> int | None:
     """Return where the LaTeX group that opens at `at` ends, or None when it is none."""
     if at != latex_end and not _LATEX_BEFORE.search(template, max(0, at - 40), at):
         return None
-    depth = 0
-    for i in range(at, len(template)):
-        depth += {"{": 1, "}": -1}.get(template[i], 0)
-        if depth == 0:
-            return i + 1
-    return None
+    return ends.get(at)
 
 
 def _group(template: str, at: int) -> Name | Alternatives | None:
@@ -162,7 +175,16 @@ def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
 
     Alternatives must have been chosen before; those that are left raise InvalidInput.
     """
-    return "".join(_text(part, namespace) for part in parts)
+    texts, room = [], LONGEST
+    for part in parts:
+        texts.append(_text(part, namespace))
+        room -= len(texts[-1])
+        if room < 0:
+            raise InvalidInput(
+                f"The text has more than {LONGEST:,} characters once its names are filled in; "
+                "nothing was sent. Use shorter values."
+            )
+    return "".join(texts)
 
 
 def _text(part: Part, namespace: Mapping[str, Any]) -> str:
@@ -174,15 +196,60 @@ def _text(part: Part, namespace: Mapping[str, Any]) -> str:
         )
     value = lookup(part.path, namespace, source=part.source)
     try:
-        spec = _NESTED.sub(lambda name: format(lookup(name[1], namespace, source=part.source)), part.spec)
+        spec = _NESTED.sub(
+            lambda name: _formatted(lookup(name[1], namespace, source=part.source), "", part.source),
+            part.spec,
+        )
         if part.conversion:
+            _check_size(value, part.source)
             value = _CONVERSIONS[part.conversion](value)
-        return format(value, spec)
+        return _formatted(value, spec, part.source)
     except InvalidInput:
         raise
     except Exception as fault:  # noqa: BLE001 - a user's __format__ may raise anything
         problem = f"{part.source} cannot be written as text: {type(fault).__name__}: {fault}."
     raise InvalidInput(problem + _as_typed(part.source))
+
+
+def _formatted(value: object, spec: str, source: str) -> str:
+    """Return the formatted value. Raises InvalidInput where that would be too long, before it is made."""
+    widths = re.findall(r"\d+", spec)
+    if len(spec) > _LONGEST_SPEC or any(len(digits) > 9 or int(digits) > LONGEST for digits in widths):
+        raise InvalidInput(
+            f"{source} asks for more than {LONGEST:,} characters; nothing was sent. Use a smaller width."
+        )
+    if spec and isinstance(value, numbers.Number) and hasattr(value, "adjusted"):  # a Decimal, spelled out
+        _check_room(LONGEST - abs(value.adjusted()), source)
+    _check_size(value, source)
+    return format(value, spec)
+
+
+def _check_size(value: object, source: str) -> None:
+    """Raise InvalidInput where the text of a value would be too long: it is looked at, never written.
+
+    A list may hold one list many times over.
+    """
+    waiting, room = [value], LONGEST
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, int):
+            room -= part.bit_length()  # digits of the binary form, the longest
+        elif isinstance(part, (str, bytes, bytearray)):
+            room -= len(part)
+        elif isinstance(part, (dict, list, tuple, set, frozenset, deque)):
+            room -= 2 + 3 * len(part)  # brackets, and for each element a comma, a blank and a character
+        _check_room(room, source)
+        if isinstance(part, dict):
+            waiting += [inner for pair in part.items() for inner in pair]
+        elif isinstance(part, (list, tuple, set, frozenset, deque)):
+            waiting += part
+
+
+def _check_room(room: int, source: str) -> None:
+    if room < 0:
+        raise InvalidInput(
+            f"{source} is longer than {LONGEST:,} characters; nothing was sent. Use a part of it."
+        )
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:

@@ -15,6 +15,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from ipyimagegen.counting import count_asked, count_images
 from ipyimagegen.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
 from ipyimagegen.options import SENT, Json
 
@@ -42,6 +43,7 @@ class PictureState(StrEnum):
     PARTIAL = "partial"
     QUARANTINED = "quarantined"  # kept, never opened or shown
     DAMAGED = "damaged"  # its file is gone or changed
+    UNREAD = "unread"  # it came, and is still only in the kept response
     UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
 
 
@@ -127,9 +129,13 @@ class Request:
 
     @property
     def count(self) -> int:
-        """How many pictures were asked for; one unless told otherwise."""
-        n = self.extra.get("n", self.options.get("n", 1))
-        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
+        """How many pictures were asked for at most; one unless told otherwise."""
+        return count_images(self.options, self.extra)
+
+    @property
+    def fewest(self) -> int:
+        """How many pictures `n` itself asked for: other fields may only bound their number."""
+        return count_asked(self.options, self.extra)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +187,11 @@ class Picture:
         """Whether it came to its end, and is kept: in its place, or aside."""
         aside = self.state is PictureState.UNWRITTEN and self.sha256 is not None
         return self.state is PictureState.STORED or aside
+
+    @property
+    def unstored(self) -> bool:
+        """Whether the file of the response is still needed to get it."""
+        return self.state in (PictureState.UNREAD, PictureState.UNWRITTEN)
 
     @property
     def viewable(self) -> bool:

@@ -91,19 +91,20 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
     be silent. The file stays, since that process may be about to read it; it is deleted after a day.
     """
     last, found = spool.stat().st_mtime, run
-    redactor = tools.redactor(None)
-    reply = wire.Spooled(path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor)
+    redactor, control = tools.redactor(None), tools.control()
+    reply = wire.Spooled(
+        path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor, control=control
+    )
     outcome, whole = reply.outcome({})
     if not whole and time.time() - last < tools.timeouts.idle:
         return
-    control = tools.control()
-    control.cancel()  # nothing is downloaded now, but when somebody wants to see it
-    receiver = Receiver(tools=tools, endpoint=endpoint, control=control, redactor=redactor)
+    # Nothing is downloaded now, but when somebody wants to see it.
+    receiver = Receiver(tools=tools, endpoint=endpoint, control=control, redactor=redactor, downloads=False)
     noted = run.sent.notes if NOTE in run.sent.notes else (*run.sent.notes, NOTE)
     run = run.but(
         elapsed=round(max(last - run.created, 0), 3),
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=noted),
     )
-    run = compared(receiver.received(run, outcome), tools.store)
+    run = compared(receiver.received(run, outcome), tools.store, control)
     if tools.store.run(run.id) == found:  # nobody else did it meanwhile
         tools.store.update(run)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.errors import InvalidInput, InvalidOption
+from ipyimagegen.extra import check_extra
 from ipyimagegen.lists import listed, read
 from ipyimagegen.options import DEFAULT, INPUTS, SENT, Json, Value, Values, named
 from ipyimagegen.records import Run
@@ -59,6 +60,7 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     executor, extra = given.pop("executor", None), given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
         raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
+    check_extra(extra)
     pictures = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
     for name in given:
         if name in _NOT_IN_PYTHON:

@@ -22,7 +22,7 @@ def judge(
     asked = {**request.options, **sent.options, **request.extra}
     shown = [p for p in pictures if p.whole]
     found = [
-        *_count(request, shown, [p for p in pictures if p.state is PictureState.PARTIAL]),
+        *_count(request, facts, shown, [p for p in pictures if p.state is PictureState.PARTIAL]),
         *_size(asked, shown),
         *_ratio(request, asked, shown),
         *_format(asked, shown),
@@ -38,8 +38,13 @@ def judge(
     return tuple(found)
 
 
-def _count(request: Request, shown: Sequence[Picture], broken: Sequence[Picture]) -> list[Verdict]:
-    if len(shown) + len(broken) == request.count:
+def _count(
+    request: Request, facts: Mapping[str, Any], shown: Sequence[Picture], broken: Sequence[Picture]
+) -> list[Verdict]:
+    if came := facts.get("items"):  # more than are taken
+        got = f"{came}: {len(shown)} shown, the rest is kept in the response"
+        return [Verdict("count", counted(request.count, "picture"), got)]
+    if request.fewest <= len(shown) + len(broken) <= request.count:
         return []  # of those that broke off, each has a word of its own
     return [Verdict("count", counted(request.count, "picture"), counted(len(shown), "picture"))]
 

@@ -151,6 +151,8 @@ def error_of(run: Run) -> ImagineError | None:
     if any(one.state is PictureState.URL_PENDING for one in run.pictures):
         bill = "It costs nothing" if free else "It was probably billed"
         words = f"{bill}; %imagine_show {run.id} tries again to fetch it, --new asks for another."
+    if any(one.state is PictureState.UNREAD for one in run.pictures):
+        words = f"What came is kept, and reading it costs nothing: %imagine_show {run.id}."
     if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
     fault = run.error or Fault(message=_no_picture(run))
@@ -268,7 +270,7 @@ def _taken_in(run: Run, receiver: Receiver, outcome: wire.Outcome) -> Run:
     tools = receiver.tools
     run = receiver.received(run, outcome)
     whole = _written(run, tools)
-    if whole and (measured := compared(run, tools.store)) != run:
+    if whole and (measured := compared(run, tools.store, receiver.control)) != run:
         run, whole = measured, _written(measured, tools)
     if outcome.spool and whole and has_all(run):  # only now is everything that it held in the store
         _drop(outcome.spool)
@@ -360,7 +362,7 @@ def _written(run: Run, tools: Tools) -> bool:
     for _ in range(2):  # not every disk that fails once fails again
         with suppress(StoreError):
             tools.store.update(run)
-            return not any(one.state is PictureState.UNWRITTEN for one in run.pictures)
+            return not any(picture.unstored for picture in run.pictures)
     if run.status is Status.NEVER_SENT:
         tools.store.withdraw(run)
     return False
@@ -375,6 +377,7 @@ def fetch(endpoint: Endpoint, tools: Tools, *, trusted: bool) -> Callable[[Job],
     load()
 
     def carry(job: Job) -> Run:
+        job.control.begin(tools.timeouts.whole)
         receiver = Receiver(
             tools=tools,
             endpoint=endpoint,

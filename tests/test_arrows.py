@@ -10,7 +10,7 @@ import ipyimagegen
 
 ROOT = Path(ipyimagegen.__file__).parent
 FLOOR = {"errors", "safe", "redact", "ownership", "options", "lists", "records", "rows", "ids", "caption"}
-FLOOR |= {"costs", "hosts", "extra", "verdicts", "prompt", "columns", "differences", "changes"}
+FLOOR |= {"costs", "counting", "hosts", "extra", "verdicts", "prompt", "columns", "differences", "changes"}
 ROOMS = {"catalog", "keys", "wire", "imaging", "store", "sketch"}
 
 # What each part may import of ours; a room may import the floor and itself.
@@ -23,7 +23,8 @@ MAY = {
     "lists": {"errors", "options", "safe"},
     "extra": {"errors", "options"},
     "ids": {"errors", "options"},
-    "records": {"errors", "options"},
+    "counting": {"errors", "options"},
+    "records": {"counting", "errors", "options"},
     "rows": {"options"},
     "hosts": set(),
     "verdicts": {"caption", "records"},

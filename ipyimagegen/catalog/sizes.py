@@ -21,8 +21,8 @@ AREA = 1024 * 1024  # pixels; what a translated size comes near to
 WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fraction(2, 3)}
 FREE = SizeRule(multiple=16)  # for a server that takes sizes of which nothing is known
 _GRID = 16
-_SIZE = re.compile(r"(\d+)x(\d+)")
-_TIER = re.compile(r"(\d+)K")
+_SIZE = re.compile(r"0*([1-9]\d{0,5})x0*([1-9]\d{0,5})")
+_TIER = re.compile(r"(\d{1,3})K")
 
 
 def pixels(size: object) -> Pixels | None:

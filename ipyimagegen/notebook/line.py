@@ -50,7 +50,7 @@ HELP = ("-h", "--help")
 _LATE_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"}
 _LATE = re.compile("[^=＝]+")
 # What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
-_LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*;?\s*$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
+_LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*+(?:;\s*+)?$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 # Behind a switch; looked at before quotes are: the prompt may begin there, as in "--stream 'tis a fox".
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
 _TRUTH = re.compile(r"(?i)\s*(true|false)(?!\S)")
@@ -267,7 +267,8 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     parts = parse(text)
     if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
         found = lookup(parts[0].path, namespace, source=parts[0].source)
-        return str(found) if listed(found) is None else found
+        if listed(found) is not None:
+            return found
     return fill(parts, namespace)
 
 

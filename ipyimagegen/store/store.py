@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipyimagegen.errors import StoreError
 from ipyimagegen.ownership import is_own_file
-from ipyimagegen.records import SCHEMA, PictureState, Run, Status
+from ipyimagegen.records import SCHEMA, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable, identity_of, question_of
@@ -127,8 +127,8 @@ class Store:
 
     def _left(self, key: Key) -> Run | None:
         run = self._records.read(key)
-        unwritten = run and any(one.state is PictureState.UNWRITTEN for one in run.pictures)
-        return run if run and (run.status is Status.PENDING or unwritten) else None
+        unstored = run and any(picture.unstored for picture in run.pictures)
+        return run if run and (run.status is Status.PENDING or unstored) else None
 
     def claim(self, spool: Path) -> bool:
         """Mark a response in the spool as being read; return False where another reader has begun.

@@ -15,20 +15,25 @@ from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import TEXT_LIMIT, plain
 from ipyimagegen.wire.faults import fault
 from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.reply import Slice, begins_as_image
+from ipyimagegen.wire.reply import Slice, begins_as_image, most_items
 
 # What a reply says of itself, at the top or, with some gateways, in each item.
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
 _ITEM_FACTS = ("size", "quality", "background", "output_format", "seed")
+ERRORS = 4  # of single items are told
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A reply of 2xx: `body` is its JSON with slices of `spool`, `headers` have lower-case names."""
+    """A reply of 2xx: `body` is its JSON with slices of `spool`, `headers` have lower-case names.
+
+    `n` images were asked for.
+    """
 
     body: Json
     headers: Mapping[str, str] = field(default_factory=dict)
     spool: Path | None = None
+    n: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +42,9 @@ class Answer:
 
     `facts`: created, model, size, quality, background, output_format, seed, id as the server says
     them (which may be wrong); `usage` {input_tokens, output_tokens, total_tokens, …_details,
-    generated_images}; `cost` {amount, currency, source} where the server names one. `errors` are items
-    that failed, or the error of a 200, which is `failed` too and the first. `note` says why nothing
-    was found.
+    generated_images}; `cost` {amount, currency, source} where the server names one; `items`, the number
+    of images, where not all of them are in `found`. `errors` are items that failed, or the error of a
+    200, which is `failed` too and the first. `note` says why nothing was found.
     """
 
     found: tuple[Found, ...] = ()
@@ -60,24 +65,37 @@ def read(reply: Reply, endpoint: Endpoint, redactor: Redactor = NO_KEYS) -> Answ
     data = body.get("data")
     items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
     failed = fault(body, redactor=redactor) if body.get("error") else None
+    with_error, with_image = _sorted(items)
     errors = [failed] if failed else []
-    found = []
-    for item in items:
-        if isinstance(item, Mapping) and item.get("error"):
-            errors.append(fault(item, redactor=redactor))
-        elif isinstance(item, Mapping) and (one := found_in(item, reply.spool, endpoint, redactor)):
-            found.append(one)
+    errors += [fault(item, redactor=redactor) for item in with_error[:ERRORS]]
+    if len(with_error) > ERRORS:
+        errors.append(Fault(message=f"{len(with_error) - ERRORS} more items failed"))
+    taken = with_image[: most_items(reply.n)]
+    found = [one for item in taken if (one := found_in(item, reply.spool, endpoint, redactor))]
+    left = {"items": len(with_image)} if len(with_image) > len(taken) else {}
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     facts = _facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, redactor)
     usage = _usage(body.get("usage"))
     cost = _cost(body.get("usage"), reply.headers)
     return Answer(
         found=tuple(found),
-        facts=facts | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
+        facts=facts | left | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
         errors=tuple(errors),
         failed=failed,
         note="" if any(not one.partial for one in found) else _nothing(body, data),
     )
+
+
+def _sorted(items: Iterable[Json]) -> tuple[list[Mapping[str, Json]], list[Mapping[str, Json]]]:
+    """Return the items that tell an error, and those with an image."""
+    mappings = [item for item in items if isinstance(item, Mapping)]
+    failed = [item for item in mappings if item.get("error")]
+    images = [item for item in mappings if not item.get("error") and _holds_image(item)]
+    return failed, images
+
+
+def _holds_image(item: Mapping[str, Json]) -> bool:
+    return any(_present(item.get(name)) is not None for name in ("b64_json", "url"))
 
 
 def bare(spool: Path) -> Answer | None:

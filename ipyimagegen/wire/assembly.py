@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ipyimagegen.options import Json
+from ipyimagegen.wire.control import Control, Stopped
 from ipyimagegen.wire.events import Said, Splitter, is_stream, said
 from ipyimagegen.wire.reply import SKELETON, blocks, parse
 
 EVENTS = 100_000  # of one stream; servers that tell each step send some thousands
 
 
-def body(path: Path, n: int, *, clean: bool) -> tuple[Json, bool]:
+def body(path: Path, n: int, *, clean: bool, control: Control | None = None) -> tuple[Json, bool]:
     """Return the JSON of a reply, and whether it came to its end.
 
     `n` pictures were asked for; `clean` says that the connection ended as it should. Raises ValueError
-    for what is neither JSON nor a stream, OSError when the file cannot be read.
+    for what is neither JSON nor a stream, OSError when the file cannot be read, Stopped when `control` is
+    over before the end of the file.
     """
+    pieces = _until_over(path, control)
     if not is_stream(path):
-        return parse(blocks(path))
+        return parse(pieces)
     kept = _Kept(n)
-    for one in _all(path):
+    for one in _all(path, pieces):
         if not kept.add(one):
             break
     return kept.body(), kept.ended(clean=clean)
 
 
-def _all(path: Path) -> Iterator[Said]:
-    splitter = Splitter()
-    for block in blocks(path):
+def _until_over(path: Path, control: Control | None) -> Iterator[bytes]:
+    """Yield the blocks of a file; the first one takes no time that matters. Raises Stopped."""
+    for number, block in enumerate(blocks(path)):
+        if number and control and control.over:
+            raise Stopped
+        yield block
+
+
+def _all(path: Path, pieces: Iterable[bytes]) -> Iterator[Said]:
+    splitter, left = Splitter(), EVENTS
+    for block in pieces:
         for event in splitter.feed(block):
+            left -= 1  # what nobody can read takes its time as well
+            if left < 0:
+                yield Said(whole=False)
+                return
             yield from said(event, path)
     if rest := splitter.rest():
         yield from tuple(said(rest, path)) or (Said(whole=False),)
@@ -46,7 +61,7 @@ class _Kept:
         self._failed: list[Json] = []
         self._error: Json = None
         self._facts: dict[str, Json] = {}
-        self._room, self._events = SKELETON, EVENTS
+        self._room = SKELETON
         self._ended = self._counted = self._cut = False
 
     def add(self, one: Said) -> bool:
@@ -71,8 +86,7 @@ class _Kept:
         self._ended |= one.whole and one.kind.endswith(".completed") and not pictures
         kept = failures or finished or one.error
         self._room -= one.size if kept else 0
-        self._events -= 1
-        full = min(self._room, self._events) <= 0
+        full = self._room <= 0
         self._cut |= full
         return not full
 

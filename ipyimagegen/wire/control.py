@@ -7,6 +7,7 @@ has taken the original over, and closing it does not close the original.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -15,6 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+GRACE = 1.0  # seconds beyond the deadline in which what came in time may still be read
+
+
+class Stopped(Exception):
+    """The response is not read further: the deadline has passed, or the call was cancelled."""
 
 
 @dataclass
@@ -42,6 +49,21 @@ class Control:
         self.progress = Progress()
         self._cancelled, self._withdrawn = threading.Event(), threading.Event()
         self._watches: set[Watch] = set()
+        self._ends = math.inf
+
+    def begin(self, seconds: float) -> None:
+        """Set the deadline of the call, and of what is made of its response, so many seconds from now."""
+        self._ends = self.clock() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; infinite before `begin`."""
+        return self._ends - self.clock()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more of a response is to be read, decoded or fetched."""
+        return self.cancelled or self.left + GRACE <= 0
 
     @property
     def cancelled(self) -> bool:

@@ -12,6 +12,7 @@ from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import origin
+from ipyimagegen.wire.reply import too_deep
 
 BODY = 64 << 10  # bytes of an error body that are looked at
 MESSAGE = 300
@@ -44,7 +45,11 @@ def fault(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -
     """
     words, codes = _envelope(body)
     message = redactor.clean(_text_of(words), MESSAGE)
-    named = [redactor.clean(code, 80) for code in codes if code not in (None, "", 0)]
+    named = [
+        redactor.clean(code, 80)
+        for code in codes
+        if isinstance(code, (str, int, float)) and code not in ("", 0)
+    ]
     # A gateway that replaces the code by the status leaves the word in the type or the message.
     final = next((c for c in named if c in FINAL_CODES), None) or next(iter(_FINAL.findall(message)), None)
     code = final or next((c for c in named if not c.isdigit()), None) or next(iter(named), None)
@@ -62,16 +67,16 @@ def read_body(raw: bytes) -> Json:
         return text
 
 
-def _envelope(body: Json) -> tuple[str, tuple[Json, ...]]:
-    """Return the message and the candidates for a code, best first."""
+def _envelope(body: Json, depth: int = 8) -> tuple[str, tuple[Json, ...]]:
+    """Return the message and the candidates for a code, best first; envelopes stand in few others."""
+    if not depth or not isinstance(body, (Mapping, list)):
+        return (str(body) if depth and body is not None else "", ())
     if isinstance(body, list):
-        return _envelope(body[0]) if body and isinstance(body[0], Mapping) else (_listed(body), ())
-    if not isinstance(body, Mapping):
-        return (str(body) if body is not None else "", ())
+        return _envelope(body[0], depth - 1) if body and isinstance(body[0], Mapping) else (_listed(body), ())
     own = (body.get("code"), body.get("type"))
     for inner in (body.get("error"), body.get("detail"), body.get("errors")):
         if isinstance(inner, Mapping):
-            words, codes = _envelope(inner)
+            words, codes = _envelope(inner, depth - 1)
             return (words, (*codes, *own))
         if isinstance(inner, list) and inner:
             return (_listed(inner), own)
@@ -85,7 +90,7 @@ def _envelope(body: Json) -> tuple[str, tuple[Json, ...]]:
 def _listed(items: list[Json]) -> str:
     """Return FastAPI's list of {loc, msg} as one text."""
     said = []
-    for item in items[:5]:
+    for item in items[:5] if not too_deep(items[:5]) else ():
         if isinstance(item, Mapping):
             place = item.get("loc")
             where = ".".join(map(str, place)) + ": " if isinstance(place, list) else ""
@@ -97,7 +102,7 @@ def _listed(items: list[Json]) -> str:
 
 def _moderation(details: Json) -> str:
     """Return OpenAI's moderation_details as an addition to the message."""
-    if not isinstance(details, Mapping):
+    if not isinstance(details, Mapping) or too_deep(details):
         return ""
     named = details.get("categories")
     kinds = ", ".join(map(str, named)) if isinstance(named, list) else ""
@@ -105,14 +110,17 @@ def _moderation(details: Json) -> str:
     return f" ({stage}: {kinds})" if kinds else ""
 
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1>|$)", re.DOTALL | re.IGNORECASE)
+# None of these looks beyond the next "<" before it matches: a page of opening tags alone takes no longer.
+_PAGE = re.compile(r"\s*+<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)<", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\b[^<>]*>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 def _text_of(words: str) -> str:
     """Return what a page says: its title if it is a whole page; other text as it is."""
-    if not re.match(r"\s*<(?:!doctype|html|head|body|\?xml)", words, re.IGNORECASE):
+    words = words[:BODY]
+    if not _PAGE.match(words):
         return words
     title = _TITLE.search(words)
     return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", words))

@@ -27,6 +27,7 @@ HEAD = 1024
 WINDOW = 512  # bytes in which a key that comes in two chunks is found
 MASK = ord("*")
 SKELETON = 4 << 20
+VALUES = 100_000  # JSON values in a skeleton; a reply of 128 images has some thousands
 PICTURE = 64 << 20  # decoded bytes of one picture
 REPLY = 256 << 20  # decoded bytes of one reply
 
@@ -34,6 +35,11 @@ REPLY = 256 << 20  # decoded bytes of one reply
 def cap(n: int) -> int:
     """Return how many bytes a reply of `n` pictures may have: base64 is 4/3, and 1 MiB for the rest."""
     return min(PICTURE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
+
+
+def most_items(n: int) -> int:
+    """Return how many images of a reply are taken when `n` were asked for."""
+    return max(2 * n, 16)
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,7 @@ class Skeleton:
             return Slice(place(start), place(stop), head)
 
         def value(text: str) -> Json:
-            return json.loads(text, object_hook=slices, parse_constant=lambda _: None)
+            return json.loads(text, object_hook=slices, parse_int=_integer, parse_constant=lambda _: None)
 
         try:
             try:
@@ -197,6 +203,22 @@ class Skeleton:
                 raise
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+def _integer(digits: str) -> int | None:
+    """Return the number, None for one that is too long to mean anything."""
+    return int(digits) if len(digits) <= DIGITS else None
+
+
+def too_deep(value: Json) -> bool:
+    """Return whether values are nested in more than `DEPTH` levels."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        inner = (v.values() if isinstance(v, dict) else v if isinstance(v, list) else () for v in level)
+        level = [part for parts in inner for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def parse(text: Iterable[bytes], lifted: int = LIFTED) -> tuple[Json, bool]:
@@ -240,6 +262,8 @@ def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
             if len(out) > SKELETON:
                 raise ValueError("more JSON than pictures need")
         offset += len(block)
+    if sum(map(out.count, (b",", b"{", b"["))) > VALUES:
+        raise ValueError("more JSON than pictures need")
     return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
 
 
@@ -270,6 +294,7 @@ def _head(raw: bytearray) -> str:
 
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
 _SCALAR = string.ascii_letters + string.digits + "+-."
+DIGITS = 4300  # of a number; Python reads no longer ones
 DEPTH = 32  # of nesting; replies have four
 
 

@@ -13,7 +13,9 @@ from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain
 from ipyimagegen.wire.answers import Answer, Reply, bare, read
 from ipyimagegen.wire.assembly import body
+from ipyimagegen.wire.control import Control, Stopped
 from ipyimagegen.wire.faults import classify
+from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import Outcome, told_in_200
 
 
@@ -26,6 +28,7 @@ class Spooled:
     endpoint: Endpoint
     trouble: str = ""
     redactor: Redactor = NO_KEYS
+    control: Control | None = None
 
     @property
     def name(self) -> str:
@@ -35,11 +38,16 @@ class Spooled:
     def outcome(self, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> tuple[Outcome, bool]:
         """Return what it says, and whether it came to its end; `headers` have lower-case names.
 
-        A body that holds its whole JSON is an answer even when the connection broke after it. Raises
+        A body that holds its whole JSON is an answer even when the connection broke after it. One that is
+        not read to its end, because the control is over, counts as one image that was not read. Raises
         OSError when the disk does not give back what it took: somebody may read it later.
         """
         try:
             return self._read(headers, status)
+        except Stopped:
+            why = Fault(message=f"{self.trouble or f'The answer of {self.name} was not read in time'}.")
+            unread = Answer(found=(Found(),))
+            return Outcome(status=Status.UNKNOWN, answer=unread, fault=why, spool=self._kept()), False
         except OSError:
             if not self.trouble:
                 raise
@@ -49,8 +57,8 @@ class Spooled:
     def _read(self, headers: Mapping[str, str], status: int) -> tuple[Outcome, bool]:
         answer, whole, trouble = None, False, self.trouble
         try:
-            json, whole = body(self.path, self.n, clean=not trouble)
-            reply = Reply(body=json, headers=headers, spool=self.path)
+            json, whole = body(self.path, self.n, clean=not trouble, control=self.control)
+            reply = Reply(body=json, headers=headers, spool=self.path, n=self.n)
             answer = read(reply, self.endpoint, self.redactor)
         except ValueError:
             answer, whole = bare(self.path) if self.path.is_file() else None, not trouble

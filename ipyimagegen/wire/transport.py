@@ -78,6 +78,7 @@ def exchange(
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
         return never_sent("The key belongs to another server; nothing was sent.")
+    control.begin(timeouts.whole)
     with Watch(control, timeouts.whole) as watch:
         if control.cancelled:
             return never_sent("Given up before it was sent.")
@@ -195,7 +196,12 @@ class _Exchange:
         """Return the outcome of a 2xx: the body spooled, then read."""
         path, trouble = self.spooled(response)
         spooled = Spooled(
-            path=path, n=self.call.n, endpoint=self.endpoint, trouble=trouble, redactor=self.redactor
+            path=path,
+            n=self.call.n,
+            endpoint=self.endpoint,
+            trouble=trouble,
+            redactor=self.redactor,
+            control=self.watch.control,
         )
         outcome, _ = spooled.outcome(headers, response.status_code)
         return replace(outcome, request_id=self.request_id(headers))

@@ -26,5 +26,5 @@ def lab(request, home, tmp_path, monkeypatch):
     with Lab(tmp_path, home) as made:
         yield made
     assert made.checked, "this test did not check what must hold after every fault"
-    number, title = re.match(r"test_(\d\d)_(\w+)", request.node.originalname).groups()
+    number, title = re.match(r"test_(\d+)_(\w+)", request.node.originalname).groups()
     request.node.user_properties.append(("fault", (int(number), title.replace("_", " "), *made.row)))
