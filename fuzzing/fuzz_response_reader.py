@@ -16,6 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
     from ipyimagegen.records import Status
+    from ipyimagegen.redact import Redactor
     from ipyimagegen.rows import Endpoint
     from ipyimagegen.wire.answers import ERRORS
     from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge, cap, most_items
@@ -23,7 +24,7 @@ with atheris.instrument_imports(include=["ipyimagegen", "json"]):
 
 ENDPOINT = Endpoint(name="fuzzed", base_url="https://images.example/v1")
 SECONDS = 2.0  # for one body of some kilobytes, instrumented
-KEY = "sk-canary-0123456789abcdef"
+REDACTOR = Redactor(["sk-canary-0123456789abcdef"])
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 STREAM = b"""event: image_generation.partial_image
 data: {"type": "image_generation.partial_image", "b64_json": "iVBORw0KGgo=", "partial_image_index": 0}
@@ -56,13 +57,13 @@ def read_body(data: bytes) -> None:
     n, trouble = head % 8 + 1, "The connection broke" if head & 128 else ""
     path = FOLDER / "body"
     try:
-        with Spool(path, cap(n), (KEY,)) as spool:
+        with Spool(path, cap(n), REDACTOR) as spool:
             for start in range(0, len(body), 777):
                 spool.write(body[start : start + 777])
     except TooLarge:
         trouble = "It is too large"
     began = time.monotonic()
-    outcome, _ = Spooled(path=path, n=n, endpoint=ENDPOINT, trouble=trouble, secrets=(KEY,)).outcome({})
+    outcome, _ = Spooled(path=path, n=n, endpoint=ENDPOINT, trouble=trouble, redactor=REDACTOR).outcome({})
     assert outcome.status is not Status.PENDING
     assert outcome.fault or outcome.status is Status.DONE
     if answer := outcome.answer:
@@ -72,7 +73,7 @@ def read_body(data: bytes) -> None:
         for image in answer.found:
             assert image.delivered or image.url or image.note
             _check_chunks(image)
-    assert KEY not in repr(outcome)
+    assert not REDACTOR.holds_part(repr(outcome))
     assert time.monotonic() - began < SECONDS
 
 

@@ -44,9 +44,8 @@ def download(
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
     At most `cap` bytes and `whole` seconds, or until the control's deadline, three tries when the network
-    or a 5xx fails, three redirects. `endpoint` may serve its own URLs, wherever it is; without one the URL is a stranger's.
-    Nothing is raised and no partial file stays. `offline` leaves this machine alone to be
-    asked.
+    or a 5xx fails, three redirects. `endpoint` may serve its own URLs, wherever it is; without one the
+    URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows loopback alone.
     """
     fault = Fault(message="Given up.")
     with Watch(control, max(min(whole, control.left), 0)) as watch:
