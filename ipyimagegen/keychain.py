@@ -115,6 +115,13 @@ class Keychain:
             return self.redactor
         return Redactor({secret.clear, *(one.clear for one in self._noted if len(one.clear) >= RUN)})
 
+    def redactor_of(self, endpoint: Endpoint) -> Redactor:
+        """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""
+        try:
+            return self.redactor_for(self.held(endpoint))
+        except InvalidOption:  # a key that can be none, which is noted all the same
+            return self.redactor
+
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
         if self.redactor.holds(text):

@@ -19,6 +19,7 @@ from ipyimagegen import wire
 from ipyimagegen.arrivals import Receiver, Tools, compared, load
 from ipyimagegen.errors import StoreError
 from ipyimagegen.records import Run
+from ipyimagegen.redact import Redactor
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ class Recovery:
         in_flight: Callable[[], Collection[str]],
         endpoint_of: Callable[[Run], Endpoint],
         tools: Callable[[], Tools],
+        redactor_of: Callable[[Endpoint], Redactor],
     ) -> None:
         self._store, self._in_flight, self._endpoint_of, self._tools = store, in_flight, endpoint_of, tools
+        self._redactor_of = redactor_of
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -51,7 +54,9 @@ class Recovery:
             if not (left := self._left()):
                 return
             load()
-            self._thread = threading.Thread(target=self._take_in_all, args=(left,), daemon=True)
+            self._thread = threading.Thread(
+                target=self._take_in_all, args=(left,), name="imagine recovery", daemon=True
+            )
             self._thread.start()
         self._thread.join(WAIT)
 
@@ -76,7 +81,8 @@ class Recovery:
         try:
             if not store.claim(spool) and not again:
                 return
-            _take_in(run, spool, self._endpoint_of(run), self._tools())
+            endpoint = self._endpoint_of(run)
+            _take_in(run, spool, endpoint, self._tools(), self._redactor_of(endpoint))
         except (StoreError, OSError):  # the disk may take it later
             pass
         except Exception:  # noqa: BLE001 - what cannot be read is not read again by each cell
@@ -84,14 +90,14 @@ class Recovery:
         store.release(spool)
 
 
-def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
+def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools, redactor: Redactor) -> None:
     """Take in one response.
 
     One that is not whole may still be growing in another process: it is left for as long as a call may
     be silent. The file stays, since that process may be about to read it; it is deleted after a day.
     """
     last, found = spool.stat().st_mtime, run
-    redactor, control = tools.redactor(None), tools.control()
+    control = tools.control()
     reply = wire.Spooled(
         path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor, control=control
     )
@@ -106,5 +112,6 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools) -> None:
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=noted),
     )
     run = compared(receiver.received(run, outcome), tools.store, control)
-    if tools.store.run(run.id) == found:  # nobody else did it meanwhile
+    now = tools.store.run(run.id)
+    if now == found or (now and now.forgotten):  # nobody else did it; what was forgotten goes with the update
         tools.store.update(run)

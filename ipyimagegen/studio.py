@@ -81,7 +81,13 @@ class Studio:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._sender = Sender(self, self._tell)
-        self._recovery = Recovery(lambda: self.store, self._in_flight, self.endpoint_of, lambda: self.tools)
+        self._recovery = Recovery(
+            lambda: self.store,
+            self._in_flight,
+            self.endpoint_of,
+            lambda: self.tools,
+            self.keys.redactor_of,
+        )
 
     def _in_flight(self) -> frozenset[str]:
         return self.ledger.in_flight()
@@ -320,7 +326,9 @@ class Studio:
         planned = Planned(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
-        batch = self._sender.fetch(planned, work.fetch(endpoint, tools, trusted=trusted))
+        batch = self._sender.fetch(
+            planned, work.fetch(endpoint, tools, self.keys.redactor_of(endpoint), trusted=trusted)
+        )
         wait_for(batch, painter, timeout)
         return batch.slots[0].run or run
 

@@ -23,6 +23,7 @@ from ipyimagegen.gate import Gate, Permit
 from ipyimagegen.keys import Secret
 from ipyimagegen.plan import Planned
 from ipyimagegen.records import ERRORS, Fault, PictureState, Run, Status
+from ipyimagegen.redact import Redactor
 from ipyimagegen.safe import plain
 from ipyimagegen.store import Store
 
@@ -372,7 +373,7 @@ def _noted(run: Run, note: str) -> Run:
     return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
 
 
-def fetch(endpoint: Endpoint, tools: Tools, *, trusted: bool) -> Callable[[Job], Run]:
+def fetch(endpoint: Endpoint, tools: Tools, redactor: Redactor, *, trusted: bool) -> Callable[[Job], Run]:
     """Return the work of fetching downloads that are still pending; see `Receiver.trusted`."""
     load()
 
@@ -382,7 +383,7 @@ def fetch(endpoint: Endpoint, tools: Tools, *, trusted: bool) -> Callable[[Job],
             tools=tools,
             endpoint=endpoint,
             control=job.control,
-            redactor=tools.redactor(None),
+            redactor=redactor,
             thumbs=job.thumbs,
             trusted=trusted,
         )

@@ -161,6 +161,6 @@ def test_packages(package):
 
 def test_modules_are_small():
     long = {
-        str(path): count for path in ROOT.rglob("*.py") if (count := len(path.read_text().splitlines())) > 420
+        str(path): count for path in ROOT.rglob("*.py") if (count := len(path.read_text().splitlines())) > 450
     }
     assert not long

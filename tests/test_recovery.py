@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import threading
 import time
 from dataclasses import replace
 
@@ -213,3 +214,80 @@ def test_other_files_in_the_spool_are_passed_over(home, server, left, name):
     left()
     (home / "spool" / name).write_bytes(BODY)
     assert looked(home, server)["status"] == "done"
+
+
+# In the background, and once
+
+
+@pytest.fixture
+def held(home, server, monkeypatch):
+    """Return a studio that takes nothing in before an event, and the event."""
+    go = threading.Event()
+
+    def write(file, data):
+        if threading.current_thread().name == "imagine recovery":
+            assert go.wait(60)
+        return os.write(file, data)
+
+    monkeypatch.setattr("ipyimagegen.recovery.WAIT", 0.05)
+    one = studio(home, server)
+    one.store = Store(home, disk=Disk(home, write=write))
+    yield one, go
+    go.set()
+
+
+def becomes(home, status):
+    """Wait until the only record has a status."""
+    until = time.monotonic() + 30
+    while (found := next(iter(records(home).values()))["status"]) != status and time.monotonic() < until:
+        time.sleep(0.01)
+    return found == status
+
+
+def test_what_takes_long_is_taken_in_behind_the_cells(home, server, left, held):
+    left()
+    one, go = held
+    assert [run.status for run in one.history.search("fox")] == ["pending"]
+    assert one.imagine("a hat", endpoint="sketch", size="64x64")
+    go.set()
+    assert becomes(home, "done")
+
+
+def test_a_response_that_ended_one_reader_is_read_by_nobody_unasked(home, server, left):
+    run_id, spool = left()
+    killed = studio(home, server)
+    assert killed.store.claim(spool)  # and nothing more: it was killed while it read
+    for _ in range(2):
+        assert looked(home, server)["status"] == "pending"
+    asked = studio(home, server)
+    run = asked.fetch(asked.find(run_id)[0])  # as %imagine_show does
+    assert (run.status, len(run.shown)) == (Status.DONE, 2)
+    assert not spool.with_name(f"{spool.name}.claim").exists()
+
+
+def test_the_mark_of_a_reader_stays_as_long_as_the_response(home, server, left):
+    _, spool = left()
+    one = studio(home, server)
+    assert one.store.claim(spool)
+    claim = spool.with_name(f"{spool.name}.claim")
+    for path in (spool, claim):
+        os.utime(path, (time.time() - 3 * 86_400,) * 2)
+    one.imagine("a cat")  # tidies up
+    assert (spool.exists(), claim.exists()) == (True, True)
+    assert looked(home, server)["status"] == "pending"
+
+
+def test_forgetting_does_not_wait_for_what_is_taken_in(home, server, left, held):
+    run_id, spool = left()
+    one, go = held
+    one.history.forget([run_id])
+    assert not spool.exists()
+    go.set()
+    assert becomes(home, "pending")  # its record says so, and nothing of what was asked
+    for thread in threading.enumerate():
+        if thread.name == "imagine recovery":
+            thread.join(30)
+    record = next(iter(records(home).values()))
+    assert record["forgotten"]
+    assert "fox" not in json.dumps(record)
+    assert not [path for path in (home / "images").rglob("*") if path.is_file()]

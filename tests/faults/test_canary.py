@@ -1,16 +1,23 @@
 """One notebook in a real kernel in which everything goes wrong, at debug log level: no trace of the key."""
 
+import contextlib
 import json
 import os
+import queue
+import threading
 
 import nbformat
 import pytest
 from canary import KEY, traces, traces_in
-from kernels import kernel_environ
+from kernels import Kernel, kernel_environ
 from loopback import b64, picture_bytes
-from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from sockets import Server, cut_body, reply, reset
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen.records import Status
+from ipyimagegen.redact import Redactor
+from ipyimagegen.wire.reply import Spool
 
 ECHO = {
     "error": {"message": f"Incorrect key {KEY}, {b64(KEY.encode())}, {KEY[:12]}****{KEY[-4:]}", "code": KEY}
@@ -56,6 +63,26 @@ AFTER = [
 ]
 
 
+RING = """
+import os
+from keyring.backend import KeyringBackend
+
+class Ring(KeyringBackend):
+    priority = 1
+
+    def get_password(self, service, user):
+        return os.environ["RING"] if user == "lab" else None
+
+    def set_password(self, *_): ...
+"""
+NO_RING = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+WHERE = {
+    "environment": {"LAB_KEY": KEY, **NO_RING},
+    "keyring": {"RING": KEY, "PYTHON_KEYRING_BACKEND": "ring.Ring"},
+    "prompt": NO_RING,
+}
+
+
 @pytest.fixture
 def answering():
     server = Server(list(ANSWERS))
@@ -63,27 +90,78 @@ def answering():
     server.close()
 
 
-def test_no_trace_of_the_key_in_anything_that_a_notebook_leaves(home, tmp_path, answering):
+@pytest.fixture
+def left(home, serve):
+    """Leave a response of an earlier kernel, which was killed before it read the response."""
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes())}]}))
+    own = {"lab": {"base_url": server.base_url, "free": False}}
+    one = Studio(home=home, environ={}, settings=Settings(endpoints=own))
+    run = one.imagine("a lost fox", endpoint="lab").run
+    one.store.update(run.but(status=Status.PENDING, pictures=(), reply={}, verdicts=()))
+    spool = one.store.spool(run)
+    with Spool(spool, 1 << 20, Redactor([KEY])) as written:  # that kernel knew the key
+        for letter in json.dumps({"data": [PICTURE], "model": KEY}):
+            written.write(letter.encode())
+    return run
+
+
+class Notebook:
+    """Cells in a real kernel; what is typed at a question is the key."""
+
+    def __init__(self, environ):
+        self.kernel = Kernel(environ)
+        self.cells = []
+
+    def run(self, code):
+        """Run a cell, and keep it as a notebook does."""
+        message = self.kernel.start(code, watched=True)
+        stopped = threading.Event()
+        answering = threading.Thread(target=self._answer, args=(stopped,))
+        answering.start()
+        outputs = self.kernel.collect(message).outputs
+        stopped.set()
+        answering.join()
+        cell = nbformat.v4.new_code_cell(code)
+        kept = ({k: v for k, v in one.items() if k != "transient"} for one in outputs)
+        cell.outputs = [nbformat.from_dict({"metadata": {}, **one} if "data" in one else one) for one in kept]
+        self.cells.append(cell)
+        return cell
+
+    def _answer(self, stopped):
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Empty):
+                self.kernel.client.get_stdin_msg(timeout=0.1)
+                self.kernel.client.input(KEY)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_no_trace_of_the_key_in_anything_that_a_notebook_leaves(home, tmp_path, answering, left, where):
+    run = left
+    (tmp_path / "ring.py").write_text(RING)
+    environ = kernel_environ(home, LAB_URL=f"{answering.origin}/v1", PYTHONPATH=str(tmp_path), **WHERE[where])
+    made = Notebook(environ)
     asked = [f"%imagine --seed {number} a fox" for number in range(len(ANSWERS))]
     asked[1::3] = [f"told(lambda: imagine('a fox', seed={number}))" for number in range(1, len(ANSWERS), 3)]
-    cells = [nbformat.v4.new_code_cell(code) for code in (SETUP, *asked, *AFTER)]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    environ = kernel_environ(home, LAB_KEY=KEY, LAB_URL=f"{answering.origin}/v1")
-    client = NotebookClient(
-        notebook, allow_errors=True, timeout=60, resources={"metadata": {"path": tmp_path}}
-    )
-    client.execute(env=environ)
+    after = [one.replace("os.environ['LAB_KEY']", repr(KEY)) for one in AFTER]
+    after += [f"%imagine_show {run.id}", f"%imagine a fox {KEY}", f"%imagine --size {KEY} a fox"]
+    for code in (SETUP, *asked, *after):
+        made.run(code)
+    made.kernel.stop()
     assert answering.posts == len(ANSWERS)
     assert answering.seen[0].headers["authorization"] == f"Bearer {KEY}"  # it was there to be lost
-    failed = [one for one in notebook.cells if any(out.output_type == "error" for out in one.outputs)]
-    assert len(failed) >= 5
+    shown = {one.source: traces(json.dumps(one.outputs)) for one in made.cells}
+    assert {source: found for source, found in shown.items() if found} == {}
+    assert sum(one.output_type == "error" for cell in made.cells for one in cell.outputs) >= 5
+    for cell in made.cells:  # what a cell itself holds is the user's
+        cell.source = cell.source.replace(KEY, "")
+    notebook = nbformat.v4.new_notebook(cells=made.cells)
     nbformat.write(notebook, tmp_path / "notebook.ipynb")
     for template in ("lab", "classic"):
         html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
         (tmp_path / f"{template}.html").write_text(html)
-    shown = {one.source: traces(json.dumps(one.outputs)) for one in notebook.cells}
-    assert {source: found for source, found in shown.items() if found} == {}
     assert (tmp_path / "debug.log").stat().st_size > 0
     assert (tmp_path / "errors.pickle").stat().st_size > 0
     assert {"records", "spool", "quarantine", "index.sqlite"} <= set(os.listdir(home))
+    recovered = json.loads((home / "records" / f"{run.id}.json").read_text())
+    assert (recovered["status"], recovered["pictures"][0]["state"]) == ("done", "stored")
     assert traces_in(tmp_path) == {}
