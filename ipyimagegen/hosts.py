@@ -10,6 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -106,6 +107,7 @@ def is_loopback_address(address: str) -> bool:
     return ip is not None and ip.is_loopback
 
 
+@lru_cache(256)  # asked for each endpoint whenever their table is made
 def is_loopback_host(host: str) -> bool:
     """Say whether a host is meant as this machine: `localhost`, a name below it, or a loopback address.
 

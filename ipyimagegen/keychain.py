@@ -95,32 +95,36 @@ class Keychain:
 
     @property
     def redactor(self) -> Redactor:
-        """The redactor of every key that was found so far, and of those in environment and `.env` now.
+        """The redactor of every key that was found so far, and of those in environment and `.env` now."""
+        for secret in keys.known(self._endpoints(), environ=self._environ, folder=HERE):
+            self._note(secret)
+        return self._noted_redactor()
+
+    def _noted_redactor(self) -> Redactor:
+        """Return the redactor of every key that was found so far.
 
         A dummy such as `lm-studio` that stands in a server's own name or address is no secret; a real key
         there is one.
         """
-        servers = tuple(self._endpoints())
-        for secret in keys.known(servers, environ=self._environ, folder=HERE):
-            self._note(secret)
         noted = frozenset(self._noted)
         if noted != self._made[0]:
-            public = [text for server in servers for text in (server.name, server.base_url)]
+            public = [text for server in self._endpoints() for text in (server.name, server.base_url)]
             self._made = noted, Redactor({one.clear for one in noted if _is_secret(one.clear, public)})
         return self._made[1]
 
     def redactor_for(self, secret: Secret | None) -> Redactor:
         """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
         if secret is None or len(secret.clear) >= RUN:
-            return self.redactor
+            return self._noted_redactor()  # what is sent was looked through just before
         return Redactor({secret.clear, *(one.clear for one in self._noted if len(one.clear) >= RUN)})
 
     def redactor_of(self, endpoint: Endpoint) -> Redactor:
         """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""
+        redactor = self.redactor  # notes what is in environment and `.env`
         try:
             return self.redactor_for(self.held(endpoint))
-        except InvalidOption:  # a key that can be none, which is noted all the same
-            return self.redactor
+        except InvalidOption:  # a key that can be none
+            return redactor
 
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
@@ -129,7 +133,7 @@ class Keychain:
 
     def refuse_in(self, requests: Iterable[Request]) -> None:
         """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
-        redactor = self.redactor
+        redactor = self._noted_redactor()  # the plan's text was looked through just before
         if any(_has_key(request, redactor) for request in requests):
             raise InvalidOption(REFUSAL)
 

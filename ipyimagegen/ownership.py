@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -49,13 +49,14 @@ def is_private_folder(folder: Path) -> bool:
     return os.name == "nt" or (belongs_to_user(info) and not info.st_mode & 0o077)
 
 
-def leads_through_link(root: Path, name: Path) -> bool:
-    """Say whether `name` below `root` is a link, or lies behind one.
+def leads_through_link(root: str, parts: Sequence[str]) -> bool:
+    """Return whether a path of these parts below `root` is a link, or lies behind one.
 
-    Raises OSError for a link that leads anywhere but to a folder of this user.
+    Paths are text here, since this is asked for each file that is read. Raises OSError for a link that
+    leads anywhere but to a folder of this user.
     """
-    linked, path = False, str(root)  # paths as text: this is asked for each file that is read
-    for part in name.parts:
+    linked, path = False, root
+    for part in parts:
         path = os.path.join(path, part)  # noqa: PTH118 - see above
         try:
             if not is_link(os.lstat(path)):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -173,6 +174,7 @@ def edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 
 
+@lru_cache(256)  # asked for each endpoint whenever their table is made
 def origin(url: str) -> str:
     """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
 

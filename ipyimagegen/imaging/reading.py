@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-# Pillow would load these when such a file is opened, in a call's thread, where nothing is to be loaded.
-from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
 
 from ipyimagegen.imaging.metering import DecodingTooSlow, metered
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
 from ipyimagegen.imaging.values import Inspected
 from ipyimagegen.records import PictureState
+
+# Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
+Image.preinit()
 
 TRUNCATED = "the file is cut short"
 UNKNOWN = "not a PNG, JPEG or WebP picture"

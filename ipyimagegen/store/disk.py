@@ -192,13 +192,13 @@ class Disk:
 
     def is_linked(self, path: Path) -> bool:
         """Say whether a path in HOME leads through a link; raises StoreError for a link that is refused."""
-        try:
-            name = path.relative_to(self.home)
-        except ValueError:  # above it
+        root = str(self.home)
+        if not str(path).startswith(root + os.sep):  # HOME, or above it
             return False
+        parts = path.parts[len(self.home.parts) :]
         with self.told():
-            linked = leads_through_link(self.home, name)
-            if linked and name.parts[0] == UNLINKED:
+            linked = leads_through_link(root, parts)
+            if linked and parts[0] == UNLINKED:
                 raise OSError(errno.ELOOP, "a link to a folder in which files are deleted", str(path))
         return linked
 

@@ -79,7 +79,7 @@ THERE = [
     ("dmxapi", "-m dall-e-2 --style vivid", "Unknown parameter: 'style'."),
     ("api000", "-m flux-1.1-pro --size 4096x4096", "Invalid value for 'size'."),
     ("new-api", "-m dall-e-3 --set seed=1", "Unknown parameter: 'seed'."),
-    ("new-api", "-m gpt-image-1 --set n=true", "Invalid value for 'n'."),
+    ("new-api", "-m gpt-image-1 --set n=11", "Invalid value for 'n'."),
 ]
 
 
