@@ -454,6 +454,7 @@ def trickle(conn, _):
     conn.sendall(stream(partial(0), partial(2)))
     while True:
         conn.sendall(PING)
+        time.sleep(0.01)  # a flood of them takes longer to read than there is time after the deadline
 
 
 def test_the_deadline_in_the_midst_keeps_the_last_partial(serve, post):
