@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.hosts import is_loopback_host
 from ipyimagegen.options import as_meant
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, origin
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")
@@ -40,8 +40,9 @@ def normalise_url(text: str, source: str = "The address") -> str:
 
 def _split(text: str, source: str) -> SplitResult:
     try:
+        origin(text)  # refuses what parsers read differently
         parts = urlsplit(text)
-        host, _port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError:
         host = None
     if not host or any(c.isspace() or not c.isprintable() for c in text):
