@@ -27,7 +27,7 @@ from ipyimagegen.hosts import is_offline
 from ipyimagegen.keys import Secret, Variables
 from ipyimagegen.ownership import delete_old_files, make_private_folder
 from ipyimagegen.records import Fault, Status
-from ipyimagegen.redact import Redactor
+from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.rows import Endpoint
 from ipyimagegen.safe import plain, short
 
@@ -253,6 +253,7 @@ class Through:
         timeouts: wire.Timeouts,
         spare: Callable[[], Path | None] = lambda: None,
         offline: bool = False,
+        redactor: Redactor = NO_KEYS,
         **_: object,
     ) -> wire.Outcome:
         """Send the call from elsewhere, once; see `wire.exchange`."""
@@ -272,7 +273,7 @@ class Through:
             future = self._executor.submit(carry, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
             return wire.never_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
-        return self._ended(future, errand, control) or _come_back(future, errand, spool, spare)
+        return self._ended(future, errand, control) or _come_back(future, errand, spool, spare, redactor)
 
     def _ended(self, future: Future[Any], errand: Errand, control: wire.Control) -> wire.Outcome | None:
         """Wait for the future; return what became of the call where that was ended from here."""
@@ -297,12 +298,12 @@ def _taken_back(errand: Errand) -> bool:
 
 
 def _come_back(
-    future: Future[Any], errand: Errand, spool: Path, spare: Callable[[], Path | None]
+    future: Future[Any], errand: Errand, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
 ) -> wire.Outcome:
     try:
         nonce, parcel = future.result()
         if nonce == errand.nonce and isinstance(parcel, wire.Parcel):
-            return wire.unpacked(parcel, spool, spare)
+            return wire.unpacked(parcel, spool, spare, redactor)
         told = "it answered another call"
     except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
         told = _told(fault, errand.key)

@@ -109,14 +109,15 @@ class Keychain:
         noted = frozenset(self._noted)
         if noted != self._made[0]:
             public = [text for server in self._endpoints() for text in (server.name, server.base_url)]
-            self._made = noted, Redactor({one.clear for one in noted if _is_secret(one.clear, public)})
+            secret = {one.clear for one in noted if _is_secret(one.clear, public)}
+            self._made = noted, Redactor(secret, public)
         return self._made[1]
 
     def redactor_for(self, secret: Secret | None) -> Redactor:
         """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
         if secret is None or len(secret.clear) >= RUN:
             return self._noted_redactor()  # what is sent was looked through just before
-        return Redactor({secret.clear, *(one.clear for one in self._noted if len(one.clear) >= RUN)})
+        return Redactor({secret.clear, *(one.clear for one in tuple(self._noted) if len(one.clear) >= RUN)})
 
     def redactor_of(self, endpoint: Endpoint) -> Redactor:
         """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""

@@ -10,7 +10,7 @@ from datetime import date
 
 from ipyimagegen import ids
 from ipyimagegen.caption import counted
-from ipyimagegen.errors import NotInHistory
+from ipyimagegen.errors import NotInHistory, StoreError
 from ipyimagegen.plan import Planned, Settings, check_caps
 from ipyimagegen.records import Cost, Picture, PictureState, Request, Run, Status
 from ipyimagegen.safe import short
@@ -209,6 +209,13 @@ class Ledger:
         """Return the ids of the runs that this process carries out right now."""
         with self._lock:
             return frozenset(self._jobs)
+
+    def has_response(self, run: Run) -> bool:
+        """Return whether the store holds a response to the run that was not read yet."""
+        try:
+            return any(one.id == run.id and spool.stat().st_size for spool, one in self._store.left())
+        except (OSError, StoreError):
+            return False
 
     # Finding
 

@@ -46,6 +46,9 @@ class Past(Protocol):
     def in_flight(self) -> Collection[str]:
         """Return the ids of the runs that this process carries out right now."""
 
+    def has_response(self, run: Run) -> bool:
+        """Return whether the store holds a response to the run that was not read yet."""
+
     def live(self, request: Request) -> object | None:
         """Return the call in flight for the same request, if any."""
 
@@ -299,12 +302,16 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
         if run.status in (Status.PENDING, Status.UNKNOWN, Status.DONE) and run.id not in in_flight:
             doubtful = doubtful or run
     if doubtful and not call.endpoint.free and not local.get("retry"):
-        raise OutcomeUnknown(
+        why = (
             f"{_doubt(doubtful)}\n"
-            f"Nothing was sent now; --retry asks again, %imagine_show {doubtful.id} shows it.",
-            run=doubtful.id,
-            billed=None,
+            f"Nothing was sent now; --retry asks again, %imagine_show {doubtful.id} shows it."
         )
+        if around.past.has_response(doubtful):
+            why = (
+                f"A response to this request is stored and not read yet ({doubtful.id}). Nothing was sent.\n"
+                f"Run the cell again in a moment, at no cost, or read it with %imagine_show {doubtful.id}."
+            )
+        raise OutcomeUnknown(why, run=doubtful.id, billed=None)
     return None
 
 

@@ -7,11 +7,13 @@ might end that process too.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,9 @@ from ipyimagegen.store import Store
 if TYPE_CHECKING:
     from ipyimagegen.rows import Endpoint
 
-NOTE = "the notebook that asked did not get to keep the answer; it was read later"
+NOTE = "the response was saved when its notebook ended; it was read later"
 CUT = "The notebook that asked ended before the answer was whole"
+STEP = 0.2  # seconds between two looks at an interrupt
 WAIT = 2.0  # seconds that a cell waits for what lies there: enough for some ordinary images
 
 
@@ -49,22 +52,38 @@ class Recovery:
     def start(self) -> None:
         """Begin to take in what lies there, and wait a moment for it; usually there is nothing."""
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self._is_busy():
                 return  # whoever began it has waited
             if not (left := self._left()):
                 return
-            load()
-            self._thread = threading.Thread(
-                target=self._take_in_all, args=(left,), name="imagine recovery", daemon=True
-            )
-            self._thread.start()
-        self._thread.join(WAIT)
+            thread = self._begin(left)
+        thread.join(WAIT)
 
     def retry(self, run: Run) -> None:
-        """Take in the response to a run that a person asks for, also where its last reader died."""
-        for spool, other in self._left():
-            if other.id == run.id:
-                self._take_in_one(spool, run, again=True)
+        """Take in the response to a run that a person asks for, also where its last reader died.
+
+        An interrupt ends the wait; the reading goes on.
+        """
+        while True:
+            with self._lock:
+                if not self._is_busy():
+                    left = [(spool, one) for spool, one in self._left() if one.id == run.id]
+                    thread = self._begin(left, again=True)
+                    break
+            time.sleep(STEP)
+        while thread.is_alive():
+            thread.join(STEP)
+
+    def _is_busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _begin(self, left: list[tuple[Path, Run]], *, again: bool = False) -> threading.Thread:
+        load()
+        self._thread = threading.Thread(
+            target=self._take_in_all, args=(left, again), name="imagine recovery", daemon=True
+        )
+        self._thread.start()
+        return self._thread
 
     def _left(self) -> list[tuple[Path, Run]]:
         with suppress(StoreError):  # reported when something has to be written
@@ -72,21 +91,26 @@ class Recovery:
             return [(spool, run) for spool, run in self._store().left() if run.id not in in_flight]
         return []
 
-    def _take_in_all(self, left: list[tuple[Path, Run]]) -> None:
+    def _take_in_all(self, left: list[tuple[Path, Run]], again: bool) -> None:
         for spool, run in left:
-            self._take_in_one(spool, run)
+            with suppress(StoreError, OSError):  # the disk may take it later
+                if self._store().claim(spool) or again:
+                    self._take_in_claimed(spool, run)
 
-    def _take_in_one(self, spool: Path, run: Run, *, again: bool = False) -> None:
+    def _take_in_claimed(self, spool: Path, run: Run) -> None:
+        """Take in one response; its mark stays if that kills this process, or cannot be done."""
         store = self._store()
+        release = partial(store.release, spool)
+        atexit.register(release)  # an ordinary end of the process is no failure of the response
         try:
-            if not store.claim(spool) and not again:
-                return
             endpoint = self._endpoint_of(run)
             _take_in(run, spool, endpoint, self._tools(), self._redactor_of(endpoint))
-        except (StoreError, OSError):  # the disk may take it later
+        except (StoreError, OSError):
             pass
         except Exception:  # noqa: BLE001 - what cannot be read is not read again by each cell
             return
+        finally:
+            atexit.unregister(release)
         store.release(spool)
 
 

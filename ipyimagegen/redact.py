@@ -72,17 +72,19 @@ def sealed(function: Callable[P, T]) -> Callable[P, T]:
 class Redactor:
     """Finds the given keys in whatever comes from outside, and takes them out.
 
-    `Redactor()` knows no key; it still takes out what looks like one. Its repr shows nothing.
+    Parts of a key that stand in `public` texts, such as the name of a server, say nothing of it: they stay,
+    or a key with words in it would spoil the URLs of images. `Redactor()` knows no key; it still takes out
+    what looks like one. Its repr shows nothing.
     """
 
     __slots__ = ("_coded", "_dummies", "_needles", "_raw", "_spellings")
 
     @sealed
-    def __init__(self, keys: Iterable[str] = ()) -> None:
+    def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
         texts = {text for key in keys for text in (str.__str__(key), _as_bytes(key)) if len(text) >= WHOLE}
         cores = {core for text in texts for core in _cores(text)}
         long = {text for text in texts if len(text) >= RUN}
-        self._raw = _Runs(RUN, long)
+        self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
         self._dummies = tuple(map(Hidden, (texts - long) | {core for core in cores if len(core) < CODED}))
         self._spellings = tuple({Hidden(form) for text in long for form in _spellings(text)})
@@ -185,8 +187,9 @@ class _Runs:
 
     __slots__ = ("_fours", "_runs", "_size")
 
-    def __init__(self, size: int, texts: Iterable[str]) -> None:
+    def __init__(self, size: int, texts: Iterable[str], public: Iterable[str] = ()) -> None:
         runs = {text[at : at + size] for text in texts for at in range(len(text) - size + 1)}
+        runs -= {run for run in runs if any(run in text for text in public)}
         spelled = runs | {run.translate(_IN_URLS) for run in runs} if size == CODED else runs
         fours = {run[at : at + _FOUR] for run in spelled for at in range(size - _FOUR + 1)}
         self._size = size
@@ -221,9 +224,18 @@ def _occurrences(word: str, text: str) -> Iterator[tuple[int, int]]:
         at = text.find(word, at + len(word))
 
 
+def _encoded(key: str) -> bytes:
+    """Return a key as UTF-8; bytes of an environment variable that are none stay as they are."""
+    try:
+        return key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        pass
+    return key.encode("utf-8", "replace")
+
+
 def _as_bytes(key: str) -> str:
     """Return a key as its UTF-8 bytes read one by one, as `mask` reads what comes."""
-    return key.encode("utf-8", "surrogateescape").decode("latin-1")
+    return _encoded(key).decode("latin-1")
 
 
 # One escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
@@ -267,7 +279,7 @@ def _unescaped(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
 
 def _cores(text: str) -> Iterator[str]:
     """Yield the characters of base64 that a text alone decides, for each place in a group of three."""
-    raw = text.encode("utf-8", "surrogateescape")
+    raw = _encoded(text)
     for before in range(3):
         coded = base64.b64encode(bytes(before) + raw).decode()
         core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
@@ -280,7 +292,7 @@ _MARKUP = ("<>&", "<>&'+", "<>&'=")  # what Go, .NET and Java write as \u003c fo
 
 def _spellings(text: str) -> set[str]:
     """Return how a whole key is written: raw, URL-, JSON- and base64-escaped."""
-    url = {quote(text, safe, errors="surrogateescape") for safe in ("", "/")}
+    url = {quote(_encoded(text), safe) for safe in ("", "/")}
     url |= {re.sub("%..", lambda match: match[0].lower(), spelling) for spelling in url}
     in_json = json.dumps(text)[1:-1]
     escaped = {re.sub(f"[{marks}]", _code(form), in_json) for marks in _MARKUP for form in ("04x", "04X")}

@@ -313,7 +313,7 @@ class Studio:
         offline: bool = False,
     ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
-        if run.status is Status.PENDING:
+        if run.status is Status.PENDING or any(one.unstored for one in run.pictures):
             self._recovery.retry(run)
             run = self.store.run(run.id) or run
         if not any(one.state is PictureState.URL_PENDING for one in run.pictures):

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +14,7 @@ from loopback import b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen import errors as e
-from ipyimagegen.records import Status
+from ipyimagegen.records import Picture, PictureState, Status
 from ipyimagegen.store import Disk, Store
 
 PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(2)]
@@ -152,7 +154,7 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
     monkeypatch.setattr("ipyimagegen.store.images.refuge", lambda _: replace(full, home=home / "aside"))
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
-    with pytest.raises(e.OutcomeUnknown, match="what came is kept"):
+    with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):
         one.imagine("a fox", n=2)
     assert [image.bytes for image in studio(home, server).imagine("a fox", n=2)] == PICTURES
     assert len(server.posts) == 1
@@ -263,6 +265,38 @@ def test_a_response_that_ended_one_reader_is_read_by_nobody_unasked(home, server
     run = asked.fetch(asked.find(run_id)[0])  # as %imagine_show does
     assert (run.status, len(run.shown)) == (Status.DONE, 2)
     assert not spool.with_name(f"{spool.name}.claim").exists()
+
+
+def test_show_reads_what_a_cell_says_it_reads(home, server, left):
+    """Also where the response was read in part, and its reader died."""
+    run_id, spool = left()
+    one = studio(home, server)
+    run = one.store.run(run_id)
+    unread = tuple(Picture(index=index, state=PictureState.UNREAD) for index in (1, 2))
+    one.store.update(run.but(status=Status.DONE, pictures=unread))
+    assert one.store.claim(spool)
+    with pytest.raises(e.OutcomeUnknown, match=f"%imagine_show {run_id}") as caught:
+        studio(home, server).imagine("a fox", n=2)
+    assert "--retry" not in str(caught.value)
+    asked = studio(home, server)
+    assert len(asked.fetch(asked.find(run_id)[0]).shown) == 2
+
+
+def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
+    run_id, spool = left(json.dumps({"data": [{"b64_json": b64(PICTURES[0])}] * 2}).encode())
+    code = (
+        "import sys, threading, time\n"
+        "from ipyimagegen import Settings, Studio, recovery\n"
+        "recovery.WAIT = 0\n"
+        "begun = threading.Event()\n"
+        "recovery._take_in = lambda *_: (begun.set(), time.sleep(600))\n"
+        f"one = Studio(home={str(home)!r}, environ={{}}, settings=Settings(options={{'endpoint': 'sketch'}}))\n"
+        "one.take_in_left()\n"
+        "assert begun.wait(60)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert not spool.with_name(f"{spool.name}.claim").exists()
+    assert looked(home, server)["status"] == "done"
 
 
 def test_the_mark_of_a_reader_stays_as_long_as_the_response(home, server, left):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from ipyimagegen.catalog.addresses import host_of, normalise_url
@@ -24,9 +25,10 @@ def key_owners(known: Iterable[Endpoint], environ: Mapping[str, str]) -> Owners:
     for endpoint in known:
         for variable in endpoint.key_env if endpoint.base_url else ():
             owners[variable] = owners.get(variable, frozenset()) | {origin(endpoint.base_url)}
-    address = environ.get("IPYIMAGEGEN_BASE_URL")
-    base_url = normalise_url(address, "IPYIMAGEGEN_BASE_URL") if address else ""
-    return {**owners, ANY_SERVER: frozenset({origin(base_url)} if base_url else ())}
+    if address := environ.get("IPYIMAGEGEN_BASE_URL"):
+        with suppress(InvalidOption):  # reported where that address is used
+            owners[ANY_SERVER] = frozenset({origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL"))})
+    return owners
 
 
 def bind_keys(entry: Endpoint, base: Endpoint | None, owners: Owners) -> Endpoint:

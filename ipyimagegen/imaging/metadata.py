@@ -21,29 +21,45 @@ from ipyimagegen.imaging.headers import sniff
 from ipyimagegen.redact import Redactor
 
 SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones
+UNPACKED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
 BLOCK = 1 << 20
 _OVERLAP = 512
 
 Span = tuple[int, int]
+Data = mmap.mmap | bytearray
 
 
 def mask_keys(path: Path, redactor: Redactor) -> bool:
     """Overwrite keys in the file at `path`, in place; return whether there were any. Raises OSError."""
     if not redactor.knows_keys or not path.stat().st_size:
         return False
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        mime = sniff(data[:16])
-        if mime == "image/png":
-            return _mask_png(data, redactor)
-        spans = _FINDERS[mime](data) if mime in _FINDERS else _blocks(0, len(data))
-        return _mask(data, spans, redactor)
+    with path.open("r+b") as file:
+        try:
+            data: Data = mmap.mmap(file.fileno(), 0)
+        except OSError:  # some network and FUSE file systems map no files
+            data = bytearray(file.read())
+        found = _mask_all(data, redactor)
+        if found and isinstance(data, bytearray):
+            file.seek(0)
+            file.write(data)
+        if isinstance(data, mmap.mmap):
+            data.close()
+        return found
 
 
-def _mask(data: mmap.mmap, spans: Iterable[Span], redactor: Redactor) -> bool:
+def _mask_all(data: Data, redactor: Redactor) -> bool:
+    mime = sniff(bytes(data[:16]))
+    if mime == "image/png":
+        return _mask_png(data, redactor)
+    spans = _FINDERS[mime](data) if mime in _FINDERS else _blocks(0, len(data))
+    return _mask(data, spans, redactor)
+
+
+def _mask(data: Data, spans: Iterable[Span], redactor: Redactor) -> bool:
     """Overwrite keys between these offsets; return whether there were any."""
     found = False
     for start, stop in spans:
-        before = data[start:stop]
+        before = bytes(data[start:stop])
         after = redactor.mask(before, parts=stop <= SEARCHED)
         if after != before:
             data[start:stop] = after
@@ -62,8 +78,8 @@ def _blocks(start: int, stop: int) -> Iterator[Span]:
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT")
 
 
-def _mask_png(data: mmap.mmap, redactor: Redactor) -> bool:
-    found, at, budget = False, 8, SEARCHED
+def _mask_png(data: Data, redactor: Redactor) -> bool:
+    found, at, unpacked = False, 8, 0
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
@@ -73,10 +89,10 @@ def _mask_png(data: mmap.mmap, redactor: Redactor) -> bool:
             start, stop = at + 8, end - 4
             masked = _mask(data, _blocks(start, stop), redactor)
             if kind in _PACKED:
-                start += _PACKED[kind](data[start:stop])
-                text = _unpacked(data[start:stop], budget)
-                budget -= len(text)
-                if redactor.mask(text) != text:
+                start += _PACKED[kind](bytes(data[start:stop]))
+                text = _unpacked(bytes(data[start:stop]), UNPACKED - unpacked)
+                unpacked += len(text)
+                if redactor.mask(text, parts=unpacked <= SEARCHED) != text:
                     data[start:stop] = b"*" * (stop - start)
                     masked = True
             if masked:
@@ -116,7 +132,7 @@ _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # not inside of coded pixel
 _SOS, _EOI, _FRAMES = 0xDA, 0xD9, (*range(0xC0, 0xD0), 0xDB, 0xDD)
 
 
-def _jpeg_spans(data: mmap.mmap) -> Iterator[Span]:
+def _jpeg_spans(data: Data) -> Iterator[Span]:
     at = 2
     while match := _MARKER.search(data, at):
         marker = match[0][-1]
@@ -138,7 +154,7 @@ def _jpeg_spans(data: mmap.mmap) -> Iterator[Span]:
 _WEBP_PIXELS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM")
 
 
-def _webp_spans(data: mmap.mmap) -> Iterator[Span]:
+def _webp_spans(data: Data) -> Iterator[Span]:
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
@@ -148,6 +164,6 @@ def _webp_spans(data: mmap.mmap) -> Iterator[Span]:
         at = end + (length & 1)
 
 
-_FINDERS: Mapping[str | None, Callable[[mmap.mmap], Iterator[Span]]] = MappingProxyType(
+_FINDERS: Mapping[str | None, Callable[[Data], Iterator[Span]]] = MappingProxyType(
     {"image/jpeg": _jpeg_spans, "image/webp": _webp_spans}
 )

@@ -36,15 +36,16 @@ SHOWN = 200  # characters of one field of a log line
 class Patience:
     """How long the server waits, in seconds, and for how many clients at once.
 
-    The head must be complete in `head`. A body may pause for `body`, and must arrive at `rate` bytes
-    a second; a response must be taken as fast. After the response the rest of the request is read
-    until the client has been silent for `linger`: closing on unread bytes would reset the
+    The head must be complete in `head`. A body may pause for `body`, must arrive at `rate` bytes a second,
+    and be complete in `whole`; a response must be taken as fast. After the response the rest of the request
+    is read until the client has been silent for `linger`: closing on unread bytes would reset the
     connection, and the response would not arrive.
     """
 
     head: float = 10.0
     body: float = 20.0
     rate: float = 16 << 10
+    whole: float = 300.0
     linger: float = 2.0
     connections: int = 256
 
@@ -60,7 +61,7 @@ class _Stream(io.RawIOBase):
     def allow(self, seconds: float, rate: float = math.inf, greeting: bytes = b"") -> None:
         """Set the limits of what is read next; the time runs from the first read, after the greeting."""
         self._seconds, self._rate, self._greeting = seconds, rate, greeting
-        self._deadline = math.inf
+        self._deadline = self._latest = math.inf
 
     def readable(self) -> bool:
         return True
@@ -69,13 +70,14 @@ class _Stream(io.RawIOBase):
         """Read some bytes. Raises TimeoutError for a client that is silent or slow."""
         if self._deadline == math.inf:
             self._deadline = time.monotonic() + self._seconds
+            self._latest = time.monotonic() + self._patience.whole
             self.write(self._greeting)
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         self._connection.settimeout(min(left, self._seconds))
         size = self._connection.recv_into(buffer)
-        self._deadline += size / self._rate
+        self._deadline = min(self._deadline + size / self._rate, self._latest)
         return size
 
     def write(self, data: Any) -> int:

@@ -97,7 +97,7 @@ class Records:
             folder.name: {
                 stem
                 for name in self.disk.names(folder)
-                if name.endswith(".json") and (stem := name[:-5]).isdecimal()
+                if name.endswith(".json") and NUMBER.fullmatch(stem := name[:-5])
             }
             for folder in self.disk.listed(self.folder)
             if SESSION.fullmatch(folder.name)

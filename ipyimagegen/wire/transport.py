@@ -70,10 +70,8 @@ def exchange(
     `mounts` maps address prefixes to WSGI applications that answer in this process. `partial` is
     called in this thread with each picture of an event stream as soon as it is there, finished or
     not, four times a second at most; the last finished one comes with the outcome alone. Its argument
-    is for the time of the call; what it raises ends the calling, not the exchange. `redactor` knows the keys
-    that what comes is searched for; None: the call's own.
-    is for the time of the call; what it raises ends the calling, not the exchange.
-    `offline` leaves this machine alone to be asked.
+    is for the time of the call; what it raises ends the calling, not the exchange. `redactor` knows the
+    keys that the response is searched for; None: the call's own. `offline` allows loopback alone.
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:

@@ -301,7 +301,9 @@ def test_the_environments_own_address_may_have_its_key():
 def test_the_key_of_any_server_goes_to_the_one_that_the_environment_names():
     own = {"lab": {"base_url": "https://mine.example/v1", "key_env": "IPYIMAGEGEN_API_KEY"}}
     assert catalog.endpoint("lab", own, {"IPYIMAGEGEN_BASE_URL": "https://mine.example"})
-    for environ in ({}, {"IPYIMAGEGEN_BASE_URL": "https://other.example"}):
+    assert catalog.endpoint("sketch", own, {"IPYIMAGEGEN_BASE_URL": "no address"})  # nor does it stop others
+    assert catalog.endpoint("lab", own, {})  # it belongs to no other server
+    for environ in ({"IPYIMAGEGEN_BASE_URL": "https://other.example"},):
         with pytest.raises(InvalidOption, match="IPYIMAGEGEN_API_KEY"):
             catalog.endpoint("lab", own, environ)
 

@@ -179,6 +179,44 @@ def test_the_key_of_another_entry_is_taken_out_too(home, serve):
     assert traces_in(home, (other,)) == {}
 
 
+def test_a_key_with_words_in_it_spoils_no_url(home, serve):
+    """Parts of it that stand in the server's own name or address are no secret."""
+    key = "campus-gpu-7-secret-2026"
+
+    def answer(seen):
+        if seen.method == "GET":
+            return (
+                (200, {"Content-Type": "image/png"}, PNG) if "campus-gpu-7" in seen.path else (404, {}, b"")
+            )
+        return 200, {}, {"data": [{"url": f"{server.base_url}/campus-gpu-7/out.png"}]}
+
+    server = serve(answer)
+    own = {"campus-gpu-7": {"base_url": server.base_url, "key_env": "LAB_KEY", "free": False}}
+    one = Studio(home=home, environ={"LAB_KEY": key}, settings=Settings(endpoints=own))
+    assert one.imagine("a fox", endpoint="campus-gpu-7")[0].bytes == PNG
+    assert not traces(one.keys.hidden(f"echo {key}")[13:], ("secret-2026",))
+
+
+def test_the_key_of_another_entry_in_the_response_to_a_remote_call(home, serve, echo):
+    from concurrent.futures import ThreadPoolExecutor
+
+    other = KEYS["hexadecimal"]
+    body = {
+        "data": [{"b64_json": b64(PNG), "revised_prompt": echo(other)}, {"error": {"message": echo(other)}}]
+    }
+    server = serve(lambda seen: (200, {"x-request-id": other}, {**body, "model": echo(other)}))
+    own = {"lab": {"base_url": server.base_url, "key_env": "LAB_KEY", "free": False}}
+    own["twin"] = {**own["lab"], "key_env": "TWIN_KEY"}
+    environ = {"LAB_KEY": KEYS["with a prefix"], "TWIN_KEY": other}
+    one = Studio(home=home, environ=environ, settings=Settings(endpoints=own))
+    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LAB_KEY", KEYS["with a prefix"])
+        sweep = one.imagine("a fox", endpoint="lab", seed=[1, 2], executor=pool)
+    assert len(sweep[0]) == 1
+    assert not readable(f"{sweep!r} {[one.run for one in sweep]}", other)
+    assert traces_in(home, (other,)) == {}
+
+
 def test_an_image_with_a_key_in_its_texts_is_kept_without_it(home, serve):
     from io import BytesIO
 

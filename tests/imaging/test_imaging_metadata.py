@@ -1,6 +1,8 @@
 """Keys in the texts of image files: overwritten in place, pixels untouched, files still valid."""
 
+import errno
 import io
+import os
 import struct
 import zlib
 
@@ -111,6 +113,26 @@ def test_a_key_in_the_texts_of_an_image_is_overwritten(tmp_path, name):
     assert not imaging.mask_keys(path, REDACTOR)  # nothing is left to do
     if name.startswith("PNG"):
         chunks_are_valid(after)
+
+
+def test_where_files_cannot_be_mapped(tmp_path, monkeypatch):
+    """As on some network and FUSE file systems."""
+
+    def refuse(*_):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    path = tmp_path / "image"
+    before = FILES["PNG text"]()
+    path.write_bytes(before)
+    monkeypatch.setattr("ipyimagegen.imaging.metadata.mmap.mmap", refuse_type(refuse))
+    assert imaging.mask_keys(path, REDACTOR)
+    assert not shows(path.read_bytes())
+    assert pixels(path.read_bytes()) == pixels(before)
+
+
+def refuse_type(refuse):
+    """Return a type whose making is refused."""
+    return type("mmap", (), {"__new__": refuse})
 
 
 def chunks_are_valid(png):
