@@ -49,6 +49,25 @@ def is_private_folder(folder: Path) -> bool:
     return os.name == "nt" or (belongs_to_user(info) and not info.st_mode & 0o077)
 
 
+def check_folder(folder: Path, root: Path, *, close: bool) -> None:
+    """Raise OSError for a folder below `root` in which other users may have put something.
+
+    `close` first takes the right to write from them where the folder is this user's. Where the file system
+    has no modes that changes nothing, and the folder is taken as it is.
+    """
+    if os.name == "nt":
+        return
+    info = folder.stat()
+    mine = belongs_to_user(info)
+    if info.st_mode & stat.S_IWOTH and mine and close:
+        with suppress(OSError):
+            folder.chmod(stat.S_IMODE(info.st_mode) & ~stat.S_IWOTH)
+    if info.st_mode & stat.S_IWOTH and not mine:
+        raise PermissionError(errno.EACCES, "other users can write into this folder", str(folder))
+    if not mine and info.st_uid not in (0, root.stat().st_uid):
+        raise PermissionError(errno.EACCES, "this folder belongs to another user", str(folder))
+
+
 def leads_through_link(root: str, parts: Sequence[str]) -> bool:
     """Return whether a path of these parts below `root` is a link, or lies behind one.
 

@@ -188,8 +188,11 @@ class _Runs:
     __slots__ = ("_fours", "_runs", "_size")
 
     def __init__(self, size: int, texts: Iterable[str], public: Iterable[str] = ()) -> None:
-        runs = {text[at : at + size] for text in texts for at in range(len(text) - size + 1)}
-        runs -= {run for run in runs if any(run in text for text in public)}
+        runs = set()
+        for text in texts:
+            known = [place for place in public if text not in place]  # a whole key is secret anywhere
+            every = {text[at : at + size] for at in range(len(text) - size + 1)}
+            runs |= {run for run in every if not any(run in place for place in known)}
         spelled = runs | {run.translate(_IN_URLS) for run in runs} if size == CODED else runs
         fours = {run[at : at + _FOUR] for run in spelled for at in range(size - _FOUR + 1)}
         self._size = size

@@ -304,6 +304,12 @@ class Studio:
         self._tell(run)
         return self.generation(run, reused=True)
 
+    def reread(self, run: Run) -> Run:
+        """Return the run with what is left of its response taken in, also where a reader of it died."""
+        if run.status is Status.PENDING or any(one.unstored for one in run.pictures):
+            self._recovery.retry(run)
+        return self.store.run(run.id) or run
+
     def fetch(
         self,
         run: Run,
@@ -313,9 +319,6 @@ class Studio:
         offline: bool = False,
     ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
-        if run.status is Status.PENDING or any(one.unstored for one in run.pictures):
-            self._recovery.retry(run)
-            run = self.store.run(run.id) or run
         if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
             return run
         try:

@@ -107,7 +107,7 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
     """
     if run.forgotten:
         raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
-    stored: dict[str, Values] = dict(run.request.options)
+    stored: dict[str, Values] = {k: v for k, v in run.request.options.items() if k in SENT}
     if run.request.model:
         stored["model"] = run.request.model
     kept = dict(stored)

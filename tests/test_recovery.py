@@ -262,7 +262,7 @@ def test_a_response_that_ended_one_reader_is_read_by_nobody_unasked(home, server
     for _ in range(2):
         assert looked(home, server)["status"] == "pending"
     asked = studio(home, server)
-    run = asked.fetch(asked.find(run_id)[0])  # as %imagine_show does
+    run = asked.reread(asked.find(run_id)[0])  # as %imagine_show does
     assert (run.status, len(run.shown)) == (Status.DONE, 2)
     assert not spool.with_name(f"{spool.name}.claim").exists()
 
@@ -275,22 +275,22 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
     unread = tuple(Picture(index=index, state=PictureState.UNREAD) for index in (1, 2))
     one.store.update(run.but(status=Status.DONE, pictures=unread))
     assert one.store.claim(spool)
-    with pytest.raises(e.OutcomeUnknown, match=f"%imagine_show {run_id}") as caught:
+    with pytest.raises(e.CallError, match=f"%imagine_show {run_id}") as caught:
         studio(home, server).imagine("a fox", n=2)
     assert "--retry" not in str(caught.value)
     asked = studio(home, server)
-    assert len(asked.fetch(asked.find(run_id)[0]).shown) == 2
+    assert len(asked.reread(asked.find(run_id)[0]).shown) == 2
 
 
 def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
-    run_id, spool = left(json.dumps({"data": [{"b64_json": b64(PICTURES[0])}] * 2}).encode())
+    _, spool = left(json.dumps({"data": [{"b64_json": b64(PICTURES[0])}] * 2}).encode())
     code = (
         "import sys, threading, time\n"
-        "from ipyimagegen import Settings, Studio, recovery\n"
+        "from ipyimagegen import Studio, recovery\n"
         "recovery.WAIT = 0\n"
         "begun = threading.Event()\n"
         "recovery._take_in = lambda *_: (begun.set(), time.sleep(600))\n"
-        f"one = Studio(home={str(home)!r}, environ={{}}, settings=Settings(options={{'endpoint': 'sketch'}}))\n"
+        f"one = Studio('sketch', {str(home)!r}, environ={{}})\n"
         "one.take_in_left()\n"
         "assert begun.wait(60)\n"
     )

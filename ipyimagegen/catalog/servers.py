@@ -204,7 +204,10 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
         raise InvalidOption(f'{what} takes settings such as {{"base_url": "http://gpu.example:8000/v1"}}.')
     for key, value in columns.items():
         if key not in _TYPES:
-            raise InvalidOption(f"{what} has no setting {key!r}.{did_you_mean(str(key), _TYPES)}")
+            hint = did_you_mean(str(key), _TYPES)
+            if str(key).casefold() in ("key", "api_key", "apikey", "token", "secret", "password"):
+                hint = ' Put the key into an environment variable, and its NAME here as "key_env".'
+            raise InvalidOption(f"{what} has no setting {key!r}.{hint}")
         if not isinstance(value, _TYPES[key]):
             wanted = "a table" if _TYPES[key][0] is Mapping else _TYPES[key][0].__name__
             raise InvalidOption(f"{what}: {key} is {wanted}, not {type(value).__name__}.")

@@ -22,6 +22,7 @@ from ipyimagegen.redact import Redactor
 
 SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones
 UNPACKED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
+PIECES = 65_536  # chunks or segments; an image with more is not decoded, and its rest is searched as one
 BLOCK = 1 << 20
 _OVERLAP = 512
 
@@ -60,11 +61,27 @@ def _mask(data: Data, spans: Iterable[Span], redactor: Redactor) -> bool:
     found = False
     for start, stop in spans:
         before = bytes(data[start:stop])
-        after = redactor.mask(before, parts=stop <= SEARCHED)
+        after = _masked(before, redactor, parts=stop <= SEARCHED)
         if after != before:
             data[start:stop] = after
             found = True
     return found
+
+
+def _masked(data: bytes, redactor: Redactor, *, parts: bool) -> bytes:
+    """Return bytes with `*` in place of keys, also of keys in UTF-16, as EXIF has its comments."""
+    data = redactor.mask(data, parts=parts)
+    if b"\0" not in data:
+        return data
+    dense = data.replace(b"\0", b"")
+    masked = redactor.mask(dense, parts=parts)
+    if masked == dense:
+        return data
+    places = (at for at, byte in enumerate(data) if byte)
+    result = bytearray(data)
+    for at, byte in zip(places, masked, strict=True):
+        result[at] = byte
+    return bytes(result)
 
 
 def _blocks(start: int, stop: int) -> Iterator[Span]:
@@ -80,7 +97,9 @@ _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT")
 
 def _mask_png(data: Data, redactor: Redactor) -> bool:
     found, at, unpacked = False, 8, 0
-    while at + 12 <= len(data):
+    for _ in range(PIECES):
+        if at + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
@@ -92,7 +111,7 @@ def _mask_png(data: Data, redactor: Redactor) -> bool:
                 start += _PACKED[kind](bytes(data[start:stop]))
                 text = _unpacked(bytes(data[start:stop]), UNPACKED - unpacked)
                 unpacked += len(text)
-                if redactor.mask(text, parts=unpacked <= SEARCHED) != text:
+                if _masked(text, redactor, parts=unpacked <= SEARCHED) != text:
                     data[start:stop] = b"*" * (stop - start)
                     masked = True
             if masked:
@@ -134,20 +153,19 @@ _SOS, _EOI, _FRAMES = 0xDA, 0xD9, (*range(0xC0, 0xD0), 0xDB, 0xDD)
 
 def _jpeg_spans(data: Data) -> Iterator[Span]:
     at = 2
-    while match := _MARKER.search(data, at):
+    for _ in range(PIECES):
+        match = _MARKER.search(data, at)
+        if match is None or match.end() + 2 > len(data):
+            return
         marker = match[0][-1]
         if marker == _EOI:
             at = match.end()
             break
-        if match.end() + 2 > len(data):
-            return
         (length,) = struct.unpack_from(">H", data, match.end())
         end = min(match.end() + max(length, 2), len(data))
         if marker not in (*_FRAMES, _SOS):
             yield match.end() + 2, end
         at = end
-    else:
-        return
     yield from _blocks(at, len(data))
 
 
@@ -156,12 +174,15 @@ _WEBP_PIXELS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM")
 
 def _webp_spans(data: Data) -> Iterator[Span]:
     at = 12
-    while at + 8 <= len(data):
+    for _ in range(PIECES):
+        if at + 8 > len(data):
+            return
         kind, length = struct.unpack_from("<4sI", data, at)
         end = min(at + 8 + length, len(data))
         if kind not in _WEBP_PIXELS:
             yield from _blocks(at, end)  # with its name: behind the end it may be anything
         at = end + (length & 1)
+    yield from _blocks(at, len(data))
 
 
 _FINDERS: Mapping[str | None, Callable[[Data], Iterator[Span]]] = MappingProxyType(

@@ -143,7 +143,7 @@ class ImagineMagics(Magics):
         if len(name.split()) != 1:
             raise InvalidOption("%imagine_show takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
         run, index = self._studio.find(name)
-        run = self._studio.ledger.as_it_is(self._studio.fetch(run))
+        run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run)))
         generation = self._studio.generation(run)
         for one in (image for image in generation if image.index == index) if index else [generation]:
             if one:

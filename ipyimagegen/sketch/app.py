@@ -156,7 +156,7 @@ def _authorize(server: Server, environ: WSGIEnvironment) -> None:
     if scheme.lower() != "bearer" or not hmac.compare_digest(
         token.strip().encode("latin-1", "replace"), server.key.encode()
     ):
-        message = "Incorrect API key provided. This server wants the key that it was started with."
+        message = "Incorrect API key provided. This server requires the key that it was started with."
         raise Refusal(message, status=401, code="invalid_api_key")
 
 

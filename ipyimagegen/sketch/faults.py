@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ipyimagegen.sketch.replies import Reply
 
 NAMES = ("slow:SECONDS", "429", "refusal", "wrong_size", "fewer", "cut")
-LONGEST = 600.0  # seconds
+LONGEST = 60.0  # seconds: a class waits for it
 ALIVE = 4.0  # seconds after which a slow stream says that it lives
 
 
@@ -41,7 +41,7 @@ def known(fault: str) -> bool:
 
 
 def seconds(fault: str | None) -> float | None:
-    """Return how long a slow call waits, at most 600 s; None for other faults."""
+    """Return how long a slow call waits, at most 60 s; None for other faults."""
     word, _, number = (fault or "").partition(":")
     try:
         wait = float(number)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BYTES = 50 << 20  # of one picture, as the API has it
 PIXELS = 40_000_000
+ALL_PIXELS = 4 * PIXELS  # of the images of one edit
+SCANS, SCANNED = 64, 800_000_000  # of a JPEG, and scans times pixels: each scan passes over all of them
 KINDS = ("PNG", "JPEG", "WEBP")
 INSET = 2048  # pixels an edge that are kept of every picture but the first: they come into it smaller
 
@@ -42,6 +44,8 @@ def opened(body: Body) -> Originals:
     for k, data in enumerate(body.pictures[1:], 1):
         other = _open(data, f"{body.image}[{k}]")
         areas.append(other.width * other.height)
+        if sum(areas) > ALL_PIXELS:
+            raise _refused(f"{body.image}[{k}]", f"at most {ALL_PIXELS} pixels are taken in one edit")
         other.thumbnail((INSET, INSET))
         images.append(_plain(other))
     mask = None if body.mask is None else _mask(body.mask, raw)
@@ -79,7 +83,10 @@ def _open(data: bytes, name: str) -> Image.Image:
     why = "not a whole PNG, JPEG or WebP picture"
     try:
         image = Image.open(io.BytesIO(data), formats=KINDS)
-        if image.width * image.height <= PIXELS:
+        pixels, scans = image.width * image.height, data.count(b"\xff\xda") if image.format == "JPEG" else 0
+        if scans > SCANS or scans * pixels > SCANNED:
+            why = f"{scans} scans of {pixels} pixels take too long to decode"
+        elif pixels <= PIXELS:
             image.load()
             # a PNG without its end is loaded without error
             if image.format != "PNG" or b"IEND\xaeB`\x82" in data:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ipyimagegen.errors import StoreError
-from ipyimagegen.ownership import delete_file, is_own_file, leads_through_link
+from ipyimagegen.ownership import check_folder, delete_file, is_own_file, leads_through_link
 from ipyimagegen.store.layout import FILES, UNLINKED, is_store_file
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
@@ -67,7 +67,7 @@ class Disk:
 
     def probe(self, need: int) -> None:
         """Raise StoreError unless files can be written and `need` bytes have room."""
-        self.admit()
+        self.admit(close=True)
         with self.fresh() as (file, part):
             self.append(file, b"probe")
         with self.told():
@@ -77,11 +77,18 @@ class Disk:
             room = f"{free >> 20:,} MiB are free, {need + MARGIN >> 20:,} MiB are needed"
             raise StoreError(f"The history in {self.home} has no room: {room}.\n{CURE}")
 
-    def admit(self) -> None:
-        """Raise StoreError when something else is where a folder should be, or a folder is not the user's."""
+    def admit(self, *, close: bool = False) -> None:
+        """Raise StoreError when something else is where a folder should be, or a folder is not the user's.
+
+        `close` takes the right to write into the user's folders from others.
+        """
         with self.told():
+            if self.home.is_dir():
+                check_folder(self.home, self.home, close=close)
             for path in (self.home / name for name in FILES):
                 self.is_linked(path)
+                if path.is_dir():
+                    check_folder(path, self.home, close=close)
                 if os.path.lexists(path) and not path.is_dir():
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
                 if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):

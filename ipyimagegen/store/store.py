@@ -55,10 +55,14 @@ class Store:
         self._disk.probe(need)
 
     def is_private(self) -> bool:
-        """Say whether the index is closed to other users: it is not where the file system has no modes."""
+        """Return whether our index is closed to other users: it is not where the file system has no modes."""
+        from ipyimagegen.store.indexfile import state_of  # noqa: PLC0415 - brings sqlite3
+
+        path = self.home / "index.sqlite"
         with suppress(OSError):
-            info = (self.home / "index.sqlite").lstat()
-            return os.name == "nt" or not is_own_file(info) or not info.st_mode & 0o077
+            info = path.lstat()
+            opened = os.name != "nt" and is_own_file(info) and bool(info.st_mode & 0o077)
+            return not (opened and state_of(path) == "ours")
         return True
 
     def new_session(self, today: date) -> str:

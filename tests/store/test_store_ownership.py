@@ -422,6 +422,34 @@ def test_an_index_that_is_open_to_others_is_closed(tmp_path, mode):
     assert Store(tmp_path).is_private()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no modes there")
+@pytest.mark.parametrize("name", ["", "images", "records", "spool", "quarantine"])
+def test_a_folder_of_the_user_is_closed_to_writers_before_paying(tmp_path, name):
+    home = tmp_path / "shared"
+    for folder in (home, home / "images", home / "records"):
+        folder.mkdir(mode=0o755)
+    (home / name).mkdir(exist_ok=True)
+    (home / name).chmod(0o777)
+    Store(home).probe()
+    assert (home / name).stat().st_mode & 0o777 == 0o775
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+@pytest.mark.parametrize("name", ["", "images", "records", "spool"])
+def test_a_folder_of_another_user_is_refused_before_paying(tmp_path, name, mode):
+    home = tmp_path / "shared"
+    (home / "images").mkdir(parents=True)
+    (home / name).mkdir(exist_ok=True)
+    (home / name).chmod(mode)
+    os.chown(home / name, 65534, 65534)
+    if not name and mode == 0o755:
+        Store(home).probe()  # root may write there, and nobody else
+        return
+    with pytest.raises(StoreError, match=r"other users|another user"):
+        Store(home).probe()
+
+
 def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
