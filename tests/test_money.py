@@ -138,6 +138,19 @@ def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
     raise AssertionError("never went through")
 
 
+def test_a_rerun_leaves_out_options_that_a_newer_version_stored(home, serve):
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PICTURES[0])}]}))
+    one = studio(home, server)
+    run = one.imagine("a fox").run
+    path = home / "records" / f"{run.id}.json"
+    record = json.loads(path.read_text())
+    record["request"]["options"] = {"warp": "9"}
+    path.write_text(json.dumps(record))
+    again = one.rerun(one.store.run(run.id))
+    assert "warp" not in again.run.request.options
+    assert len(server.posts) == 2
+
+
 def test_a_rerun_asks_the_server_of_its_run(home, serve):
     server = serve(good)
     address = server.base_url.replace("/v1", "/api/v3")

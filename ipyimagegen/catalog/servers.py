@@ -141,8 +141,23 @@ def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) 
     return _entries(own, environ)[next(chain(at_vendor, listing), OPENAI)]
 
 
-def _entries(own: Own, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+# What `_entries` returned last, by what it depends on: one call asks for the table a dozen times.
+_MADE: dict[tuple[str | None, ...], Mapping[str, Endpoint]] = {}
+_ADDRESSES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL")
+
+
+def _entries(own: Own, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
     """Return every endpoint by casefolded name, the table's with the user's settings over them."""
+    depends = (repr(own), *map(environ.get, _ADDRESSES))
+    made = _MADE.get(depends)
+    if made is None:
+        made = _make_entries(own, environ)
+        _MADE.clear()
+        _MADE[depends] = made
+    return made
+
+
+def _make_entries(own: Own, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
     found = {name.casefold(): one for name, one in known_endpoints().items()}
     address = environ.get("OPENAI_BASE_URL")
     if address:

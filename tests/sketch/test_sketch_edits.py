@@ -144,9 +144,17 @@ def test_transparency_stays_unless_the_format_has_none(app):
     assert cut.images()[0].mode == "RGBA"
 
 
+def many_scans(count):
+    """Return a progressive JPEG that passes over its pixels so many times more."""
+    data = saved(scenery(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + b"\xff\xd9"
+
+
 BROKEN = (
     (PICTURE[: len(PICTURE) // 2], "a half picture"), (PICTURE[:-12], "no end"), (b"", "nothing"),
     (saved(scenery(), "GIF"), "a whole gif"), (saved(scenery(), "JPEG")[:600], "a half jpeg"),
+    (many_scans(100), "a jpeg of a hundred scans"),
     (saved(scenery(), "WEBP")[:300], "a half webp"), (b"<svg/>", "svg"), (b"\0" * 500, "zeros"),
 )  # fmt: skip
 
