@@ -57,6 +57,7 @@ WAYS = {
             "a_page_at_a_result_url_is_kept_without_the_key",
             "a_redirect_of_a_result_url_does_not_spread_the_key",
             "the_key_of_another_entry_is_taken_out_too",
+            "the_key_of_another_entry_in_the_response_to_a_remote_call",
         ),
         "properties/test_property_keys.py": (
             "no_eight_characters_in_a_row_survive",
@@ -68,6 +69,8 @@ WAYS = {
         METADATA: (
             "a_key_in_the_texts_of_an_image_is_overwritten",
             "in_every_spelling",
+            "a_key_in_utf_16_as_exif_comments_are",
+            "a_flood_of_segments_is_searched_as_one",
             "a_key_that_pixels_happen_to_spell_stays",
             "a_truncated_image_shows_no_key_either",
         ),
@@ -121,6 +124,8 @@ WAYS = {
     "Recovery": {
         "test_recovery.py": (
             "what_takes_long_is_taken_in_behind_the_cells",
+            "an_ordinary_end_of_the_process_leaves_no_mark",
+            "show_reads_what_a_cell_says_it_reads",
             "a_response_that_ended_one_reader_is_read_by_nobody_unasked",
             "forgetting_does_not_wait_for_what_is_taken_in",
         ),
@@ -169,6 +174,8 @@ WAYS = {
     "Modes": {
         OWNERSHIP: (
             "nothing_in_an_open_home_is_readable_to_others",
+            "a_folder_of_the_user_is_closed_to_writers_before_paying",
+            "a_folder_of_another_user_is_refused_before_paying",
             "an_index_that_is_open_to_others_is_closed",
             "a_file_system_without_modes_is_used_and_told_of",
         ),
