@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipyimagegen.errors import InvalidInput
 from ipyimagegen.options import as_meant
 
-SESSION = r"\d{4}-[a-z0-9]{4}"
+SESSION = r"[0-9]{4}-[a-z0-9]{4}"
 _REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
 _RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
 

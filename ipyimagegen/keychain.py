@@ -77,7 +77,9 @@ class Keychain:
         if self.ask is None:
             return None
         name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
-        host = keys.host_of(endpoint.base_url)
+        from ipyimagegen.rows import host_of  # noqa: PLC0415 - a key is asked for long after loading
+
+        host = host_of(endpoint.base_url)
         typed = Hidden(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
         return Secret(typed, endpoint.base_url) if typed else None
 

@@ -23,7 +23,6 @@ from ipyimagegen.redact import Hidden, sealed
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint
 
-ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the key of whatever IPYIMAGEGEN_BASE_URL names
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
 DOTENV_BYTES = 1 << 20
@@ -97,11 +96,6 @@ def _origin(url: str) -> str:
     return origin(url)
 
 
-def host_of(url: str) -> str:
-    """Return the host of an address, with its port where that is not the usual one."""
-    return _origin(url).partition("://")[2]
-
-
 Note = Callable[[Secret], None]
 
 
@@ -158,6 +152,8 @@ def source(
 
 def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> Iterator[Secret]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
+    from ipyimagegen.rows import ANY_SERVER  # noqa: PLC0415 - see `_origin`
+
     where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
     written = _dotenv(folder, {ANY_SERVER, *where})
     for name in (ANY_SERVER, *where):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ipyimagegen.options import Json
 
 T = TypeVar("T")
+ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the variable with the key of whatever IPYIMAGEGEN_BASE_URL names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,3 +190,8 @@ def origin(url: str) -> str:
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, usual) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, with its port where that is not the usual one. Raises ValueError."""
+    return origin(url).partition("://")[2]

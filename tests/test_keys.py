@@ -19,7 +19,7 @@ from ipyimagegen.batch import Batch, Slot
 from ipyimagegen.errors import InvalidOption, MissingKey
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.notebook.display import status
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import Endpoint, host_of
 from ipyimagegen.typed import from_call
 
 LAB = Endpoint(
@@ -172,7 +172,7 @@ def test_a_typed_key_belongs_to_the_origin_that_it_was_typed_for():
         moved = replace(LAB, base_url=base_url)
         assert chain.held(moved) is None
         assert chain.secret(moved).reveal(base_url) != first.clear
-        assert keys.host_of(base_url) in asked[-1]
+        assert host_of(base_url) in asked[-1]
     assert chain.held(replace(LAB, base_url="https://LAB.example:443/other")) == first
     chain.forget(moved)
     assert chain.held(LAB) == first

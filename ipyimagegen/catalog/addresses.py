@@ -75,11 +75,6 @@ def origin_of(scheme: str, parts: SplitResult) -> str:
     return f"{scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORT[scheme] else "")
 
 
-def host_of(base_url: str) -> str:
-    """Return `host[:port]` of a normalised base URL: the name of an endpoint typed as an address."""
-    return urlsplit(base_url).netloc
-
-
 def is_loopback(endpoint: Endpoint) -> bool:
     """Say whether the endpoint is a server on this machine."""
     return is_loopback_host(urlsplit(endpoint.base_url).hostname or "")

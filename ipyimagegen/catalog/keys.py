@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from ipyimagegen.catalog.addresses import host_of, normalise_url
+from ipyimagegen.catalog.addresses import normalise_url
 from ipyimagegen.errors import InvalidOption
-from ipyimagegen.rows import Endpoint, origin
-
-ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the key of whatever IPYIMAGEGEN_BASE_URL names
+from ipyimagegen.rows import ANY_SERVER, Endpoint, host_of, origin
 
 Owners = Mapping[str, frozenset[str]]
 

@@ -9,13 +9,13 @@ from itertools import chain
 from typing import Any
 
 from ipyimagegen.catalog.accepted import FORMATS
-from ipyimagegen.catalog.addresses import host_of, is_address, is_loopback, normalise_url
-from ipyimagegen.catalog.keys import ANY_SERVER, bind_keys, key_owners
+from ipyimagegen.catalog.addresses import is_address, is_loopback, normalise_url
+from ipyimagegen.catalog.keys import bind_keys, key_owners
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
 from ipyimagegen.errors import InvalidOption, did_you_mean
 from ipyimagegen.options import Json
 from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint, origin
+from ipyimagegen.rows import ANY_SERVER, Endpoint, host_of, origin
 
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}

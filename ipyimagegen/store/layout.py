@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-_SESSION = r"[0-9]{4}-[0-9a-z]{4}"
+from ipyimagegen.ids import SESSION as _SESSION
+
 _NUMBER = r"(?:0|[1-9][0-9]{0,15})"
 _HASH = r"[0-9a-f]{64}"
 _IMAGE = r"(?:png|jpg|webp|gif|avif)"

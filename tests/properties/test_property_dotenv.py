@@ -9,7 +9,7 @@ from tape import Tape, tapes
 
 from ipyimagegen import keys
 from ipyimagegen.errors import InvalidOption
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.rows import ANY_SERVER, Endpoint
 
 LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY"))
 NAMES = [
@@ -94,7 +94,7 @@ def test_a_dotenv_says_what_its_well_formed_lines_say(tmp_path, tape, garbage):
     else:
         assert "contains a blank" in problem
         assert value not in problem
-    known = {meant.get(name) for name in (*LAB.key_env, keys.ANY_SERVER)}
+    known = {meant.get(name) for name in (*LAB.key_env, ANY_SERVER)}
     assert {one.strip() for one in known if one} == {
         str.__str__(one.clear) for one in keys.known([LAB], environ={}, folder=tmp_path)
     }
