@@ -88,8 +88,7 @@ def check_count(extra: Mapping[str, Json]) -> None:
             given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
             shown = f"{value:,}" if count and count < 10**12 else given[:40]
             raise InvalidOption(
-                f"--set {key[:20]}: {shown} is no number of images; nothing was sent. "
-                f"Write a whole number from 1 to {MOST:,}."
+                f"Invalid --set {key[:20]}: {shown}. Use a whole number from 1 to {MOST:,}. Nothing was sent."
             )
 
 

@@ -94,7 +94,7 @@ def _check_keys(fields: Mapping[Json, Json], where: str) -> None:
     for key in fields:
         if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
             raise InvalidOption(
-                f"extra: {where} has the key {key!r:.40}, which is no name; nothing was sent. Use text."
+                f"Invalid extra: a key of {where} is {key!r:.40}. Use text. Nothing was sent."
             )
 
 
