@@ -53,7 +53,8 @@ def check_folder(folder: Path, root: Path, *, close: bool) -> None:
     """Raise OSError for a folder below `root` in which other users may have put something.
 
     `close` first takes the right to write from them where the folder is this user's. Where the file system
-    has no modes that changes nothing, and the folder is taken as it is.
+    keeps no owners and modes, as of a folder that a container shares with its host, the folder is taken as
+    it is.
     """
     if os.name == "nt":
         return
@@ -62,10 +63,25 @@ def check_folder(folder: Path, root: Path, *, close: bool) -> None:
     if info.st_mode & stat.S_IWOTH and mine and close:
         with suppress(OSError):
             folder.chmod(stat.S_IMODE(info.st_mode) & ~stat.S_IWOTH)
+    problem = ""
     if info.st_mode & stat.S_IWOTH and not mine:
-        raise PermissionError(errno.EACCES, "other users can write into this folder", str(folder))
-    if not mine and info.st_uid not in (0, root.stat().st_uid):
-        raise PermissionError(errno.EACCES, "this folder belongs to another user", str(folder))
+        problem = "other users can write into this folder"
+    elif not mine and info.st_uid not in (0, root.stat().st_uid):
+        problem = "this folder belongs to another user"
+    if problem and _keeps_modes(folder):
+        raise PermissionError(errno.EACCES, problem, str(folder))
+
+
+def _keeps_modes(folder: Path) -> bool:
+    """Return whether a file that is made in a folder belongs to this user alone."""
+    import tempfile  # noqa: PLC0415 - brings more than loading has need of
+
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            info = os.fstat(file.fileno())
+    except OSError:
+        return True
+    return belongs_to_user(info) and not info.st_mode & 0o077
 
 
 def leads_through_link(root: str, parts: Sequence[str]) -> bool:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ipyimagegen.ownership import delete_file, delete_old_files, is_private_folder, make_private_folder
+from ipyimagegen.ownership import (
+    check_folder,
+    delete_file,
+    delete_old_files,
+    is_private_folder,
+    make_private_folder,
+)
 
 OTHER = 65534  # the user `nobody` of most systems
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -141,3 +147,21 @@ def test_only_old_files_with_the_whole_name_go(tmp_path):
     os.utime(folder / ("2" * 16), (day, day))
     delete_old_files(folder, re.compile("[0-9a-f]{16}"), 86_400)
     assert {path.name for path in folder.iterdir()} == {*names, "2" * 16} - {"0" * 16}
+
+
+@needs_root
+def test_a_shared_folder_without_owners_is_taken_as_it_is(tmp_path, monkeypatch):
+    """As a container sees a folder of its host: everything belongs to one user, and is open."""
+    os.chown(tmp_path, 65534, 65534)
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="other users"):
+        check_folder(tmp_path, tmp_path, close=True)
+    kept = os.fstat
+
+    def fstat(descriptor):
+        info = list(kept(descriptor))
+        info[0] |= 0o777
+        return os.stat_result(info)
+
+    monkeypatch.setattr("os.fstat", fstat)
+    check_folder(tmp_path, tmp_path, close=True)
