@@ -300,7 +300,7 @@ def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
 
 
 def test_the_mark_of_a_reader_stays_as_long_as_the_response(home, server, left):
-    _, spool = left()
+    run_id, spool = left()
     one = studio(home, server)
     assert one.store.claim(spool)
     claim = spool.with_name(f"{spool.name}.claim")
@@ -308,7 +308,8 @@ def test_the_mark_of_a_reader_stays_as_long_as_the_response(home, server, left):
         os.utime(path, (time.time() - 3 * 86_400,) * 2)
     one.imagine("a cat")  # tidies up
     assert (spool.exists(), claim.exists()) == (True, True)
-    assert looked(home, server)["status"] == "pending"
+    looked(home, server)
+    assert one.store.run(run_id).status is Status.PENDING
 
 
 def test_forgetting_does_not_wait_for_what_is_taken_in(home, server, left, held):
