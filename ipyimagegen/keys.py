@@ -74,15 +74,19 @@ class Secret:
 class Variables(Mapping[str, str]):
     """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
 
+    @sealed
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self._given = os.environ if given is None else given
 
+    @sealed
     def __getitem__(self, name: str) -> str:
-        return self._given.__getitem__(name)
+        return self._given[name]
 
+    @sealed
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)
 
+    @sealed
     def __len__(self) -> int:
         return len(self._given)
 

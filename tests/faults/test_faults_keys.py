@@ -3,8 +3,10 @@
 import base64
 import copy
 import json
+import linecache
 import logging
 import pickle
+import re
 import sys
 import time
 import traceback
@@ -378,10 +380,23 @@ def interrupted(work, at):
     except KeyboardInterrupt as stop:
         sys.settrace(None)
         lines = traceback.TracebackException.from_exception(stop, capture_locals=True)
-        return count, "".join(lines.format())
+        return count, "".join(lines.format()) + attributes(stop.__traceback__)
     finally:
         sys.settrace(before)
     return count, ""
+
+
+def attributes(trace):
+    """Return what IPython's verbose tracebacks show besides: attributes that a line of the package names."""
+    found = []
+    while trace:
+        owner = trace.tb_frame.f_locals.get("self")
+        if "/ipyimagegen/" in trace.tb_frame.f_code.co_filename and owner is not None:
+            line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+            names = re.findall(r"self\.(\w+)", line)
+            found += [f"  File /ipyimagegen/,{getattr(owner, name, None)!r}" for name in names]
+        trace = trace.tb_next
+    return "".join(found)
 
 
 def chain_of(key):
