@@ -83,6 +83,11 @@ class Variables(Mapping[str, str]):
         return self._given[name]
 
     @sealed
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a variable; no exception is made for one that is not set, which an interrupt could show."""
+        return self._given.get(name, default)
+
+    @sealed
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)
 
