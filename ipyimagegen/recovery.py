@@ -34,7 +34,11 @@ WAIT = 2.0  # seconds that a cell waits for what lies there: enough for some ord
 
 
 class Recovery:
-    """Takes in what lies in the spool of one store, in a thread of its own. A fork gets a new one."""
+    """Takes in what lies in the spool of one store, in a thread of its own. A fork gets a new one.
+
+    There is no lock, which an interrupt could leave closed: should two threads begin at once, the marks of
+    the responses keep them apart.
+    """
 
     def __init__(
         self,
@@ -46,31 +50,23 @@ class Recovery:
     ) -> None:
         self._store, self._in_flight, self._endpoint_of, self._tools = store, in_flight, endpoint_of, tools
         self._redactor_of = redactor_of
-        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to take in what lies there, and wait a moment for it; usually there is nothing."""
-        with self._lock:
-            if self._is_busy():
-                return  # whoever began it has waited
-            if not (left := self._left()):
-                return
-            thread = self._begin(left)
-        thread.join(WAIT)
+        if self._is_busy():
+            return  # whoever began it has waited
+        if left := self._left():
+            self._begin(left).join(WAIT)
 
     def retry(self, run: Run) -> None:
         """Take in the response to a run that a person asks for, also where its last reader died.
 
         An interrupt ends the wait; the reading goes on.
         """
-        while True:
-            with self._lock:
-                if not self._is_busy():
-                    left = [(spool, one) for spool, one in self._left() if one.id == run.id]
-                    thread = self._begin(left, again=True)
-                    break
+        while self._is_busy():
             time.sleep(STEP)
+        thread = self._begin([(spool, one) for spool, one in self._left() if one.id == run.id], again=True)
         while thread.is_alive():
             thread.join(STEP)
 
@@ -79,11 +75,12 @@ class Recovery:
 
     def _begin(self, left: list[tuple[Path, Run]], *, again: bool = False) -> threading.Thread:
         load()
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._take_in_all, args=(left, again), name="imagine recovery", daemon=True
         )
-        self._thread.start()
-        return self._thread
+        thread.start()
+        self._thread = thread
+        return thread
 
     def _left(self) -> list[tuple[Path, Run]]:
         with suppress(StoreError):  # reported when something has to be written
