@@ -1,13 +1,22 @@
-"""Walk the chunks of PNG and WebP files and the segments of JPEG files, as far as decoders do."""
+"""Count what is in the chunks of PNG and WebP files and in the segments of JPEG files."""
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from ipyimagegen.imaging.pieces import (
+    ALONE,
+    EOI,
+    FRAMES,
+    SEGMENTS,
+    SOS,
+    jpeg_pieces,
+    png_pieces,
+    webp_pieces,
+)
 from ipyimagegen.imaging.scan_limits import LIMITS, Walk, check
 
 CUT = "is cut short: its end is missing. Fetch or save it again."
@@ -23,27 +32,27 @@ _DENSEST = 1032  # bytes that one byte of deflate can stand for
 
 
 def _walk_png(walk: Walk) -> None:
-    at, kind, pixels = 8, b"", False
-    while kind != b"IEND":
-        walk.file.seek(at)
-        length, kind = struct.unpack(">I4s", walk.read(8))
+    pixels = False
+    for kind, start, end in png_pieces(walk.file):
+        first = start == 16
         walk.count("pieces")
-        if (at == 8) is not (kind == b"IHDR"):
+        if first is not (kind == b"IHDR"):
             walk.flaw = DAMAGED
-            if at == 8:
+            if first:
                 return
         if kind == b"IHDR":
             walk.count("headers")
             walk.width, walk.height = struct.unpack(">II", walk.read(8))
         pixels = pixels or kind == b"IDAT"
-        if at + 12 + length > walk.length:
+        if end + 4 > walk.length:
             raise EOFError
-        walk.file.seek(at + 8)
-        _read_chunk(walk, kind, length, behind=pixels)
+        walk.file.seek(start)
+        _read_chunk(walk, kind, end - start, behind=pixels)
         # A bit of the first letter says that a decoder cannot do without the chunk.
-        if not kind[0] & 0x20 and _crc(walk, at + 4, length + 4) != int.from_bytes(walk.read(4), "big"):
+        if not kind[0] & 0x20 and _crc(walk, start - 4, end - start + 4) != int.from_bytes(
+            walk.read(4), "big"
+        ):
             walk.flaw = DAMAGED
-        at += 12 + length
     if not pixels:
         walk.flaw = DAMAGED
 
@@ -109,48 +118,36 @@ def _crc(walk: Walk, at: int, length: int) -> int:
     return crc
 
 
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size
 _COMMON = (0xC0, 0xC1, 0xC2)  # the frames that every decoder reads: baseline, extended, progressive
-_ALONE = (0x01, *range(0xD0, 0xD8), 0xFF)  # markers without a segment; 0xFF is a fill byte
-_SEGMENTS = {*_FRAMES, 0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}
-_EOI, _SOS, _DQT = 0xD9, 0xDA, 0xDB
-# What ends a run of coded pixels, for libjpeg as well: any marker but stuffing, restarts and fill bytes.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_DQT = 0xDB
 
 
 def _walk_jpeg(walk: Walk) -> None:
-    at = 2
-    while True:
+    for marker, start, end in jpeg_pieces(walk.file):
         walk.count("pieces")
-        if walk.counts["scans"]:
-            at = _find_marker(walk, at)
-        walk.file.seek(at)
-        lead, marker = walk.read(2)
-        at += 1 if marker == 0xFF else 2
-        if lead == 0xFF and marker in _ALONE:
+        if marker in ALONE:
             continue
-        if lead == 0xFF and marker == _EOI and walk.counts["scans"]:
+        if marker == EOI and walk.counts["scans"]:
             return
-        if lead != 0xFF or marker not in _SEGMENTS:
-            walk.flaw = DAMAGED
-            if not walk.counts["scans"]:  # Pillow would go on; behind the first scan libjpeg stops as well
-                walk.width = walk.height = 0
-            return
-        length = max(struct.unpack(">H", walk.read(2))[0], 2)
-        _read_segment(walk, marker, length - 2)
-        at += length
-        if at > walk.length:
+        if marker not in SEGMENTS:
+            break
+        walk.file.seek(start)
+        _read_segment(walk, marker, end - start)
+        if end > walk.length:
             raise EOFError
+    walk.flaw = DAMAGED
+    if not walk.counts["scans"]:  # Pillow would go on; behind the first scan libjpeg stops as well
+        walk.width = walk.height = 0
 
 
 def _read_segment(walk: Walk, marker: int, length: int) -> None:
-    if marker in _FRAMES:
+    if marker in FRAMES:
         if walk.counts["headers"]:
             walk.flaw = DAMAGED
         walk.count("headers")
         walk.height, walk.width = struct.unpack(">xHH", walk.read(5))
         walk.late = marker not in _COMMON
-    elif marker == _SOS:
+    elif marker == SOS:
         walk.count("scans")
     elif marker == _DQT:
         walk.count("tables", length)
@@ -167,39 +164,20 @@ def _read_segment(walk: Walk, marker: int, length: int) -> None:
             walk.count("metadata", length)
 
 
-def _find_marker(walk: Walk, at: int) -> int:
-    """Return where the next marker stands at or behind `at`. Raises EOFError."""
-    size = 512  # most gaps are short when there are many
-    while True:
-        walk.file.seek(at)
-        block = walk.file.read(size)
-        found = _MARKER.search(block)
-        if found:
-            return at + found.start()
-        if len(block) < size:
-            raise EOFError
-        at += size - 1  # the last byte may begin a marker
-        size = min(2 * size, _BLOCK)
-
-
 _WEBP_HEADERS = {b"VP8X": 10, b"VP8L": 5, b"VP8 ": 10}  # bytes up to the size of the image
 
 
 def _walk_webp(walk: Walk) -> None:
     walk.file.seek(4)
-    end = 8 + int.from_bytes(walk.read(4), "little")
-    at = 12
-    while at + 8 <= min(end, walk.length):
-        walk.file.seek(at)
-        kind, length = struct.unpack("<4sI", walk.read(8))
+    whole = 8 + int.from_bytes(walk.read(4), "little")
+    for kind, start, end in webp_pieces(walk.file, min(whole, walk.length)):
         walk.count("pieces")
-        if at == 12:
+        if start == 20:
             walk.width, walk.height = _webp_size(kind, walk.read(_WEBP_HEADERS.get(kind, 0)))
-            walk.file.seek(at + 8)
-        if kind == b"EXIF" and at + 8 + length <= walk.length:
-            _read_directory(walk, length)
-        at += 8 + length + (length & 1)
-    if end > walk.length:
+            walk.file.seek(start)
+        if kind == b"EXIF" and end <= walk.length:
+            _read_directory(walk, end - start)
+    if whole > walk.length:
         walk.flaw = CUT
 
 

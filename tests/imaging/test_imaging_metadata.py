@@ -1,8 +1,6 @@
 """Keys in the texts of image files: overwritten in place, pixels untouched, files still valid."""
 
-import errno
 import io
-import os
 import struct
 import time
 import zlib
@@ -116,21 +114,6 @@ def test_a_key_in_the_texts_of_an_image_is_overwritten(tmp_path, name):
         chunks_are_valid(after)
 
 
-def test_where_files_cannot_be_mapped(tmp_path, monkeypatch):
-    """As on some network and FUSE file systems."""
-
-    def refuse(*_):
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-
-    path = tmp_path / "image"
-    before = FILES["PNG text"]()
-    path.write_bytes(before)
-    monkeypatch.setattr("ipyimagegen.imaging.metadata.mmap.mmap", refuse_type(refuse))
-    assert imaging.mask_keys(path, REDACTOR)
-    assert not shows(path.read_bytes())
-    assert pixels(path.read_bytes()) == pixels(before)
-
-
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be", "utf-16"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_key_in_utf_16_as_exif_comments_are(tmp_path, kind, order):
@@ -163,11 +146,6 @@ def test_a_flood_of_segments_is_searched_as_one(tmp_path):
     path.write_bytes(jpeg[:2] + flood + COMMENT + jpeg[2:])
     assert imaging.mask_keys(path, REDACTOR)
     assert KEY.encode() not in path.read_bytes()
-
-
-def refuse_type(refuse):
-    """Return a type whose making is refused."""
-    return type("mmap", (), {"__new__": refuse})
 
 
 def chunks_are_valid(png):
