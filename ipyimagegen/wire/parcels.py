@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ipyimagegen.options import Json
 from ipyimagegen.records import Fault, Status
 from ipyimagegen.redact import NO_KEYS, Redactor
 from ipyimagegen.wire.causes import disk
-from ipyimagegen.wire.found import Found
 from ipyimagegen.wire.outcome import Outcome
 from ipyimagegen.wire.reply import Spool
 
@@ -35,57 +33,38 @@ def unpacked(
     parcel: Parcel, spool: Path, spare: Callable[[], Path | None], redactor: Redactor = NO_KEYS
 ) -> Outcome:
     """Return the outcome with its reply in the file `spool`, or in what `spare` returns; see `exchange`."""
-    outcome, reply = parcel.outcome, parcel.reply
-    if reply is None:
-        return cleaned(replace(outcome, spool=None), redactor)
-    try:
-        with Spool(spool, len(reply), redactor, spare) as written:
-            written.write(reply)
-    except OSError as error:
-        why = Fault(message=f"The answer {disk(error)}.")
-        return replace(outcome, status=Status.UNKNOWN, answer=None, fault=why, spool=None)
-    path, answer = written.path, outcome.answer
-    if answer:
-        answer = replace(answer, found=tuple(replace(one, spool=one.spool and path) for one in answer.found))
-    return cleaned(replace(outcome, answer=answer, spool=path), redactor)
+    outcome, reply = replace(parcel.outcome, spool=None), parcel.reply
+    if reply is not None:
+        try:
+            with Spool(spool, len(reply), redactor, spare) as written:
+                written.write(reply)
+        except OSError as error:
+            why = Fault(message=f"The answer {disk(error)}.")
+            return replace(outcome, status=Status.UNKNOWN, answer=None, fault=why)
+        outcome = _found_in(outcome, written.path)
+    cleaned: Outcome = _clean(outcome, redactor)
+    return cleaned
 
 
-def cleaned(outcome: Outcome, redactor: Redactor) -> Outcome:
-    """Return an outcome whose texts hold no key: where it was made only that of its call was known."""
+def _found_in(outcome: Outcome, path: Path) -> Outcome:
+    """Return the outcome with the file that its images are read from."""
     answer = outcome.answer
     if answer:
-        answer = replace(
-            answer,
-            found=tuple(_clean_found(found, redactor) for found in answer.found),
-            facts=_clean(answer.facts, redactor),
-            errors=tuple(_clean_fault(fault, redactor) for fault in answer.errors),
-            failed=answer.failed and _clean_fault(answer.failed, redactor),
-            note=redactor.redact(answer.note),
-        )
-    fault = outcome.fault and _clean_fault(outcome.fault, redactor)
-    request_id = outcome.request_id and redactor.redact(outcome.request_id)
-    return replace(outcome, answer=answer, fault=fault, request_id=request_id)
+        answer = replace(answer, found=tuple(replace(one, spool=one.spool and path) for one in answer.found))
+    return replace(outcome, answer=answer, spool=path)
 
 
-def _clean_fault(fault: Fault, redactor: Redactor) -> Fault:
-    code = redactor.redact(fault.code) if fault.code else fault.code
-    return replace(fault, message=redactor.redact(fault.message), code=code)
-
-
-def _clean_found(found: Found, redactor: Redactor) -> Found:
-    url, prompt = found.url, found.revised_prompt
-    return replace(
-        found,
-        url=None if url and redactor.holds_part(url) else url,
-        revised_prompt=redactor.redact(prompt) if prompt else prompt,
-        facts=_clean(found.facts, redactor),
-        note=redactor.redact(found.note),
-    )
-
-
-def _clean(value: Json, redactor: Redactor) -> Any:
+def _clean(value: Any, redactor: Redactor) -> Any:
+    """Return an outcome without keys in its texts: where it was made only the key of its call was known."""
+    if type(value) is str:
+        return redactor.redact(value)
     if isinstance(value, Mapping):
         return {name: _clean(member, redactor) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(member, redactor) for member in value]
-    return redactor.redact(value) if isinstance(value, str) else value
+        return type(value)(_clean(member, redactor) for member in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = (
+            field.name for field in fields(value) if field.name != "base64"
+        )  # searched when it is stored
+        return replace(value, **{name: _clean(getattr(value, name), redactor) for name in names})
+    return value
