@@ -98,7 +98,8 @@ def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
         told += f" × {len(axes) - _NAMED} more" if len(axes) > _NAMED else ""
         runs = f"{count:,}" if count < 10**12 else "far too many"
         raise InvalidOption(
-            f"{told} makes {runs} runs, and at most {MOST:,} are one sweep. Nothing was sent: give fewer."
+            f"{told} makes {runs} runs, and at most {MOST:,} are one sweep. Nothing was sent. "
+            "Give fewer values."
         )
     points = (_at(typed, setters, values) for values in product(*(axis.values for axis in axes)))
     return tuple(axes), tuple(points)

@@ -57,7 +57,8 @@ def _not_json(key: str, value: str, fault: Exception) -> str:
         return _too_large(key)
     if value[:1] not in ("{", "["):
         return ""
-    return f"--set {key}: {value[:60]} is no JSON. Put the whole in single quotes: --set '{key}={{\"a\": 1}}'"
+    quoted = f"--set '{key}={{\"a\": 1}}'"
+    return f"--set {key}: {value[:60]} is not valid JSON. Put the whole in single quotes: {quoted}"
 
 
 def check_extra(extra: Mapping[str, Json]) -> None:

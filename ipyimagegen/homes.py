@@ -80,7 +80,7 @@ def _resolved(text: str, name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as fault:  # no such user, a loop of links, a NUL
         problem = short(str(fault), 80).rstrip(".")
     raise InvalidOption(
-        f"{name} is {short(text, 80)!r}, which is no usable path ({problem}). Nothing was sent.\n"
+        f"{name} is {short(text, 80)!r}, which is not a usable path ({problem}). Nothing was sent.\n"
         f"Set {name} to an absolute path."
     )
 

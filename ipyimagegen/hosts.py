@@ -55,7 +55,7 @@ _DOTS = str.maketrans("\u3002\uff61", "..")  # what IDNA takes for a dot
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
-    """Say whether the environment allows only this machine to be asked."""
+    """Return whether the environment allows only this machine to be asked."""
     return environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
 
@@ -100,7 +100,7 @@ def _parse_part(part: str) -> int:
 
 
 def is_loopback_address(address: str) -> bool:
-    """Say whether a numeric address is this machine."""
+    """Return whether a numeric address is this machine."""
     ip = parse_address(address)
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
@@ -109,7 +109,7 @@ def is_loopback_address(address: str) -> bool:
 
 @lru_cache(256)  # asked for each endpoint whenever their table is made
 def is_loopback_host(host: str) -> bool:
-    """Say whether a host is meant as this machine: `localhost`, a name below it, or a loopback address.
+    """Return whether a host is meant as this machine: `localhost`, a name below it, or a loopback address.
 
     A name below it may lead elsewhere; whoever connects has to check the address.
     """
@@ -118,7 +118,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Say whether a numeric address is on the public Internet, also when it is wrapped in IPv6."""
+    """Return whether a numeric address is on the public Internet, also when it is wrapped in IPv6."""
     ip = parse_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped

@@ -23,23 +23,23 @@ _BY_DESCRIPTOR = os.name != "nt"  # the system opens folders, and names files re
 
 
 def belongs_to_user(info: os.stat_result) -> bool:
-    """Say whether a file or folder belongs to the user of this process; Windows does not tell."""
+    """Return whether a file or folder belongs to the user of this process; Windows does not tell."""
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
 def is_own_file(info: os.stat_result) -> bool:
-    """Say whether this is a regular file of this user; `info` comes from lstat."""
+    """Return whether this is a regular file of this user; `info` comes from lstat."""
     return stat.S_ISREG(info.st_mode) and belongs_to_user(info)
 
 
 def is_link(info: os.stat_result) -> bool:
-    """Say whether this is a link, or a junction of Windows; `info` comes from lstat."""
+    """Return whether this is a link, or a junction of Windows; `info` comes from lstat."""
     junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
     return stat.S_ISLNK(info.st_mode) or getattr(info, "st_reparse_tag", 0) == junction
 
 
 def is_private_folder(folder: Path) -> bool:
-    """Say whether this is a real folder of this user that nobody else can enter."""
+    """Return whether this is a real folder of this user that nobody else can enter."""
     try:
         info = folder.lstat()
     except OSError:
@@ -112,7 +112,7 @@ def _leads_to_own_folder(link: Path) -> bool:
 
 
 def make_private_folder(folder: Path) -> bool:
-    """Make a folder for this user alone, unless something is there; say whether there is such a folder."""
+    """Make a folder for this user alone, unless something is there; return whether there is such a folder."""
     with suppress(OSError):
         folder.mkdir(mode=0o700)
     return is_private_folder(folder)

@@ -318,9 +318,7 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
 def _doubt(run: Run) -> str:
     if run.status is Status.DONE:
         kept = any(picture.unstored for picture in run.pictures)
-        how = (
-            "what came is kept until it can be read and written" if kept else "no picture of it can be shown"
-        )
+        how = "the response is stored until it can be read" if kept else "no picture of it can be shown"
         return f"This request was answered before ({run.id}), but {how}."
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         where = f"is under way in another notebook, or was cut off there ({run.id})"

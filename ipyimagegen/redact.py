@@ -215,7 +215,7 @@ class _Runs:
 
 
 def _numbers(text: str) -> memoryview:
-    """Return each four characters of a text as one number; what is no Latin-1 counts as a question mark."""
+    """Return each four characters of a text as one number; those beyond Latin-1 count as question marks."""
     raw = text.encode("latin-1", "replace")
     return memoryview(raw)[: len(raw) // _FOUR * _FOUR].cast("I")
 

@@ -153,7 +153,7 @@ def error_of(run: Run) -> ImagineError | None:
         bill = "It costs nothing" if free else "It was probably billed"
         words = f"{bill}; %imagine_show {run.id} tries again to fetch it, --new asks for another."
     if any(one.state is PictureState.UNREAD for one in run.pictures):
-        words = f"What came is kept, and reading it costs nothing: %imagine_show {run.id}."
+        words = f"The response is stored, and reading it costs nothing: %imagine_show {run.id}."
     if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
     fault = run.error or Fault(message=_no_picture(run))

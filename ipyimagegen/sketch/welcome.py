@@ -1,4 +1,4 @@
-"""What a class is told: the addresses of the server, the cells that students paste, the page of `/`."""
+"""What the server shows a class: its addresses, the cells that students paste, the page of `/`."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class Disk:
         return True
 
     def _named(self, part: Path, path: Path) -> bool:
-        """Give a finished file a name, unless something has it; say whether nothing had."""
+        """Give a finished file a name, unless something has it; return whether nothing had."""
         try:
             os.link(part, path)
         except FileExistsError:
@@ -198,7 +198,7 @@ class Disk:
         return call()
 
     def is_linked(self, path: Path) -> bool:
-        """Say whether a path in HOME leads through a link; raises StoreError for a link that is refused."""
+        """Return whether a path in HOME leads through a link; raises StoreError for a refused link."""
         root = str(self.home)
         if not str(path).startswith(root + os.sep):  # HOME, or above it
             return False
@@ -223,12 +223,12 @@ class Disk:
         return [path for path in self.listed(folder) if self._is_ours(path)]
 
     def is_file(self, path: Path) -> bool:
-        """Say whether a file of the store is there; raises StoreError when nobody can tell."""
+        """Return whether a file of the store is there; raises StoreError when nobody can tell."""
         self.is_linked(path.parent)
         return self._is_ours(path)
 
     def _is_ours(self, path: Path) -> bool:
-        """Say whether a path has the place, the name and the kind of a file of the store."""
+        """Return whether a path has the place, the name and the kind of a file of the store."""
         with self.told():
             try:
                 return self._has_name(path) and stat.S_ISREG(path.lstat().st_mode)
@@ -257,7 +257,7 @@ class Disk:
             return self._has_name(path) and delete_file(self.home, path.relative_to(self.home))
 
     def _is_replaceable(self, path: Path, *, known: bool) -> bool:
-        """Say whether nothing is there, or a file that the store may replace."""
+        """Return whether nothing is there, or a file that the store may replace."""
         linked = self.is_linked(path.parent)
         with self.told():
             try:

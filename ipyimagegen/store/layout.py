@@ -39,6 +39,6 @@ UNLINKED = "unindexed"
 
 
 def is_store_file(name: Path) -> bool:
-    """Say whether a path, relative to HOME, has the place and the whole name of a file of a store."""
+    """Return whether a path, relative to HOME, has the place and the whole name of a file of a store."""
     folder, _, rest = name.as_posix().partition("/")
     return folder in FILES and FILES[folder].fullmatch(rest) is not None

@@ -170,9 +170,9 @@ def _absolute(text: str, endpoint: Endpoint, redactor: Redactor) -> tuple[str | 
     except ValueError:
         usable = False
     if not usable or len(url) > 8192 or plain(url, 8192) != url:
-        return None, f"The server gave an address that is none: {redactor.clean(text, 80)}"
+        return None, f"The server sent an invalid image URL: {redactor.clean(text, 80)}"
     if redactor.holds_part(url):
-        return None, "The server gave an address that contains the key; it is not used."
+        return None, "The server sent an image URL that contains the key; it was not fetched."
     return url, ""
 
 

@@ -21,7 +21,7 @@ from ipyimagegen.safe import plain
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
-PRIVATE = "The picture's address leads into a private network; it is not fetched"
+PRIVATE = "The image URL leads into a private network; it was not fetched"
 
 
 class Blocked(ValueError):
@@ -47,7 +47,7 @@ class Reach:
     resolver: Resolver = resolve
 
     def restricts(self, host: str) -> bool:
-        """Say whether the addresses of a host have to be checked."""
+        """Return whether the addresses of a host have to be checked."""
         return self.offline or self.stranger or is_loopback_host(host)
 
     def addresses(self, host: str, port: int) -> Sequence[str]:

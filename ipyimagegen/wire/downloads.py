@@ -95,12 +95,14 @@ class _Fetch:
                     return fault, again
                 url = urljoin(url, target)
                 if self.redactor.holds_part(url):
-                    return Fault(message="The image's address redirects to one with the key in it."), False
-            return Fault(message="The picture's address redirects too often."), False
+                    return Fault(
+                        message="The image URL redirects to one that contains the key; it was not fetched."
+                    ), False
+            return Fault(message="The image URL redirects too often."), False
         except Blocked as error:
             return Fault(message=f"{error}."), False
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            return Fault(message=f"The picture could not be fetched: {describe(error)}."), not unusable(error)
+            return Fault(message=f"The image could not be fetched: {describe(error)}."), not unusable(error)
 
     def hop(self, url: str) -> tuple[str | None, Fault | None, bool]:
         """Ask one address; return where it redirects to, or why it failed and whether to try again."""
@@ -114,7 +116,7 @@ class _Fetch:
             if 300 <= status < 400 and response.headers.get("Location"):
                 return response.headers["Location"], None, False
             if status != requests.codes.ok:
-                said = f"The picture could not be fetched: {urlsplit(url).hostname} answered {status}."
+                said = f"The image could not be fetched: {urlsplit(url).hostname} answered {status}."
                 return None, Fault(message=said, status=status), status >= 500
             return None, self.kept(response), False
 
@@ -125,12 +127,12 @@ class _Fetch:
                 for chunk in read_chunks(response, self.watch):
                     file.write(chunk)
         except TooLarge:
-            return Fault(message=f"The picture is larger than {self.cap >> 20} MiB.")
+            return Fault(message=f"The image is larger than {self.cap >> 20} MiB.")
         except OSError as error:  # the disk's: urllib3 gives the network's other types
             return Fault(message=f"The picture {disk(error)}.")
         if self.watch.stopped:
             raise TimeoutError
-        return None if file.size else Fault(message="The picture's address holds nothing.")
+        return None if file.size else Fault(message="The image URL returned nothing.")
 
 
 def _is_own(url: str, endpoint: Endpoint | None) -> bool:
@@ -139,9 +141,9 @@ def _is_own(url: str, endpoint: Endpoint | None) -> bool:
         parts, place = urlsplit(url), origin(url)
         own = endpoint is not None and place == origin(endpoint.base_url)
     except ValueError:
-        raise Blocked("The picture's address is malformed") from None
+        raise Blocked("The image URL is malformed") from None
     if parts.username is not None or parts.password is not None:
-        raise Blocked("The picture's address contains a user name or password; it is not fetched")
+        raise Blocked("The image URL contains a user name or password; it was not fetched")
     if parts.scheme != "https" and not (own and parts.scheme == "http"):
-        raise Blocked("The picture's address is not https; it is not fetched")
+        raise Blocked("The image URL is not https; it was not fetched")
     return own
