@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
+from foreign import PREPARED
 from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio, errands
@@ -363,25 +364,8 @@ def test_where_no_mark_can_be_left_calls_are_sent_all_the_same(home, serve, tmp_
         check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
 
 
-def link(folder, documents):
-    folder.symlink_to(documents, target_is_directory=True)
-
-
-def open_to_others(folder, _):
-    folder.mkdir()
-    folder.chmod(0o777)
-
-
-def of_another_user(folder, _):
-    folder.mkdir(mode=0o700)
-    os.chown(folder, 65534, 65534)
-
-
-NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-
-
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, Odd])
-@pytest.mark.parametrize("make", [link, open_to_others, pytest.param(of_another_user, marks=NEEDS_ROOT)])
+@pytest.mark.parametrize("make", PREPARED)
 def test_a_folder_for_marks_that_others_prepared_is_not_used(home, serve, tmp_path, monkeypatch, make, pool):
     documents = tmp_path / "documents"
     documents.mkdir(mode=0o700)

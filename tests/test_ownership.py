@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from foreign import OTHER, needs_root
 
 from ipyimagegen.ownership import (
     check_folder,
@@ -15,10 +16,6 @@ from ipyimagegen.ownership import (
     is_private_folder,
     make_private_folder,
 )
-
-OTHER = 65534  # the user `nobody` of most systems
-ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-needs_root = pytest.mark.skipif(not ROOT, reason="only root gives files away")
 
 
 def link_to_file(path):

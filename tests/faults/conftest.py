@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 
 import pytest
 from canary import KEY
+from sockets import Server
 
 pytest.register_assert_rewrite("lab")
 
@@ -28,3 +31,37 @@ def lab(request, home, tmp_path, monkeypatch):
     assert made.checked, "this test did not check what must hold after every fault"
     number, title = re.match(r"test_(\d+)_(\w+)", request.node.originalname).groups()
     request.node.user_properties.append(("fault", (int(number), title.replace("_", " "), *made.row)))
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Note every name that is looked up, and find none, and every host that is connected to."""
+    looked_up, connected = [], []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def noted(host, *args, **kwargs):
+        if host not in ("127.0.0.1", "::1"):
+            looked_up.append(host)
+            raise socket.gaierror(socket.EAI_NONAME, "no network in this test")
+        return look_up(host, *args, **kwargs)
+
+    def dialled(self, address):
+        connected.append(address[0])
+        return connect(self, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    monkeypatch.setattr(socket.socket, "connect", dialled)
+    return looked_up, connected
+
+
+@pytest.fixture
+def start():
+    """Return a function that starts a raw server and stops it at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def run(answer):
+            server = Server(answer)
+            stack.callback(server.close)
+            return server
+
+        yield run

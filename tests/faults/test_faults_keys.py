@@ -140,32 +140,30 @@ def test_what_is_recovered_is_searched_like_what_is_read_at_once(home, serve, ke
     assert traces_in(tmp_path, (key,)) == {}
 
 
-def test_a_page_at_a_result_url_is_kept_without_the_key(home, serve, key, echo, tmp_path):
+def check_download(home, serve, folder, key, fetched):
+    """Check that nothing shows the key where the URL of an image answers with it."""
+
     def answer(seen):
-        if seen.method == "GET":
-            return 200, {"Content-Type": "text/html"}, f"<html>{echo(key)}</html>".encode()
-        return 200, {}, {"data": [{"url": f"{server.base_url}/1.png"}]}
+        url = f"{server.base_url}/1.png"
+        return fetched if seen.method == "GET" else (200, {}, {"data": [{"url": url}]})
 
     server = serve(answer)
     with pytest.raises(e.ImagineError) as caught:
         studio(home, server, key).imagine("a fox")
+    assert any(seen.method == "GET" for seen in server.requests)
     assert not readable(str(caught.value), key)
-    assert traces_in(tmp_path, (key,)) == {}
+    assert traces_in(folder, (key,)) == {}
+
+
+def test_a_page_at_a_result_url_is_kept_without_the_key(home, serve, key, echo, tmp_path):
+    page = 200, {"Content-Type": "text/html"}, f"<html>{echo(key)}</html>".encode()
+    check_download(home, serve, tmp_path, key, page)
 
 
 def test_a_redirect_of_a_result_url_does_not_spread_the_key(home, serve, echo, tmp_path):
     key = KEYS["with a prefix"]
-
-    def answer(seen):
-        if seen.method == "GET":
-            return 302, {"Location": f"https://{key.lower()}.example/{quote(echo(key))}"}, b""
-        return 200, {}, {"data": [{"url": f"{server.base_url}/1.png"}]}
-
-    server = serve(answer)
-    with pytest.raises(e.ImagineError) as caught:
-        studio(home, server, key).imagine("a fox")
-    assert not readable(str(caught.value), key)
-    assert traces_in(tmp_path, (key,)) == {}
+    location = f"https://{key.lower()}.example/{quote(echo(key))}"
+    check_download(home, serve, tmp_path, key, (302, {"Location": location}, b""))
 
 
 def test_the_key_of_another_entry_is_taken_out_too(home, serve):

@@ -1,12 +1,11 @@
 """Offline, nothing but this machine is contacted, and no name is looked up."""
 
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from loopback import picture_bytes
-from sockets import Server, reply
+from sockets import reply
 
 from ipyimagegen import InvalidInput, Settings, Studio
 from ipyimagegen.errors import CallError, InvalidOption
@@ -17,40 +16,6 @@ AWAY = [
     "https://images.example/1.png", "https://127.0.0.1.images.example/1.png", "https://localhost.example/1.png",
     "https://93.184.216.34/1.png", "https://[2606:2800:220:1::1]/1.png", "https://x.localhost/1.png",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def network(monkeypatch):
-    """Note every name that is looked up and every address that is connected to; nothing is found."""
-    looked_up, connected = [], []
-    connect, look_up = socket.socket.connect, socket.getaddrinfo
-
-    def noted(host, *args, **kwargs):
-        if host not in ("127.0.0.1", "::1"):
-            looked_up.append(host)
-            raise socket.gaierror(socket.EAI_NONAME, "no network in this test")
-        return look_up(host, *args, **kwargs)
-
-    def dialled(self, address):
-        connected.append(address[0])
-        return connect(self, address)
-
-    monkeypatch.setattr(socket, "getaddrinfo", noted)
-    monkeypatch.setattr(socket.socket, "connect", dialled)
-    return looked_up, connected
-
-
-@pytest.fixture
-def start():
-    servers = []
-
-    def run(answer):
-        servers.append(Server(answer))
-        return servers[-1]
-
-    yield run
-    for server in servers:
-        server.close()
 
 
 def studio_at(server, home, environ=None, host="127.0.0.1"):

@@ -4,13 +4,12 @@ import contextlib
 import hashlib
 import json
 import re
-import socket
 from dataclasses import replace
 
 import pytest
 from lab import Shell
 from loopback import picture_bytes
-from sockets import Server, reply
+from sockets import reply
 from traitlets.config import Config
 
 import ipyimagegen
@@ -23,39 +22,9 @@ IMAGE = picture_bytes()
 STRANGER = "https://evil.example/v1"
 
 
-@pytest.fixture
-def network(monkeypatch):
-    """Note the names that are looked up, find none, and note the addresses that are connected to."""
-    looked_up, connected = [], []
-    connect, look_up = socket.socket.connect, socket.getaddrinfo
-
-    def noted(host, *args, **kwargs):
-        if host == "127.0.0.1":
-            return look_up(host, *args, **kwargs)
-        looked_up.append(host)
-        raise socket.gaierror(socket.EAI_NONAME, "no network in this test")
-
-    def dialled(self, address):
-        connected.append(address[1])
-        return connect(self, address)
-
-    monkeypatch.setattr(socket, "getaddrinfo", noted)
-    monkeypatch.setattr(socket.socket, "connect", dialled)
+@pytest.fixture(autouse=True)
+def _one_try(monkeypatch):
     monkeypatch.setattr("ipyimagegen.wire.downloads.TRIES", 1)
-    return looked_up, connected
-
-
-@pytest.fixture
-def start():
-    servers = []
-
-    def run(answer):
-        servers.append(Server(answer))
-        return servers[-1]
-
-    yield run
-    for server in servers:
-        server.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.errors import StoreError
@@ -24,8 +25,6 @@ from ipyimagegen.store.refuge import make_refuge, refuge
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 HASH = hashlib.sha256(PNG).hexdigest()
-OTHER = 65534  # the user `nobody` of most systems
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 FOLDERS = ("images", "records", "quarantine", "unindexed", "spool")
 HEX = "0123456789abcdef" * 2
 
@@ -434,7 +433,7 @@ def test_a_folder_of_the_user_is_closed_to_writers_before_paying(tmp_path, name)
     assert (home / name).stat().st_mode & 0o777 == 0o775
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@needs_root
 @pytest.mark.parametrize("mode", [0o777, 0o755])
 @pytest.mark.parametrize("name", ["", "images", "records", "spool"])
 def test_a_folder_of_another_user_is_refused_before_paying(tmp_path, name, mode):
@@ -531,21 +530,7 @@ def test_the_second_place_is_made_private(tmp_path):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def symlink(folder, documents):
-    folder.symlink_to(documents, target_is_directory=True)
-
-
-def open_folder(folder, _):
-    folder.mkdir()
-    folder.chmod(0o777)
-
-
-def of_another_user(folder, _):
-    folder.mkdir(mode=0o700)
-    os.chown(folder, OTHER, OTHER)
-
-
-@pytest.mark.parametrize("make", [symlink, open_folder, pytest.param(of_another_user, marks=needs_root)])
+@pytest.mark.parametrize("make", PREPARED)
 @pytest.mark.parametrize("level", ["first", "second"])
 def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
