@@ -16,7 +16,6 @@ from ipyimagegen.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
 from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
 from ipyimagegen.store.indexfile import list_aside, state_of
-from ipyimagegen.store.records import listed
 from ipyimagegen.store.refuge import refuge
 
 MOUNTS = Path("/proc/self/mountinfo")  # Linux alone has it
@@ -66,7 +65,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
         kind=_kind(there, mounts),
         index=index,
         runs=runs,
-        unindexed=len(listed(home / "unindexed")),
+        unindexed=len(_listed(home / "unindexed")),
         spool=_weighed(disk.scratch, *([aside.scratch] if (aside := refuge(home)) else [])),
         quarantine=_weighed(home / "quarantine"),
         aside=_has_aside(home),
@@ -83,6 +82,13 @@ def _trouble(disk: Disk, folder: Path) -> str:
     except StoreError as error:
         return str(error)
     return ""
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing when there is none."""
+    with suppress(OSError):  # not there, or no folder
+        return list(folder.iterdir())
+    return []
 
 
 def _has_aside(home: Path) -> bool:
@@ -117,7 +123,7 @@ def _kind(folder: Path, mounts: Path) -> str | None:
 def _weighed(*folders: Path) -> tuple[int, int]:
     """Return how many files are in some folders, and their bytes."""
     sizes = []
-    for path in (path for folder in folders for path in listed(folder)):
+    for path in (path for folder in folders for path in _listed(folder)):
         with suppress(OSError):
             sizes.append(path.stat().st_size)
     return len(sizes), sum(sizes)

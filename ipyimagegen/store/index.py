@@ -21,7 +21,6 @@ from ipyimagegen.store.records import Key
 
 T = TypeVar("T")
 VERSION = 1
-_COLUMNS = ("session", "number", "created", "identity", "question", "model")
 STEP = 0.2  # seconds that SQLite waits for a lock at a time: while it does, no interrupt is heard
 
 # Prompts lie apart and in order of time: a search reads them once, narrow, newest first.
@@ -80,7 +79,8 @@ class Index:
 
     def agrees(self, entries: Iterable[Entry]) -> bool:
         """Return whether it has these entries just so; their prompts are not looked at."""
-        statement = f"SELECT count(*) FROM runs WHERE ({', '.join(_COLUMNS)}) = (?, ?, ?, ?, ?, ?)"  # noqa: S608 - all from here
+        statement = """SELECT count(*) FROM runs
+            WHERE (session, number, created, identity, question, model) = (?, ?, ?, ?, ?, ?)"""
 
         def check(connection: sqlite3.Connection) -> bool:
             return all(connection.execute(statement, entry[:6]).fetchone()[0] for entry in entries)

@@ -19,9 +19,8 @@ _IMAGE = r"(?:png|jpg|webp|gif|avif)"
 SESSION = re.compile(_SESSION)
 NUMBER = re.compile(_NUMBER)
 HASH = re.compile(_HASH)
-REPLY = re.compile(
-    rf"[0-9a-f]{{32}}\.({_SESSION})\.({_NUMBER})\.reply(?:\.claim)?"
-)  # and the mark of its reader
+# A response on its way, or the mark of its reader.
+REPLY = re.compile(rf"[0-9a-f]{{32}}\.({_SESSION})\.({_NUMBER})\.reply(?:\.claim)?")
 
 # In `spool` of the second place whole images lie as well.
 FILES: Mapping[str, re.Pattern[str]] = {

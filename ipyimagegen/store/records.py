@@ -175,11 +175,3 @@ def _dumped(run: Run) -> bytes:
     if run.schema > SCHEMA:
         raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
     return json.dumps(to_json(run), indent=1).encode()  # ASCII, so lone surrogates survive
-
-
-def listed(folder: Path) -> list[Path]:
-    """Return what is in a folder; nothing when there is none."""
-    try:
-        return list(folder.iterdir())
-    except OSError:  # not there, or no folder
-        return []

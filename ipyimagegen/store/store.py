@@ -269,7 +269,7 @@ class Store:
         return runs
 
     def _mended(self, *, now: bool) -> bool:
-        """Compare index and records, at first and if `now`; say whether the index had to be mended.
+        """Compare index and records, at first and if `now`; return whether the index had to be mended.
 
         It lacks records where locks do nothing, and knows those of another store when it was copied.
         """

@@ -129,14 +129,14 @@ class _Fetch:
         except TooLarge:
             return Fault(message=f"The image is larger than {self.cap >> 20} MiB.")
         except OSError as error:  # the disk's: urllib3 gives the network's other types
-            return Fault(message=f"The picture {disk(error)}.")
+            return Fault(message=f"The image {disk(error)}.")
         if self.watch.stopped:
             raise TimeoutError
         return None if file.size else Fault(message="The image URL returned nothing.")
 
 
 def _is_own(url: str, endpoint: Endpoint | None) -> bool:
-    """Say whether a URL is of the endpoint's own origin. Raises Blocked for what is never fetched."""
+    """Return whether a URL is of the endpoint's own origin. Raises Blocked for what is never fetched."""
     try:
         parts, place = urlsplit(url), origin(url)
         own = endpoint is not None and place == origin(endpoint.base_url)

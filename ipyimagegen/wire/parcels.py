@@ -63,8 +63,7 @@ def _clean(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_clean(member, redactor) for member in value)
     if is_dataclass(value) and not isinstance(value, type):
-        names = (
-            field.name for field in fields(value) if field.name != "base64"
-        )  # searched when it is stored
+        # The bytes of an image are searched when it is stored.
+        names = (field.name for field in fields(value) if field.name != "base64")
         return replace(value, **{name: _clean(getattr(value, name), redactor) for name in names})
     return value

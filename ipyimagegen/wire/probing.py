@@ -84,7 +84,7 @@ def probe(
         with session, response:
             if watch.expired:  # shut down in the middle of its head, an answer looks whole
                 return Probe(proxy=proxy, reached=True, said=late)
-            known = Redactor([key] if key else []) if redactor is None else redactor
+            known = redactor or Redactor([key] if key else [])
             spent = seconds - watch.left  # before the body is read
             return replace(_shown(response, url, proxy, known, watch), seconds=spent)
 
