@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ipyimagegen import catalog, wire
 from ipyimagegen.caption import DOT
@@ -15,6 +14,7 @@ from ipyimagegen.doctor.visit import Visit, guarded, within
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.plan import SKETCH, Settings
+from ipyimagegen.rows import host_of
 from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
@@ -84,14 +84,10 @@ def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
     place = keys.source(endpoint) or "typed in this session"
     place += " (environment)" if place in endpoint.key_env else ""
     if endpoint.allow_key:
-        place += f", the key of another server: {_host(endpoint)} gets it, as allow_key says"
+        place += f", the key of another server: {host_of(endpoint.base_url)} gets it, as allow_key says"
     if endpoint.base_url.startswith("http:") and not catalog.is_loopback(endpoint):
         return Finding("key", State.WARNING, f"{place}; it travels unencrypted, as allow_http says"), secret
     return Finding("key", State.WARNING if endpoint.allow_key else State.OK, place), secret
-
-
-def _host(endpoint: Endpoint) -> str:
-    return urlsplit(endpoint.base_url).netloc
 
 
 def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[Finding]:

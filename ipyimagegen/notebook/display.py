@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -23,6 +22,7 @@ from ipyimagegen.caption import DOT
 from ipyimagegen.comparison import Comparison
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
+from ipyimagegen.rows import host_of
 from ipyimagegen.safe import short, visible
 
 _EVERY = 0.25  # seconds between two updates of the status line
@@ -80,9 +80,7 @@ def _asked(planned: Planned) -> str:
 
 def _key_goes_to(calls: Iterable[Planned]) -> list[str]:
     """Return the hosts that get the key of another server, because the user's entry allows it."""
-    hosts = dict.fromkeys(
-        urlsplit(call.endpoint.base_url).netloc for call in calls if call.endpoint.allow_key
-    )
+    hosts = dict.fromkeys(host_of(call.endpoint.base_url) for call in calls if call.endpoint.allow_key)
     return [f"key sent to {', '.join(short(host, 80) for host in hosts)}"] if hosts else []
 
 
