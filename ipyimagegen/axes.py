@@ -10,11 +10,10 @@ from itertools import product
 from typing import TypeAlias
 
 from ipyimagegen import prompt
-from ipyimagegen.caption import DOT
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.lists import MOST
 from ipyimagegen.options import OPTIONS, Value
-from ipyimagegen.safe import short
+from ipyimagegen.safe import DOT, short
 from ipyimagegen.typed import Typed
 
 PROMPT = "prompt"

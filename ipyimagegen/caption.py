@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from ipyimagegen.records import Input, Picture, PictureState, Run, Status
-from ipyimagegen.safe import plain, short
+from ipyimagegen.records import IN_PLACE, Input, Picture, PictureState, Run, Status
+from ipyimagegen.safe import DOT, NAMED, counted, plain, short, some
 
-DOT = " · "
-NAMED = 4  # of many, so many are named
 LONGEST = 1900  # characters of a caption, whatever comes
 _LONGEST_LINE = 400
 _TILES = 16
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
-IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
 _SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
 
 
@@ -66,18 +63,6 @@ def _tiles(run: Run, number: int | None) -> str:
     """Return the names of the tiles: all of a few, the first and the last of many."""
     names = [f"{number or run.id}.{p.index}" for p in run.shown]
     return "tiles: " + ("  ".join(names) if len(names) <= _TILES else f"{names[0]} … {names[-1]}")
-
-
-def counted(count: int, noun: str) -> str:
-    """Return `1 picture`, `2 pictures`."""
-    return f"{count} {noun}" + ("s" if count != 1 else "")
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first of many names, and how many more there are."""
-    more = len(names) - NAMED
-    told = ", ".join(short(one, 40) for one in names[:NAMED])
-    return f"{told} and {more} more" if more > 0 else told
 
 
 def title(run: Run, number: int | None) -> str:

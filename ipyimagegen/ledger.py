@@ -9,11 +9,10 @@ from dataclasses import replace
 from datetime import date
 
 from ipyimagegen import ids
-from ipyimagegen.caption import counted
 from ipyimagegen.errors import NotInHistory, StoreError
 from ipyimagegen.plan import Planned, Settings, check_caps
 from ipyimagegen.records import Cost, Picture, PictureState, Request, Run, Status
-from ipyimagegen.safe import short
+from ipyimagegen.safe import counted, short
 from ipyimagegen.store import Store
 from ipyimagegen.work import Job
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import costs
 from ipyimagegen.axes import Axis
-from ipyimagegen.caption import DOT, counted
 from ipyimagegen.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.options import Value
 from ipyimagegen.records import Cost, Request, Run, Sent
+from ipyimagegen.safe import DOT, counted
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.rows import Endpoint

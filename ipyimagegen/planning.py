@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog, prompt
 from ipyimagegen.axes import Axis, expand, labels
-from ipyimagegen.caption import some
 from ipyimagegen.counting import check_count
 from ipyimagegen.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.extra import check_extra, check_key
 from ipyimagegen.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.plan import SKETCH, Plan, Planned, Settings
 from ipyimagegen.records import Input, Request, Run, Status
-from ipyimagegen.safe import short
+from ipyimagegen.safe import short, some
 from ipyimagegen.typed import Typed
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take

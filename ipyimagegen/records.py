@@ -47,6 +47,8 @@ class PictureState(StrEnum):
     UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
 
 
+IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
+
 ERRORS: Mapping[Status, type[CallError]] = {
     Status.NEVER_SENT: NeverSent,
     Status.REJECTED: Rejected,

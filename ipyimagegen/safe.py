@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 
+DOT = " · "  # between the facts of a line
+NAMED = 4  # of many, so many are named
 TEXT_LIMIT = 2000
 NAME_BYTES = 120
 
@@ -30,6 +33,18 @@ def plain(text: object, limit: int = TEXT_LIMIT) -> str:
 def short(text: str, limit: int = 80) -> str:
     """Return the first `limit` characters of `text` on one line, with an ellipsis when cut."""
     return plain(text, limit)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 picture`, `2 pictures`."""
+    return f"{count} {noun}" + ("s" if count != 1 else "")
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    more = len(names) - NAMED
+    told = ", ".join(short(one, 40) for one in names[:NAMED])
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def visible(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipyimagegen.caption import IN_PLACE, counted
-from ipyimagegen.records import Picture, PictureState, Request, Sent, Verdict
+from ipyimagegen.records import IN_PLACE, Picture, PictureState, Request, Sent, Verdict
+from ipyimagegen.safe import counted
 
 _MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 

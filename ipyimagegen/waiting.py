@@ -12,9 +12,9 @@ from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.batch import Batch, Slot
-from ipyimagegen.caption import counted
 from ipyimagegen.errors import Detached, ImagineError, StoreError
 from ipyimagegen.plan import Plan
+from ipyimagegen.safe import counted
 
 STEP = 0.02  # seconds between two looks at what is being taken back
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon

@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ipyimagegen.caption import DOT, counted
+from ipyimagegen.safe import DOT, counted
 
 WIDTH = 80  # columns: a terminal's, and fewer than a notebook's
 

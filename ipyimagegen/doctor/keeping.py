@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ipyimagegen import homes
-from ipyimagegen.caption import counted
 from ipyimagegen.doctor.findings import Finding, State
 from ipyimagegen.doctor.visit import Visit, within
+from ipyimagegen.safe import counted
 
 if TYPE_CHECKING:
     from ipyimagegen.store.condition import Condition

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, wire
-from ipyimagegen.caption import DOT
 from ipyimagegen.doctor.findings import Finding, State
 from ipyimagegen.doctor.visit import Visit, guarded, within
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.keychain import Keychain
 from ipyimagegen.plan import SKETCH, Settings
 from ipyimagegen.rows import host_of
-from ipyimagegen.safe import short
+from ipyimagegen.safe import DOT, short
 
 if TYPE_CHECKING:
     from ipyimagegen.keys import Secret

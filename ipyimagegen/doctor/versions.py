@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import metadata
 
-from ipyimagegen.caption import DOT
 from ipyimagegen.doctor.findings import Finding, State
 from ipyimagegen.doctor.visit import Visit
+from ipyimagegen.safe import DOT
 
 PACKAGES = (
     *("ipyimagegen", "ipython", "ipykernel", "ipywidgets", "anywidget", "requests", "urllib3", "pillow"),

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ipyimagegen.batch import Batch
-from ipyimagegen.caption import counted
 from ipyimagegen.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.notebook.thread import Thread
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.safe import counted
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
 

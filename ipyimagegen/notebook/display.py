@@ -18,12 +18,11 @@ from IPython.display import display
 
 from ipyimagegen import costs, imaging
 from ipyimagegen.batch import Batch
-from ipyimagegen.caption import DOT
 from ipyimagegen.comparison import Comparison
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
 from ipyimagegen.rows import host_of
-from ipyimagegen.safe import short, visible
+from ipyimagegen.safe import DOT, short, visible
 
 _EVERY = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line

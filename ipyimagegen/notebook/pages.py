@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ipyimagegen import catalog, costs, wire
 from ipyimagegen.archive import History
 from ipyimagegen.axes import labels
-from ipyimagegen.caption import DOT, counted, facts, percent, said_of, title
+from ipyimagegen.caption import facts, percent, said_of, title
 from ipyimagegen.changes import changed
 from ipyimagegen.columns import table
 from ipyimagegen.errors import InvalidOption
 from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.records import Cost, Input, Picture, PictureState, Run, Status
-from ipyimagegen.safe import plain, short
+from ipyimagegen.safe import DOT, counted, plain, short
 from ipyimagegen.studio import Studio
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take

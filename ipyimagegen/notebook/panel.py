@@ -26,7 +26,7 @@ from IPython.core.getipython import get_ipython
 
 from ipyimagegen import default_studio, imaging, typed
 from ipyimagegen.batch import Batch
-from ipyimagegen.caption import DOT, facts
+from ipyimagegen.caption import facts
 from ipyimagegen.errors import ImagineError
 from ipyimagegen.notebook import controls, pages, strip
 from ipyimagegen.notebook.asking import Asking
@@ -40,7 +40,7 @@ from ipyimagegen.plan import Plan
 from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.summary import failures
-from ipyimagegen.safe import plain, visible
+from ipyimagegen.safe import DOT, plain, visible
 from ipyimagegen.studio import Studio
 from ipyimagegen.typed import Typed
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging, saving
-from ipyimagegen.caption import DOT, caption, edit_of, facts
+from ipyimagegen.caption import caption, edit_of, facts
 from ipyimagegen.errors import InvalidInput, StoreError
 from ipyimagegen.records import Cost, Run, Status, Verdict
 from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, files_told, framed
-from ipyimagegen.safe import short
+from ipyimagegen.safe import DOT, short
 
 if TYPE_CHECKING:
     from ipyimagegen.results.sweep import Sweep

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging, saving
-from ipyimagegen.caption import DOT
 from ipyimagegen.errors import InvalidInput, StoreError
 from ipyimagegen.records import Input, Picture, Run
-from ipyimagegen.safe import short
+from ipyimagegen.safe import DOT, short
 
 if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
     from PIL.Image import Image as PilImage

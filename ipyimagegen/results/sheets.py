@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, product
 
 from ipyimagegen.axes import Axis
-from ipyimagegen.caption import DOT
+from ipyimagegen.safe import DOT
 
 ROWS, COLUMNS = 6, 8  # of one sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS

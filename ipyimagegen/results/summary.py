@@ -7,10 +7,10 @@ from typing import Any
 
 from ipyimagegen import costs, ids
 from ipyimagegen.axes import PROMPT, Axis, labels
-from ipyimagegen.caption import DOT, OUTSIDE, counted, facts, some
+from ipyimagegen.caption import OUTSIDE, facts
 from ipyimagegen.records import Cost, PictureState
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.safe import plain, short
+from ipyimagegen.safe import DOT, counted, plain, short, some
 
 LISTED = 8  # failures that a caption lists
 
