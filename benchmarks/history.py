@@ -16,7 +16,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from ipyimagegen.records import Request, Run, Status, to_json
+from ipyimagegen.core.run import Request, Run, Status, to_json
 from ipyimagegen.store import Disk, Store
 
 WORDS = (

@@ -28,7 +28,7 @@ OURS = (
     "ipyimagegen.notebook",
     "ipyimagegen.sketch.app",
     "ipyimagegen.store.index",
-    "ipyimagegen.wire.transport",
+    "ipyimagegen.client.transport",
 )
 
 

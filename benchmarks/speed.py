@@ -18,14 +18,14 @@ from figures import Row, above, interleaved, medians
 from PIL import Image
 
 from ipyimagegen import imaging
+from ipyimagegen.client import assembly, transport
+from ipyimagegen.client.found import Found
 from ipyimagegen.imaging import encoding, reading
-from ipyimagegen.ledger import Ledger
 from ipyimagegen.results import Generation
+from ipyimagegen.session.ledger import Ledger
+from ipyimagegen.session.studio import Studio
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.index import Index
-from ipyimagegen.studio import Studio
-from ipyimagegen.wire import assembly, transport
-from ipyimagegen.wire.found import Found
 
 LIMIT = 30  # ms over the raw way
 NUMBERS = itertools.count()

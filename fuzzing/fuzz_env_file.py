@@ -16,9 +16,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen"]):
-    from ipyimagegen import keys
-    from ipyimagegen.errors import InvalidOption
-    from ipyimagegen.rows import Endpoint
+    from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.errors import InvalidOption
+    from ipyimagegen.session import keys
 
 SECONDS = 1.0  # for one file of some kilobytes, instrumented
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["ipyimagegen.imaging"]):
 
 from PIL import Image, ImageFile, PngImagePlugin
 
-from ipyimagegen.records import PictureState
+from ipyimagegen.core.run import PictureState
 
 MOST_PIXELS = 1_000_000  # larger images are scanned and not decoded, so that many runs fit into a second
 MOST_SCAN_SECONDS = 1.0  # of CPU, with the instrumentation; a file has at most some 100 KiB

@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen"]):
-    from ipyimagegen.redact import Redactor
-    from ipyimagegen.wire.reply import Spool
+    from ipyimagegen.client.reply import Spool
+    from ipyimagegen.core.redact import Redactor
 
 RUN = 8
 SECONDS = 2.0  # for one text of some kilobytes, instrumented

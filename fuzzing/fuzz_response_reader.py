@@ -15,12 +15,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
-    from ipyimagegen.records import Status
-    from ipyimagegen.redact import Redactor
-    from ipyimagegen.rows import Endpoint
-    from ipyimagegen.wire.answers import ERRORS
-    from ipyimagegen.wire.reply import PICTURE, Spool, TooLarge, cap, most_items
-    from ipyimagegen.wire.spooled import Spooled
+    from ipyimagegen.client.answers import ERRORS
+    from ipyimagegen.client.reply import PICTURE, Spool, TooLarge, cap, most_items
+    from ipyimagegen.client.spooled import Spooled
+    from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.redact import Redactor
+    from ipyimagegen.core.run import Status
 
 ENDPOINT = Endpoint(name="fuzzed", base_url="https://images.example/v1")
 SECONDS = 2.0  # for one body of some kilobytes, instrumented

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ipyimagegen.archive import History
-    from ipyimagegen.errors import (
+    from ipyimagegen.core.errors import (
         CallError,
         Detached,
         ImagineError,
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
         Rejected,
         StoreError,
     )
+    from ipyimagegen.core.plan import Settings
     from ipyimagegen.notebook.panel import Panel
-    from ipyimagegen.plan import Settings
     from ipyimagegen.results import Generation, Image, Sweep
-    from ipyimagegen.studio import Studio
+    from ipyimagegen.session.history import History
+    from ipyimagegen.session.studio import Studio
 
     history: History
 
@@ -49,8 +49,8 @@ _LATER = {
     "Generation": "results",
     "Image": "results",
     "Sweep": "results",
-    "Settings": "plan",
-    "Studio": "studio",
+    "Settings": "core.plan",
+    "Studio": "session.studio",
     "Panel": "notebook.panel",
 }
 
@@ -147,7 +147,7 @@ def default_studio() -> Studio:
     """Return the studio behind `imagine`, `history` and the magics: one, so that numbers and caps are one."""
     with _LOCK:
         if not _DEFAULT:
-            from ipyimagegen.studio import Studio  # noqa: PLC0415 - the whole house
+            from ipyimagegen.session.studio import Studio  # noqa: PLC0415 - the whole house
 
             _DEFAULT.append(Studio())
             if sys.modules.get("IPython"):
@@ -161,7 +161,7 @@ def __getattr__(name: str) -> Any:
     if name == "history":
         return default_studio().history
     if name in __all__:
-        return getattr(import_module(f"{__name__}.{_LATER.get(name, 'errors')}"), name)
+        return getattr(import_module(f"{__name__}.{_LATER.get(name, 'core.errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.core.endpoints import Endpoint
 
 KEY = "sk-canary-0123456789abcdef"
 PICTURES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]

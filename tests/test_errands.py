@@ -14,11 +14,12 @@ import pytest
 from foreign import PREPARED
 from loopback import CANARY, b64, picture_bytes, records
 
-from ipyimagegen import Settings, Studio, errands
-from ipyimagegen import errors as e
-from ipyimagegen.records import Status
-from ipyimagegen.typed import from_call
-from ipyimagegen.waiting import Painter
+from ipyimagegen import Settings, Studio
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Status
+from ipyimagegen.core.user_input import from_call
+from ipyimagegen.session import executors as errands
+from ipyimagegen.session.waiting import Painter
 
 KEY = CANARY
 

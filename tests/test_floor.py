@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen import errors, ids, safe, saving
-from ipyimagegen.caption import caption
-from ipyimagegen.records import (
+from ipyimagegen.core import errors, ids
+from ipyimagegen.core import text as safe
+from ipyimagegen.core.mismatches import judge
+from ipyimagegen.core.redact import Redactor
+from ipyimagegen.core.run import (
     Cost,
     Input,
     Picture,
@@ -25,8 +27,8 @@ from ipyimagegen.records import (
     from_json,
     to_json,
 )
-from ipyimagegen.redact import Redactor
-from ipyimagegen.verdicts import judge
+from ipyimagegen.results import saving
+from ipyimagegen.results.captions import caption
 
 KEY = "sk-canary-0123456789abcdefXYZ"
 

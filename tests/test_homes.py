@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ipyimagegen import homes
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.studio import Studio
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.session.studio import Studio
+from ipyimagegen.store import location as homes
 
 CELLS = """
 import json, sys

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipyimagegen.hosts import is_loopback_address, is_loopback_host, is_public, parse_address
+from ipyimagegen.core.hosts import is_loopback_address, is_loopback_host, is_public, parse_address
 
 PUBLIC = [
     "93.184.216.34",

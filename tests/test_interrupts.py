@@ -13,8 +13,8 @@ from loopback import b64, picture_bytes
 
 import ipyimagegen
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
-from ipyimagegen.waiting import Hold
+from ipyimagegen.core import errors as e
+from ipyimagegen.session.waiting import Hold
 
 ROOM = Path(ipyimagegen.__file__).parent
 MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen import Settings, Studio, keys
-from ipyimagegen.batch import Batch, Slot
-from ipyimagegen.errors import InvalidOption, MissingKey
-from ipyimagegen.keychain import Keychain
+from ipyimagegen import Settings, Studio
+from ipyimagegen.core.endpoints import Endpoint, host_of
+from ipyimagegen.core.errors import InvalidOption, MissingKey
+from ipyimagegen.core.user_input import from_call
 from ipyimagegen.notebook.display import status
-from ipyimagegen.rows import Endpoint, host_of
-from ipyimagegen.typed import from_call
+from ipyimagegen.session import keys
+from ipyimagegen.session.batch import Batch, Slot
+from ipyimagegen.session.credentials import Keychain
 
 LAB = Endpoint(
     name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")
@@ -277,7 +278,7 @@ def test_colab(tmp_path, monkeypatch):
 
 
 def test_importing_keys_imports_no_keyring():
-    check = "import sys, ipyimagegen.keys; assert 'keyring' not in sys.modules"
+    check = "import sys, ipyimagegen.session.keys; assert 'keyring' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True)
 
 

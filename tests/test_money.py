@@ -15,9 +15,9 @@ import pytest
 from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.user_input import from_call
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.typed import from_call
 
 PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
 HASHES = {hashlib.sha256(one).hexdigest() for one in PICTURES}

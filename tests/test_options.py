@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 import ipyimagegen
-from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.extra import read_setting
+from ipyimagegen.client import write
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.extra import read_setting
+from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
+from ipyimagegen.core.run import Request, Sent
 from ipyimagegen.notebook import manual
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.line import BY_FLAG, read
 from ipyimagegen.notebook.settings import Imagine
-from ipyimagegen.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire import write
 
 # option: flags, typed text and the value it becomes, a text that is refused, part of the identity,
 # configurable, in Python. What begins with a capital N is not so.

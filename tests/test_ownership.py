@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from foreign import OTHER, needs_root
 
-from ipyimagegen.ownership import (
+from ipyimagegen.store.ownership import (
     check_folder,
     delete_file,
     delete_old_files,

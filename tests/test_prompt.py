@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
-from ipyimagegen.errors import InvalidInput
-from ipyimagegen.prompt import Alternatives, Literal, fill, parse
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.template import Alternatives, Literal, fill, parse
 
 NAMES = {
     "animal": "fox",

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import ipyimagegen
-from ipyimagegen.options import INPUTS, LOCAL, SENT
+from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 
 NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
 

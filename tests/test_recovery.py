@@ -13,8 +13,8 @@ import pytest
 from loopback import b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
-from ipyimagegen.records import Picture, PictureState, Status
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Picture, PictureState, Status
 from ipyimagegen.store import Disk, Store
 
 PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(2)]
@@ -231,7 +231,7 @@ def held(home, server, monkeypatch):
             assert go.wait(60)
         return os.write(file, data)
 
-    monkeypatch.setattr("ipyimagegen.recovery.WAIT", 0.05)
+    monkeypatch.setattr("ipyimagegen.session.recovery.WAIT", 0.05)
     one = studio(home, server)
     one.store = Store(home, disk=Disk(home, write=write))
     yield one, go

@@ -6,8 +6,8 @@ import pytest
 from loopback import CANARY, b64, picture_bytes, records
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
-from ipyimagegen.typed import from_call
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.user_input import from_call
 
 
 def good(seen):

@@ -12,16 +12,17 @@ import time
 import pytest
 from loopback import b64, picture_bytes, records
 
-from ipyimagegen import Generation, Settings, Studio, Sweep, wire
-from ipyimagegen import errors as e
-from ipyimagegen.axes import Axis, expand
-from ipyimagegen.batch import NOT_SENT
+from ipyimagegen import Generation, Settings, Studio, Sweep
+from ipyimagegen import client as wire
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.axes import Axis, expand
+from ipyimagegen.core.run import Status
+from ipyimagegen.core.template import almost, parse
+from ipyimagegen.core.user_input import Typed, from_call
 from ipyimagegen.notebook import pages
-from ipyimagegen.prompt import almost, parse
-from ipyimagegen.records import Status
 from ipyimagegen.results.sheets import sheets
-from ipyimagegen.typed import Typed, from_call
-from ipyimagegen.waiting import Painter
+from ipyimagegen.session.batch import NOT_SENT
+from ipyimagegen.session.waiting import Painter
 
 
 def picture_for(asked):
@@ -843,7 +844,8 @@ def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
 def test_a_folder_that_nobody_may_write_in_is_told_before_anything_is_paid():
     code = """
 import os, sys
-from ipyimagegen import errors, saving
+from ipyimagegen.core import errors
+from ipyimagegen.results import saving
 if os.getuid() == 0:  # who may do anything
     os.setuid(65534)
 saving.check_place(sys.argv[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ipyimagegen.catalog.rows import model_of, row
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.rows import Endpoint, edits_as_json
+from ipyimagegen.core.endpoints import Endpoint, edits_as_json
+from ipyimagegen.core.run import Request, Sent
 
 FORMATS = ("png", "jpeg", "webp")
 JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters

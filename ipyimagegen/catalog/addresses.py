@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.hosts import is_loopback_host
-from ipyimagegen.options import as_meant
-from ipyimagegen.rows import Endpoint, origin
+from ipyimagegen.core.endpoints import Endpoint, origin
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.hosts import is_loopback_host
+from ipyimagegen.core.options import as_meant
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")

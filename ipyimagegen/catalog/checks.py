@@ -16,10 +16,10 @@ from typing import Any
 from ipyimagegen.catalog import sizes
 from ipyimagegen.catalog.rows import EDITS, INPAINTING, called, fields_of, model_of, operation_of, row
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
-from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.options import SENT
-from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint, Model, by_model
+from ipyimagegen.core.endpoints import Endpoint, Model, by_model
+from ipyimagegen.core.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.core.options import SENT
+from ipyimagegen.core.run import Request
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PAIR = ("size", "aspect_ratio")

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ipyimagegen.catalog.addresses import normalise_url
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.rows import ANY_SERVER, Endpoint, host_of, origin
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, host_of, origin
+from ipyimagegen.core.errors import InvalidOption
 
 Owners = Mapping[str, frozenset[str]]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from ipyimagegen.catalog.rows import model_of, row
 from ipyimagegen.catalog.sizes import Pixels, pixels
-from ipyimagegen.options import Json
-from ipyimagegen.records import Cost, Request, Sent
-from ipyimagegen.rows import Endpoint, Model, Price, Rates
+from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.run import Cost, Request, Sent
 
 MILLION = 1_000_000
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ipyimagegen.catalog.tables import model, overlay
-from ipyimagegen.options import SENT, Json
-from ipyimagegen.records import Request
-from ipyimagegen.rows import Endpoint, Model
+from ipyimagegen.core.endpoints import Endpoint, Model
+from ipyimagegen.core.options import SENT, Json
+from ipyimagegen.core.run import Request
 
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
 

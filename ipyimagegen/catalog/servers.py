@@ -12,10 +12,10 @@ from ipyimagegen.catalog.accepted import FORMATS
 from ipyimagegen.catalog.addresses import is_address, is_loopback, normalise_url
 from ipyimagegen.catalog.keys import bind_keys, key_owners
 from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
-from ipyimagegen.errors import InvalidOption, did_you_mean
-from ipyimagegen.options import Json
-from ipyimagegen.records import Request
-from ipyimagegen.rows import ANY_SERVER, Endpoint, host_of, origin
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, host_of, origin
+from ipyimagegen.core.errors import InvalidOption, did_you_mean
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.run import Request
 
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}

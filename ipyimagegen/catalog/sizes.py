@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import product
 
-from ipyimagegen.rows import Model, SizeRule
+from ipyimagegen.core.endpoints import Model, SizeRule
 
 Pixels = tuple[int, int]
 

@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ipyimagegen.errors import InvalidOption, did_you_mean, nearest
-from ipyimagegen.options import Json
-from ipyimagegen.rows import Endpoint, Model, Price, Rates, SizeRule
+from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates, SizeRule
+from ipyimagegen.core.errors import InvalidOption, did_you_mean, nearest
+from ipyimagegen.core.options import Json
 
 ANY = "any"  # the quality of a price that holds for every quality
 _OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `like` does not pass on

@@ -9,8 +9,8 @@ from typing import Any
 
 from ipyimagegen.catalog import sizes
 from ipyimagegen.catalog.rows import called, fields_of, model_of, operation_of, row
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.rows import Endpoint, Model
+from ipyimagegen.core.endpoints import Endpoint, Model
+from ipyimagegen.core.run import Request, Sent
 
 # What servers do anyway: it is never an error, and not worth a note, that there is no field for it.
 UNASKED: Mapping[str, object] = {"n": 1, "size": "auto", "stream": False, "partial_images": 0}

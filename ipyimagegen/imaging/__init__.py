@@ -17,7 +17,7 @@ from ipyimagegen.imaging.values import EDGE, LIMIT, Contact, Inspected, Preview,
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ipyimagegen.redact import Redactor
+    from ipyimagegen.core.redact import Redactor
 
 __all__ = [
     "EDGE",

@@ -8,9 +8,9 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from ipyimagegen.errors import did_you_mean
+from ipyimagegen.core.errors import did_you_mean
+from ipyimagegen.core.text import short
 from ipyimagegen.imaging.refusing import cause, labelled, refused
-from ipyimagegen.safe import short
 
 MOST_BYTES = 512 * 1024 * 1024  # a larger file is refused unread
 _LISTED = 5000  # names of a folder among which a near one is looked for

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from PIL import ImageDraw
 
+from ipyimagegen.core.text import plain
 from ipyimagegen.imaging import fonts
-from ipyimagegen.safe import plain
 
 LIKE = str.maketrans(
     {"×": "x", "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss"}

@@ -9,11 +9,11 @@ from typing import Any
 
 from PIL import Image
 
+from ipyimagegen.core.options import as_meant
+from ipyimagegen.core.text import short
 from ipyimagegen.imaging import modes, packing, sources
 from ipyimagegen.imaging.refusing import labelled, refused
 from ipyimagegen.imaging.values import Source
-from ipyimagegen.options import as_meant
-from ipyimagegen.safe import short
 
 MOST_BYTES = 4_000_000  # what servers take of a mask
 READ_AS = "White, True or transparent is what may change."

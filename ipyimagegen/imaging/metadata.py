@@ -17,9 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from ipyimagegen.core.redact import Redactor
 from ipyimagegen.imaging.headers import sniff
 from ipyimagegen.imaging.pieces import EOI, FRAMES, SOS, jpeg_pieces, png_pieces, webp_pieces
-from ipyimagegen.redact import Redactor
 
 SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones
 UNPACKED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either

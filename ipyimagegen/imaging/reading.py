@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
 
+from ipyimagegen.core.run import PictureState
 from ipyimagegen.imaging.metering import DecodingTooSlow, metered
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
 from ipyimagegen.imaging.values import Inspected
-from ipyimagegen.records import PictureState
 
 # Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
 Image.preinit()

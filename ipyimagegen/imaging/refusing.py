@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipyimagegen.errors import InvalidInput
-from ipyimagegen.safe import plain, short
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.text import plain, short
 
 TAKEN = (
     "a path, bytes, a Pillow image, a NumPy array, a tensor, a matplotlib figure or axes, or an"

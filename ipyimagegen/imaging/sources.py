@@ -9,12 +9,12 @@ from typing import Any
 
 from PIL import Image
 
+from ipyimagegen.core.text import short
 from ipyimagegen.imaging import arrays, figures, files, modes
 from ipyimagegen.imaging.opening import check_size, decoded, opened
 from ipyimagegen.imaging.packing import MOST_BYTES, MOST_PIXELS, pack
 from ipyimagegen.imaging.refusing import TAKEN, cause, indexed, labelled, refused, typed
 from ipyimagegen.imaging.values import Source
-from ipyimagegen.safe import short
 
 Decoded = tuple[Image.Image, tuple[str, ...]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipyimagegen.records import PictureState
+from ipyimagegen.core.run import PictureState
 
 if TYPE_CHECKING:
     from PIL.Image import Image

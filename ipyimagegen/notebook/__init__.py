@@ -8,12 +8,12 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
-from ipyimagegen.comparison import Comparison
 from ipyimagegen.notebook.completion import register_matcher
 from ipyimagegen.notebook.display import Screen, comparison, is_watched
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
 from ipyimagegen.notebook.settings import Imagine
-from ipyimagegen.studio import Studio
+from ipyimagegen.results.compare import Comparison
+from ipyimagegen.session.studio import Studio
 
 _LOADED = "_ipyimagegen"  # the attribute of a shell that remembers what was registered
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ipyimagegen.batch import Batch
-from ipyimagegen.errors import ImagineError, OutcomeUnknown
+from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
+from ipyimagegen.core.plan import Plan, Planned
+from ipyimagegen.core.text import counted
+from ipyimagegen.core.user_input import Typed
 from ipyimagegen.notebook.thread import Thread
-from ipyimagegen.plan import Plan, Planned
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.safe import counted
-from ipyimagegen.studio import Studio
-from ipyimagegen.typed import Typed
+from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.studio import Studio
 
 
 class Listener(Protocol):

@@ -13,12 +13,12 @@ from IPython.core import completer as ipython_completer
 from IPython.core.completer import IPCompleter
 
 from ipyimagegen import catalog
-from ipyimagegen.errors import ImagineError
-from ipyimagegen.inputs import SUFFIXES
+from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.options import Kind
 from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, NOTHING, SETTING
 from ipyimagegen.notebook.words import written
-from ipyimagegen.options import Kind
-from ipyimagegen.studio import Studio
+from ipyimagegen.session.inputs import SUFFIXES
+from ipyimagegen.session.studio import Studio
 
 _MAGIC = re.compile(r"(?:^|=)\s*(%%?)(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")

@@ -12,14 +12,14 @@ from typing import Any
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.rows import EDITS, GENERATIONS, INPAINTING
-from ipyimagegen.errors import ImagineError
-from ipyimagegen.inputs import MOST
+from ipyimagegen.core.endpoints import Endpoint, Model
+from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
+from ipyimagegen.core.plan import SKETCH, Settings
+from ipyimagegen.core.text import visible
 from ipyimagegen.notebook.form import Form
-from ipyimagegen.options import OPTIONS, SIZE_WORDS, Kind, Option
-from ipyimagegen.plan import SKETCH, Settings
-from ipyimagegen.rows import Endpoint, Model
-from ipyimagegen.safe import visible
-from ipyimagegen.studio import Studio
+from ipyimagegen.session.inputs import MOST
+from ipyimagegen.session.studio import Studio
 
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand behind "More options"
 # The first two have a place of their own; the others are for cells: a panel has buttons, or cannot wait.

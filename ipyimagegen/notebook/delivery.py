@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from ipyimagegen.options import Value
+from ipyimagegen.core.options import Value
 from ipyimagegen.results import Generation, Sweep
 
 NAMED = 8  # files that are named; the others are counted

@@ -16,13 +16,14 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from ipyimagegen import costs, imaging
-from ipyimagegen.batch import Batch
-from ipyimagegen.comparison import Comparison
-from ipyimagegen.plan import Plan, Planned
+from ipyimagegen import imaging
+from ipyimagegen.core import costs
+from ipyimagegen.core.endpoints import host_of
+from ipyimagegen.core.plan import Plan, Planned
+from ipyimagegen.core.text import DOT, short, visible
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
-from ipyimagegen.rows import host_of
-from ipyimagegen.safe import DOT, short, visible
+from ipyimagegen.results.compare import Comparison
+from ipyimagegen.session.batch import Batch
 
 _EVERY = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line

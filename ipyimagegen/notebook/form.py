@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.extra import read_setting
-from ipyimagegen.lists import read_text
-from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING
-from ipyimagegen.notebook.words import pieces, written
-from ipyimagegen.options import (
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.extra import read_setting
+from ipyimagegen.core.option_lists import read_text
+from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
     SENT,
@@ -22,10 +20,12 @@ from ipyimagegen.options import (
     named,
     normalise,
 )
-from ipyimagegen.prompt import Literal, groups, parse
-from ipyimagegen.records import Run
-from ipyimagegen.safe import short
-from ipyimagegen.typed import Pictures, Typed
+from ipyimagegen.core.run import Run
+from ipyimagegen.core.template import Literal, groups, parse
+from ipyimagegen.core.text import short
+from ipyimagegen.core.user_input import Pictures, Typed
+from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING
+from ipyimagegen.notebook.words import pieces, written
 
 BRACES = "braces were sent as typed: {one|other} stands for several in a cell, not in a panel"
 # What JSON leaves as it is, and a cell takes for the end of a line.

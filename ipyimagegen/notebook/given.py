@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipyimagegen import imaging, inputs
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen import imaging
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.options import INPUTS
+from ipyimagegen.core.run import Run
+from ipyimagegen.core.text import short, visible
+from ipyimagegen.core.user_input import Offered, Pictures
 from ipyimagegen.notebook.sources import named
-from ipyimagegen.options import INPUTS
-from ipyimagegen.records import Run
-from ipyimagegen.safe import short, visible
-from ipyimagegen.studio import Studio
-from ipyimagegen.typed import Offered, Pictures
+from ipyimagegen.session import inputs
+from ipyimagegen.session.studio import Studio
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ipyimagegen.errors import InvalidInput, InvalidOption, did_you_mean
-from ipyimagegen.extra import read_setting
-from ipyimagegen.lists import listed, read_text
-from ipyimagegen.notebook.words import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
-from ipyimagegen.options import (
+from ipyimagegen.core.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.core.extra import read_setting
+from ipyimagegen.core.option_lists import listed, read_text
+from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
     Json,
@@ -27,9 +26,10 @@ from ipyimagegen.options import (
     as_meant,
     normalise,
 )
-from ipyimagegen.prompt import Name, Part, fill, lookup, parse
+from ipyimagegen.core.template import Name, Part, fill, lookup, parse
+from ipyimagegen.core.text import short
+from ipyimagegen.notebook.words import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.safe import short
 
 _TOLD = {
     "help": "%imagine --help",

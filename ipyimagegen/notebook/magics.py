@@ -16,18 +16,18 @@ from IPython.core.magic import (
     no_var_expand,
 )
 
-from ipyimagegen.errors import InvalidOption
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.options import as_meant
+from ipyimagegen.core.run import Run
+from ipyimagegen.core.template import almost, parse
+from ipyimagegen.core.text import short
+from ipyimagegen.core.user_input import Typed
 from ipyimagegen.notebook import line as lines
 from ipyimagegen.notebook import manual, pages, sources
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
-from ipyimagegen.options import as_meant
-from ipyimagegen.prompt import almost, parse
-from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.safe import short
-from ipyimagegen.studio import Studio
-from ipyimagegen.typed import Typed
+from ipyimagegen.session.studio import Studio
 
 OWN: Mapping[str, Mapping[str, bool]] = {
     "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},

@@ -7,20 +7,22 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog, costs, wire
-from ipyimagegen.archive import History
-from ipyimagegen.axes import labels
-from ipyimagegen.caption import facts, percent, said_of, title
-from ipyimagegen.changes import changed
-from ipyimagegen.columns import table
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.plan import Plan, Planned
-from ipyimagegen.records import Cost, Input, Picture, PictureState, Run, Status
-from ipyimagegen.safe import DOT, counted, plain, short
-from ipyimagegen.studio import Studio
+from ipyimagegen import catalog
+from ipyimagegen import client as wire
+from ipyimagegen.core import costs
+from ipyimagegen.core.axes import labels
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.plan import Plan, Planned
+from ipyimagegen.core.run import Cost, Input, Picture, PictureState, Run, Status
+from ipyimagegen.core.text import DOT, counted, plain, short
+from ipyimagegen.core.text_table import table
+from ipyimagegen.results.captions import facts, percent, said_of, title
+from ipyimagegen.results.request_diff import changed
+from ipyimagegen.session.history import History
+from ipyimagegen.session.studio import Studio
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.rows import Endpoint, Model, Price
+    from ipyimagegen.core.endpoints import Endpoint, Model, Price
 
 _CUT = 400  # characters of a prompt in a request that is shown
 _CHANGES = 8  # lines about what a rerun changed

@@ -24,10 +24,13 @@ import anywidget
 import traitlets
 from IPython.core.getipython import get_ipython
 
-from ipyimagegen import default_studio, imaging, typed
-from ipyimagegen.batch import Batch
-from ipyimagegen.caption import facts
-from ipyimagegen.errors import ImagineError
+from ipyimagegen import default_studio, imaging
+from ipyimagegen.core import user_input as typed
+from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.plan import Plan
+from ipyimagegen.core.run import Run
+from ipyimagegen.core.text import DOT, plain, visible
+from ipyimagegen.core.user_input import Typed
 from ipyimagegen.notebook import controls, pages, strip
 from ipyimagegen.notebook.asking import Asking
 from ipyimagegen.notebook.delivery import deliver
@@ -36,13 +39,11 @@ from ipyimagegen.notebook.form import Form
 from ipyimagegen.notebook.given import File, Tray
 from ipyimagegen.notebook.thread import Thread
 from ipyimagegen.notebook.wording import LABELS, in_panel
-from ipyimagegen.plan import Plan
-from ipyimagegen.records import Run
 from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.results.captions import facts
 from ipyimagegen.results.summary import failures
-from ipyimagegen.safe import DOT, plain, visible
-from ipyimagegen.studio import Studio
-from ipyimagegen.typed import Typed
+from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.studio import Studio
 
 HERE = Path(__file__)
 LOOKING = ("view", "download")

@@ -11,8 +11,8 @@ from typing import Any
 from traitlets import Any as Untyped
 from traitlets.config import Configurable
 
-from ipyimagegen.options import OPTIONS
-from ipyimagegen.plan import Settings
+from ipyimagegen.core.options import OPTIONS
+from ipyimagegen.core.plan import Settings
 
 _OPTIONS = {name: option for name, option in OPTIONS.items() if option.config}
 _OTHERS = {

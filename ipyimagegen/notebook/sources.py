@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ipyimagegen.errors import InvalidInput
-from ipyimagegen.ids import read as read_id
-from ipyimagegen.inputs import ADDRESS, BOX, exists
-from ipyimagegen.options import DEFAULT, INPUTS
-from ipyimagegen.prompt import Name, fill, lookup, near_variable, parse
-from ipyimagegen.safe import short
-from ipyimagegen.typed import Offered, Pictures
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.ids import read as read_id
+from ipyimagegen.core.options import DEFAULT, INPUTS
+from ipyimagegen.core.template import Name, fill, lookup, near_variable, parse
+from ipyimagegen.core.text import short
+from ipyimagegen.core.user_input import Offered, Pictures
+from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _FIRST = re.compile(r"[^\W\d]\w*")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ipyimagegen.errors import NotInHistory
+from ipyimagegen.core.errors import NotInHistory
+from ipyimagegen.core.text import short, visible
 from ipyimagegen.notebook.given import File
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.safe import short, visible
 
 EDGE = 192  # pixels of a tile's picture: sharp at 96 on a dense screen
 PROMPT = 300  # characters of it that name a tile

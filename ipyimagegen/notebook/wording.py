@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ipyimagegen.options import OPTIONS
+from ipyimagegen.core.options import OPTIONS
 
 LABELS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("labels.json").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.prompt import name_end
-from ipyimagegen.safe import short
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.template import name_end
+from ipyimagegen.core.text import short
 
 QUOTES = "\"'"
 LONG_DASHES = "—–"  # what an editor or a phone makes of two

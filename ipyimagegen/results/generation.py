@@ -11,12 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ipyimagegen import imaging, saving
-from ipyimagegen.caption import caption, edit_of, facts
-from ipyimagegen.errors import InvalidInput, StoreError
-from ipyimagegen.records import Cost, Run, Status, Verdict
+from ipyimagegen import imaging
+from ipyimagegen.core.errors import InvalidInput, StoreError
+from ipyimagegen.core.run import Cost, Run, Status, Verdict
+from ipyimagegen.core.text import DOT, short
+from ipyimagegen.results import saving
+from ipyimagegen.results.captions import caption, edit_of, facts
 from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, files_told, framed
-from ipyimagegen.safe import DOT, short
 
 if TYPE_CHECKING:
     from ipyimagegen.results.sweep import Sweep

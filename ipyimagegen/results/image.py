@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ipyimagegen import imaging, saving
-from ipyimagegen.errors import InvalidInput, StoreError
-from ipyimagegen.records import Input, Picture, Run
-from ipyimagegen.safe import DOT, short
+from ipyimagegen import imaging
+from ipyimagegen.core.errors import InvalidInput, StoreError
+from ipyimagegen.core.run import Input, Picture, Run
+from ipyimagegen.core.text import DOT, short
+from ipyimagegen.results import saving
 
 if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
     from PIL.Image import Image as PilImage

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 
-from ipyimagegen.axes import Axis
-from ipyimagegen.safe import DOT
+from ipyimagegen.core.axes import Axis
+from ipyimagegen.core.text import DOT
 
 ROWS, COLUMNS = 6, 8  # of one sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipyimagegen import costs, ids
-from ipyimagegen.axes import PROMPT, Axis, labels
-from ipyimagegen.caption import OUTSIDE, facts
-from ipyimagegen.records import Cost, PictureState
+from ipyimagegen.core import costs, ids
+from ipyimagegen.core.axes import PROMPT, Axis, labels
+from ipyimagegen.core.run import Cost, PictureState
+from ipyimagegen.core.text import DOT, counted, plain, short, some
+from ipyimagegen.results.captions import OUTSIDE, facts
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.safe import DOT, counted, plain, short, some
 
 LISTED = 8  # failures that a caption lists
 

@@ -12,15 +12,15 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ipyimagegen import imaging, saving
-from ipyimagegen.axes import Axis, labels
-from ipyimagegen.errors import InvalidInput
-from ipyimagegen.records import Cost
-from ipyimagegen.results import summary
+from ipyimagegen import imaging
+from ipyimagegen.core.axes import Axis, labels
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.run import Cost
+from ipyimagegen.core.text import short
+from ipyimagegen.results import saving, summary
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import GONE, Bundle, Handle, bundle
 from ipyimagegen.results.sheets import Sheet, sheets, shown_at_once
-from ipyimagegen.safe import short
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.records import Key, parse
 

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
 from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
 from ipyimagegen.store.indexfile import list_aside, state_of

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ipyimagegen.errors import StoreError
-from ipyimagegen.ownership import check_folder, delete_file, is_own_file, leads_through_link
+from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.layout import FILES, UNLINKED, is_store_file
+from ipyimagegen.store.ownership import check_folder, delete_file, is_own_file, leads_through_link
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between tries to reach a file: 2.5 in all

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ipyimagegen.records import Run
+from ipyimagegen.core.run import Run
 from ipyimagegen.store.records import Key
 
 # What a request raises that a newer version or a stranger wrote.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.disk import Disk, Occupied
 from ipyimagegen.store.layout import HASH, REPLY
 from ipyimagegen.store.records import Key, parse

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ipyimagegen.ownership import delete_file, is_link, is_own_file
+from ipyimagegen.store.ownership import delete_file, is_link, is_own_file
 
 MARK = 0x69706967  # "ipig", as PRAGMA application_id
 ASIDE = re.compile(r"index(\.[0-9]+)?\.damaged")

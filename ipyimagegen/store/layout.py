@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ipyimagegen.ids import SESSION as _SESSION
+from ipyimagegen.core.ids import SESSION as _SESSION
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,15})"
 _HASH = r"[0-9a-f]{64}"

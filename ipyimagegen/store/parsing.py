@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from ipyimagegen.options import Json
+from ipyimagegen.core.options import Json
 
 DEEPEST = 64  # lists and objects within each other; Python's own limit is near 1,000 calls
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ipyimagegen.errors import StoreError
-from ipyimagegen.records import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.layout import HASH, NUMBER, SESSION
 from ipyimagegen.store.parsing import parse_json

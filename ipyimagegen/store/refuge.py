@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from zlib import crc32
 
-from ipyimagegen.ownership import is_private_folder, make_private_folder
 from ipyimagegen.store.disk import Disk
+from ipyimagegen.store.ownership import is_private_folder, make_private_folder
 
 
 def refuge(home: Path) -> Disk | None:

@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ipyimagegen.errors import StoreError
-from ipyimagegen.ownership import is_own_file
-from ipyimagegen.records import SCHEMA, Run, Status
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import SCHEMA, Run, Status
 from ipyimagegen.store.backlog import Backlog
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable, identity_of, question_of
 from ipyimagegen.store.images import Images, Kept
+from ipyimagegen.store.ownership import is_own_file
 from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse
 
 if TYPE_CHECKING:

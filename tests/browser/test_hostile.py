@@ -18,7 +18,7 @@ import pytest
 from browser.hostile import TEXTS, Malicious, Trap, texts
 from browser.hostile_cells import ASKED, cells
 from browser.lab import LAB, NOTEBOOK, SLOW, context_of, expect
-from ipyimagegen.safe import plain
+from ipyimagegen.core.text import plain
 
 pytestmark = pytest.mark.browser
 

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from ipyimagegen import catalog
-from ipyimagegen.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.records import Input, Request
+from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
+from ipyimagegen.core.run import Input, Request
 
 TODAY = date(2026, 11, 20)
 PICTURE = Input(sha256="00", mime="image/png", width=64, height=64)

@@ -4,8 +4,8 @@ import pytest
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.addresses import normalise_url
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.records import Request
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.run import Request
 
 NORMALISED = {
     "https://gpu.example": "https://gpu.example/v1",

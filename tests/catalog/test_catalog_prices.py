@@ -4,7 +4,7 @@ import pytest
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.prices import output_tokens
-from ipyimagegen.records import Cost, Input, Request
+from ipyimagegen.core.run import Cost, Input, Request
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
 GUIDE = {  # OpenAI image guide, 2026-10-02: low, medium, high for the three sizes

@@ -11,9 +11,9 @@ import pytest
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes, tables
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.options import SENT, normalise
-from ipyimagegen.rows import Model
+from ipyimagegen.core.endpoints import Model
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.options import SENT, normalise
 
 HERE = Path(catalog.__file__).parent
 ENDPOINTS = tables.known_endpoints()

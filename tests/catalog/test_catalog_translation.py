@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.records import Input, Request
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.run import Input, Request
 
 ENDPOINTS = [one for one in catalog.endpoints() if one.base_url]
 PAIRS = [

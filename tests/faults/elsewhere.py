@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import Cell
 
-from ipyimagegen import errors
+from ipyimagegen.core import errors
 
 SETUP = """
 import json, logging, os, sys

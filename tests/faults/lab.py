@@ -34,9 +34,9 @@ from traitlets.config import Config
 from watching import Peak, watched_network, watched_writes
 
 import ipyimagegen
-from ipyimagegen import errors as e
-from ipyimagegen.studio import Studio
-from ipyimagegen.wire import Control, Timeouts
+from ipyimagegen.client import Control, Timeouts
+from ipyimagegen.core import errors as e
+from ipyimagegen.session.studio import Studio
 
 MIB = 1 << 20
 SLACK = 2.0  # seconds after the deadline

@@ -15,9 +15,9 @@ from nbconvert import HTMLExporter
 from sockets import Server, cut_body, reply, reset
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen.records import Status
-from ipyimagegen.redact import Redactor
-from ipyimagegen.wire.reply import Spool
+from ipyimagegen.client.reply import Spool
+from ipyimagegen.core.redact import Redactor
+from ipyimagegen.core.run import Status
 
 ECHO = {
     "error": {"message": f"Incorrect key {KEY}, {b64(KEY.encode())}, {KEY[:12]}****{KEY[-4:]}", "code": KEY}
@@ -53,7 +53,7 @@ def told(call):
 AFTER = [
     "imagine('a fox', model=os.environ['LAB_KEY'], new=True)",
     "%imagine --set 'key={os.environ[\"LAB_KEY\"]}' a fox",
-    "import ipyimagegen.wire as wire\ntold(lambda: imagine('a fox', extra={'x': object()}))",
+    "import ipyimagegen.client as wire\ntold(lambda: imagine('a fox', extra={'x': object()}))",
     "print(default_studio(), vars(default_studio()), default_studio().keys, default_studio().settings)",
     "print([[one, one.run, vars(one), pickle.dumps(one)] for one in history])",
     *("%imagine_history --all", "%imagine_cost", "%imagine_endpoints", "%imagine_doctor", "%config Imagine"),

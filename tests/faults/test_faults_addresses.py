@@ -9,7 +9,7 @@ from lab import Clock
 from loopback import picture_bytes
 from sockets import reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 GOOD = picture_bytes()
 PICTURE = reply(GOOD, kind="image/png")

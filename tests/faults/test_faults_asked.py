@@ -9,7 +9,7 @@ from lab import PAINTED
 from loopback import picture_bytes
 from sockets import pictures, reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 WHOLE = reply(pictures(of=PAINTED))
 

@@ -10,7 +10,7 @@ from loopback import b64, picture_bytes
 from PIL import Image, ImageFile
 from sockets import reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 GOOD = picture_bytes()
 

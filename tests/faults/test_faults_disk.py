@@ -16,7 +16,7 @@ from lab import PAINTED
 from loopback import picture_bytes
 from sockets import pictures, reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 from ipyimagegen.store import Disk, Store
 
 WHOLE = reply(pictures(of=PAINTED))

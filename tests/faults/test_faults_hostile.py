@@ -12,7 +12,7 @@ from PIL import Image
 from sockets import reply
 from watching import Peak, watched_reads
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 MIB = 1 << 20
 GOOD = picture_bytes()

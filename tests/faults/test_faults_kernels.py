@@ -10,7 +10,7 @@ from lab import PAINTED
 from loopback import picture_bytes
 from sockets import pictures, reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 WHOLE = reply(pictures(of=PAINTED))
 SOON = 1.0  # seconds
@@ -114,7 +114,7 @@ NO_KEYRING = "import keyring\nfrom keyring.backends.null import Keyring\nkeyring
 def test_57_no_stdin_and_no_key(lab, kernel, keyring):
     lab.serve(WHOLE)
     shell = Elsewhere(lab, kernel)
-    shell.do(f"import os\ndel os.environ['LAB_KEY']\nimport ipyimagegen.studio\n{keyring}")
+    shell.do(f"import os\ndel os.environ['LAB_KEY']\nimport ipyimagegen.session.studio\n{keyring}")
     for code in (
         "%imagine a red fox",
         "%imagine -n 2 a cat",

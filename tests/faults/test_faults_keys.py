@@ -18,12 +18,15 @@ import pytest
 from canary import traces, traces_in
 from loopback import b64, picture_bytes
 
-from ipyimagegen import Settings, Studio, errands, keys, wire
-from ipyimagegen import errors as e
-from ipyimagegen.keychain import Keychain
-from ipyimagegen.records import Status
-from ipyimagegen.redact import Hidden, Redactor
-from ipyimagegen.rows import Endpoint
+from ipyimagegen import Settings, Studio
+from ipyimagegen import client as wire
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.redact import Hidden, Redactor
+from ipyimagegen.core.run import Status
+from ipyimagegen.session import executors as errands
+from ipyimagegen.session import keys
+from ipyimagegen.session.credentials import Keychain
 
 KEYS = {
     "with a prefix": "sk-Zq7vKx2mWp9RtB4yHc8Ld3gNf6Js5uXa1eQ0w",

@@ -12,7 +12,7 @@ import pytest
 from loopback import b64, picture_bytes
 from sockets import reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 PICTURES = [picture_bytes(300 + 20 * k, 200, (200, 60 * k, 30)) for k in range(2)]
 BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES]}).encode()
@@ -38,12 +38,12 @@ NEVER, CUT, ONE, BOTH = None, (), PICTURES[:1], PICTURES
 POINTS = {
     "before_the_record": ("ipyimagegen.store:Store.create 1 before", NEVER, ()),
     "record_written": ("ipyimagegen.store:Store.create 1 after", Status.PENDING, ()),
-    "connected": ("ipyimagegen.wire.control:Watch.sending 1 before", Status.PENDING, ()),
+    "connected": ("ipyimagegen.client.control:Watch.sending 1 before", Status.PENDING, ()),
     "sent": (None, Status.PENDING, ()),
     "in_the_head": (-20, Status.PENDING, ()),
     "in_picture_one": (IN_ONE, Status.UNKNOWN, CUT),
     "in_picture_two": (IN_TWO, Status.UNKNOWN, ONE),
-    "reply_not_read": ("ipyimagegen.wire.spooled:Spooled.outcome 1 before", Status.DONE, BOTH),
+    "reply_not_read": ("ipyimagegen.client.spooled:Spooled.outcome 1 before", Status.DONE, BOTH),
     "first_picture_without_its_name": ("ipyimagegen.store.disk:Disk.move 1 before", Status.DONE, BOTH),
     "between_the_pictures": ("ipyimagegen.store:Store.keep 2 before", Status.DONE, BOTH),
     "before_it_is_done": ("ipyimagegen.store:Store.update 1 before", Status.DONE, BOTH),

@@ -13,12 +13,12 @@ from sockets import reply
 from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
-from ipyimagegen.caption import caption
-from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.prompt import Literal, fill, parse
-from ipyimagegen.records import Fault, Input, Picture, PictureState, Request, Run, Sent, Status, Verdict
-from ipyimagegen.typed import from_call
-from ipyimagegen.wire import Control
+from ipyimagegen.client import Control
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.run import Fault, Input, Picture, PictureState, Request, Run, Sent, Status, Verdict
+from ipyimagegen.core.template import Literal, fill, parse
+from ipyimagegen.core.user_input import from_call
+from ipyimagegen.results.captions import caption
 
 MIB = 1 << 20
 MANY, TAKEN = 400, 16

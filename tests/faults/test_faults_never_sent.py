@@ -9,8 +9,8 @@ import pytest
 from lab import PAINTED, Clock
 from sockets import hang, pictures, reply, reset
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Timeouts
+from ipyimagegen.client import Timeouts
+from ipyimagegen.core.run import Status
 
 GOOD = reply(pictures(1, PAINTED))
 TWICE = [0.25, 0.5]  # the pauses before two repeats, when chance is one half

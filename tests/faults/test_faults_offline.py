@@ -8,8 +8,8 @@ from loopback import picture_bytes
 from sockets import reply
 
 from ipyimagegen import InvalidInput, Settings, Studio
-from ipyimagegen.errors import CallError, InvalidOption
-from ipyimagegen.records import PictureState
+from ipyimagegen.core.errors import CallError, InvalidOption
+from ipyimagegen.core.run import PictureState
 
 IMAGE = reply(picture_bytes(), kind="image/png")
 AWAY = [

@@ -12,7 +12,7 @@ from lab import PAINTED, Clock
 from PIL import Image
 from sockets import b64, pictures, reply
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 GOOD = reply(pictures(1, PAINTED))
 

@@ -10,7 +10,7 @@ from lab import Clock
 from loopback import b64, picture_bytes
 from sockets import hang, reply, reset
 
-from ipyimagegen.records import Status
+from ipyimagegen.core.run import Status
 
 PICTURES = [picture_bytes(64, 48, (40 * k, 90, 10)) for k in range(5)]
 PAGE = "<!doctype html><title>Welcome</title><script>document.body.append('hello')</script>"

@@ -14,8 +14,8 @@ from traitlets.config import Config
 
 import ipyimagegen
 from ipyimagegen import ImagineError, InvalidOption, Settings, Studio, default_studio
-from ipyimagegen.records import PictureState
-from ipyimagegen.typed import from_call
+from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.user_input import from_call
 
 KEY = "sk-lab-0123456789abcdef"
 IMAGE = picture_bytes()
@@ -24,7 +24,7 @@ STRANGER = "https://evil.example/v1"
 
 @pytest.fixture(autouse=True)
 def _one_try(monkeypatch):
-    monkeypatch.setattr("ipyimagegen.wire.downloads.TRIES", 1)
+    monkeypatch.setattr("ipyimagegen.client.downloads.TRIES", 1)
 
 
 @pytest.fixture

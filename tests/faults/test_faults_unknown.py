@@ -10,8 +10,8 @@ import pytest
 from lab import PAINTED, Clock
 from sockets import b64, hang, pictures, reply, reset, status_line_only, trickle_body
 
-from ipyimagegen import errors as e
-from ipyimagegen.records import Status
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Status
 
 GOOD = reply(pictures(1, PAINTED))
 KEEP_ALIVE = GOOD.replace(b"Connection: close", b"Connection: keep-alive")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.imaging import source
 
 mpl.use("agg")

@@ -9,8 +9,8 @@ import zlib
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
+from ipyimagegen.core.run import PictureState as State
 from ipyimagegen.imaging import inspect
-from ipyimagegen.records import PictureState as State
 
 
 def chunk(kind, data):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.imaging import mask, mask_as
 
 SIZE = (8, 6)

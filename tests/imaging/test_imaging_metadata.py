@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from ipyimagegen import imaging
-from ipyimagegen.redact import Redactor
+from ipyimagegen.core.redact import Redactor
 
 KEY = "sk-Zq7vKx2mWp9RtB4yHc8Ld3gNf6Js5uXa1eQ0w"
 SECRET = f"made for Bearer {KEY}, thank you"

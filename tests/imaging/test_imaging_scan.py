@@ -12,10 +12,10 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from ipyimagegen import imaging
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.run import PictureState as State
 from ipyimagegen.imaging import inspect
 from ipyimagegen.imaging.scan import scan_bytes
-from ipyimagegen.records import PictureState as State
 
 MIB = 1 << 20
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

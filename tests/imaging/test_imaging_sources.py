@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
-from ipyimagegen.errors import InvalidInput
+from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.imaging import Source, fitted, packing, source
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -343,7 +343,7 @@ def test_two_gigabytes_cost_nothing(tmp_path):
         out.truncate(2 << 30)
     code = (
         "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import source\n"
-        "from ipyimagegen.errors import InvalidInput; import PIL.PngImagePlugin\n"
+        "from ipyimagegen.core.errors import InvalidInput; import PIL.PngImagePlugin\n"
         "from ipyimagegen.imaging import sources\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: source(Path(sys.argv[1]), 'cat.png')\n"

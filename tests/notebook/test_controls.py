@@ -4,11 +4,11 @@ import pytest
 
 from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog.checks import check
-from ipyimagegen.errors import InvalidOption
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.options import OPTIONS, normalise
+from ipyimagegen.core.run import Request
 from ipyimagegen.notebook.controls import accepts, choices, controls, models
 from ipyimagegen.notebook.form import Form
-from ipyimagegen.options import OPTIONS, normalise
-from ipyimagegen.records import Request
 
 # Every option, and the kind of field that it is; None: it has a place of its own, or is a button.
 FIELDS = {

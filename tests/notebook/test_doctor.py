@@ -15,8 +15,9 @@ import pytest
 from loopback import CANARY, picture_bytes
 from sockets import Server, hang, reply, reset
 
-from ipyimagegen import Settings, Studio, default_studio, doctor
-from ipyimagegen.doctor import Report, State
+from ipyimagegen import Settings, Studio, default_studio
+from ipyimagegen.session import diagnostics as doctor
+from ipyimagegen.session.diagnostics import Report, State
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 OK, WARNING, PROBLEM, UNKNOWN = State
@@ -487,7 +488,7 @@ def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
     def fail(*_):
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr("ipyimagegen.homes.passing", fail)
+    monkeypatch.setattr("ipyimagegen.store.location.passing", fail)
     found = checked(Studio().doctor())
     assert (found["store"].state, found["store"].told) == (UNKNOWN, "could not be looked at: RuntimeError")
     assert found["python"].state is OK

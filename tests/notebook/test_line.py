@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.errors import ImagineError
+from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.notebook.line import check_line_prompt, late_options, read
 from ipyimagegen.notebook.words import words, written
 

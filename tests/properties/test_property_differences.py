@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.differences import marked, same_words, stretches, words
-from ipyimagegen.safe import plain
+from ipyimagegen.core.text import plain
+from ipyimagegen.results.word_diff import marked, same_words, stretches, words
 
 SAID = [
     ("a red fox", "a blue fox", "a [-red-] {+blue+} fox"),

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tape import Tape, tapes
 
-from ipyimagegen import keys
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.rows import ANY_SERVER, Endpoint
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.session import keys
 
 LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY"))
 NAMES = [

@@ -8,11 +8,11 @@ from urllib.parse import quote, quote_plus, unquote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ipyimagegen.redact import Redactor
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire.answers import ON_DISK, Reply, read
-from ipyimagegen.wire.faults import fault
-from ipyimagegen.wire.reply import Spool
+from ipyimagegen.client.answers import ON_DISK, Reply, read
+from ipyimagegen.client.faults import fault
+from ipyimagegen.client.reply import Spool
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.redact import Redactor
 
 RUN = 8
 TOKEN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from tape import Tape, tapes
 from test_property_keys import survives
 
-from ipyimagegen.errors import InvalidInput, InvalidOption
-from ipyimagegen.keychain import Keychain
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
+from ipyimagegen.core.run import Request, from_json, to_json
+from ipyimagegen.core.template import fill, parse
 from ipyimagegen.notebook.line import check_line_prompt, read
 from ipyimagegen.notebook.words import written
-from ipyimagegen.options import OPTIONS, SENT, Kind, normalise
-from ipyimagegen.prompt import fill, parse
-from ipyimagegen.records import Request, from_json, to_json
-from ipyimagegen.rows import Endpoint
+from ipyimagegen.session.credentials import Keychain
 
 FULL = str.maketrans("0123456789:.x=-|", "０１２３４５６７８９：．×＝－｜")
 TYPED = [name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT)]

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.records import Picture, Request, Run, Sent
-from ipyimagegen.safe import file_name
-from ipyimagegen.saving import FIELDS, target
+from ipyimagegen.core.run import Picture, Request, Run, Sent
+from ipyimagegen.core.text import file_name
+from ipyimagegen.results.saving import FIELDS, target
 
 DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
 DEVICES |= {f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789¹²³"}

@@ -12,9 +12,9 @@ from PIL import Image, ImageFile
 from tape import Tape, tapes
 
 from ipyimagegen import imaging
+from ipyimagegen.core.run import PictureState
 from ipyimagegen.imaging.kinds import OWN, PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.scan import Scan, scan_bytes
-from ipyimagegen.records import PictureState
 
 MOST = 40_000_000  # pixels that may be decoded
 SIZES = [(40, 24), (1, 1), (123, 45), (3, 200)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.records import (
+from ipyimagegen.core.run import (
     Cost,
     Fault,
     Input,

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire.answers import Reply, read
-from ipyimagegen.wire.assembly import body
-from ipyimagegen.wire.reply import Slice, lift, parse
+from ipyimagegen.client.answers import Reply, read
+from ipyimagegen.client.assembly import body
+from ipyimagegen.client.reply import Slice, lift, parse
+from ipyimagegen.core.endpoints import Endpoint
 
 LIFTED = 64
 BOM = "\ufeff"

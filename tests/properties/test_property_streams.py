@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tape import Tape, tapes
 from test_property_replies import whole_members
 
-from ipyimagegen.wire.assembly import body
-from ipyimagegen.wire.previews import Previews
-from ipyimagegen.wire.reply import Spool
+from ipyimagegen.client.assembly import body
+from ipyimagegen.client.previews import Previews
+from ipyimagegen.client.reply import Spool
 
 KINDS = ["image_generation.completed", "image_edit.partial_image", "image_generation.partial_succeeded"]
 KINDS += [*KINDS[:2], "image_generation.partial_failed", "error", "image", "ping", ""]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire.outcome import Outcome, repeat_after, retry_after
+from ipyimagegen.client.outcome import Outcome, repeat_after, retry_after
+from ipyimagegen.core.run import Status
 
 NOW = 1_700_000_000  # seconds; a day of any year would do
 ZONES = ("UTC", "Asia/Shanghai", "America/Los_Angeles")

@@ -26,8 +26,8 @@ from pathlib import Path
 from PIL import Image
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
-from ipyimagegen.records import Run, Status, from_json
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Run, Status, from_json
 
 WRITERS = 3
 SHARED = 4  # prompts that all writers ask for, of each hundred

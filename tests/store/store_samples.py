@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ipyimagegen.records import Request, Run
+from ipyimagegen.core.run import Request, Run
 
 MEMORY = Path("/dev/shm")  # a disk that costs nothing to wait for, where there is one
 SESSION = "1120-k7f2"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from store_samples import run
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import Picture, Run, Status, from_json
 from ipyimagegen.imaging import suffix_of
-from ipyimagegen.records import Picture, Run, Status, from_json
 from ipyimagegen.store import Store
 from ipyimagegen.store.entries import Entry, Query
 

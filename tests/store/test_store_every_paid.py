@@ -13,8 +13,8 @@ from loopback import b64, picture_bytes
 from store_story import check_files, found
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen import errors as e
-from ipyimagegen.records import Status
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Status
 from ipyimagegen.store import Store
 
 PICTURES = [picture_bytes(40 + k, 30, (40 * k, 90, 10)) for k in range(2)]

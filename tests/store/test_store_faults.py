@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import Status
 from ipyimagegen.imaging import suffix_of
-from ipyimagegen.records import Status
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.condition import condition
 from ipyimagegen.store.disk import MARGIN
@@ -334,7 +334,7 @@ def test_writers_whose_locks_do_nothing_lose_no_record(store):
 
 def test_a_number_is_taken_once_by_processes_at_once(store):
     code = f"""
-        from ipyimagegen.errors import StoreError
+        from ipyimagegen.core.errors import StoreError
         taken = 0
         for number in range(1, 31):
             try:

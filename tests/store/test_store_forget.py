@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
+from ipyimagegen.core.run import Cost, Fault, Input, Picture, Request, Sent, Status, Verdict
 from ipyimagegen.imaging import suffix_of
-from ipyimagegen.records import Cost, Fault, Input, Picture, Request, Sent, Status, Verdict
 from ipyimagegen.store import Store
 
 SECRET = "my grandmother's kitchen"

@@ -7,7 +7,7 @@ import time
 import pytest
 from store_samples import files
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.store import Store
 

@@ -8,8 +8,8 @@ from loopback import b64, picture_bytes
 from random_kills import Game, check, studio
 from store_story import pending
 
-from ipyimagegen.arrivals import Receiver
-from ipyimagegen.records import Sent, Status
+from ipyimagegen.core.run import Sent, Status
+from ipyimagegen.session.arrivals import Receiver
 from ipyimagegen.store import Store
 
 KILLS = 24  # benchmarks/kills.py does as many as one likes

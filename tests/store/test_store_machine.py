@@ -18,8 +18,8 @@ from store_samples import MEMORY, run
 from store_story import keep, picture, sha256, spooled
 from test_store_faults import DAMAGE
 
-from ipyimagegen.errors import StoreError
-from ipyimagegen.records import SCHEMA, Run, Status, from_json, to_json
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import SCHEMA, Run, Status, from_json, to_json
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.entries import Entry, Query
 from ipyimagegen.store.records import forgotten, hashes

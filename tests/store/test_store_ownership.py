@@ -16,9 +16,9 @@ import pytest
 from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
-from ipyimagegen.errors import StoreError
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import Picture, Status
 from ipyimagegen.imaging import suffix_of
-from ipyimagegen.records import Picture, Status
 from ipyimagegen.store import Store
 from ipyimagegen.store.condition import condition
 from ipyimagegen.store.refuge import make_refuge, refuge

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_samples import SESSION, ids, run
 
-from ipyimagegen.errors import StoreError
-from ipyimagegen.records import (
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.run import (
     Cost,
     Fault,
     Input,

@@ -3,9 +3,9 @@
 import pytest
 from sockets import KEY, Server, endpoint_at
 
-from ipyimagegen.keys import Secret
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.wire import Control, Timeouts, exchange, write
+from ipyimagegen.client import Control, Timeouts, exchange, write
+from ipyimagegen.core.run import Request, Sent
+from ipyimagegen.session.keys import Secret
 
 
 @pytest.fixture

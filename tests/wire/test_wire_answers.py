@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sockets import b64
 
-from ipyimagegen.redact import Redactor
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire.answers import ON_DISK, Reply, read
+from ipyimagegen.client.answers import ON_DISK, Reply, read
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.redact import Redactor
 
 HERE = Endpoint(name="e", base_url="https://host/v1")
 PNG = b64(b"\x89PNG")

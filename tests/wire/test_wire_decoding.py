@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sockets import PICTURES, endpoint_at, pictures, reply
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Control, Timeouts, download
+from ipyimagegen.client import Control, Timeouts, download
+from ipyimagegen.core.run import Status
 
 MIB = 1 << 20
 WHOLE = json.dumps(pictures()).encode()
@@ -131,8 +131,8 @@ import gzip, resource, sys, threading, zlib
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from sockets import Server, endpoint_at, reply
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.wire import Control, Timeouts, exchange, write
+from ipyimagegen.core.run import Request, Sent
+from ipyimagegen.client import Control, Timeouts, exchange, write
 
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

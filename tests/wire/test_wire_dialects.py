@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ipyimagegen.errors import InvalidOption
-from ipyimagegen.records import Request, Sent
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire import DIALECTS, write
+from ipyimagegen.client import DIALECTS, write
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.run import Request, Sent
 
 OPTIONS = {
     "size": "1536x1024",

@@ -5,8 +5,8 @@ import socket
 import pytest
 from sockets import KEY, PICTURES, endpoint_at, reply
 
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire import Control, download
+from ipyimagegen.client import Control, download
+from ipyimagegen.core.endpoints import Endpoint
 
 PUBLIC = Endpoint(name="lab", base_url="https://api.example/v1")
 PICTURE = reply(PICTURES[0], kind="image/png")
@@ -158,7 +158,7 @@ def test_through_a_mounted_application(fetch):
 
 
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.wire.dialling import resolve
+    from ipyimagegen.client.dialling import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

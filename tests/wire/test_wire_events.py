@@ -27,9 +27,9 @@ from sse import (
     stream,
 )
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Control, Timeouts
-from ipyimagegen.wire.events import LINES, Splitter
+from ipyimagegen.client import Control, Timeouts
+from ipyimagegen.client.events import LINES, Splitter
+from ipyimagegen.core.run import Status
 
 # How events are told apart
 
@@ -371,7 +371,7 @@ def test_the_cap_keeps_the_last_partial(serve, post):
 
 
 def test_more_events_than_pictures_need_end_the_reading(serve, post, monkeypatch):
-    monkeypatch.setattr("ipyimagegen.wire.assembly.EVENTS", 100)
+    monkeypatch.setattr("ipyimagegen.client.assembly.EVENTS", 100)
     for first, partial_ in ((partial(0), True), (completed(0), False)):
         outcome = post(serve(stream(first, event("step") * 200, completed(1))).origin, n=2)
         assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(0, partial_)])
@@ -387,7 +387,7 @@ def test_hostile_usage_hurts_nobody(serve, post, inner):
 
 
 def test_small_events_cannot_fill_the_memory(serve, post, monkeypatch):
-    monkeypatch.setattr("ipyimagegen.wire.assembly.SKELETON", 10_000)
+    monkeypatch.setattr("ipyimagegen.client.assembly.SKELETON", 10_000)
     many = event("image_generation.completed", url="https://cdn/" + "x" * 900) * 200
     outcome = post(serve(stream(many)).origin, n=500)
     assert outcome.status is Status.UNKNOWN

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.records import Status
-from ipyimagegen.redact import Redactor
-from ipyimagegen.wire.faults import BODY, classify, fault, read_body
+from ipyimagegen.client.faults import BODY, classify, fault, read_body
+from ipyimagegen.core.redact import Redactor
+from ipyimagegen.core.run import Status
 
 ENVELOPES = [
     # body, message, code

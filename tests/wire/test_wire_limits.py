@@ -9,15 +9,15 @@ from sockets import b64
 
 from ipyimagegen.catalog import actual
 from ipyimagegen.catalog.sizes import pixels
+from ipyimagegen.client import faults
+from ipyimagegen.client.answers import ERRORS, Reply, read
+from ipyimagegen.client.faults import fault, read_body
+from ipyimagegen.client.reply import most_items
+from ipyimagegen.client.spooled import Spooled
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.run import Request, Sent, Status
+from ipyimagegen.core.template import almost, parse
 from ipyimagegen.notebook.line import check_line_prompt
-from ipyimagegen.prompt import almost, parse
-from ipyimagegen.records import Request, Sent, Status
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire import faults
-from ipyimagegen.wire.answers import ERRORS, Reply, read
-from ipyimagegen.wire.faults import fault, read_body
-from ipyimagegen.wire.reply import most_items
-from ipyimagegen.wire.spooled import Spooled
 
 HERE = Endpoint(name="here", base_url="https://host/v1")
 PNG = b64(b"\x89PNG")

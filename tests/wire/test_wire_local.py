@@ -9,8 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 from sockets import KEY, PICTURES, pictures
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Timeouts
+from ipyimagegen.client import Timeouts
+from ipyimagegen.core.run import Status
 
 
 def app(environ, start_response):
@@ -127,7 +127,7 @@ def test_a_local_application_needs_no_network_settings(post, monkeypatch):
 
 def test_importing_the_room_imports_no_requests():
     check = (
-        "import sys, ipyimagegen.wire as w\n"
+        "import sys, ipyimagegen.client as w\n"
         "assert not {'requests', 'urllib3'} & set(sys.modules)\n"
         "w.exchange, w.download"
     )

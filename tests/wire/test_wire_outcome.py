@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.records import Status
-from ipyimagegen.wire import Outcome, repeat_after
-from ipyimagegen.wire.outcome import retry_after, spoken
+from ipyimagegen.client import Outcome, repeat_after
+from ipyimagegen.client.outcome import retry_after, spoken
+from ipyimagegen.core.run import Status
 
 
 def wait(status, attempt=1, *, random=1.0, elapsed=0.0, **fields):

@@ -28,9 +28,9 @@ from sse import (
     stream,
 )
 
-from ipyimagegen.keys import Secret
-from ipyimagegen.records import Request, Sent, Status
-from ipyimagegen.wire import Control, Timeouts, exchange, write
+from ipyimagegen.client import Control, Timeouts, exchange, write
+from ipyimagegen.core.run import Request, Sent, Status
+from ipyimagegen.session.keys import Secret
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run
 
@@ -269,7 +269,7 @@ def test_nobody_is_called_for_plain_json_or_a_refusal(serve, post, told):
 
 def test_nobody_is_called_after_done_or_for_ever(post, told, monkeypatch):
     post(LOCAL, mounts=mounted([DONE, partial(0)]), partial=told)
-    monkeypatch.setattr("ipyimagegen.wire.previews.EVENTS", 10)
+    monkeypatch.setattr("ipyimagegen.client.previews.EVENTS", 10)
     post(LOCAL, mounts=mounted([event("step") * 10 + partial(0)]), partial=told)
     assert told.seen == []
 

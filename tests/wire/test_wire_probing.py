@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, trickle_body, trickle_head
 
-from ipyimagegen.keys import Secret
-from ipyimagegen.wire import probe
-from ipyimagegen.wire.probing import HEAD
+from ipyimagegen.client import probe
+from ipyimagegen.client.probing import HEAD
+from ipyimagegen.session.keys import Secret
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 

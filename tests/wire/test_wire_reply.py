@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.redact import Redactor
-from ipyimagegen.rows import Endpoint
-from ipyimagegen.wire.answers import Reply, read
-from ipyimagegen.wire.found import Found
-from ipyimagegen.wire.reply import Slice, Spool, TooLarge, parse
+from ipyimagegen.client.answers import Reply, read
+from ipyimagegen.client.found import Found
+from ipyimagegen.client.reply import Slice, Spool, TooLarge, parse
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.redact import Redactor
 
 LIFTED = 24
 values = st.recursive(

@@ -26,8 +26,8 @@ from sockets import (
     trickle_head,
 )
 
-from ipyimagegen.records import Request, Sent, Status
-from ipyimagegen.wire import Control, Timeouts, exchange, write
+from ipyimagegen.client import Control, Timeouts, exchange, write
+from ipyimagegen.core.run import Request, Sent, Status
 
 QUICK = Timeouts(connect=1, idle=0.3, whole=5)
 DEADLINE = Timeouts(connect=1, idle=5, whole=0.5)

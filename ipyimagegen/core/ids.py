@@ -1,0 +1,67 @@
+"""How runs and pictures are named: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.options import as_meant
+
+SESSION = r"[0-9]{4}-[a-z0-9]{4}"
+_REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
+_RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A run, or one picture of it. Without a session it is a number of this one; negative counts back."""
+
+    number: int
+    picture: int | None = None
+    session: str | None = None
+
+    def __str__(self) -> str:
+        prefix = f"{self.session}/" if self.session else ""
+        return f"{prefix}{self.number}" + (f".{self.picture}" if self.picture else "")
+
+
+def read(text: str) -> Ref:
+    """Return the reference that `text` is. Raises InvalidInput."""
+    found = _REF.fullmatch(as_meant(text).strip())
+    if not found or not int(found[2]) or found[3] == "0":
+        raise InvalidInput(f"{text!r} is no id: 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3.")
+    return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
+
+
+def run_of(picture_id: str) -> str:
+    """Return the run of a picture's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
+    return picture_id.partition(".")[0]
+
+
+def read_range(text: str) -> range | None:
+    """Return the numbers of `2-5`, `2..5` or `5-2`, or None when `text` is no range."""
+    found = _RANGE.fullmatch(as_meant(text).strip())
+    low, high = sorted(map(int, found.groups())) if found else (0, 0)
+    return range(low, high + 1) if found else None
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Return numbers in short: `3–5, 8`."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in found)
+
+
+def spanned(run_ids: Iterable[str]) -> str:
+    """Return lasting ids in short, session by session: `1120-k7f2/3–5, 8`."""
+    by_session: dict[str, list[int]] = {}
+    for one in run_ids:
+        session, _, number = one.partition("/")
+        by_session.setdefault(session, []).append(int(number))
+    return "; ".join(f"{session}/{spans(numbers)}" for session, numbers in by_session.items())

@@ -1,0 +1,145 @@
+"""The words under a picture: what was asked, of whom, what came, and what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+from ipyimagegen.core.run import IN_PLACE, Input, Picture, PictureState, Run, Status
+from ipyimagegen.core.text import DOT, NAMED, counted, plain, short, some
+
+LONGEST = 1900  # characters of a caption, whatever comes
+_LONGEST_LINE = 400
+_TILES = 16
+OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
+_SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
+
+
+def caption(
+    run: Run, number: int | None, *, from_history: bool, named: Callable[[Input], str] = attrgetter("name")
+) -> str:
+    """Return the caption: equal for every run of the same request, up to its last line.
+
+    `number` is the run's number in this session; None outside one. `named` says what a picture is
+    called that an edit began with.
+    """
+    lines = [_tiles(run, number)] if len(run.shown) > 1 else []
+    lines += started_from(run, named)
+    lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
+    lines += few(
+        [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in IN_PLACE], "pictures"
+    )
+    lines += [f"- {plain(note)}" for note in run.sent.notes]
+    end = []
+    if run.status is Status.UNKNOWN and run.error:
+        bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"
+        end.append(f"! {plain(run.error.message, _LONGEST_LINE).rstrip('.')}{bill}")
+    elif run.error and not run.shown:
+        end.append(f"! {plain(run.error.message, _LONGEST_LINE)}")
+    end.append(last_line(run, from_history=from_history))
+    begin = [title(run, number), DOT.join(facts(run))]
+    return "\n".join([*begin, *_fitting(lines, LONGEST - sum(map(len, (*begin, *end)))), *end])
+
+
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """Return the lines that fit into `room` characters, and how many do not."""
+    kept: list[str] = []
+    for line in lines:
+        cut = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+        room -= len(cut) + 1
+        if room < 0:
+            return [*kept, f"! and {counted(len(lines) - len(kept), 'more line')}: see %imagine_show"]
+        kept.append(cut)
+    return kept
+
+
+def few(lines: Sequence[str], what: str) -> list[str]:
+    """Return the first of many lines about one thing, and how many more there are."""
+    more = len(lines) - NAMED
+    return [*lines[:NAMED], f"! and {more} more {what}: see %imagine_show"] if more > 1 else [*lines]
+
+
+def _tiles(run: Run, number: int | None) -> str:
+    """Return the names of the tiles: all of a few, the first and the last of many."""
+    names = [f"{number or run.id}.{p.index}" for p in run.shown]
+    return "tiles: " + ("  ".join(names) if len(names) <= _TILES else f"{names[0]} … {names[-1]}")
+
+
+def title(run: Run, number: int | None) -> str:
+    """Return number, lasting id and the first words of the prompt."""
+    ids = [str(number), run.id] if number else [run.id]
+    return DOT.join([*ids, short(run.request.prompt, 80) if not run.forgotten else "(forgotten)"])
+
+
+def facts(run: Run) -> list[str]:
+    """Return endpoint, model, sizes, count and the options that shape a picture."""
+    words = [short(run.request.endpoint)]
+    model = run.sent.model or run.request.model
+    if model and model != run.request.endpoint:
+        words.append(plain(model, 80))
+    sizes = sorted({f"{p.width}x{p.height}" for p in run.shown if p.width})
+    words += [some(sizes)] if sizes else []
+    if len(run.shown) > 1:
+        words.append(f"{len(run.shown)} pictures")
+    asked = {**run.request.options, **run.request.extra}
+    words += [
+        f"{name.replace('_', ' ')} {short(str(asked[name]), 40)}" for name in _SAID_OF_A_CALL if name in asked
+    ]
+    return words
+
+
+def started_from(run: Run, named: Callable[[Input], str]) -> list[str]:
+    """Return what an edit started from, and how much changed outside its mask."""
+    outside = changed_outside(run) or (_not_measured(run) if run.request.mask and run.shown else "")
+    return [*edit_of(run, named), *([f"{OUTSIDE}: {outside}"] if outside else [])]
+
+
+def edit_of(run: Run, named: Callable[[Input], str] = attrgetter("name")) -> list[str]:
+    """Return what an edit started from, nothing for what is none."""
+    names = [plain(named(one), 120) for one in run.request.inputs]
+    names = [*names[:NAMED], f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else names
+    return [f"edit of {' + '.join(names)}{' with a mask' if run.request.mask else ''}"] if names else []
+
+
+def changed_outside(run: Run) -> str:
+    """Return how much changed outside the mask, picture by picture; empty where that is not known."""
+    shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
+    first = run.request.inputs[0] if run.request.inputs else None
+    other = any((p.width, p.height) != (first.width, first.height) for p in run.shown) if first else False
+    scaled = ", compared at the size that came" if other else ""
+    return f"{some([*map(percent, shares)])} of the pixels changed{scaled}" if shares else ""
+
+
+def _not_measured(run: Run) -> str:
+    first, came = run.request.inputs[0], run.shown[0]
+    if (first.width, first.height) == (came.width, came.height):
+        return ""
+    return f"not measured, {first.width}x{first.height} became {came.width}x{came.height}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; only nothing is 0 %."""
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
+
+
+def said_of(picture: Picture) -> str:
+    """Return what became of a picture that cannot be shown."""
+    told = {
+        PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
+        PictureState.UNREAD: "it came and was not read in time; %imagine_show reads it",
+        PictureState.QUARANTINED: "kept, not opened" if picture.sha256 else "did not come",
+        # A file that came so has a note; without one it was lost here.
+        PictureState.DAMAGED: "kept, cannot be shown"
+        if picture.note
+        else "its stored file is gone or damaged; --new asks again",
+        PictureState.UNWRITTEN: f"came and could not be written{', shown from a copy' * picture.viewable}",
+    }
+    words = told.get(picture.state, str(picture.state))
+    return f"{words} ({plain(picture.note, 120).rstrip('.')})" if picture.note else words
+
+
+def last_line(run: Run, *, from_history: bool) -> str:
+    """Return what changes from run to run: seconds, cost, and whether the history gave it."""
+    words = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
+    words.append(short(str(run.cost)))
+    return DOT.join([*words, "from history"] if from_history else words)

@@ -1,0 +1,286 @@
+"""What came: pictures into the store, looked at, judged, and what they cost.
+
+Whatever a server delivered is on disk before anybody decides whether it can be shown.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from ipyimagegen import catalog, imaging
+from ipyimagegen import client as wire
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.mismatches import judge
+from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.run import Cost, Fault, Picture, PictureState, Run, Status, Verdict
+from ipyimagegen.core.text import plain
+from ipyimagegen.results.captions import OUTSIDE, changed_outside
+from ipyimagegen.store import Kept, Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.session.keys import Secret
+
+_PENDING = (PictureState.URL_PENDING, PictureState.UNREAD)  # made, and to be had later
+REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
+
+# What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
+# of them was loading stays locked in the new process for ever.
+_NEEDED = (
+    "wire.transport",
+    "wire.downloads",
+    "store.index",
+    "imaging.metadata",
+    "imaging.reading",
+    "imaging.difference",
+)
+
+# The bytes' hash and the longest edge in pixels, to a small picture.
+Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What every job needs: where to keep, and how to send."""
+
+    store: Store
+    mounts: Mapping[str, Any] = field(default_factory=dict)
+    offline: bool = False  # only this machine may be asked
+    timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
+    control: Callable[[], wire.Control] = lambda: wire.Control()  # noqa: PLW0108 - not at load
+    redactor: Callable[[Secret | None], Redactor] = lambda _: NO_KEYS
+    random: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
+
+    They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while a picture
+    is stored, and while it is looked at.
+    """
+
+    tools: Tools
+    endpoint: Endpoint
+    control: wire.Control
+    redactor: Redactor
+    thumbs: Thumbs = field(default_factory=dict)
+    edge: int | None = None
+    desk: Callable[[], AbstractContextManager[object]] = nullcontext
+    trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
+    downloads: bool = True  # whether addresses are fetched now
+    known: Mapping[str, Picture] = field(default_factory=dict)  # by the hash of their bytes
+
+    def received(self, run: Run, outcome: wire.Outcome) -> Run:
+        """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
+        answer = outcome.answer
+        if answer is None:
+            cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
+            return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
+        known = {one.sha256: one for one in run.pictures if one.sha256 and not one.unstored}
+        here = replace(self, edge=self.edge or imaging.edge_of(len(answer.found)), known=known)
+        taken = [here._picture(found, k) for k, found in enumerate(answer.found, start=1)]  # noqa: SLF001 - its own
+        pictures = distinct(taken, run.request.count)
+        # The error of the whole reply is told as the run's own.
+        errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
+        facts = {**answer.facts, "errors": errors} if errors else answer.facts
+        run = run.but(pictures=pictures, reply=facts)
+        if not pictures:
+            told = "; ".join(errors) or answer.note
+            fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
+            status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
+            return self._with_raw(run.but(status=status, error=fault), outcome)
+        # What could not be fetched yet was made, and paid for, all the same.
+        made = sum(one.whole or one.state in _PENDING for one in pictures)
+        run = run.but(
+            status=outcome.status,
+            error=outcome.fault,
+            verdicts=judge(run.request, run.sent, pictures, facts),
+            cost=catalog.actual(facts, made, run.sent, run.request, self.endpoint),
+        )
+        return self._with_raw(run, outcome)
+
+    def fetched(self, run: Run) -> Run:
+        """Return the run with its pending downloads fetched; the addresses cost nothing.
+
+        Another process may fetch them too: what it got stays.
+        """
+        pending = [one for one in run.pictures if one.state is PictureState.URL_PENDING]
+        got = {one.index: self._download(one) for one in pending}
+        run = self.tools.store.run(run.id) or run
+        pictures = tuple(
+            got.get(one.index, one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
+        )
+        if all(one.state is PictureState.URL_PENDING for one in got.values()):
+            return run.but(pictures=pictures)  # why nothing came is shown, and not worth a write
+        run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
+        self.tools.store.update(run)
+        measured = compared(run, self.tools.store, self.control)
+        if measured != run:
+            self.tools.store.update(measured)
+        return measured
+
+    def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
+        """Return the run with its reply kept, unopened, where not all of it became pictures."""
+        unread = any(one.state is PictureState.UNREAD for one in run.pictures)
+        if outcome.spool is None or has_all(run) or unread:  # what is unread is read from the spool later
+            return run
+        try:
+            with outcome.spool.open("rb") as file:
+                kept = self.tools.store.keep(_blocks(file), cap=REPLY, suffix_of=lambda _: None)
+        except (StoreError, OSError):
+            return run
+        return run.but(raw=kept.sha256)
+
+    def _picture(self, found: wire.Found, index: int) -> Picture:
+        picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
+        if self.control.over:
+            state = PictureState.UNREAD if found.delivered or not found.url else PictureState.URL_PENDING
+            return replace(picture, state=state)
+        told = ""
+        for aside in (False, False, True):  # not every disk that fails once fails again
+            try:
+                seen = self._stored(found, picture, aside=aside)
+            except (StoreError, OSError) as fault:
+                told = told or plain(str(fault).partition("\n")[0], 200)
+            else:
+                if not aside:
+                    return seen
+                picture = seen if seen.viewable else picture
+        return replace(picture, state=PictureState.UNWRITTEN, note=told)  # the next may find its place
+
+    def _stored(self, found: wire.Found, picture: Picture, *, aside: bool) -> Picture:
+        if found.delivered:
+            problem: list[str] = []
+            kept = self._keep(_until_bad(found, problem), aside=aside)
+            if not problem:
+                seen = self._looked_at(picture, kept)
+                if found.partial and seen.state is PictureState.STORED:
+                    return replace(
+                        seen, state=PictureState.PARTIAL, note="the stream ended before it was finished"
+                    )
+                return seen
+            picture = replace(picture, state=PictureState.QUARANTINED, sha256=kept.sha256, note=problem[0])
+        if found.url:  # the way out when the base64 is absent or bad
+            return self._download(picture)
+        return replace(picture, state=PictureState.QUARANTINED, note=picture.note or found.note)
+
+    def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
+        store, suffix_of = self.tools.store, imaging.suffix_of
+        with self.desk():
+            clean = partial(imaging.mask_keys, redactor=self.redactor)
+            return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
+
+    def _download(self, picture: Picture) -> Picture:
+        if self.control.over or not self.downloads:
+            return replace(picture, state=PictureState.URL_PENDING)
+        into = self.tools.store.spool()
+        try:
+            fault = wire.download(
+                picture.url or "",
+                self.endpoint if self.trusted else None,
+                into=into,
+                control=self.control,
+                mounts=self.tools.mounts,
+                offline=self.tools.offline,
+                redactor=self.redactor,
+            )
+            if fault:
+                return replace(picture, state=PictureState.URL_PENDING, note=fault.message)
+            with into.open("rb") as file:
+                kept = self._keep(_blocks(file))
+        finally:
+            with suppress(OSError):
+                into.unlink(missing_ok=True)
+        return self._looked_at(replace(picture, note=""), kept)
+
+    def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
+        if before := self.known.get(kept.sha256):
+            return replace(before, index=picture.index)
+        edge = self.edge or imaging.EDGE
+        with self.desk():
+            seen = imaging.inspect(kept.path, edge=edge)
+        if seen.thumb is not None:
+            self.thumbs[kept.sha256, edge] = seen.thumb
+        return replace(
+            picture,
+            sha256=kept.sha256,
+            altered="key" if kept.altered else "",
+            bytes=kept.size,
+            state=seen.state,
+            mime=seen.mime,
+            width=seen.width,
+            height=seen.height,
+            alpha=seen.alpha,
+            note=seen.note,
+        )
+
+
+def load() -> None:
+    """Load what a thread that takes in images needs."""
+    for module in _NEEDED:
+        import_module(f"ipyimagegen.{module}")
+
+
+def has_all(run: Run) -> bool:
+    """Say whether all that the reply of a run held is in its pictures, or is kept as it came."""
+    whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
+    return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.reply)
+
+
+def distinct(pictures: Sequence[Picture], n: int) -> tuple[Picture, ...]:
+    """Return the images, numbered from 1, without repeated bytes beyond the `n` that were asked for."""
+    seen: set[str | None] = set()
+    surplus, kept = len(pictures) - n, list[Picture]()
+    for picture in pictures:
+        if picture.sha256 in seen and surplus > 0:
+            surplus -= 1
+            continue
+        seen |= {picture.sha256} - {None}
+        kept.append(replace(picture, index=len(kept) + 1))
+    return tuple(kept)
+
+
+def compared(run: Run, store: Store, control: wire.Control) -> Run:
+    """Return the run of a masked edit with how much changed outside the mask, picture by picture.
+
+    Nothing more is measured once `control` is over.
+    """
+    mask, inputs = run.request.mask, run.request.inputs
+    if mask is None or not inputs:
+        return run
+    given, where = store.path(inputs[0].sha256), store.path(mask.sha256)
+    if given is None or where is None:
+        return run
+
+    def share(picture: Picture) -> float | None:
+        measured = picture.state is PictureState.STORED and not control.over
+        path = store.path(picture.sha256 or "") if measured else None
+        with suppress(OSError):
+            return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
+        return None
+
+    run = run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
+    if not any(one.changed_outside for one in run.pictures):
+        return run
+    return run.but(verdicts=(*run.verdicts, Verdict(OUTSIDE, "no change", changed_outside(run))))
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(1 << 16), b"")
+
+
+def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:
+    """Yield what can be decoded, and note why there is no more: every byte delivered is kept."""
+    try:
+        yield from found.chunks()
+    except ValueError as fault:
+        problem.append(plain(fault, 200))

@@ -1,0 +1,174 @@
+"""The keys of one studio: where they come from, which were typed, and that none is shown.
+
+A key goes to its server and nowhere else. Every key that was ever found in the session is noted here,
+with its origin; what is asked, shown, recorded or complained of is searched for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.redact import RUN, Hidden, Redactor, sealed
+from ipyimagegen.session import keys
+from ipyimagegen.session.keys import Secret
+
+if TYPE_CHECKING:
+    from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.run import Request
+
+
+HERE = Path()  # the notebook's folder, wherever that is now, even deleted
+WORD = 20  # characters: what is as long is no dummy
+TYPED = "typed in this session"
+REFUSAL = (
+    "This contains what looks like an API key; nothing was sent. Replace the key if it is in the notebook.\n"
+    "Keys belong in the environment or a .env file: see %imagine_endpoints."
+)
+
+
+class Keychain:
+    """Keys by origin. `ask` prompts for one where a person is there to answer."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        ask: Callable[[str], str] | None,
+        endpoints: Callable[[], Iterable[Endpoint]],
+    ) -> None:
+        self._environ, self.ask, self._endpoints = environ, ask, endpoints
+        self._typed: dict[str, Secret] = {}  # by origin
+        self._noted: dict[
+            Secret, None
+        ] = {}  # every key found so far, with its origin; never written anywhere
+        self._made: tuple[frozenset[Secret], Redactor] = (frozenset(), Redactor())
+
+    def source(self, endpoint: Endpoint) -> str | None:
+        """Return where the key of an endpoint comes from, or None; never any part of it."""
+        found = keys.source(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        return found or (TYPED if self._typed_for(endpoint) else None)
+
+    def held(self, endpoint: Endpoint) -> Secret | None:
+        """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
+        found = keys.find(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        return found or self._typed_for(endpoint)
+
+    def secret(self, endpoint: Endpoint) -> Secret | None:
+        """Return the key, asking for one where a person can answer and the endpoint requires it.
+
+        What is typed is kept in memory, for its origin alone, until a server refuses it. Raises
+        MissingKey, and InvalidOption for what can be none.
+        """
+        secret = self.held(endpoint)
+        if secret is None and keys.is_required(endpoint):
+            secret = self._asked(endpoint)
+            if secret is None:
+                raise keys.missing(endpoint)
+            self._note(secret)
+            keys.check(secret, "what was typed")
+            self._typed[secret.origin] = secret
+        return secret
+
+    @sealed
+    def _asked(self, endpoint: Endpoint) -> Secret | None:
+        if self.ask is None:
+            return None
+        name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
+        from ipyimagegen.core.endpoints import host_of  # noqa: PLC0415 - a key is asked for long after loading
+
+        host = host_of(endpoint.base_url)
+        typed = Hidden(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
+        return Secret(typed, endpoint.base_url) if typed else None
+
+    def _typed_for(self, endpoint: Endpoint) -> Secret | None:
+        return next((one for one in self._typed.values() if one.belongs_to(endpoint.base_url)), None)
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Forget what was typed for an endpoint: its server refused it."""
+        self._typed = {
+            origin: one for origin, one in self._typed.items() if not one.belongs_to(endpoint.base_url)
+        }
+
+    def _note(self, secret: Secret) -> None:
+        self._noted[secret] = None
+
+    @property
+    def redactor(self) -> Redactor:
+        """The redactor of every key that was found so far, and of those in environment and `.env` now."""
+        for secret in keys.known(self._endpoints(), environ=self._environ, folder=HERE):
+            self._note(secret)
+        return self._noted_redactor()
+
+    def _noted_redactor(self) -> Redactor:
+        """Return the redactor of every key that was found so far.
+
+        A dummy such as `lm-studio` that stands in a server's own name or address is no secret; a real key
+        there is one.
+        """
+        noted = frozenset(self._noted)
+        if noted != self._made[0]:
+            public = [text for server in self._endpoints() for text in (server.name, server.base_url)]
+            secret = {one.clear for one in noted if _is_secret(one.clear, public)}
+            self._made = noted, Redactor(secret, public)
+        return self._made[1]
+
+    def redactor_for(self, secret: Secret | None) -> Redactor:
+        """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
+        if secret is None or len(secret.clear) >= RUN:
+            return self._noted_redactor()  # what is sent was looked through just before
+        return Redactor({secret.clear, *(one.clear for one in tuple(self._noted) if len(one.clear) >= RUN)})
+
+    def redactor_of(self, endpoint: Endpoint) -> Redactor:
+        """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""
+        redactor = self.redactor  # notes what is in environment and `.env`
+        try:
+            return self.redactor_for(self.held(endpoint))
+        except InvalidOption:  # a key that can be none
+            return redactor
+
+    def refuse(self, text: str) -> None:
+        """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
+        if self.redactor.holds(text):
+            raise InvalidOption(REFUSAL)
+
+    def refuse_in(self, requests: Iterable[Request]) -> None:
+        """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
+        redactor = self._noted_redactor()  # the plan's text was looked through just before
+        if any(_has_key(request, redactor) for request in requests):
+            raise InvalidOption(REFUSAL)
+
+    @contextmanager
+    def discreet(self) -> Iterator[None]:
+        """Let no key stand in an error: a variable may hold one, and messages repeat what was given."""
+        try:
+            yield
+        except ImagineError as fault:
+            self._without_keys(fault)
+            raise
+
+    def _without_keys(self, fault: ImagineError) -> None:
+        """Take keys out of a message; in a frame of its own, which is on no traceback."""
+        if (said := self.hidden(str(fault))) != str(fault):
+            fault.args = (said,)
+
+    def hidden(self, text: str) -> str:
+        """Return `text` without keys."""
+        return self.redactor.redact(text)
+
+
+@sealed
+def _is_secret(key: Hidden, public: Iterable[str]) -> bool:
+    if len(key) < RUN:
+        return False
+    return len(key) >= WORD or Redactor().holds(key) or not any(key in text for text in public)
+
+
+def _has_key(request: Request, redactor: Redactor) -> bool:
+    images = (*request.inputs, *((request.mask,) if request.mask else ()))
+    said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
+    # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
+    names = [request.model or "", request.base_url, request.endpoint, *(image.label for image in images)]
+    return redactor.holds("\n".join(said)) or redactor.holds_known("\n".join(names))

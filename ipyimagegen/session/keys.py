@@ -1,0 +1,280 @@
+"""Where an endpoint's key comes from, and a box for it that shows it to nobody else.
+
+In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and
+then a hidden prompt (`keychain`). A key belongs to the origin of its endpoint and is revealed for no other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
+
+from ipyimagegen.core.errors import InvalidOption, MissingKey
+from ipyimagegen.core.redact import Hidden, sealed
+
+if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
+    from ipyimagegen.core.endpoints import Endpoint
+
+KEYRING_SERVICE = "ipyimagegen"
+KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
+DOTENV_BYTES = 1 << 20
+
+
+class Secret:
+    """A key bound to an origin; it shows in no repr, and cannot be copied or pickled."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, base_url: str) -> None:
+        self._value = value if isinstance(value, Hidden) else Hidden(value)
+        self.origin = _origin(base_url)
+
+    def reveal(self, url: str) -> Hidden | None:
+        """Return the key if `url` is of its origin, else None."""
+        return self._value if self.belongs_to(url) else None
+
+    def belongs_to(self, url: str) -> bool:
+        """Return whether `url` is of the key's origin."""
+        try:
+            return _origin(url) == self.origin
+        except ValueError:
+            return False
+
+    @property
+    def clear(self) -> Hidden:
+        """The key whatever the address: for the redactor alone."""
+        return self._value
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be a key at all: no blank, quote or line break, nothing that no header takes."""
+        return bool(_KEY.fullmatch(self._value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self.origin, self._value) == (other.origin, other._value)
+
+    def __hash__(self) -> int:
+        return hash((self.origin, self._value))
+
+    def __repr__(self) -> str:
+        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has one
+
+    def __reduce_ex__(self, protocol: Any) -> Never:
+        raise TypeError("a key is not copied or pickled")
+
+
+class Variables(Mapping[str, str]):
+    """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
+
+    @sealed
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._given = os.environ if given is None else given
+
+    @sealed
+    def __getitem__(self, name: str) -> str:
+        return self._given[name]
+
+    @sealed
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a variable; no exception is made for one that is not set, which an interrupt could show."""
+        return self._given.get(name, default)
+
+    @sealed
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    @sealed
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __repr__(self) -> str:
+        return "<the environment>"
+
+
+def _origin(url: str) -> str:
+    from ipyimagegen.core.endpoints import origin  # noqa: PLC0415 - a key is made long after loading
+
+    return origin(url)
+
+
+Note = Callable[[Secret], None]
+
+
+def _forget(_: Secret) -> None:
+    """Note nothing."""
+
+
+def find(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
+) -> Secret | None:
+    """Return the endpoint's key, or None when it has none; `note` is called with what is found.
+
+    Raises InvalidOption, without the key, when what was found cannot be a key.
+    """
+    for place, secret in _candidates(endpoint, environ, folder):
+        note(secret)
+        check(secret, place)
+        return secret
+    return None
+
+
+def check(secret: Secret, place: str) -> None:
+    """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
+    if not secret.possible:
+        raise InvalidOption(
+            f"The key from {place} contains a blank, a quote, a line break or another character that no key "
+            "has.\nIt was not used; set it again."
+        )
+
+
+def missing(endpoint: Endpoint) -> MissingKey:
+    """Return the error that names what to set."""
+    return MissingKey(
+        f"{endpoint.title or endpoint.name} requires an API key. Set {' or '.join(endpoint.key_env)} in the "
+        f"environment or in a .env file beside the notebook. Nothing was sent.\n"
+        f'Free and without a key: %config Imagine.endpoint = "sketch"'
+    )
+
+
+def is_required(endpoint: Endpoint) -> bool:
+    """Return whether the endpoint takes no request without a key."""
+    return bool(endpoint.key_env) and not endpoint.key_optional
+
+
+def source(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
+) -> str | None:
+    """Return where the endpoint's key comes from, such as `OPENAI_API_KEY`; never any part of it."""
+    for place, secret in _candidates(endpoint, environ, folder):
+        note(secret)
+        return place
+    return None
+
+
+def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> Iterator[Secret]:
+    """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
+    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - see `_origin`
+
+    where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
+    written = _dotenv(folder, {ANY_SERVER, *where})
+    for name in (ANY_SERVER, *where):
+        for value in (_variable(environ, name), written.get(name)):
+            if value:
+                yield Secret(Hidden(value.strip()), where.get(name) or NOWHERE)
+
+
+NOWHERE = "none://unknown"  # the origin of a key whose server has no address yet
+
+
+def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Secret]]:
+    """Yield (place, key) from the nearest place on; each is looked at only when it is asked for."""
+    for place, value in _places(endpoint, environ, folder):
+        if value:
+            yield place, Secret(value, endpoint.base_url or NOWHERE)
+
+
+def _places(
+    endpoint: Endpoint, environ: Mapping[str, str], folder: Path
+) -> Iterator[tuple[str, Hidden | None]]:
+    names = endpoint.key_env
+    if not names:
+        return
+    for name in names:
+        yield name, _variable(environ, name)
+    written = _dotenv(folder, names)
+    for name in names:
+        yield f"{name} in .env", written.get(name)
+    if endpoint.keyring:
+        yield "the system keyring", _keyring(endpoint.name)
+    for name in names:
+        yield f"{name} in Colab's secrets", _colab(name)
+
+
+# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
+_KEY = re.compile(r"[!#-&(-_a-~]+")
+
+
+@sealed
+def _variable(environ: Mapping[str, str], name: str) -> Hidden:
+    return Hidden(environ.get(name, "").strip(" \t"))
+
+
+@sealed
+def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, Hidden]:
+    """Return the named variables of `folder`/.env; nothing else in the file is read.
+
+    PowerShell's `>` writes UTF-16.
+    """
+    try:
+        with (folder / ".env").open("rb") as raw:
+            coding = "utf-16" if raw.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+            raw.seek(0)
+            lines = TextIOWrapper(raw, coding, "replace").read(DOTENV_BYTES).split("\n")
+    except OSError:
+        return {}
+    wanted, found = set(names), {}
+    for line in lines:
+        before, assigned, value = line.partition("=")
+        words = before.split()
+        name = words[-1] if words[:-1] in ([], ["export"]) and words else ""
+        if assigned and name in wanted:
+            found[name] = Hidden(_unquoted(value.strip()))
+    return found
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] in ("'", '"') and text.find(text[0], 1) > 0:
+        return text[1 : text.find(text[0], 1)]
+    return _COMMENT.split(f" {text}", maxsplit=1)[0].strip()
+
+
+_COMMENT = re.compile(r"\s#")
+_hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
+
+
+@sealed
+def _keyring(user: str) -> Hidden | None:
+    """Return the system keyring's password, if that package is installed and answers within a second.
+
+    A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
+    that one ends, no other is begun.
+    """
+    if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
+        return None
+    found: list[Hidden] = []
+
+    def look() -> None:
+        try:
+            import keyring  # noqa: PLC0415 - an optional package, slow to import
+
+            found.append(Hidden(keyring.get_password(KEYRING_SERVICE, user) or ""))
+        except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
+            pass
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(KEYRING_SECONDS)
+    if thread.is_alive():
+        _hanging[:] = [thread]
+    return found[0] if found else None
+
+
+@sealed
+def _colab(name: str) -> Hidden | None:
+    """Return a secret of Google Colab; it asks the person for leave by itself."""
+    if "google.colab" not in sys.modules:
+        return None
+    try:
+        from google.colab import userdata  # noqa: PLC0415 - exists in Colab alone
+
+        return Hidden(userdata.get(name) or "")
+    except Exception:  # noqa: BLE001 - no such secret, or no leave to read it
+        return None

@@ -1,0 +1,253 @@
+"""What one session remembers: its numbers, its calls in flight, what it spent, how runs are found."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+
+from ipyimagegen.core import ids
+from ipyimagegen.core.errors import NotInHistory, StoreError
+from ipyimagegen.core.plan import Planned, Settings, check_caps
+from ipyimagegen.core.run import Cost, Picture, PictureState, Request, Run, Status
+from ipyimagegen.core.text import counted, short
+from ipyimagegen.session.call import Job
+from ipyimagegen.store import Store
+
+_NOT_BILLED = (Status.NEVER_SENT, Status.REJECTED, Status.REFUSED)
+
+
+class Ledger:
+    """Numbers, jobs and sums of one session. A fork gets a new one."""
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._open = store
+        self._lock = threading.RLock()
+        self._session: str | None = None
+        self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
+        self._recorded: set[str] = set()  # those of which this session has a record of its own
+        self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
+        self._jobs: dict[str, Job] = {}  # lasting id to job
+        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the pictures asked for
+        self._reused = 0
+
+    @property
+    def _store(self) -> Store:
+        return self._open()
+
+    def _here(self) -> str:
+        """Return the session, taken at the first run. Call with the lock held."""
+        if self._session is None:
+            self._session = self._store.new_session(date.today())  # noqa: DTZ011 - the user's own day
+        return self._session
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, or None before its first run."""
+        return self._session
+
+    # Numbers
+
+    def check_caps(self, calls: Sequence[Planned], settings: Settings, cell: object) -> None:
+        """Raise OverBudget when these calls are too much for this cell or session."""
+        with self._lock:
+            paid = list(self._paid.values())
+        before = sum(cell is not None and cell == of for of, _ in paid)
+        check_caps(calls, settings, before=before, spent_images=sum(pictures for _, pictures in paid))
+
+    def take(self, calls: Sequence[Planned], settings: Settings, cell: object = None) -> list[Run]:
+        """Give each call the next number, in order, and return a pending run for each that is to be sent.
+
+        `cell` tells the running cell from others; None where there are no cells. Under one lock with
+        the caps, so that two threads cannot both have the last of the budget. Raises OverBudget; then
+        nothing was taken.
+        """
+        with self._lock:
+            self.check_caps(calls, settings, cell)
+            taken = []
+            for call in calls:
+                if not call.asks:
+                    if call.answered:
+                        self.recall(call.answered)
+                    continue
+                session = self._here()
+                run = Run(
+                    session=session,
+                    number=len(self._numbers) + 1,
+                    identity=call.request.identity,
+                    request=call.request,
+                    sent=call.sent,
+                    created=time.time(),
+                    cost=call.estimate if call.endpoint.free else Cost(),
+                    rerun_of=call.rerun_of,
+                )
+                self._numbers.append(run.id)
+                self._recorded.add(run.id)
+                self._touch(run.id)
+                if call.paid:
+                    self._paid[run.id] = (cell, call.request.count)
+                taken.append(run)
+            return taken
+
+    def show(self, run: Run) -> tuple[int, Run | None]:
+        """Return the number of a stored run in this session, and the reuse record if it is new here."""
+        with self._lock:
+            session = self._here()
+            self._reused += 1
+            if run.id not in self._numbers:
+                self.recall(run.id)
+            number = self._numbers.index(run.id) + 1
+            if run.id in self._recorded:
+                return number, None
+            self._recorded.add(run.id)
+            again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
+            return number, again
+
+    def recall(self, run_id: str) -> None:
+        """Make a run that is shown, or stands for what is not asked again, the last one; it keeps its number.
+
+        So `@3` is the same picture at every Run All, or another edit would be paid.
+        """
+        with self._lock:
+            self._touch(run_id)
+            if run_id not in self._numbers:
+                self._numbers.append(run_id)
+
+    def _touch(self, run_id: str) -> None:
+        """Make a run the last one, which `-1` is. Call with the lock held.
+
+        Not the highest number: Run All a second time shows what is stored, and `@-1` in a cell has
+        to mean the same picture as the first time, or another edit would be paid.
+        """
+        self._recent.pop(run_id, None)
+        self._recent[run_id] = None
+
+    def number(self, run_id: str) -> int | None:
+        """Return the number under which this session shows a run."""
+        return self._numbers.index(run_id) + 1 if run_id in self._numbers else None
+
+    def numbered(self) -> Sequence[tuple[int, Run]]:
+        """Return the runs of this session in order of number."""
+        found = ((n, self._store.run(run_id)) for n, run_id in enumerate(list(self._numbers), start=1))
+        return [(n, run) for n, run in found if run]
+
+    def spending(self) -> tuple[list[Run], int]:
+        """Return the runs that this session asked for, and how many results it reused."""
+        runs = [run for _, run in self.numbered()]
+        own = [run for run in runs if run.session == self.session]
+        return own, self._reused
+
+    # Jobs
+
+    def add(self, job: Job) -> None:
+        """Remember a job while it is in flight."""
+        with self._lock:
+            self._jobs[job.run.id] = job
+
+    def settle(self, job: Job) -> None:
+        """Forget a job that has finished; what was certainly not billed is free to spend again.
+
+        A job that never came to its record gives its number back, if no other was taken since.
+        """
+        with self._lock:
+            self._jobs.pop(job.run.id, None)
+            if job.run.status in _NOT_BILLED or not job.recorded:
+                self._paid.pop(job.run.id, None)
+            if job.run.status is Status.NEVER_SENT:
+                self._recent.pop(job.run.id, None)  # `-1` is what was shown before
+            if not job.recorded:
+                self._recorded.discard(job.run.id)
+                self._recent.pop(job.run.id, None)
+                if self._numbers[-1:] == [job.run.id]:
+                    self._numbers.pop()
+
+    def forsake(self) -> None:
+        """In a fork: let go of the calls in flight. They are the parent's."""
+        for job in tuple(self._jobs.values()):
+            job.control.forsake()
+
+    def live(self, request: Request) -> Job | None:
+        """Return the call in flight for the same request, if any."""
+        identity = request.identity
+        with self._lock:
+            for job in self._jobs.values():
+                if job.run.identity == identity:
+                    return job
+        return None
+
+    # What a plan asks of the past
+
+    def with_identity(self, identity: str) -> Sequence[Run]:
+        """Return the runs of that identity, newest first, without reuse records."""
+        return self._store.with_identity(identity)
+
+    def with_question(self, question: str) -> Sequence[Run]:
+        """Likewise, whatever server was asked."""
+        return self._store.with_question(question)
+
+    def usable(self, run: Run) -> bool:
+        """Say whether some picture of the run can be shown, or still be fetched: files are re-hashed."""
+        pending = (PictureState.URL_PENDING, PictureState.UNREAD)
+        return any(self._is_there(picture) or picture.state in pending for picture in run.pictures)
+
+    def _is_there(self, picture: Picture) -> bool:
+        sha256 = picture.sha256 if picture.whole else None
+        return bool(sha256 and self._store.intact(sha256))
+
+    def as_it_is(self, run: Run) -> Run:
+        """Return the run with the pictures marked whose files are gone or changed."""
+        lost = [p for p in run.pictures if p.state is PictureState.STORED and not self._is_there(p)]
+        if not lost:
+            return run
+        gone = {p.index: replace(p, state=PictureState.DAMAGED, note="") for p in lost}
+        return run.but(pictures=tuple(gone.get(p.index, p) for p in run.pictures))
+
+    def in_flight(self) -> frozenset[str]:
+        """Return the ids of the runs that this process carries out right now."""
+        with self._lock:
+            return frozenset(self._jobs)
+
+    def has_response(self, run: Run) -> bool:
+        """Return whether the store holds a response to the run that was not read yet."""
+        try:
+            return any(one.id == run.id and spool.stat().st_size for spool, one in self._store.left())
+        except (OSError, StoreError):
+            return False
+
+    # Finding
+
+    def find(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the picture if it names one.
+
+        Raises NotInHistory, naming the newest runs of that number in other sessions.
+        """
+        ref = ids.read(text)
+        if ref.session:
+            run = self._store.run(f"{ref.session}/{ref.number}")
+            if not run:
+                raise NotInHistory(f"There is no run {ref}.")
+        else:
+            run = self._own(ref)
+        if run.reused_from:
+            run = self._store.run(run.reused_from) or run
+        if ref.picture and not 1 <= ref.picture <= len(run.pictures):
+            have = counted(len(run.pictures), "picture")
+            raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.picture}.")
+        return run, ref.picture
+
+    def _own(self, ref: ids.Ref) -> Run:
+        known = self._numbers if ref.number > 0 else list(self._recent)
+        at = ref.number - 1 if ref.number > 0 else len(known) + ref.number
+        if 0 <= at < len(known):
+            run = self._store.run(known[at])
+            if run:
+                return run
+        raise NotInHistory(self._not_here(ref.number))
+
+    def _not_here(self, number: int) -> str:
+        have = f"this session has {len(self._numbers)}" if self._numbers else "this session has none yet"
+        others = self._store.numbered(number, limit=3) if number > 0 else []
+        there = "; ".join(f"{one.id} {short(one.request.prompt, 40)!r}" for one in others)
+        return f"There is no run {number}: {have}." + (f"\nIn other sessions: {there}." if there else "")
