@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from ipyimagegen.core.plan import Settings
-    from ipyimagegen.notebook.panel import Panel
+    from ipyimagegen.notebook.panel.widget import Panel
     from ipyimagegen.results import Generation, Image, Sweep
     from ipyimagegen.session.history import History
     from ipyimagegen.session.studio import Studio
@@ -51,7 +51,7 @@ _LATER = {
     "Sweep": "results",
     "Settings": "core.plan",
     "Studio": "session.studio",
-    "Panel": "notebook.panel",
+    "Panel": "notebook.panel.widget",
 }
 
 __all__ = [  # noqa: RUF022 - the two verbs first

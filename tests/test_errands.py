@@ -18,7 +18,7 @@ from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.user_input import from_call
-from ipyimagegen.session import executors as errands
+from ipyimagegen.session import executors
 from ipyimagegen.session.waiting import Painter
 
 KEY = CANARY
@@ -101,7 +101,7 @@ class Losing(Odd):
     """Answers the first question, and loses what comes after it."""
 
     def submit(self, fn, /, *args):
-        if fn is errands.look:
+        if fn is executors.look:
             return super().submit(fn, *args)
         lost = Future()
         lost.set_exception(RuntimeError("a worker died"))
@@ -112,7 +112,7 @@ class Confused(Odd):
     """Hands out answers to other calls."""
 
     def submit(self, fn, /, *args):
-        if fn is errands.look:
+        if fn is executors.look:
             return super().submit(fn, *args)
         return super().submit(lambda: ("another", None))
 
@@ -121,7 +121,7 @@ class Interrupted(Odd):
     """Its worker gets the notebook's Ctrl-C."""
 
     def submit(self, fn, /, *args):
-        if fn is errands.look:
+        if fn is executors.look:
             return super().submit(fn, *args)
         ended = Future()
         ended.set_exception(KeyboardInterrupt())
@@ -132,7 +132,7 @@ class Closed(Odd):
     """Takes no calls after the first question."""
 
     def submit(self, fn, /, *args):
-        if fn is errands.look:
+        if fn is executors.look:
             return super().submit(fn, *args)
         raise RuntimeError("cannot schedule new futures after shutdown")
 
@@ -425,7 +425,7 @@ def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
 def test_the_time_that_a_cell_waits_counts_from_the_first_question(home, serve):
     class Slow(Odd):
         def submit(self, fn, /, *args):
-            if fn is errands.look:
+            if fn is executors.look:
                 time.sleep(1.5)
             return super().submit(fn, *args)
 
@@ -461,7 +461,7 @@ def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
 def test_what_an_executor_complains_of_holds_no_key(home, serve):
     class Telling(Odd):
         def submit(self, fn, /, *args):
-            if fn is errands.look:
+            if fn is executors.look:
                 return super().submit(fn, *args)
             raise RuntimeError(f"cannot take {args[0].key}")
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.core import errors, ids
-from ipyimagegen.core import text as safe
 from ipyimagegen.core.mismatches import judge
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import (
@@ -27,6 +26,7 @@ from ipyimagegen.core.run import (
     from_json,
     to_json,
 )
+from ipyimagegen.core.text import file_name, plain, visible
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import caption
 
@@ -73,7 +73,7 @@ def test_what_does_not(text):
 
 @given(st.text(max_size=200))
 def test_plain_text_is_inert(text):
-    shown = safe.plain(text)
+    shown = plain(text)
     assert "\n" not in shown
     assert "\x1b" not in shown
     assert not set(shown) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u200f\x00")
@@ -81,7 +81,7 @@ def test_plain_text_is_inert(text):
 
 @given(st.text(max_size=200))
 def test_visible_json_is_the_same_and_hides_nothing(text):
-    shown = safe.visible(json.dumps(text, ensure_ascii=False))
+    shown = visible(json.dumps(text, ensure_ascii=False))
     assert json.loads(shown) == json.loads(json.dumps(text))
     assert not {c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")} - set("\u200c\u200d")
     shown.encode()
@@ -94,7 +94,7 @@ def test_an_error_shows_what_it_repeats_and_no_control():
 
 @given(st.text(max_size=200))
 def test_file_names_are_names(text):
-    name = safe.file_name(text)
+    name = file_name(text)
     assert name
     assert len(name.encode()) <= 121
     assert not set(name) & set('/\\:*?"<>|\x00')

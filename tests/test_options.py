@@ -12,10 +12,10 @@ from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.extra import read_setting
 from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.run import Request, Sent
-from ipyimagegen.notebook import manual
+from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import values
-from ipyimagegen.notebook.line import BY_FLAG, read
-from ipyimagegen.notebook.settings import Imagine
+from ipyimagegen.notebook.config import Imagine
+from ipyimagegen.notebook.parser import BY_FLAG, read
 
 # option: flags, typed text and the value it becomes, a text that is refused, part of the identity,
 # configurable, in Python. What begins with a capital N is not so.
@@ -136,12 +136,12 @@ def test_completion(name):
 
 @EVERY
 def test_help(name):
-    assert OPTIONS[name].flag in manual.text("imagine")
+    assert OPTIONS[name].flag in help_text.text("imagine")
 
 
 def test_the_readme_has_the_table():
     readme = Path(__file__).parent.parent / "README.md"
-    assert manual.markdown() in readme.read_text()
+    assert help_text.markdown() in readme.read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ import time
 import pytest
 from loopback import b64, picture_bytes, records
 
-from ipyimagegen import Generation, Settings, Studio, Sweep
-from ipyimagegen import client as wire
+from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.axes import Axis, expand
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import almost, parse
 from ipyimagegen.core.user_input import Typed, from_call
-from ipyimagegen.notebook import pages
+from ipyimagegen.notebook import reports
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.session.batch import NOT_SENT
 from ipyimagegen.session.waiting import Painter
@@ -743,7 +742,7 @@ def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
 
 def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch):
     server = serve(lambda seen: three_fail(seen) if seen.json["seed"] == 3 else good(seen))
-    send = wire.exchange
+    send = client.exchange
 
     def unreadable(call, *rest, **how):
         outcome = send(call, *rest, **how)
@@ -751,7 +750,7 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return outcome
 
-    monkeypatch.setattr(wire, "exchange", unreadable)
+    monkeypatch.setattr(client, "exchange", unreadable)
     with pytest.raises(e.StoreError, match=r"None of 2 came; 1 may have been billed; .* cannot be read back"):
         studio(home, server).imagine("a fox", seed=[3, 1])
 
@@ -774,7 +773,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
     assert str(plan) == "1 call · 1 picture · 2 under way · cost unknown"
-    assert pages.dry_run(plan, one.calls(plan)).count("under way: waited for") == 2
+    assert reports.dry_run(plan, one.calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
     assert made.caption.endswith("1 call asked · cost unknown")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
-from ipyimagegen.core import template as prompt
+from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.option_lists import MOST
 from ipyimagegen.core.options import OPTIONS, Value
@@ -118,7 +118,7 @@ def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
         yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
     elif typed.namespace is not None and not typed.options.get("raw"):
         seen: Counter[str] = Counter()
-        for group in prompt.groups(prompt.parse(typed.prompt)):
+        for group in template.groups(template.parse(typed.prompt)):
             seen[group.source] += 1
             which = seen[group.source]  # the same group may stand there twice
             name = group.source if which == 1 else f"{group.source} ({which})"

@@ -9,9 +9,9 @@ from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from ipyimagegen.notebook.completion import register_matcher
+from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.display import Screen, comparison, is_watched
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
-from ipyimagegen.notebook.settings import Imagine
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.studio import Studio
 

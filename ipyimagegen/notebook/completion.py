@@ -15,8 +15,8 @@ from IPython.core.completer import IPCompleter
 from ipyimagegen import catalog
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
-from ipyimagegen.notebook.line import BY_FLAG, HELP, NEGATED, NOTHING, SETTING
-from ipyimagegen.notebook.words import written
+from ipyimagegen.notebook.parser import BY_FLAG, HELP, NEGATED, NOTHING, SETTING
+from ipyimagegen.notebook.tokenizer import written
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
 

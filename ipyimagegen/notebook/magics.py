@@ -22,8 +22,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import almost, parse
 from ipyimagegen.core.text import short
 from ipyimagegen.core.user_input import Typed
-from ipyimagegen.notebook import line as lines
-from ipyimagegen.notebook import manual, pages, sources
+from ipyimagegen.notebook import help_text, image_arguments, parser, reports
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
 from ipyimagegen.results import Generation, Sweep
@@ -71,7 +70,7 @@ class ImagineMagics(Magics):
             self._help("imagine")
             return None
         if cell is None and not read.verbatim:
-            lines.check_line_prompt(read.rest, read.pictures)
+            parser.check_line_prompt(read.rest, read.pictures)
         if cell is not None:
             _nothing_left(read.rest, "the prompt is what stands below this line")
         prompt = read.rest if cell is None else cell
@@ -88,7 +87,7 @@ class ImagineMagics(Magics):
         before = self._read(line, cell, local_ns)
         if not before.rest and not before.help:
             raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        name, rest = lines.first(before.rest, self._names(local_ns)) if before.rest else ("", "")
+        name, rest = parser.first(before.rest, self._names(local_ns)) if before.rest else ("", "")
         after = self._read(rest, None, local_ns)
         if before.help or after.help:
             self._help("imagine_rerun")
@@ -98,16 +97,16 @@ class ImagineMagics(Magics):
                 f"%imagine_rerun takes one id; this stands for {len(several)}: {short(name, 60)}."
             )
         _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
-        read = lines.merged(before, after)
+        read = parser.merged(before, after)
         run, _ = self._studio.find(name)
         prompt = run.request.prompt if cell is None else cell
         changed = self._typed(read, prompt, local_ns, literal=cell is None)
         again = self._studio.again(run, changed)
         result = self._ask(again)
         if isinstance(result, Generation):
-            text(pages.difference(run, result.run, asks_again=bool(again.options.get("new"))))
+            text(reports.difference(run, result.run, asks_again=bool(again.options.get("new"))))
         elif result is not None:
-            text(pages.differences(run, [one.run for one in result]))
+            text(reports.differences(run, [one.run for one in result]))
         return result
 
     @no_var_expand
@@ -119,16 +118,16 @@ class ImagineMagics(Magics):
         read = self._told("imagine_history", line)
         if read is None:
             return
-        which, rest = lines.first(read.rest, self._names(local_ns)) if read.rest else ("", "")
+        which, rest = parser.first(read.rest, self._names(local_ns)) if read.rest else ("", "")
         after = self._told("imagine_history", rest)
         if after is None:
             return
-        read = lines.merged(read, after)
+        read = parser.merged(read, after)
         found = self._listed(which, read)
         sheet = self._studio.history.sheet(found)
         if sheet:
             picture(sheet)
-        text(pages.history(found, self._studio.ledger.in_flight()))
+        text(reports.history(found, self._studio.ledger.in_flight()))
 
     @no_var_expand
     @needs_local_scope
@@ -139,7 +138,7 @@ class ImagineMagics(Magics):
         read = self._told("imagine_show", line)
         if read is None:
             return
-        name = lines.filled(read.rest, self._names(local_ns))
+        name = parser.filled(read.rest, self._names(local_ns))
         if len(name.split()) != 1:
             raise InvalidOption("%imagine_show takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
         run, index = self._studio.find(name)
@@ -152,7 +151,7 @@ class ImagineMagics(Magics):
         if descent := history.descent(run):
             picture(descent, "line of descent")
         text(
-            pages.show(
+            reports.show(
                 run,
                 self._studio.ledger.number(run.id),
                 in_flight=self._studio.ledger.in_flight(),
@@ -169,7 +168,7 @@ class ImagineMagics(Magics):
     def imagine_compare(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Show runs side by side, and what differs."""
         if read := self._told("imagine_compare", line):
-            comparison(self._studio.history.compare(*lines.ids(read.rest, self._names(local_ns))))
+            comparison(self._studio.history.compare(*parser.ids(read.rest, self._names(local_ns))))
 
     @no_var_expand
     @line_magic
@@ -177,7 +176,7 @@ class ImagineMagics(Magics):
     def imagine_models(self, line: str) -> None:
         """Tell what is known of the models."""
         if read := self._told("imagine_models", line):
-            text(pages.model(read.rest) if read.rest else pages.models())
+            text(reports.model(read.rest) if read.rest else reports.models())
 
     @no_var_expand
     @line_magic
@@ -186,7 +185,7 @@ class ImagineMagics(Magics):
         """Tell where is asked, and whether a key is set."""
         if read := self._told("imagine_endpoints", line):
             _nothing_left(read.rest, "%imagine_endpoints takes none")
-            text(pages.endpoints(self._studio))
+            text(reports.endpoints(self._studio))
 
     @no_var_expand
     @line_magic
@@ -195,7 +194,7 @@ class ImagineMagics(Magics):
         """Tell what this session asked for, and what it cost."""
         if read := self._told("imagine_cost", line):
             _nothing_left(read.rest, "%imagine_cost takes none")
-            text(pages.cost(*self._studio.ledger.spending()))
+            text(reports.cost(*self._studio.ledger.spending()))
 
     @no_var_expand
     @line_magic
@@ -208,7 +207,7 @@ class ImagineMagics(Magics):
         _nothing_left(read.rest, "%imagine_panel takes none")
         if not is_notebook(self._screen.shell):
             raise InvalidOption("The panel needs a notebook; in a terminal there is %imagine.")
-        from ipyimagegen.notebook.panel import Panel  # noqa: PLC0415 - widgets take half a second
+        from ipyimagegen.notebook.panel.widget import Panel  # noqa: PLC0415 - widgets take half a second
 
         return Panel(self._studio)
 
@@ -220,11 +219,11 @@ class ImagineMagics(Magics):
         read = self._told("imagine_doctor", line)
         if read is None:
             return
-        endpoint, rest = lines.first(read.rest) if read.rest else (None, "")
+        endpoint, rest = parser.first(read.rest) if read.rest else (None, "")
         after = self._told("imagine_doctor", rest)
         if after is None:
             return
-        read = lines.merged(read, after)
+        read = parser.merged(read, after)
         _nothing_left(read.rest, "%imagine_doctor takes one endpoint")
         text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
 
@@ -239,19 +238,19 @@ class ImagineMagics(Magics):
             return
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        forgotten = self._studio.history.forget(lines.ids(read.rest, self._names(local_ns)))
-        text(pages.forgotten(forgotten, self._studio.history))
+        forgotten = self._studio.history.forget(parser.ids(read.rest, self._names(local_ns)))
+        text(reports.forgotten(forgotten, self._studio.history))
 
     # What the doorways share
 
-    def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> lines.Line:
+    def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> parser.Line:
         self._studio.keys.refuse(f"{line}\n{cell or ''}")
-        return lines.read(line, self._names(local_ns))
+        return parser.read(line, self._names(local_ns))
 
-    def _told(self, magic: str, line: str) -> lines.Line | None:
+    def _told(self, magic: str, line: str) -> parser.Line | None:
         """Return the line of a magic that tells, or None when its help was wanted, and shown."""
         self._studio.keys.refuse(line)
-        read = lines.read(line, {}, own=OWN.get(magic, lines.NOTHING), options=False)
+        read = parser.read(line, {}, own=OWN.get(magic, parser.NOTHING), options=False)
         if not read.help:
             return read
         self._help(magic)
@@ -267,18 +266,18 @@ class ImagineMagics(Magics):
         return ChainMap(dict(local_ns or {}), self._variables)
 
     def _typed(
-        self, read: lines.Line, prompt: str, local_ns: Mapping[str, Any] | None, *, literal: bool
+        self, read: parser.Line, prompt: str, local_ns: Mapping[str, Any] | None, *, literal: bool
     ) -> Typed:
-        late, names = lines.late_options(prompt), self._names(local_ns)
+        late, names = parser.late_options(prompt), self._names(local_ns)
         notes = [f"{flag} stands in the prompt and was sent as text" for flag in late]
-        notes += lines.passing_word(prompt)
+        notes += parser.passing_word(prompt)
         if not literal and not read.values.get("raw") and almost(parse(prompt)):
             notes.append(ALMOST)
         return Typed(
             prompt=prompt,
             options=read.values,
             extra=read.extra,
-            pictures=sources.pictures(read.pictures, names),
+            pictures=image_arguments.pictures(read.pictures, names),
             namespace=None if literal else names,
             executor=read.executor,
             notes=tuple(notes),
@@ -287,7 +286,7 @@ class ImagineMagics(Magics):
     def _ask(self, typed: Typed) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            text(pages.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
+            text(reports.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
@@ -300,9 +299,9 @@ class ImagineMagics(Magics):
         return result
 
     def _help(self, magic: str) -> None:
-        print(manual.text(magic))  # noqa: T201 - help is text, as `?` shows it
+        print(help_text.text(magic))  # noqa: T201 - help is text, as `?` shows it
 
-    def _listed(self, which: str, read: lines.Line) -> Sequence[tuple[int | None, Run]]:
+    def _listed(self, which: str, read: parser.Line) -> Sequence[tuple[int | None, Run]]:
         own = read.own
         limit = as_meant(str(own.get("-l", LISTED)))
         if not limit.isascii() or not limit.isdigit() or not int(limit):
@@ -325,5 +324,5 @@ def _nothing_left(rest: str, where: str) -> None:
         raise InvalidOption(f"{short(rest, 40)!r} is not expected: {where}.")
 
 
-for _name in manual.PAGES:  # what `%%imagine?` shows
-    getattr(ImagineMagics, _name).__doc__ = manual.text(_name)
+for _name in help_text.PAGES:  # what `%%imagine?` shows
+    getattr(ImagineMagics, _name).__doc__ = help_text.text(_name)

@@ -13,8 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from ipyimagegen import catalog, imaging
-from ipyimagegen import client as wire
+from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.mismatches import judge
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -35,8 +34,8 @@ REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
 # What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
 # of them was loading stays locked in the new process for ever.
 _NEEDED = (
-    "wire.transport",
-    "wire.downloads",
+    "client.transport",
+    "client.downloads",
     "store.index",
     "imaging.metadata",
     "imaging.reading",
@@ -54,8 +53,8 @@ class Tools:
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
     offline: bool = False  # only this machine may be asked
-    timeouts: wire.Timeouts = field(default_factory=lambda: wire.Timeouts())  # noqa: PLW0108 - not at load
-    control: Callable[[], wire.Control] = lambda: wire.Control()  # noqa: PLW0108 - not at load
+    timeouts: client.Timeouts = field(default_factory=lambda: client.Timeouts())  # noqa: PLW0108 - not at load
+    control: Callable[[], client.Control] = lambda: client.Control()  # noqa: PLW0108 - not at load
     redactor: Callable[[Secret | None], Redactor] = lambda _: NO_KEYS
     random: Callable[[], float] = random.random
 
@@ -70,7 +69,7 @@ class Receiver:
 
     tools: Tools
     endpoint: Endpoint
-    control: wire.Control
+    control: client.Control
     redactor: Redactor
     thumbs: Thumbs = field(default_factory=dict)
     edge: int | None = None
@@ -79,7 +78,7 @@ class Receiver:
     downloads: bool = True  # whether addresses are fetched now
     known: Mapping[str, Picture] = field(default_factory=dict)  # by the hash of their bytes
 
-    def received(self, run: Run, outcome: wire.Outcome) -> Run:
+    def received(self, run: Run, outcome: client.Outcome) -> Run:
         """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
         answer = outcome.answer
         if answer is None:
@@ -128,7 +127,7 @@ class Receiver:
             self.tools.store.update(measured)
         return measured
 
-    def _with_raw(self, run: Run, outcome: wire.Outcome) -> Run:
+    def _with_raw(self, run: Run, outcome: client.Outcome) -> Run:
         """Return the run with its reply kept, unopened, where not all of it became pictures."""
         unread = any(one.state is PictureState.UNREAD for one in run.pictures)
         if outcome.spool is None or has_all(run) or unread:  # what is unread is read from the spool later
@@ -140,7 +139,7 @@ class Receiver:
             return run
         return run.but(raw=kept.sha256)
 
-    def _picture(self, found: wire.Found, index: int) -> Picture:
+    def _picture(self, found: client.Found, index: int) -> Picture:
         picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
         if self.control.over:
             state = PictureState.UNREAD if found.delivered or not found.url else PictureState.URL_PENDING
@@ -157,7 +156,7 @@ class Receiver:
                 picture = seen if seen.viewable else picture
         return replace(picture, state=PictureState.UNWRITTEN, note=told)  # the next may find its place
 
-    def _stored(self, found: wire.Found, picture: Picture, *, aside: bool) -> Picture:
+    def _stored(self, found: client.Found, picture: Picture, *, aside: bool) -> Picture:
         if found.delivered:
             problem: list[str] = []
             kept = self._keep(_until_bad(found, problem), aside=aside)
@@ -177,14 +176,14 @@ class Receiver:
         store, suffix_of = self.tools.store, imaging.suffix_of
         with self.desk():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(chunks, cap=wire.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
+            return store.keep(chunks, cap=client.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
 
     def _download(self, picture: Picture) -> Picture:
         if self.control.over or not self.downloads:
             return replace(picture, state=PictureState.URL_PENDING)
         into = self.tools.store.spool()
         try:
-            fault = wire.download(
+            fault = client.download(
                 picture.url or "",
                 self.endpoint if self.trusted else None,
                 into=into,
@@ -249,7 +248,7 @@ def distinct(pictures: Sequence[Picture], n: int) -> tuple[Picture, ...]:
     return tuple(kept)
 
 
-def compared(run: Run, store: Store, control: wire.Control) -> Run:
+def compared(run: Run, store: Store, control: client.Control) -> Run:
     """Return the run of a masked edit with how much changed outside the mask, picture by picture.
 
     Nothing more is measured once `control` is over.
@@ -278,7 +277,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(1 << 16), b"")
 
 
-def _until_bad(found: wire.Found, problem: list[str]) -> Iterator[bytes]:
+def _until_bad(found: client.Found, problem: list[str]) -> Iterator[bytes]:
     """Yield what can be decoded, and note why there is no more: every byte delivered is kept."""
     try:
         yield from found.chunks()

@@ -16,8 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen import client as wire
-from ipyimagegen import imaging
+from ipyimagegen import client, imaging
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.plan import Planned
 from ipyimagegen.core.redact import Redactor
@@ -69,7 +68,7 @@ class Job:
         carry: Callable[[Job], Run],
         told: Callable[[Job], None],
         *,
-        control: wire.Control,
+        control: client.Control,
         recorded: bool = False,
     ) -> None:
         self.run = run
@@ -187,12 +186,12 @@ def call(
     known: Collection[str] = (),
     *,
     edge: int | None = None,
-    exchange: Callable[..., wire.Outcome] | None = None,
+    exchange: Callable[..., client.Outcome] | None = None,
 ) -> Callable[[Job], Run]:
     """Return the work of one call: send it, keep what comes, and say what it was.
 
     `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
-    is how large the small pictures of a sweep are made; `exchange` sends in place of `wire.exchange`.
+    is how large the small pictures of a sweep are made; `exchange` sends in place of `client.exchange`.
     """
     load()
 
@@ -202,9 +201,9 @@ def call(
             if job.control.withdrawn:
                 raise Detached(NOT_SENT)
             with gate.leaving():
-                written = wire.write(planned.request, planned.sent, planned.endpoint, planned.files)
+                written = client.write(planned.request, planned.sent, planned.endpoint, planned.files)
                 key = os.urandom(16).hex()
-                send = exchange or wire.exchange
+                send = exchange or client.exchange
                 post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
                 job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
                 tools.store.create(job.run)
@@ -229,25 +228,25 @@ def call(
 
 
 def _post(
-    exchange: Callable[..., wire.Outcome],
+    exchange: Callable[..., client.Outcome],
     job: Job,
     endpoint: Endpoint,
-    written: wire.Call,
+    written: client.Call,
     secret: Secret | None,
     *,
     key: str,
     tools: Tools,
-) -> wire.Outcome:
+) -> client.Outcome:
     """Send the call once; pictures of a stream are noted on the way."""
 
-    def glimpse(found: wire.Found) -> None:
+    def glimpse(found: client.Found) -> None:
         if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
             job.partial = b"".join(found.chunks())
 
     try:
         spool = tools.store.spool(job.run)
     except StoreError as fault:
-        return wire.never_sent(plain(fault, 300))
+        return client.never_sent(plain(fault, 300))
     outcome = exchange(
         written,
         endpoint,
@@ -267,7 +266,7 @@ def _post(
     return outcome
 
 
-def _taken_in(run: Run, receiver: Receiver, outcome: wire.Outcome) -> Run:
+def _taken_in(run: Run, receiver: Receiver, outcome: client.Outcome) -> Run:
     """Return the run with what came, written before anything is measured or deleted."""
     tools = receiver.tools
     run = receiver.received(run, outcome)
@@ -299,7 +298,7 @@ def _drop(spool: Path) -> None:
         spool.unlink(missing_ok=True)
 
 
-def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) -> wire.Outcome | None:
+def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) -> client.Outcome | None:
     """Store what goes with the request, before it is sent; return why it cannot be, so nothing was sent.
 
     Its record is there already, so that nobody who forgets another run takes a file of this one away.
@@ -308,8 +307,8 @@ def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) 
         _keep_files(planned.files, store)
         rival = _rival(run, planned, known, store)
     except (StoreError, OSError) as fault:
-        return wire.never_sent(plain(fault, 300))
-    return wire.never_sent(rival) if rival else None
+        return client.never_sent(plain(fault, 300))
+    return client.never_sent(rival) if rival else None
 
 
 def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
@@ -335,10 +334,10 @@ def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> 
 
 
 def _repeated(
-    job: Job, gate: Gate, post: Callable[[], wire.Outcome], random: Callable[[], float]
-) -> wire.Outcome:
+    job: Job, gate: Gate, post: Callable[[], client.Outcome], random: Callable[[], float]
+) -> client.Outcome:
     """Send, and repeat only what certainly was not carried out."""
-    attempt, outcome = 1, wire.never_sent("Stopped before it was sent.")
+    attempt, outcome = 1, client.never_sent("Stopped before it was sent.")
     while True:
         gate.wait(job.control)
         if job.control.withdrawn:
@@ -348,7 +347,7 @@ def _repeated(
         began = job.control.clock()
         outcome = post()
         job.run = job.run.but(elapsed=round(job.control.clock() - began, 3))
-        pause = wire.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
+        pause = client.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
         if pause is None or job.control.cancelled:
             return outcome
         job.leaving = False

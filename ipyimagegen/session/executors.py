@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ipyimagegen import __version__, catalog
-from ipyimagegen import client as wire
+from ipyimagegen import __version__, catalog, client
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
@@ -57,10 +56,10 @@ class Errand:
     """
 
     nonce: str
-    call: wire.Call
+    call: client.Call
     endpoint: Endpoint
     idempotency_key: str
-    timeouts: wire.Timeouts
+    timeouts: client.Timeouts
     key: Secret | None = None
     marks: str | None = None
     offline: bool = False
@@ -95,24 +94,26 @@ def look(nonce: str, endpoints: tuple[Endpoint, ...]) -> Visit:
     return Visit(nonce=nonce, version=__version__, place=platform.node(), without=without)
 
 
-def carry(errand: Errand) -> tuple[str, wire.Parcel]:
+def carry(errand: Errand) -> tuple[str, client.Parcel]:
     """Send the call from here, once, and return its nonce with what became of it.
 
     A cluster whose worker died may bring the same call a second time: on this machine it is known again.
     """
     first = _claimed(errand)
     if first is None and errand.marks is not None:  # the caller goes by the mark
-        return errand.nonce, wire.packed(wire.never_sent(f"{errand.marks} takes no file."))
+        return errand.nonce, client.packed(client.never_sent(f"{errand.marks} takes no file."))
     if first is False:
         again = Fault(message="The executor brought a call that was begun before")
-        return errand.nonce, wire.Parcel(outcome=wire.Outcome(status=Status.UNKNOWN, fault=again, final=True))
+        return errand.nonce, client.Parcel(
+            outcome=client.Outcome(status=Status.UNKNOWN, fault=again, final=True)
+        )
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
     except OSError as fault:
         lacking = f"There is no room for a reply on {platform.node()}: {fault.strerror}."
-        return errand.nonce, wire.packed(wire.never_sent(lacking))
+        return errand.nonce, client.packed(client.never_sent(lacking))
     with folder as name:
-        return errand.nonce, wire.packed(_sent(errand, Path(name) / "reply"))
+        return errand.nonce, client.packed(_sent(errand, Path(name) / "reply"))
 
 
 def _known_place() -> Path:
@@ -150,19 +151,19 @@ def _claimed(errand: Errand) -> bool | None:
     return True
 
 
-def _sent(errand: Errand, spool: Path) -> wire.Outcome:
+def _sent(errand: Errand, spool: Path) -> client.Outcome:
     endpoint = errand.endpoint
     try:
         secret = errand.key or _required(endpoint)
         catalog.check_transport(endpoint, has_key=secret is not None)
     except ImagineError as fault:
-        return wire.never_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
-    return wire.exchange(
+        return client.never_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
+    return client.exchange(
         errand.call,
         endpoint,
         secret,
         spool=spool,
-        control=wire.Control(),
+        control=client.Control(),
         timeouts=errand.timeouts,
         mounts=_mounts(endpoint),
         idempotency_key=errand.idempotency_key,
@@ -196,7 +197,7 @@ def _key_of(endpoint: Endpoint) -> object:
 
 
 class Through:
-    """Sends calls by way of an executor; used like `wire.exchange`. `send_key` lets keys travel."""
+    """Sends calls by way of an executor; used like `client.exchange`. `send_key` lets keys travel."""
 
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
         self._executor, self._send_key = executor, send_key
@@ -245,20 +246,20 @@ class Through:
 
     def __call__(
         self,
-        call: wire.Call,
+        call: client.Call,
         endpoint: Endpoint,
         secret: Secret | None,
         *,
         spool: Path,
-        control: wire.Control,
+        control: client.Control,
         idempotency_key: str,
-        timeouts: wire.Timeouts,
+        timeouts: client.Timeouts,
         spare: Callable[[], Path | None] = lambda: None,
         offline: bool = False,
         redactor: Redactor = NO_KEYS,
         **_: object,
-    ) -> wire.Outcome:
-        """Send the call from elsewhere, once; see `wire.exchange`."""
+    ) -> client.Outcome:
+        """Send the call from elsewhere, once; see `client.exchange`."""
         control.begin(timeouts.whole)
         errand = Errand(
             nonce=os.urandom(8).hex(),
@@ -274,10 +275,10 @@ class Through:
             pickle.dumps(errand)
             future = self._executor.submit(carry, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            return wire.never_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
+            return client.never_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
         return self._ended(future, errand, control) or _come_back(future, errand, spool, spare, redactor)
 
-    def _ended(self, future: Future[Any], errand: Errand, control: wire.Control) -> wire.Outcome | None:
+    def _ended(self, future: Future[Any], errand: Errand, control: client.Control) -> client.Outcome | None:
         """Wait for the future; return what became of the call where that was ended from here."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
@@ -287,10 +288,10 @@ class Through:
                 begun = not _taken_back(errand)
                 if not begun:
                     future.cancel()
-                    return wire.never_sent("Stopped before it was sent.")
+                    return client.never_sent("Stopped before it was sent.")
             if control.cancelled:
                 future.cancel()  # some say that they did, though the call is under way
-                return wire.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
+                return client.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
         return None
 
 
@@ -301,17 +302,17 @@ def _taken_back(errand: Errand) -> bool:
 
 def _come_back(
     future: Future[Any], errand: Errand, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
-) -> wire.Outcome:
+) -> client.Outcome:
     try:
         nonce, parcel = future.result()
-        if nonce == errand.nonce and isinstance(parcel, wire.Parcel):
-            return wire.unpacked(parcel, spool, spare, redactor)
+        if nonce == errand.nonce and isinstance(parcel, client.Parcel):
+            return client.unpacked(parcel, spool, spare, redactor)
         told = "it answered another call"
     except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
         told = _told(fault, errand.key)
         if _taken_back(errand):
-            return wire.never_sent(f"The executor did not begin the call ({told}).")
-    return wire.Outcome(
+            return client.never_sent(f"The executor did not begin the call ({told}).")
+    return client.Outcome(
         status=Status.UNKNOWN, fault=Fault(message=f"The executor lost the call ({told})."), final=True
     )
 

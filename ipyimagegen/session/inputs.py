@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from ipyimagegen import catalog, imaging
-from ipyimagegen import client as wire
+from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.ids import Ref
 from ipyimagegen.core.ids import read as read_id
@@ -198,11 +197,11 @@ class _Opener:
             raise InvalidInput(f"{where}: {how}. Nothing was sent.")
         into = self.library.store.spool()
         try:
-            fault = wire.download(
+            fault = client.download(
                 url,
                 there if here else None,
                 into=into,
-                control=wire.Control(),
+                control=client.Control(),
                 whole=self.seconds,
                 offline=self.offline,
             )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from ipyimagegen import client as wire
+from ipyimagegen import client
 
 STEP = 0.2  # seconds between two looks at whether a waiting call is given up
 # Who takes pictures in: one more than there are cores, since one of them waits for the disk. With more
@@ -35,7 +35,7 @@ class Gate:
         self._leaving, self._desks = 0, DESKS
         self._free = threading.Condition(lock)  # told of desks alone: many wait for one
 
-    def rest(self, control: wire.Control, seconds: float) -> None:
+    def rest(self, control: client.Control, seconds: float) -> None:
         """Let no call be sent for that long."""
         with self._changed:
             self._until = max(self._until, control.clock() + seconds)
@@ -93,7 +93,7 @@ class Gate:
                 self._desks += 1
                 self._free.notify()
 
-    def wait(self, control: wire.Control) -> None:
+    def wait(self, control: client.Control) -> None:
         """Wait until calls may be sent, or the call is not to be sent any more."""
         while (left := self._until - control.clock()) > 0 and not control.rest(min(left, STEP)):
             pass

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen import client as wire
+from ipyimagegen import client
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import Run
@@ -119,7 +119,7 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools, redactor: 
     """
     last, found = spool.stat().st_mtime, run
     control = tools.control()
-    reply = wire.Spooled(
+    reply = client.Spooled(
         path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor, control=control
     )
     outcome, whole = reply.outcome({})

@@ -16,9 +16,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipyimagegen import catalog
-from ipyimagegen import client as wire
-from ipyimagegen.core import user_input as typed
+from ipyimagegen import catalog, client
+from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.ids import run_of
@@ -39,8 +38,7 @@ from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Sender
 from ipyimagegen.session.trust import Trust
 from ipyimagegen.session.waiting import Hold, Painter, unsent, wait_for
-from ipyimagegen.store import Store
-from ipyimagegen.store import location as homes
+from ipyimagegen.store import Store, location
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -72,7 +70,7 @@ class Studio:
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = Variables(environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
-        self._home = homes.folder_or_why(home, self._environ)
+        self._home = location.folder_or_why(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
@@ -102,7 +100,7 @@ class Studio:
         """The folder of the store. Raises InvalidOption when the one that was set cannot be used."""
         if isinstance(self._home, str):
             raise InvalidOption(self._home)
-        return self._home or homes.user_folder()
+        return self._home or location.user_folder()
 
     @cached_property
     def store(self) -> Store:
@@ -134,7 +132,7 @@ class Studio:
         if self._told_passing:
             return None
         self._told_passing = True
-        notes = [homes.passing(self.home, self._environ)]
+        notes = [location.passing(self.home, self._environ)]
         if not self.store.is_private():
             notes += [
                 f"Other users of this machine can read {self.home}: its file system keeps no permissions."
@@ -193,7 +191,7 @@ class Studio:
     def imagine(self, prompt: str | Sequence[str], **options: Any) -> Generation | Sweep:
         """Return the pictures for a prompt, or for many. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
-            return self.carry_out(self.plan(typed.from_call(prompt, options)))
+            return self.carry_out(self.plan(user_input.from_call(prompt, options)))
 
     @unsent
     def plan(self, asked: Typed) -> Plan:
@@ -392,19 +390,19 @@ class Studio:
     ) -> Generation | Sweep:
         """Ask the same again, from the run's own options; with nothing changed, ask and pay again."""
         with self.keys.discreet():
-            changed = typed.from_call(run.request.prompt if prompt is None else prompt, options)
+            changed = user_input.from_call(run.request.prompt if prompt is None else prompt, options)
             return self.carry_out(self.plan(self.again(run, changed)))
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
         """Edit a picture of a run, asking its server and model unless others are named."""
         with self.keys.discreet():
-            return self.carry_out(self.plan(typed.edit(run, image, prompt, options)))
+            return self.carry_out(self.plan(user_input.edit(run, image, prompt, options)))
 
     def again(self, run: Run, changed: Typed) -> Typed:
         """Return the stored request of a run as typed options, with those of `changed` over them."""
         endpoint = changed.options.get("endpoint")
         same = endpoint is None or (isinstance(endpoint, str) and self._asks(endpoint, run))
-        return typed.again(run, changed, same_server=same)
+        return user_input.again(run, changed, same_server=same)
 
     def _asks(self, endpoint: str, run: Run) -> bool:
         return self.endpoint_named(endpoint).base_url == run.request.base_url
@@ -417,9 +415,9 @@ class Studio:
             return str(fault)
         return None
 
-    def calls(self, plan: Plan) -> list[wire.Call]:
+    def calls(self, plan: Plan) -> list[client.Call]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
-        return [wire.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
+        return [client.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
 
 
 def _renew_after_fork(studio: Studio) -> None:

@@ -18,14 +18,12 @@ import pytest
 from canary import traces, traces_in
 from loopback import b64, picture_bytes
 
-from ipyimagegen import Settings, Studio
-from ipyimagegen import client as wire
+from ipyimagegen import Settings, Studio, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Hidden, Redactor
 from ipyimagegen.core.run import Status
-from ipyimagegen.session import executors as errands
-from ipyimagegen.session import keys
+from ipyimagegen.session import executors, keys
 from ipyimagegen.session.credentials import Keychain
 
 KEYS = {
@@ -339,9 +337,11 @@ def test_nothing_that_holds_a_key_is_pickled(wrap, home):
 
 
 def errand(**more):
-    call = wire.Call(method="POST", url="https://lab.example/v1/images/generations", body={"prompt": "a fox"})
-    return errands.Errand(
-        nonce="n", call=call, endpoint=LAB, idempotency_key="i", timeouts=wire.Timeouts(), **more
+    call = client.Call(
+        method="POST", url="https://lab.example/v1/images/generations", body={"prompt": "a fox"}
+    )
+    return executors.Errand(
+        nonce="n", call=call, endpoint=LAB, idempotency_key="i", timeouts=client.Timeouts(), **more
     )
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from loopback import CANARY, b64, picture_bytes
 
-from ipyimagegen.notebook.manual import PAGES
+from ipyimagegen.notebook.help import PAGES
 
 
 @pytest.fixture

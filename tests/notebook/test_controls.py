@@ -7,8 +7,8 @@ from ipyimagegen.catalog.checks import check
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.run import Request
-from ipyimagegen.notebook.controls import accepts, choices, controls, models
-from ipyimagegen.notebook.form import Form
+from ipyimagegen.notebook.panel.controls import accepts, choices, controls, models
+from ipyimagegen.notebook.panel.form import Form
 
 # Every option, and the kind of field that it is; None: it has a place of its own, or is a button.
 FIELDS = {

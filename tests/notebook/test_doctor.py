@@ -16,7 +16,7 @@ from loopback import CANARY, picture_bytes
 from sockets import Server, hang, reply, reset
 
 from ipyimagegen import Settings, Studio, default_studio
-from ipyimagegen.session import diagnostics as doctor
+from ipyimagegen.session import diagnostics
 from ipyimagegen.session.diagnostics import Report, State
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
@@ -214,7 +214,7 @@ def test_without_ipython_and_in_a_terminal():
     [(hang, "no answer within 1 s"), (reset, "the connection was reset"), (b"", "the connection was closed")],
 )
 def test_a_server_without_an_answer(listen, monkeypatch, answer, told):
-    monkeypatch.setattr(doctor.server, "SECONDS", 1.0)
+    monkeypatch.setattr(diagnostics.server, "SECONDS", 1.0)
     server = listen(answer)
     began = time.monotonic()
     found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
@@ -225,7 +225,7 @@ def test_a_server_without_an_answer(listen, monkeypatch, answer, told):
 
 
 def test_a_name_server_that_hangs(monkeypatch):
-    monkeypatch.setattr(doctor.server, "SECONDS", 0.2)
+    monkeypatch.setattr(diagnostics.server, "SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(6))
     began = time.monotonic()
     found = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())

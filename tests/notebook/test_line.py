@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.notebook.line import check_line_prompt, late_options, read
-from ipyimagegen.notebook.words import words, written
+from ipyimagegen.notebook.parser import check_line_prompt, late_options, read
+from ipyimagegen.notebook.tokenizer import words, written
 
 NAMES = {
     "on": False,

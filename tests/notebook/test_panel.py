@@ -12,8 +12,8 @@ from panels import Front, form
 from PIL import Image
 
 from ipyimagegen import Studio
-from ipyimagegen.notebook.form import Form
-from ipyimagegen.notebook.strip import Strip
+from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.gallery import Strip
 
 RED = picture_bytes(64, 48, (200, 30, 30))
 

@@ -9,8 +9,8 @@ from test_property_lines import prompts
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.run import Request, Run, Sent
-from ipyimagegen.notebook.form import Form
-from ipyimagegen.notebook.line import read
+from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.parser import read
 
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}

@@ -14,8 +14,8 @@ from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.run import Request, from_json, to_json
 from ipyimagegen.core.template import fill, parse
-from ipyimagegen.notebook.line import check_line_prompt, read
-from ipyimagegen.notebook.words import written
+from ipyimagegen.notebook.parser import check_line_prompt, read
+from ipyimagegen.notebook.tokenizer import written
 from ipyimagegen.session.credentials import Keychain
 
 FULL = str.maketrans("0123456789:.x=-|", "０１２３４５６７８９：．×＝－｜")

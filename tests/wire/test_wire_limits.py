@@ -17,7 +17,7 @@ from ipyimagegen.client.spooled import Spooled
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.run import Request, Sent, Status
 from ipyimagegen.core.template import almost, parse
-from ipyimagegen.notebook.line import check_line_prompt
+from ipyimagegen.notebook.parser import check_line_prompt
 
 HERE = Endpoint(name="here", base_url="https://host/v1")
 PNG = b64(b"\x89PNG")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ipyimagegen.core.text import counted
 from ipyimagegen.session.diagnostics.findings import Finding, State
 from ipyimagegen.session.diagnostics.visit import Visit, within
-from ipyimagegen.store import location as homes
+from ipyimagegen.store import location
 
 if TYPE_CHECKING:
     from ipyimagegen.store.condition import Condition
@@ -45,7 +45,7 @@ def look(visit: Visit) -> Iterator[Finding]:
 
     home = visit.patient.home
     found = within(SECONDS, lambda: condition(home))
-    passing = homes.passing(home, visit.environ)
+    passing = location.passing(home, visit.environ)
     if found.trouble or passing:
         state = State.PROBLEM if found.trouble else State.WARNING
         yield Finding("store", state, found.trouble or passing or "")

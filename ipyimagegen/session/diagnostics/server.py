@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog
-from ipyimagegen import client as wire
+from ipyimagegen import catalog, client
 from ipyimagegen.core.endpoints import host_of
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.plan import SKETCH, Settings
@@ -94,7 +93,7 @@ def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[
     mounts = visit.mounts() if endpoint.name == SKETCH else {}
     probe = within(
         SECONDS + 2,
-        lambda: wire.probe(endpoint, secret, mounts=mounts, seconds=SECONDS, offline=visit.offline),
+        lambda: client.probe(endpoint, secret, mounts=mounts, seconds=SECONDS, offline=visit.offline),
     )
     if mounts and endpoint.base_url in mounts:
         yield Finding("host", State.OK, "in this process, without a network")
@@ -106,7 +105,7 @@ def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[
     yield _clock(probe.ahead)
 
 
-def _reached(endpoint: Endpoint, probe: wire.Probe) -> Finding:
+def _reached(endpoint: Endpoint, probe: client.Probe) -> Finding:
     way = f"through the proxy {probe.proxy}" if probe.proxy else "no proxy"
     if not probe.reached:
         cure = "Check the address, the network and the proxy."
@@ -132,7 +131,7 @@ _REFUSES = State.UNKNOWN, "it refuses"
 _TROUBLED = State.PROBLEM, "the server is in trouble; try later"
 
 
-def _answered(probe: wire.Probe, *, keyed: bool) -> Finding:
+def _answered(probe: client.Probe, *, keyed: bool) -> Finding:
     if probe.status is None:
         return Finding("answer", State.PROBLEM, f"none: {probe.said}")
     state, meant = _meaning(probe, probe.status, keyed=keyed)
@@ -140,7 +139,7 @@ def _answered(probe: wire.Probe, *, keyed: bool) -> Finding:
     return Finding("answer", state, told + (f". It says: {short(probe.said, SAID)}" if probe.said else ""))
 
 
-def _meaning(probe: wire.Probe, status: int, *, keyed: bool) -> tuple[State, str]:
+def _meaning(probe: client.Probe, status: int, *, keyed: bool) -> tuple[State, str]:
     if status < 300:
         return _welcomed(probe, keyed=keyed)
     if status < 400:
@@ -151,7 +150,7 @@ def _meaning(probe: wire.Probe, status: int, *, keyed: bool) -> tuple[State, str
     return _MEANT.get(status, _REFUSES if status < 500 else _TROUBLED)
 
 
-def _welcomed(probe: wire.Probe, *, keyed: bool) -> tuple[State, str]:
+def _welcomed(probe: client.Probe, *, keyed: bool) -> tuple[State, str]:
     if probe.said:
         return State.PROBLEM, "and yet it refuses"
     if not probe.speaks:

@@ -11,7 +11,7 @@ from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.core.plan import Plan, Planned
 from ipyimagegen.core.text import counted
 from ipyimagegen.core.user_input import Typed
-from ipyimagegen.notebook.thread import Thread
+from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog
-from ipyimagegen import client as wire
+from ipyimagegen import catalog, client
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import labels
 from ipyimagegen.core.errors import InvalidOption
@@ -28,7 +27,7 @@ _CUT = 400  # characters of a prompt in a request that is shown
 _CHANGES = 8  # lines about what a rerun changed
 
 
-def dry_run(plan: Plan, calls: Sequence[wire.Call], over: str | None = None) -> str:
+def dry_run(plan: Plan, calls: Sequence[client.Call], over: str | None = None) -> str:
     """Return what would be sent, what would be reused, and what it may cost: of a sweep the first whole.
 
     `over` says why it would not be sent.
@@ -47,7 +46,7 @@ def dry_run(plan: Plan, calls: Sequence[wire.Call], over: str | None = None) -> 
     return "\n".join([*lines, "dry run: nothing was sent"])
 
 
-def _request_of(planned: Planned, call: wire.Call) -> Iterator[str]:
+def _request_of(planned: Planned, call: client.Call) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
     yield json.dumps(call.shown, indent=2, ensure_ascii=False)
     if planned.reused:

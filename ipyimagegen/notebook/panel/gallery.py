@@ -8,7 +8,7 @@ from typing import Any
 
 from ipyimagegen.core.errors import NotInHistory
 from ipyimagegen.core.text import short, visible
-from ipyimagegen.notebook.given import File
+from ipyimagegen.notebook.panel.attachments import File
 from ipyimagegen.results import Generation, Image
 
 EDGE = 192  # pixels of a tile's picture: sharp at 96 on a dense screen

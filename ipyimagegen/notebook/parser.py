@@ -28,7 +28,7 @@ from ipyimagegen.core.options import (
 )
 from ipyimagegen.core.template import Name, Part, fill, lookup, parse
 from ipyimagegen.core.text import short
-from ipyimagegen.notebook.words import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
+from ipyimagegen.notebook.tokenizer import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
 from ipyimagegen.results import Generation, Image
 
 _TOLD = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from ipyimagegen.core.options import OPTIONS
 
 LABELS: Mapping[str, Mapping[str, str]] = json.loads(
-    Path(__file__).with_name("labels.json").read_text(encoding="utf-8")
+    Path(__file__).with_name("static").joinpath("labels.json").read_text(encoding="utf-8")
 )
 _INSTEAD = {
     "--retry asks again": "the button below asks again",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
-from ipyimagegen.notebook.line import NEGATED
+from ipyimagegen.notebook.parser import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it is JSON"
 _WORDS = (Kind.CHOICE, Kind.WORD)

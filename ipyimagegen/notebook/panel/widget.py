@@ -25,27 +25,28 @@ import traitlets
 from IPython.core.getipython import get_ipython
 
 from ipyimagegen import default_studio, imaging
-from ipyimagegen.core import user_input as typed
+from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, plain, visible
 from ipyimagegen.core.user_input import Typed
-from ipyimagegen.notebook import controls, pages, strip
-from ipyimagegen.notebook.asking import Asking
+from ipyimagegen.notebook import reports
 from ipyimagegen.notebook.delivery import deliver
 from ipyimagegen.notebook.display import PLAN, show_in, status
-from ipyimagegen.notebook.form import Form
-from ipyimagegen.notebook.given import File, Tray
-from ipyimagegen.notebook.thread import Thread
-from ipyimagegen.notebook.wording import LABELS, in_panel
+from ipyimagegen.notebook.panel import controls, gallery
+from ipyimagegen.notebook.panel.attachments import File, Tray
+from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.request_queue import Asking
+from ipyimagegen.notebook.panel.wording import LABELS, in_panel
+from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import facts
 from ipyimagegen.results.summary import failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
-HERE = Path(__file__)
+STATIC = Path(__file__).parent / "static"
 LOOKING = ("view", "download")
 UNSEEN = ("hello", "form", "paint")  # what a view says by itself
 ASKING = ("generate", "retry", "rerun")
@@ -62,8 +63,8 @@ class Panel(anywidget.AnyWidget):
     `result` is what it brought last. It needs a notebook; in a terminal there is `%imagine`.
     """
 
-    _esm = HERE.with_suffix(".js")
-    _css = HERE.with_suffix(".css")
+    _esm = STATIC / "panel.js"
+    _css = STATIC / "panel.css"
     labels = traitlets.Dict(dict(LABELS)).tag(sync=True)
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
@@ -74,7 +75,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__(language=os.environ.get("LANG", ""))
         self.studio = studio or default_studio()
         self.result: Generation | Sweep | None = None
-        self._form, self._tray, self._strip = Form(), Tray(self.studio), strip.Strip()
+        self._form, self._tray, self._strip = Form(), Tray(self.studio), gallery.Strip()
         self._asking = Asking(self.studio, self)
         self._message: dict[str, Any] | None = None
         self._dropped = 0  # requests, by the Cancel that is being answered
@@ -178,7 +179,7 @@ class Panel(anywidget.AnyWidget):
     def do_rerun(self, content: Message, _: object) -> None:
         """Ask again, and pay again, what made the picture `key`."""
         run, _number = self.studio.find(_key(content))
-        self._ask(self.studio.again(run, typed.from_call(run.request.prompt, {})))
+        self._ask(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
 
     def _ask(self, asked: Typed) -> None:
         if not self._asking.ask(asked):
@@ -187,7 +188,7 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
-        told = pages.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        told = reports.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
         self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
     def do_cell(self, content: Message, _: object) -> None:
@@ -260,7 +261,7 @@ class Panel(anywidget.AnyWidget):
             for key in now:
                 with suppress(ImagineError):  # what is damaged is told when it is looked at
                     if file := self._file(key):
-                        made[key] = file.thumb(strip.EDGE)
+                        made[key] = file.thumb(gallery.EDGE)
             told = [{"key": key, "mime": one.mime} for key, one in made.items()]
             self._push("thumbs", *(one.data for one in made.values()), thumbs=told)
 
@@ -337,10 +338,10 @@ class Panel(anywidget.AnyWidget):
         self.changed()
 
     def _send_tiles(
-        self, tiles: Sequence[strip.Tile], *, reset: bool = False, select: str | None = None
+        self, tiles: Sequence[gallery.Tile], *, reset: bool = False, select: str | None = None
     ) -> None:
         if tiles or reset or select:
-            self._push("tiles", tiles=strip.as_message(tiles), reset=reset, select=select)
+            self._push("tiles", tiles=gallery.as_message(tiles), reset=reset, select=select)
 
     def _push(self, what: str, *buffers: bytes, **told: Any) -> None:
         self.send({"is": what, **told}, buffers=list(buffers) or None)

@@ -17,7 +17,7 @@ from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
 from ipyimagegen.core.plan import SKETCH, Settings
 from ipyimagegen.core.text import visible
-from ipyimagegen.notebook.form import Form
+from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 

@@ -24,8 +24,8 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import Literal, groups, parse
 from ipyimagegen.core.text import short
 from ipyimagegen.core.user_input import Pictures, Typed
-from ipyimagegen.notebook.line import AS_TYPED, NEGATED, SETTING
-from ipyimagegen.notebook.words import pieces, written
+from ipyimagegen.notebook.parser import AS_TYPED, NEGATED, SETTING
+from ipyimagegen.notebook.tokenizer import pieces, written
 
 BRACES = "braces were sent as typed: {one|other} stands for several in a cell, not in a panel"
 # What JSON leaves as it is, and a cell takes for the end of a line.

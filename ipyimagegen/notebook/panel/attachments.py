@@ -13,7 +13,7 @@ from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import short, visible
 from ipyimagegen.core.user_input import Offered, Pictures
-from ipyimagegen.notebook.sources import named
+from ipyimagegen.notebook.image_arguments import named
 from ipyimagegen.session import inputs
 from ipyimagegen.session.studio import Studio
 
