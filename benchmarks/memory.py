@@ -1,4 +1,4 @@
-"""What ten pictures add to the memory of a process: each way in a fresh process of its own.
+"""What ten images add to the memory of a process: each way in a fresh process of its own.
 
 python benchmarks/memory.py (raw|sdk|ours) BASE_URL N   # prints MiB over what the imports take
 """
@@ -47,7 +47,7 @@ def peak():
 
 
 def opened(texts):
-    """Decode and open the pictures one after the other, and keep their bytes to be shown."""
+    """Decode and open the images one after the other, and keep their bytes to be shown."""
     from PIL import Image
 
     shown = []
@@ -100,9 +100,9 @@ def added(way, url, count):
 
 
 def memory(server):
-    """Return rows for ten pictures of 1.5 MB, and for a reply of 240 MB."""
+    """Return rows for ten images of 1.5 MB, and for a reply of 240 MB."""
     rows = []
-    for kind, told in (("photo", "10 pictures of 1.5 MB"), ("large", "10 of 18 MB, 6 megapixels")):
+    for kind, told in (("photo", "10 images of 1.5 MB"), ("large", "10 of 18 MB, 6 megapixels")):
         mib = {way: added(way, f"{server}/{kind}/v1", 10) for way in ("raw", "sdk", "ours")}
         limit = mib["raw"] * HALF if kind == "photo" else LARGE
         rows += [

@@ -1,4 +1,4 @@
-"""How large a notebook is once its cells have run and it is saved, with one picture and with ten."""
+"""How large a notebook is once its cells have run and it is saved, with one image and with ten."""
 
 import os
 import tempfile
@@ -28,7 +28,7 @@ def size(cells, folder):
 
 
 def notebooks(server):
-    """Return rows for pictures like photographs, and for noise that no JPEG makes small."""
+    """Return rows for images like photographs, and for noise that no JPEG makes small."""
     rows = []
     for kind in ("photo", "noise"):
         for count in (1, 10):

@@ -1,6 +1,6 @@
-"""How soon the panel is seen, and how quick it stays with 500 pictures, in a real JupyterLab.
+"""How soon the panel is seen, and how quick it stays with 500 images, in a real JupyterLab.
 
-    python benchmarks/panel.py [--pictures 500] [--times 5]
+    python benchmarks/panel.py [--images 500] [--times 5]
 
 Needs Chromium and the packages of the extra `test`. Prints one table; ends with 1 when a limit is missed.
 """
@@ -21,7 +21,7 @@ from browser.lab import Jupyter, browser_of, context_of, expect
 from browser.panels import LOAD, Painter
 from playwright.sync_api import sync_playwright
 
-SHOWN, LARGE = 300, 200  # ms: from the start of the cell to the panel, from a click to the large picture
+SHOWN, LARGE = 300, 200  # ms: from the start of the cell to the panel, from a click to the large image
 BARE = "import ipywidgets\nipywidgets.Button(description='bare')"
 # From the key that runs a cell to the first sight of what it shows.
 WATCH = """what => {
@@ -37,7 +37,7 @@ WATCH = """what => {
         }).observe(document.body, {childList: true, subtree: true});
     });
 }"""
-# From the click on a tile to the large picture, decoded.
+# From the click on a tile to the large image, decoded.
 CLICK = """async (tile) => {
     const began = performance.now(), image = document.querySelector(".imagegen-large"), before = image.src;
     tile.click();
@@ -72,24 +72,24 @@ def shown(jupyter, browser, load, times):
     return [statistics.median(one) for one in (bare, first, again)]
 
 
-def clicks(jupyter, browser, load, pictures):
-    """Return the ms from the click on each of twelve tiles of so many to the large picture."""
-    ask = f"from ipyimagegen import imagine\nfor k in range({pictures // 10}): imagine(f'red {{k}}', n=10);"
+def clicks(jupyter, browser, load, images):
+    """Return the ms from the click on each of twelve tiles of so many to the large image."""
+    ask = f"from ipyimagegen import imagine\nfor k in range({images // 10}): imagine(f'red {{k}}', n=10);"
     with context_of(browser) as context:
         notebook = jupyter.open(context.new_page(), jupyter.write("many.ipynb", load, ask, "%imagine_panel"))
         notebook.run_all()
         notebook.finished(2)
         tiles = notebook.page.locator(".imagegen-tile")
-        expect(tiles).to_have_count(pictures)
+        expect(tiles).to_have_count(images)
         notebook.page.wait_for_timeout(3000)  # the thumbs that are in view
-        step = pictures // 12
-        return [tiles.nth(k).evaluate(CLICK) for k in range(step // 2, pictures, step)]
+        step = images // 12
+        return [tiles.nth(k).evaluate(CLICK) for k in range(step // 2, images, step)]
 
 
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--times", type=int, default=5)
     given = parser.parse_args()
     with (
@@ -102,13 +102,13 @@ def main():
         load += "\n%config Imagine.max_calls = 1000\n%config Imagine.max_images = 100000"
         with Jupyter(Path(folder, "jupyter")) as jupyter:
             bare, first, again = shown(jupyter, browser, load, given.times)
-            taken = clicks(jupyter, browser, load, given.pictures)
+            taken = clicks(jupyter, browser, load, given.images)
         browser.close()
     rows = [
         Row("a bare ipywidgets button, its import included", bare),
         Row("the panel, its imports included", first, against=f"{first - bare:+.0f} ms over bare"),
         Row("the panel, once widgets are imported", again, limit=SHOWN),
-        Row(f"click to large view, of {given.pictures}: median", statistics.median(taken), limit=LARGE),
+        Row(f"click to large view, of {given.images}: median", statistics.median(taken), limit=LARGE),
         Row("click to large view: the slowest of twelve", max(taken)),
     ]
     figures.show("The panel in JupyterLab", rows)

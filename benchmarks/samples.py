@@ -1,4 +1,4 @@
-"""Pictures as servers send them: PNG files of a known size, each with different bytes."""
+"""Images as servers send them: PNG files of a known size, each with different bytes."""
 
 import io
 import random
@@ -19,7 +19,7 @@ def photo(edge=1024, *, grain=0.025):
 
 
 def noise(edge):
-    """Return a PNG of pure noise, 3 bytes a pixel: the worst that a picture can be."""
+    """Return a PNG of pure noise, 3 bytes a pixel: the worst that an image can be."""
     return _png(_noise(edge, edge))
 
 

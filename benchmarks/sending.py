@@ -1,4 +1,4 @@
-"""An edit of a picture of 4 MB, answered at once with a small one: what is added to the raw way."""
+"""An edit of an image of 4 MB, answered at once with a small one: what is added to the raw way."""
 
 import itertools
 import tempfile
@@ -35,16 +35,16 @@ def ours(made, path):
     assert made.imagine(f"add hat {next(NUMBERS)}", image=path).bundles()
 
 
-def stored(made, picture):
-    """Keep a picture that nobody has seen, as is done before it is sent."""
-    data = samples.several(picture, 1)[0] + next(NUMBERS).to_bytes(8, "big")
+def stored(made, image):
+    """Keep an image that nobody has seen, as is done before it is sent."""
+    data = samples.several(image, 1)[0] + next(NUMBERS).to_bytes(8, "big")
     made.store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
 
 
-def fresh(folder, picture):
+def fresh(folder, image):
     """Return a file that nobody has seen, of the same size."""
     path = Path(folder, f"{next(NUMBERS)}.png")
-    path.write_bytes(samples.several(picture, next(NUMBERS) + 1)[-1])
+    path.write_bytes(samples.several(image, next(NUMBERS) + 1)[-1])
     return path
 
 
@@ -53,9 +53,9 @@ def sending(server, times):
     url = f"{server}/small/v1"
     client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
     with tempfile.TemporaryDirectory(prefix="sending-") as folder:
-        picture = samples.photo(1700)
+        image = samples.photo(1700)
         path = Path(folder, "input.png")
-        path.write_bytes(picture)
+        path.write_bytes(image)
         asked = studio(url, Path(folder, "home"))
         taken = interleaved(
             {
@@ -67,25 +67,25 @@ def sending(server, times):
             warm=3,
         )
         # By themselves: what they write keeps the disk busy for the others.
-        unseen = iter([fresh(folder, picture) for _ in range(times + 3)])
+        unseen = iter([fresh(folder, image) for _ in range(times + 3)])
         writing = interleaved(
             {
                 "raw": lambda: raw(url, path),
                 "unseen": lambda: ours(asked, next(unseen)),
-                "stored": lambda: stored(asked, picture),
+                "stored": lambda: stored(asked, image),
             },
             times,
             warm=3,
         )
     return [
         Row(
-            f"requests, a file of {len(picture) / 1e6:.1f} MB",
+            f"requests, a file of {len(image) / 1e6:.1f} MB",
             medians(taken)["raw"],
             against="nothing kept or shown",
         ),
         row("official SDK", taken, "sdk"),
-        row("imagine: a picture that it knows", taken, "ours", LIMIT),
-        row("imagine: a picture that is new", writing, "unseen"),
+        row("imagine: an image that it knows", taken, "ours", LIMIT),
+        row("imagine: an image that is new", writing, "unseen"),
         Row("… of which its hash, file and fsync", medians(writing)["stored"]),
     ]
 

@@ -1,4 +1,4 @@
-"""A server of pictures on loopback, in a process of its own, that answers at once.
+"""A server of images on loopback, in a process of its own, that answers at once.
 
     with serving() as url:  # f"{url}/photo/v1", f"{url}/noise/v1", f"{url}/large/v1", f"{url}/small/v1"
 
@@ -20,8 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import samples
 
 LIFE = 3600  # seconds
-MOST = 10  # pictures in one answer
-SEEDS = 32  # pictures of those that are asked for by seed
+MOST = 10  # images in one answer
+SEEDS = 32  # images of those that are asked for by seed
 KINDS = {
     "photo": samples.photo,  # 1024 px, 1.5 MB
     "half": samples.half,  # the same, decoded in a third of the time

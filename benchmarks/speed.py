@@ -1,4 +1,4 @@
-"""One picture from a server that answers at once: what is added to the raw way, and where it goes."""
+"""One image from a server that answers at once: what is added to the raw way, and where it goes."""
 
 import base64
 import contextlib
@@ -149,7 +149,7 @@ STEPS = (  # from first to last
     ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
     ("scan the JSON", assembly, "parse"),
     ("base64", Found, "chunks"),
-    ("hash and write the picture", Store, "keep"),
+    ("hash and write the image", Store, "keep"),
     ("decode", reading, "_load"),
     ("thumbnail", reading, "_thumb"),
     ("inspect, the rest", imaging, "inspect"),
@@ -163,7 +163,7 @@ RAW = ("raw: request and JSON", "raw: base64", "raw: decode")
 
 
 def where(server, times):
-    """Return rows of where the time of one picture goes: means of calls that are timed inside."""
+    """Return rows of where the time of one image goes: means of calls that are timed inside."""
     watch, url = Stopwatch(), f"{server}/photo/v1"
     with tempfile.TemporaryDirectory(prefix="where-") as folder, contextlib.ExitStack() as undo:
         asked = studio(url, Path(folder), fsync=watch.timed(FSYNC, os.fsync))

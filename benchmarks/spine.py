@@ -26,19 +26,19 @@ def load(_, quick):
 def speed(server, quick):
     from speed import speed
 
-    return "One picture of 1.5 MB from a server that answers at once", speed(server, 10 if quick else 60)
+    return "One image of 1.5 MB from a server that answers at once", speed(server, 10 if quick else 60)
 
 
 def where(server, quick):
     from speed import where
 
-    return "Where the time of that picture goes", where(server, 10 if quick else 60)
+    return "Where the time of that image goes", where(server, 10 if quick else 60)
 
 
 def sending(server, quick):
     from sending import sending
 
-    return "An edit of a picture of 4 MB", sending(server, 10 if quick else 60)
+    return "An edit of an image of 4 MB", sending(server, 10 if quick else 60)
 
 
 def memory(server, _):

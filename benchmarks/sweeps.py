@@ -2,9 +2,9 @@
 
     python benchmarks/sweeps.py [--times 3] [--tiles 1000] [parallel fresh tiles]
 
-`parallel`: 32 pictures of 1.5 MB from a server that takes a second for each, 16 at once; photos, and
-pictures that are decoded in a third of the time. `fresh`: the same from a Python that has loaded nothing
-yet, as the first cell of a notebook finds it. `tiles`: a sweep of a hundred and of a thousand pictures,
+`parallel`: 32 images of 1.5 MB from a server that takes a second for each, 16 at once; photos, and
+images that are decoded in a third of the time. `fresh`: the same from a Python that has loaded nothing
+yet, as the first cell of a notebook finds it. `tiles`: a sweep of a hundred and of a thousand images,
 drawn by sketch. Ends with 1 when a limit is missed.
 """
 
@@ -27,7 +27,7 @@ from server import serving
 
 from ipyimagegen import Settings, Studio
 
-PICTURES, AT_ONCE, WAIT = 32, 16, 1000  # WAIT in ms
+IMAGES, AT_ONCE, WAIT = 32, 16, 1000  # WAIT in ms
 NUMBERS = itertools.count()
 TILE = 200  # px of the thumbnails that are made by hand
 PREVIEW = 150 * 1024  # bytes of a sheet in a saved notebook
@@ -36,7 +36,7 @@ PREVIEW = 150 * 1024  # bytes of a sheet in a saved notebook
 def in_threads(work):
     prompt = f"a fox {next(NUMBERS)}"
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda seed: work(prompt, seed), range(PICTURES)))
+        return list(pool.map(lambda seed: work(prompt, seed), range(IMAGES)))
 
 
 def asked(url, prompt, seed):
@@ -61,7 +61,7 @@ def by_sdk(client, prompt, seed):
 
 
 def by_sweep(studio):
-    made = studio.imagine(f"a fox {next(NUMBERS)}", seed=range(PICTURES))
+    made = studio.imagine(f"a fox {next(NUMBERS)}", seed=range(IMAGES))
     assert not made.failed
     assert made.bundles()
     assert made.caption
@@ -100,7 +100,7 @@ def parallel(times, kind):
         ("requests, files and thumbnails", "kept", 105),
         ("bare requests", "raw", 120),
         ("the SDK, files and thumbnails", "sdk, kept", 100),
-        ("the bare SDK", "sdk", 100),  # which neither keeps a picture nor looks at one
+        ("the bare SDK", "sdk", 100),  # which neither keeps an image nor looks at one
     ):
         rows.append(Row(f"sweep over {name}", ours / middle[base] * 100, "%", limit=limit))
     return rows
@@ -147,7 +147,7 @@ def fresh(times, kind):
         url = f"{server}/{kind}-{WAIT}/v1"
 
         def alone(code):
-            given = [url, home, f"a fox {next(NUMBERS)}", str(PICTURES), str(AT_ONCE)]
+            given = [url, home, f"a fox {next(NUMBERS)}", str(IMAGES), str(AT_ONCE)]
             subprocess.run([sys.executable, "-c", code, *given], check=True)
 
         ways = {name: lambda code=code: alone(code) for name, code in FRESH.items()}
@@ -215,7 +215,7 @@ def main():
     given = parser.parse_args()
     for name, table, told in (("parallel", parallel, ""), ("fresh", fresh, ", from a fresh Python")):
         if not given.tables or name in given.tables:
-            for kind, what in (("photo", "photos"), ("half", "pictures decoded in a third of the time")):
+            for kind, what in (("photo", "photos"), ("half", "images decoded in a third of the time")):
                 title = f"32 {what}, 1.5 MB and a second each, 16 at once{told}"
                 figures.show(title, table(given.times, kind))
     if not given.tables or "tiles" in given.tables:

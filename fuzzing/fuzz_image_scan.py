@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["ipyimagegen.imaging"]):
 
 from PIL import Image, ImageFile, PngImagePlugin
 
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 
 MOST_PIXELS = 1_000_000  # larger images are scanned and not decoded, so that many runs fit into a second
 MOST_SCAN_SECONDS = 1.0  # of CPU, with the instrumentation; a file has at most some 100 KiB
@@ -141,9 +141,9 @@ def run_one(data):
     reading.small(data, 64)
     assert time.process_time() - began < MOST_DECODE_SECONDS, "decoding takes too long"
     assert peak_memory() - before < MOST_MEMORY, "decoding takes too much memory"
-    assert (seen.thumb is not None) == (seen.state is PictureState.STORED)
+    assert (seen.thumb is not None) == (seen.state is ImageState.STORED)
     if scan is None or scan.excess:
-        assert seen.state is PictureState.QUARANTINED, "decoded although refused"
+        assert seen.state is ImageState.QUARANTINED, "decoded although refused"
         assert not loaded, "loaded although refused"
     elif loaded:
         assert set(loaded) <= {(scan.width, scan.height)}, "another size than in the scan is decoded"

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
     from ipyimagegen.client.answers import ERRORS
-    from ipyimagegen.client.reply import PICTURE, Spool, TooLarge, cap, most_items
+    from ipyimagegen.client.reply import IMAGE, Spool, TooLarge, cap, most_items
     from ipyimagegen.client.spooled import Spooled
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import Redactor
@@ -85,7 +85,7 @@ def _check_chunks(image: object) -> None:
             size += len(chunk)
     except ValueError as fault:
         assert str(fault)  # noqa: PT017 - there has to be a reason
-    assert size <= PICTURE
+    assert size <= IMAGE
 
 
 def main() -> None:

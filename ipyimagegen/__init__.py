@@ -1,4 +1,4 @@
-"""Pictures as ordinary notebook work: `%%imagine`, for any server that speaks the OpenAI Images API.
+"""Images as ordinary notebook work: `%%imagine`, for any server that speaks the OpenAI Images API.
 
     from ipyimagegen import imagine, history
     fox = imagine("a red fox", size="1024x1536", seed=7)
@@ -113,7 +113,7 @@ def imagine(
     executor: Any = None,
     send_key: bool | None = None,
 ) -> Generation | Sweep:
-    """Return the pictures for a prompt: from history when the same was asked before, else asked for.
+    """Return the images for a prompt: from history when the same was asked before, else asked for.
 
     The prompt is literal: braces are not filled in. Options are those of the magic, under the API's
     own names, and only what is given is sent; `extra` holds any other field of the request, unchecked.
@@ -124,16 +124,16 @@ def imagine(
     A list of prompts, or of an option's values, is a sweep: every combination is one call, all are checked
     before the first, and the result is a `Sweep`.
 
-    `image` is the picture to edit, or a list of up to 16: a result or one of its pictures, a PIL image, a
+    `image` is the image to edit, or a list of up to 16: a result or one of its images, a PIL image, a
     NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, an address, an id such as "@3".
-    `mask` says where the first may change: a picture (white or transparent may), a boolean array, or a
+    `mask` says where the first may change: an image (white or transparent may), a boolean array, or a
     box (x, y, width, height) in pixels.
 
     `executor` is any concurrent.futures.Executor: the calls run there, with the keys of that place unless
-    `send_key` lets them travel; every picture is stored here.
+    `send_key` lets them travel; every image is stored here.
 
     Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
-    a CallError when no picture came, Detached when the wait ended before the call.
+    a CallError when no image came, Detached when the wait ended before the call.
     """
     options = {name: value for name, value in locals().items() if name != "prompt"}
     return default_studio().imagine(prompt, **options)

@@ -101,7 +101,7 @@ def serve():
 def certificate(tmp_path_factory):
     """A self-signed certificate that nobody trusts, as a file of key and certificate."""
     folder = tmp_path_factory.mktemp("tls")
-    names = "subjectAltName=IP:127.0.0.1,DNS:pictures.test"
+    names = "subjectAltName=IP:127.0.0.1,DNS:images.test"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "
         f"/CN=127.0.0.1 -addext {names} -keyout {folder}/key.pem -out {folder}/cert.pem"

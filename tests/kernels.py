@@ -43,8 +43,8 @@ class Cell:
         return self.texts[-1]
 
     @property
-    def pictures(self):
-        """Return the pictures shown, as Pillow images."""
+    def images(self):
+        """Return the images shown, as Pillow images."""
         found = []
         for one in self.outputs:
             for mime, data in one.get("data", {}).items():

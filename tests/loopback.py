@@ -1,4 +1,4 @@
-"""Pictures and servers that tests make themselves: real files, real HTTP on loopback."""
+"""Images and servers that tests make themselves: real files, real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL import Image
 CANARY = "sk-canary-0123456789abcdefXYZ"
 
 
-def picture_bytes(width=64, height=48, colour=(200, 30, 30), kind="PNG", mode="RGB"):
-    """Return a real picture file."""
+def image_bytes(width=64, height=48, colour=(200, 30, 30), kind="PNG", mode="RGB"):
+    """Return a real image file."""
     out = io.BytesIO()
     Image.new(mode, (width, height), colour).save(out, kind)
     return out.getvalue()
@@ -78,7 +78,7 @@ class Part:
 
     @property
     def image(self):
-        """Return the picture."""
+        """Return the image."""
         return Image.open(io.BytesIO(self.data))
 
 

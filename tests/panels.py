@@ -132,8 +132,8 @@ class Front:
         return self.until(met)
 
     @property
-    def pictures(self):
-        """The plain pictures under the panel."""
+    def images(self):
+        """The plain images under the panel."""
         return [one for one in self.outputs if any(mime.startswith("image/") for mime in one)]
 
 

@@ -111,7 +111,7 @@ WAYS = {
             "a_scan_of_twice_as_much_takes_twice_as_long",
         ),
         "faults/test_faults_costly_images.py": ("97_an_image_that_is_costly_to_decode",),
-        HOSTILE: ("33_pictures_that_burst",),
+        HOSTILE: ("33_images_that_burst",),
     },
     "Size": {
         HOSTILE: ("31_json_without_end", "32_gzip_bomb"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipyimagegen.core.endpoints import Endpoint
 
 KEY = "sk-canary-0123456789abcdef"
-PICTURES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]
+IMAGES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]
 
 
 @dataclass
@@ -127,7 +127,7 @@ def b64(data):
     return base64.b64encode(data).decode()
 
 
-def pictures(count=1, of=PICTURES):
+def images(count=1, of=IMAGES):
     return {"created": 1, "data": [{"b64_json": b64(one)} for one in of[:count]]}
 
 
@@ -139,7 +139,7 @@ def reset(conn, _seen=None):
 
 def cut_body(conn, _):
     """End 500 bytes too early."""
-    conn.sendall(reply(pictures())[:-500])
+    conn.sendall(reply(images())[:-500])
 
 
 def hang(conn, _seen=None):
@@ -149,7 +149,7 @@ def hang(conn, _seen=None):
 
 def trickle_head(conn, _):
     """Answer a byte at a time."""
-    for byte in reply(pictures()):
+    for byte in reply(images()):
         conn.sendall(bytes([byte]))
         time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""Calls carried out elsewhere, by real processes and clusters: every picture is stored here."""
+"""Calls carried out elsewhere, by real processes and clusters: every image is stored here."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import pytest
 from foreign import PREPARED
-from loopback import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, image_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
@@ -25,8 +25,8 @@ KEY = CANARY
 
 
 def good(seen):
-    picture = picture_bytes(colour=(seen.json.get("seed", 0) * 9 % 256, 30, 200))
-    return 200, {"x-request-id": "r-1"}, {"created": 1, "data": [{"b64_json": b64(picture)}]}
+    image = image_bytes(colour=(seen.json.get("seed", 0) * 9 % 256, 30, 200))
+    return 200, {"x-request-id": "r-1"}, {"created": 1, "data": [{"b64_json": b64(image)}]}
 
 
 def studio(home, server, *, environ=None, **entry):
@@ -39,11 +39,11 @@ def studio(home, server, *, environ=None, **entry):
 
 
 def check(made, server, count):
-    """So many POSTs, each picture in its place and in the store here, and no two alike."""
+    """So many POSTs, each image in its place and in the store here, and no two alike."""
     assert not made.failed, [one.error for one in made.failed]
     assert len(server.posts) == count == len(made)
     assert [tile[0].bytes for tile in made] == [
-        picture_bytes(colour=(k * 9 % 256, 30, 200)) for k in range(count)
+        image_bytes(colour=(k * 9 % 256, 30, 200)) for k in range(count)
     ]
     assert len({tile[0].sha256 for tile in made}) == count
     assert len({post.headers["Idempotency-Key"] for post in server.posts}) == count
@@ -55,7 +55,7 @@ def processes():
         yield pool
 
 
-def test_processes_make_the_calls_and_pictures_are_stored_here(home, serve, processes):
+def test_processes_make_the_calls_and_images_are_stored_here(home, serve, processes):
     server = serve(good)
     one = studio(home, server)
     made = one.imagine("a fox", seed=range(12), executor=processes)
@@ -137,7 +137,7 @@ class Closed(Odd):
         raise RuntimeError("cannot schedule new futures after shutdown")
 
 
-def test_an_executor_that_takes_equal_calls_for_one_gives_every_picture(home, serve):
+def test_an_executor_that_takes_equal_calls_for_one_gives_every_image(home, serve):
     server = serve(good)
     check(studio(home, server).imagine("a fox", seed=range(4), executor=Deduping()), server, 4)
     assert studio(home, server).imagine("a fox", seed=1, new=True, executor=Deduping())[0]
@@ -344,7 +344,7 @@ def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serv
     assert len(server.posts) == 4
 
 
-def test_a_picture_is_not_lost_where_a_folder_cannot_be_removed(home, serve, monkeypatch):
+def test_a_image_is_not_lost_where_a_folder_cannot_be_removed(home, serve, monkeypatch):
     rmdir = os.rmdir
 
     def busy(path, **kwargs):

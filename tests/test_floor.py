@@ -1,4 +1,4 @@
-"""The floor: safe texts, ids, verdicts, captions, records, file names."""
+"""The floor: safe texts, ids, mismatches, captions, records, file names."""
 
 import base64
 import json
@@ -15,14 +15,14 @@ from ipyimagegen.core.mismatches import judge
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import (
     Cost,
+    ImageRecord,
+    ImageState,
     Input,
-    Picture,
-    PictureState,
+    Mismatch,
     Request,
     Run,
     Sent,
     Status,
-    Verdict,
     from_json,
     to_json,
 )
@@ -37,9 +37,9 @@ def request(**changes):
     return Request(**{"endpoint": "lab", "base_url": "http://127.0.0.1/v1", "prompt": "a fox", **changes})
 
 
-def picture(index=1, **changes):
+def image(index=1, **changes):
     whole = {"sha256": "ab" * 32, "mime": "image/png", "width": 1024, "height": 1024, "alpha": False}
-    return Picture(index=index, **{**whole, **changes})
+    return ImageRecord(index=index, **{**whole, **changes})
 
 
 def run(**changes):
@@ -146,36 +146,36 @@ def test_errors_are_short_picklable_and_of_the_promised_kinds():
     assert lost._render_traceback_() == ["It may be."]
 
 
-# verdicts: asked, what came, what is said
+# mismatches: asked, what came, what is said
 
 
 JUDGED = [
-    ({}, {}, [picture()], {}, []),
-    ({"n": 2}, {"n": 2}, [picture()], {}, ["count: asked 2 pictures, got 1 picture"]),
-    ({"size": "512x512"}, {"size": "512x512"}, [picture()], {}, ["size: asked 512x512, got 1024x1024"]),
-    ({"size": "auto"}, {"size": "auto"}, [picture()], {}, []),
+    ({}, {}, [image()], {}, []),
+    ({"n": 2}, {"n": 2}, [image()], {}, ["count: asked 2 images, got 1 image"]),
+    ({"size": "512x512"}, {"size": "512x512"}, [image()], {}, ["size: asked 512x512, got 1024x1024"]),
+    ({"size": "auto"}, {"size": "auto"}, [image()], {}, []),
     (
         {"aspect_ratio": "16:9"},
         {"aspect_ratio": "16:9"},
-        [picture()],
+        [image()],
         {},
         ["ratio: asked 16:9, got 1024x1024"],
     ),
-    ({"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, [picture(width=1280, height=720)], {}, []),
-    ({"aspect_ratio": "16:9"}, {"size": "1024x1024"}, [picture()], {}, []),
-    ({"output_format": "webp"}, {"output_format": "webp"}, [picture()], {}, ["format: asked webp, got png"]),
-    ({"background": "transparent"}, {}, [picture()], {}, ["background: asked transparent, got opaque"]),
-    ({"background": "transparent"}, {}, [picture(alpha=True)], {}, []),
-    ({"quality": "high"}, {}, [picture()], {"quality": "low"}, ["quality: asked high, got low"]),
-    ({"quality": "auto"}, {}, [picture()], {"quality": "low"}, []),
-    ({}, {}, [picture(note="cut off")], {}, ["picture 1: asked a whole picture, got cut off"]),
+    ({"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, [image(width=1280, height=720)], {}, []),
+    ({"aspect_ratio": "16:9"}, {"size": "1024x1024"}, [image()], {}, []),
+    ({"output_format": "webp"}, {"output_format": "webp"}, [image()], {}, ["format: asked webp, got png"]),
+    ({"background": "transparent"}, {}, [image()], {}, ["background: asked transparent, got opaque"]),
+    ({"background": "transparent"}, {}, [image(alpha=True)], {}, []),
+    ({"quality": "high"}, {}, [image()], {"quality": "low"}, ["quality: asked high, got low"]),
+    ({"quality": "auto"}, {}, [image()], {"quality": "low"}, []),
+    ({}, {}, [image(note="cut off")], {}, ["image 1: asked a whole image, got cut off"]),
 ]
 
 
 @pytest.mark.parametrize(("asked", "sent", "came", "facts", "said"), JUDGED)
-def test_verdicts(asked, sent, came, facts, said):
+def test_mismatches(asked, sent, came, facts, said):
     found = judge(request(options=asked), Sent(options=sent), came, facts)
-    assert [str(verdict) for verdict in found] == said
+    assert [str(mismatch) for mismatch in found] == said
 
 
 # captions
@@ -183,17 +183,17 @@ def test_verdicts(asked, sent, came, facts, said):
 
 def test_a_caption_keeps_what_changes_in_its_last_line():
     one = run(
-        pictures=(picture(1), picture(2)),
+        images=(image(1), image(2)),
         elapsed=2.04,
         cost=Cost(amount=0.053, currency="USD", basis="usage"),
-        verdicts=(Verdict("size", "1x1", "2x2"),),
+        mismatches=(Mismatch("size", "1x1", "2x2"),),
         sent=Sent(model="m-1", notes=("16:9 became 1536x1024",)),
         request=request(options={"seed": 7}),
     )
     lines = caption(one, 5, from_history=False).splitlines()
     assert lines == [
         "5 · 1120-k7f2/3 · a fox",
-        "lab · m-1 · 1024x1024 · 2 pictures · seed 7",
+        "lab · m-1 · 1024x1024 · 2 images · seed 7",
         "tiles: 5.1  5.2",
         "! size: asked 1x1, got 2x2",
         "- 16:9 became 1536x1024",
@@ -224,13 +224,13 @@ def test_costs(cost, text):
 def test_a_record_comes_back_whole():
     one = run(
         status=Status.DONE,
-        pictures=(picture(), Picture(index=2, state=PictureState.URL_PENDING, url="https://x/y")),
+        images=(image(), ImageRecord(index=2, state=ImageState.URL_PENDING, url="https://x/y")),
         request=request(
             options={"n": 2},
             extra={"a": [1, {"b": None}]},
             inputs=(Input(sha256="cd", mime="image/png", width=1, height=2),),
         ),
-        verdicts=(Verdict("size", "a", "b"),),
+        mismatches=(Mismatch("size", "a", "b"),),
         cost=Cost(amount=1.5, currency="CNY", basis="table"),
     )
     text = json.dumps(to_json(one))
@@ -277,15 +277,14 @@ def test_identity_is_of_the_question_alone():
     ],
 )
 def test_targets(template, several, path):
-    one = run(pictures=(picture(),), request=request(options={"seed": 7}), sent=Sent(model="m:1"))
-    assert saving.target(template, one, one.pictures[0], several=several).as_posix() == path
+    one = run(images=(image(),), request=request(options={"seed": 7}), sent=Sent(model="m:1"))
+    assert saving.target(template, one, one.images[0], several=several).as_posix() == path
 
 
 def test_a_value_never_leaves_its_folder():
-    one = run(pictures=(picture(),), sent=Sent(model="../../etc/passwd"))
+    one = run(images=(image(),), sent=Sent(model="../../etc/passwd"))
     assert (
-        saving.target("out/{model}", one, one.pictures[0], several=False).as_posix()
-        == "out/-..-etc-passwd.png"
+        saving.target("out/{model}", one, one.images[0], several=False).as_posix() == "out/-..-etc-passwd.png"
     )
 
 

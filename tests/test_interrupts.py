@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 
 import ipyimagegen
 from ipyimagegen import Settings, Studio
@@ -19,7 +19,7 @@ from ipyimagegen.session.waiting import Hold
 ROOM = Path(ipyimagegen.__file__).parent
 MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")
 STEPS = {str(ROOM / f"{name}.py") for name in MODULES}
-PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 
 
 class Stop:
@@ -43,7 +43,7 @@ class Stop:
 
 
 def test_an_interrupt_at_any_step_pays_once_and_loses_nothing(tmp_path, serve):
-    server = serve(lambda seen: (200, {}, PICTURE))
+    server = serve(lambda seen: (200, {}, IMAGE))
     own = {"lab": {"base_url": server.base_url, "free": False}}
     settings = Settings(endpoints=own, options={"endpoint": "lab"}, max_images=1)
     for nth in count(1):
@@ -100,7 +100,7 @@ def test_who_asks_in_another_thread_is_not_touched():
 
 
 def test_stopped_before_it_was_sent_is_told_so(home, serve):
-    server = serve(lambda seen: (200, {}, PICTURE))
+    server = serve(lambda seen: (200, {}, IMAGE))
     one = Studio(home=home, environ={}, settings=Settings(options={"endpoint": server.base_url}))
     one.store.probe = lambda need: signal.raise_signal(signal.SIGINT)
     with pytest.raises(e.Detached, match="Nothing was sent, nothing billed"):
@@ -109,7 +109,7 @@ def test_stopped_before_it_was_sent_is_told_so(home, serve):
 
 
 def test_an_interrupt_is_heard_while_another_process_holds_the_index(home, serve):
-    server = serve(lambda seen: (200, {}, PICTURE))
+    server = serve(lambda seen: (200, {}, IMAGE))
     one = Studio(home=home, environ={}, settings=Settings(options={"endpoint": server.base_url}))
     one.imagine("a fox")
     hold = (

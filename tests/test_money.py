@@ -1,4 +1,4 @@
-"""What must never happen: paid twice by accident, a delivered picture lost, a key let out."""
+"""What must never happen: paid twice by accident, a delivered image lost, a key let out."""
 
 import contextlib
 import errno
@@ -12,20 +12,20 @@ import threading
 import time
 
 import pytest
-from loopback import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, image_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.store import Disk, Store
 
-PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
-HASHES = {hashlib.sha256(one).hexdigest() for one in PICTURES}
+IMAGES = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
+HASHES = {hashlib.sha256(one).hexdigest() for one in IMAGES}
 
 
 def good(seen):
     count = seen.json.get("n", 1)
-    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:count]]}
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES[:count]]}
 
 
 def studio(home, server, **settings):
@@ -44,11 +44,11 @@ def everything(home):
     [
         [{"b64_json": b64(b"<svg onload='alert(1)'/>")}],
         [{"b64_json": "@@@ no base64 @@@"}],
-        [{"b64_json": b64(PICTURES[0][:40])}],
+        [{"b64_json": b64(IMAGES[0][:40])}],
         [],
     ],
 )
-def test_a_reply_without_a_usable_picture_is_not_paid_for_again(home, serve, data):
+def test_a_reply_without_a_usable_image_is_not_paid_for_again(home, serve, data):
     server = serve(lambda seen: (200, {}, {"created": 1, "data": data}))
     for _ in range(3):
         with pytest.raises(e.CallError):
@@ -68,10 +68,10 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     four[1].path.unlink()
     three = studio(home, server).imagine("a fox", n=4)
     assert [one.index for one in three] == [1, 3, 4]
-    assert "picture 2: its stored file is gone" in three.caption
+    assert "image 2: its stored file is gone" in three.caption
     for one in three:
         one.path.write_bytes(b"damaged")
-    with pytest.raises(e.OutcomeUnknown, match="no picture of it can be shown"):
+    with pytest.raises(e.OutcomeUnknown, match="no image of it can be shown"):
         studio(home, server).imagine("a fox", n=4)
     assert len(server.posts) == 1
 
@@ -85,7 +85,7 @@ def test_a_download_that_fails_takes_nothing_back_that_another_notebook_got(home
             return 200, {}, {"created": 1, "data": [{"url": url}]}
         if answers:
             return answers.pop()
-        answers.append((200, {}, PICTURES[0]))
+        answers.append((200, {}, IMAGES[0]))
         studio(home, server).imagine("a fox")  # the other one, while this one waits
         return 403, {}, b"gone"
 
@@ -93,16 +93,16 @@ def test_a_download_that_fails_takes_nothing_back_that_another_notebook_got(home
     with pytest.raises(e.CallError, match="imagine_show"):
         studio(home, server).imagine("a fox")
     for _ in range(2):
-        assert studio(home, server).imagine("a fox")[0].bytes == PICTURES[0]
+        assert studio(home, server).imagine("a fox")[0].bytes == IMAGES[0]
     assert len(server.posts) == 1
 
 
-def test_pictures_keep_their_place_in_the_reply(home, serve):
-    data = [{"b64_json": b64(b"<svg/>")}, *({"b64_json": b64(one)} for one in PICTURES[:2])]
+def test_images_keep_their_place_in_the_reply(home, serve):
+    data = [{"b64_json": b64(b"<svg/>")}, *({"b64_json": b64(one)} for one in IMAGES[:2])]
     server = serve(lambda seen: (200, {}, {"created": 1, "data": data}))
     one = studio(home, server).imagine("a fox", n=3)
     assert [image.id.split(".")[1] for image in one] == ["2", "3"]
-    assert one.caption.count("picture 1") == 1
+    assert one.caption.count("image 1") == 1
 
 
 def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
@@ -126,7 +126,7 @@ def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
         posts = len(server.posts) - before
         if posts and not (shown and len(shown) == 2):
             kept = b"".join(everything(home).values())
-            assert all(one in kept or b64(one).encode() in kept for one in PICTURES[:2]), nth
+            assert all(one in kept or b64(one).encode() in kept for one in IMAGES[:2]), nth
         status = (
             [record.get("status") for record in records(home).values()] if (home / "records").is_dir() else []
         )
@@ -139,7 +139,7 @@ def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
 
 
 def test_a_rerun_leaves_out_options_that_a_newer_version_stored(home, serve):
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PICTURES[0])}]}))
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(IMAGES[0])}]}))
     one = studio(home, server)
     run = one.imagine("a fox").run
     path = home / "records" / f"{run.id}.json"
@@ -247,10 +247,10 @@ def test_the_thread_of_a_call_loads_no_module(home, serve):
 
     def answer(seen):
         if seen.method == "GET":
-            return 200, {}, PICTURES[0]
-        webp = picture_bytes(kind="WEBP")
-        url = {"url": f"{server.base_url}/picture.png"}
-        return 200, {}, {"created": 1, "data": [{"b64_json": b64(PICTURES[1])}, {"b64_json": b64(webp)}, url]}
+            return 200, {}, IMAGES[0]
+        webp = image_bytes(kind="WEBP")
+        url = {"url": f"{server.base_url}/image.png"}
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(IMAGES[1])}, {"b64_json": b64(webp)}, url]}
 
     server = serve(answer)
     code = (
@@ -344,7 +344,7 @@ def test_a_refusal_inside_a_200_is_a_refusal(home, serve):
 
 
 def test_a_cut_reply_says_what_that_means(home, serve):
-    whole = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:2]]}).encode()
+    whole = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES[:2]]}).encode()
     cut = whole[: len(whole) - 60]
     server = serve(lambda seen: (200, {"Content-Length": str(len(whole)), "Connection": "close"}, cut))
     one = studio(home, server).imagine("a fox", n=2, timeout=20)
@@ -372,7 +372,7 @@ def test_offline_fetches_nothing(home, serve):
     elsewhere = run.but(
         request=type(run.request)(**{**vars(run.request), "base_url": "https://gpu.example/v1"})
     )
-    assert [image.state for image in one.fetch(elsewhere, offline=True).pictures] == ["url_pending"]
+    assert [image.state for image in one.fetch(elsewhere, offline=True).images] == ["url_pending"]
     assert len(server.requests) == before
 
 

@@ -81,7 +81,7 @@ def test_line(name):
     for flag in flags.split():
         spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
         found = read(f"{spelled} a fox", {})
-        assert {**found.values, **found.pictures} == {name: (value,) if name in INPUTS else value}
+        assert {**found.values, **found.images} == {name: (value,) if name in INPUTS else value}
 
 
 def test_a_variable_is_taken_as_it_is():

@@ -83,4 +83,4 @@ def test_it_works_without_ipython():
     facts, shown = done.stdout.strip().splitlines()
     assert facts == "True 1 True True"
     said = "Generation: 'a red fox' · sketch · 128x128"
-    assert re.fullmatch(rf"{said} · \S+\.png True {said}", shown)  # where it is, but not beside the picture
+    assert re.fullmatch(rf"{said} · \S+\.png True {said}", shown)  # where it is, but not beside the image

@@ -10,15 +10,15 @@ import time
 from dataclasses import replace
 
 import pytest
-from loopback import b64, picture_bytes, records
+from loopback import b64, image_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
-from ipyimagegen.core.run import Picture, PictureState, Status
+from ipyimagegen.core.run import ImageRecord, ImageState, Status
 from ipyimagegen.store import Disk, Store
 
-PICTURES = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(2)]
-BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES]}).encode()
+IMAGES = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(2)]
+BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES]}).encode()
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def left(home, server):
     def leave(body=BODY, age=0):
         one = studio(home, server)
         done = one.imagine("a fox", n=2)
-        pending = one.store.run(done.id).but(status=Status.PENDING, pictures=(), reply={}, verdicts=())
+        pending = one.store.run(done.id).but(status=Status.PENDING, images=(), reply={}, mismatches=())
         one.store.update(pending)
         for image in done:
             image.path.unlink()
@@ -61,7 +61,7 @@ def test_a_whole_reply_is_taken_in_at_once(home, server, left):
     assert looked(home, server)["status"] == "done"
     again = studio(home, server).imagine("a fox", n=2)
     assert (again.id, again.reused, len(again)) == (run_id, True, 2)
-    assert [one.bytes for one in again] == PICTURES
+    assert [one.bytes for one in again] == IMAGES
     assert "it was read later" in again.caption
     assert len(server.posts) == 1
 
@@ -78,13 +78,13 @@ def test_one_that_was_cut_gives_what_arrived_whole(home, server, left):
     _, spool = left(BODY[:-50], age=700)
     record = looked(home, server)
     assert record["status"] == "unknown"
-    assert [one["state"] for one in record["pictures"]] == ["stored"]
+    assert [one["state"] for one in record["images"]] == ["stored"]
     assert (home / "quarantine" / f"{record['raw']}.bin").read_bytes() == BODY[:-50]
     assert spool.exists()  # whoever wrote it may be about to read it
-    with pytest.raises(e.OutcomeUnknown, match="pictures of it that arrived: 1"):
+    with pytest.raises(e.OutcomeUnknown, match="images of it that arrived: 1"):
         studio(home, server).imagine("a fox", n=2)
     shown = studio(home, server).history[record["session"] + "/1"]
-    assert shown[0].bytes == PICTURES[0]
+    assert shown[0].bytes == IMAGES[0]
 
 
 def test_a_call_in_flight_here_is_nobody_elses(home, server, left, monkeypatch):
@@ -96,8 +96,8 @@ def test_a_call_in_flight_here_is_nobody_elses(home, server, left, monkeypatch):
 
 
 def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
-    picture = serve(lambda seen: (200, {"Content-Type": "image/png"}, PICTURES[0]))
-    url = picture.base_url + "/1.png"
+    image = serve(lambda seen: (200, {"Content-Type": "image/png"}, IMAGES[0]))
+    url = image.base_url + "/1.png"
     server = serve(lambda seen: (200, {}, {"data": [{"url": url}]}))
     server.requests.clear()
     one = studio(home, server)
@@ -105,11 +105,11 @@ def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
     with pytest.raises(e.CallError, match="%imagine_show"):
         one.imagine("a fox", n=2)
     run = one.store.runs()[0]
-    one.store.update(run.but(status=Status.PENDING, pictures=(), reply={}, verdicts=()))
+    one.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
     one.store.spool(run).write_bytes(json.dumps({"data": [{"url": url}]}).encode())
     record = looked(home, server)
-    assert [one["state"] for one in record["pictures"]] == ["url_pending"]
-    assert picture.requests == []
+    assert [one["state"] for one in record["images"]] == ["url_pending"]
+    assert image.requests == []
 
 
 def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
@@ -125,15 +125,15 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     full.append(True)
     for turn in range(3):  # looked at again while nothing is mended
         made = one.imagine("a fox", n=2)
-        assert [image.bytes for image in made] == PICTURES
+        assert [image.bytes for image in made] == IMAGES
         assert "came and could not be written, shown from a copy" in made.caption
         assert ("from history" in made.caption) == (turn > 0)
     (record,) = [one for one in records(home).values() if not one.get("reused_from")]
-    assert {picture["state"] for picture in record["pictures"]} == {"unwritten"}
+    assert {image["state"] for image in record["images"]} == {"unwritten"}
     (spool,) = home.glob("spool/*.reply")
     assert spool.read_bytes() == BODY
     again = studio(home, server).imagine("a fox", n=2)
-    assert [image.bytes for image in again] == PICTURES
+    assert [image.bytes for image in again] == IMAGES
     assert {image.path.parent.parent for image in again} == {home / "images"}
     assert again.caption.count("it was read later") == 1
     assert "could not be written" not in again.caption
@@ -156,7 +156,7 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):
         one.imagine("a fox", n=2)
-    assert [image.bytes for image in studio(home, server).imagine("a fox", n=2)] == PICTURES
+    assert [image.bytes for image in studio(home, server).imagine("a fox", n=2)] == IMAGES
     assert len(server.posts) == 1
 
 
@@ -202,7 +202,7 @@ def test_a_reply_is_deleted_after_a_day_when_nothing_of_it_is_wanted(home, serve
     os.utime(home / "spool" / NOBODYS, (time.time() - 90_000,) * 2)
     one = studio(home, server)
     one.store.spool()
-    assert spool.exists()  # its pictures are not in the store yet
+    assert spool.exists()  # its images are not in the store yet
     assert not (home / "spool" / NOBODYS).exists()
     list(one.history.search("fox"))
     one.store.spool()
@@ -272,8 +272,8 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
     run_id, spool = left()
     one = studio(home, server)
     run = one.store.run(run_id)
-    unread = tuple(Picture(index=index, state=PictureState.UNREAD) for index in (1, 2))
-    one.store.update(run.but(status=Status.DONE, pictures=unread))
+    unread = tuple(ImageRecord(index=index, state=ImageState.UNREAD) for index in (1, 2))
+    one.store.update(run.but(status=Status.DONE, images=unread))
     assert one.store.claim(spool)
     with pytest.raises(e.CallError, match=f"%imagine_show {run_id}") as caught:
         studio(home, server).imagine("a fox", n=2)
@@ -283,7 +283,7 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
 
 
 def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
-    _, spool = left(json.dumps({"data": [{"b64_json": b64(PICTURES[0])}] * 2}).encode())
+    _, spool = left(json.dumps({"data": [{"b64_json": b64(IMAGES[0])}] * 2}).encode())
     code = (
         "import sys, threading, time\n"
         "from ipyimagegen import Studio, recovery\n"

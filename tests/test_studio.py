@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from loopback import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, image_bytes, records
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
@@ -11,7 +11,7 @@ from ipyimagegen.core.user_input import from_call
 
 
 def good(seen):
-    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}] * seen.json.get("n", 1)}
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}] * seen.json.get("n", 1)}
 
 
 @pytest.fixture
@@ -174,14 +174,14 @@ def test_nothing_usable_came(home, serve):
         assert len(server.posts) == 1
 
 
-def test_what_is_no_picture_is_kept_and_not_shown(home, serve):
+def test_what_is_no_image_is_kept_and_not_shown(home, serve):
     svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(svg)}]}))
     with pytest.raises(e.CallError):
         studio(home, server).imagine("a fox")
     (record,) = records(home).values()
-    (picture,) = record["pictures"]
-    assert picture["state"] == "quarantined"
+    (image,) = record["images"]
+    assert image["state"] == "quarantined"
     kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
     assert svg in kept
 
@@ -192,7 +192,7 @@ def test_a_download_that_failed_is_fetched_later(home, serve):
     def answer(seen):
         if seen.method == "POST":
             return 200, {}, {"data": [{"url": f"http://{seen.headers['Host']}/files/1.png"}]}
-        return (200, {}, picture_bytes()) if pages["up"] else (403, {}, b"gone")
+        return (200, {}, image_bytes()) if pages["up"] else (403, {}, b"gone")
 
     server = serve(answer)
     one = studio(home, server)
@@ -207,9 +207,9 @@ def test_a_download_that_failed_is_fetched_later(home, serve):
 
 
 def test_fewer_than_asked_passes_with_a_verdict(home, serve):
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes())}]}))
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes())}]}))
     fox = studio(home, server).imagine("a fox", n=3)
-    assert [str(v) for v in fox.verdicts] == ["count: asked 3 pictures, got 1 picture"]
+    assert [str(v) for v in fox.mismatches] == ["count: asked 3 images, got 1 image"]
     assert studio(home, server).imagine("a fox", n=3).reused
     assert len(server.posts) == 1
 
@@ -240,10 +240,10 @@ def test_history_is_a_sequence_and_searchable(home, lab):
 FAILING = [(500, {}, {}), (200, {}, {"data": [{"url": "http://127.0.0.1:1/a.png"}]})]
 
 
-@pytest.mark.parametrize("failing", FAILING, ids=["no answer", "no picture"])
-def test_a_number_is_the_same_picture_at_every_run_all_though_a_call_failed(home, serve, failing):
-    picture = {"data": [{"b64_json": b64(picture_bytes())}]}
-    server = serve(lambda seen: failing if b"a fox" in seen.body else (200, {}, picture))
+@pytest.mark.parametrize("failing", FAILING, ids=["no answer", "no image"])
+def test_a_number_is_the_same_image_at_every_run_all_though_a_call_failed(home, serve, failing):
+    image = {"data": [{"b64_json": b64(image_bytes())}]}
+    server = serve(lambda seen: failing if b"a fox" in seen.body else (200, {}, image))
     for _ in range(3):
         one = studio(home, server)
         with pytest.raises(e.CallError):
@@ -310,8 +310,8 @@ def test_python_arguments_are_checked(home):
     assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]
 
 
-def test_an_edit_asks_the_server_of_its_picture_whatever_is_configured(home, serve):
-    answer = 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+def test_an_edit_asks_the_server_of_its_image_whatever_is_configured(home, serve):
+    answer = 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
     first, second = serve(lambda _: answer), serve(lambda _: answer)
     own = {"lab": {"base_url": first.base_url}, "paid": {"base_url": second.base_url, "free": False}}
     one = Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "paid"}))

@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from loopback import b64, picture_bytes, records
+from loopback import b64, image_bytes, records
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
@@ -24,17 +24,17 @@ from ipyimagegen.session.batch import NOT_SENT
 from ipyimagegen.session.waiting import Painter
 
 
-def picture_for(asked):
-    """Return a picture that tells what it was asked for."""
+def image_for(asked):
+    """Return an image that tells what it was asked for."""
     seed = asked.get("seed", 0)
-    return picture_bytes(64, 48, (seed * 17 % 256, len(asked["prompt"]) * 5 % 256, seed // 15))
+    return image_bytes(64, 48, (seed * 17 % 256, len(asked["prompt"]) * 5 % 256, seed // 15))
 
 
 def good(seen):
     return (
         200,
         {},
-        {"created": 1, "data": [{"b64_json": b64(picture_for(seen.json))}] * seen.json.get("n", 1)},
+        {"created": 1, "data": [{"b64_json": b64(image_for(seen.json))}] * seen.json.get("n", 1)},
     )
 
 
@@ -149,7 +149,7 @@ def test_the_same_group_twice_is_two_axes():
 
 
 def test_long_prompts_are_told_by_what_differs():
-    long = "a very detailed picture of a small red fox in deep snow, by night, "
+    long = "a very detailed image of a small red fox in deep snow, by night, "
     axis = Axis("prompt", tuple(f"{long}{colour}, film grain" for colour in ("red", "blue", "red and blue")))
     assert axis.labels == ("… red, …", "… blue, …", "… red and blue, …")
     assert Axis("prompt", ("a fox", "a cat")).labels == ("a fox", "a cat")
@@ -191,7 +191,7 @@ def test_every_combination_is_asked_once_and_each_tile_is_a_generation(home, ser
     assert len(made) == 12
     for tile, row in zip(made, made.rows, strict=True):
         assert isinstance(tile, Generation)
-        assert tile[0].bytes == picture_for({"prompt": tile.prompt, "seed": tile.options["seed"]})
+        assert tile[0].bytes == image_for({"prompt": tile.prompt, "seed": tile.options["seed"]})
         assert (row["model"], row["prompt"], row["seed"]) == (tile.model, tile.prompt, tile.options["seed"])
         assert row["file"] == str(tile[0].path)
         assert row["size"] == "64x48"
@@ -210,7 +210,7 @@ def test_the_table_as_a_dataframe(home, serve):
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["seed"]) == [1, 2, 1, 2]
     assert list(frame["quality"]) == ["low", "low", "default", "default"]
-    assert set(frame) >= {"size", "seconds", "cost", "verdicts", "file", "error", "from_history"}
+    assert set(frame) >= {"size", "seconds", "cost", "mismatches", "file", "error", "from_history"}
 
 
 def test_run_again_nothing_is_asked(home, serve):
@@ -290,7 +290,7 @@ def test_over_a_cap_nothing_is_sent(home, serve, caps, says):
     with pytest.raises(e.OverBudget, match=says) as told:
         one.imagine("a fox", seed=[1, 2, 3, 4], n=2)
     assert len(str(told.value).splitlines()) == 1
-    assert "4 paid calls, 8 pictures" in str(told.value)
+    assert "4 paid calls, 8 images" in str(told.value)
     assert not server.posts
     one.imagine("a fox", seed=[1, 2, 3])
     with pytest.raises(e.OverBudget):
@@ -353,7 +353,7 @@ def test_nine_of_twelve(home, serve):
         "seed: 21, 3",
     ]  # the seed of the only one is no fact
     assert [tile[0].bytes for tile in made if tile] == [
-        picture_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
+        image_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
     ]
     rows = made.rows
     assert [row["status"] for row in rows if row["error"]] == ["refused", "rejected", "unknown"]
@@ -425,10 +425,10 @@ def test_no_more_than_max_parallel_at_once_and_servers_beside_each_other(home, s
     assert most["both"] > 3
 
 
-def test_pictures_to_start_from_are_opened_once_for_all(home, serve):
-    server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}))
+def test_images_to_start_from_are_opened_once_for_all(home, serve):
+    server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}))
     one = studio(home, server)
-    plan = one.plan(from_call("a hat", {"image": picture_bytes(80, 60, kind="BMP"), "seed": range(3)}))
+    plan = one.plan(from_call("a hat", {"image": image_bytes(80, 60, kind="BMP"), "seed": range(3)}))
     files = [call.files for call in plan.calls]
     assert all(file[name] is files[0][name] for file in files for name in files[0])
     assert not one.carry_out(plan).failed
@@ -772,7 +772,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
     with pytest.raises(e.Detached):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
-    assert str(plan) == "1 call · 1 picture · 2 under way · cost unknown"
+    assert str(plan) == "1 call · 1 image · 2 under way · cost unknown"
     assert reports.dry_run(plan, one.calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
@@ -833,7 +833,7 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
 
 def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
-    with pytest.raises(e.StoreError, match="has no picture to save: lab answered 400"):
+    with pytest.raises(e.StoreError, match="has no image to save: lab answered 400"):
         made[1].save(tmp_path / "fox")
     with pytest.raises(e.InvalidOption, match=r"names a folder; name a file, such as .*/\{id\}"):
         made.save(tmp_path)

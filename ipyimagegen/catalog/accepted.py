@@ -1,4 +1,4 @@
-"""Which pictures a model behind an endpoint takes for an edit, and how it wants its mask."""
+"""Which images a model behind an endpoint takes for an edit, and how it wants its mask."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ipyimagegen.core.run import Request, Sent
 
 FORMATS = ("png", "jpeg", "webp")
 JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
-LIMIT = 50_000_000  # bytes of a picture at OpenAI, which no server is known to exceed
+LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """What pictures are taken: formats, bytes of each, whether square; `mask_as` is alpha or white.
+    """What images are taken: formats, bytes of each, whether square; `mask_as` is alpha or white.
 
-    `first` are the formats of the first picture where there is a mask: OpenAI wants both of one format.
+    `first` are the formats of the first image where there is a mask: OpenAI wants both of one format.
     """
 
     formats: tuple[str, ...] = FORMATS
@@ -28,7 +28,7 @@ class Intake:
 
 
 def intake(request: Request, sent: Sent, endpoint: Endpoint) -> Intake:
-    """Return what pictures the model takes there: its own row's columns, else the endpoint's, else any."""
+    """Return what images the model takes there: its own row's columns, else the endpoint's, else any."""
     known = row(endpoint, model_of(request, endpoint))
     formats = (known.input_formats if known else ()) or endpoint.input_formats or FORMATS
     limit = (known.input_bytes if known else None) or endpoint.input_bytes or LIMIT

@@ -136,11 +136,11 @@ def _count(asked: Asked) -> Iterator[Problem]:
         most = 1
     if most is None or n <= most:
         return
-    pictures = "one picture" if most == 1 else f"at most {most:g} pictures"
+    images = "one image" if most == 1 else f"at most {most:g} images"
     yield Problem(
         options=("n",),
-        short=f"{asked.where} makes {pictures} in one call",
-        long=f"--n {n}: {asked.where} makes {pictures} in one call. "
+        short=f"{asked.where} makes {images} in one call",
+        long=f"--n {n}: {asked.where} makes {images} in one call. "
         f"For several takes: --seed 1..{n}, one call each.",
     )
 
@@ -252,7 +252,7 @@ def _check_inputs(request: Request, endpoint: Endpoint, known: Model | None, whe
         )
     limits = [known.edit if known else None, by_model(endpoint.most_inputs, model_of(request, endpoint))]
     if request.mask and endpoint.mask_fields is not None:
-        limits.append(1)  # a route of its own, for one picture
+        limits.append(1)  # a route of its own, for one image
     most = min((one for one in limits if one is not None), default=None)
     if most is not None and len(request.inputs) > most:
         masked = " with a --mask" if request.mask else ""

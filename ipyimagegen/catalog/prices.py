@@ -1,6 +1,6 @@
 """What a call may cost, and what it did: always with the source and date of the figure, or unknown.
 
-Before: the published price per picture, or the published formula for output tokens. After: the
+Before: the published price per image, or the published formula for output tokens. After: the
 server's own amount, or its token counts times the rates, or the table for what came back. Input
 tokens are not in the published prices, so an edit's estimate is a lower bound.
 """
@@ -22,7 +22,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of the pictures: any member may be None, and then every price counts."""
+    """What is known of the images: any member may be None, and then every price counts."""
 
     quality: str | None
     size: str | None
@@ -33,10 +33,10 @@ def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
     """Return what the call may cost: an amount, a range or lower bound, free, or unknown."""
     known = row(endpoint, sent.model)
     options = {**sent.options, **request.extra}
-    pictures = Known(
+    images = Known(
         quality=_fixed(options.get("quality")), size=_fixed(options.get("size")), count=request.count
     )
-    cost = _from_table(known, pictures, endpoint)
+    cost = _from_table(known, images, endpoint)
     if cost.amount is None or known is None or known.rates is None:
         return cost
     cost = _plus(cost, partial_tokens(sent, request, endpoint) * known.rates.image_out / MILLION)
@@ -46,7 +46,7 @@ def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
 
 
 def partial_tokens(sent: Sent, request: Request, endpoint: Endpoint) -> int:
-    """Return the output tokens that partial pictures add at most; 0 without any, or where not known."""
+    """Return the output tokens that partial images add at most; 0 without any, or where not known."""
     known = row(endpoint, sent.model)
     options = {**sent.options, **request.extra}
     partials = _number(options, "partial_images") or 0
@@ -55,11 +55,11 @@ def partial_tokens(sent: Sent, request: Request, endpoint: Endpoint) -> int:
     return partials * known.rates.partial_tokens * request.count
 
 
-def actual(facts: Mapping[str, Any], pictures: int, sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
+def actual(facts: Mapping[str, Any], images: int, sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
     """Return what the call cost, from the facts of the reply.
 
     `facts` may hold `cost` (a number in US$, or `{amount, currency, source}`: what the server says),
-    `usage` (token counts under OpenAI's names), `size` and `quality`; `pictures` is how many came.
+    `usage` (token counts under OpenAI's names), `size` and `quality`; `images` is how many came.
     """
     if endpoint.free:
         return Cost(basis="free")
@@ -77,7 +77,7 @@ def actual(facts: Mapping[str, Any], pictures: int, sent: Sent, request: Request
     came = Known(
         quality=_fixed(facts.get("quality")) or _fixed(options.get("quality")),
         size=_fixed(facts.get("size")) or _fixed(options.get("size")),
-        count=_number(usage, "generated_images") or pictures,
+        count=_number(usage, "generated_images") or images,
     )
     return _from_table(known, came, endpoint) if came.count else Cost()
 
@@ -89,7 +89,7 @@ def seconds(sent: Sent, request: Request, endpoint: Endpoint) -> tuple[float, fl
 
 
 def output_tokens(factor: int, size: Pixels) -> int:
-    """Return the output tokens of one picture; `factor` is the quality's entry in `Rates.detail`.
+    """Return the output tokens of one image; `factor` is the quality's entry in `Rates.detail`.
 
     Source: community.openai.com topic 1382699; it reproduces OpenAI's published price table.
     """
@@ -116,35 +116,35 @@ def _fixed(value: Json) -> str | None:
     return value if isinstance(value, str) and value != "auto" else None
 
 
-def _from_table(known: Model | None, pictures: Known, endpoint: Endpoint) -> Cost:
+def _from_table(known: Model | None, images: Known, endpoint: Endpoint) -> Cost:
     if endpoint.free:
         return Cost(basis="free")
     if known is None:
         return Cost()
-    prices = tuple(_matching(known.prices, pictures))
+    prices = tuple(_matching(known.prices, images))
     if prices:
-        return _spread(prices, pictures.count, "table")
-    return _by_formula(known.rates, pictures) if known.rates else Cost()
+        return _spread(prices, images.count, "table")
+    return _by_formula(known.rates, images) if known.rates else Cost()
 
 
-def _matching(prices: Iterable[Price], pictures: Known) -> Iterable[Price]:
+def _matching(prices: Iterable[Price], images: Known) -> Iterable[Price]:
     for one in prices:
-        quality_fits = one.quality is None or pictures.quality in (None, one.quality)
-        size_fits = one.size is None or pictures.size in (None, one.size)
+        quality_fits = one.quality is None or images.quality in (None, one.quality)
+        size_fits = one.size is None or images.size in (None, one.size)
         if quality_fits and size_fits:
             yield one
 
 
-def _by_formula(rates: Rates, pictures: Known) -> Cost:
-    size = pixels(pictures.size)
-    factors = [f for quality, f in rates.detail.items() if pictures.quality in (None, quality)]
+def _by_formula(rates: Rates, images: Known) -> Cost:
+    size = pixels(images.size)
+    factors = [f for quality, f in rates.detail.items() if images.quality in (None, quality)]
     if size is None or not factors:
         return Cost()
     amounts = [output_tokens(factor, size) * rates.image_out / MILLION for factor in factors]
     prices = [
         Price(amount=one, currency=rates.currency, source=rates.source, date=rates.date) for one in amounts
     ]
-    return _spread(prices, pictures.count, "tokens")
+    return _spread(prices, images.count, "tokens")
 
 
 def _spread(prices: Iterable[Price], count: int, basis: str) -> Cost:

@@ -240,7 +240,7 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def _check_members(what: str, key: str, value: Json) -> None:
-    """Raise InvalidOption for a member that would only fail once a picture is on its way."""
+    """Raise InvalidOption for a member that would only fail once an image is on its way."""
     wrong = {
         "input_formats": lambda: [one for one in value if one not in FORMATS],
         "edit_fields": lambda: [one for one in value if not isinstance(one, str)],

@@ -19,7 +19,7 @@ PARTIAL_IMAGES = 2  # what --stream asks for unless typed
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Where the shape of a picture goes: as `size`, as `aspect_ratio`, both, or nowhere."""
+    """Where the shape of an image goes: as `size`, as `aspect_ratio`, both, or nowhere."""
 
     size: bool
     ratio: bool
@@ -140,7 +140,7 @@ def in_bounds(known: Model, wanted: Fraction) -> bool:
 
 
 def _inexact(asked: str, wanted: Fraction, got: Fraction, sent: str) -> list[str]:
-    """Return the note on a translation. A word is exact when the picture lies or stands as it says."""
+    """Return the note on a translation. A word is exact when the image lies or stands as it says."""
     same = (wanted > 1) == (got > 1) and (wanted < 1) == (got < 1)
     if got == wanted or (asked in sizes.WORDS and same):
         return []

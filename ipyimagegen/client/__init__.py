@@ -1,7 +1,7 @@
 """The wire: one call is written, sent once, and its answer read. Only here are requests and urllib3.
 
 `write` makes a request into a `Call`, `exchange` posts it exactly once and says what became of it,
-`repeat_after` says whether and when it may be sent again, `download` fetches a picture's address,
+`repeat_after` says whether and when it may be sent again, `download` fetches an image's address,
 `probe` asks a server something that is free, `Spooled` reads a reply again that lies on disk.
 Nothing here raises for what a network or server does. Modules come in at the first use of a name,
 requests with `exchange` and `download`.
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ipyimagegen.client.outcome import Outcome, Timeouts, never_sent, repeat_after
     from ipyimagegen.client.parcels import Parcel, packed, unpacked
     from ipyimagegen.client.probing import Probe, probe
-    from ipyimagegen.client.reply import PICTURE
+    from ipyimagegen.client.reply import IMAGE
     from ipyimagegen.client.spooled import Spooled
     from ipyimagegen.client.transport import exchange
 
 __all__ = [
     "DIALECTS",
-    "PICTURE",
+    "IMAGE",
     "Answer",
     "Call",
     "Control",
@@ -66,7 +66,7 @@ _LATER = {
     "unpacked": "parcels",
     "Probe": "probing",
     "probe": "probing",
-    "PICTURE": "reply",
+    "IMAGE": "reply",
     "Spooled": "spooled",
     "exchange": "transport",
 }

@@ -1,4 +1,4 @@
-"""What a server's answer holds: pictures, facts, usage, errors of single items."""
+"""What a server's answer holds: images, facts, usage, errors of single items."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Answer:
 
     @property
     def finished(self) -> int:
-        """How many pictures there are, not counting partial ones."""
+        """How many images there are, not counting partial ones."""
         return sum(not one.partial for one in self.found)
 
 
@@ -99,7 +99,7 @@ def _holds_image(item: Mapping[str, Json]) -> bool:
 
 
 def bare(spool: Path) -> Answer | None:
-    """Return the answer of a server that sends the picture itself in place of JSON, if it is one.
+    """Return the answer of a server that sends the image itself in place of JSON, if it is one.
 
     vLLM-Omni does so for `response_format: file`.
     """
@@ -111,17 +111,17 @@ def bare(spool: Path) -> Answer | None:
 def _nothing(body: Mapping[str, Json], data: Json) -> str:
     if isinstance(data, list):
         if any(isinstance(item, Mapping) and item.get("partial") for item in data):
-            return "its stream ended before the picture was finished"
-        return "its items hold no picture" if data else "its list of pictures is empty"
+            return "its stream ended before the image was finished"
+        return "its items hold no image" if data else "its list of images is empty"
     if "data" in body:
-        return "its list of pictures is empty" if data is None else "its data is no list of pictures"
-    return "it holds no list of pictures"
+        return "its list of images is empty" if data is None else "its data is no list of images"
+    return "it holds no list of images"
 
 
 def found_in(
     item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, redactor: Redactor
 ) -> Found | None:
-    """Return the picture of an item, or None when it has neither base64 nor address."""
+    """Return the image of an item, or None when it has neither base64 nor address."""
     base64, address = _present(item.get("b64_json")), _present(item.get("url"))
     if address is not None and _head(address).lstrip()[:5].lower() == "data:":
         base64, address = base64 or address, None

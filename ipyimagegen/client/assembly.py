@@ -16,7 +16,7 @@ EVENTS = 100_000  # of one stream; servers that tell each step send some thousan
 def body(path: Path, n: int, *, clean: bool, control: Control | None = None) -> tuple[Json, bool]:
     """Return the JSON of a reply, and whether it came to its end.
 
-    `n` pictures were asked for; `clean` says that the connection ended as it should. Raises ValueError
+    `n` images were asked for; `clean` says that the connection ended as it should. Raises ValueError
     for what is neither JSON nor a stream, OSError when the file cannot be read, Stopped when `control` is
     over before the end of the file.
     """
@@ -52,7 +52,7 @@ def _all(path: Path, pieces: Iterable[bytes]) -> Iterator[Said]:
 
 
 class _Kept:
-    """What is kept of a stream: finished pictures, the newest partial one, what failed, and the facts."""
+    """What is kept of a stream: finished images, the newest partial one, what failed, and the facts."""
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -70,31 +70,31 @@ class _Kept:
             self._ended = True
             return False
         self._cut |= not one.whole
-        pictures, failures = one.pictures, one.failures
-        for picture in pictures:
-            self._picture(picture, one)
-        finished = any(not picture["partial"] for picture in pictures)
+        images, failures = one.images, one.failures
+        for image in images:
+            self._image(image, one)
+        finished = any(not image["partial"] for image in images)
         self._failed += failures
         if one.error is not None and not failures:
             self._error = one.error
         said = _facts(one.value or {})
-        if pictures:  # each finished one says its own; an event without one says the whole
+        if images:  # each finished one says its own; an event without one says the whole
             more = said.get("usage") if finished else None
             said["usage"] = _sum(self._facts.get("usage"), more)
         self._facts |= said
-        # Ark's last event has no picture, and none but Ark makes this known otherwise.
-        self._ended |= one.whole and one.kind.endswith(".completed") and not pictures
+        # Ark's last event has no image, and none but Ark makes this known otherwise.
+        self._ended |= one.whole and one.kind.endswith(".completed") and not images
         kept = failures or finished or one.error
         self._room -= one.size if kept else 0
         full = self._room <= 0
         self._cut |= full
         return not full
 
-    def _picture(self, picture: Mapping[str, Json], one: Said) -> None:
-        if picture["partial"]:
-            self._partial = picture
+    def _image(self, image: Mapping[str, Json], one: Said) -> None:
+        if image["partial"]:
+            self._partial = image
             return
-        self._finished.append(picture)
+        self._finished.append(image)
         self._partial = None
         # With Ark there may be more than were asked for, or fewer: only its own end counts.
         self._counted = not one.kind.endswith("succeeded")
@@ -102,7 +102,7 @@ class _Kept:
     def ended(self, *, clean: bool) -> bool:
         """Return whether the stream came to its end.
 
-        The API sends no [DONE]: the last picture that was asked for is the end, or, when a server
+        The API sends no [DONE]: the last image that was asked for is the end, or, when a server
         makes fewer, a connection that ended well after a finished one.
         """
         settled = len(self._finished) + len(self._failed)
@@ -118,7 +118,7 @@ class _Kept:
 
 
 def _facts(value: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what an event says of the whole reply; what it says of its picture stays with that."""
+    """Return what an event says of the whole reply; what it says of its image stays with that."""
     said = {name: value.get(name) for name in ("created", "model", "id", "usage")}
     said["created"] = said["created"] or value.get("created_at")
     return {k: v for k, v in said.items() if v}

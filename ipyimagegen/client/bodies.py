@@ -1,4 +1,4 @@
-"""A call's body as bytes: JSON with pictures as data URLs, or a form with pictures as files."""
+"""A call's body as bytes: JSON with images as data URLs, or a form with images as files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ipyimagegen.core.options import Json
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A picture that stands in a body, wherever a JSON value may; `name` has the suffix of its format.
+    """An image that stands in a body, wherever a JSON value may; `name` has the suffix of its format.
 
     `bare` says that JSON wants its base64 alone, without the head of a data URL.
     """
@@ -34,20 +34,20 @@ class File:
 
     @property
     def url(self) -> str:
-        """The picture as a data URL, or as bare base64."""
+        """The image as a data URL, or as bare base64."""
         head = "" if self.bare else f"data:{self.mime};base64,"
         return head + base64.b64encode(self.data).decode()
 
 
 def shown(value: Json) -> Json:
-    """Return a body as it is shown and recorded: a few words stand for each picture."""
+    """Return a body as it is shown and recorded: a few words stand for each image."""
     return _replaced(value, str)
 
 
 def encoded(body: Mapping[str, Json], *, form: bool, boundary: str) -> tuple[str, bytes]:
     """Return the content type and the bytes of a body.
 
-    A form repeats a field for each picture of a list; what is neither text nor picture is written in
+    A form repeats a field for each image of a list; what is neither text nor image is written in
     it as JSON. `boundary` is random, and the same for every repeat of a call.
     """
     if not form:

@@ -22,16 +22,16 @@ from ipyimagegen.core.options import Json
 from ipyimagegen.core.run import Input, Request, Sent
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
-Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever a picture stands
+Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever an image stands
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One HTTP request, complete but for its key.
 
-    `body` holds JSON values, and a `File` wherever a picture stands; `form` says that it goes out as
+    `body` holds JSON values, and a `File` wherever an image stands; `form` says that it goes out as
     multipart/form-data. `headers` never hold the key: it goes into `key_header` at sending, after
-    "Bearer " if that is Authorization. `n` is how many pictures were asked for; it bounds the size of
+    "Bearer " if that is Authorization. `n` is how many edited were asked for; it bounds the size of
     the reply.
     """
 
@@ -46,32 +46,32 @@ class Call:
 
     @property
     def shown(self) -> Mapping[str, Json]:
-        """The body as it is shown and recorded: a few words stand for each picture."""
+        """The body as it is shown and recorded: a few words stand for each image."""
         words: Mapping[str, Json] = shown(self.body)
         return words
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
+class EditImages:
     """What an edit starts from, in order; the mask belongs to the first."""
 
     images: Sequence[File]
     mask: File | None = None
-    field: str | None = None  # where the endpoint wants this model's pictures
+    field: str | None = None  # where the endpoint wants this model's edited
 
     @property
     def one_or_all(self) -> File | list[File]:
-        """The picture itself when there is only one."""
+        """The image itself when there is only one."""
         return self.images[0] if len(self.images) == 1 else list(self.images)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """How a server wants pictures: its route, a form or JSON, and where in the body they stand."""
+    """How a server wants edited: its route, a form or JSON, and where in the body they stand."""
 
     route: str = "/images/edits"
     form: bool = True
-    place: Callable[[Pictures], Body]
+    place: Callable[[EditImages], Body]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Dialect:
     """A row: what differs from OpenAI's own way.
 
     `names` renames options, `values` replaces values of one option, `shape` rearranges the body.
-    `edit` is for pictures without a mask, and with one unless `inpaint` is there.
+    `edit` is for edited without a mask, and with one unless `inpaint` is there.
     """
 
     route: str = "/images/generations"
@@ -95,12 +95,12 @@ class Dialect:
 def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes] = NO_FILES) -> Call:
     """Return the HTTP request for `sent` in the endpoint's dialect.
 
-    `files` holds the bytes of its pictures by their hash. `request.extra` is merged last, under the
+    `files` holds the bytes of its edited by their hash. `request.extra` is merged last, under the
     names it was given, and takes the place of the option of that name. Raises InvalidOption for an
     unknown dialect.
     """
     dialect = _named(endpoint.dialect)
-    edit, pictures = _edit(dialect, sent, endpoint, files)
+    edit, edited = _edit(dialect, sent, endpoint, files)
     extra = dict(request.extra)
     options = {k: v for k, v in sent.options.items() if k not in extra and k != "model"}
     model = sent.model
@@ -111,7 +111,7 @@ def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, 
     body |= {"prompt": request.prompt} | {
         dialect.names.get(k, k): _translated(dialect, k, v) for k, v in options.items()
     }
-    body = dialect.shape(body) | (edit.place(pictures) if edit else {}) | extra
+    body = dialect.shape(body) | (edit.place(edited) if edit else {}) | extra
     prefix = f"/deployments/{quote(model or '', safe='')}" if in_path else ""
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     return Call(
@@ -126,18 +126,18 @@ def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, 
 
 def _edit(
     dialect: Dialect, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes]
-) -> tuple[Edit | None, Pictures]:
-    """Return how the pictures go, None when there are none, and the pictures."""
-    pictures = Pictures(
+) -> tuple[Edit | None, EditImages]:
+    """Return how the edited go, None when there are none, and the edited."""
+    edited = EditImages(
         images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
         mask=_file(sent.mask, "mask", files) if sent.mask else None,
         field=by_model(endpoint.image_field, sent.model),
     )
-    if not pictures.images:
-        return None, pictures
+    if not edited.images:
+        return None, edited
     if edits_as_json(endpoint, sent.options):
-        return _OPENAI_JSON, pictures
-    return (dialect.inpaint if dialect.inpaint and pictures.mask else dialect.edit), pictures
+        return _OPENAI_JSON, edited
+    return (dialect.inpaint if dialect.inpaint and edited.mask else dialect.edit), edited
 
 
 def _file(one: Input, name: str, files: Mapping[str, bytes]) -> File:
@@ -212,38 +212,38 @@ def _in_kwargs(body: Body) -> Body:
     return rest | ({"kwargs": json.dumps(inside, ensure_ascii=False)} if inside else {})
 
 
-def _as_files(pictures: Pictures, one: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
-    """Return pictures as a form has them: openai-python's way, which most servers were tried with."""
-    images = list(pictures.images)
-    name = pictures.field or (one if len(images) == 1 else several)
-    return {name: images} | ({mask: pictures.mask} if pictures.mask else {})
+def _as_files(edited: EditImages, one: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
+    """Return edited as a form has them: openai-python's way, which most servers were tried with."""
+    images = list(edited.images)
+    name = edited.field or (one if len(images) == 1 else several)
+    return {name: images} | ({mask: edited.mask} if edited.mask else {})
 
 
-def _as_references(pictures: Pictures) -> Body:
+def _as_references(edited: EditImages) -> Body:
     """OpenAI's JSON: `images` and `mask` are objects with a data URL."""
-    body: Body = {"images": [{"image_url": one} for one in pictures.images]}
-    return body | ({"mask": {"image_url": pictures.mask}} if pictures.mask else {})
+    body: Body = {"images": [{"image_url": one} for one in edited.images]}
+    return body | ({"mask": {"image_url": edited.mask}} if edited.mask else {})
 
 
-def _for_xai(pictures: Pictures) -> Body:
-    refs = [{"url": one, "type": "image_url"} for one in pictures.images]
+def _for_xai(edited: EditImages) -> Body:
+    refs = [{"url": one, "type": "image_url"} for one in edited.images]
     return {"image": refs[0]} if len(refs) == 1 else {"images": refs}
 
 
-def _for_together(pictures: Pictures) -> Body:
-    """Together's field depends on the model: image_url is one picture, reference_images are several."""
-    name = pictures.field or "reference_images"
-    return {name: pictures.images[0] if name == "image_url" else list(pictures.images)}
+def _for_together(edited: EditImages) -> Body:
+    """Together's field depends on the model: image_url is one image, reference_images are several."""
+    name = edited.field or "reference_images"
+    return {name: edited.images[0] if name == "image_url" else list(edited.images)}
 
 
-def _for_localai(pictures: Pictures) -> Body:
-    """LocalAI decodes bare base64; a data URL's picture is dropped without a word."""
-    bare = [replace(one, bare=True) for one in pictures.images]
+def _for_localai(edited: EditImages) -> Body:
+    """LocalAI decodes bare base64; a data URL's image is dropped without a word."""
+    bare = [replace(one, bare=True) for one in edited.images]
     return {"file": bare[0]} if len(bare) == 1 else {"ref_images": bare}
 
 
-def _for_openrouter(pictures: Pictures) -> Body:
-    return {"input_references": [{"type": "image_url", "image_url": {"url": one}} for one in pictures.images]}
+def _for_openrouter(edited: EditImages) -> Body:
+    return {"input_references": [{"type": "image_url", "image_url": {"url": one}} for one in edited.images]}
 
 
 _OPENAI_JSON = Edit(form=False, place=_as_references)

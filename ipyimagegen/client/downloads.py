@@ -1,7 +1,7 @@
-"""Fetch a picture by the address that a server gave: an address from a stranger, so nothing is trusted.
+"""Fetch an image by the address that a server gave: an address from a stranger, so nothing is trusted.
 
 No key, cookie or netrc goes along. Each hop is https to a public address, checked at connecting, so
-that a name cannot change its mind; what the call was posted to may serve its own pictures.
+that a name cannot change its mind; what the call was posted to may serve its own images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ipyimagegen.client.connections import NO_MOUNTS, Key, Mounts, send
 from ipyimagegen.client.control import Control, Watch
 from ipyimagegen.client.decoding import read_chunks
 from ipyimagegen.client.dialling import Blocked, Reach, Resolver, resolve
-from ipyimagegen.client.reply import PICTURE, Spool, TooLarge
+from ipyimagegen.client.reply import IMAGE, Spool, TooLarge
 from ipyimagegen.core.endpoints import Endpoint, origin
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import Fault
@@ -34,7 +34,7 @@ def download(
     *,
     into: Path,
     control: Control,
-    cap: int = PICTURE,
+    cap: int = IMAGE,
     resolver: Resolver = resolve,
     mounts: Mounts = NO_MOUNTS,
     whole: float = WHOLE,

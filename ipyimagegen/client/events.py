@@ -1,7 +1,7 @@
 """An event stream as the JSON body it stands for, so that one reader does for both.
 
 OpenAI: image_generation.partial_image, .completed, the same with image_edit; no [DONE] is promised.
-Ark: .partial_succeeded is a finished picture, .partial_failed one that failed, .completed has usage
+Ark: .partial_succeeded is a finished image, .partial_failed one that failed, .completed has usage
 alone, then [DONE]. vLLM-Omni: {type: "image", data: […]}, then [DONE]. An error may come in the midst
 of a 200. What an event means is said by its data's `type` first, then by its `event:` line.
 """
@@ -126,11 +126,11 @@ class Said:
         return [one["error"] for one in self._items if one.get("error")]
 
     @property
-    def pictures(self) -> list[Mapping[str, Json]]:
-        """The items with a picture, each with `partial` true or false."""
+    def images(self) -> list[Mapping[str, Json]]:
+        """The items with an image, each with `partial` true or false."""
         value = self.value or {}
         items = [value, *({**value, "data": None, **one} for one in self._items)]
-        return [{**one, "partial": self._partial(one)} for one in items if _holds_picture(one)]
+        return [{**one, "partial": self._partial(one)} for one in items if _holds_image(one)]
 
     @property
     def _items(self) -> list[Mapping[str, Json]]:
@@ -145,7 +145,7 @@ class Said:
         return not self.kind.endswith(("completed", "complete", "succeeded"))
 
 
-def _holds_picture(item: Mapping[str, Json]) -> bool:
+def _holds_image(item: Mapping[str, Json]) -> bool:
     return any(
         isinstance(one, Slice) or (isinstance(one, str) and bool(one.strip()))
         for one in (item.get("b64_json"), item.get("url"))

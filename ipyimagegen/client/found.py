@@ -1,4 +1,4 @@
-"""A picture as a reply holds it: base64 in the spool or in the JSON, or an address."""
+"""An image as a reply holds it: base64 in the spool or in the JSON, or an address."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipyimagegen.client.reply import PICTURE, Slice, blocks
+from ipyimagegen.client.reply import IMAGE, Slice, blocks
 from ipyimagegen.core.options import Json
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One picture of a reply.
+    """One image of a reply.
 
     `base64` is text (or a slice of `spool`), `url` an absolute address; either may be None, and where
     both are there the base64 comes first and the address is the way out when it is bad. `facts` are
     what the item says of itself: size, output_format, quality, background, seed, mime. `note` says
     why there is neither. `partial`: not finished, from a stream that goes on or was cut.
-    `bare`: the spool is the picture itself.
+    `bare`: the spool is the image itself.
     """
 
     base64: str | Slice | None = field(default=None, repr=False)
@@ -38,7 +38,7 @@ class Found:
         return self.bare or self.base64 is not None
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the picture's bytes, some 192 KiB at a time.
+        """Yield the image's bytes, some 192 KiB at a time.
 
         Raises ValueError for bad base64, or more than 64 MiB, after yielding what was good; OSError
         when the spool cannot be read.
@@ -115,12 +115,12 @@ def _decoded(text: Iterable[bytes]) -> Iterator[bytes]:
             good = binascii.a2b_base64(held[:cut])
         held = _spelled(held[cut:])
         size += len(good)
-        if size > PICTURE:
-            raise ValueError("the picture is larger than 64 MiB")
+        if size > IMAGE:
+            raise ValueError("the image is larger than 64 MiB")
         if good:
             yield good
         if len(held) > 4:
-            raise ValueError("the base64 of the picture is damaged")
+            raise ValueError("the base64 of the image is damaged")
     yield from _last(held, size)
 
 
@@ -133,8 +133,8 @@ def _last(held: bytes, size: int) -> Iterator[bytes]:
     """Yield the bytes of the last group, whose padding may be missing."""
     digits = held.rstrip(b"=")
     if len(digits) == 1 or len(held) > 4 or _NO_BASE64.search(digits) or (held and not digits):
-        raise ValueError("the base64 of the picture is damaged")
+        raise ValueError("the base64 of the image is damaged")
     if digits:
         yield binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
     elif not size:
-        raise ValueError("the picture is empty")
+        raise ValueError("the image is empty")

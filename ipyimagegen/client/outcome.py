@@ -38,7 +38,7 @@ class Outcome:
     """What became of one POST.
 
     `status` is never PENDING. `answer` is there when a reply was read, also with UNKNOWN when it was
-    cut after some pictures. `retry_after` is seconds that the server asks for. `spool` is the reply's
+    cut after some images. `retry_after` is seconds that the server asks for. `spool` is the reply's
     file while it is kept; the caller deletes it. `final`: not to be repeated whatever the status says
     (bad certificate, given up, or the server says so).
     """

@@ -1,4 +1,4 @@
-"""Each picture of a stream, shown while the rest is still on its way."""
+"""Each image of a stream, shown while the rest is still on its way."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ipyimagegen.client.found import Found
 from ipyimagegen.client.reply import Spool
 from ipyimagegen.core.options import Json
 
-A_SECOND = 4  # pictures; the newest one wins
+A_SECOND = 4  # images; the newest one wins
 
 
 class Previews:
-    """Reads along what goes into a spool and tells of each picture whose event is whole.
+    """Reads along what goes into a spool and tells of each image whose event is whole.
 
-    Of `n` pictures the last finished one is not told of: it comes with the answer. A failure in here,
+    Of `n` images the last finished one is not told of: it comes with the answer. A failure in here,
     or in `tell`, ends the telling and nothing else.
     """
 
@@ -53,13 +53,13 @@ class Previews:
             self._events += 1
             for one in said(event, self._spool.path):
                 self._over |= one.done or self._events > EVENTS
-                for picture in one.pictures if not self._over else ():
-                    self._left -= not picture["partial"] and not one.kind.endswith("succeeded")
-                    if self._left > 0 or picture["partial"]:
-                        self._told_of(self._look(picture))
+                for image in one.images if not self._over else ():
+                    self._left -= not image["partial"] and not one.kind.endswith("succeeded")
+                    if self._left > 0 or image["partial"]:
+                        self._told_of(self._look(image))
 
     def _told_of(self, found: Found | None) -> None:
-        """Tell of a picture now or, when it is too early, with what comes next."""
+        """Tell of an image now or, when it is too early, with what comes next."""
         if found is None:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Whether a server answers: one free question, asked in the way of a picture, and never a POST."""
+"""Whether a server answers: one free question, asked in the way of an image, and never a POST."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Read a reply of any size with little memory.
 
-A reply is JSON around base64 pictures. The long strings are lifted out while it is scanned: what is
+A reply is JSON around base64 images. The long strings are lifted out while it is scanned: what is
 left, the skeleton, is a small JSON text in which each long string is a `Slice` of the file. A reply
 that was cut keeps every member that arrived whole.
 """
@@ -28,13 +28,13 @@ WINDOW = 512  # bytes in which a key that comes in two chunks is found
 MASK = ord("*")
 SKELETON = 4 << 20
 VALUES = 100_000  # JSON values in a skeleton; a reply of 128 images has some thousands
-PICTURE = 64 << 20  # decoded bytes of one picture
+IMAGE = 64 << 20  # decoded bytes of one image
 REPLY = 256 << 20  # decoded bytes of one reply
 
 
 def cap(n: int) -> int:
-    """Return how many bytes a reply of `n` pictures may have: base64 is 4/3, and 1 MiB for the rest."""
-    return min(PICTURE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
+    """Return how many bytes a reply of `n` images may have: base64 is 4/3, and 1 MiB for the rest."""
+    return min(IMAGE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
 
 
 def most_items(n: int) -> int:
@@ -52,7 +52,7 @@ class Slice:
 
 
 class TooLarge(Exception):
-    """The reply is larger than any reply of so many pictures can be."""
+    """The reply is larger than any reply of so many images can be."""
 
 
 class Spool:
@@ -260,10 +260,10 @@ def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
                     out += _lifted(held, start, offset + end, nonce) if long else b'"' + held + b'"'
                 at = end + 1
             if len(out) > SKELETON:
-                raise ValueError("more JSON than pictures need")
+                raise ValueError("more JSON than images need")
         offset += len(block)
     if sum(map(out.count, (b",", b"{", b"["))) > VALUES:
-        raise ValueError("more JSON than pictures need")
+        raise ValueError("more JSON than images need")
     return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
 
 

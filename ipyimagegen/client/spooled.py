@@ -21,7 +21,7 @@ from ipyimagegen.core.text import plain
 
 @dataclass(frozen=True, kw_only=True)
 class Spooled:
-    """A reply on disk: `n` pictures were asked of `endpoint`; `trouble` is why it may not be whole."""
+    """A reply on disk: `n` images were asked of `endpoint`; `trouble` is why it may not be whole."""
 
     path: Path
     n: int
@@ -74,19 +74,19 @@ class Spooled:
         if why:
             why = replace(why, status=status)
         kind = Status.UNKNOWN if why else Status.DONE
-        if why and not (answer and answer.found):  # a partial picture shows that work was done, and billed
+        if why and not (answer and answer.found):  # a partial image shows that work was done, and billed
             kind = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
         return Outcome(status=kind, answer=answer, fault=why, spool=self._kept()), whole
 
     def _lacking(self, answer: Answer) -> Fault | None:
-        """Return why a whole answer has no picture, or not all: its own errors, or its shape."""
+        """Return why a whole answer has no image, or not all: its own errors, or its shape."""
         if answer.failed and answer.found and answer.finished < self.n:
             said, made = answer.failed, _more(answer.finished)
             return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
         if not answer.note:
             return None
         said = answer.errors[0] if answer.errors else Fault(message=answer.note)
-        return replace(said, message=f"{self.name} answered without a picture: {said.message}")
+        return replace(said, message=f"{self.name} answered without an image: {said.message}")
 
     def _kept(self) -> Path | None:
         """Return the spool if anything is in it; an empty one may be about to be written by its owner."""
@@ -97,4 +97,4 @@ class Spooled:
 
 
 def _more(made: int) -> str:
-    return f"; pictures that arrived whole: {made}" if made else ""
+    return f"; images that arrived whole: {made}" if made else ""

@@ -68,7 +68,7 @@ def exchange(
     The reply is spooled to `spool`, a path of the caller's, or to what `spare` returns when the disk
     takes no more there; it is kept while the outcome names it.
     `mounts` maps address prefixes to WSGI applications that answer in this process. `partial` is
-    called in this thread with each picture of an event stream as soon as it is there, finished or
+    called in this thread with each image of an event stream as soon as it is there, finished or
     not, four times a second at most; the last finished one comes with the outcome alone. Its argument
     is for the time of the call; what it raises ends the calling, not the exchange. `redactor` knows the
     keys that the response is searched for; None: the call's own. `offline` allows loopback alone.
@@ -215,8 +215,8 @@ class _Exchange:
                     if previews:
                         previews.feed(written)
         except TooLarge:
-            pictures = "a picture" if self.call.n == 1 else f"{self.call.n} pictures"
-            trouble = f"The answer of {self.name} is larger than {pictures} can be"
+            images = "an image" if self.call.n == 1 else f"{self.call.n} images"
+            trouble = f"The answer of {self.name} is larger than {images} can be"
         except OSError as error:  # the disk's: urllib3 gives the network's other types
             trouble = f"The answer {disk(error)}"
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
@@ -224,7 +224,7 @@ class _Exchange:
         return spool.path if spool else self.spool, self.stopped().rstrip(".") or trouble
 
     def previews(self, spool: Spool) -> Previews | None:
-        """Return what tells of the pictures on their way, if somebody listens."""
+        """Return what tells of the images on their way, if somebody listens."""
         if self.partial is None:
             return None
         look = given(found_in, spool=self.spool, endpoint=self.endpoint, redactor=self.redactor)

@@ -18,7 +18,7 @@ ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the variable with the key of whatever IPYI
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """One published price of a picture, or of a million tokens; `source` and `date` always.
+    """One published price of an image, or of a million tokens; `source` and `date` always.
 
     `quality` and `size` are None where the price holds for any. `amount_max` makes it a range;
     `at_least` says that the source gives a lower bound.
@@ -36,10 +36,10 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Prices of a million tokens, and how many output tokens a picture has, where published.
+    """Prices of a million tokens, and how many output tokens an image has, where published.
 
     `detail` maps a quality to the grid factor of the token formula; `partial_tokens` is what each
-    partial picture of a stream adds.
+    partial image of a stream adds.
     """
 
     currency: str
@@ -71,7 +71,7 @@ class Model:
     `fields`: names of the options that may be sent, or None when not known; `edit_fields` the same
     for edits, where they differ. `choices` and `limits` bound the values of single options, `reported`
     names options whose values are third parties' claims and refuse nothing. `compression_formats`:
-    the output formats that `output_compression` needs. `edit`: how many input pictures (0: none,
+    the output formats that `output_compression` needs. `edit`: how many input images (0: none,
     None: not known); `input_formats` and `input_bytes` what each may be, `input_square` that it must be.
     """
 
@@ -117,11 +117,11 @@ class Endpoint:
     `allow_key` says that the user lets a key go there that belongs to another server, and `keyring` that
     the system keyring's key of this name belongs there.
 
-    `edits` says whether it edits pictures (None: not known), and `edit_fields` and `mask_fields` what
+    `edits` says whether it edits images (None: not known), and `edit_fields` and `mask_fields` what
     it takes for edits, and for those with a mask, where that differs. `edit_form` is OpenAI's `json` in
     place of a form, and so is a form with an option of `json_only`, for which a form has no field.
-    `image_field` is the field for pictures and `most_inputs` how many there may be, by the model's name
-    (`*kontext*`). `input_formats` and `input_bytes` say what pictures it takes, `mask` whether any mask;
+    `image_field` is the field for images and `most_inputs` how many there may be, by the model's name
+    (`*kontext*`). `input_formats` and `input_bytes` say what images it takes, `mask` whether any mask;
     `mask_as` how that is drawn, `alpha` (0 where to edit) or `white` there, and `mask_needs_size` that
     the size must then be sent.
     """

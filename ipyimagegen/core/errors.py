@@ -2,12 +2,12 @@
 
 ImagineError
 ├── InvalidOption      a wrong option, value or combination (also ValueError)
-├── InvalidInput       a prompt, variable or picture that cannot be used (also ValueError)
+├── InvalidInput       a prompt, variable or image that cannot be used (also ValueError)
 ├── MissingKey         the endpoint wants a key and none is set
-├── OverBudget         more paid calls or pictures than the settings allow
-├── NotInHistory       no such run or picture (also LookupError)
+├── OverBudget         more paid calls or images than the settings allow
+├── NotInHistory       no such run or image (also LookupError)
 ├── StoreError         the history cannot be written or read
-├── CallError          a call was planned and brought no picture
+├── CallError          a call was planned and brought no image
 │   ├── NeverSent      it certainly did not reach the server
 │   ├── Rejected       the server put it off (429) and did not execute it
 │   ├── Refused        the server answered no
@@ -40,7 +40,7 @@ class InvalidOption(ImagineError, ValueError):
 
 
 class InvalidInput(ImagineError, ValueError):
-    """A prompt, variable or picture that cannot be used; nothing was sent."""
+    """A prompt, variable or image that cannot be used; nothing was sent."""
 
 
 class MissingKey(ImagineError):
@@ -52,7 +52,7 @@ class OverBudget(ImagineError):
 
 
 class NotInHistory(ImagineError, LookupError):
-    """No run or picture of that id."""
+    """No run or image of that id."""
 
     __str__ = Exception.__str__
 
@@ -67,7 +67,7 @@ class StoreError(ImagineError):
 
 
 class CallError(ImagineError):
-    """A call that brought no picture.
+    """A call that brought no image.
 
     `run` is the lasting id of its record, `billed` is True, False or None (unknown), `status` the
     HTTP status if there was one, `code` the server's error code, `request_id` the server's own id.
@@ -111,7 +111,7 @@ class OutcomeUnknown(CallError):
 
 
 class Detached(ImagineError, KeyboardInterrupt):
-    """The cell was stopped; a call that was sent goes on and its pictures land in the history."""
+    """The cell was stopped; a call that was sent goes on and its images land in the history."""
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""How runs and pictures are named: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`."""
+"""How runs and images are named: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
 
 @dataclass(frozen=True)
 class Ref:
-    """A run, or one picture of it. Without a session it is a number of this one; negative counts back."""
+    """A run, or one image of it. Without a session it is a number of this one; negative counts back."""
 
     number: int
-    picture: int | None = None
+    image: int | None = None
     session: str | None = None
 
     def __str__(self) -> str:
         prefix = f"{self.session}/" if self.session else ""
-        return f"{prefix}{self.number}" + (f".{self.picture}" if self.picture else "")
+        return f"{prefix}{self.number}" + (f".{self.image}" if self.image else "")
 
 
 def read(text: str) -> Ref:
     """Return the reference that `text` is. Raises InvalidInput."""
     found = _REF.fullmatch(as_meant(text).strip())
     if not found or not int(found[2]) or found[3] == "0":
-        raise InvalidInput(f"{text!r} is no id: 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3.")
+        raise InvalidInput(f"{text!r} is no id: 3, -1 (the last), 3.2 (an image) or 1120-k7f2/3.")
     return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
 
 
-def run_of(picture_id: str) -> str:
-    """Return the run of a picture's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
-    return picture_id.partition(".")[0]
+def run_of(image_id: str) -> str:
+    """Return the run of an image's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
+    return image_id.partition(".")[0]
 
 
 def read_range(text: str) -> range | None:

@@ -39,7 +39,7 @@ class Kind(StrEnum):
     SIZE = "size"
     RATIO = "ratio"
     FLAG = "flag"
-    INPUT = "input"  # a picture: an id, URL, variable or path
+    INPUT = "input"  # an image: an id, URL, variable or path
     OBJECT = "object"  # a variable, taken as it is
 
 
@@ -103,14 +103,14 @@ class Sent:
         dear=3,
     )
     n: int | None = _option(
-        kind=Kind.INTEGER, low=1, high=128, short="-n", help="pictures in one call", metavar="N"
+        kind=Kind.INTEGER, low=1, high=128, short="-n", help="images in one call", metavar="N"
     )
     seed: int | None = _option(
         kind=Kind.INTEGER,
         low=-1,
         high=2**63 - 1,
         dear=0,
-        help="same seed, same picture, where the server honours it; -1 is random",
+        help="same seed, same image, where the server honours it; -1 is random",
         metavar="N",
     )
     quality: str | None = _option(
@@ -119,13 +119,13 @@ class Sent:
         help="effort, and price",
     )
     style: str | None = _option(
-        kind=Kind.WORD, choices=("vivid", "natural"), help="look of the picture (dall-e-3, sketch)"
+        kind=Kind.WORD, choices=("vivid", "natural"), help="look of the image (dall-e-3, sketch)"
     )
     background: str | None = _option(
         kind=Kind.CHOICE, choices=("auto", "transparent", "opaque"), help="behind the subject"
     )
     output_format: str | None = _option(
-        kind=Kind.CHOICE, choices=("png", "jpeg", "webp"), help="file format of the pictures"
+        kind=Kind.CHOICE, choices=("png", "jpeg", "webp"), help="file format of the images"
     )
     output_compression: int | None = _option(
         kind=Kind.INTEGER, low=0, high=100, help="0 to 100, for jpeg and webp", metavar="N"
@@ -137,25 +137,25 @@ class Sent:
         kind=Kind.CHOICE,
         choices=("b64_json", "url"),
         identity=False,
-        help="how the server hands pictures over; both are stored alike",
+        help="how the server hands images over; both are stored alike",
     )
     input_fidelity: str | None = _option(
         kind=Kind.CHOICE, choices=("low", "high"), help="how closely an edit keeps to its input"
     )
     negative_prompt: str | None = _option(
-        kind=Kind.TEXT, help="what should not be in the picture", metavar="TEXT"
+        kind=Kind.TEXT, help="what should not be in the image", metavar="TEXT"
     )
     guidance_scale: float | None = _option(
         kind=Kind.NUMBER, low=0, high=100, help="how closely to follow the prompt", metavar="X"
     )
     watermark: bool | None = _option(kind=Kind.FLAG, help="the server's visible watermark")
-    stream: bool | None = _option(kind=Kind.FLAG, identity=False, help="show partial pictures while waiting")
+    stream: bool | None = _option(kind=Kind.FLAG, identity=False, help="show partial images while waiting")
     partial_images: int | None = _option(
         kind=Kind.INTEGER,
         low=0,
         high=3,
         identity=False,
-        help="how many partial pictures; implies --stream",
+        help="how many partial images; implies --stream",
         metavar="N",
     )
     user: str | None = _option(
@@ -165,17 +165,17 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Pictures that go with the prompt; they turn the call into an edit. Only their words are read here."""
+    """Images that go with the prompt; they turn the call into an edit. Only their words are read here."""
 
     image: str | None = _option(
         kind=Kind.INPUT,
         repeats=True,
         config=False,
-        help="picture to edit: @ID, variable, path or URL; repeatable",
+        help="image to edit: @ID, variable, path or URL; repeatable",
         metavar="X",
     )
     mask: str | None = _option(
-        kind=Kind.INPUT, config=False, help="where to edit: a picture, or x,y,w,h", metavar="X"
+        kind=Kind.INPUT, config=False, help="where to edit: an image, or x,y,w,h", metavar="X"
     )
 
 

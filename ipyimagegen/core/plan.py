@@ -48,7 +48,7 @@ class Settings:
 class Planned:
     """One call: the request, what would be sent, and the stored run that makes it needless.
 
-    `files` holds the bytes of its pictures by their hash, as given and as sent.
+    `files` holds the bytes of its images by their hash, as given and as sent.
     """
 
     request: Request
@@ -103,12 +103,12 @@ class Plan:
         return tuple(call for call in self.to_send if not call.under_way)
 
     def __str__(self) -> str:
-        """Return the plan in one line: calls, pictures, what is reused, the estimate and its source."""
+        """Return the plan in one line: calls, images, what is reused, the estimate and its source."""
         estimates = [call.estimate for call in self.new]
-        pictures = sum(call.request.count for call in self.new)
+        images = sum(call.request.count for call in self.new)
         under_way = len(self.to_send) - len(self.new)
         reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
-        words = [counted(len(estimates), "call"), counted(pictures, "picture")]
+        words = [counted(len(estimates), "call"), counted(images, "image")]
         words += [f"{under_way} under way"] if under_way else []
         words += [f"{reused} from history"] if reused and self.axes else []
         words += [f"{doubtful} of unknown outcome, not asked without --retry"] if doubtful else []
@@ -126,19 +126,19 @@ def check_caps(
 ) -> None:
     """Raise OverBudget, with the plan in one line, when these calls are more than the settings allow.
 
-    `before` calls were paid in this cell already, `spent_images` pictures in this session.
+    `before` calls were paid in this cell already, `spent_images` images in this session.
     """
     paid = [call for call in calls if call.paid]
     images = sum(call.request.count for call in paid)
     if paid and before + len(paid) > settings.max_calls:
         over = f"max_calls = {settings.max_calls} paid calls a cell ({before} so far)"
     elif paid and spent_images + images > settings.max_images:
-        over = f"max_images = {settings.max_images} paid pictures a session ({spent_images} so far)"
+        over = f"max_images = {settings.max_images} paid images a session ({spent_images} so far)"
     else:
         return
     what = [
         counted(len(paid), "paid call"),
-        counted(images, "picture"),
+        counted(images, "image"),
         costs.said(one.estimate for one in paid),
     ]
     raise OverBudget(

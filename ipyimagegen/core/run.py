@@ -35,8 +35,8 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-class PictureState(StrEnum):
-    """What became of a picture."""
+class ImageState(StrEnum):
+    """What became of an image."""
 
     STORED = "stored"
     URL_PENDING = "url_pending"  # delivered as an address that could not be fetched yet
@@ -47,7 +47,7 @@ class PictureState(StrEnum):
     UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
 
 
-IN_PLACE = (PictureState.STORED, PictureState.PARTIAL)  # of the others a line of its own tells
+IN_PLACE = (ImageState.STORED, ImageState.PARTIAL)  # of the others a line of its own tells
 
 ERRORS: Mapping[Status, type[CallError]] = {
     Status.NEVER_SENT: NeverSent,
@@ -59,12 +59,12 @@ ERRORS: Mapping[Status, type[CallError]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """A picture that goes with the prompt; its bytes are in the store under their hash.
+    """An image that goes with the prompt; its bytes are in the store under their hash.
 
     `label` is what a caption calls it; one of our own has its `parent` instead, so that no record
     repeats a prompt that may be forgotten.
     `pixels` is the hash of its pixels where the file is our own encoding of a variable: the same
-    picture is known again though a newer encoder writes other bytes.
+    image is known again though a newer encoder writes other bytes.
     """
 
     sha256: str
@@ -72,17 +72,17 @@ class Input:
     width: int
     height: int
     label: str = ""
-    parent: str | None = None  # lasting id of the picture it came from, as 1120-k7f2/3.1
+    parent: str | None = None  # lasting id of the image it came from, as 1120-k7f2/3.1
     pixels: str | None = None
 
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self.label or self.parent or "the picture"
+        return self.label or self.parent or "the image"
 
     @property
     def identity(self) -> str:
-        """The hash by which the same picture is known again."""
+        """The hash by which the same image is known again."""
         return self.pixels or self.sha256
 
 
@@ -131,12 +131,12 @@ class Request:
 
     @property
     def count(self) -> int:
-        """How many pictures were asked for at most; one unless told otherwise."""
+        """How many images were asked for at most; one unless told otherwise."""
         return count_images(self.options, self.extra)
 
     @property
     def fewest(self) -> int:
-        """How many pictures `n` itself asked for: other fields may only bound their number."""
+        """How many images `n` itself asked for: other fields may only bound their number."""
         return count_asked(self.options, self.extra)
 
 
@@ -145,7 +145,7 @@ class Sent:
     """What goes to the server: the model's name there, translated options, and what to say of it.
 
     `options` holds option names and values after translation; `extra` is merged over them by the
-    dialect. `inputs` and `mask` are the pictures in the form that this server takes. `notes` are
+    dialect. `inputs` and `mask` are the images in the form that this server takes. `notes` are
     sentences for the caption; `unsent` names options that were kept back.
     """
 
@@ -162,16 +162,16 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One picture of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
+class ImageRecord:
+    """One image of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
 
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
-    a mask, or where the pictures cannot be compared. `altered` is "key" where a key stood in the file's own
+    a mask, or where the images cannot be compared. `altered` is "key" where a key stood in the file's own
     texts: the stored copy has `*` there, and `sha256` is the copy's.
     """
 
     index: int
-    state: PictureState = PictureState.STORED
+    state: ImageState = ImageState.STORED
     sha256: str | None = None
     mime: str | None = None
     bytes: int = 0
@@ -187,22 +187,22 @@ class Picture:
     @property
     def whole(self) -> bool:
         """Whether it came to its end, and is kept: in its place, or aside."""
-        aside = self.state is PictureState.UNWRITTEN and self.sha256 is not None
-        return self.state is PictureState.STORED or aside
+        aside = self.state is ImageState.UNWRITTEN and self.sha256 is not None
+        return self.state is ImageState.STORED or aside
 
     @property
     def unstored(self) -> bool:
         """Whether the file of the response is still needed to get it."""
-        return self.state in (PictureState.UNREAD, PictureState.UNWRITTEN)
+        return self.state in (ImageState.UNREAD, ImageState.UNWRITTEN)
 
     @property
     def viewable(self) -> bool:
         """Whether there is something to show."""
-        return self.whole or self.state is PictureState.PARTIAL
+        return self.whole or self.state is ImageState.PARTIAL
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Mismatch:
     """What was asked and not given: "asked X, got Y"."""
 
     subject: str
@@ -217,7 +217,7 @@ class Verdict:
 class Cost:
     """An amount with its currency; None is unknown. `basis` says how it is known.
 
-    basis: `free`, `none` (certainly not carried out), `table` (published price per picture), `tokens`
+    basis: `free`, `none` (certainly not carried out), `table` (published price per image), `tokens`
     (published formula), `usage` (the server's own count times the rates), `server` (the server said
     the amount), `unknown`.
     """
@@ -248,7 +248,7 @@ def _money(amount: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Why a run brought no picture: redacted text that a person can act on."""
+    """Why a run brought no image: redacted text that a person can act on."""
 
     message: str
     code: str | None = None
@@ -267,10 +267,10 @@ class Run:
     status: Status = Status.PENDING
     elapsed: float | None = None
     sent: Sent = field(default_factory=Sent)
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[ImageRecord, ...] = ()
     reply: Mapping[str, Json] = field(default_factory=dict)
-    raw: str | None = None  # hash of the reply as it came, where not all of it became pictures
-    verdicts: tuple[Verdict, ...] = ()
+    raw: str | None = None  # hash of the reply as it came, where not all of it became images
+    mismatches: tuple[Mismatch, ...] = ()
     cost: Cost = field(default_factory=Cost)
     error: Fault | None = None
     reused_from: str | None = None
@@ -284,9 +284,9 @@ class Run:
         return f"{self.session}/{self.number}"
 
     @property
-    def shown(self) -> tuple[Picture, ...]:
-        """The pictures that can be shown."""
-        return tuple(p for p in self.pictures if p.viewable)
+    def shown(self) -> tuple[ImageRecord, ...]:
+        """The images that can be shown."""
+        return tuple(p for p in self.images if p.viewable)
 
     def but(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""
@@ -296,8 +296,8 @@ class Run:
 _NESTED: Mapping[tuple[type, str], type] = {
     (Run, "request"): Request,
     (Run, "sent"): Sent,
-    (Run, "pictures"): Picture,
-    (Run, "verdicts"): Verdict,
+    (Run, "images"): ImageRecord,
+    (Run, "mismatches"): Mismatch,
     (Run, "cost"): Cost,
     (Run, "error"): Fault,
     (Run, "status"): Status,
@@ -305,7 +305,7 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Request, "mask"): Input,
     (Sent, "inputs"): Input,
     (Sent, "mask"): Input,
-    (Picture, "state"): PictureState,
+    (ImageRecord, "state"): ImageState,
 }
 
 

@@ -36,7 +36,7 @@ def short(text: str, limit: int = 80) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return `1 picture`, `2 pictures`."""
+    """Return `1 image`, `2 images`."""
     return f"{count} {noun}" + ("s" if count != 1 else "")
 
 

@@ -1,4 +1,4 @@
-"""What a door hands over: a prompt, options and pictures as they were typed, and how to ask again.
+"""What a door hands over: a prompt, options and inputs as they were typed, and how to ask again.
 
 A magic, a Python call and the panel differ only in how they come to a `Typed`.
 """
@@ -20,13 +20,13 @@ _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
 @dataclass(frozen=True)
 class Offered:
-    """A picture as it was given, not yet opened; `name` is what messages call it."""
+    """An image as it was given, not yet opened; `name` is what messages call it."""
 
     thing: Any
     name: str
 
 
-Pictures: TypeAlias = Mapping[str, tuple[Offered, ...]]
+InputRefs: TypeAlias = Mapping[str, tuple[Offered, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Typed:
 
     A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
     choices for the alternatives in the prompt, in order, once they were made. `executor` runs the calls.
-    `pictures` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
+    `inputs` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another is typed, the server of the run
     `like` is asked. `notes` go into the caption.
@@ -44,7 +44,7 @@ class Typed:
     prompt: str | tuple[str, ...]
     options: Mapping[str, Values] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
-    pictures: Pictures = field(default_factory=dict)
+    inputs: InputRefs = field(default_factory=dict)
     namespace: Mapping[str, Any] | None = None
     alone: bool = False
     like: Run | None = None
@@ -61,15 +61,13 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
         raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
     check_extra(extra)
-    pictures = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
+    inputs = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
     for name in given:
         if name in _NOT_IN_PYTHON:
             raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
         named(name)
     values = {name: read(name, value) for name, value in given.items()}
-    return Typed(
-        prompt=_prompts(prompt), options=values, extra=dict(extra), pictures=pictures, executor=executor
-    )
+    return Typed(prompt=_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor)
 
 
 def _prompts(prompt: Any) -> str | tuple[str, ...]:
@@ -89,12 +87,12 @@ def _prompts(prompt: Any) -> str | tuple[str, ...]:
 
 
 def _offered(name: str, value: object) -> tuple[Offered, ...]:
-    """Return the pictures of an argument: `image` takes a list, a mask is one (or a box of four)."""
+    """Return the inputs of an argument: `image` takes a list, a mask is one (or a box of four)."""
     if isinstance(value, str) and value == DEFAULT:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
         if not value:
-            raise InvalidInput(f"{name} is an empty list; nothing was sent. Without a picture, leave it out.")
+            raise InvalidInput(f"{name} is an empty list; nothing was sent. Without an image, leave it out.")
         return tuple(Offered(one, f"{name}[{k}]") for k, one in enumerate(value))
     return (Offered(value, name),)
 
@@ -119,29 +117,29 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
     asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
     prompt = typed.prompt.strip() if isinstance(typed.prompt, str) else None
     same = asked == stored and extra == run.request.extra and prompt == run.request.prompt
-    if same and same_server and not typed.pictures:
+    if same and same_server and not typed.inputs:
         options["new"] = True
-    pictures = {**_stored(run), **typed.pictures}
-    if not pictures["image"] and "mask" not in typed.pictures:
-        pictures.pop("mask", None)  # of the picture that was taken out
-    return replace(typed, options=options, extra=extra, pictures=pictures, alone=True, like=run, rerun_of=run)
+    inputs = {**_stored(run), **typed.inputs}
+    if not inputs["image"] and "mask" not in typed.inputs:
+        inputs.pop("mask", None)  # of the image that was taken out
+    return replace(typed, options=options, extra=extra, inputs=inputs, alone=True, like=run, rerun_of=run)
 
 
-def _stored(run: Run) -> Pictures:
-    """Return the pictures that a run was asked with."""
+def _stored(run: Run) -> InputRefs:
+    """Return the inputs that a run was asked with."""
     request = run.request
     mask = {"mask": (Offered(request.mask, request.mask.name),)} if request.mask else {}
     return {"image": tuple(Offered(one, one.name) for one in request.inputs), **mask}
 
 
-def edit(run: Run, picture: Any, prompt: str, options: Mapping[str, Any]) -> Typed:
-    """Return an edit of a picture of that run: asked of its server and model unless others are named.
+def edit(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) -> Typed:
+    """Return an edit of an image of that run: asked of its server and model unless others are named.
 
-    Pictures in `options` come after it.
+    Images in `options` come after it.
     """
     more = options.get("image")
     others = list(more) if isinstance(more, (list, tuple)) else [] if more is None else [more]
-    typed = from_call(prompt, {**options, "image": [picture, *others]})
+    typed = from_call(prompt, {**options, "image": [image, *others]})
     if "endpoint" in typed.options:
         return typed
     model: Value = run.request.model or DEFAULT  # the server's own, whatever is configured now

@@ -1,4 +1,4 @@
-"""The room where pictures are opened: what is in a file, what a notebook shows of it, what is sent.
+"""The room where images are opened: what is in a file, what a notebook shows of it, what is sent.
 
 Everything that comes in is hostile until proven: the format is known by its first bytes, the size
 by its header, and only then is it decoded. Pillow is loaded by the first call that needs it.
@@ -75,9 +75,9 @@ def preview(
     limit: int = LIMIT,
     rows: int | None = None,
 ) -> Preview:
-    """Return one picture to show for these: itself, or a contact sheet in reading order.
+    """Return one image to show for these: itself, or a contact sheet in reading order.
 
-    `labels` stand under the tiles; `notes` say, tile by tile, why a picture is missing (None in
+    `labels` stand under the tiles; `notes` say, tile by tile, why an image is missing (None in
     `thumbs`). At most `edge` pixels and `limit` bytes, whatever comes, and at most so many `rows`; the
     same input gives the same bytes. Raises ValueError when there are no thumbs.
     """
@@ -87,7 +87,7 @@ def preview(
 
 
 def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
-    """Return several pictures as one of at most `edge` pixels, one as it is, and None for none."""
+    """Return several images as one of at most `edge` pixels, one as it is, and None for none."""
     if len(thumbs) < 2:
         return thumbs[0] if thumbs else None
     from ipyimagegen.imaging import sheet  # noqa: PLC0415 - brings Pillow
@@ -130,9 +130,9 @@ def tile_edge(rows: int, columns: int) -> int:
 
 
 def glimpse(data: bytes) -> Preview | None:
-    """Return a picture on its way as it can be shown, or None when there is nothing to be seen yet.
+    """Return an image on its way as it can be shown, or None when there is nothing to be seen yet.
 
-    A partial picture over some megapixels is left out: it is decoded while somebody waits.
+    A partial image over some megapixels is left out: it is decoded while somebody waits.
     """
     from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
@@ -141,7 +141,7 @@ def glimpse(data: bytes) -> Preview | None:
 
 
 def edge_of(count: int) -> int:
-    """Return how large the thumbs of so many pictures are, in pixels: tiles of a sheet are small."""
+    """Return how large the thumbs of so many images are, in pixels: tiles of a sheet are small."""
     return EDGE if count <= 1 else EDGE // 2
 
 
@@ -167,8 +167,8 @@ def as_png(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def source(thing: object, name: str = "the picture") -> Source:
-    """Return a user's picture ready to be sent: a whole upright PNG, JPEG or WebP file.
+def source(thing: object, name: str = "the image") -> Source:
+    """Return a user's image ready to be sent: a whole upright PNG, JPEG or WebP file.
 
     `thing` is bytes or a path, a Pillow image, an array of shape (height, width), with 1, 3 or 4
     channels last or first, a tensor, a matplotlib figure or axes, or an IPython Image. A file that can
@@ -181,9 +181,9 @@ def source(thing: object, name: str = "the picture") -> Source:
 
 
 def fitted(
-    one: Source, formats: tuple[str, ...], limit: int, *, square: bool = False, name: str = "the picture"
+    one: Source, formats: tuple[str, ...], limit: int, *, square: bool = False, name: str = "the image"
 ) -> Source:
-    """Return the picture as one server takes it: one of `formats` (png, jpeg, webp), `limit` bytes.
+    """Return the image as one server takes it: one of `formats` (png, jpeg, webp), `limit` bytes.
 
     The same object when it fits already. Else without loss where a format allows it, JPEG on white
     where only that is left, and scaled down; the notes say each. Raises InvalidInput when it is not
@@ -201,11 +201,11 @@ def mask(
     *,
     scaled_from: tuple[int, int] | None = None,
 ) -> Source:
-    """Return what may change of a picture of `size` (width, height), as PNG of mode L: 255 may, 0 not.
+    """Return what may change of an image of `size` (width, height), as PNG of mode L: 255 may, 0 not.
 
     `thing` is a box (`x,y,w,h` in pixels from the top left, as text or four numbers) or whatever
     `source` takes: transparent pixels may change where there are any, else white ones. When the
-    picture was scaled, `scaled_from` is its size before, for which the mask was made. Raises
+    image was scaled, `scaled_from` is its size before, for which the mask was made. Raises
     InvalidInput for another size, and when nothing may change.
     """
     from ipyimagegen.imaging import masks  # noqa: PLC0415 - brings Pillow
@@ -238,7 +238,7 @@ def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
     """Return the share (0.0 to 1.0) of the pixels outside the mask that a server changed.
 
     `mask` is what `mask` returned. A pixel is changed when a channel differs by more than 8 of 255. A
-    returned picture of the same ratio is compared in its own size. None when nothing can be compared.
+    returned image of the same ratio is compared in its own size. None when nothing can be compared.
     """
     from ipyimagegen.imaging import difference  # noqa: PLC0415 - brings Pillow
 

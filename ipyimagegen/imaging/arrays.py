@@ -1,4 +1,4 @@
-"""Turn arrays and tensors into pictures; NumPy and torch are recognised, never imported."""
+"""Turn arrays and tensors into images; NumPy and torch are recognised, never imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipyimagegen.imaging.ranges import Scale, scale_of
 from ipyimagegen.imaging.refusing import cause, indexed, refused, typed
 
 SHAPES = "(height, width), with 1, 3 or 4 channels last or first"
-MOST_BANDS = 16  # a last axis this short is channels, of a kind that no picture has
+MOST_BANDS = 16  # a last axis this short is channels, of a kind that no image has
 _TABLES = ("DataFrame", "Series")
 _CHANNELS = (1, 2, 3, 4)
 _FIRST = (1, 3, 4)  # channels that may come first
@@ -24,7 +24,7 @@ def is_array(thing: object) -> bool:
     return _is_tensor(thing) or hasattr(thing, "__array__") or hasattr(thing, "__array_interface__")
 
 
-def picture(thing: object, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+def image(thing: object, name: str) -> tuple[Image.Image, tuple[str, ...]]:
     """Return an array or tensor as a Pillow image of mode 1, L, LA, RGB, RGBA or I;16, and notes.
 
     Raises InvalidInput for other shapes, types and values, saying what is expected.
@@ -48,7 +48,7 @@ def _is_tensor(thing: object) -> bool:
 def _array(thing: Any, name: str) -> Any:
     """Return it as a NumPy array of numbers that is not empty."""
     if type(thing).__name__ in _TABLES and type(thing).__module__.startswith(("pandas", "polars")):
-        table = f"is a table ({typed(thing)}), no picture."
+        table = f"is a table ({typed(thing)}), no image."
         raise refused(name, f"{table} If its values are pixels, give its .to_numpy().")
     problem = ""
     array: Any = None
@@ -62,7 +62,7 @@ def _array(thing: Any, name: str) -> Any:
     if kind == "O":
         raise refused(name, _objects(array, name))
     if kind not in "biuf":
-        raise refused(name, f"is an array of {array.dtype}; pictures are arrays of numbers.")
+        raise refused(name, f"is an array of {array.dtype}; images are arrays of numbers.")
     if not array.size:
         raise refused(name, f"is an empty array, of shape {_shape(array)}.")
     return array
@@ -104,14 +104,14 @@ def _upright(array: Any, name: str) -> Any:
             return grid.transpose(1, 2, 0)
     shape = _shape(array)
     if not shape.strip("()"):
-        raise refused(name, f"is a single number ({array.dtype}), no picture.")
+        raise refused(name, f"is a single number ({array.dtype}), no image.")
     many = grid.ndim == 3 and (grid.shape[2] > MOST_BANDS or grid.shape[2] >= grid.shape[0] > 1)
     if grid.ndim == 4 or many:
         count = grid.shape[0]
         raise refused(
-            name, f"is an array of {count} pictures, of shape {shape}: choose one, such as {indexed(name)}."
+            name, f"is an array of {count} images, of shape {shape}: choose one, such as {indexed(name)}."
         )
-    raise refused(name, f"is an array of shape {shape}; a picture is {SHAPES}.")
+    raise refused(name, f"is an array of shape {shape}; an image is {SHAPES}.")
 
 
 def _coloured(grid: Any, name: str) -> tuple[Image.Image, tuple[str, ...]]:
@@ -148,4 +148,4 @@ def _objects(array: Any, name: str) -> str:
     first = array.flat[0] if array.size else None
     if hasattr(first, "get_tightbbox"):
         return f"is an array of {array.size} axes: choose one, such as {indexed(name, array.ndim)}."
-    return f"is an array of Python objects ({typed(first)}); pictures are arrays of numbers."
+    return f"is an array of Python objects ({typed(first)}); images are arrays of numbers."

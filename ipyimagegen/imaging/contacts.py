@@ -1,6 +1,6 @@
 """The labelled contact sheet of a sweep: a strip along one axis, or rows and columns of two.
 
-All cells are alike, so that what differs is the pictures. A label stands on the sheet in full or not
+All cells are alike, so that what differs is the images. A label stands on the sheet in full or not
 at all: where one of an axis cannot, the whole axis becomes letters, and a legend says what they mean.
 """
 
@@ -36,7 +36,7 @@ LINE = lettering.step(LETTERS)
 UNDER = 4  # pixels: under the title, and under the columns' headings
 SMALL, LEAST = 96, 24  # pixels: room for a reason, and the smallest tiles that are made to save bytes
 WORTH = 0.7  # of a tile's edge: what labels in full may cost
-# Of width to height: what a cell may have, beyond which nobody asks for pictures.
+# Of width to height: what a cell may have, beyond which nobody asks for images.
 RATIOS = (1 / 3, 1 / 2, 9 / 16, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 16 / 9, 2.0, 3.0)
 
 
@@ -81,7 +81,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Layout:
-    """How many cells stand side by side, how wide they are, and what room a picture has.
+    """How many cells stand side by side, how wide they are, and what room an image has.
 
     Columns' labels take `lines`: in a strip each under its tile, in a grid above all rows; there the
     rows' stand above each.
@@ -249,7 +249,7 @@ def _paint(page: Page, layout: Layout) -> Image.Image:
         top = MARGIN + head + ordinal // layout.across * high + (LINE if rows else 0)
         base = top + layout.tile[1]
         size = layout.tile if tile.image is None else scaled(tile.size, *layout.tile)
-        # Each picture stands at its label: that is above it in a grid, and under it in a strip.
+        # Each image stands at its label: that is above it in a grid, and under it in a strip.
         at = (left + (layout.cell - size[0]) // 2, top if rows else base - size[1])
         place(sheet, tile, at, size, max(11, min(LETTERS, size[1] // 12)))
         if rows and ordinal >= layout.across:

@@ -41,8 +41,8 @@ def _decoded(data: bytes) -> Image.Image:
     scan = scan_bytes(data)
     if scan is None or scan.excess:
         raise ValueError("not to be decoded")
-    one = opened(data, "the picture")
-    return flat(decoded(one, "the picture")[0])[0]
+    one = opened(data, "the image")
+    return flat(decoded(one, "the image")[0])[0]
 
 
 def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:

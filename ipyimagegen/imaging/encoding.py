@@ -1,4 +1,4 @@
-"""Make the bytes of a preview, within a limit that holds whatever the picture is."""
+"""Make the bytes of a preview, within a limit that holds whatever the image is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLAT = 8192  # colours: drawings and charts have fewer, photographs never do
 
 
 def encode(image: Image.Image, limit: int) -> Preview:
-    """Return the RGB picture as JPEG, or as PNG where that is smaller, in at most `limit` bytes.
+    """Return the RGB image as JPEG, or as PNG where that is smaller, in at most `limit` bytes.
 
     The quality goes down first, then the size.
     """
@@ -29,7 +29,7 @@ def encode(image: Image.Image, limit: int) -> Preview:
 
 
 def packed(image: Image.Image, limit: int) -> Preview:
-    """Return the RGB picture in its own size and the best quality that fits, else in the lowest."""
+    """Return the RGB image in its own size and the best quality that fits, else in the lowest."""
     best = _jpeg(image, QUALITIES[0])
     if image.getcolors(FLAT) is not None:
         drawing = _png(image)

@@ -33,7 +33,7 @@ def drawn_in(thing: object) -> Any:
     return None
 
 
-def picture(part: Any, name: str) -> Image.Image:
+def image(part: Any, name: str) -> Image.Image:
     """Return a figure, subfigure or axes in its figure's own size and resolution, as RGB or RGBA.
 
     Raises InvalidInput when matplotlib cannot draw it.
@@ -78,7 +78,7 @@ def _laid_out_afresh(figure: Any) -> Iterator[None]:
     """Begin a tight layout where it began at first, and put it back.
 
     It starts from what the last drawing left and lands a fraction of a pixel beside it, so that a
-    figure would be another picture, and paid for again, each time that it is drawn.
+    figure would be another image, and paid for again, each time that it is drawn.
     """
     engine = figure.get_layout_engine()
     if engine is None or not engine.adjust_compatible:
@@ -108,7 +108,7 @@ def _box(part: Any, figure: Any) -> Any:
     if isinstance(part, axes):
         figure.draw_without_rendering()  # lays out
         place = part.get_position().bounds
-        # Twins share a place: the right scale belongs to the left one's picture.
+        # Twins share a place: the right scale belongs to the left one's image.
         here = [one for one in figure.axes if one.get_position().bounds == place]
         boxes = [box for one in here if (box := one.get_tightbbox()) is not None]
         if boxes and len(here) < len(figure.axes):

@@ -27,7 +27,7 @@ def read(path: Path, name: str) -> bytes:
     if found is None:
         raise refused(label, problem)
     if stat.S_ISDIR(found.st_mode):
-        raise refused(label, "is a folder; choose a picture in it.")
+        raise refused(label, "is a folder; choose an image in it.")
     if not stat.S_ISREG(found.st_mode):
         raise refused(label, "is no ordinary file.")
     check_bytes(found.st_size, label)

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: a picture of some kind, or something else that has a name."""
+"""What a file is by its first bytes: an image of some kind, or something else that has a name."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF; save the page as PNG first"),
     (b"8BPS", "a Photoshop file; save it as PNG first"),
     (b"%!PS", "a PostScript file; save it as PNG first"),
-    (b"\xff\x0a", "a JPEG XL picture; save it as PNG first"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture; save it as PNG first"),
+    (b"\xff\x0a", "a JPEG XL image; save it as PNG first"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image; save it as PNG first"),
     (b"\x93NUMPY", "a NumPy file; give what numpy.load reads from it"),
-    (b"PK\3\4", "a ZIP archive or an Office document, no picture"),
-    (b"\x1f\x8b", "a gzip archive, no picture"),
-    (b"\x1aE\xdf\xa3", "a video, no picture"),
-    (b"version https://git-lfs", "a Git LFS pointer; fetch the picture with `git lfs pull`"),
+    (b"PK\3\4", "a ZIP archive or an Office document, no image"),
+    (b"\x1f\x8b", "a gzip archive, no image"),
+    (b"\x1aE\xdf\xa3", "a video, no image"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the image with `git lfs pull`"),
 )
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _HEAD = 4096  # bytes in which a text shows what it is
@@ -48,7 +48,7 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def kind_of(data: bytes, suffix: str = "") -> str | None:
-    """Return Pillow's name of the picture's kind, or None; `suffix` is that of its file, if any."""
+    """Return Pillow's name of the image's kind, or None; `suffix` is that of its file, if any."""
     head = data[:32]
     own = sniff(head)
     if own is not None:
@@ -73,19 +73,19 @@ def brands(data: bytes) -> set[bytes]:
 
 
 def what_else(data: bytes) -> str | None:
-    """Return what bytes that are no picture are, as "a text file, no picture", or None."""
+    """Return what bytes that are no image are, as "a text file, no image", or None."""
     for start, words in _OTHERS:
         if data.startswith(start):
             return words
     if found := brands(data):
-        return "a HEIC photo; save it as PNG or JPEG first" if found & _HEIC else "a video, no picture"
+        return "a HEIC photo; save it as PNG or JPEG first" if found & _HEIC else "a video, no image"
     head = data[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     text = head.lower()
     if text.startswith((b"<svg", b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text:
         return "an SVG; save it as PNG first"
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "an HTML page, no picture"
-    return "a text file, no picture" if head and _textual(data[:_HEAD]) else None
+        return "an HTML page, no image"
+    return "a text file, no image" if head and _textual(data[:_HEAD]) else None
 
 
 def _textual(head: bytes) -> bool:

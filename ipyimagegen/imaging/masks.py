@@ -44,7 +44,7 @@ def mask_as(one: Source, style: str) -> Source:
         raise ValueError(f"A mask has no style {style!r}: alpha or white.")
     if style == "white":
         return one
-    image = sources.picture(one.data, "the mask")
+    image = sources.image(one.data, "the mask")
     form = Image.merge("RGBA", (image, image, image, image.point(lambda value: 255 - value)))
     return replace(_packed(form), notes=one.notes)
 
@@ -64,7 +64,7 @@ def _box(thing: Any, name: str) -> Box | None:
     elif isinstance(thing, (list, tuple)) or getattr(thing, "shape", None) == (4,):
         numbers = [_whole(one) for one in thing]
         if not any(isinstance(one, (int, float)) or hasattr(one, "__index__") for one in thing):
-            return None  # pictures, axes: not for a box at all
+            return None  # images, axes: not for a box at all
     else:
         return None
     if len(numbers) != 4 or None in numbers:
@@ -91,19 +91,19 @@ def _drawn(box: Box, size: Size, name: str) -> Image.Image:
     if width <= 0 or height <= 0:
         raise refused(label, "is a box without area: x,y,w,h are left, top, width and height.")
     if x < 0 or y < 0 or x + width > size[0] or y + height > size[1]:
-        raise refused(label, f"reaches outside the picture, which is {size[0]}x{size[1]} pixels.")
+        raise refused(label, f"reaches outside the image, which is {size[0]}x{size[1]} pixels.")
     image = Image.new("L", size)
     image.paste(255, (x, y, x + width, y + height))
     return image
 
 
 def _read(thing: object, size: Size, name: str) -> Image.Image:
-    """Return any picture as what may change: 255 or 0."""
-    image = sources.picture(thing, name)
+    """Return any image as what may change: 255 or 0."""
+    image = sources.image(thing, name)
     if image.size != size:
         found, wanted = (f"{one[0]}x{one[1]}" for one in (image.size, size))
         raise refused(
-            name, f"is {found} pixels, and the picture that it is for is {wanted}. Give both one size."
+            name, f"is {found} pixels, and the image that it is for is {wanted}. Give both one size."
         )
     if image.has_transparency_data:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
@@ -115,7 +115,7 @@ def _read(thing: object, size: Size, name: str) -> Image.Image:
     grey = _grey(image, name)
     half = 1 if grey.getextrema() in ((0, 1), (1, 1)) else 128  # labels: 0 and 1
     if half > 1 and sum(grey.histogram()[48:208]) > SHADES * size[0] * size[1]:
-        raise refused(name, f"is a picture of many shades, no mask. {READ_AS}")
+        raise refused(name, f"is an image of many shades, no mask. {READ_AS}")
     return grey.point(lambda value: 255 * (value >= half))
 
 

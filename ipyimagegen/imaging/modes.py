@@ -1,4 +1,4 @@
-"""Bring a decoded picture of any Pillow mode to one that every server reads, without changing pixels.
+"""Bring a decoded image of any Pillow mode to one that every server reads, without changing pixels.
 
 The modes that go out are L, RGB, RGBA, and I;16 for grey of 16 bits.
 """
@@ -15,7 +15,7 @@ from ipyimagegen.imaging.ranges import Scale, scale_of
 
 READY = ("L", "RGB", "RGBA", "I;16")
 ORIENTATION = 0x0112  # the EXIF tag
-# EXIF orientation to the turn that shows the picture upright.
+# EXIF orientation to the turn that shows the image upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,13 +40,13 @@ def orientation(image: Image.Image) -> int:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return the picture as its EXIF orientation means it; the same object where it stands already."""
+    """Return the image as its EXIF orientation means it; the same object where it stands already."""
     turn = UPRIGHT.get(orientation(image))
     return image if turn is None else image.transpose(turn)
 
 
 def ready(image: Image.Image) -> tuple[Image.Image, bytes | None]:
-    """Return the picture in one of the modes of `READY`, and the ICC profile that still holds for it.
+    """Return the image in one of the modes of `READY`, and the ICC profile that still holds for it.
 
     Raises ValueError, in words for a person, for values of which nobody knows what is white.
     """
@@ -62,7 +62,7 @@ def ready(image: Image.Image) -> tuple[Image.Image, bytes | None]:
 
 
 def shallow(image: Image.Image) -> Image.Image:
-    """Return a picture of one of the modes of `READY` with 8 bits; Pillow's own way clips at 255."""
+    """Return an image of one of the modes of `READY` with 8 bits; Pillow's own way clips at 255."""
     return image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
 
 
@@ -97,7 +97,7 @@ def _measured(image: Image.Image) -> Image.Image:
 
 
 def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """Return ink as light by the picture's own profile, or None when that cannot be followed."""
+    """Return ink as light by the image's own profile, or None when that cannot be followed."""
     try:
         from PIL import ImageCms  # noqa: PLC0415 - only for print files
 

@@ -1,4 +1,4 @@
-"""Open a user's picture file: its header first, its pixels only when they are wanted."""
+"""Open a user's image file: its header first, its pixels only when they are wanted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture file whose header was read: not decoded, its frames counted.
+    """An image file whose header was read: not decoded, its frames counted.
 
     `plain` is whether its own bytes can be sent: a whole upright PNG, JPEG or WebP of one frame.
     """
@@ -39,10 +39,10 @@ class Opened:
 
 
 def opened(data: bytes, name: str, suffix: str = "") -> Opened:
-    """Return the file, opened. Raises InvalidInput for what is no picture, too large or cut short."""
+    """Return the file, opened. Raises InvalidInput for what is no image, too large or cut short."""
     kind = kind_of(data, suffix)
     if kind is None:
-        raise refused(name, _no_picture(data))
+        raise refused(name, _no_image(data))
     late, size = False, None
     scan = scan_bytes(data)
     if scan is not None:
@@ -74,7 +74,7 @@ def decoded(one: Opened, name: str) -> tuple[Image.Image, tuple[str, ...]]:
         image = image.convert("I;16")
     notes = ("turned upright",) if turned or modes.orientation(one.image) != 1 else ()
     if one.frames > 1:
-        sort = {"TIFF": "pages", "MPO": "pictures"}.get(one.kind, "frames")
+        sort = {"TIFF": "pages", "MPO": "images"}.get(one.kind, "frames")
         notes = (f"the first of {one.frames} {sort}", *notes)
     return image, notes
 
@@ -87,7 +87,7 @@ def check_size(width: int, height: int, name: str) -> None:
 
 
 def _header(data: bytes, kind: str) -> tuple[Image.Image | None, str]:
-    # Image.open would warn of large pictures, or refuse them, by a limit that is the user's own.
+    # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
     try:
         importlib.import_module(f"PIL.{PLUGINS[kind]}")
         factory: Any = Image.OPEN[kind][0]
@@ -128,8 +128,8 @@ def _turned(image: Any) -> bool:
     return image.tag_v2.get(modes.ORIENTATION, 1) in modes.UPRIGHT
 
 
-def _no_picture(data: bytes) -> str:
+def _no_image(data: bytes) -> str:
     if not data:
         return "is empty: 0 bytes."
     known = what_else(data)
-    return f"is {known}." if known else f"is no picture that can be read; {READABLE} can."
+    return f"is {known}." if known else f"is no image that can be read; {READABLE} can."

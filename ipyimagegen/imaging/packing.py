@@ -1,4 +1,4 @@
-"""Make a picture's bytes: PNG without loss, scaled only where it would be too large to send."""
+"""Make an image's bytes: PNG without loss, scaled only where it would be too large to send."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ipyimagegen.imaging.opening import decoded, opened
 from ipyimagegen.imaging.refusing import refused
 from ipyimagegen.imaging.values import Source
 
-MOST_BYTES = 50_000_000  # what the API takes of one picture
+MOST_BYTES = 50_000_000  # what the API takes of one image
 MOST_PIXELS = 40_000_000
 _BITS = 24  # where the depth stands in a PNG, and behind it the kind of colour
 _FORMS: dict[str, dict[str, Any]] = {
@@ -33,11 +33,11 @@ def pack(
     limit: int = MOST_BYTES,
     most: int = MOST_PIXELS,
 ) -> Source:
-    """Return a picture of one of the modes that go out, in at most `limit` bytes and `most` pixels."""
+    """Return an image of one of the modes that go out, in at most `limit` bytes and `most` pixels."""
     small = _scaled(image, (most / (image.width * image.height)) ** 0.5)
     data = encoded(small, form, profile)
     while len(data) > limit and max(small.size) > 1:
-        # Bytes go with the area, roughly; always from the picture itself, so that it blurs once.
+        # Bytes go with the area, roughly; always from the image itself, so that it blurs once.
         share = min(0.95, 0.98 * (limit / len(data)) ** 0.5)
         small = _scaled(image, small.width * share / image.width)
         data = encoded(small, form, profile)
@@ -56,7 +56,7 @@ def pack(
 
 
 def encoded(image: Image.Image, form: str = "png", profile: bytes | None = None, **options: Any) -> bytes:
-    """Return the picture as a file with nothing in it but pixels and colour profile."""
+    """Return the image as a file with nothing in it but pixels and colour profile."""
     out = io.BytesIO()
     image.save(out, **{**_FORMS[form], **options, "icc_profile": profile, "transparency": None})
     return out.getvalue()
@@ -72,12 +72,12 @@ def hashed(image: Image.Image, profile: bytes | None = None) -> str:
 
 
 def fitted(one: Source, formats: tuple[str, ...], limit: int, *, square: bool, name: str) -> Source:
-    """Return the picture as one server takes it; see `ipyimagegen.imaging.fitted`."""
+    """Return the image as one server takes it; see `ipyimagegen.imaging.fitted`."""
     if square and one.width != one.height:
         edge = min(one.width, one.height)
-        how = f"PIL.ImageOps.fit(picture, ({edge}, {edge}))"
+        how = f"PIL.ImageOps.fit(image, ({edge}, {edge}))"
         raise refused(
-            name, f"is {one.width}x{one.height}; this server takes square pictures only. Crop it, as {how}."
+            name, f"is {one.width}x{one.height}; this server takes square images only. Crop it, as {how}."
         )
     form = one.mime.removeprefix("image/")
     if form in formats and len(one.data) <= limit and not _deep(one):

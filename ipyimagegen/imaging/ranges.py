@@ -22,7 +22,7 @@ def scale_of(kind: str, low: float, high: float, *, deep: bool = False) -> Scale
     `deep` allows whole numbers to 65535. Raises ValueError in words for a person.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError("has NaN or infinite values; pictures take finite ones. See numpy.nan_to_num.")
+        raise ValueError("has NaN or infinite values; images take finite ones. See numpy.nan_to_num.")
     found = f"has values from {_number(low)} to {_number(high)}"
     if kind != "f":
         if low >= 0 and high <= 255:

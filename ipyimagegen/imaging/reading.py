@@ -1,4 +1,4 @@
-"""Open a picture file that nobody vouches for, once: thumbnail and transparency from one decode."""
+"""Open an image file that nobody vouches for, once: thumbnail and transparency from one decode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
 
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.metering import DecodingTooSlow, metered
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
@@ -17,33 +17,31 @@ from ipyimagegen.imaging.values import Inspected
 Image.preinit()
 
 TRUNCATED = "the file is cut short"
-UNKNOWN = "not a PNG, JPEG or WebP picture"
-WAITED = 16_000_000  # pixels of a picture that is decoded while somebody waits
+UNKNOWN = "not a PNG, JPEG or WebP image"
+WAITED = 16_000_000  # pixels of an image that is decoded while somebody waits
 
 
 def inspect(path: Path, edge: int) -> Inspected:
     """Return what is in the file; only a file that cannot be read raises (OSError)."""
     scan = scan_path(path)
     if scan is None:
-        return Inspected(state=PictureState.QUARANTINED, note=UNKNOWN)
+        return Inspected(state=ImageState.QUARANTINED, note=UNKNOWN)
     if scan.excess:
-        return _described(scan, PictureState.QUARANTINED, scan.excess)
+        return _described(scan, ImageState.QUARANTINED, scan.excess)
     try:
         return _decoded(path, scan, edge)
     except DecodingTooSlow:
-        return _described(
-            scan, PictureState.QUARANTINED, "takes too long to decode; it is stored, not decoded"
-        )
+        return _described(scan, ImageState.QUARANTINED, "takes too long to decode; it is stored, not decoded")
     except Exception as error:  # decoders of hostile files raise anything
         if _of_the_disk(error):
             raise
         if scan.whole:
-            return _described(scan, PictureState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
-        return _described(scan, PictureState.DAMAGED, TRUNCATED)
+            return _described(scan, ImageState.QUARANTINED, f"cannot be opened ({type(error).__name__})")
+        return _described(scan, ImageState.DAMAGED, TRUNCATED)
 
 
 def small(data: bytes, edge: int) -> Image.Image | None:
-    """Return a small upright picture of a file's bytes; None for what is none, or over `WAITED` pixels."""
+    """Return a small upright image of a file's bytes; None for what is none, or over `WAITED` pixels."""
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.width * scan.height > WAITED:
         return None
@@ -66,7 +64,7 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=_formats(scan))
 
 
-def _described(scan: Scan, state: PictureState, note: str) -> Inspected:
+def _described(scan: Scan, state: ImageState, note: str) -> Inspected:
     if not scan.width or not scan.height:
         return Inspected(state=state, note=note)
     return Inspected(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
@@ -75,13 +73,13 @@ def _described(scan: Scan, state: PictureState, note: str) -> Inspected:
 def _decoded(path: Path, scan: Scan, edge: int) -> Inspected:
     with metered(path.open("rb", buffering=0)) as file, Image.open(file, formats=_formats(scan)) as image:
         if image.size != (scan.width, scan.height):  # a second header behind the first
-            return _described(scan, PictureState.QUARANTINED, "its headers contradict each other")
+            return _described(scan, ImageState.QUARANTINED, "its headers contradict each other")
         image.draft(None, _drafted(image.size, edge))
         note = _load(image) or ("" if scan.whole else TRUNCATED)
         shown, transparent = flat(image)
         thumb = _thumb(shown, edge, orientation(image))
     return Inspected(
-        state=PictureState.STORED,
+        state=ImageState.STORED,
         mime=scan.mime,
         width=scan.width,
         height=scan.height,
@@ -129,7 +127,7 @@ def _of_the_disk(error: Exception) -> bool:
 
 
 def flat(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the picture as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("I").point(lambda value: value / 256).convert("L")
     if not image.has_transparency_data:

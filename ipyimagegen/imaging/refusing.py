@@ -1,4 +1,4 @@
-"""How this room says no to a picture: what it is, what would be taken, that nothing was sent."""
+"""How this room says no to an image: what it is, what would be taken, that nothing was sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TAKEN = (
 
 
 def refused(name: str, what: str) -> InvalidInput:
-    """Return the error that begins with the picture's name, to be raised outside of `except`."""
+    """Return the error that begins with the image's name, to be raised outside of `except`."""
     label = plain(name, 200)
     if label.startswith("the "):  # nobody gave it a name
         label = label.capitalize()

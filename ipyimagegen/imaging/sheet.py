@@ -1,7 +1,7 @@
-"""Lay pictures out as a contact sheet: white, thin gaps, each label under its picture.
+"""Lay images out as a contact sheet: white, thin gaps, each label under its image.
 
-Pictures of a sheet have one height and flow from left to right, so that any mix of formats keeps its
-order and none is cropped. Transparent pictures lie on a light checkerboard.
+Images of a sheet have one height and flow from left to right, so that any mix of formats keeps its
+order and none is cropped. Transparent images lie on a light checkerboard.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PAPER, HAIRLINE, DASHES, INK, SOFT = "#ffffff", "#e4e6ea", "#b6bcc6", "#3c424b",
 CHECKS = ("#ffffff", "#edeff2")
 CHECK = 12  # pixels: the edge of a check
 MARGIN, GAP, NARROW = 6, 8, 44  # pixels: around the sheet, between tiles, the room that a label needs
-NOTE = 300  # characters of the reason why a picture is missing
+NOTE = 300  # characters of the reason why an image is missing
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture, or the reason why there is none, and what stands under it."""
+    """An image, or the reason why there is none, and what stands under it."""
 
     image: Image.Image | None
     size: Size  # pixels, before it is scaled
@@ -40,7 +40,7 @@ class Tile:
 class Layout:
     """Where everything stands on a sheet of at most `edge` pixels.
 
-    `rows` are the sizes of its pictures, `strip` is the height under a row for its labels, `letters`
+    `rows` are the sizes of its images, `strip` is the height under a row for its labels, `letters`
     the height of their font, all in pixels.
     """
 
@@ -68,7 +68,7 @@ def compose(
     edge: int,
     rows: int | None = None,
 ) -> Image.Image:
-    """Return one picture alone, or all on a sheet in at most so many rows, as RGB of at most `edge` pixels.
+    """Return one image alone, or all on a sheet in at most so many rows, as RGB of at most `edge` pixels.
 
     Raises ValueError when there are none.
     """
@@ -77,7 +77,7 @@ def compose(
     if len(thumbs) == 1 and thumbs[0] is not None:
         return _opaque(thumbs[0], scaled(thumbs[0].size, edge, edge))
     tiles = list(tiles_of(thumbs, labels, notes, edge))
-    # The tallest pictures that fit: what fits at one height fits at any lower one.
+    # The tallest images that fit: what fits at one height fits at any lower one.
     most = rows or len(tiles)
     layouts = partial(_layout, tiles, edge=edge)
     shrink = bisect.bisect_left(range(edge), True, key=lambda less: layouts(edge - less).fits(most))
@@ -87,18 +87,18 @@ def compose(
 def tiles_of(
     thumbs: Sequence[Image.Image | None], labels: Sequence[str], notes: Sequence[str], edge: int
 ) -> Iterator[Tile]:
-    """Yield each picture with its label and its note in characters that can be drawn."""
+    """Yield each image with its label and its note in characters that can be drawn."""
     known = [image.size for image in thumbs if image is not None] or [(edge * 2 // 3, edge * 2 // 3)]
     usual = (int(statistics.median(w for w, _ in known)), int(statistics.median(h for _, h in known)))
     rows = itertools.zip_longest(thumbs, labels[: len(thumbs)], notes[: len(thumbs)])
     for ordinal, (image, label, note) in enumerate(rows, 1):
         text = lettering.legible(label, str(ordinal)) if label else ""
-        why = lettering.legible(note or "", "no picture", NOTE) or "no picture"
+        why = lettering.legible(note or "", "no image", NOTE) or "no image"
         yield Tile(image, image.size if image is not None else usual, text, why)
 
 
 def _layout(tiles: Sequence[Tile], tall: int, edge: int) -> Layout:
-    """Fill rows from left to right with pictures of that height; one that is too wide gets lower."""
+    """Fill rows from left to right with images of that height; one that is too wide gets lower."""
     room = edge - 2 * MARGIN
     letters = max(11, min(15, tall // 12))
     rows: list[list[Size]] = [[]]
@@ -133,7 +133,7 @@ def _paint(tiles: Sequence[Tile], layout: Layout) -> Image.Image:
     following = iter(tiles)
     base = MARGIN
     for row in layout.rows:
-        base += max(tall for _, tall in row)  # pictures of a row stand on one line, labels under it
+        base += max(tall for _, tall in row)  # images of a row stand on one line, labels under it
         left = (sheet.width - _across(row)) // 2
         for size in row:
             tile, cell = next(following), _cell(size)
@@ -146,10 +146,10 @@ def _paint(tiles: Sequence[Tile], layout: Layout) -> Image.Image:
 
 
 def place(sheet: Image.Image, tile: Tile, at: Size, size: Size, letters: int) -> None:
-    """Put a picture there in that size, or a dashed frame around the reason why there is none."""
+    """Put an image there in that size, or a dashed frame around the reason why there is none."""
     draw = ImageDraw.Draw(sheet)
     if tile.image is not None:
-        # A white picture still has an edge.
+        # A white image still has an edge.
         draw.rectangle((at[0] - 1, at[1] - 1, at[0] + size[0], at[1] + size[1]), outline=HAIRLINE)
         sheet.paste(_opaque(tile.image, size), at)
         return
@@ -171,7 +171,7 @@ def _dashed(draw: ImageDraw.ImageDraw, at: Size, size: Size, dash: int = 6) -> N
 
 
 def _opaque(image: Image.Image, size: Size) -> Image.Image:
-    """Return the picture in that size as RGB, on a checkerboard where it is transparent."""
+    """Return the image in that size as RGB, on a checkerboard where it is transparent."""
     if image.mode not in ("RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.size != size:

@@ -1,4 +1,4 @@
-"""Take a picture in any form that a notebook holds, and make it ready to be sent."""
+"""Take an image in any form that a notebook holds, and make it ready to be sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Decoded = tuple[Image.Image, tuple[str, ...]]
 
 
 def source(thing: object, name: str) -> Source:
-    """Return the picture ready to be sent; see `ipyimagegen.imaging.source`."""
+    """Return the image ready to be sent; see `ipyimagegen.imaging.source`."""
     file = _file(thing, name)
     if file is None:
         return _packed(*_living(thing, name), name)
@@ -36,8 +36,8 @@ def source(thing: object, name: str) -> Source:
     return _packed(image, notes, name)
 
 
-def picture(thing: object, name: str) -> Image.Image:
-    """Return the picture decoded and upright, in its own mode and size. Raises InvalidInput."""
+def image(thing: object, name: str) -> Image.Image:
+    """Return the image decoded and upright, in its own mode and size. Raises InvalidInput."""
     file = _file(thing, name)
     if file is None:
         return _living(thing, name)[0]
@@ -79,20 +79,20 @@ def _living(thing: Any, name: str) -> Decoded:
         return _pillow(thing, name)
     part = figures.drawn_in(thing)
     if part is not None:
-        return figures.picture(part, name), ()
+        return figures.image(part, name), ()
     if isinstance(thing, (list, tuple)):
         raise refused(name, _list(thing, name))
     if arrays.is_array(thing) and not isinstance(thing, type):
-        return arrays.picture(thing, name)
+        return arrays.image(thing, name)
     if isinstance(thing, str):
         raise refused(name, f"is text; a path is given as pathlib.Path({short(thing, 60)!r}).")
-    raise refused(name, f"is a value of type {typed(thing)}, no picture. What is taken: {TAKEN}.")
+    raise refused(name, f"is a value of type {typed(thing)}, no image. What is taken: {TAKEN}.")
 
 
 def _pillow(thing: Image.Image, name: str) -> Decoded:
     check_size(thing.width, thing.height, name)
     if not thing.width or not thing.height:
-        raise refused(name, f"is an empty picture, {thing.width}x{thing.height}.")
+        raise refused(name, f"is an empty image, {thing.width}x{thing.height}.")
     problem = ""
     try:
         thing.load()
@@ -107,16 +107,16 @@ def _pillow(thing: Image.Image, name: str) -> Decoded:
 
 def _list(thing: Any, name: str) -> str:
     if not thing:
-        return f"is an empty {typed(thing)}, no picture."
+        return f"is an empty {typed(thing)}, no image."
     what = f"is a {typed(thing)} of {len(thing)}"
     if any(figures.drawn_in(one) is not None for one in thing):
         return f"{what} axes or figures: choose one, such as {indexed(name)}."
-    if _pictures(thing):
-        return f"{what} pictures: choose one, such as {indexed(name)}."
-    return f"{what} values, no picture; of numbers make an array, with numpy.array."
+    if _images(thing):
+        return f"{what} images: choose one, such as {indexed(name)}."
+    return f"{what} values, no image; of numbers make an array, with numpy.array."
 
 
-def _pictures(things: Any) -> bool:
+def _images(things: Any) -> bool:
     return all(isinstance(one, Image.Image) or arrays.is_array(one) for one in things)
 
 

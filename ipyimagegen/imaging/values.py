@@ -1,11 +1,11 @@
-"""What this room hands out: facts of a file, a preview, and a picture ready to be sent."""
+"""What this room hands out: facts of a file, a preview, and an image ready to be sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,7 @@ class Inspected:
     every pixel is known. `thumb` is RGB or RGBA, upright, and None unless the state is STORED.
     """
 
-    state: PictureState
+    state: ImageState
     mime: str | None = None
     width: int | None = None
     height: int | None = None
@@ -35,7 +35,7 @@ class Inspected:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A picture for a notebook: its bytes, image/jpeg or image/png, and its size in pixels."""
+    """An image for a notebook: its bytes, image/jpeg or image/png, and its size in pixels."""
 
     data: bytes
     mime: str
@@ -57,7 +57,7 @@ class Contact:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A picture ready to go with a request: a whole PNG, JPEG or WebP file, upright.
+    """An image ready to go with a request: a whole PNG, JPEG or WebP file, upright.
 
     `width` and `height` are in pixels. `pixels` is the sha256 in hex over mode, size and pixels where
     the bytes are our own encoding, None where they are the user's file as it is. `notes` say what was

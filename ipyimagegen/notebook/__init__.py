@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ipyimagegen.notebook.completion import register_matcher
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.display import Screen, comparison, is_watched
+from ipyimagegen.notebook.display import Screen, is_watched, show_comparison
 from ipyimagegen.notebook.magics import OWN, ImagineMagics
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.studio import Studio
@@ -26,9 +26,9 @@ def attach(studio: Studio, shell: InteractiveShell | None = None) -> Screen | No
     screen = Screen(shell)
     studio.painter = screen.show_once
     studio.cell = lambda: shell.execution_count
-    # What `history.compare` returns: of one output with picture and text a notebook shows the picture alone.
+    # What `history.compare` returns: of one output with image and text a notebook shows the image alone.
     assert shell.display_formatter is not None  # every shell has one
-    shell.display_formatter.ipython_display_formatter.for_type(Comparison, comparison)
+    shell.display_formatter.ipython_display_formatter.for_type(Comparison, show_comparison)
     return screen
 
 

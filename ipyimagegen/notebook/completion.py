@@ -110,9 +110,9 @@ def _last_of(flag: str, value: str) -> str:
 
 
 def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun: str = "") -> list[str]:
-    """Return what an option may be set to: models, endpoints, its choices, or what holds a picture.
+    """Return what an option may be set to: models, endpoints, its choices, or what holds an image.
 
-    Pictures are ids, variables, and files that go on from what is `begun`.
+    Images are ids, variables, and files that go on from what is `begun`.
     """
     option = BY_FLAG[flag]
     if option.name == "model":
@@ -122,7 +122,7 @@ def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun:
     if option.kind is Kind.OBJECT:
         return [name for name, value in names.items() if name[0] != "_" and hasattr(value, "submit")]
     if option.kind is Kind.INPUT:
-        variables = [name for name, value in names.items() if _may_be_picture(name, value)]
+        variables = [name for name, value in names.items() if _may_be_image(name, value)]
         return [*(f"@{one}" for one in _ids(studio)), *variables, *_files(begun)]
     return list(option.choices)
 
@@ -145,7 +145,7 @@ def _ids(studio: Studio) -> list[str]:
 
 
 def _files(begun: str) -> list[str]:
-    """Return the picture files and folders whose path begins like that; none before a letter is typed."""
+    """Return the image files and folders whose path begins like that; none before a letter is typed."""
     if not begun or begun[0] in "@{":
         return []
     folder, name = os.path.split(begun)
@@ -158,7 +158,7 @@ def _files(begun: str) -> list[str]:
     return [written(os.path.join(folder, one.name) + ("/" if one.is_dir() else "")) for one in kept]  # noqa: PTH118 - as typed
 
 
-def _may_be_picture(name: str, value: object) -> bool:
+def _may_be_image(name: str, value: object) -> bool:
     """Say whether a variable is worth offering: no module, function, number, or name of IPython's own."""
     if name.startswith("_") or name in ("In", "Out") or callable(value):
         return False

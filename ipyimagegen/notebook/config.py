@@ -21,7 +21,7 @@ _OTHERS = {
     "embed": ("preview", "what the notebook file keeps: preview (at most 100 KiB) or original"),
     "max_parallel": (4, "calls to one endpoint at once"),
     "max_calls": (16, "paid calls in one cell"),
-    "max_images": (100, "paid pictures in one session"),
+    "max_images": (100, "paid images in one session"),
 }
 
 

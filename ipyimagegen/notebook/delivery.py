@@ -16,7 +16,7 @@ def deliver(
 ) -> str:
     """Bind and save the result as its options say; return what to tell of it, or nothing.
 
-    Called when it is shown already: a file that cannot be written hides no picture. Raises StoreError.
+    Called when it is shown already: a file that cannot be written hides no image. Raises StoreError.
     """
     if "as_" in local:
         variables[str(local["as_"])] = result

@@ -1,4 +1,4 @@
-"""Painting: one status line while a call runs, then, in its place, the picture, and a caption under it.
+"""Painting: one status line while a call runs, then, in its place, the image, and a caption under it.
 
 Everything is a plain `image/png`, `image/jpeg` or `text/plain` output, so that it looks the same in
 every front end and in what is made from the notebook.
@@ -28,7 +28,7 @@ from ipyimagegen.session.batch import Batch
 _EVERY = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET = 1.0  # seconds, at least, between two of a sheet that fills up
-_SHARE = 10  # times what drawing it took last: the rest of the time is for the pictures
+_SHARE = 10  # times what drawing it took last: the rest of the time is for the images
 
 
 def is_notebook(shell: InteractiveShell) -> bool:
@@ -107,7 +107,7 @@ class Screen:
 class Painter:
     """The outputs of one request in one cell: places, each painted anew until the result is there.
 
-    While it waits: the status line; with a stream the newest picture, with a sweep its sheet as far as it
+    While it waits: the status line; with a stream the newest image, with a sweep its sheet as far as it
     is filled, and the status line under it. Then, in the same places, the result and its caption.
     """
 
@@ -117,9 +117,9 @@ class Painter:
         self._watched = is_watched(screen.shell)
         self._ids: list[str] = []
         self._partial: bytes | None = None
-        self._painted = False  # a picture stands in the first place
+        self._painted = False  # an image stands in the first place
         self._last = 0.0
-        self._came = 0  # pictures on the sheet that was painted last
+        self._came = 0  # images on the sheet that was painted last
         self._next_sheet = 0.0
 
     def planned(self, plan: Plan) -> None:
@@ -143,14 +143,14 @@ class Painter:
             self._end()
 
     def result(self, result: Result) -> None:
-        """Show the picture in place of the status line, and the caption under it."""
+        """Show the image in place of the status line, and the caption under it."""
         caption: Bundle = ({"text/plain": result.caption}, {})
         if self._notebook:
             for place, made in enumerate([*result.bundles(), caption]):
                 self._put(place, made)
         else:
             self._end()
-            print("\n".join(map(str, result.files)))  # noqa: T201 - a terminal has no pictures
+            print("\n".join(map(str, result.files)))  # noqa: T201 - a terminal has no images
             _display(*caption)
 
     def _show(self, batch: Batch) -> None:
@@ -167,13 +167,13 @@ class Painter:
             sys.stderr.flush()
 
     def _glimpse(self, batch: Batch) -> Bundle | None:
-        """Return the newest picture of a stream, once."""
+        """Return the newest image of a stream, once."""
         partial = batch.partial
         if partial is None or partial is self._partial:
             return None
         self._partial = partial
         made = imaging.glimpse(partial)
-        return framed(made, "a partial picture", batch.plan.calls[0].request.prompt) if made else None
+        return framed(made, "a partial image", batch.plan.calls[0].request.prompt) if made else None
 
     def _sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep when there is more on it, for a tenth of the time at most."""
@@ -211,21 +211,21 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
         _display(*made)
 
 
-def picture(shown: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
-    """Show a picture without a caption; `name` is what a sheet is called where it cannot be seen."""
+def show_image(shown: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
+    """Show an image without a caption; `name` is what a sheet is called where it cannot be seen."""
     if isinstance(shown, imaging.Preview):
         _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), name, name))
     else:
         _display(*shown._repr_mimebundle_())
 
 
-def comparison(shown: Comparison) -> None:
+def show_comparison(shown: Comparison) -> None:
     """Show runs side by side, and under them what differs."""
-    picture(shown.sheet, shown.name)
-    text(shown.text)
+    show_image(shown.sheet, shown.name)
+    show_text(shown.text)
 
 
-def text(words: str) -> None:
+def show_text(words: str) -> None:
     """Show plain text as one output."""
     _display({"text/plain": words}, {})
 

@@ -27,7 +27,7 @@ class Page:
 PAGES: Mapping[str, Page] = {
     "imagine": Page(
         usage=("%%imagine [options]      (the cell below is the prompt)", "%imagine [options] prompt"),
-        does="Ask for pictures and show them. {name} in the prompt is filled in from your variables. "
+        does="Ask for images and show them. {name} in the prompt is filled in from your variables. "
         "A request that has a stored result is shown from history and costs nothing. Lists make a sweep, "
         "one call for each combination: --seed 1..4, --quality low,high, --model a,b, and a {red|blue} fox.",
         examples=(
@@ -45,7 +45,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "imagine_history": Page(
         usage=("%imagine_history [3 | 2-5 | -1] [--search TEXT] [--model M] [--all] [-l N]",),
-        does="The runs of this session, with small pictures.",
+        does="The runs of this session, with small images.",
         examples=("%imagine_history", "%imagine_history --all --search fox -l 10"),
         flags={
             "--search TEXT": "only prompts that contain the text",
@@ -56,14 +56,14 @@ PAGES: Mapping[str, Page] = {
     ),
     "imagine_show": Page(
         usage=("%imagine_show ID",),
-        does="One run whole: request as sent, reply, verdicts, cost, pictures; fetches a download that "
-        "is still pending. An ID is 3, -1 (the last), 3.2 (a picture) or 1120-k7f2/3 (any run ever).",
+        does="One run whole: request as sent, reply, mismatches, cost, images; fetches a download that "
+        "is still pending. An ID is 3, -1 (the last), 3.2 (an image) or 1120-k7f2/3 (any run ever).",
         examples=("%imagine_show -1", "%imagine_show 1"),
     ),
     "imagine_compare": Page(
         usage=("%imagine_compare ID ID …",),
-        does="The pictures of 2 to 12 runs side by side, and what differs, against the first: prompts word "
-        "by word, [-gone-] {+new+}, then the options. An ID is 3, -1 (the last), 3.2 (a picture), 2-5 (runs "
+        does="The images of 2 to 12 runs side by side, and what differs, against the first: prompts word "
+        "by word, [-gone-] {+new+}, then the options. An ID is 3, -1 (the last), 3.2 (an image), 2-5 (runs "
         "2 to 5), 1120-k7f2/3 (any run ever) or {fox} (a variable that holds a result or a sweep). In "
         "Python: history.compare(1, 2).",
         examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
@@ -86,8 +86,8 @@ PAGES: Mapping[str, Page] = {
     ),
     "imagine_panel": Page(
         usage=("%imagine_panel",),
-        does="The panel: a form with just what the chosen model takes, pictures and a painted mask to start "
-        "from, and the session's pictures. What it made stands under it as plain pictures, which are "
+        does="The panel: a form with just what the chosen model takes, images and a painted mask to start "
+        "from, and the session's images. What it made stands under it as plain images, which are "
         'saved with the notebook. "Copy as cell" takes a request home.',
         examples=("%imagine_panel", "panel = %imagine_panel\npanel"),
     ),
@@ -101,7 +101,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "imagine_forget": Page(
         usage=("%imagine_forget ID…",),
-        does="Delete prompt and pictures that no other run uses; number, time and cost stay.",
+        does="Delete prompt and images that no other run uses; number, time and cost stay.",
         examples=("%imagine_forget -1", "%imagine_forget 1 2"),
     ),
 }
@@ -117,7 +117,7 @@ def text(magic: str) -> str:
         setting = _hanging("--set KEY=VALUE", _SETTING)
         parts += [
             "Sent, and only when set:\n" + _options(SENT) + "\n" + setting,
-            "Pictures:\n" + _options(INPUTS),
+            "Images:\n" + _options(INPUTS),
             "Local, never sent:\n" + _options(LOCAL) + f"\n  {'-h, --help':<26}this text",
         ]
     examples = "\n\n".join(textwrap.indent(one, "  ") for one in page.examples)

@@ -12,15 +12,15 @@ from ipyimagegen.core.ids import read as read_id
 from ipyimagegen.core.options import DEFAULT, INPUTS
 from ipyimagegen.core.template import Name, fill, lookup, near_variable, parse
 from ipyimagegen.core.text import short
-from ipyimagegen.core.user_input import Offered, Pictures
+from ipyimagegen.core.user_input import InputRefs, Offered
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _FIRST = re.compile(r"[^\W\d]\w*")
 
 
-def pictures(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> Pictures:
-    """Return the pictures that the words stand for; `default` stands for none. Raises InvalidInput."""
+def resolve(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> InputRefs:
+    """Return the images that the words stand for; `default` stands for none. Raises InvalidInput."""
     return {
         name: tuple(named(one, names, INPUTS[name].flag) for one in some if one != DEFAULT)
         for name, some in words.items()
@@ -61,7 +61,7 @@ def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> Offered
 def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
     """Return what was meant by a word that is neither a variable nor a file, if that can be told."""
     if _NUMBER.fullmatch(text):
-        return f"a picture of the history is written @{text}."
+        return f"an image of the history is written @{text}."
     if _FIRST.fullmatch(text):
         return f"there is neither a variable nor a file of that name.{near_variable(text, names)}"
     if "," in text and flag == "--mask":
@@ -69,7 +69,7 @@ def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
     first = _FIRST.match(text.lstrip("{"))
     if first and first[0] in names:
         return "only names, dots and [index] are read here; assign it to a variable first."
-    return "write --image once for each picture." if "," in text else ""
+    return "write --image once for each image." if "," in text else ""
 
 
 def _variable(text: str, names: Mapping[str, Any]) -> str | None:

@@ -24,7 +24,7 @@ from ipyimagegen.core.text import short
 from ipyimagegen.core.user_input import Typed
 from ipyimagegen.notebook import help_text, image_arguments, parser, reports
 from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import Painter, Screen, comparison, is_notebook, picture, text
+from ipyimagegen.notebook.display import Painter, Screen, is_notebook, show_comparison, show_image, show_text
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.studio import Studio
 
@@ -50,7 +50,7 @@ def discreet(magic: Callable[..., T]) -> Callable[..., T]:
 
 @magics_class
 class ImagineMagics(Magics):
-    """Pictures from prompts, in cells."""
+    """Images from prompts, in cells."""
 
     def __init__(self, shell: Any, studio: Studio, screen: Screen) -> None:
         super().__init__(shell)
@@ -64,13 +64,13 @@ class ImagineMagics(Magics):
     def imagine(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> Generation | Sweep | None:
-        """Ask for pictures."""
+        """Ask for images."""
         read = self._read(line, cell, local_ns)
         if read.help:
             self._help("imagine")
             return None
         if cell is None and not read.verbatim:
-            parser.check_line_prompt(read.rest, read.pictures)
+            parser.check_line_prompt(read.rest, read.images)
         if cell is not None:
             _nothing_left(read.rest, "the prompt is what stands below this line")
         prompt = read.rest if cell is None else cell
@@ -104,9 +104,9 @@ class ImagineMagics(Magics):
         again = self._studio.again(run, changed)
         result = self._ask(again)
         if isinstance(result, Generation):
-            text(reports.difference(run, result.run, asks_again=bool(again.options.get("new"))))
+            show_text(reports.difference(run, result.run, asks_again=bool(again.options.get("new"))))
         elif result is not None:
-            text(reports.differences(run, [one.run for one in result]))
+            show_text(reports.differences(run, [one.run for one in result]))
         return result
 
     @no_var_expand
@@ -126,8 +126,8 @@ class ImagineMagics(Magics):
         found = self._listed(which, read)
         sheet = self._studio.history.sheet(found)
         if sheet:
-            picture(sheet)
-        text(reports.history(found, self._studio.ledger.in_flight()))
+            show_image(sheet)
+        show_text(reports.history(found, self._studio.ledger.in_flight()))
 
     @no_var_expand
     @needs_local_scope
@@ -146,11 +146,11 @@ class ImagineMagics(Magics):
         generation = self._studio.generation(run)
         for one in (image for image in generation if image.index == index) if index else [generation]:
             if one:
-                picture(one)
+                show_image(one)
         history = self._studio.history
         if descent := history.descent(run):
-            picture(descent, "line of descent")
-        text(
+            show_image(descent, "line of descent")
+        show_text(
             reports.show(
                 run,
                 self._studio.ledger.number(run.id),
@@ -168,7 +168,7 @@ class ImagineMagics(Magics):
     def imagine_compare(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Show runs side by side, and what differs."""
         if read := self._told("imagine_compare", line):
-            comparison(self._studio.history.compare(*parser.ids(read.rest, self._names(local_ns))))
+            show_comparison(self._studio.history.compare(*parser.ids(read.rest, self._names(local_ns))))
 
     @no_var_expand
     @line_magic
@@ -176,7 +176,7 @@ class ImagineMagics(Magics):
     def imagine_models(self, line: str) -> None:
         """Tell what is known of the models."""
         if read := self._told("imagine_models", line):
-            text(reports.model(read.rest) if read.rest else reports.models())
+            show_text(reports.model(read.rest) if read.rest else reports.models())
 
     @no_var_expand
     @line_magic
@@ -185,7 +185,7 @@ class ImagineMagics(Magics):
         """Tell where is asked, and whether a key is set."""
         if read := self._told("imagine_endpoints", line):
             _nothing_left(read.rest, "%imagine_endpoints takes none")
-            text(reports.endpoints(self._studio))
+            show_text(reports.endpoints(self._studio))
 
     @no_var_expand
     @line_magic
@@ -194,7 +194,7 @@ class ImagineMagics(Magics):
         """Tell what this session asked for, and what it cost."""
         if read := self._told("imagine_cost", line):
             _nothing_left(read.rest, "%imagine_cost takes none")
-            text(reports.cost(*self._studio.ledger.spending()))
+            show_text(reports.cost(*self._studio.ledger.spending()))
 
     @no_var_expand
     @line_magic
@@ -225,21 +225,21 @@ class ImagineMagics(Magics):
             return
         read = parser.merged(read, after)
         _nothing_left(read.rest, "%imagine_doctor takes one endpoint")
-        text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
+        show_text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
 
     @no_var_expand
     @needs_local_scope
     @line_magic
     @discreet
     def imagine_forget(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
-        """Delete prompt and pictures of runs."""
+        """Delete prompt and images of runs."""
         read = self._told("imagine_forget", line)
         if read is None:
             return
         if not read.rest:
             raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
         forgotten = self._studio.history.forget(parser.ids(read.rest, self._names(local_ns)))
-        text(reports.forgotten(forgotten, self._studio.history))
+        show_text(reports.forgotten(forgotten, self._studio.history))
 
     # What the doorways share
 
@@ -277,7 +277,7 @@ class ImagineMagics(Magics):
             prompt=prompt,
             options=read.values,
             extra=read.extra,
-            pictures=image_arguments.pictures(read.pictures, names),
+            inputs=image_arguments.resolve(read.images, names),
             namespace=None if literal else names,
             executor=read.executor,
             notes=tuple(notes),
@@ -286,16 +286,16 @@ class ImagineMagics(Magics):
     def _ask(self, typed: Typed) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            text(reports.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
+            show_text(reports.dry_run(plan, self._studio.calls(plan), self._studio.over(plan)))
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
         painter.result(result)
         self._screen.mark(result)
         if told := deliver(result, plan.local, self._variables):
-            text(told)
+            show_text(told)
         if passing := self._studio.passing():
-            text(passing)
+            show_text(passing)
         return result
 
     def _help(self, magic: str) -> None:

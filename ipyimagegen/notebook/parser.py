@@ -62,14 +62,14 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Line:
     """A line read: options in `values` (normalised, lists as tuples), `--set` in `extra`, the rest as typed.
 
-    `pictures` holds the words of `--image` and `--mask`; `default` alone unsets them. `rest` is the
+    `images` holds the words of `--image` and `--mask`; `default` alone unsets them. `rest` is the
     text from the first word that is no option. `own` holds a magic's own flags.
     `verbatim` says that `--` ended the options.
     """
 
     values: Mapping[str, Values] = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)
-    pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own: Mapping[str, str | bool] = field(default_factory=dict)
     executor: object = None
     rest: str = ""
@@ -118,7 +118,7 @@ class _Reader:
         self._line, self._namespace, self._own, self._options = line, namespace, own, options
         self._values: dict[str, Values] = {}
         self._extra: dict[str, Json] = {}
-        self._pictures: dict[str, tuple[str, ...]] = {}
+        self._images: dict[str, tuple[str, ...]] = {}
         self._mine: dict[str, str | bool] = {}
         self._executor: object = None
         self._raw = ""  # the value of the flag that is being read, as it was typed
@@ -135,7 +135,7 @@ class _Reader:
         return Line(
             values=self._values,
             extra=self._extra,
-            pictures=self._pictures,
+            images=self._images,
             own=self._mine,
             executor=self._executor,
             rest=rest,
@@ -154,7 +154,7 @@ class _Reader:
         elif option.kind is Kind.OBJECT:
             self._executor = _held(self._take(flag, value), option, self._namespace)
         elif option.kind is Kind.INPUT:
-            self._picture(option, str(normalise(option.name, self._take(flag, value))))
+            self._image(option, str(normalise(option.name, self._take(flag, value))))
         else:
             self._assign(option, self._take(flag, value))
 
@@ -174,11 +174,11 @@ class _Reader:
         given = flag not in NEGATED if value is None else _value(value, self._namespace)
         self._values[option.name] = normalise(option.name, given)
 
-    def _picture(self, option: Option, text: str) -> None:
-        before = self._pictures.get(option.name, ())
+    def _image(self, option: Option, text: str) -> None:
+        before = self._images.get(option.name, ())
         if before and not option.repeats:
             raise InvalidOption(f"{option.flag} is given twice.")
-        self._pictures[option.name] = (*before, text)
+        self._images[option.name] = (*before, text)
 
     def _set(self, text: str) -> None:
         try:
@@ -312,7 +312,7 @@ def merged(before: Line, after: Line) -> Line:
         after,
         values={**before.values, **after.values},
         extra={**before.extra, **after.extra},
-        pictures=_together(before.pictures, after.pictures),
+        images=_together(before.images, after.images),
         own={**before.own, **after.own},
         executor=before.executor if after.executor is None else after.executor,
     )
@@ -321,7 +321,7 @@ def merged(before: Line, after: Line) -> Line:
 def _together(
     before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the pictures of both parts: one that repeats goes on, one that does not is given once."""
+    """Return the images of both parts: one that repeats goes on, one that does not is given once."""
     for name in before.keys() & after.keys():
         if not OPTIONS[name].repeats:
             raise InvalidOption(f"{OPTIONS[name].flag} is given twice.")
@@ -335,7 +335,7 @@ def passing_word(prompt: str) -> list[str]:
     return [f"{word} was sent as the prompt; for {word} there is {_TOLD[word]}"] if word in _TOLD else []
 
 
-def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
+def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
     """Refuse what was hardly meant as a prompt, naming the right form. Raises InvalidOption."""
     if not text:
         raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
@@ -347,10 +347,10 @@ def check_line_prompt(text: str, pictures: Mapping[str, tuple[str, ...]] = NOTHI
     word = text.strip().lower()
     if word in _TOLD:
         raise InvalidOption(f"For {word} there is {_TOLD[word]}; to draw the word: %imagine -- {word}")
-    if pictures and text.startswith("@"):
+    if images and text.startswith("@"):
         raise InvalidOption(
             f"{short(text.split(maxsplit=1)[0], 30)} stands in the prompt; write --image once for each "
-            "picture. To send it as typed: %imagine -- …"
+            "image. To send it as typed: %imagine -- …"
         )
     late = late_options(text)
     if late:

@@ -12,7 +12,7 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import labels
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.plan import Plan, Planned
-from ipyimagegen.core.run import Cost, Input, Picture, PictureState, Run, Status
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Input, Run, Status
 from ipyimagegen.core.text import DOT, counted, plain, short
 from ipyimagegen.core.text_table import table
 from ipyimagegen.results.captions import facts, percent, said_of, title
@@ -40,7 +40,7 @@ def dry_run(plan: Plan, calls: Sequence[client.Call], over: str | None = None) -
     send = plan.to_send
     lines.append(str(plan))
     if more := sum(catalog.partial_tokens(one.sent, one.request, one.endpoint) for one in send):
-        lines.append(f"partial pictures: at most {more:,} output tokens more, in the estimate")
+        lines.append(f"partial images: at most {more:,} output tokens more, in the estimate")
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
     lines += [over] if over else []
     return "\n".join([*lines, "dry run: nothing was sent"])
@@ -102,7 +102,7 @@ def show(
     edits: Sequence[Run],
     named: Callable[[Input], str],
 ) -> str:
-    """Return all that is known of one run: request, reply, verdicts, cost, kin, error."""
+    """Return all that is known of one run: request, reply, mismatches, cost, kin, error."""
     lines = [
         title(run, number),
         f"status: {_status(run, in_flight)}{DOT}{DOT.join(facts(run))}",
@@ -111,7 +111,7 @@ def show(
         f"cost: {_sourced(run.cost).removeprefix('cost ')}",
         *_request(run, named),
         *_reply(run),
-        *(f"! {verdict}" for verdict in run.verdicts),
+        *(f"! {mismatch}" for mismatch in run.mismatches),
         *(f"- {note}" for note in run.sent.notes),
         f"rerun of: {run.rerun_of}" if run.rerun_of else "",
         _listed("rerun as", reruns),
@@ -124,7 +124,7 @@ def show(
 def forgotten(runs: Sequence[Run], past: History) -> str:
     """Return what was forgotten, and what stays because other runs began with it."""
     began = {run.id: ", ".join(one.id for one in past.edits(run)) for run in runs}
-    stay = [f"pictures of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
+    stay = [f"images of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
     return "\n".join(["forgotten: " + ", ".join(began), *stay])
 
 
@@ -159,7 +159,7 @@ def _reply(run: Run) -> Iterator[str]:
         yield f"reply: {_json(run.reply)}"
     if run.raw:
         yield f"reply as it came: kept unopened as {run.raw[:12]}….bin in the store's quarantine"
-    yield from (f"picture {one.index}: {_picture(one)}" for one in run.pictures)
+    yield from (f"image {one.index}: {_image(one)}" for one in run.images)
 
 
 def _input(one: Input, named: Callable[[Input], str]) -> str:
@@ -172,15 +172,15 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _picture(picture: Picture) -> str:
-    words = [f"{picture.width}x{picture.height}"] if picture.width else []
-    words += [picture.mime or "", f"{picture.bytes:,} bytes" if picture.bytes else ""]
-    if picture.state is not PictureState.STORED:
-        words.append(said_of(picture))
-    if picture.changed_outside is not None:
-        words.append(f"outside the mask {percent(picture.changed_outside)} of the pixels changed")
-    if picture.revised_prompt:
-        words.append(f"revised prompt: {short(picture.revised_prompt, 200)}")
+def _image(image: ImageRecord) -> str:
+    words = [f"{image.width}x{image.height}"] if image.width else []
+    words += [image.mime or "", f"{image.bytes:,} bytes" if image.bytes else ""]
+    if image.state is not ImageState.STORED:
+        words.append(said_of(image))
+    if image.changed_outside is not None:
+        words.append(f"outside the mask {percent(image.changed_outside)} of the pixels changed")
+    if image.revised_prompt:
+        words.append(f"revised prompt: {short(image.revised_prompt, 200)}")
     return DOT.join(word for word in words if word)
 
 
@@ -206,8 +206,8 @@ def cost(runs: Sequence[Run], reused: int) -> str:
     asked = sum(run.request.count for run in runs)
     got, gone = sum(len(run.shown) for run in runs), sum(run.forgotten for run in runs)
     lines = [
-        f"asked: {counted(len(runs), 'call')}, {counted(asked, 'picture')}",
-        f"got: {counted(got, 'picture')}" + (f"; {counted(gone, 'run')} forgotten" if gone else ""),
+        f"asked: {counted(len(runs), 'call')}, {counted(asked, 'image')}",
+        f"got: {counted(got, 'image')}" + (f"; {counted(gone, 'run')} forgotten" if gone else ""),
     ]
     lines.append(f"reused: {counted(reused, 'result')}")
     billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
@@ -334,4 +334,4 @@ def _price(price: Price) -> str:
         basis="table",
     )
     where = " ".join(word for word in (price.quality, price.size) if word)
-    return f"{cost} a picture{f' ({where})' if where else ''}, {price.source}, {price.date}"
+    return f"{cost} an image{f' ({where})' if where else ''}, {price.source}, {price.date}"

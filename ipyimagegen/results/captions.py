@@ -1,11 +1,11 @@
-"""The words under a picture: what was asked, of whom, what came, and what that cost."""
+"""The words under an image: what was asked, of whom, what came, and what that cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from ipyimagegen.core.run import IN_PLACE, Input, Picture, PictureState, Run, Status
+from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Input, Run, Status
 from ipyimagegen.core.text import DOT, NAMED, counted, plain, short, some
 
 LONGEST = 1900  # characters of a caption, whatever comes
@@ -20,14 +20,14 @@ def caption(
 ) -> str:
     """Return the caption: equal for every run of the same request, up to its last line.
 
-    `number` is the run's number in this session; None outside one. `named` says what a picture is
+    `number` is the run's number in this session; None outside one. `named` says what an image is
     called that an edit began with.
     """
     lines = [_tiles(run, number)] if len(run.shown) > 1 else []
     lines += started_from(run, named)
-    lines += [f"! {plain(verdict)}" for verdict in run.verdicts if verdict.subject != OUTSIDE]
+    lines += [f"! {plain(mismatch)}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
     lines += few(
-        [f"! picture {p.index}: {said_of(p)}" for p in run.pictures if p.state not in IN_PLACE], "pictures"
+        [f"! image {p.index}: {said_of(p)}" for p in run.images if p.state not in IN_PLACE], "images"
     )
     lines += [f"- {plain(note)}" for note in run.sent.notes]
     end = []
@@ -72,7 +72,7 @@ def title(run: Run, number: int | None) -> str:
 
 
 def facts(run: Run) -> list[str]:
-    """Return endpoint, model, sizes, count and the options that shape a picture."""
+    """Return endpoint, model, sizes, count and the options that shape an image."""
     words = [short(run.request.endpoint)]
     model = run.sent.model or run.request.model
     if model and model != run.request.endpoint:
@@ -80,7 +80,7 @@ def facts(run: Run) -> list[str]:
     sizes = sorted({f"{p.width}x{p.height}" for p in run.shown if p.width})
     words += [some(sizes)] if sizes else []
     if len(run.shown) > 1:
-        words.append(f"{len(run.shown)} pictures")
+        words.append(f"{len(run.shown)} images")
     asked = {**run.request.options, **run.request.extra}
     words += [
         f"{name.replace('_', ' ')} {short(str(asked[name]), 40)}" for name in _SAID_OF_A_CALL if name in asked
@@ -102,7 +102,7 @@ def edit_of(run: Run, named: Callable[[Input], str] = attrgetter("name")) -> lis
 
 
 def changed_outside(run: Run) -> str:
-    """Return how much changed outside the mask, picture by picture; empty where that is not known."""
+    """Return how much changed outside the mask, image by image; empty where that is not known."""
     shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
     first = run.request.inputs[0] if run.request.inputs else None
     other = any((p.width, p.height) != (first.width, first.height) for p in run.shown) if first else False
@@ -122,20 +122,20 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
 
 
-def said_of(picture: Picture) -> str:
-    """Return what became of a picture that cannot be shown."""
+def said_of(image: ImageRecord) -> str:
+    """Return what became of an image that cannot be shown."""
     told = {
-        PictureState.URL_PENDING: "its download failed; %imagine_show fetches it again",
-        PictureState.UNREAD: "it came and was not read in time; %imagine_show reads it",
-        PictureState.QUARANTINED: "kept, not opened" if picture.sha256 else "did not come",
+        ImageState.URL_PENDING: "its download failed; %imagine_show fetches it again",
+        ImageState.UNREAD: "it came and was not read in time; %imagine_show reads it",
+        ImageState.QUARANTINED: "kept, not opened" if image.sha256 else "did not come",
         # A file that came so has a note; without one it was lost here.
-        PictureState.DAMAGED: "kept, cannot be shown"
-        if picture.note
+        ImageState.DAMAGED: "kept, cannot be shown"
+        if image.note
         else "its stored file is gone or damaged; --new asks again",
-        PictureState.UNWRITTEN: f"came and could not be written{', shown from a copy' * picture.viewable}",
+        ImageState.UNWRITTEN: f"came and could not be written{', shown from a copy' * image.viewable}",
     }
-    words = told.get(picture.state, str(picture.state))
-    return f"{words} ({plain(picture.note, 120).rstrip('.')})" if picture.note else words
+    words = told.get(image.state, str(image.state))
+    return f"{words} ({plain(image.note, 120).rstrip('.')})" if image.note else words
 
 
 def last_line(run: Run, *, from_history: bool) -> str:

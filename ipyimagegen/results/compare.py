@@ -1,4 +1,4 @@
-"""Runs side by side: their pictures on one sheet, and in words what is equal, once, and what differs."""
+"""Runs side by side: their images on one sheet, and in words what is equal, once, and what differs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import imaging
-from ipyimagegen.core.run import Picture, Run, Status
+from ipyimagegen.core.run import ImageRecord, Run, Status
 from ipyimagegen.core.text import plain, short
 from ipyimagegen.core.text_table import padded, table, width
 from ipyimagegen.results import Bundle, bundle
@@ -26,12 +26,12 @@ from ipyimagegen.results.request_diff import (
     value_of,
 )
 
-if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
+if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
     from PIL.Image import Image as PilImage
 
 MOST = 12  # runs that are compared at a time
-ABREAST = 3  # pictures that stand side by side, whatever their shape
-_TILES = 24  # pictures on a sheet: of runs that made more, the first ones
+ABREAST = 3  # images that stand side by side, whatever their shape
+_TILES = 24  # images on a sheet: of runs that made more, the first ones
 _WIDE = 100  # columns of a table; a wider one has a line for each run
 _WHOLE = 1200  # characters of the first prompt
 _GOT = "size got"
@@ -39,21 +39,21 @@ _GOT = "size got"
 
 @dataclass(frozen=True)
 class Side:
-    """A run under the label that a caption has for it, or one picture of it."""
+    """A run under the label that a caption has for it, or one image of it."""
 
     run_label: str
     run: Run
-    picture: int | None = None
+    image: int | None = None
 
     @property
     def label(self) -> str:
-        """What it is called: `3`, or `3.2` for a picture."""
-        return f"{self.run_label}.{self.picture}" if self.picture else self.run_label
+        """What it is called: `3`, or `3.2` for an image."""
+        return f"{self.run_label}.{self.image}" if self.image else self.run_label
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
-        """The pictures that are meant."""
-        return tuple(one for one in self.run.pictures if self.picture in (None, one.index))
+    def images(self) -> tuple[ImageRecord, ...]:
+        """The images that are meant."""
+        return tuple(one for one in self.run.images if self.image in (None, one.index))
 
 
 # The words
@@ -142,14 +142,14 @@ def _wanted(side: Side, named: Named) -> dict[str, Value]:
 
 def _came(side: Side) -> dict[str, Value]:
     """Return what came, by name; what a run does not have is left out."""
-    run, shown = side.run, [one for one in side.pictures if one.viewable]
+    run, shown = side.run, [one for one in side.images if one.viewable]
     shares = [one.changed_outside for one in shown if one.changed_outside is not None]
     told = {
         "status": str(run.status).replace("_", " "),
         _GOT: ", ".join(sorted({f"{one.width}x{one.height}" for one in shown if one.width})),
         OUTSIDE: ", ".join(map(percent, shares)),
     }
-    for one in run.verdicts:
+    for one in run.mismatches:
         if one.subject != OUTSIDE:
             name, said = f"! {one.subject}", f"asked {one.asked}, got {one.got}"
             told[name] = f"{told[name]}; {said}" if name in told else said
@@ -191,14 +191,14 @@ def _across(text: str) -> int:
     return max(map(width, text.splitlines()))
 
 
-# The pictures
+# The images
 
 
 def _sheet(sides: Sequence[Side], path: Callable[[str], Path | None]) -> imaging.Preview:
     most = max(1, _TILES // len(sides))
     tiles = [tile for side in sides for tile in _tiles(side, most)]
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
-    looked = [_looked_at(picture, why, path, edge) for _, picture, why in tiles]
+    looked = [_looked_at(image, why, path, edge) for _, image, why in tiles]
     return imaging.preview(
         [thumb for thumb, _ in looked],
         [one for one, *_ in tiles],
@@ -207,26 +207,26 @@ def _sheet(sides: Sequence[Side], path: Callable[[str], Path | None]) -> imaging
     )
 
 
-def _tiles(side: Side, most: int) -> Iterator[tuple[str, Picture | None, str]]:
-    """Yield label, picture, and why there is none."""
-    run, pictures = side.run, side.pictures
-    if not pictures:
+def _tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str]]:
+    """Yield label, image, and why there is none."""
+    run, images = side.run, side.images
+    if not images:
         status = str(run.status).replace("_", " ")
         error = f": {run.error.message}" if run.error else ""
         yield side.label, None, "forgotten" if run.forgotten else f"{status}{error}"
-    for place, one in enumerate(pictures[:most], 1):
-        several = len(run.pictures) > 1
+    for place, one in enumerate(images[:most], 1):
+        several = len(run.images) > 1
         label = f"{side.run_label}.{one.index}" if several else side.label
-        more = f" of {len(pictures)}" if place == most < len(pictures) else ""
+        more = f" of {len(images)}" if place == most < len(images) else ""
         yield label + more, one if one.viewable else None, said_of(one)
 
 
 def _looked_at(
-    picture: Picture | None, why: str, path: Callable[[str], Path | None], edge: int
+    image: ImageRecord | None, why: str, path: Callable[[str], Path | None], edge: int
 ) -> tuple[PilImage | None, str]:
-    file = path(picture.sha256 or "") if picture else None
+    file = path(image.sha256 or "") if image else None
     if file is None:
-        return None, "its file is gone" if picture else why
+        return None, "its file is gone" if image else why
     try:
         seen = imaging.inspect(file, edge=edge)
     except OSError:
@@ -236,7 +236,7 @@ def _looked_at(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a notebook shows: one picture, and the words under it."""
+    """What a notebook shows: one image, and the words under it."""
 
     sheet: imaging.Preview
     text: str

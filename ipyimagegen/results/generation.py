@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.run import Cost, Run, Status, Verdict
+from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, short
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import caption, edit_of, facts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Generation(Sequence[Image]):
-    """The result of one call: its pictures in order, and everything known of the run."""
+    """The result of one call: its images in order, and everything known of the run."""
 
     __slots__ = ("_error", "_handle", "_images", "_number", "_reused", "_run")
 
@@ -91,12 +91,12 @@ class Generation(Sequence[Image]):
 
     @property
     def error(self) -> str | None:
-        """Why it has no picture, in a sweep of which others came; else None."""
+        """Why it has no image, in a sweep of which others came; else None."""
         return self._error
 
     @property
     def id(self) -> str:
-        """The lasting id of the run that made the pictures, as 1120-k7f2/3."""
+        """The lasting id of the run that made the images, as 1120-k7f2/3."""
         return self._run.id
 
     @property
@@ -131,9 +131,9 @@ class Generation(Sequence[Image]):
         return self._run.status
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def mismatches(self) -> tuple[Mismatch, ...]:
         """What was asked and not given."""
-        return self._run.verdicts
+        return self._run.mismatches
 
     @property
     def elapsed(self) -> float | None:
@@ -158,17 +158,17 @@ class Generation(Sequence[Image]):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The lasting ids of the pictures that it was made from."""
+        """The lasting ids of the images that it was made from."""
         return tuple(one.parent for one in self._run.request.inputs if one.parent)
 
     @property
     def revised_prompts(self) -> tuple[str | None, ...]:
-        """The prompts as the server rewrote them, one for each picture."""
+        """The prompts as the server rewrote them, one for each image."""
         return tuple(image.revised_prompt for image in self._images)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of its pictures, in the store."""
+        """The files of its images, in the store."""
         return tuple(one.path for one in self)
 
     @property
@@ -178,7 +178,7 @@ class Generation(Sequence[Image]):
 
     @property
     def caption(self) -> str:
-        """The words under the picture."""
+        """The words under the image."""
         if self._handle is None:
             return caption(self._run, self._number, from_history=self._reused)
         return caption(self._run, self._number, from_history=self._reused, named=self._handle.named)
@@ -190,27 +190,25 @@ class Generation(Sequence[Image]):
         return self._handle.rerun(self._run, prompt, **options)
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
-        """Change its picture; see `Image.edit`. Raises InvalidInput when there are several."""
+        """Change its image; see `Image.edit`. Raises InvalidInput when there are several."""
         if len(self) != 1:
-            raise InvalidInput(
-                f"This result has {len(self)} pictures; choose one, such as result[0].edit(…)."
-            )
+            raise InvalidInput(f"This result has {len(self)} images; choose one, such as result[0].edit(…).")
         return self[0].edit(prompt, **options)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
-        """Write every picture and return the files.
+        """Write every image and return the files.
 
-        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several pictures
+        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several images
         without {index} get -1, -2. Another existing file is never overwritten, and the suffix
         follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails or where
-        no picture came.
+        no image came.
         """
         saving.check(str(template))
         if not self:
             raise saving.nothing(self.id, self.error)
         several = len(self) > 1
         return tuple(
-            saving.write(one.bytes, saving.target(str(template), self._run, one.picture, several=several))
+            saving.write(one.bytes, saving.target(str(template), self._run, one.image, several=several))
             for one in self
         )
 
@@ -219,11 +217,11 @@ class Generation(Sequence[Image]):
 
     @property
     def _said(self) -> str:
-        """What stands beside its picture: equal in every run."""
+        """What stands beside its image: equal in every run."""
         return f"Generation: {short(self.prompt, 60)!r}{DOT}{DOT.join(facts(self._run))}"
 
     def preview(self) -> imaging.Preview:
-        """Return one picture of at most 768 px and 100 KiB: the picture, or a contact sheet."""
+        """Return one image of at most 768 px and 100 KiB: the image, or a contact sheet."""
         edge = imaging.edge_of(len(self))
         shown = self._number or self.id
         labels = [f"{shown}.{one.index}" for one in self]

@@ -1,4 +1,4 @@
-"""One picture as users hold it, and what a notebook is handed of a picture."""
+"""One image as users hold it, and what a notebook is handed of an image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.run import Input, Picture, Run
+from ipyimagegen.core.run import ImageRecord, Input, Run
 from ipyimagegen.core.text import DOT, short
 from ipyimagegen.results import saving
 
-if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
+if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.results.generation import Generation
@@ -23,23 +23,23 @@ if TYPE_CHECKING:  # Pillow comes in when a picture is first looked at
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
 GONE = "its stored file is gone or damaged"
-HEIGHT = 560  # pixels at which one picture is shown, so that its caption fits on the screen with it
-ALT_LIMIT = 300  # characters of the prompt that become the picture's alternative text
+HEIGHT = 560  # pixels at which one image is shown, so that its caption fits on the screen with it
+ALT_LIMIT = 300  # characters of the prompt that become the image's alternative text
 
 
 class Result(Protocol):
-    """What a front end shows: pictures, and the words under them."""
+    """What a front end shows: images, and the words under them."""
 
     @property
     def caption(self) -> str:
-        """The words under the pictures."""
+        """The words under the images."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the pictures, for where none can be shown."""
+        """The files of the images, for where none can be shown."""
 
     def bundles(self) -> list[Bundle]:
-        """Return the pictures as a notebook shows them."""
+        """Return the images as a notebook shows them."""
 
 
 class Handle(Protocol):
@@ -55,26 +55,26 @@ class Handle(Protocol):
         """Ask the same again, with prompt or options changed."""
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
-        """Edit a picture of a run, asking its server and model unless others are named."""
+        """Edit an image of a run, asking its server and model unless others are named."""
 
     def named(self, one: Input) -> str:
-        """Return what a picture is called that an edit began with."""
+        """Return what an image is called that an edit began with."""
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
-        """Return a small picture of it, or None when it cannot be shown."""
+        """Return a small image of it, or None when it cannot be shown."""
 
     def display(self, result: Result) -> None:
         """Show it as the front end does. Raises NotImplementedError where there is none."""
 
 
 class Image:
-    """One picture of a result. The bytes are as the server sent them."""
+    """One image of a result. The bytes are as the server sent them."""
 
-    __slots__ = ("_handle", "_path", "_picture", "_run")
+    __slots__ = ("_handle", "_image", "_path", "_run")
 
-    def __init__(self, run: Run, picture: Picture, path: Path, handle: Handle | None = None) -> None:
+    def __init__(self, run: Run, image: ImageRecord, path: Path, handle: Handle | None = None) -> None:
         object.__setattr__(self, "_run", run)
-        object.__setattr__(self, "_picture", picture)
+        object.__setattr__(self, "_image", image)
         object.__setattr__(self, "_path", path)
         object.__setattr__(self, "_handle", handle)
 
@@ -82,7 +82,7 @@ class Image:
         raise AttributeError(f"an Image cannot be changed; {name} was not set")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Image, (self._run, self._picture, self._path))
+        return (Image, (self._run, self._image, self._path))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and (self.id, self.sha256) == (other.id, other.sha256)
@@ -91,7 +91,7 @@ class Image:
         return hash((self.id, self.sha256))
 
     _run: Run
-    _picture: Picture
+    _image: ImageRecord
     _path: Path
     _handle: Handle | None
 
@@ -101,19 +101,19 @@ class Image:
         return self._run
 
     @property
-    def picture(self) -> Picture:
+    def image(self) -> ImageRecord:
         """Its own part of that record."""
-        return self._picture
+        return self._image
 
     @property
     def id(self) -> str:
         """The lasting id, as 1120-k7f2/3.1."""
-        return f"{self._run.id}.{self._picture.index}"
+        return f"{self._run.id}.{self._image.index}"
 
     @property
     def index(self) -> int:
         """Its place in the reply, from 1."""
-        return self._picture.index
+        return self._image.index
 
     @property
     def path(self) -> Path:
@@ -137,28 +137,28 @@ class Image:
 
     @property
     def pil(self) -> PilImage:
-        """The picture as a Pillow image."""
+        """The image as a Pillow image."""
         return imaging.opened(self.bytes)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return (self._picture.width or 0, self._picture.height or 0)
+        return (self._image.width or 0, self._image.height or 0)
 
     @property
     def mime(self) -> str:
         """`image/png`, `image/jpeg` or `image/webp`, by the bytes."""
-        return self._picture.mime or ""
+        return self._image.mime or ""
 
     @property
     def sha256(self) -> str:
         """The hash of the bytes (hex)."""
-        return self._picture.sha256 or ""
+        return self._image.sha256 or ""
 
     @property
     def revised_prompt(self) -> str | None:
         """The prompt as the server rewrote it, if it said so."""
-        return self._picture.revised_prompt
+        return self._image.revised_prompt
 
     @property
     def prompt(self) -> str:
@@ -169,18 +169,18 @@ class Image:
     def changed_outside(self) -> float | None:
         """The share of the pixels outside the mask that an edit changed (by more than 8 of 255), 0 to 1.
 
-        None without a mask, or where the pictures cannot be compared. Not a judgement: models redraw.
+        None without a mask, or where the images cannot be compared. Not a judgement: models redraw.
         """
-        return self._picture.changed_outside
+        return self._image.changed_outside
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
-        """Change this picture as the prompt says, asking the same server and model unless told.
+        """Change this image as the prompt says, asking the same server and model unless told.
 
-        Options are those of `imagine`, `mask` among them; none is taken over from this picture's run.
+        Options are those of `imagine`, `mask` among them; none is taken over from this image's run.
         `image` adds others behind this one.
         """
         if self._handle is None:
-            raise InvalidInput(f"An unpickled picture has no server; use imagine(…, image='@{self.id}').")
+            raise InvalidInput(f"An unpickled image has no server; use imagine(…, image='@{self.id}').")
         return self._handle.edit(self._run, self, prompt, options)
 
     def thumb(self, edge: int) -> PilImage | None:
@@ -192,15 +192,15 @@ class Image:
         return None
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture; see `Generation.save`."""
-        return saving.write(self.bytes, saving.target(str(path), self._run, self._picture, several=False))
+        """Write the image; see `Generation.save`."""
+        return saving.write(self.bytes, saving.target(str(path), self._run, self._image, several=False))
 
     def __repr__(self) -> str:
         return DOT.join([self._said, *files_told([self._path])])
 
     @property
     def _said(self) -> str:
-        """What stands beside its picture: equal in every run."""
+        """What stands beside its image: equal in every run."""
         return f"Image: {short(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
@@ -211,20 +211,20 @@ class Image:
 
 
 def files_told(files: Iterable[Path]) -> list[str]:
-    """Return where pictures are, for a plain Python, which shows none; nothing where there is a shell."""
+    """Return where images are, for a plain Python, which shows none; nothing where there is a shell."""
     ipython = sys.modules.get("IPython")
     return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
 
 
 def framed(made: imaging.Preview, text: str, prompt: str) -> Bundle:
-    """Return one picture as a bundle, no higher than a screen has room for with its caption."""
+    """Return one image as a bundle, no higher than a screen has room for with its caption."""
     scale = min(1.0, HEIGHT / made.height)
     size = round(made.width * scale), round(made.height * scale)
     return bundle(made.data, made.mime, size, text, prompt)
 
 
 def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
-    """Return a plain picture as a mimebundle and its metadata: no widget, no script, no HTML.
+    """Return a plain image as a mimebundle and its metadata: no widget, no script, no HTML.
 
     A WebP original travels as PNG: notebooks have no renderer for it.
     """

@@ -50,9 +50,9 @@ def asked(run: Run, named: Named, *, model: str | None) -> dict[str, Value]:
         told["model"] = value_of(model)
     told["prompt"] = value_of(request.prompt)
     if request.inputs:
-        told["image"] = _pictures(request.inputs, named)
+        told["image"] = _images(request.inputs, named)
     if request.mask:
-        told["mask"] = _pictures([request.mask], named)
+        told["mask"] = _images([request.mask], named)
     return {**told, **{k: value_of(v) for k, v in {**request.options, **request.extra}.items()}}
 
 
@@ -62,7 +62,7 @@ def value_of(value: object) -> Value:
     return Value(key if isinstance(value, (dict, list)) else str(value), key)
 
 
-def _pictures(some: Sequence[Input], named: Named) -> Value:
+def _images(some: Sequence[Input], named: Named) -> Value:
     return Value(" + ".join(map(named, some)), " + ".join(one.identity[:12] for one in some))
 
 

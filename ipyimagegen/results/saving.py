@@ -1,4 +1,4 @@
-"""Where `--save` and `save()` put a picture: a template with fixed fields, never over another file."""
+"""Where `--save` and `save()` put an image: a template with fixed fields, never over another file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ipyimagegen.core.errors import InvalidOption, StoreError, did_you_mean
-from ipyimagegen.core.run import Picture, Run
+from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import file_name, short
 
 FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
@@ -45,11 +45,11 @@ def check_place(template: str) -> None:
         )
 
 
-def targets(template: str, places: Sequence[tuple[Run, Picture]]) -> list[Path]:
-    """Return the files for the pictures of a sweep, those that did not come among them, in its order.
+def targets(template: str, places: Sequence[tuple[Run, ImageRecord]]) -> list[Path]:
+    """Return the files for the images of a sweep, those that did not come among them, in its order.
 
     {index} counts those that the other fields do not tell apart. Where the template has none, they get
-    their numbers. So a picture that comes later takes the name that was left for it.
+    their numbers. So an image that comes later takes the name that was left for it.
     """
     alike = [target(template, *one, several=False, index=0) for one in places]
     shared, counts = Counter(alike), Counter[Path]()
@@ -60,34 +60,34 @@ def targets(template: str, places: Sequence[tuple[Run, Picture]]) -> list[Path]:
     return files
 
 
-def target(template: str, run: Run, picture: Picture, *, several: bool, index: int | None = None) -> Path:
-    """Return the file for a picture: fields filled and cleaned, the suffix that its bytes have.
+def target(template: str, run: Run, image: ImageRecord, *, several: bool, index: int | None = None) -> Path:
+    """Return the file for an image: fields filled and cleaned, the suffix that its bytes have.
 
     `several` says that it gets its number, which is `index` or else its own in the reply.
     """
     check(template)
-    values = {**fields(run, picture), **({} if index is None else {"index": str(index)})}
+    values = {**fields(run, image), **({} if index is None else {"index": str(index)})}
     folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
     if several and "{index}" not in template:
         stem, suffix = _split(name)
         name = f"{stem}-{values['index']}{suffix}"
     stem, suffix = _split(name)
-    right = _SUFFIXES[picture.mime or "image/png"]
+    right = _SUFFIXES[image.mime or "image/png"]
     filled = file_name(_fill(stem, values), suffix if suffix in right else right[0])
     folders = [file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
     return Path(*folders, filled)
 
 
-def fields(run: Run, picture: Picture) -> Mapping[str, str]:
+def fields(run: Run, image: ImageRecord) -> Mapping[str, str]:
     """Return the values of the fields of a template."""
     asked = {**run.request.options, **run.request.extra}
     return {
         "id": run.id.replace("/", "-"),
-        "index": str(picture.index),
+        "index": str(image.index),
         "model": run.sent.model or run.request.model or "default",
         "endpoint": run.request.endpoint,
         "seed": str(asked.get("seed", "none")),
-        "size": f"{picture.width}x{picture.height}",
+        "size": f"{image.width}x{image.height}",
         "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
     }
 
@@ -103,8 +103,8 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def nothing(what: str, why: str | None) -> StoreError:
-    """Return the error for a result without a picture."""
-    return StoreError(f"{what} has no picture to save{f': {why}' if why else '.'}")
+    """Return the error for a result without an image."""
+    return StoreError(f"{what} has no image to save{f': {why}' if why else '.'}")
 
 
 def _write_new(data: bytes, path: Path) -> None:
@@ -140,5 +140,5 @@ def write(data: bytes, path: Path) -> Path:
     except ValueError:  # NUL, or half a character
         problem = "no folder has such a name"
     raise StoreError(
-        f"The picture is in the history, but {short(str(path), 300)} cannot be written: {problem}."
+        f"The image is in the history, but {short(str(path), 300)} cannot be written: {problem}."
     )

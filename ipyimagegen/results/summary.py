@@ -7,7 +7,7 @@ from typing import Any
 
 from ipyimagegen.core import costs, ids
 from ipyimagegen.core.axes import PROMPT, Axis, labels
-from ipyimagegen.core.run import Cost, PictureState
+from ipyimagegen.core.run import Cost, ImageState
 from ipyimagegen.core.text import DOT, counted, plain, short, some
 from ipyimagegen.results.captions import OUTSIDE, facts
 from ipyimagegen.results.generation import Generation
@@ -44,7 +44,7 @@ def caption(
         " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
         *(plain(line, 400) for line in legend),
-        *(f"! {line}" for line in _of_some([_verdicts(one) for one in sweep], names, len(came))),
+        *(f"! {line}" for line in _of_some([_mismatches(one) for one in sweep], names, len(came))),
         *(f"- {line}" for line in _of_some([_notes(one, axes) for one in sweep], names, len(came))),
         *failures(sweep, names),
     ]
@@ -71,10 +71,10 @@ def _runs(came: Sequence[Generation]) -> str:
     )
 
 
-def _verdicts(one: Generation) -> list[str]:
-    told = [str(verdict) for verdict in one.verdicts if verdict.subject != OUTSIDE]
-    lost = [p for p in one.run.pictures if p.state not in (PictureState.STORED, PictureState.PARTIAL)]
-    return [*told, *(f"picture {p.index}: {p.note or p.state}" for p in lost)] if one else []
+def _mismatches(one: Generation) -> list[str]:
+    told = [str(mismatch) for mismatch in one.mismatches if mismatch.subject != OUTSIDE]
+    lost = [p for p in one.run.images if p.state not in (ImageState.STORED, ImageState.PARTIAL)]
+    return [*told, *(f"image {p.index}: {p.note or p.state}" for p in lost)] if one else []
 
 
 def _notes(one: Generation, axes: Sequence[Axis]) -> list[str]:
@@ -98,7 +98,7 @@ def _of_some(each: Sequence[Sequence[str]], labels: Sequence[str], came: int) ->
 def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
     """Return a line for each that failed, and why, up to a number that can be read."""
     told = [
-        f"! {short(label, 60)}: {_why(one.error or 'no picture')}"
+        f"! {short(label, 60)}: {_why(one.error or 'no image')}"
         for one, label in zip(sweep, labels, strict=True)
         if not one
     ]
@@ -149,11 +149,11 @@ def row(one: Generation, axes: Mapping[str, Any]) -> dict[str, Any]:
         "model": one.model,
         **options,
         "size": ", ".join(sizes) or None,
-        "pictures": len(one),
+        "images": len(one),
         "seconds": one.elapsed,
         "cost": one.cost.amount if one.cost.basis not in ("free", "none") else 0.0,
         "currency": one.cost.currency or None,
-        "verdicts": [str(verdict) for verdict in one.verdicts],
+        "mismatches": [str(mismatch) for mismatch in one.mismatches],
         "file": str(one[0].path) if one else None,
         "files": [str(image.path) for image in one],
         "id": one.id,

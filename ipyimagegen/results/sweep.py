@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Sweep(Sequence[Generation]):
-    """The results of a sweep in order, the innermost axis running fastest; one that failed has no picture.
+    """The results of a sweep in order, the innermost axis running fastest; one that failed has no image.
 
-    `axes` maps what varies to its values. `failed` are those without a picture; each says why in `error`.
+    `axes` maps what varies to its values. `failed` are those without an image; each says why in `error`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Sweep(Sequence[Generation]):
 
     @property
     def failed(self) -> tuple[Generation, ...]:
-        """Those that brought no picture."""
+        """Those that brought no image."""
         return tuple(one for one in self if not one)
 
     @property
@@ -88,8 +88,8 @@ class Sweep(Sequence[Generation]):
         """The table: a row for each generation, in order.
 
         What varies and every other option as asked, then `size` (pixels, as it came; `asked_size` is the
-        option), `pictures`, `seconds`, `cost` with `currency` (None: unknown), `verdicts`, `file` (the
-        first picture's; `files` has all), `id`, `status`, `error`, `from_history`.
+        option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (the
+        first image's; `files` has all), `id`, `status`, `error`, `from_history`.
         """
         made = [summary.row(one, axes) for one, axes in zip(self, self._coordinates, strict=True)]
         names = dict.fromkeys(name for row in made for name in row)
@@ -120,26 +120,26 @@ class Sweep(Sequence[Generation]):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of all pictures, in the store."""
+        """The files of all images, in the store."""
         return tuple(file for one in self for file in one.files)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
-        """Write every picture and return the files; see `Generation.save`.
+        """Write every image and return the files; see `Generation.save`.
 
-        {index} counts the pictures that the other fields do not tell apart; without it they get -1, -2
+        {index} counts the images that the other fields do not tell apart; without it they get -1, -2
         and so on. What did not come leaves its number free, and takes it when the sweep is run again.
         """
         saving.check(str(template))
         images = {(place, image.index): image for place, one in enumerate(self) for image in one}
         if not images:
             raise saving.nothing("The sweep", self[0].error)
-        like = next(iter(images.values())).picture  # what a picture that did not come is taken to be
+        like = next(iter(images.values())).image  # what an image that did not come is taken to be
         places = {
             (place, index): (one.run, replace(like, index=index))
             for place, one in enumerate(self)
             for index in range(1, one.run.request.count + 1)
         }
-        places |= {key: (image.run, image.picture) for key, image in images.items()}
+        places |= {key: (image.run, image.image) for key, image in images.items()}
         order = sorted(places)
         files = dict(zip(order, saving.targets(str(template), [places[key] for key in order]), strict=True))
         return tuple(saving.write(image.bytes, files[key]) for key, image in images.items())
@@ -174,7 +174,7 @@ class Sweep(Sequence[Generation]):
         return [page.bundle for page in self.pages[: shown_at_once([one.sheet for one in self.pages])]]
 
     def thumb(self, place: int, edge: int) -> PilImage | None:
-        """Return the small picture of one generation, several as one, or None when it has none."""
+        """Return the small image of one generation, several as one, or None when it has none."""
         thumbs = [one.thumb(edge) for one in self[place]]
         return imaging.tiled([one for one in thumbs if one is not None], edge)
 
@@ -214,7 +214,7 @@ class Page:
             sheet.rows,
             sheet.columns,
             notes=[
-                short(summary.sentences(sweep[place].error or (GONE if sweep[place] else "no picture")), 300)
+                short(summary.sentences(sweep[place].error or (GONE if sweep[place] else "no image")), 300)
                 for place in sheet.calls
             ],
             title=sheet.title,

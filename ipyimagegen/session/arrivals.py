@@ -1,4 +1,4 @@
-"""What came: pictures into the store, looked at, judged, and what they cost.
+"""What came: images into the store, looked at, judged, and what they cost.
 
 Whatever a server delivered is on disk before anybody decides whether it can be shown.
 """
@@ -17,7 +17,7 @@ from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.mismatches import judge
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Cost, Fault, Picture, PictureState, Run, Status, Verdict
+from ipyimagegen.core.run import Cost, Fault, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.text import plain
 from ipyimagegen.results.captions import OUTSIDE, changed_outside
 from ipyimagegen.store import Kept, Store
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.keys import Secret
 
-_PENDING = (PictureState.URL_PENDING, PictureState.UNREAD)  # made, and to be had later
+_PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # made, and to be had later
 REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
 
 # What the thread of a call needs, loaded before it begins: a fork stops threads, and a module that one
@@ -42,7 +42,7 @@ _NEEDED = (
     "imaging.difference",
 )
 
-# The bytes' hash and the longest edge in pixels, to a small picture.
+# The bytes' hash and the longest edge in pixels, to a small image.
 Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
 
 
@@ -61,9 +61,9 @@ class Tools:
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Takes in what one call brings. `thumbs` collects the small pictures that were made on the way.
+    """Takes in what one call brings. `thumbs` collects the small images that were made on the way.
 
-    They are `edge` pixels, or as a result of so many pictures shows them. `desk` is held while a picture
+    They are `edge` pixels, or as a result of so many images shows them. `desk` is held while an image
     is stored, and while it is looked at.
     """
 
@@ -76,33 +76,33 @@ class Receiver:
     desk: Callable[[], AbstractContextManager[object]] = nullcontext
     trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
     downloads: bool = True  # whether addresses are fetched now
-    known: Mapping[str, Picture] = field(default_factory=dict)  # by the hash of their bytes
+    known: Mapping[str, ImageRecord] = field(default_factory=dict)  # by the hash of their bytes
 
     def received(self, run: Run, outcome: client.Outcome) -> Run:
-        """Return the run with what the outcome brought: pictures in the store, verdicts, cost."""
+        """Return the run with what the outcome brought: images in the store, mismatches, cost."""
         answer = outcome.answer
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
             return self._with_raw(run.but(status=outcome.status, error=outcome.fault, cost=cost), outcome)
-        known = {one.sha256: one for one in run.pictures if one.sha256 and not one.unstored}
+        known = {one.sha256: one for one in run.images if one.sha256 and not one.unstored}
         here = replace(self, edge=self.edge or imaging.edge_of(len(answer.found)), known=known)
-        taken = [here._picture(found, k) for k, found in enumerate(answer.found, start=1)]  # noqa: SLF001 - its own
-        pictures = distinct(taken, run.request.count)
+        taken = [here._image(found, k) for k, found in enumerate(answer.found, start=1)]  # noqa: SLF001 - its own
+        images = distinct(taken, run.request.count)
         # The error of the whole reply is told as the run's own.
         errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
-        run = run.but(pictures=pictures, reply=facts)
-        if not pictures:
+        run = run.but(images=images, reply=facts)
+        if not images:
             told = "; ".join(errors) or answer.note
-            fault = outcome.fault or Fault(message=told or "the reply holds no picture.")
+            fault = outcome.fault or Fault(message=told or "the reply holds no image.")
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
             return self._with_raw(run.but(status=status, error=fault), outcome)
         # What could not be fetched yet was made, and paid for, all the same.
-        made = sum(one.whole or one.state in _PENDING for one in pictures)
+        made = sum(one.whole or one.state in _PENDING for one in images)
         run = run.but(
             status=outcome.status,
             error=outcome.fault,
-            verdicts=judge(run.request, run.sent, pictures, facts),
+            mismatches=judge(run.request, run.sent, images, facts),
             cost=catalog.actual(facts, made, run.sent, run.request, self.endpoint),
         )
         return self._with_raw(run, outcome)
@@ -112,15 +112,15 @@ class Receiver:
 
         Another process may fetch them too: what it got stays.
         """
-        pending = [one for one in run.pictures if one.state is PictureState.URL_PENDING]
+        pending = [one for one in run.images if one.state is ImageState.URL_PENDING]
         got = {one.index: self._download(one) for one in pending}
         run = self.tools.store.run(run.id) or run
-        pictures = tuple(
-            got.get(one.index, one) if one.state is PictureState.URL_PENDING else one for one in run.pictures
+        images = tuple(
+            got.get(one.index, one) if one.state is ImageState.URL_PENDING else one for one in run.images
         )
-        if all(one.state is PictureState.URL_PENDING for one in got.values()):
-            return run.but(pictures=pictures)  # why nothing came is shown, and not worth a write
-        run = run.but(pictures=pictures, verdicts=judge(run.request, run.sent, pictures, run.reply))
+        if all(one.state is ImageState.URL_PENDING for one in got.values()):
+            return run.but(images=images)  # why nothing came is shown, and not worth a write
+        run = run.but(images=images, mismatches=judge(run.request, run.sent, images, run.reply))
         self.tools.store.update(run)
         measured = compared(run, self.tools.store, self.control)
         if measured != run:
@@ -128,8 +128,8 @@ class Receiver:
         return measured
 
     def _with_raw(self, run: Run, outcome: client.Outcome) -> Run:
-        """Return the run with its reply kept, unopened, where not all of it became pictures."""
-        unread = any(one.state is PictureState.UNREAD for one in run.pictures)
+        """Return the run with its reply kept, unopened, where not all of it became images."""
+        unread = any(one.state is ImageState.UNREAD for one in run.images)
         if outcome.spool is None or has_all(run) or unread:  # what is unread is read from the spool later
             return run
         try:
@@ -139,52 +139,52 @@ class Receiver:
             return run
         return run.but(raw=kept.sha256)
 
-    def _picture(self, found: client.Found, index: int) -> Picture:
-        picture = Picture(index=index, revised_prompt=found.revised_prompt, url=found.url)
+    def _image(self, found: client.Found, index: int) -> ImageRecord:
+        image = ImageRecord(index=index, revised_prompt=found.revised_prompt, url=found.url)
         if self.control.over:
-            state = PictureState.UNREAD if found.delivered or not found.url else PictureState.URL_PENDING
-            return replace(picture, state=state)
+            state = ImageState.UNREAD if found.delivered or not found.url else ImageState.URL_PENDING
+            return replace(image, state=state)
         told = ""
         for aside in (False, False, True):  # not every disk that fails once fails again
             try:
-                seen = self._stored(found, picture, aside=aside)
+                seen = self._stored(found, image, aside=aside)
             except (StoreError, OSError) as fault:
                 told = told or plain(str(fault).partition("\n")[0], 200)
             else:
                 if not aside:
                     return seen
-                picture = seen if seen.viewable else picture
-        return replace(picture, state=PictureState.UNWRITTEN, note=told)  # the next may find its place
+                image = seen if seen.viewable else image
+        return replace(image, state=ImageState.UNWRITTEN, note=told)  # the next may find its place
 
-    def _stored(self, found: client.Found, picture: Picture, *, aside: bool) -> Picture:
+    def _stored(self, found: client.Found, image: ImageRecord, *, aside: bool) -> ImageRecord:
         if found.delivered:
             problem: list[str] = []
             kept = self._keep(_until_bad(found, problem), aside=aside)
             if not problem:
-                seen = self._looked_at(picture, kept)
-                if found.partial and seen.state is PictureState.STORED:
+                seen = self._looked_at(image, kept)
+                if found.partial and seen.state is ImageState.STORED:
                     return replace(
-                        seen, state=PictureState.PARTIAL, note="the stream ended before it was finished"
+                        seen, state=ImageState.PARTIAL, note="the stream ended before it was finished"
                     )
                 return seen
-            picture = replace(picture, state=PictureState.QUARANTINED, sha256=kept.sha256, note=problem[0])
+            image = replace(image, state=ImageState.QUARANTINED, sha256=kept.sha256, note=problem[0])
         if found.url:  # the way out when the base64 is absent or bad
-            return self._download(picture)
-        return replace(picture, state=PictureState.QUARANTINED, note=picture.note or found.note)
+            return self._download(image)
+        return replace(image, state=ImageState.QUARANTINED, note=image.note or found.note)
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> Kept:
         store, suffix_of = self.tools.store, imaging.suffix_of
         with self.desk():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(chunks, cap=client.PICTURE, suffix_of=suffix_of, aside=aside, clean=clean)
+            return store.keep(chunks, cap=client.IMAGE, suffix_of=suffix_of, aside=aside, clean=clean)
 
-    def _download(self, picture: Picture) -> Picture:
+    def _download(self, image: ImageRecord) -> ImageRecord:
         if self.control.over or not self.downloads:
-            return replace(picture, state=PictureState.URL_PENDING)
+            return replace(image, state=ImageState.URL_PENDING)
         into = self.tools.store.spool()
         try:
             fault = client.download(
-                picture.url or "",
+                image.url or "",
                 self.endpoint if self.trusted else None,
                 into=into,
                 control=self.control,
@@ -193,24 +193,24 @@ class Receiver:
                 redactor=self.redactor,
             )
             if fault:
-                return replace(picture, state=PictureState.URL_PENDING, note=fault.message)
+                return replace(image, state=ImageState.URL_PENDING, note=fault.message)
             with into.open("rb") as file:
                 kept = self._keep(_blocks(file))
         finally:
             with suppress(OSError):
                 into.unlink(missing_ok=True)
-        return self._looked_at(replace(picture, note=""), kept)
+        return self._looked_at(replace(image, note=""), kept)
 
-    def _looked_at(self, picture: Picture, kept: Kept) -> Picture:
+    def _looked_at(self, image: ImageRecord, kept: Kept) -> ImageRecord:
         if before := self.known.get(kept.sha256):
-            return replace(before, index=picture.index)
+            return replace(before, index=image.index)
         edge = self.edge or imaging.EDGE
         with self.desk():
             seen = imaging.inspect(kept.path, edge=edge)
         if seen.thumb is not None:
             self.thumbs[kept.sha256, edge] = seen.thumb
         return replace(
-            picture,
+            image,
             sha256=kept.sha256,
             altered="key" if kept.altered else "",
             bytes=kept.size,
@@ -230,26 +230,26 @@ def load() -> None:
 
 
 def has_all(run: Run) -> bool:
-    """Say whether all that the reply of a run held is in its pictures, or is kept as it came."""
-    whole = all(one.state in (PictureState.STORED, PictureState.URL_PENDING) for one in run.pictures)
+    """Say whether all that the reply of a run held is in its images, or is kept as it came."""
+    whole = all(one.state in (ImageState.STORED, ImageState.URL_PENDING) for one in run.images)
     return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.reply)
 
 
-def distinct(pictures: Sequence[Picture], n: int) -> tuple[Picture, ...]:
+def distinct(images: Sequence[ImageRecord], n: int) -> tuple[ImageRecord, ...]:
     """Return the images, numbered from 1, without repeated bytes beyond the `n` that were asked for."""
     seen: set[str | None] = set()
-    surplus, kept = len(pictures) - n, list[Picture]()
-    for picture in pictures:
-        if picture.sha256 in seen and surplus > 0:
+    surplus, kept = len(images) - n, list[ImageRecord]()
+    for image in images:
+        if image.sha256 in seen and surplus > 0:
             surplus -= 1
             continue
-        seen |= {picture.sha256} - {None}
-        kept.append(replace(picture, index=len(kept) + 1))
+        seen |= {image.sha256} - {None}
+        kept.append(replace(image, index=len(kept) + 1))
     return tuple(kept)
 
 
 def compared(run: Run, store: Store, control: client.Control) -> Run:
-    """Return the run of a masked edit with how much changed outside the mask, picture by picture.
+    """Return the run of a masked edit with how much changed outside the mask, image by image.
 
     Nothing more is measured once `control` is over.
     """
@@ -260,17 +260,17 @@ def compared(run: Run, store: Store, control: client.Control) -> Run:
     if given is None or where is None:
         return run
 
-    def share(picture: Picture) -> float | None:
-        measured = picture.state is PictureState.STORED and not control.over
-        path = store.path(picture.sha256 or "") if measured else None
+    def share(image: ImageRecord) -> float | None:
+        measured = image.state is ImageState.STORED and not control.over
+        path = store.path(image.sha256 or "") if measured else None
         with suppress(OSError):
             return imaging.changed_outside(given.read_bytes(), path, where.read_bytes()) if path else None
         return None
 
-    run = run.but(pictures=tuple(replace(one, changed_outside=share(one)) for one in run.pictures))
-    if not any(one.changed_outside for one in run.pictures):
+    run = run.but(images=tuple(replace(one, changed_outside=share(one)) for one in run.images))
+    if not any(one.changed_outside for one in run.images):
         return run
-    return run.but(verdicts=(*run.verdicts, Verdict(OUTSIDE, "no change", changed_outside(run))))
+    return run.but(mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", changed_outside(run))))
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

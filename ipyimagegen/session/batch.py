@@ -49,12 +49,12 @@ class Slot:
 
     @property
     def error(self) -> ImagineError | None:
-        """Why it brought no picture, once it is known."""
+        """Why it brought no image, once it is known."""
         return self.job.error if self.job else self.planned.doubt
 
     @property
     def doubtful(self) -> bool:
-        """Whether it ended without a picture and may have cost something."""
+        """Whether it ended without an image and may have cost something."""
         if isinstance(self.error, CallError):
             return self.error.billed is not False
         sent = self.job is not None and self.job.run.sent.attempts > 0
@@ -68,7 +68,7 @@ class Slot:
 
     @property
     def came(self) -> bool:
-        """Whether there are pictures."""
+        """Whether there are images."""
         return self.settled and self.run is not None and bool(self.run.shown) and not self.error
 
 
@@ -211,6 +211,6 @@ class Batch:
 
     @property
     def partial(self) -> bytes | None:
-        """The newest picture of a single call's stream, as it came."""
+        """The newest image of a single call's stream, as it came."""
         job = self.slots[0].job
         return job.partial if job and not self.plan.axes else None

@@ -20,7 +20,7 @@ from ipyimagegen import client, imaging
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.plan import Planned
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.core.run import ERRORS, Fault, PictureState, Run, Status
+from ipyimagegen.core.run import ERRORS, Fault, ImageState, Run, Status
 from ipyimagegen.core.text import plain
 from ipyimagegen.session.arrivals import Receiver, Thumbs, Tools, compared, has_all, load
 from ipyimagegen.session.keys import Secret
@@ -38,20 +38,20 @@ _BILL: Mapping[Status, tuple[bool | None, str]] = {
         "Nothing was sent, nothing billed: run the cell again, or see %imagine_doctor.",
     ),
     Status.REJECTED: (False, "It was not carried out, nothing billed: run the cell again later."),
-    Status.REFUSED: (False, "No picture was made: change what it complains of, and run the cell again."),
+    Status.REFUSED: (False, "No image was made: change what it complains of, and run the cell again."),
     Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
     Status.DONE: (None, "It was probably billed; --retry asks again."),
 }
 # What a refusal asks for, by the server's code or, where it says nothing more, its HTTP status.
-_KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
-_CREDIT = "No picture was made: the account at that server needs credit."
-_LESS = "No picture was made: send smaller pictures or fewer of them, and run the cell again."
+_KEY = "No image was made: check the key, %imagine_doctor tells where it comes from."
+_CREDIT = "No image was made: the account at that server needs credit."
+_LESS = "No image was made: send smaller images or fewer of them, and run the cell again."
 _CURES: Mapping[str | int | None, str] = {
     "insufficient_quota": _CREDIT,
     "insufficient_user_quota": _CREDIT,
     "pre_consume_token_quota_failed": _CREDIT,
     "billing_hard_limit_reached": _CREDIT,
-    "model_not_found": "No picture was made: it has no such model; name another, see %imagine_models.",
+    "model_not_found": "No image was made: it has no such model; name another, see %imagine_models.",
     HTTPStatus.UNAUTHORIZED: _KEY,
     HTTPStatus.PAYMENT_REQUIRED: _CREDIT,
     HTTPStatus.FORBIDDEN: _KEY,
@@ -60,7 +60,7 @@ _CURES: Mapping[str | int | None, str] = {
 
 
 class Job:
-    """Work in flight. `run` is its newest record, `error` why it brought no picture."""
+    """Work in flight. `run` is its newest record, `error` why it brought no image."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class Job:
     ) -> None:
         self.run = run
         self.error: ImagineError | None = None
-        self.thumbs: Thumbs = {}  # the small pictures made while checking
-        self.partial: bytes | None = None  # the newest picture of a stream, as it came
+        self.thumbs: Thumbs = {}  # the small images made while checking
+        self.partial: bytes | None = None  # the newest image of a stream, as it came
         self.control = control
         self.permit: Permit | None = None  # a place at its gate, where it begins with one
         self.ended: Callable[[], None] = _nothing  # called when it has finished
@@ -149,14 +149,14 @@ def error_of(run: Run) -> ImagineError | None:
     free = run.cost.basis == "free"
     if free:
         billed, words = False, "It costs nothing: run the cell again."
-    if any(one.state is PictureState.URL_PENDING for one in run.pictures):
+    if any(one.state is ImageState.URL_PENDING for one in run.images):
         bill = "It costs nothing" if free else "It was probably billed"
         words = f"{bill}; %imagine_show {run.id} tries again to fetch it, --new asks for another."
-    if any(one.state is PictureState.UNREAD for one in run.pictures):
+    if any(one.state is ImageState.UNREAD for one in run.images):
         words = f"The response is stored, and reading it costs nothing: %imagine_show {run.id}."
-    if any(one.state is PictureState.UNWRITTEN for one in run.pictures):
+    if any(one.state is ImageState.UNWRITTEN for one in run.images):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
-    fault = run.error or Fault(message=_no_picture(run))
+    fault = run.error or Fault(message=_no_image(run))
     if run.status is Status.REFUSED:
         words = _CURES.get(fault.code) or _CURES.get(fault.status) or words
     kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
@@ -170,11 +170,11 @@ def error_of(run: Run) -> ImagineError | None:
     )
 
 
-def _no_picture(run: Run) -> str:
-    note = next((plain(p.note, 300) for p in run.pictures if p.note), "")
+def _no_image(run: Run) -> str:
+    note = next((plain(p.note, 300) for p in run.images if p.note), "")
     if note.endswith("."):
         return note
-    said = f"{plain(run.request.endpoint, 80)} sent no picture that can be shown"
+    said = f"{plain(run.request.endpoint, 80)} sent no image that can be shown"
     return f"{said}: {note}." if note else f"{said}."
 
 
@@ -191,7 +191,7 @@ def call(
     """Return the work of one call: send it, keep what comes, and say what it was.
 
     `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
-    is how large the small pictures of a sweep are made; `exchange` sends in place of `client.exchange`.
+    is how large the small images of a sweep are made; `exchange` sends in place of `client.exchange`.
     """
     load()
 
@@ -237,7 +237,7 @@ def _post(
     key: str,
     tools: Tools,
 ) -> client.Outcome:
-    """Send the call once; pictures of a stream are noted on the way."""
+    """Send the call once; images of a stream are noted on the way."""
 
     def glimpse(found: client.Found) -> None:
         if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
@@ -359,11 +359,11 @@ def _repeated(
 
 
 def _written(run: Run, tools: Tools) -> bool:
-    """Write the record, and say whether it and every picture reached the disk."""
+    """Write the record, and say whether it and every image reached the disk."""
     for _ in range(2):  # not every disk that fails once fails again
         with suppress(StoreError):
             tools.store.update(run)
-            return not any(picture.unstored for picture in run.pictures)
+            return not any(image.unstored for image in run.images)
     if run.status is Status.NEVER_SENT:
         tools.store.withdraw(run)
     return False

@@ -21,7 +21,7 @@ class House(Handle, Protocol):
         """The files."""
 
     def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
-        """Return a stored run as users hold it; `error` says why it has no picture."""
+        """Return a stored run as users hold it; `error` says why it has no image."""
 
     def reuse(
         self, run: Run, painter: None = None, timeout: float | None = None, *, offline: bool
@@ -59,7 +59,7 @@ def whole(batch: Batch, house: House, ends: float | None, *, offline: bool) -> S
             break
         except ImagineError as why:
             fault = why
-            places.append(house.generation(slot.stored.but(pictures=()), error=str(why)))
+            places.append(house.generation(slot.stored.but(images=()), error=str(why)))
     if fault and (isinstance(fault, Detached) or not [one for one in places if one]):
         raise fault
     return sweep(batch, house, places)
@@ -70,4 +70,4 @@ def _place(slot: Slot, house: House) -> Generation:
     assert run is not None  # what is in doubt was recorded
     if slot.came:
         return house.generation(run, reused=slot.job is None)
-    return house.generation(run.but(pictures=()), error=str(slot.error or slot.status))
+    return house.generation(run.but(images=()), error=str(slot.error or slot.status))

@@ -17,11 +17,11 @@ from ipyimagegen.results.compare import Comparison, Side
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.store import Store
 
-DESCENT = 12  # pictures in a line of descent, the newest
+DESCENT = 12  # images in a line of descent, the newest
 
 
 def parents(run: Run) -> set[str]:
-    """Return the ids of the runs whose pictures a run began with."""
+    """Return the ids of the runs whose images a run began with."""
     return {ids.run_of(one.parent) for one in run.request.inputs if one.parent}
 
 
@@ -37,7 +37,7 @@ class Keeper(Protocol):
         """The files."""
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the picture if it names one."""
+        """Return the run of an id, and the number of the image if it names one."""
 
     def generation(self, run: Run, *, reused: bool = False) -> Generation:
         """Return a stored run as users hold it."""
@@ -106,7 +106,7 @@ class History(Sequence[Generation]):
         return found[-limit:]
 
     def sheet(self, found: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
-        """Return small pictures of these runs, the first of each, on one sheet."""
+        """Return small images of these runs, the first of each, on one sheet."""
         generations = [(number, self._keeper.generation(run)) for number, run in found]
         shown = [(str(number or one.id), one[0].path) for number, one in generations if one]
         if not shown:
@@ -115,7 +115,7 @@ class History(Sequence[Generation]):
         return imaging.preview(thumbs, [label for label, _ in shown])
 
     def compare(self, *which: int | str | Generation | Image | Sweep) -> Comparison:
-        """Return runs, or single pictures, side by side with what differs: history.compare(1, "3.2", fox).
+        """Return runs, or single images, side by side with what differs: history.compare(1, "3.2", fox).
 
         The first is what the others are compared with. Raises InvalidOption unless they are 2 to 12,
         NotInHistory for one that is not there.
@@ -125,7 +125,7 @@ class History(Sequence[Generation]):
         if not 2 <= len(chosen) <= comparison.MOST:
             counts = {0: "none is", 1: "one is"}
             raise InvalidOption(
-                f"Compare 2 to {comparison.MOST} runs or pictures, as 1 2, 2-5 or 3.1 3.2; "
+                f"Compare 2 to {comparison.MOST} runs or images, as 1 2, 2-5 or 3.1 3.2; "
                 f"{counts.get(len(chosen), f'{len(chosen)} are')} named here."
             )
         found = [(self._keeper.find(id_)[0], index) for id_, index in chosen]
@@ -133,7 +133,7 @@ class History(Sequence[Generation]):
         return comparison.compare(sides, named=self._named, path=self._keeper.store.path)
 
     def _chosen(self, one: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
-        """Yield the runs that are meant, each with the number of the picture if one is named."""
+        """Yield the runs that are meant, each with the number of the image if one is named."""
         text = one.id if isinstance(one, (Generation, Image)) else self._text(one)
         numbers = ids.read_range(text)
         if numbers is None:
@@ -154,13 +154,13 @@ class History(Sequence[Generation]):
         return [one for _, one in self._keeper.ledger.numbered() if one.rerun_of == run.id]
 
     def edits(self, run: Run) -> list[Run]:
-        """Return the runs of this session that began with a picture of this one."""
+        """Return the runs of this session that began with an image of this one."""
         return [one for _, one in self._keeper.ledger.numbered() if run.id in parents(one)]
 
     def descent(self, run: Run) -> imaging.Preview | None:
-        """Return the line of descent as small pictures, the oldest first, or None when there is none.
+        """Return the line of descent as small images, the oldest first, or None when there is none.
 
-        Before the run stand the pictures that it began with, and what those began with; after it, the
+        Before the run stand the images that it began with, and what those began with; after it, the
         edits of it that this session made, and its reruns.
         """
         before = list(self._before(run, set()))
@@ -180,7 +180,7 @@ class History(Sequence[Generation]):
         return imaging.preview(thumbs, [label for label, _ in kept])
 
     def _before(self, run: Run, seen: set[str], deep: int = 0) -> Iterator[tuple[str, Path | None]]:
-        """Yield what a run began with, after what that began with; each picture once."""
+        """Yield what a run began with, after what that began with; each image once."""
         sign = ""
         for one in run.request.inputs if deep < DESCENT else ():
             if (one.parent or one.sha256) in seen:
@@ -199,12 +199,12 @@ class History(Sequence[Generation]):
         return self._label(f"{run.id}.{first.index}" if first else run.id), path
 
     def _label(self, id_: str) -> str:
-        """Return the number of a picture here, `2.1`, or its lasting id in another session."""
+        """Return the number of an image here, `2.1`, or its lasting id in another session."""
         number = self._keeper.ledger.number(ids.run_of(id_))
         return id_.replace(ids.run_of(id_), str(number), 1) if number else id_
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
-        """Delete prompt and pictures of these runs; number, time and cost stay. Raises NotInHistory."""
+        """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""
         runs = [self._keeper.find(text)[0] for text in texts]
         self._keeper.store.forget([run.id for run in runs])
         return runs

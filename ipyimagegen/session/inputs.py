@@ -1,4 +1,4 @@
-"""The pictures of a request: opened from whatever was given, and made fit for the server.
+"""The images of a request: opened from whatever was given, and made fit for the server.
 
 Ids are looked up and addresses fetched here; `imaging` makes bytes of everything else. What was given
 is kept and is part of the request's identity; what a server wants instead (another format, another
@@ -24,19 +24,19 @@ from ipyimagegen.core.options import as_meant
 from ipyimagegen.core.plan import Plan, Planned
 from ipyimagegen.core.run import Input, Run
 from ipyimagegen.core.text import plain, short
-from ipyimagegen.core.user_input import Offered, Pictures
+from ipyimagegen.core.user_input import InputRefs, Offered
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.store import Store
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 FETCH = 60.0  # seconds that an address may take, while the cell waits
-MOST = 16  # pictures of one request, at any server
+MOST = 16  # images of one request, at any server
 BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # four numbers, or a slip
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
-# What `imaging` can open (or a stored Input), what a caption calls it, and the id of the picture it is.
+# What `imaging` can open (or a stored Input), what a caption calls it, and the id of the image it is.
 Reached: TypeAlias = tuple[object, str, str | None]
 
 
@@ -48,12 +48,12 @@ class Library(Protocol):
         """The files."""
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the picture if it names one."""
+        """Return the run of an id, and the number of the image if it names one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """One picture: its record, its file, and what was done to it."""
+    """One image: its record, its file, and what was done to it."""
 
     input: Input
     source: imaging.Source = field(repr=False)
@@ -66,30 +66,28 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Attached:
-    """The pictures of a request, in order; the mask belongs to the first."""
+    """The images of a request, in order; the mask belongs to the first."""
 
     images: tuple[Opened, ...] = ()
     mask: Opened | None = None
 
     @property
     def all(self) -> tuple[Opened, ...]:
-        """Every picture."""
+        """Every image."""
         return (*self.images, self.mask) if self.mask else self.images
 
 
-def attach(pictures: Pictures, library: Library, *, offline: bool, seconds: float = FETCH) -> Attached:
+def attach(refs: InputRefs, library: Library, *, offline: bool, seconds: float = FETCH) -> Attached:
     """Open everything that was given. Raises InvalidInput, NotInHistory or StoreError.
 
     An address is fetched now, because the bytes decide what is asked: within `seconds`, and only from
     this machine when `offline`.
     """
-    offered, masks = pictures.get("image", ()), pictures.get("mask", ())
+    offered, masks = refs.get("image", ()), refs.get("mask", ())
     if masks and not offered:
         raise InvalidInput("A mask says where to edit, so it needs an image (--image). Nothing was sent.")
     if len(offered) > MOST:
-        raise InvalidInput(
-            f"At most {MOST} pictures go with a request, not {len(offered)}. Nothing was sent."
-        )
+        raise InvalidInput(f"At most {MOST} images go with a request, not {len(offered)}. Nothing was sent.")
     if not offered:
         return Attached()
     opener = _Opener(library=library, offline=offline, seconds=min(seconds, FETCH))
@@ -101,7 +99,7 @@ def attach(pictures: Pictures, library: Library, *, offline: bool, seconds: floa
 
 @dataclass(frozen=True, kw_only=True)
 class _Opener:
-    """From things to pictures; what they are is found out one step at a time."""
+    """From things to images; what they are is found out one step at a time."""
 
     library: Library
     offline: bool
@@ -116,7 +114,7 @@ class _Opener:
         return _opened(imaging.source(thing, offered.name), label, parent)
 
     def mask(self, offered: Offered, first: imaging.Source) -> Opened:
-        if isinstance(offered.thing, Opened):  # looked at again: it may have been made for another picture
+        if isinstance(offered.thing, Opened):  # looked at again: it may have been made for another image
             one = offered.thing.input
             thing: object = offered.thing.source.data
             label, parent = one.label, one.parent
@@ -164,18 +162,18 @@ class _Opener:
             raise InvalidInput(f"{name}: run {run.id} was forgotten. Nothing was sent.")
         shown = run.shown
         if index is None and len(shown) > 1:
-            raise InvalidInput(f"{name} has {len(shown)} pictures; choose one, such as @{ref}.1.")
-        picture = next((one for one in shown if index in (None, one.index)), None)
-        if picture is None:
-            raise InvalidInput(f"{name}: there is no picture to start from in run {run.id}.")
-        path = self.library.store.path(picture.sha256 or "")
+            raise InvalidInput(f"{name} has {len(shown)} images; choose one, such as @{ref}.1.")
+        image = next((one for one in shown if index in (None, one.index)), None)
+        if image is None:
+            raise InvalidInput(f"{name}: there is no image to start from in run {run.id}.")
+        path = self.library.store.path(image.sha256 or "")
         if path is None:
-            raise InvalidInput(f"The file of {run.id}.{picture.index} is gone from the store.")
-        id_ = f"{run.id}.{picture.index}"
-        return _whole(path, picture.sha256 or "", id_), "", id_
+            raise InvalidInput(f"The file of {run.id}.{image.index} is gone from the store.")
+        id_ = f"{run.id}.{image.index}"
+        return _whole(path, image.sha256 or "", id_), "", id_
 
     def _source(self, kept: Input) -> imaging.Source:
-        """Return a picture that an earlier run was asked with, its bytes as they were."""
+        """Return an image that an earlier run was asked with, its bytes as they were."""
         path = self.library.store.path(kept.sha256)
         if path is None or not self.library.store.intact(kept.sha256):
             raise InvalidInput(f"{kept.name} is gone from the store; give it again.")
@@ -188,7 +186,7 @@ class _Opener:
         from ipyimagegen.core.endpoints import Endpoint  # noqa: PLC0415 - a tenth of the time that loading may take
 
         # A server on this machine may be asked: the person who typed the address sits at it.
-        there = Endpoint(name="the picture", base_url=url)
+        there = Endpoint(name="the image", base_url=url)
         here = catalog.is_loopback(there)
         if self.offline and not here:
             raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
@@ -231,7 +229,7 @@ def _unwrapped(thing: Any) -> object:
 
 
 def _whole(path: Path, sha256: str, id_: str) -> Path:
-    """Return the file of a picture if it is as it came: what is damaged is not sent, and paid for."""
+    """Return the file of an image if it is as it came: what is damaged is not sent, and paid for."""
     import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
     try:
@@ -249,7 +247,7 @@ def _only(made: Generation, name: str) -> Image:
         return made[0]
     bare = name.removeprefix("{").removesuffix("}")
     which = f"choose one, such as {bare}[0]" if made else "there is nothing to start from"
-    raise InvalidInput(f"{name} has {len(made)} pictures; {which}.")
+    raise InvalidInput(f"{name} has {len(made)} images; {which}.")
 
 
 def _of_data_url(url: str, name: str) -> bytes:
@@ -296,7 +294,7 @@ def _recorded(source: imaging.Source, label: str, parent: str | None) -> Input:
 
 
 def fitted(attached: Attached, wanted: catalog.Intake) -> Attached:
-    """Return the pictures in the form that a server takes. Raises InvalidInput for one that cannot be."""
+    """Return the images in the form that a server takes. Raises InvalidInput for one that cannot be."""
     images = []
     for position, one in enumerate(attached.images):
         formats = wanted.formats if position else wanted.first
@@ -310,19 +308,19 @@ def fitted(attached: Attached, wanted: catalog.Intake) -> Attached:
 
 
 def _scaled(mask: imaging.Source, first: imaging.Source) -> imaging.Source:
-    """Return the mask in the size in which the first picture goes out."""
+    """Return the mask in the size in which the first image goes out."""
     size, before = (first.width, first.height), (mask.width, mask.height)
     return mask if size == before else imaging.mask(mask.data, size, scaled_from=before)
 
 
 def fit(plan: Plan, attached: Attached) -> Plan:
-    """Return the plan with the pictures of every call as its server takes them. Raises InvalidInput."""
+    """Return the plan with the images of every call as its server takes them. Raises InvalidInput."""
     if not attached.images:
         return plan
     shown = bool(plan.local.get("dry_run"))
     once = cache(lambda wanted: fitted(attached, wanted))  # the calls of a sweep mostly want the same
 
-    def with_pictures(call: Planned) -> Planned:
+    def with_images(call: Planned) -> Planned:
         if call.reused and not shown:
             return call
         taken = once(catalog.intake(call.request, call.sent, call.endpoint))
@@ -336,4 +334,4 @@ def fit(plan: Plan, attached: Attached) -> Plan:
         files = {one.input.sha256: one.source.data for one in (*attached.all, *taken.all)}
         return replace(call, sent=sent, files=files)
 
-    return replace(plan, calls=tuple(map(with_pictures, plan.calls)))
+    return replace(plan, calls=tuple(map(with_images, plan.calls)))

@@ -11,7 +11,7 @@ from datetime import date
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.plan import Planned, Settings, check_caps
-from ipyimagegen.core.run import Cost, Picture, PictureState, Request, Run, Status
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Request, Run, Status
 from ipyimagegen.core.text import counted, short
 from ipyimagegen.session.call import Job
 from ipyimagegen.store import Store
@@ -30,7 +30,7 @@ class Ledger:
         self._recorded: set[str] = set()  # those of which this session has a record of its own
         self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
         self._jobs: dict[str, Job] = {}  # lasting id to job
-        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the pictures asked for
+        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the images asked for
         self._reused = 0
 
     @property
@@ -55,7 +55,7 @@ class Ledger:
         with self._lock:
             paid = list(self._paid.values())
         before = sum(cell is not None and cell == of for of, _ in paid)
-        check_caps(calls, settings, before=before, spent_images=sum(pictures for _, pictures in paid))
+        check_caps(calls, settings, before=before, spent_images=sum(images for _, images in paid))
 
     def take(self, calls: Sequence[Planned], settings: Settings, cell: object = None) -> list[Run]:
         """Give each call the next number, in order, and return a pending run for each that is to be sent.
@@ -108,7 +108,7 @@ class Ledger:
     def recall(self, run_id: str) -> None:
         """Make a run that is shown, or stands for what is not asked again, the last one; it keeps its number.
 
-        So `@3` is the same picture at every Run All, or another edit would be paid.
+        So `@3` is the same image at every Run All, or another edit would be paid.
         """
         with self._lock:
             self._touch(run_id)
@@ -119,7 +119,7 @@ class Ledger:
         """Make a run the last one, which `-1` is. Call with the lock held.
 
         Not the highest number: Run All a second time shows what is stored, and `@-1` in a cell has
-        to mean the same picture as the first time, or another edit would be paid.
+        to mean the same image as the first time, or another edit would be paid.
         """
         self._recent.pop(run_id, None)
         self._recent[run_id] = None
@@ -188,21 +188,21 @@ class Ledger:
         return self._store.with_question(question)
 
     def usable(self, run: Run) -> bool:
-        """Say whether some picture of the run can be shown, or still be fetched: files are re-hashed."""
-        pending = (PictureState.URL_PENDING, PictureState.UNREAD)
-        return any(self._is_there(picture) or picture.state in pending for picture in run.pictures)
+        """Say whether some image of the run can be shown, or still be fetched: files are re-hashed."""
+        pending = (ImageState.URL_PENDING, ImageState.UNREAD)
+        return any(self._is_there(image) or image.state in pending for image in run.images)
 
-    def _is_there(self, picture: Picture) -> bool:
-        sha256 = picture.sha256 if picture.whole else None
+    def _is_there(self, image: ImageRecord) -> bool:
+        sha256 = image.sha256 if image.whole else None
         return bool(sha256 and self._store.intact(sha256))
 
     def as_it_is(self, run: Run) -> Run:
-        """Return the run with the pictures marked whose files are gone or changed."""
-        lost = [p for p in run.pictures if p.state is PictureState.STORED and not self._is_there(p)]
+        """Return the run with the images marked whose files are gone or changed."""
+        lost = [p for p in run.images if p.state is ImageState.STORED and not self._is_there(p)]
         if not lost:
             return run
-        gone = {p.index: replace(p, state=PictureState.DAMAGED, note="") for p in lost}
-        return run.but(pictures=tuple(gone.get(p.index, p) for p in run.pictures))
+        gone = {p.index: replace(p, state=ImageState.DAMAGED, note="") for p in lost}
+        return run.but(images=tuple(gone.get(p.index, p) for p in run.images))
 
     def in_flight(self) -> frozenset[str]:
         """Return the ids of the runs that this process carries out right now."""
@@ -219,7 +219,7 @@ class Ledger:
     # Finding
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the picture if it names one.
+        """Return the run of an id, and the number of the image if it names one.
 
         Raises NotInHistory, naming the newest runs of that number in other sessions.
         """
@@ -232,10 +232,10 @@ class Ledger:
             run = self._own(ref)
         if run.reused_from:
             run = self._store.run(run.reused_from) or run
-        if ref.picture and not 1 <= ref.picture <= len(run.pictures):
-            have = counted(len(run.pictures), "picture")
-            raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.picture}.")
-        return run, ref.picture
+        if ref.image and not 1 <= ref.image <= len(run.images):
+            have = counted(len(run.images), "image")
+            raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.image}.")
+        return run, ref.image
 
     def _own(self, ref: ids.Ref) -> Run:
         known = self._numbers if ref.number > 0 else list(self._recent)

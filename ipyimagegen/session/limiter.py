@@ -13,7 +13,7 @@ from typing import Self
 from ipyimagegen import client
 
 STEP = 0.2  # seconds between two looks at whether a waiting call is given up
-# Who takes pictures in: one more than there are cores, since one of them waits for the disk. With more
+# Who takes images in: one more than there are cores, since one of them waits for the disk. With more
 # they would only take turns.
 DESKS = (os.cpu_count() or 1) + 1
 PATIENCE = 1.0  # seconds for which they let calls go first
@@ -76,9 +76,9 @@ class Gate:
 
     @contextmanager
     def desk(self) -> Iterator[None]:
-        """Wait for a desk, where a picture is taken in, and hold it.
+        """Wait for a desk, where an image is taken in, and hold it.
 
-        There is none while calls are about to be sent, for a while: pictures can be taken in while the
+        There is none while calls are about to be sent, for a while: images can be taken in while the
         server works.
         """
         patient = time.monotonic() + PATIENCE

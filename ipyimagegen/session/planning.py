@@ -41,7 +41,7 @@ class Past(Protocol):
         """Likewise, whatever server was asked."""
 
     def usable(self, run: Run) -> bool:
-        """Say whether some picture of the run can be shown or still be fetched."""
+        """Say whether some image of the run can be shown or still be fetched."""
 
     def in_flight(self) -> Collection[str]:
         """Return the ids of the runs that this process carries out right now."""
@@ -66,7 +66,7 @@ class Surroundings:
 def build(
     typed: Typed, around: Surroundings, inputs: tuple[Input, ...] = (), mask: Input | None = None
 ) -> Plan:
-    """Return the plan for what was typed and the pictures that go with it.
+    """Return the plan for what was typed and the images that go with it.
 
     Raises InvalidOption, InvalidInput, MissingKey, and OutcomeUnknown where there is but one call.
     """
@@ -195,7 +195,7 @@ def _final_prompt(typed: Typed, *, raw: bool) -> str:
         text = prompt.fill(prompt.choose(prompt.parse(text), typed.chosen), typed.namespace)
     text = text.strip()
     if not text:
-        raise InvalidInput("The prompt is empty; nothing was sent. Write what the picture is to show.")
+        raise InvalidInput("The prompt is empty; nothing was sent. Write what the image is to show.")
     if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise InvalidInput(
             "The prompt holds a NUL or half a character (a lone surrogate); nothing was sent. Take it out."
@@ -271,7 +271,7 @@ def _planned(
         again = local.get("new") or (rerun and rerun.identity == request.identity)
         notes += (
             "no model drew this: the built-in sketch engine did",
-            *(("the same request draws the same picture",) if again and not _random(request) else ()),
+            *(("the same request draws the same image",) if again and not _random(request) else ()),
         )
     return Planned(
         request=request,
@@ -317,13 +317,13 @@ def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> 
 
 def _doubt(run: Run) -> str:
     if run.status is Status.DONE:
-        kept = any(picture.unstored for picture in run.pictures)
-        how = "the response is stored until it can be read" if kept else "no picture of it can be shown"
+        kept = any(image.unstored for image in run.images)
+        how = "the response is stored until it can be read" if kept else "no image of it can be shown"
         return f"This request was answered before ({run.id}), but {how}."
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         where = f"is under way in another notebook, or was cut off there ({run.id})"
         return f"This request {where}: it may have been billed."
-    came = f"; pictures of it that arrived: {len(run.shown)}" if run.shown else ""
+    came = f"; images of it that arrived: {len(run.shown)}" if run.shown else ""
     return (
         f"This request was sent before ({run.id}) and its outcome is unknown: it may have been billed{came}."
     )

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.executors import Through
 
-ROOM = 8 << 20  # bytes: a generous picture
-KEPT = 192  # small pictures: of the sheets that a cell shows, whose tiles may hold several
-AT_ONCE = 64  # pictures for which there has to be room before a sweep begins; it says when there is none left
+ROOM = 8 << 20  # bytes: a generous image
+KEPT = 192  # small images: of the sheets that a cell shows, whose tiles may hold several
+AT_ONCE = 64  # images for which there has to be room before a sweep begins; it says when there is none left
 
 
 class House(Protocol):
@@ -140,8 +140,8 @@ class Sender:
         here = exchange is None or bool(plan.local.get("send_key"))  # else the key is found where it runs
         secrets = {url: self._secret(endpoint) if here else None for url, endpoint in servers.items()}
         files = {sha256: data for call in calls for sha256, data in call.files.items()}
-        pictures = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
-        house.store.probe(pictures * ROOM + sum(map(len, files.values())))
+        images = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
+        house.store.probe(images * ROOM + sum(map(len, files.values())))
         tools = replace(house.tools, offline=bool(plan.local.get("offline")))
         edge = imaging.tile_edge(*shape(plan.axes)) if plan.axes else None
         return [
@@ -209,7 +209,7 @@ class Sender:
         return Batch(Plan(calls=(planned,)), [Slot(planned=planned, job=job)])
 
     def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
-        """Return the small picture made while a file was checked, or make it now."""
+        """Return the small image made while a file was checked, or make it now."""
         kept = self._thumbs.get((sha256, edge))
         if kept is None and (kept := imaging.inspect(path, edge=edge).thumb) and len(self._thumbs) < KEPT:
             self._thumbs[sha256, edge] = kept

@@ -22,7 +22,7 @@ from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, Over
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.ids import run_of
 from ipyimagegen.core.plan import SKETCH, Plan, Planned, Settings
-from ipyimagegen.core.run import Input, PictureState, Run, Status
+from ipyimagegen.core.run import ImageState, Input, Run, Status
 from ipyimagegen.core.text import short
 from ipyimagegen.core.user_input import Typed
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
@@ -124,7 +124,7 @@ class Studio:
 
     @property
     def embed(self) -> str:
-        """`preview` or `original`: what a notebook keeps of a picture."""
+        """`preview` or `original`: what a notebook keeps of an image."""
         return self.settings.embed
 
     def passing(self) -> str | None:
@@ -183,26 +183,26 @@ class Studio:
     # Asking
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the picture if it names one. Raises NotInHistory."""
+        """Return the run of an id, and the number of the image if it names one. Raises NotInHistory."""
         with self.keys.discreet():
             self.take_in_left()
             return self.ledger.find(text)
 
     def imagine(self, prompt: str | Sequence[str], **options: Any) -> Generation | Sweep:
-        """Return the pictures for a prompt, or for many. See `ipyimagegen.imagine`."""
+        """Return the images for a prompt, or for many. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
             return self.carry_out(self.plan(user_input.from_call(prompt, options)))
 
     @unsent
     def plan(self, asked: Typed) -> Plan:
-        """Return what would be sent, reused and spent. Nothing is sent; addresses of pictures are fetched."""
+        """Return what would be sent, reused and spent. Nothing is sent; addresses of images are fetched."""
         self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
         self.take_in_left()
         timeout = asked.options.get("timeout")
         if self.offline:
             asked = replace(asked, options={**asked.options, "offline": True})
         attached = inputs.attach(
-            asked.pictures,
+            asked.inputs,
             self,
             offline=asked.options.get("offline") is True,
             seconds=float(timeout) if isinstance(timeout, (int, float)) else inputs.FETCH,
@@ -245,7 +245,7 @@ class Studio:
         """Carry a plan out and return its result: a Sweep where it has axes.
 
         `in_cell` says whether it counts among the calls of the running cell, which have a cap.
-        Raises MissingKey, OverBudget, StoreError before sending; CallError when no picture came;
+        Raises MissingKey, OverBudget, StoreError before sending; CallError when no image came;
         Detached when the wait was interrupted or its time is over: the call itself goes on.
         """
         timeout = plan.local.get("timeout")
@@ -309,7 +309,7 @@ class Studio:
 
     def reread(self, run: Run) -> Run:
         """Return the run with what is left of its response taken in, also where a reader of it died."""
-        if run.status is Status.PENDING or any(one.unstored for one in run.pictures):
+        if run.status is Status.PENDING or any(one.unstored for one in run.images):
             self._recovery.retry(run)
         return self.store.run(run.id) or run
 
@@ -322,7 +322,7 @@ class Studio:
         offline: bool = False,
     ) -> Run:
         """Return the run with its pending downloads fetched, as far as that is possible now."""
-        if not any(one.state is PictureState.URL_PENDING for one in run.pictures):
+        if not any(one.state is ImageState.URL_PENDING for one in run.images):
             return run
         try:
             endpoint, trusted = self.endpoint_of(run), self.trusts(run.request.base_url)
@@ -360,23 +360,23 @@ class Studio:
     # Results
 
     def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
-        """Return a stored run as users hold it; `error` says why it has no picture."""
+        """Return a stored run as users hold it; `error` says why it has no image."""
         images = []
-        for picture in run.shown:
-            path = self.store.path(picture.sha256 or "")
+        for image in run.shown:
+            path = self.store.path(image.sha256 or "")
             if path:
-                images.append(Image(run, picture, path, self))
+                images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
         return Generation(run, images, number=number, reused=reused, error=error, handle=self)
 
     def named(self, one: Input) -> str:
-        """Return what a picture is called that an edit began with: one of ours by id and first words."""
+        """Return what an image is called that an edit began with: one of ours by id and first words."""
         run = self.store.run(run_of(one.parent)) if one.parent else None
         known = run is not None and not run.forgotten
         return f"{one.parent} {short(run.request.prompt, 30)!r}" if run and known else one.name
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
-        """Return a small picture: the one made while the file was checked, if it is still there."""
+        """Return a small image: the one made while the file was checked, if it is still there."""
         return self._sender.thumb(image.sha256, image.path, edge)
 
     def display(self, result: Result) -> None:
@@ -394,7 +394,7 @@ class Studio:
             return self.carry_out(self.plan(self.again(run, changed)))
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
-        """Edit a picture of a run, asking its server and model unless others are named."""
+        """Edit an image of a run, asking its server and model unless others are named."""
         with self.keys.discreet():
             return self.carry_out(self.plan(user_input.edit(run, image, prompt, options)))
 

@@ -36,7 +36,7 @@ class Painter(Protocol):
         """
 
     def failed(self, batch: Batch) -> None:
-        """Show that no picture came, or what came of a sweep that was stopped; the error itself is raised."""
+        """Show that no image came, or what came of a sweep that was stopped; the error itself is raised."""
 
 
 class Hold:
@@ -144,7 +144,7 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     if batch.plan.axes:
         return _detached_sweep(batch, after, given_up)
     (job,) = jobs
-    lands = f"its pictures land in the history as {job.run.id}. Run the cell again to wait."
+    lands = f"its images land in the history as {job.run.id}. Run the cell again to wait."
     told = f"The call goes on while this Python runs; {lands}"
     if job.finished:
         told = f"The call {job.run.id} has ended: run the cell again to show what it brought."

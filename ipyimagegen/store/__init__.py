@@ -1,7 +1,7 @@
 """The room where everything is kept: files are the truth, an index finds them.
 
     HOME/images/ab/<sha256>.<ext>      bytes as they came, each content once
-    HOME/quarantine/<sha256>.bin       bytes that are no known picture
+    HOME/quarantine/<sha256>.bin       bytes that are no known image
     HOME/records/<session>/<n>.json    one run
     HOME/spool/                        what is not yet whole
     HOME/unindexed/                    names of records that the index may not have yet

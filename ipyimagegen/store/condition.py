@@ -22,7 +22,7 @@ MOUNTS = Path("/proc/self/mountinfo")  # Linux alone has it
 LOCK = 1.0  # seconds that another process may hold the index before it is called locked
 CHECK = 2.0  # seconds that the index is looked through
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
-PICTURE = 8 << 20  # bytes: a generous one
+IMAGE = 8 << 20  # bytes: a generous one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Condition:
     """What was found.
 
     `trouble`: why nothing can be written, or nothing. `free`: bytes, None where nobody tells; `roomy`
-    that a picture has room. `kind`: of the file system, None where the system does not tell. `index` is
+    that an image has room. `kind`: of the file system, None where the system does not tell. `index` is
     ok, missing, newer, damaged, foreign (another program's or another user's), locked, cut off, read-only
     or unreadable; `runs` counts those in it. `unindexed` counts records that it may not have. `spool`, with
     the refuge, and `quarantine` are numbers of files and bytes. `aside`: a damaged index that was put out
@@ -61,7 +61,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
     return Condition(
         trouble=_trouble(disk, there),
         free=free,
-        roomy=free is None or free >= MARGIN + PICTURE,
+        roomy=free is None or free >= MARGIN + IMAGE,
         kind=_kind(there, mounts),
         index=index,
         runs=runs,

@@ -1,4 +1,4 @@
-"""Pictures by the hash of their bytes: each content once, never re-encoded."""
+"""Images by the hash of their bytes: each content once, never re-encoded."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Images:
             for chunk in chunks:
                 size += len(chunk)
                 if size > cap:
-                    raise StoreError(f"More than {cap:,} bytes for a picture: not kept.")
+                    raise StoreError(f"More than {cap:,} bytes for an image: not kept.")
                 head += chunk[: HEAD - len(head)]
                 digest.update(chunk)
                 disk.append(file, chunk)

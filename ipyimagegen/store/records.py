@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.run import SCHEMA, Fault, PictureState, Request, Run, Sent, from_json, to_json
+from ipyimagegen.core.run import SCHEMA, Fault, ImageState, Request, Run, Sent, from_json, to_json
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.layout import HASH, NUMBER, SESSION
 from ipyimagegen.store.parsing import parse_json
@@ -59,7 +59,7 @@ class Records:
     def update(self, run: Run) -> tuple[Run | None, Run]:
         """Replace a record; return what it was, if it could be read, and what was written.
 
-        One that is forgotten stays forgotten, and a picture that is stored stays stored: two processes
+        One that is forgotten stays forgotten, and an image that is stored stays stored: two processes
         may take in the same reply, and one of them fetch what the other could not. Raises StoreError
         when a newer version wrote it.
         """
@@ -125,10 +125,10 @@ class Records:
 
 
 def _still_stored(old: Run, run: Run) -> Run:
-    stored = {one.index: one for one in old.pictures if one.state is PictureState.STORED}
-    pending = PictureState.URL_PENDING
-    kept = (stored.get(one.index, one) if one.state is pending else one for one in run.pictures)
-    return run.but(pictures=tuple(kept))
+    stored = {one.index: one for one in old.images if one.state is ImageState.STORED}
+    pending = ImageState.URL_PENDING
+    kept = (stored.get(one.index, one) if one.state is pending else one for one in run.images)
+    return run.but(images=tuple(kept))
 
 
 def parse(text: str) -> Key | None:
@@ -142,7 +142,7 @@ def hashes(run: Run) -> set[str]:
     """Return the hashes of all files that a run uses."""
     asked, sent = run.request, run.sent
     inputs = (*asked.inputs, *sent.inputs, *(one for one in (asked.mask, sent.mask) if one))
-    kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.pictures), run.raw]
+    kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.images), run.raw]
     return {sha256 for sha256 in kept if sha256 and HASH.fullmatch(sha256)}
 
 
@@ -162,10 +162,10 @@ def forgotten(run: Run) -> Run:
             options={"n": asked.count} if asked.count > 1 else {},  # what was asked for goes on to count
         ),
         sent=Sent(model=run.sent.model, attempts=run.sent.attempts),
-        pictures=(),
+        images=(),
         reply={},
         raw=None,
-        verdicts=(),
+        mismatches=(),
         error=run.error and Fault(message=FORGOTTEN, code=run.error.code, status=run.error.status),
         forgotten=True,
     )

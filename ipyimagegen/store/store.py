@@ -31,7 +31,7 @@ SAMPLE = 4  # records that are compared with the index then: in one that was cop
 
 
 class Store:
-    """Runs and pictures in the folder `home`, which is not touched before it is needed.
+    """Runs and images in the folder `home`, which is not touched before it is needed.
 
     `wait` is how long another process may hold the index, in seconds, before the files are read in its
     place; `disk` holds the calls that write. Any thread and process may call any method. What cannot
@@ -131,7 +131,7 @@ class Store:
 
     def _left(self, key: Key) -> Run | None:
         run = self._records.read(key)
-        unstored = run and any(picture.unstored for picture in run.pictures)
+        unstored = run and any(image.unstored for image in run.images)
         return run if run and (run.status is Status.PENDING or unstored) else None
 
     def claim(self, spool: Path) -> bool:
@@ -146,7 +146,7 @@ class Store:
         self._images.release(spool)
 
     def forget(self, ids: Iterable[str]) -> int:
-        """Delete prompt, inputs and pictures of these runs, and return how many had any.
+        """Delete prompt, inputs and images of these runs, and return how many had any.
 
         Number, time and cost stay, and so do files that another run mentions. A record that only
         reused one of them is forgotten with it. Raises StoreError when a newer version wrote one of

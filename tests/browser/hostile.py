@@ -8,7 +8,7 @@ import socketserver
 import threading
 from typing import TYPE_CHECKING, Self
 
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 
 from browser.serving import Serving
 
@@ -124,7 +124,7 @@ def _header(text: str) -> bytes:
 
 def _facts(said: list[str]) -> tuple:
     names = ("id", "model", "size", "quality", "background", "output_format", "seed", "created")
-    item = {"b64_json": b64(picture_bytes()), "revised_prompt": said[0], "url": said[1], "mime_type": said[2]}
+    item = {"b64_json": b64(image_bytes()), "revised_prompt": said[0], "url": said[1], "mime_type": said[2]}
     usage = {"input_tokens": said[11], said[12]: said[13], "input_tokens_details": {said[14]: said[15]}}
     facts = {name: said[k + 3] for k, name in enumerate(names)}
     return 200, {**facts, said[16]: said[17], "usage": usage, "data": [item]}, ()
@@ -153,7 +153,7 @@ def _addresses(said: list[str]) -> tuple:
 
 
 def _partly(said: list[str]) -> tuple:
-    good = {"b64_json": b64(picture_bytes()), "revised_prompt": said[0]}
+    good = {"b64_json": b64(image_bytes()), "revised_prompt": said[0]}
     bad = {"b64_json": b64(said[1].encode("utf-8", "surrogatepass") * 9), "mime_type": said[2]}
     return 200, {"data": [good, {"error": {"message": said[3], "code": said[4]}}, bad]}, ()
 
@@ -167,7 +167,7 @@ def _moved(said: list[str]) -> tuple:
 
 
 def _stream(said: list[str]) -> tuple:
-    partial = {"type": "image_generation.partial_image", "b64_json": b64(picture_bytes()), "size": said[1]}
+    partial = {"type": "image_generation.partial_image", "b64_json": b64(image_bytes()), "size": said[1]}
     failed = {"type": "error", "error": {"message": said[2], "code": said[3]}}
     odd = {"type": said[4], "b64_json": said[5]}
     parts = [f"event: {_one_line(said[0])}\ndata: {json.dumps(one)}\n\n" for one in (odd, partial, failed)]

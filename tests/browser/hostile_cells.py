@@ -126,7 +126,7 @@ def spoiled(value, texts, numbers=(), name=""):
 found = [json.loads(one.read_text()) for one in sorted(home.glob("records/*/*.json"))]
 best = max(found, key=lambda one: (one["status"] == "done", "inputs" in one["request"], len(str(one))))
 best["error"] = {"message": "x", "code": "x"}
-best["verdicts"] = [{"subject": "size", "asked": "x", "got": "x"}]
+best["mismatches"] = [{"subject": "size", "asked": "x", "got": "x"}]
 best["cost"] = {"amount": 1, "currency": "x", "basis": "table", "source": "x", "date": "x"}
 best["rerun_of"] = best["raw"] = best["request"]["template"] = "x"
 best["sent"]["notes"] = best["sent"]["unsent"] = ["x", "x"]
@@ -189,7 +189,7 @@ for k, text in enumerate(TEXTS[::3]):
 LOOKED_AT = {
     "repr": "repr(history[10]), history[12].revised_prompts, history[14].caption, history[12].run",
     "result": "history[12]",
-    "picture": "history[12][0]",
+    "image": "history[12][0]",
     "history": "history",
     "search": "history.search('')",
     "displayed": "display(history, *history[-9:])",

@@ -46,7 +46,7 @@ SLOW = 60_000  # milliseconds for a page, a kernel, a cell: generous, nothing wa
 
 
 class Jupyter:
-    """A running Jupyter server. `root` holds its notebooks, `home` the pictures of its kernels."""
+    """A running Jupyter server. `root` holds its notebooks, `home` the images of its kernels."""
 
     def __init__(self, folder: Path) -> None:
         self.root, self.home = folder / "root", folder / "home"
@@ -151,11 +151,11 @@ class Notebook:
         return self.cell(index).locator(".jp-InputPrompt")
 
     def images(self, index: int) -> Locator:
-        """Return the pictures under a cell."""
+        """Return the images under a cell."""
         return self.cell(index).locator(".jp-OutputArea-output img")
 
     def loaded(self, image: Locator) -> tuple[int, int]:
-        """Wait until a picture is drawn and return its own width and height in pixels."""
+        """Wait until an image is drawn and return its own width and height in pixels."""
         return tuple(image.evaluate("it => it.decode().then(() => [it.naturalWidth, it.naturalHeight])"))
 
     def mimes(self, index: int) -> list[str]:

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 
 from browser.lab import expect
 from browser.serving import Serving
@@ -52,7 +52,7 @@ class Painter(Serving):
         if "slow" in prompt:
             self.go.wait(30)
         colour = next((rgb for name, rgb in COLOURS.items() if name in prompt), (120, 120, 120))
-        one = {"b64_json": b64(picture_bytes(*self.size, colour)), "revised_prompt": prompt}
+        one = {"b64_json": b64(image_bytes(*self.size, colour)), "revised_prompt": prompt}
         return 200, {"created": 1, "data": [one] * int(fields.get("n", 1))}
 
     @property
@@ -117,12 +117,12 @@ class Panel:
 
     @property
     def tiles(self) -> Locator:
-        """The pictures of the strip."""
+        """The images of the strip."""
         return self.root.locator(".imagegen-tile")
 
     @property
     def large(self) -> Locator:
-        """The picture that is shown large."""
+        """The image that is shown large."""
         return self.root.locator(".imagegen-viewer img").first
 
     def says(self, words: Any) -> None:
@@ -130,5 +130,5 @@ class Panel:
         expect(self.root.locator(".imagegen-status")).to_contain_text(words)
 
     def made(self, count: int) -> None:
-        """Wait until the strip holds so many pictures."""
+        """Wait until the strip holds so many images."""
         expect(self.tiles).to_have_count(count)

@@ -1,6 +1,6 @@
 """Photograph notebooks for the README: `PYTHONPATH=tests python -m browser.shoot` in the project's folder.
 
-Writes the pictures in docs/ from what real notebooks show, so that the README never shows what is not so.
+Writes the images in docs/ from what real notebooks show, so that the README never shows what is not so.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ NOTEBOOKS = {
     ],
 }
 PROMPTS = ("a lighthouse at sunset", "three balloons over hills", "a red fox in the snow, watercolour")
-WIDE, SCALE = 960, 1.3  # CSS pixels of the page, and pixels of the picture in each
+WIDE, SCALE = 960, 1.3  # CSS pixels of the page, and pixels of the image in each
 MARGIN = 8  # CSS pixels around the cells
 COLOURS = 256  # a palette: a third of the bytes, below 400 KB
 
 
 def main() -> None:
-    """Run the cells and keep a picture of them."""
+    """Run the cells and keep an image of them."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = browser_of(playwright, shutil.which("chromium") or "")
         view = {"width": WIDE, "height": 2400}
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def keep(shot: bytes, path: Path) -> None:
-    """Write the picture with a palette."""
+    """Write the image with a palette."""
     image = Image.open(io.BytesIO(shot)).convert("RGB")
     path.parent.mkdir(exist_ok=True)
     image.quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -67,7 +67,7 @@ def keep(shot: bytes, path: Path) -> None:
 
 
 def panel(notebook: Notebook) -> bytes:
-    """Make some pictures with the panel and return a PNG of it."""
+    """Make some images with the panel and return a PNG of it."""
     notebook.run_all()
     shown = Panel(notebook, 1).shown()
     shown.root.get_by_label("Size", exact=True).fill("768x512")

@@ -124,7 +124,7 @@ def kept(ran):
 
 
 def inert(watch, shown):
-    """Assert that nothing ran, nothing was asked for, and nothing but text and pictures is there."""
+    """Assert that nothing ran, nothing was asked for, and nothing but text and images is there."""
     assert watch.fired == []
     assert shown.commands == 0
     assert shown.odd == []
@@ -146,7 +146,7 @@ def test_every_output_is_in_the_page(ran, kept):
         assert outputs or name == "setup", name
 
 
-def test_outputs_are_pictures_and_text(kept):
+def test_outputs_are_images_and_text(kept):
     for name, outputs in kept.items():
         for one in outputs:
             assert set(one.get("data", {})) <= {"image/png", "image/jpeg", "text/plain"}, name

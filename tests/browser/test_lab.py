@@ -43,7 +43,7 @@ def saved(ran):
 
 
 @pytest.mark.parametrize("cell", DRAWN)
-def test_a_picture_stands_under_the_cell(ran, cell):
+def test_a_image_stands_under_the_cell(ran, cell):
     image = ran.images(PLACE[cell])
     expect(image).to_have_count(1)
     width, height = ran.loaded(image)
@@ -54,20 +54,20 @@ def test_a_picture_stands_under_the_cell(ran, cell):
     ("cell", "words"),
     [
         ("fox", ["a red fox in the snow, watercolour", "sketch · 1024x1024", "no model drew this", "free"]),
-        ("circles", ["three red circles", "4 pictures · seed 7", "tiles: 2.1  2.2  2.3  2.4", "free"]),
+        ("circles", ["three red circles", "4 images · seed 7", "tiles: 2.1  2.2  2.3  2.4", "free"]),
         ("chinese", ["雪中的红狐狸，水彩", "sketch · 1024x1024", "free"]),
     ],
 )
-def test_the_caption_stands_under_the_picture(ran, cell, words):
+def test_the_caption_stands_under_the_image(ran, cell, words):
     texts = ran.texts(PLACE[cell])
     expect(texts).to_have_count(1)
     for one in words:
         expect(texts).to_contain_text(one)
-    picture, caption = ran.images(PLACE[cell]).bounding_box(), texts.bounding_box()
-    assert caption["y"] >= picture["y"] + picture["height"]
+    image, caption = ran.images(PLACE[cell]).bounding_box(), texts.bounding_box()
+    assert caption["y"] >= image["y"] + image["height"]
 
 
-def test_there_is_nothing_but_pictures_and_text(ran):
+def test_there_is_nothing_but_images_and_text(ran):
     for cell in DRAWN:
         assert set(ran.mimes(PLACE[cell])) <= PLAIN
     expect(ran.page.locator(".jp-OutputArea iframe, .jp-OutputArea .jupyter-widgets")).to_have_count(0)
@@ -103,7 +103,7 @@ def test_the_saved_notebook_is_small_and_plain(saved):
     assert "widget" not in whole
 
 
-def test_opened_again_it_shows_its_pictures_without_running(saved, jupyter, browser):
+def test_opened_again_it_shows_its_images_without_running(saved, jupyter, browser):
     copy = saved.file.with_name(f"again-{saved.file.name}")
     copy.write_bytes(saved.file.read_bytes())
     before = records(jupyter.home)
@@ -116,7 +116,7 @@ def test_opened_again_it_shows_its_pictures_without_running(saved, jupyter, brow
     assert records(jupyter.home) == before
 
 
-def test_reloaded_the_page_shows_its_pictures(saved):
+def test_reloaded_the_page_shows_its_images(saved):
     saved.page.reload()
     saved.ready()
     for cell in DRAWN:

@@ -16,7 +16,7 @@ CELLS = [
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def looked_at(request, jupyter, browser, tmp_path_factory):
-    """Return the notebook in that theme, with a picture of each cell kept in pytest's folder."""
+    """Return the notebook in that theme, with an image of each cell kept in pytest's folder."""
     with context_of(browser, request.param, viewport={"width": 1280, "height": 2600}) as context:
         notebook = jupyter.open(context.new_page(), jupyter.write(f"{request.param}.ipynb", *CELLS))
         notebook.run_all()

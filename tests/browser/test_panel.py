@@ -7,7 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from loopback import picture_bytes
+from loopback import image_bytes
 from PIL import Image
 
 from browser.hostile import TEXTS, Trap
@@ -59,7 +59,7 @@ def test_generate_from_the_prompt_field_by_keys(panel, painter):
     panel.made(tiles + 1)
     assert fields(painter, before) == [{"prompt": "a red fox"}]
     expect(panel.large).to_have_js_property("naturalWidth", 320)
-    expect(panel.notebook.images(1).last).to_be_visible()  # and as a plain picture under the panel
+    expect(panel.notebook.images(1).last).to_be_visible()  # and as a plain image under the panel
     assert {"image/png", "image/jpeg"} & set(panel.notebook.mimes(1))
     expect(panel.prompt).to_have_value("a red fox")  # the keys ran no cell
 
@@ -159,7 +159,7 @@ def test_the_cell_of_the_form_is_put_below_and_is_served_from_history(panel, pai
     assert fields(painter, before) == []
 
 
-def test_a_picture_of_the_strip_brings_its_form_back_and_runs_again(panel, painter):
+def test_a_image_of_the_strip_brings_its_form_back_and_runs_again(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.tiles.first.click()
     panel.button("Bring back").click()
@@ -262,15 +262,15 @@ def test_a_click_saves_and_downloads(panel, tmp_path):
     assert Image.open(tmp_path / "fox.png").size == (320, 240)
 
 
-def test_the_page_loaded_again_has_everything_and_the_file_plain_pictures(panel):
+def test_the_page_loaded_again_has_everything_and_the_file_plain_images(panel):
     tiles = panel.tiles.count()
     panel.prompt.fill("half a thought")
     panel.page.wait_for_timeout(400)
     panel.notebook.save()
     saved = json.loads(panel.notebook.file.read_text())
     outputs = saved["cells"][1]["outputs"]
-    pictures = [one for one in outputs if {"image/png", "image/jpeg"} & set(one.get("data", {}))]
-    assert len(pictures) >= 4
+    images = [one for one in outputs if {"image/png", "image/jpeg"} & set(one.get("data", {}))]
+    assert len(images) >= 4
     assert "imagegen-panel" not in json.dumps(saved)
     panel.page.reload()
     panel.notebook.ready()
@@ -441,7 +441,7 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
         for start in range(0, len(texts), 8):
             panel.generate("refuse " + " ".join(texts[start : start + 8]))
             panel.says("Your prompt was refused.")
-        red = {"mimeType": "image/png", "buffer": picture_bytes()}
+        red = {"mimeType": "image/png", "buffer": image_bytes()}
         names = [one.replace("/", "_")[:200] for one in texts]
         panel.root.locator("input[type=file]").first.set_input_files(
             [{**red, "name": one} for one in names[:12]]

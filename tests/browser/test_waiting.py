@@ -32,7 +32,7 @@ def seconds(line):
     return float(SECONDS.search(line.inner_text().strip())[1])
 
 
-def test_the_status_line_counts_and_gives_way_to_the_picture(waiting):
+def test_the_status_line_counts_and_gives_way_to_the_image(waiting):
     notebook = waiting("%imagine --set fault=slow:4 a slow red boat")
     line = notebook.texts(1)
     expect(notebook.prompt(1)).to_have_text("[*]:")
@@ -71,7 +71,7 @@ def test_stop_ends_the_cell_and_the_next_run_waits_for_the_same_call(waiting, ju
     assert records(jupyter.home)[made]["status"] == "done"
 
 
-def test_a_stream_shows_pictures_above_the_status_line(waiting, tmp_path):
+def test_a_stream_shows_images_above_the_status_line(waiting, tmp_path):
     notebook = waiting("%imagine --stream --size 512x512 --set fault=slow:6 a slow green boat")
     expect(notebook.images(1)).to_have_count(1)  # a partial one, while the status line counts under it
     expect(notebook.prompt(1)).to_have_text("[*]:")

@@ -9,7 +9,7 @@ from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
 from ipyimagegen.core.run import Input, Request
 
 TODAY = date(2026, 11, 20)
-PICTURE = Input(sha256="00", mime="image/png", width=64, height=64)
+IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)
 
 
 def ask(where, model=None, *, prompt="a fox", extra=None, inputs=(), mask=None, own=None, **options):
@@ -131,13 +131,13 @@ REFUSED = [
     (("xai",), {"quality": "high"}, "does not take --quality"),
     (("api000",), {"stream": True}, "does not take --stream"),
     (("together",), {}, "--model NAME"),
-    (("openai", "dall-e-3"), {"inputs": (PICTURE,)}, "takes no --image"),
-    (("openai", "dall-e-2"), {"inputs": (PICTURE, PICTURE)}, "at most 1 --image, not 2"),
-    (("xzbzq", "flux-kontext-pro"), {"inputs": (PICTURE,), "mask": PICTURE}, "takes no --mask"),
+    (("openai", "dall-e-3"), {"inputs": (IMAGE,)}, "takes no --image"),
+    (("openai", "dall-e-2"), {"inputs": (IMAGE, IMAGE)}, "at most 1 --image, not 2"),
+    (("xzbzq", "flux-kontext-pro"), {"inputs": (IMAGE,), "mask": IMAGE}, "takes no --mask"),
     (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters; dall-e-2 takes 1,000"),
-    (("openai",), {"inputs": (PICTURE,), "style": "vivid"}, "does not take --style for edits"),
+    (("openai",), {"inputs": (IMAGE,), "style": "vivid"}, "does not take --style for edits"),
     (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with --image"),
-    (("openai",), {"input_fidelity": "high", "inputs": (PICTURE,)}, "does not take --input-fidelity"),
+    (("openai",), {"input_fidelity": "high", "inputs": (IMAGE,)}, "does not take --input-fidelity"),
 ]  # fmt: skip
 
 
@@ -160,8 +160,8 @@ TAKEN = [
     (("api000",), {"stream": False}),
     (("openai",), {"output_compression": 85, "output_format": "webp"}),
     (("openai",), {"background": "transparent"}),
-    (("openai", "gpt-image-1"), {"input_fidelity": "high", "inputs": (PICTURE,)}),
-    (("openai",), {"inputs": (PICTURE,) * 16, "mask": PICTURE}),
+    (("openai", "gpt-image-1"), {"input_fidelity": "high", "inputs": (IMAGE,)}),
+    (("openai",), {"inputs": (IMAGE,) * 16, "mask": IMAGE}),
     (("openai", "gpt-image-2.5-flare"), {"size": "1000x1000", "quality": "max"}),  # only reported
     (("openai", "gpt-image-2.5-flare"), {"quality": "ultra"}),
     (("xzbzq", "flux-kontext-pro"), {"size": "1280x720"}),

@@ -46,8 +46,8 @@ def estimate(*args, **asked) -> Cost:
     return catalog.estimate(*sent_and_asked(*args, **asked))
 
 
-def actual(facts, pictures, *args, **asked) -> Cost:
-    return catalog.actual(facts, pictures, *sent_and_asked(*args, **asked))
+def actual(facts, images, *args, **asked) -> Cost:
+    return catalog.actual(facts, images, *sent_and_asked(*args, **asked))
 
 
 @pytest.mark.parametrize(("model", "quality", "size", "amount"), CELLS)
@@ -96,13 +96,13 @@ def test_an_open_quality_outside_the_table():
     assert cost.amount_max == pytest.approx(2 * 14272 * 30 / 1e6)
 
 
-def test_pictures_are_counted():
+def test_images_are_counted():
     assert estimate("openai", n=4, quality="low", size="1024x1024").amount == 0.024
     assert estimate("openai", quality="low", size="1024x1024", extra={"n": 3}).amount == 0.018
     assert estimate("openai", size="1024x1024", extra={"quality": "high"}).amount == 0.211
 
 
-def test_partial_pictures_cost_tokens():
+def test_partial_images_cost_tokens():
     plain = estimate("openai", quality="low", size="1024x1024", n=2)
     streamed = estimate("openai", quality="low", size="1024x1024", n=2, stream=True, partial_images=3)
     assert streamed.amount == pytest.approx(plain.amount + 2 * 3 * 100 * 30 / 1e6)
@@ -112,8 +112,8 @@ def test_partial_pictures_cost_tokens():
 
 
 def test_an_edit_is_at_least():
-    picture = Input(sha256="00", mime="image/png", width=64, height=64)
-    cost = estimate("openai", quality="low", size="1024x1024", inputs=(picture,))
+    image = Input(sha256="00", mime="image/png", width=64, height=64)
+    cost = estimate("openai", quality="low", size="1024x1024", inputs=(image,))
     assert str(cost) == "at least $0.006"
 
 

@@ -135,7 +135,7 @@ def test_like_passes_on_facts_but_not_what_is_a_models_own():
     flare, base = catalog.model("gpt-image-2.5-flare"), catalog.model("gpt-image-2")
     assert flare.size_rule == base.size_rule
     assert "gpt-image-2-2026-04-21" not in flare.aliases
-    assert flare.prices == ()  # no table per picture is published
+    assert flare.prices == ()  # no table per image is published
     assert "reported, not confirmed" in flare.note
     assert catalog.model("gpt-image-1").retired == "2026-10-23"
 

@@ -180,7 +180,7 @@ def test_the_model_is_filled_in_and_sent_as_typed():
     assert translate("xzbzq").model == "gpt-image-1"
 
 
-def test_streaming_asks_for_partial_pictures_where_there_are_some():
+def test_streaming_asks_for_partial_images_where_there_are_some():
     assert translate("openai", stream=True).options == {"stream": True, "partial_images": 2}
     assert translate("openai", stream=True, partial_images=0).options["partial_images"] == 0
     assert translate("openai", partial_images=3).options == {"stream": True, "partial_images": 3}
@@ -188,13 +188,13 @@ def test_streaming_asks_for_partial_pictures_where_there_are_some():
     assert translate("https://gpu.example", "x", stream=True).options == {"stream": True}
 
 
-def test_one_picture_needs_no_field():
+def test_one_image_needs_no_field():
     assert translate("ark", n=1).options == {}
     assert translate("ark", n=1).unsent == ()
     assert translate("openai", n=1).options == {"n": 1}
 
 
 def test_an_edit_has_its_own_fields():
-    picture = Input(sha256="00", mime="image/png", width=64, height=64)
-    sent = translate("openai", "gpt-image-1", inputs=(picture,), input_fidelity="high")
+    image = Input(sha256="00", mime="image/png", width=64, height=64)
+    sent = translate("openai", "gpt-image-1", inputs=(image,), input_fidelity="high")
     assert sent.options == {"input_fidelity": "high"}

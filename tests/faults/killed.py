@@ -1,4 +1,4 @@
-"""Ask for two pictures and stop at a marked point of the way, to be killed there.
+"""Ask for two images and stop at a marked point of the way, to be killed there.
 
     python killed.py HOME BASE_URL PLACE NTH before|after
 

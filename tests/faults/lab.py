@@ -26,7 +26,7 @@ from canary import KEY, traces, traces_in
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.ultratb import VerboseTB
-from loopback import picture_bytes
+from loopback import image_bytes
 from nbconvert import HTMLExporter
 from sockets import Server
 from traitlets import Type
@@ -40,15 +40,15 @@ from ipyimagegen.session.studio import Studio
 
 MIB = 1 << 20
 SLACK = 2.0  # seconds after the deadline
-PICTURE = 64 * MIB  # the cap of one picture, and of a reply for each picture asked for
+IMAGE = 64 * MIB  # the cap of one image, and of a reply for each image asked for
 BILL = re.compile(
-    r"(?i)bill|costs? nothing|no picture was made|nothing was sent|not sent|not used|the call goes on"
+    r"(?i)bill|costs? nothing|no image was made|nothing was sent|not sent|not used|the call goes on"
 )
 NEXT = re.compile(
     r"(?i)run the cell again|--retry|%imagine_|needs credit|name another|\b(set|use|write|choose|give|take)\b"
 )
 # What a server delivers when all is well.
-PAINTED = [picture_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
+PAINTED = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
 # What a fresh process reads of a store.
 READ = """
 import json, sys
@@ -56,8 +56,8 @@ from pathlib import Path
 from ipyimagegen.store import Store
 store = Store(Path(sys.argv[1]))
 def told(run):
-    pictures = [[one.state, store.intact(one.sha256) if one.sha256 else None] for one in run.pictures]
-    return [run.id, run.status, pictures]
+    images = [[one.state, store.intact(one.sha256) if one.sha256 else None] for one in run.images]
+    return [run.id, run.status, images]
 print(json.dumps([told(run) for run in reversed(store.runs())]))
 """
 
@@ -66,7 +66,7 @@ class Shell(InteractiveShell):
     """A real shell with a notebook's outputs, which are kept; nobody is there to answer a question."""
 
     display_pub_class = Type(CapturingDisplayPublisher)
-    kernel = None  # there is one, so pictures are shown
+    kernel = None  # there is one, so images are shown
 
 
 class Clock:
@@ -103,8 +103,8 @@ class Cell:
         return "\n".join([*plain, str(self.error or "")])
 
     @property
-    def pictures(self):
-        """The outputs that are pictures."""
+    def images(self):
+        """The outputs that are images."""
         return [one for one in self.outputs if any(mime.startswith("image/") for mime in one["data"])]
 
 
@@ -251,14 +251,14 @@ class Lab:
     # The check
 
     def check(
-        self, status, posts, says="", *, delivered=(), raw=b"", states=None, within=None, pictures=None, at=-1
+        self, status, posts, says="", *, delivered=(), raw=b"", states=None, within=None, images=None, at=-1
     ):
         """Assert everything that must hold after any fault.
 
         `status` is that of the only run, a list of them in order, or None where nothing was recorded;
         `posts` the POSTs that arrived; `says` a pattern in what cell `at` showed. `delivered` are the
-        pictures that the server got through whole, `raw` bytes of a reply that must be kept, `states`
-        those of the pictures of the last run, `pictures` how many outputs with pictures the cell has.
+        images that the server got through whole, `raw` bytes of a reply that must be kept, `states`
+        those of the images of the last run, `images` how many outputs with images the cell has.
         """
         self.checked = True
         cell, seconds = self.cells[at], max(one.seconds for one in self.cells)
@@ -275,14 +275,14 @@ class Lab:
         assert [found for _, found, _ in fresh] == [str(one) for one in expected]
         assert [run.status for run in self.runs] == expected
         self._nothing_lost(delivered, raw, fresh, states)
-        self._told(cell, says, shown=pictures if pictures is not None else int(cell.error is None))
+        self._told(cell, says, shown=images if images is not None else int(cell.error is None))
         self._no_key()
         limit = within if within is not None else self.timeouts.whole + SLACK
         assert seconds <= limit, f"{seconds:.1f} s"
         assert self._outside() == self._before, "written outside the store"
         for written, taken in ((self._writes, grown), *(one.told() for one in self.elsewhere)):
             assert written == [], "written outside the store"
-            assert taken < PICTURE + 64 * MIB
+            assert taken < IMAGE + 64 * MIB
 
     def _settled(self):
         """Wait until no call is in flight: what is read then is what stays."""
@@ -304,22 +304,22 @@ class Lab:
         }
         for one in delivered:
             path = kept.get(hashlib.sha256(one).hexdigest())
-            assert path, "a picture that was delivered is not in the store"
+            assert path, "an image that was delivered is not in the store"
             assert path.read_bytes() == one
         for name, path in kept.items():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == name, f"{path} does not hold its hash"
         if raw:
             files = (path.read_bytes() for path in self.home.rglob("*") if path.is_file())
             assert any(raw in data for data in files), "what the server sent is not kept"
-        for run_id, found, pictures in fresh:
-            for state, intact in pictures:
+        for run_id, found, images in fresh:
+            for state, intact in images:
                 assert intact or state not in ("stored", "partial"), f"{run_id} is {found} without its files"
         if states is not None:
             assert [state for state, _ in fresh[-1][2]] == states
 
     def _told(self, cell, says, shown):
         assert re.search(says, cell.texts), cell.texts
-        assert len(cell.pictures) == shown, cell.texts
+        assert len(cell.images) == shown, cell.texts
         for one in self.cells:
             if one.error:
                 assert isinstance(one.error, e.ImagineError), _verbose(one.error)
@@ -363,5 +363,5 @@ def _verbose(error):
 
 
 def _encoded(data):
-    """Return the data of an output with its pictures as base64, as a file has them."""
+    """Return the data of an output with its images as base64, as a file has them."""
     return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from canary import KEY, traces, traces_in
 from kernels import Kernel, kernel_environ
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from nbconvert import HTMLExporter
 from sockets import Server, cut_body, reply, reset
 
@@ -22,13 +22,13 @@ from ipyimagegen.core.run import Status
 ECHO = {
     "error": {"message": f"Incorrect key {KEY}, {b64(KEY.encode())}, {KEY[:12]}****{KEY[-4:]}", "code": KEY}
 }
-PICTURE = {"b64_json": b64(picture_bytes()), "revised_prompt": f"a fox with {KEY} and {json.dumps(KEY)}"}
+IMAGE = {"b64_json": b64(image_bytes()), "revised_prompt": f"a fox with {KEY} and {json.dumps(KEY)}"}
 ANSWERS = [
     reply(ECHO, "401 Unauthorized", f"x-request-id: {KEY}", f"Set-Cookie: key={KEY}"),
     reset,
     cut_body,
     reply(f"<html><title>{KEY}</title></html>", "502 Bad Gateway", kind="text/html"),
-    reply({"created": 1, "data": [PICTURE], "model": KEY, "usage": {"cost": KEY}}),
+    reply({"created": 1, "data": [IMAGE], "model": KEY, "usage": {"cost": KEY}}),
     reply({"created": 1, "data": [{"url": f"http://127.0.0.1:1/{KEY}"}]}),
     reply({"created": 1, "data": [{"b64_json": KEY * 400}, {"b64_json": f"@{KEY}@"}]}),
     reply("", "307 Temporary Redirect", f"Location: http://127.0.0.1:1/?key={KEY}"),
@@ -93,14 +93,14 @@ def answering():
 @pytest.fixture
 def left(home, serve):
     """Leave a response of an earlier kernel, which was killed before it read the response."""
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes())}]}))
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes())}]}))
     own = {"lab": {"base_url": server.base_url, "free": False}}
     one = Studio(home=home, environ={}, settings=Settings(endpoints=own))
     run = one.imagine("a lost fox", endpoint="lab").run
-    one.store.update(run.but(status=Status.PENDING, pictures=(), reply={}, verdicts=()))
+    one.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
     spool = one.store.spool(run)
     with Spool(spool, 1 << 20, Redactor([KEY])) as written:  # that kernel knew the key
-        for letter in json.dumps({"data": [PICTURE], "model": KEY}):
+        for letter in json.dumps({"data": [IMAGE], "model": KEY}):
             written.write(letter.encode())
     return run
 
@@ -163,5 +163,5 @@ def test_no_trace_of_the_key_in_anything_that_a_notebook_leaves(home, tmp_path, 
     assert (tmp_path / "errors.pickle").stat().st_size > 0
     assert {"records", "spool", "quarantine", "index.sqlite"} <= set(os.listdir(home))
     recovered = json.loads((home / "records" / f"{run.id}.json").read_text())
-    assert (recovered["status"], recovered["pictures"][0]["state"]) == ("done", "stored")
+    assert (recovered["status"], recovered["images"][0]["state"]) == ("done", "stored")
     assert traces_in(tmp_path) == {}

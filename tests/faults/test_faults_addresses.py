@@ -6,18 +6,18 @@ import socket
 import pytest
 from canary import KEY
 from lab import Clock
-from loopback import picture_bytes
+from loopback import image_bytes
 from sockets import reply
 
 from ipyimagegen.core.run import Status
 
-GOOD = picture_bytes()
-PICTURE = reply(GOOD, kind="image/png")
+GOOD = image_bytes()
+IMAGE = reply(GOOD, kind="image/png")
 PUBLIC = "93.184.216.34"
 PRIVATE = [
     "https://127.0.0.1:{}/x", "https://127.1:{}/x", "https://2130706433:{}/x", "https://0x7f.0.0.1:{}/x",
     "https://localhost:{}/x", "https://[::1]:{}/x", "https://[::ffff:127.0.0.1]:{}/x", "https://0.0.0.0:{}/x",
-    "https://pictures.test@127.0.0.1:{}/x", "http://127.0.0.1:{}/x", "https://169.254.169.254/latest/meta-data",
+    "https://images.test@127.0.0.1:{}/x", "http://127.0.0.1:{}/x", "https://169.254.169.254/latest/meta-data",
     "http://169.254.169.254/latest/meta-data", "https://[fd00:ec2::254]/", "https://100.100.100.200/",
     "https://metadata.test/",
 ]  # fmt: skip
@@ -28,7 +28,7 @@ def urls(*addresses):
 
 
 def moved(target, status="302 Found"):
-    return reply("", status, f"Location: {target}", "Set-Cookie: hop=h4; Domain=pictures.test; Path=/")
+    return reply("", status, f"Location: {target}", "Set-Cookie: hop=h4; Domain=images.test; Path=/")
 
 
 class Internet:
@@ -67,13 +67,13 @@ def netrc(lab, *hosts):
 
 
 def test_37_addresses_of_this_machine_and_its_network(lab, trusted, internet):
-    inside = lab.other(PICTURE, trusted)
+    inside = lab.other(IMAGE, trusted)
     hostile = ["file:///etc/passwd", *(one.format(inside.port) for one in PRIVATE)]
     server = lab.serve(urls(*hostile))
     cell = lab.cell()
     lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0])
     (run,) = lab.runs
-    assert [one.url for one in run.pictures] == [None, *hostile[1:]]
+    assert [one.url for one in run.images] == [None, *hostile[1:]]
     assert inside.accepted == 0
     assert {port for _, port in lab.connects} == {server.port}
     states = ["quarantined", *["url_pending"] * len(PRIVATE)]
@@ -81,15 +81,15 @@ def test_37_addresses_of_this_machine_and_its_network(lab, trusted, internet):
 
 
 def test_38_redirects_to_loopback(lab, trusted, internet):
-    inside = lab.other(PICTURE, trusted)
+    inside = lab.other(IMAGE, trusted)
     targets = [f"https://127.1:{inside.port}/x", f"http://127.0.0.1:{inside.port}/x", "file:///etc/passwd"]
 
     def hop(conn, seen):
         conn.sendall(moved(targets[int(seen.line.split()[1][1:])]))
 
     public, server = lab.other(hop, trusted), lab.serve([])
-    internet.has("pictures.test", public)
-    given = [f"{origin}/{k}" for origin in ("https://pictures.test", server.origin) for k in range(3)]
+    internet.has("images.test", public)
+    given = [f"{origin}/{k}" for origin in ("https://images.test", server.origin) for k in range(3)]
     server.answer = lambda conn, seen: conn.sendall(urls(*given)) if seen.body else hop(conn, seen)
     lab.cell("%imagine -n 6 a red fox")
     assert inside.accepted == 0
@@ -100,10 +100,10 @@ def test_38_redirects_to_loopback(lab, trusted, internet):
 @pytest.mark.parametrize("answers", [([PUBLIC], ["127.0.0.1"]), ([PUBLIC, "127.0.0.1"],)])
 def test_39_a_name_that_changes_its_mind(lab, trusted, internet, answers):
     """What was checked is what is connected to, at each try anew."""
-    public, inside = lab.other(reply("", "503 Busy"), trusted), lab.other(PICTURE, trusted)
-    internet.has("pictures.test", public, *answers)
+    public, inside = lab.other(reply("", "503 Busy"), trusted), lab.other(IMAGE, trusted)
+    internet.has("images.test", public, *answers)
     lab.wait_on(Clock())
-    lab.serve(urls(f"https://pictures.test:{inside.port}/x"))
+    lab.serve(urls(f"https://images.test:{inside.port}/x"))
     lab.cell()
     assert (len(public.seen), inside.accepted) == (len(answers) - 1, 0)
     lab.check(Status.DONE, 1, "private network", states=["url_pending"])
@@ -112,7 +112,7 @@ def test_39_a_name_that_changes_its_mind(lab, trusted, internet, answers):
 def test_40_a_download_that_works_the_third_time(lab):
     clock, busy = Clock(), reply("", "503 Busy")
     server = lab.serve([])
-    server.answer = [urls(f"{server.origin}/x.png"), busy, busy, PICTURE]
+    server.answer = [urls(f"{server.origin}/x.png"), busy, busy, IMAGE]
     lab.wait_on(clock)
     lab.cell()
     assert clock.waited == [0.5, 1.0]
@@ -121,20 +121,20 @@ def test_40_a_download_that_works_the_third_time(lab):
 
 def test_41_a_download_that_works_later(lab):
     no, server = reply("", "403 Forbidden"), lab.serve([])
-    server.answer = [urls(f"{server.origin}/x.png"), no, no, PICTURE]
+    server.answer = [urls(f"{server.origin}/x.png"), no, no, IMAGE]
     cell = lab.cell()
     assert "403" in cell.texts
     assert "403" in lab.cell().texts
-    assert [one.state for one in lab.runs[0].pictures] == ["url_pending"]
-    assert len(lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0]).pictures) == 1
+    assert [one.state for one in lab.runs[0].images] == ["url_pending"]
+    assert len(lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0]).images) == 1
     assert lab.cell().texts.endswith("from history\n")
     lab.check(Status.DONE, 1, "answered 403.*\n.*billed", delivered=[GOOD], states=["stored"], at=0)
 
 
 def test_42_what_a_download_host_sees(lab, trusted, internet):
-    public, server = lab.other([moved("/y"), PICTURE], trusted), lab.serve(urls("https://pictures.test/x"))
-    internet.has("pictures.test", public)
-    netrc(lab, "pictures.test", "127.0.0.1")
+    public, server = lab.other([moved("/y"), IMAGE], trusted), lab.serve(urls("https://images.test/x"))
+    internet.has("images.test", public)
+    netrc(lab, "images.test", "127.0.0.1")
     lab.cell()
     assert [one.line for one in public.seen] == ["GET /x HTTP/1.1", "GET /y HTTP/1.1"]
     for seen in public.seen:
@@ -144,7 +144,7 @@ def test_42_what_a_download_host_sees(lab, trusted, internet):
 
 
 def test_43_a_redirected_post(lab):
-    elsewhere = lab.other(PICTURE)
+    elsewhere = lab.other(IMAGE)
     there = f"{elsewhere.origin}/v1/images/generations"
     statuses = ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
     lab.serve([moved(f"{there}?key={KEY}", one) for one in statuses])
@@ -155,7 +155,7 @@ def test_43_a_redirected_post(lab):
 
 
 def test_44_a_netrc_entry_for_the_server(lab):
-    server = lab.serve([urls("/x.png"), PICTURE, urls("/x.png"), PICTURE])
+    server = lab.serve([urls("/x.png"), IMAGE, urls("/x.png"), IMAGE])
     netrc(lab, "127.0.0.1")
     lab.cell()
     lab.use(server.origin, key_env=[])
@@ -169,7 +169,7 @@ WRONG = ["{}\nX-Injected: yes", "{}\r\n", '"{}"', "'{}'", "{} {}", "{}\u200b", "
 
 
 def test_45_keys_that_cannot_be_one(lab, monkeypatch):
-    lab.serve(PICTURE)
+    lab.serve(IMAGE)
     for number, wrong in enumerate(WRONG):
         monkeypatch.setenv("LAB_KEY", wrong.format(KEY, KEY))
         assert "LAB_KEY contains a blank, a quote" in lab.cell(f"%imagine --seed {number} a red fox").texts
@@ -186,7 +186,7 @@ def test_45_keys_that_cannot_be_one(lab, monkeypatch):
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_63_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, scheme):
     """No key and no request goes there, whatever the scheme."""
-    elsewhere = lab.other(PICTURE, trusted if scheme == "https" else None)
+    elsewhere = lab.other(IMAGE, trusted if scheme == "https" else None)
     internet.has("x.localhost", elsewhere)
     lab.use(f"{scheme}://x.localhost:{elsewhere.port}")
     lab.cell()
@@ -198,7 +198,7 @@ def test_63_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, 
 def test_64_a_name_below_localhost_that_leads_here(lab, internet, known):
     """Also where the system does not know the name: RFC 6761 says where it leads."""
     server = lab.serve(reply({"data": [{"url": "/x.png"}]}))
-    server.answer = [urls("/x.png"), PICTURE]
+    server.answer = [urls("/x.png"), IMAGE]
     if known:
         internet.names["x.localhost"] = ["127.0.0.1"]
     lab.use(f"http://x.localhost:{server.port}")

@@ -6,18 +6,18 @@ import time
 
 import pytest
 from lab import PAINTED
-from loopback import picture_bytes
-from sockets import pictures, reply
+from loopback import image_bytes
+from sockets import images, reply
 
 from ipyimagegen.core.run import Status
 
-WHOLE = reply(pictures(of=PAINTED))
+WHOLE = reply(images(of=PAINTED))
 
 
 def as_asked(conn, seen):
-    """Answer with as many pictures as were asked for."""
+    """Answer with as many images as were asked for."""
     count = json.loads(seen.body).get("n", 1) if seen.body.startswith(b"{") else 1
-    conn.sendall(reply(pictures(count, of=PAINTED)))
+    conn.sendall(reply(images(count, of=PAINTED)))
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -61,7 +61,7 @@ def test_56_run_all_twice(lab):
         lab.new_session()
         lab.use(lab.servers[0].origin)
         shown = [lab.cell(code) for code in NOTEBOOK]
-        before.append([(one.pictures, one.texts.rsplit("\n", 2)[0]) for one in shown])
+        before.append([(one.images, one.texts.rsplit("\n", 2)[0]) for one in shown])
         paid.append(lab.posts)
     assert paid == [4, 4, 4]
     assert before[0] == before[1] == before[2]
@@ -89,7 +89,7 @@ def test_59_odd_prompts(lab):
         lab.cell(f"%%imagine\n{prompt}")
     lab.shell.user_ns["prompts"] = SENT.values()  # the same from a variable, so from history
     again = lab.cell("for p in prompts:\n    get_ipython().run_line_magic('imagine', '{p}')")
-    assert again.texts.count("from history") == len(again.pictures) == len(SENT)
+    assert again.texts.count("from history") == len(again.images) == len(SENT)
     assert [json.loads(seen.body)["prompt"] for seen in server.seen] == [one.strip() for one in SENT.values()]
     for prompt in REFUSED.values():
         lab.shell.user_ns["p"] = prompt
@@ -99,11 +99,11 @@ def test_59_odd_prompts(lab):
 
 
 def test_60_inputs_that_change_or_cannot_be(lab):
-    cat, given = lab.artefacts / "cat.png", picture_bytes(80, 60)
+    cat, given = lab.artefacts / "cat.png", image_bytes(80, 60)
     cat.write_bytes(given)
 
     def put_off(conn, _seen):
-        cat.write_bytes(picture_bytes(50, 50))
+        cat.write_bytes(image_bytes(50, 50))
         conn.sendall(reply({"error": {"message": "slow down"}}, "429 Too Many Requests", "Retry-After: 0.01"))
 
     server = lab.serve([put_off, WHOLE])
@@ -113,7 +113,7 @@ def test_60_inputs_that_change_or_cannot_be(lab):
     assert first.body == second.body
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     mask, huge, folder = lab.artefacts / "mask.png", lab.artefacts / "huge.png", lab.artefacts / "folder.png"
-    mask.write_bytes(picture_bytes(30, 60, mode="L", colour=255))
+    mask.write_bytes(image_bytes(30, 60, mode="L", colour=255))
     folder.mkdir()
     with huge.open("wb") as file:
         file.truncate(2 << 30)
@@ -146,7 +146,7 @@ def test_62_line_breaks_in_names(lab):
     server = lab.serve(as_asked)
     lab.cell("from ipyimagegen import imagine\n%imagine --model m a red fox")
     names = lab.shell.user_ns
-    names["cat"] = picture_bytes(80, 60)
+    names["cat"] = image_bytes(80, 60)
     for dialect in ("openai", "azure", "xai"):  # a form, a path, JSON
         lab.use(server.origin, dialect=dialect)
         names["bad"], names["url"] = f"m{BREAKS[0]}", f"{server.origin}/v1{BREAKS[0]}"

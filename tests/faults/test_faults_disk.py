@@ -13,13 +13,13 @@ import sys
 import pytest
 from failing import MAKING, Calls, Fate, fails
 from lab import PAINTED
-from loopback import picture_bytes
-from sockets import pictures, reply
+from loopback import image_bytes
+from sockets import images, reply
 
 from ipyimagegen.core.run import Status
 from ipyimagegen.store import Disk, Store
 
-WHOLE = reply(pictures(of=PAINTED))
+WHOLE = reply(images(of=PAINTED))
 
 
 def on(lab, disk=None, wait=10.0):
@@ -38,9 +38,9 @@ def again(lab):
 def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
     def answer(conn, seen):
         number = int(json.loads(seen.body)["prompt"].rpartition(" ")[2])
-        conn.sendall(reply(pictures(2, of=painted[number])))
+        conn.sendall(reply(images(2, of=painted[number])))
 
-    painted = {nth: [picture_bytes(40 + k, 30, (nth, 9, k)) for k in range(2)] for nth in range(1, 200)}
+    painted = {nth: [image_bytes(40 + k, 30, (nth, 9, k)) for k in range(2)] for nth in range(1, 200)}
     full, broken = (Fate(fails(code).meet, MAKING, lasts) for code in (errno.ENOSPC, errno.EIO))
     monkeypatch.setattr("tempfile.tempdir", str(lab.artefacts))  # where the refuge is
     lab.serve(answer)
@@ -56,7 +56,7 @@ def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
             lab._settled()
         met = calls.met
         paid = lab.posts - before
-        assert ("tiles: " in cell.texts) == len(cell.pictures) == paid, (
+        assert ("tiles: " in cell.texts) == len(cell.images) == paid, (
             nth,
             met,
             cell.texts,
@@ -71,7 +71,7 @@ def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
     statuses = [run.status for run in lab.runs]
     assert set(statuses) <= {Status.DONE, Status.NEVER_SENT}
     delivered = [one for k in range(1, nth + 1) for one in painted[k]]
-    lab.check(statuses, nth, "from history", delivered=delivered, pictures=nth, within=20)
+    lab.check(statuses, nth, "from history", delivered=delivered, images=nth, within=20)
     assert bool(list(lab.artefacts.glob("ipyimagegen-*/*/spool/*.reply"))) == lasts
 
 
@@ -108,7 +108,7 @@ def test_49_home_that_cannot_be_written(lab):
         shown = lab.cell()
     for path in (lab.home, *lab.home.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
-    assert len(shown.pictures) == 1  # what is stored is shown all the same
+    assert len(shown.images) == 1  # what is stored is shown all the same
     lab.check(Status.DONE, 1, "Nothing was sent", delivered=PAINTED[:1], at=-2)
 
 
@@ -130,8 +130,8 @@ def test_50_index_locked_by_another_process(lab):
         assert holder.stdout.readline() == b"held\n"
         again(lab)
         on(lab, wait=0.5)
-        assert len(lab.cell().pictures) == 1
-        assert len(lab.cell("%imagine a cat").pictures) == 1
+        assert len(lab.cell().images) == 1
+        assert len(lab.cell("%imagine a cat").images) == 1
         assert lab.posts == 2
         holder.communicate(b"\n")
     assert index.stat().st_ino == before
@@ -162,13 +162,13 @@ def test_51_index_corrupt_empty_or_newer(lab, damage):
     left = index.read_bytes()
     again(lab)
     for prompt in ("a red fox", "a dog", "a red fox"):
-        assert len(lab.cell(f"%imagine {prompt}").pictures) == 1
+        assert len(lab.cell(f"%imagine {prompt}").images) == 1
     assert lab.posts == 3
     aside = index.with_suffix(".damaged")
     assert aside.exists() is (damage not in ("empty", "newer"))
     assert (index.read_bytes() == left) is (damage == "newer")
     moved = aside.stat().st_mtime_ns if aside.exists() else None
-    assert len(lab.cell("%imagine_history --all --search fox").pictures) == 1
+    assert len(lab.cell("%imagine_history --all --search fox").images) == 1
     assert moved == (aside.stat().st_mtime_ns if aside.exists() else None)
     lab.check([Status.DONE] * 4, 3, "a red fox", delivered=PAINTED[:1])
 
@@ -199,7 +199,7 @@ def test_52_locks_that_do_nothing(lab, monkeypatch):
     lab.check([Status.DONE] * 201, 200, "from history", delivered=PAINTED[:1])
 
 
-def test_53_a_flipped_bit_in_a_picture(lab):
+def test_53_a_flipped_bit_in_a_image(lab):
     lab.serve(WHOLE)
     first = lab.cell()
     (path,) = lab.home.glob("images/*/*")
@@ -207,17 +207,17 @@ def test_53_a_flipped_bit_in_a_picture(lab):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     again(lab)
-    assert "no picture of it can be shown" in str(lab.cell().error)
+    assert "no image of it can be shown" in str(lab.cell().error)
     (run,) = lab.runs
     shown = lab.cell(f"%imagine_show {run.id}")
     assert "damaged" in shown.texts
-    assert shown.pictures == []
+    assert shown.images == []
     for code in ("pil", "save('fox')"):
         lab.shell.run_cell("from ipyimagegen import StoreError, history")
         assert "is damaged" in lab.cell(BYTES.format(id=run.id, code=code)).printed
     assert not list(lab.folder.glob("fox*"))
     assert lab.posts == 1  # nobody is asked for it again
-    assert lab.cell("%imagine --retry a red fox").pictures == first.pictures
+    assert lab.cell("%imagine --retry a red fox").images == first.images
     lab.check([Status.DONE] * 2, 2, "cost unknown", delivered=PAINTED[:1])
 
 

@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from PIL import Image
 from sockets import reply
 from watching import Peak, watched_reads
@@ -15,13 +15,13 @@ from watching import Peak, watched_reads
 from ipyimagegen.core.run import Status
 
 MIB = 1 << 20
-GOOD = picture_bytes()
+GOOD = image_bytes()
 BEGIN = b'{"data":[{"b64_json":"'
 ENDLESS = {"one string": (BEGIN, b"A" * MIB), "items": (b'{"data":[', b"{}," * MIB)}
 
 
-def items(*pictures):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in pictures]}
+def items(*images):
+    return {"created": 1, "data": [{"b64_json": b64(one)} for one in images]}
 
 
 def for_ever(begin, more, head):
@@ -41,7 +41,7 @@ def test_31_json_without_end(lab, kind):
     lab.limit(whole=20)
     lab.serve(for_ever(begin, more, reply(b"", length=False)))
     lab.cell()
-    lab.check(Status.UNKNOWN, 1, "larger than a picture", raw=begin + more[:1000])
+    lab.check(Status.UNKNOWN, 1, "larger than an image", raw=begin + more[:1000])
     most = 64 * MIB * 4 // 3  # of base64
     assert sum(path.stat().st_size for path in lab.home.rglob("*")) < most + 3 * MIB
 
@@ -60,7 +60,7 @@ def test_32_gzip_bomb(lab):
         reply(bomb(), "200 OK", *packed),
         reply(gzip.compress(bomb()), "200 OK", "Content-Encoding: gzip, gzip"),
         reply(bomb(b""), "400 Bad Request", *packed),
-        reply({"data": [{"url": f"{server.origin}/picture"}]}),
+        reply({"data": [{"url": f"{server.origin}/image"}]}),
         reply(bomb(b"\x89PNG\r\n\x1a\n"), "200 OK", *packed, kind="image/png"),
     ]
     lab.limit(whole=20)
@@ -68,8 +68,8 @@ def test_32_gzip_bomb(lab):
         lab.cell(f"%imagine --seed {seed} a red fox")
     expected = [Status.UNKNOWN, Status.UNKNOWN, Status.REFUSED, Status.DONE]
     said = [cell.texts for cell in lab.cells]
-    assert "larger than a picture" in said[0]
-    assert "larger than a picture" in said[1]
+    assert "larger than an image" in said[0]
+    assert "larger than an image" in said[1]
     assert len(said[2]) < 1000
     lab.check(expected, 4, "larger than 64 MiB", raw=BEGIN, states=["url_pending"])
 
@@ -83,7 +83,7 @@ def png(width, height, pixels, *more):
     return b"\x89PNG\r\n\x1a\n" + b"".join([header, *more, chunk(b"IDAT", pixels), chunk(b"IEND", b"")])
 
 
-def test_33_pictures_that_burst(lab):
+def test_33_images_that_burst(lab):
     """Of what the header promises nothing is decoded, and no text is unpacked."""
     huge = png(30_000, 30_000, zlib.compress(bytes(20 * MIB)))
     one, many = (zlib.compress(bytes(size * MIB), 9) for size in (64, 1))
@@ -96,7 +96,7 @@ def test_33_pictures_that_burst(lab):
     lab.cell()
     lab.cell("%imagine -n 4 a red fox")
     kept = r"kept, not opened \(.*"
-    says = rf"(?s)picture 2: {kept}30000×30000 px.*picture 3: {kept}.*picture 4: {kept}"
+    says = rf"(?s)image 2: {kept}30000×30000 px.*image 3: {kept}.*image 4: {kept}"
     states = ["stored", *["quarantined"] * 3]
     lab.check([Status.DONE] * 2, 2, says, delivered=[GOOD, huge, long, lots], states=states)
     assert "30000×30000" in lab.cells[0].texts
@@ -124,14 +124,14 @@ def test_34_other_files_labelled_as_png(lab):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_35_pictures_cut_short(lab, kind):
+def test_35_images_cut_short(lab, kind):
     out = io.BytesIO()
     Image.effect_noise((160, 120), 90).convert("RGB").save(out, kind)
     whole = out.getvalue()
     cuts = [whole[:30], whole[: len(whole) // 2], whole[:-20], whole[:-3]]
     lab.serve([reply(items(GOOD, *cuts)), reply(items(cuts[0]))])
     cell = lab.cell("%imagine -n 5 a red fox")
-    assert sorted(re.findall(r"picture (\d): .*cut short", cell.texts)) == ["2", "3", "4", "5"]
+    assert sorted(re.findall(r"image (\d): .*cut short", cell.texts)) == ["2", "3", "4", "5"]
     lab.cell()
     lab.check([Status.DONE] * 2, 2, "cut short", delivered=cuts)
 
@@ -142,7 +142,7 @@ def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
     hostile = [
         "<script>alert('revised')</script><img src=x onerror=alert(2)>",
         str(secret),
-        f"{elsewhere.origin}/picture.png",
+        f"{elsewhere.origin}/image.png",
         f"![x]({elsewhere.origin}/x.png) $\\href{{javascript:alert(3)}}{{x}}$",
     ]
     said = [{"b64_json": b64(GOOD), "revised_prompt": one} for one in hostile]
@@ -158,7 +158,7 @@ def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
     for cell in lab.cells:
         kinds = {mime for one in cell.outputs for mime in one["data"]}
         assert kinds <= {"text/plain", "image/png", "image/jpeg"}
-    lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, pictures=1)
+    lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, images=1)
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))
     assert "&lt;script&gt;alert(" in pages
     assert not re.search(r"<script>alert|<img src=x|<a href=.?javascript", pages)

@@ -7,12 +7,12 @@ import time
 import pytest
 from elsewhere import Elsewhere
 from lab import PAINTED
-from loopback import picture_bytes
-from sockets import pictures, reply
+from loopback import image_bytes
+from sockets import images, reply
 
 from ipyimagegen.core.run import Status
 
-WHOLE = reply(pictures(of=PAINTED))
+WHOLE = reply(images(of=PAINTED))
 SOON = 1.0  # seconds
 # In the kernel: once the server has answered, the disk takes its time, but for the thread that waits.
 SLOW_DISK = """
@@ -83,8 +83,8 @@ def test_46_interrupt_at_any_stage(lab, kernel, trusted, stage):
     assert stopped.seconds < SOON
     assert [run.status for run in lab.runs] == [Status.PENDING]
     way.go_on()
-    assert len(shell.cell("%imagine a red fox").pictures) == 1  # waits for it
-    assert len(shell.cell("%imagine_history").pictures) == 1
+    assert len(shell.cell("%imagine a red fox").images) == 1  # waits for it
+    assert len(shell.cell("%imagine_history").images) == 1
     lab.took = stopped.seconds
     print(f"{stage}: {stopped.seconds:.3f} s")
     lab.check(Status.DONE, 1, "The call goes on", delivered=PAINTED[:1], states=["stored"], at=0)
@@ -142,12 +142,12 @@ def test_58_loaded_twice_reloaded_unloaded(lab, kernel):
     shell.do("%load_ext ipyimagegen\nimport ipyimagegen\nipyimagegen.load_ipython_extension(get_ipython())")
     shell.do("%reload_ext ipyimagegen\n%reload_ext ipyimagegen")
     assert shell.do(REGISTERED) == once
-    assert len(shell.cell("%imagine a red fox").pictures) == 1
+    assert len(shell.cell("%imagine a red fox").images) == 1
     shell.do("%unload_ext ipyimagegen\n%unload_ext ipyimagegen")
     assert shell.do(REGISTERED.replace('shell.run_line_magic("config", "Imagine")', "")) == "0 0 0 0 0\n"
     shell.do(f"%load_ext ipyimagegen\n{lab.configured}")
     assert shell.do(REGISTERED) == once
-    assert len(shell.cell("%imagine a red fox").pictures) == 1
+    assert len(shell.cell("%imagine a red fox").images) == 1
     lab.check(Status.DONE, 1, "from history", delivered=PAINTED[:1])
 
 
@@ -217,14 +217,14 @@ FORKED = 12
 
 
 def test_61_forks_and_threads(lab, kernel):
-    of = {f"a {kind} {k}": picture_bytes(64 + k, 48) for kind in ("thread", "fork") for k in range(FORKED)}
+    of = {f"a {kind} {k}": image_bytes(64 + k, 48) for kind in ("thread", "fork") for k in range(FORKED)}
 
     def answer(conn, seen):
         prompt = json.loads(seen.body)["prompt"]
         if "thread" in prompt:
             (lab.artefacts / f"asked-{prompt}").touch()
             _until((lab.artefacts / "go").exists, 60)
-        conn.sendall(reply(pictures(of=[of.get(prompt, PAINTED[0])])))
+        conn.sendall(reply(images(of=[of.get(prompt, PAINTED[0])])))
 
     server = lab.serve(answer)
     shell = Elsewhere(lab, kernel)
@@ -235,7 +235,7 @@ def test_61_forks_and_threads(lab, kernel):
     assert server.accepted == len(server.seen) == 1 + 3 + FORKED  # a connection for each call
     for run in lab.runs:
         due = of.get(run.request.prompt, PAINTED[0])
-        assert [one.sha256 for one in run.pictures] == [hashlib.sha256(due).hexdigest()]
+        assert [one.sha256 for one in run.images] == [hashlib.sha256(due).hexdigest()]
     assert len({run.session for run in lab.runs}) == 1 + FORKED
     delivered = [of[one] for one in of if one.startswith("a fork") or one[-1] in "012"]
-    lab.check([Status.DONE] * 16, 16, delivered=delivered, pictures=0, within=60)
+    lab.check([Status.DONE] * 16, 16, delivered=delivered, images=0, within=60)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 from canary import traces, traces_in
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 
 from ipyimagegen import Settings, Studio, client
 from ipyimagegen.core import errors as e
@@ -46,7 +46,7 @@ SPELLINGS = {
     "base64 for URLs": lambda key: base64.urlsafe_b64encode(f"u:{key}".encode()).decode(),
     "JSON escapes of URL escapes": lambda key: json.dumps(quote(key, safe=""))[1:-1].replace("%", "\\u0025"),
 }
-PNG = picture_bytes()
+PNG = image_bytes()
 
 
 def readable(text, key):
@@ -127,7 +127,7 @@ def test_what_is_recovered_is_searched_like_what_is_read_at_once(home, serve, ke
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PNG)}]}))
     first = studio(home, server, key)
     run = first.store.run(first.imagine("a fox").id)
-    first.store.update(run.but(status=Status.PENDING, pictures=(), reply={}, verdicts=()))
+    first.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
     body = {"data": [{"b64_json": b64(PNG), "revised_prompt": f"asked with {echo(key)}"}], "model": echo(key)}
     spool = first.store.spool(run)
     spool.write_text(json.dumps(body))  # as a killed process may leave it
@@ -230,7 +230,7 @@ def test_an_image_with_a_key_in_its_texts_is_kept_without_it(home, serve):
     result = studio(home, server, key).imagine("a fox")
     assert len(result) == 1
     assert result[0].pil.tobytes() == Image.new("RGB", (30, 20), (200, 90, 30)).tobytes()
-    assert result.run.pictures[0].altered == "key"
+    assert result.run.images[0].altered == "key"
     assert result[0].path.stem == result[0].sha256
     assert traces_in(home, (key,)) == {}
     again = studio(home, server, key).imagine("a fox")

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from sockets import reply
 
 from ipyimagegen.core.run import Status
 
-PICTURES = [picture_bytes(300 + 20 * k, 200, (200, 60 * k, 30)) for k in range(2)]
-BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES]}).encode()
+IMAGES = [image_bytes(300 + 20 * k, 200, (200, 60 * k, 30)) for k in range(2)]
+BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES]}).encode()
 WHOLE = reply(BODY)
 IDLE = 600  # seconds that a call may be silent
 
@@ -30,22 +30,22 @@ def stalled_after(count):
     return answer
 
 
-IN_ONE = BODY.index(b64(PICTURES[0]).encode()) + 200
-IN_TWO = BODY.index(b64(PICTURES[1]).encode()) + 200
-NEVER, CUT, ONE, BOTH = None, (), PICTURES[:1], PICTURES
+IN_ONE = BODY.index(b64(IMAGES[0]).encode()) + 200
+IN_TWO = BODY.index(b64(IMAGES[1]).encode()) + 200
+NEVER, CUT, ONE, BOTH = None, (), IMAGES[:1], IMAGES
 
-# where it is killed · the place in the program or the bytes that came · its status after · pictures there
+# where it is killed · the place in the program or the bytes that came · its status after · images there
 POINTS = {
     "before_the_record": ("ipyimagegen.store:Store.create 1 before", NEVER, ()),
     "record_written": ("ipyimagegen.store:Store.create 1 after", Status.PENDING, ()),
     "connected": ("ipyimagegen.client.control:Watch.sending 1 before", Status.PENDING, ()),
     "sent": (None, Status.PENDING, ()),
     "in_the_head": (-20, Status.PENDING, ()),
-    "in_picture_one": (IN_ONE, Status.UNKNOWN, CUT),
-    "in_picture_two": (IN_TWO, Status.UNKNOWN, ONE),
+    "in_image_one": (IN_ONE, Status.UNKNOWN, CUT),
+    "in_image_two": (IN_TWO, Status.UNKNOWN, ONE),
     "reply_not_read": ("ipyimagegen.client.spooled:Spooled.outcome 1 before", Status.DONE, BOTH),
-    "first_picture_without_its_name": ("ipyimagegen.store.disk:Disk.move 1 before", Status.DONE, BOTH),
-    "between_the_pictures": ("ipyimagegen.store:Store.keep 2 before", Status.DONE, BOTH),
+    "first_image_without_its_name": ("ipyimagegen.store.disk:Disk.move 1 before", Status.DONE, BOTH),
+    "between_the_images": ("ipyimagegen.store:Store.keep 2 before", Status.DONE, BOTH),
     "before_it_is_done": ("ipyimagegen.store:Store.update 1 before", Status.DONE, BOTH),
     "before_anybody_is_told": ("ipyimagegen.store:Store.update 1 after", Status.DONE, BOTH),
 }
@@ -71,13 +71,13 @@ def test_47_kill_at_a_marked_point(lab, point):
     # A fresh session asks the same.
     cell = lab.cell("%imagine -n 2 a red fox")
     if status is NEVER:
-        lab.check(Status.DONE, 1, delivered=PICTURES)
+        lab.check(Status.DONE, 1, delivered=IMAGES)
     elif status is Status.DONE:
         assert "read later" in cell.texts or point == "before_anybody_is_told"
         assert "from history" in cell.texts
-        lab.check([status, status], 1, delivered=PICTURES, states=["stored", "stored"])  # and its reuse
+        lab.check([status, status], 1, delivered=IMAGES, states=["stored", "stored"])  # and its reuse
     elif delivered:
-        assert "pictures of it that arrived: 1" in cell.texts
+        assert "images of it that arrived: 1" in cell.texts
         lab.check(status, 1, "may have been billed", delivered=delivered, raw=BODY[:IN_TWO])
     else:
         assert posts <= 1

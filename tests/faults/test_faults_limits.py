@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import pytest
 from lab import PAINTED, Clock
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from sockets import reply
 from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
 from ipyimagegen.client import Control
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.run import Fault, Input, Picture, PictureState, Request, Run, Sent, Status, Verdict
+from ipyimagegen.core.run import Fault, ImageRecord, ImageState, Input, Mismatch, Request, Run, Sent, Status
 from ipyimagegen.core.template import Literal, fill, parse
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.results.captions import caption
@@ -26,7 +26,7 @@ MANY, TAKEN = 400, 16
 
 def image(number):
     """Return a small image like no other."""
-    return picture_bytes(8, 8, (number % 251, number // 251, 3))
+    return image_bytes(8, 8, (number % 251, number // 251, 3))
 
 
 def as_base64(_, count):
@@ -81,7 +81,7 @@ def test_98_more_items_than_asked(lab, shape, asked):
     cell = lab.cell(f"%imagine -n {asked} a red fox")
     shown = lab.cell("%imagine_show -1")
     assert gets(server) == (taken if shape is as_addresses else 0)
-    assert len(lab.runs[0].pictures) == taken
+    assert len(lab.runs[0].images) == taken
     assert max(len(cell.texts), len(shown.texts)) < 4000
     assert len(cell.outputs[-1]["data"]["text/plain"]) < 2000
     body = shape(server, MANY).partition(b"\r\n\r\n")[2]
@@ -114,7 +114,7 @@ def test_75_equal_bytes_beyond_what_was_asked_for_are_taken_once(lab, asked, sen
     painted = dict(zip("AB", PAINTED, strict=False))
     lab.serve(reply({"data": [{"b64_json": b64(painted[name])} for name in sent]}))
     lab.cell(f"%imagine -n {asked} a red fox")
-    assert [picture.index for picture in lab.runs[0].pictures] == list(range(1, kept + 1))
+    assert [image.index for image in lab.runs[0].images] == list(range(1, kept + 1))
     lab.check(Status.DONE, 1, delivered=[painted[name] for name in set(sent)], states=["stored"] * kept)
 
 
@@ -127,7 +127,7 @@ def test_75_millions_of_tiny_items(lab):
 
 
 def test_a_caption_is_short_whatever_came():
-    states = [*PictureState] * 30
+    states = [*ImageState] * 30
     long = "an error of many words " * 50
     run = Run(
         session="1129-abcd",
@@ -146,11 +146,11 @@ def test_a_caption_is_short_whatever_came():
             ),
         ),
         sent=Sent(notes=(long,) * 20),
-        pictures=tuple(
-            Picture(index=k, state=state, sha256="0", width=k, height=9, note=long, changed_outside=0.5)
+        images=tuple(
+            ImageRecord(index=k, state=state, sha256="0", width=k, height=9, note=long, changed_outside=0.5)
             for k, state in enumerate(states, start=1)
         ),
-        verdicts=tuple(Verdict(long, long, long) for _ in range(20)),
+        mismatches=tuple(Mismatch(long, long, long) for _ in range(20)),
         error=Fault(message=long),
     )
     words = caption(run, 1, from_history=False)
@@ -208,7 +208,7 @@ def test_99_reading_ends_in_time_and_goes_on_later(lab, shape, clock):
     stored, run = clock(lab.home).stored(), lab.runs[0]
     assert 2 <= stored <= 4
     left = "url_pending" if shape is as_addresses else "unread"
-    assert [picture.state for picture in run.pictures] == ["stored"] * stored + [left] * (8 - stored)
+    assert [image.state for image in run.images] == ["stored"] * stored + [left] * (8 - stored)
     lab.tools(control=Control)
     lab.cell("%imagine_show -1")
     lab.cell("%imagine -n 8 a red fox")
@@ -226,7 +226,7 @@ def test_99_a_run_with_unread_images_offers_no_retry(lab):
     lab.serve(late)
     lab.wait_on(clock)
     assert "--retry" not in str(lab.cell().error)
-    assert [picture.state for picture in lab.runs[0].pictures] == [PictureState.UNREAD] * 2
+    assert [image.state for image in lab.runs[0].images] == [ImageState.UNREAD] * 2
     lab.tools(control=Control)
     lab.cell()
     lab.check(Status.DONE, 1, "from history", delivered=[image(0), image(1)])
@@ -260,7 +260,7 @@ def test_102_every_spelling_of_a_number_counts(lab, extra):
     settings = " ".join(f"--set '{key}={json.dumps(value)}'" for key, value in extra.items())
     lab.cell(f"%imagine {settings} a red fox")
     assert "max_images = 2" in lab.cells[1].texts
-    lab.check(None, 0, "max_images = 2", pictures=0)
+    lab.check(None, 0, "max_images = 2", images=0)
 
 
 @pytest.mark.parametrize("value", NO_COUNTS, ids=repr)
@@ -270,7 +270,7 @@ def test_102_what_is_no_number_of_images_is_refused(lab, value):
     lab.cell("imagine('a red fox', extra={'n': value})")
     if value != "":
         lab.cell(f"%imagine --set 'n={json.dumps(value)}' a red fox")
-    lab.check(None, 0, "whole number|digits", pictures=0)
+    lab.check(None, 0, "whole number|digits", images=0)
 
 
 def test_102_as_many_as_further_fields_allow_may_come(lab):
@@ -278,7 +278,7 @@ def test_102_as_many_as_further_fields_allow_may_come(lab):
     few = lab.cell("%imagine --set num_images=4 a red fox")
     lab.cell("%imagine --set num_images=3 a cat")
     assert "count:" not in few.texts
-    lab.check([Status.DONE] * 2, 2, "count: asked 3 pictures, got 4 pictures")
+    lab.check([Status.DONE] * 2, 2, "count: asked 3 images, got 4 images")
 
 
 # What would take memory before anybody can refuse it
@@ -371,7 +371,7 @@ def test_106_formats_that_would_fill_the_memory(lab, template):
     lab.cell(f'%imagine --negative-prompt "{template}" a red fox')
     lab.cell(f"%imagine a red {template}")
     assert all(cell.error for cell in lab.cells)
-    lab.check(None, 0, "nothing was sent", pictures=0)
+    lab.check(None, 0, "nothing was sent", images=0)
 
 
 def test_106_ordinary_formats_are_filled_in(lab):
@@ -420,7 +420,7 @@ def test_106_extra_that_is_no_json(lab, kind, door):
     lab.cell("fox = %imagine a red fox")
     lab.cell(door)
     assert isinstance(lab.cells[1].error, InvalidOption)
-    lab.check(Status.DONE, 1, "extra: a", pictures=0)
+    lab.check(Status.DONE, 1, "extra: a", images=0)
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_106_lists_that_would_fill_the_memory(lab, line):
     lab.serve(as_base64(None, 1))
     lab.shell.user_ns.update(sizes=["64x64"] * 20_000)
     lab.cell(f"%imagine {line} a red fox")
-    lab.check(None, 0, r"(?i)10,000|no JSON|too deeply", pictures=0, within=4)
+    lab.check(None, 0, r"(?i)10,000|no JSON|too deeply", images=0, within=4)
 
 
 @pytest.mark.parametrize("line", ["%imagine {word}", "%%imagine\n{word}", "imagine(word)"])
@@ -448,4 +448,4 @@ def test_106_a_prompt_far_above_any_limit(lab, line):
     lab.serve(as_base64(None, 1))
     lab.shell.user_ns.update(imagine=imagine, word="fox " * 300_000)
     lab.cell(line)
-    lab.check(None, 0, "1,000,000", pictures=0)
+    lab.check(None, 0, "1,000,000", images=0)

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import pytest
 from lab import PAINTED, Clock
-from sockets import hang, pictures, reply, reset
+from sockets import hang, images, reply, reset
 
 from ipyimagegen.client import Timeouts
 from ipyimagegen.core.run import Status
 
-GOOD = reply(pictures(1, PAINTED))
+GOOD = reply(images(1, PAINTED))
 TWICE = [0.25, 0.5]  # the pauses before two repeats, when chance is one half
 PASSWORD = "hQ8+wZ/3mVx=Kc5:Yt"  # of a proxy
 

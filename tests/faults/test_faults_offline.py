@@ -4,14 +4,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from loopback import picture_bytes
+from loopback import image_bytes
 from sockets import reply
 
 from ipyimagegen import InvalidInput, Settings, Studio
 from ipyimagegen.core.errors import CallError, InvalidOption
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 
-IMAGE = reply(picture_bytes(), kind="image/png")
+IMAGE = reply(image_bytes(), kind="image/png")
 AWAY = [
     "https://images.example/1.png", "https://127.0.0.1.images.example/1.png", "https://localhost.example/1.png",
     "https://93.184.216.34/1.png", "https://[2606:2800:220:1::1]/1.png", "https://x.localhost/1.png",
@@ -41,8 +41,8 @@ OFFLINE = [({}, {"offline": True}), ({"IPYIMAGEGEN_OFFLINE": "1"}, {})]
 def test_urls_of_a_response(start, home, network, url, environ, options):
     studio = studio_at(start(urls(url)), home, environ)
     said = ask(studio, **options)
-    (picture,) = studio.find("1")[0].pictures
-    assert (picture.state, picture.url) == (PictureState.URL_PENDING, url)
+    (image,) = studio.find("1")[0].images
+    assert (image.state, image.url) == (ImageState.URL_PENDING, url)
     if "localhost/" not in url:
         assert "Offline" in said
     assert network[0] == []
@@ -90,8 +90,8 @@ def test_a_look_at_what_is_pending(start, home, network):
     studio = studio_at(start(urls("https://images.example/1.png")), home, {"IPYIMAGEGEN_OFFLINE": "1"})
     ask(studio)
     before = {path: path.read_bytes() for path in home.rglob("*.json")}
-    (picture,) = studio.fetch(studio.find("1")[0]).pictures
-    assert "Offline: images.example was not contacted" in picture.note
+    (image,) = studio.fetch(studio.find("1")[0]).images
+    assert "Offline: images.example was not contacted" in image.note
     assert {path: path.read_bytes() for path in home.rglob("*.json")} == before
     assert network[0] == []
 
@@ -151,11 +151,11 @@ def test_a_response_left_by_a_killed_kernel(start, home, network):
     studio = studio_at(server, home)
     ask(studio, offline=True)
     run = studio.find("1")[0]
-    studio.store.update(run.but(status="pending", pictures=()))
+    studio.store.update(run.but(status="pending", images=()))
     studio.store.spool(run).write_bytes(urls("https://images.example/1.png").partition(b"\r\n\r\n")[2])
     later = studio_at(server, home, {"IPYIMAGEGEN_OFFLINE": "1"})
     taken = later.find(run.id)[0]
-    assert [picture.state for picture in taken.pictures] == [PictureState.URL_PENDING]
+    assert [image.state for image in taken.images] == [ImageState.URL_PENDING]
     assert "Offline" in ask(later)
     assert server.posts == 1
     assert network[0] == []

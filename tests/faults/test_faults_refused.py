@@ -10,11 +10,11 @@ import pytest
 from canary import KEY
 from lab import PAINTED, Clock
 from PIL import Image
-from sockets import b64, pictures, reply
+from sockets import b64, images, reply
 
 from ipyimagegen.core.run import Status
 
-GOOD = reply(pictures(1, PAINTED))
+GOOD = reply(images(1, PAINTED))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_18_quota_is_used_up(lab, clock):
     server = lab.serve(GOOD)
     for status, body in QUOTA:
         server.answer = reply(body, f"{status} No", "Retry-After: 1")
-        says = rf"(?s)lab answered {status}: {body['error']['message']}.*No picture was made: .* needs credit"
+        says = rf"(?s)lab answered {status}: {body['error']['message']}.*No image was made: .* needs credit"
         assert re.search(says, lab.cell().texts), lab.cells[-1].texts
     assert clock.waited == []
     lab.check([Status.REFUSED] * len(QUOTA), len(QUOTA))
@@ -168,9 +168,7 @@ def test_21_refusal_with_more_than_text(lab):
         assert shown in first
         assert len(first) <= 320
         assert cell.outputs == []
-    lab.check(
-        [Status.REFUSED] * len(HOSTILE), len(HOSTILE), "No picture was made: change what it complains of"
-    )
+    lab.check([Status.REFUSED] * len(HOSTILE), len(HOSTILE), "No image was made: change what it complains of")
     exported = "".join(path.read_text() for path in lab.artefacts.glob("*.html"))
     assert "<img src=x" not in exported
     assert "<script>alert" not in exported

@@ -7,18 +7,18 @@ import time
 
 import pytest
 from lab import Clock
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from sockets import hang, reply, reset
 
 from ipyimagegen.core.run import Status
 
-PICTURES = [picture_bytes(64, 48, (40 * k, 90, 10)) for k in range(5)]
+IMAGES = [image_bytes(64, 48, (40 * k, 90, 10)) for k in range(5)]
 PAGE = "<!doctype html><title>Welcome</title><script>document.body.append('hello')</script>"
-UNUSABLE = [{"data": []}, {"data": None}, {"data": "a picture"}, {"created": 1}]
+UNUSABLE = [{"data": []}, {"data": None}, {"data": "an image"}, {"created": 1}]
 
 
-def items(*pictures):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in pictures]}
+def items(*images):
+    return {"created": 1, "data": [{"b64_json": b64(one)} for one in images]}
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
@@ -28,46 +28,46 @@ def test_23_a_page_with_status_200(lab, kind):
     lab.check(Status.UNKNOWN, 1, "no JSON.*base URL", raw=PAGE.encode())
 
 
-def test_24_no_list_of_pictures(lab):
+def test_24_no_list_of_images(lab):
     lab.serve([reply(body) for body in UNUSABLE])
-    for seed, said in enumerate(("list of pictures is empty", "is empty", "data is no list", "no list of")):
+    for seed, said in enumerate(("list of images is empty", "is empty", "data is no list", "no list of")):
         assert re.search(said, lab.cell(f"%imagine --seed {seed} a red fox").texts)
-    lab.check([Status.UNKNOWN] * 4, 4, "without a picture", raw=json.dumps(UNUSABLE[2]).encode())
+    lab.check([Status.UNKNOWN] * 4, 4, "without an image", raw=json.dumps(UNUSABLE[2]).encode())
 
 
 def test_25_base64_or_address_is_empty(lab):
     server = lab.serve([])
-    there = {"url": f"{server.origin}/picture"}
+    there = {"url": f"{server.origin}/image"}
     taken = [
-        ({"b64_json": "", **there}, PICTURES[0]),
-        ({"b64_json": "@@@", **there}, PICTURES[1]),
-        ({"b64_json": b64(PICTURES[2]), "url": ""}, None),
-        ({"b64_json": b64(PICTURES[3]), "url": "https://127.0.0.1:1/x"}, None),
+        ({"b64_json": "", **there}, IMAGES[0]),
+        ({"b64_json": "@@@", **there}, IMAGES[1]),
+        ({"b64_json": b64(IMAGES[2]), "url": ""}, None),
+        ({"b64_json": b64(IMAGES[3]), "url": "https://127.0.0.1:1/x"}, None),
     ]
     for seed, (item, fetched) in enumerate(taken):
         server.answer = [reply({"data": [item]}), reply(fetched or b"", kind="image/png")]
-        assert len(lab.cell(f"%imagine --seed {seed} a red fox").pictures) == 1
-    lab.check([Status.DONE] * 4, 4, delivered=PICTURES[:4], states=["stored"])
+        assert len(lab.cell(f"%imagine --seed {seed} a red fox").images) == 1
+    lab.check([Status.DONE] * 4, 4, delivered=IMAGES[:4], states=["stored"])
     assert len(server.seen) == 6
 
 
 def test_26_base64_that_is_damaged_or_dressed_up(lab):
-    text = b64(PICTURES[1])
+    text = b64(IMAGES[1])
     blanks = " \n".join(text[at : at + 76] for at in range(0, len(text), 76))
-    dressed = f"data:image/png;base64,{b64(PICTURES[2])}"
-    damaged = b64(PICTURES[0][:60]) + "@@@@"
+    dressed = f"data:image/png;base64,{b64(IMAGES[2])}"
+    damaged = b64(IMAGES[0][:60]) + "@@@@"
     lab.serve(reply({"data": [{"b64_json": one} for one in (damaged, blanks, dressed)]}))
     lab.cell("%imagine -n 3 a red fox")
     states = ["quarantined", "stored", "stored"]
-    says = r"picture 1: kept, not opened \(the base64 of the picture is damaged"
-    lab.check(Status.DONE, 1, says, delivered=[PICTURES[0][:60], *PICTURES[1:3]], states=states)
+    says = r"image 1: kept, not opened \(the base64 of the image is damaged"
+    lab.check(Status.DONE, 1, says, delivered=[IMAGES[0][:60], *IMAGES[1:3]], states=states)
 
 
-def test_27_fewer_or_more_pictures_than_asked(lab):
-    lab.serve([reply(items(*PICTURES[:3])), reply(items(*PICTURES))])
-    assert "asked 4 pictures, got 3" in lab.cell("%imagine -n 4 a red fox").texts
+def test_27_fewer_or_more_images_than_asked(lab):
+    lab.serve([reply(items(*IMAGES[:3])), reply(items(*IMAGES))])
+    assert "asked 4 images, got 3" in lab.cell("%imagine -n 4 a red fox").texts
     lab.cell("%imagine -n 4 a cat")
-    lab.check([Status.DONE] * 2, 2, "asked 4 pictures, got 5", delivered=PICTURES, states=["stored"] * 5)
+    lab.check([Status.DONE] * 2, 2, "asked 4 images, got 5", delivered=IMAGES, states=["stored"] * 5)
 
 
 AT_ONCE = """
@@ -83,13 +83,13 @@ BECAME = {"good": Status.DONE, "busy": Status.REJECTED, "reset": Status.UNKNOWN,
 
 
 def test_28_four_calls_at_once_and_three_fail(lab):
-    """The picture is shown while the others still wait."""
+    """The image is shown while the others still wait."""
     shown = lab.shell.user_ns["shown"] = threading.Event()
 
     def answer(conn, seen):
         prompt = json.loads(seen.body)["prompt"]
         if prompt == "good":
-            conn.sendall(reply(items(PICTURES[0])))
+            conn.sendall(reply(items(IMAGES[0])))
         elif shown.wait(3):
             {"busy": lambda *_: conn.sendall(reply("", "429 Busy")), "reset": reset, "hang": hang}[prompt](
                 conn
@@ -99,14 +99,14 @@ def test_28_four_calls_at_once_and_three_fail(lab):
     lab.wait_on(Clock())
     lab.serve(answer)
     cell = lab.cell(AT_ONCE)
-    assert cell.pictures[0] is cell.outputs[0]
+    assert cell.images[0] is cell.outputs[0]
     assert sorted(run.request.prompt for run in lab.runs) == sorted(BECAME)
     statuses = [BECAME[run.request.prompt] for run in lab.runs]
-    lab.check(statuses, 6, "(?s)429.*silent", delivered=PICTURES[:1], pictures=1)
+    lab.check(statuses, 6, "(?s)429.*silent", delivered=IMAGES[:1], images=1)
 
 
-def event(kind, picture=None, **more):
-    data = {"type": kind, **({"b64_json": b64(picture)} if picture else {}), **more}
+def event(kind, image=None, **more):
+    data = {"type": kind, **({"b64_json": b64(image)} if image else {}), **more}
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
@@ -114,8 +114,8 @@ def stream(*events):
     return reply(b"".join(events), length=False, kind="text/event-stream")
 
 
-PARTIALS = [event("image_generation.partial_image", one) for one in PICTURES[:2]]
-FINAL = event("image_generation.completed", PICTURES[2])
+PARTIALS = [event("image_generation.partial_image", one) for one in IMAGES[:2]]
+FINAL = event("image_generation.completed", IMAGES[2])
 FELL = event("error", error={"message": "the model fell over", "code": "server_error"})
 CUTS = {"between": (b"", "cut short"), "inside": (FINAL[:-40], "cut short"), "told": (FELL, "fell over")}
 
@@ -126,14 +126,14 @@ def test_29_a_stream_that_breaks_off(lab, cut):
     lab.serve(stream(*PARTIALS, more))
     lab.cell("%imagine --stream a red fox")
     says = rf"{says}.*may have been billed.*--retry"
-    lab.check(Status.UNKNOWN, 1, says, delivered=[PICTURES[1]], states=["partial"], raw=PARTIALS[0])
+    lab.check(Status.UNKNOWN, 1, says, delivered=[IMAGES[1]], states=["partial"], raw=PARTIALS[0])
 
 
 @pytest.mark.parametrize(
     ("kind", "waiting", "end"),
     [
         ("text/event-stream", b": keep-alive\n\n", FINAL),
-        ("application/json", b" \n", json.dumps(items(PICTURES[2])).encode()),
+        ("application/json", b" \n", json.dumps(items(IMAGES[2])).encode()),
     ],
 )
 def test_30_signs_of_life_for_200_seconds(lab, kind, waiting, end):
@@ -151,4 +151,4 @@ def test_30_signs_of_life_for_200_seconds(lab, kind, waiting, end):
     lab.wait_on(clock)
     lab.serve(answer)
     lab.cell("%imagine --stream a red fox")
-    lab.check(Status.DONE, 1, "", delivered=[PICTURES[2]], states=["stored"], within=8)
+    lab.check(Status.DONE, 1, "", delivered=[IMAGES[2]], states=["stored"], within=8)

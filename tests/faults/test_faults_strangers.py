@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 from lab import Shell
-from loopback import picture_bytes
+from loopback import image_bytes
 from sockets import reply
 from traitlets.config import Config
 
 import ipyimagegen
 from ipyimagegen import ImagineError, InvalidOption, Settings, Studio, default_studio
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 from ipyimagegen.core.user_input import from_call
 
 KEY = "sk-lab-0123456789abcdef"
-IMAGE = picture_bytes()
+IMAGE = image_bytes()
 STRANGER = "https://evil.example/v1"
 
 
@@ -85,20 +85,20 @@ def test_urls_at_a_server_that_only_the_record_names(handed, home, start, networ
     server, configured = start(reply(IMAGE, kind="image/png")), start(reply(IMAGE, kind="image/png"))
     server_url = base_url.format(server.origin, port=server.port)
     urls = [f"{server.origin}/x", "/etc/passwd", "file:///etc/passwd", f"http://localhost:{server.port}/x"]
-    id_ = handed(request={"base_url": server_url, "endpoint": "lab"}, pictures=pending(*urls))
+    id_ = handed(request={"base_url": server_url, "endpoint": "lab"}, images=pending(*urls))
     studio = studio_with(home, configured)
     run = studio.fetch(studio.find(id_)[0])
-    assert {image.state for image in run.pictures} == {PictureState.URL_PENDING}
+    assert {image.state for image in run.images} == {ImageState.URL_PENDING}
     assert (server.accepted, network[0]) == (0, [])
 
 
 def test_urls_at_a_configured_server_are_fetched(handed, home, start, network):
     server = start(reply(IMAGE, kind="image/png"))
     id_ = handed(
-        request={"base_url": f"{server.origin}/v1", "endpoint": "x"}, pictures=pending(f"{server.origin}/x")
+        request={"base_url": f"{server.origin}/v1", "endpoint": "x"}, images=pending(f"{server.origin}/x")
     )
     studio = studio_with(home, server)
-    assert [image.state for image in studio.fetch(studio.find(id_)[0]).pictures] == [PictureState.STORED]
+    assert [image.state for image in studio.fetch(studio.find(id_)[0]).images] == [ImageState.STORED]
 
 
 SPELLINGS = [
@@ -140,8 +140,8 @@ def test_a_rerun_at_a_server_that_is_named_takes_no_key_along(handed, home, star
 
 def test_a_stored_result_of_a_stranger_answers_without_a_call(handed, home, network):
     """An edit or a changed rerun that the store already holds needs no server."""
-    (image,) = [one for one in handed.record["pictures"] if one["index"] == 1]
-    handed(request={"base_url": STRANGER, "endpoint": "gpu"}, pictures=[image])
+    (image,) = [one for one in handed.record["images"] if one["index"] == 1]
+    handed(request={"base_url": STRANGER, "endpoint": "gpu"}, images=[image])
     studio = Studio(home=home, environ={})
     run = studio.find("1120-evil/1")[0]
     studio.store.update(run.but(identity=run.request.identity))
@@ -192,7 +192,7 @@ def with_value(record, at, value):
 
 
 WHOLE = {
-    "verdicts": [{"subject": "size", "asked": "a", "got": "b"}],
+    "mismatches": [{"subject": "size", "asked": "a", "got": "b"}],
     "cost": {
         "amount": 0.1,
         "amount_max": 0.2,
@@ -214,7 +214,7 @@ LAST = [
     "%imagine_rerun {} --dry-run", "%imagine --dry-run --endpoint sketch --image @{}.1 a hat",
     "%imagine_cost", "%imagine_show -1", "%imagine_forget {}",
 ]  # fmt: skip
-OWN_KINDS = ("request", "pictures", "created", "cost")  # what most commands look at
+OWN_KINDS = ("request", "images", "created", "cost")  # what most commands look at
 
 
 @pytest.mark.parametrize("number", range(len(values())))
@@ -223,9 +223,9 @@ def test_no_value_at_any_place_raises_what_is_not_ours(handed, home, shell, netw
     value = values()[number]
     studio = default_studio()
     studio.imagine("a fox", endpoint="sketch", seed=7, n=2)
-    input_ = {"sha256": handed.record["pictures"][0]["sha256"], "mime": "image/png", "width": 9, "height": 9}
+    input_ = {"sha256": handed.record["images"][0]["sha256"], "mime": "image/png", "width": 9, "height": 9}
     request = {"inputs": [input_], "mask": input_, "options": {"n": 2, "seed": 7}, "extra": {"key": [1]}}
-    handed(request=request, pictures=[*handed.record["pictures"], *pending(STRANGER)], **WHOLE)
+    handed(request=request, images=[*handed.record["images"], *pending(STRANGER)], **WHOLE)
     path = home / "records" / "1120-evil" / "1.json"
     record, wrong = json.loads(path.read_text()), []
     for at in list(places(record))[1 + number % 3 :: 3]:
@@ -260,7 +260,7 @@ def test_hashes_that_lead_out_of_the_store(handed, home, network, sha256):
     outside = home.parent / "outside"
     outside.write_bytes(IMAGE)
     image = {"index": 1, "state": "stored", "sha256": sha256, "mime": "../../x", "note": ""}
-    id_ = handed(pictures=[image], raw=sha256)
+    id_ = handed(images=[image], raw=sha256)
     studio = Studio(home=home, environ={})
     assert [one.path for one in studio.generation(studio.find(id_)[0])] == []
     for command in (
@@ -278,9 +278,9 @@ def test_hashes_that_lead_out_of_the_store(handed, home, network, sha256):
 
 def test_a_file_that_is_not_what_its_record_says_is_not_shown(handed, home):
     """Its type comes from its bytes; a file whose bytes have another hash is damaged."""
-    image = dict(handed.record["pictures"][0], mime="text/html")
-    run = Studio(home=home, environ={}).find(handed(pictures=[image]))[0]
+    image = dict(handed.record["images"][0], mime="text/html")
+    run = Studio(home=home, environ={}).find(handed(images=[image]))[0]
     (path,) = home.glob(f"images/*/{image['sha256']}*")
     path.write_bytes(b"<script>alert(1)</script>")
     studio = Studio(home=home, environ={})
-    assert [one.state for one in studio.ledger.as_it_is(run).pictures] == [PictureState.DAMAGED]
+    assert [one.state for one in studio.ledger.as_it_is(run).images] == [ImageState.DAMAGED]

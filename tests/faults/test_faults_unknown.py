@@ -8,12 +8,12 @@ import time
 
 import pytest
 from lab import PAINTED, Clock
-from sockets import b64, hang, pictures, reply, reset, status_line_only, trickle_body
+from sockets import b64, hang, images, reply, reset, status_line_only, trickle_body
 
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.run import Status
 
-GOOD = reply(pictures(1, PAINTED))
+GOOD = reply(images(1, PAINTED))
 KEEP_ALIVE = GOOD.replace(b"Connection: close", b"Connection: keep-alive")
 
 
@@ -102,7 +102,7 @@ def chunked(body):
 
 
 def test_12_body_cut_short(lab):
-    body = json.dumps(pictures(1, PAINTED))[:-40].encode()
+    body = json.dumps(images(1, PAINTED))[:-40].encode()
     counted = reply(body, "200 OK", "Content-Length: 9999", length=False)
     endless = reply(body, length=False)
     answers = [counted, endless, chunked(body), after(counted), after(endless), after(chunked(body))]
@@ -110,13 +110,13 @@ def test_12_body_cut_short(lab):
     assert {run.raw for run in lab.runs} == {hashlib.sha256(body).hexdigest()}
 
 
-def test_13_cut_inside_picture_two_of_three(lab):
-    whole = reply(pictures(3, PAINTED))
+def test_13_cut_inside_image_two_of_three(lab):
+    whole = reply(images(3, PAINTED))
     cut = whole[: whole.index(b64(PAINTED[1]).encode()) + 50]
     lab.serve([cut, after(cut)])
     lab.cell("%imagine -n 3 a red fox")
     lab.cell("%imagine -n 3 --seed 1 a red fox")
-    says = r"(?s)asked 3 pictures, got 1 picture.*arrived whole: 1; it may have been billed, and --retry"
+    says = r"(?s)asked 3 images, got 1 image.*arrived whole: 1; it may have been billed, and --retry"
     assert re.search(says, lab.cells[0].texts)
     raw = cut.partition(b"\r\n\r\n")[2]
     lab.check([Status.UNKNOWN] * 2, 2, says, delivered=PAINTED[:1], raw=raw, states=["stored"])
@@ -147,7 +147,7 @@ def test_15_status_503(lab, clock):
         {"error": {"message": "No available channel for model red", "code": "model_not_found"}},
         {"error": {"message": "No channel (model_not_found)", "type": "new_api_error", "code": 503}},
     ]
-    says = r"(?s)503: No .*channel.*No picture was made: it has no such model; name another"
+    says = r"(?s)503: No .*channel.*No image was made: it has no such model; name another"
     for body in no_model:
         lab.servers[0].answer = reply(body, "503 Service Unavailable", "Retry-After: 1")
         assert re.search(says, lab.cell("%imagine --model red a fox").texts)

@@ -1,7 +1,7 @@
 """A server that takes what its document names and refuses everything else.
 
 A `Document` is what a provider publishes: fields with their values, models and what differs for
-them, the form of replies and of errors. `strict(document)` answers requests by it. Pictures have the
+them, the form of replies and of errors. `strict(document)` answers requests by it. Images have the
 size that was asked for; those given by address are served from the same origin, and only without a key.
 """
 
@@ -76,7 +76,7 @@ def detail(status, code, message):
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture, and the ways to hand it over."""
+    """One image, and the ways to hand it over."""
 
     asked: Mapping[str, Any]
     origin: str
@@ -109,7 +109,7 @@ def draw(name):
 
 
 def default_size(asked):
-    """Return the size of the picture for a request: as asked, or 256 pixels high in the ratio asked."""
+    """Return the size of the image for a request: as asked, or 256 pixels high in the ratio asked."""
     across, down = (int(v) for v in asked.get("aspect_ratio", "1:1").split(":"))
     found = re.match(r"(\d+)\D(\d+)$", str(asked.get("size")))
     return (int(found[1]), int(found[2])) if found else (256 * across // down, 256)

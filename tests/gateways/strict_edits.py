@@ -1,7 +1,7 @@
-"""Edits at a strict server: forms and JSON with pictures, read by another implementation than ours.
+"""Edits at a strict server: forms and JSON with images, read by another implementation than ours.
 
-An `Edit` is a document of a route that takes pictures. Forms are read with the standard library's
-`email`. What arrived keeps every picture's bytes, so that tests can compare them with what was given.
+An `Edit` is a document of a route that takes images. Forms are read with the standard library's
+`email`. What arrived keeps every image's bytes, so that tests can compare them with what was given.
 """
 
 import base64
@@ -26,8 +26,8 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that arrived: its bytes, and in a form the name of its field and file, and its type."""
+class UploadedImage:
+    """An image that arrived: its bytes, and in a form the name of its field and file, and its type."""
 
     data: bytes
     name: str = ""
@@ -46,10 +46,10 @@ class Picture:
 
 
 class Asked(dict):
-    """The fields of an edit, with its pictures in order and its mask."""
+    """The fields of an edit, with its images in order and its mask."""
 
-    pictures: tuple[Picture, ...] = ()
-    mask: Picture | None = None
+    images: tuple[UploadedImage, ...] = ()
+    mask: UploadedImage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Mask:
     same_kind: bool = False
 
     def faults(self, mask, first):
-        """Yield what is wrong with a mask for the first picture."""
+        """Yield what is wrong with a mask for the first image."""
         if mask.kind != "png" or len(mask.data) >= self.most_bytes:
             yield "the mask must be a PNG file, less than 4 MB"
         if self.same_kind and mask.kind != first.kind:
@@ -78,25 +78,25 @@ class Mask:
                 yield f"the mask must be grey without an alpha channel, not {mask.image.mode}"
 
     def may_change(self, mask):
-        """Return where the picture may change: white in an image of one channel."""
+        """Return where the image may change: white in an image of one channel."""
         if self.form == "alpha":
             return ImageChops.invert(mask.image.getchannel("A"))
         return mask.image.convert("L")
 
 
 def as_input(asked):
-    """Return the size of the picture for a request: as asked, or as its first input."""
+    """Return the size of the image for a request: as asked, or as its first input."""
     sized = re.match(r"\d+\D\d+$", str(asked.get("size")))
-    return default_size(asked) if sized else asked.pictures[0].image.size
+    return default_size(asked) if sized else asked.images[0].image.size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(Document):
-    """What is published of a route that takes pictures.
+    """What is published of a route that takes images.
 
-    `one` and `several` are the fields in which a form may hold one picture, or more; `most` is how
+    `one` and `several` are the fields in which a form may hold one image, or more; `most` is how
     many (for a model: `model_most`), `kinds` their formats, `most_text` how long a data URL. For JSON
-    `place` gives back pictures and mask as their texts, and the other fields. `both` is the status for
+    `place` gives back images and mask as their texts, and the other fields. `both` is the status for
     two such fields at once.
     """
 
@@ -126,7 +126,7 @@ class Edit(Document):
     def refusals(self, seen):
         try:
             yield from super().refusals(seen)
-            yield from ((self.bad_value, "invalid_image", one) for one in self._picture_faults(seen))
+            yield from ((self.bad_value, "invalid_image", one) for one in self._image_faults(seen))
         except Refused as refused:
             status, code, *more = refused.args
             yield status, code, *more
@@ -137,22 +137,22 @@ class Edit(Document):
         texts, found = {}, {}
         for name, filename, mime, data in parts(seen):
             if filename is not None:
-                found.setdefault(name, []).append(Picture(data, name, filename, mime))
+                found.setdefault(name, []).append(UploadedImage(data, name, filename, mime))
             elif name in texts or mime:
                 raise Refused(self.bad_value, "invalid_value", f"Duplicate or typed field '{name}'.")
             else:
                 texts[name] = data.decode()
         asked = Asked({name: self._typed(name, text, texts) for name, text in texts.items()})
         masks = [one for name in (self.mask.names if self.mask else ()) for one in found.pop(name, [])]
-        pictures = [one for group in found.values() for one in group]
-        names = self.several if len(pictures) > 1 else self.one
+        images = [one for group in found.values() for one in group]
+        names = self.several if len(images) > 1 else self.one
         names = self.by_model.get(asked.get("model", self.default_model), names)
         if len(masks) > 1 or (len(found) > 1 and set(found) <= {*self.one, *self.several}):
             raise Refused(self.both, "invalid_value", f"Cannot specify both of {sorted(found)}")
         for name in found:
             if name not in names:
                 raise Refused(self.bad_value, "unknown_parameter", f"Unknown parameter: '{name}'.")
-        asked.pictures, asked.mask = tuple(pictures), masks[0] if masks else None
+        asked.images, asked.mask = tuple(images), masks[0] if masks else None
         return asked
 
     def _typed(self, name, text, asked):
@@ -167,10 +167,10 @@ class Edit(Document):
         try:
             texts, mask, rest = self.place(dict(seen.json))
             asked = Asked(rest)
-            asked.pictures = tuple(self._decoded(one) for one in texts)
+            asked.images = tuple(self._decoded(one) for one in texts)
             asked.mask = None if mask is None else self._decoded(mask)
         except (KeyError, TypeError, ValueError) as wrong:
-            raise Refused(self.bad_value, "invalid_image", f"Invalid picture: {wrong!r}") from wrong
+            raise Refused(self.bad_value, "invalid_image", f"Invalid image: {wrong!r}") from wrong
         return asked
 
     def _decoded(self, text):
@@ -179,18 +179,18 @@ class Edit(Document):
             raise ValueError(f"no data URL: {text[:40]}")
         if self.most_text and len(text) > self.most_text:
             raise ValueError(f"{len(text)} characters are too long")
-        return Picture(base64.b64decode(found[2], validate=True), mime=found[1])
+        return UploadedImage(base64.b64decode(found[2], validate=True), mime=found[1])
 
-    def _picture_faults(self, seen):
+    def _image_faults(self, seen):
         asked = self.read(seen)
         model = asked.get("model", self.default_model)
         most = self.model_most.get(model, self.most)
-        if not 1 <= len(asked.pictures) <= most:
-            yield f"from 1 to {most} images are required, not {len(asked.pictures)}"
-        for one in (*asked.pictures, *([asked.mask] if asked.mask else [])):
+        if not 1 <= len(asked.images) <= most:
+            yield f"from 1 to {most} images are required, not {len(asked.images)}"
+        for one in (*asked.images, *([asked.mask] if asked.mask else [])):
             yield from self._file_faults(one)
-        if asked.mask and asked.pictures:
-            yield from self.mask.faults(asked.mask, asked.pictures[0])
+        if asked.mask and asked.images:
+            yield from self.mask.faults(asked.mask, asked.images[0])
         if self.mask and self.mask.required and not asked.mask:
             yield "missing mask file"
 
@@ -198,7 +198,7 @@ class Edit(Document):
         try:
             kind = one.kind
         except OSError:
-            yield "not a picture"
+            yield "not an image"
             return
         if kind not in self.kinds or len(one.data) >= self.most_bytes:
             yield f"unsupported file: {kind}, {len(one.data)} bytes"
@@ -212,12 +212,12 @@ class Edit(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class BareEdit(Edit):
-    """JSON whose pictures are base64 alone: with a `data:` prefix they are dropped."""
+    """JSON whose images are base64 alone: with a `data:` prefix they are dropped."""
 
     def _decoded(self, text):
         data = base64.b64decode(text, validate=True)
         with Image.open(io.BytesIO(data)) as opened:
-            return Picture(data, mime=f"image/{opened.format.lower()}")
+            return UploadedImage(data, mime=f"image/{opened.format.lower()}")
 
 
 def edit(document, kind=Edit, **more):

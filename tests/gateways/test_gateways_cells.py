@@ -1,4 +1,4 @@
-"""The gateways' documented examples typed as cells: the body that arrived, the picture, the caption."""
+"""The gateways' documented examples typed as cells: the body that arrived, the image, the caption."""
 
 import pytest
 from gateway_documents import GATEWAYS, XZBZQ
@@ -32,7 +32,7 @@ def of_one_document(at):
                 "n": 2,
                 "response_format": "url",
             },
-            shown="1024x1536 · 2 pictures",
+            shown="1024x1536 · 2 images",
             cost="at least ¥2.00",
         ),
         Example(
@@ -75,7 +75,7 @@ def of_one_document(at):
             document=XZBZQ,
             cell="-m imagen4 --aspect-ratio 16:9 -n 2",
             body={"model": "imagen4", "aspect_ratio": "16:9", "n": 2},
-            shown="910x512 · 2 pictures",
+            shown="910x512 · 2 images",
             told=(relayed(at, "aspect_ratio"),),
         ),
         Example(
@@ -117,7 +117,7 @@ OF_DMXAPI = [
             "moderation": "low",
             "n": 2,
         },
-        shown="1536x1024 · 2 pictures",
+        shown="1536x1024 · 2 images",
     ),
     Example(
         **DMXAPI,
@@ -155,7 +155,7 @@ OF_DMXAPI = [
             "quality": "standard",
             "response_format": "b64_json",
         },
-        shown="512x512 · 3 pictures",
+        shown="512x512 · 3 images",
     ),
     Example(
         **DMXAPI,
@@ -185,7 +185,7 @@ OF_API000 = [
         **API000,
         cell="-m dall-e-2 --size 256x256 -n 2",
         body={"model": "dall-e-2", "size": "256x256", "n": 2},
-        shown="256x256 · 2 pictures",
+        shown="256x256 · 2 images",
     ),
     Example(
         **API000,
@@ -197,7 +197,7 @@ OF_API000 = [
         **API000,
         cell="-m flux-schnell --size 1280x720 -n 4 --seed 5",
         body={"model": "flux-schnell", "size": "1280x720", "n": 4},
-        shown="1280x720 · 4 pictures · seed 5",
+        shown="1280x720 · 4 images · seed 5",
         told=("- seed 5 was kept here: flux-schnell on api000 has no seed",),
     ),
 ]
@@ -225,7 +225,7 @@ OF_NEW_API = [
             "user": "class-3",
             "n": 2,
         },
-        shown="1024x1024 · 2 pictures · quality low",
+        shown="1024x1024 · 2 images · quality low",
         cost="$0.04",
     ),
     Example(
@@ -251,7 +251,7 @@ OF_NEW_API = [
         **NEW_API,
         cell="-m dall-e-2 --size 256x256 -n 10 --response-format b64_json",
         body={"model": "dall-e-2", "size": "256x256", "n": 10, "response_format": "b64_json"},
-        shown="256x256 · 10 pictures",
+        shown="256x256 · 10 images",
     ),
     Example(
         **NEW_API,

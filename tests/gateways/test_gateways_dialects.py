@@ -1,4 +1,4 @@
-"""Each other server, strict: the exact path, header and body of a cell, and its reply as a picture."""
+"""Each other server, strict: the exact path, header and body of a cell, and its reply as an image."""
 
 import local_documents as local
 import pytest
@@ -66,7 +66,7 @@ EXAMPLES = [
             "output_format": "png",
             "steps": 4,
         },
-        shown="1024x768 · 2 pictures",
+        shown="1024x768 · 2 images",
     ),
     Example(
         **TOGETHER,
@@ -84,7 +84,7 @@ EXAMPLES = [
             "response_format": "b64_json",
             "resolution": "2k",
         },
-        shown="455x256 · 2 pictures",
+        shown="455x256 · 2 images",
         cost="$0.04",
     ),
     Example(
@@ -116,7 +116,7 @@ EXAMPLES = [
         document=vendors.AZURE,
         cell="-m my-gpt --size 1024x1024 --quality low -n 2",
         body={"size": "1024x1024", "quality": "low", "n": 2},
-        shown="1024x1024 · 2 pictures",
+        shown="1024x1024 · 2 images",
         entry={"query": {"api-version": "2025-04-01-preview"}},
     ),
     Example(
@@ -150,7 +150,7 @@ EXAMPLES = [
         cell="--size 256x256 --seed 7 --negative-prompt dogs --quality 20 -n 2 --set mode=1",
         body={"size": "256x256", "seed": 7, "quality": "20", "n": 2, "mode": 1},
         prompt="a fox|dogs",
-        shown="256x256 · 2 pictures",
+        shown="256x256 · 2 images",
     ),
     Example(
         **SDCPP,
@@ -158,7 +158,7 @@ EXAMPLES = [
         body={"size": "512x256", "output_format": "jpeg", "n": 2},
         prompt='a fox <sd_cpp_extra_args>{"seed": 42, "negative_prompt": "dogs", '
         '"sample_params": {"guidance": {"txt_cfg": 7.5}}}</sd_cpp_extra_args>',
-        shown="512x256 · 2 pictures",
+        shown="512x256 · 2 images",
     ),
     Example(**SDCPP, cell="", body={}, shown="256x256"),
     Example(
@@ -188,7 +188,7 @@ EXAMPLES = [
             "guidance_scale": 4.0,
             "true_cfg_scale": 2.5,
         },
-        shown="512x512 · 2 pictures",
+        shown="512x512 · 2 images",
     ),
     Example(
         **XINFERENCE,

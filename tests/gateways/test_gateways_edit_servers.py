@@ -55,8 +55,8 @@ def test_the_official_client_is_understood(serve, several):
     assert len(reply.data) == 2
     asked = docs.OPENAI_FORM.read(server.posts[0])
     assert asked == {**given, "output_compression": 50}
-    assert [one.data for one in asked.pictures] == ([CAT, TALL] if several else [CAT])
-    assert [one.name for one in asked.pictures] == (["image[]"] * 2 if several else ["image"])
+    assert [one.data for one in asked.images] == ([CAT, TALL] if several else [CAT])
+    assert [one.name for one in asked.images] == (["image[]"] * 2 if several else ["image"])
     assert asked.mask.data == CLEAR
     assert docs.OPENAI_FORM.mask.may_change(asked.mask).tobytes() == mask(white=True).tobytes()
 
@@ -77,7 +77,7 @@ def test_forms_are_read_byte_for_byte():
 # What is wrong · status · how it is told
 BAD_FORMS = [
     ({"data": FIELDS, "files": {"mask": png(CLEAR)}}, 400, "images are required"),
-    ({"data": FIELDS, "files": {"image": png(b"GIF89a")}}, 400, "not a picture"),
+    ({"data": FIELDS, "files": {"image": png(b"GIF89a")}}, 400, "not an image"),
     ({"data": FIELDS, "files": {"image": png(CAT, kind="application/octet-stream")}}, 400, "mimetype"),
     ({"data": FIELDS, "files": {"image": png(JPEG)}}, 400, "mimetype"),
     ({"data": FIELDS, "files": {"image": png(CAT, name="cat")}}, 400, "is no png's"),
@@ -96,9 +96,9 @@ BAD_FORMS = [
     ({"data": {**FIELDS, "n": "two"}, "files": {"image": png(CAT)}}, 400, "'n'"),
     ({"data": {**FIELDS, "n": "0"}, "files": {"image": png(CAT)}}, 400, "'n'"),
     ({"data": {"model": "gpt-image-1"}, "files": {"image": png(CAT)}}, 400, "prompt is required"),
-    ({"json": {**FIELDS, "image": data_url(CAT)}}, 400, "Invalid picture"),
+    ({"json": {**FIELDS, "image": data_url(CAT)}}, 400, "Invalid image"),
     ({"json": {**FIELDS, "images": data_url(CAT)}}, 400, "a list was expected"),
-    ({"json": {**FIELDS, "images": [data_url(CAT)]}}, 400, "Invalid picture"),
+    ({"json": {**FIELDS, "images": [data_url(CAT)]}}, 400, "Invalid image"),
     ({"json": {**FIELDS, "images": [{"image_url": base64.b64encode(CAT).decode()}]}}, 400, "no data URL"),
     ({"json": {**FIELDS, "images": [{"image_url": data_url(JPEG)}]}}, 400, "mimetype"),
     ({"data": json.dumps(FIELDS)}, 400, "Content-Type"),
@@ -195,6 +195,6 @@ def test_each_server_takes_its_own_form_only(serve, at, request_, status):
     assert keyless(serve, at, **request_).status_code == status
 
 
-def test_a_picture_is_compared_with_its_alpha():
+def test_a_image_is_compared_with_its_alpha():
     assert same_pixels(scene(2, "RGBA"), scene(2, "RGBA"))
     assert not same_pixels(scene(2), scene(2, "RGBA"))

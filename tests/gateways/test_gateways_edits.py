@@ -1,4 +1,4 @@
-"""Edits typed as cells, at each strict server: route, form, fields, and every picture byte for byte."""
+"""Edits typed as cells, at each strict server: route, form, fields, and every image byte for byte."""
 
 import edit_documents as docs
 import edit_local_documents as own

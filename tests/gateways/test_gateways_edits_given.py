@@ -28,8 +28,8 @@ def test_a_result_goes_as_the_server_sent_it(kernel, start):
         cell = kernel.run(f"%imagine -m gpt-image-1 --image {given} give {given[0]} a hat")
         assert cell.error is None, given
     for post in server.posts[1:3]:
-        (picture,) = docs.OPENAI_FORM.read(post).pictures
-        assert picture.data == draw("1024x1024.png")
+        (image,) = docs.OPENAI_FORM.read(post).images
+        assert image.data == draw("1024x1024.png")
 
 
 def test_a_data_url_goes_as_its_bytes(kernel, start, tmp_path):
@@ -38,7 +38,7 @@ def test_a_data_url_goes_as_its_bytes(kernel, start, tmp_path):
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     cell = kernel.run(f"%imagine -m gpt-image-1 --image {url} give it a hat")
     assert cell.error is None
-    assert docs.OPENAI_FORM.read(server.posts[0]).pictures[0].data == data
+    assert docs.OPENAI_FORM.read(server.posts[0]).images[0].data == data
     assert url[22:] not in str(cell.outputs)
 
 
@@ -86,16 +86,16 @@ def test_a_jpeg_with_a_mask_becomes_a_png_of_the_same_pixels(kernel, start, tmp_
     server = start(openai())
     assert kernel.run(f"%imagine -m gpt-image-1 --image photo.jpg {BOX} {PROMPT}").error is None
     asked = docs.OPENAI_FORM.read(server.posts[0])
-    assert asked.pictures[0].kind == asked.mask.kind == "png"
-    assert same_pixels(asked.pictures[0].image, Image.open(tmp_path / "photo.jpg"))
+    assert asked.images[0].kind == asked.mask.kind == "png"
+    assert same_pixels(asked.images[0].image, Image.open(tmp_path / "photo.jpg"))
 
 
 def test_a_webp_at_azure_becomes_a_format_it_takes(kernel, start, tmp_path):
     server = start(bare(AZURE))
     cell = kernel.run(f"%imagine -m my-gpt --image web.webp {PROMPT}")
     assert cell.error is None
-    (picture,) = docs.AZURE.read(server.posts[0]).pictures
-    assert same_pixels(picture.image, scene(5))
+    (image,) = docs.AZURE.read(server.posts[0]).images
+    assert same_pixels(image.image, scene(5))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_every_way_to_give_a_mask_means_the_same(kernel, start, tmp_path, form, 
     check_arrived(server.posts[0], example, tmp_path)
 
 
-def test_run_again_it_is_from_history_until_a_picture_changes(kernel, start, tmp_path):
+def test_run_again_it_is_from_history_until_a_image_changes(kernel, start, tmp_path):
     server = start(openai())
     cell = f"%imagine -m gpt-image-1 {ONE} --image {{hat}} {BOX} {PROMPT}"
     first, second = kernel.run(cell), kernel.run(cell)
@@ -128,8 +128,8 @@ def test_run_again_it_is_from_history_until_a_picture_changes(kernel, start, tmp
     assert kernel.run("%imagine_rerun 1 -n 2").error is None
     again = docs.OPENAI_FORM.read(server.posts[3])
     assert again["n"] == 2
-    assert [one.data for one in again.pictures] == [
-        one.data for one in docs.OPENAI_FORM.read(server.posts[0]).pictures
+    assert [one.data for one in again.images] == [
+        one.data for one in docs.OPENAI_FORM.read(server.posts[0]).images
     ]
 
 
@@ -150,7 +150,7 @@ def test_a_repeat_after_a_429_sends_the_same_bytes(kernel, start):
     assert len({one.body for one in server.posts}) == 1
 
 
-def test_a_dry_run_shows_pictures_in_words_and_sends_nothing(kernel, start, tmp_path):
+def test_a_dry_run_shows_images_in_words_and_sends_nothing(kernel, start, tmp_path):
     server = start(openai())
     plan = kernel.run(f"%imagine --dry-run -m gpt-image-1 {ONE} {BOX} {PROMPT}").caption
     assert "/images/edits" in plan
@@ -172,7 +172,7 @@ def test_each_servers_own_stream_is_read(kernel, start, form, cell):
     server = start(example)
     done = kernel.run(f"%imagine {cell} {PROMPT}")
     assert done.error is None
-    assert len(done.pictures) == 1
+    assert len(done.images) == 1
     assert example.document.read(server.posts[0])["stream"] is True
 
 
@@ -180,6 +180,6 @@ def test_what_arrives_of_a_variable_is_what_it_held(kernel, start):
     server = start(openai())
     kernel.run("import numpy\narray = numpy.asarray(hat)")
     assert kernel.run(f"%imagine -m gpt-image-1 --image array {PROMPT}").error is None
-    (picture,) = docs.OPENAI_FORM.read(server.posts[0]).pictures
-    assert same_pixels(picture.image, hat())
-    assert not same_pixels(picture.image, mask(white=True))
+    (image,) = docs.OPENAI_FORM.read(server.posts[0]).images
+    assert same_pixels(image.image, hat())
+    assert not same_pixels(image.image, mask(white=True))

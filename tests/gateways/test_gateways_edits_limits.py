@@ -1,4 +1,4 @@
-"""How large pictures may be, how many edges they may have; and pictures that LocalAI takes by lists."""
+"""How large images may be, how many edges they may have; and images that LocalAI takes by lists."""
 
 import io
 import random
@@ -7,7 +7,7 @@ from pathlib import Path
 import edit_documents as docs
 import edit_local_documents as own
 import pytest
-from loopback import picture_bytes
+from loopback import image_bytes
 from PIL import Image
 from strict import KEY, strict
 from test_gateways_edits import ARK, BOTH, FORM, GPT, JSON, LOCALAI, OPENAI, TWO
@@ -23,7 +23,7 @@ def noise(edge):
     return out.getvalue()
 
 
-# The form, a picture's edge (its bytes are above the limit), options
+# The form, an image's edge (its bytes are above the limit), options
 TOO_LARGE = [
     (ARK, 2000, ""),
     (DALLE2, 1300, "-m dall-e-2"),
@@ -39,17 +39,17 @@ def test_what_is_too_large_arrives_smaller_and_the_caption_says_so(kernel, start
     Path("noise.png").write_bytes(noise(edge))
     cell = kernel.run(f"%imagine {options} --image noise.png {PROMPT}")
     assert cell.error is None
-    (picture,) = example.document.read(server.posts[0]).pictures
-    assert f"noise.png: scaled from {edge}x{edge} to {'x'.join(map(str, picture.image.size))}" in cell.caption
-    assert picture.image.width > edge * 0.8
+    (image,) = example.document.read(server.posts[0]).images
+    assert f"noise.png: scaled from {edge}x{edge} to {'x'.join(map(str, image.image.size))}" in cell.caption
+    assert image.image.width > edge * 0.8
 
 
-def test_a_large_picture_arrives_byte_for_byte(kernel, start, tmp_path):
+def test_a_large_image_arrives_byte_for_byte(kernel, start, tmp_path):
     server = start(EditExample(**FORM, cell="", fields=GPT))
     (tmp_path / "noise.png").write_bytes(data := noise(2600))
     assert len(data) > 16_000_000
     assert kernel.run(f"%imagine -m gpt-image-1 --image noise.png {PROMPT}").error is None
-    assert docs.OPENAI_FORM.read(server.posts[0]).pictures[0].data == data
+    assert docs.OPENAI_FORM.read(server.posts[0]).images[0].data == data
 
 
 def test_dall_e_2_takes_one_square_png(kernel, start, tmp_path):
@@ -67,8 +67,8 @@ def test_dall_e_2_takes_one_square_png(kernel, start, tmp_path):
     check_edit(kernel, server, example, tmp_path)
 
 
-def test_a_picture_by_address_is_fetched_without_the_key_and_goes_as_its_bytes(kernel, start, serve):
-    elsewhere = serve(lambda seen: (200, {"Content-Type": "image/png"}, picture_bytes(40, 30)))
+def test_a_image_by_address_is_fetched_without_the_key_and_goes_as_its_bytes(kernel, start, serve):
+    elsewhere = serve(lambda seen: (200, {"Content-Type": "image/png"}, image_bytes(40, 30)))
     server = start(EditExample(**FORM, cell="", fields=GPT))
     address = f"{elsewhere.base_url}/cat.png"
     cell = kernel.run(f"%imagine -m gpt-image-1 --image {address} {PROMPT}")
@@ -76,7 +76,7 @@ def test_a_picture_by_address_is_fetched_without_the_key_and_goes_as_its_bytes(k
         assert "http" in cell.error
         assert not server.requests
         return
-    assert docs.OPENAI_FORM.read(server.posts[0]).pictures[0].data == picture_bytes(40, 30)
+    assert docs.OPENAI_FORM.read(server.posts[0]).images[0].data == image_bytes(40, 30)
     assert not any(KEY in str(one.headers) for one in elsewhere.requests)
 
 

@@ -151,5 +151,5 @@ def test_refused_there(kernel, start, at, cell, says):
     told, bill = kernel.run(f"%%imagine {cell}\ngive it a hat").error.splitlines()
     assert told.startswith(f"{at} answered ")
     assert says in told
-    assert bill.startswith("No picture was made: ")
+    assert bill.startswith("No image was made: ")
     assert len(server.posts) == 1

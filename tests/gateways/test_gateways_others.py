@@ -41,7 +41,7 @@ HERE = [
     ("xai", "--size 2K", "takes --aspect-ratio"),
     ("xai", "--quality high", "does not take --quality"),
     ("xai", "--style vivid", "does not take --style"),
-    ("xai", "-n 11", "at most 10 pictures"),
+    ("xai", "-n 11", "at most 10 images"),
     ("openrouter", "", "wants a model named"),
     ("openrouter", "-m flux --response-format b64_json", "does not take --response-format"),
     ("azure", "", "wants a model named"),
@@ -93,7 +93,7 @@ def test_refused_there(kernel, serve, at, options, says):
     told, bill = cell.error.splitlines()
     assert told.startswith(f"{at} answered ")
     assert says in told
-    assert bill.startswith("No picture was made: ")
+    assert bill.startswith("No image was made: ")
     assert len(server.posts) == 1
 
 
@@ -110,8 +110,8 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
     server = serve(second_fails)
     use_at(kernel, server, "ark")
     cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
-    assert said(cell) == ["! one more item: asked a picture, got an error: The output is sensitive"]
-    assert len(cell.pictures) == 1
+    assert said(cell) == ["! one more item: asked an image, got an error: The output is sensitive"]
+    assert len(cell.images) == 1
     assert said(kernel.run("%imagine_show -1")) == said(cell)
     assert len(server.posts) == 1
 
@@ -161,10 +161,10 @@ def test_a_server_on_this_machine_is_free_and_needs_no_key(kernel, serve, at):
     assert "Authorization" not in server.posts[0].headers
 
 
-def test_raw_bytes_as_an_answer_are_the_picture(kernel, serve):
+def test_raw_bytes_as_an_answer_are_the_image(kernel, serve):
     server = serve(lambda seen: (200, {"Content-Type": "image/png"}, draw("64x64.png")))
     use_at(kernel, server, "vllm-omni")
     cell = kernel.run("%imagine --set response_format=file a fox")
     assert cell.error is None, cell.error
-    assert cell.pictures[0].size == (64, 64)
+    assert cell.images[0].size == (64, 64)
     assert len(server.posts) == 1

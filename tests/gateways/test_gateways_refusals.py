@@ -14,17 +14,17 @@ HERE = [
     ("xzbzq", "-m gpt-image-1 --quality ultra", "takes auto, low, medium, high"),
     ("xzbzq", "-m gpt-image-1 --style vivid", "does not take --style; it takes size, aspect_ratio, n,"),
     ("xzbzq", "-m gpt-image-1 --background transparent", "does not take --background"),
-    ("xzbzq", "-m imagen4 -n 5", "makes at most 4 pictures in one call"),
+    ("xzbzq", "-m imagen4 -n 5", "makes at most 4 images in one call"),
     ("xzbzq", "-m imagen4 --size 1000x700", "1:1, 4:3, 3:4, 16:9, 9:16"),
-    ("whatai", "-m flux-kontext-pro -n 2", "makes one picture in one call"),
+    ("whatai", "-m flux-kontext-pro -n 2", "makes one image in one call"),
     ("whatai", "-m flux-kontext-max --quality hihg", "Did you mean high?"),
     ("whatai", "-m flux-kontext-max --size 100x1000", "takes ratios, not pixels"),
-    ("dmxapi", "-m dall-e-3 -n 2", "makes one picture in one call"),
+    ("dmxapi", "-m dall-e-3 -n 2", "makes one image in one call"),
     ("dmxapi", "-m dall-e-3 --quality high", "takes standard, hd"),
     ("dmxapi", "-m dall-e-3 --size 1536x1024", "The nearest: 1792x1024."),
     ("dmxapi", "-m dall-e-2 --size 1792x1024", "takes 256x256, 512x512, 1024x1024"),
     ("dmxapi", "-m gpt-image-1 --quality hd", "takes auto, low, medium, high"),
-    ("dmxapi", "-m gpt-image-1 -n 11", "makes at most 10 pictures"),
+    ("dmxapi", "-m gpt-image-1 -n 11", "makes at most 10 images"),
     ("dmxapi", "--background transparent --output-format jpeg", "needs --output-format png or webp"),
     ("dmxapi", "--output-format png --output-compression 85", "--output-format jpeg or webp only"),
     ("dmxapi", "--output-compression 101", "outside 0 to 100"),
@@ -32,7 +32,7 @@ HERE = [
     ("dmxapi", "--negative-prompt dogs", "does not take --negative-prompt"),
     ("api000", "-m dall-e-3 --quality medium", "takes standard, hd"),
     ("api000", "-m dall-e-3 --style natral", "Did you mean natural?"),
-    ("api000", "-m flux-schnell -n 5", "makes at most 4 pictures"),
+    ("api000", "-m flux-schnell -n 5", "makes at most 4 images"),
     ("api000", "-m flux-1.1-pro --output-format png", "does not take --output-format"),
     ("api000", "--guidance-scale 3", "does not take --guidance-scale"),
     ("new-api", "", "wants a model named: --model NAME"),
@@ -91,7 +91,7 @@ def test_refused_there(kernel, serve, at):
         told, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
         assert told.startswith(f"{at} answered ")
         assert says in told, options
-        assert bill.startswith("No picture was made: ")
+        assert bill.startswith("No image was made: ")
         assert len(server.posts) == sent + 1
 
 
@@ -129,7 +129,7 @@ def test_without_a_key_or_with_a_wrong_one(kernel, serve, at):
     assert not server.posts
     kernel.run(f"os.environ[{variable!r}] = 'sk-another-key'")
     cell = kernel.run("%imagine -m dall-e-3 a fox")
-    assert cell.error.splitlines()[1].startswith("No picture was made: ")
+    assert cell.error.splitlines()[1].startswith("No image was made: ")
     assert "sk-another-key" not in str(cell.outputs)
     assert len(server.posts) == 1
 

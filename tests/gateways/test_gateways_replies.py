@@ -11,10 +11,10 @@ from typed import said, use
 QUOTA = "用户额度不足, 剩余额度: ＄0.00"
 CHANNEL = "分组 default 下模型 gpt-image-1 无可用渠道（distributor）"
 SOON = {"retry-after-ms": "1"}
-NONE_MADE = "No picture was made: change what it complains of, and run the cell again."
-WRONG_KEY = "No picture was made: check the key, %imagine_doctor tells where it comes from."
-CREDIT = "No picture was made: the account at that server needs credit."
-NO_MODEL = "No picture was made: it has no such model; name another, see %imagine_models."
+NONE_MADE = "No image was made: change what it complains of, and run the cell again."
+WRONG_KEY = "No image was made: check the key, %imagine_doctor tells where it comes from."
+CREDIT = "No image was made: the account at that server needs credit."
+NO_MODEL = "No image was made: it has no such model; name another, see %imagine_models."
 PUT_OFF = "It was not carried out, nothing billed: run the cell again later."
 UNKNOWN = "It may have been billed; --retry asks again."
 
@@ -83,7 +83,7 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     assert [one.json for one in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
 
 
-def test_pictures_given_by_address_are_fetched_without_the_key(kernel, serve):
+def test_images_given_by_address_are_fetched_without_the_key(kernel, serve):
     server = serve(strict(GATEWAYS["api000"]))
     use(kernel, server, "api000")
     assert kernel.run("%imagine -m dall-e-2 --size 256x256 -n 2 a fox").error is None
@@ -123,13 +123,13 @@ def test_what_the_items_say_of_the_quality_is_a_verdict(kernel, serve):
     assert cell.caption.endswith("· $0.02")  # what came, not what was asked
 
 
-def test_an_item_without_a_picture_may_have_been_billed(kernel, serve):
+def test_an_item_without_a_image_may_have_been_billed(kernel, serve):
     """Without the filled-in response_format, seedream-3.0 brings two empty texts."""
     server = serve(strict(GATEWAYS["xzbzq"]))
     use(kernel, server, "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --set response_format=url a fox")
     told, bill = cell.error.splitlines()
-    assert "its items hold no picture" in told
+    assert "its items hold no image" in told
     assert bill == UNKNOWN
     assert len(server.posts) == 1
 
@@ -191,7 +191,7 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     assert bill.startswith("It was probably billed; %imagine_show")
     assert "spent: at least ¥2.00 for 1 call" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
-    assert len(kernel.run("%imagine_show -1").pictures) == 1
+    assert len(kernel.run("%imagine_show -1").images) == 1
     again = kernel.run("%imagine -n 2 --response-format url a fox")
     assert again.caption.endswith("· at least ¥2.00 · from history")
     assert len(server.posts) == 1

@@ -41,7 +41,7 @@ def said(cell):
 class Example:
     """A cell with the prompt `a fox`, and what must come of it.
 
-    `prompt` is the one that arrives. `shown` stands in the caption's facts, `told` are its verdicts
+    `prompt` is the one that arrives. `shown` stands in the caption's facts, `told` are its mismatches
     and notes. `entry` are settings beside the address.
     """
 
@@ -74,7 +74,7 @@ def check_example(kernel, server, example):
     assert post.path == example.document.path
     assert post.json == {"prompt": example.prompt, **example.body}
     assert keys_in(post) == wanted_key(example.document)
-    assert len(cell.pictures) == 1
+    assert len(cell.images) == 1
     title, facts, *_, last = cell.caption.splitlines()
     assert title.endswith("· a fox")
     assert facts.startswith(f"{example.at} · ")

@@ -1,4 +1,4 @@
-"""Edits typed as cells: pictures given in every way, and what must arrive of them."""
+"""Edits typed as cells: images given in every way, and what must arrive of them."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ PROMPT = "give it a hat"
 
 
 def scene(seed=1, mode="RGB", size=SIZE):
-    """Return a picture in which no two neighbours are alike."""
+    """Return an image in which no two neighbours are alike."""
     width, height = size
     pixels = [
         ((7 * x + seed) % 256, (5 * y) % 256, (x * y) % 256) for y in range(height) for x in range(width)
@@ -27,7 +27,7 @@ def scene(seed=1, mode="RGB", size=SIZE):
 
 
 def lay_out(folder):
-    """Write pictures as files that no encoder of ours would write again byte for byte."""
+    """Write images as files that no encoder of ours would write again byte for byte."""
     folder.mkdir(exist_ok=True)
     note = PngImagePlugin.PngInfo()
     note.add_text("Comment", "as the camera wrote it")
@@ -70,8 +70,8 @@ def mask(*, white, size=SIZE):
 class EditExample:
     """A cell with the prompt `give it a hat`, and what must arrive.
 
-    `given` are its pictures in order: a file's name, or `hat` for the variable. `fields` are the
-    others that arrive, and `names` the field of a form in which each picture stands, where the
+    `given` are its images in order: a file's name, or `hat` for the variable. `fields` are the
+    others that arrive, and `names` the field of a form in which each image stands, where the
     document prefers one. `masked`: a mask arrives that leaves BOX to change.
     """
 
@@ -90,7 +90,7 @@ class EditExample:
 
 
 def begin(kernel, server, example, folder):
-    """Lay out the pictures and make the server the endpoint."""
+    """Lay out the images and make the server the endpoint."""
     lay_out(folder)
     entry = {"base_url": base_of(server, example.document), **example.entry}
     use(kernel, server, example.at, **entry)
@@ -98,12 +98,12 @@ def begin(kernel, server, example, folder):
 
 
 def check_edit(kernel, server, example, folder):
-    """Run the cell; the server must have got exactly that, with the very pictures."""
+    """Run the cell; the server must have got exactly that, with the very images."""
     cell = kernel.run(f"%%imagine {example.cell}\n{PROMPT}")
     assert cell.error is None, cell.error
     (post,) = server.posts
     check_arrived(post, example, folder)
-    assert len(cell.pictures) == 1
+    assert len(cell.images) == 1
     title, facts, *_, last = cell.caption.splitlines()
     assert title.endswith(f"· {PROMPT}")
     assert facts.startswith(f"{example.at} · ")
@@ -112,24 +112,24 @@ def check_edit(kernel, server, example, folder):
 
 
 def check_arrived(post, example, folder):
-    """Compare a request with what was given: fields, keys, every picture's bytes, the mask's polarity."""
+    """Compare a request with what was given: fields, keys, every image's bytes, the mask's polarity."""
     document = example.document
     assert post.path == document.path
     assert keys_in(post) == wanted_key(document)
     asked = document.read(post)
     assert asked == {"prompt": example.prompt, **example.fields}
-    assert len(asked.pictures) == len(example.given)
-    for given, arrived in zip(example.given, asked.pictures, strict=True):
+    assert len(asked.images) == len(example.given)
+    for given, arrived in zip(example.given, asked.images, strict=True):
         if given == "hat":
             assert same_pixels(arrived.image, hat())
         else:
             assert arrived.data == (folder / given).read_bytes(), given
     if example.names:
-        assert tuple(one.name for one in asked.pictures) == example.names
+        assert tuple(one.name for one in asked.images) == example.names
     assert bool(asked.mask) == example.masked
     if example.masked:
         assert document.mask.may_change(asked.mask).tobytes() == mask(white=True).tobytes()
-        assert asked.mask.image.size == asked.pictures[0].image.size
+        assert asked.mask.image.size == asked.images[0].image.size
     if document.place is None:
         assert all(not filename or filename.isascii() for _, filename, *_ in parts(post))
 

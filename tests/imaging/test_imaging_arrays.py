@@ -21,7 +21,7 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-HOW = "; a picture is (height, width), with 1, 3 or 4 channels last or first."
+HOW = "; an image is (height, width), with 1, 3 or 4 channels last or first."
 
 
 def decoded(thing, name="x"):
@@ -80,15 +80,15 @@ def test_where_both_ends_could_be_channels_the_last_are():
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        ((), "is a single number (float64), no picture."),
+        ((), "is a single number (float64), no image."),
         ((9,), "is an array of shape (9,)" + HOW),
-        ((4, 64, 64, 3), "is an array of 4 pictures, of shape (4, 64, 64, 3): choose one, such as x[0]."),
-        ((4, 3, 64, 64), "is an array of 4 pictures, of shape (4, 3, 64, 64): choose one, such as x[0]."),
-        ((7, 64, 64), "is an array of 7 pictures, of shape (7, 64, 64): choose one, such as x[0]."),
+        ((4, 64, 64, 3), "is an array of 4 images, of shape (4, 64, 64, 3): choose one, such as x[0]."),
+        ((4, 3, 64, 64), "is an array of 4 images, of shape (4, 3, 64, 64): choose one, such as x[0]."),
+        ((7, 64, 64), "is an array of 7 images, of shape (7, 64, 64): choose one, such as x[0]."),
         ((2, 2, 2, 9, 9), "is an array of shape (2, 2, 2, 9, 9)" + HOW),
         ((1, 64, 64, 5), "is an array of shape (1, 64, 64, 5)" + HOW),
         ((64, 64, 8), "is an array of shape (64, 64, 8)" + HOW),
-        ((100, 64, 64), "is an array of 100 pictures, of shape (100, 64, 64): choose one, such as x[0]."),
+        ((100, 64, 64), "is an array of 100 images, of shape (100, 64, 64): choose one, such as x[0]."),
         ((0,), "is an empty array, of shape (0,)."),
         ((0, 5, 3), "is an empty array, of shape (0, 5, 3)."),
     ],
@@ -176,17 +176,17 @@ def test_sixteen_bits():
         ),
         (
             np.array([[0, np.nan]]),
-            "has NaN or infinite values; pictures take finite ones. See numpy.nan_to_num.",
+            "has NaN or infinite values; images take finite ones. See numpy.nan_to_num.",
         ),
         (
             np.array([[0, np.inf]]),
-            "has NaN or infinite values; pictures take finite ones. See numpy.nan_to_num.",
+            "has NaN or infinite values; images take finite ones. See numpy.nan_to_num.",
         ),
-        (np.array([[1j]]), "is an array of complex128; pictures are arrays of numbers."),
-        (np.array([["a"]]), "is an array of <U1; pictures are arrays of numbers."),
-        (np.array([[None]]), "is an array of Python objects (NoneType); pictures are arrays of numbers."),
-        (np.array([], object), "is an array of Python objects (NoneType); pictures are arrays of numbers."),
-        (np.zeros((2, 2), [("r", "u1")]), "is an array of [('r', 'u1')]; pictures are arrays of numbers."),
+        (np.array([[1j]]), "is an array of complex128; images are arrays of numbers."),
+        (np.array([["a"]]), "is an array of <U1; images are arrays of numbers."),
+        (np.array([[None]]), "is an array of Python objects (NoneType); images are arrays of numbers."),
+        (np.array([], object), "is an array of Python objects (NoneType); images are arrays of numbers."),
+        (np.zeros((2, 2), [("r", "u1")]), "is an array of [('r', 'u1')]; images are arrays of numbers."),
     ],
 )
 def test_other_values_are_refused(array, text):
@@ -260,10 +260,10 @@ def test_a_library_that_refuses_is_quoted():
 @pytest.mark.parametrize(
     ("package", "name"), [("pandas.core.frame", "DataFrame"), ("pandas.core.series", "Series")]
 )
-def test_a_table_is_no_picture(package, name):
+def test_a_table_is_no_image(package, name):
     table = type(name, (Labelled,), {"__module__": package})(noise(5, 5))
     assert refusal(table) == (
-        f"is a table (pandas.{name}), no picture. If its values are pixels, give its .to_numpy()."
+        f"is a table (pandas.{name}), no image. If its values are pixels, give its .to_numpy()."
     )
 
 
@@ -317,7 +317,7 @@ def test_tensors(device, grad, dtype):
 @pytest.mark.usefixtures("torch")
 def test_a_batch_of_tensors_is_a_choice():
     text = refusal(Tensor(noise(4, 3, 8, 8)), "{batch}")
-    assert text == "is an array of 4 pictures, of shape (4, 3, 8, 8): choose one, such as {batch[0]}."
+    assert text == "is an array of 4 images, of shape (4, 3, 8, 8): choose one, such as {batch[0]}."
 
 
 def test_without_torch_a_tensor_is_any_array():
@@ -395,7 +395,7 @@ def test_a_figure_without_pyplot_opens_no_window():
     assert plt.get_fignums() == []
 
 
-def test_a_closed_figure_is_still_a_picture():
+def test_a_closed_figure_is_still_a_image():
     figure, _ = plotted()
     plt.close(figure)
     assert decoded(figure).size == (640, 480)
@@ -426,7 +426,7 @@ def test_one_of_several_axes_is_its_own_box(layout):
 
 
 @pytest.mark.parametrize("layout", [None, "tight", "constrained", "compressed"])
-def test_a_figure_is_the_same_picture_each_time(layout):
+def test_a_figure_is_the_same_image_each_time(layout):
     """Else the same edit would be paid for again."""
     figure, (left, _) = plotted(2, layout=layout)
     left.set_xlabel("n")
@@ -440,7 +440,7 @@ def test_a_figure_is_the_same_picture_each_time(layout):
         assert [axes.get_position().bounds for axes in figure.axes] == places
 
 
-def test_a_twin_s_scale_belongs_to_the_picture():
+def test_a_twin_s_scale_belongs_to_the_image():
     _, (left, _) = plotted(2)
     alone = decoded(left).width
     twin = left.twinx()

@@ -184,7 +184,7 @@ def test_labels_in_full_are_worth_tiles_that_are_a_bit_smaller():
     assert contact(flat(48), [], labels).legend == ()
 
 
-def test_pictures_of_any_ratio_are_whole_and_as_large_as_their_cell():
+def test_images_of_any_ratio_are_whole_and_as_large_as_their_cell():
     sizes = [(600, 400), (400, 600), (600, 600), (600, 200), (600, 400)]
     tiles = [Image.new("RGB", size, colour) for size, colour in zip(sizes, colours(5), strict=True)]
     places = boxes(opened(contact(tiles, [], list("abcde"))), 5)
@@ -204,7 +204,7 @@ def test_what_stands_for_a_title_stands_on_the_sheet():
     assert not ImageChops.difference(marked, titled).getbbox()
 
 
-def test_pictures_of_a_grid_stand_under_the_label_of_their_row():
+def test_images_of_a_grid_stand_under_the_label_of_their_row():
     tiles = [
         Image.new("RGB", size, one)
         for size, one in zip([(600, 150), (600, 600)] * 2, colours(4), strict=True)

@@ -18,7 +18,7 @@ OUTSIDE = 120 * 80 - 40 * 30
 
 
 def photo(size=SIZE, mode="RGB"):
-    """Return a picture as soft as photographs are."""
+    """Return an image as soft as photographs are."""
     small = Image.frombytes("RGB", (6, 4), random.Random(5).randbytes(6 * 4 * 3))
     small = small.point(lambda value: 90 + value // 3)
     return small.resize(size, Image.Resampling.BICUBIC).convert(mode)
@@ -188,13 +188,13 @@ def test_where_everything_may_change_nothing_is_outside(share):
     assert share(photo((60, 40)), box=(2, 2, 116, 76)) is None  # but a border that does not count
 
 
-def test_a_mask_of_another_picture(tmp_path):
+def test_a_mask_of_another_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
     assert changed_outside(png(photo()), path, mask((0, 0, 5, 5), (80, 120)).data) is None
 
 
-def test_input_that_is_no_picture(tmp_path):
+def test_input_that_is_no_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
     assert changed_outside(b"no", path, mask(BOX, SIZE).data) is None

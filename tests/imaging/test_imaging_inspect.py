@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
-from ipyimagegen.core.run import PictureState as State
+from ipyimagegen.core.run import ImageState as State
 from ipyimagegen.imaging import inspect
 
 
@@ -26,7 +26,7 @@ def png(width, height, body, *, extra=b"", bits=8, colour=2):
 @pytest.fixture
 def look(tmp_path):
     def look(data, **options):
-        path = tmp_path / "picture"
+        path = tmp_path / "image"
         if isinstance(data, Image.Image):
             data.save(path, options.pop("format", "PNG"), **options.pop("save", {}))
         else:
@@ -40,7 +40,7 @@ def gradient(width, height, mode="RGB"):
     return Image.linear_gradient("L").resize((width, height)).convert(mode)
 
 
-def test_a_plain_picture(look):
+def test_a_plain_image(look):
     found = look(gradient(1024, 512))
     assert (found.state, found.mime, found.width, found.height) == (State.STORED, "image/png", 1024, 512)
     assert (found.alpha, found.note, found.thumb.size, found.thumb.mode) == (False, "", (768, 384), "RGB")

@@ -91,14 +91,14 @@ def test_a_box_is_drawn_whole_or_refused(box):
         if width <= 0 or height <= 0:
             assert text == f"{told} is a box without area: x,y,w,h are left, top, width and height."
         else:
-            assert text == f"{told} reaches outside the picture, which is 8x6 pixels."
+            assert text == f"{told} reaches outside the image, which is 8x6 pixels."
 
 
 def test_a_box_that_is_its_own_name_is_named_once():
     with pytest.raises(InvalidInput) as caught:
         mask("0,0,900,2", SIZE, "--mask 0,0,900,2")
     assert str(caught.value) == (
-        "--mask 0,0,900,2 reaches outside the picture, which is 8x6 pixels. Nothing was sent."
+        "--mask 0,0,900,2 reaches outside the image, which is 8x6 pixels. Nothing was sent."
     )
 
 
@@ -122,14 +122,14 @@ def test_half_a_box_is_refused(thing):
     assert text.endswith("is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
 
 
-def test_the_whole_picture_may_change_and_says_so():
+def test_the_whole_image_may_change_and_says_so():
     assert mask((0, 0, 8, 6), SIZE).notes == ("everything may change",)
     assert mask(np.ones((6, 8), bool), SIZE).notes == ("everything may change",)
     assert mask(Image.new("L", SIZE, 255), SIZE).notes == ("everything may change",)
     assert mask(Image.new("RGBA", SIZE), SIZE).notes == ("everything may change",)
 
 
-# Pictures and arrays
+# Images and arrays
 
 
 def forms():
@@ -186,7 +186,7 @@ def test_a_photograph_is_no_mask():
     ramp = np.tile(np.linspace(0, 255, 64).astype("uint8"), (48, 1))
     for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
         size = thing.size if isinstance(thing, Image.Image) else thing.shape[1::-1]
-        with pytest.raises(InvalidInput, match="is a picture of many shades, no mask"):
+        with pytest.raises(InvalidInput, match="is an image of many shades, no mask"):
             mask(thing, size)
     soft = Image.new("L", (64, 48)).convert("L")
     soft.paste(255, (10, 10, 40, 40))
@@ -206,7 +206,7 @@ def test_a_path_is_a_mask_too(tmp_path):
     path.write_bytes(file(Image.fromarray(left_half())))
     assert np.array_equal(grid(mask(path, SIZE)), left_half())
     (tmp_path / "bad.png").write_text("no")
-    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no picture."
+    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no image."
 
 
 def test_the_mask_that_was_given_is_not_changed():
@@ -238,7 +238,7 @@ def test_a_mask_that_changes_nothing_is_refused(thing):
 
 
 def test_another_size_is_refused_with_both():
-    text = "is 6x8 pixels, and the picture that it is for is 8x6. Give both one size."
+    text = "is 6x8 pixels, and the image that it is for is 8x6. Give both one size."
     assert refusal(Image.new("L", (6, 8), 255)) == text
     assert refusal(np.ones((8, 6), bool)) == text
 
@@ -246,8 +246,8 @@ def test_another_size_is_refused_with_both():
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no picture."),
-        ([Image.new("L", SIZE)] * 4, "is a list of 4 pictures: choose one, such as x[0]."),
+        (None, "is a value of type NoneType, no image."),
+        ([Image.new("L", SIZE)] * 4, "is a list of 4 images: choose one, such as x[0]."),
         (
             np.full((6, 8), -1),
             "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
@@ -268,17 +268,17 @@ def test_without_a_name():
         mask(np.zeros((6, 8)), SIZE)
 
 
-# A picture that was scaled
+# An image that was scaled
 
 
-def test_a_mask_for_a_picture_that_was_scaled_goes_with_it():
+def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
     one = mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
     assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
     assert np.array_equal(grid(mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
     for at in (4, 5):
         assert grid(mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
     assert "16x12" in refusal((0, 0, 17, 12), scaled_from=(16, 12))
-    assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the picture")
+    assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the image")
 
 
 # As servers read them

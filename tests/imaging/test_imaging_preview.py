@@ -34,14 +34,14 @@ def test_noise_stays_within_the_limits(mode, count):
     assert max(opened(made).size) <= EDGE
 
 
-def test_one_picture_is_itself():
+def test_one_image_is_itself():
     image = Image.radial_gradient("L").resize((700, 500)).convert("RGB")
     shown = opened(preview([image], ["3.1"]))
     assert shown.size == (700, 500)
     assert max(high for _, high in ImageChops.difference(shown, image).getextrema()) < 24
 
 
-def test_a_picture_beyond_the_edge_is_made_smaller():
+def test_a_image_beyond_the_edge_is_made_smaller():
     assert opened(preview([noise(2000, 1000)], edge=300, limit=9000)).size <= (300, 150)
 
 
@@ -68,7 +68,7 @@ def test_the_same_input_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10, 30, 100])
-def test_reading_order_and_whole_pictures(count):
+def test_reading_order_and_whole_images(count):
     """Each tile has a colour of its own; all appear, from left to right and from top to bottom."""
     colours = [(255, i * 2, 255 - i * 2) for i in range(count)]
     sheet = compose([Image.new("RGB", (400, 300), one) for one in colours], ["9.9"] * count, (), EDGE)
@@ -82,7 +82,7 @@ def test_reading_order_and_whole_pictures(count):
         assert bottom - top >= 36
 
 
-def test_labels_stand_under_the_pictures_not_on_them():
+def test_labels_stand_under_the_images_not_on_them():
     plain = Image.new("RGB", (300, 300), "#3366cc")
     with_labels = compose([plain, plain], ["3.1", "3.2"], (), EDGE)
     without = compose([plain, plain], (), (), EDGE)
@@ -91,7 +91,7 @@ def test_labels_stand_under_the_pictures_not_on_them():
     assert ImageChops.difference(with_labels.crop(box), without.crop(box)).getbbox() is None
 
 
-def test_missing_pictures_get_a_frame_and_a_reason():
+def test_missing_images_get_a_frame_and_a_reason():
     image = Image.new("RGB", (300, 300), "#3366cc")
     refused = compose([image, None], ["1", "2"], ["", "refused by the server"], EDGE)
     unsaid = compose([image, None], ["1", "2"], (), EDGE)

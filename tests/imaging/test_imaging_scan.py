@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.run import PictureState as State
+from ipyimagegen.core.run import ImageState as State
 from ipyimagegen.imaging import inspect
 from ipyimagegen.imaging.scan import scan_bytes
 

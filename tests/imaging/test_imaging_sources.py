@@ -21,8 +21,8 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 OWN = ("PNG", "JPEG", "WEBP")
 
 
-def picture(mode="RGB", size=(48, 32), seed=7):
-    """Return a picture in which every pixel counts."""
+def make_image(mode="RGB", size=(48, 32), seed=7):
+    """Return a image in which every pixel counts."""
     import random
 
     bands = len(Image.new(mode if mode in ("L", "RGB", "RGBA", "CMYK") else "RGB", (1, 1)).getbands())
@@ -76,7 +76,7 @@ def exif(orientation):
 def test_a_file_that_can_go_keeps_its_own_bytes(tmp_path, form, mode):
     if (form, mode) in {("JPEG", "RGBA"), ("JPEG", "P")} or (form != "PNG" and mode == "I;16"):
         mode = "RGB"
-    image = Image.new("I;16", (48, 32), 40_000) if mode == "I;16" else picture(mode)
+    image = Image.new("I;16", (48, 32), 40_000) if mode == "I;16" else make_image(mode)
     data = file(image, form, icc_profile=SRGB if mode.startswith("RGB") else None)
     path = tmp_path / "cat"
     path.write_bytes(data)
@@ -89,12 +89,12 @@ def test_a_file_that_can_go_keeps_its_own_bytes(tmp_path, form, mode):
 def test_texts_provenance_and_a_tail_stay_in_an_untouched_file():
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a fox")
-    data = file(picture(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
+    data = file(make_image(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
     assert source(data).data == data
-    end = file(picture(), "PNG")
+    end = file(make_image(), "PNG")
     late = end[:-12] + chunk(b"tEXt", b"date:create\0today") + end[-12:]
     assert source(late).data == late
-    photo = file(picture(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
+    photo = file(make_image(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
     assert source(photo).data == photo
 
 
@@ -111,7 +111,7 @@ def test_sixteen_bits_a_channel_stay():
 
 
 def test_an_untouched_file_is_not_decoded(monkeypatch):
-    """Decoding a 4 MB picture takes longer than our whole share of a request."""
+    """Decoding a 4 MB image takes longer than our whole share of a request."""
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     for form in ("PNG", "JPEG"):
         data = file(Image.linear_gradient("L"), form)
@@ -124,7 +124,7 @@ def test_an_untouched_file_is_not_decoded(monkeypatch):
 @pytest.mark.parametrize("form", OWN)
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_turned_file_becomes_upright(form, orientation):
-    data = file(picture(), form, exif=exif(orientation))
+    data = file(make_image(), form, exif=exif(orientation))
     wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     one = source(data)
     assert (one.mime, one.width, one.height) == ("image/png", *wanted.size)
@@ -140,18 +140,18 @@ def decoded_name(form):
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_an_orientation_behind_the_pixels_of_a_png_counts(orientation):
-    plain = file(picture(), "PNG")
+    plain = file(make_image(), "PNG")
     late = plain[:-12] + chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0")) + plain[-12:]
     one = source(late)
     if orientation == 1:
         assert one.data == late
     else:
-        assert same(decoded(one), picture().transpose(Image.Transpose.ROTATE_270))
+        assert same(decoded(one), make_image().transpose(Image.Transpose.ROTATE_270))
 
 
 def test_an_orientation_that_makes_no_sense_turns_nothing():
     for bad in (0, 9, 77):
-        data = file(picture(), "JPEG", exif=exif(bad))
+        data = file(make_image(), "JPEG", exif=exif(bad))
         assert source(data).data == data
 
 
@@ -173,7 +173,7 @@ CONVERTED = [
 
 @pytest.mark.parametrize(("form", "mode", "options"), CONVERTED)
 def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
-    data = file(picture(mode), form, **options)
+    data = file(make_image(mode), form, **options)
     wanted = Image.open(io.BytesIO(data), formats=[form])
     wanted = wanted.convert("L" if mode == "L" else "RGBA" if wanted.has_transparency_data else "RGB")
     path = tmp_path / f"cat.{form.lower()}"
@@ -186,9 +186,9 @@ def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
 
 
 def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
-    data = file(picture(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
-    assert refusal(data).startswith("is no picture that can be read")
-    assert same(decoded(source(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), picture())
+    data = file(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
+    assert refusal(data).startswith("is no image that can be read")
+    assert same(decoded(source(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
@@ -225,14 +225,14 @@ def test_tiff_of_other_floats_is_refused():
 
 
 def test_a_turned_tiff_is_upright():
-    data = file(picture(), "TIFF", tiffinfo={274: 6})
+    data = file(make_image(), "TIFF", tiffinfo={274: 6})
     one = source(data)
-    assert same(decoded(one), picture().transpose(Image.Transpose.ROTATE_270))
+    assert same(decoded(one), make_image().transpose(Image.Transpose.ROTATE_270))
     assert one.notes == ("turned upright", "converted from TIFF to PNG")
 
 
 def test_ink_becomes_light():
-    data = file(picture("CMYK"), "JPEG", quality=95)
+    data = file(make_image("CMYK"), "JPEG", quality=95)
     assert same(decoded(source(data)), Image.open(io.BytesIO(data)).convert("RGB"))
     assert source(data).notes == ("converted from JPEG to PNG",)
 
@@ -245,7 +245,7 @@ def test_ink_becomes_light():
         ("PNG", "PNG", ("the first of 3 frames",)),
         ("AVIF", "AVIF", ("the first of 3 frames", "converted from AVIF to PNG")),
         ("TIFF", "TIFF", ("the first of 3 pages", "converted from TIFF to PNG")),
-        ("MPO", "MPO", ("the first of 3 pictures", "converted from MPO to PNG")),
+        ("MPO", "MPO", ("the first of 3 images", "converted from MPO to PNG")),
     ],
 )
 def test_the_first_of_several(form, kind, notes):
@@ -268,14 +268,14 @@ def test_a_transparent_gif_keeps_its_holes():
 
 
 def test_a_colour_profile_goes_along_where_it_holds():
-    turned = source(file(picture(), "JPEG", icc_profile=SRGB, exif=exif(3)))
+    turned = source(file(make_image(), "JPEG", icc_profile=SRGB, exif=exif(3)))
     assert decoded(turned).info["icc_profile"] == SRGB
-    assert "icc_profile" not in decoded(source(file(picture("L"), "TIFF", icc_profile=SRGB))).info
-    assert turned.pixels != source(file(picture(), "JPEG", exif=exif(3))).pixels
+    assert "icc_profile" not in decoded(source(file(make_image("L"), "TIFF", icc_profile=SRGB))).info
+    assert turned.pixels != source(file(make_image(), "JPEG", exif=exif(3))).pixels
 
 
-def test_converted_bytes_hold_nothing_but_the_picture():
-    data = file(picture(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
+def test_converted_bytes_hold_nothing_but_the_image():
+    data = file(make_image(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
     kinds, at, out = [], 8, source(data).data
     while at < len(out):
         (length,) = struct.unpack_from(">I", out, at)
@@ -291,13 +291,13 @@ def test_too_many_pixels_are_scaled(monkeypatch):
     monkeypatch.setattr(packing, "MOST_PIXELS", 300)
     monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_PIXELS", 300)
     monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "most": 300})
-    data = file(picture(), "PNG")
+    data = file(make_image(), "PNG")
     one = source(data)
     assert one.width * one.height <= 300
     assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
     assert one.scaled_from == (48, 32)
-    assert same(decoded(one), picture().resize((one.width, one.height), Image.Resampling.LANCZOS))
-    assert source(picture()).scaled_from == (48, 32)
+    assert same(decoded(one), make_image().resize((one.width, one.height), Image.Resampling.LANCZOS))
+    assert source(make_image()).scaled_from == (48, 32)
 
 
 def test_forty_one_megapixels_are_brought_to_forty():
@@ -311,20 +311,20 @@ def test_too_many_bytes_are_scaled(monkeypatch):
     small = 3000
     monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_BYTES", small)
     monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "limit": small})
-    data = file(picture(), "PNG")
+    data = file(make_image(), "PNG")
     assert len(data) > small
     one = source(data)
     assert small // 2 < len(one.data) <= small
     assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
 
 
-def test_a_large_picture_trips_no_limit_of_pillow(monkeypatch):
+def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # the user's own
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for form in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
-            assert source(file(picture(), form)).width == 48
-        assert source(picture()).width == 48
+            assert source(file(make_image(), form)).width == 48
+        assert source(make_image()).width == 48
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
@@ -359,45 +359,44 @@ def test_two_gigabytes_cost_nothing(tmp_path):
 # What is refused
 
 
-NO_PICTURES = {
+NO_IMAGES = {
     b"": "is empty: 0 bytes.",
-    b"a red fox in the snow\n": "is a text file, no picture.",
-    "ein röter Fuchs, 狐狸".encode(): "is a text file, no picture.",
-    "fox".encode("utf-16"): "is a text file, no picture.",
-    b"BMW, a car": "is a text file, no picture.",
-    b"P1 is a label": "is a text file, no picture.",
+    b"a red fox in the snow\n": "is a text file, no image.",
+    "ein röter Fuchs, 狐狸".encode(): "is a text file, no image.",
+    "fox".encode("utf-16"): "is a text file, no image.",
+    b"BMW, a car": "is a text file, no image.",
+    b"P1 is a label": "is a text file, no image.",
     b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "is an SVG; save it as PNG first.",
     b"\xef\xbb\xbf  <svg/>": "is an SVG; save it as PNG first.",
-    b"<!DOCTYPE html><html></html>": "is an HTML page, no picture.",
+    b"<!DOCTYPE html><html></html>": "is an HTML page, no image.",
     b"%PDF-1.7\n%\xe2\xe3": "is a PDF; save the page as PNG first.",
     b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
     b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
-    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "is a video, no picture.",
+    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "is a video, no image.",
     b"8BPS\0\1": "is a Photoshop file; save it as PNG first.",
-    b"PK\3\4\x14": "is a ZIP archive or an Office document, no picture.",
+    b"PK\3\4\x14": "is a ZIP archive or an Office document, no image.",
     b"\x93NUMPY\1\0": "is a NumPy file; give what numpy.load reads from it.",
     b"version https://git-lfs.github.com/spec/v1\n": (
-        "is a Git LFS pointer; fetch the picture with `git lfs pull`."
+        "is a Git LFS pointer; fetch the image with `git lfs pull`."
     ),
     bytes(range(256)): (
-        "is no picture that can be read;"
-        " PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA can."
+        "is no image that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA can."
     ),
 }
 
 
-@pytest.mark.parametrize("data", NO_PICTURES, ids=range(len(NO_PICTURES)))
-def test_what_is_no_picture_is_named(tmp_path, data):
-    assert refusal(data) == NO_PICTURES[data]
+@pytest.mark.parametrize("data", NO_IMAGES, ids=range(len(NO_IMAGES)))
+def test_what_is_no_image_is_named(tmp_path, data):
+    assert refusal(data) == NO_IMAGES[data]
     path = tmp_path / "cat.png"
     path.write_bytes(data)
-    assert refusal(path) == NO_PICTURES[data]
+    assert refusal(path) == NO_IMAGES[data]
 
 
 def test_a_camera_s_raw_file_is_not_its_preview():
     text = "is a camera's raw file; export it as JPEG or PNG first."
-    assert refusal(file(picture(), "TIFF", tiffinfo={254: 1})) == text
-    assert refusal(file(picture(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})) == text
+    assert refusal(file(make_image(), "TIFF", tiffinfo={254: 1})) == text
+    assert refusal(file(make_image(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})) == text
 
 
 CUT = "is cut short: its end is missing. Fetch or save it again."
@@ -405,8 +404,8 @@ CUT = "is cut short: its end is missing. Fetch or save it again."
 
 @pytest.mark.parametrize("form", [*OWN, "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
-def test_a_truncated_picture_says_so(form, share):
-    data = file(picture(size=(200, 150)), form)
+def test_a_truncated_image_says_so(form, share):
+    data = file(make_image(size=(200, 150)), form)
     text = refusal(data[: int(len(data) * share)])
     if form in ("JPEG2000", "AVIF"):
         assert (
@@ -420,15 +419,15 @@ def test_a_truncated_picture_says_so(form, share):
 @given(st.integers(0, 10_000), st.sampled_from(OWN))
 @settings(max_examples=80, deadline=None)
 def test_no_beginning_of_a_file_is_taken_for_it(length, form):
-    data = file(picture(), form, exif=exif(1))
+    data = file(make_image(), form, exif=exif(1))
     with pytest.raises(InvalidInput):
         source(data[: length % len(data)])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
-    thumbnail = file(picture(size=(16, 16)), "JPEG")
+    thumbnail = file(make_image(size=(16, 16)), "JPEG")
     block = b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0" + thumbnail
-    data = file(picture(size=(200, 200)), "JPEG", exif=block)
+    data = file(make_image(size=(200, 200)), "JPEG", exif=block)
     assert source(data).data == data
     assert refusal(data[: len(data) // 2]) == CUT
 
@@ -436,17 +435,17 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
 def test_the_user_s_own_switch_for_truncated_files_lets_none_through(monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     for form in OWN:
-        assert refusal(file(picture(), form)[:-20]) == CUT
+        assert refusal(file(make_image(), form)[:-20]) == CUT
 
 
 def test_damage_in_the_pixels_of_a_png_is_seen():
-    data = bytearray(file(picture(), "PNG"))
+    data = bytearray(file(make_image(), "PNG"))
     data[len(data) // 2] ^= 1
     assert refusal(bytes(data)) == "is damaged. Fetch or save it again."
 
 
 def test_a_second_header_is_damage():
-    data = file(picture(), "PNG")
+    data = file(make_image(), "PNG")
     again = data[:33] + data[8:33] + data[33:]
     assert refusal(again) == "is damaged. Fetch or save it again."
 
@@ -468,17 +467,17 @@ def test_a_missing_file_names_a_near_one(tmp_path):
 def test_a_variable_s_refusal_names_its_path(tmp_path):
     (tmp_path / "cat.txt").write_text("meow")
     with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no picture\. Nothing was sent"
+        InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no image\. Nothing was sent"
     ):
         source(tmp_path / "cat.txt", "{p}")
     with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a picture in it\. Nothing was sent\."
+        InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a image in it\. Nothing was sent\."
     ):
         source(tmp_path, "{p}")
 
 
-def test_a_picture_without_a_name_begins_a_sentence():
-    with pytest.raises(InvalidInput, match=r"^The picture is empty: 0 bytes"):
+def test_a_image_without_a_name_begins_a_sentence():
+    with pytest.raises(InvalidInput, match=r"^The image is empty: 0 bytes"):
         source(b"")
 
 
@@ -500,7 +499,7 @@ def test_what_would_block_or_cannot_be_read(tmp_path):
 def test_no_permission(tmp_path, monkeypatch, refusing):
     """Root may read everything, so the refusal is the system's own error."""
     path = tmp_path / "cat.png"
-    path.write_bytes(file(picture(), "PNG"))
+    path.write_bytes(file(make_image(), "PNG"))
 
     def deny(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
@@ -511,7 +510,7 @@ def test_no_permission(tmp_path, monkeypatch, refusing):
 
 def test_home_and_accents(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    data = file(picture(), "PNG")
+    data = file(make_image(), "PNG")
     (tmp_path / "Fu\u0308chse 狐狸.png").write_bytes(data)  # as macOS spells it
     assert source(Path("~/Füchse 狐狸.png")).data == data
     assert refusal(Path("~nobody-of-that-name/cat.png")).startswith(
@@ -552,12 +551,12 @@ def test_every_mode_goes_as_pillow_itself_converts_it(mode, size, random):
 
 
 def test_modes_that_pillow_does_not_convert_itself():
-    la = picture("L").convert("LA")
-    la.putalpha(picture("L", seed=3))
+    la = make_image("L").convert("LA")
+    la.putalpha(make_image("L", seed=3))
     premultiplied = la.convert("La")
     assert same(decoded(source(premultiplied)), premultiplied.convert("LA").convert("RGBA"))
     lab = ImageCms.profileToProfile(
-        picture(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        make_image(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
     assert same(decoded(source(lab)), lab.convert("RGB"))
 
@@ -583,18 +582,18 @@ def test_whole_numbers_of_eight_bits_and_what_is_beyond():
 
 @pytest.mark.parametrize("transparency", [5, bytes(range(256))])
 def test_transparency_of_a_palette_or_a_colour_key(transparency):
-    image = picture("L").convert("P")
+    image = make_image("L").convert("P")
     image.info["transparency"] = transparency
     assert same(decoded(source(image)), image.convert("RGBA"))
     assert image.info == {"transparency": transparency}
-    key = picture("RGB")
+    key = make_image("RGB")
     key.info["transparency"] = key.getpixel((3, 3))
     assert decoded(source(key)).getpixel((3, 3))[3] == 0
 
 
 def test_a_pillow_image_that_carries_an_orientation_is_turned(tmp_path):
     path = tmp_path / "cat.jpg"
-    path.write_bytes(file(picture(), "JPEG", exif=exif(6)))
+    path.write_bytes(file(make_image(), "JPEG", exif=exif(6)))
     with Image.open(path) as image:
         one = source(image)
         assert (one.width, one.height, one.notes) == (32, 48, ("turned upright",))
@@ -612,28 +611,28 @@ def test_the_frame_that_the_user_chose():
 
 def test_pillow_images_that_cannot_be_read(tmp_path):
     path = tmp_path / "cat.png"
-    path.write_bytes(file(picture(), "PNG"))
+    path.write_bytes(file(make_image(), "PNG"))
     with Image.open(path) as image:
         pass
     assert refusal(image).startswith("is a Pillow image that cannot be read (")
     assert refusal(image).endswith("Call its .load() while its file is open.")
-    assert refusal(Image.new("RGB", (0, 4))) == "is an empty picture, 0x4."
+    assert refusal(Image.new("RGB", (0, 4))) == "is an empty image, 0x4."
 
 
 def test_the_same_pixels_have_the_same_hash_and_others_another():
-    first = source(picture())
-    assert first.pixels == source(picture().copy()).pixels
+    first = source(make_image())
+    assert first.pixels == source(make_image().copy()).pixels
     others = [
-        picture(seed=8),
-        picture("L"),
-        picture().resize((32, 48)),
-        Image.frombytes("RGB", (32, 48), picture().tobytes()),
+        make_image(seed=8),
+        make_image("L"),
+        make_image().resize((32, 48)),
+        Image.frombytes("RGB", (32, 48), make_image().tobytes()),
     ]
     assert len({first.pixels, *(source(one).pixels for one in others)}) == 5
 
 
 def test_a_source_does_not_print_its_bytes():
-    assert "data" not in repr(source(picture()))
+    assert "data" not in repr(source(make_image()))
 
 
 # For one server
@@ -644,18 +643,18 @@ ALL = ("png", "jpeg", "webp")
 
 @pytest.mark.parametrize("form", OWN)
 def test_what_fits_is_left_alone(form):
-    one = source(file(picture(), form))
+    one = source(file(make_image(), form))
     assert fitted(one, ALL, 50_000_000) is one
     assert fitted(one, (form.lower(),), len(one.data)) is one
 
 
 def test_another_format_is_reached_without_loss():
-    one = source(file(picture("RGBA"), "WEBP", lossless=True, exact=True))
+    one = source(file(make_image("RGBA"), "WEBP", lossless=True, exact=True))
     png = fitted(one, ("png",), 50_000_000)
     assert (png.mime, png.notes) == ("image/png", ("converted from WebP to PNG",))
-    assert same(decoded(png), picture("RGBA"))
+    assert same(decoded(png), make_image("RGBA"))
     back = fitted(png, ("webp", "jpeg"), 50_000_000)
-    assert same(decoded(back), picture("RGBA"))
+    assert same(decoded(back), make_image("RGBA"))
     assert back.notes == ("converted from WebP to PNG", "converted from PNG to WebP")
     assert fitted(one, ("jpeg", "png"), 50_000_000).mime == "image/png"
 
@@ -669,12 +668,12 @@ def test_where_only_jpeg_is_left_holes_become_white():
     red, green, _ = decoded(one).getpixel((28, 4))
     assert red > 190
     assert green < 20
-    assert fitted(source(picture("L")), ("jpeg",), 50_000_000).notes == ("converted from PNG to JPEG",)
+    assert fitted(source(make_image("L")), ("jpeg",), 50_000_000).notes == ("converted from PNG to JPEG",)
 
 
 @pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
 def test_scaled_until_it_fits(form):
-    one = fitted(source(picture(size=(300, 200))), (form,), 20_000)
+    one = fitted(source(make_image(size=(300, 200))), (form,), 20_000)
     assert 10_000 < len(one.data) <= 20_000
     assert one.notes[-1] == f"scaled from 300x200 to {one.width}x{one.height}"
     assert one.scaled_from == (300, 200)
@@ -682,24 +681,24 @@ def test_scaled_until_it_fits(form):
 
 
 def test_scaled_twice_is_still_measured_from_the_first():
-    first = fitted(source(picture(size=(300, 200))), ALL, 60_000)
+    first = fitted(source(make_image(size=(300, 200))), ALL, 60_000)
     second = fitted(first, ALL, 20_000)
     assert second.scaled_from == (300, 200)
 
 
 def test_no_size_fits():
     with pytest.raises(InvalidInput, match=r"^cat.png does not fit into 10 bytes at any size"):
-        fitted(source(picture()), ALL, 10, name="cat.png")
+        fitted(source(make_image()), ALL, 10, name="cat.png")
 
 
 def test_square_servers():
     with pytest.raises(InvalidInput) as caught:
-        fitted(source(picture()), ALL, 50_000_000, square=True, name="cat.png")
+        fitted(source(make_image()), ALL, 50_000_000, square=True, name="cat.png")
     assert str(caught.value) == (
-        "cat.png is 48x32; this server takes square pictures only."
-        " Crop it, as PIL.ImageOps.fit(picture, (32, 32)). Nothing was sent."
+        "cat.png is 48x32; this server takes square images only."
+        " Crop it, as PIL.ImageOps.fit(image, (32, 32)). Nothing was sent."
     )
-    square = source(picture(size=(32, 32)))
+    square = source(make_image(size=(32, 32)))
     assert fitted(square, ALL, 50_000_000, square=True) is square
 
 
@@ -718,32 +717,35 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no picture. What is taken: a path, bytes,"),
-        (3.5, "is a value of type float, no picture."),
-        ({"a": 1}, "is a value of type dict, no picture."),
-        (Image, "is a value of type module, no picture."),
-        (Image.Image, "is a value of type type, no picture."),
+        (None, "is a value of type NoneType, no image. What is taken: a path, bytes,"),
+        (3.5, "is a value of type float, no image."),
+        ({"a": 1}, "is a value of type dict, no image."),
+        (Image, "is a value of type module, no image."),
+        (Image.Image, "is a value of type type, no image."),
         ("cat.jpg", "is text; a path is given as pathlib.Path('cat.jpg')."),
-        ([], "is an empty list, no picture."),
-        ([[0, 1], [1, 0]], "is a list of 2 values, no picture; of numbers make an array, with numpy.array."),
-        ((1, 2), "is a tuple of 2 values, no picture"),
+        ([], "is an empty list, no image."),
+        (
+            [[0, 1], [1, 0]],
+            "is a list of 2 values, no image; of numbers make an array, with numpy.array.",
+        ),
+        ((1, 2), "is a tuple of 2 values, no image"),
     ],
 )
 def test_other_values_are_named_with_what_is_taken(thing, text):
     assert refusal(thing).startswith(text)
 
 
-def test_several_pictures_are_a_choice():
+def test_several_images_are_a_choice():
     assert (
-        refusal([picture(), picture()], "{foxes}")
-        == "is a list of 2 pictures: choose one, such as {foxes[0]}."
+        refusal([make_image(), make_image()], "{foxes}")
+        == "is a list of 2 images: choose one, such as {foxes[0]}."
     )
 
 
 def test_an_ipython_image(tmp_path):
     from IPython.display import Image as Shown
 
-    data = file(picture(), "PNG")
+    data = file(make_image(), "PNG")
     path = tmp_path / "cat.png"
     path.write_bytes(data)
     for shown in (Shown(data=data), Shown(filename=str(path)), Shown(url="cat.png", embed=False)):

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 from kernels import Kernel, kernel_environ
-from loopback import b64, picture_bytes, records
+from loopback import b64, image_bytes, records
 
-PICTURE = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def gate(serve):
     def answer(seen):
         asked.set()
         assert may_answer.wait(30)
-        return 200, {}, PICTURE
+        return 200, {}, IMAGE
 
     server = serve(answer)
     server.asked, server.may_answer = asked, may_answer
@@ -58,7 +58,7 @@ def test_an_interrupt_ends_the_cell_and_the_call_goes_on(kernel, gate, home):
     gate.may_answer.set()
     again = kernel.run("%imagine a fox")  # waits for that call instead of sending
     assert again.error is None
-    assert len(again.pictures) == 1
+    assert len(again.images) == 1
     assert len(gate.posts) == 1
     (record,) = records(home).values()
     assert record["status"] == "done"
@@ -153,7 +153,7 @@ def test_two_kernels_write_to_one_store(kernel, other, home):
     assert len(listed.splitlines()) == len(asked)
 
 
-def test_one_status_line_becomes_the_picture(kernel, gate):
+def test_one_status_line_becomes_the_image(kernel, gate):
     configure(kernel, gate)
     message = kernel.start("%imagine -m m-1 a fox", watched=True)
     assert gate.asked.wait(20)

@@ -3,16 +3,16 @@
 import json
 
 import pytest
-from loopback import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, image_bytes, records
 
-PICTURE = picture_bytes()
+IMAGE = image_bytes()
 
 
 def good(seen):
     asked = seen.json
     size = asked.get("size", "64x48")
     width, height = (int(v) for v in size.split("x")) if "x" in size else (64, 48)
-    data = picture_bytes(width, height)
+    data = image_bytes(width, height)
     return (
         200,
         {"x-request-id": "req_1"},
@@ -38,8 +38,8 @@ def test_first_minute(kernel):
     cell = kernel.run("%%imagine\na red fox in the snow, watercolour\n")
     assert cell.error is None
     assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
-    (picture,) = cell.pictures
-    assert max(picture.size) == 768
+    (image,) = cell.images
+    assert max(image.size) == 768
     first = cell.outputs[0]
     assert set(first["data"]) in ({"image/jpeg", "text/plain"}, {"image/png", "text/plain"})
     assert "a red fox" in first["metadata"][next(iter(first["metadata"]))]["alt"]
@@ -66,15 +66,15 @@ def test_new_pays_again_and_says_what_is_sent(kernel, paid):
     assert paid.posts[0].headers["Authorization"] == f"Bearer {CANARY}"
 
 
-def test_each_picture_appears_once(kernel):
-    assert len(kernel.run("%imagine a cat").pictures) == 1
-    assert len(kernel.run("cat = %imagine a cat\ncat").pictures) == 1
-    assert len(kernel.run("cat").pictures) == 1
-    assert len(kernel.run("%imagine a dog\nprint('after')").pictures) == 1
+def test_each_image_appears_once(kernel):
+    assert len(kernel.run("%imagine a cat").images) == 1
+    assert len(kernel.run("cat = %imagine a cat\ncat").images) == 1
+    assert len(kernel.run("cat").images) == 1
+    assert len(kernel.run("%imagine a dog\nprint('after')").images) == 1
     loop = kernel.run("for s in (1, 2, 3):\n    get_ipython().run_line_magic('imagine', f'--seed {s} a cat')")
-    assert len(loop.pictures) == 3
-    assert len(kernel.run("from ipyimagegen import imagine\ncat = imagine('a cat')").pictures) == 0
-    assert len(kernel.run("imagine('a cat')").pictures) == 1
+    assert len(loop.images) == 3
+    assert len(kernel.run("from ipyimagegen import imagine\ncat = imagine('a cat')").images) == 0
+    assert len(kernel.run("imagine('a cat')").images) == 1
 
 
 def test_names_are_filled_in_and_bound(kernel):
@@ -158,7 +158,7 @@ def test_errors_of_the_server_are_told_with_the_state_of_the_bill(kernel, paid, 
     entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}")
     cell = kernel.run("%%imagine\na fox")
-    assert "No picture was made" in cell.error
+    assert "No image was made" in cell.error
     assert CANARY not in json.dumps(cell.outputs)
     assert len(cell.error.splitlines()) <= 2
 
@@ -196,8 +196,8 @@ def test_a_bad_setting_stops_the_next_cell(kernel, paid):
     assert kernel.run("%config Imagine.n = 99999").error is None
     assert "%config Imagine.n" in kernel.run("%imagine a fox").error
     kernel.run("%config Imagine.n = 2")
-    assert "2 pictures" in kernel.run("%imagine a fox").caption
-    assert "2 pictures" not in kernel.run("%imagine --n default a fox").caption
+    assert "2 images" in kernel.run("%imagine a fox").caption
+    assert "2 images" not in kernel.run("%imagine --n default a fox").caption
     assert len(paid.posts) == 2
 
 
@@ -205,7 +205,7 @@ def test_dry_run_sends_and_keeps_nothing(kernel, paid, home):
     cell = kernel.run("%imagine --dry-run -n 2 --seed 7 --set a=1 a fox")
     assert cell.error is None
     assert '"seed": 7' in cell.caption
-    assert "1 call · 2 pictures · cost unknown" in cell.caption
+    assert "1 call · 2 images · cost unknown" in cell.caption
     assert CANARY not in cell.caption
     assert not paid.posts
     assert not records(home)
@@ -240,10 +240,10 @@ def test_what_was_forgotten_is_shown_as_that_and_goes_on_to_count(kernel, paid):
     for code in ("fox", "fox[0]", "pickle.loads(kept)", "%config Imagine.embed = 'original'\nfox"):
         cell = kernel.run(code)
         assert cell.error is None
-        assert cell.pictures, code
+        assert cell.images, code
     cost = kernel.run("%imagine_cost").caption
-    assert "asked: 1 call, 2 pictures" in cost
-    assert "got: 0 pictures; 1 run forgotten" in cost
+    assert "asked: 1 call, 2 images" in cost
+    assert "got: 0 images; 1 run forgotten" in cost
 
 
 def test_who_mistyped_an_endpoint_is_shown_which_there_are(kernel):
@@ -280,7 +280,7 @@ def test_help_and_question_mark(kernel):
         cell = kernel.run(code)
         assert cell.error is None
         assert "Examples:" in cell.texts[0]
-        assert not cell.pictures
+        assert not cell.images
     message = kernel.client.execute("%%imagine?")
     reply = kernel.client.get_shell_msg(timeout=20)
     while reply["parent_header"].get("msg_id") != message:

@@ -4,14 +4,13 @@ import json
 import re
 
 import pytest
-from loopback import CANARY, b64, picture_bytes
-
 from ipyimagegen.notebook.help import PAGES
+from loopback import CANARY, b64, image_bytes
 
 
 @pytest.fixture
 def drawn(kernel):
-    """Return a kernel whose session has three runs of sketch, the last one of two pictures."""
+    """Return a kernel whose session has three runs of sketch, the last one of two images."""
     done = kernel.run(
         "%imagine --size 64x64 a red fox in the snow\n"
         "%imagine --size 64x64 --seed 7 a blue fox in the snow\n"
@@ -26,19 +25,19 @@ def lines(text):
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_wide_pictures_stand_side_by_side_too(drawn):
+def test_wide_images_stand_side_by_side_too(drawn):
     assert drawn.run("%imagine --endpoint sketch --size 640x480 --seed 1,2 a fox").error is None
-    (sheet,) = drawn.run("%imagine_compare 4-5").pictures
+    (sheet,) = drawn.run("%imagine_compare 4-5").images
     assert sheet.width > 2 * sheet.height
-    assert drawn.run("%imagine_compare 4–5").pictures == [sheet]
+    assert drawn.run("%imagine_compare 4–5").images == [sheet]
 
 
-def test_pictures_side_by_side_and_what_differs(drawn):
+def test_images_side_by_side_and_what_differs(drawn):
     cell = drawn.run("%imagine_compare 1 2 3")
     assert cell.error is None, cell.error
     assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
     assert set(cell.outputs[1]["data"]) == {"text/plain"}
-    (sheet,) = cell.pictures
+    (sheet,) = cell.images
     assert sheet.width > sheet.height  # four small tiles in a row, no one alone
     assert max(sheet.size) <= 768
     assert len(json.dumps(cell.outputs)) < 150 * 1024
@@ -86,8 +85,8 @@ def test_ids_in_every_form(drawn):
         assert cell.error is None, (named, cell.error)
         assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
     assert "3.2 as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
-    pictures = drawn.run("%imagine_compare {fox[0]}, {blue[0]}").caption
-    assert "2.1 a [-red-] {+blue+} fox in the snow" in lines(pictures)
+    images = drawn.run("%imagine_compare {fox[0]}, {blue[0]}").caption
+    assert "2.1 a [-red-] {+blue+} fox in the snow" in lines(images)
 
 
 REFUSED = [
@@ -98,7 +97,7 @@ REFUSED = [
     ("20-30", "There is no run of 20-30"),
     ("1-99", "There is no run of 1-99: this session has 3."),
     ("1 fox", "is no id"),
-    ("1 3.5", "has 2 pictures"),
+    ("1 3.5", "has 2 images"),
     ("--all", "no option --all"),
     ("1 {nope}", "nope: there is no variable 'nope'."),
 ]
@@ -109,7 +108,7 @@ def test_refused_in_one_line(drawn, named, says):
     cell = drawn.run(f"%imagine_compare {named}")
     assert says in cell.error
     assert len(cell.error.splitlines()) == 1
-    assert not cell.pictures
+    assert not cell.images
 
 
 def test_twelve_at_most(kernel):
@@ -148,14 +147,14 @@ def test_the_python_call_shows_the_same(drawn):
     assert "2 to 12" in drawn.run("history.compare(1)").error
 
 
-def test_no_picture_says_why(drawn):
+def test_no_image_says_why(drawn):
     drawn.run("%imagine --set fault=refusal a red fox")
     cell = drawn.run("%imagine_compare 1 4")
     said = lines(cell.caption)
     assert "status done refused" in said
     assert said[-1].startswith("! 4: sketch answered 400: Your request was rejected")
-    alone = drawn.run("%imagine_compare 1 2").pictures[0]
-    assert cell.pictures[0].size == alone.size  # a dashed tile in its place
+    alone = drawn.run("%imagine_compare 1 2").images[0]
+    assert cell.images[0].size == alone.size  # a dashed tile in its place
 
 
 def test_forgotten_runs_are_said(drawn):
@@ -175,7 +174,7 @@ def test_forgotten_runs_are_said(drawn):
     assert cell.error is None
     assert lines(cell.caption)[-1] == "forgotten: 1, 2"
     assert "fox" not in cell.caption
-    assert cell.pictures
+    assert cell.images
 
 
 def test_a_file_that_is_gone_is_a_dashed_tile(drawn, home):
@@ -183,13 +182,13 @@ def test_a_file_that_is_gone_is_a_dashed_tile(drawn, home):
         file.unlink()
     cell = drawn.run("%imagine_compare 1 2")
     assert cell.error is None, cell.error
-    assert cell.pictures
+    assert cell.images
 
 
 def test_verdicts_and_inputs(kernel, serve):
     def answer(seen):
         width = 32 if b"small" in seen.body else 64
-        return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(width, width))}]}
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes(width, width))}]}
 
     server = serve(answer)
     entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
@@ -210,14 +209,14 @@ def test_verdicts_and_inputs(kernel, serve):
     for one in (1, 2):
         kernel.run(f"path.write_bytes(history[{one}][0].bytes)\n%imagine --image cat.png a cap")
     (image,) = (x for x in lines(kernel.run("%imagine_compare 5 6").caption) if x.startswith("image"))
-    assert image.count("cat.png (") == 2  # one name for two pictures is not one picture
+    assert image.count("cat.png (") == 2  # one name for two images is not one image
     again = kernel.run("%imagine_rerun 5 --image cat.png")
     assert "image: cat.png (" in again.texts[-1]
 
 
 def test_hostile_texts_stay_inert(kernel, serve):
     evil = "a \\x1b[2Jred\\u202e fox\\r\\nsame: everything <script>alert(1)</script>"
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes(64, 64))}]}))
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes(64, 64))}]}))
     done = kernel.run(
         "from ipyimagegen import imagine, history\n"
         f"there = {server.base_url!r}\n"
@@ -247,7 +246,7 @@ def test_the_examples_of_the_help_run(drawn):
     for example in PAGES["imagine_compare"].examples:
         cell = drawn.run(example)
         assert cell.error is None, (example, cell.error)
-        assert len(cell.pictures) == 1
+        assert len(cell.images) == 1
     page = drawn.run("%imagine_compare --help").texts[0]
     assert "%imagine_compare 1 2" in page
     assert "For compare there is %imagine_compare;" in drawn.run("%imagine compare").error

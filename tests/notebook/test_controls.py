@@ -127,6 +127,6 @@ def test_no_field_offers_what_is_then_refused(endpoint, model):
                 pytest.fail(f"{one.name} {text}: {refused}")
 
 
-def test_pictures_to_start_from_only_where_a_model_edits():
+def test_images_to_start_from_only_where_a_model_edits():
     assert accepts(catalog.endpoint("openai"), "dall-e-3") == (0, False)
     assert accepts(catalog.endpoint("sketch"), "")[1]

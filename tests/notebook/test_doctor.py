@@ -12,7 +12,7 @@ import time
 from email.utils import formatdate
 
 import pytest
-from loopback import CANARY, picture_bytes
+from loopback import CANARY, image_bytes
 from sockets import Server, hang, reply, reset
 
 from ipyimagegen import Settings, Studio, default_studio
@@ -476,7 +476,7 @@ def test_no_user_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(mine))
     monkeypatch.setenv("USER", "bob")
     for place, told in [
-        (mine / "pictures", "~/pictures can be written"),
+        (mine / "images", "~/images can be written"),
         (tmp_path / "data" / "alice", f"{tmp_path}/data/USER can be written"),
         (tmp_path / "bob" / "x", f"{tmp_path}/USER/x can be written"),
         (tmp_path / "people" / "alice2", f"{tmp_path}/people/alice2 can be written"),
@@ -505,8 +505,8 @@ def test_a_key_in_an_address_is_not_shown(listen, monkeypatch):
 
 
 def test_nothing_that_could_be_paid_is_ever_sent(serve, home):
-    """Also after pictures were paid for: one question, free, and no more."""
-    good = {"created": 1, "data": [{"b64_json": base64.b64encode(picture_bytes()).decode()}]}
+    """Also after images were paid for: one question, free, and no more."""
+    good = {"created": 1, "data": [{"b64_json": base64.b64encode(image_bytes()).decode()}]}
     server = serve(lambda seen: (200, {}, good if seen.method == "POST" else LIST))
     studio = studio_at(server.base_url, key_optional=True, free=False)
     studio.imagine("a fox")

@@ -1,4 +1,4 @@
-"""Pictures that go with a prompt, from whatever a cell has at hand: what arrives, byte for byte."""
+"""Images that go with a prompt, from whatever a cell has at hand: what arrives, byte for byte."""
 
 import base64
 import hashlib
@@ -7,21 +7,21 @@ import json
 
 import numpy as np
 import pytest
-from loopback import CANARY, b64, picture_bytes, records
+from loopback import CANARY, b64, image_bytes, records
 from PIL import Image
 
-CAT = picture_bytes(64, 48, (10, 120, 60))
-HAT = picture_bytes(32, 32, (250, 200, 0), mode="RGB")
+CAT = image_bytes(64, 48, (10, 120, 60))
+HAT = image_bytes(32, 32, (250, 200, 0), mode="RGB")
 
 
 def good(seen):
-    data = picture_bytes(64, 48, (0, 0, 250))
+    data = image_bytes(64, 48, (0, 0, 250))
     return 200, {}, {"created": 1, "data": [{"b64_json": b64(data)}]}
 
 
 @pytest.fixture
 def paid(serve, kernel):
-    """Return a server that counts as paid, under the name lab, and pictures in files and variables."""
+    """Return a server that counts as paid, under the name lab, and images in files and variables."""
     server = serve(good)
     entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
     done = kernel.run(
@@ -37,7 +37,7 @@ def paid(serve, kernel):
         "os.environ['HOME'] = os.getcwd()\n"
         "pil = Image.open(io.BytesIO(cat_bytes)); pil.load()\n"
         "array = np.asarray(pil)\n"
-        "box = {'pictures': [pil]}\n"
+        "box = {'images': [pil]}\n"
     )
     assert done.error is None, done.error
     return server
@@ -75,8 +75,8 @@ def test_a_file_s_own_bytes_are_sent_untouched(kernel, paid, home, written):
 VARIABLES = [
     "pil",
     "array",
-    "box['pictures'][0]",
-    "{box['pictures'][0]}",
+    "box['images'][0]",
+    "{box['images'][0]}",
     "shown",
     "path",
     "url",
@@ -117,10 +117,10 @@ def test_our_own_results_are_known_with_their_parent(kernel, paid, home):
         assert kernel.run("print(hat.parents)").texts == [f"('{made[1]}',)\n"]
         kernel.run("%imagine_forget -1")
     sent = [post.files[0].data for post in paid.posts[1:]]
-    assert sent == [picture_bytes(64, 48, (0, 0, 250))] * 8
+    assert sent == [image_bytes(64, 48, (0, 0, 250))] * 8
 
 
-def test_several_pictures_and_a_mask(kernel, paid):
+def test_several_images_and_a_mask(kernel, paid):
     kernel.run("mask = np.zeros((48, 64), bool); mask[10:20, 5:25] = True")
     for written in ("mask", "5,10,20,10", "５，１０，２０，１０"):
         cell = kernel.run(f"%imagine --new --image cat.png --image hat_bytes --mask {written} wear it")
@@ -140,7 +140,7 @@ def test_several_pictures_and_a_mask(kernel, paid):
         assert "with a mask" in cell.caption
     assert cell.caption.count("outside the mask: 100.0% of the pixels changed") == 1
     kernel.run("from ipyimagegen import history")
-    told = kernel.run("print(*history[-1].verdicts, history[-1][0].changed_outside)").texts
+    told = kernel.run("print(*history[-1].mismatches, history[-1][0].changed_outside)").texts
     assert told == ["outside the mask: asked no change, got 100.0% of the pixels changed 1.0\n"]
 
 
@@ -149,7 +149,7 @@ def test_sketch_changes_nothing_outside_the_mask(kernel):
     cell = kernel.run("hat = %imagine --endpoint sketch --image @1 --mask 80,40,90,90 a yellow moon")
     assert cell.error is None, cell.error
     assert "outside the mask: 0% of the pixels changed" in cell.caption
-    assert kernel.run("print(hat[0].changed_outside, hat.verdicts)").texts == ["0.0 ()\n"]
+    assert kernel.run("print(hat[0].changed_outside, hat.mismatches)").texts == ["0.0 ()\n"]
     code = (
         "import numpy as np\nfrom ipyimagegen import history\n"
         "before, after = (np.asarray(one[0].pil.convert('RGB')).astype(int) for one in (history[1], hat))\n"
@@ -159,7 +159,7 @@ def test_sketch_changes_nothing_outside_the_mask(kernel):
     assert kernel.run(code).texts == ["0 True\n"]
 
 
-def test_the_same_pictures_are_not_paid_twice_and_others_are(kernel, paid):
+def test_the_same_images_are_not_paid_twice_and_others_are(kernel, paid):
     for written in ("cat.png", "cat_bytes", "./cat.png", "pil"):
         kernel.run(f"%imagine --image {written} add a hat")
     assert len(paid.posts) == 2  # the file's bytes, and the pixels of the variable
@@ -172,7 +172,7 @@ def test_the_same_pictures_are_not_paid_twice_and_others_are(kernel, paid):
     assert len(paid.posts) == 6
 
 
-def test_rerun_takes_the_pictures_from_the_store(kernel, paid):
+def test_rerun_takes_the_images_from_the_store(kernel, paid):
     kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat")
     kernel.run("os.remove('cat.png')")
     assert kernel.run("%imagine_rerun 1").error is None
@@ -199,11 +199,11 @@ def test_an_address_is_fetched_once_a_request_and_never_offline(kernel, paid, se
     assert "secret" not in json.dumps(cell.outputs)
     assert "Authorization" not in files.requests[0].headers
     assert kernel.run(f"%imagine --offline --image {url} add a hat").error is None  # of this machine
-    elsewhere = kernel.run("%imagine --offline --image https://pictures.example/cat.png add a scarf")
-    assert "Offline: pictures.example/…/cat.png was not fetched" in elsewhere.error
+    elsewhere = kernel.run("%imagine --offline --image https://images.example/cat.png add a scarf")
+    assert "Offline: images.example/…/cat.png was not fetched" in elsewhere.error
 
 
-def test_a_dry_run_shows_the_pictures_in_words(kernel, paid, home):
+def test_a_dry_run_shows_the_images_in_words(kernel, paid, home):
     cell = kernel.run("%imagine --dry-run --image cat.png --mask 0,0,9,9 -m gpt-image-2 add a hat")
     assert cell.error is None, cell.error
     assert f"POST {paid.base_url}/images/edits" in cell.texts[0]
@@ -219,7 +219,7 @@ def test_show_tells_inputs_and_descent(kernel, paid):
     kernel.run("%imagine --image @2 add a scarf")
     cell = kernel.run("%imagine_show 2")
     assert cell.error is None, cell.error
-    assert len(cell.pictures) == 2
+    assert len(cell.images) == 2
     text = cell.texts[-1]
     for said in ("input: ", "'a red fox' · 64x48", "mask: the box", "edited as: ", "'add a scarf'"):
         assert said in text
@@ -312,8 +312,8 @@ def test_what_goes_along_is_on_disk_before_it_is_sent(kernel, serve, home):
 
     server = serve(answer)
     kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
-    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
-    assert kernel.run("%imagine --image picture add a hat").error is None
+    kernel.run("from PIL import Image\nimage = Image.new('RGB', (64, 48), 'teal')")
+    assert kernel.run("%imagine --image image add a hat").error is None
     assert seen_on_disk == [True]
 
 
@@ -342,7 +342,7 @@ def test_a_repeat_sends_the_same_bytes_though_the_file_changed(kernel, serve, tm
     assert second.files[0].data == CAT
 
 
-def test_forgetting_takes_the_pictures_along_unless_another_run_has_them(kernel, paid, home):
+def test_forgetting_takes_the_images_along_unless_another_run_has_them(kernel, paid, home):
     kernel.run("%imagine --image cat.png --mask 1,1,9,9 add a hat\n")
     kernel.run("%imagine --image cat.png add a scarf")
     sha256 = hashlib.sha256(CAT).hexdigest()
@@ -362,15 +362,15 @@ def _masks(record):
 
 def test_an_own_server_may_want_json_another_field_or_a_white_mask(kernel, paid):
     entry = {"base_url": paid.base_url, "free": False}
-    for more in ({"edit_form": "json"}, {"image_field": {"*": "picture"}, "mask_as": "white"}):
+    for more in ({"edit_form": "json"}, {"image_field": {"*": "image"}, "mask_as": "white"}):
         kernel.run(f"%config Imagine.endpoints = {{'lab': { ({**entry, **more})!r}}}")
         cell = kernel.run(f"%imagine --new --image cat.png --mask 1,1,9,9 add {len(more)} hats")
         assert cell.error is None, cell.error
     body = paid.posts[0].json
     assert body["images"] == [{"image_url": f"data:image/png;base64,{b64(CAT)}"}]
     assert body["mask"]["image_url"].startswith("data:image/png;base64,")
-    picture, mask = paid.posts[1].files
-    assert (picture.name, mask.name, mask.image.mode) == ("picture", "mask", "L")
+    image, mask = paid.posts[1].files
+    assert (image.name, mask.name, mask.image.mode) == ("image", "mask", "L")
     assert np.asarray(mask.image)[1:10, 1:10].min() == 255
     assert np.asarray(mask.image).sum() == 81 * 255
     wrong = kernel.run(
@@ -379,7 +379,7 @@ def test_an_own_server_may_want_json_another_field_or_a_white_mask(kernel, paid)
     assert "mask_as is alpha or white" in wrong.error
 
 
-def test_a_picture_is_known_by_its_pixels_whatever_encoder_wrote_it(kernel, paid):
+def test_a_image_is_known_by_its_pixels_whatever_encoder_wrote_it(kernel, paid):
     kernel.run("%imagine --image pil add a hat")
     kernel.run("import PIL.Image; from ipyimagegen import history; before = history[1].run.request")
     code = (
@@ -390,7 +390,7 @@ def test_a_picture_is_known_by_its_pixels_whatever_encoder_wrote_it(kernel, paid
     assert kernel.run(code).texts == ["True\n"]
 
 
-def test_a_dry_run_names_what_partial_pictures_add(kernel):
+def test_a_dry_run_names_what_partial_images_add(kernel):
     kernel.run("import os; os.environ['OPENAI_API_KEY'] = 'key-0123456789'")
     cell = kernel.run("%imagine --dry-run -m gpt-image-2 --endpoint openai -n 2 --stream a fox")
     assert '"partial_images": 2' in cell.texts[0]
@@ -407,19 +407,19 @@ def test_moderation_at_openai_turns_the_form_into_json(kernel, paid):
     assert '"moderation": "low"' in cell.texts[0]
 
 
-def test_a_picture_that_is_too_large_is_scaled_and_its_mask_with_it(kernel, paid):
+def test_a_image_that_is_too_large_is_scaled_and_its_mask_with_it(kernel, paid):
     kernel.run("large = Image.new('L', (8000, 6000), 90)")
     cell = kernel.run("%imagine --image large --mask 0,0,4000,3000 add a hat")
     assert cell.error is None, cell.error
-    picture, mask = (one.image for one in paid.posts[0].files)
-    assert picture.size == mask.size
-    assert picture.width * picture.height <= 40_000_000
+    image, mask = (one.image for one in paid.posts[0].files)
+    assert image.size == mask.size
+    assert image.width * image.height <= 40_000_000
     clear = np.asarray(mask)[..., 3] == 0
     assert abs(clear.mean() - 0.25) < 0.001
-    assert f"- large: scaled from 8000x6000 to {picture.width}x{picture.height}" in cell.caption
+    assert f"- large: scaled from 8000x6000 to {image.width}x{image.height}" in cell.caption
 
 
-def test_run_all_a_second_time_means_the_same_pictures(kernel, paid):
+def test_run_all_a_second_time_means_the_same_images(kernel, paid):
     cells = [
         "%imagine a fox",
         "%imagine --image @-1 make it night",
@@ -431,7 +431,7 @@ def test_run_all_a_second_time_means_the_same_pictures(kernel, paid):
     assert [one.rsplit("\n", 1)[0] for one in captions[0]] == [one.rsplit("\n", 1)[0] for one in captions[1]]
 
 
-def test_an_edit_by_method_takes_more_pictures_behind_it(kernel, paid):
+def test_an_edit_by_method_takes_more_images_behind_it(kernel, paid):
     kernel.run("fox = %imagine a fox")
     cell = kernel.run("cat = fox.edit('together', image='cat.png'); print(len(cat.run.request.inputs))")
     assert cell.texts == ["2\n"]
@@ -439,9 +439,9 @@ def test_an_edit_by_method_takes_more_pictures_behind_it(kernel, paid):
 
 
 SLIPS = [
-    ("--image 1", "a picture of the history is written @1."),
+    ("--image 1", "an image of the history is written @1."),
     ("--image -1", "is written @-1."),
-    ("--image cat.png,dog.png", "once for each picture"),
+    ("--image cat.png,dog.png", "once for each image"),
     ("--image cat.png --mask 1,2,3", "four whole numbers"),
     ("--image cat.png --mask 1,2,3.5,4", "four whole numbers"),
     ("--image None", "neither a variable nor a file"),
@@ -509,9 +509,9 @@ def test_ids_in_a_loop(kernel, paid):
     ]
 
 
-def test_pictures_are_not_lost_on_the_way(kernel, paid):
+def test_images_are_not_lost_on_the_way(kernel, paid):
     assert "empty list" in kernel.run("from ipyimagegen import imagine\nimagine('x', image=[])").error
-    assert "once for each picture" in kernel.run("%imagine --image @1 @2 combine").error
+    assert "once for each image" in kernel.run("%imagine --image @1 @2 combine").error
     assert not paid.posts
     kernel.run("%imagine a fox")
     cell = kernel.run("%imagine_rerun --image cat.png 1 --image hat_bytes")
@@ -532,14 +532,14 @@ def test_forgetting_takes_a_prompt_out_of_the_edits_too(kernel, paid, home):
 
 
 def test_what_cannot_be_compared_is_said(kernel, serve):
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(picture_bytes(64, 64))}]}))
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes(64, 64))}]}))
     kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
-    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
-    cell = kernel.run("%imagine --image picture --mask 1,1,9,9 add a hat")
+    kernel.run("from PIL import Image\nimage = Image.new('RGB', (64, 48), 'teal')")
+    cell = kernel.run("%imagine --image image --mask 1,1,9,9 add a hat")
     assert "outside the mask: not measured, 64x48 became 64x64" in cell.caption
 
 
-def test_a_damaged_picture_of_the_history_is_not_sent(kernel, paid, home):
+def test_a_damaged_image_of_the_history_is_not_sent(kernel, paid, home):
     kernel.run("fox = %imagine a fox")
     (path,) = (home / "images").rglob("*.png")
     data = bytearray(path.read_bytes())
@@ -562,14 +562,14 @@ def test_private_addresses_are_not_fetched(kernel, paid, host):
     assert not paid.posts
 
 
-def test_a_server_that_answers_with_the_picture_itself(kernel, serve):
+def test_a_server_that_answers_with_the_image_itself(kernel, serve):
     server = serve(lambda seen: (200, {"Content-Type": "image/png"}, CAT))
     entry = {"base_url": server.base_url, "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
     cell = kernel.run("cat = %imagine --response-format b64_json a cat")
     assert cell.error is None, cell.error
-    assert cell.pictures[0].size == (64, 48)
-    told = kernel.run(f"print(cat[0].sha256 == {hashlib.sha256(CAT).hexdigest()!r}, cat.verdicts)").texts
+    assert cell.images[0].size == (64, 48)
+    told = kernel.run(f"print(cat[0].sha256 == {hashlib.sha256(CAT).hexdigest()!r}, cat.mismatches)").texts
     assert told == ["True ()\n"]
     assert kernel.run("%imagine a cat").caption.endswith("from history")
     assert len(server.posts) == 1

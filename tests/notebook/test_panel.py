@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from kernels import Kernel, kernel_environ
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from panels import Front, form
 from PIL import Image
 
@@ -15,10 +15,10 @@ from ipyimagegen import Studio
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.gallery import Strip
 
-RED = picture_bytes(64, 48, (200, 30, 30))
+RED = image_bytes(64, 48, (200, 30, 30))
 
 
-def pictures(seen):
+def images(seen):
     n = seen.json.get("n", 1) if "json" in seen.headers["Content-Type"] else int(seen.fields.get("n", 1))
     return 200, {}, {"created": 1, "data": [{"b64_json": b64(RED)}] * n}
 
@@ -31,7 +31,7 @@ def kernel(tmp_path):
 
 
 def test_a_prompt_alone_sends_what_a_cell_without_options_sends(kernel, serve):
-    server = serve(pictures)
+    server = serve(images)
     front = Front(kernel, server.base_url)
     assert front.ask("a red fox")["kind"] == "done"
     front.run("%%imagine --new\na red fox")
@@ -39,12 +39,12 @@ def test_a_prompt_alone_sends_what_a_cell_without_options_sends(kernel, serve):
     assert first == second == {"prompt": "a red fox"}
     front.until(lambda: len(front.tiles) == 2)
     assert [one["label"] for one in front.tiles.values()] == ["1", "2"]
-    front.until(lambda: front.pictures)
-    assert "image/png" in front.pictures[0] or "image/jpeg" in front.pictures[0]
+    front.until(lambda: front.images)
+    assert "image/png" in front.images[0] or "image/jpeg" in front.images[0]
 
 
 def test_copy_as_cell_is_served_from_history(kernel, serve):
-    server = serve(pictures)
+    server = serve(images)
     front = Front(kernel, server.base_url)
     filled = form(
         'a {fox} | said "it\'s"', n="2", seed="-1", negative_prompt='it\'s "bad" {x}', other='a={"b": 1}'
@@ -74,7 +74,7 @@ class Held:
     def answer(self, seen):
         self.arrived.release()
         assert self.go.wait(20)
-        return pictures(seen)
+        return images(seen)
 
 
 def test_the_same_twice_is_sent_once_and_another_waits(kernel, serve):
@@ -147,8 +147,8 @@ def test_errors_are_told_in_place(kernel, serve):
 
 def edited(seen):
     if "json" in seen.headers["Content-Type"]:
-        return pictures(seen)
-    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(64, 48, (30, 30, 200)))}]}
+        return images(seen)
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes(64, 48, (30, 30, 200)))}]}
 
 
 def test_an_edit_with_an_upload_and_a_painted_mask_and_its_cell(kernel, serve):
@@ -173,7 +173,7 @@ def test_an_edit_with_an_upload_and_a_painted_mask_and_its_cell(kernel, serve):
     assert len(server.posts) == 1
 
 
-def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(kernel, serve, tmp_path):
+def test_a_image_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(kernel, serve, tmp_path):
     server = serve(edited)
     front = Front(kernel, server.base_url)
     front.run("%imagine -n 2 --seed 7 --set k=v a red fox")
@@ -181,7 +181,7 @@ def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(ker
     first, second = front.tiles
     assert [one["label"] for one in front.tiles.values()] == ["1.1", "1.2"]
     front.do("view", key=first)
-    told, data = front.got("picture", key=first)
+    told, data = front.got("image", key=first)
     assert data == [RED]
     assert (told["mime"], told["width"], told["for"]) == ("image/png", 64, "view")
     front.do("thumbs", keys=[first, second, "gone"])
@@ -220,7 +220,7 @@ def test_a_picture_of_the_strip_is_used_recalled_saved_and_taken_out_of_view(ker
 
 
 def test_what_would_be_sent_is_shown(kernel, serve):
-    server = serve(pictures)
+    server = serve(images)
     front = Front(kernel, server.base_url)
     front.do("dry_run", form=form("a red fox", n="3"))
     text = front.until(lambda: front.state["message"])["text"]
@@ -261,7 +261,7 @@ def test_what_is_pressed_in_a_row_counts_in_that_order(kernel, serve):
     assert {one.name for one in post.files} == {"image", "mask"}
 
 
-def test_a_picture_stays_what_it_was_when_it_was_added(kernel, serve):
+def test_a_image_stays_what_it_was_when_it_was_added(kernel, serve):
     server = serve(edited)
     front = Front(kernel, server.base_url)
     front.run("%imagine a red fox")
@@ -276,7 +276,7 @@ def test_a_picture_stays_what_it_was_when_it_was_added(kernel, serve):
 
 
 def test_what_may_have_been_billed_is_asked_again_as_it_was(kernel, serve):
-    answers = iter([(502, {}, {}), pictures])
+    answers = iter([(502, {}, {}), images])
 
     def answer(seen):
         one = next(answers)
@@ -293,7 +293,7 @@ def test_what_may_have_been_billed_is_asked_again_as_it_was(kernel, serve):
 
 def test_no_key_reaches_page_cell_or_server(kernel, serve):
     key = "sk-canary-0123456789abcdefXYZ"
-    server = serve(pictures)
+    server = serve(images)
     front = Front(kernel, server.base_url)
     front.do("add", target="image", text=f"{server.base_url}/x.png?key={key}")
     front.until(lambda: front.state["message"])
@@ -326,7 +326,7 @@ def test_the_same_of_a_cell_is_not_sent_twice_and_cancel_leaves_it_alone(kernel,
 
 
 def test_the_panel_leaves_the_calls_of_a_cell_uncounted(kernel, serve):
-    front = Front(kernel, serve(pictures).base_url)
+    front = Front(kernel, serve(images).base_url)
     front.run("%config Imagine.max_calls = 1")
     for k in range(3):
         assert front.ask(f"fox {k}")["kind"] == "done"
@@ -338,7 +338,7 @@ def test_the_panel_leaves_the_calls_of_a_cell_uncounted(kernel, serve):
 
 
 def test_a_cell_that_runs_again_shows_one_panel(kernel, serve):
-    front = Front(kernel, serve(pictures).base_url)
+    front = Front(kernel, serve(images).base_url)
     session, channel = kernel.client.session, kernel.client.shell_channel
     for _ in range(3):  # as a page runs a cell: it says which
         content = {"code": "%imagine_panel", "silent": False, "store_history": True, "user_expressions": {}}
@@ -347,8 +347,8 @@ def test_a_cell_that_runs_again_shows_one_panel(kernel, serve):
     assert counted.texts == ["2\n"]  # that one, and the one of another cell
 
 
-def test_forgotten_pictures_are_gone_from_a_new_view(kernel, serve):
-    front = Front(kernel, serve(pictures).base_url)
+def test_forgotten_images_are_gone_from_a_new_view(kernel, serve):
+    front = Front(kernel, serve(images).base_url)
     front.ask("my grandmother's kitchen")
     front.until(lambda: front.tiles)
     front.run("%imagine_forget 1")
@@ -393,14 +393,14 @@ def test_a_terminal_is_told_what_there_is_instead(tmp_path):
     assert "in a terminal there is %imagine" in done.stdout + done.stderr
 
 
-def test_a_file_that_cannot_be_written_hides_no_picture(kernel, serve, tmp_path):
-    front = Front(kernel, serve(pictures).base_url)
+def test_a_file_that_cannot_be_written_hides_no_image(kernel, serve, tmp_path):
+    front = Front(kernel, serve(images).base_url)
     message = front.ask("a fox", save=str(tmp_path / ("deep" * 80) / "fox.png"))  # too long for a folder
     assert message["kind"] == "error"
-    front.until(lambda: front.pictures and front.tiles)
+    front.until(lambda: front.images and front.tiles)
 
 
-def test_a_stream_shows_pictures_on_their_way(kernel):
+def test_a_stream_shows_images_on_their_way(kernel):
     front = Front(kernel, show="%load_ext ipyimagegen\n%imagine_panel")
     front.do("generate", form=form("a red fox", "sketch", "fault=slow:2", stream="true"))
     front.until(lambda: any(one["is"] == "progress" and one["mime"] for one, _ in front.told))
@@ -412,7 +412,7 @@ def test_a_stream_shows_pictures_on_their_way(kernel):
 
 def test_a_panel_is_shown_again_in_another_kernel_of_the_same_history(kernel, serve, tmp_path):
     """What is remembered is the store's; the strip is the session's."""
-    server = serve(pictures)
+    server = serve(images)
     Front(kernel, server.base_url).ask("a red fox")
     other = Kernel(kernel_environ(tmp_path / "home"))
     try:
@@ -430,9 +430,9 @@ def test_a_panel_is_shown_again_in_another_kernel_of_the_same_history(kernel, se
 
 
 def painted(seen):
-    """Answer with a picture that tells its seed."""
+    """Answer with an image that tells its seed."""
     colour = (int(seen.json.get("seed", 0)) * 20 % 256, 90, 90)
-    return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture_bytes(64, 48, colour))}]}
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes(64, 48, colour))}]}
 
 
 def seeds(server, since=0):
@@ -458,9 +458,9 @@ def test_lists_in_fields_are_a_sweep_with_its_sheet_under_the_panel(kernel, serv
     front.until(lambda: len(front.tiles) == 6 and front.selected)
     assert front.tiles[front.selected]["number"] == 1
     front.until(lambda: captions(front))
-    assert len(front.pictures) == 1  # one sheet
+    assert len(front.images) == 1  # one sheet
     lines = [one["line"] for one, _ in front.told if one["is"] == "progress"]
-    assert lines[0].startswith("6 calls · 6 pictures"), lines  # the plan comes first
+    assert lines[0].startswith("6 calls · 6 images"), lines  # the plan comes first
     front.do("cell", form=form("a red fox", **filled))
     text = front.got("cell")[0]["text"]
     assert text == "%%imagine --seed 1,2,3 --quality low,high\na red fox"
@@ -592,7 +592,7 @@ def test_alternatives_are_sent_as_typed_and_that_is_told(kernel, serve):
     assert "- braces were sent as typed: {one|other} stands for several in a cell" in captions(front)[0]
 
 
-def test_a_strip_that_is_told_anew_never_lacks_a_picture(tmp_path):
+def test_a_strip_that_is_told_anew_never_lacks_a_image(tmp_path):
     one = Studio("sketch", home=tmp_path, environ={})
     made = [one.imagine("a fox", size="64x64", seed=seed) for seed in range(3)]
     strip, going, missed = Strip(), threading.Event(), []

@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 from kernels import kernel_environ
-from loopback import CANARY, b64, picture_bytes
+from loopback import CANARY, b64, image_bytes
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -42,7 +42,7 @@ def answers(serve):
         asked = seen.json
         width, height = (int(v) for v in asked.get("size", "64x48").split("x"))
         data = [
-            {"b64_json": b64(picture_bytes(width, height, (i * 40, 9, 9)))} for i in range(asked.get("n", 1))
+            {"b64_json": b64(image_bytes(width, height, (i * 40, 9, 9)))} for i in range(asked.get("n", 1))
         ]
         return 200, {}, {"created": 1, "data": data}
 

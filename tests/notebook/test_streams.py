@@ -1,4 +1,4 @@
-"""Streams in cells: pictures while waiting, and what stays when a stream breaks."""
+"""Streams in cells: images while waiting, and what stays when a stream breaks."""
 
 import contextlib
 import json
@@ -7,15 +7,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from loopback import b64, picture_bytes, records
+from loopback import b64, image_bytes, records
 
-PARTIALS = [picture_bytes(64, 48, (60 * k, 0, 0)) for k in (1, 2)]
-FINAL = picture_bytes(64, 48, (0, 0, 250))
+PARTIALS = [image_bytes(64, 48, (60 * k, 0, 0)) for k in (1, 2)]
+FINAL = image_bytes(64, 48, (0, 0, 250))
 USAGE = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
 
 
-def event(kind, picture=None, **more):
-    data = {"type": kind, **({"b64_json": b64(picture)} if picture else {}), **more}
+def event(kind, image=None, **more):
+    data = {"type": kind, **({"b64_json": b64(image)} if image else {}), **more}
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
@@ -93,28 +93,28 @@ def messages(kernel, code, between=lambda message: None):
             between(found[-1])
 
 
-def picture_in(message):
+def image_in(message):
     return next((v for k, v in message[1].get("data", {}).items() if k.startswith("image/")), None)
 
 
-def test_partial_pictures_are_painted_in_the_place_of_the_result(kernel, streaming):
+def test_partial_images_are_painted_in_the_place_of_the_result(kernel, streaming):
     server = streaming(whole())
     server.go = threading.Semaphore(2)  # the keep-alive and the first partial; the rest when it was seen
 
     def between(message):
-        if message[0] == "update_display_data" and picture_in(message):
+        if message[0] == "update_display_data" and image_in(message):
             server.go.release()
 
     found = messages(kernel, "%imagine --stream a fox", between)
     assert json.loads(server.posts[0][2])["stream"] is True
-    painted = [one for one in found if picture_in(one)]
+    painted = [one for one in found if image_in(one)]
     assert len(painted) == 3  # two partials, and the result
-    assert len({picture_in(one) for one in painted}) == 3
+    assert len({image_in(one) for one in painted}) == 3
     places = [one[1]["transient"]["display_id"] for one in found]
     assert len(set(places)) == 2
     assert {one[1]["transient"]["display_id"] for one in painted} == {places[0]}
     last = {one[1]["transient"]["display_id"]: one for one in found}
-    assert picture_in(last[places[0]])
+    assert image_in(last[places[0]])
     caption = next(one for place, one in last.items() if place != places[0])[1]["data"]["text/plain"]
     assert caption.startswith("1 · ")
     assert "64x48" in caption
@@ -124,7 +124,7 @@ def test_unwatched_it_leaves_two_outputs_and_is_reused(kernel, streaming):
     server = streaming(whole())
     cell = kernel.run("%imagine --stream a fox")
     assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
-    assert cell.pictures[0].getpixel((9, 9))[2] > 200
+    assert cell.images[0].getpixel((9, 9))[2] > 200
     assert kernel.run("%imagine a fox").caption.endswith("from history")
     assert kernel.run("%imagine --partial-images 1 a fox").caption.endswith("from history")
     assert len(server.posts) == 1
@@ -142,8 +142,8 @@ def test_what_is_sent_where_the_server_is_known(kernel, streaming, typed, partia
 
 def test_an_edit_streams_too(kernel, streaming):
     server = streaming(whole("image_edit"))
-    kernel.run("from PIL import Image\npicture = Image.new('RGB', (64, 48), 'teal')")
-    cell = kernel.run("%imagine --stream --image picture --mask 0,0,8,8 add a hat")
+    kernel.run("from PIL import Image\nimage = Image.new('RGB', (64, 48), 'teal')")
+    cell = kernel.run("%imagine --stream --image image --mask 0,0,8,8 add a hat")
     assert cell.error is None, cell.error
     path, _, body = server.posts[0]
     assert path == "/v1/images/edits"
@@ -160,12 +160,12 @@ def test_a_stream_that_breaks_leaves_its_last_partial(kernel, streaming, home, m
     server = streaming([*whole()[:-1], *more])
     cell = kernel.run("%imagine --stream a fox")
     assert cell.error is None, cell.error  # a partial passes, with a word
-    assert cell.pictures[0].getpixel((9, 9))[0] > 100
+    assert cell.images[0].getpixel((9, 9))[0] > 100
     assert says in cell.caption
     assert "may have been billed" in cell.caption
     (record,) = records(home).values()
     assert record["status"] == "unknown"
-    assert [one["state"] for one in record["pictures"]] == ["partial"]
+    assert [one["state"] for one in record["images"]] == ["partial"]
     again = kernel.run("%imagine --stream a fox")
     assert "--retry" in again.error
     assert len(server.posts) == 1
@@ -179,7 +179,7 @@ def test_an_error_event_alone_fails_the_cell(kernel, streaming):
     assert len(server.posts) == 1
 
 
-def test_ark_sends_finished_pictures_one_by_one(kernel, streaming):
+def test_ark_sends_finished_images_one_by_one(kernel, streaming):
     pieces = [
         event("image_generation.partial_succeeded", PARTIALS[0], image_index=0),
         event("image_generation.partial_failed", image_index=1, error={"code": "x", "message": "blocked"}),
@@ -192,14 +192,14 @@ def test_ark_sends_finished_pictures_one_by_one(kernel, streaming):
         "%imagine -m doubao-seedream-4-0-250828 --stream --set sequential_image_generation=auto a fox"
     )
     assert cell.error is None, cell.error
-    assert "2 pictures" in cell.caption
+    assert "2 images" in cell.caption
     assert "blocked" in cell.caption
 
 
 def test_sketch_streams_and_keeps_a_partial_when_cut(kernel):
     assert kernel.run("%imagine --endpoint sketch --size 256x256 --stream a fox").error is None
     found = messages(kernel, "%imagine --endpoint sketch --size 256x256 --stream --set fault=slow:2 a cat")
-    assert len([one for one in found if picture_in(one)]) >= 2
+    assert len([one for one in found if image_in(one)]) >= 2
     cut = kernel.run("%imagine --endpoint sketch --size 256x256 --stream --set fault=cut a dog")
     assert cut.error is None, cut.error
     assert "cut" in cut.caption

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from kernels import Kernel, kernel_environ
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from PIL import Image
 
 SHEET = 150 * 1024  # bytes that a result may take in a saved notebook
@@ -25,8 +25,8 @@ class Server:
     def answer(self, seen):
         if seen.json["seed"] in self.held:
             self.go.wait(30)
-        picture = picture_bytes(96, 64, (seen.json["seed"] * 20 % 256, 80, 160))
-        return 200, {}, {"created": 1, "data": [{"b64_json": b64(picture)}]}
+        image = image_bytes(96, 64, (seen.json["seed"] * 20 % 256, 80, 160))
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(image)}]}
 
     @property
     def seeds(self):
@@ -46,7 +46,7 @@ class Server:
 
 
 def every_message(kernel, message, timeout=30):
-    """Return each output and update of a cell in order, as (kind, has a picture, text)."""
+    """Return each output and update of a cell in order, as (kind, has an image, text)."""
     found = []
     while True:
         got = kernel.client.get_iopub_msg(timeout=timeout)
@@ -57,19 +57,19 @@ def every_message(kernel, message, timeout=30):
             return found
         data = got["content"].get("data", {})
         if data:
-            pictured = any(mime.startswith("image/") for mime in data)
-            found.append((got["msg_type"], pictured, data.get("text/plain", "")))
+            imaged = any(mime.startswith("image/") for mime in data)
+            found.append((got["msg_type"], imaged, data.get("text/plain", "")))
 
 
 def test_one_sheet_and_its_caption(kernel):
     cell = kernel.run("x = %imagine --endpoint sketch --size 128x128 --seed 1..3 a {red|blue} fox")
     assert cell.error is None, cell.error
-    assert len(cell.pictures) == 1
-    assert max(cell.pictures[0].size) <= 768
+    assert len(cell.images) == 1
+    assert max(cell.images[0].size) <= 768
     assert cell.texts[0].startswith("Sweep: 'a {red|blue} fox'")
     assert cell.caption.startswith("6 of 6 · a {red|blue} fox\nsketch · 128x128\n")
     assert kernel.run("print(len(x), type(x).__name__)").texts == ["6 Sweep\n"]
-    assert [len(kernel.run(one).pictures) for one in ("x", "x[1]", "_", "y = x", "x.pages[0]")] == [1] * 3 + [
+    assert [len(kernel.run(one).images) for one in ("x", "x[1]", "_", "y = x", "x.pages[0]")] == [1] * 3 + [
         0,
         1,
     ]
@@ -89,10 +89,10 @@ def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
     pool = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n"
     assert kernel.run(
         f"{pool}%imagine --executor pool --endpoint sketch --size 96x96 --seed 6,7 a fox"
-    ).pictures
+    ).images
     dry = kernel.run("%imagine --dry-run --endpoint sketch --size 96x96 --seed 4..8 a fox")
-    assert "1 call · 1 picture · 4 from history · free" in dry.texts[0]
-    assert not dry.pictures
+    assert "1 call · 1 image · 4 from history · free" in dry.texts[0]
+    assert not dry.images
     rerun = kernel.run("%imagine_rerun -1 --seed 8..10")
     sheet, said = (one["data"]["text/plain"] for one in rerun.outputs[-2:])
     assert sheet.startswith("3 of 3")
@@ -111,10 +111,10 @@ def test_the_plan_comes_first_and_the_sheet_fills_up(kernel, serve):
     time.sleep(2.5)  # longer than two sheets are apart
     server.go.set()
     seen = every_message(kernel, message)
-    assert seen[0] == ("display_data", False, "4 calls · 4 pictures · cost unknown")
-    lines = [text for _, pictured, text in seen if not pictured and text.startswith("lab · ")]
+    assert seen[0] == ("display_data", False, "4 calls · 4 images · cost unknown")
+    lines = [text for _, imaged, text in seen if not imaged and text.startswith("lab · ")]
     assert any(text.startswith("lab · cost unknown · 2 of 4 · about ") for text in lines), lines
-    sheets = [place for place, (_, pictured, _) in enumerate(seen) if pictured]
+    sheets = [place for place, (_, imaged, _) in enumerate(seen) if imaged]
     assert len(sheets) >= 2, "one that was half full, and the whole one"
     assert [kind for kind, *_ in seen].count("display_data") == 2, "in one place each"
     assert seen[-1][2].startswith("4 of 4 · a fox")
@@ -132,7 +132,7 @@ def test_a_stopped_sweep_keeps_what_came(kernel, serve):
     assert time.monotonic() - began < 5
     assert cell.error.startswith("Stopped: 2 of 5 came, 1 call under way, 2 not sent.\n")
     assert len(cell.error.splitlines()) == 2
-    assert len(cell.pictures) == 1
+    assert len(cell.images) == 1
     server.go.set()
     cell = kernel.run("%imagine --seed 1..5 a fox")
     assert cell.caption.startswith("5 of 5")
@@ -181,6 +181,6 @@ def test_a_saved_sweep_stays_small(kernel, serve, count):
     kernel.run(f"%config Imagine.endpoints = {{'lab': {lab!r}}}")
     cell = kernel.run(f"%imagine --endpoint lab --seed 1..{count} a fox")
     assert cell.error is None, cell.error
-    assert len(cell.pictures) == 1
+    assert len(cell.images) == 1
     assert len(json.dumps(cell.outputs)) < SHEET
     assert ("sheet 1 of 5; the next is sweep.pages[1]" in cell.caption) == (count == 200)

@@ -84,7 +84,7 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
     raw = found.values.get("raw", False)
     assert {k: v for k, v in found.values.items() if k != "raw"} == asked.options
     assert found.extra == asked.extra == extra
-    assert list(found.pictures.get("image", ())) == images
+    assert list(found.images.get("image", ())) == images
     assert raw or not set("{}") & set(prompt)
     assert body.strip() == prompt.strip()
 

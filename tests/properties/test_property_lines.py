@@ -233,7 +233,7 @@ def complaint(chain, line, names):
     try:
         with chain.discreet():
             found = read(line, names)
-            check_line_prompt(found.rest, found.pictures)
+            check_line_prompt(found.rest, found.images)
             fill(parse(found.rest), names)
     except (InvalidOption, InvalidInput) as fault:
         return str(fault)

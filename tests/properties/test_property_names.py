@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.core.run import Picture, Request, Run, Sent
+from ipyimagegen.core.run import ImageRecord, Request, Run, Sent
 from ipyimagegen.core.text import file_name
 from ipyimagegen.results.saving import FIELDS, target
 
@@ -74,9 +74,9 @@ def test_any_template_stays_in_its_folder(tape, model):
         request=Request(endpoint=endpoint, base_url="https://x/v1", prompt="", options={"seed": seed}),
         sent=Sent(model=model),
     )
-    picture = Picture(index=index, mime=mime, width=10, height=20)
+    image = ImageRecord(index=index, mime=mime, width=10, height=20)
     template = "/".join(["top", *folders, name])
-    path = target(template, run, picture, several=several)
+    path = target(template, run, image, several=several)
     typed = PurePosixPath("top", *folders).parts
     assert len(path.parts) == len(typed) + 1
     for part, asked in zip(path.parts, typed, strict=False):

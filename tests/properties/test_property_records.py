@@ -10,14 +10,14 @@ from tape import tapes
 from ipyimagegen.core.run import (
     Cost,
     Fault,
+    ImageRecord,
+    ImageState,
     Input,
-    Picture,
-    PictureState,
+    Mismatch,
     Request,
     Run,
     Sent,
     Status,
-    Verdict,
     from_json,
     to_json,
 )
@@ -59,13 +59,13 @@ def mapping(tape):
     return {text(tape): json_value(tape) for _ in range(tape.below(3))}
 
 
-def picture_in(tape):
+def image_in(tape):
     whole = {"sha256": text(tape), "mime": "image/png", "width": tape.below(99), "height": tape.below(99)}
     return Input(**whole, label=tape.choose(["", *TEXTS]), parent=maybe(tape, text), pixels=maybe(tape, text))
 
 
 def inputs(tape):
-    return tuple(tape.several(lambda: picture_in(tape), 2))
+    return tuple(tape.several(lambda: image_in(tape), 2))
 
 
 def request(tape):
@@ -79,7 +79,7 @@ def request(tape):
         options={"seed": tape.choose(NUMBERS), "stream": True} if tape.below(2) else {},
         extra=mapping(tape),
         inputs=inputs(tape),
-        mask=maybe(tape, picture_in),
+        mask=maybe(tape, image_in),
     )
 
 
@@ -89,16 +89,16 @@ def sent(tape):
         options=mapping(tape),
         notes=tuple(tape.several(lambda: text(tape), 2)),
         inputs=inputs(tape),
-        mask=maybe(tape, picture_in),
+        mask=maybe(tape, image_in),
         attempts=tape.below(3),
         body=mapping(tape),
     )
 
 
-def picture(tape):
-    return Picture(
+def image(tape):
+    return ImageRecord(
         index=tape.below(9),
-        state=tape.choose(list(PictureState)),
+        state=tape.choose(list(ImageState)),
         sha256=maybe(tape, text),
         bytes=tape.below(99),
         alpha=tape.choose([None, True, False]),
@@ -117,9 +117,9 @@ def run(tape):
         status=tape.choose(list(Status)),
         elapsed=tape.choose([None, 0.0, 2.5]),
         sent=sent(tape),
-        pictures=tuple(tape.several(lambda: picture(tape), 3)),
+        images=tuple(tape.several(lambda: image(tape), 3)),
         reply=mapping(tape),
-        verdicts=tuple(tape.several(lambda: Verdict(text(tape), "", text(tape)), 2)),
+        mismatches=tuple(tape.several(lambda: Mismatch(text(tape), "", text(tape)), 2)),
         cost=Cost(amount=tape.choose([None, 0.0, 0.04]), at_least=bool(tape.below(2)), basis=text(tape)),
         error=maybe(tape, lambda tape: Fault(message=text(tape), code=maybe(tape, text), status=429)),
         forgotten=bool(tape.below(2)),

@@ -154,7 +154,7 @@ ENDPOINT = Endpoint(name="lab", base_url="https://lab.example/v1")
 
 @cache
 def spelled(at, size, way):
-    """One of the pictures, and how a server may write it."""
+    """One of the images, and how a server may write it."""
     data = NOISE[at : at + size]
     text = base64.b64encode(data).decode()
     return data, {
@@ -172,11 +172,11 @@ NOISE = random.Random(1).randbytes(20_000)
 
 
 @given(tapes(10), st.none() | st.integers(1, 2**17))
-def test_a_picture_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tape, cut):
-    pictures = tape.several(lambda: (tape.choose([9, 300, 13_000]), tape.choose(WAYS)), 3)
+def test_a_image_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tape, cut):
+    images = tape.several(lambda: (tape.choose([9, 300, 13_000]), tape.choose(WAYS)), 3)
     first, prompt = tape.below(2), tape.choose(PROMPTS)
     items, ends, text = [], [], '{"created": 1, "data": ['
-    for at, (size, way) in enumerate(pictures):
+    for at, (size, way) in enumerate(images):
         data, written = spelled(at, size, way)
         text += ", " if at else ""
         text += f'{{"revised_prompt": "{prompt}", "b64_json": "' if first else '{"b64_json": "'

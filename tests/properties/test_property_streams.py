@@ -26,9 +26,9 @@ def event(tape):
     if kind in ("error", "image_generation.partial_failed") or not tape.below(9):
         said["error"] = tape.choose([{"code": "c", "message": "no"}, "overloaded", None])
     elif kind == "image" or not tape.below(9):
-        said["data"] = tape.several(lambda: picture(tape), 3)
+        said["data"] = tape.several(lambda: image(tape), 3)
     elif tape.below(5):
-        said |= picture(tape)
+        said |= image(tape)
     for name in tape.several(lambda: tape.choose(FACTS), 2):
         said[name] = {"total_tokens": tape.below(9)} if name == "usage" else tape.below(99)
     text = json.dumps(said, ensure_ascii=bool(tape.below(2)), indent=tape.choose([None, None, 1]))
@@ -37,7 +37,7 @@ def event(tape):
     return [*named, *tape.several(lambda: tape.choose(NOISE[:3]), 1), *lines, ""]
 
 
-def picture(tape):
+def image(tape):
     said = {"b64_json": base64.b64encode(bytes([65 + tape.below(20)]) * 9).decode()}
     said |= {"revised_prompt": "狐 / fox"} if tape.below(2) else {}
     return said if tape.below(8) else {"url": f"https://x/{tape.below(9)}.png", "b64_json": ""}
@@ -95,17 +95,17 @@ def spoken(name, data, ended):
     return (value.get("type") or name, value, whole) if isinstance(value, dict) else None
 
 
-def is_picture(one):
+def is_image(one):
     return bool(one.get("b64_json") or one.get("url"))
 
 
 def shown(kind, value, whole):
-    """Return the pictures of an event, each with whether it is partial."""
+    """Return the images of an event, each with whether it is partial."""
     listed = value.get("data") or []
     own = not kind.endswith(("completed", "complete", "succeeded")) if kind else not whole
     own = "partial" in kind if "data" in value else own
-    alone = [(value, own)] if is_picture(value) else []
-    return alone + [(one, "partial" in kind) for one in listed if is_picture({**value, **one})]
+    alone = [(value, own)] if is_image(value) else []
+    return alone + [(one, "partial" in kind) for one in listed if is_image({**value, **one})]
 
 
 def content(one):
@@ -113,7 +113,7 @@ def content(one):
 
 
 def assembled(events, n, clean):
-    """Return what a stream brought: pictures, errors, usage, and whether it came to its end."""
+    """Return what a stream brought: images, errors, usage, and whether it came to its end."""
     finished, partial, errors, wrong, usage = [], None, [], None, None
     ended = cut = counted = False
     for one in events:
@@ -122,11 +122,11 @@ def assembled(events, n, clean):
             break
         kind, value, whole = one
         cut |= not whole
-        pictures = shown(kind, value, whole)
-        for picture, is_partial in pictures:
-            partial = content({**value, **picture}) if is_partial else None
+        images = shown(kind, value, whole)
+        for image, is_partial in images:
+            partial = content({**value, **image}) if is_partial else None
             if not is_partial:
-                finished.append(content({**value, **picture}))
+                finished.append(content({**value, **image}))
                 counted = not kind.endswith("succeeded")
         error = value.get("error") or None
         if kind == "error" and not error:
@@ -135,11 +135,11 @@ def assembled(events, n, clean):
         errors += failed
         wrong = error if error and not failed else wrong
         used = (value.get("usage") or {}).get("total_tokens")
-        if not pictures:
+        if not images:
             usage = usage if used is None else used
-        elif used is not None and not all(is_partial for _, is_partial in pictures):
+        elif used is not None and not all(is_partial for _, is_partial in images):
             usage = (usage or 0) + used
-        ended |= whole and kind.endswith(".completed") and not pictures
+        ended |= whole and kind.endswith(".completed") and not images
     enough = len(finished) + len(errors) >= n
     ended = ended or bool(wrong) or (counted and (enough or (clean and not cut and partial is None)))
     left = [(partial, True)] if partial and not (counted and len(finished) >= n) else []
@@ -147,15 +147,15 @@ def assembled(events, n, clean):
 
 
 def told_of(events, n):
-    """Return the pictures to be shown on the way: all but the last that was asked for."""
+    """Return the images to be shown on the way: all but the last that was asked for."""
     for one in events:
         if one is DONE:
             return
         kind, value, whole = one
-        for picture, is_partial in shown(kind, value, whole):
+        for image, is_partial in shown(kind, value, whole):
             n -= not is_partial and not kind.endswith("succeeded")
             if n > 0 or is_partial:
-                yield content({**value, **picture})
+                yield content({**value, **image})
 
 
 cuts = st.lists(st.integers(0, 500), max_size=10) | st.none()
@@ -175,8 +175,8 @@ def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, c
             previews.feed(spool.write(chunk))
     events, last = said(text)
     found, ended = body(path, n, clean=clean)
-    pictures = [(content(one), one["partial"]) for one in found["data"] if is_picture(one)]
-    errors = [one["error"] for one in found["data"] if not is_picture(one)]
+    images = [(content(one), one["partial"]) for one in found["data"] if is_image(one)]
+    errors = [one["error"] for one in found["data"] if not is_image(one)]
     usage = (found.get("usage") or {}).get("total_tokens")
-    assert (pictures, errors, found["error"], usage, ended) == assembled(events + last, n, clean)
+    assert (images, errors, found["error"], usage, ended) == assembled(events + last, n, clean)
     assert heard == list(told_of(events, n))

@@ -34,7 +34,7 @@ SHARED = 4  # prompts that all writers ask for, of each hundred
 LIFE = (0.01, 0.4)  # seconds between two kills
 
 
-def picture(*what):
+def image(*what):
     """Return a small PNG file that is this one's alone."""
     seed = hashlib.sha256(repr(what).encode()).digest()
     out = io.BytesIO()
@@ -56,9 +56,9 @@ def studio(home, base_url):
 
 
 def write(home, base_url, name):
-    """Ask for one picture after another until killed."""
+    """Ask for one image after another until killed."""
     one, draw = studio(home, base_url), random.Random(name)
-    given = picture("given", name)
+    given = image("given", name)
     for turn in itertools.count():
         shared = draw.random() < SHARED / 100
         prompt = f"all {draw.randrange(50)}" if shared else f"{name} {turn}"
@@ -121,8 +121,8 @@ def look(home, base_url):
             "prompt": run.request.prompt,
             "status": run.status,
             "reused": bool(run.reused_from),
-            "pictures": [p.sha256 for p in run.shown if p.sha256 and one.store.intact(p.sha256)],
-            "listed": len(run.pictures),
+            "images": [p.sha256 for p in run.shown if p.sha256 and one.store.intact(p.sha256)],
+            "listed": len(run.images),
         }
         for run in runs
     ]
@@ -135,21 +135,21 @@ def look(home, base_url):
 
 @dataclass
 class Game:
-    """A server and what it delivered: by prompt the hashes of the pictures, the body, and the POSTs."""
+    """A server and what it delivered: by prompt the hashes of the images, the body, and the POSTs."""
 
     home: Path
     serve: object
     seed: int = 0
-    pictures: dict = field(default_factory=dict)
+    images: dict = field(default_factory=dict)
     bodies: dict = field(default_factory=dict)
     posts: list = field(default_factory=list)
 
     def answer(self, seen):
-        """Return distinct pictures for each prompt, as JSON or as a stream."""
+        """Return distinct images for each prompt, as JSON or as a stream."""
         form = "multipart" in seen.headers["Content-Type"]
         asked = seen.fields if form else seen.json
         prompt, count = asked["prompt"], int(asked.get("n", 1))
-        made = [picture(prompt, k) for k in range(count)]
+        made = [image(prompt, k) for k in range(count)]
         texts = [_b64(one) for one in made]
         kind = "application/json"
         body = json.dumps({"created": 1, "data": [{"b64_json": one} for one in texts]}).encode()
@@ -162,7 +162,7 @@ class Game:
             )
         if prompt != "first":
             self.posts.append(prompt)
-        self.pictures[prompt] = [hashlib.sha256(one).hexdigest() for one in made]
+        self.images[prompt] = [hashlib.sha256(one).hexdigest() for one in made]
         self.bodies[prompt] = body
         time.sleep(random.random() * 0.02)
         return 200, {"Content-Type": kind}, body
@@ -187,13 +187,13 @@ class Game:
         return time.monotonic() - began
 
     def left_whole(self):
-        """Return the prompts whose whole reply lies in the spool, or a picture of which is a file."""
+        """Return the prompts whose whole reply lies in the spool, or an image of which is a file."""
         replies = {path.read_bytes() for path in self.home.glob("spool/*.reply")}
         files = {path.stem for path in self.home.glob("images/*/*")}
         return {
             prompt
             for prompt, body in self.bodies.items()
-            if body in replies or files & set(self.pictures[prompt])
+            if body in replies or files & set(self.images[prompt])
         }
 
     def found(self):
@@ -215,7 +215,7 @@ def check(game):
     done = [run for run in runs if run["status"] == Status.DONE]
     assert {run["status"] for run in runs} <= {"pending", "unknown", "done", "never_sent"}
     for run in done:  # whole, and not another's
-        assert run["pictures"] == game.pictures[run["prompt"]], run
+        assert run["images"] == game.images[run["prompt"]], run
     lost = whole - {run["prompt"] for run in done}
     assert not lost, lost
     twice = {prompt for prompt in game.posts if game.posts.count(prompt) > 1}
@@ -226,7 +226,7 @@ def check(game):
         "runs": len(runs),
         "posts": len(game.posts),
         "done": len(done),
-        "pictures": sum(len(run["pictures"]) for run in done),
+        "images": sum(len(run["images"]) for run in done),
         "replies left": before,
         "pending": sum(run["status"] == Status.PENDING for run in runs),
     }

@@ -10,13 +10,13 @@ from pathlib import Path
 from store_samples import run
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.run import Picture, Run, Status, from_json
+from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.store import Store
 from ipyimagegen.store.entries import Entry, Query
 
 SHARED, OWN, LATE, ODD = (b"\x89PNG\r\n\x1a\n" + name * 9 for name in (b"shared", b"own", b"late", b"odd"))
-ODD = ODD[1:]  # no picture: goes into quarantine
+ODD = ODD[1:]  # no image: goes into quarantine
 SESSION = "1120-aaaa"
 
 
@@ -28,8 +28,8 @@ def keep(store, data):
     return store.keep([data[:20], data[20:]], cap=9999, suffix_of=suffix_of)
 
 
-def picture(data, index=1):
-    return Picture(index=index, sha256=sha256(data), mime="image/png")
+def image(data, index=1):
+    return ImageRecord(index=index, sha256=sha256(data), mime="image/png")
 
 
 def pending(number, prompt="a red fox", **changes):
@@ -37,8 +37,8 @@ def pending(number, prompt="a red fox", **changes):
 
 
 def done(number, *datas, prompt="a red fox"):
-    pictures = tuple(picture(data, k) for k, data in enumerate(datas, start=1))
-    return pending(number, prompt, status=Status.DONE, pictures=pictures)
+    images = tuple(image(data, k) for k, data in enumerate(datas, start=1))
+    return pending(number, prompt, status=Status.DONE, images=images)
 
 
 def spooled(store):
@@ -112,7 +112,7 @@ def check_files(home):
     runs = found(home)
     store = Store(home)
     for one in runs.values():
-        assert all(store.intact(p.sha256) for p in one.pictures if p.sha256), one.id
+        assert all(store.intact(p.sha256) for p in one.images if p.sha256), one.id
     return runs
 
 
@@ -160,7 +160,7 @@ def _check_run(one, number, told):
         assert one.status is Status.DONE
     if f"forget {number}" in told.went:
         assert one.forgotten
-        assert not one.pictures
+        assert not one.images
 
 
 def check_forgotten(home, told):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from failing import Calls, fails, kills
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from store_story import check_files, found
 
 from ipyimagegen import Settings, Studio
@@ -17,12 +17,12 @@ from ipyimagegen.core import errors as e
 from ipyimagegen.core.run import Status
 from ipyimagegen.store import Store
 
-PICTURES = [picture_bytes(40 + k, 30, (40 * k, 90, 10)) for k in range(2)]
+IMAGES = [image_bytes(40 + k, 30, (40 * k, 90, 10)) for k in range(2)]
 
 
 def good(seen):
     count = seen.json.get("n", 1)
-    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in PICTURES[:count]]}
+    return 200, {}, {"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES[:count]]}
 
 
 def studio(home, base_url):
@@ -31,7 +31,7 @@ def studio(home, base_url):
 
 
 def asked(one):
-    """Return the pictures that came, and what was said of them, or instead."""
+    """Return the images that came, and what was said of them, or instead."""
     try:
         made = one.imagine("a fox", n=2)
         return [image.bytes for image in made], made.caption
@@ -40,10 +40,10 @@ def asked(one):
 
 
 def on_disk(*folders):
-    """Say whether every delivered byte is there, as pictures or as the reply that holds them."""
+    """Say whether every delivered byte is there, as images or as the reply that holds them."""
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     kept = b"".join(path.read_bytes() for path in files)
-    return all(one in kept or b64(one).encode() in kept for one in PICTURES)
+    return all(one in kept or b64(one).encode() in kept for one in IMAGES)
 
 
 @pytest.mark.parametrize("lasts", [False, True], ids=["once", "for good"])
@@ -68,13 +68,13 @@ def test_a_disk_that_fails_at_any_call(quick, tmp_path, serve, code, lasts):
         else:
             assert on_disk(home, tmp_path / "temporary"), where
             unread = any(one in said for one in ("kept", str(home), "may have been billed"))
-            assert shown == PICTURES or (code == errno.EIO and unread), where  # nor does it read any more
+            assert shown == IMAGES or (code == errno.EIO and unread), where  # nor does it read any more
         # Once it is mended, a fresh session shows what was paid, and pays for what was not.
         again, told = asked(studio(home, server.base_url))
         if posts or not statuses - {Status.NEVER_SENT}:
-            assert again == PICTURES, (where, told)
+            assert again == IMAGES, (where, told)
         assert len(server.posts) - before <= 1, where
-    assert shown == PICTURES
+    assert shown == IMAGES
     assert nth > 50
 
 
@@ -93,7 +93,7 @@ def test_a_process_that_is_killed_at_any_call(quick, serve):
         came = on_disk(home)
         again, told = asked(studio(home, server.base_url))
         if came or not runs:
-            assert again == PICTURES, (nth, told)
+            assert again == IMAGES, (nth, told)
         else:
             assert "may have been billed" in told, nth
         paid += not runs

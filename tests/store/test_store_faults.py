@@ -20,7 +20,7 @@ from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.condition import condition
 from ipyimagegen.store.disk import MARGIN
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 100
+PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ def test_a_missing_index_file_and_a_noted_record_without_a_file(store):
 
 
 def test_writers_at_once_lose_nothing(store):
-    """Four processes, 50 runs each, one and the same picture."""
+    """Four processes, 50 runs each, one and the same image."""
     code = """
         session = store.new_session(__import__("datetime").date(2025, 11, 20))
         for number in range(1, 51):

@@ -1,11 +1,11 @@
-"""Forgetting takes the words and the pictures, and leaves number, time and cost."""
+"""Forgetting takes the words and the images, and leaves number, time and cost."""
 
 import sqlite3
 
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.core.run import Cost, Fault, Input, Picture, Request, Sent, Status, Verdict
+from ipyimagegen.core.run import Cost, Fault, ImageRecord, Input, Mismatch, Request, Sent, Status
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.store import Store
 
@@ -17,9 +17,9 @@ def store(tmp_path):
     return Store(tmp_path / "home", wait=0.2)
 
 
-def picture(store, text, index=1):
+def image(store, text, index=1):
     kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999, suffix_of=suffix_of)
-    return Picture(index=index, sha256=kept.sha256, mime="image/png", revised_prompt=SECRET)
+    return ImageRecord(index=index, sha256=kept.sha256, mime="image/png", revised_prompt=SECRET)
 
 
 def source(kept):
@@ -35,8 +35,8 @@ def full(store, number=1, **changes):
         template=SECRET,
         options={"negative_prompt": SECRET},
         extra={"style": SECRET},
-        inputs=(source(picture(store, "input")),),
-        mask=source(picture(store, "mask")),
+        inputs=(source(image(store, "input")),),
+        mask=source(image(store, "mask")),
     )
     made = {
         "request": request,
@@ -44,9 +44,9 @@ def full(store, number=1, **changes):
         "status": Status.DONE,
         "elapsed": 4.5,
         "sent": Sent(model="m", body={"prompt": SECRET}, notes=(SECRET,)),
-        "pictures": (picture(store, "output"),),
+        "images": (image(store, "output"),),
         "reply": {"revised": SECRET},
-        "verdicts": (Verdict(subject=SECRET, asked="1", got="2"),),
+        "mismatches": (Mismatch(subject=SECRET, asked="1", got="2"),),
         "cost": Cost(amount=0.04, currency="USD", basis="table"),
         "error": Fault(message=SECRET, code="odd"),
     }
@@ -57,14 +57,14 @@ def everything(store):
     return b"".join(path.read_bytes() for path in store.home.rglob("*") if path.is_file())
 
 
-def test_words_and_pictures_go_number_time_and_cost_stay(store):
+def test_words_and_images_go_number_time_and_cost_stay(store):
     one = full(store)
     store.create(one)
     assert SECRET.encode() in everything(store)
     assert store.forget([one.id]) == 1
     left = store.run(one.id)
     assert (left.number, left.created, left.elapsed, left.status) == (1, one.created, 4.5, Status.DONE)
-    assert (left.cost, left.forgotten, left.pictures) == (one.cost, True, ())
+    assert (left.cost, left.forgotten, left.images) == (one.cost, True, ())
     assert files(store) == [f"records/{SESSION}/1.json"]
     assert SECRET.encode() not in everything(store)
     assert one.identity.encode() not in everything(store)
@@ -81,9 +81,9 @@ def test_forgetting_twice_and_forgetting_nothing(store):
 
 
 def test_files_that_another_run_uses_stay(store):
-    shared = picture(store, "shared")
-    store.create(run(1, pictures=(shared, picture(store, "own", 2))))
-    store.create(run(2, pictures=(shared,)))
+    shared = image(store, "shared")
+    store.create(run(1, images=(shared, image(store, "own", 2))))
+    store.create(run(2, images=(shared,)))
     store.create(run(3, request=Request(endpoint="e", base_url="b", prompt="p", inputs=(source(shared),))))
     store.forget([f"{SESSION}/1"])
     assert store.intact(shared.sha256)
@@ -95,9 +95,9 @@ def test_files_that_another_run_uses_stay(store):
 
 
 def test_files_that_only_the_forgotten_share_go_with_them(store):
-    shared = picture(store, "shared")
+    shared = image(store, "shared")
     for number in (1, 2):
-        store.create(run(number, pictures=(shared,)))
+        store.create(run(number, images=(shared,)))
     assert store.forget([f"{SESSION}/1", f"{SESSION}/2"]) == 2
     assert store.path(shared.sha256) is None
 
@@ -105,10 +105,10 @@ def test_files_that_only_the_forgotten_share_go_with_them(store):
 def test_a_run_that_is_forgotten_while_under_way_stays_forgotten(store):
     store.create(run())
     store.forget([f"{SESSION}/1"])
-    late = picture(store, "late")
-    store.update(run(status=Status.DONE, elapsed=9.0, pictures=(late,)))
+    late = image(store, "late")
+    store.update(run(status=Status.DONE, elapsed=9.0, images=(late,)))
     left = store.run(f"{SESSION}/1")
-    assert (left.forgotten, left.status, left.elapsed, left.pictures) == (True, Status.DONE, 9.0, ())
+    assert (left.forgotten, left.status, left.elapsed, left.images) == (True, Status.DONE, 9.0, ())
     assert store.path(late.sha256) is None
     assert store.runs(search="fox") == []
 
@@ -132,7 +132,7 @@ def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(sto
     with pytest.raises(ZeroDivisionError):
         store.forget([one.id])
     monkeypatch.undo()
-    again = picture(store, "output")  # of a run whose record does not mention it yet
+    again = image(store, "output")  # of a run whose record does not mention it yet
     assert store.runs() == [store.run(one.id)]
     assert store.intact(again.sha256)
     assert store.path(one.request.mask.sha256) is None

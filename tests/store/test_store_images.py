@@ -11,7 +11,7 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.store import Store
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"not quite a picture" * 1000
+PNG = b"\x89PNG\r\n\x1a\n" + b"not quite an image" * 1000
 MIB = 1 << 20
 
 
@@ -44,7 +44,7 @@ def test_short_and_empty_bytes(store):
     assert store.keep([b"", b"\x89PNG\r\n", b"\x1a\nxy"], cap=99, suffix_of=suffix_of).path.suffix == ".png"
 
 
-def test_what_is_no_picture_goes_into_quarantine(store):
+def test_what_is_no_image_goes_into_quarantine(store):
     kept = keep(store, b"<svg onload='alert(1)'/>")
     assert files(store) == [f"quarantine/{kept.sha256}.bin"]
     assert store.path(kept.sha256) == kept.path

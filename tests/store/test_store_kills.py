@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from loopback import b64, picture_bytes
+from loopback import b64, image_bytes
 from random_kills import Game, check, studio
 from store_story import pending
 
@@ -40,7 +40,7 @@ def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, mo
     one = studio(quick, "http://127.0.0.1:9/v1")
     run = pending(1)
     one.store.create(run)
-    body = {"created": 1, "data": [{"b64_json": b64(picture_bytes())}]}
+    body = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
     one.store.spool(run).write_text(json.dumps(body))
     owned = run.but(status=Status.DONE, sent=Sent(request_id="its own"))
     received = Receiver.received

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from store_samples import MEMORY, run
-from store_story import keep, picture, sha256, spooled
+from store_story import image, keep, sha256, spooled
 from test_store_faults import DAMAGE
 
 from ipyimagegen.core.errors import StoreError
@@ -50,7 +50,7 @@ queries = st.builds(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """`runs` is what each record must say, `kept` the pictures that must be there with their hash."""
+    """`runs` is what each record must say, `kept` the images that must be there with their hash."""
 
     def __init__(self):
         super().__init__()
@@ -154,9 +154,9 @@ class StoreMachine(RuleBasedStateMachine):
         old = self.runs[key]
         for one in came:
             self.keep(second=second, fate=None, data=one)
-        pictures = tuple(picture(one, k) for k, one in enumerate(came, start=1))
+        images = tuple(image(one, k) for k, one in enumerate(came, start=1))
         new = run(key[1], WORDS[0], key[0], created=old.created) if old.forgotten else old
-        new = new.but(status=Status.DONE, pictures=pictures)
+        new = new.but(status=Status.DONE, images=images)
         done = self.did(second, fate, lambda store: store.update(new))
         went = self.settled(done, {key: forgotten(new) if old.forgotten else new})
         if old.forgotten or not went:
@@ -217,7 +217,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["gone", "garbage", "newer"]))
     def damage_a_record(self, data, how):
         key = data.draw(st.sampled_from(sorted(self.runs)))
-        old = self.runs.pop(key)  # its pictures stay
+        old = self.runs.pop(key)  # its images stay
         if how == "gone":
             self.path(key).unlink()
         elif how == "garbage":
@@ -246,7 +246,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(self.path(key).read_bytes() == (data or b"{") for key, data in self.odd.items())
 
     @invariant()
-    def every_picture_has_its_hash(self):
+    def every_image_has_its_hash(self):
         files = list(self.home.glob("images/*/*"))
         assert len({path.stem for path in files}) == len(files)
         for path in files:

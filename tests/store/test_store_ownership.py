@@ -17,7 +17,7 @@ from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.run import Picture, Status
+from ipyimagegen.core.run import ImageRecord, Status
 from ipyimagegen.imaging import suffix_of
 from ipyimagegen.store import Store
 from ipyimagegen.store.condition import condition
@@ -42,9 +42,9 @@ def live(store):
     store.spool(one)
     kept = keep(store)
     keep(store, b"no image")
-    store.update(one.but(status=Status.DONE, pictures=(Picture(index=1, sha256=kept.sha256),)))
+    store.update(one.but(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
     store.create(run(2, "a cat", session=session))
-    assert store.runs(search="fox")[0].pictures
+    assert store.runs(search="fox")[0].images
     store.forget([f"{session}/2"])
     store.forget([f"{session}/1"])
 
@@ -222,7 +222,7 @@ def test_a_link_to_a_folder_of_the_user_is_followed_and_nothing_deleted_through_
 def test_forgetting_says_which_files_stay_behind_a_link(tmp_path, folder):
     store = linked(tmp_path, folder, tmp_path / "documents")
     kept = keep(store)
-    store.create(run(1, status=Status.DONE, pictures=(Picture(index=1, sha256=kept.sha256),)))
+    store.create(run(1, status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
     with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
         store.forget([f"{SESSION}/1"])
     assert store.run(f"{SESSION}/1").forgotten
@@ -470,8 +470,8 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
     store = Store(tmp_path / "home")
     kept = keep(store)
     for number in (1, 2):
-        pictures = (Picture(index=1, sha256=kept.sha256),)
-        store.create(run(number, f"fox {number}", status=Status.DONE, pictures=pictures))
+        images = (ImageRecord(index=1, sha256=kept.sha256),)
+        store.create(run(number, f"fox {number}", status=Status.DONE, images=images))
     for path in (store.home, *store.home.rglob("*")):
         os.chown(path, OTHER, OTHER)
     again = Store(store.home)

@@ -19,14 +19,14 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import (
     Cost,
     Fault,
+    ImageRecord,
+    ImageState,
     Input,
-    Picture,
-    PictureState,
+    Mismatch,
     Request,
     Run,
     Sent,
     Status,
-    Verdict,
     from_json,
     to_json,
 )
@@ -207,8 +207,8 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
     "odd",
     [
         {"elapsed": "soon"},
-        {"pictures": ["x"]},
-        {"pictures": [{"index": 1, "width": "<img>"}]},
+        {"images": ["x"]},
+        {"images": [{"index": 1, "width": "<img>"}]},
         {"sent": {"unsent": [1]}},
         {"cost": {"amount": "<b>"}},
         {"reply": "x"},
@@ -315,10 +315,10 @@ requests = st.builds(
     inputs=st.lists(inputs, max_size=2).map(tuple),
     mask=st.none() | inputs,
 )
-pictures = st.builds(
-    Picture,
+images = st.builds(
+    ImageRecord,
     index=st.integers(1, 9),
-    state=st.sampled_from(PictureState),
+    state=st.sampled_from(ImageState),
     sha256=st.none() | hash_,
     bytes=number,
     alpha=st.none() | st.booleans(),
@@ -336,8 +336,8 @@ runs = st.builds(
     sent=st.builds(
         Sent, model=st.none() | text, options=scalars, notes=st.lists(text, max_size=2).map(tuple)
     ),
-    pictures=st.lists(pictures, max_size=3).map(tuple),
-    verdicts=st.lists(st.builds(Verdict, subject=text, asked=text, got=text), max_size=2).map(tuple),
+    images=st.lists(images, max_size=3).map(tuple),
+    mismatches=st.lists(st.builds(Mismatch, subject=text, asked=text, got=text), max_size=2).map(tuple),
     cost=st.builds(Cost, amount=st.none() | st.floats(0, 99), currency=st.sampled_from(["", "USD"])),
     error=st.none() | st.builds(Fault, message=text, code=st.none() | text, status=st.none() | number),
     reused_from=st.none() | text,
@@ -390,11 +390,11 @@ def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
         )
 
 
-def test_a_picture_that_is_stored_stays_stored(store):
+def test_a_image_that_is_stored_stays_stored(store):
     """Two processes may fetch one address; the slower one failed."""
-    fetched = Picture(index=1, state=PictureState.STORED, sha256="a" * 64, url="https://x.example/1.png")
+    fetched = ImageRecord(index=1, state=ImageState.STORED, sha256="a" * 64, url="https://x.example/1.png")
     store.create(run(1))
-    store.update(run(1, status=Status.DONE, pictures=(fetched,)))
-    late = replace(fetched, state=PictureState.URL_PENDING, sha256=None)
-    store.update(run(1, status=Status.DONE, pictures=(late,)))
-    assert store.run(f"{SESSION}/1").pictures == (fetched,)
+    store.update(run(1, status=Status.DONE, images=(fetched,)))
+    late = replace(fetched, state=ImageState.URL_PENDING, sha256=None)
+    store.update(run(1, status=Status.DONE, images=(late,)))
+    assert store.run(f"{SESSION}/1").images == (fetched,)

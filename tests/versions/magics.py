@@ -49,7 +49,7 @@ CASES = [
     Case("use the value", "print(x[0].pil.size, x)", r"\(64, 64\)"),
     Case("Python", "from ipyimagegen import imagine\nimagine('a dog', size='64x64')", "a dog", 1),
     Case("from history", "%%imagine --seed 1\na red fox", "from history", 1),
-    Case("several", "%%imagine -n 2\na cat", "2 pictures", 1),
+    Case("several", "%%imagine -n 2\na cat", "2 images", 1),
     Case("edit", "%%imagine --image @1 --mask mask.png\nmake it night", "night", 1),
     Case("sweep", "%%imagine --seed 1,2,3\na bird", "3", 1),
     Case("alternatives", "%%imagine\na {red|blue} car", "car", 1),

@@ -1,4 +1,4 @@
-"""The pictures that a panel holds to start from: opened when they are added, and as they were then."""
+"""The images that a panel holds to start from: opened when they are added, and as they were then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import short, visible
-from ipyimagegen.core.user_input import Offered, Pictures
+from ipyimagegen.core.user_input import InputRefs, Offered
 from ipyimagegen.notebook.image_arguments import named
 from ipyimagegen.session import inputs
 from ipyimagegen.session.studio import Studio
@@ -20,7 +20,7 @@ from ipyimagegen.session.studio import Studio
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A picture's bytes, and what a page has to know of them."""
+    """An image's bytes, and what a page has to know of them."""
 
     data: bytes = field(repr=False)
     mime: str
@@ -46,7 +46,7 @@ class Given:
 
     @property
     def offered(self) -> Offered:
-        """The picture as it was when it was added, whatever its name stands for now."""
+        """The image as it was when it was added, whatever its name stands for now."""
         return Offered(self.opened, self.name)
 
     @property
@@ -72,7 +72,7 @@ class Given:
 
 
 class Tray:
-    """The pictures and the mask of one panel; one thread changes them.
+    """The images and the mask of one panel; one thread changes them.
 
     Its methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
     """
@@ -86,16 +86,16 @@ class Tray:
         """Add what a word stands for: an id, a variable, a file, an address; for a mask also a box."""
         self._put(target, named(text, names, INPUTS[target].flag), text.strip())
 
-    def use(self, picture_id: str) -> None:
-        """Add a picture of the history."""
-        word = f"@{picture_id}"
+    def use(self, image_id: str) -> None:
+        """Add an image of the history."""
+        word = f"@{image_id}"
         self._put("image", named(word, {}, "--image"), word)
 
-    def use_first(self, picture_id: str) -> None:
-        """Put a picture of the history first, where the picture of a mask stands."""
-        held = next((one for one in self.images if one.opened.input.parent == picture_id), None)
+    def use_first(self, image_id: str) -> None:
+        """Put an image of the history first, where the image of a mask stands."""
+        held = next((one for one in self.images if one.opened.input.parent == image_id), None)
         if held is None:
-            self.use(picture_id)
+            self.use(image_id)
             held = self.images[-1]
         if held is not self.images[0]:
             self.images, self.mask = (held, *(one for one in self.images if one is not held)), None
@@ -111,7 +111,7 @@ class Tray:
     def paint(self, data: bytes, size: tuple[int, int]) -> None:
         """Take a mask that was painted: a bit for each pixel, as `imaging.painted` takes them."""
         if not self.images:
-            raise InvalidInput("The picture that the mask was painted on was taken out.")
+            raise InvalidInput("The image that the mask was painted on was taken out.")
         self._put("mask", Offered(imaging.painted(data, size), "painted mask"), "")
 
     def recall(self, run: Run) -> None:
@@ -124,13 +124,13 @@ class Tray:
         self.images, self.mask = again.images, again.mask
 
     def remove(self, target: str, key: str) -> None:
-        """Take one out; a mask goes with the picture that it is for."""
+        """Take one out; a mask goes with the image that it is for."""
         if target == "mask" or (self.images and self.images[0].key == key):
             self.mask = None
         if target == "image":
             self.images = tuple(one for one in self.images if one.key != key)
 
-    def pictures(self) -> Pictures:
+    def to_refs(self) -> InputRefs:
         """Return them as a request takes them; what is not there unsets nothing."""
         return {name: tuple(one.offered for one in some) for name, some in self._held().items() if some}
 
@@ -139,7 +139,7 @@ class Tray:
         return {name: [one.cell_word(self._studio) for one in some] for name, some in self._held().items()}
 
     def find(self, key: str) -> Given | None:
-        """Return the one with that key, by default the first picture."""
+        """Return the one with that key, by default the first image."""
         if not key:
             return self.images[0] if self.images else None
         return next((one for some in self._held().values() for one in some if one.key == key), None)

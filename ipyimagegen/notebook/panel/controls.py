@@ -88,7 +88,7 @@ def controls(
     inputs: int = 0,
     mask: bool = False,
 ) -> tuple[Control, ...]:
-    """Return the controls for a request of so many pictures, in the order of the table of options."""
+    """Return the controls for a request of so many images, in the order of the table of options."""
     operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
     known = catalog.row(endpoint, model or endpoint.default_model)
     taken = catalog.fields_of(endpoint, model or endpoint.default_model, operation)
@@ -103,7 +103,7 @@ def controls(
 
 
 def accepts(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
-    """Return how many pictures to start from an edit there may take, and whether a mask."""
+    """Return how many images to start from an edit there may take, and whether a mask."""
     known = catalog.row(endpoint, model or endpoint.default_model)
     if endpoint.edits is False or (known is not None and known.edit == 0):
         return 0, False

@@ -23,7 +23,7 @@ from ipyimagegen.core.options import (
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import Literal, groups, parse
 from ipyimagegen.core.text import short
-from ipyimagegen.core.user_input import Pictures, Typed
+from ipyimagegen.core.user_input import InputRefs, Typed
 from ipyimagegen.notebook.parser import AS_TYPED, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import pieces, written
 
@@ -72,28 +72,28 @@ class Form:
             other="\n".join(f"{key}={_json(value)}" for key, value in run.request.extra.items()),
         )
 
-    def typed(self, pictures: Pictures, **local: Value) -> Typed:
+    def typed(self, images: InputRefs, **local: Value) -> Typed:
         """Return it as typed options. The prompt is literal. Raises InvalidOption."""
         return Typed(
             prompt=self.prompt,
             options={**self._values(), **local},
             extra=self._extra(),
-            pictures=pictures,
+            inputs=images,
             notes=(BRACES,) if groups(parse(self.prompt)) else (),
         )
 
-    def cell(self, pictures: Mapping[str, Iterable[str]]) -> str:
-        """Return the cell that sends the same; `pictures` are the words of `image` and `mask`.
+    def cell(self, images: Mapping[str, Iterable[str]]) -> str:
+        """Return the cell that sends the same; `images` are the words of `image` and `mask`.
 
         Raises InvalidOption, or InvalidInput for an empty prompt.
         """
         if not self.prompt.strip():
-            raise InvalidInput("The prompt is empty. Write what the picture is to show.")
+            raise InvalidInput("The prompt is empty. Write what the image is to show.")
         words = [_option(name, value) for name, value in self._values().items()]
         words += [
             f"{SETTING} {written(_escaped(f'{key}={_json(value)}'))}" for key, value in self._extra().items()
         ]
-        words += [f"{OPTIONS[name].flag} {written(one)}" for name, some in pictures.items() for one in some]
+        words += [f"{OPTIONS[name].flag} {written(one)}" for name, some in images.items() for one in some]
         if any(sign in self.prompt for sign in "{}"):
             words.append(OPTIONS["raw"].flag)
         return " ".join(["%%imagine", *words]) + f"\n{self.prompt.strip()}"

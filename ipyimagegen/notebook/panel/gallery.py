@@ -1,4 +1,4 @@
-"""The panel's strip: the pictures of a session as tiles, and how they descend from each other."""
+"""The panel's strip: the images of a session as tiles, and how they descend from each other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ipyimagegen.core.text import short, visible
 from ipyimagegen.notebook.panel.attachments import File
 from ipyimagegen.results import Generation, Image
 
-EDGE = 192  # pixels of a tile's picture: sharp at 96 on a dense screen
+EDGE = 192  # pixels of a tile's image: sharp at 96 on a dense screen
 PROMPT = 300  # characters of it that name a tile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One picture. `key` is its lasting id, `parents` and `children` are those of the pictures around it.
+    """One image. `key` is its lasting id, `parents` and `children` are those of the images around it.
 
     Tiles stand in order of `number`: those of a sweep come as their servers answer.
     """
@@ -64,13 +64,13 @@ class Strip:
         return list(self._tiles.values())
 
     def image(self, key: str) -> Image:
-        """Return the picture of a tile. Raises NotInHistory for one that is out of view."""
+        """Return the image of a tile. Raises NotInHistory for one that is out of view."""
         if key not in self._images:
-            raise NotInHistory("That picture is not in view any more.")
+            raise NotInHistory("That image is not in view any more.")
         return self._images[key]
 
     def file(self, key: str) -> File | None:
-        """Return the bytes of a tile's picture as they came, None when it is out of view."""
+        """Return the bytes of a tile's image as they came, None when it is out of view."""
         one = self._images.get(key)
         if one is None:
             return None
@@ -80,7 +80,7 @@ class Strip:
     def renew(self, generations: Iterable[Generation]) -> None:
         """Begin anew with these; what was removed from view stays out.
 
-        Another thread may look a picture up meanwhile, and finds those that there were or those that are.
+        Another thread may look an image up meanwhile, and finds those that there were or those that are.
         """
         fresh = Strip()
         fresh._hidden = self._hidden
@@ -89,7 +89,7 @@ class Strip:
         self._images, self._tiles = fresh._images, fresh._tiles
 
     def remove(self, key: str) -> None:
-        """Take a tile out of view; the picture stays in the history."""
+        """Take a tile out of view; the image stays in the history."""
         self._hidden.add(key)
         self._tiles.pop(key, None)
         self._images.pop(key, None)

@@ -1,8 +1,8 @@
-"""The panel: a form, the pictures of the session, and requests. The same work as a cell's.
+"""The panel: a form, the images of the session, and requests. The same work as a cell's.
 
 The front end (`panel.js`) holds only what is being typed, painted and scrolled; everything else is
 here, and is sent to every view when it changes. A message `{do: name}` is answered by `do_name`: by one
-thread, in order, so that what was uploaded is there when Generate is pressed. Others send pictures, and
+thread, in order, so that what was uploaded is there when Generate is pressed. Others send images, and
 one asks (`Asking`): the kernel stays free.
 """
 
@@ -50,7 +50,7 @@ STATIC = Path(__file__).parent / "static"
 LOOKING = ("view", "download")
 UNSEEN = ("hello", "form", "paint")  # what a view says by itself
 ASKING = ("generate", "retry", "rerun")
-AT_ONCE = 8  # small pictures in a message: fewer messages are quicker, and the first ones are soon there
+AT_ONCE = 8  # small images in a message: fewer messages are quicker, and the first ones are soon there
 THREADS = ("desk", "look", "thumbs")
 Message = Mapping[str, Any]
 ANEW = "All of it is in the history: Generate asks for it anew."
@@ -104,7 +104,7 @@ class Panel(anywidget.AnyWidget):
         return bundle
 
     def close(self) -> None:
-        """Forget what waits; what runs goes on, and its pictures land in the history."""
+        """Forget what waits; what runs goes on, and its images land in the history."""
         if self._seen in self.studio.watchers:
             self.studio.watchers.remove(self._seen)
         Panel._shown.discard(self)
@@ -119,7 +119,7 @@ class Panel(anywidget.AnyWidget):
         name = str(content.get("do"))
         if name == "cancel":  # at once, whatever the desk is doing, and then what it had still to do
             self._dropped = self._asking.cancel()
-        if name in LOOKING:  # somebody waits for a large picture; there may be many small ones
+        if name in LOOKING:  # somebody waits for a large image; there may be many small ones
             self._looking.do(partial(self.guarded, partial(self._look, name, content)))
         elif name == "thumbs":
             self._thumbs.do(partial(self.guarded, partial(self._small, list(content.get("keys", [])))))
@@ -162,7 +162,7 @@ class Panel(anywidget.AnyWidget):
     def do_generate(self, content: Message, _: object) -> None:
         """Ask for what `form` says."""
         self._form = _form(content)
-        self._ask(self._form.typed(self._tray.pictures()))
+        self._ask(self._form.typed(self._tray.to_refs()))
 
     def do_retry(self, *_: object) -> None:
         """Ask once more for what ended with an unknown outcome, as it was."""
@@ -177,7 +177,7 @@ class Panel(anywidget.AnyWidget):
             self._tell("note", f"Giving up …{waiting}")
 
     def do_rerun(self, content: Message, _: object) -> None:
-        """Ask again, and pay again, what made the picture `key`."""
+        """Ask again, and pay again, what made the image `key`."""
         run, _number = self.studio.find(_key(content))
         self._ask(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
 
@@ -187,7 +187,7 @@ class Panel(anywidget.AnyWidget):
 
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
-        plan = self._asking.plan(_form(content).typed(self._tray.pictures(), dry_run=True))
+        plan = self._asking.plan(_form(content).typed(self._tray.to_refs(), dry_run=True))
         told = reports.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
         self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
@@ -212,11 +212,11 @@ class Panel(anywidget.AnyWidget):
         self._tray.paint(bytes(buffers[0]), (int(content["width"]), int(content["height"])))
 
     def do_use(self, content: Message, _: object) -> None:
-        """Start from the picture `key`."""
+        """Start from the image `key`."""
         self._tray.use(_key(content))
 
     def do_paint(self, content: Message, _: object) -> None:
-        """Send the picture `key`, which then comes first, or the first to start from, to be painted on."""
+        """Send the image `key`, which then comes first, or the first to start from, to be painted on."""
         if self._tray.find(_key(content)) is None:
             self._tray.use_first(self._strip.image(_key(content)).id)
         self._look("paint", {**content, "key": self._tray.images[0].key})
@@ -226,10 +226,10 @@ class Panel(anywidget.AnyWidget):
         masked = self._tray.mask
         self._tray.remove(_target(content), _key(content))
         if masked and not self._tray.mask and masked.key != _key(content):
-            self._tell("note", "The mask was for that picture, and went with it.")
+            self._tell("note", "The mask was for that image, and went with it.")
 
     def do_recall(self, content: Message, _: object) -> None:
-        """Fill the form with what made the picture `key`."""
+        """Fill the form with what made the image `key`."""
         run, _number = self.studio.find(_key(content))
         form = Form.of_run(run, self._name_of(run), self.studio.settings.options)
         self._tray.recall(run)
@@ -237,24 +237,24 @@ class Panel(anywidget.AnyWidget):
         self._push("form", form=asdict(form), view=content.get("view"))
 
     def do_save(self, content: Message, _: object) -> None:
-        """Write the picture `key` to the file `path`."""
+        """Write the image `key` to the file `path`."""
         path = self._strip.image(_key(content)).save(str(content.get("path", "")))
         self._tell("note", f"saved: {path}")
 
     def do_hide(self, content: Message, _: object) -> None:
-        """Take the picture `key` out of view."""
+        """Take the image `key` out of view."""
         self._strip.remove(_key(content))
         self._push("gone", key=_key(content))
 
     def _look(self, what: str, content: Message) -> None:
-        """Send the bytes of a picture as they came. One that went meanwhile is not missed."""
+        """Send the bytes of an image as they came. One that went meanwhile is not missed."""
         if file := self._file(_key(content)):
             told = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
             told |= {"key": _key(content), "view": content.get("view"), "for": what}
-            self._push("picture", file.data, **told)
+            self._push("image", file.data, **told)
 
     def _small(self, keys: list[str]) -> None:
-        """Send small pictures."""
+        """Send small images."""
         while keys:
             keys, now = keys[AT_ONCE:], keys[:AT_ONCE]
             made = {}
@@ -313,7 +313,7 @@ class Panel(anywidget.AnyWidget):
     # To the front end
 
     def changed(self) -> None:
-        """Send everything that a view shows, pictures and fields apart."""
+        """Send everything that a view shows, images and fields apart."""
         with self._lock:
             choices = controls.choices(
                 self.studio, self._form, inputs=len(self._tray.images), mask=self._tray.mask is not None

@@ -65,7 +65,7 @@ def _space(found: Condition) -> Finding:
         return Finding("space", State.UNKNOWN, "not told by this system")
     if found.roomy:
         return Finding("space", State.OK, f"{_size(found.free)} free")
-    return Finding("space", State.PROBLEM, f"{_size(found.free)} free: too little for a picture. Make room.")
+    return Finding("space", State.PROBLEM, f"{_size(found.free)} free: too little for an image. Make room.")
 
 
 def _index(found: Condition) -> Finding:

@@ -66,7 +66,7 @@ def _address(endpoint: Endpoint) -> str:
 
 
 def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
-    """Return what is told of the key, and the key if a picture would be asked for with it."""
+    """Return what is told of the key, and the key if an image would be asked for with it."""
     if not endpoint.key_env:
         return Finding("key", State.OK, "none needed"), None
     try:

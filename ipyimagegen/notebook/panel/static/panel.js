@@ -1,5 +1,5 @@
 /**
- * The picture panel's view: an anywidget front end without framework or build step.
+ * The image panel's view: an anywidget front end without framework or build step.
  *
  * All state comes from Python. A view keeps only what is being typed, painted, focused and scrolled, so
  * several views of one model agree, and a reloaded page gets everything back by saying hello.
@@ -16,7 +16,7 @@ const GREETING = 2000; // ms until an unanswered hello is said again, then twice
 const PAINTED = 128; // the alpha from which a pixel of the mask counts as painted
 // Jupyter's server closes the kernel's connection on a message above 10 MiB: stay well below.
 const BYTES_SENT = 9 * 2 ** 20;
-const PICTURE_HEIGHT = "min(60vh, 560px)";
+const IMAGE_HEIGHT = "min(60vh, 560px)";
 
 // ---------------------------------------------------------------------------------------- elements
 
@@ -95,11 +95,11 @@ function onChange(act) {
   };
 }
 
-/** Let a picture fill the width, but neither grow above `widest` nor above the height for pictures. */
+/** Let an image fill the width, but neither grow above `widest` nor above the height for images. */
 function fit(node, width, height, widest = "100%") {
   const ratio = width / height || 1;
   node.style.aspectRatio = `${ratio}`;
-  node.style.width = `min(100%, ${widest}, calc(${PICTURE_HEIGHT} * ${ratio}))`;
+  node.style.width = `min(100%, ${widest}, calc(${IMAGE_HEIGHT} * ${ratio}))`;
 }
 
 const cut = (text, length = 300) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
@@ -122,8 +122,8 @@ function chooseLanguage(fromPython) {
   return /^zh/i.test(browser || fromPython || "") ? "zh" : "en";
 }
 
-/** The pictures an `<img>` shows, as Blob URLs that are revoked when replaced or dropped. */
-function createPictures() {
+/** The images an `<img>` shows, as Blob URLs that are revoked when replaced or dropped. */
+function createImages() {
   const urls = new Map();
   const drop = (image) => {
     URL.revokeObjectURL(urls.get(image));
@@ -158,7 +158,7 @@ function createContext(model) {
       }
     },
     lost: () => {},
-    pictures: createPictures(),
+    images: createImages(),
     id: () => `imagegen-${view}-${++ids}`,
     optionLabel: (name) => labels[language]?.[`option.${name}`] ?? name.replaceAll("_", " ").trim(),
     /** Say whether an answer is to what this view asked. */
@@ -331,7 +331,7 @@ function createForm(ui, generate) {
 
 // ------------------------------------------------------------------------------------------ inputs
 
-/** Pictures as chips: a small thumb, the name and a button that removes it. */
+/** Images as chips: a small thumb, the name and a button that removes it. */
 function createChips(ui, target, fallback) {
   const root = make("ul", { class: "imagegen-chips", hidden: true });
   const chips = new Map(); // by key
@@ -352,7 +352,7 @@ function createChips(ui, target, fallback) {
     const keys = new Set(items.map(({ key }) => key));
     for (const [key, { image }] of chips) {
       if (keys.has(key)) continue;
-      ui.pictures.drop(image);
+      ui.images.drop(image);
       chips.delete(key);
     }
     for (const item of items) if (!chips.has(item.key)) chips.set(item.key, createChip(item));
@@ -362,13 +362,13 @@ function createChips(ui, target, fallback) {
   });
 
   function thumb({ key, mime }, bytes) {
-    if (chips.has(key)) ui.pictures.show(chips.get(key).image, bytes, mime);
+    if (chips.has(key)) ui.images.show(chips.get(key).image, bytes, mime);
   }
 
   return { root, update, thumb };
 }
 
-/** What an edit starts from: pictures and a mask, by upload, drop, paste or name. */
+/** What an edit starts from: images and a mask, by upload, drop, paste or name. */
 function createInputs(ui) {
   const add = (target) => (text) => ui.send({ do: "add", target, text });
   const images = makeSubmit(ui, ui.t("start.field"), ui.t("add"), add("image"), ui.t("start.example"));
@@ -435,13 +435,13 @@ function createInputs(ui) {
     upload("image", files);
   });
 
-  function update({ accepts = {}, images: pictures = [], mask = null }) {
+  function update({ accepts = {}, images: images = [], mask = null }) {
     root.hidden = !accepts.images;
-    maskRow.hidden = !accepts.mask || !pictures.length;
-    if (pictures.length > held.images) images.input.value = ""; // what was refused stays, to be mended
+    maskRow.hidden = !accepts.mask || !images.length;
+    if (images.length > held.images) images.input.value = ""; // what was refused stays, to be mended
     if (mask && mask.key !== held.mask) masks.input.value = "";
-    held = { images: pictures.length, mask: mask?.key };
-    imageChips.update(pictures);
+    held = { images: images.length, mask: mask?.key };
+    imageChips.update(images);
     maskChips.update(mask ? [mask] : []);
   }
 
@@ -479,7 +479,7 @@ function createStatus(ui, retry) {
   const timer = setInterval(tick, 1000);
 
   function dropPartial() {
-    ui.pictures.drop(partial);
+    ui.images.drop(partial);
     partial.hidden = true;
   }
 
@@ -514,7 +514,7 @@ function createStatus(ui, retry) {
     if (text) setText(line, text);
     tick();
     if (!bytes) return;
-    ui.pictures.show(partial, bytes, mime);
+    ui.images.show(partial, bytes, mime);
     partial.hidden = false;
   }
 
@@ -581,7 +581,7 @@ function createCellText(ui) {
 /** The thumbnails of the session: one tab stop, arrow keys within. `chosen` is told of a tile that is pressed. */
 function createStrip(ui, chosen) {
   const empty = make("p", { class: "imagegen-hint" }, ui.t("empty"));
-  const grid = make("div", { class: "imagegen-strip", role: "group", "aria-label": ui.t("pictures"), hidden: true });
+  const grid = make("div", { class: "imagegen-strip", role: "group", "aria-label": ui.t("images"), hidden: true });
   const root = make("section", {}, empty, grid);
   const entries = new Map(); // by key: { tile, button, image, label }
   let selected = null;
@@ -622,7 +622,7 @@ function createStrip(ui, chosen) {
     const entry = entries.get(key);
     if (!entry) return;
     observer.unobserve(entry.button);
-    ui.pictures.drop(entry.image);
+    ui.images.drop(entry.image);
     if (entry.button === stop) moveStop(entry.button.nextElementSibling ?? entry.button.previousElementSibling);
     if (key === selected) selected = null;
     entry.button.remove();
@@ -680,7 +680,7 @@ function createStrip(ui, chosen) {
     const entry = entries.get(key);
     if (!entry) return;
     observer.unobserve(entry.button);
-    ui.pictures.show(entry.image, bytes, mime);
+    ui.images.show(entry.image, bytes, mime);
   }
 
   grid.addEventListener("keydown", (event) => {
@@ -703,7 +703,7 @@ function createStrip(ui, chosen) {
 
 // ------------------------------------------------------------------------------------------ viewer
 
-/** The selected picture, large, with what can be done with it. `strip` says which relatives can be shown. */
+/** The selected image, large, with what can be done with it. `strip` says which relatives can be shown. */
 function createViewer(ui, strip, chosen) {
   const image = make("img", { class: "imagegen-large" });
   const caption = make("p", { class: "imagegen-text imagegen-caption" });
@@ -727,14 +727,14 @@ function createViewer(ui, strip, chosen) {
     makeButton(ui.t("hide"), act("hide")),
   );
   const stage = make("div", { class: "imagegen-stage" }, image);
-  const props = { class: "imagegen-viewer", hidden: true, "aria-label": ui.t("picture") };
+  const props = { class: "imagegen-viewer", hidden: true, "aria-label": ui.t("image") };
   const root = make("section", props, stage, caption, lineage, actions, saveRow);
 
   function openSave(open) {
     saveRow.hidden = !open;
     saveToggle.setAttribute("aria-expanded", String(open));
     if (!open) return;
-    path.value = `picture-${tile.label.replace(/\W+/g, "-")}`; // no dot: what follows it would be a suffix
+    path.value = `image-${tile.label.replace(/\W+/g, "-")}`; // no dot: what follows it would be a suffix
     path.focus({ preventScroll: true });
     path.select();
   }
@@ -770,11 +770,11 @@ function createViewer(ui, strip, chosen) {
     showLineage({ parents: named(tile.parents), children: named(tile.children) });
   }
 
-  /** Show a tile: its thumb at once, the picture itself as soon as Python hands it over. */
+  /** Show a tile: its thumb at once, the image itself as soon as Python hands it over. */
   function show(now, thumb) {
     root.hidden = !now;
     if (tile?.key !== now?.key) {
-      ui.pictures.drop(image);
+      ui.images.drop(image);
       openSave(false);
     }
     if (now && tile?.key !== now.key) {
@@ -786,10 +786,10 @@ function createViewer(ui, strip, chosen) {
     else tile = null;
   }
 
-  function picture({ key, mime, width, height }, bytes) {
+  function image({ key, mime, width, height }, bytes) {
     if (tile?.key !== key) return;
     if (width && height) fit(image, width, height, `${width}px`);
-    ui.pictures.show(image, bytes, mime);
+    ui.images.show(image, bytes, mime);
   }
 
   function update({ accepts = {} }) {
@@ -797,7 +797,7 @@ function createViewer(ui, strip, chosen) {
     paint.disabled = !accepts.images || !accepts.mask;
   }
 
-  return { root, show, picture, update, busy: () => !saveRow.hidden };
+  return { root, show, image, update, busy: () => !saveRow.hidden };
 }
 
 // ----------------------------------------------------------------------------------------- painter
@@ -854,7 +854,7 @@ function createHatching(context) {
   return context.createPattern(cell, "repeat");
 }
 
-/** Return a rectangle in whole pixels within the picture, or null where none is left. */
+/** Return a rectangle in whole pixels within the image, or null where none is left. */
 function clip(canvas, { x, y, width, height }) {
   const left = Math.max(0, Math.floor(x));
   const top = Math.max(0, Math.floor(y));
@@ -882,7 +882,7 @@ function readMask(context) {
   return { bits, painted };
 }
 
-/** Paint over a picture what may change. `closed` is called when the painter goes away. */
+/** Paint over an image what may change. `closed` is called when the painter goes away. */
 function createPainter(ui, closed) {
   const image = make("img", { class: "imagegen-paint-image" });
   const canvas = make("canvas", { class: "imagegen-canvas", role: "img" });
@@ -963,7 +963,7 @@ function createPainter(ui, closed) {
   function close() {
     clearTimeout(counting);
     root.hidden = true;
-    ui.pictures.drop(image);
+    ui.images.drop(image);
     canvas.width = canvas.height = 1; // frees the memory
     closed();
   }
@@ -1038,7 +1038,7 @@ function createPainter(ui, closed) {
     context.fillStyle = context.strokeStyle = createHatching(context);
     canvas.setAttribute("aria-label", ui.t("paint.canvas", { name }));
     image.alt = name;
-    ui.pictures.show(image, bytes, mime);
+    ui.images.show(image, bytes, mime);
     fit(stage, width, height);
     const longest = Math.max(canvas.width, canvas.height);
     size.max = String(Math.max(2, Math.round(longest / 3)));
@@ -1156,8 +1156,8 @@ function createPanel(ui) {
     thumbs({ thumbs }, _, buffers) {
       thumbs.forEach((one, at) => [strip, inputs].forEach((part) => part.thumb(one, buffers[at])));
     },
-    picture(content, bytes) {
-      if (content.for === "view") viewer.picture(content, bytes);
+    image(content, bytes) {
+      if (content.for === "view") viewer.image(content, bytes);
       if (content.for === "download" && ui.asked(content)) download(content, bytes);
       if (content.for === "paint" && ui.asked(content)) paint(content, bytes);
     },
@@ -1193,7 +1193,7 @@ function render({ model, el }) {
     model.off("msg:custom", listen);
     model.off("comm_live_update", ui.lost);
     panel.close();
-    ui.pictures.clear();
+    ui.images.clear();
     root.remove();
   };
 }

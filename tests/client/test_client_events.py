@@ -1,4 +1,4 @@
-"""Event streams of the known servers: finished pictures, partial ones, errors in the midst of a 200."""
+"""Event streams of the known servers: finished images, partial ones, errors in the midst of a 200."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ import pytest
 from event_lines import by_the_standard, cut_up, ends, lines
 from hypothesis import given
 from hypothesis import strategies as st
-from sockets import PICTURES, b64, pictures, reply, reset
+from sockets import IMAGES, b64, images, reply, reset
 from sse import (
     DONE,
     ERROR,
@@ -64,7 +64,7 @@ SAID = {"size": "1x1", "quality": "low", "background": "opaque", "output_format"
 
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("kind", ["image_generation", "image_edit"])
-def test_openai_partials_then_the_picture(serve, post, done, kind):
+def test_openai_partials_then_the_image(serve, post, done, kind):
     events = [
         event(f"{kind}.partial_image", 0, partial_image_index=0, **SAID),
         event(f"{kind}.partial_image", 1, partial_image_index=1, **SAID),
@@ -77,7 +77,7 @@ def test_openai_partials_then_the_picture(serve, post, done, kind):
     assert outcome.answer.found[0].facts == SAID
 
 
-def test_each_picture_says_its_own_usage(serve, post):
+def test_each_image_says_its_own_usage(serve, post):
     usages = [USAGE | {"input_tokens_details": {"text_tokens": k}} for k in (1, 2)]
     events = [completed(0, usage=usages[0]), partial(1, usage=USAGE), completed(1, usage=usages[1])]
     events += [completed(2)]
@@ -90,7 +90,7 @@ def test_each_picture_says_its_own_usage(serve, post):
     }
 
 
-def test_sixteen_interleaved_partials_of_four_pictures(serve, post):
+def test_sixteen_interleaved_partials_of_four_images(serve, post):
     events = [partial(k % 4, partial_image_index=k // 4) for k in range(16)]
     events = [*events[:10], completed(2), *events[10:], completed(0), completed(3), completed(1)]
     outcome = post(serve(stream(*events)).origin, n=4)
@@ -98,7 +98,7 @@ def test_sixteen_interleaved_partials_of_four_pictures(serve, post):
     assert numbers(outcome) == [(2, False), (0, False), (3, False), (1, False)]
 
 
-def test_ark_pictures_and_a_failed_one(serve, post):
+def test_ark_images_and_a_failed_one(serve, post):
     events = [made(2, image_index=0, size="2x2"), failed("Blocked"), ark_end(generated_images=1)]
     outcome = post(serve(stream(*events, done=True)).origin, n=2)
     assert numbers(outcome) == [(2, False)]
@@ -126,14 +126,14 @@ def test_ark_makes_more_than_were_asked_for_and_only_its_own_end_counts(serve, p
 def test_ark_when_all_failed(serve, post, code):
     outcome = post(serve(stream(failed(code), ark_end(generated_images=0), done=True)).origin)
     assert (outcome.status, outcome.fault.code) == (Status.UNKNOWN, code)
-    assert "without a picture: no" in outcome.fault.message
+    assert "without an image: no" in outcome.fault.message
 
 
 @pytest.mark.parametrize("ending", [[], [DONE]])
-def test_one_event_with_a_list_of_pictures(serve, post, ending):
+def test_one_event_with_a_list_of_images(serve, post, ending):
     """vLLM-Omni's own stream, and a gateway that wraps a whole reply."""
     text = event("ar_delta", object="image.edit.chunk", delta="a fox")
-    items = pictures(2) | {"output_format": "png"}
+    items = images(2) | {"output_format": "png"}
     outcome = post(serve(stream(text, event("image", **items), *ending)).origin, n=2)
     assert outcome.status is Status.DONE
     assert numbers(outcome) == [(0, False), (1, False)]
@@ -151,9 +151,9 @@ def test_addresses_instead_of_base64(serve, post):
     assert [one.url for one in outcome.answer.found] == [f"{server.origin}/7.png", "https://cdn/8.png"]
 
 
-def test_without_a_type_it_is_a_picture_unless_it_says_partial(serve, post):
+def test_without_a_type_it_is_a_image_unless_it_says_partial(serve, post):
     untyped = [
-        f"data: {json.dumps({'b64_json': b64(PICTURES[k]), **more})}\n\n".encode()
+        f"data: {json.dumps({'b64_json': b64(IMAGES[k]), **more})}\n\n".encode()
         for k, more in ((0, {"partial_image_index": 0}), (1, {}))
     ]
     outcome = post(serve(stream(*untyped, done=True)).origin)
@@ -161,7 +161,7 @@ def test_without_a_type_it_is_a_picture_unless_it_says_partial(serve, post):
 
 
 def test_the_type_may_stand_in_the_event_line_alone(serve, post):
-    data = [json.dumps({"b64_json": b64(PICTURES[k])}) for k in range(2)]
+    data = [json.dumps({"b64_json": b64(IMAGES[k])}) for k in range(2)]
     kinds = ("image_edit.partial_image", "image_edit.completed")
     events = "".join(f"event: {kind}\ndata: {one}\n\n" for kind, one in zip(kinds, data, strict=True))
     assert numbers(post(serve(stream(events.encode())).origin)) == [(1, False)]
@@ -178,7 +178,7 @@ def test_the_type_may_stand_in_the_event_line_alone(serve, post):
     ],
 )
 def test_every_spelling_of_lines(serve, post, end, start):
-    pretty = json.dumps({"type": "image_generation.completed", "b64_json": b64(PICTURES[1])}, indent=2)
+    pretty = json.dumps({"type": "image_generation.completed", "b64_json": b64(IMAGES[1])}, indent=2)
     joined = "".join(f"data: {line}\n" for line in pretty.splitlines())
     text = start + f': say "hello\nid: 7\nevent: x\n{joined}retry: 3\n\n'
     outcome = post(serve(stream(text.replace("\n", end).encode())).origin)
@@ -208,7 +208,7 @@ def test_what_comes_after_done_is_not_read(serve, post):
 
 @pytest.mark.parametrize("pad", [b"", b"\n" * 3000, b" \r\n" * 40])
 def test_plain_json_where_a_stream_was_asked_for(serve, post, pad):
-    outcome = post(serve(reply(pad + json.dumps(pictures(2), indent=1).encode())).origin, n=2)
+    outcome = post(serve(reply(pad + json.dumps(images(2), indent=1).encode())).origin, n=2)
     assert (outcome.status, numbers(outcome)) == (Status.DONE, [(0, False), (1, False)])
 
 
@@ -261,22 +261,22 @@ def test_what_an_error_in_a_200_means(serve, post, code, status, plain):
     assert server.posts == 1
 
 
-def test_an_error_after_a_partial_picture_is_never_a_refusal(serve, post):
+def test_an_error_after_a_partial_image_is_never_a_refusal(serve, post):
     error = {"message": "blocked.", "code": "moderation_blocked"}
     outcome = post(serve(stream(partial(1), event("error", error=error))).origin)
     assert (outcome.status, outcome.fault.code) == (Status.UNKNOWN, "moderation_blocked")
     assert numbers(outcome) == [(1, True)]
 
 
-def test_an_error_after_a_finished_picture_is_never_a_refusal(serve, post):
+def test_an_error_after_a_finished_image_is_never_a_refusal(serve, post):
     error = {"message": "blocked.", "code": "moderation_blocked"}
     outcome = post(serve(stream(completed(0), partial(1), event("error", error=error))).origin, n=3)
     assert (outcome.status, outcome.fault.code) == (Status.UNKNOWN, "moderation_blocked")
-    assert outcome.fault.message == "lab broke off: blocked; pictures that arrived whole: 1."
+    assert outcome.fault.message == "lab broke off: blocked; images that arrived whole: 1."
     assert numbers(outcome) == [(0, False), (1, True)]
 
 
-def test_an_error_when_all_pictures_are_there_is_only_noted(serve, post):
+def test_an_error_when_all_images_are_there_is_only_noted(serve, post):
     outcome = post(serve(stream(completed(0), completed(1), event("error", error=ERROR))).origin, n=2)
     assert (outcome.status, outcome.fault) == (Status.DONE, None)
     assert [one.message for one in outcome.answer.errors] == ["overloaded"]
@@ -292,7 +292,7 @@ def test_a_cut_inside_the_second_partial_keeps_the_first(serve, post):
     assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
     assert "cut short" in outcome.fault.message
     assert numbers(outcome) == [(0, True)]
-    assert b64(PICTURES[1])[:4000].encode() in outcome.spool.read_bytes()
+    assert b64(IMAGES[1])[:4000].encode() in outcome.spool.read_bytes()
 
 
 def test_a_reset_keeps_the_last_partial(serve, post):
@@ -308,10 +308,10 @@ def test_a_reset_keeps_the_last_partial(serve, post):
 
 
 def number_is(found, which):
-    return b"".join(found.chunks()) == PICTURES[which]
+    return b"".join(found.chunks()) == IMAGES[which]
 
 
-def test_a_picture_whose_event_was_cut_behind_it_is_finished(serve, post):
+def test_a_image_whose_event_was_cut_behind_it_is_finished(serve, post):
     last = completed(1, created_at=5)
     moved = json.loads(last.partition(b"data: ")[2])
     text = json.dumps({"type": moved.pop("type"), "b64_json": moved.pop("b64_json"), "usage": USAGE})
@@ -353,7 +353,7 @@ def test_fewer_than_asked_for_and_a_broken_connection_are_a_cut(serve, post):
 
 
 @pytest.mark.parametrize("text", [PING * 2, DONE, b"data: {}\n\n", b"event: x\n\n" + PING])
-def test_a_stream_without_pictures(serve, post, text):
+def test_a_stream_without_images(serve, post, text):
     outcome = post(serve(stream(text)).origin)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [])
     assert "JSON" not in outcome.fault.message
@@ -370,7 +370,7 @@ def test_the_cap_keeps_the_last_partial(serve, post):
     assert "larger than" in outcome.fault.message
 
 
-def test_more_events_than_pictures_need_end_the_reading(serve, post, monkeypatch):
+def test_more_events_than_images_need_end_the_reading(serve, post, monkeypatch):
     monkeypatch.setattr("ipyimagegen.client.assembly.EVENTS", 100)
     for first, partial_ in ((partial(0), True), (completed(0), False)):
         outcome = post(serve(stream(first, event("step") * 200, completed(1))).origin, n=2)
@@ -412,7 +412,7 @@ class Clock:
             yield PING
 
 
-def test_200_seconds_of_comments_and_then_the_picture(post):
+def test_200_seconds_of_comments_and_then_the_image(post):
     clock = Clock()
 
     def parts():

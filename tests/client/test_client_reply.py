@@ -56,8 +56,8 @@ def test_any_json_comes_back_whatever_the_chunks(document, sizes, ascii_, indent
 
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=30, max_size=90), min_size=1, max_size=4), st.data())
-def test_a_cut_reply_keeps_every_picture_that_came_whole(pictures, data):
-    items = [{"b64_json": base64.b64encode(one).decode(), "revised_prompt": 'a "fox"'} for one in pictures]
+def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
+    items = [{"b64_json": base64.b64encode(one).decode(), "revised_prompt": 'a "fox"'} for one in images]
     text = json.dumps({"created": 1, "data": items, "usage": {"total_tokens": 3}}).encode()
     cut = data.draw(st.integers(1, len(text) - 1))
     found, whole = parse([text[:cut]], LIFTED)
@@ -145,12 +145,12 @@ def test_bad_base64_gives_what_was_good_and_then_an_error(bad):
 
 
 @pytest.mark.parametrize("empty", ["data:image/png;base64,", "  \n"])
-def test_nothing_is_no_picture(empty):
+def test_nothing_is_no_image(empty):
     with pytest.raises(ValueError, match="empty"):
         list(Found(base64=empty).chunks())
 
 
-def test_a_picture_has_a_cap(tmp_path):
+def test_a_image_has_a_cap(tmp_path):
     path = tmp_path / "reply"
     path.write_bytes(b"A" * (90 << 20))
     sizes = []
@@ -198,8 +198,8 @@ def test_what_begins_as_an_image_is_written_as_it_comes(tmp_path, head):
 
 
 @pytest.mark.parametrize("dummy", ["none", "test", "EMPTY", "secret7"])
-def test_a_word_as_key_damages_no_picture_and_no_address(tmp_path, dummy):
-    """Base64 of some megabytes holds nearly any word of four letters: the picture was paid for."""
+def test_a_word_as_key_damages_no_image_and_no_address(tmp_path, dummy):
+    """Base64 of some megabytes holds nearly any word of four letters: the image was paid for."""
     path = tmp_path / "reply"
     text = (
         f'{{"data": [{{"b64_json": "iVBORw{dummy}AAAA"}}, {{"url": "https://cdn.example/{dummy}/1.png"}}]}}'

@@ -1,4 +1,4 @@
-"""What is read out of replies: pictures, addresses, facts, usage, cost, errors of items."""
+"""What is read out of replies: images, addresses, facts, usage, cost, errors of items."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def one(item, **more):
         ),
     ],
 )
-def test_where_the_picture_is(item, base64, url):
+def test_where_the_image_is(item, base64, url):
     found = one(item)
     assert (found.base64, found.url, found.note) == (base64, url, "")
 
@@ -53,7 +53,7 @@ def test_where_the_picture_is(item, base64, url):
         ("/root/.xinference/image/7.jpg", "openai"),
         ("/any/where/7.jpg", "xinference"),
         ("file:///etc/passwd", "openai"),
-        ("C:\\pictures\\7.png", "openai"),
+        ("C:\\images\\7.png", "openai"),
         ("/tmp/7.png", "sglang"),
     ],
 )
@@ -82,17 +82,17 @@ def test_an_address_with_the_key_is_not_used():
 @pytest.mark.parametrize(
     ("body", "note"),
     [
-        ({"data": []}, "its list of pictures is empty"),
-        ({"data": None}, "its list of pictures is empty"),
-        ({"data": "x"}, "its data is no list of pictures"),
-        ({"data": 7}, "its data is no list of pictures"),
-        ({}, "it holds no list of pictures"),
-        ([], "its list of pictures is empty"),
-        ({"data": [{}]}, "its items hold no picture"),
-        ({"data": [None, 3, "x", []]}, "its items hold no picture"),
+        ({"data": []}, "its list of images is empty"),
+        ({"data": None}, "its list of images is empty"),
+        ({"data": "x"}, "its data is no list of images"),
+        ({"data": 7}, "its data is no list of images"),
+        ({}, "it holds no list of images"),
+        ([], "its list of images is empty"),
+        ({"data": [{}]}, "its items hold no image"),
+        ({"data": [None, 3, "x", []]}, "its items hold no image"),
     ],
 )
-def test_no_picture_is_said(body, note):
+def test_no_image_is_said(body, note):
     found = answer(body)
     assert (found.found, found.note) == ((), note)
 

@@ -7,7 +7,7 @@ import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from sockets import KEY, PICTURES, pictures
+from sockets import IMAGES, KEY, images
 
 from ipyimagegen.client import Timeouts
 from ipyimagegen.core.run import Status
@@ -25,7 +25,7 @@ def app(environ, start_response):
     if way == "busy":
         start_response("429 Too Many Requests", [("Retry-After", "2"), ("Content-Length", "0")])
         return []
-    body = json.dumps(pictures(3)).encode()
+    body = json.dumps(images(3)).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     if way == "cut":
         return iter([body[:80_000]])
@@ -69,7 +69,7 @@ BOTH = pytest.mark.parametrize("through", ["adapter", "wsgiref"], indirect=True)
 def test_done(through):
     outcome = through("done")
     assert outcome.status is Status.DONE
-    assert [b"".join(one.chunks()) for one in outcome.answer.found] == PICTURES[:3]
+    assert [b"".join(one.chunks()) for one in outcome.answer.found] == IMAGES[:3]
 
 
 @BOTH
@@ -92,7 +92,7 @@ def test_rejected(through):
 def test_cut_off(through, way):
     outcome = through(way)
     assert outcome.status is Status.UNKNOWN
-    assert [b"".join(one.chunks()) for one in outcome.answer.found] == PICTURES[:1]
+    assert [b"".join(one.chunks()) for one in outcome.answer.found] == IMAGES[:1]
     assert "did not arrive whole" in outcome.fault.message
 
 

@@ -1,4 +1,4 @@
-"""Picture files, real, mutated, cut and forged: never an exception, and what is said of them is so."""
+"""Image files, real, mutated, cut and forged: never an exception, and what is said of them is so."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from tape import Tape, tapes
 
 from ipyimagegen import imaging
-from ipyimagegen.core.run import PictureState
+from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.kinds import OWN, PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.scan import Scan, scan_bytes
 
@@ -52,7 +52,7 @@ decoded = []
 
 @pytest.fixture(scope="module", autouse=True)
 def _watched():
-    """Every decoding by Pillow, with the size of the picture."""
+    """Every decoding by Pillow, with the size of the image."""
     load = ImageFile.ImageFile.load
 
     def watched(image):
@@ -108,7 +108,7 @@ CHANGES = [None, flipped, cut, resized, spliced, inserted]
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    return tmp_path_factory.mktemp("pictures") / "it"
+    return tmp_path_factory.mktemp("images") / "it"
 
 
 @given(tapes(24))
@@ -125,18 +125,18 @@ def test_what_is_said_of_a_file_is_so(path, tape):
     header = scan_bytes(data)
     if header is not None and not (header.width and header.height):
         header = None
-    assert (seen.thumb is None) == (seen.state is not PictureState.STORED)
-    assert seen.note or seen.state is PictureState.STORED
+    assert (seen.thumb is None) == (seen.state is not ImageState.STORED)
+    assert seen.note or seen.state is ImageState.STORED
     assert (header is None) == (seen.mime is None)
     if header is not None:
         assert (seen.mime, seen.width, seen.height) == (header.mime, header.width, header.height)
-        assert seen.width * seen.height <= MOST or (seen.state is PictureState.QUARANTINED and not decoded)
+        assert seen.width * seen.height <= MOST or (seen.state is ImageState.QUARANTINED and not decoded)
     if seen.thumb is not None:
         assert max(seen.thumb.size) <= 32
         with Image.open(path) as image:
             assert (MIMES[image.format], image.size) == (seen.mime, (seen.width, seen.height))
     if change is None:
-        assert (seen.state, seen.mime, (seen.width, seen.height)) == (PictureState.STORED, MIMES[kind], size)
+        assert (seen.state, seen.mime, (seen.width, seen.height)) == (ImageState.STORED, MIMES[kind], size)
         assert (seen.note, header.whole) == ("", True)
     if change is cut:
         assert seen.note

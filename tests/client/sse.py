@@ -2,7 +2,7 @@
 
 import json
 
-from sockets import PICTURES, b64, reply
+from sockets import IMAGES, b64, reply
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
@@ -10,29 +10,29 @@ PING = b": keep-alive\n\n"
 ERROR = {"message": "overloaded", "code": "server_error"}
 
 
-def event(kind, picture=None, **fields):
-    """Return one event; `picture` is a number in PICTURES."""
+def event(kind, image=None, **fields):
+    """Return one event; `image` is a number in IMAGES."""
     said = {"type": kind, **fields}
-    if picture is not None:
-        said["b64_json"] = b64(PICTURES[picture])
+    if image is not None:
+        said["b64_json"] = b64(IMAGES[image])
     return f"event: {kind}\ndata: {json.dumps(said, ensure_ascii=False)}\n\n".encode()
 
 
-def partial(picture, **fields):
-    return event("image_generation.partial_image", picture, **fields)
+def partial(image, **fields):
+    return event("image_generation.partial_image", image, **fields)
 
 
-def completed(picture, **fields):
-    return event("image_generation.completed", picture, **fields)
+def completed(image, **fields):
+    return event("image_generation.completed", image, **fields)
 
 
-def made(picture, **fields):
-    """Ark's finished picture."""
-    return event("image_generation.partial_succeeded", picture, **fields)
+def made(image, **fields):
+    """Ark's finished image."""
+    return event("image_generation.partial_succeeded", image, **fields)
 
 
 def failed(code):
-    """Ark's failed picture."""
+    """Ark's failed image."""
     return event("image_generation.partial_failed", error={"code": code, "message": "no"})
 
 
@@ -51,8 +51,8 @@ def framed(*events):
 
 
 def number(found):
-    """Return which of PICTURES it is, and whether it is partial."""
-    return PICTURES.index(b"".join(found.chunks())), found.partial
+    """Return which of IMAGES it is, and whether it is partial."""
+    return IMAGES.index(b"".join(found.chunks())), found.partial
 
 
 def numbers(outcome):

@@ -9,13 +9,13 @@ import zlib
 from pathlib import Path
 
 import pytest
-from sockets import PICTURES, endpoint_at, pictures, reply
+from sockets import IMAGES, endpoint_at, images, reply
 
 from ipyimagegen.client import Control, Timeouts, download
 from ipyimagegen.core.run import Status
 
 MIB = 1 << 20
-WHOLE = json.dumps(pictures()).encode()
+WHOLE = json.dumps(images()).encode()
 
 
 def deflate(data, bits=-15):
@@ -100,7 +100,7 @@ def test_the_reason_of_a_refusal_is_read_whatever_the_label(serve, post, label):
 @pytest.mark.parametrize("label", ["gzip", "deflate", "br"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_downloaded_image_whatever_the_label(serve, tmp_path, label, packed):
-    image = PICTURES[0]
+    image = IMAGES[0]
     packers = {"gzip": gzip.compress, "deflate": zlib.compress}
     body = packers.get(label, bytes)(image) if packed else image
     server = serve(reply(body, "200 OK", f"Content-Encoding: {label}", kind="image/png"))
@@ -119,7 +119,7 @@ def test_an_encoding_that_was_not_requested_is_named_and_the_body_kept(serve, po
 
 
 def test_only_what_can_be_read_is_requested(serve, post):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     post(server.origin)
     assert b"accept-encoding: gzip, deflate\r\n" in bytes(server.received).lower()
 
@@ -173,7 +173,7 @@ def test_a_bomb_is_stopped_at_the_cap_and_takes_little_memory(tmp_path, kind):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     grown, message = done.stdout.split(" ", 1)
-    assert "larger than a picture" in message
+    assert "larger than an image" in message
     assert int(grown) < 24 * MIB
     assert (tmp_path / "reply.part").stat().st_size < 90 * MIB
 

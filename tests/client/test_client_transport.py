@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import urllib3
 from sockets import (
+    IMAGES,
     KEY,
-    PICTURES,
     b64,
     cut_body,
     endpoint_at,
     hang,
-    pictures,
+    images,
     read_request,
     reply,
     reset,
@@ -67,12 +67,12 @@ def clean(outcome):
 
 
 def test_one_post_with_the_key_and_the_body(serve, post):
-    server = serve(reply(pictures(2), "200 OK", "X-Request-Id: req-7"))
+    server = serve(reply(images(2), "200 OK", "X-Request-Id: req-7"))
     outcome = clean(post(server.origin, n=2))
     assert outcome.status is Status.DONE
     assert outcome.fault is None
     assert outcome.request_id == "req-7"
-    assert [read(one) for one in outcome.answer.found] == PICTURES[:2]
+    assert [read(one) for one in outcome.answer.found] == IMAGES[:2]
     (seen,) = server.seen
     assert seen.line == "POST /v1/images/generations HTTP/1.1"
     assert seen.headers["authorization"] == f"Bearer {KEY}"
@@ -84,20 +84,20 @@ def test_one_post_with_the_key_and_the_body(serve, post):
 @pytest.mark.parametrize("status", [100, 102, 103, 199])
 def test_what_a_server_says_before_its_answer_is_not_the_answer(serve, post, status):
     word = f"HTTP/1.1 {status} Wait\r\nLink: </style.css>\r\n\r\n".encode()
-    outcome = clean(post(serve(word * 3 + reply(pictures())).origin))
+    outcome = clean(post(serve(word * 3 + reply(images())).origin))
     assert outcome.status is Status.DONE
-    assert read(outcome.answer.found[0]) == PICTURES[0]
+    assert read(outcome.answer.found[0]) == IMAGES[0]
 
 
 def test_azure_takes_the_key_in_its_own_header(serve, post):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     post(server.origin, dialect="azure")
     assert server.seen[0].headers["api-key"] == KEY
     assert "authorization" not in server.seen[0].headers
 
 
 def test_without_a_key_there_is_no_header(serve, post):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     assert post(server.origin, key=None).status is Status.DONE
     assert "authorization" not in server.seen[0].headers
 
@@ -106,13 +106,13 @@ def test_without_a_key_there_is_no_header(serve, post):
 def test_netrc_does_not_replace_the_key_or_add_one(serve, post, tmp_path, key):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login who password netrc-secret\n")
     (tmp_path / ".netrc").chmod(0o600)
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     post(server.origin, key=key)
     assert server.seen[0].headers.get("authorization") == (key and f"Bearer {key}")
 
 
 def test_a_key_of_another_origin_is_not_sent(serve, post):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     outcome = clean(post(server.origin, of="https://other.example/v1"))
     assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
 
@@ -121,7 +121,7 @@ def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
     go = threading.Event()
 
     def answer(conn, _):
-        body = json.dumps(pictures()).encode()
+        body = json.dumps(images()).encode()
         conn.sendall(reply(body)[: -len(body) + 100])
         go.wait(5)
         conn.sendall(body[100:])
@@ -143,7 +143,7 @@ def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_gzip_and_chunked(serve, post, chunked):
-    body = gzip.compress(json.dumps(pictures()).encode())
+    body = gzip.compress(json.dumps(images()).encode())
     if not chunked:
         server = serve(reply(body, "200 OK", "Content-Encoding: gzip"))
     else:
@@ -151,7 +151,7 @@ def test_gzip_and_chunked(serve, post, chunked):
         headers = ("Content-Encoding: gzip", "Transfer-Encoding: chunked")
         server = serve(reply(parts, "200 OK", *headers, length=False))
     outcome = clean(post(server.origin))
-    assert read(outcome.answer.found[0]) == PICTURES[0]
+    assert read(outcome.answer.found[0]) == IMAGES[0]
 
 
 # Never sent
@@ -189,7 +189,7 @@ def test_connect_timeout(post):
 
 
 def test_untrusted_certificate_is_final_and_the_key_stays(serve, post, tls):
-    server = serve(reply(pictures()), tls)
+    server = serve(reply(images()), tls)
     outcome = clean(post(server.origin))
     assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
     assert "certificate is not trusted" in outcome.fault.message
@@ -197,7 +197,7 @@ def test_untrusted_certificate_is_final_and_the_key_stays(serve, post, tls):
 
 
 def test_trusted_certificate(serve, post, trusted):
-    server = serve(reply(pictures()), trusted)
+    server = serve(reply(images()), trusted)
     assert post(server.origin).status is Status.DONE
 
 
@@ -219,15 +219,15 @@ def test_proxy_refuses_connect(serve, post, monkeypatch):
 
 
 def test_an_http_proxy_from_the_environment_is_used(serve, post, monkeypatch):
-    proxy = serve(reply(pictures()))
+    proxy = serve(reply(images()))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     assert post("http://images.example").status is Status.DONE
     assert proxy.seen[0].line.startswith("POST http://images.example/v1/")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "picture.localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "image.localhost"])
 def test_no_proxy_stands_before_this_machine_itself(serve, post, monkeypatch, host):
-    proxy, server = serve(reply(pictures())), serve(reply(pictures()))
+    proxy, server = serve(reply(images())), serve(reply(images()))
     for name in ("HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
     real = socket.getaddrinfo
@@ -286,9 +286,9 @@ def test_malformed_address(post, origin):
         (reply({"created": 1, "data": []}), QUICK, "empty"),
         (reply({"created": 1, "data": None}), QUICK, "empty"),
         (reply({"created": 1, "data": "x"}), QUICK, "no list"),
-        (reply({"created": 1}), QUICK, "no list of pictures"),
-        (reply({"id": "job-1"}, "202 Accepted"), QUICK, "no list of pictures"),
-        (reply({"data": [{"b64_json": "", "url": None}]}), QUICK, "no picture"),
+        (reply({"created": 1}), QUICK, "no list of images"),
+        (reply({"id": "job-1"}, "202 Accepted"), QUICK, "no list of images"),
+        (reply({"data": [{"b64_json": "", "url": None}]}), QUICK, "no image"),
         (reply({"error": {"message": "overloaded"}}), QUICK, "overloaded"),
         (reply("", "302 Found", "Location: http://127.0.0.1:1/x"), QUICK, "302"),
         (reply("", "307 Temporary Redirect", "Location: http://127.0.0.1:1/x"), QUICK, "307"),
@@ -314,7 +314,7 @@ def test_statuses_after_which_it_may_have_been_done(serve, post, status):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(serve, post, status):
-    other = serve(reply(pictures()))
+    other = serve(reply(images()))
     server = serve(reply("", f"{status} Moved", f"Location: {other.origin}/v1/images/generations"))
     assert clean(post(server.origin)).status is Status.UNKNOWN
     assert (server.posts, other.accepted) == (1, 0)
@@ -331,18 +331,18 @@ def test_an_endless_redirect_body_is_not_read(serve, post):
         assert post(server.origin).status is Status.UNKNOWN
 
 
-def test_a_cut_inside_picture_two_gives_picture_one_and_keeps_the_rest(serve, post):
-    whole = reply(pictures(3))
-    server = serve(whole[: whole.index(b64(PICTURES[1]).encode()) + 5000])
+def test_a_cut_inside_image_two_gives_image_one_and_keeps_the_rest(serve, post):
+    whole = reply(images(3))
+    server = serve(whole[: whole.index(b64(IMAGES[1]).encode()) + 5000])
     outcome = clean(post(server.origin, n=3))
     assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
-    assert [read(one) for one in outcome.answer.found] == PICTURES[:1]
+    assert [read(one) for one in outcome.answer.found] == IMAGES[:1]
     assert "arrived whole: 1" in outcome.fault.message
-    assert b64(PICTURES[1])[:4000].encode() in outcome.spool.read_bytes()
+    assert b64(IMAGES[1])[:4000].encode() in outcome.spool.read_bytes()
 
 
 def test_a_connection_that_breaks_after_the_whole_json_is_done(serve, post):
-    server = serve(reply(pictures(), "200 OK", "Content-Length: 999999", length=False))
+    server = serve(reply(images(), "200 OK", "Content-Length: 999999", length=False))
     assert clean(post(server.origin)).status is Status.DONE
 
 
@@ -393,7 +393,7 @@ def test_the_key_that_a_server_echoes(serve, post):
 
 
 def test_the_key_that_a_server_echoes_in_a_200(serve, post):
-    body = {"data": [{"b64_json": b64(PICTURES[0]), "revised_prompt": f"fox {KEY}"}, {"url": f"/x?k={KEY}"}]}
+    body = {"data": [{"b64_json": b64(IMAGES[0]), "revised_prompt": f"fox {KEY}"}, {"url": f"/x?k={KEY}"}]}
     outcome = clean(post(serve(reply(body)).origin))
     assert outcome.answer.found[0].revised_prompt == f"fox {'*' * len(KEY)}"
 
@@ -437,7 +437,7 @@ def test_a_gzip_bomb_is_capped(serve, post):
 
 def test_a_spool_that_cannot_be_written(serve, post, tmp_path):
     (tmp_path / "reply.part").mkdir()
-    outcome = clean(post(serve(reply(pictures())).origin))
+    outcome = clean(post(serve(reply(images())).origin))
     assert outcome.status is Status.UNKNOWN
     assert "written to disk" in outcome.fault.message
 
@@ -468,7 +468,7 @@ def test_cancel_during_the_tls_handshake_was_never_sent(serve, post):
 
 
 def test_cancelled_before_it_began(serve, post):
-    server, control = serve(reply(pictures())), Control()
+    server, control = serve(reply(images())), Control()
     control.cancel()
     outcome = clean(post(server.origin, control=control))
     assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
@@ -477,7 +477,7 @@ def test_cancelled_before_it_began(serve, post):
 def test_a_wall_clock_that_jumps_moves_no_deadline(serve, post, monkeypatch):
     jumps = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(time, "time", lambda: float(next(jumps)))
-    assert post(serve(reply(pictures())).origin).status is Status.DONE
+    assert post(serve(reply(images())).origin).status is Status.DONE
 
 
 def test_urllib3_still_connects_where_we_listen():
@@ -487,7 +487,7 @@ def test_urllib3_still_connects_where_we_listen():
 
 
 def test_nothing_stays_open(serve, post):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     before = threading.active_count()
     post(server.origin)
     until = time.monotonic() + 2
@@ -509,7 +509,7 @@ def test_helpers_are_real(serve):
     "prompt", ["\x00", "\ud800", "\u202eRTL", "{}", "%s", "CON", "../../x", "狐" * 100_000]
 )
 def test_any_prompt_arrives_as_given(serve, tmp_path, prompt):
-    server = serve(reply(pictures()))
+    server = serve(reply(images()))
     endpoint = endpoint_at(server.origin)
     request = Request(endpoint="lab", base_url=endpoint.base_url, prompt=prompt)
     spool = tmp_path / "reply"

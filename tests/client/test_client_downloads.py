@@ -1,21 +1,21 @@
-"""Pictures fetched by address: no key goes along, no private address is asked, the cap holds."""
+"""Images fetched by address: no key goes along, no private address is asked, the cap holds."""
 
 import socket
 
 import pytest
-from sockets import KEY, PICTURES, endpoint_at, reply
+from sockets import IMAGES, KEY, endpoint_at, reply
 
 from ipyimagegen.client import Control, download
 from ipyimagegen.core.endpoints import Endpoint
 
 PUBLIC = Endpoint(name="lab", base_url="https://api.example/v1")
-PICTURE = reply(PICTURES[0], kind="image/png")
+IMAGE = reply(IMAGES[0], kind="image/png")
 
 
 @pytest.fixture
 def fetch(tmp_path):
     def run(url, endpoint=None, **options):
-        into = tmp_path / "picture.part"
+        into = tmp_path / "image.part"
         found = download(
             url, endpoint or PUBLIC, into=into, control=options.pop("control", Control()), **options
         )
@@ -26,16 +26,16 @@ def fetch(tmp_path):
 
 
 def test_the_endpoints_own_origin_over_http(serve, fetch):
-    server = serve(PICTURE)
-    assert fetch(f"{server.origin}/x.png", endpoint_at(server.origin)) == PICTURES[0]
+    server = serve(IMAGE)
+    assert fetch(f"{server.origin}/x.png", endpoint_at(server.origin)) == IMAGES[0]
 
 
 def test_no_key_cookie_or_netrc_goes_along(serve, fetch, tmp_path):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login who password netrc-secret\n")
     (tmp_path / ".netrc").chmod(0o600)
-    answers = [reply("", "302 Found", "Location: /y", "Set-Cookie: a=b"), PICTURE]
+    answers = [reply("", "302 Found", "Location: /y", "Set-Cookie: a=b"), IMAGE]
     server = serve(lambda conn, _: conn.sendall(answers.pop(0)))
-    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == PICTURES[0]
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == IMAGES[0]
     assert len(server.seen) == 2
     for seen in server.seen:
         assert not {"authorization", "cookie", "api-key", "idempotency-key"} & set(seen.headers)
@@ -51,7 +51,7 @@ LOOPBACK = [
 
 @pytest.mark.parametrize("url", LOOPBACK)
 def test_loopback_in_every_spelling(serve, fetch, url):
-    server = serve(PICTURE)
+    server = serve(IMAGE)
     assert fetch(url.format(server.port)).message
     assert server.accepted == 0
 
@@ -86,14 +86,14 @@ def test_addresses_that_are_never_asked(fetch, url):
 
 
 def test_a_redirect_to_loopback(serve, fetch):
-    inner = serve(PICTURE)
+    inner = serve(IMAGE)
     server = serve(reply("", "302 Found", f"Location: https://127.0.0.1:{inner.port}/x"))
     assert "private network" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
     assert inner.accepted == 0
 
 
 def test_a_redirect_away_from_https(serve, fetch):
-    inner = serve(PICTURE)
+    inner = serve(IMAGE)
     server = serve(reply("", "302 Found", f"Location: {inner.origin}/x"))
     assert "not https" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
     assert inner.accepted == 0
@@ -107,17 +107,17 @@ def test_redirects_end(serve, fetch):
 
 def test_a_name_that_changes_its_mind_is_blocked_at_connect(serve, fetch, trusted):
     """The address that was checked is the one that is connected to."""
-    server = serve(PICTURE, trusted)
+    server = serve(IMAGE, trusted)
     answers = iter([["93.184.216.34", "127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
     found = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
     assert "private network" in found.message
     assert server.accepted == 0
 
 
-def test_503_twice_and_then_the_picture(serve, fetch):
-    answers = [reply("", "503 Busy"), reply("", "503 Busy"), PICTURE]
+def test_503_twice_and_then_the_image(serve, fetch):
+    answers = [reply("", "503 Busy"), reply("", "503 Busy"), IMAGE]
     server = serve(lambda conn, _: conn.sendall(answers.pop(0)))
-    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == PICTURES[0]
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin)) == IMAGES[0]
 
 
 @pytest.mark.parametrize(("status", "tries"), [("403 Forbidden", 1), ("404 Not Found", 1), ("500 Oops", 3)])
@@ -129,13 +129,13 @@ def test_a_download_that_is_refused(serve, fetch, status, tries):
 
 
 def test_a_cut_download_is_tried_again_and_leaves_no_half_file(serve, fetch):
-    server = serve(PICTURE[:-100])
+    server = serve(IMAGE[:-100])
     assert "cut short" in fetch(f"{server.origin}/x", endpoint_at(server.origin)).message
     assert len(server.seen) == 3
 
 
 def test_the_cap(serve, fetch):
-    server = serve(PICTURE)
+    server = serve(IMAGE)
     assert "larger than" in fetch(f"{server.origin}/x", endpoint_at(server.origin), cap=1000).message
     assert len(server.seen) == 1
 
@@ -151,10 +151,10 @@ def test_cancel_and_deadline(serve, fetch):
 def test_through_a_mounted_application(fetch):
     def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "image/png")])
-        return [PICTURES[0]]
+        return [IMAGES[0]]
 
     here = endpoint_at("http://sketch.invalid")
-    assert fetch("http://sketch.invalid/x", here, mounts={"http://sketch.invalid/": app}) == PICTURES[0]
+    assert fetch("http://sketch.invalid/x", here, mounts={"http://sketch.invalid/": app}) == IMAGES[0]
 
 
 def test_the_systems_resolver_gives_numbers():
@@ -165,8 +165,8 @@ def test_the_systems_resolver_gives_numbers():
 
 
 def test_a_file_that_cannot_be_written(serve, tmp_path):
-    server = serve(PICTURE)
-    into = tmp_path / "missing" / "picture"
+    server = serve(IMAGE)
+    into = tmp_path / "missing" / "image"
     found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, control=Control())
     assert "written to disk" in found.message
     assert len(server.seen) == 1

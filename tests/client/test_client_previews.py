@@ -1,4 +1,4 @@
-"""The pictures of a stream while it is still on its way: each at once, readable, and never in the way."""
+"""The images of a stream while it is still on its way: each at once, readable, and never in the way."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sockets import KEY, b64, endpoint_at, pictures, reply
+from sockets import KEY, b64, endpoint_at, images, reply
 from sse import (
     DONE,
     ERROR,
@@ -64,7 +64,7 @@ def told():
     return Told()
 
 
-def test_each_picture_is_told_of_before_the_server_sends_more(serve, post, told):
+def test_each_image_is_told_of_before_the_server_sends_more(serve, post, told):
     heard = []
 
     def answer(conn, _):
@@ -83,7 +83,7 @@ def test_each_picture_is_told_of_before_the_server_sends_more(serve, post, told)
     assert told.thread is threading.current_thread()
 
 
-def test_arks_finished_pictures_are_told_of(serve, post, told):
+def test_arks_finished_images_are_told_of(serve, post, told):
     def answer(conn, _):
         conn.sendall(HEAD)
         for one in (made(0), failed("Blocked") + made(1)):
@@ -141,7 +141,7 @@ STREAMS = {
     ),
     "ark": (3, [made(0), failed("Blocked"), made(2), ark_end(generated_images=2), DONE]),
     "error": (1, [partial(0), partial(1), event("error", error=ERROR)]),
-    "omni": (2, [event("ar_delta", delta=f"{KEY} is the 钥匙"), event("image", **pictures(2)), DONE]),
+    "omni": (2, [event("ar_delta", delta=f"{KEY} is the 钥匙"), event("image", **images(2)), DONE]),
     "keys": (1, [partial(0, revised_prompt=KEY), partial(1, revised_prompt=f"狐{KEY}"), completed(2)]),
     "windows": (1, [one.replace(b"\n", b"\r\n") for one in (PING, partial(0), completed(1))]),
     "old": (1, [one.replace(b"\n", b"\r") for one in (PING, partial(0), completed(1))]),
@@ -176,7 +176,7 @@ def in_one_piece(tmp_path_factory):
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(sorted(STREAMS)), st.data())
-def test_any_split_gives_the_same_answer_and_the_same_pictures_on_the_way(in_one_piece, name, data):
+def test_any_split_gives_the_same_answer_and_the_same_images_on_the_way(in_one_piece, name, data):
     spool, expected = in_one_piece
     n, parts = STREAMS[name]
     text = b"".join(parts)
@@ -188,7 +188,7 @@ def test_any_split_gives_the_same_answer_and_the_same_pictures_on_the_way(in_one
     assert asked(pieces, n, spool) == expected[name]
 
 
-def test_the_streams_of_the_test_above_tell_of_pictures(in_one_piece):
+def test_the_streams_of_the_test_above_tell_of_images(in_one_piece):
     told_of = {name: [which for which, _ in seen] for name, (_, seen) in in_one_piece[1].items()}
     assert told_of == {
         "openai": [(0, True), (1, True), (2, False), (3, True)],
@@ -201,7 +201,7 @@ def test_the_streams_of_the_test_above_tell_of_pictures(in_one_piece):
     }
 
 
-def test_the_key_is_redacted_before_anybody_sees_the_picture(serve, post, told, tmp_path):
+def test_the_key_is_redacted_before_anybody_sees_the_image(serve, post, told, tmp_path):
     seen = []
 
     def tell(found):
@@ -260,7 +260,7 @@ def test_what_it_raises_ends_the_calling_and_nothing_else(serve, post):
 
 
 def test_nobody_is_called_for_plain_json_or_a_refusal(serve, post, told):
-    body = json.dumps(pictures(2), indent=1).encode()
+    body = json.dumps(images(2), indent=1).encode()
     assert post(serve(reply(b"\n\n" + body)).origin, n=2, partial=told).status is Status.DONE
     refused = reply(partial(0), "400 Bad Request", kind="text/event-stream")
     assert post(serve(refused).origin, partial=told).status is Status.REFUSED
