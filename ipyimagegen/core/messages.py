@@ -1,0 +1,150 @@
+"""Messages as data: literal templates with named placeholders, worded for whoever reads them.
+
+    raise InvalidOption(_("{option} needs an image ({image}).", option=Option("mask"), image=Option("image")))
+
+A cell shows `--mask needs an image (--image).`, a Python call `mask= needs an image (image=).`, and the
+panel its own labels. A `Front` holds these words; `render` writes a message for one of them. A message is
+also a `str` in the words of Python, so that it can be stored, logged and compared like any other text.
+
+`_` and `ngettext` mark templates for extraction, as the standard library's `gettext` does; translation
+happens in `render` alone. Values from outside are sanitized by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+
+class Message(str):
+    """A template with its values; as a `str` it is the text that a Python call shows."""
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, template: str, values: Mapping[str, Any]) -> Self:
+        """Return the message. Raises KeyError where the template names a value that is not given."""
+        message = super().__new__(cls, _fill(template, values, PYTHON))
+        message.template = template
+        message.values = values
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Message, (self.template, self.values))
+
+
+def _(template: str, **values: Any) -> Message:
+    """Return a message: `_("Run {run} does not exist.", run="3")`."""
+    return Message(template, values)
+
+
+def ngettext(singular: str, plural: str, count: int, **values: Any) -> Message:
+    """Return the message for that count, which both templates may name as `{count}`."""
+    return Message(singular if count == 1 else plural, {"count": f"{count:,}", **values})
+
+
+class Remedy(StrEnum):
+    """What a person can do about an error. Each front words all of them."""
+
+    RUN_AGAIN = "run_again"  # nothing was billed
+    RUN_LATER = "run_later"
+    RETRY = "retry"  # the outcome is unknown: sending again may bill again
+    CHANGE_REQUEST = "change_request"
+    CHECK_KEY = "check_key"
+    ADD_CREDIT = "add_credit"
+    SEND_LESS = "send_less"
+    CHANGE_MODEL = "change_model"
+    SHOW = "show"  # what came is stored; needs `run`
+    FETCH = "fetch"  # a download is pending; needs `run`
+    DIAGNOSE = "diagnose"
+
+
+@dataclass(frozen=True)
+class Option:
+    """The name of an option, with a value where one is recommended."""
+
+    name: str
+    value: object = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The name of a setting, with a value where one is recommended."""
+
+    name: str
+    value: object = None
+
+
+@dataclass(frozen=True)
+class RunLink:
+    """How to look at a run: its lasting id."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The words of one front door: cells, Python calls, the panel."""
+
+    option: Callable[[str, object], str]
+    setting: Callable[[str, object], str]
+    run: Callable[[str], str]
+    remedies: Mapping[Remedy, str] = field(default_factory=dict)
+
+
+def render(text: str, front: Front) -> str:
+    """Return a message in the words of that front; other text as it is."""
+    return _fill(text.template, text.values, front) if isinstance(text, Message) else text
+
+
+def render_remedy(remedy: Remedy, front: Front, **values: Any) -> str:
+    """Return the sentence that recommends a remedy."""
+    return _fill(front.remedies[remedy], values, front)
+
+
+def _fill(template: str, values: Mapping[str, Any], front: Front) -> str:
+    return template.format_map({name: _word(value, front) for name, value in values.items()})
+
+
+def _word(value: Any, front: Front) -> Any:
+    match value:
+        case Option():
+            return front.option(value.name, value.value)
+        case Setting():
+            return front.setting(value.name, value.value)
+        case RunLink():
+            return front.run(value.id)
+        case Message():
+            return render(value, front)
+    return value
+
+
+def name_setting(name: str, value: object) -> str:
+    """Return a setting as a notebook sets it: `%config Imagine.max_calls = 32`."""
+    return f"%config Imagine.{name}" + (f" = {value!r}" if value is not None else "")
+
+
+PYTHON = Front(
+    option=lambda name, value: f"{name}={value!r}" if value is not None else f"{name}=",
+    setting=name_setting,
+    run=lambda run: f"history[{run!r}]",
+    remedies=MappingProxyType(
+        {
+            Remedy.RUN_AGAIN: "Call it again.",
+            Remedy.RUN_LATER: "Call it again later.",
+            Remedy.RETRY: "Use retry=True to send it again.",
+            Remedy.CHANGE_REQUEST: "Fix the problem above and call it again.",
+            Remedy.CHECK_KEY: "Check the API key; %imagine_doctor shows where it comes from.",
+            Remedy.ADD_CREDIT: "Add credit to the account at that server.",
+            Remedy.SEND_LESS: "Send smaller or fewer images.",
+            Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
+            Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
+            Remedy.DIAGNOSE: "%imagine_doctor finds the cause.",
+        }
+    ),
+)
