@@ -148,7 +148,7 @@ def compare(path):
     mask = written(Image.new("L", (1024, 1024)), "PNG")
     given = written(photo("RGBA", 1024, 1024), "PNG")
     began = time.process_time()
-    share = imaging.changed_outside(given, Path(path), mask)
+    share = imaging.measure_changed_outside(given, Path(path), mask)
     print(time.process_time() - began, peak() / MIB, f"{share:.0%} changed")
 
 

@@ -97,7 +97,7 @@ def measured(home, runs):
     fresh = [run(session, 1 + turn, runs + turn, draw) for turn in range(TIMES)]
     rows["append"] = median(lambda turn: store.create(fresh[turn]))
     rows["append, unsynced"] = median(lambda turn: quick.create(run(session, 101 + turn, runs + turn, draw)))
-    rows["update"] = median(lambda turn: store.update(fresh[turn].but(elapsed=1.5)))
+    rows["update"] = median(lambda turn: store.update(fresh[turn].replace(elapsed=1.5)))
     return rows
 
 

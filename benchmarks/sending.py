@@ -38,7 +38,7 @@ def ours(made, path):
 def stored(made, image):
     """Keep an image that nobody has seen, as is done before it is sent."""
     data = samples.several(image, 1)[0] + next(NUMBERS).to_bytes(8, "big")
-    made.store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
+    made.store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
 
 
 def fresh(folder, image):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ipyimagegen import imaging
 from ipyimagegen.client import assembly, transport
-from ipyimagegen.client.found import Found
+from ipyimagegen.client.found import ResponseImage
 from ipyimagegen.imaging import encoding, reading
 from ipyimagegen.results import Generation
 from ipyimagegen.session.ledger import Ledger
@@ -148,7 +148,7 @@ STEPS = (  # from first to last
     ("request until its status line", transport, "send"),
     ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
     ("scan the JSON", assembly, "parse"),
-    ("base64", Found, "chunks"),
+    ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
     ("decode", reading, "_load"),
     ("thumbnail", reading, "_thumb"),
@@ -170,7 +170,7 @@ def where(server, times):
         ours(asked)
         for name, owner, member in STEPS:
             plain = getattr(owner, member)
-            wrap = watch.timed_items if owner is Found else watch.timed
+            wrap = watch.timed_items if owner is ResponseImage else watch.timed
             setattr(owner, member, wrap(name, plain))
             undo.callback(setattr, owner, member, plain)
         rounds = []

@@ -33,10 +33,10 @@ def check(condition: object, promise: str) -> None:
         raise RuntimeError(promise)
 
 
-def find() -> keys.Secret | None:
+def find() -> keys.ApiKey | None:
     """Return what is found; a refusal shows nothing of what the file holds."""
     try:
-        return keys.find(LAB, environ={}, folder=FOLDER)
+        return keys.find_key(LAB, environ={}, folder=FOLDER)
     except InvalidOption as refusal:
         check(str(refusal).startswith("The key from LAB_KEY in .env contains a blank"), "a refusal is ours")
         return None
@@ -49,7 +49,7 @@ def read_file(data: bytes) -> None:
     began = time.process_time()
     secret = find()
     check(secret is None or secret.possible, "what is found can be a key")
-    known = list(keys.known([LAB], environ={}, folder=FOLDER))
+    known = list(keys.list_known_keys([LAB], environ={}, folder=FOLDER))
     check(secret is None or secret in known, "what is found is known to the redactor")
     check(time.process_time() - began < SECONDS, "a file of some kilobytes is read in time")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):

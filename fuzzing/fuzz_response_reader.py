@@ -16,8 +16,8 @@ import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
     from ipyimagegen.client.answers import ERRORS
-    from ipyimagegen.client.reply import IMAGE, Spool, TooLarge, cap, most_items
-    from ipyimagegen.client.spooled import Spooled
+    from ipyimagegen.client.reply import IMAGE_LIMIT, Spool, TooLarge, cap, most_items
+    from ipyimagegen.client.spooled import StoredResponse
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import Redactor
     from ipyimagegen.core.run import Status
@@ -63,7 +63,9 @@ def read_body(data: bytes) -> None:
     except TooLarge:
         trouble = "It is too large"
     began = time.process_time()
-    outcome, _ = Spooled(path=path, n=n, endpoint=ENDPOINT, trouble=trouble, redactor=REDACTOR).outcome({})
+    outcome, _ = StoredResponse(
+        path=path, n=n, endpoint=ENDPOINT, trouble=trouble, redactor=REDACTOR
+    ).outcome({})
     assert outcome.status is not Status.PENDING
     assert outcome.fault or outcome.status is Status.DONE
     if answer := outcome.answer:
@@ -85,7 +87,7 @@ def _check_chunks(image: object) -> None:
             size += len(chunk)
     except ValueError as fault:
         assert str(fault)  # noqa: PT017 - there has to be a reason
-    assert size <= IMAGE
+    assert size <= IMAGE_LIMIT
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from ipyimagegen.core import errors as e
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.session import executors
-from ipyimagegen.session.waiting import Painter
+from ipyimagegen.session.waiting import ProgressDisplay
 
 KEY = CANARY
 
@@ -101,7 +101,7 @@ class Losing(Odd):
     """Answers the first question, and loses what comes after it."""
 
     def submit(self, fn, /, *args):
-        if fn is executors.look:
+        if fn is executors.probe_worker:
             return super().submit(fn, *args)
         lost = Future()
         lost.set_exception(RuntimeError("a worker died"))
@@ -112,7 +112,7 @@ class Confused(Odd):
     """Hands out answers to other calls."""
 
     def submit(self, fn, /, *args):
-        if fn is executors.look:
+        if fn is executors.probe_worker:
             return super().submit(fn, *args)
         return super().submit(lambda: ("another", None))
 
@@ -121,7 +121,7 @@ class Interrupted(Odd):
     """Its worker gets the notebook's Ctrl-C."""
 
     def submit(self, fn, /, *args):
-        if fn is executors.look:
+        if fn is executors.probe_worker:
             return super().submit(fn, *args)
         ended = Future()
         ended.set_exception(KeyboardInterrupt())
@@ -132,7 +132,7 @@ class Closed(Odd):
     """Takes no calls after the first question."""
 
     def submit(self, fn, /, *args):
-        if fn is executors.look:
+        if fn is executors.probe_worker:
             return super().submit(fn, *args)
         raise RuntimeError("cannot schedule new futures after shutdown")
 
@@ -168,7 +168,7 @@ def test_what_is_no_executor_is_refused(home, serve, nothing):
         (Losing, e.OutcomeUnknown, "a worker died"),
         (Interrupted, e.OutcomeUnknown, "KeyboardInterrupt"),
         (Confused, e.OutcomeUnknown, "another call"),
-        (Closed, e.NeverSent, "did not take the call"),
+        (Closed, e.NotSent, "did not take the call"),
     ],
 )
 def test_what_an_executor_loses_may_have_been_billed(home, serve, kind, error, says):
@@ -237,7 +237,7 @@ def test_a_429_there_is_repeated_from_here(home, serve):
     assert len(server.posts) == 2
 
 
-class GivesUp(Painter):
+class GivesUp(ProgressDisplay):
     """Presses Cancel as soon as the server was asked."""
 
     def __init__(self, server):
@@ -338,7 +338,7 @@ def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serv
         with pytest.raises(e.OutcomeUnknown, match="1 may have been billed"):
             one.imagine("a fox", seed=range(4), executor=executor)
     go.set()
-    assert sorted(run.status for run in one.store.runs()) == [Status.NEVER_SENT] * 3 + [Status.UNKNOWN]
+    assert sorted(run.status for run in one.store.runs()) == [Status.NOT_SENT] * 3 + [Status.UNKNOWN]
     made = one.imagine("a fox", seed=range(4))
     assert len(made.failed) == 1
     assert len(server.posts) == 4
@@ -417,7 +417,7 @@ def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
 
     server = serve(good)
     monkeypatch.setattr(tempfile, "mkdtemp", full)
-    with pytest.raises(e.NeverSent, match=r"no room for a reply on .*: No space left"):
+    with pytest.raises(e.NotSent, match=r"no room for a reply on .*: No space left"):
         studio(home, server).imagine("a fox", executor=Odd(1))
     assert not server.posts
 
@@ -425,7 +425,7 @@ def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
 def test_the_time_that_a_cell_waits_counts_from_the_first_question(home, serve):
     class Slow(Odd):
         def submit(self, fn, /, *args):
-            if fn is executors.look:
+            if fn is executors.probe_worker:
                 time.sleep(1.5)
             return super().submit(fn, *args)
 
@@ -438,7 +438,7 @@ def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
     server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
 
     one = studio(home, server)
-    with pytest.raises(e.Rejected, match="answered 429"):
+    with pytest.raises(e.RateLimited, match="answered 429"):
         one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp(server))
     assert len(server.posts) == 1
 
@@ -461,12 +461,12 @@ def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
 def test_what_an_executor_complains_of_holds_no_key(home, serve):
     class Telling(Odd):
         def submit(self, fn, /, *args):
-            if fn is executors.look:
+            if fn is executors.probe_worker:
                 return super().submit(fn, *args)
             raise RuntimeError(f"cannot take {args[0].key}")
 
     one = studio(home, serve(good), key_env="LAB_KEY", environ={"LAB_KEY": KEY})
-    with pytest.raises(e.NeverSent, match="cannot take"):
+    with pytest.raises(e.NotSent, match="cannot take"):
         one.imagine("a fox", executor=Telling(1), send_key=True)
     assert not any(KEY.encode() in one.read_bytes() for one in home.rglob("*") if one.is_file())
 

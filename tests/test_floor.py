@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.core import errors, ids
-from ipyimagegen.core.mismatches import judge
+from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import (
     Cost,
@@ -19,16 +19,16 @@ from ipyimagegen.core.run import (
     ImageState,
     Input,
     Mismatch,
+    PreparedRequest,
     Request,
     Run,
-    Sent,
     Status,
     from_json,
     to_json,
 )
-from ipyimagegen.core.text import file_name, plain, visible
+from ipyimagegen.core.text import escape_hidden, sanitize, to_file_name
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import caption
+from ipyimagegen.results.captions import write_caption
 
 KEY = "sk-canary-0123456789abcdefXYZ"
 
@@ -73,7 +73,7 @@ def test_what_does_not(text):
 
 @given(st.text(max_size=200))
 def test_plain_text_is_inert(text):
-    shown = plain(text)
+    shown = sanitize(text)
     assert "\n" not in shown
     assert "\x1b" not in shown
     assert not set(shown) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u200f\x00")
@@ -81,7 +81,7 @@ def test_plain_text_is_inert(text):
 
 @given(st.text(max_size=200))
 def test_visible_json_is_the_same_and_hides_nothing(text):
-    shown = visible(json.dumps(text, ensure_ascii=False))
+    shown = escape_hidden(json.dumps(text, ensure_ascii=False))
     assert json.loads(shown) == json.loads(json.dumps(text))
     assert not {c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")} - set("\u200c\u200d")
     shown.encode()
@@ -94,7 +94,7 @@ def test_an_error_shows_what_it_repeats_and_no_control():
 
 @given(st.text(max_size=200))
 def test_file_names_are_names(text):
-    name = file_name(text)
+    name = to_file_name(text)
     assert name
     assert len(name.encode()) <= 121
     assert not set(name) & set('/\\:*?"<>|\x00')
@@ -117,13 +117,13 @@ def test_file_names_are_names(text):
     ],
 )
 def test_ids(text, ref):
-    assert ids.read(text) == ref
+    assert ids.parse_id(text) == ref
 
 
 @pytest.mark.parametrize("text", ["", "fox", "0", "3.0", "1120/3", "3.2.1", "../3", "1-2"])
 def test_no_ids(text):
     with pytest.raises(errors.InvalidInput, match="is no id"):
-        ids.read(text)
+        ids.parse_id(text)
 
 
 # errors
@@ -174,7 +174,7 @@ JUDGED = [
 
 @pytest.mark.parametrize(("asked", "sent", "came", "facts", "said"), JUDGED)
 def test_mismatches(asked, sent, came, facts, said):
-    found = judge(request(options=asked), Sent(options=sent), came, facts)
+    found = find_mismatches(request(options=asked), PreparedRequest(options=sent), came, facts)
     assert [str(mismatch) for mismatch in found] == said
 
 
@@ -187,10 +187,10 @@ def test_a_caption_keeps_what_changes_in_its_last_line():
         elapsed=2.04,
         cost=Cost(amount=0.053, currency="USD", basis="usage"),
         mismatches=(Mismatch("size", "1x1", "2x2"),),
-        sent=Sent(model="m-1", notes=("16:9 became 1536x1024",)),
+        sent=PreparedRequest(model="m-1", notes=("16:9 became 1536x1024",)),
         request=request(options={"seed": 7}),
     )
-    lines = caption(one, 5, from_history=False).splitlines()
+    lines = write_caption(one, 5, from_history=False).splitlines()
     assert lines == [
         "5 · 1120-k7f2/3 · a fox",
         "lab · m-1 · 1024x1024 · 2 images · seed 7",
@@ -199,7 +199,10 @@ def test_a_caption_keeps_what_changes_in_its_last_line():
         "- 16:9 became 1536x1024",
         "2.0 s · $0.053",
     ]
-    assert caption(one, 5, from_history=True).splitlines() == [*lines[:-1], "2.0 s · $0.053 · from history"]
+    assert write_caption(one, 5, from_history=True).splitlines() == [
+        *lines[:-1],
+        "2.0 s · $0.053 · from history",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -277,25 +280,26 @@ def test_identity_is_of_the_question_alone():
     ],
 )
 def test_targets(template, several, path):
-    one = run(images=(image(),), request=request(options={"seed": 7}), sent=Sent(model="m:1"))
-    assert saving.target(template, one, one.images[0], several=several).as_posix() == path
+    one = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
+    assert saving.find_target(template, one, one.images[0], several=several).as_posix() == path
 
 
 def test_a_value_never_leaves_its_folder():
-    one = run(images=(image(),), sent=Sent(model="../../etc/passwd"))
+    one = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
     assert (
-        saving.target("out/{model}", one, one.images[0], several=False).as_posix() == "out/-..-etc-passwd.png"
+        saving.find_target("out/{model}", one, one.images[0], several=False).as_posix()
+        == "out/-..-etc-passwd.png"
     )
 
 
 def test_nothing_is_overwritten(tmp_path):
     path = tmp_path / "deep" / "fox.png"
-    assert saving.write(b"one", path) == path
-    assert saving.write(b"one", path) == path
-    assert saving.write(b"two", path) == path.with_stem("fox-2")
+    assert saving.write_file(b"one", path) == path
+    assert saving.write_file(b"one", path) == path
+    assert saving.write_file(b"two", path) == path.with_stem("fox-2")
     assert path.read_bytes() == b"one"
     with pytest.raises(errors.StoreError, match="is in the history"):
-        saving.write(b"x", path / "below-a-file.png")
+        saving.write_file(b"x", path / "below-a-file.png")
     for name in ("a\0b", "\ud800", "W" * 3000):
         with pytest.raises(errors.StoreError, match="is in the history"):
-            saving.write(b"x", tmp_path / name / "fox.png")
+            saving.write_file(b"x", tmp_path / name / "fox.png")

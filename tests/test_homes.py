@@ -70,20 +70,20 @@ def test_a_home_in_every_spelling(user, value):
 def test_a_home_of_another_user(user, monkeypatch):
     pytest.importorskip("pwd")
     assert (
-        location.folder(None, {"IPYIMAGEGEN_HOME": "~root/pics"})
+        location.find_folder(None, {"IPYIMAGEGEN_HOME": "~root/pics"})
         == (Path("~root").expanduser() / "pics").resolve()
     )
 
 
 def test_percent_signs_name_variables_on_windows_alone(user):
     environ = {"IPYIMAGEGEN_HOME": f"{user}/%PICS%", "PICS": "pics"}
-    assert location.folder(None, environ, windows=True) == user / "pics"
-    assert location.folder(None, environ, windows=False) == user / "%PICS%"
+    assert location.find_folder(None, environ, windows=True) == user / "pics"
+    assert location.find_folder(None, environ, windows=False) == user / "%PICS%"
 
 
 @pytest.mark.parametrize("value", ["", " ", '""', "' '", "\t\n"])
 def test_nothing_but_blanks_and_quotes_is_no_home(user, value):
-    assert location.folder(None, {"IPYIMAGEGEN_HOME": value}) is None
+    assert location.find_folder(None, {"IPYIMAGEGEN_HOME": value}) is None
 
 
 @pytest.mark.parametrize(

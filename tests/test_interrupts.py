@@ -14,7 +14,7 @@ from loopback import b64, image_bytes
 import ipyimagegen
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
-from ipyimagegen.session.waiting import Hold
+from ipyimagegen.session.waiting import HeldInterrupts
 
 ROOM = Path(ipyimagegen.__file__).parent
 MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")
@@ -74,7 +74,7 @@ def test_an_interrupt_waits_for_the_end_of_what_must_not_be_torn():
     done = []
 
     def work():
-        with Hold() as hold:
+        with HeldInterrupts() as hold:
             hold.take()
             signal.raise_signal(signal.SIGINT)
             done.append("whole")
@@ -89,7 +89,7 @@ def test_who_asks_in_another_thread_is_not_touched():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def elsewhere():
-        with Hold() as hold:
+        with HeldInterrupts() as hold:
             hold.take()
             seen.append(signal.getsignal(signal.SIGINT))
 

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen.core.endpoints import Endpoint, host_of
+from ipyimagegen.core.endpoints import Endpoint, to_host
 from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.user_input import from_call
-from ipyimagegen.notebook.display import status
+from ipyimagegen.notebook.display import write_status
 from ipyimagegen.session import keys
-from ipyimagegen.session.batch import Batch, Slot
+from ipyimagegen.session.batch import Batch, CallSlot
 from ipyimagegen.session.credentials import Keychain
 
 LAB = Endpoint(
@@ -46,7 +46,7 @@ def _no_keyring(monkeypatch):
 
 
 def find(tmp_path, environ=None, endpoint=LAB):
-    return keys.find(endpoint, environ=environ or {}, folder=tmp_path)
+    return keys.find_key(endpoint, environ=environ or {}, folder=tmp_path)
 
 
 def keychain(ask=None, environ=None, endpoints=(LAB,)):
@@ -58,7 +58,7 @@ def value(secret):
 
 
 def test_a_secret_shows_itself_to_its_origin_alone():
-    secret = keys.Secret(KEY, "https://lab.example/v1")
+    secret = keys.ApiKey(KEY, "https://lab.example/v1")
     for url in ("https://lab.example/v1/images/generations", "https://LAB.example:443/x"):
         assert secret.reveal(url) == KEY
     for url in (
@@ -72,7 +72,7 @@ def test_a_secret_shows_itself_to_its_origin_alone():
 
 
 def test_a_secret_hides():
-    secret = keys.Secret(KEY, "https://lab.example/v1")
+    secret = keys.ApiKey(KEY, "https://lab.example/v1")
     assert KEY not in f"{secret!r} {secret} {[secret]}"
     assert "https://lab.example" in repr(secret)
     for spread in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -125,7 +125,7 @@ def test_dotenv(tmp_path, line, key):
 def test_a_dotenv_that_powershell_wrote(tmp_path, order):
     (tmp_path / ".env").write_bytes("\ufeffFIRST=1\r\nLAB_KEY=abc\r\n".encode(order))
     assert value(find(tmp_path)) == "abc"
-    assert [one.clear for one in keys.known([LAB], environ={}, folder=tmp_path)] == ["abc"]
+    assert [one.clear for one in keys.list_known_keys([LAB], environ={}, folder=tmp_path)] == ["abc"]
 
 
 @given(st.binary(max_size=200))
@@ -133,7 +133,7 @@ def test_any_dotenv_is_read(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("env")
     (folder / ".env").write_bytes(b"LAB_KEY=" + content)
     with contextlib.suppress(InvalidOption):
-        keys.find(LAB, environ={}, folder=folder)
+        keys.find_key(LAB, environ={}, folder=folder)
 
 
 def test_a_folder_called_dotenv(tmp_path):
@@ -173,7 +173,7 @@ def test_a_typed_key_belongs_to_the_origin_that_it_was_typed_for():
         moved = replace(LAB, base_url=base_url)
         assert chain.held(moved) is None
         assert chain.secret(moved).reveal(base_url) != first.clear
-        assert host_of(base_url) in asked[-1]
+        assert to_host(base_url) in asked[-1]
     assert chain.held(replace(LAB, base_url="https://LAB.example:443/other")) == first
     chain.forget(moved)
     assert chain.held(LAB) == first
@@ -206,7 +206,7 @@ def test_missing_key_names_the_cure():
 
 def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
     def source(environ):
-        return keys.source(LAB, environ=environ, folder=tmp_path)
+        return keys.find_key_source(LAB, environ=environ, folder=tmp_path)
 
     assert source({"LAB_KEY": KEY}) == "LAB_KEY"
     assert source({}) is None
@@ -216,7 +216,9 @@ def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
 
 def test_known_for_redaction(tmp_path):
     (tmp_path / ".env").write_text("OTHER_KEY=file-key\nUNRELATED=x")
-    found = keys.known([LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path)
+    found = keys.list_known_keys(
+        [LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path
+    )
     assert {one.clear for one in found} == {"longer-env-key", "file-key"}
 
 
@@ -238,7 +240,7 @@ def backend(tmp_path, monkeypatch, body):
 def test_keyring(tmp_path, monkeypatch):
     backend(tmp_path, monkeypatch, lambda _, service, user: f"{service}/{user}")
     assert value(find(tmp_path)) == "ipyimagegen/lab"
-    assert keys.source(LAB, environ={}, folder=tmp_path) == "the system keyring"
+    assert keys.find_key_source(LAB, environ={}, folder=tmp_path) == "the system keyring"
     assert value(find(tmp_path, {"LAB_KEY": "env"})) == "env"
 
 
@@ -274,7 +276,7 @@ def test_colab(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     assert value(find(tmp_path)) == "colab-key"
-    assert keys.source(LAB, environ={}, folder=tmp_path) == "OTHER_KEY in Colab's secrets"
+    assert keys.find_key_source(LAB, environ={}, folder=tmp_path) == "OTHER_KEY in Colab's secrets"
 
 
 def test_importing_keys_imports_no_keyring():
@@ -297,7 +299,7 @@ def test_a_vendors_key_that_may_go_elsewhere_is_named_before_it_goes(serve, home
     (key,) = [finding for finding in studio.doctor() if finding.name == "key"]
     assert host in key.told
     plan = studio.plan(from_call("a fox", {}))
-    assert f"key sent to {host}" in status(Batch(plan, [Slot(planned=call) for call in plan.calls]))
+    assert f"key sent to {host}" in write_status(Batch(plan, [CallSlot(planned=call) for call in plan.calls]))
 
 
 def test_an_env_file_gives_no_address(home, tmp_path):

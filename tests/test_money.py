@@ -130,7 +130,7 @@ def test_every_failing_write_leaves_every_delivered_byte(tmp_path, serve):
         status = (
             [record.get("status") for record in records(home).values()] if (home / "records").is_dir() else []
         )
-        assert set(status) <= {"pending", "done", "unknown", "never_sent"}
+        assert set(status) <= {"pending", "done", "unknown", "not_sent"}
         if left[0] > 0:
             assert shown is not None
             assert nth > 4  # some writes did fail before
@@ -321,7 +321,7 @@ def test_two_notebooks_that_begin_at_once_never_both_pay(home, serve, options):
             together.wait(10)
             try:
                 told.append(one.carry_out(plan))
-            except (e.NeverSent, e.OutcomeUnknown) as fault:
+            except (e.NotSent, e.OutcomeUnknown) as fault:
                 told.append(str(fault))
 
         threads = [threading.Thread(target=begin, args=pair) for pair in zip(studios, plans, strict=True)]
@@ -338,7 +338,7 @@ def test_a_refusal_inside_a_200_is_a_refusal(home, serve):
     body = {"error": {"code": "insufficient_quota", "message": "no money"}}
     server = serve(lambda seen: (200, {}, body))
     for _ in range(2):
-        with pytest.raises(e.Refused):
+        with pytest.raises(e.RequestRefused):
             studio(home, server).imagine("a fox")
     assert len(server.posts) == 2
 
@@ -369,7 +369,7 @@ def test_offline_fetches_nothing(home, serve):
         one.imagine("a fox", endpoint=server.base_url)
     before = len(server.requests)
     run, _ = one.ledger.find("1")
-    elsewhere = run.but(
+    elsewhere = run.replace(
         request=type(run.request)(**{**vars(run.request), "base_url": "https://gpu.example/v1"})
     )
     assert [image.state for image in one.fetch(elsewhere, offline=True).images] == ["url_pending"]
@@ -447,7 +447,7 @@ def test_who_waited_for_a_place_does_not_pay_for_what_another_got(home, serve):
     def waits():
         try:
             told.append(second.imagine("a fox"))
-        except e.NeverSent as fault:
+        except e.NotSent as fault:
             told.append(str(fault))
 
     waiting = threading.Thread(target=waits)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import ipyimagegen
-from ipyimagegen.client import write
+from ipyimagegen.client import write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.extra import read_setting
 from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
-from ipyimagegen.core.run import Request, Sent
+from ipyimagegen.core.run import PreparedRequest, Request
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.config import Imagine
@@ -113,7 +113,10 @@ def test_wire_and_identity(name):
     endpoint = Endpoint(name="lab", base_url="http://127.0.0.1/v1")
     plain = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox")
     asked = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={name: value})
-    assert write(asked, Sent(options={name: value}), endpoint).body == {"prompt": "a fox", name: value}
+    assert write_call(asked, PreparedRequest(options={name: value}), endpoint).body == {
+        "prompt": "a fox",
+        name: value,
+    }
     assert (asked.identity != plain.identity) == identity
 
 
@@ -136,12 +139,12 @@ def test_completion(name):
 
 @EVERY
 def test_help(name):
-    assert OPTIONS[name].flag in help_text.text("imagine")
+    assert OPTIONS[name].flag in help_text.write_help("imagine")
 
 
 def test_the_readme_has_the_table():
     readme = Path(__file__).parent.parent / "README.md"
-    assert help_text.markdown() in readme.read_text()
+    assert help_text.write_options_table() in readme.read_text()
 
 
 @pytest.mark.parametrize(

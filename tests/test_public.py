@@ -17,7 +17,15 @@ def test_public_names():
         *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Sweep"),
         "Panel",
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
-        *("StoreError", "CallError", "NeverSent", "Rejected", "Refused", "OutcomeUnknown", "Detached"),
+        *(
+            "StoreError",
+            "CallError",
+            "NotSent",
+            "RateLimited",
+            "RequestRefused",
+            "OutcomeUnknown",
+            "Detached",
+        ),
     }
     for name in ipyimagegen.__all__:
         assert getattr(ipyimagegen, name) is not None

@@ -38,7 +38,7 @@ def left(home, server):
     def leave(body=BODY, age=0):
         one = studio(home, server)
         done = one.imagine("a fox", n=2)
-        pending = one.store.run(done.id).but(status=Status.PENDING, images=(), reply={}, mismatches=())
+        pending = one.store.run(done.id).replace(status=Status.PENDING, images=(), response={}, mismatches=())
         one.store.update(pending)
         for image in done:
             image.path.unlink()
@@ -105,7 +105,7 @@ def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
     with pytest.raises(e.CallError, match="%imagine_show"):
         one.imagine("a fox", n=2)
     run = one.store.runs()[0]
-    one.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
+    one.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
     one.store.spool(run).write_bytes(json.dumps({"data": [{"url": url}]}).encode())
     record = looked(home, server)
     assert [one["state"] for one in record["images"]] == ["url_pending"]
@@ -273,7 +273,7 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
     one = studio(home, server)
     run = one.store.run(run_id)
     unread = tuple(ImageRecord(index=index, state=ImageState.UNREAD) for index in (1, 2))
-    one.store.update(run.but(status=Status.DONE, images=unread))
+    one.store.update(run.replace(status=Status.DONE, images=unread))
     assert one.store.claim(spool)
     with pytest.raises(e.CallError, match=f"%imagine_show {run_id}") as caught:
         studio(home, server).imagine("a fox", n=2)

@@ -142,7 +142,7 @@ def test_a_refusal_is_not_counted_as_spent(home, serve):
         return answers.pop(0) or good(seen)
 
     one = studio(home, serve(answer), max_images=2)
-    with pytest.raises(e.Refused):
+    with pytest.raises(e.RequestRefused):
         one.imagine("a fox", n=2)
     assert one.imagine("a cat", n=2)
 

@@ -16,12 +16,12 @@ from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.axes import Axis, expand
 from ipyimagegen.core.run import Status
-from ipyimagegen.core.template import almost, parse
-from ipyimagegen.core.user_input import Typed, from_call
+from ipyimagegen.core.template import looks_like_alternatives, parse
+from ipyimagegen.core.user_input import UserInput, from_call
 from ipyimagegen.notebook import reports
 from ipyimagegen.results.sheets import sheets
 from ipyimagegen.session.batch import NOT_SENT
-from ipyimagegen.session.waiting import Painter
+from ipyimagegen.session.waiting import ProgressDisplay
 
 
 def image_for(asked):
@@ -54,7 +54,7 @@ def asked(server, *names):
 
 
 def points(prompt, namespace=None, **options):
-    axes, found = expand(Typed(prompt=prompt, options=options, namespace=namespace))
+    axes, found = expand(UserInput(prompt=prompt, options=options, namespace=namespace))
     return [axis.name for axis in axes], found
 
 
@@ -111,7 +111,7 @@ def test_alternatives_are_found_before_values_are_filled_in():
 )
 def test_other_braces_stay_as_typed_and_where_alternatives_may_be_meant_that_is_told(text, told):
     assert points(f"a {text} fox", {})[0] == []
-    assert almost(parse(f"a {text} fox")) == told
+    assert looks_like_alternatives(parse(f"a {text} fox")) == told
 
 
 def test_alternatives_are_for_templates_alone():
@@ -356,7 +356,7 @@ def test_nine_of_twelve(home, serve):
         image_for({"prompt": "a fox", "seed": k}) for k in seeds if k not in (3, 6, 9)
     ]
     rows = made.rows
-    assert [row["status"] for row in rows if row["error"]] == ["refused", "rejected", "unknown"]
+    assert [row["status"] for row in rows if row["error"]] == ["refused", "rate_limited", "unknown"]
     before = len(server.posts)
     again = studio(home, server).imagine("a fox", seed=seeds)
     assert calls_of(server, before) == [3, 6]
@@ -380,7 +380,7 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
-    with pytest.raises(e.Refused, match="None of 3 came; the first: lab answered 401") as told:
+    with pytest.raises(e.RequestRefused, match="None of 3 came; the first: lab answered 401") as told:
         studio(home, server).imagine("a fox", seed=[1, 2, 3])
     assert len(str(told.value).splitlines()) == 2
     assert told.value.status == 401
@@ -450,7 +450,7 @@ def test_a_single_call_waits_for_its_turn_not_for_the_end_of_a_sweep(home, serve
 # Interrupts
 
 
-class Stops(Painter):
+class Stops(ProgressDisplay):
     """Presses the stop button once so many have come, and something else is so."""
 
     def __init__(self, after, also=lambda: True):
@@ -540,7 +540,7 @@ def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     assert len(server.posts) == before
     assert not one.imagine("a fox", seed=range(6)).failed
     assert len(server.posts) == before + 6
-    assert {run.status for run in one.store.runs()} <= {Status.DONE, Status.REJECTED, Status.NEVER_SENT}
+    assert {run.status for run in one.store.runs()} <= {Status.DONE, Status.RATE_LIMITED, Status.NOT_SENT}
 
 
 @pytest.mark.parametrize("among", [True, False])
@@ -773,7 +773,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
     assert str(plan) == "1 call · 1 image · 2 under way · cost unknown"
-    assert reports.dry_run(plan, one.calls(plan)).count("under way: waited for") == 2
+    assert reports.report_plan(plan, one.calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
     assert made.caption.endswith("1 call asked · cost unknown")

@@ -1,8 +1,8 @@
 """What is known of servers and models, and what follows from it. Pure: no network, no files but two tables.
 
-`endpoint` finds a server, `row` what is known of a model there; `check` refuses or leaves out,
-`translate` writes what is sent, `estimate` and `actual` say what it costs. Adding a model or an
-endpoint is a row in models.toml or endpoints.toml. Modules come in at the first use of a name:
+`find_endpoint` finds a server, `find_model_row` what is known of a model there; `check` refuses or leaves
+out, `translate` writes what is sent, `estimate_cost` and `compute_cost` say what it costs. Adding a model or
+an endpoint is a row in models.toml or endpoints.toml. Modules come in at the first use of a name:
 loading the extension needs none of them.
 """
 
@@ -12,44 +12,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ipyimagegen.catalog.accepted import Intake, intake
+    from ipyimagegen.catalog.accepted import InputRequirements, find_input_requirements
     from ipyimagegen.catalog.addresses import check_transport, is_loopback
     from ipyimagegen.catalog.checks import check
-    from ipyimagegen.catalog.prices import actual, estimate, partial_tokens, seconds
-    from ipyimagegen.catalog.rows import fields_of, model_of, row
+    from ipyimagegen.catalog.prices import compute_cost, count_partial_tokens, estimate_cost, estimate_seconds
+    from ipyimagegen.catalog.rows import find_model_row, list_fields, resolve_model_name
     from ipyimagegen.catalog.servers import (
-        configured_urls,
-        default_endpoint,
-        endpoint,
-        endpoint_of,
-        endpoints,
-        owner,
+        find_default_endpoint,
+        find_endpoint,
+        find_endpoint_of_request,
+        find_owner,
+        list_configured_urls,
+        list_endpoints,
     )
-    from ipyimagegen.catalog.tables import model, models, nearest_model
+    from ipyimagegen.catalog.tables import find_model, load_models, suggest_model
     from ipyimagegen.catalog.translation import translate
 
 __all__ = [
-    "Intake",
-    "actual",
+    "InputRequirements",
     "check",
     "check_transport",
-    "configured_urls",
-    "default_endpoint",
-    "endpoint",
-    "endpoint_of",
-    "endpoints",
-    "estimate",
-    "fields_of",
-    "intake",
+    "compute_cost",
+    "count_partial_tokens",
+    "estimate_cost",
+    "estimate_seconds",
+    "find_default_endpoint",
+    "find_endpoint",
+    "find_endpoint_of_request",
+    "find_input_requirements",
+    "find_model",
+    "find_model_row",
+    "find_owner",
     "is_loopback",
-    "model",
-    "model_of",
-    "models",
-    "nearest_model",
-    "owner",
-    "partial_tokens",
-    "row",
-    "seconds",
+    "list_configured_urls",
+    "list_endpoints",
+    "list_fields",
+    "load_models",
+    "resolve_model_name",
+    "suggest_model",
     "translate",
 ]
 
@@ -57,24 +57,24 @@ _LATER = {
     "check_transport": "addresses",
     "is_loopback": "addresses",
     "check": "checks",
-    "Intake": "accepted",
-    "intake": "accepted",
-    "actual": "prices",
-    "estimate": "prices",
-    "partial_tokens": "prices",
-    "seconds": "prices",
-    "fields_of": "rows",
-    "model_of": "rows",
-    "row": "rows",
-    "configured_urls": "servers",
-    "default_endpoint": "servers",
-    "endpoint": "servers",
-    "endpoint_of": "servers",
-    "endpoints": "servers",
-    "owner": "servers",
-    "model": "tables",
-    "models": "tables",
-    "nearest_model": "tables",
+    "InputRequirements": "accepted",
+    "find_input_requirements": "accepted",
+    "compute_cost": "prices",
+    "estimate_cost": "prices",
+    "count_partial_tokens": "prices",
+    "estimate_seconds": "prices",
+    "list_fields": "rows",
+    "resolve_model_name": "rows",
+    "find_model_row": "rows",
+    "list_configured_urls": "servers",
+    "find_default_endpoint": "servers",
+    "find_endpoint": "servers",
+    "find_endpoint_of_request": "servers",
+    "list_endpoints": "servers",
+    "find_owner": "servers",
+    "find_model": "tables",
+    "load_models": "tables",
+    "suggest_model": "tables",
     "translate": "translation",
 }
 

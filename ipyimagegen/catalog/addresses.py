@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
-from ipyimagegen.core.endpoints import Endpoint, origin
+from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.hosts import is_loopback_host
-from ipyimagegen.core.options import as_meant
+from ipyimagegen.core.options import to_half_width
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits")
@@ -18,7 +18,7 @@ def is_address(text: str) -> bool:
     return any(sign in text for sign in ("/", ":", ".")) or text.casefold() == "localhost"
 
 
-def normalise_url(text: str, source: str = "The address") -> str:
+def normalise_base_url(text: str, source: str = "The address") -> str:
     """Return the base URL that `text` means: scheme, host, port unless default, path; no slash at the end.
 
     A bare host gets `/v1`; a whole `…/images/generations` or `…/images/edits` address is cut back;
@@ -26,7 +26,7 @@ def normalise_url(text: str, source: str = "The address") -> str:
     `source` begins a message: what the address is, or where it stands.
     Raises InvalidOption; a message never repeats what may hold a password.
     """
-    text = as_meant(text).strip()
+    text = to_half_width(text).strip()
     parts = _split(text if "://" in text else f"https://{text}", source)
     scheme = parts.scheme
     if "://" not in text and is_loopback_host(parts.hostname or ""):
@@ -40,7 +40,7 @@ def normalise_url(text: str, source: str = "The address") -> str:
 
 def _split(text: str, source: str) -> SplitResult:
     try:
-        origin(text)  # refuses what parsers read differently
+        to_origin(text)  # refuses what parsers read differently
         parts = urlsplit(text)
         host = parts.hostname
     except ValueError:

@@ -14,10 +14,18 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import EDITS, INPAINTING, called, fields_of, model_of, operation_of, row
+from ipyimagegen.catalog.rows import (
+    EDITS,
+    INPAINTING,
+    describe_model,
+    find_model_row,
+    find_operation,
+    list_fields,
+    resolve_model_name,
+)
 from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
-from ipyimagegen.core.endpoints import Endpoint, Model, by_model
-from ipyimagegen.core.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.core.endpoints import Endpoint, Model, match_model
+from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.options import SENT
 from ipyimagegen.core.run import Request
 
@@ -59,21 +67,21 @@ def check(
 
     Raises InvalidOption for a typed option, InvalidInput for the prompt. `--set` is never checked.
     """
-    name = model_of(request, endpoint)
+    name = resolve_model_name(request, endpoint)
     if name is None and endpoint.model_required:
         raise InvalidOption(f"{endpoint.name} wants a model named: --model NAME.")
-    known = row(endpoint, name)
-    fields = fields_of(endpoint, name, operation_of(request))
+    known = find_model_row(endpoint, name)
+    fields = list_fields(endpoint, name, find_operation(request))
     options = dict(request.options)
-    where = called(endpoint, name)
+    where = describe_model(endpoint, name)
     asked = Asked(
         options=options,
         known=known,
         fields=fields,
-        edit_fields=fields_of(endpoint, name, EDITS),
+        edit_fields=list_fields(endpoint, name, EDITS),
         where=where,
         shape=shape(known, fields),
-        doing=_DOING.get(operation_of(request), ""),
+        doing=_DOING.get(find_operation(request), ""),
     )
     said: list[str] = []
     while problem := next(_problems(asked, request.extra), None):
@@ -154,7 +162,7 @@ def _choices(asked: Asked) -> Iterator[Problem]:
             options=(name,),
             short=f"{asked.where} takes {', '.join(right)}",
             long=f"{SENT[name].flag} {value}: {asked.where} takes {', '.join(right)}."
-            f"{did_you_mean(str(value), right)}",
+            f"{suggest_name(str(value), right)}",
         )
 
 
@@ -186,7 +194,7 @@ def _size(asked: Asked) -> Iterator[Problem]:
     yield Problem(
         options=("size",),
         short=f"{asked.where} does not have it",
-        long=f"--size {size}: {asked.where} takes {sizes.described(known)}."
+        long=f"--size {size}: {asked.where} takes {sizes.describe_sizes(known)}."
         + (f"\nThe nearest: {near}." if near else ""),
     )
 
@@ -250,7 +258,10 @@ def _check_inputs(request: Request, endpoint: Endpoint, known: Model | None, whe
             f"{endpoint.name} has no edits that are known; nothing was sent. "
             'To try all the same, add "edits": True to its entry in %config Imagine.endpoints.'
         )
-    limits = [known.edit if known else None, by_model(endpoint.most_inputs, model_of(request, endpoint))]
+    limits = [
+        known.edit if known else None,
+        match_model(endpoint.most_inputs, resolve_model_name(request, endpoint)),
+    ]
     if request.mask and endpoint.mask_fields is not None:
         limits.append(1)  # a route of its own, for one image
     most = min((one for one in limits if one is not None), default=None)

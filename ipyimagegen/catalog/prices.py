@@ -11,17 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipyimagegen.catalog.rows import model_of, row
+from ipyimagegen.catalog.rows import find_model_row, resolve_model_name
 from ipyimagegen.catalog.sizes import Pixels, pixels
 from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Cost, Request, Sent
+from ipyimagegen.core.run import Cost, PreparedRequest, Request
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class ImageFacts:
     """What is known of the images: any member may be None, and then every price counts."""
 
     quality: str | None
@@ -29,25 +29,25 @@ class Known:
     count: int
 
 
-def estimate(sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
+def estimate_cost(sent: PreparedRequest, request: Request, endpoint: Endpoint) -> Cost:
     """Return what the call may cost: an amount, a range or lower bound, free, or unknown."""
-    known = row(endpoint, sent.model)
+    known = find_model_row(endpoint, sent.model)
     options = {**sent.options, **request.extra}
-    images = Known(
+    images = ImageFacts(
         quality=_fixed(options.get("quality")), size=_fixed(options.get("size")), count=request.count
     )
     cost = _from_table(known, images, endpoint)
     if cost.amount is None or known is None or known.rates is None:
         return cost
-    cost = _plus(cost, partial_tokens(sent, request, endpoint) * known.rates.image_out / MILLION)
+    cost = _plus(cost, count_partial_tokens(sent, request, endpoint) * known.rates.image_out / MILLION)
     if request.inputs and cost.amount_max is None:
         return Cost(**{**vars(cost), "at_least": True})
     return cost
 
 
-def partial_tokens(sent: Sent, request: Request, endpoint: Endpoint) -> int:
+def count_partial_tokens(sent: PreparedRequest, request: Request, endpoint: Endpoint) -> int:
     """Return the output tokens that partial images add at most; 0 without any, or where not known."""
-    known = row(endpoint, sent.model)
+    known = find_model_row(endpoint, sent.model)
     options = {**sent.options, **request.extra}
     partials = _number(options, "partial_images") or 0
     if not options.get("stream") or known is None or known.rates is None:
@@ -55,7 +55,9 @@ def partial_tokens(sent: Sent, request: Request, endpoint: Endpoint) -> int:
     return partials * known.rates.partial_tokens * request.count
 
 
-def actual(facts: Mapping[str, Any], images: int, sent: Sent, request: Request, endpoint: Endpoint) -> Cost:
+def compute_cost(
+    facts: Mapping[str, Any], images: int, sent: PreparedRequest, request: Request, endpoint: Endpoint
+) -> Cost:
     """Return what the call cost, from the facts of the reply.
 
     `facts` may hold `cost` (a number in US$, or `{amount, currency, source}`: what the server says),
@@ -68,13 +70,13 @@ def actual(facts: Mapping[str, Any], images: int, sent: Sent, request: Request, 
         return told
     usage = facts.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    known = row(endpoint, sent.model or model_of(request, endpoint))
+    known = find_model_row(endpoint, sent.model or resolve_model_name(request, endpoint))
     if known and known.rates:
         cost = _from_usage(usage, known.rates)
         if cost:
             return cost
     options = {**sent.options, **request.extra}
-    came = Known(
+    came = ImageFacts(
         quality=_fixed(facts.get("quality")) or _fixed(options.get("quality")),
         size=_fixed(facts.get("size")) or _fixed(options.get("size")),
         count=_number(usage, "generated_images") or images,
@@ -82,13 +84,15 @@ def actual(facts: Mapping[str, Any], images: int, sent: Sent, request: Request, 
     return _from_table(known, came, endpoint) if came.count else Cost()
 
 
-def seconds(sent: Sent, request: Request, endpoint: Endpoint) -> tuple[float, float] | None:
+def estimate_seconds(
+    sent: PreparedRequest, request: Request, endpoint: Endpoint
+) -> tuple[float, float] | None:
     """Return how long the call may take, shortest and longest, or None when that is not known."""
-    known = row(endpoint, sent.model or model_of(request, endpoint))
+    known = find_model_row(endpoint, sent.model or resolve_model_name(request, endpoint))
     return known.seconds if known else None
 
 
-def output_tokens(factor: int, size: Pixels) -> int:
+def count_output_tokens(factor: int, size: Pixels) -> int:
     """Return the output tokens of one image; `factor` is the quality's entry in `Rates.detail`.
 
     Source: community.openai.com topic 1382699; it reproduces OpenAI's published price table.
@@ -116,7 +120,7 @@ def _fixed(value: Json) -> str | None:
     return value if isinstance(value, str) and value != "auto" else None
 
 
-def _from_table(known: Model | None, images: Known, endpoint: Endpoint) -> Cost:
+def _from_table(known: Model | None, images: ImageFacts, endpoint: Endpoint) -> Cost:
     if endpoint.free:
         return Cost(basis="free")
     if known is None:
@@ -127,7 +131,7 @@ def _from_table(known: Model | None, images: Known, endpoint: Endpoint) -> Cost:
     return _by_formula(known.rates, images) if known.rates else Cost()
 
 
-def _matching(prices: Iterable[Price], images: Known) -> Iterable[Price]:
+def _matching(prices: Iterable[Price], images: ImageFacts) -> Iterable[Price]:
     for one in prices:
         quality_fits = one.quality is None or images.quality in (None, one.quality)
         size_fits = one.size is None or images.size in (None, one.size)
@@ -135,12 +139,12 @@ def _matching(prices: Iterable[Price], images: Known) -> Iterable[Price]:
             yield one
 
 
-def _by_formula(rates: Rates, images: Known) -> Cost:
+def _by_formula(rates: Rates, images: ImageFacts) -> Cost:
     size = pixels(images.size)
     factors = [f for quality, f in rates.detail.items() if images.quality in (None, quality)]
     if size is None or not factors:
         return Cost()
-    amounts = [output_tokens(factor, size) * rates.image_out / MILLION for factor in factors]
+    amounts = [count_output_tokens(factor, size) * rates.image_out / MILLION for factor in factors]
     prices = [
         Price(amount=one, currency=rates.currency, source=rates.source, date=rates.date) for one in amounts
     ]

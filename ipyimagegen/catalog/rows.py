@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ipyimagegen.catalog.tables import model, overlay
+from ipyimagegen.catalog.tables import find_model, overlay
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.options import SENT, Json
 from ipyimagegen.core.run import Request
@@ -13,23 +13,23 @@ from ipyimagegen.core.run import Request
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
 
 
-def model_of(request: Request, endpoint: Endpoint) -> str | None:
+def resolve_model_name(request: Request, endpoint: Endpoint) -> str | None:
     """Return the name of the model that is asked: `--set model=…`, as typed, or the endpoint's default."""
     told = request.extra.get("model")
     return told if isinstance(told, str) and told else request.model or endpoint.default_model
 
 
-def operation_of(request: Request) -> str:
+def find_operation(request: Request) -> str:
     """Return which fields count: those of generations, of edits, or of edits with a mask."""
     return INPAINTING if request.mask else EDITS if request.inputs else GENERATIONS
 
 
-def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
+def find_model_row(endpoint: Endpoint, model_name: str | None) -> Model | None:
     """Return what is known of that model behind that endpoint; None when nothing is.
 
     The model's row counts on its own vendor's server, and elsewhere where the endpoint lists the
     model; what the endpoint says of it goes over it. The vendor's prices hold at the vendor only.
-    `fields` is what `fields_of` answers.
+    `fields` is what `list_fields` answers.
     """
     if not model_name:
         return None
@@ -40,7 +40,7 @@ def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
     base = own or Model(name=model_name)
     if not at_vendor:
         base = replace(base, prices=(), rates=None, seconds=None)
-    allowed = fields_of(endpoint, model_name)
+    allowed = list_fields(endpoint, model_name)
     return replace(
         overlay(base, listed or {}),
         name=model_name,
@@ -48,7 +48,7 @@ def row(endpoint: Endpoint, model_name: str | None) -> Model | None:
     )
 
 
-def fields_of(
+def list_fields(
     endpoint: Endpoint, model_name: str | None, operation: str = GENERATIONS
 ) -> frozenset[str] | None:
     """Return the options that may be sent, or None when the server decides.
@@ -77,14 +77,14 @@ def _listed(endpoint: Endpoint, model_name: str) -> tuple[Mapping[str, Json] | N
 
     They stand under the model's name, an alias, or `*`; `like` names another row to go over.
     """
-    own = model(model_name)
+    own = find_model(model_name)
     names = {one.casefold() for one in (model_name, *((own.name, *own.aliases) if own else ()))}
     listed = next((columns for name, columns in endpoint.models.items() if name.casefold() in names), None)
     if listed is None:
         listed = endpoint.models.get("*")
-    return listed, model(str(listed["like"])) if listed and "like" in listed else own
+    return listed, find_model(str(listed["like"])) if listed and "like" in listed else own
 
 
-def called(endpoint: Endpoint, model_name: str | None) -> str:
+def describe_model(endpoint: Endpoint, model_name: str | None) -> str:
     """Return how a message names a model behind an endpoint, as `dall-e-3 on openai`."""
     return f"{model_name} on {endpoint.name}" if model_name not in (None, endpoint.name) else endpoint.name

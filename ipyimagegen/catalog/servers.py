@@ -9,11 +9,11 @@ from itertools import chain
 from typing import Any
 
 from ipyimagegen.catalog.accepted import FORMATS
-from ipyimagegen.catalog.addresses import is_address, is_loopback, normalise_url
-from ipyimagegen.catalog.keys import bind_keys, key_owners
-from ipyimagegen.catalog.tables import known_endpoints, model, overlay_endpoint
-from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, host_of, origin
-from ipyimagegen.core.errors import InvalidOption, did_you_mean
+from ipyimagegen.catalog.addresses import is_address, is_loopback, normalise_base_url
+from ipyimagegen.catalog.keys import bind_keys, list_key_owners
+from ipyimagegen.catalog.tables import find_model, load_endpoints, overlay_endpoint
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, to_host, to_origin
+from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.run import Request
 
@@ -51,7 +51,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _WORDS: Mapping[str, tuple[str, ...]] = {"edit_form": ("multipart", "json"), "mask_as": ("alpha", "white")}
 
 
-def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+def find_endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
     """Return the endpoint of that name (known or the user's own, whatever its case) or base URL.
 
     Raises InvalidOption for an unknown name (with the nearest), an entry that is wrong, an address
@@ -61,10 +61,10 @@ def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = 
     entries = _entries(own, environ)
     found = entries.get(name.casefold())
     if found is None and is_address(name):
-        return _at(normalise_url(name), entries, environ)
+        return _at(normalise_base_url(name), entries, environ)
     if found is None:
         raise InvalidOption(
-            f"There is no endpoint {name!r}.{did_you_mean(name, entries)} "
+            f"There is no endpoint {name!r}.{suggest_name(name, entries)} "
             "A base URL such as https://gpu.example/v1 works too; %imagine_endpoints lists all."
         )
     if not found.base_url:
@@ -75,12 +75,12 @@ def endpoint(name_or_url: str, own: Own = NOTHING, environ: Mapping[str, str] = 
     return found
 
 
-def endpoints(own: Own = NOTHING, environ: Mapping[str, str] = {}) -> tuple[Endpoint, ...]:
+def list_endpoints(own: Own = NOTHING, environ: Mapping[str, str] = {}) -> tuple[Endpoint, ...]:
     """Return every endpoint, known and own; those that wait for an address have an empty `base_url`."""
     return tuple(_entries(own, environ).values())
 
 
-def default_endpoint(
+def find_default_endpoint(
     typed: str | None,
     configured: str | None,
     environ: Mapping[str, str],
@@ -89,25 +89,27 @@ def default_endpoint(
 ) -> Endpoint | None:
     """Return the endpoint to ask: typed, configured, from the environment, openai if its key is set.
 
-    None means that nothing was chosen. Raises InvalidOption like `endpoint`.
+    None means that nothing was chosen. Raises InvalidOption like `find_endpoint`.
     """
     named = typed or configured or environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
     if named:
-        return endpoint(named, own, environ)
-    fallback = endpoint(OPENAI, own, environ)
+        return find_endpoint(named, own, environ)
+    fallback = find_endpoint(OPENAI, own, environ)
     return fallback if has_key(fallback) else None
 
 
-def configured_urls(own: Own, environ: Mapping[str, str], chosen: str | None = None) -> frozenset[str]:
+def list_configured_urls(own: Own, environ: Mapping[str, str], chosen: str | None = None) -> frozenset[str]:
     """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
     urls = {entry.base_url for entry in _entries(own, environ).values()}
     for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
         if text and is_address(text):
-            urls.add(normalise_url(text))
+            urls.add(normalise_base_url(text))
     return frozenset(urls - {""})
 
 
-def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+def find_endpoint_of_request(
+    request: Request, own: Own = NOTHING, environ: Mapping[str, str] = {}
+) -> Endpoint:
     """Return the endpoint that a stored request went to: by its name if that is still there, else by URL.
 
     Raises InvalidOption for an address that is none: somebody may have edited the record.
@@ -115,10 +117,10 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
     found = _entries(own, environ).get(request.endpoint.casefold())
     if found and found.base_url == request.base_url:
         return found
-    if normalise_url(request.base_url, _IN_RECORD) != request.base_url:
+    if normalise_base_url(request.base_url, _IN_RECORD) != request.base_url:
         raise InvalidOption(f"{_IN_RECORD} is not written as a base URL.")
     found = _at(request.base_url, _entries(own, environ), environ)
-    if request.dialect not in dialects():
+    if request.dialect not in list_dialects():
         return replace(found, name=request.endpoint)
     if found.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
         like = _of_dialect(request.endpoint, request.dialect)
@@ -127,15 +129,15 @@ def endpoint_of(request: Request, own: Own = NOTHING, environ: Mapping[str, str]
     return replace(found, name=request.endpoint, dialect=request.dialect)
 
 
-def dialects() -> frozenset[str]:
+def list_dialects() -> frozenset[str]:
     """Return the names of the dialects that are known."""
-    return frozenset(entry.dialect for entry in known_endpoints().values())
+    return frozenset(entry.dialect for entry in load_endpoints().values())
 
 
-def owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
+def find_owner(model_name: str, own: Own = NOTHING, environ: Mapping[str, str] = {}) -> Endpoint:
     """Return where a model is usually asked: at its vendor's, else where it is listed, else at openai."""
-    row = model(model_name)
-    known = known_endpoints().values()
+    row = find_model(model_name)
+    known = load_endpoints().values()
     at_vendor = (one.name for one in known if row and row.vendor and one.vendor == row.vendor)
     listing = (one.name for one in known if row and row.name in one.models)
     return _entries(own, environ)[next(chain(at_vendor, listing), OPENAI)]
@@ -158,11 +160,11 @@ def _entries(own: Own, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
 
 
 def _make_entries(own: Own, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
-    found = {name.casefold(): one for name, one in known_endpoints().items()}
+    found = {name.casefold(): one for name, one in load_endpoints().items()}
     address = environ.get("OPENAI_BASE_URL")
     if address:
-        found[OPENAI] = _moved(found[OPENAI], normalise_url(address, "OPENAI_BASE_URL"))
-    owners = key_owners(found.values(), environ)
+        found[OPENAI] = _moved(found[OPENAI], normalise_base_url(address, "OPENAI_BASE_URL"))
+    owners = list_key_owners(found.values(), environ)
     for name, columns in own.items():
         key = name.casefold()
         base = found.get(key)
@@ -179,14 +181,14 @@ def _own_entry(name: str, columns: Mapping[str, Json], base: Endpoint | None) ->
         base = _of_dialect(name, str(given.get("dialect", "openai")))
     if address:
         base = _moved(
-            base, normalise_url(str(address), f"%config Imagine.endpoints: the base_url of {name!r}")
+            base, normalise_base_url(str(address), f"%config Imagine.endpoints: the base_url of {name!r}")
         )
     return overlay_endpoint(base, given)
 
 
 def _of_dialect(name: str, dialect: str) -> Endpoint:
     """Return a blank endpoint that knows what servers of that dialect take."""
-    like = known_endpoints().get(dialect)
+    like = load_endpoints().get(dialect)
     if like is None or like.vendor == OPENAI:
         return Endpoint(name=name, base_url="", dialect=dialect)
     return replace(
@@ -200,10 +202,10 @@ def _moved(base: Endpoint, base_url: str) -> Endpoint:
     Where the table knows that address, what is known of it holds; elsewhere it is no longer the
     vendor's own server.
     """
-    there = next((one for one in known_endpoints().values() if one.base_url == base_url), None)
+    there = next((one for one in load_endpoints().values() if one.base_url == base_url), None)
     if there:
         return replace(there, name=base.name, key_env=base.key_env or there.key_env)
-    stays = not base.base_url or origin(base.base_url) == origin(base_url)
+    stays = not base.base_url or to_origin(base.base_url) == to_origin(base_url)
     return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
 
 
@@ -219,7 +221,7 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
         raise InvalidOption(f'{what} takes settings such as {{"base_url": "http://gpu.example:8000/v1"}}.')
     for key, value in columns.items():
         if key not in _TYPES:
-            hint = did_you_mean(str(key), _TYPES)
+            hint = suggest_name(str(key), _TYPES)
             if str(key).casefold() in ("key", "api_key", "apikey", "token", "secret", "password"):
                 hint = ' Put the key into an environment variable, and its NAME here as "key_env".'
             raise InvalidOption(f"{what} has no setting {key!r}.{hint}")
@@ -233,9 +235,11 @@ def _checked(name: str, columns: Mapping[str, Json]) -> Mapping[str, Json]:
     for variable in [variables] if isinstance(variables, str) else variables:
         if not re.fullmatch(r"[A-Za-z_]\w{0,99}", str(variable), re.ASCII):
             raise InvalidOption(f"{what}: key_env is the NAME of an environment variable, never a key.")
-    if columns.get("dialect", "openai") not in dialects():
+    if columns.get("dialect", "openai") not in list_dialects():
         dialect = columns["dialect"]
-        raise InvalidOption(f"{what}: there is no dialect {dialect!r}.{did_you_mean(dialect, dialects())}")
+        raise InvalidOption(
+            f"{what}: there is no dialect {dialect!r}.{suggest_name(dialect, list_dialects())}"
+        )
     return columns
 
 
@@ -261,10 +265,12 @@ def _check_members(what: str, key: str, value: Json) -> None:
 
 def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, str]) -> Endpoint:
     """Return the endpoint of a typed address, with the key of whatever entry has its origin."""
-    there = [one for one in entries.values() if one.base_url and origin(one.base_url) == origin(base_url)]
+    there = [
+        one for one in entries.values() if one.base_url and to_origin(one.base_url) == to_origin(base_url)
+    ]
     found = next((one for one in there if one.base_url == base_url), None)
     if found is None:
-        found = Endpoint(name=host_of(base_url), base_url=base_url)
+        found = Endpoint(name=to_host(base_url), base_url=base_url)
         found = replace(found, free=is_loopback(found))
         if there:
             near = there[0]
@@ -277,7 +283,7 @@ def _at(base_url: str, entries: Mapping[str, Endpoint], environ: Mapping[str, st
                 free=near.free,
             )
     address = environ.get("IPYIMAGEGEN_BASE_URL")
-    if address and origin(normalise_url(address, "IPYIMAGEGEN_BASE_URL")) == origin(base_url):
+    if address and to_origin(normalise_base_url(address, "IPYIMAGEGEN_BASE_URL")) == to_origin(base_url):
         optional = found.key_optional or not found.key_env
         found = replace(found, key_env=(*found.key_env, ANY_SERVER), key_optional=optional)
     return found

@@ -103,7 +103,7 @@ def nearest(row: Model, size: Pixels) -> list[Pixels]:
     return sorted(listed, key=lambda s: (distance(Fraction(*s), wanted), _apart(s, size)))[:1]
 
 
-def described(row: Model) -> str:
+def describe_sizes(row: Model) -> str:
     """Return the sizes of a row in words."""
     rule = row.size_rule
     if not rule:

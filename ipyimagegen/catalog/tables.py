@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates, SizeRule
-from ipyimagegen.core.errors import InvalidOption, did_you_mean, nearest
+from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.options import Json
 
 ANY = "any"  # the quality of a price that holds for every quality
@@ -46,23 +46,23 @@ def _by_name() -> Mapping[str, Model]:
     return {name.casefold(): row for row in rows for name in (row.name, *row.aliases)}
 
 
-def models() -> tuple[Model, ...]:
+def load_models() -> tuple[Model, ...]:
     """Return every model row, in the table's order."""
     return tuple(_models().values())
 
 
-def model(name: str) -> Model | None:
+def find_model(name: str) -> Model | None:
     """Return the row of that name or alias, whatever its case; None when there is none."""
     return _by_name().get(name.casefold())
 
 
-def nearest_model(name: str) -> str | None:
+def suggest_model(name: str) -> str | None:
     """Return the known name most like `name`, or None when none is near."""
-    return nearest(name, (one for row in models() for one in (row.name, *row.aliases)))
+    return find_nearest(name, (one for row in load_models() for one in (row.name, *row.aliases)))
 
 
 @cache
-def known_endpoints() -> Mapping[str, Endpoint]:
+def load_endpoints() -> Mapping[str, Endpoint]:
     """Return the endpoints of the table by name, without anything of the user's."""
     known: dict[str, Endpoint] = {}
     for name, columns in _rows("endpoints.toml").items():
@@ -95,7 +95,7 @@ def overlay_endpoint(base: Endpoint, columns: Mapping[str, Json]) -> Endpoint:
 def _refuse_unknown(what: str, columns: Mapping[str, Json], known: frozenset[str]) -> None:
     for column in columns:
         if column not in known:
-            raise InvalidOption(f"{what} has no setting {column!r}.{did_you_mean(column, sorted(known))}")
+            raise InvalidOption(f"{what} has no setting {column!r}.{suggest_name(column, sorted(known))}")
 
 
 def _member(column: str) -> str:

@@ -8,9 +8,15 @@ from fractions import Fraction
 from typing import Any
 
 from ipyimagegen.catalog import sizes
-from ipyimagegen.catalog.rows import called, fields_of, model_of, operation_of, row
+from ipyimagegen.catalog.rows import (
+    describe_model,
+    find_model_row,
+    find_operation,
+    list_fields,
+    resolve_model_name,
+)
 from ipyimagegen.core.endpoints import Endpoint, Model
-from ipyimagegen.core.run import Request, Sent
+from ipyimagegen.core.run import PreparedRequest, Request
 
 # What servers do anyway: it is never an error, and not worth a note, that there is no field for it.
 UNASKED: Mapping[str, object] = {"n": 1, "size": "auto", "stream": False, "partial_images": 0}
@@ -35,14 +41,14 @@ def shape(known: Model | None, fields: frozenset[str] | None) -> Shape:
     )
 
 
-def translate(request: Request, endpoint: Endpoint) -> Sent:
+def translate(request: Request, endpoint: Endpoint) -> PreparedRequest:
     """Return what goes to the server, with a note for the caption wherever that is not what was asked.
 
     The request has passed `check`. `--set` wins over everything: its options are left out here.
     """
-    name = model_of(request, endpoint)
-    known = row(endpoint, name)
-    fields = fields_of(endpoint, name, operation_of(request))
+    name = resolve_model_name(request, endpoint)
+    known = find_model_row(endpoint, name)
+    fields = list_fields(endpoint, name, find_operation(request))
     asked = {k: v for k, v in request.options.items() if k not in request.extra}
     placed, notes = _place(asked, known, shape(known, fields))
     rest = {k: v for k, v in asked.items() if k not in ("size", "aspect_ratio")}
@@ -50,7 +56,7 @@ def translate(request: Request, endpoint: Endpoint) -> Sent:
     kept_back = [k for k in wanted if fields is not None and k not in fields]
     sent = {k: v for k, v in wanted.items() if k not in kept_back}
     unsent = tuple(k for k in kept_back if not is_unasked(k, wanted[k]))
-    where = called(endpoint, name)
+    where = describe_model(endpoint, name)
     notes += [f"{k} {wanted[k]} was kept here: {where} has no {k}" for k in unsent]
     doubtful = [k for k in endpoint.may_drop if k in sent]
     if doubtful:
@@ -60,7 +66,7 @@ def translate(request: Request, endpoint: Endpoint) -> Sent:
     if request.mask and endpoint.mask_needs_size:
         required["size"] = f"{request.inputs[0].width}x{request.inputs[0].height}"
     fills = {k: v for k, v in required.items() if k not in request.extra}
-    return Sent(
+    return PreparedRequest(
         model=name,
         options={**fills, **_streamed(sent, fields, request.extra)},
         notes=tuple(notes),

@@ -1,8 +1,8 @@
 """The wire: one call is written, sent once, and its answer read. Only here are requests and urllib3.
 
-`write` makes a request into a `Call`, `exchange` posts it exactly once and says what became of it,
-`repeat_after` says whether and when it may be sent again, `download` fetches an image's address,
-`probe` asks a server something that is free, `Spooled` reads a reply again that lies on disk.
+`write_call` makes a request into a `HttpCall`, `exchange` posts it exactly once and says what became of it,
+`find_repeat_delay` says whether and when it may be sent again, `download` fetches an image's address,
+`probe` asks a server something that is free, `StoredResponse` reads a reply again that lies on disk.
 Nothing here raises for what a network or server does. Modules come in at the first use of a name,
 requests with `exchange` and `download`.
 """
@@ -14,60 +14,60 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipyimagegen.client.answers import Answer
-    from ipyimagegen.client.control import Control, Progress
-    from ipyimagegen.client.dialects import DIALECTS, Call, write
+    from ipyimagegen.client.control import CancelToken, Progress
+    from ipyimagegen.client.dialects import DIALECTS, HttpCall, write_call
     from ipyimagegen.client.downloads import download
-    from ipyimagegen.client.found import Found
-    from ipyimagegen.client.outcome import Outcome, Timeouts, never_sent, repeat_after
-    from ipyimagegen.client.parcels import Parcel, packed, unpacked
-    from ipyimagegen.client.probing import Probe, probe
-    from ipyimagegen.client.reply import IMAGE
-    from ipyimagegen.client.spooled import Spooled
+    from ipyimagegen.client.found import ResponseImage
+    from ipyimagegen.client.outcome import Outcome, Timeouts, find_repeat_delay, make_not_sent
+    from ipyimagegen.client.parcels import PackedOutcome, pack_outcome, unpack_outcome
+    from ipyimagegen.client.probing import ProbeResult, probe
+    from ipyimagegen.client.reply import IMAGE_LIMIT
+    from ipyimagegen.client.spooled import StoredResponse
     from ipyimagegen.client.transport import exchange
 
 __all__ = [
     "DIALECTS",
-    "IMAGE",
+    "IMAGE_LIMIT",
     "Answer",
-    "Call",
-    "Control",
-    "Found",
+    "CancelToken",
+    "HttpCall",
     "Outcome",
-    "Parcel",
-    "Probe",
+    "PackedOutcome",
+    "ProbeResult",
     "Progress",
-    "Spooled",
+    "ResponseImage",
+    "StoredResponse",
     "Timeouts",
     "download",
     "exchange",
-    "never_sent",
-    "packed",
+    "find_repeat_delay",
+    "make_not_sent",
+    "pack_outcome",
     "probe",
-    "repeat_after",
-    "unpacked",
-    "write",
+    "unpack_outcome",
+    "write_call",
 ]
 
 _LATER = {
     "Answer": "answers",
-    "Control": "control",
+    "CancelToken": "control",
     "Progress": "control",
     "DIALECTS": "dialects",
-    "Call": "dialects",
-    "write": "dialects",
+    "HttpCall": "dialects",
+    "write_call": "dialects",
     "download": "downloads",
-    "Found": "found",
+    "ResponseImage": "found",
     "Outcome": "outcome",
     "Timeouts": "outcome",
-    "never_sent": "outcome",
-    "repeat_after": "outcome",
-    "Parcel": "parcels",
-    "packed": "parcels",
-    "unpacked": "parcels",
-    "Probe": "probing",
+    "make_not_sent": "outcome",
+    "find_repeat_delay": "outcome",
+    "PackedOutcome": "parcels",
+    "pack_outcome": "parcels",
+    "unpack_outcome": "parcels",
+    "ProbeResult": "probing",
     "probe": "probing",
-    "IMAGE": "reply",
-    "Spooled": "spooled",
+    "IMAGE_LIMIT": "reply",
+    "StoredResponse": "spooled",
     "exchange": "transport",
 }
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.client.faults import fault
-from ipyimagegen.client.found import Found
+from ipyimagegen.client.found import ResponseImage
 from ipyimagegen.client.reply import Slice, begins_as_image, most_items
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault
-from ipyimagegen.core.text import TEXT_LIMIT, plain
+from ipyimagegen.core.run import ErrorInfo
+from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 # What a reply says of itself, at the top or, with some gateways, in each item.
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
@@ -47,10 +47,10 @@ class Answer:
     200, which is `failed` too and the first. `note` says why nothing was found.
     """
 
-    found: tuple[Found, ...] = ()
+    found: tuple[ResponseImage, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
-    errors: tuple[Fault, ...] = ()
-    failed: Fault | None = None
+    errors: tuple[ErrorInfo, ...] = ()
+    failed: ErrorInfo | None = None
     note: str = ""
 
     @property
@@ -69,7 +69,7 @@ def read(reply: Reply, endpoint: Endpoint, redactor: Redactor = NO_KEYS) -> Answ
     errors = [failed] if failed else []
     errors += [fault(item, redactor=redactor) for item in with_error[:ERRORS]]
     if len(with_error) > ERRORS:
-        errors.append(Fault(message=f"{len(with_error) - ERRORS} more items failed"))
+        errors.append(ErrorInfo(message=f"{len(with_error) - ERRORS} more items failed"))
     taken = with_image[: most_items(reply.n)]
     found = [one for item in taken if (one := found_in(item, reply.spool, endpoint, redactor))]
     left = {"items": len(with_image)} if len(with_image) > len(taken) else {}
@@ -105,7 +105,7 @@ def bare(spool: Path) -> Answer | None:
     """
     with spool.open("rb") as file:
         head = file.read(12)
-    return Answer(found=(Found(spool=spool, bare=True),)) if begins_as_image(head) else None
+    return Answer(found=(ResponseImage(spool=spool, bare=True),)) if begins_as_image(head) else None
 
 
 def _nothing(body: Mapping[str, Json], data: Json) -> str:
@@ -120,7 +120,7 @@ def _nothing(body: Mapping[str, Json], data: Json) -> str:
 
 def found_in(
     item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, redactor: Redactor
-) -> Found | None:
+) -> ResponseImage | None:
     """Return the image of an item, or None when it has neither base64 nor address."""
     base64, address = _present(item.get("b64_json")), _present(item.get("url"))
     if address is not None and _head(address).lstrip()[:5].lower() == "data:":
@@ -130,7 +130,7 @@ def found_in(
     url, note = (None, "") if address is None else _absolute(_head(address).strip(), endpoint, redactor)
     facts = _facts(item, _ITEM_FACTS, redactor)
     mime = _text(item.get("media_type") or item.get("mime_type"), redactor, 80)
-    return Found(
+    return ResponseImage(
         base64=base64,
         spool=spool if isinstance(base64, Slice) else None,
         url=url,
@@ -169,7 +169,7 @@ def _absolute(text: str, endpoint: Endpoint, redactor: Redactor) -> tuple[str | 
         usable = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
     except ValueError:
         usable = False
-    if not usable or len(url) > 8192 or plain(url, 8192) != url:
+    if not usable or len(url) > 8192 or sanitize(url, 8192) != url:
         return None, f"The server sent an invalid image URL: {redactor.clean(text, 80)}"
     if redactor.holds_part(url):
         return None, "The server sent an image URL that contains the key; it was not fetched."

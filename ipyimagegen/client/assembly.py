@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ipyimagegen.client.control import Control, Stopped
+from ipyimagegen.client.control import CancelToken, Stopped
 from ipyimagegen.client.events import Said, Splitter, is_stream, said
 from ipyimagegen.client.reply import SKELETON, blocks, parse
 from ipyimagegen.core.options import Json
@@ -13,7 +13,7 @@ from ipyimagegen.core.options import Json
 EVENTS = 100_000  # of one stream; servers that tell each step send some thousands
 
 
-def body(path: Path, n: int, *, clean: bool, control: Control | None = None) -> tuple[Json, bool]:
+def body(path: Path, n: int, *, clean: bool, control: CancelToken | None = None) -> tuple[Json, bool]:
     """Return the JSON of a reply, and whether it came to its end.
 
     `n` images were asked for; `clean` says that the connection ended as it should. Raises ValueError
@@ -30,7 +30,7 @@ def body(path: Path, n: int, *, clean: bool, control: Control | None = None) -> 
     return kept.body(), kept.ended(clean=clean)
 
 
-def _until_over(path: Path, control: Control | None) -> Iterator[bytes]:
+def _until_over(path: Path, control: CancelToken | None) -> Iterator[bytes]:
     """Yield the blocks of a file; the first one takes no time that matters. Raises Stopped."""
     for number, block in enumerate(blocks(path)):
         if number and control and control.over:

@@ -16,7 +16,7 @@ from urllib3 import exceptions as u3
 
 from ipyimagegen.client.decoding import UnsupportedEncoding
 from ipyimagegen.client.dialling import Blocked
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 
 
 def bad_certificate(error: BaseException) -> bool:
@@ -44,11 +44,11 @@ def describe(error: BaseException) -> str:
 
 def disk(error: OSError) -> str:
     """Return why a file could not be written, as the end of a sentence."""
-    return f"could not be written to disk: {plain(error.strerror or 'error', 80)}"
+    return f"could not be written to disk: {sanitize(error.strerror or 'error', 80)}"
 
 
 def _certificate(error: BaseException) -> str:
-    reason = plain(getattr(error, "verify_message", ""), 120).rstrip(".")
+    reason = sanitize(getattr(error, "verify_message", ""), 120).rstrip(".")
     cure = "; REQUESTS_CA_BUNDLE may name a file of certificates to trust"
     unknown = getattr(error, "verify_code", 0) in _UNKNOWN_ISSUERS
     return f"its certificate is not trusted{f' ({reason})' if reason else ''}{cure if unknown else ''}"
@@ -70,7 +70,7 @@ def _proxy(error: BaseException) -> str:
 
 def _encoding(error: BaseException) -> str:
     name = next(str(cause) for cause in _chain(error) if isinstance(cause, UnsupportedEncoding))
-    return f"it is compressed as {plain(name, 40)}, which was not requested"
+    return f"it is compressed as {sanitize(name, 40)}, which was not requested"
 
 
 _UNKNOWN_ISSUERS = (18, 19, 20, 21)  # OpenSSL's: self-signed, or signed by nobody that is known here

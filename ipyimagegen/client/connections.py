@@ -16,13 +16,13 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
-from ipyimagegen.client.control import Watch
+from ipyimagegen.client.control import Deadline
 from ipyimagegen.client.decoding import ACCEPTED
 from ipyimagegen.client.dialling import ANYWHERE, Reach
 from ipyimagegen.client.local import LocalAdapter
-from ipyimagegen.core.endpoints import origin
+from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.hosts import is_loopback_host
-from ipyimagegen.core.redact import Hidden
+from ipyimagegen.core.redact import HiddenText
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -35,9 +35,9 @@ NO_MOUNTS: Mounts = MappingProxyType({})
 class Key(AuthBase):
     """Puts a header on at sending; without one it still keeps requests from making one of a URL's user."""
 
-    def __init__(self, name: str = "", value: Hidden | None = None) -> None:
+    def __init__(self, name: str = "", value: HiddenText | None = None) -> None:
         self._name = name
-        self._value = Hidden("Bearer " + value) if value and name == "Authorization" else value
+        self._value = HiddenText("Bearer " + value) if value and name == "Authorization" else value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Return `request` with the header."""
@@ -53,7 +53,7 @@ class WatchedAdapter(HTTPAdapter):
     the method that asks them for a pool has had three names.
     """
 
-    def __init__(self, watch: Watch, idle: float, dial: Dial | None = None) -> None:
+    def __init__(self, watch: Deadline, idle: float, dial: Dial | None = None) -> None:
         self._watch, self._idle, self._dial = watch, idle, dial
         super().__init__(max_retries=0)
 
@@ -85,7 +85,7 @@ class Final(http.client.HTTPResponse):
         return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
 
 
-def _watched(base: Any, watch: Watch, idle: float, dial: Dial | None) -> Any:
+def _watched(base: Any, watch: Deadline, idle: float, dial: Dial | None) -> Any:
     """Return the connection class `base` with its socket handed to `watch`.
 
     `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
@@ -135,7 +135,7 @@ def _dial(url: str, reach: Reach, *, proxied: bool) -> Dial | None:
 
 
 def send(
-    watch: Watch,
+    watch: Deadline,
     request: requests.Request,
     *,
     timeout: tuple[float, float],
@@ -148,7 +148,7 @@ def send(
     of a redirect. Behind a proxy the addresses of `reach` are checked here, but the proxy connects.
     Raises Blocked, and what requests and urllib3 raise.
     """
-    origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
+    to_origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
     session = requests.Session()
     session.trust_env = False  # what counts of the environment is below; .netrc is not asked
     session.headers["User-Agent"] = "ipyimagegen"

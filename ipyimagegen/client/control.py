@@ -31,7 +31,7 @@ class Progress:
     sent: bool = False
 
 
-class Control:
+class CancelToken:
     """What the caller holds of a call in flight; `cancel` may come from any thread, and is final.
 
     `withdraw` asks for less: that it is not sent, where it has not been; what was sent goes on.
@@ -48,7 +48,7 @@ class Control:
         self.clock, self._pause = clock, pause
         self.progress = Progress()
         self._cancelled, self._withdrawn = threading.Event(), threading.Event()
-        self._watches: set[Watch] = set()
+        self._watches: set[Deadline] = set()
         self._ends = math.inf
 
     def begin(self, seconds: float) -> None:
@@ -91,10 +91,10 @@ class Control:
         for watch in tuple(self._watches):
             watch.stop()
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a fork: let go of the connections, without a word to the server. They are the parent's."""
         for watch in tuple(self._watches):
-            watch.forsake()
+            watch.abandon_after_fork()
 
     def wait(self, seconds: float) -> bool:
         """Wait so long, or until given up; return whether given up."""
@@ -105,14 +105,14 @@ class Control:
         return self._pause(self._withdrawn, seconds)
 
 
-class Watch:
+class Deadline:
     """One exchange under a deadline and a control; leaving the context closes what it held.
 
     A timer ends what blocks; `expired` also holds as soon as the control's clock is past the end, for
     what looks between two reads.
     """
 
-    def __init__(self, control: Control, whole: float) -> None:
+    def __init__(self, control: CancelToken, whole: float) -> None:
         self.control = control
         self.ends = control.clock() + whole
         self.proxied = False  # a proxy stands before the server
@@ -173,7 +173,7 @@ class Watch:
                 with contextlib.suppress(OSError):  # already closed by the other side
                     one.shutdown(socket.SHUT_RDWR)
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """Let go of the connections in a fork; the lock may be held by a thread that is not here."""
         nothing = os.open(os.devnull, os.O_RDWR)
         for one, number in zip(self._sockets, self._numbers, strict=False):

@@ -13,7 +13,7 @@ from itertools import chain
 import requests
 from urllib3.exceptions import DecodeError
 
-from ipyimagegen.client.control import Watch
+from ipyimagegen.client.control import Deadline
 from ipyimagegen.client.reply import BLOCK
 
 ACCEPTED = "gzip, deflate"  # the value of Accept-Encoding
@@ -30,7 +30,7 @@ class UnsupportedEncoding(DecodeError):
     """The body is compressed in a way that was not asked for; its text is the name of the encoding."""
 
 
-def read_chunks(response: requests.Response, watch: Watch, size: int = BLOCK) -> Iterator[bytes]:
+def read_chunks(response: requests.Response, watch: Deadline, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the decoded body as it comes, until it ends or `watch` is stopped.
 
     A body that does not begin as its Content-Encoding says is read as it is: some gateways decompress and

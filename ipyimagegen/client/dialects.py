@@ -16,17 +16,17 @@ from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
 from ipyimagegen.client.bodies import File, shown
-from ipyimagegen.core.endpoints import Endpoint, by_model, edits_as_json
-from ipyimagegen.core.errors import InvalidOption, did_you_mean
+from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
+from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Input, Request, Sent
+from ipyimagegen.core.run import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever an image stands
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class HttpCall:
     """One HTTP request, complete but for its key.
 
     `body` holds JSON values, and a `File` wherever an image stands; `form` says that it goes out as
@@ -92,7 +92,9 @@ class Dialect:
     inpaint: Edit | None = None
 
 
-def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes] = NO_FILES) -> Call:
+def write_call(
+    request: Request, sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes] = NO_FILES
+) -> HttpCall:
     """Return the HTTP request for `sent` in the endpoint's dialect.
 
     `files` holds the bytes of its edited by their hash. `request.extra` is merged last, under the
@@ -114,7 +116,7 @@ def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, 
     body = dialect.shape(body) | (edit.place(edited) if edit else {}) | extra
     prefix = f"/deployments/{quote(model or '', safe='')}" if in_path else ""
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
-    return Call(
+    return HttpCall(
         url=endpoint.base_url.rstrip("/") + prefix + (edit.route if edit else dialect.route) + query,
         body=body,
         form=edit is not None and edit.form,
@@ -125,17 +127,17 @@ def write(request: Request, sent: Sent, endpoint: Endpoint, files: Mapping[str, 
 
 
 def _edit(
-    dialect: Dialect, sent: Sent, endpoint: Endpoint, files: Mapping[str, bytes]
+    dialect: Dialect, sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]
 ) -> tuple[Edit | None, EditImages]:
     """Return how the edited go, None when there are none, and the edited."""
     edited = EditImages(
         images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
         mask=_file(sent.mask, "mask", files) if sent.mask else None,
-        field=by_model(endpoint.image_field, sent.model),
+        field=match_model(endpoint.image_field, sent.model),
     )
     if not edited.images:
         return None, edited
-    if edits_as_json(endpoint, sent.options):
+    if sends_edits_as_json(endpoint, sent.options):
         return _OPENAI_JSON, edited
     return (dialect.inpaint if dialect.inpaint and edited.mask else dialect.edit), edited
 
@@ -156,7 +158,7 @@ def _file(one: Input, name: str, files: Mapping[str, bytes]) -> File:
 def _named(name: str) -> Dialect:
     if name in DIALECTS:
         return DIALECTS[name]
-    raise InvalidOption(f"There is no dialect {name!r}.{did_you_mean(name, DIALECTS)}")
+    raise InvalidOption(f"There is no dialect {name!r}.{suggest_name(name, DIALECTS)}")
 
 
 def _translated(dialect: Dialect, name: str, value: Json) -> Json:

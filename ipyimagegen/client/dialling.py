@@ -17,7 +17,7 @@ from ipyimagegen.core.hosts import (
     is_public,
     parse_address,
 )
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
@@ -54,12 +54,12 @@ class Reach:
         """Return the addresses to connect to for a restricted host. Raises Blocked or OSError."""
         here = is_loopback_host(host)
         if self.offline and not here:
-            raise Blocked(f"Offline: {plain(host, 80)} was not contacted")
+            raise Blocked(f"Offline: {sanitize(host, 80)} was not contacted")
         if self.stranger and here:
             raise Blocked(PRIVATE)
         found = self._look_up(host, port, here=here)
         if not found or not all(map(is_public if self.stranger else is_loopback_address, found)):
-            raise Blocked(PRIVATE if self.stranger else f"{plain(host, 80)} does not lead to this machine")
+            raise Blocked(PRIVATE if self.stranger else f"{sanitize(host, 80)} does not lead to this machine")
         return found
 
     def _look_up(self, host: str, port: int, *, here: bool) -> Sequence[str]:

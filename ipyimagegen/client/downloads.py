@@ -15,13 +15,13 @@ import requests
 
 from ipyimagegen.client.causes import describe, disk, unusable
 from ipyimagegen.client.connections import NO_MOUNTS, Key, Mounts, send
-from ipyimagegen.client.control import Control, Watch
+from ipyimagegen.client.control import CancelToken, Deadline
 from ipyimagegen.client.decoding import read_chunks
 from ipyimagegen.client.dialling import Blocked, Reach, Resolver, resolve
-from ipyimagegen.client.reply import IMAGE, Spool, TooLarge
-from ipyimagegen.core.endpoints import Endpoint, origin
+from ipyimagegen.client.reply import IMAGE_LIMIT, Spool, TooLarge
+from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault
+from ipyimagegen.core.run import ErrorInfo
 
 HOPS = 3
 TRIES = 3
@@ -33,22 +33,22 @@ def download(
     endpoint: Endpoint | None,
     *,
     into: Path,
-    control: Control,
-    cap: int = IMAGE,
+    control: CancelToken,
+    cap: int = IMAGE_LIMIT,
     resolver: Resolver = resolve,
     mounts: Mounts = NO_MOUNTS,
     whole: float = WHOLE,
     redactor: Redactor = NO_KEYS,
     offline: bool = False,
-) -> Fault | None:
+) -> ErrorInfo | None:
     """Fetch `url` into the file `into`; return None, or why it could not be had.
 
     At most `cap` bytes and `whole` seconds, or until the control's deadline, three tries when the network
     or a 5xx fails, three redirects. `endpoint` may serve its own URLs, wherever it is; without one the
     URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows loopback alone.
     """
-    fault = Fault(message="Given up.")
-    with Watch(control, max(min(whole, control.left), 0)) as watch:
+    fault = ErrorInfo(message="Given up.")
+    with Deadline(control, max(min(whole, control.left), 0)) as watch:
         fetch = _Fetch(
             endpoint=endpoint,
             watch=watch,
@@ -79,14 +79,14 @@ class _Fetch:
     """One try of a download, hop by hop."""
 
     endpoint: Endpoint | None
-    watch: Watch
+    watch: Deadline
     into: Path
     cap: int
     reach: Reach
     mounts: Mounts
     redactor: Redactor
 
-    def run(self, url: str) -> tuple[Fault | None, bool]:
+    def run(self, url: str) -> tuple[ErrorInfo | None, bool]:
         """Return why it failed (None: it did not), and whether another try makes sense."""
         try:
             for _ in range(HOPS + 1):
@@ -95,16 +95,18 @@ class _Fetch:
                     return fault, again
                 url = urljoin(url, target)
                 if self.redactor.holds_part(url):
-                    return Fault(
+                    return ErrorInfo(
                         message="The image URL redirects to one that contains the key; it was not fetched."
                     ), False
-            return Fault(message="The image URL redirects too often."), False
+            return ErrorInfo(message="The image URL redirects too often."), False
         except Blocked as error:
-            return Fault(message=f"{error}."), False
+            return ErrorInfo(message=f"{error}."), False
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            return Fault(message=f"The image could not be fetched: {describe(error)}."), not unusable(error)
+            return ErrorInfo(message=f"The image could not be fetched: {describe(error)}."), not unusable(
+                error
+            )
 
-    def hop(self, url: str) -> tuple[str | None, Fault | None, bool]:
+    def hop(self, url: str) -> tuple[str | None, ErrorInfo | None, bool]:
         """Ask one address; return where it redirects to, or why it failed and whether to try again."""
         reach = replace(self.reach, stranger=not _is_own(url, self.endpoint))
         request = requests.Request("GET", url, headers={"Accept": "image/*,*/*;q=0.1"}, auth=Key())
@@ -117,29 +119,29 @@ class _Fetch:
                 return response.headers["Location"], None, False
             if status != requests.codes.ok:
                 said = f"The image could not be fetched: {urlsplit(url).hostname} answered {status}."
-                return None, Fault(message=said, status=status), status >= 500
+                return None, ErrorInfo(message=said, status=status), status >= 500
             return None, self.kept(response), False
 
-    def kept(self, response: requests.Response) -> Fault | None:
+    def kept(self, response: requests.Response) -> ErrorInfo | None:
         """Write the body to the file. Raises what urllib3 raises when it is cut."""
         try:
             with Spool(self.into, self.cap, self.redactor) as file:
                 for chunk in read_chunks(response, self.watch):
                     file.write(chunk)
         except TooLarge:
-            return Fault(message=f"The image is larger than {self.cap >> 20} MiB.")
+            return ErrorInfo(message=f"The image is larger than {self.cap >> 20} MiB.")
         except OSError as error:  # the disk's: urllib3 gives the network's other types
-            return Fault(message=f"The image {disk(error)}.")
+            return ErrorInfo(message=f"The image {disk(error)}.")
         if self.watch.stopped:
             raise TimeoutError
-        return None if file.size else Fault(message="The image URL returned nothing.")
+        return None if file.size else ErrorInfo(message="The image URL returned nothing.")
 
 
 def _is_own(url: str, endpoint: Endpoint | None) -> bool:
     """Return whether a URL is of the endpoint's own origin. Raises Blocked for what is never fetched."""
     try:
-        parts, place = urlsplit(url), origin(url)
-        own = endpoint is not None and place == origin(endpoint.base_url)
+        parts, place = urlsplit(url), to_origin(url)
+        own = endpoint is not None and place == to_origin(endpoint.base_url)
     except ValueError:
         raise Blocked("The image URL is malformed") from None
     if parts.username is not None or parts.password is not None:

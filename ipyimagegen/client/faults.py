@@ -9,10 +9,10 @@ from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.client.reply import too_deep
-from ipyimagegen.core.endpoints import origin
+from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault, Status
+from ipyimagegen.core.run import ErrorInfo, Status
 
 BODY = 64 << 10  # bytes of an error body that are looked at
 MESSAGE = 300
@@ -32,12 +32,12 @@ def classify(status: int, code: str | None) -> Status:
     if code in FINAL_CODES:
         return Status.REFUSED
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Status.REJECTED
+        return Status.RATE_LIMITED
     refused = 400 <= status < 500 and status not in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)
     return Status.REFUSED if refused else Status.UNKNOWN
 
 
-def fault(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -> Fault:
+def fault(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -> ErrorInfo:
     """Return what an error body says: parsed JSON of any known envelope, or text.
 
     Envelopes: {error: {message, type, code}}, {error: text}, {error: code, message}, {detail: text,
@@ -55,7 +55,7 @@ def fault(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -
     code = final or next((c for c in named if not c.isdigit()), None) or next(iter(named), None)
     if not message and status is not None:
         message = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-    return Fault(message=message or code or "no reason given", code=code, status=status)
+    return ErrorInfo(message=message or code or "no reason given", code=code, status=status)
 
 
 def read_body(raw: bytes) -> Json:
@@ -130,6 +130,6 @@ def leads_to(url: str, location: str | None, redactor: Redactor = NO_KEYS) -> st
     """Return where a redirect leads, without query and password; nothing for what is no address."""
     try:
         place = urljoin(url, location or "")
-        return redactor.clean(f"{origin(place)}{urlsplit(place).path}", 200) if location else ""
+        return redactor.clean(f"{to_origin(place)}{urlsplit(place).path}", 200) if location else ""
     except ValueError:
         return ""

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipyimagegen.client.reply import IMAGE, Slice, blocks
+from ipyimagegen.client.reply import IMAGE_LIMIT, Slice, blocks
 from ipyimagegen.core.options import Json
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ResponseImage:
     """One image of a reply.
 
     `base64` is text (or a slice of `spool`), `url` an absolute address; either may be None, and where
@@ -115,7 +115,7 @@ def _decoded(text: Iterable[bytes]) -> Iterator[bytes]:
             good = binascii.a2b_base64(held[:cut])
         held = _spelled(held[cut:])
         size += len(good)
-        if size > IMAGE:
+        if size > IMAGE_LIMIT:
             raise ValueError("the image is larger than 64 MiB")
         if good:
             yield good

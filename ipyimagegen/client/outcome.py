@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ipyimagegen.client.answers import Answer
 from ipyimagegen.client.faults import classify
-from ipyimagegen.core.run import Fault, Status
+from ipyimagegen.core.run import ErrorInfo, Status
 
 # A refusal that came with 200: what another server says with 4xx. What Ark finds in its output was made.
 _REFUSAL = re.compile(
@@ -45,16 +45,16 @@ class Outcome:
 
     status: Status
     answer: Answer | None = None
-    fault: Fault | None = None
+    fault: ErrorInfo | None = None
     request_id: str | None = None
     retry_after: float | None = None
     spool: Path | None = None
     final: bool = False
 
 
-def never_sent(why: str, *, final: bool = True) -> Outcome:
+def make_not_sent(why: str, *, final: bool = True) -> Outcome:
     """Return the outcome of what did not leave this place."""
-    return Outcome(status=Status.NEVER_SENT, fault=Fault(message=why), final=final)
+    return Outcome(status=Status.NOT_SENT, fault=ErrorInfo(message=why), final=final)
 
 
 def told_in_200(code: str | None) -> Status:
@@ -63,7 +63,7 @@ def told_in_200(code: str | None) -> Status:
     return Status.REFUSED if _REFUSAL.search(code or "") else kind
 
 
-def repeat_after(
+def find_repeat_delay(
     outcome: Outcome, attempt: int, *, random: Callable[[], float], elapsed: float
 ) -> float | None:
     """Return the seconds to wait before the same call may be sent again, or None: never.
@@ -73,10 +73,10 @@ def repeat_after(
     """
     if outcome.final or attempt > REPEATS:
         return None
-    if outcome.status is Status.NEVER_SENT:
+    if outcome.status is Status.NOT_SENT:
         wait = random() * min(8.0, 0.5 * 2 ** (attempt - 1))
         return wait if elapsed + wait <= LONGEST else None
-    if outcome.status is Status.REJECTED:
+    if outcome.status is Status.RATE_LIMITED:
         asked = outcome.retry_after
         if asked is None:
             return float(attempt)

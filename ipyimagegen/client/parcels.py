@@ -11,26 +11,26 @@ from ipyimagegen.client.causes import disk
 from ipyimagegen.client.outcome import Outcome
 from ipyimagegen.client.reply import Spool
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault, Status
+from ipyimagegen.core.run import ErrorInfo, Status
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class PackedOutcome:
     """An outcome without its file, and what was in the file; None when there was none."""
 
     outcome: Outcome
     reply: bytes | None = field(default=None, repr=False)
 
 
-def packed(outcome: Outcome) -> Parcel:
+def pack_outcome(outcome: Outcome) -> PackedOutcome:
     """Return the outcome with its reply in memory. Raises OSError when that cannot be read."""
     if outcome.spool is None:
-        return Parcel(outcome=outcome)
-    return Parcel(outcome=outcome, reply=outcome.spool.read_bytes())
+        return PackedOutcome(outcome=outcome)
+    return PackedOutcome(outcome=outcome, reply=outcome.spool.read_bytes())
 
 
-def unpacked(
-    parcel: Parcel, spool: Path, spare: Callable[[], Path | None], redactor: Redactor = NO_KEYS
+def unpack_outcome(
+    parcel: PackedOutcome, spool: Path, spare: Callable[[], Path | None], redactor: Redactor = NO_KEYS
 ) -> Outcome:
     """Return the outcome with its reply in the file `spool`, or in what `spare` returns; see `exchange`."""
     outcome, reply = replace(parcel.outcome, spool=None), parcel.reply
@@ -39,7 +39,7 @@ def unpacked(
             with Spool(spool, len(reply), redactor, spare) as written:
                 written.write(reply)
         except OSError as error:
-            why = Fault(message=f"The answer {disk(error)}.")
+            why = ErrorInfo(message=f"The answer {disk(error)}.")
             return replace(outcome, status=Status.UNKNOWN, answer=None, fault=why)
         outcome = _found_in(outcome, written.path)
     cleaned: Outcome = _clean(outcome, redactor)

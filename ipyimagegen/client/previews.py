@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ipyimagegen.client.assembly import EVENTS
 from ipyimagegen.client.events import Splitter, said
-from ipyimagegen.client.found import Found
+from ipyimagegen.client.found import ResponseImage
 from ipyimagegen.client.reply import Spool
 from ipyimagegen.core.options import Json
 
@@ -23,8 +23,8 @@ class Previews:
 
     def __init__(
         self,
-        tell: Callable[[Found], None],
-        look: Callable[[Mapping[str, Json]], Found | None],
+        tell: Callable[[ResponseImage], None],
+        look: Callable[[Mapping[str, Json]], ResponseImage | None],
         *,
         spool: Spool,
         n: int,
@@ -34,7 +34,7 @@ class Previews:
         self._left = n
         self._splitter = Splitter()
         self._told: deque[float] = deque(maxlen=A_SECOND)
-        self._waiting: Found | None = None
+        self._waiting: ResponseImage | None = None
         self._events = 0
         self._over = False
 
@@ -58,7 +58,7 @@ class Previews:
                     if self._left > 0 or image["partial"]:
                         self._told_of(self._look(image))
 
-    def _told_of(self, found: Found | None) -> None:
+    def _told_of(self, found: ResponseImage | None) -> None:
         """Tell of an image now or, when it is too early, with what comes next."""
         if found is None:
             return

@@ -10,17 +10,17 @@ import requests
 
 from ipyimagegen.client.causes import bad_certificate, describe
 from ipyimagegen.client.connections import NO_MOUNTS, Key, Mounts, proxy_for, send
-from ipyimagegen.client.control import Control, Watch
+from ipyimagegen.client.control import CancelToken, Deadline
 from ipyimagegen.client.decoding import read_chunks
 from ipyimagegen.client.dialects import DIALECTS
 from ipyimagegen.client.dialling import Reach
 from ipyimagegen.client.faults import fault, leads_to, read_body
 from ipyimagegen.client.outcome import until
 from ipyimagegen.client.transport import Secret
-from ipyimagegen.core.endpoints import Endpoint, origin
+from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 
 ROUTE = "/models"  # every known server has it or answers that it has not; it is free everywhere
 HEAD = 8 << 10  # bytes of an answer that are looked at
@@ -29,7 +29,7 @@ NO_PROXY = "an address that is none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class ProbeResult:
     """What a server showed of itself; its texts are plain and without keys.
 
     `proxy`: scheme, host and port of the one in the way. `reached`: connected, and the certificate
@@ -58,7 +58,7 @@ def probe(
     seconds: float = SECONDS,
     redactor: Redactor | None = None,
     offline: bool = False,
-) -> Probe:
+) -> ProbeResult:
     """Ask for the list of models and return what came of it; raises nothing that a network can cause.
 
     The key goes to its own origin only. `mounts` and `offline` are as those of `exchange`.
@@ -74,28 +74,28 @@ def probe(
     )
     proxy = None if any(url.startswith(prefix) for prefix in mounts) else _proxy(url)
     late = f"no answer within {seconds:g} s"
-    with Watch(control := Control(), seconds) as watch:
+    with Deadline(control := CancelToken(), seconds) as watch:
         try:
             reach = Reach(offline=offline)
             session, response = send(watch, request, timeout=(seconds, seconds), mounts=mounts, reach=reach)
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             why, untrusted = late if watch.expired else describe(error), bad_certificate(error)
-            return Probe(proxy=proxy, reached=control.progress.sent, untrusted=untrusted, said=why)
+            return ProbeResult(proxy=proxy, reached=control.progress.sent, untrusted=untrusted, said=why)
         with session, response:
             if watch.expired:  # shut down in the middle of its head, an answer looks whole
-                return Probe(proxy=proxy, reached=True, said=late)
+                return ProbeResult(proxy=proxy, reached=True, said=late)
             known = redactor or Redactor([key] if key else [])
             spent = seconds - watch.left  # before the body is read
             return replace(_shown(response, url, proxy, known, watch), seconds=spent)
 
 
 def _shown(
-    response: requests.Response, url: str, proxy: str | None, redactor: Redactor, watch: Watch
-) -> Probe:
+    response: requests.Response, url: str, proxy: str | None, redactor: Redactor, watch: Deadline
+) -> ProbeResult:
     ahead = until(response.headers.get("Date", ""))  # before the body, which may take its time
     body = _begun(response, watch)
     redirected = 300 <= response.status_code < 400
-    return Probe(
+    return ProbeResult(
         proxy=proxy,
         reached=True,
         status=response.status_code,
@@ -114,12 +114,12 @@ def _proxy(url: str) -> str | None:
             return None
         whole = found if "://" in found else f"http://{found}"
         clear = ("@" in found) == ("@" in urlsplit(whole).netloc)  # a sign in a password may end it early
-        return plain(origin(whole), 80) if clear else NO_PROXY
+        return sanitize(to_origin(whole), 80) if clear else NO_PROXY
     except ValueError:
         return NO_PROXY
 
 
-def _begun(response: requests.Response, watch: Watch) -> Json:
+def _begun(response: requests.Response, watch: Deadline) -> Json:
     """Return the beginning of the body: as JSON if that is whole, else as text."""
     raw = bytearray()
     try:

@@ -28,13 +28,13 @@ WINDOW = 512  # bytes in which a key that comes in two chunks is found
 MASK = ord("*")
 SKELETON = 4 << 20
 VALUES = 100_000  # JSON values in a skeleton; a reply of 128 images has some thousands
-IMAGE = 64 << 20  # decoded bytes of one image
+IMAGE_LIMIT = 64 << 20  # decoded bytes of one image
 REPLY = 256 << 20  # decoded bytes of one reply
 
 
 def cap(n: int) -> int:
     """Return how many bytes a reply of `n` images may have: base64 is 4/3, and 1 MiB for the rest."""
-    return min(IMAGE * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
+    return min(IMAGE_LIMIT * max(n, 1), REPLY) * 4 // 3 + (1 << 20)
 
 
 def most_items(n: int) -> int:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from ipyimagegen.client.answers import Answer, Reply, bare, read
 from ipyimagegen.client.assembly import body
-from ipyimagegen.client.control import Control, Stopped
+from ipyimagegen.client.control import CancelToken, Stopped
 from ipyimagegen.client.faults import classify
-from ipyimagegen.client.found import Found
+from ipyimagegen.client.found import ResponseImage
 from ipyimagegen.client.outcome import Outcome, told_in_200
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault, Status
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.run import ErrorInfo, Status
+from ipyimagegen.core.text import sanitize
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spooled:
+class StoredResponse:
     """A reply on disk: `n` images were asked of `endpoint`; `trouble` is why it may not be whole."""
 
     path: Path
@@ -28,12 +28,12 @@ class Spooled:
     endpoint: Endpoint
     trouble: str = ""
     redactor: Redactor = NO_KEYS
-    control: Control | None = None
+    control: CancelToken | None = None
 
     @property
     def name(self) -> str:
         """What messages call the server."""
-        return plain(self.endpoint.name, 80)
+        return sanitize(self.endpoint.name, 80)
 
     def outcome(self, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> tuple[Outcome, bool]:
         """Return what it says, and whether it came to its end; `headers` have lower-case names.
@@ -45,13 +45,13 @@ class Spooled:
         try:
             return self._read(headers, status)
         except Stopped:
-            why = Fault(message=f"{self.trouble or f'The answer of {self.name} was not read in time'}.")
-            unread = Answer(found=(Found(),))
+            why = ErrorInfo(message=f"{self.trouble or f'The answer of {self.name} was not read in time'}.")
+            unread = Answer(found=(ResponseImage(),))
             return Outcome(status=Status.UNKNOWN, answer=unread, fault=why, spool=self._kept()), False
         except OSError:
             if not self.trouble:
                 raise
-            why = Fault(message=f"{self.trouble}.", status=status)
+            why = ErrorInfo(message=f"{self.trouble}.", status=status)
             return Outcome(status=Status.UNKNOWN, fault=why), False
 
     def _read(self, headers: Mapping[str, str], status: int) -> tuple[Outcome, bool]:
@@ -70,7 +70,7 @@ class Spooled:
         if answer and whole:
             why = self._lacking(answer)
         else:
-            why = Fault(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
+            why = ErrorInfo(message=f"{trouble or f'The answer of {self.name} was cut short'}{_more(made)}.")
         if why:
             why = replace(why, status=status)
         kind = Status.UNKNOWN if why else Status.DONE
@@ -78,14 +78,14 @@ class Spooled:
             kind = told_in_200(why.code) if answer and answer.failed else classify(500, why.code)
         return Outcome(status=kind, answer=answer, fault=why, spool=self._kept()), whole
 
-    def _lacking(self, answer: Answer) -> Fault | None:
+    def _lacking(self, answer: Answer) -> ErrorInfo | None:
         """Return why a whole answer has no image, or not all: its own errors, or its shape."""
         if answer.failed and answer.found and answer.finished < self.n:
             said, made = answer.failed, _more(answer.finished)
             return replace(said, message=f"{self.name} broke off: {said.message.rstrip('.')}{made}.")
         if not answer.note:
             return None
-        said = answer.errors[0] if answer.errors else Fault(message=answer.note)
+        said = answer.errors[0] if answer.errors else ErrorInfo(message=answer.note)
         return replace(said, message=f"{self.name} answered without an image: {said.message}")
 
     def _kept(self) -> Path | None:

@@ -15,20 +15,20 @@ from ipyimagegen.client.answers import found_in
 from ipyimagegen.client.bodies import encoded
 from ipyimagegen.client.causes import bad_certificate, describe, disk, unusable
 from ipyimagegen.client.connections import NO_MOUNTS, Key, Mounts, send
-from ipyimagegen.client.control import Control, Watch
+from ipyimagegen.client.control import CancelToken, Deadline
 from ipyimagegen.client.decoding import read_chunks
-from ipyimagegen.client.dialects import Call
+from ipyimagegen.client.dialects import HttpCall
 from ipyimagegen.client.dialling import Reach
 from ipyimagegen.client.faults import BODY, classify, fault, leads_to, read_body
-from ipyimagegen.client.found import Found
-from ipyimagegen.client.outcome import LONGEST, Outcome, Timeouts, never_sent, retry_after, spoken
+from ipyimagegen.client.found import ResponseImage
+from ipyimagegen.client.outcome import LONGEST, Outcome, Timeouts, make_not_sent, retry_after, spoken
 from ipyimagegen.client.previews import Previews
 from ipyimagegen.client.reply import Spool, TooLarge, cap
-from ipyimagegen.client.spooled import Spooled
-from ipyimagegen.core.endpoints import Endpoint, origin
-from ipyimagegen.core.redact import Hidden, Redactor
-from ipyimagegen.core.run import Fault, Status
-from ipyimagegen.core.text import plain
+from ipyimagegen.client.spooled import StoredResponse
+from ipyimagegen.core.endpoints import Endpoint, to_origin
+from ipyimagegen.core.redact import HiddenText, Redactor
+from ipyimagegen.core.run import ErrorInfo, Status
+from ipyimagegen.core.text import sanitize
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -44,21 +44,21 @@ _REQUEST_IDS = (
 class Secret(Protocol):
     """A key that is shown only to the origin it belongs to."""
 
-    def reveal(self, url: str) -> Hidden | None:
+    def reveal(self, url: str) -> HiddenText | None:
         """Return the key if `url` is of its origin, else None."""
 
 
 def exchange(
-    call: Call,
+    call: HttpCall,
     endpoint: Endpoint,
     secret: Secret | None,
     *,
     spool: Path,
-    control: Control,
+    control: CancelToken,
     idempotency_key: str,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     mounts: Mounts = NO_MOUNTS,
-    partial: Callable[[Found], None] | None = None,
+    partial: Callable[[ResponseImage], None] | None = None,
     spare: Callable[[], Path | None] = lambda: None,
     redactor: Redactor | None = None,
     offline: bool = False,
@@ -75,11 +75,11 @@ def exchange(
     """
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
-        return never_sent("The key belongs to another server; nothing was sent.")
+        return make_not_sent("The key belongs to another server; nothing was sent.")
     control.begin(timeouts.whole)
-    with Watch(control, timeouts.whole) as watch:
+    with Deadline(control, timeouts.whole) as watch:
         if control.cancelled:
-            return never_sent("Given up before it was sent.")
+            return make_not_sent("Given up before it was sent.")
         one = _Exchange(
             call=call,
             endpoint=endpoint,
@@ -99,28 +99,28 @@ def exchange(
 class _Exchange:
     """The steps of one exchange, and what they share."""
 
-    call: Call
+    call: HttpCall
     endpoint: Endpoint
-    key: Hidden | None
+    key: HiddenText | None
     redactor: Redactor
-    watch: Watch
+    watch: Deadline
     timeouts: Timeouts
     spool: Path
     spare: Callable[[], Path | None]
-    partial: Callable[[Found], None] | None
+    partial: Callable[[ResponseImage], None] | None
     reach: Reach
 
     @property
     def name(self) -> str:
         """What messages call the server."""
-        return plain(self.endpoint.name, 80)
+        return sanitize(self.endpoint.name, 80)
 
     @property
     def place(self) -> str:
         """The server with its address, and whether a proxy stands before it: where to look for the fault."""
         address = ""
         with contextlib.suppress(ValueError):  # what is malformed is told as that
-            address = plain(origin(self.call.url), 120)
+            address = sanitize(to_origin(self.call.url), 120)
         at = f" at {address}" if self.name not in address else ""
         return f"{self.name}{at if address else ''}{' through the proxy' if self.watch.proxied else ''}"
 
@@ -154,10 +154,10 @@ class _Exchange:
         stopped = self.stopped()
         if self.watch.control.progress.sent:
             what = stopped or f"No answer from {self.name}: {describe(error)}."
-            return Outcome(status=Status.UNKNOWN, fault=Fault(message=what))
+            return Outcome(status=Status.UNKNOWN, fault=ErrorInfo(message=what))
         what = stopped or f"Could not reach {self.place}: {describe(error)}."
         final = bad_certificate(error) or unusable(error) or bool(stopped)
-        return never_sent(what, final=final)
+        return make_not_sent(what, final=final)
 
     def stopped(self) -> str:
         if self.watch.control.cancelled:
@@ -178,13 +178,13 @@ class _Exchange:
         wait = retry_after(headers)
         kind = classify(status, said.code)
         message = f"{self.name} answered {status}: {said.message.removeprefix(f'{status} ')}"
-        if kind is Status.REJECTED and wait and wait > LONGEST:
+        if kind is Status.RATE_LIMITED and wait and wait > LONGEST:
             message = f"{message.rstrip('.')}. It asks to wait {spoken(wait)}."
         if status < 400 and (place := leads_to(self.call.url, headers.get("location"), self.redactor)):
             message += f". It leads to {place}, which was not asked: if it is right, set it as the base URL."
         return Outcome(
             status=kind,
-            fault=Fault(message=message, code=said.code, status=status),
+            fault=ErrorInfo(message=message, code=said.code, status=status),
             request_id=self.request_id(headers),
             retry_after=wait,
             final=headers.get("x-should-retry", "").lower() == "false",
@@ -193,7 +193,7 @@ class _Exchange:
     def received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a 2xx: the body spooled, then read."""
         path, trouble = self.spooled(response)
-        spooled = Spooled(
+        spooled = StoredResponse(
             path=path,
             n=self.call.n,
             endpoint=self.endpoint,

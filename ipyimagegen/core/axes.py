@@ -13,8 +13,8 @@ from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.option_lists import MOST
 from ipyimagegen.core.options import OPTIONS, Value
-from ipyimagegen.core.text import DOT, short
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.text import DOT, truncate
+from ipyimagegen.core.user_input import UserInput
 
 PROMPT = "prompt"
 _NAMED = 6  # axes that a message names
@@ -71,16 +71,16 @@ def _common(lists: list[list[str]]) -> int:
     return next((k for k, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
 
 
-def labels(axes: Sequence[Axis]) -> list[str]:
+def label_points(axes: Sequence[Axis]) -> list[str]:
     """Return a name for each combination, in order: `red · seed 7`."""
     return [DOT.join(some) for some in product(*(axis.labels for axis in axes))]
 
 
 # How an axis sets one of its values in what was typed.
-_Set: TypeAlias = Callable[[Typed, Value], Typed]
+_Set: TypeAlias = Callable[[UserInput, Value], UserInput]
 
 
-def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
+def expand(typed: UserInput) -> tuple[tuple[Axis, ...], tuple[UserInput, ...]]:
     """Return the axes of a sweep, the one dearest to change first, and each combination, in that order.
 
     No axes and the one request where nothing varies. Raises InvalidOption for too many combinations.
@@ -93,7 +93,7 @@ def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
                 f"--set {name} would stand in place of every value of the list; nothing was sent."
             )
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
-        told = " × ".join(f"{len(axis.values)} {short(axis.title, 40)}" for axis in axes[:_NAMED])
+        told = " × ".join(f"{len(axis.values)} {truncate(axis.title, 40)}" for axis in axes[:_NAMED])
         told += f" × {len(axes) - _NAMED} more" if len(axes) > _NAMED else ""
         runs = f"{count:,}" if count < 10**12 else "far too many"
         raise InvalidOption(
@@ -104,13 +104,13 @@ def expand(typed: Typed) -> tuple[tuple[Axis, ...], tuple[Typed, ...]]:
     return tuple(axes), tuple(points)
 
 
-def _at(typed: Typed, setters: Sequence[_Set], values: Sequence[Value]) -> Typed:
+def _at(typed: UserInput, setters: Sequence[_Set], values: Sequence[Value]) -> UserInput:
     for setter, value in zip(setters, values, strict=True):
         typed = setter(typed, value)
     return typed
 
 
-def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
+def _found(typed: UserInput) -> Iterator[tuple[int, Axis, _Set]]:
     for name, values in typed.options.items():
         if isinstance(values, tuple):
             yield OPTIONS[name].dear, Axis(name, values), _of_option(name)
@@ -118,7 +118,7 @@ def _found(typed: Typed) -> Iterator[tuple[int, Axis, _Set]]:
         yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
     elif typed.namespace is not None and not typed.options.get("raw"):
         seen: Counter[str] = Counter()
-        for group in template.groups(template.parse(typed.prompt)):
+        for group in template.list_groups(template.parse(typed.prompt)):
             seen[group.source] += 1
             which = seen[group.source]  # the same group may stand there twice
             name = group.source if which == 1 else f"{group.source} ({which})"
@@ -129,5 +129,5 @@ def _of_option(name: str) -> _Set:
     return lambda typed, value: replace(typed, options={**typed.options, name: value})
 
 
-def _choose(typed: Typed, value: Value) -> Typed:
+def _choose(typed: UserInput, value: Value) -> UserInput:
     return replace(typed, chosen=(*typed.chosen, str(value)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipyimagegen.core.run import Cost
 
 
-def total(costs: Iterable[Cost]) -> dict[str, Cost]:
+def sum_costs(costs: Iterable[Cost]) -> dict[str, Cost]:
     """Return the sum of the known amounts in each currency."""
     known = [one for one in costs if one.amount is not None and one.currency]
     return {
@@ -29,17 +29,17 @@ def _sum(costs: list[Cost], currency: str) -> Cost:
     )
 
 
-def said(costs: Iterable[Cost]) -> str:
+def format_costs(costs: Iterable[Cost]) -> str:
     """Return the sum in words: `$0.48`, `$0.20–0.40 + ¥1.20 + 2 of unknown cost`, `free`."""
     costs = list(costs)
     unknown = sum(one.basis == "unknown" for one in costs)
-    words = [str(one) for one in total(costs).values()]
+    words = [str(one) for one in sum_costs(costs).values()]
     if unknown and not words:
         return "cost unknown"
     words += [f"{unknown} of unknown cost"] if unknown else []
     return " + ".join(words) or ("free" if any(one.basis == "free" for one in costs) else "nothing billed")
 
 
-def sources(costs: Iterable[Cost]) -> str:
+def list_price_sources(costs: Iterable[Cost]) -> str:
     """Return where the prices come from, and of what date; empty where none is known."""
     return ", ".join(dict.fromkeys(f"{one.source}, {one.date}" for one in costs if one.source and one.date))

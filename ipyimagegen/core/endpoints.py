@@ -161,12 +161,12 @@ class Endpoint:
     date: str = ""
 
 
-def by_model(table: Mapping[str, T], model: str | None) -> T | None:
+def match_model(table: Mapping[str, T], model: str | None) -> T | None:
     """Return what a table says of a model: its first pattern that fits the name counts."""
     return next((value for pattern, value in table.items() if fnmatchcase(model or "", pattern)), None)
 
 
-def edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
+def sends_edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
     """Say whether an edit with these options goes out as JSON rather than as a form."""
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
@@ -176,7 +176,7 @@ _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 @lru_cache(256)  # asked for each endpoint whenever their table is made
-def origin(url: str) -> str:
+def to_origin(url: str) -> str:
     """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
 
     Raises ValueError for what is no address with a host, or has one that parsers read differently.
@@ -192,6 +192,6 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def host_of(url: str) -> str:
+def to_host(url: str) -> str:
     """Return the host of an address, with its port where that is not the usual one. Raises ValueError."""
-    return origin(url).partition("://")[2]
+    return to_origin(url).partition("://")[2]

@@ -8,9 +8,9 @@ ImagineError
 ├── NotInHistory       no such run or image (also LookupError)
 ├── StoreError         the history cannot be written or read
 ├── CallError          a call was planned and brought no image
-│   ├── NeverSent      it certainly did not reach the server
-│   ├── Rejected       the server put it off (429) and did not execute it
-│   ├── Refused        the server answered no
+│   ├── NotSent        it certainly did not reach the server
+│   ├── RateLimited    the server put it off (429) and did not execute it
+│   ├── RequestRefused the server answered no
 │   └── OutcomeUnknown it may have been executed, and billed
 └── Detached           the cell was stopped; a call that was sent goes on (also KeyboardInterrupt)
 
@@ -24,7 +24,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from ipyimagegen.core.text import visible
+from ipyimagegen.core.text import escape_hidden
 
 
 class ImagineError(Exception):
@@ -32,7 +32,7 @@ class ImagineError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython prints in place of a traceback."""
-        return visible(str(self)).splitlines() or [type(self).__name__]
+        return escape_hidden(str(self)).splitlines() or [type(self).__name__]
 
 
 class InvalidOption(ImagineError, ValueError):
@@ -94,15 +94,15 @@ class CallError(ImagineError):
         return (type(self), self.args, self.__dict__)
 
 
-class NeverSent(CallError):
+class NotSent(CallError):
     """Nothing reached the server."""
 
 
-class Rejected(CallError):
+class RateLimited(CallError):
     """The server put the call off and did not execute it."""
 
 
-class Refused(CallError):
+class RequestRefused(CallError):
     """The server answered no."""
 
 
@@ -114,14 +114,14 @@ class Detached(ImagineError, KeyboardInterrupt):
     """The cell was stopped; a call that was sent goes on and its images land in the history."""
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
+def find_nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like `word`, or None when none is near."""
     by_fold = {candidate.casefold(): candidate for candidate in candidates}
     found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+def suggest_name(word: str, candidates: Iterable[str]) -> str:
     """Return " Did you mean X?", or nothing when no candidate is near."""
-    found = nearest(word, candidates)
+    found = find_nearest(word, candidates)
     return f" Did you mean {found}?" if found else ""

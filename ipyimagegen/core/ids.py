@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.options import as_meant
+from ipyimagegen.core.options import to_half_width
 
 SESSION = r"[0-9]{4}-[a-z0-9]{4}"
 _REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
@@ -27,27 +27,27 @@ class Ref:
         return f"{prefix}{self.number}" + (f".{self.image}" if self.image else "")
 
 
-def read(text: str) -> Ref:
+def parse_id(text: str) -> Ref:
     """Return the reference that `text` is. Raises InvalidInput."""
-    found = _REF.fullmatch(as_meant(text).strip())
+    found = _REF.fullmatch(to_half_width(text).strip())
     if not found or not int(found[2]) or found[3] == "0":
         raise InvalidInput(f"{text!r} is no id: 3, -1 (the last), 3.2 (an image) or 1120-k7f2/3.")
     return Ref(int(found[2]), int(found[3]) if found[3] else None, found[1])
 
 
-def run_of(image_id: str) -> str:
+def to_run_id(image_id: str) -> str:
     """Return the run of an image's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
     return image_id.partition(".")[0]
 
 
-def read_range(text: str) -> range | None:
+def parse_range(text: str) -> range | None:
     """Return the numbers of `2-5`, `2..5` or `5-2`, or None when `text` is no range."""
-    found = _RANGE.fullmatch(as_meant(text).strip())
+    found = _RANGE.fullmatch(to_half_width(text).strip())
     low, high = sorted(map(int, found.groups())) if found else (0, 0)
     return range(low, high + 1) if found else None
 
 
-def spans(numbers: Iterable[int]) -> str:
+def format_numbers(numbers: Iterable[int]) -> str:
     """Return numbers in short: `3–5, 8`."""
     found: list[list[int]] = []
     for number in numbers:
@@ -58,10 +58,10 @@ def spans(numbers: Iterable[int]) -> str:
     return ", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in found)
 
 
-def spanned(run_ids: Iterable[str]) -> str:
+def format_ids(run_ids: Iterable[str]) -> str:
     """Return lasting ids in short, session by session: `1120-k7f2/3–5, 8`."""
     by_session: dict[str, list[int]] = {}
     for one in run_ids:
         session, _, number = one.partition("/")
         by_session.setdefault(session, []).append(int(number))
-    return "; ".join(f"{session}/{spans(numbers)}" for session, numbers in by_session.items())
+    return "; ".join(f"{session}/{format_numbers(numbers)}" for session, numbers in by_session.items())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, Request, Sent
-from ipyimagegen.core.text import counted
+from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, PreparedRequest, Request
+from ipyimagegen.core.text import format_count
 
 _MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
-def judge(
-    request: Request, sent: Sent, images: Sequence[ImageRecord], facts: Mapping[str, Any]
+def find_mismatches(
+    request: Request, sent: PreparedRequest, images: Sequence[ImageRecord], facts: Mapping[str, Any]
 ) -> tuple[Mismatch, ...]:
     """Return what was asked and not given: count, size, ratio, format, transparency, quality.
 
@@ -43,10 +43,10 @@ def _count(
 ) -> list[Mismatch]:
     if came := facts.get("items"):  # more than are taken
         got = f"{came}: {len(shown)} shown, the rest is kept in the response"
-        return [Mismatch("count", counted(request.count, "image"), got)]
+        return [Mismatch("count", format_count(request.count, "image"), got)]
     if request.fewest <= len(shown) + len(broken) <= request.count:
         return []  # of those that broke off, each has a word of its own
-    return [Mismatch("count", counted(request.count, "image"), counted(len(shown), "image"))]
+    return [Mismatch("count", format_count(request.count, "image"), format_count(len(shown), "image"))]
 
 
 def _sizes(shown: Sequence[ImageRecord]) -> list[str]:

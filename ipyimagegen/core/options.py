@@ -4,8 +4,8 @@ Everything else is a projection of this table: validation (`normalise`), the mag
 `%config Imagine`, the wire's field names, completion, the README's table. What a particular
 model or server allows is not said here: that is a row in the catalog.
 
-Two classes hold the two kinds of options: `Sent` (they go on the wire, and only when set) and
-`Local` (they never leave this machine). Unset is None; the word `default` unsets what is configured.
+Two classes hold the two kinds of options: `SentOptions` (they go on the wire, and only when set) and
+`LocalOptions` (they never leave this machine). Unset is None; the word `default` unsets what is configured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from ipyimagegen.core.errors import InvalidOption, did_you_mean
+from ipyimagegen.core.errors import InvalidOption, suggest_name
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -84,7 +84,7 @@ def _option(**declared: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class SentOptions:
     """The options that go on the wire, under the API's own names, and only when set."""
 
     model: str | None = _option(kind=Kind.NAME, short="-m", help="model to ask", metavar="NAME", dear=4)
@@ -164,7 +164,7 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class InputOptions:
     """Images that go with the prompt; they turn the call into an edit. Only their words are read here."""
 
     image: str | None = _option(
@@ -180,7 +180,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Local:
+class LocalOptions:
     """The options that stay here."""
 
     endpoint: str | None = _option(
@@ -231,9 +231,9 @@ def _declared(table: type, *, sent: bool) -> dict[str, Option]:
     return found
 
 
-SENT: Mapping[str, Option] = _declared(Sent, sent=True)
-INPUTS: Mapping[str, Option] = _declared(Inputs, sent=True)
-LOCAL: Mapping[str, Option] = _declared(Local, sent=False)
+SENT: Mapping[str, Option] = _declared(SentOptions, sent=True)
+INPUTS: Mapping[str, Option] = _declared(InputOptions, sent=True)
+LOCAL: Mapping[str, Option] = _declared(LocalOptions, sent=False)
 OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
@@ -244,19 +244,19 @@ _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def as_meant(text: str) -> str:
+def to_half_width(text: str) -> str:
     """Return `text` with full-width digits and signs, and curly quotes, as ASCII."""
     return text.translate(_AS_MEANT)
 
 
-def named(name: str) -> Option:
+def find_option(name: str) -> Option:
     """Return the option of that snake_case name.
 
     Raises InvalidOption, naming the nearest right one.
     """
     if name in OPTIONS:
         return OPTIONS[name]
-    raise InvalidOption(f"There is no option {name!r}.{did_you_mean(name, OPTIONS)}")
+    raise InvalidOption(f"There is no option {name!r}.{suggest_name(name, OPTIONS)}")
 
 
 def normalise(name: str, value: object) -> Value:
@@ -264,9 +264,9 @@ def normalise(name: str, value: object) -> Value:
 
     Raises InvalidOption with the option, the value and the right ones. `default` comes back as is.
     """
-    option = named(name)
+    option = find_option(name)
     if isinstance(value, str):
-        text = value if option.kind in (Kind.TEXT, Kind.INPUT) else as_meant(value).strip()
+        text = value if option.kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
         if text == DEFAULT:
             return DEFAULT
         return _READ[option.kind](option, text)
@@ -321,7 +321,7 @@ def _read_choice(option: Option, text: str) -> str:
     if text.lower() in option.choices:
         return text.lower()
     raise InvalidOption(
-        f"{option.flag} {text!r} is none of {', '.join(option.choices)}.{did_you_mean(text, option.choices)}"
+        f"{option.flag} {text!r} is none of {', '.join(option.choices)}.{suggest_name(text, option.choices)}"
     )
 
 
@@ -358,7 +358,7 @@ def _read_size(option: Option, text: str) -> str:
     if found and int(found[1]) and int(found[2]):
         return f"{int(found[1])}x{int(found[2])}"
     is_ratio = _RATIO.fullmatch(text)
-    hint = " For a ratio there is --aspect-ratio." if is_ratio else did_you_mean(text, SIZE_WORDS)
+    hint = " For a ratio there is --aspect-ratio." if is_ratio else suggest_name(text, SIZE_WORDS)
     raise InvalidOption(
         f"{option.flag} {text!r} is no size: WIDTHxHEIGHT such as 1024x1024, "
         f"or {', '.join(SIZE_WORDS)}.{hint}"

@@ -10,8 +10,8 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.options import Value
-from ipyimagegen.core.run import Cost, Request, Run, Sent
-from ipyimagegen.core.text import DOT, counted
+from ipyimagegen.core.run import Cost, PreparedRequest, Request, Run
+from ipyimagegen.core.text import DOT, format_count
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.core.endpoints import Endpoint
@@ -45,28 +45,28 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
+class PlannedCall:
     """One call: the request, what would be sent, and the stored run that makes it needless.
 
     `files` holds the bytes of its images by their hash, as given and as sent.
     """
 
     request: Request
-    sent: Sent
+    sent: PreparedRequest
     endpoint: Endpoint
     estimate: Cost
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     seconds: tuple[float, float] | None = None
     reused: Run | None = None
     rerun_of: str | None = None
-    insists: bool = False  # --new: to be asked whatever is under way elsewhere
-    doubt: OutcomeUnknown | None = None  # why it is not asked without --retry
-    under_way: bool = False  # it was when this was planned: unless it has ended badly it is waited for
+    force: bool = False  # --new: to be asked whatever is under way elsewhere
+    unknown_outcome: OutcomeUnknown | None = None  # why it is not asked without --retry
+    in_flight: bool = False  # it was when this was planned: unless it has ended badly it is waited for
 
     @property
     def asks(self) -> bool:
         """Whether it is to be sent."""
-        return self.reused is None and self.doubt is None
+        return self.reused is None and self.unknown_outcome is None
 
     @property
     def paid(self) -> bool:
@@ -76,7 +76,7 @@ class Planned:
     @property
     def answered(self) -> str | None:
         """The lasting id of the run that answers it, or holds it up."""
-        return self.reused.id if self.reused else self.doubt.run if self.doubt else None
+        return self.reused.id if self.reused else self.unknown_outcome.run if self.unknown_outcome else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +86,21 @@ class Plan:
     `executor` carries them out, where one was given. `prompt` is what was typed, of several all.
     """
 
-    calls: tuple[Planned, ...]
+    calls: tuple[PlannedCall, ...]
     local: Mapping[str, Value] = field(default_factory=dict)
     axes: tuple[Axis, ...] = ()
     executor: Any = None
     prompt: str = ""
 
     @property
-    def to_send(self) -> tuple[Planned, ...]:
+    def to_send(self) -> tuple[PlannedCall, ...]:
         """The calls that are neither served from history nor in doubt."""
         return tuple(call for call in self.calls if call.asks)
 
     @property
-    def new(self) -> tuple[Planned, ...]:
+    def new(self) -> tuple[PlannedCall, ...]:
         """Those of them that are not under way already."""
-        return tuple(call for call in self.to_send if not call.under_way)
+        return tuple(call for call in self.to_send if not call.in_flight)
 
     def __str__(self) -> str:
         """Return the plan in one line: calls, images, what is reused, the estimate and its source."""
@@ -108,21 +108,23 @@ class Plan:
         images = sum(call.request.count for call in self.new)
         under_way = len(self.to_send) - len(self.new)
         reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
-        words = [counted(len(estimates), "call"), counted(images, "image")]
+        words = [format_count(len(estimates), "call"), format_count(images, "image")]
         words += [f"{under_way} under way"] if under_way else []
         words += [f"{reused} from history"] if reused and self.axes else []
         words += [f"{doubtful} of unknown outcome, not asked without --retry"] if doubtful else []
-        known = costs.sources(estimates)
-        words.append(f"{costs.said(estimates)}{f' ({known})' if known else ''}" if estimates else "free")
+        known = costs.list_price_sources(estimates)
+        words.append(
+            f"{costs.format_costs(estimates)}{f' ({known})' if known else ''}" if estimates else "free"
+        )
         return DOT.join(words)
 
 
-def _doubtful(call: Planned) -> bool:
-    return call.doubt is not None
+def _doubtful(call: PlannedCall) -> bool:
+    return call.unknown_outcome is not None
 
 
 def check_caps(
-    calls: Sequence[Planned], settings: Settings, *, before: int = 0, spent_images: int = 0
+    calls: Sequence[PlannedCall], settings: Settings, *, before: int = 0, spent_images: int = 0
 ) -> None:
     """Raise OverBudget, with the plan in one line, when these calls are more than the settings allow.
 
@@ -137,9 +139,9 @@ def check_caps(
     else:
         return
     what = [
-        counted(len(paid), "paid call"),
-        counted(images, "image"),
-        costs.said(one.estimate for one in paid),
+        format_count(len(paid), "paid call"),
+        format_count(images, "image"),
+        costs.format_costs(one.estimate for one in paid),
     ]
     raise OverBudget(
         f"The plan is {', '.join(what)}; over %config Imagine.{over}. "

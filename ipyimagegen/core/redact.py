@@ -1,7 +1,7 @@
 """Keep keys out of everything: text that never shows itself, and one redactor for what comes from outside.
 
-A key is `Hidden` from the moment it is read: its repr, `str` and format show nothing. Code that has to look
-at the clear text is `sealed`: no frame of it is on a traceback that leaves it.
+A key is `HiddenText` from the moment that it is read: repr, `str` and format show nothing. Code that looks
+at the clear text is decorated with `hide_frames`: no frame of it is on a traceback that leaves it.
 
 A server may echo a key raw, cut, masked, URL- or JSON-escaped, as HTML entities, or inside base64. The
 redactor works on runs of characters, so a part of a key is found like the whole.
@@ -17,7 +17,7 @@ from functools import wraps
 from typing import Any, Never, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from ipyimagegen.core.text import TEXT_LIMIT, plain
+from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,10 +30,10 @@ _FOUR = 4
 _LONG = 512  # characters of base64 in a row: an image, which by chance holds no key
 
 
-class Hidden(str):
+class HiddenText(str):
     """A text that shows itself nowhere: not in a repr, `str`, format, copy or pickle.
 
-    `"Bearer " + hidden` is how it is used; the result is put into `Hidden` again.
+    `"Bearer " + hidden` is how it is used; the result is put into `HiddenText` again.
     """
 
     __slots__ = ()
@@ -50,11 +50,11 @@ class Hidden(str):
         raise TypeError("a key is not copied or pickled")
 
 
-def sealed(function: Callable[P, T]) -> Callable[P, T]:
+def hide_frames(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that looks at keys: what it raises shows none of its frames.
 
     IPython's verbose tracebacks print the variables of each frame, also those of an interrupt. The
-    arguments of the function itself must be `Hidden` or harmless.
+    arguments of the function itself must be `HiddenText` or harmless.
     """
 
     @wraps(function)
@@ -79,36 +79,36 @@ class Redactor:
 
     __slots__ = ("_coded", "_dummies", "_needles", "_raw", "_spellings")
 
-    @sealed
+    @hide_frames
     def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
         texts = {text for key in keys for text in (str.__str__(key), _as_bytes(key)) if len(text) >= WHOLE}
         cores = {core for text in texts for core in _cores(text)}
         long = {text for text in texts if len(text) >= RUN}
         self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
-        self._dummies = tuple(map(Hidden, (texts - long) | {core for core in cores if len(core) < CODED}))
-        self._spellings = tuple({Hidden(form) for text in long for form in _spellings(text)})
-        self._needles = tuple(Hidden(text[1:-1]) for text in long)
+        self._dummies = tuple(map(HiddenText, (texts - long) | {core for core in cores if len(core) < CODED}))
+        self._spellings = tuple({HiddenText(form) for text in long for form in _spellings(text)})
+        self._needles = tuple(HiddenText(text[1:-1]) for text in long)
 
     def __repr__(self) -> str:
         return "<redactor>"
 
-    @sealed
+    @hide_frames
     def holds(self, text: str) -> bool:
         """Return whether a text holds what looks like a key, or one of the keys whole, in any spelling."""
         return _looks_like_key(text) or self.holds_known(text)
 
-    @sealed
+    @hide_frames
     def holds_known(self, text: str) -> bool:
         """Return whether a text holds one of the keys whole, in any spelling."""
         return any(form in text for form in self._spellings)
 
-    @sealed
+    @hide_frames
     def holds_part(self, text: str) -> bool:
         """Return whether a text holds eight characters of one of the keys in a row, in any spelling."""
         return bool(self._spans(text))
 
-    @sealed
+    @hide_frames
     def redact(self, text: str) -> str:
         """Return a text without keys: of a key no eight characters in a row stay, in any spelling."""
         spans = self._spans(text, self._dummies)
@@ -121,18 +121,18 @@ class Redactor:
         return _without_shapes("".join(kept) + text[end:])
 
     def clean(self, text: object, limit: int = TEXT_LIMIT) -> str:
-        """Return outside text as `plain` does, without keys.
+        """Return outside text as `sanitize` does, without keys.
 
         Keys are searched for when nothing invisible splits one any more; what is cut afterwards holds none.
         """
-        return plain(self.redact(plain(text)), limit)
+        return sanitize(self.redact(sanitize(text)), limit)
 
     @property
     def knows_keys(self) -> bool:
         """Whether there is anything to look for in `mask`."""
         return bool(self._needles)
 
-    @sealed
+    @hide_frames
     def mask(self, data: bytes, *, parts: bool = True) -> bytes:
         """Return bytes of the same length with `*` in place of keys.
 

@@ -1,6 +1,6 @@
 """What was asked, sent and got: frozen values, their identity, and their form on disk.
 
-A `Request` is what was asked, `Sent` what goes to the server after translation, a `Run` one call
+A `Request` is what was asked, `PreparedRequest` what goes to the server after translation, a `Run` one call
 and everything known of it. A run is one JSON file; `to_json` and `from_json` are its only reader
 and writer. Unknown keys are ignored, so that a newer version's records can still be read.
 """
@@ -15,7 +15,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from ipyimagegen.core.errors import CallError, NeverSent, OutcomeUnknown, Refused, Rejected
+from ipyimagegen.core.errors import CallError, NotSent, OutcomeUnknown, RateLimited, RequestRefused
 from ipyimagegen.core.image_count import count_asked, count_images
 from ipyimagegen.core.options import SENT, Json
 
@@ -29,8 +29,8 @@ class Status(StrEnum):
 
     PENDING = "pending"
     DONE = "done"
-    NEVER_SENT = "never_sent"
-    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    RATE_LIMITED = "rate_limited"
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
@@ -50,9 +50,9 @@ class ImageState(StrEnum):
 IN_PLACE = (ImageState.STORED, ImageState.PARTIAL)  # of the others a line of its own tells
 
 ERRORS: Mapping[Status, type[CallError]] = {
-    Status.NEVER_SENT: NeverSent,
-    Status.REJECTED: Rejected,
-    Status.REFUSED: Refused,
+    Status.NOT_SENT: NotSent,
+    Status.RATE_LIMITED: RateLimited,
+    Status.REFUSED: RequestRefused,
     Status.UNKNOWN: OutcomeUnknown,
 }
 
@@ -141,7 +141,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class PreparedRequest:
     """What goes to the server: the model's name there, translated options, and what to say of it.
 
     `options` holds option names and values after translation; `extra` is merged over them by the
@@ -247,7 +247,7 @@ def _money(amount: float) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class ErrorInfo:
     """Why a run brought no image: redacted text that a person can act on."""
 
     message: str
@@ -266,13 +266,13 @@ class Run:
     created: float  # seconds since the epoch
     status: Status = Status.PENDING
     elapsed: float | None = None
-    sent: Sent = field(default_factory=Sent)
+    sent: PreparedRequest = field(default_factory=PreparedRequest)
     images: tuple[ImageRecord, ...] = ()
-    reply: Mapping[str, Json] = field(default_factory=dict)
+    response: Mapping[str, Json] = field(default_factory=dict)
     raw: str | None = None  # hash of the reply as it came, where not all of it became images
     mismatches: tuple[Mismatch, ...] = ()
     cost: Cost = field(default_factory=Cost)
-    error: Fault | None = None
+    error: ErrorInfo | None = None
     reused_from: str | None = None
     rerun_of: str | None = None
     forgotten: bool = False
@@ -288,23 +288,23 @@ class Run:
         """The images that can be shown."""
         return tuple(p for p in self.images if p.viewable)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""
         return replace(self, **changes)
 
 
 _NESTED: Mapping[tuple[type, str], type] = {
     (Run, "request"): Request,
-    (Run, "sent"): Sent,
+    (Run, "sent"): PreparedRequest,
     (Run, "images"): ImageRecord,
     (Run, "mismatches"): Mismatch,
     (Run, "cost"): Cost,
-    (Run, "error"): Fault,
+    (Run, "error"): ErrorInfo,
     (Run, "status"): Status,
     (Request, "inputs"): Input,
     (Request, "mask"): Input,
-    (Sent, "inputs"): Input,
-    (Sent, "mask"): Input,
+    (PreparedRequest, "inputs"): Input,
+    (PreparedRequest, "mask"): Input,
     (ImageRecord, "state"): ImageState,
 }
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from ipyimagegen.core.errors import InvalidInput, did_you_mean
+from ipyimagegen.core.errors import InvalidInput, suggest_name
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _group(template: str, at: int) -> Name | Alternatives | None:
     return None
 
 
-def name_end(text: str, at: int) -> int | None:
+def find_name_end(text: str, at: int) -> int | None:
     """Return where a name in braces, or an index in brackets after one, ends that begins at `at`."""
     found = _name(text, at) or _QUOTED_INDEX.match(text, at)
     return found.end() if found else None
@@ -152,12 +152,12 @@ def _first(path: str) -> str:
     return re.match(_IDENTIFIER, path)[0]  # type: ignore[index]  # a path begins with one
 
 
-def groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
+def list_groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
     """Return the groups of alternatives, in order."""
     return tuple(part for part in parts if isinstance(part, Alternatives))
 
 
-def almost(parts: tuple[Part, ...]) -> bool:
+def looks_like_alternatives(parts: tuple[Part, ...]) -> bool:
     """Say whether braces with bars, or words and commas, are left as typed: alternatives may be meant."""
     texts = [part.text for part in parts if isinstance(part, Literal)]
     bars = any(map(re.compile("[|｜]").search, texts)) and any(map(re.compile("[{｛]").search, texts))
@@ -267,7 +267,7 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
         except InvalidInput:
             raise
         except Exception as fault:  # noqa: BLE001 - a user's property may raise anything
-            near = did_you_mean(key, _names_of(value, step)) if isinstance(key, str) else ""
+            near = suggest_name(key, _names_of(value, step)) if isinstance(key, str) else ""
             problem = f"{source}: {walked} has no {step} ({type(fault).__name__}).{near}"
         else:
             walked += step
@@ -296,14 +296,14 @@ def _key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
 def _variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
     if name in namespace:
         return namespace[name]
-    near = near_variable(name, namespace)
+    near = suggest_variable(name, namespace)
     raise InvalidInput(f"{source}: there is no variable {name!r}.{near}{_as_typed(source)}")
 
 
-def near_variable(name: str, namespace: Mapping[str, Any]) -> str:
-    """Return " Did you mean …?" for a variable of a like name, or nothing; see `did_you_mean`."""
+def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
+    """Return " Did you mean …?" for a variable of a like name, or nothing; see `suggest_name`."""
     # Not `open` and `exit`, which are in every shell: nobody means a function.
-    return did_you_mean(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
+    return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
 
 
 def _as_typed(source: str) -> str:

@@ -18,7 +18,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lp
 _UNSAFE_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
-def plain(text: object, limit: int = TEXT_LIMIT) -> str:
+def sanitize(text: object, limit: int = TEXT_LIMIT) -> str:
     """Return outside text as inert single-spaced text of at most `limit` characters.
 
     ANSI sequences, control, bidi and other invisible format characters are taken out; line breaks
@@ -30,24 +30,24 @@ def plain(text: object, limit: int = TEXT_LIMIT) -> str:
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
-def short(text: str, limit: int = 80) -> str:
+def truncate(text: str, limit: int = 80) -> str:
     """Return the first `limit` characters of `text` on one line, with an ellipsis when cut."""
-    return plain(text, limit)
+    return sanitize(text, limit)
 
 
-def counted(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Return `1 image`, `2 images`."""
     return f"{count} {noun}" + ("s" if count != 1 else "")
 
 
-def some(names: Sequence[str]) -> str:
+def list_some(names: Sequence[str]) -> str:
     """Return the first of many names, and how many more there are."""
     more = len(names) - NAMED
-    told = ", ".join(short(one, 40) for one in names[:NAMED])
+    told = ", ".join(truncate(one, 40) for one in names[:NAMED])
     return f"{told} and {more} more" if more > 0 else told
 
 
-def visible(text: str) -> str:
+def escape_hidden(text: str) -> str:
     """Return `text` with what would hide, reorder or overwrite something written out, as JSON writes it.
 
     Line breaks and the joiners of emoji and Persian stay. JSON stays the same JSON.
@@ -59,7 +59,7 @@ def _is_hidden(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in "\n\u200c\u200d"
 
 
-def file_name(text: str, suffix: str = "") -> str:
+def to_file_name(text: str, suffix: str = "") -> str:
     """Return `text` as one portable file name: no separators, no reserved word, at most 120 bytes.
 
     `suffix` is kept whatever has to be cut.

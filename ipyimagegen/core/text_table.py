@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ipyimagegen.core.text import short
+from ipyimagegen.core.text import truncate
 
 _CELL = 80  # characters
 
 
-def table(rows: Iterable[Sequence[str]]) -> str:
+def format_table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of words in columns, left-aligned."""
-    cells = [[short(cell, _CELL) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(padded, row, widths)).rstrip() for row in cells)
+    cells = [[truncate(cell, _CELL) for cell in row] for row in rows]
+    widths = [max(map(measure_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(pad, row, widths)).rstrip() for row in cells)
 
 
-def padded(text: str, to: int) -> str:
+def pad(text: str, to: int) -> str:
     """Return the text with blanks behind it, so many columns wide."""
-    return text + " " * (to - width(text))
+    return text + " " * (to - measure_width(text))
 
 
-def width(text: str) -> int:
+def measure_width(text: str) -> int:
     """Return columns on a screen: Chinese characters take two."""
     return sum(2 if "\u1100" <= c <= "\uffe6" and c not in "·–…" else 1 for c in text)

@@ -1,6 +1,6 @@
 """What a door hands over: a prompt, options and inputs as they were typed, and how to ask again.
 
-A magic, a Python call and the panel differ only in how they come to a `Typed`.
+A magic, a Python call and the panel differ only in how they come to a `UserInput`.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.extra import check_extra
-from ipyimagegen.core.option_lists import listed, read
-from ipyimagegen.core.options import DEFAULT, INPUTS, SENT, Json, Value, Values, named
+from ipyimagegen.core.option_lists import list_elements, read_values
+from ipyimagegen.core.options import DEFAULT, INPUTS, SENT, Json, Value, Values, find_option
 from ipyimagegen.core.run import Run
 
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
 
 
 @dataclass(frozen=True)
-class Offered:
+class InputRef:
     """An image as it was given, not yet opened; `name` is what messages call it."""
 
     thing: Any
     name: str
 
 
-InputRefs: TypeAlias = Mapping[str, tuple[Offered, ...]]
+InputRefs: TypeAlias = Mapping[str, tuple[InputRef, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typed:
+class UserInput:
     """What a door hands over. Values are normalised; `default` unsets what is configured.
 
     A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
@@ -54,7 +54,7 @@ class Typed:
     executor: Any = None
 
 
-def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
+def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
     given = {k: v for k, v in options.items() if v is not None}
     executor, extra = given.pop("executor", None), given.pop("extra", {})
@@ -65,16 +65,18 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> Typed:
     for name in given:
         if name in _NOT_IN_PYTHON:
             raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
-        named(name)
-    values = {name: read(name, value) for name, value in given.items()}
-    return Typed(prompt=_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor)
+        find_option(name)
+    values = {name: read_values(name, value) for name, value in given.items()}
+    return UserInput(
+        prompt=_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor
+    )
 
 
 def _prompts(prompt: Any) -> str | tuple[str, ...]:
     """Return the prompt, or the prompts of a sweep."""
     if isinstance(prompt, str):
         return prompt
-    several = listed(prompt)
+    several = list_elements(prompt)
     if several == []:
         raise InvalidInput("The list of prompts is empty; nothing was sent.")
     if several is None:
@@ -86,18 +88,18 @@ def _prompts(prompt: Any) -> str | tuple[str, ...]:
     return tuple(several)
 
 
-def _offered(name: str, value: object) -> tuple[Offered, ...]:
+def _offered(name: str, value: object) -> tuple[InputRef, ...]:
     """Return the inputs of an argument: `image` takes a list, a mask is one (or a box of four)."""
     if isinstance(value, str) and value == DEFAULT:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
         if not value:
             raise InvalidInput(f"{name} is an empty list; nothing was sent. Without an image, leave it out.")
-        return tuple(Offered(one, f"{name}[{k}]") for k, one in enumerate(value))
-    return (Offered(value, name),)
+        return tuple(InputRef(one, f"{name}[{k}]") for k, one in enumerate(value))
+    return (InputRef(value, name),)
 
 
-def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
+def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
     """Return the stored request of a run as typed options, with those of `typed` over them.
 
     `same_server` says that the endpoint in `typed`, if any, is the one that the run asked. With
@@ -128,11 +130,11 @@ def again(run: Run, typed: Typed, *, same_server: bool) -> Typed:
 def _stored(run: Run) -> InputRefs:
     """Return the inputs that a run was asked with."""
     request = run.request
-    mask = {"mask": (Offered(request.mask, request.mask.name),)} if request.mask else {}
-    return {"image": tuple(Offered(one, one.name) for one in request.inputs), **mask}
+    mask = {"mask": (InputRef(request.mask, request.mask.name),)} if request.mask else {}
+    return {"image": tuple(InputRef(one, one.name) for one in request.inputs), **mask}
 
 
-def edit(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) -> Typed:
+def from_image(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) -> UserInput:
     """Return an edit of an image of that run: asked of its server and model unless others are named.
 
     Images in `options` come after it.

@@ -11,8 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, sniff, suffix_of
-from ipyimagegen.imaging.values import EDGE, LIMIT, Contact, Inspected, Preview, Source
+from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, find_suffix, sniff
+from ipyimagegen.imaging.values import EDGE, LIMIT, ContactSheet, EncodedImage, ImageInfo, Preview
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,33 +24,33 @@ __all__ = [
     "LIMIT",
     "MEGAPIXELS",
     "SUFFIX",
-    "Contact",
-    "Inspected",
+    "ContactSheet",
+    "EncodedImage",
+    "ImageInfo",
     "Preview",
-    "Source",
-    "as_png",
-    "changed_outside",
-    "contact",
-    "edge_of",
-    "fitted",
-    "glimpse",
+    "choose_edge",
+    "convert_mask",
+    "encode_input",
+    "find_suffix",
+    "fit_input",
     "inspect",
-    "mask",
-    "mask_as",
+    "make_contact_sheet",
+    "make_preview",
+    "make_tile",
     "mask_keys",
-    "opened",
-    "painted",
-    "preview",
+    "measure_changed_outside",
+    "measure_tile_edge",
+    "open_image",
+    "preview_partial",
+    "read_mask",
     "sniff",
-    "source",
-    "suffix_of",
-    "tile_edge",
-    "tiled",
+    "to_mask_image",
+    "to_png",
 ]
 
 
-def inspect(path: Path, *, edge: int = EDGE) -> Inspected:
-    """Say what is in the file, with a thumbnail of at most `edge` pixels; see `Inspected`.
+def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
+    """Say what is in the file, with a thumbnail of at most `edge` pixels; see `ImageInfo`.
 
     Raises OSError when the file cannot be read; whatever is in it raises nothing.
     """
@@ -66,7 +66,7 @@ def mask_keys(path: Path, redactor: Redactor) -> bool:
     return metadata.mask_keys(path, redactor)
 
 
-def preview(
+def make_preview(
     thumbs: Sequence[Image | None],
     labels: Sequence[str] = (),
     notes: Sequence[str] = (),
@@ -86,7 +86,7 @@ def preview(
     return encoding.encode(sheet.compose(thumbs, labels, notes, edge, rows), limit)
 
 
-def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
+def make_tile(thumbs: Sequence[Image], edge: int) -> Image | None:
     """Return several images as one of at most `edge` pixels, one as it is, and None for none."""
     if len(thumbs) < 2:
         return thumbs[0] if thumbs else None
@@ -95,7 +95,7 @@ def tiled(thumbs: Sequence[Image], edge: int) -> Image | None:
     return sheet.compose(thumbs, (), (), edge)
 
 
-def contact(
+def make_contact_sheet(
     tiles: Sequence[Image | None],
     rows: Sequence[str],
     columns: Sequence[str],
@@ -105,7 +105,7 @@ def contact(
     mark: str = "",
     edge: int = EDGE,
     limit: int = LIMIT,
-) -> Contact:
+) -> ContactSheet:
     """Return the labelled sheet of a sweep: a strip of tiles when there are no `rows`, else a grid.
 
     `tiles` come row by row. `columns` are the headings of the columns, of a strip the label of each
@@ -119,7 +119,7 @@ def contact(
     return contacts.contact(tiles, rows, columns, notes, title=title, mark=mark, edge=edge, limit=limit)
 
 
-def tile_edge(rows: int, columns: int) -> int:
+def measure_tile_edge(rows: int, columns: int) -> int:
     """Return how large a tile of such a sheet can get, in pixels of its longest edge.
 
     With `rows` 0 it is a strip of `columns` tiles.
@@ -129,7 +129,7 @@ def tile_edge(rows: int, columns: int) -> int:
     return contacts.tile_edge(rows, columns)
 
 
-def glimpse(data: bytes) -> Preview | None:
+def preview_partial(data: bytes) -> Preview | None:
     """Return an image on its way as it can be shown, or None when there is nothing to be seen yet.
 
     A partial image over some megapixels is left out: it is decoded while somebody waits.
@@ -137,15 +137,15 @@ def glimpse(data: bytes) -> Preview | None:
     from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
     thumb = reading.small(data, EDGE)
-    return None if thumb is None else preview([thumb])
+    return None if thumb is None else make_preview([thumb])
 
 
-def edge_of(count: int) -> int:
+def choose_edge(count: int) -> int:
     """Return how large the thumbs of so many images are, in pixels: tiles of a sheet are small."""
     return EDGE if count <= 1 else EDGE // 2
 
 
-def opened(data: bytes) -> Image:
+def open_image(data: bytes) -> Image:
     """Return a file's bytes as a Pillow image of its own size and mode, decoded.
 
     Raises OSError for what is not a PNG, JPEG or WebP, or too costly to decode.
@@ -157,8 +157,8 @@ def opened(data: bytes) -> Image:
         return image
 
 
-def as_png(data: bytes) -> bytes:
-    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError, like `opened`."""
+def to_png(data: bytes) -> bytes:
+    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError, like `open_image`."""
     from ipyimagegen.imaging import reading  # noqa: PLC0415 - brings Pillow
 
     out = BytesIO()
@@ -167,7 +167,7 @@ def as_png(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def source(thing: object, name: str = "the image") -> Source:
+def encode_input(thing: object, name: str = "the image") -> EncodedImage:
     """Return a user's image ready to be sent: a whole upright PNG, JPEG or WebP file.
 
     `thing` is bytes or a path, a Pillow image, an array of shape (height, width), with 1, 3 or 4
@@ -180,9 +180,9 @@ def source(thing: object, name: str = "the image") -> Source:
     return sources.source(thing, name)
 
 
-def fitted(
-    one: Source, formats: tuple[str, ...], limit: int, *, square: bool = False, name: str = "the image"
-) -> Source:
+def fit_input(
+    one: EncodedImage, formats: tuple[str, ...], limit: int, *, square: bool = False, name: str = "the image"
+) -> EncodedImage:
     """Return the image as one server takes it: one of `formats` (png, jpeg, webp), `limit` bytes.
 
     The same object when it fits already. Else without loss where a format allows it, JPEG on white
@@ -194,17 +194,17 @@ def fitted(
     return packing.fitted(one, formats, limit, square=square, name=name)
 
 
-def mask(
+def read_mask(
     thing: object,
     size: tuple[int, int],
     name: str = "the mask",
     *,
     scaled_from: tuple[int, int] | None = None,
-) -> Source:
+) -> EncodedImage:
     """Return what may change of an image of `size` (width, height), as PNG of mode L: 255 may, 0 not.
 
     `thing` is a box (`x,y,w,h` in pixels from the top left, as text or four numbers) or whatever
-    `source` takes: transparent pixels may change where there are any, else white ones. When the
+    `encode_input` takes: transparent pixels may change where there are any, else white ones. When the
     image was scaled, `scaled_from` is its size before, for which the mask was made. Raises
     InvalidInput for another size, and when nothing may change.
     """
@@ -213,7 +213,7 @@ def mask(
     return masks.mask(thing, size, name, scaled_from)
 
 
-def painted(data: bytes, size: tuple[int, int]) -> Image:
+def to_mask_image(data: bytes, size: tuple[int, int]) -> Image:
     """Return a mask as a Pillow image of mode 1, from a bit for each pixel, row by row: 0 is kept.
 
     The leftmost is the highest bit; each row is filled up to whole bytes. Raises ValueError when there
@@ -224,7 +224,7 @@ def painted(data: bytes, size: tuple[int, int]) -> Image:
     return Pillow.frombytes("1", size, data)
 
 
-def mask_as(one: Source, style: str) -> Source:
+def convert_mask(one: EncodedImage, style: str) -> EncodedImage:
     """Return a mask as a server reads it: "alpha" (RGBA, transparent may change) or "white" (L, 255).
 
     Raises ValueError for another style.
@@ -234,12 +234,12 @@ def mask_as(one: Source, style: str) -> Source:
     return masks.mask_as(one, style)
 
 
-def changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
+def measure_changed_outside(before: bytes, after: Path, read_mask: bytes) -> float | None:
     """Return the share (0.0 to 1.0) of the pixels outside the mask that a server changed.
 
-    `mask` is what `mask` returned. A pixel is changed when a channel differs by more than 8 of 255. A
+    `mask` is what `read_mask` returned. A pixel is changed when a channel differs by more than 8 of 255. A
     returned image of the same ratio is compared in its own size. None when nothing can be compared.
     """
     from ipyimagegen.imaging import difference  # noqa: PLC0415 - brings Pillow
 
-    return difference.changed_outside(before, after, mask)
+    return difference.changed_outside(before, after, read_mask)

@@ -29,7 +29,7 @@ from ipyimagegen.imaging.sheet import (
     scaled,
     tiles_of,
 )
-from ipyimagegen.imaging.values import EDGE, Contact
+from ipyimagegen.imaging.values import EDGE, ContactSheet
 
 LETTERS = 13  # pixels: the height of the font, however small the tiles
 LINE = lettering.step(LETTERS)
@@ -105,7 +105,7 @@ def contact(
     mark: str,
     edge: int,
     limit: int,
-) -> Contact:
+) -> ContactSheet:
     """See `imaging.contact`."""
     page = _page(tiles, (rows, columns), notes, (title, mark), edge)
     tall = edge
@@ -120,7 +120,7 @@ def contact(
     if len(preview.data) > limit or max(image.size) > edge:
         preview = encoding.encode(image.resize(scaled(image.size, edge, edge)), limit)
     named = [(mark, title)] if title and page.title == mark else []
-    return Contact(preview=preview, legend=(*named, *_legend(page, layout)))
+    return ContactSheet(preview=preview, legend=(*named, *_legend(page, layout)))
 
 
 @lru_cache(64)

@@ -8,8 +8,8 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from ipyimagegen.core.errors import did_you_mean
-from ipyimagegen.core.text import short
+from ipyimagegen.core.errors import suggest_name
+from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging.refusing import cause, labelled, refused
 
 MOST_BYTES = 512 * 1024 * 1024  # a larger file is refused unread
@@ -75,11 +75,11 @@ def _missing(path: Path) -> str:
     try:
         names = [entry.name for entry in itertools.islice(os.scandir(folder), _LISTED)]
     except NotADirectoryError:
-        return f"does not exist: {short(str(folder))} is no folder."
+        return f"does not exist: {truncate(str(folder))} is no folder."
     except OSError:
-        return f"does not exist: there is no folder {short(str(folder))}."
-    near = short(did_you_mean(path.name, names), 160)
-    return f"does not exist in {short(str(folder.absolute()))}.{' ' if near else ''}{near}"
+        return f"does not exist: there is no folder {truncate(str(folder))}."
+    near = truncate(suggest_name(path.name, names), 160)
+    return f"does not exist in {truncate(str(folder.absolute()))}.{' ' if near else ''}{near}"
 
 
 def _spelled(path: Path) -> Path | None:

@@ -24,6 +24,6 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
-def suffix_of(head: bytes) -> str | None:
+def find_suffix(head: bytes) -> str | None:
     """Return the file name suffix that the first bytes prove, such as `.png`, or None."""
     return SUFFIX.get(sniff(head) or "")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from PIL import ImageDraw
 
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 from ipyimagegen.imaging import fonts
 
 LIKE = str.maketrans(
@@ -38,7 +38,7 @@ def legible(text: str, otherwise: str, most: int = 120) -> str:
 
     Punctuation that is missing is replaced by what looks alike; accents are dropped if need be.
     """
-    given = unicodedata.normalize("NFC", plain(text, most))
+    given = unicodedata.normalize("NFC", sanitize(text, most))
     shown = _drawn(given)
     if shown is None:
         shown = "".join(c if fonts.own_draws(c) else _bare(c) for c in given.translate(LIKE)).strip()
@@ -48,7 +48,7 @@ def legible(text: str, otherwise: str, most: int = 120) -> str:
 
 def whole(text: str, size: int) -> str | None:
     """Return `text` as it can be drawn on one line, or None where anything of it would be lost."""
-    given = plain(text, len(text) + 1)
+    given = sanitize(text, len(text) + 1)
     if given != " ".join(text.split()):
         return None  # it holds what is invisible, and may matter
     shown = _drawn(unicodedata.normalize("NFC", given))

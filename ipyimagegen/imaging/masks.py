@@ -9,11 +9,11 @@ from typing import Any
 
 from PIL import Image
 
-from ipyimagegen.core.options import as_meant
-from ipyimagegen.core.text import short
+from ipyimagegen.core.options import to_half_width
+from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging import modes, packing, sources
 from ipyimagegen.imaging.refusing import labelled, refused
-from ipyimagegen.imaging.values import Source
+from ipyimagegen.imaging.values import EncodedImage
 
 MOST_BYTES = 4_000_000  # what servers take of a mask
 READ_AS = "White, True or transparent is what may change."
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 Box = tuple[int, int, int, int]
 
 
-def mask(thing: object, size: Size, name: str, scaled_from: Size | None) -> Source:
+def mask(thing: object, size: Size, name: str, scaled_from: Size | None) -> EncodedImage:
     """Return the mask as PNG of mode L; see `ipyimagegen.imaging.mask`."""
     natural = scaled_from or size
     box = _box(thing, name)
@@ -38,7 +38,7 @@ def mask(thing: object, size: Size, name: str, scaled_from: Size | None) -> Sour
     return replace(done, notes=(ALL,)) if low else done
 
 
-def mask_as(one: Source, style: str) -> Source:
+def mask_as(one: EncodedImage, style: str) -> EncodedImage:
     """Return the mask in a server's form; see `ipyimagegen.imaging.mask_as`."""
     if style not in ("alpha", "white"):
         raise ValueError(f"A mask has no style {style!r}: alpha or white.")
@@ -49,18 +49,18 @@ def mask_as(one: Source, style: str) -> Source:
     return replace(_packed(form), notes=one.notes)
 
 
-def _packed(image: Image.Image) -> Source:
+def _packed(image: Image.Image) -> EncodedImage:
     data = packing.encoded(image)
     if len(data) > MOST_BYTES:  # ten times slower, for what noise is in a mask
         data = packing.encoded(image, compress_level=9)
     pixels = packing.hashed(image)
-    return Source(data=data, mime="image/png", width=image.width, height=image.height, pixels=pixels)
+    return EncodedImage(data=data, mime="image/png", width=image.width, height=image.height, pixels=pixels)
 
 
 def _box(thing: Any, name: str) -> Box | None:
     """Return x, y, width and height when `thing` is a box, or None. Raises InvalidInput for half a box."""
     if isinstance(thing, str):
-        numbers: list[Any] = [_whole(one) for one in as_meant(thing).strip().strip("()[]").split(",")]
+        numbers: list[Any] = [_whole(one) for one in to_half_width(thing).strip().strip("()[]").split(",")]
     elif isinstance(thing, (list, tuple)) or getattr(thing, "shape", None) == (4,):
         numbers = [_whole(one) for one in thing]
         if not any(isinstance(one, (int, float)) or hasattr(one, "__index__") for one in thing):
@@ -68,7 +68,7 @@ def _box(thing: Any, name: str) -> Box | None:
     else:
         return None
     if len(numbers) != 4 or None in numbers:
-        told = short(str(thing), 40).strip("()[]")
+        told = truncate(str(thing), 40).strip("()[]")
         label = name if told in name else f"{name} ({told})"
         raise refused(label, "is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
     return (numbers[0], numbers[1], numbers[2], numbers[3])

@@ -12,7 +12,7 @@ from PIL import Image
 from ipyimagegen.imaging import modes
 from ipyimagegen.imaging.opening import decoded, opened
 from ipyimagegen.imaging.refusing import refused
-from ipyimagegen.imaging.values import Source
+from ipyimagegen.imaging.values import EncodedImage
 
 MOST_BYTES = 50_000_000  # what the API takes of one image
 MOST_PIXELS = 40_000_000
@@ -32,7 +32,7 @@ def pack(
     form: str = "png",
     limit: int = MOST_BYTES,
     most: int = MOST_PIXELS,
-) -> Source:
+) -> EncodedImage:
     """Return an image of one of the modes that go out, in at most `limit` bytes and `most` pixels."""
     small = _scaled(image, (most / (image.width * image.height)) ** 0.5)
     data = encoded(small, form, profile)
@@ -44,7 +44,7 @@ def pack(
     if small.size != image.size:
         was, now = (f"{one.width}x{one.height}" for one in (image, small))
         notes = (*notes, f"scaled from {was} to {now}")
-    return Source(
+    return EncodedImage(
         data=data,
         mime=f"image/{form}",
         width=small.width,
@@ -71,7 +71,9 @@ def hashed(image: Image.Image, profile: bytes | None = None) -> str:
     return digest.hexdigest()
 
 
-def fitted(one: Source, formats: tuple[str, ...], limit: int, *, square: bool, name: str) -> Source:
+def fitted(
+    one: EncodedImage, formats: tuple[str, ...], limit: int, *, square: bool, name: str
+) -> EncodedImage:
     """Return the image as one server takes it; see `ipyimagegen.imaging.fitted`."""
     if square and one.width != one.height:
         edge = min(one.width, one.height)
@@ -109,7 +111,7 @@ def _scaled(image: Image.Image, share: float) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _deep(one: Source) -> bool:
+def _deep(one: EncodedImage) -> bool:
     """Say whether it is grey of 16 bits: what is built on Pillow, as many servers are, sees white."""
     return one.mime == "image/png" and one.data[_BITS] == 16 and one.data[_BITS + 1] in (0, 4)
 

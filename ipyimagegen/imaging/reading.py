@@ -11,7 +11,7 @@ from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.metering import DecodingTooSlow, metered
 from ipyimagegen.imaging.modes import UPRIGHT, orientation
 from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
-from ipyimagegen.imaging.values import Inspected
+from ipyimagegen.imaging.values import ImageInfo
 
 # Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
 Image.preinit()
@@ -21,11 +21,11 @@ UNKNOWN = "not a PNG, JPEG or WebP image"
 WAITED = 16_000_000  # pixels of an image that is decoded while somebody waits
 
 
-def inspect(path: Path, edge: int) -> Inspected:
+def inspect(path: Path, edge: int) -> ImageInfo:
     """Return what is in the file; only a file that cannot be read raises (OSError)."""
     scan = scan_path(path)
     if scan is None:
-        return Inspected(state=ImageState.QUARANTINED, note=UNKNOWN)
+        return ImageInfo(state=ImageState.QUARANTINED, note=UNKNOWN)
     if scan.excess:
         return _described(scan, ImageState.QUARANTINED, scan.excess)
     try:
@@ -64,13 +64,13 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=_formats(scan))
 
 
-def _described(scan: Scan, state: ImageState, note: str) -> Inspected:
+def _described(scan: Scan, state: ImageState, note: str) -> ImageInfo:
     if not scan.width or not scan.height:
-        return Inspected(state=state, note=note)
-    return Inspected(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
+        return ImageInfo(state=state, note=note)
+    return ImageInfo(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
 
 
-def _decoded(path: Path, scan: Scan, edge: int) -> Inspected:
+def _decoded(path: Path, scan: Scan, edge: int) -> ImageInfo:
     with metered(path.open("rb", buffering=0)) as file, Image.open(file, formats=_formats(scan)) as image:
         if image.size != (scan.width, scan.height):  # a second header behind the first
             return _described(scan, ImageState.QUARANTINED, "its headers contradict each other")
@@ -78,7 +78,7 @@ def _decoded(path: Path, scan: Scan, edge: int) -> Inspected:
         note = _load(image) or ("" if scan.whole else TRUNCATED)
         shown, transparent = flat(image)
         thumb = _thumb(shown, edge, orientation(image))
-    return Inspected(
+    return ImageInfo(
         state=ImageState.STORED,
         mime=scan.mime,
         width=scan.width,

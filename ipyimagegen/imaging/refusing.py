@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.text import plain, short
+from ipyimagegen.core.text import sanitize, truncate
 
 TAKEN = (
     "a path, bytes, a Pillow image, a NumPy array, a tensor, a matplotlib figure or axes, or an"
@@ -15,7 +15,7 @@ TAKEN = (
 
 def refused(name: str, what: str) -> InvalidInput:
     """Return the error that begins with the image's name, to be raised outside of `except`."""
-    label = plain(name, 200)
+    label = sanitize(name, 200)
     if label.startswith("the "):  # nobody gave it a name
         label = label.capitalize()
     return InvalidInput(f"{label} {what} Nothing was sent.")
@@ -23,19 +23,19 @@ def refused(name: str, what: str) -> InvalidInput:
 
 def labelled(name: str, path: Path) -> str:
     """Return `name` with the path that it holds, unless it says so itself."""
-    return name if path.name in name else f"{name} ({short(str(path), 120)})"
+    return name if path.name in name else f"{name} ({truncate(str(path), 120)})"
 
 
 def typed(thing: object) -> str:
     """Return the type of a value as a person would write it, such as `pandas.DataFrame`."""
     kind = type(thing)
     top = kind.__module__.partition(".")[0]
-    return short(kind.__qualname__ if top in ("builtins", "__main__") else f"{top}.{kind.__qualname__}")
+    return truncate(kind.__qualname__ if top in ("builtins", "__main__") else f"{top}.{kind.__qualname__}")
 
 
 def cause(error: BaseException) -> str:
     """Return a foreign error as a few harmless words."""
-    words = short(getattr(error, "strerror", None) or str(error), 120).rstrip(".")
+    words = truncate(getattr(error, "strerror", None) or str(error), 120).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

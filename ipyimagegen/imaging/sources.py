@@ -9,17 +9,17 @@ from typing import Any
 
 from PIL import Image
 
-from ipyimagegen.core.text import short
+from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging import arrays, figures, files, modes
 from ipyimagegen.imaging.opening import check_size, decoded, opened
 from ipyimagegen.imaging.packing import MOST_BYTES, MOST_PIXELS, pack
 from ipyimagegen.imaging.refusing import TAKEN, cause, indexed, labelled, refused, typed
-from ipyimagegen.imaging.values import Source
+from ipyimagegen.imaging.values import EncodedImage
 
 Decoded = tuple[Image.Image, tuple[str, ...]]
 
 
-def source(thing: object, name: str) -> Source:
+def source(thing: object, name: str) -> EncodedImage:
     """Return the image ready to be sent; see `ipyimagegen.imaging.source`."""
     file = _file(thing, name)
     if file is None:
@@ -29,7 +29,7 @@ def source(thing: object, name: str) -> Source:
     small = len(data) <= MOST_BYTES and one.image.width * one.image.height <= MOST_PIXELS
     if one.plain and small:
         mime = f"image/{one.kind.lower()}"
-        return Source(data=data, mime=mime, width=one.image.width, height=one.image.height)
+        return EncodedImage(data=data, mime=mime, width=one.image.width, height=one.image.height)
     image, notes = decoded(one, name)
     if one.kind != "PNG":
         notes = (*notes, f"converted from {one.shown} to PNG")
@@ -85,7 +85,7 @@ def _living(thing: Any, name: str) -> Decoded:
     if arrays.is_array(thing) and not isinstance(thing, type):
         return arrays.image(thing, name)
     if isinstance(thing, str):
-        raise refused(name, f"is text; a path is given as pathlib.Path({short(thing, 60)!r}).")
+        raise refused(name, f"is text; a path is given as pathlib.Path({truncate(thing, 60)!r}).")
     raise refused(name, f"is a value of type {typed(thing)}, no image. What is taken: {TAKEN}.")
 
 
@@ -120,7 +120,7 @@ def _images(things: Any) -> bool:
     return all(isinstance(one, Image.Image) or arrays.is_array(one) for one in things)
 
 
-def _packed(image: Image.Image, notes: tuple[str, ...], name: str) -> Source:
+def _packed(image: Image.Image, notes: tuple[str, ...], name: str) -> EncodedImage:
     problem = ""
     try:
         ready, profile = modes.ready(image)

@@ -15,7 +15,7 @@ LIMIT = 100 * 1024  # bytes of a preview, so that a saved notebook stays small
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspected:
+class ImageInfo:
     """What is known of a file.
 
     `state` is STORED when it can be shown (`note` says what is wrong with it, if anything), DAMAGED
@@ -44,7 +44,7 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contact:
+class ContactSheet:
     """The labelled sheet of a sweep, and what its letters stand for.
 
     `legend` is (letter, label) of each axis whose labels do not stand on the sheet themselves: first
@@ -56,7 +56,7 @@ class Contact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class EncodedImage:
     """An image ready to go with a request: a whole PNG, JPEG or WebP file, upright.
 
     `width` and `height` are in pixels. `pixels` is the sha256 in hex over mode, size and pixels where

@@ -16,7 +16,7 @@ from ipyimagegen import catalog
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
 from ipyimagegen.notebook.parser import BY_FLAG, HELP, NEGATED, NOTHING, SETTING
-from ipyimagegen.notebook.tokenizer import written
+from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
 
@@ -116,7 +116,7 @@ def values(flag: str, studio: Studio, names: Mapping[str, Any] = NOTHING, begun:
     """
     option = BY_FLAG[flag]
     if option.name == "model":
-        return [one.name for one in catalog.models()]
+        return [one.name for one in catalog.load_models()]
     if option.name == "endpoint":
         return _endpoints(studio)
     if option.kind is Kind.OBJECT:
@@ -137,7 +137,7 @@ def _words(magic: str, studio: Studio) -> list[str]:
         return _ids(studio)
     if magic == "imagine_doctor":
         return _endpoints(studio)
-    return [one.name for one in catalog.models()] if magic == "imagine_models" else []
+    return [one.name for one in catalog.load_models()] if magic == "imagine_models" else []
 
 
 def _ids(studio: Studio) -> list[str]:
@@ -155,7 +155,7 @@ def _files(begun: str) -> list[str]:
         return []
     starting = (one for one in found if one.name.startswith(name) and not one.name.startswith("."))
     kept = (one for one in starting if one.is_dir() or one.suffix.lower() in SUFFIXES)
-    return [written(os.path.join(folder, one.name) + ("/" if one.is_dir() else "")) for one in kept]  # noqa: PTH118 - as typed
+    return [write_word(os.path.join(folder, one.name) + ("/" if one.is_dir() else "")) for one in kept]  # noqa: PTH118 - as typed
 
 
 def _may_be_image(name: str, value: object) -> bool:

@@ -11,7 +11,7 @@ from ipyimagegen.results import Generation, Sweep
 NAMED = 8  # files that are named; the others are counted
 
 
-def deliver(
+def deliver_result(
     result: Generation | Sweep, local: Mapping[str, Value], variables: MutableMapping[str, Any]
 ) -> str:
     """Bind and save the result as its options say; return what to tell of it, or nothing.

@@ -18,10 +18,10 @@ from IPython.display import display
 
 from ipyimagegen import imaging
 from ipyimagegen.core import costs
-from ipyimagegen.core.endpoints import host_of
-from ipyimagegen.core.plan import Plan, Planned
-from ipyimagegen.core.text import DOT, short, visible
-from ipyimagegen.results import Bundle, Generation, Image, Result, bundle, framed
+from ipyimagegen.core.endpoints import to_host
+from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.text import DOT, escape_hidden, truncate
+from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
 
@@ -49,16 +49,16 @@ def is_watched(shell: InteractiveShell) -> bool:
     return sys.stdin.isatty()
 
 
-def status(batch: Batch) -> str:
+def write_status(batch: Batch) -> str:
     """Return what stands before the elapsed time: endpoint, model, estimate; how far a sweep is."""
     if not batch.plan.axes:
         return _asked(batch.plan.calls[0])
-    endpoints = dict.fromkeys(short(one.endpoint.name) for one in batch.plan.calls)
+    endpoints = dict.fromkeys(truncate(one.endpoint.name) for one in batch.plan.calls)
     reused = sum(slot.stored is not None for slot in batch.slots)
     unsent = sum(slot.unsent for slot in batch.slots)
     failed = sum(slot.settled and not slot.came for slot in batch.slots) - unsent
     estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
-    words = [", ".join(endpoints), *_key_goes_to(batch.plan.calls), costs.said(estimates)]
+    words = [", ".join(endpoints), *_key_goes_to(batch.plan.calls), costs.format_costs(estimates)]
     words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
@@ -67,10 +67,10 @@ def status(batch: Batch) -> str:
     return DOT.join(words)
 
 
-def _asked(planned: Planned) -> str:
-    words = [short(planned.endpoint.name)]
+def _asked(planned: PlannedCall) -> str:
+    words = [truncate(planned.endpoint.name)]
     if planned.sent.model and planned.sent.model != planned.endpoint.name:
-        words.append(short(planned.sent.model))
+        words.append(truncate(planned.sent.model))
     words += _key_goes_to([planned])
     words.append(str(planned.estimate))
     if planned.seconds:
@@ -78,10 +78,10 @@ def _asked(planned: Planned) -> str:
     return DOT.join(words)
 
 
-def _key_goes_to(calls: Iterable[Planned]) -> list[str]:
+def _key_goes_to(calls: Iterable[PlannedCall]) -> list[str]:
     """Return the hosts that get the key of another server, because the user's entry allows it."""
-    hosts = dict.fromkeys(host_of(call.endpoint.base_url) for call in calls if call.endpoint.allow_key)
-    return [f"key sent to {', '.join(short(host, 80) for host in hosts)}"] if hosts else []
+    hosts = dict.fromkeys(to_host(call.endpoint.base_url) for call in calls if call.endpoint.allow_key)
+    return [f"key sent to {', '.join(truncate(host, 80) for host in hosts)}"] if hosts else []
 
 
 class Screen:
@@ -157,7 +157,7 @@ class Painter:
         if self._notebook and (made := self._sheet(batch) or self._glimpse(batch)):
             self._painted = True
             self._put(0, made)
-        self._line(f"{status(batch)}{DOT}{batch.elapsed:.1f} s")
+        self._line(f"{write_status(batch)}{DOT}{batch.elapsed:.1f} s")
 
     def _line(self, line: str) -> None:
         if self._notebook:
@@ -172,8 +172,8 @@ class Painter:
         if partial is None or partial is self._partial:
             return None
         self._partial = partial
-        made = imaging.glimpse(partial)
-        return framed(made, "a partial image", batch.plan.calls[0].request.prompt) if made else None
+        made = imaging.preview_partial(partial)
+        return frame_bundle(made, "a partial image", batch.plan.calls[0].request.prompt) if made else None
 
     def _sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep when there is more on it, for a tenth of the time at most."""
@@ -214,7 +214,7 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
 def show_image(shown: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
     """Show an image without a caption; `name` is what a sheet is called where it cannot be seen."""
     if isinstance(shown, imaging.Preview):
-        _display(*bundle(shown.data, shown.mime, (shown.width, shown.height), name, name))
+        _display(*make_bundle(shown.data, shown.mime, (shown.width, shown.height), name, name))
     else:
         _display(*shown._repr_mimebundle_())
 
@@ -231,5 +231,5 @@ def show_text(words: str) -> None:
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **how: Any) -> None:
-    data = {**data, "text/plain": visible(data["text/plain"])}
+    data = {**data, "text/plain": escape_hidden(data["text/plain"])}
     display(data, metadata=metadata, raw=True, **how)  # type: ignore[no-untyped-call]

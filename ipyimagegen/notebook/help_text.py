@@ -107,7 +107,7 @@ PAGES: Mapping[str, Page] = {
 }
 
 
-def text(magic: str) -> str:
+def write_help(magic: str) -> str:
     """Return the help of a magic as plain text."""
     page = PAGES[magic]
     parts = ["\n".join(page.usage), textwrap.fill(page.does, 88)]
@@ -124,7 +124,7 @@ def text(magic: str) -> str:
     return "\n\n".join([*parts, f"Examples:\n\n{examples}"])
 
 
-def markdown() -> str:
+def write_options_table() -> str:
     """Return the README's table of options."""
     rows = ["| option | values | sent | what it does |", "|---|---|---|---|"]
     for option in OPTIONS.values():

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ipyimagegen.core.errors import InvalidInput, InvalidOption, did_you_mean
+from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import listed, read_text
+from ipyimagegen.core.option_lists import list_elements, parse_values
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -23,12 +23,20 @@ from ipyimagegen.core.options import (
     Kind,
     Option,
     Values,
-    as_meant,
     normalise,
+    to_half_width,
 )
 from ipyimagegen.core.template import Name, Part, fill, lookup, parse
-from ipyimagegen.core.text import short
-from ipyimagegen.notebook.tokenizer import DASHES, LONG_DASHES, QUOTES, Word, pieces, word_at, words
+from ipyimagegen.core.text import truncate
+from ipyimagegen.notebook.tokenizer import (
+    DASHES,
+    LONG_DASHES,
+    QUOTES,
+    Word,
+    read_word,
+    split_pieces,
+    tokenize,
+)
 from ipyimagegen.results import Generation, Image
 
 _TOLD = {
@@ -80,7 +88,7 @@ class Line:
 def _opening(line: str, start: int) -> Word:
     """Return the word that begins with a dash; a long one mostly begins a prompt, as in "—it's a fox"."""
     if line[start] not in LONG_DASHES:
-        return word_at(line, start)
+        return read_word(line, start)
     text = line[start:].split(maxsplit=1)[0]
     return Word(text, start, start + len(text))
 
@@ -129,7 +137,7 @@ class _Reader:
         return len(self._line) - len(rest.lstrip()) if rest.strip() else None
 
     def peek(self) -> Word | None:
-        return next(words(self._line, self.at), None)
+        return next(tokenize(self._line, self.at), None)
 
     def result(self, rest: str) -> Line:
         return Line(
@@ -146,7 +154,7 @@ class _Reader:
         if flag in self._own:
             self._mine[flag] = self._take(flag, value) if self._own[flag] else True
         elif not self._options:
-            raise InvalidOption(f"There is no option {_shown(flag)} here.{did_you_mean(flag, self._own)}")
+            raise InvalidOption(f"There is no option {_shown(flag)} here.{suggest_name(flag, self._own)}")
         elif flag == SETTING:
             self._set(self._take(flag, value))
         elif (option := _option(flag, self._own)).kind is Kind.FLAG:
@@ -194,8 +202,8 @@ class _Reader:
         if option.name in AS_TYPED:
             self._values[option.name] = normalise(option.name, text)
         elif option.lists:
-            typed = tuple(pieces(self._raw))
-            self._values[option.name] = read_text(
+            typed = tuple(split_pieces(self._raw))
+            self._values[option.name] = parse_values(
                 option.name, typed, lambda piece: _value(piece, self._namespace)
             )
         else:
@@ -219,7 +227,7 @@ def _held(text: str, option: Option, namespace: Mapping[str, Any]) -> object:
         found = lookup(alone.path, namespace)
         if found is not None:
             return found
-    raise InvalidOption(f"{option.flag} takes a variable that holds one, not {short(text, 40)!r}.")
+    raise InvalidOption(f"{option.flag} takes a variable that holds one, not {truncate(text, 40)!r}.")
 
 
 def _raw_value(raw: str, value: str | None) -> str:
@@ -229,7 +237,7 @@ def _raw_value(raw: str, value: str | None) -> str:
 
 
 def _is_flag(word: Word, line: str) -> bool:
-    text = as_meant(word.text[:3])
+    text = to_half_width(word.text[:3])
     if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
         raise InvalidOption(f"{_shown(word.text)} begins with a long dash; write --{name}")
     quoted = line[word.start] in QUOTES
@@ -239,7 +247,7 @@ def _is_flag(word: Word, line: str) -> bool:
 def _split(text: str) -> tuple[str, str | None]:
     """Return flag and the value after "=" if any. `-n4` is `-n 4`."""
     found = re.search("[=＝]", text)
-    flag = as_meant(text[: found.start()] if found else text).replace("_", "-")
+    flag = to_half_width(text[: found.start()] if found else text).replace("_", "-")
     if not found and len(flag) > 2 and flag[:2] in BY_FLAG and flag[1] != "-":
         return flag[:2], text[2:]
     return flag, text[found.end() :] if found else None
@@ -255,11 +263,11 @@ def _option(flag: str, own: Mapping[str, bool]) -> Option:
             "Set the endpoint's variable instead (%imagine_endpoints names it)."
         )
     known = [*BY_FLAG, *NEGATED, SETTING, *own, *HELP]
-    raise InvalidOption(f"There is no option {_shown(flag)}.{did_you_mean(flag, known)}")
+    raise InvalidOption(f"There is no option {_shown(flag)}.{suggest_name(flag, known)}")
 
 
 def _shown(flag: str) -> str:
-    return short(flag, 40)
+    return truncate(flag, 40)
 
 
 def _value(text: str, namespace: Mapping[str, Any]) -> object:
@@ -267,25 +275,25 @@ def _value(text: str, namespace: Mapping[str, Any]) -> object:
     parts = parse(text)
     if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
         found = lookup(parts[0].path, namespace, source=parts[0].source)
-        if listed(found) is not None:
+        if list_elements(found) is not None:
             return found
     return fill(parts, namespace)
 
 
-def first(rest: str, names: Mapping[str, Any] = NOTHING) -> tuple[str, str]:
+def split_first_word(rest: str, names: Mapping[str, Any] = NOTHING) -> tuple[str, str]:
     """Return the first word of a text that has one, with names filled in, and what follows it."""
-    word = next(words(rest))
-    return filled(word.text, names), rest[word.end :]
+    word = next(tokenize(rest))
+    return fill_ids(word.text, names), rest[word.end :]
 
 
-def filled(text: str, names: Mapping[str, Any]) -> str:
+def fill_ids(text: str, names: Mapping[str, Any]) -> str:
     """Return ids with the names in braces filled in: `{i}` in a loop, `{fox}` a result or a list of them."""
     return "".join(_as_id(part, names) for part in parse(text))
 
 
-def ids(text: str, names: Mapping[str, Any]) -> list[str]:
+def split_ids(text: str, names: Mapping[str, Any]) -> list[str]:
     """Return the ids in a text, which blanks or commas keep apart, with names filled in."""
-    return as_meant(filled(text, names)).replace(",", " ").split()
+    return to_half_width(fill_ids(text, names)).replace(",", " ").split()
 
 
 def _as_id(part: Part, names: Mapping[str, Any]) -> str:
@@ -306,7 +314,7 @@ def _ids_of(value: object) -> Iterator[str]:
         yield str(value)
 
 
-def merged(before: Line, after: Line) -> Line:
+def merge_lines(before: Line, after: Line) -> Line:
     """Return two parts of one line as one; what stands behind counts."""
     return replace(
         after,
@@ -329,7 +337,7 @@ def _together(
     return {name: (*before.get(name, ()), *after.get(name, ())) for name in names}
 
 
-def passing_word(prompt: str) -> list[str]:
+def find_magic_word(prompt: str) -> list[str]:
     """Return a note where the prompt is only a word that has a magic of its own, and was sent."""
     word = prompt.strip().lower()
     return [f"{word} was sent as the prompt; for {word} there is {_TOLD[word]}"] if word in _TOLD else []
@@ -341,7 +349,7 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
         raise InvalidOption("Write a prompt: %imagine a red fox. All options: %imagine --help")
     if _LIKE_A_CALL.match(text) or _holds_a_call(text):
         raise InvalidOption(
-            f"imagine{short(text, 30)} is Python: run `from ipyimagegen import imagine` first. "
+            f"imagine{truncate(text, 30)} is Python: run `from ipyimagegen import imagine` first. "
             "To draw the text: %imagine -- …"
         )
     word = text.strip().lower()
@@ -349,10 +357,10 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
         raise InvalidOption(f"For {word} there is {_TOLD[word]}; to draw the word: %imagine -- {word}")
     if images and text.startswith("@"):
         raise InvalidOption(
-            f"{short(text.split(maxsplit=1)[0], 30)} stands in the prompt; write --image once for each "
+            f"{truncate(text.split(maxsplit=1)[0], 30)} stands in the prompt; write --image once for each "
             "image. To send it as typed: %imagine -- …"
         )
-    late = late_options(text)
+    late = find_late_options(text)
     if late:
         raise InvalidOption(
             f"{late[0]} stands behind the prompt; options come first: %imagine {late[0]} … prompt. "
@@ -379,9 +387,9 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def late_options(text: str) -> list[str]:
+def find_late_options(text: str) -> list[str]:
     """Return the words of a prompt that are our options' flags; a short one has a value behind it."""
-    short_ = [one for one in text.split()[:-1] if as_meant(one) in SHORT]
-    words_ = (one for one in text.split() if as_meant(one[:2]).startswith("--") or one[0] in LONG_DASHES)
+    short_ = [one for one in text.split()[:-1] if to_half_width(one) in SHORT]
+    words_ = (one for one in text.split() if to_half_width(one[:2]).startswith("--") or one[0] in LONG_DASHES)
     found = ((one, _split("--" + one.lstrip(DASHES))[0]) for one in words_)
     return [_LATE.match(one)[0] for one, flag in found if flag in _LATE_FLAGS] + short_  # type: ignore[index]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.template import name_end
-from ipyimagegen.core.text import short
+from ipyimagegen.core.template import find_name_end
+from ipyimagegen.core.text import truncate
 
 QUOTES = "\"'"
 LONG_DASHES = "—–"  # what an editor or a phone makes of two
@@ -30,7 +30,7 @@ class Word:
     end: int
 
 
-def words(line: str, start: int = 0) -> Iterator[Word]:
+def tokenize(line: str, start: int = 0) -> Iterator[Word]:
     """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
     at = start
     while True:
@@ -38,12 +38,12 @@ def words(line: str, start: int = 0) -> Iterator[Word]:
             at += 1
         if at >= len(line):
             return
-        word = word_at(line, at)
+        word = read_word(line, at)
         yield word
         at = word.end
 
 
-def word_at(line: str, start: int) -> Word:
+def read_word(line: str, start: int) -> Word:
     """Return the word that begins there. Raises InvalidOption for a quote that is not closed."""
     at, text = start, ""
     while at < len(line) and not line[at].isspace():
@@ -52,7 +52,7 @@ def word_at(line: str, start: int) -> Word:
     return Word(text, start, at)
 
 
-def pieces(text: str) -> Iterator[str]:
+def split_pieces(text: str) -> Iterator[str]:
     """Yield what stands between the commas that are neither in quotes nor in a name's brackets.
 
     Raises InvalidOption for a quote that is not closed.
@@ -70,17 +70,17 @@ def pieces(text: str) -> Iterator[str]:
 
 def _bit(text: str, at: int) -> tuple[str, int]:
     """Return a name in braces, what stands in quotes, or else one character, and where it ends."""
-    if text[at] in "{[" and (end := name_end(text, at)):  # its quotes belong to a key
+    if text[at] in "{[" and (end := find_name_end(text, at)):  # its quotes belong to a key
         return text[at:end], end
     if text[at] not in QUOTES:
         return text[at], at + 1
     close = text.find(text[at], at + 1)
     if close < 0:
-        raise InvalidOption(f"The quote in {short(text[at:], 30)} is not closed.")
+        raise InvalidOption(f"The quote in {truncate(text[at:], 30)} is not closed.")
     return text[at + 1 : close], close + 1
 
 
-def written(value: object, *, apart: bool = False) -> str:
+def write_word(value: object, *, apart: bool = False) -> str:
     """Return a value as a word of a line: quoted when it needs to be; `apart`, as one piece of a list."""
     text = str(value)
     plain = text and not re.search(r"[\s\"']", text) and not re.match(rf"[{DASHES}](?!\d)", text)

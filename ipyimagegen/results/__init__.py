@@ -1,8 +1,18 @@
 """What users hold: an `Image`, a `Generation` of one call, a `Sweep` of many; immutable, and picklable."""
 
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import Bundle, Handle, Image, Result, bundle, framed
-from ipyimagegen.results.sheets import shape
+from ipyimagegen.results.image import Bundle, Handle, Image, Result, frame_bundle, make_bundle
+from ipyimagegen.results.sheets import measure_shape
 from ipyimagegen.results.sweep import Sweep
 
-__all__ = ["Bundle", "Generation", "Handle", "Image", "Result", "Sweep", "bundle", "framed", "shape"]
+__all__ = [
+    "Bundle",
+    "Generation",
+    "Handle",
+    "Image",
+    "Result",
+    "Sweep",
+    "frame_bundle",
+    "make_bundle",
+    "measure_shape",
+]

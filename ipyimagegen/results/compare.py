@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import imaging
 from ipyimagegen.core.run import ImageRecord, Run, Status
-from ipyimagegen.core.text import plain, short
-from ipyimagegen.core.text_table import padded, table, width
-from ipyimagegen.results import Bundle, bundle
-from ipyimagegen.results.captions import OUTSIDE, percent, said_of
+from ipyimagegen.core.text import sanitize, truncate
+from ipyimagegen.core.text_table import format_table, measure_width, pad
+from ipyimagegen.results import Bundle, make_bundle
+from ipyimagegen.results.captions import OUTSIDE, describe_state, format_percent
 from ipyimagegen.results.request_diff import (
     LINE,
+    ComparedValue,
     Named,
-    Value,
     Values,
-    against,
-    asked,
+    distinguish,
     is_text,
-    titled,
-    told_apart,
-    value_of,
+    list_request_values,
+    mark_changes,
+    title_option,
+    to_compared_value,
 )
 
 if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
@@ -60,7 +60,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """What each side has of something. `unset` is said of one that has nothing."""
 
     name: str
@@ -84,22 +84,22 @@ class Row:
         return self.is_asked and is_text(self.name, self.values)
 
     @property
-    def first(self) -> Value:
+    def first(self) -> ComparedValue:
         """What the first side has that has something."""
         return next(one for one in self.values if one)
 
     @property
     def cells(self) -> list[str]:
         """The row of a table."""
-        return [titled(self.name), *told_apart(self.values, self.unset)]
+        return [title_option(self.name), *distinguish(self.values, self.unset)]
 
 
 def _text(sides: Sequence[Side], named: Named) -> str:
     rows = list(_rows(sides, named))
     others = [row for row in rows if not row.is_text]
-    same = [f"{titled(row.name)} {short(row.first.text, LINE)}" for row in others if not row.differs]
+    same = [f"{title_option(row.name)} {truncate(row.first.text, LINE)}" for row in others if not row.differs]
     errors = [
-        f"! {side.label}: {plain(side.run.error.message)}"
+        f"! {side.label}: {sanitize(side.run.error.message)}"
         for side in sides
         if side.run.error and not side.run.forgotten
     ]
@@ -114,40 +114,40 @@ def _text(sides: Sequence[Side], named: Named) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _rows(sides: Sequence[Side], named: Named) -> Iterator[Row]:
+def _rows(sides: Sequence[Side], named: Named) -> Iterator[ComparisonRow]:
     wanted, came = [_wanted(side, named) for side in sides], [_came(side) for side in sides]
     for told in (wanted, came):
         for name in dict.fromkeys(name for one in told for name in one):
             values = tuple(one.get(name) for one in told)
             if not _goes_without_saying(name, values, wanted):
-                yield Row(name, sides, values, told is wanted)
+                yield ComparisonRow(name, sides, values, told is wanted)
 
 
-def _goes_without_saying(name: str, values: Values, wanted: Sequence[Mapping[str, Value]]) -> bool:
+def _goes_without_saying(name: str, values: Values, wanted: Sequence[Mapping[str, ComparedValue]]) -> bool:
     if name == _GOT:
         return list(values) == [one.get("size") for one in wanted]
-    return name == "status" and all(one == value_of(str(Status.DONE)) for one in values)
+    return name == "status" and all(one == to_compared_value(str(Status.DONE)) for one in values)
 
 
-def _wanted(side: Side, named: Named) -> dict[str, Value]:
+def _wanted(side: Side, named: Named) -> dict[str, ComparedValue]:
     run = side.run
     model = run.sent.model or run.request.model
-    told = asked(run, named, model=model if model != run.request.endpoint else None)
+    told = list_request_values(run, named, model=model if model != run.request.endpoint else None)
     if run.forgotten:
         del told["prompt"]
     for name in told.keys() & set(run.sent.unsent):
-        told[name] = Value(f"{told[name].text} (not sent)", f"{told[name].key} (not sent)")
+        told[name] = ComparedValue(f"{told[name].text} (not sent)", f"{told[name].key} (not sent)")
     return told
 
 
-def _came(side: Side) -> dict[str, Value]:
+def _came(side: Side) -> dict[str, ComparedValue]:
     """Return what came, by name; what a run does not have is left out."""
     run, shown = side.run, [one for one in side.images if one.viewable]
     shares = [one.changed_outside for one in shown if one.changed_outside is not None]
     told = {
         "status": str(run.status).replace("_", " "),
         _GOT: ", ".join(sorted({f"{one.width}x{one.height}" for one in shown if one.width})),
-        OUTSIDE: ", ".join(map(percent, shares)),
+        OUTSIDE: ", ".join(map(format_percent, shares)),
     }
     for one in run.mismatches:
         if one.subject != OUTSIDE:
@@ -155,14 +155,14 @@ def _came(side: Side) -> dict[str, Value]:
             told[name] = f"{told[name]}; {said}" if name in told else said
     told["seconds"] = f"{run.elapsed:.1f}" if run.elapsed is not None else ""
     told["cost"] = str(run.cost).removeprefix("cost ")
-    return {name: value_of(said) for name, said in told.items() if said}
+    return {name: to_compared_value(said) for name, said in told.items() if said}
 
 
-def _block(row: Row) -> str:
+def _block(row: ComparisonRow) -> str:
     """Return a text of the first side, and what the others have instead."""
     if not row.differs:
-        return f"{titled(row.name)}: the same\n  {short(row.first.text, _WHOLE)}"
-    room = max(width(side.label) for side in row.sides)
+        return f"{title_option(row.name)}: the same\n  {truncate(row.first.text, _WHOLE)}"
+    room = max(measure_width(side.label) for side in row.sides)
     seen: dict[str, str] = {}  # key to the side that had it first
     lines = []
     for side, value, unset in zip(row.sides, row.values, row.unset, strict=True):
@@ -171,24 +171,24 @@ def _block(row: Row) -> str:
         elif value.key in seen:
             said = f"as {seen[value.key]}"
         else:
-            said = against(row.first, value) if seen else short(value.text, _WHOLE)
+            said = mark_changes(row.first, value) if seen else truncate(value.text, _WHOLE)
             seen[value.key] = side.label
-        lines.append(f"  {padded(side.label, room)}  {said}")
+        lines.append(f"  {pad(side.label, room)}  {said}")
     base = f", against {next(iter(seen.values()))}" if len(seen) > 1 else ""
-    return "\n".join([f"{titled(row.name)}{base}:", *lines])
+    return "\n".join([f"{title_option(row.name)}{base}:", *lines])
 
 
-def _table(rows: Sequence[Row], sides: Sequence[Side]) -> str:
+def _table(rows: Sequence[ComparisonRow], sides: Sequence[Side]) -> str:
     """Return a column for each side; a line for each where columns would be too wide for a page."""
     if not rows:
         return ""
     cells = [["", *(side.label for side in sides)], *(row.cells for row in rows)]
-    upright, lying = table(cells), table(zip(*cells, strict=True))
+    upright, lying = format_table(cells), format_table(zip(*cells, strict=True))
     return min((upright, lying), key=_across) if _across(upright) > _WIDE else upright
 
 
 def _across(text: str) -> int:
-    return max(map(width, text.splitlines()))
+    return max(map(measure_width, text.splitlines()))
 
 
 # The images
@@ -199,7 +199,7 @@ def _sheet(sides: Sequence[Side], path: Callable[[str], Path | None]) -> imaging
     tiles = [tile for side in sides for tile in _tiles(side, most)]
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
     looked = [_looked_at(image, why, path, edge) for _, image, why in tiles]
-    return imaging.preview(
+    return imaging.make_preview(
         [thumb for thumb, _ in looked],
         [one for one, *_ in tiles],
         [why for _, why in looked],
@@ -218,7 +218,7 @@ def _tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str
         several = len(run.images) > 1
         label = f"{side.run_label}.{one.index}" if several else side.label
         more = f" of {len(images)}" if place == most < len(images) else ""
-        yield label + more, one if one.viewable else None, said_of(one)
+        yield label + more, one if one.viewable else None, describe_state(one)
 
 
 def _looked_at(
@@ -248,7 +248,7 @@ class Comparison:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         sheet = self.sheet
-        return bundle(sheet.data, sheet.mime, (sheet.width, sheet.height), self.text, self.name)
+        return make_bundle(sheet.data, sheet.mime, (sheet.width, sheet.height), self.text, self.name)
 
 
 def compare(sides: Sequence[Side], *, named: Named, path: Callable[[str], Path | None]) -> Comparison:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, overload
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
-from ipyimagegen.core.text import DOT, short
+from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import caption, edit_of, facts
-from ipyimagegen.results.image import GONE, Bundle, Handle, Image, bundle, files_told, framed
+from ipyimagegen.results.captions import list_facts, list_inputs, write_caption
+from ipyimagegen.results.image import GONE, Bundle, Handle, Image, describe_files, frame_bundle, make_bundle
 
 if TYPE_CHECKING:
     from ipyimagegen.results.sweep import Sweep
@@ -148,7 +148,7 @@ class Generation(Sequence[Image]):
     @property
     def usage(self) -> Mapping[str, Any]:
         """Tokens as the server counted them; empty when it did not."""
-        usage: Mapping[str, Any] = self._run.reply.get("usage") or {}
+        usage: Mapping[str, Any] = self._run.response.get("usage") or {}
         return usage
 
     @property
@@ -174,14 +174,14 @@ class Generation(Sequence[Image]):
     @property
     def edit_of(self) -> list[str]:
         """What an edit started from, in words; empty for what is none."""
-        return edit_of(self._run, self._handle.named) if self._handle else edit_of(self._run)
+        return list_inputs(self._run, self._handle.named) if self._handle else list_inputs(self._run)
 
     @property
     def caption(self) -> str:
         """The words under the image."""
         if self._handle is None:
-            return caption(self._run, self._number, from_history=self._reused)
-        return caption(self._run, self._number, from_history=self._reused, named=self._handle.named)
+            return write_caption(self._run, self._number, from_history=self._reused)
+        return write_caption(self._run, self._number, from_history=self._reused, named=self._handle.named)
 
     def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Generation | Sweep:
         """Ask the same again with prompt or options changed; with nothing, ask again and pay again."""
@@ -203,30 +203,32 @@ class Generation(Sequence[Image]):
         follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails or where
         no image came.
         """
-        saving.check(str(template))
+        saving.check_template(str(template))
         if not self:
-            raise saving.nothing(self.id, self.error)
+            raise saving.make_empty_error(self.id, self.error)
         several = len(self) > 1
         return tuple(
-            saving.write(one.bytes, saving.target(str(template), self._run, one.image, several=several))
+            saving.write_file(
+                one.bytes, saving.find_target(str(template), self._run, one.image, several=several)
+            )
             for one in self
         )
 
     def __repr__(self) -> str:
-        return DOT.join([self._said, *files_told(self.files)])
+        return DOT.join([self._said, *describe_files(self.files)])
 
     @property
     def _said(self) -> str:
         """What stands beside its image: equal in every run."""
-        return f"Generation: {short(self.prompt, 60)!r}{DOT}{DOT.join(facts(self._run))}"
+        return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self._run))}"
 
     def preview(self) -> imaging.Preview:
         """Return one image of at most 768 px and 100 KiB: the image, or a contact sheet."""
-        edge = imaging.edge_of(len(self))
+        edge = imaging.choose_edge(len(self))
         shown = self._number or self.id
         labels = [f"{shown}.{one.index}" for one in self]
         thumbs = [one.thumb(edge) for one in self]
-        return imaging.preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
+        return imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
@@ -238,11 +240,11 @@ class Generation(Sequence[Image]):
             return [({"text/plain": self._said}, {})]
         if self._handle and self._handle.embed == "original":
             with suppress(StoreError):  # what is gone is shown as that
-                return [bundle(one.bytes, one.mime, one.size, self._said, self.prompt) for one in self]
+                return [make_bundle(one.bytes, one.mime, one.size, self._said, self.prompt) for one in self]
         made = self.preview()
         if len(self) == 1:
-            return [framed(made, self._said, self.prompt)]
-        return [bundle(made.data, made.mime, (made.width, made.height), self._said, self.prompt)]
+            return [frame_bundle(made, self._said, self.prompt)]
+        return [make_bundle(made.data, made.mime, (made.width, made.height), self._said, self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:

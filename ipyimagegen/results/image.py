@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
 from ipyimagegen.core.run import ImageRecord, Input, Run
-from ipyimagegen.core.text import DOT, short
+from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
 
 if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
@@ -47,7 +47,7 @@ class Handle(Protocol):
 
     @property
     def embed(self) -> str:
-        """`preview` or `original`."""
+        """`make_preview` or `original`."""
 
     def rerun(
         self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
@@ -138,7 +138,7 @@ class Image:
     @property
     def pil(self) -> PilImage:
         """The image as a Pillow image."""
-        return imaging.opened(self.bytes)
+        return imaging.open_image(self.bytes)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -193,42 +193,44 @@ class Image:
 
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
-        return saving.write(self.bytes, saving.target(str(path), self._run, self._image, several=False))
+        return saving.write_file(
+            self.bytes, saving.find_target(str(path), self._run, self._image, several=False)
+        )
 
     def __repr__(self) -> str:
-        return DOT.join([self._said, *files_told([self._path])])
+        return DOT.join([self._said, *describe_files([self._path])])
 
     @property
     def _said(self) -> str:
         """What stands beside its image: equal in every run."""
-        return f"Image: {short(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
+        return f"Image: {truncate(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         thumb = self.thumb(imaging.EDGE)
-        made = imaging.preview([thumb], notes=[GONE if thumb is None else ""])
-        return framed(made, self._said, self.prompt)
+        made = imaging.make_preview([thumb], notes=[GONE if thumb is None else ""])
+        return frame_bundle(made, self._said, self.prompt)
 
 
-def files_told(files: Iterable[Path]) -> list[str]:
+def describe_files(files: Iterable[Path]) -> list[str]:
     """Return where images are, for a plain Python, which shows none; nothing where there is a shell."""
     ipython = sys.modules.get("IPython")
     return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
 
 
-def framed(made: imaging.Preview, text: str, prompt: str) -> Bundle:
+def frame_bundle(made: imaging.Preview, text: str, prompt: str) -> Bundle:
     """Return one image as a bundle, no higher than a screen has room for with its caption."""
     scale = min(1.0, HEIGHT / made.height)
     size = round(made.width * scale), round(made.height * scale)
-    return bundle(made.data, made.mime, size, text, prompt)
+    return make_bundle(made.data, made.mime, size, text, prompt)
 
 
-def bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
+def make_bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
     """Return a plain image as a mimebundle and its metadata: no widget, no script, no HTML.
 
     A WebP original travels as PNG: notebooks have no renderer for it.
     """
     if mime not in ("image/png", "image/jpeg"):
-        data, mime = imaging.as_png(data), "image/png"
-    alt = short(prompt, ALT_LIMIT)
+        data, mime = imaging.to_png(data), "image/png"
+    alt = truncate(prompt, ALT_LIMIT)
     return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ipyimagegen.core.errors import InvalidOption, StoreError, did_you_mean
+from ipyimagegen.core.errors import InvalidOption, StoreError, suggest_name
 from ipyimagegen.core.run import ImageRecord, Run
-from ipyimagegen.core.text import file_name, short
+from ipyimagegen.core.text import to_file_name, truncate
 
 FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
 _FIELD = re.compile(r"\{(\w*)\}")
@@ -19,12 +19,12 @@ _SUFFIXES = {"image/png": (".png",), "image/jpeg": (".jpg", ".jpeg"), "image/web
 _KNOWN = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
 
-def check(template: str) -> None:
+def check_template(template: str) -> None:
     """Raise InvalidOption when the template has a field that does not exist, or names a folder."""
     for name in _FIELD.findall(template):
         if name not in FIELDS:
             raise InvalidOption(
-                f"--save {{{name}}}: there are {', '.join(FIELDS)}.{did_you_mean(name, FIELDS)}"
+                f"--save {{{name}}}: there are {', '.join(FIELDS)}.{suggest_name(name, FIELDS)}"
             )
     if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):  # noqa: PTH111, PTH112
         inside = os.path.join(template, "{id}")  # noqa: PTH118 - as typed
@@ -38,47 +38,49 @@ def check_place(template: str) -> None:
     while not os.path.lexists(place) and place != place.parent:  # what is missing is made
         place = place.parent
     if not place.is_dir():
-        raise InvalidOption(f"--save {short(template, 300)}: {place} is no folder; nothing was sent.")
+        raise InvalidOption(f"--save {truncate(template, 300)}: {place} is no folder; nothing was sent.")
     if not os.access(place, os.W_OK | os.X_OK):
         raise InvalidOption(
-            f"--save {short(template, 300)}: you may not write in {place.absolute()}; nothing was sent."
+            f"--save {truncate(template, 300)}: you may not write in {place.absolute()}; nothing was sent."
         )
 
 
-def targets(template: str, places: Sequence[tuple[Run, ImageRecord]]) -> list[Path]:
+def list_targets(template: str, places: Sequence[tuple[Run, ImageRecord]]) -> list[Path]:
     """Return the files for the images of a sweep, those that did not come among them, in its order.
 
     {index} counts those that the other fields do not tell apart. Where the template has none, they get
     their numbers. So an image that comes later takes the name that was left for it.
     """
-    alike = [target(template, *one, several=False, index=0) for one in places]
+    alike = [find_target(template, *one, several=False, index=0) for one in places]
     shared, counts = Counter(alike), Counter[Path]()
     files = []
     for one, name in zip(places, alike, strict=True):
         counts[name] += 1
-        files.append(target(template, *one, several=shared[name] > 1, index=counts[name]))
+        files.append(find_target(template, *one, several=shared[name] > 1, index=counts[name]))
     return files
 
 
-def target(template: str, run: Run, image: ImageRecord, *, several: bool, index: int | None = None) -> Path:
+def find_target(
+    template: str, run: Run, image: ImageRecord, *, several: bool, index: int | None = None
+) -> Path:
     """Return the file for an image: fields filled and cleaned, the suffix that its bytes have.
 
     `several` says that it gets its number, which is `index` or else its own in the reply.
     """
-    check(template)
-    values = {**fields(run, image), **({} if index is None else {"index": str(index)})}
+    check_template(template)
+    values = {**list_fields(run, image), **({} if index is None else {"index": str(index)})}
     folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
     if several and "{index}" not in template:
         stem, suffix = _split(name)
         name = f"{stem}-{values['index']}{suffix}"
     stem, suffix = _split(name)
     right = _SUFFIXES[image.mime or "image/png"]
-    filled = file_name(_fill(stem, values), suffix if suffix in right else right[0])
-    folders = [file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
+    filled = to_file_name(_fill(stem, values), suffix if suffix in right else right[0])
+    folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
     return Path(*folders, filled)
 
 
-def fields(run: Run, image: ImageRecord) -> Mapping[str, str]:
+def list_fields(run: Run, image: ImageRecord) -> Mapping[str, str]:
     """Return the values of the fields of a template."""
     asked = {**run.request.options, **run.request.extra}
     return {
@@ -102,7 +104,7 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
 
 
-def nothing(what: str, why: str | None) -> StoreError:
+def make_empty_error(what: str, why: str | None) -> StoreError:
     """Return the error for a result without an image."""
     return StoreError(f"{what} has no image to save{f': {why}' if why else '.'}")
 
@@ -118,7 +120,7 @@ def _write_new(data: bytes, path: Path) -> None:
             raise
 
 
-def write(data: bytes, path: Path) -> Path:
+def write_file(data: bytes, path: Path) -> Path:
     """Write the bytes to `path`, or to `name-2`, `name-3` … when another file is there.
 
     The same bytes at that path are left as they are. Raises StoreError.
@@ -140,5 +142,5 @@ def write(data: bytes, path: Path) -> Path:
     except ValueError:  # NUL, or half a character
         problem = "no folder has such a name"
     raise StoreError(
-        f"The image is in the history, but {short(str(path), 300)} cannot be written: {problem}."
+        f"The image is in the history, but {truncate(str(path), 300)} cannot be written: {problem}."
     )

@@ -71,7 +71,7 @@ def shown_at_once(made: Sequence[Sheet]) -> int:
     return max(1, sum(tiles <= TILES for tiles in so_far))
 
 
-def shape(axes: Sequence[Axis]) -> tuple[int, int]:
+def measure_shape(axes: Sequence[Axis]) -> tuple[int, int]:
     """Return rows and columns of the first sheet; a strip has no rows."""
     first = sheets(axes[-2:])[0]
     return len(first.rows), len(first.columns)

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipyimagegen.core import costs, ids
-from ipyimagegen.core.axes import PROMPT, Axis, labels
+from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.run import Cost, ImageState
-from ipyimagegen.core.text import DOT, counted, plain, short, some
-from ipyimagegen.results.captions import OUTSIDE, facts
+from ipyimagegen.core.text import DOT, format_count, list_some, sanitize, truncate
+from ipyimagegen.results.captions import OUTSIDE, list_facts
 from ipyimagegen.results.generation import Generation
 
 LISTED = 8  # failures that a caption lists
 
 
-def title(prompt: str, axes: Sequence[Axis]) -> str:
+def write_sweep_title(prompt: str, axes: Sequence[Axis]) -> str:
     """Return `Sweep: 'a {red|blue} fox' · 2 {red|blue} × 3 seed`."""
-    across = " × ".join(f"{len(axis.values)} {short(axis.title, 30)}" for axis in axes)
-    return f"Sweep: {short(prompt, 60)!r}{DOT}{across}"
+    across = " × ".join(f"{len(axis.values)} {truncate(axis.title, 30)}" for axis in axes)
+    return f"Sweep: {truncate(prompt, 60)!r}{DOT}{across}"
 
 
-def caption(
+def write_sweep_caption(
     sweep: Sequence[Generation],
     axes: Sequence[Axis],
     asked: Mapping[int, Cost],
@@ -36,38 +36,44 @@ def caption(
     came = [one for one in sweep if one]
     failed = len(sweep) - len(came)
     head = f"{len(came)} of {len(sweep)}" + (f"; {failed} failed" if failed else "")
-    names = labels(axes)
+    names = label_points(axes)
     lines = [
-        DOT.join([head, short(prompt, 80)]),
+        DOT.join([head, truncate(prompt, 80)]),
         DOT.join(_shared(came, axes)),
         *(came[0].edit_of if came else []),  # inputs are never split, so all have the same
-        " × ".join(f"{short(axis.title, 40)}: {_values(axis)}" for axis in axes),
+        " × ".join(f"{truncate(axis.title, 40)}: {_values(axis)}" for axis in axes),
         _runs(came),
-        *(plain(line, 400) for line in legend),
+        *(sanitize(line, 400) for line in legend),
         *(f"! {line}" for line in _of_some([_mismatches(one) for one in sweep], names, len(came))),
         *(f"- {line}" for line in _of_some([_notes(one, axes) for one in sweep], names, len(came))),
-        *failures(sweep, names),
+        *list_failures(sweep, names),
     ]
     return "\n".join([*filter(None, lines), _last(sweep, asked)])
 
 
 def _shared(came: Sequence[Generation], axes: Sequence[Axis]) -> list[str]:
     """Return the facts that all have, but not what varies: of one that came alone that would be a fact."""
-    each = [facts(one.run) for one in came]
+    each = [list_facts(one.run) for one in came]
     varies = {label for axis in axes for label in axis.labels}
     shared = [word for word in each[0] if all(word in other for other in each)] if each else []
     return [word for word in shared if word not in varies]
 
 
 def _values(axis: Axis) -> str:
-    told = [short(one, 40) for one in axis.values_told]
+    told = [truncate(one, 40) for one in axis.values_told]
     return ", ".join(told) if len(told) <= 12 else f"{', '.join(told[:4])} … {told[-1]} ({len(told)})"
 
 
 def _runs(came: Sequence[Generation]) -> str:
     numbers = [one.number for one in came if one.number]
     return DOT.join(
-        filter(None, [f"runs {ids.spans(numbers)}" if numbers else "", ids.spanned([one.id for one in came])])
+        filter(
+            None,
+            [
+                f"runs {ids.format_numbers(numbers)}" if numbers else "",
+                ids.format_ids([one.id for one in came]),
+            ],
+        )
     )
 
 
@@ -86,27 +92,29 @@ def _notes(one: Generation, axes: Sequence[Axis]) -> list[str]:
     return notes
 
 
-def _of_some(each: Sequence[Sequence[str]], labels: Sequence[str], came: int) -> list[str]:
+def _of_some(each: Sequence[Sequence[str]], label_points: Sequence[str], came: int) -> list[str]:
     """Return each line once, with the places that it is about unless all that came have it."""
     places: dict[str, list[str]] = {}
-    for lines, label in zip(each, labels, strict=True):
+    for lines, label in zip(each, label_points, strict=True):
         for line in dict.fromkeys(lines):
             places.setdefault(line, []).append(label)
-    return [plain(line) + ("" if len(at) == came else f" ({some(at)})") for line, at in places.items()]
+    return [
+        sanitize(line) + ("" if len(at) == came else f" ({list_some(at)})") for line, at in places.items()
+    ]
 
 
-def failures(sweep: Sequence[Generation], labels: Sequence[str]) -> list[str]:
+def list_failures(sweep: Sequence[Generation], label_points: Sequence[str]) -> list[str]:
     """Return a line for each that failed, and why, up to a number that can be read."""
     told = [
-        f"! {short(label, 60)}: {_why(one.error or 'no image')}"
-        for one, label in zip(sweep, labels, strict=True)
+        f"! {truncate(label, 60)}: {_why(one.error or 'no image')}"
+        for one, label in zip(sweep, label_points, strict=True)
         if not one
     ]
     more = len(told) - LISTED
     return [*told[:LISTED], f"! and {more} more: sweep.failed"] if more > 0 else told
 
 
-def sentences(error: str) -> str:
+def join_lines(error: str) -> str:
     """Return the lines of an error as one: the first ends there where it has no stop of its own."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     return " ".join(line if line[-1] in ".!?:…。！？" else f"{line}." for line in lines)
@@ -114,7 +122,7 @@ def sentences(error: str) -> str:
 
 def _why(error: str) -> str:
     first, _, rest = error.partition("\n")
-    return short(first, 200) + (" (--retry asks again)" if "--retry" in rest else "")
+    return truncate(first, 200) + (" (--retry asks again)" if "--retry" in rest else "")
 
 
 def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
@@ -124,18 +132,18 @@ def _last(sweep: Sequence[Generation], asked: Mapping[int, Cost]) -> str:
     now = [one.cost for place, one in enumerate(sweep) if place in asked]
     reused = sum(one.reused for one in sweep if one)
     if now and not all(one.basis in ("free", "none") for one in now):
-        about, spent = costs.said(asked.values()), costs.said(now)
-        words.append(f"{counted(len(now), 'call')} asked")
+        about, spent = costs.format_costs(asked.values()), costs.format_costs(now)
+        words.append(f"{format_count(len(now), 'call')} asked")
         both = [f"estimate {about.removeprefix('cost ')}", f"spent {spent.removeprefix('cost ')}"]
         words += [spent] if about == spent == "cost unknown" else both
     else:
-        words.append(costs.said([one.cost for one in sweep if one]))
+        words.append(costs.format_costs([one.cost for one in sweep if one]))
     if reused:
         words.append("from history" if reused == len(sweep) else f"{reused} from history")
     return DOT.join(words)
 
 
-def row(one: Generation, axes: Mapping[str, Any]) -> dict[str, Any]:
+def make_row(one: Generation, axes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of one generation in the table; see `Sweep.rows`."""
     options = {**one.run.request.options, **one.run.request.extra}
     if "size" in options:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
-from ipyimagegen.core.axes import Axis, labels
+from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.run import Cost
-from ipyimagegen.core.text import short
+from ipyimagegen.core.text import truncate
 from ipyimagegen.results import saving, summary
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import GONE, Bundle, Handle, bundle
+from ipyimagegen.results.image import GONE, Bundle, Handle, make_bundle
 from ipyimagegen.results.sheets import Sheet, sheets, shown_at_once
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Sweep(Sequence[Generation]):
         option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (the
         first image's; `files` has all), `id`, `status`, `error`, `from_history`.
         """
-        made = [summary.row(one, axes) for one, axes in zip(self, self._coordinates, strict=True)]
+        made = [summary.make_row(one, axes) for one, axes in zip(self, self._coordinates, strict=True)]
         names = dict.fromkeys(name for row in made for name in row)
         return [{name: row.get(name) for name in names} for row in made]
 
@@ -116,7 +116,7 @@ class Sweep(Sequence[Generation]):
     @property
     def labels(self) -> list[str]:
         """A name for each, by what varies: `red · seed 7`."""
-        return labels(self._axes)
+        return label_points(self._axes)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -129,10 +129,10 @@ class Sweep(Sequence[Generation]):
         {index} counts the images that the other fields do not tell apart; without it they get -1, -2
         and so on. What did not come leaves its number free, and takes it when the sweep is run again.
         """
-        saving.check(str(template))
+        saving.check_template(str(template))
         images = {(place, image.index): image for place, one in enumerate(self) for image in one}
         if not images:
-            raise saving.nothing("The sweep", self[0].error)
+            raise saving.make_empty_error("The sweep", self[0].error)
         like = next(iter(images.values())).image  # what an image that did not come is taken to be
         places = {
             (place, index): (one.run, replace(like, index=index))
@@ -141,8 +141,10 @@ class Sweep(Sequence[Generation]):
         }
         places |= {key: (image.run, image.image) for key, image in images.items()}
         order = sorted(places)
-        files = dict(zip(order, saving.targets(str(template), [places[key] for key in order]), strict=True))
-        return tuple(saving.write(image.bytes, files[key]) for key, image in images.items())
+        files = dict(
+            zip(order, saving.list_targets(str(template), [places[key] for key in order]), strict=True)
+        )
+        return tuple(saving.write_file(image.bytes, files[key]) for key, image in images.items())
 
     # What is shown
 
@@ -154,7 +156,7 @@ class Sweep(Sequence[Generation]):
         if len(pages) > shown:
             which = f"sheets 1 to {shown}" if shown > 1 else "sheet 1"
             legend.append(f"{which} of {len(pages)}; the next is sweep.pages[{shown}]")
-        return summary.caption(
+        return summary.write_sweep_caption(
             self, self._axes, self._asked, prompt=self._prompt, legend=list(dict.fromkeys(legend))
         )
 
@@ -176,10 +178,10 @@ class Sweep(Sequence[Generation]):
     def thumb(self, place: int, edge: int) -> PilImage | None:
         """Return the small image of one generation, several as one, or None when it has none."""
         thumbs = [one.thumb(edge) for one in self[place]]
-        return imaging.tiled([one for one in thumbs if one is not None], edge)
+        return imaging.make_tile([one for one in thumbs if one is not None], edge)
 
     def __repr__(self) -> str:
-        return summary.title(self._prompt, self._axes)
+        return summary.write_sweep_title(self._prompt, self._axes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
@@ -206,15 +208,17 @@ class Page:
     limit: int  # bytes
 
     @cached_property
-    def _drawn(self) -> imaging.Contact:
+    def _drawn(self) -> imaging.ContactSheet:
         sheet, sweep = self.sheet, self.sweep
-        edge = imaging.tile_edge(len(sheet.rows), len(sheet.columns))
-        return imaging.contact(
+        edge = imaging.measure_tile_edge(len(sheet.rows), len(sheet.columns))
+        return imaging.make_contact_sheet(
             [sweep.thumb(place, edge) for place in sheet.calls],
             sheet.rows,
             sheet.columns,
             notes=[
-                short(summary.sentences(sweep[place].error or (GONE if sweep[place] else "no image")), 300)
+                truncate(
+                    summary.join_lines(sweep[place].error or (GONE if sweep[place] else "no image")), 300
+                )
                 for place in sheet.calls
             ],
             title=sheet.title,
@@ -231,7 +235,7 @@ class Page:
     def bundle(self) -> Bundle:
         """The sheet as a notebook shows it."""
         made = self._drawn.preview
-        return bundle(made.data, made.mime, (made.width, made.height), repr(self), self.sweep.prompt)
+        return make_bundle(made.data, made.mime, (made.width, made.height), repr(self), self.sweep.prompt)
 
     def __repr__(self) -> str:
         which = f" · sheet {self.number} of {self.count}" if self.count > 1 else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import count
 
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 
 _ALONE = "\u0e00-\u0eff \u2e80-\u9fff \uf900-\ufaff \U00020000-\U0003ffff"  # written without blanks
 _RANGES = tuple(part.split("-") for part in _ALONE.split())
@@ -39,7 +39,7 @@ class Stretch:
     words: tuple[Word, ...]
 
 
-def words(text: str) -> list[Word]:
+def split_words(text: str) -> list[Word]:
     """Return the words of a text. What has no blanks between its words is taken character by character."""
     return [
         Word(one, spaced=place > 0 and at == 0)
@@ -81,7 +81,7 @@ def _is_letter(char: str) -> bool:
     return unicodedata.category(char)[0] in "LNM" and not any(a <= char <= z for a, z in _RANGES)
 
 
-def stretches(old: Sequence[Word], new: Sequence[Word]) -> list[Stretch]:
+def diff_words(old: Sequence[Word], new: Sequence[Word]) -> list[Stretch]:
     """Return both texts as one row of stretches: without `-` it is the new text, without `+` the old.
 
     A word of both is spaced where it is in one of them.
@@ -123,17 +123,17 @@ def _changes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, i
 
 def same_words(old: str, new: str) -> bool:
     """Say whether two texts differ in nothing but blanks, and characters that cannot be seen."""
-    return [one.text for one in words(_whole(old))] == [one.text for one in words(_whole(new))]
+    return [one.text for one in split_words(_whole(old))] == [one.text for one in split_words(_whole(new))]
 
 
-def marked(old: str, new: str, *, shortened: bool = True) -> str:
+def mark_words(old: str, new: str, *, shortened: bool = True) -> str:
     """Return the new text on one line, with `{+…+}` around what the old has not, and `[-…-]` what it had.
 
     Long unchanged stretches are shortened with … . Where one of the texts holds such marks itself, ours
     get more signs than those: `[--red--]`.
     """
     old, new = _whole(old), _whole(new)
-    row = stretches(words(old), words(new))
+    row = diff_words(split_words(old), split_words(new))
     signs = _signs(old, new)
     said = []
     for place, one in enumerate(row):
@@ -147,7 +147,7 @@ def marked(old: str, new: str, *, shortened: bool = True) -> str:
 
 
 def _whole(text: str) -> str:
-    return plain(text, len(text) + 1)
+    return sanitize(text, len(text) + 1)
 
 
 def _signs(old: str, new: str) -> int:

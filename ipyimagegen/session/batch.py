@@ -9,24 +9,24 @@ from copy import copy
 from dataclasses import dataclass
 
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
-from ipyimagegen.core.plan import Plan, Planned
+from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.results import Sweep
 from ipyimagegen.session.call import NOT_SENT, Job
-from ipyimagegen.session.limiter import Gate
+from ipyimagegen.session.limiter import Limiter
 
 AHEAD = 2  # times what a server takes at once: calls that have begun, those among them that are being stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class CallSlot:
     """The place of one call: a job that asks, or what answers it without asking.
 
     `known` are the ids of the runs of the same request that there were before; `joined` says that the
     job was under way already.
     """
 
-    planned: Planned
+    planned: PlannedCall
     job: Job | None = None
     stored: Run | None = None
     known: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ class Slot:
     @property
     def error(self) -> ImagineError | None:
         """Why it brought no image, once it is known."""
-        return self.job.error if self.job else self.planned.doubt
+        return self.job.error if self.job else self.planned.unknown_outcome
 
     @property
     def doubtful(self) -> bool:
@@ -63,7 +63,7 @@ class Slot:
     @property
     def unsent(self) -> bool:
         """Whether it was not begun after all."""
-        taken_back = self.job and self.job.control.withdrawn and self.job.run.status is Status.NEVER_SENT
+        taken_back = self.job and self.job.control.withdrawn and self.job.run.status is Status.NOT_SENT
         return isinstance(self.error, Detached) or bool(self.error and taken_back)
 
     @property
@@ -75,7 +75,7 @@ class Slot:
 class Batch:
     """The slots of a plan, in its order."""
 
-    def __init__(self, plan: Plan, slots: Sequence[Slot]) -> None:
+    def __init__(self, plan: Plan, slots: Sequence[CallSlot]) -> None:
         self.plan, self.slots = plan, tuple(slots)
         self._jobs = [slot.job for slot in slots if slot.job]
         self._first = 0  # those before it have finished
@@ -85,14 +85,14 @@ class Batch:
         self.seen: Callable[[], Sweep] | None = None  # what came so far, as a sweep that can be shown
 
     def begin(
-        self, jobs: Sequence[Job], gate: Callable[[Job], Gate], call_off: Callable[[Job], None]
+        self, jobs: Sequence[Job], gate: Callable[[Job], Limiter], call_off: Callable[[Job], None]
     ) -> None:
         """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
         self._call_off = call_off
         if len(jobs) == 1:
             self._start(jobs[0])
             return
-        by_gate: dict[Gate, deque[Job]] = {}
+        by_gate: dict[Limiter, deque[Job]] = {}
         for job in jobs:
             by_gate.setdefault(gate(job), deque()).append(job)
         self._queues = list(by_gate.values())
@@ -106,7 +106,7 @@ class Batch:
                 self._give_back(reversed(queue), f"not sent: {fault}")
                 queue.clear()
 
-    def _feed(self, gate: Gate, queue: deque[Job]) -> None:
+    def _feed(self, gate: Limiter, queue: deque[Job]) -> None:
         """Begin the jobs of one server in order, each as soon as it can be sent."""
         room = threading.Semaphore(AHEAD * gate.parallel)
         while queue:

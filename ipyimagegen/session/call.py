@@ -18,13 +18,20 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import client, imaging
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
-from ipyimagegen.core.plan import Planned
+from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.core.run import ERRORS, Fault, ImageState, Run, Status
-from ipyimagegen.core.text import plain
-from ipyimagegen.session.arrivals import Receiver, Thumbs, Tools, compared, has_all, load
-from ipyimagegen.session.keys import Secret
-from ipyimagegen.session.limiter import Gate, Permit
+from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
+from ipyimagegen.core.text import sanitize
+from ipyimagegen.session.arrivals import (
+    CallContext,
+    ResponseProcessor,
+    Thumbs,
+    is_complete,
+    load_modules,
+    measure_changes,
+)
+from ipyimagegen.session.keys import ApiKey
+from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -33,11 +40,11 @@ if TYPE_CHECKING:
 NOT_SENT = "not sent: it was stopped before\nRun the cell again."
 _MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
 _BILL: Mapping[Status, tuple[bool | None, str]] = {
-    Status.NEVER_SENT: (
+    Status.NOT_SENT: (
         False,
         "Nothing was sent, nothing billed: run the cell again, or see %imagine_doctor.",
     ),
-    Status.REJECTED: (False, "It was not carried out, nothing billed: run the cell again later."),
+    Status.RATE_LIMITED: (False, "It was not carried out, nothing billed: run the cell again later."),
     Status.REFUSED: (False, "No image was made: change what it complains of, and run the cell again."),
     Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
     Status.DONE: (None, "It was probably billed; --retry asks again."),
@@ -68,7 +75,7 @@ class Job:
         carry: Callable[[Job], Run],
         told: Callable[[Job], None],
         *,
-        control: client.Control,
+        control: client.CancelToken,
         recorded: bool = False,
     ) -> None:
         self.run = run
@@ -123,7 +130,7 @@ class Job:
         except ImagineError as fault:
             self.error = fault
         except BaseException as fault:  # noqa: BLE001 - a thread has nobody to raise to
-            told = f"{type(fault).__name__}: {plain(fault, 200)}"
+            told = f"{type(fault).__name__}: {sanitize(fault, 200)}"
             bill = "it may have been billed" if self.run.sent.attempts else "nothing was sent"
             self.error = StoreError(f"{self.run.id} failed in this program ({bill}): {told}")
         finally:
@@ -156,7 +163,7 @@ def error_of(run: Run) -> ImagineError | None:
         words = f"The response is stored, and reading it costs nothing: %imagine_show {run.id}."
     if any(one.state is ImageState.UNWRITTEN for one in run.images):
         words = "What came is kept: once that is mended, the same cell shows it at no cost."
-    fault = run.error or Fault(message=_no_image(run))
+    fault = run.error or ErrorInfo(message=_no_image(run))
     if run.status is Status.REFUSED:
         words = _CURES.get(fault.code) or _CURES.get(fault.status) or words
     kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
@@ -171,18 +178,18 @@ def error_of(run: Run) -> ImagineError | None:
 
 
 def _no_image(run: Run) -> str:
-    note = next((plain(p.note, 300) for p in run.images if p.note), "")
+    note = next((sanitize(p.note, 300) for p in run.images if p.note), "")
     if note.endswith("."):
         return note
-    said = f"{plain(run.request.endpoint, 80)} sent no image that can be shown"
+    said = f"{sanitize(run.request.endpoint, 80)} sent no image that can be shown"
     return f"{said}: {note}." if note else f"{said}."
 
 
 def call(
-    planned: Planned,
-    secret: Secret | None,
-    gate: Gate,
-    tools: Tools,
+    planned: PlannedCall,
+    secret: ApiKey | None,
+    gate: Limiter,
+    tools: CallContext,
     known: Collection[str] = (),
     *,
     edge: int | None = None,
@@ -193,7 +200,7 @@ def call(
     `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
     is how large the small images of a sweep are made; `exchange` sends in place of `client.exchange`.
     """
-    load()
+    load_modules()
 
     def carry(job: Job) -> Run:
         with job.permit or gate.permit(lambda: job.control.withdrawn):
@@ -201,19 +208,19 @@ def call(
             if job.control.withdrawn:
                 raise Detached(NOT_SENT)
             with gate.leaving():
-                written = client.write(planned.request, planned.sent, planned.endpoint, planned.files)
+                written = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
                 key = os.urandom(16).hex()
                 send = exchange or client.exchange
                 post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
-                job.run = job.run.but(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
+                job.run = job.run.replace(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
                 tools.store.create(job.run)
                 job.recorded = True
                 outcome = _hindered(job.run, planned, known, tools.store)
             with _readable():
                 outcome = outcome or _repeated(job, gate, post, tools.random)
         sent = replace(job.run.sent, request_id=outcome.request_id)
-        job.run = job.run.but(sent=sent)
-        receiver = Receiver(
+        job.run = job.run.replace(sent=sent)
+        receiver = ResponseProcessor(
             tools=tools,
             endpoint=planned.endpoint,
             control=job.control,
@@ -231,22 +238,22 @@ def _post(
     exchange: Callable[..., client.Outcome],
     job: Job,
     endpoint: Endpoint,
-    written: client.Call,
-    secret: Secret | None,
+    written: client.HttpCall,
+    secret: ApiKey | None,
     *,
     key: str,
-    tools: Tools,
+    tools: CallContext,
 ) -> client.Outcome:
     """Send the call once; images of a stream are noted on the way."""
 
-    def glimpse(found: client.Found) -> None:
+    def glimpse(found: client.ResponseImage) -> None:
         if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
             job.partial = b"".join(found.chunks())
 
     try:
         spool = tools.store.spool(job.run)
     except StoreError as fault:
-        return client.never_sent(plain(fault, 300))
+        return client.make_not_sent(sanitize(fault, 300))
     outcome = exchange(
         written,
         endpoint,
@@ -266,14 +273,14 @@ def _post(
     return outcome
 
 
-def _taken_in(run: Run, receiver: Receiver, outcome: client.Outcome) -> Run:
+def _taken_in(run: Run, receiver: ResponseProcessor, outcome: client.Outcome) -> Run:
     """Return the run with what came, written before anything is measured or deleted."""
     tools = receiver.tools
     run = receiver.received(run, outcome)
     whole = _written(run, tools)
-    if whole and (measured := compared(run, tools.store, receiver.control)) != run:
+    if whole and (measured := measure_changes(run, tools.store, receiver.control)) != run:
         run, whole = measured, _written(measured, tools)
-    if outcome.spool and whole and has_all(run):  # only now is everything that it held in the store
+    if outcome.spool and whole and is_complete(run):  # only now is everything that it held in the store
         _drop(outcome.spool)
     elif outcome.spool:
         run = _noted(run, f"what the server sent is kept in {outcome.spool}")
@@ -298,7 +305,7 @@ def _drop(spool: Path) -> None:
         spool.unlink(missing_ok=True)
 
 
-def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) -> client.Outcome | None:
+def _hindered(run: Run, planned: PlannedCall, known: Collection[str], store: Store) -> client.Outcome | None:
     """Store what goes with the request, before it is sent; return why it cannot be, so nothing was sent.
 
     Its record is there already, so that nobody who forgets another run takes a file of this one away.
@@ -307,23 +314,23 @@ def _hindered(run: Run, planned: Planned, known: Collection[str], store: Store) 
         _keep_files(planned.files, store)
         rival = _rival(run, planned, known, store)
     except (StoreError, OSError) as fault:
-        return client.never_sent(plain(fault, 300))
-    return client.never_sent(rival) if rival else None
+        return client.make_not_sent(sanitize(fault, 300))
+    return client.make_not_sent(rival) if rival else None
 
 
 def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
     for sha256, data in files.items():
         there = store.path(sha256)
         if there is None or there.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
-            store.keep([data], cap=len(data), suffix_of=imaging.suffix_of)
+            store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
 
 
-def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> str:
+def _rival(run: Run, planned: PlannedCall, known: Collection[str], store: Store) -> str:
     """Return what to say when another notebook asked for the same since this was planned.
 
     Both records are on disk before either is sent, so at least one of the two sees the other.
     """
-    if not planned.paid or planned.insists:
+    if not planned.paid or planned.force:
         return ""
     for one in store.with_identity(run.identity):
         if one.session != run.session and one.id not in known and one.status in _MAY_BE_BILLED:
@@ -334,52 +341,54 @@ def _rival(run: Run, planned: Planned, known: Collection[str], store: Store) -> 
 
 
 def _repeated(
-    job: Job, gate: Gate, post: Callable[[], client.Outcome], random: Callable[[], float]
+    job: Job, gate: Limiter, post: Callable[[], client.Outcome], random: Callable[[], float]
 ) -> client.Outcome:
     """Send, and repeat only what certainly was not carried out."""
-    attempt, outcome = 1, client.never_sent("Stopped before it was sent.")
+    attempt, outcome = 1, client.make_not_sent("Stopped before it was sent.")
     while True:
         gate.wait(job.control)
         if job.control.withdrawn:
             return outcome
         job.leaving = True
-        job.run = job.run.but(sent=replace(job.run.sent, attempts=attempt))
+        job.run = job.run.replace(sent=replace(job.run.sent, attempts=attempt))
         began = job.control.clock()
         outcome = post()
-        job.run = job.run.but(elapsed=round(job.control.clock() - began, 3))
-        pause = client.repeat_after(outcome, attempt, random=random, elapsed=job.elapsed)
+        job.run = job.run.replace(elapsed=round(job.control.clock() - began, 3))
+        pause = client.find_repeat_delay(outcome, attempt, random=random, elapsed=job.elapsed)
         if pause is None or job.control.cancelled:
             return outcome
         job.leaving = False
-        if outcome.status is Status.REJECTED:
+        if outcome.status is Status.RATE_LIMITED:
             gate.rest(job.control, pause)  # the other calls to this endpoint slow down too
         else:
             job.control.rest(pause)
         attempt += 1
 
 
-def _written(run: Run, tools: Tools) -> bool:
+def _written(run: Run, tools: CallContext) -> bool:
     """Write the record, and say whether it and every image reached the disk."""
     for _ in range(2):  # not every disk that fails once fails again
         with suppress(StoreError):
             tools.store.update(run)
             return not any(image.unstored for image in run.images)
-    if run.status is Status.NEVER_SENT:
+    if run.status is Status.NOT_SENT:
         tools.store.withdraw(run)
     return False
 
 
 def _noted(run: Run, note: str) -> Run:
-    return run.but(sent=replace(run.sent, notes=(*run.sent.notes, note)))
+    return run.replace(sent=replace(run.sent, notes=(*run.sent.notes, note)))
 
 
-def fetch(endpoint: Endpoint, tools: Tools, redactor: Redactor, *, trusted: bool) -> Callable[[Job], Run]:
+def fetch(
+    endpoint: Endpoint, tools: CallContext, redactor: Redactor, *, trusted: bool
+) -> Callable[[Job], Run]:
     """Return the work of fetching downloads that are still pending; see `Receiver.trusted`."""
-    load()
+    load_modules()
 
     def carry(job: Job) -> Run:
         job.control.begin(tools.timeouts.whole)
-        receiver = Receiver(
+        receiver = ResponseProcessor(
             tools=tools,
             endpoint=endpoint,
             control=job.control,

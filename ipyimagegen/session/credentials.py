@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.errors import ImagineError, InvalidOption
-from ipyimagegen.core.redact import RUN, Hidden, Redactor, sealed
+from ipyimagegen.core.redact import RUN, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import Secret
+from ipyimagegen.session.keys import ApiKey
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
@@ -40,23 +40,23 @@ class Keychain:
         endpoints: Callable[[], Iterable[Endpoint]],
     ) -> None:
         self._environ, self.ask, self._endpoints = environ, ask, endpoints
-        self._typed: dict[str, Secret] = {}  # by origin
+        self._typed: dict[str, ApiKey] = {}  # by origin
         self._noted: dict[
-            Secret, None
+            ApiKey, None
         ] = {}  # every key found so far, with its origin; never written anywhere
-        self._made: tuple[frozenset[Secret], Redactor] = (frozenset(), Redactor())
+        self._made: tuple[frozenset[ApiKey], Redactor] = (frozenset(), Redactor())
 
     def source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
-        found = keys.source(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        found = keys.find_key_source(endpoint, environ=self._environ, folder=HERE, note=self._note)
         return found or (TYPED if self._typed_for(endpoint) else None)
 
-    def held(self, endpoint: Endpoint) -> Secret | None:
+    def held(self, endpoint: Endpoint) -> ApiKey | None:
         """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
-        found = keys.find(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        found = keys.find_key(endpoint, environ=self._environ, folder=HERE, note=self._note)
         return found or self._typed_for(endpoint)
 
-    def secret(self, endpoint: Endpoint) -> Secret | None:
+    def secret(self, endpoint: Endpoint) -> ApiKey | None:
         """Return the key, asking for one where a person can answer and the endpoint requires it.
 
         What is typed is kept in memory, for its origin alone, until a server refuses it. Raises
@@ -66,24 +66,24 @@ class Keychain:
         if secret is None and keys.is_required(endpoint):
             secret = self._asked(endpoint)
             if secret is None:
-                raise keys.missing(endpoint)
+                raise keys.make_missing_error(endpoint)
             self._note(secret)
-            keys.check(secret, "what was typed")
+            keys.check_key(secret, "what was typed")
             self._typed[secret.origin] = secret
         return secret
 
-    @sealed
-    def _asked(self, endpoint: Endpoint) -> Secret | None:
+    @hide_frames
+    def _asked(self, endpoint: Endpoint) -> ApiKey | None:
         if self.ask is None:
             return None
         name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
-        from ipyimagegen.core.endpoints import host_of  # noqa: PLC0415 - a key is asked for long after loading
+        from ipyimagegen.core.endpoints import to_host  # noqa: PLC0415 - a key is asked for long after loading
 
-        host = host_of(endpoint.base_url)
-        typed = Hidden(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
-        return Secret(typed, endpoint.base_url) if typed else None
+        host = to_host(endpoint.base_url)
+        typed = HiddenText(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
+        return ApiKey(typed, endpoint.base_url) if typed else None
 
-    def _typed_for(self, endpoint: Endpoint) -> Secret | None:
+    def _typed_for(self, endpoint: Endpoint) -> ApiKey | None:
         return next((one for one in self._typed.values() if one.belongs_to(endpoint.base_url)), None)
 
     def forget(self, endpoint: Endpoint) -> None:
@@ -92,13 +92,13 @@ class Keychain:
             origin: one for origin, one in self._typed.items() if not one.belongs_to(endpoint.base_url)
         }
 
-    def _note(self, secret: Secret) -> None:
+    def _note(self, secret: ApiKey) -> None:
         self._noted[secret] = None
 
     @property
     def redactor(self) -> Redactor:
         """The redactor of every key that was found so far, and of those in environment and `.env` now."""
-        for secret in keys.known(self._endpoints(), environ=self._environ, folder=HERE):
+        for secret in keys.list_known_keys(self._endpoints(), environ=self._environ, folder=HERE):
             self._note(secret)
         return self._noted_redactor()
 
@@ -115,7 +115,7 @@ class Keychain:
             self._made = noted, Redactor(secret, public)
         return self._made[1]
 
-    def redactor_for(self, secret: Secret | None) -> Redactor:
+    def redactor_for(self, secret: ApiKey | None) -> Redactor:
         """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
         if secret is None or len(secret.clear) >= RUN:
             return self._noted_redactor()  # what is sent was looked through just before
@@ -159,8 +159,8 @@ class Keychain:
         return self.redactor.redact(text)
 
 
-@sealed
-def _is_secret(key: Hidden, public: Iterable[str]) -> bool:
+@hide_frames
+def _is_secret(key: HiddenText, public: Iterable[str]) -> bool:
     if len(key) < RUN:
         return False
     return len(key) >= WORD or Redactor().holds(key) or not any(key in text for text in public)

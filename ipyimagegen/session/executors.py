@@ -26,10 +26,10 @@ from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import Fault, Status
-from ipyimagegen.core.text import plain, short
+from ipyimagegen.core.run import ErrorInfo, Status
+from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import Secret, Variables
+from ipyimagegen.session.keys import ApiKey, Environment
 from ipyimagegen.store.ownership import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
@@ -49,18 +49,18 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errand:
+class RemoteTask:
     """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there.
 
     `marks` is the caller's folder of marks, where both can reach it.
     """
 
     nonce: str
-    call: client.Call
+    call: client.HttpCall
     endpoint: Endpoint
     idempotency_key: str
     timeouts: client.Timeouts
-    key: Secret | None = None
+    key: ApiKey | None = None
     marks: str | None = None
     offline: bool = False
 
@@ -70,12 +70,12 @@ class Errand:
         return {**self.__dict__, "key": key}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        key = state["key"] and Secret(state["key"][1], state["key"][0])
+        key = state["key"] and ApiKey(state["key"][1], state["key"][0])
         self.__dict__.update(state, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class WorkerInfo:
     """What was found where calls would run: which version of this package, and which keys are not there."""
 
     nonce: str
@@ -87,33 +87,33 @@ class Visit:
 # What runs there
 
 
-def look(nonce: str, endpoints: tuple[Endpoint, ...]) -> Visit:
+def probe_worker(nonce: str, endpoints: tuple[Endpoint, ...]) -> WorkerInfo:
     """Say what is here: the question that goes before the calls. `endpoints` want a key of this place."""
     _tidy()
     without = tuple(one.key_env[0] for one in endpoints if _key_of(one) is None)
-    return Visit(nonce=nonce, version=__version__, place=platform.node(), without=without)
+    return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), without=without)
 
 
-def carry(errand: Errand) -> tuple[str, client.Parcel]:
+def send_remotely(errand: RemoteTask) -> tuple[str, client.PackedOutcome]:
     """Send the call from here, once, and return its nonce with what became of it.
 
     A cluster whose worker died may bring the same call a second time: on this machine it is known again.
     """
     first = _claimed(errand)
     if first is None and errand.marks is not None:  # the caller goes by the mark
-        return errand.nonce, client.packed(client.never_sent(f"{errand.marks} takes no file."))
+        return errand.nonce, client.pack_outcome(client.make_not_sent(f"{errand.marks} takes no file."))
     if first is False:
-        again = Fault(message="The executor brought a call that was begun before")
-        return errand.nonce, client.Parcel(
+        again = ErrorInfo(message="The executor brought a call that was begun before")
+        return errand.nonce, client.PackedOutcome(
             outcome=client.Outcome(status=Status.UNKNOWN, fault=again, final=True)
         )
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
     except OSError as fault:
         lacking = f"There is no room for a reply on {platform.node()}: {fault.strerror}."
-        return errand.nonce, client.packed(client.never_sent(lacking))
+        return errand.nonce, client.pack_outcome(client.make_not_sent(lacking))
     with folder as name:
-        return errand.nonce, client.packed(_sent(errand, Path(name) / "reply"))
+        return errand.nonce, client.pack_outcome(_sent(errand, Path(name) / "reply"))
 
 
 def _known_place() -> Path:
@@ -137,7 +137,7 @@ def _tidy() -> None:
         delete_old_files(_known_place(), _MARK, DAY)
 
 
-def _claimed(errand: Errand) -> bool | None:
+def _claimed(errand: RemoteTask) -> bool | None:
     """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
     try:
         folder = Path(errand.marks) if errand.marks else _known_place()
@@ -151,19 +151,19 @@ def _claimed(errand: Errand) -> bool | None:
     return True
 
 
-def _sent(errand: Errand, spool: Path) -> client.Outcome:
+def _sent(errand: RemoteTask, spool: Path) -> client.Outcome:
     endpoint = errand.endpoint
     try:
         secret = errand.key or _required(endpoint)
         catalog.check_transport(endpoint, has_key=secret is not None)
     except ImagineError as fault:
-        return client.never_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
+        return client.make_not_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
     return client.exchange(
         errand.call,
         endpoint,
         secret,
         spool=spool,
-        control=client.Control(),
+        control=client.CancelToken(),
         timeouts=errand.timeouts,
         mounts=_mounts(endpoint),
         idempotency_key=errand.idempotency_key,
@@ -179,10 +179,10 @@ def _mounts(endpoint: Endpoint) -> Mapping[str, Any]:
     return {endpoint.base_url: create_app()}
 
 
-def _required(endpoint: Endpoint) -> Secret | None:
-    secret = keys.find(endpoint, environ=Variables(), folder=Path())
+def _required(endpoint: Endpoint) -> ApiKey | None:
+    secret = keys.find_key(endpoint, environ=Environment(), folder=Path())
     if secret is None and keys.is_required(endpoint):
-        raise keys.missing(endpoint)
+        raise keys.make_missing_error(endpoint)
     return secret
 
 
@@ -196,7 +196,7 @@ def _key_of(endpoint: Endpoint) -> object:
 # What stays here
 
 
-class Through:
+class ExecutorTransport:
     """Sends calls by way of an executor; used like `client.exchange`. `send_key` lets keys travel."""
 
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
@@ -213,7 +213,7 @@ class Through:
         nonce = os.urandom(8).hex()
         wanting = () if self._send_key else tuple({one.base_url: one for one in endpoints}.values())
         try:
-            found = self._executor.submit(look, nonce, wanting).result(timeout=min(seconds, ANSWER))
+            found = self._executor.submit(probe_worker, nonce, wanting).result(timeout=min(seconds, ANSWER))
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
             told = _told(fault)
             problem = (
@@ -231,27 +231,26 @@ class Through:
             )
 
     def _problem(self, found: object, nonce: str) -> str:
-        if isinstance(found, (list, tuple)) and any(isinstance(one, Visit) for one in found):
+        if isinstance(found, (list, tuple)) and any(isinstance(one, WorkerInfo) for one in found):
             return (
                 f"This executor runs every call in {len(found)} places, and each would be paid. "
                 "Take one that balances the load, such as ipyparallel's load_balanced_view().executor."
             )
-        if not isinstance(found, Visit) or found.nonce != nonce:
-            return (
-                f"The executor answered a first question with {short(type(found).__name__)}: no answer to it."
-            )
+        if not isinstance(found, WorkerInfo) or found.nonce != nonce:
+            kind = truncate(type(found).__name__)
+            return f"The executor answered a first question with {kind}: no answer to it."
         if found.version != __version__:
             return f"Where calls would run ({found.place}) is ipyimagegen {found.version}, not {__version__}."
         return ""
 
     def __call__(
         self,
-        call: client.Call,
+        call: client.HttpCall,
         endpoint: Endpoint,
-        secret: Secret | None,
+        secret: ApiKey | None,
         *,
         spool: Path,
-        control: client.Control,
+        control: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
         spare: Callable[[], Path | None] = lambda: None,
@@ -261,7 +260,7 @@ class Through:
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
         control.begin(timeouts.whole)
-        errand = Errand(
+        errand = RemoteTask(
             nonce=os.urandom(8).hex(),
             call=call,
             endpoint=endpoint,
@@ -273,12 +272,14 @@ class Through:
         )
         try:
             pickle.dumps(errand)
-            future = self._executor.submit(carry, errand)
+            future = self._executor.submit(send_remotely, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            return client.never_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
+            return client.make_not_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
         return self._ended(future, errand, control) or _come_back(future, errand, spool, spare, redactor)
 
-    def _ended(self, future: Future[Any], errand: Errand, control: client.Control) -> client.Outcome | None:
+    def _ended(
+        self, future: Future[Any], errand: RemoteTask, control: client.CancelToken
+    ) -> client.Outcome | None:
         """Wait for the future; return what became of the call where that was ended from here."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
@@ -288,36 +289,36 @@ class Through:
                 begun = not _taken_back(errand)
                 if not begun:
                     future.cancel()
-                    return client.never_sent("Stopped before it was sent.")
+                    return client.make_not_sent("Stopped before it was sent.")
             if control.cancelled:
                 future.cancel()  # some say that they did, though the call is under way
-                return client.Outcome(status=Status.UNKNOWN, fault=Fault(message="Given up."))
+                return client.Outcome(status=Status.UNKNOWN, fault=ErrorInfo(message="Given up."))
         return None
 
 
-def _taken_back(errand: Errand) -> bool:
+def _taken_back(errand: RemoteTask) -> bool:
     """Say whether a call is certain not to have begun; whoever comes to it from now on leaves it alone."""
     return errand.marks is not None and _claimed(errand) is True
 
 
 def _come_back(
-    future: Future[Any], errand: Errand, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
+    future: Future[Any], errand: RemoteTask, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
 ) -> client.Outcome:
     try:
         nonce, parcel = future.result()
-        if nonce == errand.nonce and isinstance(parcel, client.Parcel):
-            return client.unpacked(parcel, spool, spare, redactor)
+        if nonce == errand.nonce and isinstance(parcel, client.PackedOutcome):
+            return client.unpack_outcome(parcel, spool, spare, redactor)
         told = "it answered another call"
     except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
         told = _told(fault, errand.key)
         if _taken_back(errand):
-            return client.never_sent(f"The executor did not begin the call ({told}).")
+            return client.make_not_sent(f"The executor did not begin the call ({told}).")
     return client.Outcome(
-        status=Status.UNKNOWN, fault=Fault(message=f"The executor lost the call ({told})."), final=True
+        status=Status.UNKNOWN, fault=ErrorInfo(message=f"The executor lost the call ({told})."), final=True
     )
 
 
-def _told(fault: BaseException, key: Secret | None = None) -> str:
+def _told(fault: BaseException, key: ApiKey | None = None) -> str:
     """Return an error of an executor in a few words, without the key that travelled."""
     said = Redactor([key.clear] if key else []).redact(str(fault))
-    return f"{type(fault).__name__}: {plain(said, 200)}".rstrip(": ")
+    return f"{type(fault).__name__}: {sanitize(said, 200)}".rstrip(": ")

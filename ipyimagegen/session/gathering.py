@@ -9,7 +9,7 @@ from typing import Protocol
 from ipyimagegen.core.errors import Detached, ImagineError
 from ipyimagegen.core.run import Run
 from ipyimagegen.results import Generation, Handle, Sweep
-from ipyimagegen.session.batch import Batch, Slot
+from ipyimagegen.session.batch import Batch, CallSlot
 from ipyimagegen.store import Store
 
 
@@ -29,7 +29,7 @@ class House(Handle, Protocol):
         """Return what is stored of a run, its pending downloads fetched."""
 
 
-def sweep(batch: Batch, house: House, places: Sequence[Generation] | None = None) -> Sweep:
+def gather_sweep(batch: Batch, house: House, places: Sequence[Generation] | None = None) -> Sweep:
     """Return a sweep as it is now, or of these results."""
     asked = {
         k: slot.planned.estimate
@@ -40,7 +40,7 @@ def sweep(batch: Batch, house: House, places: Sequence[Generation] | None = None
     return Sweep(batch.plan.axes, made, prompt=batch.plan.prompt, asked=asked, handle=house)
 
 
-def whole(batch: Batch, house: House, ends: float | None, *, offline: bool) -> Sweep:
+def gather_final(batch: Batch, house: House, ends: float | None, *, offline: bool) -> Sweep:
     """Return a sweep of which all is settled: what is stored is shown, and fetched until `ends` at most.
 
     Raises Detached when that is interrupted or takes longer, and the last error when nothing can be shown.
@@ -59,15 +59,15 @@ def whole(batch: Batch, house: House, ends: float | None, *, offline: bool) -> S
             break
         except ImagineError as why:
             fault = why
-            places.append(house.generation(slot.stored.but(images=()), error=str(why)))
+            places.append(house.generation(slot.stored.replace(images=()), error=str(why)))
     if fault and (isinstance(fault, Detached) or not [one for one in places if one]):
         raise fault
-    return sweep(batch, house, places)
+    return gather_sweep(batch, house, places)
 
 
-def _place(slot: Slot, house: House) -> Generation:
+def _place(slot: CallSlot, house: House) -> Generation:
     run = slot.run or house.store.run(slot.planned.answered or "")
     assert run is not None  # what is in doubt was recorded
     if slot.came:
         return house.generation(run, reused=slot.job is None)
-    return house.generation(run.but(images=()), error=str(slot.error or slot.status))
+    return house.generation(run.replace(images=()), error=str(slot.error or slot.status))

@@ -10,7 +10,7 @@ from ipyimagegen import imaging
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import InvalidOption, NotInHistory
 from ipyimagegen.core.run import Input, Run
-from ipyimagegen.core.text import short
+from ipyimagegen.core.text import truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
@@ -20,9 +20,9 @@ from ipyimagegen.store import Store
 DESCENT = 12  # images in a line of descent, the newest
 
 
-def parents(run: Run) -> set[str]:
+def list_parents(run: Run) -> set[str]:
     """Return the ids of the runs whose images a run began with."""
-    return {ids.run_of(one.parent) for one in run.request.inputs if one.parent}
+    return {ids.to_run_id(one.parent) for one in run.request.inputs if one.parent}
 
 
 class Keeper(Protocol):
@@ -77,7 +77,7 @@ class History(Sequence[Generation]):
 
     def __repr__(self) -> str:
         runs = self._keeper.ledger.numbered()
-        lines = [f"{n}  {run.status}  {short(run.request.prompt, 60)!r}" for n, run in runs]
+        lines = [f"{n}  {run.status}  {truncate(run.request.prompt, 60)!r}" for n, run in runs]
         return "\n".join(lines) or "History: nothing yet in this session"
 
     def search(self, text: str, *, model: str | None = None, limit: int = 20) -> tuple[Generation, ...]:
@@ -93,7 +93,7 @@ class History(Sequence[Generation]):
         if everywhere:
             runs = self._keeper.store.runs(search=search, model=model, limit=limit, originals=True)
             return [(ledger.number(run.id), run) for run in reversed(runs)]
-        numbers = ids.read_range(which) if which else None
+        numbers = ids.parse_range(which) if which else None
         meant = [ledger.find(which)[0]] if which and numbers is None else None
         here = [(ledger.number(run.id), run) for run in meant] if meant else ledger.numbered()
         found: list[tuple[int | None, Run]] = [
@@ -112,7 +112,7 @@ class History(Sequence[Generation]):
         if not shown:
             return None
         thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
-        return imaging.preview(thumbs, [label for label, _ in shown])
+        return imaging.make_preview(thumbs, [label for label, _ in shown])
 
     def compare(self, *which: int | str | Generation | Image | Sweep) -> Comparison:
         """Return runs, or single images, side by side with what differs: history.compare(1, "3.2", fox).
@@ -135,7 +135,7 @@ class History(Sequence[Generation]):
     def _chosen(self, one: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
         """Yield the runs that are meant, each with the number of the image if one is named."""
         text = one.id if isinstance(one, (Generation, Image)) else self._text(one)
-        numbers = ids.read_range(text)
+        numbers = ids.parse_range(text)
         if numbers is None:
             run, index = self._keeper.find(text)
             yield run.id, index
@@ -155,7 +155,7 @@ class History(Sequence[Generation]):
 
     def edits(self, run: Run) -> list[Run]:
         """Return the runs of this session that began with an image of this one."""
-        return [one for _, one in self._keeper.ledger.numbered() if run.id in parents(one)]
+        return [one for _, one in self._keeper.ledger.numbered() if run.id in list_parents(one)]
 
     def descent(self, run: Run) -> imaging.Preview | None:
         """Return the line of descent as small images, the oldest first, or None when there is none.
@@ -177,7 +177,7 @@ class History(Sequence[Generation]):
             kept[0] = (f"… {kept[0][0]}", kept[0][1])
         edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
         thumbs = [imaging.inspect(path, edge=edge).thumb for _, path in kept]
-        return imaging.preview(thumbs, [label for label, _ in kept])
+        return imaging.make_preview(thumbs, [label for label, _ in kept])
 
     def _before(self, run: Run, seen: set[str], deep: int = 0) -> Iterator[tuple[str, Path | None]]:
         """Yield what a run began with, after what that began with; each image once."""
@@ -186,7 +186,7 @@ class History(Sequence[Generation]):
             if (one.parent or one.sha256) in seen:
                 continue
             seen.add(one.parent or one.sha256)
-            parent = self._keeper.store.run(ids.run_of(one.parent)) if one.parent else None
+            parent = self._keeper.store.run(ids.to_run_id(one.parent)) if one.parent else None
             older = list(self._before(parent, seen, deep + 1)) if parent else []
             yield from older
             label = self._label(one.parent) if one.parent else one.label
@@ -200,8 +200,8 @@ class History(Sequence[Generation]):
 
     def _label(self, id_: str) -> str:
         """Return the number of an image here, `2.1`, or its lasting id in another session."""
-        number = self._keeper.ledger.number(ids.run_of(id_))
-        return id_.replace(ids.run_of(id_), str(number), 1) if number else id_
+        number = self._keeper.ledger.number(ids.to_run_id(id_))
+        return id_.replace(ids.to_run_id(id_), str(number), 1) if number else id_
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
         """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""

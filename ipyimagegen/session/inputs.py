@@ -19,12 +19,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.ids import Ref
-from ipyimagegen.core.ids import read as read_id
-from ipyimagegen.core.options import as_meant
-from ipyimagegen.core.plan import Plan, Planned
+from ipyimagegen.core.ids import parse_id as read_id
+from ipyimagegen.core.options import to_half_width
+from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.run import Input, Run
-from ipyimagegen.core.text import plain, short
-from ipyimagegen.core.user_input import InputRefs, Offered
+from ipyimagegen.core.text import sanitize, truncate
+from ipyimagegen.core.user_input import InputRef, InputRefs
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.store import Store
 
@@ -52,11 +52,11 @@ class Library(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class ResolvedInput:
     """One image: its record, its file, and what was done to it."""
 
     input: Input
-    source: imaging.Source = field(repr=False)
+    source: imaging.EncodedImage = field(repr=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,19 +65,21 @@ class Opened:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attached:
+class ResolvedInputs:
     """The images of a request, in order; the mask belongs to the first."""
 
-    images: tuple[Opened, ...] = ()
-    mask: Opened | None = None
+    images: tuple[ResolvedInput, ...] = ()
+    mask: ResolvedInput | None = None
 
     @property
-    def all(self) -> tuple[Opened, ...]:
+    def all(self) -> tuple[ResolvedInput, ...]:
         """Every image."""
         return (*self.images, self.mask) if self.mask else self.images
 
 
-def attach(refs: InputRefs, library: Library, *, offline: bool, seconds: float = FETCH) -> Attached:
+def resolve_inputs(
+    refs: InputRefs, library: Library, *, offline: bool, seconds: float = FETCH
+) -> ResolvedInputs:
     """Open everything that was given. Raises InvalidInput, NotInHistory or StoreError.
 
     An address is fetched now, because the bytes decide what is asked: within `seconds`, and only from
@@ -89,12 +91,12 @@ def attach(refs: InputRefs, library: Library, *, offline: bool, seconds: float =
     if len(offered) > MOST:
         raise InvalidInput(f"At most {MOST} images go with a request, not {len(offered)}. Nothing was sent.")
     if not offered:
-        return Attached()
+        return ResolvedInputs()
     opener = _Opener(library=library, offline=offline, seconds=min(seconds, FETCH))
     images = tuple(opener.image(one) for one in offered)
     if not masks:
-        return Attached(images=images)
-    return Attached(images=images, mask=opener.mask(masks[0], images[0].source))
+        return ResolvedInputs(images=images)
+    return ResolvedInputs(images=images, mask=opener.mask(masks[0], images[0].source))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,16 +107,18 @@ class _Opener:
     offline: bool
     seconds: float
 
-    def image(self, offered: Offered) -> Opened:
-        if isinstance(offered.thing, Opened):
+    def image(self, offered: InputRef) -> ResolvedInput:
+        if isinstance(offered.thing, ResolvedInput):
             return offered.thing
         thing, label, parent = self._reached(offered)
         if isinstance(thing, Input):
-            return Opened(input=thing, source=self._source(thing))
-        return _opened(imaging.source(thing, offered.name), label, parent)
+            return ResolvedInput(input=thing, source=self._source(thing))
+        return _opened(imaging.encode_input(thing, offered.name), label, parent)
 
-    def mask(self, offered: Offered, first: imaging.Source) -> Opened:
-        if isinstance(offered.thing, Opened):  # looked at again: it may have been made for another image
+    def mask(self, offered: InputRef, first: imaging.EncodedImage) -> ResolvedInput:
+        if isinstance(
+            offered.thing, ResolvedInput
+        ):  # looked at again: it may have been made for another image
             one = offered.thing.input
             thing: object = offered.thing.source.data
             label, parent = one.label, one.parent
@@ -123,9 +127,11 @@ class _Opener:
         if isinstance(thing, Input):
             label, parent, thing = thing.label, thing.parent, self._source(thing).data
         size = (first.width, first.height)
-        return _opened(imaging.mask(thing, size, offered.name, scaled_from=first.scaled_from), label, parent)
+        return _opened(
+            imaging.read_mask(thing, size, offered.name, scaled_from=first.scaled_from), label, parent
+        )
 
-    def _reached(self, offered: Offered) -> Reached:
+    def _reached(self, offered: InputRef) -> Reached:
         """Return what is behind a result, an id, an address or a path."""
         thing = _unwrapped(offered.thing)
         if isinstance(thing, Generation):
@@ -136,7 +142,7 @@ class _Opener:
             return self._by_id(thing, offered.name)
         if isinstance(thing, str):
             return self._by_text(thing, offered.name)
-        return thing, short(thing.name if isinstance(thing, Path) else offered.name, 60), None
+        return thing, truncate(thing.name if isinstance(thing, Path) else offered.name, 60), None
 
     def _by_text(self, text: str, name: str) -> Reached:
         if text.lstrip().startswith("@"):
@@ -146,15 +152,15 @@ class _Opener:
         if ADDRESS.match(text):
             return self._fetched(text), _called(text), None
         if BOX.fullmatch(text):
-            return text, f"the box {as_meant(text).strip()}", None
+            return text, f"the box {to_half_width(text).strip()}", None
         if not text.strip() or (text.isidentifier() and not exists(Path(text))):
             told = (
-                f"there is no file {short(text, 60)!r}; a variable is given without quotes"
+                f"there is no file {truncate(text, 60)!r}; a variable is given without quotes"
                 if text.strip()
                 else "empty"
             )
             raise InvalidInput(f"{name}: {told}. Nothing was sent.")
-        return Path(text), short(Path(text).name, 60), None
+        return Path(text), truncate(Path(text).name, 60), None
 
     def _by_id(self, ref: Ref, name: str) -> Reached:
         run, index = self.library.find(str(ref))
@@ -172,12 +178,12 @@ class _Opener:
         id_ = f"{run.id}.{image.index}"
         return _whole(path, image.sha256 or "", id_), "", id_
 
-    def _source(self, kept: Input) -> imaging.Source:
+    def _source(self, kept: Input) -> imaging.EncodedImage:
         """Return an image that an earlier run was asked with, its bytes as they were."""
         path = self.library.store.path(kept.sha256)
-        if path is None or not self.library.store.intact(kept.sha256):
+        if path is None or not self.library.store.verify(kept.sha256):
             raise InvalidInput(f"{kept.name} is gone from the store; give it again.")
-        return imaging.Source(
+        return imaging.EncodedImage(
             data=path.read_bytes(), mime=kept.mime, width=kept.width, height=kept.height, pixels=kept.pixels
         )
 
@@ -199,7 +205,7 @@ class _Opener:
                 url,
                 there if here else None,
                 into=into,
-                control=client.Control(),
+                control=client.CancelToken(),
                 whole=self.seconds,
                 offline=self.offline,
             )
@@ -257,7 +263,7 @@ def _of_data_url(url: str, name: str) -> bytes:
             return unquote_to_bytes(body)
         return base64.b64decode("".join(unquote_to_bytes(body).decode("ascii").split()), validate=True)
     except (binascii.Error, ValueError):
-        problem = f"{short(name, 40)}: the base64 of the data URL is damaged. Nothing was sent."
+        problem = f"{truncate(name, 40)}: the base64 of the data URL is damaged. Nothing was sent."
     raise InvalidInput(problem)
 
 
@@ -272,14 +278,14 @@ def _called(url: str) -> str:
         raise InvalidInput("That address has no host. Nothing was sent.")
     name = Path(parts.path).name if host else ""
     told = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
-    return short(f"{host or 'a file'}{told}", 60)
+    return truncate(f"{host or 'a file'}{told}", 60)
 
 
-def _opened(source: imaging.Source, label: str, parent: str | None) -> Opened:
-    return Opened(input=_recorded(source, label, parent), source=source)
+def _opened(source: imaging.EncodedImage, label: str, parent: str | None) -> ResolvedInput:
+    return ResolvedInput(input=_recorded(source, label, parent), source=source)
 
 
-def _recorded(source: imaging.Source, label: str, parent: str | None) -> Input:
+def _recorded(source: imaging.EncodedImage, label: str, parent: str | None) -> Input:
     import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
     return Input(
@@ -287,43 +293,45 @@ def _recorded(source: imaging.Source, label: str, parent: str | None) -> Input:
         mime=source.mime,
         width=source.width,
         height=source.height,
-        label=plain(label, 120),
+        label=sanitize(label, 120),
         parent=parent,
         pixels=source.pixels,
     )
 
 
-def fitted(attached: Attached, wanted: catalog.Intake) -> Attached:
+def fit_inputs(attached: ResolvedInputs, wanted: catalog.InputRequirements) -> ResolvedInputs:
     """Return the images in the form that a server takes. Raises InvalidInput for one that cannot be."""
     images = []
     for position, one in enumerate(attached.images):
         formats = wanted.formats if position else wanted.first
-        source = imaging.fitted(one.source, formats, wanted.limit, square=wanted.square, name=one.input.name)
+        source = imaging.fit_input(
+            one.source, formats, wanted.limit, square=wanted.square, name=one.input.name
+        )
         images.append(one if source is one.source else _opened(source, one.input.label, one.input.parent))
     mask = attached.mask
     if mask:
-        drawn = imaging.mask_as(_scaled(mask.source, images[0].source), wanted.mask_as)
+        drawn = imaging.convert_mask(_scaled(mask.source, images[0].source), wanted.mask_as)
         mask = _opened(drawn, mask.input.label, mask.input.parent)
-    return Attached(images=tuple(images), mask=mask)
+    return ResolvedInputs(images=tuple(images), mask=mask)
 
 
-def _scaled(mask: imaging.Source, first: imaging.Source) -> imaging.Source:
+def _scaled(mask: imaging.EncodedImage, first: imaging.EncodedImage) -> imaging.EncodedImage:
     """Return the mask in the size in which the first image goes out."""
     size, before = (first.width, first.height), (mask.width, mask.height)
-    return mask if size == before else imaging.mask(mask.data, size, scaled_from=before)
+    return mask if size == before else imaging.read_mask(mask.data, size, scaled_from=before)
 
 
-def fit(plan: Plan, attached: Attached) -> Plan:
+def fit_plan(plan: Plan, attached: ResolvedInputs) -> Plan:
     """Return the plan with the images of every call as its server takes them. Raises InvalidInput."""
     if not attached.images:
         return plan
     shown = bool(plan.local.get("dry_run"))
-    once = cache(lambda wanted: fitted(attached, wanted))  # the calls of a sweep mostly want the same
+    once = cache(lambda wanted: fit_inputs(attached, wanted))  # the calls of a sweep mostly want the same
 
-    def with_images(call: Planned) -> Planned:
+    def with_images(call: PlannedCall) -> PlannedCall:
         if call.reused and not shown:
             return call
-        taken = once(catalog.intake(call.request, call.sent, call.endpoint))
+        taken = once(catalog.find_input_requirements(call.request, call.sent, call.endpoint))
         notes = [note for one in (*attached.all, *taken.images) for note in one.notes]
         sent = replace(
             call.sent,

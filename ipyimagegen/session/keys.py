@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from ipyimagegen.core.errors import InvalidOption, MissingKey
-from ipyimagegen.core.redact import Hidden, sealed
+from ipyimagegen.core.redact import HiddenText, hide_frames
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.core.endpoints import Endpoint
@@ -28,16 +28,16 @@ KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fa
 DOTENV_BYTES = 1 << 20
 
 
-class Secret:
+class ApiKey:
     """A key bound to an origin; it shows in no repr, and cannot be copied or pickled."""
 
     __slots__ = ("_value", "origin")
 
     def __init__(self, value: str, base_url: str) -> None:
-        self._value = value if isinstance(value, Hidden) else Hidden(value)
+        self._value = value if isinstance(value, HiddenText) else HiddenText(value)
         self.origin = _origin(base_url)
 
-    def reveal(self, url: str) -> Hidden | None:
+    def reveal(self, url: str) -> HiddenText | None:
         """Return the key if `url` is of its origin, else None."""
         return self._value if self.belongs_to(url) else None
 
@@ -49,7 +49,7 @@ class Secret:
             return False
 
     @property
-    def clear(self) -> Hidden:
+    def clear(self) -> HiddenText:
         """The key whatever the address: for the redactor alone."""
         return self._value
 
@@ -59,7 +59,7 @@ class Secret:
         return bool(_KEY.fullmatch(self._value))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and (self.origin, self._value) == (other.origin, other._value)
+        return isinstance(other, ApiKey) and (self.origin, self._value) == (other.origin, other._value)
 
     def __hash__(self) -> int:
         return hash((self.origin, self._value))
@@ -71,27 +71,27 @@ class Secret:
         raise TypeError("a key is not copied or pickled")
 
 
-class Variables(Mapping[str, str]):
+class Environment(Mapping[str, str]):
     """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
 
-    @sealed
+    @hide_frames
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self._given = os.environ if given is None else given
 
-    @sealed
+    @hide_frames
     def __getitem__(self, name: str) -> str:
         return self._given[name]
 
-    @sealed
+    @hide_frames
     def get(self, name: str, default: Any = None) -> Any:
         """Return a variable; no exception is made for one that is not set, which an interrupt could show."""
         return self._given.get(name, default)
 
-    @sealed
+    @hide_frames
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)
 
-    @sealed
+    @hide_frames
     def __len__(self) -> int:
         return len(self._given)
 
@@ -100,33 +100,33 @@ class Variables(Mapping[str, str]):
 
 
 def _origin(url: str) -> str:
-    from ipyimagegen.core.endpoints import origin  # noqa: PLC0415 - a key is made long after loading
+    from ipyimagegen.core.endpoints import to_origin  # noqa: PLC0415 - a key is made long after loading
 
-    return origin(url)
-
-
-Note = Callable[[Secret], None]
+    return to_origin(url)
 
 
-def _forget(_: Secret) -> None:
+Note = Callable[[ApiKey], None]
+
+
+def _forget(_: ApiKey) -> None:
     """Note nothing."""
 
 
-def find(
+def find_key(
     endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
-) -> Secret | None:
+) -> ApiKey | None:
     """Return the endpoint's key, or None when it has none; `note` is called with what is found.
 
     Raises InvalidOption, without the key, when what was found cannot be a key.
     """
     for place, secret in _candidates(endpoint, environ, folder):
         note(secret)
-        check(secret, place)
+        check_key(secret, place)
         return secret
     return None
 
 
-def check(secret: Secret, place: str) -> None:
+def check_key(secret: ApiKey, place: str) -> None:
     """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
     if not secret.possible:
         raise InvalidOption(
@@ -135,7 +135,7 @@ def check(secret: Secret, place: str) -> None:
         )
 
 
-def missing(endpoint: Endpoint) -> MissingKey:
+def make_missing_error(endpoint: Endpoint) -> MissingKey:
     """Return the error that names what to set."""
     return MissingKey(
         f"{endpoint.title or endpoint.name} requires an API key. Set {' or '.join(endpoint.key_env)} in the "
@@ -149,7 +149,7 @@ def is_required(endpoint: Endpoint) -> bool:
     return bool(endpoint.key_env) and not endpoint.key_optional
 
 
-def source(
+def find_key_source(
     endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
 ) -> str | None:
     """Return where the endpoint's key comes from, such as `OPENAI_API_KEY`; never any part of it."""
@@ -159,7 +159,9 @@ def source(
     return None
 
 
-def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path) -> Iterator[Secret]:
+def list_known_keys(
+    endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path
+) -> Iterator[ApiKey]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
     from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - see `_origin`
 
@@ -168,22 +170,22 @@ def known(endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: 
     for name in (ANY_SERVER, *where):
         for value in (_variable(environ, name), written.get(name)):
             if value:
-                yield Secret(Hidden(value.strip()), where.get(name) or NOWHERE)
+                yield ApiKey(HiddenText(value.strip()), where.get(name) or NOWHERE)
 
 
 NOWHERE = "none://unknown"  # the origin of a key whose server has no address yet
 
 
-def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Secret]]:
+def _candidates(endpoint: Endpoint, environ: Mapping[str, str], folder: Path) -> Iterator[tuple[str, ApiKey]]:
     """Yield (place, key) from the nearest place on; each is looked at only when it is asked for."""
     for place, value in _places(endpoint, environ, folder):
         if value:
-            yield place, Secret(value, endpoint.base_url or NOWHERE)
+            yield place, ApiKey(value, endpoint.base_url or NOWHERE)
 
 
 def _places(
     endpoint: Endpoint, environ: Mapping[str, str], folder: Path
-) -> Iterator[tuple[str, Hidden | None]]:
+) -> Iterator[tuple[str, HiddenText | None]]:
     names = endpoint.key_env
     if not names:
         return
@@ -202,13 +204,13 @@ def _places(
 _KEY = re.compile(r"[!#-&(-_a-~]+")
 
 
-@sealed
-def _variable(environ: Mapping[str, str], name: str) -> Hidden:
-    return Hidden(environ.get(name, "").strip(" \t"))
+@hide_frames
+def _variable(environ: Mapping[str, str], name: str) -> HiddenText:
+    return HiddenText(environ.get(name, "").strip(" \t"))
 
 
-@sealed
-def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, Hidden]:
+@hide_frames
+def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, HiddenText]:
     """Return the named variables of `folder`/.env; nothing else in the file is read.
 
     PowerShell's `>` writes UTF-16.
@@ -226,7 +228,7 @@ def _dotenv(folder: Path, names: Iterable[str]) -> dict[str, Hidden]:
         words = before.split()
         name = words[-1] if words[:-1] in ([], ["export"]) and words else ""
         if assigned and name in wanted:
-            found[name] = Hidden(_unquoted(value.strip()))
+            found[name] = HiddenText(_unquoted(value.strip()))
     return found
 
 
@@ -240,8 +242,8 @@ _COMMENT = re.compile(r"\s#")
 _hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
 
 
-@sealed
-def _keyring(user: str) -> Hidden | None:
+@hide_frames
+def _keyring(user: str) -> HiddenText | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
     A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
@@ -249,13 +251,13 @@ def _keyring(user: str) -> Hidden | None:
     """
     if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
         return None
-    found: list[Hidden] = []
+    found: list[HiddenText] = []
 
     def look() -> None:
         try:
             import keyring  # noqa: PLC0415 - an optional package, slow to import
 
-            found.append(Hidden(keyring.get_password(KEYRING_SERVICE, user) or ""))
+            found.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
         except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
             pass
 
@@ -267,14 +269,14 @@ def _keyring(user: str) -> Hidden | None:
     return found[0] if found else None
 
 
-@sealed
-def _colab(name: str) -> Hidden | None:
+@hide_frames
+def _colab(name: str) -> HiddenText | None:
     """Return a secret of Google Colab; it asks the person for leave by itself."""
     if "google.colab" not in sys.modules:
         return None
     try:
         from google.colab import userdata  # noqa: PLC0415 - exists in Colab alone
 
-        return Hidden(userdata.get(name) or "")
+        return HiddenText(userdata.get(name) or "")
     except Exception:  # noqa: BLE001 - no such secret, or no leave to read it
         return None

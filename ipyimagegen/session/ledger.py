@@ -10,13 +10,13 @@ from datetime import date
 
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
-from ipyimagegen.core.plan import Planned, Settings, check_caps
+from ipyimagegen.core.plan import PlannedCall, Settings, check_caps
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Request, Run, Status
-from ipyimagegen.core.text import counted, short
+from ipyimagegen.core.text import format_count, truncate
 from ipyimagegen.session.call import Job
 from ipyimagegen.store import Store
 
-_NOT_BILLED = (Status.NEVER_SENT, Status.REJECTED, Status.REFUSED)
+_NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
 
 
 class Ledger:
@@ -50,14 +50,14 @@ class Ledger:
 
     # Numbers
 
-    def check_caps(self, calls: Sequence[Planned], settings: Settings, cell: object) -> None:
+    def check_caps(self, calls: Sequence[PlannedCall], settings: Settings, cell: object) -> None:
         """Raise OverBudget when these calls are too much for this cell or session."""
         with self._lock:
             paid = list(self._paid.values())
         before = sum(cell is not None and cell == of for of, _ in paid)
         check_caps(calls, settings, before=before, spent_images=sum(images for _, images in paid))
 
-    def take(self, calls: Sequence[Planned], settings: Settings, cell: object = None) -> list[Run]:
+    def take(self, calls: Sequence[PlannedCall], settings: Settings, cell: object = None) -> list[Run]:
         """Give each call the next number, in order, and return a pending run for each that is to be sent.
 
         `cell` tells the running cell from others; None where there are no cells. Under one lock with
@@ -102,7 +102,7 @@ class Ledger:
             if run.id in self._recorded:
                 return number, None
             self._recorded.add(run.id)
-            again = run.but(session=session, number=number, created=time.time(), reused_from=run.id)
+            again = run.replace(session=session, number=number, created=time.time(), reused_from=run.id)
             return number, again
 
     def recall(self, run_id: str) -> None:
@@ -155,7 +155,7 @@ class Ledger:
             self._jobs.pop(job.run.id, None)
             if job.run.status in _NOT_BILLED or not job.recorded:
                 self._paid.pop(job.run.id, None)
-            if job.run.status is Status.NEVER_SENT:
+            if job.run.status is Status.NOT_SENT:
                 self._recent.pop(job.run.id, None)  # `-1` is what was shown before
             if not job.recorded:
                 self._recorded.discard(job.run.id)
@@ -163,10 +163,10 @@ class Ledger:
                 if self._numbers[-1:] == [job.run.id]:
                     self._numbers.pop()
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a fork: let go of the calls in flight. They are the parent's."""
         for job in tuple(self._jobs.values()):
-            job.control.forsake()
+            job.control.abandon_after_fork()
 
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""
@@ -194,7 +194,7 @@ class Ledger:
 
     def _is_there(self, image: ImageRecord) -> bool:
         sha256 = image.sha256 if image.whole else None
-        return bool(sha256 and self._store.intact(sha256))
+        return bool(sha256 and self._store.verify(sha256))
 
     def as_it_is(self, run: Run) -> Run:
         """Return the run with the images marked whose files are gone or changed."""
@@ -202,7 +202,7 @@ class Ledger:
         if not lost:
             return run
         gone = {p.index: replace(p, state=ImageState.DAMAGED, note="") for p in lost}
-        return run.but(images=tuple(gone.get(p.index, p) for p in run.images))
+        return run.replace(images=tuple(gone.get(p.index, p) for p in run.images))
 
     def in_flight(self) -> frozenset[str]:
         """Return the ids of the runs that this process carries out right now."""
@@ -223,7 +223,7 @@ class Ledger:
 
         Raises NotInHistory, naming the newest runs of that number in other sessions.
         """
-        ref = ids.read(text)
+        ref = ids.parse_id(text)
         if ref.session:
             run = self._store.run(f"{ref.session}/{ref.number}")
             if not run:
@@ -233,7 +233,7 @@ class Ledger:
         if run.reused_from:
             run = self._store.run(run.reused_from) or run
         if ref.image and not 1 <= ref.image <= len(run.images):
-            have = counted(len(run.images), "image")
+            have = format_count(len(run.images), "image")
             raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.image}.")
         return run, ref.image
 
@@ -249,5 +249,5 @@ class Ledger:
     def _not_here(self, number: int) -> str:
         have = f"this session has {len(self._numbers)}" if self._numbers else "this session has none yet"
         others = self._store.numbered(number, limit=3) if number > 0 else []
-        there = "; ".join(f"{one.id} {short(one.request.prompt, 40)!r}" for one in others)
+        there = "; ".join(f"{one.id} {truncate(one.request.prompt, 40)!r}" for one in others)
         return f"There is no run {number}: {have}." + (f"\nIn other sessions: {there}." if there else "")

@@ -19,7 +19,7 @@ DESKS = (os.cpu_count() or 1) + 1
 PATIENCE = 1.0  # seconds for which they let calls go first
 
 
-class Gate:
+class Limiter:
     """What the calls to one server share: `parallel` at once, in the order in which they came.
 
     `rest(seconds)` makes all of them wait before sending.
@@ -35,7 +35,7 @@ class Gate:
         self._leaving, self._desks = 0, DESKS
         self._free = threading.Condition(lock)  # told of desks alone: many wait for one
 
-    def rest(self, control: client.Control, seconds: float) -> None:
+    def rest(self, control: client.CancelToken, seconds: float) -> None:
         """Let no call be sent for that long."""
         with self._changed:
             self._until = max(self._until, control.clock() + seconds)
@@ -93,7 +93,7 @@ class Gate:
                 self._desks += 1
                 self._free.notify()
 
-    def wait(self, control: client.Control) -> None:
+    def wait(self, control: client.CancelToken) -> None:
         """Wait until calls may be sent, or the call is not to be sent any more."""
         while (left := self._until - control.clock()) > 0 and not control.rest(min(left, STEP)):
             pass

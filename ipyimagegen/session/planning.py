@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog
 from ipyimagegen.core import template as prompt
-from ipyimagegen.core.axes import Axis, expand, labels
+from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.extra import check_extra, check_key
 from ipyimagegen.core.image_count import check_count
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
-from ipyimagegen.core.plan import SKETCH, Plan, Planned, Settings
+from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
 from ipyimagegen.core.run import Input, Request, Run, Status
-from ipyimagegen.core.text import short, some
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.text import list_some, truncate
+from ipyimagegen.core.user_input import UserInput
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.core.endpoints import Endpoint
@@ -63,8 +63,8 @@ class Surroundings:
     has_key: Callable[[Endpoint], bool]
 
 
-def build(
-    typed: Typed, around: Surroundings, inputs: tuple[Input, ...] = (), mask: Input | None = None
+def build_plan(
+    typed: UserInput, around: Surroundings, inputs: tuple[Input, ...] = (), mask: Input | None = None
 ) -> Plan:
     """Return the plan for what was typed and the images that go with it.
 
@@ -73,8 +73,8 @@ def build(
     axes, points = expand(typed)
     built = [_build(point, around, inputs, mask) for point in points]
     calls, local = tuple(call for call, _ in built), built[0][1]
-    if not axes and calls[0].doubt and not local.get("dry_run"):
-        raise calls[0].doubt
+    if not axes and calls[0].unknown_outcome and not local.get("dry_run"):
+        raise calls[0].unknown_outcome
     _check_distinct(axes, calls)
     if local.get("offline"):
         _check_here(axes, calls)
@@ -92,7 +92,7 @@ def build(
     )
 
 
-def _check_mixed(calls: Sequence[Planned]) -> None:
+def _check_mixed(calls: Sequence[PlannedCall]) -> None:
     """Raise MissingKey where the history has some from servers, and sketch would draw the rest."""
     names = [call.endpoint.name for call in calls if call.reused and call.endpoint.name != SKETCH]
     if names and any(call.asks for call in calls):
@@ -103,30 +103,30 @@ def _check_mixed(calls: Sequence[Planned]) -> None:
         )
 
 
-def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
+def _check_distinct(axes: tuple[Axis, ...], calls: Sequence[PlannedCall]) -> None:
     """Raise InvalidOption where two combinations of a sweep are one request."""
     seen: dict[str, int] = {}
-    names = labels(axes)
+    names = label_points(axes)
     for place, call in enumerate(calls):
         first = seen.setdefault(call.request.identity, place)
         if first != place:
-            twins = f"{short(names[first], 80)!r} and {short(names[place], 80)!r}"
+            twins = f"{truncate(names[first], 80)!r} and {truncate(names[place], 80)!r}"
             raise InvalidOption(
                 f"{twins} are the same request; nothing was sent. "
                 "Take one out; a second take of the same is a cell of its own, with --new."
             )
 
 
-def _check_here(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
+def _check_here(axes: tuple[Axis, ...], calls: Sequence[PlannedCall]) -> None:
     """Raise InvalidOption where a server that is not on this machine would be asked."""
     away = {
         name: call.endpoint
-        for name, call in zip(labels(axes), calls, strict=True)
+        for name, call in zip(label_points(axes), calls, strict=True)
         if call.asks and call.endpoint.name != SKETCH and not catalog.is_loopback(call.endpoint)
     }
     if away:
         servers = " and ".join(dict.fromkeys(one.name for one in away.values()))
-        lacking = f"{len(away)} of {len(calls)} ({some(list(away))})" if axes else "this request"
+        lacking = f"{len(away)} of {len(calls)} ({list_some(list(away))})" if axes else "this request"
         raise InvalidOption(
             f"Offline: the history lacks {lacking}, and {servers} would be asked beyond this machine. "
             "Take --offline away, or ask --endpoint sketch."
@@ -134,8 +134,8 @@ def _check_here(axes: tuple[Axis, ...], calls: Sequence[Planned]) -> None:
 
 
 def _build(
-    typed: Typed, around: Surroundings, inputs: tuple[Input, ...], mask: Input | None
-) -> tuple[Planned, dict[str, Value]]:
+    typed: UserInput, around: Surroundings, inputs: tuple[Input, ...], mask: Input | None
+) -> tuple[PlannedCall, dict[str, Value]]:
     """Return the call of a single request, and its local options."""
     options, configured = merge(typed, around.settings)
     local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
@@ -157,13 +157,13 @@ def _build(
     try:
         call = replace(call, reused=stored or look_up(call, local, around))
     except OutcomeUnknown as doubt:
-        call = replace(call, doubt=doubt.with_traceback(None))
+        call = replace(call, unknown_outcome=doubt.with_traceback(None))
     if call.asks and not local.get("new"):
-        call = replace(call, under_way=around.past.live(call.request) is not None)
+        call = replace(call, in_flight=around.past.live(call.request) is not None)
     return call, local
 
 
-def merge(typed: Typed, settings: Settings) -> tuple[dict[str, Value], frozenset[str]]:
+def merge(typed: UserInput, settings: Settings) -> tuple[dict[str, Value], frozenset[str]]:
     """Return typed options over configured ones, and the names of those that are only configured.
 
     Raises InvalidOption naming the `%config` line for a configured value that is none.
@@ -189,7 +189,7 @@ def _configured(name: str, value: object) -> Value:
     raise InvalidOption(f"%config Imagine.{name}: {problem}")
 
 
-def _final_prompt(typed: Typed, *, raw: bool) -> str:
+def _final_prompt(typed: UserInput, *, raw: bool) -> str:
     text = str(typed.prompt)
     if typed.namespace is not None and not raw:
         text = prompt.fill(prompt.choose(prompt.parse(text), typed.chosen), typed.namespace)
@@ -218,7 +218,7 @@ def _check_values(draft: Request) -> None:
 def _choose(
     draft: Request,
     configured: frozenset[str],
-    typed: Typed,
+    typed: UserInput,
     around: Surroundings,
     local: Mapping[str, Value],
 ) -> tuple[Endpoint, Run | None]:
@@ -226,21 +226,21 @@ def _choose(
     own, environ = around.settings.endpoints, around.environ
     named = local.get("endpoint")
     if typed.like and "endpoint" not in typed.options:  # whatever is configured
-        return catalog.endpoint_of(typed.like.request, own, environ), None
-    chosen = catalog.default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
+        return catalog.find_endpoint_of_request(typed.like.request, own, environ), None
+    chosen = catalog.find_default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
     if chosen:
         return chosen, None
-    owner = catalog.owner(draft.model or "", own, environ)
+    owner = catalog.find_owner(draft.model or "", own, environ)
     if around.settings.reuse and not local.get("new"):
         for run in _answered(draft, configured, owner, around.past):
-            return catalog.endpoint_of(run.request, own, environ), run
+            return catalog.find_endpoint_of_request(run.request, own, environ), run
     if draft.model and draft.model != SKETCH:
         variable = owner.key_env[0] if owner.key_env else "a key"
         raise MissingKey(
             f"{draft.model} needs a server and no key is set: set {variable}, name another server "
             "with --endpoint, or draw offline with --endpoint sketch. Nothing was sent."
         )
-    return catalog.endpoint(SKETCH, own, environ), None
+    return catalog.find_endpoint(SKETCH, own, environ), None
 
 
 def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, past: Past) -> Iterator[Run]:
@@ -258,14 +258,18 @@ def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, past:
 
 
 def _planned(
-    draft: Request, endpoint: Endpoint, configured: frozenset[str], typed: Typed, local: Mapping[str, Value]
-) -> Planned:
+    draft: Request,
+    endpoint: Endpoint,
+    configured: frozenset[str],
+    typed: UserInput,
+    local: Mapping[str, Value],
+) -> PlannedCall:
     request = replace(draft, endpoint=endpoint.name, base_url=endpoint.base_url, dialect=endpoint.dialect)
     request, notes = catalog.check(request, endpoint, configured=configured & SENT.keys())
     sent = catalog.translate(request, endpoint)
     rerun = typed.rerun_of
-    known = not draft.model or endpoint.name == SKETCH or catalog.model(draft.model)
-    if not known and endpoint.vendor and (near := catalog.nearest_model(draft.model or "")):
+    known = not draft.model or endpoint.name == SKETCH or catalog.find_model(draft.model)
+    if not known and endpoint.vendor and (near := catalog.suggest_model(draft.model or "")):
         notes += (f"{draft.model} is not in the catalog, {near} is; it was sent as typed",)
     if endpoint.name == SKETCH:
         again = local.get("new") or (rerun and rerun.identity == request.identity)
@@ -273,14 +277,14 @@ def _planned(
             "no model drew this: the built-in sketch engine did",
             *(("the same request draws the same image",) if again and not _random(request) else ()),
         )
-    return Planned(
+    return PlannedCall(
         request=request,
         sent=replace(sent, notes=(*typed.notes, *notes, *sent.notes)),
         endpoint=endpoint,
-        estimate=catalog.estimate(sent, request, endpoint),
-        seconds=catalog.seconds(sent, request, endpoint),
+        estimate=catalog.estimate_cost(sent, request, endpoint),
+        seconds=catalog.estimate_seconds(sent, request, endpoint),
         rerun_of=rerun.id if rerun else None,
-        insists=bool(local.get("new")),
+        force=bool(local.get("new")),
     )
 
 
@@ -288,7 +292,7 @@ def _random(request: Request) -> bool:
     return bool(request.extra.get("seed", request.options.get("seed")) == -1)
 
 
-def look_up(call: Planned, local: Mapping[str, Value], around: Surroundings) -> Run | None:
+def look_up(call: PlannedCall, local: Mapping[str, Value], around: Surroundings) -> Run | None:
     """Return the newest stored result. Raises OutcomeUnknown when asking again may pay twice."""
     if local.get("new"):
         return None

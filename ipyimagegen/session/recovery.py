@@ -21,7 +21,7 @@ from ipyimagegen import client
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import Run
-from ipyimagegen.session.arrivals import Receiver, Tools, compared, load
+from ipyimagegen.session.arrivals import CallContext, ResponseProcessor, load_modules, measure_changes
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Recovery:
         store: Callable[[], Store],
         in_flight: Callable[[], Collection[str]],
         endpoint_of: Callable[[Run], Endpoint],
-        tools: Callable[[], Tools],
+        tools: Callable[[], CallContext],
         redactor_of: Callable[[Endpoint], Redactor],
     ) -> None:
         self._store, self._in_flight, self._endpoint_of, self._tools = store, in_flight, endpoint_of, tools
@@ -74,7 +74,7 @@ class Recovery:
         return self._thread is not None and self._thread.is_alive()
 
     def _begin(self, left: list[tuple[Path, Run]], *, again: bool = False) -> threading.Thread:
-        load()
+        load_modules()
         thread = threading.Thread(
             target=self._take_in_all, args=(left, again), name="imagine recovery", daemon=True
         )
@@ -111,7 +111,7 @@ class Recovery:
         store.release(spool)
 
 
-def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools, redactor: Redactor) -> None:
+def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: CallContext, redactor: Redactor) -> None:
     """Take in one response.
 
     One that is not whole may still be growing in another process: it is left for as long as a call may
@@ -119,20 +119,22 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: Tools, redactor: 
     """
     last, found = spool.stat().st_mtime, run
     control = tools.control()
-    reply = client.Spooled(
+    reply = client.StoredResponse(
         path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor, control=control
     )
     outcome, whole = reply.outcome({})
     if not whole and time.time() - last < tools.timeouts.idle:
         return
     # Nothing is downloaded now, but when somebody wants to see it.
-    receiver = Receiver(tools=tools, endpoint=endpoint, control=control, redactor=redactor, downloads=False)
+    receiver = ResponseProcessor(
+        tools=tools, endpoint=endpoint, control=control, redactor=redactor, downloads=False
+    )
     noted = run.sent.notes if NOTE in run.sent.notes else (*run.sent.notes, NOTE)
-    run = run.but(
+    run = run.replace(
         elapsed=round(max(last - run.created, 0), 3),
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=noted),
     )
-    run = compared(receiver.received(run, outcome), tools.store, control)
+    run = measure_changes(receiver.received(run, outcome), tools.store, control)
     now = tools.store.run(run.id)
     if now == found or (now and now.forgotten):  # nobody else did it; what was forgotten goes with the update
         tools.store.update(run)

@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog, imaging
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
-from ipyimagegen.core.plan import Plan, Planned, Settings
+from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.run import Run
-from ipyimagegen.results import shape
+from ipyimagegen.results import measure_shape
 from ipyimagegen.session import call as work
-from ipyimagegen.session.arrivals import Thumbs, Tools
-from ipyimagegen.session.batch import Batch, Slot
+from ipyimagegen.session.arrivals import CallContext, Thumbs
+from ipyimagegen.session.batch import Batch, CallSlot
 from ipyimagegen.session.credentials import Keychain
-from ipyimagegen.session.keys import Secret
+from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.ledger import Ledger
-from ipyimagegen.session.limiter import Gate
+from ipyimagegen.session.limiter import Limiter
 from ipyimagegen.session.planning import Surroundings, look_up
-from ipyimagegen.session.waiting import Hold, unsent
+from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.executors import Through
+    from ipyimagegen.session.executors import ExecutorTransport
 
 ROOM = 8 << 20  # bytes: a generous image
 KEPT = 192  # small images: of the sheets that a cell shows, whose tiles may hold several
@@ -54,24 +54,24 @@ class House(Protocol):
         """The files."""
 
     @property
-    def tools(self) -> Tools:
+    def tools(self) -> CallContext:
         """What every job needs."""
 
     def surroundings(self) -> Surroundings:
         """Return what a plan depends on besides what was typed."""
 
 
-class Sender:
+class Scheduler:
     """Begins calls for one studio. `told` hears of every run that ends. A fork gets a new one."""
 
     def __init__(self, house: House, told: Callable[[Run], None]) -> None:
         self._house, self._tell = house, told
-        self._gates: dict[str, Gate] = {}
+        self._gates: dict[str, Limiter] = {}
         self._starting = threading.Lock()
         self._thumbs: Thumbs = {}  # of what was begun last: they are large
 
-    @unsent
-    def begin(self, plan: Plan, hold: Hold, cell: object, ends: float | None = None) -> Batch:
+    @mark_unsent
+    def begin(self, plan: Plan, hold: HeldInterrupts, cell: object, ends: float | None = None) -> Batch:
         """Return the calls of the plan, begun, or what answers them in their place.
 
         What was in flight when the plan was made may have finished since; so the history is asked
@@ -103,14 +103,14 @@ class Sender:
             self._begin(batch, list(jobs.values()), settings)
             return batch
 
-    def _slot(self, call: Planned, plan: Plan) -> Slot:
+    def _slot(self, call: PlannedCall, plan: Plan) -> CallSlot:
         """Return the call with what answers it now: a job in flight, or what is stored."""
         if call.reused:
-            return Slot(planned=call, stored=call.reused)
+            return CallSlot(planned=call, stored=call.reused)
         if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
             live.shared = True
             live.control.wanted()
-            return Slot(planned=call, job=live, joined=True)
+            return CallSlot(planned=call, job=live, joined=True)
         # Before the history is asked: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))
         try:
@@ -118,16 +118,18 @@ class Sender:
         except OutcomeUnknown as doubt:
             if not plan.axes:
                 raise
-            return Slot(planned=replace(call, doubt=doubt.with_traceback(None)))
-        return Slot(planned=replace(call, reused=stored, doubt=None), stored=stored, known=known)
+            return CallSlot(planned=replace(call, unknown_outcome=doubt.with_traceback(None)))
+        return CallSlot(
+            planned=replace(call, reused=stored, unknown_outcome=None), stored=stored, known=known
+        )
 
     def _ready(
         self,
         plan: Plan,
-        missing: list[Slot],
+        missing: list[CallSlot],
         settings: Settings,
         cell: object,
-        exchange: Through | None,
+        exchange: ExecutorTransport | None,
     ) -> list[Callable[[work.Job], Run]]:
         """Return the work of what is to be sent, when there are budget, keys and room for all."""
         if not missing:
@@ -143,7 +145,7 @@ class Sender:
         images = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
         house.store.probe(images * ROOM + sum(map(len, files.values())))
         tools = replace(house.tools, offline=bool(plan.local.get("offline")))
-        edge = imaging.tile_edge(*shape(plan.axes)) if plan.axes else None
+        edge = imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None
         return [
             work.call(
                 slot.planned,
@@ -157,13 +159,13 @@ class Sender:
             for slot in missing
         ]
 
-    def _exchange(self, plan: Plan) -> Through | None:
+    def _exchange(self, plan: Plan) -> ExecutorTransport | None:
         """Return what sends the calls elsewhere, once it has shown that it can, or None."""
         if plan.executor is None:
             return None
-        from ipyimagegen.session.executors import Through  # noqa: PLC0415 - only where there is an executor
+        from ipyimagegen.session.executors import ExecutorTransport  # noqa: PLC0415 - only where there is an executor
 
-        through = Through(plan.executor, send_key=bool(plan.local.get("send_key")))
+        through = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
         asked = [call.endpoint for call in plan.new]
         if not asked:  # an executor that is busy with what is waited for would not answer
             return None
@@ -171,13 +173,13 @@ class Sender:
         through.check(asked, *([float(timeout)] if timeout else []))
         return through
 
-    def _secret(self, endpoint: Endpoint) -> Secret | None:
+    def _secret(self, endpoint: Endpoint) -> ApiKey | None:
         secret = self._house.keys.secret(endpoint)
         catalog.check_transport(endpoint, has_key=secret is not None)
         return secret
 
-    def _gate(self, endpoint: Endpoint, parallel: int) -> Gate:
-        gate = self._gates.setdefault(endpoint.base_url, Gate())
+    def _gate(self, endpoint: Endpoint, parallel: int) -> Limiter:
+        gate = self._gates.setdefault(endpoint.base_url, Limiter())
         gate.parallel = parallel
         return gate
 
@@ -200,13 +202,13 @@ class Sender:
         self._house.ledger.settle(job)
         self._tell(job.run)
 
-    def fetch(self, planned: Planned, carry: Callable[[work.Job], Run]) -> Batch:
+    def fetch(self, planned: PlannedCall, carry: Callable[[work.Job], Run]) -> Batch:
         """Return the work of fetching what a stored run could not download, begun."""
         assert planned.reused is not None
         control = self._house.tools.control()
         job = work.Job(planned.reused, carry, self._ended, control=control, recorded=True)
         job.start()
-        return Batch(Plan(calls=(planned,)), [Slot(planned=planned, job=job)])
+        return Batch(Plan(calls=(planned,)), [CallSlot(planned=planned, job=job)])
 
     def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
         """Return the small image made while a file was checked, or make it now."""

@@ -20,24 +20,24 @@ from ipyimagegen import catalog, client
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
-from ipyimagegen.core.ids import run_of
-from ipyimagegen.core.plan import SKETCH, Plan, Planned, Settings
+from ipyimagegen.core.ids import to_run_id
+from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
 from ipyimagegen.core.run import ImageState, Input, Run, Status
-from ipyimagegen.core.text import short
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.text import truncate
+from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
 from ipyimagegen.session import call as work
 from ipyimagegen.session import gathering, inputs
-from ipyimagegen.session.arrivals import Tools
+from ipyimagegen.session.arrivals import CallContext
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.history import History
-from ipyimagegen.session.keys import Variables
+from ipyimagegen.session.keys import Environment
 from ipyimagegen.session.ledger import Ledger
-from ipyimagegen.session.planning import Surroundings, build
+from ipyimagegen.session.planning import Surroundings, build_plan
 from ipyimagegen.session.recovery import Recovery
-from ipyimagegen.session.scheduler import Sender
+from ipyimagegen.session.scheduler import Scheduler
 from ipyimagegen.session.trust import Trust
-from ipyimagegen.session.waiting import Hold, Painter, unsent, wait_for
+from ipyimagegen.session.waiting import HeldInterrupts, ProgressDisplay, mark_unsent, wait_for
 from ipyimagegen.store import Store, location
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ UNAUTHORIZED = 401
 class Studio:
     """A server to ask, a store to keep, settings to follow.
 
-    `endpoint` is the default one (a name or a base URL), `home` the folder of the store, `settings`
+    `find_endpoint` is the default one (a name or a base URL), `home` the folder of the store, `settings`
     what is configured, or a function that says so at each call. `ask` prompts for a key where a
     person is there to answer. Studios share nothing but the files of their stores.
     """
@@ -68,9 +68,9 @@ class Studio:
     ) -> None:
         self._endpoint = endpoint
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
-        self._environ = Variables(environ)
+        self._environ = Environment(environ)
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
-        self._home = location.folder_or_why(home, self._environ)
+        self._home = location.find_folder_or_reason(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # what tells the running cell from others
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # told of each run that ends or is shown again
@@ -83,7 +83,7 @@ class Studio:
     def _begin(self) -> None:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
-        self._sender = Sender(self, self._tell)
+        self._sender = Scheduler(self, self._tell)
         self._recovery = Recovery(
             lambda: self.store,
             self._in_flight,
@@ -100,7 +100,7 @@ class Studio:
         """The folder of the store. Raises InvalidOption when the one that was set cannot be used."""
         if isinstance(self._home, str):
             raise InvalidOption(self._home)
-        return self._home or location.user_folder()
+        return self._home or location.find_user_folder()
 
     @cached_property
     def store(self) -> Store:
@@ -132,7 +132,7 @@ class Studio:
         if self._told_passing:
             return None
         self._told_passing = True
-        notes = [location.passing(self.home, self._environ)]
+        notes = [location.describe_impermanence(self.home, self._environ)]
         if not self.store.is_private():
             notes += [
                 f"Other users of this machine can read {self.home}: its file system keeps no permissions."
@@ -148,24 +148,24 @@ class Studio:
         try:
             return self.endpoints()
         except ImagineError:
-            return catalog.endpoints({}, {})
+            return catalog.list_endpoints({}, {})
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all endpoints that have a name here."""
-        return catalog.endpoints(self.settings.endpoints, self._environ)
+        return catalog.list_endpoints(self.settings.endpoints, self._environ)
 
     def default_endpoint(self) -> Endpoint:
         """Return the endpoint that a cell without options asks."""
         settings = self.settings
         configured = settings.options.get("endpoint")
-        chosen = catalog.default_endpoint(
+        chosen = catalog.find_default_endpoint(
             None,
             str(configured) if configured else None,
             self._environ,
             settings.endpoints,
             lambda one: self.key_source(one) is not None,
         )
-        return chosen or catalog.endpoint(SKETCH, settings.endpoints, self._environ)
+        return chosen or catalog.find_endpoint(SKETCH, settings.endpoints, self._environ)
 
     @property
     def history(self) -> History:
@@ -193,15 +193,15 @@ class Studio:
         with self.keys.discreet():
             return self.carry_out(self.plan(user_input.from_call(prompt, options)))
 
-    @unsent
-    def plan(self, asked: Typed) -> Plan:
+    @mark_unsent
+    def plan(self, asked: UserInput) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; addresses of images are fetched."""
         self.keys.refuse(f"{asked.prompt} {dict(asked.extra)}")  # before any address is fetched
         self.take_in_left()
         timeout = asked.options.get("timeout")
         if self.offline:
             asked = replace(asked, options={**asked.options, "offline": True})
-        attached = inputs.attach(
+        attached = inputs.resolve_inputs(
             asked.inputs,
             self,
             offline=asked.options.get("offline") is True,
@@ -209,18 +209,18 @@ class Studio:
         )
         mask = attached.mask.input if attached.mask else None
         try:
-            plan = build(asked, self.surroundings(), tuple(one.input for one in attached.images), mask)
+            plan = build_plan(asked, self.surroundings(), tuple(one.input for one in attached.images), mask)
         except CallError as doubt:
             if doubt.run:
                 self.ledger.recall(doubt.run)
             raise
         self.keys.refuse_in([call.request for call in plan.calls])
-        plan = inputs.fit(plan, attached)
+        plan = inputs.fit_plan(plan, attached)
         self._trust.check(asked, plan.to_send, self.settings, self._environ)
         for call in plan.to_send:
             catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
         if "save" in plan.local:
-            saving.check(str(plan.local["save"]))
+            saving.check_template(str(plan.local["save"]))
             if plan.to_send:  # told before anything is paid for
                 saving.check_place(str(plan.local["save"]))
         return plan
@@ -240,7 +240,7 @@ class Studio:
         )
 
     def carry_out(
-        self, plan: Plan, painter: Painter | None = None, *, in_cell: bool = True
+        self, plan: Plan, painter: ProgressDisplay | None = None, *, in_cell: bool = True
     ) -> Generation | Sweep:
         """Carry a plan out and return its result: a Sweep where it has axes.
 
@@ -254,9 +254,9 @@ class Studio:
         ends = None if seconds is None else began + seconds
         if painter and plan.axes and plan.to_send:
             painter.planned(plan)
-        with Hold() as hold:
+        with HeldInterrupts() as hold:
             batch = self._sender.begin(plan, hold, self.cell() if in_cell else None, ends)
-            batch.seen = partial(gathering.sweep, batch, self)
+            batch.seen = partial(gathering.gather_sweep, batch, self)
             wait_for(batch, painter, seconds, hold, began)
         for slot in batch.slots:
             if isinstance(slot.error, CallError) and slot.error.status == UNAUTHORIZED:
@@ -265,7 +265,7 @@ class Studio:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
-            return gathering.whole(batch, self, ends, offline=offline)
+            return gathering.gather_final(batch, self, ends, offline=offline)
         (slot,) = batch.slots
         if slot.stored:
             return self.reuse(slot.stored, painter, seconds, offline=offline)
@@ -277,20 +277,20 @@ class Studio:
             watcher(run)
 
     @cached_property
-    def tools(self) -> Tools:
+    def tools(self) -> CallContext:
         """What every job needs."""
         from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
 
-        sketch = catalog.endpoint(SKETCH, {}, {})
-        return Tools(
+        sketch = catalog.find_endpoint(SKETCH, {}, {})
+        return CallContext(
             store=self.store, mounts={sketch.base_url: create_app()}, redactor=self.keys.redactor_for
         )
 
-    @unsent
+    @mark_unsent
     def reuse(
         self,
         run: Run,
-        painter: Painter | None = None,
+        painter: ProgressDisplay | None = None,
         timeout: float | None = None,
         *,
         offline: bool,
@@ -316,7 +316,7 @@ class Studio:
     def fetch(
         self,
         run: Run,
-        painter: Painter | None = None,
+        painter: ProgressDisplay | None = None,
         timeout: float | None = None,
         *,
         offline: bool = False,
@@ -329,7 +329,7 @@ class Studio:
         except InvalidOption:  # somebody edited the record, or a setting is wrong: what is stored is shown
             return run
         tools = replace(self.tools, offline=offline or self.offline)
-        planned = Planned(
+        planned = PlannedCall(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
         batch = self._sender.fetch(
@@ -340,11 +340,11 @@ class Studio:
 
     def endpoint_named(self, name_or_url: str) -> Endpoint:
         """Return the endpoint of a name or base URL. Raises InvalidOption."""
-        return catalog.endpoint(name_or_url, self.settings.endpoints, self._environ)
+        return catalog.find_endpoint(name_or_url, self.settings.endpoints, self._environ)
 
     def endpoint_of(self, run: Run) -> Endpoint:
         """Return the endpoint that a run asked."""
-        return catalog.endpoint_of(run.request, self.settings.endpoints, self._environ)
+        return catalog.find_endpoint_of_request(run.request, self.settings.endpoints, self._environ)
 
     def trusts(self, base_url: str) -> bool:
         """Say whether the user configured or named a server. Raises InvalidOption for a bad setting."""
@@ -371,9 +371,9 @@ class Studio:
 
     def named(self, one: Input) -> str:
         """Return what an image is called that an edit began with: one of ours by id and first words."""
-        run = self.store.run(run_of(one.parent)) if one.parent else None
+        run = self.store.run(to_run_id(one.parent)) if one.parent else None
         known = run is not None and not run.forgotten
-        return f"{one.parent} {short(run.request.prompt, 30)!r}" if run and known else one.name
+        return f"{one.parent} {truncate(run.request.prompt, 30)!r}" if run and known else one.name
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
         """Return a small image: the one made while the file was checked, if it is still there."""
@@ -396,13 +396,13 @@ class Studio:
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
         """Edit an image of a run, asking its server and model unless others are named."""
         with self.keys.discreet():
-            return self.carry_out(self.plan(user_input.edit(run, image, prompt, options)))
+            return self.carry_out(self.plan(user_input.from_image(run, image, prompt, options)))
 
-    def again(self, run: Run, changed: Typed) -> Typed:
+    def again(self, run: Run, changed: UserInput) -> UserInput:
         """Return the stored request of a run as typed options, with those of `changed` over them."""
         endpoint = changed.options.get("endpoint")
         same = endpoint is None or (isinstance(endpoint, str) and self._asks(endpoint, run))
-        return user_input.again(run, changed, same_server=same)
+        return user_input.from_run(run, changed, same_server=same)
 
     def _asks(self, endpoint: str, run: Run) -> bool:
         return self.endpoint_named(endpoint).base_url == run.request.base_url
@@ -415,9 +415,9 @@ class Studio:
             return str(fault)
         return None
 
-    def calls(self, plan: Plan) -> list[client.Call]:
+    def calls(self, plan: Plan) -> list[client.HttpCall]:
         """Return the requests of a plan exactly as they would be sent, without a key."""
-        return [client.write(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
+        return [client.write_call(one.request, one.sent, one.endpoint, one.files) for one in plan.calls]
 
 
 def _renew_after_fork(studio: Studio) -> None:
@@ -428,7 +428,7 @@ def _renew_after_fork(studio: Studio) -> None:
 
     def renew() -> None:
         if (one := found()) is not None:
-            one.ledger.forsake()
+            one.ledger.abandon_after_fork()
             one._begin()  # noqa: SLF001 - this module's own
 
     os.register_at_fork(after_in_child=renew)

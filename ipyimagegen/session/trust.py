@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from ipyimagegen import catalog
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.plan import Planned, Settings
-from ipyimagegen.core.text import short
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.plan import PlannedCall, Settings
+from ipyimagegen.core.text import truncate
+from ipyimagegen.core.user_input import UserInput
 
 
 class Trust:
@@ -18,14 +18,14 @@ class Trust:
         self._named: set[str] = set()
 
     def check(
-        self, asked: Typed, calls: Iterable[Planned], settings: Settings, environ: Mapping[str, str]
+        self, asked: UserInput, calls: Iterable[PlannedCall], settings: Settings, environ: Mapping[str, str]
     ) -> None:
         """Raise InvalidOption for a call to a server that only a record names."""
         base_urls = {call.endpoint.base_url for call in calls}
         if asked.like is None or "endpoint" in asked.options:
             self._named |= base_urls
         for base_url in base_urls - self.base_urls(settings, environ):
-            server = short(base_url, 120)
+            server = truncate(base_url, 120)
             raise InvalidOption(
                 f"The record names the server {server}, which is not configured here. Nothing was sent.\n"
                 f"To send the request there, add --endpoint {server}"
@@ -34,5 +34,7 @@ class Trust:
     def base_urls(self, settings: Settings, environ: Mapping[str, str]) -> frozenset[str]:
         """Return every base URL that may be asked. Raises InvalidOption for a bad setting."""
         chosen = settings.options.get("endpoint")
-        configured = catalog.configured_urls(settings.endpoints, environ, str(chosen) if chosen else None)
+        configured = catalog.list_configured_urls(
+            settings.endpoints, environ, str(chosen) if chosen else None
+        )
         return configured | self._named

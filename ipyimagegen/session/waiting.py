@@ -13,8 +13,8 @@ from typing import ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.plan import Plan
-from ipyimagegen.core.text import counted
-from ipyimagegen.session.batch import Batch, Slot
+from ipyimagegen.core.text import format_count
+from ipyimagegen.session.batch import Batch, CallSlot
 
 STEP = 0.02  # seconds between two looks at what is being taken back
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Painter(Protocol):
+class ProgressDisplay(Protocol):
     """Where a door shows what goes on while it waits."""
 
     def planned(self, plan: Plan) -> None:
@@ -39,7 +39,7 @@ class Painter(Protocol):
         """Show that no image came, or what came of a sweep that was stopped; the error itself is raised."""
 
 
-class Hold:
+class HeldInterrupts:
     """Interrupts, held back from `take` to `release`: a call half begun would be one that nobody knows of.
 
     Leaving the context releases them too.
@@ -77,9 +77,9 @@ class Hold:
 
 def wait_for(
     batch: Batch,
-    painter: Painter | None,
+    painter: ProgressDisplay | None,
     timeout: float | None,
-    hold: Hold | None = None,
+    hold: HeldInterrupts | None = None,
     began: float | None = None,
 ) -> None:
     """Wait, and paint, until all calls are settled; their errors are left to the caller.
@@ -88,7 +88,7 @@ def wait_for(
     `time.monotonic`) or from now: what was sent goes on, the rest of a sweep is not sent.
     """
     stopped = halted = False
-    with Hold() as tail:  # what has to be done behind an interrupt is not torn by another
+    with HeldInterrupts() as tail:  # what has to be done behind an interrupt is not torn by another
         try:
             if hold:
                 hold.release()
@@ -118,7 +118,7 @@ def _wait_for_what_is_taken_back(batch: Batch) -> None:
         batch.wait(min(left, STEP))
 
 
-def _watch(batch: Batch, painter: Painter | None, timeout: float | None, began: float) -> None:
+def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None, began: float) -> None:
     """Paint until all calls are settled, or the time is over."""
     if painter and batch.plan.axes and [slot for slot in batch.slots if slot.job]:
         painter.working(batch)  # it hears of every sweep, also of one that is over at once
@@ -134,7 +134,7 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     jobs = [slot.job for slot in batch.slots if slot.job]
     if not jobs:
         return Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
-    given_up: list[Slot] = []
+    given_up: list[CallSlot] = []
     for slot in batch.slots:
         if slot.job and stopped and slot.job.interrupted and not slot.settled:
             slot.job.cancel()
@@ -153,12 +153,12 @@ def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
     return Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
 
 
-def _detached_sweep(batch: Batch, after: str, given_up: list[Slot]) -> Detached:
+def _detached_sweep(batch: Batch, after: str, given_up: list[CallSlot]) -> Detached:
     elsewhere = batch.plan.executor is not None
     ways = Counter(_way(slot, given_up, elsewhere=elsewhere) for slot in batch.slots)
     given, doubtful = ways["given up"], ways["may have been billed"]
     told = [f"{ways['came']} of {len(batch.slots)} came"]
-    told += [f"{counted(ways[way], 'call')} {way}" for way in ("given up", "under way") if ways[way]]
+    told += [f"{format_count(ways[way], 'call')} {way}" for way in ("given up", "under way") if ways[way]]
     told += [f"{ways[way]} {way}" for way in ("may have been billed", "failed", "not sent") if ways[way]]
     again = "Run the cell again: it asks only for what is missing."
     if given:
@@ -168,7 +168,7 @@ def _detached_sweep(batch: Batch, after: str, given_up: list[Slot]) -> Detached:
     return Detached(f"Stopped{after}: {', '.join(told)}.\n{again}")
 
 
-def _way(slot: Slot, given_up: list[Slot], *, elsewhere: bool) -> str:
+def _way(slot: CallSlot, given_up: list[CallSlot], *, elsewhere: bool) -> str:
     """Return what has become of a call by now; it may be ending at this moment."""
     if not slot.settled:
         assert slot.job is not None
@@ -183,7 +183,7 @@ def _way(slot: Slot, given_up: list[Slot], *, elsewhere: bool) -> str:
     return "may have been billed" if slot.doubtful else "failed"
 
 
-def unsent(work: Callable[P, T]) -> Callable[P, T]:
+def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:
     """Let an interrupt of this work, or a store that cannot be used, say that nothing was sent."""
 
     @wraps(work)

@@ -14,7 +14,7 @@ over, and a store can be pickled.
 """
 
 from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.images import Kept
+from ipyimagegen.store.images import StoredBlob
 from ipyimagegen.store.store import Store
 
-__all__ = ["Disk", "Kept", "Store"]
+__all__ = ["Disk", "Store", "StoredBlob"]

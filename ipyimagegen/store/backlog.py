@@ -21,7 +21,7 @@ DAY = 86_400.0  # seconds after which a name without a record means nothing, wha
 
 
 @dataclass(frozen=True)
-class Backlog:
+class Journal:
     """The names in HOME/unindexed."""
 
     disk: Disk

@@ -16,7 +16,7 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.disk import MARGIN, Disk
 from ipyimagegen.store.index import INSIDE, VERSION, damaged, version_of
 from ipyimagegen.store.indexfile import list_aside, state_of
-from ipyimagegen.store.refuge import refuge
+from ipyimagegen.store.refuge import find_fallback
 
 MOUNTS = Path("/proc/self/mountinfo")  # Linux alone has it
 LOCK = 1.0  # seconds that another process may hold the index before it is called locked
@@ -26,7 +26,7 @@ IMAGE = 8 << 20  # bytes: a generous one
 
 
 @dataclass(frozen=True, kw_only=True)
-class Condition:
+class StoreHealth:
     """What was found.
 
     `trouble`: why nothing can be written, or nothing. `free`: bytes, None where nobody tells; `roomy`
@@ -49,7 +49,7 @@ class Condition:
     aside: bool
 
 
-def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) -> Condition:
+def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) -> StoreHealth:
     """Look at the store in `home`, which need not be there. Raises nothing that a disk can cause."""
     disk = disk or Disk(home)
     home = disk.home
@@ -58,7 +58,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
     with suppress(OSError):
         free = shutil.disk_usage(there).free
     index, runs = _index(home / "index.sqlite")
-    return Condition(
+    return StoreHealth(
         trouble=_trouble(disk, there),
         free=free,
         roomy=free is None or free >= MARGIN + IMAGE,
@@ -66,7 +66,7 @@ def condition(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) ->
         index=index,
         runs=runs,
         unindexed=len(_listed(home / "unindexed")),
-        spool=_weighed(disk.scratch, *([aside.scratch] if (aside := refuge(home)) else [])),
+        spool=_weighed(disk.scratch, *([aside.scratch] if (aside := find_fallback(home)) else [])),
         quarantine=_weighed(home / "quarantine"),
         aside=_has_aside(home),
     )

@@ -12,14 +12,14 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.disk import Disk, Occupied
 from ipyimagegen.store.layout import HASH, REPLY
 from ipyimagegen.store.records import Key, parse
-from ipyimagegen.store.refuge import make_refuge, refuge
+from ipyimagegen.store.refuge import find_fallback, make_fallback
 
 HEAD = 64  # bytes, enough for any magic number
 DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class StoredBlob:
     """A stored file: the hash of its bytes, where it is, its size in bytes, and its first 64 bytes.
 
     `altered`: it is not what came, since `clean` changed it.
@@ -47,15 +47,15 @@ class Images:
         aside: bool,
         told: Callable[[str], None],
         clean: Callable[[Path], bool] = lambda _: False,
-    ) -> Kept:
+    ) -> StoredBlob:
         """Stream bytes into a file that is named by their hash; see `Store.keep`.
 
         `told` gets the hash before the file has its name.
         """
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
-        disk = refuge(self.disk.home) if aside else self.disk
-        if disk is None or (aside and not make_refuge(disk)):
+        disk = find_fallback(self.disk.home) if aside else self.disk
+        if disk is None or (aside and not make_fallback(disk)):
             raise StoreError("There is no second place that others cannot reach.")
         digest, size, head = hashlib.sha256(), 0, b""
         with disk.fresh() as (file, part):
@@ -82,7 +82,7 @@ class Images:
             with disk.told():
                 if not disk.is_file(path) or _hash_of(path) != name:
                     raise
-        return Kept(sha256=name, path=path, size=size, head=head, altered=altered)
+        return StoredBlob(sha256=name, path=path, size=size, head=head, altered=altered)
 
     def path(self, sha256: str) -> Path | None:
         """Return where those bytes are, also in quarantine or in the refuge, or None."""
@@ -97,7 +97,7 @@ class Images:
         for disk in self._aside():
             yield from _named(sha256, disk, disk.scratch)
 
-    def intact(self, sha256: str) -> bool:
+    def verify(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
         path = self.path(sha256)
         if path is None:
@@ -122,8 +122,8 @@ class Images:
 
     def spare(self, key: Key) -> Path | None:
         """Return a path in the refuge for the reply to the run of that key; see `Store.spare`."""
-        disk = refuge(self.disk.home)
-        path = disk.part(_reply_to(key)) if disk and make_refuge(disk) else None
+        disk = find_fallback(self.disk.home)
+        path = disk.part(_reply_to(key)) if disk and make_fallback(disk) else None
         try:
             return path if disk and path and disk.claim(path) else None
         except StoreError:
@@ -159,7 +159,7 @@ class Images:
         return [(disk, path) for disk in (*self._aside(), self.disk) for path in disk.files(disk.scratch)]
 
     def _aside(self) -> tuple[Disk, ...]:
-        disk = refuge(self.disk.home)
+        disk = find_fallback(self.disk.home)
         return (disk,) if disk else ()
 
     def _folder(self, sha256: str) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.text import short
+from ipyimagegen.core.text import truncate
 
 VARIABLE = "IPYIMAGEGEN_HOME"
 _AROUND = " \t\r\n\u00a0\u3000\"'“”‘’"  # what settings files leave around a value
@@ -25,7 +25,7 @@ _PASSING: Mapping[str, str] = {
 }
 
 
-def folder(
+def find_folder(
     named: str | Path | None, environ: Mapping[str, str], *, windows: bool = os.name == "nt"
 ) -> Path | None:
     """Return the folder of the store: as named, else as `IPYIMAGEGEN_HOME` says; None where neither is set.
@@ -44,16 +44,17 @@ def folder(
         if path.is_absolute() or text.startswith("~"):
             return absolute
         raise InvalidOption(
-            f"{VARIABLE} is the relative path {short(text, 80)!r}, which changes with the notebook's folder. "
+            f"{VARIABLE} is the relative path {truncate(text, 80)!r}, which changes with the "
+            f"notebook's folder. "
             f"Nothing was sent.\nSet it to an absolute path such as {absolute} and restart the kernel."
         )
     return None
 
 
-def folder_or_why(named: str | Path | None, environ: Mapping[str, str]) -> Path | str | None:
-    """Return the folder of the store as `folder` does, or why it cannot be used: loading does not fail."""
+def find_folder_or_reason(named: str | Path | None, environ: Mapping[str, str]) -> Path | str | None:
+    """Return the folder of the store as `find_folder` does, or why it cannot be used."""
     try:
-        return folder(named, environ)
+        return find_folder(named, environ)
     except InvalidOption as fault:
         return str(fault)
 
@@ -66,7 +67,7 @@ def _expanded(text: str, name: str, environ: Mapping[str, str], *, windows: bool
         if filled := environ.get(variable):
             return filled
         raise InvalidOption(
-            f"{name} is {short(text, 80)!r}, and {short(found[0], 40)} is not set. Nothing was sent.\n"
+            f"{name} is {truncate(text, 80)!r}, and {truncate(found[0], 40)} is not set. Nothing was sent.\n"
             f"Set {name} to an absolute path and restart the kernel."
         )
 
@@ -78,20 +79,20 @@ def _resolved(text: str, name: str) -> Path:
     try:
         return Path(text).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as fault:  # no such user, a loop of links, a NUL
-        problem = short(str(fault), 80).rstrip(".")
+        problem = truncate(str(fault), 80).rstrip(".")
     raise InvalidOption(
-        f"{name} is {short(text, 80)!r}, which is not a usable path ({problem}). Nothing was sent.\n"
+        f"{name} is {truncate(text, 80)!r}, which is not a usable path ({problem}). Nothing was sent.\n"
         f"Set {name} to an absolute path."
     )
 
 
-def passing(home: Path, environ: Mapping[str, str]) -> str | None:
+def describe_impermanence(home: Path, environ: Mapping[str, str]) -> str | None:
     """Return that the store does not outlive this machine, and the cure; None where it does."""
     found = next((told for name, told in _PASSING.items() if name in environ), None)
     return found.format(home=home) if found and VARIABLE not in environ else None
 
 
-def user_folder() -> Path:
+def find_user_folder() -> Path:
     """Return the folder of the store where nobody named one."""
     import platformdirs  # noqa: PLC0415 - only where nobody named a folder
 

@@ -12,7 +12,16 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.run import SCHEMA, Fault, ImageState, Request, Run, Sent, from_json, to_json
+from ipyimagegen.core.run import (
+    SCHEMA,
+    ErrorInfo,
+    ImageState,
+    PreparedRequest,
+    Request,
+    Run,
+    from_json,
+    to_json,
+)
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.layout import HASH, NUMBER, SESSION
 from ipyimagegen.store.parsing import parse_json
@@ -88,7 +97,7 @@ class Records:
             sound = (run.session, run.number) == key and 0 <= run.created < YEAR_9999
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return None
-        whole = isinstance(run.request, Request) and isinstance(run.sent, Sent)
+        whole = isinstance(run.request, Request) and isinstance(run.sent, PreparedRequest)
         return run if sound and whole and run.number <= NUMBERS else None
 
     def numbers(self) -> dict[str, set[str]]:
@@ -128,7 +137,7 @@ def _still_stored(old: Run, run: Run) -> Run:
     stored = {one.index: one for one in old.images if one.state is ImageState.STORED}
     pending = ImageState.URL_PENDING
     kept = (stored.get(one.index, one) if one.state is pending else one for one in run.images)
-    return run.but(images=tuple(kept))
+    return run.replace(images=tuple(kept))
 
 
 def parse(text: str) -> Key | None:
@@ -161,12 +170,12 @@ def forgotten(run: Run) -> Run:
             prompt=FORGOTTEN,
             options={"n": asked.count} if asked.count > 1 else {},  # what was asked for goes on to count
         ),
-        sent=Sent(model=run.sent.model, attempts=run.sent.attempts),
+        sent=PreparedRequest(model=run.sent.model, attempts=run.sent.attempts),
         images=(),
-        reply={},
+        response={},
         raw=None,
         mismatches=(),
-        error=run.error and Fault(message=FORGOTTEN, code=run.error.code, status=run.error.status),
+        error=run.error and ErrorInfo(message=FORGOTTEN, code=run.error.code, status=run.error.status),
         forgotten=True,
     )
 

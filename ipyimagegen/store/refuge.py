@@ -14,7 +14,7 @@ from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.ownership import is_private_folder, make_private_folder
 
 
-def refuge(home: Path) -> Disk | None:
+def find_fallback(home: Path) -> Disk | None:
     """Return the second place of a store, which may not be made yet, or None where none is to be trusted.
 
     The folder of temporary files is everybody's, and the names in it are known: somebody else may have
@@ -33,6 +33,6 @@ def refuge(home: Path) -> Disk | None:
     return Disk(place) if trusted else None
 
 
-def make_refuge(disk: Disk) -> bool:
+def make_fallback(disk: Disk) -> bool:
     """Make the folders of a second place; return False when somebody else was faster."""
     return make_private_folder(disk.home.parent) and make_private_folder(disk.home)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import SCHEMA, Run, Status
-from ipyimagegen.store.backlog import Backlog
+from ipyimagegen.store.backlog import Journal
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.entries import Entry, Query, Unusable, identity_of, question_of
-from ipyimagegen.store.images import Images, Kept
+from ipyimagegen.store.images import Images, StoredBlob
 from ipyimagegen.store.ownership import is_own_file
 from ipyimagegen.store.records import Key, Records, forgotten, hashes, parse
 
@@ -45,7 +45,7 @@ class Store:
         self._counted = 0.0  # when records and index were last compared
         self._records = Records(self._disk)
         self._images = Images(self._disk)
-        self._backlog = Backlog(self._disk)
+        self._backlog = Journal(self._disk)
 
     def __repr__(self) -> str:
         return f"Store({str(self.home)!r})"
@@ -98,7 +98,7 @@ class Store:
         suffix_of: Callable[[bytes], str | None],
         aside: bool = False,
         clean: Callable[[Path], bool] = lambda _: False,
-    ) -> Kept:
+    ) -> StoredBlob:
         """Stream bytes into a file that is named by their hash; the same bytes are stored once.
 
         `suffix_of` gets the first 64 bytes (or less) and returns a suffix such as `.png`; None puts
@@ -184,9 +184,9 @@ class Store:
         """Return where the bytes with that hash are, also in quarantine, or None."""
         return self._images.path(sha256)
 
-    def intact(self, sha256: str) -> bool:
+    def verify(self, sha256: str) -> bool:
         """Say whether the stored bytes still have that hash."""
-        return self._images.intact(sha256)
+        return self._images.verify(sha256)
 
     def run(self, id_: str) -> Run | None:
         """Return the run of a lasting id such as 1120-k7f2/3, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipyimagegen.notebook.help import PAGES
+from ipyimagegen.notebook.help_text import PAGES
 
 # `tried` shows an error as IPython shows that of a cell, so that one cell can have many.
 _SETUP = """

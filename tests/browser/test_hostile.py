@@ -18,7 +18,7 @@ import pytest
 from browser.hostile import TEXTS, Malicious, Trap, texts
 from browser.hostile_cells import ASKED, cells
 from browser.lab import LAB, NOTEBOOK, SLOW, context_of, expect
-from ipyimagegen.core.text import plain
+from ipyimagegen.core.text import sanitize
 
 pytestmark = pytest.mark.browser
 
@@ -175,7 +175,7 @@ def test_the_text_was_there(kept, world, name):
     """Else all of this would hold for a page that shows nothing."""
     for cell in ("body", "refused"):
         said = "\n".join(str(one) for one in kept[cell]).replace("\\\\", "\\").replace("\\'", "'")
-        assert plain(world[0][name], 40).rstrip("…") in said, cell
+        assert sanitize(world[0][name], 40).rstrip("…") in said, cell
 
 
 def test_the_server_was_asked(world):

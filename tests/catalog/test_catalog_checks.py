@@ -13,7 +13,7 @@ IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)
 
 
 def ask(where, model=None, *, prompt="a fox", extra=None, inputs=(), mask=None, own=None, **options):
-    endpoint = catalog.endpoint(where, own or {})
+    endpoint = catalog.find_endpoint(where, own or {})
     request = Request(
         operation="edits" if inputs else "generations",
         endpoint=endpoint.name,
@@ -48,23 +48,23 @@ def refusal(*args, **asked):
 
 def test_the_endpoints_row_for_the_model_decides_first():
     own = {"xzbzq": {"models": {"gpt-image-1": {"fields": ["size"]}}}}
-    endpoint = catalog.endpoint("xzbzq", own)
-    assert catalog.fields_of(endpoint, "gpt-image-1") == {"size"}
+    endpoint = catalog.find_endpoint("xzbzq", own)
+    assert catalog.list_fields(endpoint, "gpt-image-1") == {"size"}
 
 
 def test_then_the_endpoints_row():
-    endpoint = catalog.endpoint("dmxapi")
-    assert "style" in catalog.fields_of(endpoint, "gpt-image-1")  # as its documents have it
-    assert catalog.fields_of(endpoint, "gpt-image-1") == catalog.fields_of(endpoint, "never-heard-of")
-    assert catalog.fields_of(endpoint, None) == set(endpoint.fields)
+    endpoint = catalog.find_endpoint("dmxapi")
+    assert "style" in catalog.list_fields(endpoint, "gpt-image-1")  # as its documents have it
+    assert catalog.list_fields(endpoint, "gpt-image-1") == catalog.list_fields(endpoint, "never-heard-of")
+    assert catalog.list_fields(endpoint, None) == set(endpoint.fields)
 
 
 def test_then_the_models_row_on_its_own_vendor_only():
-    assert "style" in catalog.fields_of(catalog.endpoint("openai"), "dall-e-3")
-    assert "seed" not in catalog.fields_of(catalog.endpoint("openai"), "gpt-image-2")
-    assert catalog.fields_of(catalog.endpoint("https://gpu.example"), "gpt-image-2") is None
-    assert catalog.row(catalog.endpoint("https://gpu.example"), "gpt-image-2") is None
-    assert catalog.fields_of(catalog.endpoint("ark"), "gpt-image-2") is None
+    assert "style" in catalog.list_fields(catalog.find_endpoint("openai"), "dall-e-3")
+    assert "seed" not in catalog.list_fields(catalog.find_endpoint("openai"), "gpt-image-2")
+    assert catalog.list_fields(catalog.find_endpoint("https://gpu.example"), "gpt-image-2") is None
+    assert catalog.find_model_row(catalog.find_endpoint("https://gpu.example"), "gpt-image-2") is None
+    assert catalog.list_fields(catalog.find_endpoint("ark"), "gpt-image-2") is None
 
 
 def test_else_it_goes_as_typed():
@@ -77,20 +77,20 @@ def test_else_it_goes_as_typed():
 
 
 def test_the_effective_row_says_which_fields_may_be_sent():
-    row = catalog.row(catalog.endpoint("whatai"), "gpt-image-1")
+    row = catalog.find_model_row(catalog.find_endpoint("whatai"), "gpt-image-1")
     assert set(row.fields) == {"n", "aspect_ratio", "size", "seed", "response_format", "quality"}
     assert row.sizes == ("1024x1024", "1536x1024", "1024x1536", "auto")
 
 
 def test_the_vendors_prices_stay_at_the_vendor():
-    assert catalog.row(catalog.endpoint("dmxapi"), "gpt-image-1").prices == ()
-    assert catalog.row(catalog.endpoint("dmxapi"), "gpt-image-1").rates is None
-    (price,) = catalog.row(catalog.endpoint("xzbzq"), "gpt-image-1").prices
+    assert catalog.find_model_row(catalog.find_endpoint("dmxapi"), "gpt-image-1").prices == ()
+    assert catalog.find_model_row(catalog.find_endpoint("dmxapi"), "gpt-image-1").rates is None
+    (price,) = catalog.find_model_row(catalog.find_endpoint("xzbzq"), "gpt-image-1").prices
     assert (price.amount, price.currency, price.at_least) == (1, "CNY", True)
 
 
 def test_sketch_takes_any_model_name():
-    row = catalog.row(catalog.endpoint("sketch"), "gpt-image-2")
+    row = catalog.find_model_row(catalog.find_endpoint("sketch"), "gpt-image-2")
     assert "seed" in row.fields
     assert row.name == "gpt-image-2"
     check("sketch", "never-heard-of", size="64x4096", seed=1, quality="hd", negative_prompt="red")
@@ -173,13 +173,13 @@ TAKEN = [
 @pytest.mark.parametrize(("where", "asked"), TAKEN)
 def test_what_may_be_sent_passes(where, asked):
     request, _ = check(*where, **asked)
-    assert catalog.translate(request, catalog.endpoint(where[0])).model
+    assert catalog.translate(request, catalog.find_endpoint(where[0])).model
 
 
 def test_set_is_never_checked_and_replaces_the_option():
     request, _ = check("openai", n=99, size="7x7", extra={"n": 99, "size": "7x7", "seed": 1})
     assert request.extra == {"n": 99, "size": "7x7", "seed": 1}
-    sent = catalog.translate(request, catalog.endpoint("openai"))
+    sent = catalog.translate(request, catalog.find_endpoint("openai"))
     assert sent.options == {}
     refusal("openai", n=99, extra={"size": "7x7"})
 

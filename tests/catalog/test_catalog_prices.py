@@ -3,7 +3,7 @@
 import pytest
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.prices import output_tokens
+from ipyimagegen.catalog.prices import count_output_tokens
 from ipyimagegen.core.run import Cost, Input, Request
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
@@ -29,7 +29,7 @@ TOKENS = {  # low, medium, high: the formula's own examples
 
 
 def sent_and_asked(where, model=None, extra=None, inputs=(), **options):
-    endpoint = catalog.endpoint(where) if isinstance(where, str) else where
+    endpoint = catalog.find_endpoint(where) if isinstance(where, str) else where
     request = Request(
         endpoint=endpoint.name,
         base_url=endpoint.base_url,
@@ -43,11 +43,11 @@ def sent_and_asked(where, model=None, extra=None, inputs=(), **options):
 
 
 def estimate(*args, **asked) -> Cost:
-    return catalog.estimate(*sent_and_asked(*args, **asked))
+    return catalog.estimate_cost(*sent_and_asked(*args, **asked))
 
 
 def actual(facts, images, *args, **asked) -> Cost:
-    return catalog.actual(facts, images, *sent_and_asked(*args, **asked))
+    return catalog.compute_cost(facts, images, *sent_and_asked(*args, **asked))
 
 
 @pytest.mark.parametrize(("model", "quality", "size", "amount"), CELLS)
@@ -59,16 +59,16 @@ def test_the_published_table(model, quality, size, amount):
 
 @pytest.mark.parametrize(("size", "tokens"), TOKENS.items())
 def test_the_formula_and_its_examples(size, tokens):
-    factors = catalog.model("gpt-image-2").rates.detail
-    assert tuple(output_tokens(factors[q], size) for q in ("low", "medium", "high")) == tokens
+    factors = catalog.find_model("gpt-image-2").rates.detail
+    assert tuple(count_output_tokens(factors[q], size) for q in ("low", "medium", "high")) == tokens
 
 
 @pytest.mark.parametrize("row", [0, 1, 2], ids=["low", "medium", "high"])
 def test_the_formula_reproduces_the_table(row):
     quality, amounts = ("low", "medium", "high")[row], GUIDE["gpt-image-2"][row]
-    rates = catalog.model("gpt-image-2").rates
+    rates = catalog.find_model("gpt-image-2").rates
     for size, amount in zip(((1024, 1024), (1024, 1536), (1536, 1024)), amounts, strict=True):
-        tokens = output_tokens(rates.detail[quality], size)
+        tokens = count_output_tokens(rates.detail[quality], size)
         assert round(tokens * rates.image_out / 1e6, 3) == amount
 
 
@@ -106,9 +106,9 @@ def test_partial_images_cost_tokens():
     plain = estimate("openai", quality="low", size="1024x1024", n=2)
     streamed = estimate("openai", quality="low", size="1024x1024", n=2, stream=True, partial_images=3)
     assert streamed.amount == pytest.approx(plain.amount + 2 * 3 * 100 * 30 / 1e6)
-    assert catalog.partial_tokens(*sent_and_asked("openai", stream=True)) == 200
-    assert catalog.partial_tokens(*sent_and_asked("openai")) == 0
-    assert catalog.partial_tokens(*sent_and_asked("sketch", stream=True)) == 0
+    assert catalog.count_partial_tokens(*sent_and_asked("openai", stream=True)) == 200
+    assert catalog.count_partial_tokens(*sent_and_asked("openai")) == 0
+    assert catalog.count_partial_tokens(*sent_and_asked("sketch", stream=True)) == 0
 
 
 def test_an_edit_is_at_least():
@@ -143,7 +143,7 @@ def test_estimates_by_server(where, model, text):
 
 
 def test_the_generic_gateway_documents_prices():
-    own = catalog.endpoint("new-api", {"new-api": {"base_url": "https://gate.example"}})
+    own = catalog.find_endpoint("new-api", {"new-api": {"base_url": "https://gate.example"}})
     assert str(estimate(own, "gpt-image-1")) == "$0.02–0.08"
 
 
@@ -192,6 +192,6 @@ def test_free_is_free_whatever_the_reply_says():
 
 
 def test_seconds_only_where_known():
-    assert catalog.seconds(*sent_and_asked("openai")) is None
+    assert catalog.estimate_seconds(*sent_and_asked("openai")) is None
     own = {"lab": {"base_url": "http://localhost:1", "models": {"mine": {"seconds": [2, 9]}}}}
-    assert catalog.seconds(*sent_and_asked(catalog.endpoint("lab", own), "mine")) == (2, 9)
+    assert catalog.estimate_seconds(*sent_and_asked(catalog.find_endpoint("lab", own), "mine")) == (2, 9)

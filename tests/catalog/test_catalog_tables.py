@@ -16,10 +16,10 @@ from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.options import SENT, normalise
 
 HERE = Path(catalog.__file__).parent
-ENDPOINTS = tables.known_endpoints()
+ENDPOINTS = tables.load_endpoints()
 # Every row, as it stands and as it is behind each endpoint that has it.
-ROWS = [pytest.param(row, id=row.name) for row in catalog.models()] + [
-    pytest.param(catalog.row(one, name), id=f"{one.name}/{name}")
+ROWS = [pytest.param(row, id=row.name) for row in catalog.load_models()] + [
+    pytest.param(catalog.find_model_row(one, name), id=f"{one.name}/{name}")
     for one in ENDPOINTS.values()
     for name in one.models
 ]
@@ -27,7 +27,7 @@ DATE = re.compile(r"20\d\d-\d\d(-\d\d)?")
 
 
 def test_every_model_and_endpoint_is_there():
-    names = {row.name for row in catalog.models()}
+    names = {row.name for row in catalog.load_models()}
     assert {
         "gpt-image-2.5-flare",
         "gpt-image-2.5-sunburst",
@@ -98,9 +98,9 @@ def test_a_row_is_well_formed(row: Model):
 
 
 def test_a_successor_of_our_own_vendor_is_a_row():
-    for row in catalog.models():
+    for row in catalog.load_models():
         if row.vendor == "openai" and row.successor:
-            assert catalog.model(row.successor)
+            assert catalog.find_model(row.successor)
 
 
 @pytest.mark.parametrize("one", ENDPOINTS.values(), ids=lambda one: one.name)
@@ -112,32 +112,32 @@ def test_an_endpoint_is_well_formed(one):
         assert set(names) <= SENT.keys()
         assert set(names) <= set(one.fields or names)
     if one.default_model:
-        assert catalog.row(one, one.default_model)
+        assert catalog.find_model_row(one, one.default_model)
     for name in one.models:
-        assert name == "*" or catalog.model(name)
+        assert name == "*" or catalog.find_model(name)
     assert one.key_env or one.key_optional or one.free
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", variable) for variable in one.key_env)
 
 
 def test_names_and_aliases_are_unique():
-    names = [n.casefold() for row in catalog.models() for n in (row.name, *row.aliases)]
+    names = [n.casefold() for row in catalog.load_models() for n in (row.name, *row.aliases)]
     assert len(names) == len(set(names))
 
 
 def test_a_model_is_found_by_alias_in_any_case():
-    assert catalog.model("GPT-Image-2-2026-04-21").name == "gpt-image-2"
-    assert catalog.model("gpt-image-9") is None
-    assert catalog.nearest_model("gpt-imgae-2") == "gpt-image-2"
-    assert catalog.nearest_model("xyz") is None
+    assert catalog.find_model("GPT-Image-2-2026-04-21").name == "gpt-image-2"
+    assert catalog.find_model("gpt-image-9") is None
+    assert catalog.suggest_model("gpt-imgae-2") == "gpt-image-2"
+    assert catalog.suggest_model("xyz") is None
 
 
 def test_like_passes_on_facts_but_not_what_is_a_models_own():
-    flare, base = catalog.model("gpt-image-2.5-flare"), catalog.model("gpt-image-2")
+    flare, base = catalog.find_model("gpt-image-2.5-flare"), catalog.find_model("gpt-image-2")
     assert flare.size_rule == base.size_rule
     assert "gpt-image-2-2026-04-21" not in flare.aliases
     assert flare.prices == ()  # no table per image is published
     assert "reported, not confirmed" in flare.note
-    assert catalog.model("gpt-image-1").retired == "2026-10-23"
+    assert catalog.find_model("gpt-image-1").retired == "2026-10-23"
 
 
 def test_a_wrong_column_is_named_with_the_nearest():
@@ -151,7 +151,7 @@ def test_no_column_of_the_tables_is_unknown_to_the_records():
     for file in ("models.toml", "endpoints.toml"):
         for columns in tomllib.loads((HERE / file).read_text("utf-8")).values():
             assert isinstance(columns, dict)
-    assert catalog.models()
+    assert catalog.load_models()
 
 
 def test_importing_reads_no_table():

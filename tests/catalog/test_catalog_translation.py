@@ -11,19 +11,19 @@ from ipyimagegen.catalog import sizes
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.run import Input, Request
 
-ENDPOINTS = [one for one in catalog.endpoints() if one.base_url]
+ENDPOINTS = [one for one in catalog.list_endpoints() if one.base_url]
 PAIRS = [
     (one, name)
     for one in ENDPOINTS
-    for name in [row.name for row in catalog.models()] + ["never-heard-of"]
+    for name in [row.name for row in catalog.load_models()] + ["never-heard-of"]
     if name != "seededit-3.0"  # an edit has the size of its input: it takes neither size nor ratio
-    if catalog.row(one, name) or name == "never-heard-of"
+    if catalog.find_model_row(one, name) or name == "never-heard-of"
 ]
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
 
 
 def translate(where, model=None, extra=None, inputs=(), **options):
-    endpoint = catalog.endpoint(where) if isinstance(where, str) else where
+    endpoint = catalog.find_endpoint(where) if isinstance(where, str) else where
     request = Request(
         endpoint=endpoint.name,
         base_url=endpoint.base_url,
@@ -91,7 +91,7 @@ def test_where_a_model_takes_only_ratios(asked, sent, note):
 @pytest.mark.parametrize(("one", "name"), PAIRS, ids=lambda x: getattr(x, "name", x))
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_every_ratio_becomes_something_that_the_model_takes(one, name, ratio):
-    row = catalog.row(one, name)
+    row = catalog.find_model_row(one, name)
     sent = translate(one, name, aspect_ratio=ratio).options
     assert ("size" in sent) != ("aspect_ratio" in sent)
     wanted = sizes.ratio(ratio)
@@ -126,14 +126,14 @@ def test_a_typed_size_is_sent_as_typed_or_refused(pair, width, height, multiple)
 @given(width=EDGE, height=EDGE)
 def test_the_nearest_sizes_are_sizes(width, height):
     for name in ("gpt-image-2", "seedream-4.5", "doubao-seedream-3-0-t2i", "dall-e-3"):
-        row = catalog.model(name)
+        row = catalog.find_model(name)
         near = sizes.nearest(row, (width, height))
         assert near
         assert all(sizes.takes(row, f"{w}x{h}") for w, h in near)
 
 
 def test_ties_go_to_the_larger():
-    row = catalog.model("dall-e-2")
+    row = catalog.find_model("dall-e-2")
     assert sizes.for_ratio(row, Fraction(1)) == (1024, 1024)
 
 
@@ -164,7 +164,7 @@ def test_what_a_server_cannot_do_without_is_filled_in():
         assert translate(where, "seedream-3.0").options == {"response_format": "b64_json"}
         assert translate(where, "seedream-3.0", extra={"response_format": "url"}).options == {}
         assert translate(where, "gpt-image-1").options == {}
-    own = catalog.endpoint("xinference", {"xinference": {"base_url": "http://localhost:9997"}})
+    own = catalog.find_endpoint("xinference", {"xinference": {"base_url": "http://localhost:9997"}})
     assert translate(own, "sd3").options == {"response_format": "b64_json"}
     assert translate(own, "sd3", response_format="url").options == {"response_format": "url"}
 

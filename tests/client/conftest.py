@@ -3,9 +3,9 @@
 import pytest
 from sockets import KEY, Server, endpoint_at
 
-from ipyimagegen.client import Control, Timeouts, exchange, write
-from ipyimagegen.core.run import Request, Sent
-from ipyimagegen.session.keys import Secret
+from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
+from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.session.keys import ApiKey
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def post(tmp_path):
     ):
         endpoint = endpoint_at(origin, **fields)
         request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
-        call = write(request, Sent(model="m", options={"n": n}), endpoint)
+        call = write_call(request, PreparedRequest(model="m", options={"n": n}), endpoint)
         return exchange(
             call,
             endpoint,
-            Secret(key, of or endpoint.base_url) if key else None,
+            ApiKey(key, of or endpoint.base_url) if key else None,
             spool=tmp_path / "reply.part",
-            control=control or Control(),
+            control=control or CancelToken(),
             timeouts=timeouts or Timeouts(connect=2, idle=5, whole=10),
             idempotency_key="once-1",
             mounts=mounts or {},

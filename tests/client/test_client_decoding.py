@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sockets import IMAGES, endpoint_at, images, reply
 
-from ipyimagegen.client import Control, Timeouts, download
+from ipyimagegen.client import CancelToken, Timeouts, download
 from ipyimagegen.core.run import Status
 
 MIB = 1 << 20
@@ -105,7 +105,7 @@ def test_a_downloaded_image_whatever_the_label(serve, tmp_path, label, packed):
     body = packers.get(label, bytes)(image) if packed else image
     server = serve(reply(body, "200 OK", f"Content-Encoding: {label}", kind="image/png"))
     into = tmp_path / "image"
-    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, control=Control())
+    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, control=CancelToken())
     assert fault is None
     assert into.read_bytes() == image
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ipyimagegen.client import DIALECTS, write
+from ipyimagegen.client import DIALECTS, write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import Request, Sent
+from ipyimagegen.core.run import PreparedRequest, Request
 
 OPTIONS = {
     "size": "1536x1024",
@@ -58,7 +58,7 @@ BODIES = {
 def written(dialect, options=OPTIONS, *, base="https://host/v1", model="m", extra=None, query=None):
     endpoint = Endpoint(name="e", base_url=base, dialect=dialect, query=query or {})
     request = Request(endpoint="e", base_url=base, prompt="a fox", options=options, extra=extra or {})
-    return write(request, Sent(model=model, options=options), endpoint)
+    return write_call(request, PreparedRequest(model=model, options=options), endpoint)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

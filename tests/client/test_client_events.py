@@ -27,7 +27,7 @@ from sse import (
     stream,
 )
 
-from ipyimagegen.client import Control, Timeouts
+from ipyimagegen.client import CancelToken, Timeouts
 from ipyimagegen.client.events import LINES, Splitter
 from ipyimagegen.core.run import Status
 
@@ -419,7 +419,7 @@ def test_200_seconds_of_comments_and_then_the_image(post):
         yield from clock.pings(20)
         yield completed(1)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=Control(clock), timeouts=Timeouts())
+    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(clock), timeouts=Timeouts())
     assert clock.now == 200
     assert (outcome.status, numbers(outcome)) == (Status.DONE, [(1, False)])
 
@@ -432,7 +432,7 @@ def test_comments_beyond_the_whole_time(post):
         yield from clock.pings(1000)
         yield completed(1)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=Control(clock), timeouts=Timeouts())
+    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(clock), timeouts=Timeouts())
     assert clock.now == 900
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
     assert "within 900 s" in outcome.fault.message
@@ -466,7 +466,7 @@ def test_the_deadline_in_the_midst_keeps_the_last_partial(serve, post):
 
 @pytest.mark.parametrize("through", ["socket", "adapter"])
 def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
-    control = Control()
+    control = CancelToken()
 
     def tell(found):
         if number_is(found, 2):

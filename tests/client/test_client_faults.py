@@ -123,8 +123,8 @@ def test_a_deep_or_endless_body():
     ("status", "code", "expected"),
     [
         *((s, None, Status.REFUSED) for s in (400, 401, 402, 403, 404, 413, 422, 451)),
-        (429, None, Status.REJECTED),
-        (429, "rate_limit_exceeded", Status.REJECTED),
+        (429, None, Status.RATE_LIMITED),
+        (429, "rate_limit_exceeded", Status.RATE_LIMITED),
         (429, "insufficient_quota", Status.REFUSED),
         (403, "insufficient_user_quota", Status.REFUSED),
         (503, "model_not_found", Status.REFUSED),

@@ -7,16 +7,16 @@ import time
 import pytest
 from sockets import b64
 
-from ipyimagegen.catalog import actual
+from ipyimagegen.catalog import compute_cost
 from ipyimagegen.catalog.sizes import pixels
 from ipyimagegen.client import faults
 from ipyimagegen.client.answers import ERRORS, Reply, read
 from ipyimagegen.client.faults import fault, read_body
 from ipyimagegen.client.reply import most_items
-from ipyimagegen.client.spooled import Spooled
+from ipyimagegen.client.spooled import StoredResponse
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.run import Request, Sent, Status
-from ipyimagegen.core.template import almost, parse
+from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.notebook.parser import check_line_prompt
 
 HERE = Endpoint(name="here", base_url="https://host/v1")
@@ -82,7 +82,7 @@ BRACES = [
 @pytest.mark.parametrize("unit", BRACES)
 @pytest.mark.parametrize("begin", ["", "{"])
 def test_prompts_take_time_in_proportion(begin, unit):
-    assert in_proportion(lambda text: almost(parse(text)), begin, unit, 4000)
+    assert in_proportion(lambda text: looks_like_alternatives(parse(text)), begin, unit, 4000)
 
 
 @pytest.mark.parametrize("unit", [" ", ") ", ");", "(a, ", "a=1 ", "--n ", "{a", "'"])
@@ -116,7 +116,7 @@ def test_responses_take_time_in_proportion(tmp_path, begin, unit, end):
 
     def outcome(text):
         path.write_text(text)
-        Spooled(path=path, n=1, endpoint=HERE).outcome({})
+        StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
 
     assert in_proportion(outcome, begin, unit, 60_000 // len(unit), end)
 
@@ -162,14 +162,14 @@ def test_nested_errors_are_read_or_shown_as_text(tmp_path, depth, begin, key):
     assert fault(read_body(text.encode()), 400).message
     path = tmp_path / "spool"
     path.write_text(text)
-    outcome, _ = Spooled(path=path, n=1, endpoint=HERE).outcome({})
+    outcome, _ = StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
     assert outcome.status in (Status.UNKNOWN, Status.REFUSED)
 
 
 def test_a_number_of_thousands_of_digits_costs_no_image(tmp_path):
     path = tmp_path / "spool"
     path.write_text(f'{{"created": {"9" * 5000}, "data": [{{"b64_json": {json.dumps(PNG)}}}]}}')
-    outcome, whole = Spooled(path=path, n=1, endpoint=HERE).outcome({})
+    outcome, whole = StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
     assert (outcome.status, whole, len(outcome.answer.found)) == (Status.DONE, True, 1)
 
 
@@ -180,4 +180,4 @@ def test_a_size_that_is_none_has_no_price(size):
         endpoint="openai", base_url="https://api.openai.com/v1", model="gpt-image-1", prompt="a fox"
     )
     openai = Endpoint(name="openai", base_url=request.base_url, vendor="openai")
-    actual({"size": size, "quality": "low"}, 1, Sent(model="gpt-image-1"), request, openai)
+    compute_cost({"size": size, "quality": "low"}, 1, PreparedRequest(model="gpt-image-1"), request, openai)

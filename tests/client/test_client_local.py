@@ -84,7 +84,7 @@ def test_the_request_arrives_whole(through):
 @BOTH
 def test_rejected(through):
     outcome = through("busy")
-    assert (outcome.status, outcome.retry_after) == (Status.REJECTED, 2)
+    assert (outcome.status, outcome.retry_after) == (Status.RATE_LIMITED, 2)
 
 
 @BOTH

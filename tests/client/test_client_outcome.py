@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.client import Outcome, repeat_after
+from ipyimagegen.client import Outcome, find_repeat_delay
 from ipyimagegen.client.outcome import retry_after, spoken
 from ipyimagegen.core.run import Status
 
 
 def wait(status, attempt=1, *, random=1.0, elapsed=0.0, **fields):
-    return repeat_after(Outcome(status=status, **fields), attempt, random=lambda: random, elapsed=elapsed)
+    return find_repeat_delay(
+        Outcome(status=status, **fields), attempt, random=lambda: random, elapsed=elapsed
+    )
 
 
 @pytest.mark.parametrize("status", [Status.DONE, Status.REFUSED, Status.UNKNOWN])
@@ -24,10 +26,10 @@ def test_what_may_have_been_done_is_never_repeated(status, attempt):
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.5), (2, 1.0), (3, None), (9, None)])
 def test_never_sent_is_repeated_twice_with_jitter(attempt, seconds):
-    assert wait(Status.NEVER_SENT, attempt) == seconds
+    assert wait(Status.NOT_SENT, attempt) == seconds
     if seconds:
-        assert wait(Status.NEVER_SENT, attempt, random=0.5) == seconds / 2
-        assert wait(Status.NEVER_SENT, attempt, elapsed=60) is None
+        assert wait(Status.NOT_SENT, attempt, random=0.5) == seconds / 2
+        assert wait(Status.NOT_SENT, attempt, elapsed=60) is None
 
 
 @pytest.mark.parametrize(
@@ -43,12 +45,12 @@ def test_never_sent_is_repeated_twice_with_jitter(attempt, seconds):
     ],
 )
 def test_rejected_waits_as_asked_or_stops(attempt, asked, seconds):
-    assert wait(Status.REJECTED, attempt, retry_after=asked) == seconds
+    assert wait(Status.RATE_LIMITED, attempt, retry_after=asked) == seconds
 
 
 def test_final_is_final():
-    assert wait(Status.NEVER_SENT, final=True) is None
-    assert wait(Status.REJECTED, final=True, retry_after=1) is None
+    assert wait(Status.NOT_SENT, final=True) is None
+    assert wait(Status.RATE_LIMITED, final=True, retry_after=1) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_retry_after(headers, seconds):
 )
 def test_no_header_makes_a_long_or_negative_sleep(headers, attempt, random, elapsed):
     asked = retry_after(headers, now=time.time)
-    for status in (Status.REJECTED, Status.NEVER_SENT):
+    for status in (Status.RATE_LIMITED, Status.NOT_SENT):
         seconds = wait(status, attempt, random=random, elapsed=elapsed, retry_after=asked)
         assert seconds is None or 0 <= seconds <= 60
 

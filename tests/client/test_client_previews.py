@@ -28,16 +28,16 @@ from sse import (
     stream,
 )
 
-from ipyimagegen.client import Control, Timeouts, exchange, write
-from ipyimagegen.core.run import Request, Sent, Status
-from ipyimagegen.session.keys import Secret
+from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
+from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.session.keys import ApiKey
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run
 
 
 def ticking():
     """Return a control whose clock is a second later each time anybody looks."""
-    return Control(clock=itertools.count().__next__)
+    return CancelToken(clock=itertools.count().__next__)
 
 
 class Told:
@@ -154,9 +154,9 @@ def asked(parts, n, spool):
     request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
     seen = []
     outcome = exchange(
-        write(request, Sent(model="m", options={"n": n}), endpoint),
+        write_call(request, PreparedRequest(model="m", options={"n": n}), endpoint),
         endpoint,
-        Secret(KEY, endpoint.base_url),
+        ApiKey(KEY, endpoint.base_url),
         spool=spool,
         control=ticking(),
         timeouts=SLOW,
@@ -242,7 +242,7 @@ def test_four_a_second_and_the_newest_wins(post, told):
         yield partial(2)
         yield completed(0)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=Control(lambda: now), partial=told)
+    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(lambda: now), partial=told)
     assert outcome.status is Status.DONE
     assert told.seen == [(0, True), (1, True), (2, True), (3, True), (3, True)]
 

@@ -13,7 +13,7 @@ from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, tric
 
 from ipyimagegen.client import probe
 from ipyimagegen.client.probing import HEAD
-from ipyimagegen.session.keys import Secret
+from ipyimagegen.session.keys import ApiKey
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 
@@ -24,7 +24,7 @@ def ask():
 
     def send(origin, *, key=KEY, seconds=5.0, mounts=None, **fields):
         endpoint = endpoint_at(origin, **fields)
-        secret = Secret(key, endpoint.base_url) if key else None
+        secret = ApiKey(key, endpoint.base_url) if key else None
         began = time.monotonic()
         found = probe(endpoint, secret, seconds=seconds, mounts=mounts or {})
         assert time.monotonic() - began < seconds + 1.5
@@ -68,7 +68,7 @@ def test_without_a_key_none_goes_not_even_that_of_a_netrc(serve, ask, tmp_path):
 
 def test_a_key_of_another_origin_stays(serve):
     server = serve(reply(LIST))
-    probe(endpoint_at(server.origin), Secret(KEY, "https://other.example/v1"))
+    probe(endpoint_at(server.origin), ApiKey(KEY, "https://other.example/v1"))
     assert KEY not in repr(server.seen)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipyimagegen.client.answers import Reply, read
-from ipyimagegen.client.found import Found
+from ipyimagegen.client.found import ResponseImage
 from ipyimagegen.client.reply import Slice, Spool, TooLarge, parse
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
@@ -121,8 +121,8 @@ def test_base64_in_every_spelling(tmp_path_factory, case):
     data, text = case
     path = tmp_path_factory.mktemp("spool") / "reply"
     path.write_text("xx" + text + "yy")
-    sliced = Found(base64=Slice(2, 2 + len(text), ""), spool=path)
-    inline = Found(base64=json.loads(f'"{text}"'))
+    sliced = ResponseImage(base64=Slice(2, 2 + len(text), ""), spool=path)
+    inline = ResponseImage(base64=json.loads(f'"{text}"'))
     assert b"".join(sliced.chunks()) == b"".join(inline.chunks()) == data
 
 
@@ -131,7 +131,7 @@ def test_escapes_across_blocks(tmp_path):
     text = base64.b64encode(data).decode().replace("+", "\\u002B").replace("/", "\\/")
     path = tmp_path / "reply"
     path.write_text(text)
-    assert b"".join(Found(base64=Slice(0, len(text), ""), spool=path).chunks()) == data
+    assert b"".join(ResponseImage(base64=Slice(0, len(text), ""), spool=path).chunks()) == data
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_escapes_across_blocks(tmp_path):
 def test_bad_base64_gives_what_was_good_and_then_an_error(bad):
     got = []
     with pytest.raises(ValueError, match="damaged"):
-        got.extend(Found(base64=bad).chunks())
+        got.extend(ResponseImage(base64=bad).chunks())
     assert b"".join(got) == b"ABC"
 
 
 @pytest.mark.parametrize("empty", ["data:image/png;base64,", "  \n"])
 def test_nothing_is_no_image(empty):
     with pytest.raises(ValueError, match="empty"):
-        list(Found(base64=empty).chunks())
+        list(ResponseImage(base64=empty).chunks())
 
 
 def test_a_image_has_a_cap(tmp_path):
@@ -155,7 +155,7 @@ def test_a_image_has_a_cap(tmp_path):
     path.write_bytes(b"A" * (90 << 20))
     sizes = []
     with pytest.raises(ValueError, match="64 MiB"):
-        sizes.extend(map(len, Found(base64=Slice(0, 90 << 20, ""), spool=path).chunks()))
+        sizes.extend(map(len, ResponseImage(base64=Slice(0, 90 << 20, ""), spool=path).chunks()))
     assert sum(sizes) <= 64 << 20
 
 

@@ -26,8 +26,8 @@ from sockets import (
     trickle_head,
 )
 
-from ipyimagegen.client import Control, Timeouts, exchange, write
-from ipyimagegen.core.run import Request, Sent, Status
+from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
+from ipyimagegen.core.run import PreparedRequest, Request, Status
 
 QUICK = Timeouts(connect=1, idle=0.3, whole=5)
 DEADLINE = Timeouts(connect=1, idle=5, whole=0.5)
@@ -114,7 +114,7 @@ def test_netrc_does_not_replace_the_key_or_add_one(serve, post, tmp_path, key):
 def test_a_key_of_another_origin_is_not_sent(serve, post):
     server = serve(reply(images()))
     outcome = clean(post(server.origin, of="https://other.example/v1"))
-    assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
+    assert (outcome.status, outcome.final, server.accepted) == (Status.NOT_SENT, True, 0)
 
 
 def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
@@ -126,7 +126,7 @@ def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
         go.wait(5)
         conn.sendall(body[100:])
 
-    server, control = serve(answer), Control()
+    server, control = serve(answer), CancelToken()
     results = []
     thread = threading.Thread(
         target=lambda: results.append(post(server.origin, control=control)), daemon=True
@@ -161,13 +161,13 @@ def test_nobody_listens(post):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = clean(post(f"http://127.0.0.1:{port}"))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
     assert "refused" in outcome.fault.message
 
 
 def test_unknown_name(post):
     outcome = clean(post("http://no-such-host.invalid"))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
     assert "name was not found" in outcome.fault.message
 
 
@@ -184,14 +184,14 @@ def test_connect_timeout(post):
             outcome = clean(post(f"http://127.0.0.1:{port}", timeouts=Timeouts(connect=0.3)))
         for one in waiting:
             one.close()
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
     assert "in time" in outcome.fault.message
 
 
 def test_untrusted_certificate_is_final_and_the_key_stays(serve, post, tls):
     server = serve(reply(images()), tls)
     outcome = clean(post(server.origin))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, True)
     assert "certificate is not trusted" in outcome.fault.message
     assert server.seen == []
 
@@ -204,7 +204,7 @@ def test_trusted_certificate(serve, post, trusted):
 def test_no_tls_where_tls_is_expected(serve, post):
     server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     outcome = clean(post(server.origin.replace("http:", "https:"), timeouts=Timeouts(connect=1, whole=3)))
-    assert outcome.status is Status.NEVER_SENT
+    assert outcome.status is Status.NOT_SENT
     assert server.posts == 0
 
 
@@ -212,7 +212,7 @@ def test_proxy_refuses_connect(serve, post, monkeypatch):
     proxy = serve(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
     outcome = clean(post("https://images.example"))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, False)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
     assert "proxy" in outcome.fault.message
     assert "proxy-password" not in repr(outcome)
     assert KEY not in repr(proxy.seen)
@@ -255,7 +255,7 @@ def test_no_proxy_stands_before_this_machine_itself(serve, post, monkeypatch, ho
 )
 def test_malformed_address(post, origin):
     outcome = clean(post(origin, key=None))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, True)
 
 
 # Unknown: exactly one POST
@@ -377,7 +377,7 @@ def test_refused_in_a_200(serve, post):
 def test_rejected_says_how_long(serve, post):
     server = serve(reply({"error": {"message": "slow down"}}, "429 Too Many Requests", "Retry-After: 3600"))
     outcome = clean(post(server.origin))
-    assert (outcome.status, outcome.retry_after) == (Status.REJECTED, 3600)
+    assert (outcome.status, outcome.retry_after) == (Status.RATE_LIMITED, 3600)
     assert "slow down. It asks to wait 60 min." in outcome.fault.message
 
 
@@ -448,7 +448,7 @@ def test_a_spool_that_cannot_be_written(serve, post, tmp_path):
 @pytest.mark.parametrize("answer", [hang, status_line_only, trickle_head, trickle_body])
 @pytest.mark.parametrize("secure", [True, False])
 def test_cancel_frees_a_blocked_call_at_once(serve, post, answer, secure, trusted):
-    server, control = serve(answer, trusted if secure else None), Control()
+    server, control = serve(answer, trusted if secure else None), CancelToken()
     threading.Timer(0.2, control.cancel).start()
     with within(2):
         outcome = clean(post(server.origin, control=control))
@@ -460,18 +460,18 @@ def test_cancel_frees_a_blocked_call_at_once(serve, post, answer, secure, truste
 
 
 def test_cancel_during_the_tls_handshake_was_never_sent(serve, post):
-    server, control = serve(hang), Control()  # reads no TLS, answers nothing
+    server, control = serve(hang), CancelToken()  # reads no TLS, answers nothing
     threading.Timer(0.2, control.cancel).start()
     with within(2):
         outcome = clean(post(server.origin.replace("http:", "https:"), control=control))
-    assert (outcome.status, outcome.final, server.posts) == (Status.NEVER_SENT, True, 0)
+    assert (outcome.status, outcome.final, server.posts) == (Status.NOT_SENT, True, 0)
 
 
 def test_cancelled_before_it_began(serve, post):
-    server, control = serve(reply(images())), Control()
+    server, control = serve(reply(images())), CancelToken()
     control.cancel()
     outcome = clean(post(server.origin, control=control))
-    assert (outcome.status, outcome.final, server.accepted) == (Status.NEVER_SENT, True, 0)
+    assert (outcome.status, outcome.final, server.accepted) == (Status.NOT_SENT, True, 0)
 
 
 def test_a_wall_clock_that_jumps_moves_no_deadline(serve, post, monkeypatch):
@@ -513,14 +513,14 @@ def test_any_prompt_arrives_as_given(serve, tmp_path, prompt):
     endpoint = endpoint_at(server.origin)
     request = Request(endpoint="lab", base_url=endpoint.base_url, prompt=prompt)
     spool = tmp_path / "reply"
-    call = write(request, Sent(), endpoint)
-    exchange(call, endpoint, None, spool=spool, control=Control(), idempotency_key="k")
+    call = write_call(request, PreparedRequest(), endpoint)
+    exchange(call, endpoint, None, spool=spool, control=CancelToken(), idempotency_key="k")
     assert json.loads(server.seen[0].body) == {"prompt": prompt}
 
 
 def test_an_endpoint_without_an_address(post):
     outcome = clean(post("", key=None))
-    assert (outcome.status, outcome.final) == (Status.NEVER_SENT, True)
+    assert (outcome.status, outcome.final) == (Status.NOT_SENT, True)
     assert "malformed" in outcome.fault.message
 
 

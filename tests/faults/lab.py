@@ -34,7 +34,7 @@ from traitlets.config import Config
 from watching import Peak, watched_network, watched_writes
 
 import ipyimagegen
-from ipyimagegen.client import Control, Timeouts
+from ipyimagegen.client import CancelToken, Timeouts
 from ipyimagegen.core import errors as e
 from ipyimagegen.session.studio import Studio
 
@@ -173,7 +173,7 @@ class Lab:
 
     def wait_on(self, clock, random=lambda: 0.5):
         """Let calls wait on this clock, and take this for chance."""
-        self.tools(control=lambda: Control(clock, clock.pause), random=random)
+        self.tools(control=lambda: CancelToken(clock, clock.pause), random=random)
 
     def serve(self, answer, tls=None, **entry):
         """Start the server that cells ask; `entry` adds to its entry in the settings."""

@@ -97,7 +97,7 @@ def left(home, serve):
     own = {"lab": {"base_url": server.base_url, "free": False}}
     one = Studio(home=home, environ={}, settings=Settings(endpoints=own))
     run = one.imagine("a lost fox", endpoint="lab").run
-    one.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
+    one.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
     spool = one.store.spool(run)
     with Spool(spool, 1 << 20, Redactor([KEY])) as written:  # that kernel knew the key
         for letter in json.dumps({"data": [IMAGE], "model": KEY}):

@@ -21,7 +21,7 @@ from loopback import b64, image_bytes
 from ipyimagegen import Settings, Studio, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.redact import Hidden, Redactor
+from ipyimagegen.core.redact import HiddenText, Redactor
 from ipyimagegen.core.run import Status
 from ipyimagegen.session import executors, keys
 from ipyimagegen.session.credentials import Keychain
@@ -127,7 +127,7 @@ def test_what_is_recovered_is_searched_like_what_is_read_at_once(home, serve, ke
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PNG)}]}))
     first = studio(home, server, key)
     run = first.store.run(first.imagine("a fox").id)
-    first.store.update(run.but(status=Status.PENDING, images=(), reply={}, mismatches=()))
+    first.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
     body = {"data": [{"b64_json": b64(PNG), "revised_prompt": f"asked with {echo(key)}"}], "model": echo(key)}
     spool = first.store.spool(run)
     spool.write_text(json.dumps(body))  # as a killed process may leave it
@@ -316,7 +316,7 @@ def test_a_key_that_can_be_none_is_refused_for_its_own_endpoint_alone(home, serv
 
 
 def test_a_hidden_text_shows_itself_nowhere(caplog):
-    hidden = Hidden(KEYS["with a prefix"])
+    hidden = HiddenText(KEYS["with a prefix"])
     logging.getLogger("any").warning("%s %r", hidden, [hidden])
     shown = (
         f"{hidden} {hidden!r} {hidden!s:>3} {[hidden]} {'%s' % hidden} {'{}'.format(hidden)} {caplog.text}"  # noqa: UP031, UP032
@@ -330,23 +330,23 @@ def test_a_hidden_text_shows_itself_nowhere(caplog):
 
 @pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it], lambda it: {"a": it}, lambda it: (1, it)])
 def test_nothing_that_holds_a_key_is_pickled(wrap, home):
-    secret = keys.Secret(Hidden(KEYS["with a prefix"]), "https://lab.example/v1")
+    secret = keys.ApiKey(HiddenText(KEYS["with a prefix"]), "https://lab.example/v1")
     for held in (secret, secret.clear, secret.reveal("https://lab.example/v1/x")):
         with pytest.raises(TypeError):
             pickle.dumps(wrap(held))
 
 
 def errand(**more):
-    call = client.Call(
+    call = client.HttpCall(
         method="POST", url="https://lab.example/v1/images/generations", body={"prompt": "a fox"}
     )
-    return executors.Errand(
+    return executors.RemoteTask(
         nonce="n", call=call, endpoint=LAB, idempotency_key="i", timeouts=client.Timeouts(), **more
     )
 
 
 def test_a_key_travels_in_a_remote_task_alone_and_shows_nowhere_there():
-    secret = keys.Secret(Hidden(KEYS["with a prefix"]), LAB.base_url)
+    secret = keys.ApiKey(HiddenText(KEYS["with a prefix"]), LAB.base_url)
     task = errand(key=secret)
     assert not traces(f"{task!r} {task} {vars(task)}", KEYS.values())
     there = pickle.loads(pickle.dumps(task))
@@ -401,7 +401,7 @@ def attributes(trace):
 
 
 def chain_of(key):
-    return Keychain(keys.Variables({"LAB_KEY": key}), lambda _: KEYS["with a prefix"], lambda: [LAB])
+    return Keychain(keys.Environment({"LAB_KEY": key}), lambda _: KEYS["with a prefix"], lambda: [LAB])
 
 
 WORKS = {
@@ -417,7 +417,7 @@ WORKS = {
 
 
 def replace_environment(chain):
-    chain._environ = keys.Variables({})
+    chain._environ = keys.Environment({})
     return chain
 
 
@@ -496,7 +496,7 @@ def test_a_long_line_of_the_env_file_takes_time_in_proportion(tmp_path, line, fi
 
         def work():
             (tmp_path / ".env").write_text(f"A=1\n{text}\nB=2\n")
-            keys.source(openai, environ={}, folder=tmp_path)
+            keys.find_key_source(openai, environ={}, folder=tmp_path)
 
         return work
 

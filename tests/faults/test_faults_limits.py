@@ -13,12 +13,22 @@ from sockets import reply
 from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
-from ipyimagegen.client import Control
+from ipyimagegen.client import CancelToken
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.run import Fault, ImageRecord, ImageState, Input, Mismatch, Request, Run, Sent, Status
+from ipyimagegen.core.run import (
+    ErrorInfo,
+    ImageRecord,
+    ImageState,
+    Input,
+    Mismatch,
+    PreparedRequest,
+    Request,
+    Run,
+    Status,
+)
 from ipyimagegen.core.template import Literal, fill, parse
 from ipyimagegen.core.user_input import from_call
-from ipyimagegen.results.captions import caption
+from ipyimagegen.results.captions import write_caption
 
 MIB = 1 << 20
 MANY, TAKEN = 400, 16
@@ -145,15 +155,15 @@ def test_a_caption_is_short_whatever_came():
                 Input(sha256="0", mime="image/png", width=1, height=1, label=long) for _ in range(16)
             ),
         ),
-        sent=Sent(notes=(long,) * 20),
+        sent=PreparedRequest(notes=(long,) * 20),
         images=tuple(
             ImageRecord(index=k, state=state, sha256="0", width=k, height=9, note=long, changed_outside=0.5)
             for k, state in enumerate(states, start=1)
         ),
         mismatches=tuple(Mismatch(long, long, long) for _ in range(20)),
-        error=Fault(message=long),
+        error=ErrorInfo(message=long),
     )
-    words = caption(run, 1, from_history=False)
+    words = write_caption(run, 1, from_history=False)
     assert len(words) < 2000
     assert "more lines: see %imagine_show" in words
     assert "--retry" in words
@@ -192,7 +202,7 @@ def controls(clock):
     """Return what makes the control of a call that goes by a clock."""
 
     def control():
-        clock.control = Control(clock, clock.pause)
+        clock.control = CancelToken(clock, clock.pause)
         return clock.control
 
     return control
@@ -209,7 +219,7 @@ def test_99_reading_ends_in_time_and_goes_on_later(lab, shape, clock):
     assert 2 <= stored <= 4
     left = "url_pending" if shape is as_addresses else "unread"
     assert [image.state for image in run.images] == ["stored"] * stored + [left] * (8 - stored)
-    lab.tools(control=Control)
+    lab.tools(control=CancelToken)
     lab.cell("%imagine_show -1")
     lab.cell("%imagine -n 8 a red fox")
     assert gets(server) == (8 if shape is as_addresses else 0)
@@ -227,7 +237,7 @@ def test_99_a_run_with_unread_images_offers_no_retry(lab):
     lab.wait_on(clock)
     assert "--retry" not in str(lab.cell().error)
     assert [image.state for image in lab.runs[0].images] == [ImageState.UNREAD] * 2
-    lab.tools(control=Control)
+    lab.tools(control=CancelToken)
     lab.cell()
     lab.check(Status.DONE, 1, "from history", delivered=[image(0), image(1)])
 

@@ -52,7 +52,7 @@ def test_01_dns_failure(lab, clock, monkeypatch, code):
     lab.cell()
     assert (lab.names, lab.connects, clock.waited) == (["images.invalid"] * 3, [], TWICE)
     assert [run.sent.attempts for run in lab.runs] == [3]
-    lab.check(Status.NEVER_SENT, 0, "Could not reach lab at https://images.invalid: its name was not found")
+    lab.check(Status.NOT_SENT, 0, "Could not reach lab at https://images.invalid: its name was not found")
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
@@ -64,7 +64,7 @@ def test_02_connection_refused(lab, clock, chance):
         lab.cell()
         assert lab.connects == [closed.getsockname()] * 3
     assert clock.waited == [0.5 * chance, 1.0 * chance]
-    lab.check(Status.NEVER_SENT, 0, r"lab at http://127.0.0.1:\d+: the connection was refused")
+    lab.check(Status.NOT_SENT, 0, r"lab at http://127.0.0.1:\d+: the connection was refused")
 
 
 def test_03_connect_timeout(lab, clock, crowded):
@@ -74,7 +74,7 @@ def test_03_connect_timeout(lab, clock, crowded):
     lab.use("http://{}:{}".format(*crowded))
     lab.cell()
     assert (lab.connects, clock.waited) == ([crowded] * 3, TWICE)
-    lab.check(Status.NEVER_SENT, 0, "no connection in time", within=3)
+    lab.check(Status.NOT_SENT, 0, "no connection in time", within=3)
 
 
 UNTRUSTED = r"its certificate is not trusted \(self-signed certificate\); REQUESTS_CA_BUNDLE"
@@ -106,7 +106,7 @@ def test_04_bad_tls(lab, clock, tls, certificate, monkeypatch):
             -1
         ].texts
         assert (server.accepted, server.posts, clock.waited) == (3, 0, TWICE)
-    lab.check([Status.NEVER_SENT] * (2 + len(NO_TLS)), 0)
+    lab.check([Status.NOT_SENT] * (2 + len(NO_TLS)), 0)
 
 
 # What a proxy does when it is asked for a connection, and what is said of it.
@@ -138,4 +138,4 @@ def test_05_proxy_refuses_connect(lab, clock, monkeypatch):
     assert "the proxy refused the connection" in lab.cell().texts
     monkeypatch.setenv("HTTPS_PROXY", f"http://teacher:{PASSWORD}@127.0.0.1:1")
     lab.cell()
-    lab.check([Status.NEVER_SENT] * (len(PROXIES) + 2), 0, "through the proxy: the address is malformed")
+    lab.check([Status.NOT_SENT] * (len(PROXIES) + 2), 0, "through the proxy: the address is malformed")

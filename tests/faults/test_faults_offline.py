@@ -151,7 +151,7 @@ def test_a_response_left_by_a_killed_kernel(start, home, network):
     studio = studio_at(server, home)
     ask(studio, offline=True)
     run = studio.find("1")[0]
-    studio.store.update(run.but(status="pending", images=()))
+    studio.store.update(run.replace(status="pending", images=()))
     studio.store.spool(run).write_bytes(urls("https://images.example/1.png").partition(b"\r\n\r\n")[2])
     later = studio_at(server, home, {"IPYIMAGEGEN_OFFLINE": "1"})
     taken = later.find(run.id)[0]

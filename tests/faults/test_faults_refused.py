@@ -77,7 +77,7 @@ def test_17_retry_after_of_no_sense(lab, clock, waited):
         assert f"429: slow down. It asks to wait {said}." in lab.cell().texts
     assert clock.waited == []
     return lab.check(
-        [Status.REJECTED] * len(TOO_LONG), len(TOO_LONG), "nothing billed: run the cell again later"
+        [Status.RATE_LIMITED] * len(TOO_LONG), len(TOO_LONG), "nothing billed: run the cell again later"
     )
 
 
@@ -110,7 +110,7 @@ def test_19_status_429_for_ever(lab, clock):
     assert sum(clock.waited) == pytest.approx(1 + 2)
     assert len({one.headers["idempotency-key"] for one in server.seen}) == 1
     says = r"(?s)429: slow down.*It was not carried out, nothing billed: run the cell again later"
-    lab.check(Status.REJECTED, 3, says)
+    lab.check(Status.RATE_LIMITED, 3, says)
 
 
 # How a refusal may hold the key that it was sent.

@@ -79,7 +79,7 @@ with ThreadPoolExecutor(4) as pool:
         display({"text/plain": str(told)} if told else one.result(), raw=bool(told))
         shown.set()
 """
-BECAME = {"good": Status.DONE, "busy": Status.REJECTED, "reset": Status.UNKNOWN, "hang": Status.UNKNOWN}
+BECAME = {"good": Status.DONE, "busy": Status.RATE_LIMITED, "reset": Status.UNKNOWN, "hang": Status.UNKNOWN}
 
 
 def test_28_four_calls_at_once_and_three_fail(lab):

@@ -144,7 +144,7 @@ def test_a_stored_result_of_a_stranger_answers_without_a_call(handed, home, netw
     handed(request={"base_url": STRANGER, "endpoint": "gpu"}, images=[image])
     studio = Studio(home=home, environ={})
     run = studio.find("1120-evil/1")[0]
-    studio.store.update(run.but(identity=run.request.identity))
+    studio.store.update(run.replace(identity=run.request.identity))
     again = studio.carry_out(
         studio.plan(replace(studio.again(run, _typed(run)), options={"seed": 7, "n": 2}))
     )
@@ -202,7 +202,7 @@ WHOLE = {
         "date": "d",
     },
     "error": {"message": "m", "code": "c", "status": 500},
-    "reply": {"usage": {"input_tokens": 1}, "errors": ["x"]},
+    "response": {"usage": {"input_tokens": 1}, "errors": ["x"]},
     "rerun_of": "1120-evil/1",
     "raw": "ab" * 32,
 }

@@ -102,7 +102,7 @@ def test_metadata_in_items_and_tokens_under_older_names_are_read(kernel, serve):
     use(kernel, serve(strict(GATEWAYS["new-api"])), "new-api")
     shown = kernel.run(
         "fox = %imagine -m gpt-image-1 --quality low --size 1024x1024 --background opaque a fox\n"
-        "print(fox.usage, [fox.run.reply[k] for k in ('quality', 'size', 'background')])"
+        "print(fox.usage, [fox.run.response[k] for k in ('quality', 'size', 'background')])"
     )
     usage = {"input_tokens": 12, "output_tokens": 1056, "total_tokens": 1068}
     assert shown.texts[-1] == f"{usage} ['low', '1024x1024', 'opaque']\n"

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import source
+from ipyimagegen.imaging import encode_input
 
 mpl.use("agg")
 
@@ -25,7 +25,7 @@ HOW = "; an image is (height, width), with 1, 3 or 4 channels last or first."
 
 
 def decoded(thing, name="x"):
-    image = Image.open(io.BytesIO(source(thing, name).data))
+    image = Image.open(io.BytesIO(encode_input(thing, name).data))
     image.load()
     return image
 
@@ -36,7 +36,7 @@ def pixels(thing):
 
 def refusal(thing, name="x"):
     with pytest.raises(InvalidInput) as caught:
-        source(thing, name)
+        encode_input(thing, name)
     text = str(caught.value)
     assert text.startswith(f"{name} ")
     assert text.endswith(" Nothing was sent.")
@@ -145,7 +145,7 @@ def test_sixteen_bits():
     assert np.array_equal(pixels(big_endian), grey)
     colour = noise(5, 6, 3, dtype="uint16", high=65536)
     assert np.array_equal(pixels(colour), colour >> 8)
-    assert source(colour).notes == ("16 bits a channel brought down to 8",)
+    assert encode_input(colour).notes == ("16 bits a channel brought down to 8",)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_any_layout_of_memory_is_read_and_none_is_changed():
         assert np.array_equal(pixels(one), array)
     floats = array / 255
     before = floats.copy()
-    source(floats)
+    encode_input(floats)
     assert np.array_equal(floats, before)
 
 
@@ -379,9 +379,9 @@ def test_a_figure_is_drawn_as_it_is_and_not_changed(rc):
 
 
 def test_a_figure_s_bytes_name_no_version():
-    one = source(plotted()[0])
+    one = encode_input(plotted()[0])
     assert b"atplotlib" not in one.data
-    assert one.pixels == source(plt.gcf()).pixels
+    assert one.pixels == encode_input(plt.gcf()).pixels
 
 
 def test_a_figure_without_pyplot_opens_no_window():
@@ -430,13 +430,13 @@ def test_a_figure_is_the_same_image_each_time(layout):
     """Else the same edit would be paid for again."""
     figure, (left, _) = plotted(2, layout=layout)
     left.set_xlabel("n")
-    first = source(figure).pixels
-    one = source(left).pixels
+    first = encode_input(figure).pixels
+    one = encode_input(left).pixels
     for _ in range(3):
         saved(figure)
         places = [axes.get_position().bounds for axes in figure.axes]
-        assert source(figure).pixels == first
-        assert source(left).pixels == one
+        assert encode_input(figure).pixels == first
+        assert encode_input(left).pixels == one
         assert [axes.get_position().bounds for axes in figure.axes] == places
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, features
 
-from ipyimagegen.imaging import EDGE, LIMIT, contact, contacts, fonts, lettering, tile_edge
+from ipyimagegen.imaging import EDGE, LIMIT, contacts, fonts, lettering, make_contact_sheet, measure_tile_edge
 
 DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 INKED = 150  # a letter's pixels are darker, pale tiles and the paper are not
@@ -88,7 +88,7 @@ def same_ink(one, other):
 @pytest.mark.parametrize(("count", "least"), [(1, 700), (2, 370), (4, 350), (12, 180), (30, 110), (48, 80)])
 def test_a_strip_flows_in_reading_order_with_large_tiles_of_one_size(count, least):
     labels = [f"{n}" for n in range(count)]
-    made = contact(flat(count, (800, 800)), [], labels)
+    made = make_contact_sheet(flat(count, (800, 800)), [], labels)
     assert made.legend == ()
     places = boxes(opened(made), count)
     assert places == sorted(places, key=lambda box: (box[1], box[0]))
@@ -100,7 +100,7 @@ def test_a_strip_flows_in_reading_order_with_large_tiles_of_one_size(count, leas
 @pytest.mark.parametrize("count", [3, 12, 48])
 def test_each_label_of_a_strip_stands_whole_under_its_tile(count):
     labels = [f"seed {n * 37}" for n in range(count)]
-    sheet = opened(contact(flat(count), [], labels))
+    sheet = opened(make_contact_sheet(flat(count), [], labels))
     for (left, _, right, bottom), label in zip(boxes(sheet, count), labels, strict=True):
         found = ink(sheet, (left - 4, bottom + 1, right + 4, bottom + 1 + contacts.LINE))
         assert same_ink(found, written(label)), label
@@ -110,7 +110,7 @@ def test_each_label_of_a_strip_stands_whole_under_its_tile(count):
 def test_a_grid_has_rows_and_columns_with_their_headings(rows, columns):
     across = [f"model {n}" for n in range(columns)]
     down = [f"a fox number {n} in the snow, in the style of a woodcut" for n in range(rows)]
-    made = contact(flat(rows * columns), down, across, title="quality high")
+    made = make_contact_sheet(flat(rows * columns), down, across, title="quality high")
     assert made.legend == ()
     sheet = opened(made)
     places = boxes(sheet, rows * columns)
@@ -131,7 +131,7 @@ def test_a_grid_has_rows_and_columns_with_their_headings(rows, columns):
 def test_a_label_that_is_too_long_for_one_line_takes_two():
     labels = [f"flux.1-kontext-pro-max number {n}" for n in range(12)]
     assert lettering.even(labels[3], 183, 13) == ["flux.1-kontext-", "pro-max number 3"]
-    made = contact(flat(12), [], labels)
+    made = make_contact_sheet(flat(12), [], labels)
     assert made.legend == ()
     sheet = opened(made)
     for left, _, right, bottom in boxes(sheet, 12):
@@ -146,7 +146,7 @@ def test_a_label_that_is_too_long_for_one_line_takes_two():
 @pytest.mark.parametrize("count", [12, 30])
 def test_strip_labels_that_do_not_fit_become_letters(count):
     labels = [f"{'a fox in the snow, ' * 12}{n}" for n in range(count)]
-    made = contact(flat(count), [], labels)
+    made = make_contact_sheet(flat(count), [], labels)
     names = ["".join(two) for two in itertools.product(["", "A"], "ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
     assert made.legend == tuple(zip(names, labels, strict=False))
     sheet = opened(made)
@@ -174,20 +174,20 @@ SHORT = ["low", "medium", "high"]
     ],
 )
 def test_the_legend_has_what_does_not_stand_on_the_sheet_in_full(rows, columns, title, legend):
-    made = contact(flat(9), rows, columns, title=title, mark="sheet 2")
+    made = make_contact_sheet(flat(9), rows, columns, title=title, mark="sheet 2")
     assert made.legend == tuple(legend)
     assert all(boxes(opened(made), 9))
 
 
 def test_labels_in_full_are_worth_tiles_that_are_a_bit_smaller():
     labels = [f"seed {n}, quality {'medium' if n % 2 else 'low'}" for n in range(48)]
-    assert contact(flat(48), [], labels).legend == ()
+    assert make_contact_sheet(flat(48), [], labels).legend == ()
 
 
 def test_images_of_any_ratio_are_whole_and_as_large_as_their_cell():
     sizes = [(600, 400), (400, 600), (600, 600), (600, 200), (600, 400)]
     tiles = [Image.new("RGB", size, colour) for size, colour in zip(sizes, colours(5), strict=True)]
-    places = boxes(opened(contact(tiles, [], list("abcde"))), 5)
+    places = boxes(opened(make_contact_sheet(tiles, [], list("abcde"))), 5)
     for (width, height), (left, top, right, bottom) in zip(sizes, places, strict=True):
         assert abs((right - left) * height / width - (bottom - top)) <= 2
     widths, heights = zip(*((box[2] - box[0], box[3] - box[1]) for box in places), strict=True)
@@ -197,7 +197,7 @@ def test_images_of_any_ratio_are_whole_and_as_large_as_their_cell():
 
 def test_what_stands_for_a_title_stands_on_the_sheet():
     bare, marked, titled = (
-        opened(contact(flat(4), ["a", "b"], ["1", "2"], title=title, mark="sheet 2"))
+        opened(make_contact_sheet(flat(4), ["a", "b"], ["1", "2"], title=title, mark="sheet 2"))
         for title in ("", LONG[0], "sheet 2")
     )
     assert marked.height > bare.height
@@ -209,23 +209,23 @@ def test_images_of_a_grid_stand_under_the_label_of_their_row():
         Image.new("RGB", size, one)
         for size, one in zip([(600, 150), (600, 600)] * 2, colours(4), strict=True)
     ]
-    low, high, *_ = boxes(opened(contact(tiles, ["a", "b"], ["1", "2"])), 4)
+    low, high, *_ = boxes(opened(make_contact_sheet(tiles, ["a", "b"], ["1", "2"])), 4)
     assert abs(low[1] - high[1]) <= 1
 
 
 @pytest.mark.parametrize("size", [(160, 90), (90, 160), (100, 100)])
 def test_nothing_is_enlarged(size):
-    places = boxes(opened(contact(flat(4, size), [], list("abcd"))), 4)
+    places = boxes(opened(make_contact_sheet(flat(4, size), [], list("abcd"))), 4)
     assert {(right - left, bottom - top) for left, top, right, bottom in places} == {size}
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(0, 1), (0, 4), (0, 12), (0, 48), (3, 4), (6, 2), (6, 8)])
 def test_tile_edge_is_the_longest_that_a_tile_gets(rows, columns):
-    longest = tile_edge(rows, columns)
+    longest = measure_tile_edge(rows, columns)
     count = max(1, rows) * columns
     seen = []
     for size in [(2400, 800), (1600, 900), (1500, 1000), (900, 900), (800, 1200), (900, 1600), (800, 2400)]:
-        made = contact(flat(count, size), ["r"] * rows, [str(n) for n in range(columns)])
+        made = make_contact_sheet(flat(count, size), ["r"] * rows, [str(n) for n in range(columns)])
         left, top, right, bottom = boxes(opened(made), count)[0]
         seen.append(max(right - left, bottom - top))
     assert longest - 2 <= max(seen) <= longest
@@ -237,7 +237,7 @@ def test_missing_tiles_have_a_frame_and_as_much_of_the_reason_as_fits():
         "400 Bad request: rejected by the safety system, see https://platform.test/a/very/long/address " * 3
     )
     shown = {
-        why: opened(contact(tiles, [], list("abcd"), ["", why, "", "waiting"]))
+        why: opened(make_contact_sheet(tiles, [], list("abcd"), ["", why, "", "waiting"]))
         for why in ("waiting", reason[:40], reason[:300])
     }
     assert len({sheet.size for sheet in shown.values()}) == 1
@@ -249,10 +249,10 @@ def test_missing_tiles_have_a_frame_and_as_much_of_the_reason_as_fits():
 
 
 def test_a_sheet_of_missing_tiles_and_a_short_row_of_them():
-    waiting = opened(contact([None] * 5, ["x", "y"], ["1", "2", "3"], ["waiting"] * 5))
-    assert waiting.size == opened(contact([None] * 6, ["x", "y"], ["1", "2", "3"])).size
+    waiting = opened(make_contact_sheet([None] * 5, ["x", "y"], ["1", "2", "3"], ["waiting"] * 5))
+    assert waiting.size == opened(make_contact_sheet([None] * 6, ["x", "y"], ["1", "2", "3"])).size
     with pytest.raises(ValueError, match="nothing"):
-        contact([], [], [])
+        make_contact_sheet([], [], [])
 
 
 @pytest.mark.parametrize("limit", [100 * 1024, 33 * 1024, 20 * 1024])
@@ -262,7 +262,7 @@ def test_noise_stays_within_the_limit_and_the_letters_readable(limit, rows, colu
     noise = [Image.frombytes("RGB", (300, 300), chance.randbytes(300 * 300 * 3)) for _ in range(4)]
     count = max(1, rows) * columns
     labels = [f"fox {n}" for n in range(columns)]
-    made = contact(
+    made = make_contact_sheet(
         [noise[n % 4] for n in range(count)],
         [f"row {n}" for n in range(rows)],
         labels,
@@ -278,7 +278,9 @@ def test_noise_stays_within_the_limit_and_the_letters_readable(limit, rows, colu
 
 def test_the_same_input_gives_the_same_bytes():
     tiles = [*flat(3), None, Image.new("RGBA", (50, 90), (9, 200, 9, 99))]
-    once, again = (contact(tiles, [], ["a", "b", "café", "红", "e"], [""] * 5, title="x") for _ in range(2))
+    once, again = (
+        make_contact_sheet(tiles, [], ["a", "b", "café", "红", "e"], [""] * 5, title="x") for _ in range(2)
+    )
     assert once == again
 
 
@@ -290,14 +292,16 @@ def test_ascii_labels_look_for_no_font(monkeypatch):
             raise AssertionError("looked for a font")
 
     monkeypatch.setattr(fonts, "FONTS", Unwanted())
-    contact([*flat(3), None], ["a", "b"], ["1", "2"], ["", "", "", "it's refused"], title="A ~ title!")
+    make_contact_sheet(
+        [*flat(3), None], ["a", "b"], ["1", "2"], ["", "", "", "it's refused"], title="A ~ title!"
+    )
     with pytest.raises(AssertionError, match="looked"):
-        contact(flat(1), [], ["é"])
+        make_contact_sheet(flat(1), [], ["é"])
 
 
 @pytest.mark.usefixtures("chinese")
 def test_chinese_labels_stand_on_the_sheet():
-    made = contact(flat(4), [], CHINESE, title="模型 gpt-image-1，质量 high")
+    made = make_contact_sheet(flat(4), [], CHINESE, title="模型 gpt-image-1，质量 high")
     assert made.legend == ()
     sheet = opened(made)
     for (left, _, right, bottom), label in zip(boxes(sheet, 4), CHINESE, strict=True):
@@ -318,9 +322,9 @@ def test_chinese_breaks_between_characters_but_not_before_a_comma():
 
 @pytest.mark.usefixtures("only_own")
 def test_without_a_font_for_them_labels_become_letters():
-    made = contact(flat(4), CHINESE[:2], ["low", "高"], title="模型")
+    made = make_contact_sheet(flat(4), CHINESE[:2], ["low", "高"], title="模型")
     assert made.legend == (("", "模型"), ("A", "low"), ("B", "高"), ("1", CHINESE[0]), ("2", CHINESE[1]))
-    assert contact(flat(4), [], ["1", "2", "3", "🦊"]).legend[3] == ("D", "🦊")
+    assert make_contact_sheet(flat(4), [], ["1", "2", "3", "🦊"]).legend[3] == ("D", "🦊")
 
 
 def test_a_font_is_found_in_the_systems_folders(tmp_path, monkeypatch):
@@ -330,7 +334,7 @@ def test_a_font_is_found_in_the_systems_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")  # which folders are searched there is known
     assert lettering.legible("Ελληνικά, café", "7") == "Ελληνικά, café"
-    assert contact(flat(2), [], ["русский", "čeština"]).legend == ()
+    assert make_contact_sheet(flat(2), [], ["русский", "čeština"]).legend == ()
 
 
 @pytest.mark.parametrize("keep", [0, 12, 3000, 200_000, 500_000])
@@ -339,9 +343,9 @@ def test_a_damaged_font_counts_as_absent(keep, tmp_path, monkeypatch):
     damaged.write_bytes(DEJAVU.read_bytes()[:keep])
     labels = ["русский", "é", "⅔", "Ω"]
     monkeypatch.setattr(fonts, "FONTS", ((str(damaged), 0),))
-    assert contact(flat(4), [], labels).legend == tuple(zip("ABCD", labels, strict=True))
+    assert make_contact_sheet(flat(4), [], labels).legend == tuple(zip("ABCD", labels, strict=True))
     monkeypatch.setattr(fonts, "FONTS", ((str(damaged), 0), (str(DEJAVU), 0)))
-    assert contact(flat(4), [], labels).legend == ()
+    assert make_contact_sheet(flat(4), [], labels).legend == ()
 
 
 def test_a_font_that_went_away_is_no_error(tmp_path, monkeypatch):
@@ -349,7 +353,7 @@ def test_a_font_that_went_away_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(fonts, "FONTS", ((str(tmp_path / "going.ttf"), 0),))
     assert fonts.draws("Ω")
     (tmp_path / "going.ttf").unlink()
-    assert opened(contact(flat(2), [], ["Ω", "é"]))
+    assert opened(make_contact_sheet(flat(2), [], ["Ω", "é"]))
 
 
 @pytest.mark.parametrize("text", ["عربى", "עברית", "e\u0323\u0301", "क्षि", "ภาษาไทย"])
@@ -364,7 +368,7 @@ def test_what_needs_shaping_is_written_only_where_pillow_can(text, monkeypatch):
 
 def test_piled_up_accents_do_not_run_over_the_tiles(monkeypatch):
     monkeypatch.setattr(fonts, "FONTS", ((str(DEJAVU), 0),))
-    assert contact(flat(2), [], ["a" + "\u0301" * 12, "b"]).legend
+    assert make_contact_sheet(flat(2), [], ["a" + "\u0301" * 12, "b"]).legend
 
 
 OWN_CMAP = set(TTFont(io.BytesIO(fonts.own(13).font_bytes)).getBestCmap())
@@ -414,7 +418,7 @@ labels = st.lists(st.text(max_size=60), max_size=9)
 )
 def test_whatever_comes_there_is_a_sheet(chosen, rows, columns, notes, title, edge):
     tiles = [None if one is None else Image.new(one[1], one[0]) for one in chosen]
-    made = contact(tiles, rows, columns, notes, title=title, edge=edge)
+    made = make_contact_sheet(tiles, rows, columns, notes, title=title, edge=edge)
     assert max(opened(made).size) <= edge
     legend = [label for letter, label in made.legend if letter]
     assert all(label in {*rows, *columns, ""} for label in legend)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from ipyimagegen.imaging import changed_outside, mask, source
+from ipyimagegen.imaging import encode_input, measure_changed_outside, read_mask
 
 SIZE = (120, 80)
 BOX = (30, 20, 40, 30)
@@ -40,7 +40,7 @@ def share(tmp_path):
             path.write_bytes(after)
         before = photo() if before is None else before
         data = before if isinstance(before, bytes) else png(before)
-        return changed_outside(data, path, mask(box, SIZE).data)
+        return measure_changed_outside(data, path, read_mask(box, SIZE).data)
 
     return share
 
@@ -107,7 +107,7 @@ def test_a_turned_jpeg_is_seen_as_it_is_shown(share):
     exif[0x0112] = 6
     stored = photo().transpose(Image.Transpose.ROTATE_90)
     assert share(stored, form="JPEG", quality=95, exif=exif) < 0.002
-    before = source(png(photo()))
+    before = encode_input(png(photo()))
     assert share(photo(), before.data) == 0.0
 
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_opened_cannot_be_compared(share, data):
 
 
 def test_a_file_that_is_gone(tmp_path):
-    assert changed_outside(png(photo()), tmp_path / "none", mask(BOX, SIZE).data) is None
+    assert measure_changed_outside(png(photo()), tmp_path / "none", read_mask(BOX, SIZE).data) is None
 
 
 def test_damage_behind_the_header(share):
@@ -191,14 +191,14 @@ def test_where_everything_may_change_nothing_is_outside(share):
 def test_a_mask_of_another_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
-    assert changed_outside(png(photo()), path, mask((0, 0, 5, 5), (80, 120)).data) is None
+    assert measure_changed_outside(png(photo()), path, read_mask((0, 0, 5, 5), (80, 120)).data) is None
 
 
 def test_input_that_is_no_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
-    assert changed_outside(b"no", path, mask(BOX, SIZE).data) is None
-    assert changed_outside(png(photo()), path, b"no") is None
+    assert measure_changed_outside(b"no", path, read_mask(BOX, SIZE).data) is None
+    assert measure_changed_outside(png(photo()), path, b"no") is None
 
 
 @pytest.mark.parametrize("row", [0, 255, 256, 511, 512, 599])
@@ -207,4 +207,6 @@ def test_a_change_is_counted_wherever_it_is_in_a_high_image(tmp_path, row):
     changed = before.copy()
     changed.paste((200, 0, 0), (0, row, 4, row + 1))
     changed.save(after)
-    assert changed_outside(png(before), after, png(Image.new("L", (4, 600)))) == pytest.approx(1 / 600)
+    assert measure_changed_outside(png(before), after, png(Image.new("L", (4, 600)))) == pytest.approx(
+        1 / 600
+    )

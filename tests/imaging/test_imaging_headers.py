@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from ipyimagegen.imaging import SUFFIX, inspect, sniff, suffix_of
+from ipyimagegen.imaging import SUFFIX, find_suffix, inspect, sniff
 from ipyimagegen.imaging.scan import scan_path
 
 SNIFF = [
@@ -28,7 +28,7 @@ SNIFF = [
 @pytest.mark.parametrize(("head", "mime", "suffix"), SNIFF)
 def test_the_first_bytes_decide(head, mime, suffix):
     assert sniff(head) == mime
-    assert suffix_of(head) == suffix
+    assert find_suffix(head) == suffix
 
 
 def test_every_mime_has_a_suffix():

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import mask, mask_as
+from ipyimagegen.imaging import convert_mask, read_mask
 
 SIZE = (8, 6)
 
@@ -40,7 +40,7 @@ def left_half(size=SIZE):
 
 def refusal(thing, name="mask.png", size=SIZE, **options):
     with pytest.raises(InvalidInput) as caught:
-        mask(thing, size, name, **options)
+        read_mask(thing, size, name, **options)
     text = str(caught.value)
     assert text.startswith(name)
     assert text.endswith(" Nothing was sent.")
@@ -74,8 +74,8 @@ def file(image, form="PNG", **options):
 def test_a_box_counts_from_the_upper_left(box):
     wanted = np.zeros((6, 8), bool)
     wanted[2:6, 1:4] = True
-    assert np.array_equal(grid(mask(box, SIZE)), wanted)
-    assert mask(box, SIZE).notes == ()
+    assert np.array_equal(grid(read_mask(box, SIZE)), wanted)
+    assert read_mask(box, SIZE).notes == ()
 
 
 @given(st.tuples(*[st.integers(-3, 12)] * 4))
@@ -84,7 +84,7 @@ def test_a_box_is_drawn_whole_or_refused(box):
     x, y, width, height = box
     inside = x >= 0 and y >= 0 and width > 0 and height > 0 and x + width <= 8 and y + height <= 6
     if inside:
-        assert grid(mask(box, SIZE)).sum() == width * height
+        assert grid(read_mask(box, SIZE)).sum() == width * height
     else:
         text = refusal(box)
         told = f"{x},{y},{width},{height}"
@@ -96,7 +96,7 @@ def test_a_box_is_drawn_whole_or_refused(box):
 
 def test_a_box_that_is_its_own_name_is_named_once():
     with pytest.raises(InvalidInput) as caught:
-        mask("0,0,900,2", SIZE, "--mask 0,0,900,2")
+        read_mask("0,0,900,2", SIZE, "--mask 0,0,900,2")
     assert str(caught.value) == (
         "--mask 0,0,900,2 reaches outside the image, which is 8x6 pixels. Nothing was sent."
     )
@@ -123,10 +123,10 @@ def test_half_a_box_is_refused(thing):
 
 
 def test_the_whole_image_may_change_and_says_so():
-    assert mask((0, 0, 8, 6), SIZE).notes == ("everything may change",)
-    assert mask(np.ones((6, 8), bool), SIZE).notes == ("everything may change",)
-    assert mask(Image.new("L", SIZE, 255), SIZE).notes == ("everything may change",)
-    assert mask(Image.new("RGBA", SIZE), SIZE).notes == ("everything may change",)
+    assert read_mask((0, 0, 8, 6), SIZE).notes == ("everything may change",)
+    assert read_mask(np.ones((6, 8), bool), SIZE).notes == ("everything may change",)
+    assert read_mask(Image.new("L", SIZE, 255), SIZE).notes == ("everything may change",)
+    assert read_mask(Image.new("RGBA", SIZE), SIZE).notes == ("everything may change",)
 
 
 # Images and arrays
@@ -172,14 +172,14 @@ def forms():
 
 @pytest.mark.parametrize(("what", "thing"), list(forms()), ids=[what for what, _ in forms()])
 def test_whatever_holds_it_the_mask_is_the_same(what, thing):
-    one = mask(thing, SIZE)
+    one = read_mask(thing, SIZE)
     assert np.array_equal(grid(one), left_half())
-    assert one == mask((0, 0, 4, 6), SIZE)
+    assert one == read_mask((0, 0, 4, 6), SIZE)
 
 
 def test_half_is_where_grey_becomes_white():
     greys = np.array([[0, 30, 127, 128, 255, 255, 0, 0], [0] * 8, [255] * 8] * 2, "uint8")
-    assert grid(mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
+    assert grid(read_mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
 
 
 def test_a_photograph_is_no_mask():
@@ -187,10 +187,10 @@ def test_a_photograph_is_no_mask():
     for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
         size = thing.size if isinstance(thing, Image.Image) else thing.shape[1::-1]
         with pytest.raises(InvalidInput, match="is an image of many shades, no mask"):
-            mask(thing, size)
+            read_mask(thing, size)
     soft = Image.new("L", (64, 48)).convert("L")
     soft.paste(255, (10, 10, 40, 40))
-    assert grid(mask(soft.filter(ImageFilter.GaussianBlur(1)), (64, 48)))[20, 20]
+    assert grid(read_mask(soft.filter(ImageFilter.GaussianBlur(1)), (64, 48)))[20, 20]
 
 
 def test_a_figure_is_a_mask_too():
@@ -198,13 +198,13 @@ def test_a_figure_is_a_mask_too():
     axes = figure.add_axes((0, 0, 0.5, 1), facecolor="white")
     axes.set_axis_off()
     figure.add_artist(__import__("matplotlib").patches.Rectangle((0, 0), 0.5, 1, color="white", lw=0))
-    assert np.array_equal(grid(mask(figure, (80, 40))), left_half((80, 40)))
+    assert np.array_equal(grid(read_mask(figure, (80, 40))), left_half((80, 40)))
 
 
 def test_a_path_is_a_mask_too(tmp_path):
     path = tmp_path / "mask.png"
     path.write_bytes(file(Image.fromarray(left_half())))
-    assert np.array_equal(grid(mask(path, SIZE)), left_half())
+    assert np.array_equal(grid(read_mask(path, SIZE)), left_half())
     (tmp_path / "bad.png").write_text("no")
     assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no image."
 
@@ -212,7 +212,7 @@ def test_a_path_is_a_mask_too(tmp_path):
 def test_the_mask_that_was_given_is_not_changed():
     image = Image.fromarray(left_half().astype("uint8") * 255).convert("RGBA")
     before = image.tobytes()
-    mask(image, SIZE)
+    read_mask(image, SIZE)
     assert (image.mode, image.tobytes()) == ("RGBA", before)
 
 
@@ -265,18 +265,18 @@ def test_what_is_no_mask(thing, text):
 
 def test_without_a_name():
     with pytest.raises(InvalidInput, match=r"^The mask leaves nothing to change\."):
-        mask(np.zeros((6, 8)), SIZE)
+        read_mask(np.zeros((6, 8)), SIZE)
 
 
 # An image that was scaled
 
 
 def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
-    one = mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
+    one = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
     assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
-    assert np.array_equal(grid(mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
+    assert np.array_equal(grid(read_mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
     for at in (4, 5):
-        assert grid(mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
+        assert grid(read_mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
     assert "16x12" in refusal((0, 0, 17, 12), scaled_from=(16, 12))
     assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the image")
 
@@ -289,8 +289,8 @@ def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
 def test_both_forms_say_the_same(width, height, source):
     may = np.frombuffer(source.randbytes(width * height), "uint8").reshape(height, width) > 127
     may[0, 0] = True
-    one = mask(may, (width, height))
-    white, alpha = mask_as(one, "white"), mask_as(one, "alpha")
+    one = read_mask(may, (width, height))
+    white, alpha = convert_mask(one, "white"), convert_mask(one, "alpha")
     assert np.array_equal(grid(white), may)
     image = decoded(alpha)
     assert (image.mode, image.size, alpha.mime) == ("RGBA", (width, height), "image/png")
@@ -299,17 +299,17 @@ def test_both_forms_say_the_same(width, height, source):
     assert all(np.array_equal(array[..., band], np.where(may, 255, 0)) for band in range(3))
     assert (white.notes, alpha.notes) == (one.notes, one.notes)
     assert alpha.pixels != white.pixels
-    assert np.array_equal(grid(mask(alpha.data, (width, height))), may)  # comes back as it went
+    assert np.array_equal(grid(read_mask(alpha.data, (width, height))), may)  # comes back as it went
 
 
 def test_another_style_is_our_own_mistake():
     with pytest.raises(ValueError, match="alpha or white"):
-        mask_as(mask((0, 0, 2, 2), SIZE), "black")
+        convert_mask(read_mask((0, 0, 2, 2), SIZE), "black")
 
 
 @pytest.mark.parametrize("style", ["alpha", "white"])
 def test_a_mask_stays_under_four_megabytes(style):
-    large = mask((100, 100, 3000, 2000), (7700, 5100))
-    assert len(mask_as(large, style).data) < 400_000
+    large = read_mask((100, 100, 3000, 2000), (7700, 5100))
+    assert len(convert_mask(large, style).data) < 400_000
     noise = np.frombuffer(random.Random(1).randbytes(2048 * 2048), "uint8").reshape(2048, 2048) > 127
-    assert len(mask_as(mask(noise, (2048, 2048)), style).data) < 4_000_000
+    assert len(convert_mask(read_mask(noise, (2048, 2048)), style).data) < 4_000_000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from ipyimagegen.imaging import EDGE, LIMIT, preview
+from ipyimagegen.imaging import EDGE, LIMIT, make_preview
 from ipyimagegen.imaging.lettering import cut, font, legible, wrapped
 from ipyimagegen.imaging.sheet import compose
 
@@ -29,32 +29,32 @@ def opened(made):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_noise_stays_within_the_limits(mode, count):
-    made = preview([noise(768, 768, mode, seed) for seed in range(count)])
+    made = make_preview([noise(768, 768, mode, seed) for seed in range(count)])
     assert len(made.data) <= LIMIT
     assert max(opened(made).size) <= EDGE
 
 
 def test_one_image_is_itself():
     image = Image.radial_gradient("L").resize((700, 500)).convert("RGB")
-    shown = opened(preview([image], ["3.1"]))
+    shown = opened(make_preview([image], ["3.1"]))
     assert shown.size == (700, 500)
     assert max(high for _, high in ImageChops.difference(shown, image).getextrema()) < 24
 
 
 def test_a_image_beyond_the_edge_is_made_smaller():
-    assert opened(preview([noise(2000, 1000)], edge=300, limit=9000)).size <= (300, 150)
+    assert opened(make_preview([noise(2000, 1000)], edge=300, limit=9000)).size <= (300, 150)
 
 
 def test_flat_art_is_a_png_without_loss():
     art = Image.new("RGB", (600, 600), "#fafafa")
     art.paste("#cc3311", (100, 100, 400, 300))
-    made = preview([art])
+    made = make_preview([art])
     assert made.mime == "image/png"
     assert ImageChops.difference(opened(made), art).getbbox() is None
 
 
 def test_transparent_pixels_show_a_light_checkerboard():
-    shown = opened(preview([Image.new("RGBA", (300, 300), (0, 0, 0, 0))]))
+    shown = opened(make_preview([Image.new("RGBA", (300, 300), (0, 0, 0, 0))]))
     colours = {colour for _, colour in shown.getcolors()}
     assert len(colours) == 2
     assert all(min(colour) > 220 for colour in colours)
@@ -62,7 +62,7 @@ def test_transparent_pixels_show_a_light_checkerboard():
 
 def test_the_same_input_gives_the_same_bytes():
     thumbs = [noise(300, 200, seed=1), None, Image.new("RGBA", (50, 90), (9, 200, 9, 99))]
-    assert preview(thumbs, ["1", "2", "3"], ["", "gone", ""]) == preview(
+    assert make_preview(thumbs, ["1", "2", "3"], ["", "gone", ""]) == make_preview(
         thumbs, ["1", "2", "3"], ["", "gone", ""]
     )
 
@@ -97,12 +97,12 @@ def test_missing_images_get_a_frame_and_a_reason():
     unsaid = compose([image, None], ["1", "2"], (), EDGE)
     assert refused.size == unsaid.size
     assert ImageChops.difference(refused, unsaid).getbbox() is not None
-    assert opened(preview([None], ["3"], ["may have been billed"])).size
+    assert opened(make_preview([None], ["3"], ["may have been billed"])).size
 
 
 def test_nothing_to_show_is_an_error():
     with pytest.raises(ValueError, match="nothing"):
-        preview([])
+        make_preview([])
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ tiles = st.lists(
 @given(tiles, st.lists(st.text(max_size=30), max_size=30), st.lists(st.text(max_size=60), max_size=30))
 def test_any_mix_fits(chosen, labels, notes):
     thumbs = [None if one is None else Image.new(one[1], one[0]) for one in chosen]
-    made = preview(thumbs, labels, notes)
+    made = make_preview(thumbs, labels, notes)
     assert len(made.data) <= LIMIT
     assert max(opened(made).size) <= EDGE

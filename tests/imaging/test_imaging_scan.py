@@ -229,13 +229,13 @@ def test_an_image_at_a_limit_passes_and_one_above_it_is_never_opened(name, look,
     seen = look(above)
     assert (seen.state, seen.thumb) == (State.QUARANTINED, None)
     assert re.fullmatch(r"has (more than|metadata|a palette) .*; it is stored, not decoded", seen.note)
-    assert imaging.glimpse(above) is None
+    assert imaging.preview_partial(above) is None
     with pytest.raises(OSError, match="has "):
-        imaging.opened(above)
+        imaging.open_image(above)
     with pytest.raises(OSError, match="has "):
-        imaging.as_png(above)
+        imaging.to_png(above)
     with pytest.raises(InvalidInput, match="Nothing was sent"):
-        imaging.source(above)
+        imaging.encode_input(above)
     assert opened == []
 
 
@@ -243,10 +243,10 @@ def test_a_refused_image_is_not_compared_with_what_was_sent(tmp_path, opened):
     before, path = saved("PNG", (40, 24), "L"), tmp_path / "after"
     mask = saved("PNG", (40, 24), "1")
     path.write_bytes(jpeg_of_scans(64))
-    assert imaging.changed_outside(before, path, mask) is not None
+    assert imaging.measure_changed_outside(before, path, mask) is not None
     path.write_bytes(jpeg_of_scans(65))
     opened.clear()
-    assert imaging.changed_outside(before, path, mask) is None
+    assert imaging.measure_changed_outside(before, path, mask) is None
     assert "JPEG" not in opened
 
 
@@ -427,9 +427,9 @@ def test_nothing_behind_damage_of_the_header_is_opened(junk, before, look, opene
     at = data.index(before)
     hidden = data[:at] + junk + data[at:]
     assert look(hidden).state is State.QUARANTINED
-    assert imaging.glimpse(hidden) is None
+    assert imaging.preview_partial(hidden) is None
     with pytest.raises(InvalidInput, match="damaged"):
-        imaging.source(hidden)
+        imaging.encode_input(hidden)
     assert opened == []
 
 
@@ -470,7 +470,7 @@ def test_what_passes_the_scan_and_takes_too_long_is_stopped(look, monkeypatch):
         "takes too long to decode; it is stored, not decoded",
     )
     assert time.process_time() - began < whole / 2
-    assert imaging.glimpse(data) is None
+    assert imaging.preview_partial(data) is None
 
 
 def test_text_within_a_text_is_inflated_once(look):

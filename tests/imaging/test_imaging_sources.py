@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import Source, fitted, packing, source
+from ipyimagegen.imaging import EncodedImage, encode_input, fit_input, packing
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 OWN = ("PNG", "JPEG", "WEBP")
@@ -49,7 +49,7 @@ def same(one, other):
 
 def refusal(thing, name="cat.png"):
     with pytest.raises(InvalidInput) as caught:
-        source(thing, name)
+        encode_input(thing, name)
     text = str(caught.value)
     assert text.startswith(name)
     assert text.endswith("Nothing was sent.")
@@ -81,8 +81,8 @@ def test_a_file_that_can_go_keeps_its_own_bytes(tmp_path, form, mode):
     path = tmp_path / "cat"
     path.write_bytes(data)
     for thing in (data, bytearray(data), memoryview(data), path, io.BytesIO(data)):
-        one = source(thing)
-        assert one == Source(data=data, mime=f"image/{form.lower()}", width=48, height=32)
+        one = encode_input(thing)
+        assert one == EncodedImage(data=data, mime=f"image/{form.lower()}", width=48, height=32)
         assert type(one.data) is bytes
 
 
@@ -90,12 +90,12 @@ def test_texts_provenance_and_a_tail_stay_in_an_untouched_file():
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a fox")
     data = file(make_image(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
-    assert source(data).data == data
+    assert encode_input(data).data == data
     end = file(make_image(), "PNG")
     late = end[:-12] + chunk(b"tEXt", b"date:create\0today") + end[-12:]
-    assert source(late).data == late
+    assert encode_input(late).data == late
     photo = file(make_image(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
-    assert source(photo).data == photo
+    assert encode_input(photo).data == photo
 
 
 def test_sixteen_bits_a_channel_stay():
@@ -107,7 +107,7 @@ def test_sixteen_bits_a_channel_stay():
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
-    assert source(data) == Source(data=data, mime="image/png", width=2, height=3)
+    assert encode_input(data) == EncodedImage(data=data, mime="image/png", width=2, height=3)
 
 
 def test_an_untouched_file_is_not_decoded(monkeypatch):
@@ -115,7 +115,7 @@ def test_an_untouched_file_is_not_decoded(monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     for form in ("PNG", "JPEG"):
         data = file(Image.linear_gradient("L"), form)
-        assert source(data).data == data
+        assert encode_input(data).data == data
 
 
 # Files that are converted
@@ -126,7 +126,7 @@ def test_an_untouched_file_is_not_decoded(monkeypatch):
 def test_a_turned_file_becomes_upright(form, orientation):
     data = file(make_image(), form, exif=exif(orientation))
     wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    one = source(data)
+    one = encode_input(data)
     assert (one.mime, one.width, one.height) == ("image/png", *wanted.size)
     assert same(decoded(one), wanted.convert("RGB"))
     assert one.notes[0] == "turned upright"
@@ -142,7 +142,7 @@ def decoded_name(form):
 def test_an_orientation_behind_the_pixels_of_a_png_counts(orientation):
     plain = file(make_image(), "PNG")
     late = plain[:-12] + chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0")) + plain[-12:]
-    one = source(late)
+    one = encode_input(late)
     if orientation == 1:
         assert one.data == late
     else:
@@ -152,7 +152,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts(orientation):
 def test_an_orientation_that_makes_no_sense_turns_nothing():
     for bad in (0, 9, 77):
         data = file(make_image(), "JPEG", exif=exif(bad))
-        assert source(data).data == data
+        assert encode_input(data).data == data
 
 
 CONVERTED = [
@@ -178,17 +178,17 @@ def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
     wanted = wanted.convert("L" if mode == "L" else "RGBA" if wanted.has_transparency_data else "RGB")
     path = tmp_path / f"cat.{form.lower()}"
     path.write_bytes(data)
-    one = source(path)
+    one = encode_input(path)
     assert same(decoded(one), wanted)
     assert one.notes == (f"converted from {decoded_name(form)} to PNG",)
-    assert one.pixels == source(path).pixels
-    assert source(data) == one
+    assert one.pixels == encode_input(path).pixels
+    assert encode_input(data) == one
 
 
 def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
     data = file(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
     assert refusal(data).startswith("is no image that can be read")
-    assert same(decoded(source(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
+    assert same(decoded(encode_input(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
@@ -198,15 +198,15 @@ def test_tiff_of_sixteen_bits_keeps_each(mode):
     for x, value in enumerate(values):
         image.putpixel((x, 0), value)
     image = image if mode == "I;16" else Image.frombytes(mode, (4, 1), struct.pack(">4H", *values))
-    one = source(file(image, "TIFF"))
+    one = encode_input(file(image, "TIFF"))
     assert decoded(one).mode == "I;16"
     assert [decoded(one).getpixel((x, 0)) for x in range(4)] == list(values)
 
 
 def test_a_dark_pgm_of_sixteen_bits_stays_dark():
     data = b"P5 2 1 65535\n" + struct.pack(">2H", 3, 200)
-    assert [decoded(source(data)).getpixel((x, 0)) for x in (0, 1)] == [3, 200]
-    assert decoded(source(data)).mode == "I;16"
+    assert [decoded(encode_input(data)).getpixel((x, 0)) for x in (0, 1)] == [3, 200]
+    assert decoded(encode_input(data)).mode == "I;16"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_dark_pgm_of_sixteen_bits_stays_dark():
 )
 def test_tiff_of_floats_is_read_by_its_range(values, wanted):
     image = Image.frombytes("F", (3, 1), struct.pack("3f", *values))
-    one = decoded(source(file(image, "TIFF")))
+    one = decoded(encode_input(file(image, "TIFF")))
     assert tuple(one.getpixel((x, 0)) for x in range(3)) == wanted
 
 
@@ -226,15 +226,15 @@ def test_tiff_of_other_floats_is_refused():
 
 def test_a_turned_tiff_is_upright():
     data = file(make_image(), "TIFF", tiffinfo={274: 6})
-    one = source(data)
+    one = encode_input(data)
     assert same(decoded(one), make_image().transpose(Image.Transpose.ROTATE_270))
     assert one.notes == ("turned upright", "converted from TIFF to PNG")
 
 
 def test_ink_becomes_light():
     data = file(make_image("CMYK"), "JPEG", quality=95)
-    assert same(decoded(source(data)), Image.open(io.BytesIO(data)).convert("RGB"))
-    assert source(data).notes == ("converted from JPEG to PNG",)
+    assert same(decoded(encode_input(data)), Image.open(io.BytesIO(data)).convert("RGB"))
+    assert encode_input(data).notes == ("converted from JPEG to PNG",)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_ink_becomes_light():
 )
 def test_the_first_of_several(form, kind, notes):
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("#c00000", "#00c000", "#0000c0")]
-    one = source(file(frames[0], form, save_all=True, append_images=frames[1:]))
+    one = encode_input(file(frames[0], form, save_all=True, append_images=frames[1:]))
     assert one.notes == notes
     red, green, blue = decoded(one).convert("RGB").getpixel((20, 15))
     assert red > 180
@@ -261,22 +261,22 @@ def test_a_transparent_gif_keeps_its_holes():
     image = Image.new("P", (4, 4), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.putpixel((0, 0), 0)
-    out = decoded(source(file(image, "GIF", transparency=0)))
+    out = decoded(encode_input(file(image, "GIF", transparency=0)))
     assert out.mode == "RGBA"
     assert out.getpixel((0, 0))[3] == 0
     assert out.getpixel((1, 1)) == (0, 255, 0, 255)
 
 
 def test_a_colour_profile_goes_along_where_it_holds():
-    turned = source(file(make_image(), "JPEG", icc_profile=SRGB, exif=exif(3)))
+    turned = encode_input(file(make_image(), "JPEG", icc_profile=SRGB, exif=exif(3)))
     assert decoded(turned).info["icc_profile"] == SRGB
-    assert "icc_profile" not in decoded(source(file(make_image("L"), "TIFF", icc_profile=SRGB))).info
-    assert turned.pixels != source(file(make_image(), "JPEG", exif=exif(3))).pixels
+    assert "icc_profile" not in decoded(encode_input(file(make_image("L"), "TIFF", icc_profile=SRGB))).info
+    assert turned.pixels != encode_input(file(make_image(), "JPEG", exif=exif(3))).pixels
 
 
 def test_converted_bytes_hold_nothing_but_the_image():
     data = file(make_image(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
-    kinds, at, out = [], 8, source(data).data
+    kinds, at, out = [], 8, encode_input(data).data
     while at < len(out):
         (length,) = struct.unpack_from(">I", out, at)
         kinds.append(out[at + 4 : at + 8])
@@ -292,16 +292,16 @@ def test_too_many_pixels_are_scaled(monkeypatch):
     monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_PIXELS", 300)
     monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "most": 300})
     data = file(make_image(), "PNG")
-    one = source(data)
+    one = encode_input(data)
     assert one.width * one.height <= 300
     assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
     assert one.scaled_from == (48, 32)
     assert same(decoded(one), make_image().resize((one.width, one.height), Image.Resampling.LANCZOS))
-    assert source(make_image()).scaled_from == (48, 32)
+    assert encode_input(make_image()).scaled_from == (48, 32)
 
 
 def test_forty_one_megapixels_are_brought_to_forty():
-    one = source(file(Image.new("L", (8200, 5000), 9), "PNG", compress_level=1))
+    one = encode_input(file(Image.new("L", (8200, 5000), 9), "PNG", compress_level=1))
     assert one.scaled_from == (8200, 5000)
     assert 39_900_000 < one.width * one.height <= 40_000_000
     assert abs(one.width / one.height - 1.64) < 0.001
@@ -313,7 +313,7 @@ def test_too_many_bytes_are_scaled(monkeypatch):
     monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "limit": small})
     data = file(make_image(), "PNG")
     assert len(data) > small
-    one = source(data)
+    one = encode_input(data)
     assert small // 2 < len(one.data) <= small
     assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
 
@@ -323,8 +323,8 @@ def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for form in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
-            assert source(file(make_image(), form)).width == 48
-        assert source(make_image()).width == 48
+            assert encode_input(file(make_image(), form)).width == 48
+        assert encode_input(make_image()).width == 48
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
@@ -421,14 +421,14 @@ def test_a_truncated_image_says_so(form, share):
 def test_no_beginning_of_a_file_is_taken_for_it(length, form):
     data = file(make_image(), form, exif=exif(1))
     with pytest.raises(InvalidInput):
-        source(data[: length % len(data)])
+        encode_input(data[: length % len(data)])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
     thumbnail = file(make_image(size=(16, 16)), "JPEG")
     block = b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0" + thumbnail
     data = file(make_image(size=(200, 200)), "JPEG", exif=block)
-    assert source(data).data == data
+    assert encode_input(data).data == data
     assert refusal(data[: len(data) // 2]) == CUT
 
 
@@ -469,16 +469,16 @@ def test_a_variable_s_refusal_names_its_path(tmp_path):
     with pytest.raises(
         InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no image\. Nothing was sent"
     ):
-        source(tmp_path / "cat.txt", "{p}")
+        encode_input(tmp_path / "cat.txt", "{p}")
     with pytest.raises(
         InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a image in it\. Nothing was sent\."
     ):
-        source(tmp_path, "{p}")
+        encode_input(tmp_path, "{p}")
 
 
 def test_a_image_without_a_name_begins_a_sentence():
     with pytest.raises(InvalidInput, match=r"^The image is empty: 0 bytes"):
-        source(b"")
+        encode_input(b"")
 
 
 def test_what_would_block_or_cannot_be_read(tmp_path):
@@ -488,7 +488,7 @@ def test_what_would_block_or_cannot_be_read(tmp_path):
     with pytest.raises(
         InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: File name too long\)"
     ):
-        source(Path("x" * 5000), "{p}")
+        encode_input(Path("x" * 5000), "{p}")
     assert "is no path that can be read" in refusal(Path("cat.png\0"))
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
@@ -512,7 +512,7 @@ def test_home_and_accents(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     data = file(make_image(), "PNG")
     (tmp_path / "Fu\u0308chse 狐狸.png").write_bytes(data)  # as macOS spells it
-    assert source(Path("~/Füchse 狐狸.png")).data == data
+    assert encode_input(Path("~/Füchse 狐狸.png")).data == data
     assert refusal(Path("~nobody-of-that-name/cat.png")).startswith(
         "does not exist: there is no folder ~nobody"
     )
@@ -521,7 +521,7 @@ def test_home_and_accents(tmp_path, monkeypatch):
 def test_text_from_outside_is_harmless(tmp_path):
     name = "c\x1b[31mat\u202egnp.png"
     with pytest.raises(InvalidInput) as caught:
-        source(tmp_path / name, name)
+        encode_input(tmp_path / name, name)
     assert str(caught.value).startswith("catgnp.png ")
     assert "\x1b" not in str(caught.value)
 
@@ -543,7 +543,7 @@ def test_every_mode_goes_as_pillow_itself_converts_it(mode, size, random):
             mode, size, random.randbytes(size[0] * size[1] * (4 if mode == "RGBX" else bands))
         )
     before = image.tobytes()
-    one = source(image)
+    one = encode_input(image)
     wanted = "L" if mode in ("1", "L") else "RGBA" if mode in ("LA", "PA", "RGBA", "RGBa") else "RGB"
     assert same(decoded(one), image.convert(wanted))
     assert (image.mode, image.size, image.tobytes()) == (mode, size, before)
@@ -554,11 +554,11 @@ def test_modes_that_pillow_does_not_convert_itself():
     la = make_image("L").convert("LA")
     la.putalpha(make_image("L", seed=3))
     premultiplied = la.convert("La")
-    assert same(decoded(source(premultiplied)), premultiplied.convert("LA").convert("RGBA"))
+    assert same(decoded(encode_input(premultiplied)), premultiplied.convert("LA").convert("RGBA"))
     lab = ImageCms.profileToProfile(
         make_image(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
-    assert same(decoded(source(lab)), lab.convert("RGB"))
+    assert same(decoded(encode_input(lab)), lab.convert("RGB"))
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N", "I"])
@@ -566,13 +566,13 @@ def test_grey_of_sixteen_bits_is_not_clipped(mode):
     order = ">" if mode == "I;16B" else "<"
     values = (0, 255, 256, 65535)
     image = Image.frombytes(mode, (4, 1), struct.pack(f"{order}4{'i' if mode == 'I' else 'H'}", *values))
-    one = decoded(source(image))
+    one = decoded(encode_input(image))
     assert one.mode == "I;16"
     assert [one.getpixel((x, 0)) for x in range(4)] == list(values)
 
 
 def test_whole_numbers_of_eight_bits_and_what_is_beyond():
-    assert decoded(source(Image.new("I", (2, 2), 200))).getpixel((0, 0)) == 200
+    assert decoded(encode_input(Image.new("I", (2, 2), 200))).getpixel((0, 0)) == 200
     text = "has values from {} to {}; whole numbers are read as 0 to 255. Scale or clip them."
     assert refusal(Image.new("I", (2, 2), -1)) == text.format(-1, -1)
     assert refusal(Image.new("I", (2, 2), 1_000_000)) == text.format(1000000, 1000000)
@@ -584,18 +584,18 @@ def test_whole_numbers_of_eight_bits_and_what_is_beyond():
 def test_transparency_of_a_palette_or_a_colour_key(transparency):
     image = make_image("L").convert("P")
     image.info["transparency"] = transparency
-    assert same(decoded(source(image)), image.convert("RGBA"))
+    assert same(decoded(encode_input(image)), image.convert("RGBA"))
     assert image.info == {"transparency": transparency}
     key = make_image("RGB")
     key.info["transparency"] = key.getpixel((3, 3))
-    assert decoded(source(key)).getpixel((3, 3))[3] == 0
+    assert decoded(encode_input(key)).getpixel((3, 3))[3] == 0
 
 
 def test_a_pillow_image_that_carries_an_orientation_is_turned(tmp_path):
     path = tmp_path / "cat.jpg"
     path.write_bytes(file(make_image(), "JPEG", exif=exif(6)))
     with Image.open(path) as image:
-        one = source(image)
+        one = encode_input(image)
         assert (one.width, one.height, one.notes) == (32, 48, ("turned upright",))
         assert image.size == (48, 32)
         assert image.getexif()[0x0112] == 6
@@ -605,7 +605,7 @@ def test_the_frame_that_the_user_chose():
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("#ff0000", "#0000ff")]
     image = Image.open(io.BytesIO(file(frames[0], "GIF", save_all=True, append_images=frames[1:])))
     image.seek(1)
-    assert decoded(source(image)).convert("RGB").getpixel((4, 4)) == (0, 0, 255)
+    assert decoded(encode_input(image)).convert("RGB").getpixel((4, 4)) == (0, 0, 255)
     assert image.tell() == 1
 
 
@@ -620,19 +620,19 @@ def test_pillow_images_that_cannot_be_read(tmp_path):
 
 
 def test_the_same_pixels_have_the_same_hash_and_others_another():
-    first = source(make_image())
-    assert first.pixels == source(make_image().copy()).pixels
+    first = encode_input(make_image())
+    assert first.pixels == encode_input(make_image().copy()).pixels
     others = [
         make_image(seed=8),
         make_image("L"),
         make_image().resize((32, 48)),
         Image.frombytes("RGB", (32, 48), make_image().tobytes()),
     ]
-    assert len({first.pixels, *(source(one).pixels for one in others)}) == 5
+    assert len({first.pixels, *(encode_input(one).pixels for one in others)}) == 5
 
 
 def test_a_source_does_not_print_its_bytes():
-    assert "data" not in repr(source(make_image()))
+    assert "data" not in repr(encode_input(make_image()))
 
 
 # For one server
@@ -643,37 +643,39 @@ ALL = ("png", "jpeg", "webp")
 
 @pytest.mark.parametrize("form", OWN)
 def test_what_fits_is_left_alone(form):
-    one = source(file(make_image(), form))
-    assert fitted(one, ALL, 50_000_000) is one
-    assert fitted(one, (form.lower(),), len(one.data)) is one
+    one = encode_input(file(make_image(), form))
+    assert fit_input(one, ALL, 50_000_000) is one
+    assert fit_input(one, (form.lower(),), len(one.data)) is one
 
 
 def test_another_format_is_reached_without_loss():
-    one = source(file(make_image("RGBA"), "WEBP", lossless=True, exact=True))
-    png = fitted(one, ("png",), 50_000_000)
+    one = encode_input(file(make_image("RGBA"), "WEBP", lossless=True, exact=True))
+    png = fit_input(one, ("png",), 50_000_000)
     assert (png.mime, png.notes) == ("image/png", ("converted from WebP to PNG",))
     assert same(decoded(png), make_image("RGBA"))
-    back = fitted(png, ("webp", "jpeg"), 50_000_000)
+    back = fit_input(png, ("webp", "jpeg"), 50_000_000)
     assert same(decoded(back), make_image("RGBA"))
     assert back.notes == ("converted from WebP to PNG", "converted from PNG to WebP")
-    assert fitted(one, ("jpeg", "png"), 50_000_000).mime == "image/png"
+    assert fit_input(one, ("jpeg", "png"), 50_000_000).mime == "image/png"
 
 
 def test_where_only_jpeg_is_left_holes_become_white():
     image = Image.new("RGBA", (32, 32), (200, 0, 0, 255))
     image.paste((0, 0, 200, 0), (0, 0, 16, 32))
-    one = fitted(source(image), ("jpeg",), 50_000_000)
+    one = fit_input(encode_input(image), ("jpeg",), 50_000_000)
     assert (one.mime, one.notes) == ("image/jpeg", ("converted from PNG to JPEG", "laid on white"))
     assert min(decoded(one).getpixel((4, 4))) > 250
     red, green, _ = decoded(one).getpixel((28, 4))
     assert red > 190
     assert green < 20
-    assert fitted(source(make_image("L")), ("jpeg",), 50_000_000).notes == ("converted from PNG to JPEG",)
+    assert fit_input(encode_input(make_image("L")), ("jpeg",), 50_000_000).notes == (
+        "converted from PNG to JPEG",
+    )
 
 
 @pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
 def test_scaled_until_it_fits(form):
-    one = fitted(source(make_image(size=(300, 200))), (form,), 20_000)
+    one = fit_input(encode_input(make_image(size=(300, 200))), (form,), 20_000)
     assert 10_000 < len(one.data) <= 20_000
     assert one.notes[-1] == f"scaled from 300x200 to {one.width}x{one.height}"
     assert one.scaled_from == (300, 200)
@@ -681,32 +683,32 @@ def test_scaled_until_it_fits(form):
 
 
 def test_scaled_twice_is_still_measured_from_the_first():
-    first = fitted(source(make_image(size=(300, 200))), ALL, 60_000)
-    second = fitted(first, ALL, 20_000)
+    first = fit_input(encode_input(make_image(size=(300, 200))), ALL, 60_000)
+    second = fit_input(first, ALL, 20_000)
     assert second.scaled_from == (300, 200)
 
 
 def test_no_size_fits():
     with pytest.raises(InvalidInput, match=r"^cat.png does not fit into 10 bytes at any size"):
-        fitted(source(make_image()), ALL, 10, name="cat.png")
+        fit_input(encode_input(make_image()), ALL, 10, name="cat.png")
 
 
 def test_square_servers():
     with pytest.raises(InvalidInput) as caught:
-        fitted(source(make_image()), ALL, 50_000_000, square=True, name="cat.png")
+        fit_input(encode_input(make_image()), ALL, 50_000_000, square=True, name="cat.png")
     assert str(caught.value) == (
         "cat.png is 48x32; this server takes square images only."
         " Crop it, as PIL.ImageOps.fit(image, (32, 32)). Nothing was sent."
     )
-    square = source(make_image(size=(32, 32)))
-    assert fitted(square, ALL, 50_000_000, square=True) is square
+    square = encode_input(make_image(size=(32, 32)))
+    assert fit_input(square, ALL, 50_000_000, square=True) is square
 
 
 def test_grey_of_sixteen_bits_is_sent_as_eight():
     """Servers that are built on Pillow see such a file all white."""
     image = Image.new("I;16", (8, 8), 0x4000)
-    for one in (source(image), source(file(image, "PNG"))):
-        sent = fitted(one, ALL, 50_000_000)
+    for one in (encode_input(image), encode_input(file(image, "PNG"))):
+        sent = fit_input(one, ALL, 50_000_000)
         assert sent.notes == ("16 bits of grey brought down to 8",)
         assert (decoded(sent).mode, decoded(sent).getpixel((0, 0))) == ("L", 0x40)
 
@@ -754,10 +756,10 @@ def test_an_ipython_image(tmp_path):
                 refusal(shown) == "is an IPython Image that holds only an address; give the address itself."
             )
         else:
-            assert source(shown).data == data
+            assert encode_input(shown).data == data
     late = Shown(data=data)
     late.data, late.filename = None, str(path)
-    assert source(late).data == data
+    assert encode_input(late).data == data
 
 
 def test_loading_the_room_loads_no_library():

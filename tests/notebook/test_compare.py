@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
-from ipyimagegen.notebook.help import PAGES
 from loopback import CANARY, b64, image_bytes
+
+from ipyimagegen.notebook.help_text import PAGES
 
 
 @pytest.fixture

@@ -45,17 +45,17 @@ FIELDS = {
     "send_key": None,
     "raw": None,
 }
-EVERY = [(one.name, name) for one in catalog.endpoints() if one.base_url for name in ("", *models(one))]
+EVERY = [(one.name, name) for one in catalog.list_endpoints() if one.base_url for name in ("", *models(one))]
 
 
 def shown(endpoint, model="", **more):
-    made = controls(catalog.endpoint(endpoint), model, more.pop("configured", {}), **more)
+    made = controls(catalog.find_endpoint(endpoint), model, more.pop("configured", {}), **more)
     return {one.name: one for one in made}
 
 
 def test_every_option_is_a_field_or_has_a_place_of_its_own():
     assert list(FIELDS) == list(OPTIONS)
-    unknown = controls(catalog.endpoint("http://127.0.0.1:1/v1"), "", {})
+    unknown = controls(catalog.find_endpoint("http://127.0.0.1:1/v1"), "", {})
     assert {one.name: one.kind for one in unknown} == {name: kind for name, kind in FIELDS.items() if kind}
     for one in unknown:
         assert one.help == OPTIONS[one.name].help
@@ -100,7 +100,7 @@ def test_an_edit_may_take_other_fields():
 @pytest.mark.parametrize(("endpoint", "model"), EVERY)
 def test_no_field_offers_what_is_then_refused(endpoint, model):
     """Whatever one chooses of a list, or types at a bound, passes the checks that a cell meets."""
-    server = catalog.endpoint(endpoint)
+    server = catalog.find_endpoint(endpoint)
     if server.model_required and not model:
         return
     for one in shown(endpoint, model).values():
@@ -128,5 +128,5 @@ def test_no_field_offers_what_is_then_refused(endpoint, model):
 
 
 def test_images_to_start_from_only_where_a_model_edits():
-    assert accepts(catalog.endpoint("openai"), "dall-e-3") == (0, False)
-    assert accepts(catalog.endpoint("sketch"), "")[1]
+    assert accepts(catalog.find_endpoint("openai"), "dall-e-3") == (0, False)
+    assert accepts(catalog.find_endpoint("sketch"), "")[1]

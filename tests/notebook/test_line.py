@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.notebook.parser import check_line_prompt, late_options, read
-from ipyimagegen.notebook.tokenizer import words, written
+from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, read
+from ipyimagegen.notebook.tokenizer import tokenize, write_word
 
 NAMES = {
     "on": False,
@@ -160,15 +160,15 @@ def test_prompts_that_are():
     )
     for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
-    assert late_options("a fox -n 2 -m") == ["-n"]
-    assert late_options("x --sizes --size=3") == ["--size"]
+    assert find_late_options("a fox -n 2 -m") == ["-n"]
+    assert find_late_options("x --sizes --size=3") == ["--size"]
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\"'"), max_size=40))
 def test_words_without_quotes_are_pythons_split(line):
-    assert [w.text for w in words(line)] == line.split()
+    assert [w.text for w in tokenize(line)] == line.split()
 
 
 @given(st.text(max_size=30).filter(lambda t: not ('"' in t and "'" in t)))
 def test_a_written_word_is_read_back(text):
-    assert [w.text for w in words(written(text))] == [text]
+    assert [w.text for w in tokenize(write_word(text))] == [text]

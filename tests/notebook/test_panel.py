@@ -13,7 +13,7 @@ from PIL import Image
 
 from ipyimagegen import Studio
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.panel.gallery import Strip
+from ipyimagegen.notebook.panel.gallery import Gallery
 
 RED = image_bytes(64, 48, (200, 30, 30))
 
@@ -595,7 +595,7 @@ def test_alternatives_are_sent_as_typed_and_that_is_told(kernel, serve):
 def test_a_strip_that_is_told_anew_never_lacks_a_image(tmp_path):
     one = Studio("sketch", home=tmp_path, environ={})
     made = [one.imagine("a fox", size="64x64", seed=seed) for seed in range(3)]
-    strip, going, missed = Strip(), threading.Event(), []
+    strip, going, missed = Gallery(), threading.Event(), []
     strip.renew(made)
 
     def look():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.core.text import plain
-from ipyimagegen.results.word_diff import marked, same_words, stretches, words
+from ipyimagegen.core.text import sanitize
+from ipyimagegen.results.word_diff import diff_words, mark_words, same_words, split_words
 
 SAID = [
     ("a red fox", "a blue fox", "a [-red-] {+blue+} fox"),
@@ -31,26 +31,26 @@ SAID = [
 
 @pytest.mark.parametrize(("old", "new", "said"), SAID)
 def test_said(old, new, said):
-    assert marked(old, new) == said
+    assert mark_words(old, new) == said
 
 
 def test_one_word_of_two_thousand_is_readable():
     some = [f"word{k}" for k in range(2000)]
     other = [*some[:1000], "changed", *some[1001:]]
-    said = marked(" ".join(some), " ".join(other))
+    said = mark_words(" ".join(some), " ".join(other))
     assert "word999 [-word1000-] {+changed+} word1001" in said
     assert said[:2] + said[-2:] == "…  …"
     assert len(said) < 150
 
 
 def test_a_long_text_without_blanks_is_cut_beside_the_change():
-    said = marked("狐" * 3000, "狐" * 1500 + "猫" + "狐" * 1499)
+    said = mark_words("狐" * 3000, "狐" * 1500 + "猫" + "狐" * 1499)
     assert "狐{+猫+}狐" in said or "狐[-狐-]{+猫+}狐" in said
     assert len(said) < 150
 
 
 def test_a_new_text_that_is_long_is_cut_in_its_middle():
-    said = marked("a fox", "a " + "very " * 2000 + "red fox")
+    said = mark_words("a fox", "a " + "very " * 2000 + "red fox")
     assert said.startswith("a {+very very")
     assert said.endswith("very red+} fox")
     assert len(said) < 700
@@ -64,9 +64,9 @@ def test_only_blanks_and_what_cannot_be_seen():
 @pytest.mark.timeout(60)
 def test_texts_of_a_hundred_thousand_characters_do_not_hold_the_notebook_up():
     old, new = ("".join(f"{(k * k + shift) % 97} " for k in range(35_000)) for shift in (1, 2))
-    assert len(marked(old, new)) < 100_000
+    assert len(mark_words(old, new)) < 100_000
     few, other = ("".join("狐猫"[hash((k, shift)) % 2] for k in range(19_000)) for shift in (1, 2))
-    assert marked(few, other)
+    assert mark_words(few, other)
 
 
 PIECES = ["a", "red", "fox", "狐", "狸", "，", ",", "'", "-", "[", "]", "{", "+", "}", "[-", "{+", "-]", "+}"]
@@ -75,22 +75,22 @@ TEXT = st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st
 
 
 def said_of(text):
-    return [one.text for one in words(plain(text, len(text) + 1))]
+    return [one.text for one in split_words(sanitize(text, len(text) + 1))]
 
 
 @given(TEXT, TEXT)
 def test_stretches_hold_both_texts(old, new):
-    row = stretches(words(old), words(new))
-    assert [w.text for one in row if one.sign != "+" for w in one.words] == [w.text for w in words(old)]
-    assert [w.text for one in row if one.sign != "-" for w in one.words] == [w.text for w in words(new)]
+    row = diff_words(split_words(old), split_words(new))
+    assert [w.text for one in row if one.sign != "+" for w in one.words] == [w.text for w in split_words(old)]
+    assert [w.text for one in row if one.sign != "-" for w in one.words] == [w.text for w in split_words(new)]
     assert all(one.words for one in row)
     assert all(one.sign != after.sign for one, after in pairwise(row))
 
 
 @given(TEXT, TEXT)
 def test_both_texts_can_be_had_from_what_is_written(old, new):
-    said = marked(old, new, shortened=False)
-    known = plain(old, len(old) + 1) + "\n" + plain(new, len(new) + 1)
+    said = mark_words(old, new, shortened=False)
+    known = sanitize(old, len(old) + 1) + "\n" + sanitize(new, len(new) + 1)
     signs = next(
         k
         for k in count(1)
@@ -104,6 +104,6 @@ def test_both_texts_can_be_had_from_what_is_written(old, new):
 
 @given(TEXT)
 def test_nothing_is_marked_in_equal_texts(text):
-    row = stretches(words(text), words(text))
-    assert [one.sign for one in row] == ([""] if words(text) else [])
+    row = diff_words(split_words(text), split_words(text))
+    assert [one.sign for one in row] == ([""] if split_words(text) else [])
     assert same_words(text, text)

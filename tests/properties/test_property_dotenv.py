@@ -81,7 +81,7 @@ def test_a_dotenv_says_what_its_well_formed_lines_say(tmp_path, tape, garbage):
     value = next((meant[name] for name in LAB.key_env if meant.get(name)), None)
     problem = None
     try:
-        secret = keys.find(LAB, environ={}, folder=tmp_path)
+        secret = keys.find_key(LAB, environ={}, folder=tmp_path)
     except InvalidOption as fault:
         problem = str(fault)
     if value is None:
@@ -96,8 +96,8 @@ def test_a_dotenv_says_what_its_well_formed_lines_say(tmp_path, tape, garbage):
         assert value not in problem
     known = {meant.get(name) for name in (*LAB.key_env, ANY_SERVER)}
     assert {one.strip() for one in known if one} == {
-        str.__str__(one.clear) for one in keys.known([LAB], environ={}, folder=tmp_path)
+        str.__str__(one.clear) for one in keys.list_known_keys([LAB], environ={}, folder=tmp_path)
     }
     with contextlib.suppress(StopIteration):
         name = next(name for name in LAB.key_env if meant.get(name))
-        assert keys.source(LAB, environ={}, folder=tmp_path) == f"{name} in .env"
+        assert keys.find_key_source(LAB, environ={}, folder=tmp_path) == f"{name} in .env"

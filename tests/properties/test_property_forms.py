@@ -8,7 +8,7 @@ from test_property_lines import prompts
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
-from ipyimagegen.core.run import Request, Run, Sent
+from ipyimagegen.core.run import PreparedRequest, Request, Run
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.parser import read
 
@@ -119,7 +119,7 @@ def test_a_run_that_is_brought_back_is_one_run(value, endpoint):
     model = {"model": value} if name == "model" else {}
     options = {} if model else {name: value}
     request = Request(endpoint="lab", base_url="https://x/v1", prompt="a", options=options, **model)
-    run = Run(session="s", number=1, identity="", request=request, sent=Sent(), created=0)
+    run = Run(session="s", number=1, identity="", request=request, sent=PreparedRequest(), created=0)
     form = Form.of_run(run, endpoint, ["quality"])
     asked = {"quality": "default", name: value, "endpoint": endpoint}
     assert form.typed({}).options == asked

@@ -15,7 +15,7 @@ from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.run import Request, from_json, to_json
 from ipyimagegen.core.template import fill, parse
 from ipyimagegen.notebook.parser import check_line_prompt, read
-from ipyimagegen.notebook.tokenizer import written
+from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.credentials import Keychain
 
 FULL = str.maketrans("0123456789:.x=-|", "０１２３４５６７８９：．×＝－｜")
@@ -84,7 +84,7 @@ def spelled(tape, option):
     text, meant = value(tape, option)
     flag = wide(tape, option.flag.replace("-", "_") if tape.below(3) == 2 else option.flag)
     flag = "--" + flag[2:] if "_" in flag[:2] else flag
-    word = written(text)
+    word = write_word(text)
     if option.kind is Kind.FLAG and tape.below(2):
         return flag, True
     joined = option.kind is Kind.FLAG or tape.below(2) or (word[0] in "-－" and not word[1].isdigit())
@@ -153,7 +153,7 @@ def element(tape, option):
         spelled_ = wide(tape, f"{first}..{last}") if tape.below(2) else spelled_
         return spelled_, tuple(range(first, last + 1) if first <= last else range(first, last - 1, -1))
     text, meant = value(tape, option)
-    return written(text, apart=True), (meant,)
+    return write_word(text, apart=True), (meant,)
 
 
 @given(tapes(40), prompts)

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.core.run import ImageRecord, Request, Run, Sent
-from ipyimagegen.core.text import file_name
-from ipyimagegen.results.saving import FIELDS, target
+from ipyimagegen.core.run import ImageRecord, PreparedRequest, Request, Run
+from ipyimagegen.core.text import to_file_name
+from ipyimagegen.results.saving import FIELDS, find_target
 
 DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
 DEVICES |= {f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789¹²³"}
@@ -43,9 +43,9 @@ def is_portable(name):
 @example("e\u200b\u0301")
 @example("x" * 119 + " y")
 def test_any_text_becomes_one_portable_name(text):
-    name = file_name(text)
+    name = to_file_name(text)
     assert is_portable(name)
-    assert file_name(name) == name
+    assert to_file_name(name) == name
     if is_portable(text) and not text.startswith("."):
         assert name == text
 
@@ -72,11 +72,11 @@ def test_any_template_stays_in_its_folder(tape, model):
         identity="x",
         created=1.0,
         request=Request(endpoint=endpoint, base_url="https://x/v1", prompt="", options={"seed": seed}),
-        sent=Sent(model=model),
+        sent=PreparedRequest(model=model),
     )
     image = ImageRecord(index=index, mime=mime, width=10, height=20)
     template = "/".join(["top", *folders, name])
-    path = target(template, run, image, several=several)
+    path = find_target(template, run, image, several=several)
     typed = PurePosixPath("top", *folders).parts
     assert len(path.parts) == len(typed) + 1
     for part, asked in zip(path.parts, typed, strict=False):

@@ -9,14 +9,14 @@ from tape import tapes
 
 from ipyimagegen.core.run import (
     Cost,
-    Fault,
+    ErrorInfo,
     ImageRecord,
     ImageState,
     Input,
     Mismatch,
+    PreparedRequest,
     Request,
     Run,
-    Sent,
     Status,
     from_json,
     to_json,
@@ -84,7 +84,7 @@ def request(tape):
 
 
 def sent(tape):
-    return Sent(
+    return PreparedRequest(
         model=maybe(tape, text),
         options=mapping(tape),
         notes=tuple(tape.several(lambda: text(tape), 2)),
@@ -121,7 +121,7 @@ def run(tape):
         reply=mapping(tape),
         mismatches=tuple(tape.several(lambda: Mismatch(text(tape), "", text(tape)), 2)),
         cost=Cost(amount=tape.choose([None, 0.0, 0.04]), at_least=bool(tape.below(2)), basis=text(tape)),
-        error=maybe(tape, lambda tape: Fault(message=text(tape), code=maybe(tape, text), status=429)),
+        error=maybe(tape, lambda tape: ErrorInfo(message=text(tape), code=maybe(tape, text), status=429)),
         forgotten=bool(tape.below(2)),
     )
 

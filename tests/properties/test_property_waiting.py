@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.client.outcome import Outcome, repeat_after, retry_after
+from ipyimagegen.client.outcome import Outcome, find_repeat_delay, retry_after
 from ipyimagegen.core.run import Status
 
 NOW = 1_700_000_000  # seconds; a day of any year would do
@@ -94,10 +94,10 @@ def test_no_header_makes_a_sleep_that_is_long_or_none_at_all(headers, attempt, r
     assert asked is None or 0 < asked < math.inf
     for status in Status:
         outcome = Outcome(status=status, retry_after=asked)
-        wait = repeat_after(outcome, attempt, random=lambda: random, elapsed=elapsed)
-        if status not in (Status.REJECTED, Status.NEVER_SENT) or attempt > 2:
+        wait = find_repeat_delay(outcome, attempt, random=lambda: random, elapsed=elapsed)
+        if status not in (Status.RATE_LIMITED, Status.NOT_SENT) or attempt > 2:
             assert wait is None
-        elif status is Status.REJECTED:
+        elif status is Status.RATE_LIMITED:
             assert wait == (attempt if asked is None else asked if asked <= 60 else None)
         else:
             assert wait is None or (0 <= wait <= 1 and elapsed + wait <= 60)

@@ -67,7 +67,7 @@ def write(home, base_url, name):
             options["stream"] = True
         if not shared and draw.random() < 0.3:
             options["image"] = given
-        with contextlib.suppress(e.NeverSent, e.OutcomeUnknown):  # another writer has it, or had
+        with contextlib.suppress(e.NotSent, e.OutcomeUnknown):  # another writer has it, or had
             one.imagine(prompt, **options)
 
 
@@ -121,7 +121,7 @@ def look(home, base_url):
             "prompt": run.request.prompt,
             "status": run.status,
             "reused": bool(run.reused_from),
-            "images": [p.sha256 for p in run.shown if p.sha256 and one.store.intact(p.sha256)],
+            "images": [p.sha256 for p in run.shown if p.sha256 and one.store.verify(p.sha256)],
             "listed": len(run.images),
         }
         for run in runs
@@ -213,7 +213,7 @@ def check(game):
     assert found["missing"] == []
     runs = [run for run in found["runs"] if not run["reused"]]
     done = [run for run in runs if run["status"] == Status.DONE]
-    assert {run["status"] for run in runs} <= {"pending", "unknown", "done", "never_sent"}
+    assert {run["status"] for run in runs} <= {"pending", "unknown", "done", "not_sent"}
     for run in done:  # whole, and not another's
         assert run["images"] == game.images[run["prompt"]], run
     lost = whole - {run["prompt"] for run in done}

@@ -11,7 +11,7 @@ from store_samples import run
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
-from ipyimagegen.imaging import suffix_of
+from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 from ipyimagegen.store.entries import Entry, Query
 
@@ -25,7 +25,7 @@ def sha256(data):
 
 
 def keep(store, data):
-    return store.keep([data[:20], data[20:]], cap=9999, suffix_of=suffix_of)
+    return store.keep([data[:20], data[20:]], cap=9999, suffix_of=find_suffix)
 
 
 def image(data, index=1):
@@ -61,7 +61,7 @@ STEPS = {
     "done 2": lambda store: store.update(done(2, SHARED, prompt="a cat")),
     "create 3": lambda store: store.create(pending(3)),
     "ask identity": lambda store: store.with_identity(run().identity),
-    "ask": lambda store: (store.runs(search="fox"), store.runs(), store.intact(sha256(SHARED))),
+    "ask": lambda store: (store.runs(search="fox"), store.runs(), store.verify(sha256(SHARED))),
     "forget 1": lambda store: store.forget([f"{SESSION}/1"]),
     "forget 3": lambda store: store.forget([f"{SESSION}/3"]),
     "keep late": lambda store: keep(store, LATE),
@@ -112,7 +112,7 @@ def check_files(home):
     runs = found(home)
     store = Store(home)
     for one in runs.values():
-        assert all(store.intact(p.sha256) for p in one.images if p.sha256), one.id
+        assert all(store.verify(p.sha256) for p in one.images if p.sha256), one.id
     return runs
 
 
@@ -144,7 +144,7 @@ def check_told(home, told):
     for name, (data, takes) in KEEPS.items():
         used = data is SHARED and "done 2" in told.went
         if name in told.went and (used or not told.begun & takes):
-            assert store.intact(sha256(data)), name
+            assert store.verify(sha256(data)), name
     for number in (1, 2, 3):
         _check_run(runs.get(f"{SESSION}/{number}"), number, told)
     for last, data in {"forget 1": OWN, "late 3": LATE}.items():
@@ -170,4 +170,4 @@ def check_forgotten(home, told):
     assert "done 1" not in told.went or not store.path(sha256(OWN))
     runs = check_files(home)
     assert all(runs[one].forgotten for one in runs if one != f"{SESSION}/2")
-    assert "done 2" not in told.went or store.intact(sha256(SHARED))
+    assert "done 2" not in told.went or store.verify(sha256(SHARED))

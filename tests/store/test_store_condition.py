@@ -14,7 +14,7 @@ import pytest
 from store_samples import run
 
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.condition import condition
+from ipyimagegen.store.condition import inspect_store
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def look(home, **options):
     """Look, and check what holds of every look: it is soon over, and leaves no trace, not even a time."""
     before = everything(home)
     began = time.monotonic()
-    found = condition(home, **options)
+    found = inspect_store(home, **options)
     assert time.monotonic() - began < 4
     assert everything(home) == before
     return found

@@ -64,14 +64,14 @@ def test_a_disk_that_fails_at_any_call(quick, tmp_path, serve, code, lasts):
         statuses = {run.status for run in check_files(home).values()}
         if not posts:  # refused before anything was paid
             assert "IPYIMAGEGEN_HOME" in said or "Nothing was sent" in said, where
-            assert lasts or statuses <= {Status.NEVER_SENT}, where
+            assert lasts or statuses <= {Status.NOT_SENT}, where
         else:
             assert on_disk(home, tmp_path / "temporary"), where
             unread = any(one in said for one in ("kept", str(home), "may have been billed"))
             assert shown == IMAGES or (code == errno.EIO and unread), where  # nor does it read any more
         # Once it is mended, a fresh session shows what was paid, and pays for what was not.
         again, told = asked(studio(home, server.base_url))
-        if posts or not statuses - {Status.NEVER_SENT}:
+        if posts or not statuses - {Status.NOT_SENT}:
             assert again == IMAGES, (where, told)
         assert len(server.posts) - before <= 1, where
     assert shown == IMAGES

@@ -15,9 +15,9 @@ from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import Status
-from ipyimagegen.imaging import suffix_of
+from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.condition import condition
+from ipyimagegen.store.condition import inspect_store
 from ipyimagegen.store.disk import MARGIN
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
@@ -29,7 +29,7 @@ def store(tmp_path):
 
 
 def keep(store, data=PNG):
-    return store.keep([data[:50], data[50:]], cap=9999, suffix_of=suffix_of)
+    return store.keep([data[:50], data[50:]], cap=9999, suffix_of=find_suffix)
 
 
 def elsewhere(store, code, **options):
@@ -61,7 +61,7 @@ def test_a_folder_that_takes_no_file_is_told_before_paying(store, folder):
     (store.home / folder).write_text("in the way")
     with pytest.raises(StoreError, match=folder):
         store.probe(1000)
-    assert folder in condition(store.home).trouble
+    assert folder in inspect_store(store.home).trouble
 
 
 def test_a_home_that_cannot_be_made_is_told_before_paying(tmp_path):
@@ -145,7 +145,7 @@ def test_a_file_system_without_links_will_do(store, monkeypatch):
 
 STEPS = (
     lambda store: store.create(run()),
-    lambda store: store.keep([PNG], cap=9999, suffix_of=suffix_of),
+    lambda store: store.keep([PNG], cap=9999, suffix_of=find_suffix),
     lambda store: store.update(run(status=Status.DONE)),
 )
 
@@ -272,7 +272,7 @@ def test_a_locked_index_is_neither_damaged_nor_needed(store):
     assert ids(store.runs()) == [f"{SESSION}/2", f"{SESSION}/1"]
     holder.communicate()
     assert not (store.home / "index.damaged").exists()
-    assert store.intact(kept.sha256)
+    assert store.verify(kept.sha256)
     assert [one.status for one in store.runs(search="fox")] == [Status.DONE, Status.PENDING]
     assert not list(store.home.glob("unindexed/*"))
 
@@ -324,7 +324,7 @@ def test_writers_whose_locks_do_nothing_lose_no_record(store):
     """
     writers = [elsewhere(store, code) for _ in range(4)]
     assert [one.wait(120) for one in writers] == [0] * 4
-    assert [store.intact(path.stem) for path in store.home.glob("images/*/*")] == [True]
+    assert [store.verify(path.stem) for path in store.home.glob("images/*/*")] == [True]
     assert not list(store.home.glob("spool/*"))
     (store.home / "index.sqlite").unlink(missing_ok=True)
     runs = store.with_identity(run().identity)
@@ -401,5 +401,5 @@ def test_what_was_written_before_a_kill_is_found(store, place, nth):
     assert sum(one.status is Status.DONE for one in found) >= words.count("done")
     assert ids(found) == ids(store.runs(search="fox"))
     assert len(found) == sum(path.stat().st_size > 0 for path in store.home.glob("records/*/*.json"))
-    assert all(store.intact(words[at + 1]) for at, word in enumerate(words) if word == "kept")
-    assert all(store.intact(path.stem) for path in store.home.glob("images/*/*"))
+    assert all(store.verify(words[at + 1]) for at, word in enumerate(words) if word == "kept")
+    assert all(store.verify(path.stem) for path in store.home.glob("images/*/*"))

@@ -5,8 +5,17 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.core.run import Cost, Fault, ImageRecord, Input, Mismatch, Request, Sent, Status
-from ipyimagegen.imaging import suffix_of
+from ipyimagegen.core.run import (
+    Cost,
+    ErrorInfo,
+    ImageRecord,
+    Input,
+    Mismatch,
+    PreparedRequest,
+    Request,
+    Status,
+)
+from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 
 SECRET = "my grandmother's kitchen"
@@ -18,7 +27,7 @@ def store(tmp_path):
 
 
 def image(store, text, index=1):
-    kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999, suffix_of=suffix_of)
+    kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999, suffix_of=find_suffix)
     return ImageRecord(index=index, sha256=kept.sha256, mime="image/png", revised_prompt=SECRET)
 
 
@@ -43,12 +52,12 @@ def full(store, number=1, **changes):
         "identity": request.identity,
         "status": Status.DONE,
         "elapsed": 4.5,
-        "sent": Sent(model="m", body={"prompt": SECRET}, notes=(SECRET,)),
+        "sent": PreparedRequest(model="m", body={"prompt": SECRET}, notes=(SECRET,)),
         "images": (image(store, "output"),),
         "reply": {"revised": SECRET},
         "mismatches": (Mismatch(subject=SECRET, asked="1", got="2"),),
         "cost": Cost(amount=0.04, currency="USD", basis="table"),
-        "error": Fault(message=SECRET, code="odd"),
+        "error": ErrorInfo(message=SECRET, code="odd"),
     }
     return run(number, **{**made, **changes})
 
@@ -86,10 +95,10 @@ def test_files_that_another_run_uses_stay(store):
     store.create(run(2, images=(shared,)))
     store.create(run(3, request=Request(endpoint="e", base_url="b", prompt="p", inputs=(source(shared),))))
     store.forget([f"{SESSION}/1"])
-    assert store.intact(shared.sha256)
+    assert store.verify(shared.sha256)
     assert len(list(store.home.glob("images/*/*"))) == 1
     store.forget([f"{SESSION}/2"])
-    assert store.intact(shared.sha256)
+    assert store.verify(shared.sha256)
     store.forget([f"{SESSION}/3"])
     assert store.path(shared.sha256) is None
 
@@ -134,7 +143,7 @@ def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(sto
     monkeypatch.undo()
     again = image(store, "output")  # of a run whose record does not mention it yet
     assert store.runs() == [store.run(one.id)]
-    assert store.intact(again.sha256)
+    assert store.verify(again.sha256)
     assert store.path(one.request.mask.sha256) is None
 
 

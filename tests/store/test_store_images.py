@@ -8,7 +8,7 @@ import pytest
 from store_samples import files
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.imaging import suffix_of
+from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"not quite an image" * 1000
@@ -21,7 +21,7 @@ def store(tmp_path):
 
 
 def keep(store, data, cap=MIB):
-    return store.keep((data[i : i + 999] for i in range(0, len(data), 999)), cap=cap, suffix_of=suffix_of)
+    return store.keep((data[i : i + 999] for i in range(0, len(data), 999)), cap=cap, suffix_of=find_suffix)
 
 
 def test_bytes_are_kept_under_their_hash(store):
@@ -31,7 +31,7 @@ def test_bytes_are_kept_under_their_hash(store):
     assert files(store) == [f"images/{name[:2]}/{name}.png"]
     assert kept.path.read_bytes() == PNG
     assert store.path(name) == kept.path
-    assert store.intact(name)
+    assert store.verify(name)
 
 
 def test_the_same_bytes_are_stored_once(store):
@@ -41,14 +41,14 @@ def test_the_same_bytes_are_stored_once(store):
 
 def test_short_and_empty_bytes(store):
     assert keep(store, b"").size == 0
-    assert store.keep([b"", b"\x89PNG\r\n", b"\x1a\nxy"], cap=99, suffix_of=suffix_of).path.suffix == ".png"
+    assert store.keep([b"", b"\x89PNG\r\n", b"\x1a\nxy"], cap=99, suffix_of=find_suffix).path.suffix == ".png"
 
 
 def test_what_is_no_image_goes_into_quarantine(store):
     kept = keep(store, b"<svg onload='alert(1)'/>")
     assert files(store) == [f"quarantine/{kept.sha256}.bin"]
     assert store.path(kept.sha256) == kept.path
-    assert store.intact(kept.sha256)
+    assert store.verify(kept.sha256)
 
 
 def test_more_than_the_cap_leaves_nothing(store):
@@ -63,7 +63,7 @@ def test_a_failing_source_leaves_nothing_and_keeps_its_error(store):
         raise ConnectionResetError("peer")
 
     with pytest.raises(ConnectionResetError, match="peer"):
-        store.keep(broken(), cap=MIB, suffix_of=suffix_of)
+        store.keep(broken(), cap=MIB, suffix_of=find_suffix)
     assert files(store) == []
 
 
@@ -72,16 +72,16 @@ def test_a_flipped_bit_is_detected_and_healed(store):
     data = bytearray(PNG)
     data[500] ^= 1
     kept.path.write_bytes(data)
-    assert not store.intact(kept.sha256)
+    assert not store.verify(kept.sha256)
     keep(store, PNG)
-    assert store.intact(kept.sha256)
+    assert store.verify(kept.sha256)
 
 
 @pytest.mark.parametrize("name", ["", "x", "../../etc/passwd", "0" * 63, "0" * 64, "A" * 64])
 def test_no_such_bytes(store, name):
     keep(store, PNG)
     assert store.path(name) is None
-    assert not store.intact(name)
+    assert not store.verify(name)
 
 
 def test_spool_files_are_their_own_and_old_ones_go(store):

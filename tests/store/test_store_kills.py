@@ -8,8 +8,8 @@ from loopback import b64, image_bytes
 from random_kills import Game, check, studio
 from store_story import pending
 
-from ipyimagegen.core.run import Sent, Status
-from ipyimagegen.session.arrivals import Receiver
+from ipyimagegen.core.run import PreparedRequest, Status
+from ipyimagegen.session.arrivals import ResponseProcessor
 from ipyimagegen.store import Store
 
 KILLS = 24  # benchmarks/kills.py does as many as one likes
@@ -42,13 +42,13 @@ def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, mo
     one.store.create(run)
     body = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
     one.store.spool(run).write_text(json.dumps(body))
-    owned = run.but(status=Status.DONE, sent=Sent(request_id="its own"))
-    received = Receiver.received
+    owned = run.replace(status=Status.DONE, sent=PreparedRequest(request_id="its own"))
+    received = ResponseProcessor.received
 
     def slowly(*arguments):
         Store(quick).update(owned)  # the owner was faster
         return received(*arguments)
 
-    monkeypatch.setattr(Receiver, "received", slowly)
+    monkeypatch.setattr(ResponseProcessor, "received", slowly)
     one.take_in_left()
     assert one.store.run(run.id) == owned

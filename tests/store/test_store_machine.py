@@ -135,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
         one = self.runs[old]
         if self.taken(key) or one.forgotten or one.reused_from:
             return
-        new = one.but(session=key[0], number=key[1], created=one.created + 50, reused_from=one.id)
+        new = one.replace(session=key[0], number=key[1], created=one.created + 50, reused_from=one.id)
         self.settled(self.did(second, fate, lambda store: store.create(new)), {key: new})
 
     @rule(second=st.booleans(), fate=fates, data=st.sampled_from(DATAS))
@@ -144,7 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
         if not isinstance(done, BaseException):
             self.kept.add(done.sha256)
             self.flipped.discard(done.sha256)  # the same bytes once more heal it
-        elif self.stores[0].intact(sha256(data)):
+        elif self.stores[0].verify(sha256(data)):
             self.flipped.discard(sha256(data))
 
     @precondition(lambda self: self.runs)
@@ -156,7 +156,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.keep(second=second, fate=None, data=one)
         images = tuple(image(one, k) for k, one in enumerate(came, start=1))
         new = run(key[1], WORDS[0], key[0], created=old.created) if old.forgotten else old
-        new = new.but(status=Status.DONE, images=images)
+        new = new.replace(status=Status.DONE, images=images)
         done = self.did(second, fate, lambda store: store.update(new))
         went = self.settled(done, {key: forgotten(new) if old.forgotten else new})
         if old.forgotten or not went:
@@ -167,7 +167,7 @@ class StoreMachine(RuleBasedStateMachine):
     def give_up(self, second, fate, data):
         key = data.draw(st.sampled_from(sorted(self.runs)))
         old = self.runs[key]
-        new = old.but(status=Status.UNKNOWN)
+        new = old.replace(status=Status.UNKNOWN)
         done = self.did(second, fate, lambda store: store.update(new))
         self.settled(done, {key: forgotten(new) if old.forgotten else new})
 

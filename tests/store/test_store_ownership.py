@@ -18,10 +18,10 @@ from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import ImageRecord, Status
-from ipyimagegen.imaging import suffix_of
+from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
-from ipyimagegen.store.condition import condition
-from ipyimagegen.store.refuge import make_refuge, refuge
+from ipyimagegen.store.condition import inspect_store
+from ipyimagegen.store.refuge import find_fallback, make_fallback
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 HASH = hashlib.sha256(PNG).hexdigest()
@@ -30,7 +30,7 @@ HEX = "0123456789abcdef" * 2
 
 
 def keep(store, data=PNG):
-    return store.keep([data], cap=9999, suffix_of=suffix_of)
+    return store.keep([data], cap=9999, suffix_of=find_suffix)
 
 
 def live(store):
@@ -42,7 +42,7 @@ def live(store):
     store.spool(one)
     kept = keep(store)
     keep(store, b"no image")
-    store.update(one.but(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
+    store.update(one.replace(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
     store.create(run(2, "a cat", session=session))
     assert store.runs(search="fox")[0].images
     store.forget([f"{session}/2"])
@@ -114,7 +114,7 @@ def test_files_of_others_are_not_read_as_the_store_s(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(PNG)
     assert store.path(HASH) is None
-    assert not store.intact(HASH)
+    assert not store.verify(HASH)
 
 
 def test_old_files_of_the_store_go(tmp_path):
@@ -210,7 +210,7 @@ def test_a_link_to_a_folder_of_the_user_is_followed_and_nothing_deleted_through_
         live(store)
     assert (target / "tax.pdf").read_bytes() == (target / f"{HEX}.part").read_bytes() == b"mine"
     kept = keep(store)
-    assert store.intact(kept.sha256)
+    assert store.verify(kept.sha256)
     store.create(run(5, "an owl"))
     store.update(run(5, "an owl", status=Status.DONE))
     assert [one.status for one in store.runs(search="owl")] == [Status.DONE]
@@ -226,7 +226,7 @@ def test_forgetting_says_which_files_stay_behind_a_link(tmp_path, folder):
     with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
         store.forget([f"{SESSION}/1"])
     assert store.run(f"{SESSION}/1").forgotten
-    assert store.intact(HASH)
+    assert store.verify(HASH)
     assert ids(store.runs()) == [f"{SESSION}/1"]  # later looks do not fail
 
 
@@ -265,7 +265,7 @@ def test_a_link_that_leads_elsewhere_is_refused_by_name_before_paying(tmp_path, 
     (home / folder).symlink_to(tmp_path / "target")
     with pytest.raises(StoreError, match=re.escape(str(home / folder))):
         Store(home).probe()
-    assert folder in condition(home).trouble
+    assert folder in inspect_store(home).trouble
     if folder == "records":
         with pytest.raises(StoreError, match=re.escape(str(home / folder))):
             Store(home).with_identity("f" * 64)  # not "there is none": that is paid for again
@@ -320,7 +320,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path, make, as_link):
         (home / "index.sqlite").symlink_to(place)
     before = {path: path.read_bytes() for path in place.parent.glob(f"{place.name}*")}
     live(Store(home))
-    assert condition(home).index == "foreign"
+    assert inspect_store(home).index == "foreign"
     live(Store(home))  # from the files
     assert {path: path.read_bytes() for path in place.parent.glob(f"{place.name}*")} == before
     assert not list(home.glob("*.damaged*"))
@@ -343,7 +343,7 @@ def test_what_is_no_database_is_put_aside_and_never_deleted(tmp_path, content):
     for _ in range(3):
         (tmp_path / "index.sqlite").write_bytes(content)
         assert ids(store.runs()) == [f"{SESSION}/1"]
-        assert condition(tmp_path).index == "ok"
+        assert inspect_store(tmp_path).index == "ok"
     store.forget([f"{SESSION}/1"])
     assert [path.read_bytes() for path in tmp_path.glob("*.damaged")] == [content] * 3
 
@@ -354,7 +354,7 @@ def test_what_lies_beside_an_index_that_is_not_there_is_not_played_into_a_new_on
     store = Store(tmp_path)
     store.create(run(1))
     assert ids(store.runs()) == [f"{SESSION}/1"]
-    assert condition(tmp_path).index == "ok"
+    assert inspect_store(tmp_path).index == "ok"
     assert b"mine" * 500 in contents(tmp_path).values()
 
 
@@ -458,7 +458,7 @@ def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
     (tmp_path / "index.sqlite").chmod(0o644)
     monkeypatch.setattr(os, "fchmod", refuse)
     store.create(run(2))
-    assert condition(tmp_path).runs == 2
+    assert inspect_store(tmp_path).runs == 2
     assert not store.is_private()
 
 
@@ -477,7 +477,7 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
     again = Store(store.home)
     assert len(again.runs(search="fox")) == 2
     assert ids(again.with_identity(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
-    assert again.intact(kept.sha256)
+    assert again.verify(kept.sha256)
     assert keep(again).sha256 == kept.sha256
     again.create(run(3, "a cat"))
     again.update(run(3, "a cat", status=Status.DONE))
@@ -485,7 +485,7 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
     assert [one.elapsed for one in again.runs(search="fox 2")] == [3.0]
     with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
         again.forget([f"{SESSION}/1", f"{SESSION}/2"])
-    assert again.intact(kept.sha256)
+    assert again.verify(kept.sha256)
 
 
 @pytest.mark.parametrize("same_numbers", [True, False])
@@ -522,10 +522,10 @@ def test_an_index_that_is_copied_over_while_a_store_is_in_use_hides_nothing(tmp_
 
 def test_the_second_place_is_made_private(tmp_path):
     home = Store(tmp_path / "home").home
-    made = refuge(home)
+    made = find_fallback(home)
     assert not made.home.parent.exists()
-    assert make_refuge(made)
-    assert refuge(home) == made
+    assert make_fallback(made)
+    assert find_fallback(home) == made
     for folder in (made.home, made.home.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -534,8 +534,8 @@ def test_the_second_place_is_made_private(tmp_path):
 @pytest.mark.parametrize("level", ["first", "second"])
 def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
-    prepared = refuge(store.home)
-    assert make_refuge(prepared)
+    prepared = find_fallback(store.home)
+    assert make_fallback(prepared)
     place = prepared.home
     taken = place if level == "second" else place.parent
     place.rmdir()
@@ -547,11 +547,11 @@ def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     age(documents)
     make(taken, documents if level == "first" else documents / place.name)
     before = contents(tmp_path / "documents"), contents(taken)
-    assert refuge(store.home) is None
-    assert not make_refuge(prepared)  # what comes after the look
+    assert find_fallback(store.home) is None
+    assert not make_fallback(prepared)  # what comes after the look
     assert store.spare(run(1)) is None
     with pytest.raises(StoreError):
-        store.keep([PNG], cap=9999, suffix_of=suffix_of, aside=True)
+        store.keep([PNG], cap=9999, suffix_of=find_suffix, aside=True)
     live(store)
     store.create(run(1))
     assert store.left() == []

@@ -18,14 +18,14 @@ from store_samples import SESSION, ids, run
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import (
     Cost,
-    Fault,
+    ErrorInfo,
     ImageRecord,
     ImageState,
     Input,
     Mismatch,
+    PreparedRequest,
     Request,
     Run,
-    Sent,
     Status,
     from_json,
     to_json,
@@ -87,7 +87,7 @@ def test_what_is_no_lasting_id_is_no_run(store, text):
 def test_queries(store):
     store.create(run(1, "A Red FOX", model="dall-e-3"))
     store.create(run(2, "一只红狐狸在雪地里"))
-    store.create(run(3, "100% of a_b", sent=Sent(model="dall-e-3")))
+    store.create(run(3, "100% of a_b", sent=PreparedRequest(model="dall-e-3")))
     store.create(run(2, "a red fox", session="1121-aaaa", created=9000.0))
     assert ids(store.runs()) == ["1121-aaaa/2", "1120-k7f2/3", "1120-k7f2/2", "1120-k7f2/1"]
     assert ids(store.runs(newest_first=False, limit=2)) == ["1120-k7f2/1", "1120-k7f2/2"]
@@ -334,12 +334,12 @@ runs = st.builds(
     status=st.sampled_from(Status),
     elapsed=st.none() | st.floats(0, 1e5),
     sent=st.builds(
-        Sent, model=st.none() | text, options=scalars, notes=st.lists(text, max_size=2).map(tuple)
+        PreparedRequest, model=st.none() | text, options=scalars, notes=st.lists(text, max_size=2).map(tuple)
     ),
     images=st.lists(images, max_size=3).map(tuple),
     mismatches=st.lists(st.builds(Mismatch, subject=text, asked=text, got=text), max_size=2).map(tuple),
     cost=st.builds(Cost, amount=st.none() | st.floats(0, 99), currency=st.sampled_from(["", "USD"])),
-    error=st.none() | st.builds(Fault, message=text, code=st.none() | text, status=st.none() | number),
+    error=st.none() | st.builds(ErrorInfo, message=text, code=st.none() | text, status=st.none() | number),
     reused_from=st.none() | text,
     forgotten=st.booleans(),
 )

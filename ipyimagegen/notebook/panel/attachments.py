@@ -11,9 +11,9 @@ from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
-from ipyimagegen.core.text import short, visible
-from ipyimagegen.core.user_input import InputRefs, Offered
-from ipyimagegen.notebook.image_arguments import named
+from ipyimagegen.core.text import escape_hidden, truncate
+from ipyimagegen.core.user_input import InputRef, InputRefs
+from ipyimagegen.notebook.image_arguments import resolve_argument
 from ipyimagegen.session import inputs
 from ipyimagegen.session.studio import Studio
 
@@ -30,24 +30,24 @@ class File:
 
     def thumb(self, edge: int) -> imaging.Preview:
         """Return it small."""
-        image = imaging.opened(self.data)
+        image = imaging.open_image(self.data)
         image.thumbnail((edge, edge))
-        return imaging.preview([image])
+        return imaging.make_preview([image])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class Attachment:
     """One of them. `word` names it in a cell; what has none is named by its file in the store."""
 
     name: str
     word: str
-    opened: inputs.Opened = field(repr=False)
+    opened: inputs.ResolvedInput = field(repr=False)
     key: str = field(default_factory=lambda: os.urandom(8).hex())
 
     @property
-    def offered(self) -> Offered:
+    def offered(self) -> InputRef:
         """The image as it was when it was added, whatever its name stands for now."""
-        return Offered(self.opened, self.name)
+        return InputRef(self.opened, self.name)
 
     @property
     def file(self) -> File:
@@ -60,7 +60,7 @@ class Given:
     def as_message(self) -> dict[str, Any]:
         """Return it as a front end takes it."""
         source = self.opened.source
-        name = visible(short(self.name, 60))
+        name = escape_hidden(truncate(self.name, 60))
         return {"key": self.key, "name": name, "width": source.width, "height": source.height}
 
     def cell_word(self, studio: Studio) -> str:
@@ -68,10 +68,10 @@ class Given:
         if self.word:
             return self.word
         data = self.opened.source.data
-        return str(studio.store.keep([data], cap=len(data), suffix_of=imaging.suffix_of).path)
+        return str(studio.store.keep([data], cap=len(data), suffix_of=imaging.find_suffix).path)
 
 
-class Tray:
+class Attachments:
     """The images and the mask of one panel; one thread changes them.
 
     Its methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
@@ -79,17 +79,17 @@ class Tray:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self.images: tuple[Given, ...] = ()
-        self.mask: Given | None = None
+        self.images: tuple[Attachment, ...] = ()
+        self.mask: Attachment | None = None
 
     def type(self, target: str, text: str, names: Mapping[str, Any]) -> None:
         """Add what a word stands for: an id, a variable, a file, an address; for a mask also a box."""
-        self._put(target, named(text, names, INPUTS[target].flag), text.strip())
+        self._put(target, resolve_argument(text, names, INPUTS[target].flag), text.strip())
 
     def use(self, image_id: str) -> None:
         """Add an image of the history."""
         word = f"@{image_id}"
-        self._put("image", named(word, {}, "--image"), word)
+        self._put("image", resolve_argument(word, {}, "--image"), word)
 
     def use_first(self, image_id: str) -> None:
         """Put an image of the history first, where the image of a mask stands."""
@@ -102,25 +102,25 @@ class Tray:
 
     def upload(self, target: str, name: str, data: bytes) -> None:
         """Add a file of the browser's machine."""
-        name = short(name, 60) or "upload"
-        opened = self._opened(target, Offered(data, name))
+        name = truncate(name, 60) or "upload"
+        opened = self._opened(target, InputRef(data, name))
         if opened.source.data != data:  # converted now, so that a cell names the bytes that are sent
-            opened = self._opened(target, Offered(opened.source.data, name))
+            opened = self._opened(target, InputRef(opened.source.data, name))
         self._hold(target, name, "", opened)
 
     def paint(self, data: bytes, size: tuple[int, int]) -> None:
         """Take a mask that was painted: a bit for each pixel, as `imaging.painted` takes them."""
         if not self.images:
             raise InvalidInput("The image that the mask was painted on was taken out.")
-        self._put("mask", Offered(imaging.painted(data, size), "painted mask"), "")
+        self._put("mask", InputRef(imaging.to_mask_image(data, size), "painted mask"), "")
 
     def recall(self, run: Run) -> None:
         """Hold what a run was asked with, and nothing else."""
-        again = Tray(self._studio)
+        again = Attachments(self._studio)
         for one in run.request.inputs:
-            again._put("image", Offered(one, one.name), "")
+            again._put("image", InputRef(one, one.name), "")
         if run.request.mask:
-            again._put("mask", Offered(run.request.mask, run.request.mask.name), "")
+            again._put("mask", InputRef(run.request.mask, run.request.mask.name), "")
         self.images, self.mask = again.images, again.mask
 
     def remove(self, target: str, key: str) -> None:
@@ -138,29 +138,29 @@ class Tray:
         """Return how a cell names them."""
         return {name: [one.cell_word(self._studio) for one in some] for name, some in self._held().items()}
 
-    def find(self, key: str) -> Given | None:
+    def find(self, key: str) -> Attachment | None:
         """Return the one with that key, by default the first image."""
         if not key:
             return self.images[0] if self.images else None
         return next((one for some in self._held().values() for one in some if one.key == key), None)
 
-    def _held(self) -> dict[str, tuple[Given, ...]]:
+    def _held(self) -> dict[str, tuple[Attachment, ...]]:
         return {"image": self.images, "mask": (self.mask,) if self.mask else ()}
 
-    def _put(self, target: str, offered: Offered, word: str) -> None:
+    def _put(self, target: str, offered: InputRef, word: str) -> None:
         self._hold(target, offered.name, word, self._opened(target, offered))
 
-    def _opened(self, target: str, offered: Offered) -> inputs.Opened:
+    def _opened(self, target: str, offered: InputRef) -> inputs.ResolvedInput:
         first = tuple(one.offered for one in self.images[:1])
         given = {"image": (offered,)} if target == "image" else {"image": first, "mask": (offered,)}
-        attached = inputs.attach(given, self._studio, offline=self._studio.offline)
+        attached = inputs.resolve_inputs(given, self._studio, offline=self._studio.offline)
         opened = attached.images[0] if target == "image" else attached.mask
         assert opened is not None  # it was given
         return opened
 
-    def _hold(self, target: str, name: str, word: str, opened: inputs.Opened) -> None:
+    def _hold(self, target: str, name: str, word: str, opened: inputs.ResolvedInput) -> None:
         lasting = f"@{opened.input.parent}" if opened.input.parent else ""
-        one = Given(name=lasting or name, word=lasting or word, opened=opened)
+        one = Attachment(name=lasting or name, word=lasting or word, opened=opened)
         if target == "mask":
             self.mask = one
         else:

@@ -16,7 +16,7 @@ from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
 from ipyimagegen.core.plan import SKETCH, Settings
-from ipyimagegen.core.text import visible
+from ipyimagegen.core.text import escape_hidden
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
@@ -60,7 +60,7 @@ def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str,
     """Return what may be chosen, as a front end takes it: endpoints, models, controls for the chosen two."""
     listed: tuple[Endpoint, ...] = ()
     default, configured = "", Settings().options
-    endpoint = catalog.endpoint(SKETCH)
+    endpoint = catalog.find_endpoint(SKETCH)
     with suppress(ImagineError):  # said when something is asked
         settings, listed = studio.settings, studio.endpoints()
         configured, default = settings.options, studio.default_endpoint().name
@@ -70,7 +70,7 @@ def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str,
     takes = [accepts(endpoint, one) for one in asked]
     made, *others = (controls(endpoint, one, configured, inputs=inputs, mask=mask) for one in asked)
     shared = [one for one in made if all(one.name in {its.name for its in other} for other in others)]
-    named = [{"name": one.name, "label": visible(one.title or one.name)} for one in listed]
+    named = [{"name": one.name, "label": escape_hidden(one.title or one.name)} for one in listed]
     return {
         "endpoints": [{"name": "", "label": f"({default})"}, *named],
         "models": list(models(endpoint)),
@@ -90,8 +90,8 @@ def controls(
 ) -> tuple[Control, ...]:
     """Return the controls for a request of so many images, in the order of the table of options."""
     operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
-    known = catalog.row(endpoint, model or endpoint.default_model)
-    taken = catalog.fields_of(endpoint, model or endpoint.default_model, operation)
+    known = catalog.find_model_row(endpoint, model or endpoint.default_model)
+    taken = catalog.list_fields(endpoint, model or endpoint.default_model, operation)
     if taken is not None and taken & _CARRIED:
         taken |= _CARRIED
     shown = [
@@ -104,7 +104,7 @@ def controls(
 
 def accepts(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
     """Return how many images to start from an edit there may take, and whether a mask."""
-    known = catalog.row(endpoint, model or endpoint.default_model)
+    known = catalog.find_model_row(endpoint, model or endpoint.default_model)
     if endpoint.edits is False or (known is not None and known.edit == 0):
         return 0, False
     most = MOST if known is None or known.edit is None else min(known.edit, MOST)
@@ -116,7 +116,7 @@ def models(endpoint: Endpoint) -> tuple[str, ...]:
     listed = [name for name in endpoint.models if name != "*"]
     own = [
         one.name
-        for one in catalog.models()
+        for one in catalog.load_models()
         if one.vendor and one.vendor == endpoint.vendor and not one.retired
     ]
     first = [endpoint.default_model] if endpoint.default_model else []

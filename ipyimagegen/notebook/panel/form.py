@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import read_text
+from ipyimagegen.core.option_lists import parse_values
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -17,15 +17,15 @@ from ipyimagegen.core.options import (
     Kind,
     Value,
     Values,
-    named,
+    find_option,
     normalise,
 )
 from ipyimagegen.core.run import Run
-from ipyimagegen.core.template import Literal, groups, parse
-from ipyimagegen.core.text import short
-from ipyimagegen.core.user_input import InputRefs, Typed
+from ipyimagegen.core.template import Literal, list_groups, parse
+from ipyimagegen.core.text import truncate
+from ipyimagegen.core.user_input import InputRefs, UserInput
 from ipyimagegen.notebook.parser import AS_TYPED, NEGATED, SETTING
-from ipyimagegen.notebook.tokenizer import pieces, written
+from ipyimagegen.notebook.tokenizer import split_pieces, write_word
 
 BRACES = "braces were sent as typed: {one|other} stands for several in a cell, not in a panel"
 # What JSON leaves as it is, and a cell takes for the end of a line.
@@ -72,14 +72,14 @@ class Form:
             other="\n".join(f"{key}={_json(value)}" for key, value in run.request.extra.items()),
         )
 
-    def typed(self, images: InputRefs, **local: Value) -> Typed:
+    def typed(self, images: InputRefs, **local: Value) -> UserInput:
         """Return it as typed options. The prompt is literal. Raises InvalidOption."""
-        return Typed(
+        return UserInput(
             prompt=self.prompt,
             options={**self._values(), **local},
             extra=self._extra(),
             inputs=images,
-            notes=(BRACES,) if groups(parse(self.prompt)) else (),
+            notes=(BRACES,) if list_groups(parse(self.prompt)) else (),
         )
 
     def cell(self, images: Mapping[str, Iterable[str]]) -> str:
@@ -91,9 +91,10 @@ class Form:
             raise InvalidInput("The prompt is empty. Write what the image is to show.")
         words = [_option(name, value) for name, value in self._values().items()]
         words += [
-            f"{SETTING} {written(_escaped(f'{key}={_json(value)}'))}" for key, value in self._extra().items()
+            f"{SETTING} {write_word(_escaped(f'{key}={_json(value)}'))}"
+            for key, value in self._extra().items()
         ]
-        words += [f"{OPTIONS[name].flag} {written(one)}" for name, some in images.items() for one in some]
+        words += [f"{OPTIONS[name].flag} {write_word(one)}" for name, some in images.items() for one in some]
         if any(sign in self.prompt for sign in "{}"):
             words.append(OPTIONS["raw"].flag)
         return " ".join(["%%imagine", *words]) + f"\n{self.prompt.strip()}"
@@ -117,22 +118,22 @@ class Form:
 
 def _read(name: str, text: str) -> Values:
     """Return what a field says, as a line would be read, but for names in braces. Raises InvalidOption."""
-    return read_text(name, tuple(pieces(text))) if named(name).lists else normalise(name, text)
+    return parse_values(name, tuple(split_pieces(text))) if find_option(name).lists else normalise(name, text)
 
 
 def _field(name: str, value: object) -> str:
     """Return what a field that holds one value says."""
-    return written(_text(value), apart=True) if OPTIONS[name].lists else _text(value)
+    return write_word(_text(value), apart=True) if OPTIONS[name].lists else _text(value)
 
 
 def _option(name: str, value: Values) -> str:
     option = OPTIONS[name]
     if option.lists:
         several = value if isinstance(value, tuple) else (value,)
-        return f"{option.flag} {','.join(written(_escaped(_text(one)), apart=True) for one in several)}"
+        return f"{option.flag} {','.join(write_word(_escaped(_text(one)), apart=True) for one in several)}"
     if option.kind is not Kind.FLAG or value == DEFAULT:
         told = str(value) if name in AS_TYPED else _escaped(_text(value))
-        return f"{option.flag} {written(told)}"
+        return f"{option.flag} {write_word(told)}"
     if value is True:
         return option.flag
     negated = next((flag for flag, one in NEGATED.items() if one is option), None)
@@ -145,7 +146,7 @@ def _escaped(text: str) -> str:
         parts = parse(one)
         if all(isinstance(part, Literal) for part in parts) and "".join(part.text for part in parts) == text:  # type: ignore[union-attr]
             return one
-    raise InvalidOption(f"{short(text, 60)!r} cannot be written in a cell: its braces would be filled in.")
+    raise InvalidOption(f"{truncate(text, 60)!r} cannot be written in a cell: its braces would be filled in.")
 
 
 def _whole(text: str) -> str:

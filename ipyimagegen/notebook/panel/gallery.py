@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ipyimagegen.core.errors import NotInHistory
-from ipyimagegen.core.text import short, visible
+from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.notebook.panel.attachments import File
 from ipyimagegen.results import Generation, Image
 
@@ -33,7 +33,7 @@ class Tile:
     children: tuple[str, ...] = ()
 
 
-class Strip:
+class Gallery:
     """The tiles of one panel, in the order in which they came. What was removed from view stays out."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Strip:
 
         Another thread may look an image up meanwhile, and finds those that there were or those that are.
         """
-        fresh = Strip()
+        fresh = Gallery()
         fresh._hidden = self._hidden
         for one in generations:
             fresh.add(one)
@@ -106,8 +106,8 @@ def _tile(one: Image, generation: Generation, children: tuple[str, ...]) -> Tile
         key=one.id,
         number=generation.number or 0,
         label=f"{number}.{one.index}" if len(generation) > 1 else f"{number}",
-        prompt=visible(short(one.prompt, PROMPT)),
-        caption=visible(generation.caption),
+        prompt=escape_hidden(truncate(one.prompt, PROMPT)),
+        caption=escape_hidden(generation.caption),
         width=one.size[0],
         height=one.size[1],
         parents=generation.parents,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
-from ipyimagegen.core.plan import Plan, Planned
-from ipyimagegen.core.text import counted
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.text import format_count
+from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.batch import Batch
@@ -40,26 +40,26 @@ class Listener(Protocol):
 class Doubt:
     """What was asked, and those of its calls whose outcome is unknown."""
 
-    asked: Typed
-    calls: tuple[Planned, ...] = ()
+    asked: UserInput
+    calls: tuple[PlannedCall, ...] = ()
 
     def __str__(self) -> str:
         bill = "" if all(call.endpoint.free for call in self.calls) else ", perhaps billed"
-        return f"{counted(len(self.calls), 'call')} of unknown outcome{bill}: --retry asks again."
+        return f"{format_count(len(self.calls), 'call')} of unknown outcome{bill}: --retry asks again."
 
 
-class Asking:
+class RequestQueue:
     """What runs, what waits, and what may be asked again by an explicit word."""
 
     def __init__(self, studio: Studio, listener: Listener) -> None:
         self._studio, self._listener = studio, listener
         self._lock = threading.Lock()
         self._thread = Thread("imagine panel: ask")
-        self._waiting: list[tuple[Typed, Plan]] = []
+        self._waiting: list[tuple[UserInput, Plan]] = []
         self._running: Plan | None = None
         self._batch: Batch | None = None  # the calls of what runs, unless all was there
         self._given_up = False
-        self.doubt: Doubt | None = None  # of what ended last, or was refused
+        self.unknown_outcome: Doubt | None = None  # of what ended last, or was refused
 
     @property
     def running(self) -> bool:
@@ -71,14 +71,14 @@ class Asking:
         """How many wait."""
         return len(self._waiting)
 
-    def plan(self, asked: Typed) -> Plan:
+    def plan(self, asked: UserInput) -> Plan:
         """Return what a button asks for: all of it anew, as --new does, where all of it is stored."""
         plan = self._studio.plan(asked)
         if all(call.reused for call in plan.calls) and not plan.local.get("offline"):
             plan = self._studio.plan(_with(asked, "new"))
         return plan
 
-    def ask(self, asked: Typed) -> bool:
+    def ask(self, asked: UserInput) -> bool:
         """Ask for it when its turn comes; return False, asking nothing, when the same is under way already.
 
         Raises what a plan raises.
@@ -86,13 +86,13 @@ class Asking:
         try:
             plan = self.plan(asked)
         except OutcomeUnknown:
-            self.doubt = Doubt(asked)
+            self.unknown_outcome = Doubt(asked)
             raise
         return self._queue(asked, plan)
 
     def again(self) -> bool:
         """Ask once more for what has an unknown outcome, though it may be billed twice; see `ask`."""
-        doubt, self.doubt = self.doubt, None
+        doubt, self.unknown_outcome = self.unknown_outcome, None
         if doubt is None:
             return False
         plan = self._studio.plan(_with(doubt.asked, "retry"))
@@ -103,7 +103,7 @@ class Asking:
             plan = replace(fresh, calls=tuple(calls))
         return self._queue(doubt.asked, plan)
 
-    def _queue(self, asked: Typed, plan: Plan) -> bool:
+    def _queue(self, asked: UserInput, plan: Plan) -> bool:
         wanted = _identities(plan.calls)
         with self._lock:
             mine = [*(one for _, one in self._waiting), *([self._running] if self._running else [])]
@@ -142,26 +142,26 @@ class Asking:
                 self._running = None
             self._listener.changed()
 
-    def _carry_out(self, asked: Typed, plan: Plan) -> None:
-        self.doubt = None  # of what went before: a button stands beside what is told of this
+    def _carry_out(self, asked: UserInput, plan: Plan) -> None:
+        self.unknown_outcome = None  # of what went before: a button stands beside what is told of this
         try:
             result = self._studio.carry_out(plan, self, in_cell=False)
         except OutcomeUnknown:
-            self.doubt = Doubt(asked, self._in_doubt(plan) or plan.calls)
+            self.unknown_outcome = Doubt(asked, self._in_doubt(plan) or plan.calls)
             raise
         except ImagineError as fault:
             if calls := self._in_doubt(plan):  # the first of them says nothing of the others
-                self.doubt = Doubt(asked, calls)
-                raise OutcomeUnknown(f"{fault}\n{self.doubt}") from None
+                self.unknown_outcome = Doubt(asked, calls)
+                raise OutcomeUnknown(f"{fault}\n{self.unknown_outcome}") from None
             raise
         calls = self._in_doubt(plan)
-        self.doubt = Doubt(asked, calls) if calls else None
+        self.unknown_outcome = Doubt(asked, calls) if calls else None
         self._listener.brought(result, plan)
 
-    def _in_doubt(self, plan: Plan) -> tuple[Planned, ...]:
+    def _in_doubt(self, plan: Plan) -> tuple[PlannedCall, ...]:
         """Return the calls of what ended whose outcome is unknown."""
         if self._batch is None:
-            return tuple(call for call in plan.calls if call.doubt)
+            return tuple(call for call in plan.calls if call.unknown_outcome)
         return tuple(slot.planned for slot in self._batch.slots if isinstance(slot.error, OutcomeUnknown))
 
     def planned(self, plan: Plan) -> None:
@@ -180,9 +180,9 @@ class Asking:
         self._batch = batch
 
 
-def _identities(calls: Iterable[Planned]) -> frozenset[str]:
+def _identities(calls: Iterable[PlannedCall]) -> frozenset[str]:
     return frozenset(call.request.identity for call in calls)
 
 
-def _with(asked: Typed, flag: str) -> Typed:
+def _with(asked: UserInput, flag: str) -> UserInput:
     return replace(asked, options={**asked.options, flag: True})

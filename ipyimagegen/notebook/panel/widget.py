@@ -3,7 +3,7 @@
 The front end (`panel.js`) holds only what is being typed, painted and scrolled; everything else is
 here, and is sent to every view when it changes. A message `{do: name}` is answered by `do_name`: by one
 thread, in order, so that what was uploaded is there when Generate is pressed. Others send images, and
-one asks (`Asking`): the kernel stays free.
+one asks (`RequestQueue`): the kernel stays free.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
-from ipyimagegen.core.text import DOT, plain, visible
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.text import DOT, escape_hidden, sanitize
+from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
-from ipyimagegen.notebook.delivery import deliver
-from ipyimagegen.notebook.display import PLAN, show_in, status
+from ipyimagegen.notebook.delivery import deliver_result
+from ipyimagegen.notebook.display import PLAN, show_in, write_status
 from ipyimagegen.notebook.panel import controls, gallery
-from ipyimagegen.notebook.panel.attachments import File, Tray
+from ipyimagegen.notebook.panel.attachments import Attachments, File
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.panel.request_queue import Asking
-from ipyimagegen.notebook.panel.wording import LABELS, in_panel
+from ipyimagegen.notebook.panel.request_queue import RequestQueue
+from ipyimagegen.notebook.panel.wording import LABELS, to_panel_words
 from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.results.captions import facts
-from ipyimagegen.results.summary import failures
+from ipyimagegen.results.captions import list_facts
+from ipyimagegen.results.summary import list_failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
@@ -75,8 +75,8 @@ class Panel(anywidget.AnyWidget):
         super().__init__(language=os.environ.get("LANG", ""))
         self.studio = studio or default_studio()
         self.result: Generation | Sweep | None = None
-        self._form, self._tray, self._strip = Form(), Tray(self.studio), gallery.Strip()
-        self._asking = Asking(self.studio, self)
+        self._form, self._tray, self._strip = Form(), Attachments(self.studio), gallery.Gallery()
+        self._asking = RequestQueue(self.studio, self)
         self._message: dict[str, Any] | None = None
         self._dropped = 0  # requests, by the Cancel that is being answered
         self._told = 0  # messages so far: the same words once more are news all the same
@@ -132,7 +132,7 @@ class Panel(anywidget.AnyWidget):
         if content["do"] in ASKING or not (retry or content["do"] in UNSEEN):
             self._message = None  # what may be asked again stays until something is asked
         if content["do"] in ASKING and content["do"] != "retry":
-            self._asking.doubt = None
+            self._asking.unknown_outcome = None
         try:
             work(content, buffers)
         finally:
@@ -146,7 +146,7 @@ class Panel(anywidget.AnyWidget):
         except ImagineError as fault:
             self._tell("error", str(fault))
         except Exception as fault:  # noqa: BLE001 - nobody would see it
-            self._tell("error", f"The panel failed: {type(fault).__name__}: {plain(fault, 200)}")
+            self._tell("error", f"The panel failed: {type(fault).__name__}: {sanitize(fault, 200)}")
 
     def do_hello(self, content: Message, _: object) -> None:
         """Tell a new view everything."""
@@ -181,14 +181,14 @@ class Panel(anywidget.AnyWidget):
         run, _number = self.studio.find(_key(content))
         self._ask(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
 
-    def _ask(self, asked: Typed) -> None:
+    def _ask(self, asked: UserInput) -> None:
         if not self._asking.ask(asked):
             self._tell("note", SAME)
 
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.to_refs(), dry_run=True))
-        told = reports.dry_run(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        told = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
         self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
     def do_cell(self, content: Message, _: object) -> None:
@@ -273,16 +273,20 @@ class Panel(anywidget.AnyWidget):
 
     def planned(self, plan: Plan) -> None:
         """Show what a sweep will ask for."""
-        self._line, self._elapsed, self._planned = visible(in_panel(str(plan))), 0.0, time.monotonic()
+        self._line, self._elapsed, self._planned = (
+            escape_hidden(to_panel_words(str(plan))),
+            0.0,
+            time.monotonic(),
+        )
         self._push("progress", line=self._line, elapsed=0.0, mime="")
 
     def progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
         if time.monotonic() - self._planned > PLAN:
-            self._line = visible(in_panel(status(batch)))
+            self._line = escape_hidden(to_panel_words(write_status(batch)))
         self._elapsed = batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
-        made = imaging.glimpse(self._partial) if new and self._partial else None
+        made = imaging.preview_partial(self._partial) if new and self._partial else None
         told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}
         self._push("progress", *([made.data] if made else []), **told)
 
@@ -295,9 +299,12 @@ class Panel(anywidget.AnyWidget):
         if first:
             self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said = [*_said(result), *([str(self._asking.doubt)] if self._asking.doubt else [])]
+        said = [
+            *_said(result),
+            *([str(self._asking.unknown_outcome)] if self._asking.unknown_outcome else []),
+        ]
         try:
-            said.append(deliver(result, plan.local, shell.user_ns if shell else {}))
+            said.append(deliver_result(result, plan.local, shell.user_ns if shell else {}))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
@@ -332,8 +339,8 @@ class Panel(anywidget.AnyWidget):
 
     def _tell(self, kind: str, text: str) -> None:
         self._told += 1
-        retry = self._asking.doubt is not None
-        text = visible(self.studio.keys.hidden(in_panel(text)))
+        retry = self._asking.unknown_outcome is not None
+        text = escape_hidden(self.studio.keys.hidden(to_panel_words(text)))
         self._message = {"kind": kind, "text": text, "retry": retry, "count": self._told}
         self.changed()
 
@@ -363,8 +370,8 @@ def _form(content: Message) -> Form:
 
 def _said(result: Generation | Sweep) -> list[str]:
     if isinstance(result, Sweep):
-        return [result.caption.partition("\n")[0], *failures(result, result.labels)]
-    return [DOT.join([*([str(result.number)] if result.number else []), *facts(result.run)])]
+        return [result.caption.partition("\n")[0], *list_failures(result, result.labels)]
+    return [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
 
 
 def _texts(told: object) -> list[str]:

@@ -22,7 +22,7 @@ _INSTEAD = {
 }
 
 
-def in_panel(text: str) -> str:
+def to_panel_words(text: str) -> str:
     """Return a message with fields in place of flags, and buttons in place of cells."""
     words = LABELS["en"]
     for name, option in OPTIONS.items():

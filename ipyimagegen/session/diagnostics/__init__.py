@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.text import plain
-from ipyimagegen.core.user_input import Typed
+from ipyimagegen.core.text import sanitize
+from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.session.diagnostics import keeping, server, versions
 from ipyimagegen.session.diagnostics.findings import Finding, Report, State
 from ipyimagegen.session.diagnostics.visit import Patient, Visit, guarded
@@ -52,7 +52,7 @@ def examine(
 
 def _private(text: str, visit: Visit) -> str:
     """Return text on one line, without keys and users."""
-    text = plain(visit.patient.keys.hidden(text), LONGEST)
+    text = sanitize(visit.patient.keys.hidden(text), LONGEST)
     home = ""
     with suppress(RuntimeError):  # nobody knows
         home = str(Path.home())
@@ -69,7 +69,7 @@ def _settings(visit: Visit) -> Iterator[Finding]:
     wrong = []
     for name, value in settings.options.items():
         try:
-            merge(Typed(prompt=""), replace(settings, options={name: value}))
+            merge(UserInput(prompt=""), replace(settings, options={name: value}))
         except InvalidOption as fault:
             wrong.append(Finding("settings", State.PROBLEM, str(fault)))
     names = [*settings.options, *(["endpoints"] if settings.endpoints else [])]

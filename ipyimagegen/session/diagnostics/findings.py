@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ipyimagegen.core.text import DOT, counted
+from ipyimagegen.core.text import DOT, format_count
 
 WIDTH = 80  # columns: a terminal's, and fewer than a notebook's
 
@@ -44,7 +44,7 @@ class Report(tuple[Finding, ...]):
         counts = [
             (sum(one.state is state for one in self), state) for state in (State.PROBLEM, State.WARNING)
         ]
-        said = [counted(count, str(state)) for count, state in counts if count]
+        said = [format_count(count, str(state)) for count, state in counts if count]
         return "\n".join(
             [*lines, DOT.join([*(said or ["no problem"]), "nothing was asked that costs money"])]
         )

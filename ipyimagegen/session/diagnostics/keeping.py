@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ipyimagegen.core.text import counted
+from ipyimagegen.core.text import format_count
 from ipyimagegen.session.diagnostics.findings import Finding, State
 from ipyimagegen.session.diagnostics.visit import Visit, within
 from ipyimagegen.store import location
 
 if TYPE_CHECKING:
-    from ipyimagegen.store.condition import Condition
+    from ipyimagegen.store.condition import StoreHealth
 
 SECONDS = 6.0  # that a disk may take
 
@@ -41,11 +41,11 @@ _INDEX: Mapping[str, tuple[State, str]] = {
 
 def look(visit: Visit) -> Iterator[Finding]:
     """Yield what is found of the store."""
-    from ipyimagegen.store.condition import condition  # noqa: PLC0415 - brings sqlite3
+    from ipyimagegen.store.condition import inspect_store  # noqa: PLC0415 - brings sqlite3
 
     home = visit.patient.home
-    found = within(SECONDS, lambda: condition(home))
-    passing = location.passing(home, visit.environ)
+    found = within(SECONDS, lambda: inspect_store(home))
+    passing = location.describe_impermanence(home, visit.environ)
     if found.trouble or passing:
         state = State.PROBLEM if found.trouble else State.WARNING
         yield Finding("store", state, found.trouble or passing or "")
@@ -60,7 +60,7 @@ def look(visit: Visit) -> Iterator[Finding]:
     yield Finding("on the way", State.OK, _on_the_way(found))
 
 
-def _space(found: Condition) -> Finding:
+def _space(found: StoreHealth) -> Finding:
     if found.free is None:
         return Finding("space", State.UNKNOWN, "not told by this system")
     if found.roomy:
@@ -68,16 +68,18 @@ def _space(found: Condition) -> Finding:
     return Finding("space", State.PROBLEM, f"{_size(found.free)} free: too little for an image. Make room.")
 
 
-def _index(found: Condition) -> Finding:
-    state, told = _INDEX.get(found.index, (State.OK, counted(found.runs or 0, "run")))
-    told += f"; {counted(found.unindexed, 'record')} not yet in it" if found.unindexed else ""
+def _index(found: StoreHealth) -> Finding:
+    state, told = _INDEX.get(found.index, (State.OK, format_count(found.runs or 0, "run")))
+    told += f"; {format_count(found.unindexed, 'record')} not yet in it" if found.unindexed else ""
     told += "; a damaged one was put aside: index.damaged may be deleted" if found.aside else ""
     return Finding("index", state, told)
 
 
-def _on_the_way(found: Condition) -> str:
+def _on_the_way(found: StoreHealth) -> str:
     places = (("spool", found.spool), ("quarantine", found.quarantine))
-    told = [f"{counted(count, 'file')} in {name} ({_size(size)})" for name, (count, size) in places if count]
+    told = [
+        f"{format_count(count, 'file')} in {name} ({_size(size)})" for name, (count, size) in places if count
+    ]
     return ", ".join(told) or "nothing in spool and quarantine"
 
 

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core.endpoints import host_of
+from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.plan import SKETCH, Settings
-from ipyimagegen.core.text import DOT, short
+from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.diagnostics.findings import Finding, State
 from ipyimagegen.session.diagnostics.visit import Visit, guarded, within
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.keys import Secret
+    from ipyimagegen.session.keys import ApiKey
 
 SECONDS = 10.0  # that a server may take
 MINUTE = 60.0
@@ -33,7 +33,7 @@ def look(visit: Visit) -> Iterator[Finding]:
         yield Finding("endpoint", State.UNKNOWN, "not looked at while a setting is wrong")
         return
     if visit.named:
-        endpoint, why = catalog.endpoint(visit.named, settings.endpoints, visit.environ), ""
+        endpoint, why = catalog.find_endpoint(visit.named, settings.endpoints, visit.environ), ""
     else:
         endpoint = visit.patient.default_endpoint()
         why = f" ({_why(settings, visit.environ, endpoint)})"
@@ -65,7 +65,7 @@ def _address(endpoint: Endpoint) -> str:
     return f"{endpoint.base_url}{DOT}dialect {endpoint.dialect}"
 
 
-def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
+def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, ApiKey | None]:
     """Return what is told of the key, and the key if an image would be asked for with it."""
     if not endpoint.key_env:
         return Finding("key", State.OK, "none needed"), None
@@ -83,13 +83,13 @@ def _key(endpoint: Endpoint, keys: Keychain) -> tuple[Finding, Secret | None]:
     place = keys.source(endpoint) or "typed in this session"
     place += " (environment)" if place in endpoint.key_env else ""
     if endpoint.allow_key:
-        place += f", the key of another server: {host_of(endpoint.base_url)} gets it, as allow_key says"
+        place += f", the key of another server: {to_host(endpoint.base_url)} gets it, as allow_key says"
     if endpoint.base_url.startswith("http:") and not catalog.is_loopback(endpoint):
         return Finding("key", State.WARNING, f"{place}; it travels unencrypted, as allow_http says"), secret
     return Finding("key", State.WARNING if endpoint.allow_key else State.OK, place), secret
 
 
-def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[Finding]:
+def _asked(endpoint: Endpoint, secret: ApiKey | None, visit: Visit) -> Iterator[Finding]:
     mounts = visit.mounts() if endpoint.name == SKETCH else {}
     probe = within(
         SECONDS + 2,
@@ -105,7 +105,7 @@ def _asked(endpoint: Endpoint, secret: Secret | None, visit: Visit) -> Iterator[
     yield _clock(probe.ahead)
 
 
-def _reached(endpoint: Endpoint, probe: client.Probe) -> Finding:
+def _reached(endpoint: Endpoint, probe: client.ProbeResult) -> Finding:
     way = f"through the proxy {probe.proxy}" if probe.proxy else "no proxy"
     if not probe.reached:
         cure = "Check the address, the network and the proxy."
@@ -131,15 +131,15 @@ _REFUSES = State.UNKNOWN, "it refuses"
 _TROUBLED = State.PROBLEM, "the server is in trouble; try later"
 
 
-def _answered(probe: client.Probe, *, keyed: bool) -> Finding:
+def _answered(probe: client.ProbeResult, *, keyed: bool) -> Finding:
     if probe.status is None:
         return Finding("answer", State.PROBLEM, f"none: {probe.said}")
     state, meant = _meaning(probe, probe.status, keyed=keyed)
     told = f"{probe.status} to GET /models after {probe.seconds * 1000:.0f} ms: {meant}"
-    return Finding("answer", state, told + (f". It says: {short(probe.said, SAID)}" if probe.said else ""))
+    return Finding("answer", state, told + (f". It says: {truncate(probe.said, SAID)}" if probe.said else ""))
 
 
-def _meaning(probe: client.Probe, status: int, *, keyed: bool) -> tuple[State, str]:
+def _meaning(probe: client.ProbeResult, status: int, *, keyed: bool) -> tuple[State, str]:
     if status < 300:
         return _welcomed(probe, keyed=keyed)
     if status < 400:
@@ -150,7 +150,7 @@ def _meaning(probe: client.Probe, status: int, *, keyed: bool) -> tuple[State, s
     return _MEANT.get(status, _REFUSES if status < 500 else _TROUBLED)
 
 
-def _welcomed(probe: client.Probe, *, keyed: bool) -> tuple[State, str]:
+def _welcomed(probe: client.ProbeResult, *, keyed: bool) -> tuple[State, str]:
     if probe.said:
         return State.PROBLEM, "and yet it refuses"
     if not probe.speaks:
