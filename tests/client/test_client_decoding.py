@@ -131,8 +131,8 @@ import gzip, resource, sys, threading, zlib
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from sockets import Server, endpoint_at, reply
-from ipyimagegen.core.run import Request, Sent
-from ipyimagegen.client import Control, Timeouts, exchange, write
+from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
 
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -149,9 +149,9 @@ body = {"gzip": lambda: packed(31, 400), "zlib": lambda: packed(15, 400), "neste
 server = Server(reply(body, "200 OK", f"Content-Encoding: {label}"))
 endpoint = endpoint_at(server.origin)
 request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={})
-call = write(request, Sent(), endpoint)
+call = write_call(request, PreparedRequest(), endpoint)
 before = most()
-outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), control=Control(), idempotency_key="k",
+outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), control=CancelToken(), idempotency_key="k",
     timeouts=Timeouts(connect=5, idle=30, whole=60))
 print(most() - before, outcome.fault.message)
 """

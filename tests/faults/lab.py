@@ -56,7 +56,7 @@ from pathlib import Path
 from ipyimagegen.store import Store
 store = Store(Path(sys.argv[1]))
 def told(run):
-    images = [[one.state, store.intact(one.sha256) if one.sha256 else None] for one in run.images]
+    images = [[one.state, store.verify(one.sha256) if one.sha256 else None] for one in run.images]
     return [run.id, run.status, images]
 print(json.dumps([told(run) for run in reversed(store.runs())]))
 """

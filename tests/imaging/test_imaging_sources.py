@@ -342,11 +342,11 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     with path.open("wb") as out:
         out.truncate(2 << 30)
     code = (
-        "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import source\n"
+        "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import encode_input\n"
         "from ipyimagegen.core.errors import InvalidInput; import PIL.PngImagePlugin\n"
         "from ipyimagegen.imaging import sources\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "try: source(Path(sys.argv[1]), 'cat.png')\n"
+        "try: encode_input(Path(sys.argv[1]), 'cat.png')\n"
         "except InvalidInput as error: print(error)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )

@@ -99,9 +99,9 @@ def test_a_process_that_may_write_nothing(store, quick):
     code = f"""
         import resource
         from pathlib import Path
-        from ipyimagegen.store.condition import condition
+        from ipyimagegen.store.condition import inspect_store
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, {resource.RLIM_INFINITY}))
-        print(condition(Path({str(store.home)!r})).trouble)
+        print(inspect_store(Path({str(store.home)!r})).trouble)
     """
     before = everything(store.home)
     done = subprocess.run(
@@ -120,8 +120,8 @@ def test_a_folder_without_leave(store):
     """Root looks without the powers of root."""
     code = f"""
         from pathlib import Path
-        from ipyimagegen.store.condition import condition
-        print(condition(Path({str(store.home)!r})))
+        from ipyimagegen.store.condition import inspect_store
+        print(inspect_store(Path({str(store.home)!r})))
     """
     weak = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     inside = [one for one in (store.home, *store.home.rglob("*")) if one.is_dir()]
