@@ -1,34 +1,77 @@
-"""Everything that can go wrong, as one tree.
+"""Everything that can go wrong, as one tree of errors that carry data.
 
 ImagineError
 ├── InvalidOption      a wrong option, value or combination (also ValueError)
 ├── InvalidInput       a prompt, variable or image that cannot be used (also ValueError)
-├── MissingKey         the endpoint wants a key and none is set
+├── MissingKey         the endpoint requires an API key and none is set
 ├── OverBudget         more paid calls or images than the settings allow
 ├── NotInHistory       no such run or image (also LookupError)
-├── StoreError         the history cannot be written or read
+├── StoreError         the store cannot be written or read
 ├── CallError          a call was planned and brought no image
-│   ├── NotSent        it certainly did not reach the server
-│   ├── RateLimited    the server put it off (429) and did not execute it
-│   ├── RequestRefused the server answered no
-│   └── OutcomeUnknown it may have been executed, and billed
-└── Detached           the cell was stopped; a call that was sent goes on (also KeyboardInterrupt)
+│   ├── NotSent        nothing reached the server
+│   ├── RateLimited    the server postponed the call (429) and did not execute it
+│   ├── RequestRefused the server refused the request
+│   └── OutcomeUnknown the server may have executed the call, and billed it
+└── Detached           the wait was interrupted; a call that was sent goes on (also KeyboardInterrupt)
 
-A message is one or two lines: what happened, whether money may have been spent, what to do.
-Notebooks show just that, without a traceback, and the cell fails.
+The text of an error is one or two lines: what happened, whether it was billed, what to do. The last part is
+a `Remedy`, which each front door words for its own users: it sets `front` on the error that it shows.
+Notebooks show the text without a traceback, and the cell fails.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ipyimagegen.core.messages import PYTHON, Front, Remedy, RunLink, _, render, render_remedy
 from ipyimagegen.core.text import escape_hidden
+
+_BILLED: Mapping[bool | None, str] = {
+    False: _("Nothing was billed."),
+    True: _("You were charged."),
+    None: _("You may have been charged."),
+}
 
 
 class ImagineError(Exception):
-    """The base of all errors raised on purpose; shown as its message alone."""
+    """The base of all errors raised on purpose.
+
+    `billed` is True, False or None (unknown). `run` is the lasting id of the record, `status` the HTTP
+    status, `code` the error code and `request_id` the id that the server gave, each where there is one.
+    """
+
+    front: Front = PYTHON
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        billed: bool | None = False,
+        remedy: Remedy | None = None,
+        run: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.billed = billed
+        self.remedy = remedy
+        self.run = run
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        lines = [render(self.args[0], self.front)]
+        if self.remedy:
+            cure = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
+            lines.append(f"{render(_BILLED[self.billed], self.front)} {cure}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self.args, {k: v for k, v in self.__dict__.items() if k != "front"})
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython prints in place of a traceback."""
@@ -44,7 +87,7 @@ class InvalidInput(ImagineError, ValueError):
 
 
 class MissingKey(ImagineError):
-    """The endpoint wants a key and none is set; the message names the variable."""
+    """The endpoint requires an API key and none is set; the message names the variable."""
 
 
 class OverBudget(ImagineError):
@@ -54,44 +97,18 @@ class OverBudget(ImagineError):
 class NotInHistory(ImagineError, LookupError):
     """No run or image of that id."""
 
-    __str__ = Exception.__str__
-
 
 class StoreError(ImagineError):
     """The store cannot be written or read."""
 
     def unsent(self) -> StoreError:
-        """Return the same, saying that nothing was sent."""
-        said = str(self)
-        return self if "Nothing was sent" in said else StoreError(f"{said} Nothing was sent.")
+        """Return the same error, stating that nothing was sent."""
+        text = str(self)
+        return self if "Nothing was sent" in text else StoreError(f"{text} Nothing was sent.")
 
 
 class CallError(ImagineError):
-    """A call that brought no image.
-
-    `run` is the lasting id of its record, `billed` is True, False or None (unknown), `status` the
-    HTTP status if there was one, `code` the server's error code, `request_id` the server's own id.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        run: str | None = None,
-        billed: bool | None = False,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.run = run
-        self.billed = billed
-        self.status = status
-        self.code = code
-        self.request_id = request_id
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), self.args, self.__dict__)
+    """A call that brought no image."""
 
 
 class NotSent(CallError):
@@ -99,11 +116,11 @@ class NotSent(CallError):
 
 
 class RateLimited(CallError):
-    """The server put the call off and did not execute it."""
+    """The server postponed the call and did not execute it."""
 
 
 class RequestRefused(CallError):
-    """The server answered no."""
+    """The server refused the request."""
 
 
 class OutcomeUnknown(CallError):
@@ -111,7 +128,7 @@ class OutcomeUnknown(CallError):
 
 
 class Detached(ImagineError, KeyboardInterrupt):
-    """The cell was stopped; a call that was sent goes on and its images land in the history."""
+    """The wait was interrupted; a call that was sent goes on and its images arrive in the history."""
 
 
 def find_nearest(word: str, candidates: Iterable[str]) -> str | None:

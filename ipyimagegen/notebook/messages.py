@@ -1,0 +1,36 @@
+"""The words of a cell: options as flags, remedies as what to do with the cell."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from ipyimagegen.core.messages import Front, Remedy, name_setting
+from ipyimagegen.core.options import OPTIONS
+
+
+def name_flag(name: str, value: object) -> str:
+    """Return an option as a line has it: `--size 1024x1024`."""
+    flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
+    return f"{flag} {value}" if value is not None else flag
+
+
+CELL = Front(
+    option=name_flag,
+    setting=name_setting,
+    run=lambda run: f"%imagine_show {run}",
+    remedies=MappingProxyType(
+        {
+            Remedy.RUN_AGAIN: "Run the cell again.",
+            Remedy.RUN_LATER: "Run the cell again later.",
+            Remedy.RETRY: "Use --retry to send it again.",
+            Remedy.CHANGE_REQUEST: "Fix the problem above and run the cell again.",
+            Remedy.CHECK_KEY: "Check the API key; %imagine_doctor shows where it comes from.",
+            Remedy.ADD_CREDIT: "Add credit to the account at that server.",
+            Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
+            Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
+            Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
+            Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",
+        }
+    ),
+)
