@@ -102,7 +102,7 @@ def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
     server.requests.clear()
     one = studio(home, server)
     # The address is of another port, so it is private and stays pending: what a kill leaves is alike.
-    with pytest.raises(e.CallError, match="%imagine_show"):
+    with pytest.raises(e.CallError, match="fetches the image again"):
         one.imagine("a fox", n=2)
     run = one.store.runs()[0]
     one.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
@@ -151,7 +151,7 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
 
     full = Disk(home, write=write)
     one.store = Store(home, disk=full)
-    monkeypatch.setattr("ipyimagegen.store.images.refuge", lambda _: replace(full, home=home / "aside"))
+    monkeypatch.setattr("ipyimagegen.store.images.find_fallback", lambda _: replace(full, home=home / "aside"))
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):
@@ -275,7 +275,7 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
     unread = tuple(ImageRecord(index=index, state=ImageState.UNREAD) for index in (1, 2))
     one.store.update(run.replace(status=Status.DONE, images=unread))
     assert one.store.claim(spool)
-    with pytest.raises(e.CallError, match=f"%imagine_show {run_id}") as caught:
+    with pytest.raises(e.CallError, match=f"{run_id}.*reads it at no cost") as caught:
         studio(home, server).imagine("a fox", n=2)
     assert "--retry" not in str(caught.value)
     asked = studio(home, server)
@@ -286,7 +286,7 @@ def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
     _, spool = left(json.dumps({"data": [{"b64_json": b64(IMAGES[0])}] * 2}).encode())
     code = (
         "import sys, threading, time\n"
-        "from ipyimagegen import Studio, recovery\n"
+        "from ipyimagegen import Studio\nfrom ipyimagegen.session import recovery\n"
         "recovery.WAIT = 0\n"
         "begun = threading.Event()\n"
         "recovery._take_in = lambda *_: (begun.set(), time.sleep(600))\n"

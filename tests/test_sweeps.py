@@ -20,7 +20,7 @@ from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.user_input import UserInput, from_call
 from ipyimagegen.notebook import reports
 from ipyimagegen.results.sheets import sheets
-from ipyimagegen.session.batch import NOT_SENT
+from ipyimagegen.session.call import STOPPED
 from ipyimagegen.session.waiting import ProgressDisplay
 
 
@@ -460,12 +460,12 @@ class Stops(ProgressDisplay):
         pass
 
     def working(self, batch):
-        self.lines.append(sum(slot.came for slot in batch.slots))
-        if sum(slot.came for slot in batch.slots) >= self.after and self.also():
+        self.lines.append(sum(call.has_images for call in batch.calls))
+        if sum(call.has_images for call in batch.calls) >= self.after and self.also():
             raise KeyboardInterrupt
 
     def failed(self, batch):
-        self.last = batch.seen()
+        self.last = batch.snapshot()
 
 
 def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
@@ -484,7 +484,8 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
         one.carry_out(plan, painter)
     assert len(str(told.value).splitlines()) == 2
     assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
-    assert [tile.error for tile in painter.last][3:6] == ["under way", "under way", NOT_SENT]
+    assert [tile.error for tile in painter.last][3:5] == ["in progress"] * 2
+    assert painter.last[5].error.startswith(STOPPED)
     go.set()
     made = one.imagine("a fox", seed=range(1, 11))
     assert not made.failed
@@ -655,7 +656,7 @@ class Waits(Stops):
         super().__init__(0)
 
     def working(self, batch):
-        if sum(slot.job.control.progress.sent for slot in batch.slots if slot.job) >= 2:
+        if sum(call.token.progress.sent for call in batch.calls) >= 2:
             raise KeyboardInterrupt
 
 

@@ -64,11 +64,12 @@ class ImagineError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        lines = [render(self.args[0], self.front)]
-        if self.remedy:
-            cure = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
-            lines.append(f"{render(_BILLED[self.billed], self.front)} {cure}")
-        return "\n".join(lines)
+        text = render(self.args[0], self.front)
+        if not self.remedy:
+            return text
+        remedy = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
+        bill = "" if self.remedy is Remedy.WAIT else f"{render(_BILLED[self.billed], self.front)} "
+        return f"{text}\n{bill}{remedy}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), self.args, {k: v for k, v in self.__dict__.items() if k != "front"})

@@ -8,10 +8,10 @@ tables never makes an old question a new one. A plan is one of many calls: a swe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog
 from ipyimagegen.core import template as prompt
@@ -27,51 +27,30 @@ from ipyimagegen.core.user_input import UserInput
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.session.ledger import Ledger
 
 LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off
 
 
-class Past(Protocol):
-    """What a plan asks of the history."""
-
-    def with_identity(self, identity: str) -> Sequence[Run]:
-        """Return the runs of that identity, newest first, without reuse records."""
-
-    def with_question(self, question: str) -> Sequence[Run]:
-        """Likewise, whatever server was asked."""
-
-    def usable(self, run: Run) -> bool:
-        """Say whether some image of the run can be shown or still be fetched."""
-
-    def in_flight(self) -> Collection[str]:
-        """Return the ids of the runs that this process carries out right now."""
-
-    def has_response(self, run: Run) -> bool:
-        """Return whether the store holds a response to the run that was not read yet."""
-
-    def live(self, request: Request) -> object | None:
-        """Return the call in flight for the same request, if any."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What a plan depends on besides what was typed: settings, history, environment, keys."""
+class RequestContext:
+    """What a plan depends on besides the user's input: settings, history, environment, keys."""
 
     settings: Settings
-    past: Past
+    ledger: Ledger
     environ: Mapping[str, str]
     has_key: Callable[[Endpoint], bool]
 
 
 def build_plan(
-    typed: UserInput, around: Surroundings, inputs: tuple[Input, ...] = (), mask: Input | None = None
+    typed: UserInput, context: RequestContext, inputs: tuple[Input, ...] = (), mask: Input | None = None
 ) -> Plan:
     """Return the plan for what was typed and the images that go with it.
 
     Raises InvalidOption, InvalidInput, MissingKey, and OutcomeUnknown where there is but one call.
     """
     axes, points = expand(typed)
-    built = [_build(point, around, inputs, mask) for point in points]
+    built = [_build(point, context, inputs, mask) for point in points]
     calls, local = tuple(call for call, _ in built), built[0][1]
     if not axes and calls[0].unknown_outcome and not local.get("dry_run"):
         raise calls[0].unknown_outcome
@@ -134,10 +113,10 @@ def _check_here(axes: tuple[Axis, ...], calls: Sequence[PlannedCall]) -> None:
 
 
 def _build(
-    typed: UserInput, around: Surroundings, inputs: tuple[Input, ...], mask: Input | None
+    typed: UserInput, context: RequestContext, inputs: tuple[Input, ...], mask: Input | None
 ) -> tuple[PlannedCall, dict[str, Value]]:
     """Return the call of a single request, and its local options."""
-    options, configured = merge(typed, around.settings)
+    options, configured = merge(typed, context.settings)
     local = {k: v for k, v in options.items() if not OPTIONS[k].sent}
     draft = Request(
         operation="edits" if inputs else "generations",
@@ -152,14 +131,14 @@ def _build(
         mask=mask,
     )
     _check_values(draft)
-    endpoint, stored = _choose(draft, configured, typed, around, local)
+    endpoint, stored = _choose(draft, configured, typed, context, local)
     call = _planned(draft, endpoint, configured, typed, local)
     try:
-        call = replace(call, reused=stored or look_up(call, local, around))
+        call = replace(call, reused=stored or look_up(call, local, context))
     except OutcomeUnknown as doubt:
         call = replace(call, unknown_outcome=doubt.with_traceback(None))
     if call.asks and not local.get("new"):
-        call = replace(call, in_flight=around.past.live(call.request) is not None)
+        call = replace(call, in_flight=context.ledger.live(call.request) is not None)
     return call, local
 
 
@@ -219,20 +198,20 @@ def _choose(
     draft: Request,
     configured: frozenset[str],
     typed: UserInput,
-    around: Surroundings,
+    context: RequestContext,
     local: Mapping[str, Value],
 ) -> tuple[Endpoint, Run | None]:
     """Return the endpoint to ask, and the stored run when none was chosen and one answers."""
-    own, environ = around.settings.endpoints, around.environ
+    own, environ = context.settings.endpoints, context.environ
     named = local.get("endpoint")
     if typed.like and "endpoint" not in typed.options:  # whatever is configured
         return catalog.find_endpoint_of_request(typed.like.request, own, environ), None
-    chosen = catalog.find_default_endpoint(str(named) if named else None, None, environ, own, around.has_key)
+    chosen = catalog.find_default_endpoint(str(named) if named else None, None, environ, own, context.has_key)
     if chosen:
         return chosen, None
     owner = catalog.find_owner(draft.model or "", own, environ)
-    if around.settings.reuse and not local.get("new"):
-        for run in _answered(draft, configured, owner, around.past):
+    if context.settings.reuse and not local.get("new"):
+        for run in _answered(draft, configured, owner, context.ledger):
             return catalog.find_endpoint_of_request(run.request, own, environ), run
     if draft.model and draft.model != SKETCH:
         variable = owner.key_env[0] if owner.key_env else "a key"
@@ -243,7 +222,7 @@ def _choose(
     return catalog.find_endpoint(SKETCH, own, environ), None
 
 
-def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, past: Past) -> Iterator[Run]:
+def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, ledger: Ledger) -> Iterator[Run]:
     """Yield stored results of the question from any server but sketch, the newest first.
 
     The question is tried as it stands, and without what the model's usual server would leave out.
@@ -252,8 +231,8 @@ def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, past:
     with suppress(InvalidOption, InvalidInput):
         asked.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
     for question in dict.fromkeys(one.question for one in asked):
-        for run in past.with_question(question):
-            if run.request.endpoint != SKETCH and run.status is Status.DONE and past.usable(run):
+        for run in ledger.with_question(question):
+            if run.request.endpoint != SKETCH and run.status is Status.DONE and ledger.usable(run):
                 yield run
 
 
@@ -292,16 +271,16 @@ def _random(request: Request) -> bool:
     return bool(request.extra.get("seed", request.options.get("seed")) == -1)
 
 
-def look_up(call: PlannedCall, local: Mapping[str, Value], around: Surroundings) -> Run | None:
+def look_up(call: PlannedCall, local: Mapping[str, Value], context: RequestContext) -> Run | None:
     """Return the newest stored result. Raises OutcomeUnknown when asking again may pay twice."""
     if local.get("new"):
         return None
-    in_flight = around.past.in_flight()  # before the records: what ends between the two is in neither
+    in_flight = context.ledger.in_flight()  # before the records: what ends between the two is in neither
     doubtful: Run | None = None
-    for run in around.past.with_identity(call.request.identity):
-        if run.status is Status.DONE and not around.settings.reuse:
+    for run in context.ledger.with_identity(call.request.identity):
+        if run.status is Status.DONE and not context.settings.reuse:
             continue
-        if run.status is Status.DONE and around.past.usable(run):
+        if run.status is Status.DONE and context.ledger.usable(run):
             return run
         if run.status in (Status.PENDING, Status.UNKNOWN, Status.DONE) and run.id not in in_flight:
             doubtful = doubtful or run
@@ -310,7 +289,7 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], around: Surroundings)
             f"{_doubt(doubtful)}\n"
             f"Nothing was sent now; --retry asks again, %imagine_show {doubtful.id} shows it."
         )
-        if around.past.has_response(doubtful):
+        if context.ledger.has_response(doubtful):
             why = (
                 f"A response to this request is stored and not read yet ({doubtful.id}). Nothing was sent.\n"
                 f"Run the cell again in a moment, at no cost, or read it with %imagine_show {doubtful.id}."

@@ -26,14 +26,15 @@ from ipyimagegen.core.run import ImageState, Input, Run, Status
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
-from ipyimagegen.session import call as work
-from ipyimagegen.session import gathering, inputs
+from ipyimagegen.session import inputs
 from ipyimagegen.session.arrivals import CallContext
+from ipyimagegen.session.batch import gather_final, gather_sweep
+from ipyimagegen.session.call import fetch_pending, make_error
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.history import History
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.session.ledger import Ledger
-from ipyimagegen.session.planning import Surroundings, build_plan
+from ipyimagegen.session.planning import RequestContext, build_plan
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
 from ipyimagegen.session.trust import Trust
@@ -83,7 +84,7 @@ class Studio:
     def _begin(self) -> None:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
-        self._sender = Scheduler(self, self._tell)
+        self._scheduler = Scheduler(self, self._tell)
         self._recovery = Recovery(
             lambda: self.store,
             self._in_flight,
@@ -209,7 +210,7 @@ class Studio:
         )
         mask = attached.mask.input if attached.mask else None
         try:
-            plan = build_plan(asked, self.surroundings(), tuple(one.input for one in attached.images), mask)
+            plan = build_plan(asked, self.context(), tuple(one.input for one in attached.images), mask)
         except CallError as doubt:
             if doubt.run:
                 self.ledger.recall(doubt.run)
@@ -230,11 +231,11 @@ class Studio:
         """Whether the environment says so."""
         return is_offline(self._environ)
 
-    def surroundings(self) -> Surroundings:
+    def context(self) -> RequestContext:
         """Return what a plan depends on besides what was typed."""
-        return Surroundings(
+        return RequestContext(
             settings=self.settings,
-            past=self.ledger,
+            ledger=self.ledger,
             environ=self._environ,
             has_key=lambda one: self.key_source(one) is not None,
         )
@@ -255,22 +256,21 @@ class Studio:
         if painter and plan.axes and plan.to_send:
             painter.planned(plan)
         with HeldInterrupts() as hold:
-            batch = self._sender.begin(plan, hold, self.cell() if in_cell else None, ends)
-            batch.seen = partial(gathering.gather_sweep, batch, self)
+            batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
+            batch.snapshot = partial(gather_sweep, batch, self)
             wait_for(batch, painter, seconds, hold, began)
-        for slot in batch.slots:
-            if isinstance(slot.error, CallError) and slot.error.status == UNAUTHORIZED:
-                self.keys.forget(slot.planned.endpoint)
+        for call in batch.calls:
+            if isinstance(call.error, CallError) and call.error.status == UNAUTHORIZED:
+                self.keys.forget(call.planned.endpoint)
         if batch.error:
             raise batch.error
         offline = bool(plan.local.get("offline"))
         if plan.axes:
-            return gathering.gather_final(batch, self, ends, offline=offline)
-        (slot,) = batch.slots
-        if slot.stored:
-            return self.reuse(slot.stored, painter, seconds, offline=offline)
-        assert slot.job is not None
-        return self.generation(slot.job.run)
+            return gather_final(batch, self, ends, offline=offline)
+        (call,) = batch.calls
+        if call.cached:
+            return self.reuse(call.cached, painter, seconds, offline=offline)
+        return self.generation(call.run)
 
     def _tell(self, run: Run) -> None:
         for watcher in tuple(self.watchers):
@@ -297,7 +297,7 @@ class Studio:
     ) -> Generation:
         """Return what is stored of a run, its pending downloads fetched. Raises CallError for nothing."""
         run = self.ledger.as_it_is(self.fetch(run, painter, timeout, offline=offline))
-        if error := work.error_of(run):
+        if error := make_error(run):
             self.ledger.recall(run.id)
             raise error
         with suppress(StoreError):  # what is stored is shown, also where nothing can be written
@@ -332,11 +332,18 @@ class Studio:
         planned = PlannedCall(
             request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
         )
-        batch = self._sender.fetch(
-            planned, work.fetch(endpoint, tools, self.keys.redactor_of(endpoint), trusted=trusted)
+        batch = self._scheduler.fetch(
+            planned,
+            partial(
+                fetch_pending,
+                endpoint=endpoint,
+                context=tools,
+                redactor=self.keys.redactor_of(endpoint),
+                trusted=trusted,
+            ),
         )
         wait_for(batch, painter, timeout)
-        return batch.slots[0].run or run
+        return batch.calls[0].run
 
     def endpoint_named(self, name_or_url: str) -> Endpoint:
         """Return the endpoint of a name or base URL. Raises InvalidOption."""
@@ -377,7 +384,7 @@ class Studio:
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
         """Return a small image: the one made while the file was checked, if it is still there."""
-        return self._sender.thumb(image.sha256, image.path, edge)
+        return self._scheduler.thumb(image.sha256, image.path, edge)
 
     def display(self, result: Result) -> None:
         """Show a result as the front end does."""

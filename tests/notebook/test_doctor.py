@@ -488,7 +488,7 @@ def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
     def fail(*_):
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr("ipyimagegen.store.location.passing", fail)
+    monkeypatch.setattr("ipyimagegen.store.location.describe_impermanence", fail)
     found = checked(Studio().doctor())
     assert (found["store"].state, found["store"].told) == (UNKNOWN, "could not be looked at: RuntimeError")
     assert found["python"].state is OK
