@@ -380,7 +380,9 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
-    with pytest.raises(e.RequestRefused, match="None of 3 calls returned an image. The first: lab answered 401") as told:
+    with pytest.raises(
+        e.RequestRefused, match="None of 3 calls returned an image. The first: lab answered 401"
+    ) as told:
         studio(home, server).imagine("a fox", seed=[1, 2, 3])
     assert len(str(told.value).splitlines()) == 2
     assert told.value.status == 401
@@ -736,7 +738,8 @@ def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
 def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
     server = serve(three_fail)
     with pytest.raises(
-        e.OutcomeUnknown, match=r"None of 3 calls returned an image; 1 may have been charged. The first: No answer"
+        e.OutcomeUnknown,
+        match=r"None of 3 calls returned an image; 1 may have been charged. The first: No answer",
     ):
         studio(home, server).imagine("a fox", seed=[3, 9, 6])
 
@@ -752,7 +755,9 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
         return outcome
 
     monkeypatch.setattr(client, "exchange", unreadable)
-    with pytest.raises(e.StoreError, match=r"None of 2 calls .*; 1 may have been charged. .* cannot be read back"):
+    with pytest.raises(
+        e.StoreError, match=r"None of 2 calls .*; 1 may have been charged. .* cannot be read back"
+    ):
         studio(home, server).imagine("a fox", seed=[3, 1])
 
 
