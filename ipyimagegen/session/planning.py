@@ -1,7 +1,7 @@
 """Make a plan from the user's input: nothing is sent, written or numbered here.
 
-The order matters: typed options over configured ones, names filled in, checked against the catalog, **identity
-taken**, and only then translated: a change in our tables never makes an old request a new one.
+The order matters: typed options over configured ones, names filled in, checked against the catalog,
+**identity taken**, and only then translated. A change in our tables never makes an old request a new one.
 """
 
 from __future__ import annotations
