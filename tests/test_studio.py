@@ -263,7 +263,8 @@ def test_a_store_that_passes_away_is_told_once():
     assert first.warn_of_store() is None
     assert "Colab forgets" in second.warn_of_store()
     assert (
-        Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).warn_of_store() is None
+        Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).warn_of_store()
+        is None
     )
     assert Studio(environ={}).warn_of_store() is None
 
