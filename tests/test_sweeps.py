@@ -381,7 +381,7 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
     with pytest.raises(
-        e.RequestRefused, match="None of 3 calls returned an image. The first: lab answered 401"
+        e.RequestRefused, match=r"None of 3 calls returned an image. The first: lab answered 401"
     ) as told:
         studio(home, server).imagine("a fox", seed=[1, 2, 3])
     assert len(str(told.value).splitlines()) == 2
@@ -798,7 +798,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
 )
 def test_the_same_value_twice_is_refused(home, serve, swept):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match="are the same request. Nothing was sent"):
+    with pytest.raises(e.InvalidOption, match=r"are the same request. Nothing was sent"):
         studio(home, server).imagine(**swept)
     assert not server.posts
 

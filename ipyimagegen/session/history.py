@@ -132,7 +132,7 @@ class History(Sequence[Generation]):
         runs = [run for number, run in numbered if number in numbers]
         if not runs or numbers[-1] > numbered[-1][0]:
             raise NotInHistory(
-                _("Runs {ids} do not all exist: this session has {count}.", ids=text, count=len(self))
+                _("There is no run of {ids}: this session has {count}.", ids=text, count=len(self))
             )
         yield from ((run.id, None) for run in runs)
 
