@@ -276,7 +276,7 @@ class Studio:
     @cached_property
     def tools(self) -> Tools:
         """What every job needs."""
-        from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
+        from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.endpoint(SKETCH, {}, {})
         return Tools(

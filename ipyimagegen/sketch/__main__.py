@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 
-from ipyimagegen.sketch import welcome
-from ipyimagegen.sketch.app import create_app
-from ipyimagegen.sketch.limits import Limits
-from ipyimagegen.sketch.server import Server
+from ipyimagegen.sketch.server import welcome
+from ipyimagegen.sketch.server.app import create_app
+from ipyimagegen.sketch.server.limits import Limits
+from ipyimagegen.sketch.server.server import Server
 
 INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
 PIXELS = 10 * 2048 * 2048  # of all images of one call

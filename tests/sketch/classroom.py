@@ -7,7 +7,7 @@ import socket
 import threading
 from dataclasses import dataclass
 
-from ipyimagegen.sketch.server import Patience, Server
+from ipyimagegen.sketch.server.server import Patience, Server
 
 WAIT = 60  # seconds after which a test gives up
 ORDINARY = Patience()

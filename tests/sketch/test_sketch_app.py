@@ -168,7 +168,7 @@ def test_urls_lead_to_the_same_bytes(app):
 
 
 def test_the_shelf_forgets_the_oldest():
-    from ipyimagegen.sketch.shelf import Shelf
+    from ipyimagegen.sketch.server.shelf import Shelf
 
     shelf = Shelf(10)
     names = [shelf.put(bytes([k]) * 4, "png") for k in range(4)]

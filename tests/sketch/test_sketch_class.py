@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from sketching import EDITS, call, serving
 
-from ipyimagegen.sketch import create_app, heads
-from ipyimagegen.sketch.limits import Limits, Quota, Ticket
-from ipyimagegen.sketch.replies import Refusal
-from ipyimagegen.sketch.server import Patience, Server
+from ipyimagegen.sketch import create_app
+from ipyimagegen.sketch.server import heads
+from ipyimagegen.sketch.server.limits import Limits, Quota, Ticket
+from ipyimagegen.sketch.server.replies import Refusal
+from ipyimagegen.sketch.server.server import Patience, Server
 
 SMALL = {"prompt": "a fox", "size": "64x64", "quality": "low"}
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: lab\r\n"
@@ -323,7 +324,7 @@ class Easel:
         self.drawn = self.now = self.most = 0
         self.error = None
         self._lock = threading.Lock()
-        monkeypatch.setattr("ipyimagegen.sketch.engine.draw", self.draw)
+        monkeypatch.setattr("ipyimagegen.sketch.drawing.engine.draw", self.draw)
 
     def draw(self, *_, width, height, **__):
         with self._lock:

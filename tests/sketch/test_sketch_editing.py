@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 from sketching import hole, scenery
 
-from ipyimagegen.sketch import draw, edit
-from ipyimagegen.sketch.hues import ADJUST
-from ipyimagegen.sketch.lights import LIGHTS
-from ipyimagegen.sketch.mark import unsigned
-from ipyimagegen.sketch.partials import coarse
-from ipyimagegen.sketch.plots import ink
-from ipyimagegen.sketch.styles import STYLES
-from ipyimagegen.sketch.words import vocabulary
+from ipyimagegen.sketch.drawing.engine import draw
+from ipyimagegen.sketch.drawing.mark import unsigned
+from ipyimagegen.sketch.drawing.partials import coarse
+from ipyimagegen.sketch.drawing.styles import STYLES
+from ipyimagegen.sketch.editing.edit import edit
+from ipyimagegen.sketch.editing.hues import ADJUST
+from ipyimagegen.sketch.editing.lights import LIGHTS
+from ipyimagegen.sketch.editing.plots import ink
+from ipyimagegen.sketch.reading.words import vocabulary
 
 PROMPTS = (
     "a red cap", "three balloons and a tree", "at night", "sunset", "snow", "rain", "fog", "in autumn",
@@ -457,7 +458,7 @@ DIGEST = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 from sketching import scenery
-from ipyimagegen.sketch import edit
+from ipyimagegen.sketch.editing.edit import edit
 for prompt in sys.argv[2:]:
     print(hashlib.sha256(edit([scenery(), scenery((40, 30))], prompt, seed=3).tobytes()).hexdigest())
 """

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageChops
 from sketching import EDITS, call, call_form, form, hole, opened, saved, scenery, url
 
-from ipyimagegen.sketch import edit
-from ipyimagegen.sketch.originals import BYTES
+from ipyimagegen.sketch.editing.edit import edit
+from ipyimagegen.sketch.server.originals import BYTES
 
 PICTURE, OTHER = saved(scenery()), saved(scenery((90, 60)))
 MASK = saved(hole())

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sketching import form
 
-from ipyimagegen.sketch.forms import HEAD, MOST, is_form, parts
-from ipyimagegen.sketch.replies import Refusal
+from ipyimagegen.sketch.server.forms import HEAD, MOST, is_form, parts
+from ipyimagegen.sketch.server.replies import Refusal
 
 # contents that come as near to a boundary line as may be
 NEAR = [

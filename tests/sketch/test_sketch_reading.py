@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipyimagegen.sketch.reading import SOME, Figure, Scene, read
+from ipyimagegen.sketch.reading.reading import SOME, Figure, Scene, read
 
 CIRCLES = Scene(figures=(Figure("circle", 3, ("red",)),), backdrop="blue")
 FOX = Scene(figures=(Figure("fox", 1, ("red",)),), place="snow", style="watercolour")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ipyimagegen.sketch.reading import Figure, Scene
-from ipyimagegen.sketch.wishes import Wish, wish
+from ipyimagegen.sketch.reading.reading import Figure, Scene
+from ipyimagegen.sketch.reading.wishes import Wish, wish
 
 
 def asked(*figures, adjust=(), remove=False, replace=False, arrange="", **facts):
