@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from ipyimagegen.sketch.drawing.engine import draw, encode
-from ipyimagegen.sketch.drawing.shapes import SHAPES
-from ipyimagegen.sketch.drawing.stage import PLACES
+from ipyimagegen.sketch.drawing.figures import SHAPES, THINGS
+from ipyimagegen.sketch.drawing.landscapes import PLACES
 from ipyimagegen.sketch.drawing.styles import STYLES
-from ipyimagegen.sketch.drawing.things import THINGS
 
 # sha256 of the raw pixels; a change here is a change of every user's pictures, so it wants a reason
 PINNED = {

@@ -1,49 +1,63 @@
-"""Draws a prompt: reads it, paints background, figures and foreground, applies the style, signs it."""
+"""Draws a prompt: reads it, paints background, figures and foreground, applies the style, adds the mark."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 from dataclasses import dataclass, replace
+from random import Random
 
 from PIL import Image, ImageDraw, ImageEnhance
 
-from ipyimagegen.sketch.drawing import abstract, figures, layout, scenes, skies, styles
-from ipyimagegen.sketch.drawing.canvas import Pen, glow, gradient, luminance, mix, rgb
-from ipyimagegen.sketch.drawing.dice import Dice
-from ipyimagegen.sketch.drawing.mark import stamp
-from ipyimagegen.sketch.drawing.palette import INK, WHITE, named
-from ipyimagegen.sketch.drawing.paper import PAPER, Print
-from ipyimagegen.sketch.drawing.stage import PLACES, Stage
-from ipyimagegen.sketch.drawing.things import THINGS
-from ipyimagegen.sketch.reading.reading import Scene, read
-from ipyimagegen.sketch.reading.words import words
+from ipyimagegen.sketch.drawing.abstract import paint_abstract
+from ipyimagegen.sketch.drawing.canvas import (
+    INK,
+    WHITE,
+    Pen,
+    add_glow,
+    find_colour,
+    luminance,
+    make_gradient,
+    mix,
+    to_rgb,
+    to_rgbs,
+)
+from ipyimagegen.sketch.drawing.figures import THINGS, paint_figure
+from ipyimagegen.sketch.drawing.landscapes import LAYERS, PLACES, Landscape, paint_landscape
+from ipyimagegen.sketch.drawing.layout import Frame, Placed, arrange_figures
+from ipyimagegen.sketch.drawing.mark import add_mark
+from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
+from ipyimagegen.sketch.reading.prompts import Scene, find_style, read_scene
 
 DETAIL = {
-    "low": 0.5,
-    "standard": 1.0,
-    "medium": 1.0,
-    "auto": 1.0,
-    "high": 1.4,
-    "hd": 1.4,
-    "xhigh": 1.7,
-    "max": 2.0,
-}
+    "low": 0.5, "standard": 1.0, "medium": 1.0, "auto": 1.0, "high": 1.4, "hd": 1.4, "xhigh": 1.7, "max": 2.0,
+}  # fmt: skip
 TONES = {"vivid": 1.25, "natural": 0.86}
-WORK = 2_200_000  # pixels that are painted at most; larger pictures are enlarged from it
+PAINTED = 2_200_000  # pixels that are painted at most; larger images are enlarged from it
+BACKGROUNDS = {"auto", "opaque", "transparent"}
+COARSEST, FINEST = 9, 120  # spots along the short edge of a partial image, at the start and near the end
+
+
+class RandomStreams:
+    """Independent random streams by name, so that more detail never moves the composition."""
+
+    def __init__(self, prompt: str, seed: int) -> None:
+        self._key = f"{' '.join(prompt.split())}\0{seed}\0"
+
+    def __call__(self, name: str) -> Random:
+        """Return the stream of that name, from its beginning; it is the same on every machine."""
+        digest = hashlib.sha256((self._key + name).encode("utf-8", "surrogatepass")).digest()
+        return Random(int.from_bytes(digest))  # noqa: S311 - a composition, no secret
 
 
 @dataclass(frozen=True, slots=True)
-class _Sheet:
-    """The surfaces at drawing size: `scale` pixels are one unit, the short edge of the picture."""
+class RenderOptions:
+    """How much detail there is, how strong the colours are, and whether the background is transparent."""
 
-    picture: Image.Image
-    mask: Image.Image | None
-    scale: float
-
-    @property
-    def pen(self) -> Pen:
-        return Pen.on(self.picture, self.scale, self.mask)
+    detail: float = 1.0
+    tone: float = 1.0
+    transparent: bool = False
 
 
 def draw(
@@ -57,183 +71,172 @@ def draw(
     style: str | None = None,
     negative_prompt: str = "",
 ) -> Image.Image:
-    """Return the picture of a prompt: RGB, or RGBA with background="transparent".
+    """Return the image of a prompt: RGB, or RGBA with background="transparent".
 
-    `width` and `height` are pixels, 16 to 8192. `style` is "vivid", "natural" or the name of a
-    style such as "watercolour". The same arguments give the same pixels on every machine.
-    Raises ValueError for a size, quality or background that is none.
+    `width` and `height` are pixels, 16 to 8192. `style` is "vivid", "natural" or the name of a style such
+    as "watercolour". The same arguments give the same pixels on every machine. Raises ValueError for an
+    invalid size, quality or background.
     """
     if not (16 <= width <= 8192 and 16 <= height <= 8192):
-        raise ValueError(f"sketch draws 16 to 8192 pixels an edge, not {width}x{height}")
+        raise ValueError(f"Invalid size {width}x{height}: expected 16 to 8192 pixels an edge")
     if quality not in DETAIL:
-        raise ValueError(f"quality is one of {', '.join(DETAIL)}, not {quality!r}")
-    if background not in {"auto", "opaque", "transparent"}:
-        raise ValueError(f"background is auto, opaque or transparent, not {background!r}")
-    scene = read(prompt, negative=negative_prompt)
-    scene = replace(scene, style=style_named(style) or scene.style)
-    dice = Dice(prompt, seed)
-    look = Look(DETAIL[quality], TONES.get(style or "", 1.0), cut=background == "transparent")
-    image = render(scene, dice, (width, height), look)
-    stamp(image)
+        raise ValueError(f"Invalid quality {quality!r}: choose {', '.join(DETAIL)}")
+    if background not in BACKGROUNDS:
+        raise ValueError(f"Invalid background {background!r}: choose auto, opaque or transparent")
+    scene = read_scene(prompt, negative=negative_prompt)
+    scene = replace(scene, style=find_style(style) or scene.style)
+    options = RenderOptions(DETAIL[quality], TONES.get(style or "", 1.0), background == "transparent")
+    image = render(scene, RandomStreams(prompt, seed), (width, height), options)
+    add_mark(image)
     return image
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How much detail there is, how strong the colours are, and if the ground is cut out."""
+def render(
+    scene: Scene, streams: RandomStreams, size: tuple[int, int], options: RenderOptions
+) -> Image.Image:
+    """Return the image of a scene without the mark: RGB, or RGBA if it is transparent."""
+    sharp, (width, height) = _choose_resolution(*size)
+    image = Image.new("RGB", (width * sharp, height * sharp), WHITE)
+    mask = Image.new("L", image.size) if options.transparent else None
+    _paint_scene(image, mask, scene, streams, options.detail)
+    alpha = None
+    if mask is None:
+        image = image.reduce(sharp)
+    else:
+        cut = Image.merge("RGBA", (*image.split(), mask)).reduce(sharp)
+        alpha = cut.getchannel("A")
+        image = Image.new("RGB", cut.size, PAPER)
+        image.paste(cut.convert("RGB"), (0, 0), alpha.point([0] + [255] * 255))
+    if options.tone != 1.0:
+        image = ImageEnhance.Color(image).enhance(options.tone)
+    coloured = bool(scene.palette or scene.backdrop or any(figure.colours for figure in scene.figures))
+    art = Artwork(image, alpha, streams("style"), options.detail, coloured)
+    art = STYLES[scene.style or "flat"](art)
+    if art.alpha is not None:
+        art.image.putalpha(art.alpha)
+    return art.image if art.image.size == size else art.image.resize(size, Image.Resampling.BICUBIC)
 
-    detail: float = 1.0
-    tone: float = 1.0
-    cut: bool = False
 
-
-def render(scene: Scene, dice: Dice, size: tuple[int, int], look: Look) -> Image.Image:
-    """Return the picture of a scene, unsigned: RGB, or RGBA if it is cut out."""
-    sharp, work = _resolution(*size)
-    large = work[0] * sharp, work[1] * sharp
-    sheet = _Sheet(
-        Image.new("RGB", large, WHITE), Image.new("L", large) if look.cut else None, min(large) / 1.0
-    )
-    _paint(sheet, scene, dice, look.detail)
-    image = _finish(sheet, sharp, scene, dice, look.detail, tone=look.tone)
-    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+def make_partial(image: Image.Image, share: float) -> Image.Image:
+    """Return the image as it is after a share (0..1) of the way: in large spots, then in small ones."""
+    edge = min(image.size)
+    spots = min(COARSEST * (FINEST / COARSEST) ** share, edge / 2)
+    width, height = (max(1, round(side * spots / edge)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
 
 
 def encode(image: Image.Image, output_format: str = "png", output_compression: int = 100) -> bytes:
-    """Return the picture as png, jpeg or webp bytes; compression 0..100 is the quality of jpeg and webp.
+    """Return the image as png, jpeg or webp bytes; compression 0..100 is the quality of jpeg and webp.
 
-    Raises ValueError for another format, and for a transparent picture as jpeg.
+    Raises ValueError for another format, and for a transparent image as jpeg.
     """
     if output_format not in {"png", "jpeg", "webp"}:
-        raise ValueError(f"sketch writes png, jpeg and webp, not {output_format!r}")
+        raise ValueError(f"Invalid format {output_format!r}: choose png, jpeg or webp")
     if output_format == "jpeg" and image.mode == "RGBA":
-        raise ValueError("jpeg has no transparency")
-    options: dict[str, int] = (
-        {"compress_level": 4} if output_format == "png" else {"quality": output_compression}
-    )
+        raise ValueError("JPEG does not support transparency")
+    options = {"compress_level": 4} if output_format == "png" else {"quality": output_compression}
     buffer = io.BytesIO()
     image.save(buffer, output_format.upper(), **options)
     return buffer.getvalue()
 
 
-def style_named(name: str | None) -> str:
-    """Return the style that a word names, "" if it names none."""
-    found = [word.value for word in words(name or "") if word.kind == "style"]
-    return found[0] if found else ""
-
-
-def _resolution(width: int, height: int) -> tuple[int, tuple[int, int]]:
+def _choose_resolution(width: int, height: int) -> tuple[int, tuple[int, int]]:
     """Return the supersampling factor and the size before a last enlargement."""
-    shrink = math.sqrt(min(1.0, WORK / (width * height)))
-    work = max(16, int(width * shrink)), max(16, int(height * shrink))
-    area = work[0] * work[1]
-    return (4 if area < 150_000 else 3 if area < 600_000 else 2), work
+    shrink = math.sqrt(min(1.0, PAINTED / (width * height)))
+    size = max(16, int(width * shrink)), max(16, int(height * shrink))
+    area = size[0] * size[1]
+    return (4 if area < 150_000 else 3 if area < 600_000 else 2), size
 
 
-def _paint(sheet: _Sheet, scene: Scene, dice: Dice, detail: float) -> None:
-    width, height = sheet.picture.width / sheet.scale, sheet.picture.height / sheet.scale
-    stage = _stage(sheet, scene, dice, detail, (width, height))
-    if stage is None and not scene.figures:
-        asked = (*((scene.backdrop,) if scene.backdrop else ()), *scene.palette)
-        abstract.compose(
-            sheet.picture, sheet.scale, dice("abstract"), asked=asked, avoid=scene.avoid, detail=detail
-        )  # fmt: skip
-    elif stage is None:
-        _plain(sheet, scene, dice)
+def _paint_scene(
+    image: Image.Image, mask: Image.Image | None, scene: Scene, streams: RandomStreams, detail: float
+) -> None:
+    """Paint everything, in place; the mask (L) becomes white where figures are."""
+    land = _choose_landscape(image, scene, streams, detail)
+    if land:
+        paint_landscape(land)
+    elif scene.figures:
+        _paint_plain(image, scene, streams("ground"))
     else:
-        scenes.paint(stage)
-    if sheet.mask is not None and not scene.figures:
-        _medallion(sheet)
-    horizon = stage.horizon if stage else height * 0.72
-    frame = layout.Frame(width, height, horizon, landscape=stage is not None)
-    placed = layout.arrange(scene.figures, frame, dice("layout"))
-    pens = sheet.pen, Pen.on(sheet.picture, sheet.scale)
-    for item in placed:
-        figures.paint(pens, scene, item, stage, dice(f"colour {item.figure.name}"))
-    if stage and sheet.mask is None:
-        _foreground(stage, scene)
+        named = (*filter(None, [scene.backdrop]), *scene.palette)
+        paint_abstract(image, streams("abstract"), named=named, avoid=scene.avoid, detail=detail)
+    if mask and not scene.figures:  # nothing to cut out: the image itself becomes round
+        rim = min(mask.size) // 25
+        ImageDraw.Draw(mask).ellipse((rim, rim, mask.width - rim, mask.height - rim), fill=255)
+    scale = min(image.size)
+    width, height = image.width / scale, image.height / scale
+    frame = Frame(width, height, land.horizon if land else height * 0.72, landscape=land is not None)
+    pens = Pen.on(image, scale, mask), Pen.on(image, scale)
+    for item in arrange_figures(scene.figures, frame, streams("layout")):
+        paint_figure(pens, scene, item, streams(f"colour {item.figure.name}"))
+        if land and land.place in (PLACES["sea"], PLACES["beach"]):
+            _paint_waterline(pens[0], item, land)
+    if land and mask is None:
+        _paint_foreground(land, scene)
 
 
-def _stage(
-    sheet: _Sheet, scene: Scene, dice: Dice, detail: float, extent: tuple[float, float]
-) -> Stage | None:
+def _choose_landscape(
+    image: Image.Image, scene: Scene, streams: RandomStreams, detail: float
+) -> Landscape | None:
     """Return the landscape behind the figures, or None where a plain background is right."""
-    homes = [THINGS[f.name].home for f in scene.figures if f.name in THINGS]
+    things = {figure.name: THINGS[figure.name] for figure in scene.figures if figure.name in THINGS}
+    homes = [thing.home for thing in things.values()]
     place, time = scene.place, scene.time or ("night" if scene.style == "neon" else "")
-    if scene.backdrop and not place:
+    if not place and (scene.backdrop or not (homes or scene.time or scene.weather or scene.season)):
         return None
-    if not place and not homes and not (scene.time or scene.weather or scene.season):
-        return None
-    place = place or (scene.season if scene.season and set(homes) <= {"field", "forest", "autumn"} else "")
-    place = (
-        place
-        or {"rain": "rain", "snowfall": "snow"}.get(scene.weather, "")
-        or (homes[0] if homes else "field")
-    )
+    if not place and set(homes) <= {"field", "forest", "autumn"}:
+        place = scene.season
+    place = place or {"rain": "rain", "snowfall": "snow"}.get(scene.weather) or [*homes, "field"][0]
     if place == "night":
         place, time = "forest", time or "night"
-    grounded = {f.name for f in scene.figures if f.name in THINGS and THINGS[f.name].where == "ground"}
+    grounded = {name for name, thing in things.items() if thing.where == "ground"}
     if place == "sea" and grounded - {"lighthouse"}:
         place = "beach"
-    drawn = scene.avoid | {f.name for f in scene.figures}
-    return Stage(
-        sheet.picture, Pen.on(sheet.picture, sheet.scale), *extent, dice("scene"), PLACES[place],
-        time, detail, sheet.scale, moon=not drawn & {"sun", "moon", "star", "crescent"},
-    )  # fmt: skip
+    drawn = scene.avoid | {figure.name for figure in scene.figures}
+    moon = not drawn & {"sun", "moon", "star", "crescent"}
+    return Landscape(image, streams("scene"), PLACES[place], time, detail, moon)
 
 
-def _foreground(stage: Stage, scene: Scene) -> None:
-    """Paint what falls in front of the figures."""
-    if scene.weather == "snowfall" or stage.place is PLACES["snow"]:
-        skies.snowfall(replace(stage, detail=stage.detail * 0.4))
-    if scene.weather == "rain" or stage.place is PLACES["rain"]:
-        skies.rain(stage)
-    if scene.weather == "fog":
-        skies.fog(stage)
-
-
-def _plain(sheet: _Sheet, scene: Scene, dice: Dice) -> None:
-    """Paint a plain ground in the colour asked for, or in a quiet one that sets the figures off."""
+def _paint_plain(image: Image.Image, scene: Scene, rng: Random) -> None:
+    """Paint a plain ground in the colour of the prompt, or in a quiet one that sets the figures off."""
     if scene.backdrop:
-        colour = named(scene.backdrop)
+        colour = find_colour(scene.backdrop)
     elif scene.style == "neon":
-        colour = rgb("#241a4a")
+        colour = to_rgb("#241a4a")
     else:
-        pale = [rgb(c) for c in ("#f8f1e4", "#eef3f1", "#f6ece6", "#edf0f6", "#f4f2e3")]
-        colour = dice("ground").choice(pale)
-        tones = [luminance(named(c)) for f in scene.figures for c in f.colours]
-        if tones and min(tones) > 205:
-            colour = dice("ground").choice([rgb(c) for c in ("#33475f", "#4a3f5c", "#2f5a5a")])
-    sheet.picture.paste(gradient(sheet.picture.size, (mix(colour, WHITE, 0.05), mix(colour, INK, 0.04))))
-    centre = (sheet.picture.width * 0.5, sheet.picture.height * 0.42)
-    glow(sheet.picture, centre, sheet.scale * 0.95, mix(colour, WHITE, 0.4), 0.35)
+        tones = [luminance(find_colour(name)) for figure in scene.figures for name in figure.colours]
+        dark = bool(tones) and min(tones) > 205
+        quiet = "#33475f #4a3f5c #2f5a5a" if dark else "#f8f1e4 #eef3f1 #f6ece6 #edf0f6 #f4f2e3"
+        colour = rng.choice(to_rgbs(quiet))
+    image.paste(make_gradient(image.size, shade_plain(colour)))
+    centre = (image.width * 0.5, image.height * 0.42)
+    add_glow(image, centre, min(image.size) * 0.95, mix(colour, WHITE, 0.4), 0.35)
 
 
-def _medallion(sheet: _Sheet) -> None:
-    """With nothing to cut out, the picture itself becomes a round one."""
-    assert sheet.mask is not None
-    w, h = sheet.picture.size
-    inset = min(w, h) // 25
-    ImageDraw.Draw(sheet.mask).ellipse((inset, inset, w - inset, h - inset), fill=255)
+def shade_plain(colour: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """Return the colours of a plain ground from top to bottom."""
+    return [mix(colour, WHITE, 0.05), mix(colour, INK, 0.04)]
 
 
-def _finish(
-    sheet: _Sheet, sharp: int, scene: Scene, dice: Dice, detail: float, *, tone: float
-) -> Image.Image:
-    """Reduce to size, apply the style, and cut out where the background is transparent."""
-    alpha = None
-    if sheet.mask is None:
-        image = sheet.picture.reduce(sharp)
-    else:
-        cut = Image.merge("RGBA", (*sheet.picture.split(), sheet.mask)).reduce(sharp)
-        alpha = cut.getchannel("A")
-        image = Image.new("RGB", cut.size, PAPER)
-        image.paste(cut.convert("RGB"), (0, 0), alpha.point([0] + [255] * 255))
-    if tone != 1.0:
-        image = ImageEnhance.Color(image).enhance(tone)
-    coloured = bool(scene.palette or scene.backdrop or any(f.colours for f in scene.figures))
-    printed = Print(image, alpha, dice("style"), detail, coloured)
-    printed = styles.STYLES[scene.style or "flat"](printed)
-    if printed.alpha is not None:
-        printed.image.putalpha(printed.alpha)
-    return printed.image
+def _paint_waterline(pen: Pen, item: Placed, land: Landscape) -> None:
+    """Paint water in front of what floats."""
+    thing = THINGS.get(item.figure.name)
+    if not thing or thing.where != "water":
+        return
+    pen = pen.at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
+    water = land.tone(mix(to_rgb("#2f86b3"), to_rgb("#1f6796"), 0.45), 0.4)
+    top = 0.27 if item.figure.name == "whale" else 0.42
+    crest = [(-0.4, top), (-0.2, top + 0.025), (0, top), (0.2, top + 0.025), (0.4, top)]
+    pen.blob([(-0.62, 0.52), *crest, (0.62, 0.52), (0, 0.58)], water)
+    for x in (-0.4, -0.02, 0.34):
+        pen.stroke([(x - 0.1, top + 0.02), (x, top), (x + 0.1, top + 0.02)], 0.014, mix(water, WHITE, 0.6))
+
+
+def _paint_foreground(land: Landscape, scene: Scene) -> None:
+    """Paint what falls in front of the figures."""
+    if scene.weather == "snowfall" or land.place is PLACES["snow"]:
+        LAYERS["snowfall"](replace(land, detail=land.detail * 0.4))
+    if scene.weather == "rain" or land.place is PLACES["rain"]:
+        LAYERS["rain"](land)
+    if scene.weather == "fog":
+        LAYERS["fog"](land)

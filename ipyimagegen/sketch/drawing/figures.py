@@ -1,93 +1,311 @@
-"""Figures: things and shapes put down in the colours that were asked for."""
+"""The figures: things and shapes, read from figures.toml and painted in the colours of the prompt."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-from ipyimagegen.sketch.drawing.canvas import RGB, Pen, fade, luminance, mix, rgb
-from ipyimagegen.sketch.drawing.objects import hat
-from ipyimagegen.sketch.drawing.palette import CREAM, INK, NAMED, WHITE, Skin, named, nearest
-from ipyimagegen.sketch.drawing.shapes import SHAPES
-from ipyimagegen.sketch.drawing.stage import PLACES, Stage
-from ipyimagegen.sketch.drawing.things import THINGS, skin
+from ipyimagegen.sketch.drawing.canvas import (
+    CREAM,
+    INK,
+    NAMED,
+    WHITE,
+    Pen,
+    Skin,
+    fade,
+    find_colour,
+    find_name,
+    luminance,
+    mix,
+    to_rgb,
+    to_rgbs,
+    trace_arc,
+)  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from random import Random
 
+    from ipyimagegen.sketch.drawing.canvas import RGB, Colour, Point
     from ipyimagegen.sketch.drawing.layout import Placed
-    from ipyimagegen.sketch.reading.reading import Scene
+    from ipyimagegen.sketch.reading.prompts import Scene
 
-NATURAL = {"heart": "red", "star": "gold", "crescent": "gold"}
-BRIGHT = ("#e4572e", "#2e86ab", "#f2b134", "#4a9d6f", "#8e5ea2", "#ef8fa3", "#3fb8af")
+Numbers = tuple[float, ...]
+
+USUAL = {"heart": "red", "star": "gold", "crescent": "gold"}  # of a single shape without a colour
+BRIGHT = to_rgbs("#e4572e #2e86ab #f2b134 #4a9d6f #8e5ea2 #ef8fa3 #3fb8af")  # of several
+MEASURED = {"soft", "stroke", "ribbon"}  # operations whose first number is a roundness or widths
+LISTED = {"disc", "oval", "box", "eyes", "smile"}  # operations that take lists of numbers, not of points
 
 
-def paint(pens: tuple[Pen, Pen], scene: Scene, item: Placed, stage: Stage | None, rng: Random) -> None:
-    """Paint one figure with its shadow, its hat and the water before it.
+@dataclass(frozen=True, slots=True)
+class DrawingLine:
+    """One line of a drawing: an operation, a colour expression, and its numbers in units.
 
-    The first pen also cuts out where the background is transparent, the second only paints.
-    `rng` gives the colours of shapes whose colour is not said; it is alike for all of one kind.
+    `spin` is how often it is painted around a point, and from which angle.
+    """
+
+    operation: str
+    colour: str
+    measure: Numbers
+    groups: tuple[Any, ...]
+    both: bool
+    spin: Numbers
+
+    @classmethod
+    def from_text(cls, text: str) -> DrawingLine:
+        """Return the line as figures.toml explains it."""
+        words = text.split()
+        spin = _to_numbers(words[1]) if words[0] == "spin" else ()
+        words = words[2 if spin else 0 :]
+        both = words[0] == "both"
+        operation, colour, *rest = words[1 if both else 0 :]
+        measure = _to_numbers(rest.pop(0)) if operation in MEASURED else ()
+        groups: list[Any] = []
+        if operation in LISTED:
+            groups = [_to_numbers(word) for word in rest]
+        else:
+            groups = [[_to_numbers(word) for word in group.split()] for group in " ".join(rest).split(" | ")]
+        return cls(operation, colour, measure, tuple(groups), both, spin)
+
+    def pens(self, pen: Pen) -> Iterator[Pen]:
+        """Yield the pens that paint the line."""
+        if self.spin:
+            count, x, y, start = self.spin
+            for k in range(round(100 * count)):
+                turned = pen.at(x, y, turn=100 * start + 360 * k / (100 * count))
+                yield turned.at(-x, -y)
+            return
+        if self.both:
+            yield pen.at(0, 0, flip=True)
+        yield pen
+
+
+def _to_numbers(text: str) -> Numbers:
+    return tuple(float(number) / 100 for number in text.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A thing as figures.toml describes it; lengths in units, colours as #rrggbb."""
+
+    main: str
+    second: str
+    drawing: tuple[DrawingLine, ...]
+    where: str
+    home: str
+    size: float
+    head: Numbers | None
+    natural: dict[str, str]
+    named: dict[str, str]
+
+
+def _read_table() -> tuple[dict[str, str], dict[str, Thing], dict[str, tuple[DrawingLine, ...]]]:
+    """Return the named colours, the things and the shapes of figures.toml."""
+    table = tomllib.loads(files(__package__).joinpath("figures.toml").read_text(encoding="utf-8"))
+    things = {
+        name: Thing(
+            row["main"], row["second"], _to_lines(row["drawing"]), row.get("where", "ground"),
+            row.get("home", "field"), row.get("size", 1.0),
+            tuple(number / 100 for number in row["head"]) if "head" in row else None,
+            row.get("natural", {}), row.get("named", {}),
+        )
+        for name, row in table["things"].items()
+    }  # fmt: skip
+    return table["colours"], things, {name: _to_lines(text) for name, text in table["shapes"].items()}
+
+
+def _to_lines(drawing: str) -> tuple[DrawingLine, ...]:
+    return tuple(DrawingLine.from_text(line) for line in drawing.strip().splitlines())
+
+
+COLOURS, THINGS, _OUTLINES = _read_table()
+
+
+def paint_thing(pen: Pen, name: str, skin: Skin) -> None:
+    """Paint a thing in the unit square around the origin."""
+    thing = THINGS[name]
+    _paint_lines(pen, thing.drawing, skin, thing.named)
+
+
+def _paint_lines(pen: Pen, drawing: tuple[DrawingLine, ...], skin: Skin, named: dict[str, str]) -> None:
+    for line in drawing:
+        fill = _to_fill(line.colour, skin, named)
+        for part in line.pens(pen):
+            for group in line.groups:
+                _OPERATIONS[line.operation](part, group, line.measure, fill)
+
+
+def _to_fill(text: str, skin: Skin, named: dict[str, str]) -> Any:
+    """Return the colour of an expression such as "main+pink*70", "lamp@8" or "#ffffff/main"."""
+    usual, _, chosen = text.partition("/")
+    text, _, alpha = (chosen if chosen and skin.chosen else usual).partition("@")
+    first, *others = text.split("+")
+    colour = _find_tone(first, skin, named)
+    for other in others:
+        name, _, percent = other.partition("*")
+        colour = mix(colour, _find_tone(name, skin, named), float(percent) / 100)
+    return (*colour, int(alpha)) if alpha else colour
+
+
+def _find_tone(name: str, skin: Skin, named: dict[str, str]) -> RGB:
+    if name.startswith("#"):
+        return to_rgb(name)
+    if name in named:
+        colour: RGB = _to_fill(named[name], skin, named)
+        return colour
+    return to_rgb(COLOURS[name]) if name in COLOURS else skin.tone(name)
+
+
+def _paint_eyes(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+    """Paint two round eyes with a spark; on a dark face they are amber."""
+    x, y, gap, r = numbers
+    for side in (-1, 1):
+        if ink != INK:
+            pen.oval(x + side * gap, y, r * 1.3, r * 1.5, to_rgb(COLOURS["amber"]))
+        pen.oval(x + side * gap, y, r, r * 1.25, INK)
+        pen.disc(x + side * gap + r * 0.3, y - r * 0.45, r * 0.36, WHITE)
+
+
+def _paint_smile(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+    """Paint a smile under a nose at (x, y), `w` to each side."""
+    x, y, w = numbers
+    for side in (-1, 1):
+        pen.stroke([(x, y), (x + side * w * 0.5, y + w * 0.32), (x + side * w, y + w * 0.1)], w * 0.16, ink)
+
+
+def _paint_oval(pen: Pen, numbers: Numbers, fill: Colour) -> None:
+    x, y, rx, ry, *turn = numbers
+    pen.oval(x, y, rx, ry, fill, turn=100 * turn[0] if turn else 0.0)
+
+
+def _paint_box(pen: Pen, numbers: Numbers, fill: Colour) -> None:
+    x, y, w, h, *corner = numbers
+    pen.box(x, y, w, h, fill, r=corner[0] if corner else 0.0)
+
+
+_OPERATIONS: dict[str, Callable[[Pen, Any, Numbers, Any], None]] = {
+    "blob": lambda pen, points, _, fill: pen.blob(points, fill),
+    "polygon": lambda pen, points, _, fill: pen.polygon(points, fill),
+    "soft": lambda pen, points, measure, fill: pen.soft(points, fill, measure[0]),
+    "stroke": lambda pen, points, measure, fill: pen.stroke(points, measure[0], fill),
+    "ribbon": lambda pen, points, measure, fill: pen.ribbon(points, measure, fill),
+    "disc": lambda pen, numbers, _, fill: pen.disc(numbers[0], numbers[1], numbers[2], fill),
+    "oval": lambda pen, numbers, _, fill: _paint_oval(pen, numbers, fill),
+    "box": lambda pen, numbers, _, fill: _paint_box(pen, numbers, fill),
+    "eyes": lambda pen, numbers, _, fill: _paint_eyes(pen, numbers, fill),
+    "smile": lambda pen, numbers, _, fill: _paint_smile(pen, numbers, fill),
+}
+
+
+def _paint_heart(pen: Pen, skin: Skin) -> None:
+    points: list[Point] = []
+    for i in range(64):
+        t = 2 * math.pi * i / 64
+        x = 16 * math.sin(t) ** 3
+        y = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
+        points.append((x / 34, -y / 34 - 0.04))
+    pen.polygon(points, skin.main)
+
+
+def _paint_crescent(pen: Pen, skin: Skin) -> None:
+    outer = trace_arc(0, 0, 0.46, 0.42 * math.pi, 1.58 * math.pi, steps=40)
+    (x0, y0), (x1, y1) = outer[-1], outer[0]
+    inner = []
+    for i in range(41):
+        t = i / 40
+        inner.append((x0 + (x1 - x0) * t - 0.19 * math.sin(math.pi * t), y0 + (y1 - y0) * t))
+    pen.at(0.16, 0, turn=-18).polygon([*outer, *inner], skin.main)
+
+
+def _paint_sphere(pen: Pen, skin: Skin) -> None:
+    dark = skin.tone("dark")
+    pen.disc(0, 0, 0.47, dark)
+    for i in range(1, 7):
+        pen.disc(-0.012 * i, -0.014 * i, 0.47 - 0.025 * i, mix(dark, skin.main, i / 6))
+    for i in range(1, 5):
+        pen.oval(-0.15, -0.18, 0.15 - 0.03 * i, 0.12 - 0.025 * i, mix(skin.main, WHITE, 0.14 * i), turn=-40)
+
+
+_CURVES: dict[str, Callable[[Pen, Skin], None]] = {
+    "heart": _paint_heart,
+    "ring": lambda pen, skin: pen.ring(0, 0, 0.48, 0.17, skin.main),
+    "crescent": _paint_crescent,
+    "sphere": _paint_sphere,
+}
+SHAPES = (*_OUTLINES, *_CURVES)
+
+
+def _paint_shape(pen: Pen, name: str, skin: Skin) -> None:
+    if name in _CURVES:
+        _CURVES[name](pen, skin)
+    else:
+        _paint_lines(pen, _OUTLINES[name], skin, {})
+
+
+def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -> None:
+    """Paint a placed figure with its shadow and its hat.
+
+    The first pen also cuts out where the background is transparent, the second only paints. `rng` chooses
+    the colours of shapes without one; it begins alike for all of one kind.
     """
     figure = item.figure
     pen = pens[0].at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
     if figure.name in SHAPES:
-        SHAPES[figure.name](pen, _shape_skin(scene, item, rng))
+        _paint_shape(pen, figure.name, _choose_shape_skin(scene, item, rng))
         return
-    row = THINGS[figure.name]
-    if row.where == "ground":
+    thing = THINGS[figure.name]
+    if thing.where == "ground":
         shadow = pens[1].at(item.x, item.y, item.size)
-        shadow.oval(0, 0.49, 0.4, 0.05, fade(rgb("#2a3050"), 0.2))
+        shadow.oval(0, 0.49, 0.4, 0.05, fade(to_rgb("#2a3050"), 0.2))
     colours = figure.colours
     if len(colours) > 1 and figure.count != 1:
         colours = (colours[item.index % len(colours)],)
-    row.paint(pen, skin(figure.name, colours, _spare(rgb(row.main), scene.avoid)))
-    if figure.wears and row.head:
-        x, y, size = row.head
-        worn = figure.wears.colours
-        hat(pen.at(x, y - size * 0.3, size), skin("hat", worn))
-    if row.where == "water" and stage and stage.place in (PLACES["sea"], PLACES["beach"]):
-        _waterline(pen, stage, deep=figure.name == "whale")
+    paint_thing(pen, figure.name, choose_skin(figure.name, colours, scene.avoid))
+    if figure.wears and thing.head:
+        x, y, size = thing.head
+        paint_thing(pen.at(x, y - size * 0.3, size), "hat", choose_skin("hat", figure.wears.colours))
 
 
-def _waterline(pen: Pen, stage: Stage, *, deep: bool) -> None:
-    """Water in front of a hull."""
-    water = stage.tone(mix(rgb("#2f86b3"), rgb("#1f6796"), 0.45), 0.4)
-    top = 0.27 if deep else 0.42
-    pen.blob(
-        [
-            (-0.62, 0.52),
-            (-0.4, top),
-            (-0.2, top + 0.025),
-            (0, top),
-            (0.2, top + 0.025),
-            (0.4, top),
-            (0.62, 0.52),
-            (0, 0.58),
-        ],
-        water,
-    )
-    for x in (-0.4, -0.02, 0.34):
-        pen.stroke([(x - 0.1, top + 0.02), (x, top), (x + 0.1, top + 0.02)], 0.014, mix(water, WHITE, 0.6))
+def choose_skin(name: str, colours: tuple[str, ...], avoid: frozenset[str] = frozenset()) -> Skin:
+    """Return the skin of a thing in the colours of the prompt; `avoid` are colours that it must not have."""
+    thing = THINGS[name]
+    second = to_rgb(thing.second)
+    if not colours:
+        return Skin(_replace_avoided(to_rgb(thing.main), avoid), second)
+    natural = thing.natural.get(colours[0])
+    main = to_rgb(natural) if natural else find_colour(colours[0])
+    bright = luminance(main)
+    if len(colours) > 1:
+        second = find_colour(colours[1])
+    elif abs(bright - luminance(second)) < 28 and not (name == "house" and bright > 225):
+        second = mix(main, CREAM, 0.45) if bright < 150 else mix(main, to_rgb("#8a8494"), 0.16)
+    return Skin(main, second, chosen=True)
 
 
-def _shape_skin(scene: Scene, item: Placed, rng: Random) -> Skin:
+def _replace_avoided(colour: RGB, avoid: frozenset[str]) -> RGB:
+    """Return the colour, or another where it is one that the prompt does not want."""
+    if find_name(colour) not in avoid:
+        return colour
+    free = [other for other in BRIGHT if find_name(other) not in avoid]
+    return free[0] if free else to_rgb(NAMED["grey"])
+
+
+def _choose_shape_skin(scene: Scene, item: Placed, rng: Random) -> Skin:
     colours = item.figure.colours
     if colours:
-        main = named(colours[item.index % len(colours)])
-        if scene.backdrop == colours[item.index % len(colours)]:
+        name = colours[item.index % len(colours)]
+        main = find_colour(name)
+        if scene.backdrop == name:
             main = mix(main, INK if luminance(main) > 120 else CREAM, 0.35)
-        return Skin(main, main, said=True)
-    natural = NATURAL.get(item.figure.name) if item.figure.count == 1 else None
-    if natural and natural not in scene.avoid and natural != scene.backdrop:
-        return Skin(named(natural), named(natural))
-    own = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in scene.avoid and nearest(rgb(c)) != scene.backdrop]
-    rng.shuffle(own)
-    main = own[item.index % len(own)] if own else rgb("#8f949c")
+        return Skin(main, main, chosen=True)
+    usual = USUAL.get(item.figure.name) if item.figure.count == 1 else None
+    if usual and usual not in scene.avoid and usual != scene.backdrop:
+        return Skin(find_colour(usual), find_colour(usual))
+    free = [colour for colour in BRIGHT if find_name(colour) not in {*scene.avoid, scene.backdrop}]
+    rng.shuffle(free)
+    main = free[item.index % len(free)] if free else to_rgb("#8f949c")
     return Skin(main, main)
-
-
-def _spare(own: RGB, avoid: frozenset[str]) -> RGB | None:
-    """Return another colour where the thing's own is one that was not wanted."""
-    if nearest(own) not in avoid:
-        return None
-    free = [rgb(c) for c in BRIGHT if nearest(rgb(c)) not in avoid]
-    return free[0] if free else rgb(NAMED["grey"])

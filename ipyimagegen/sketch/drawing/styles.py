@@ -1,128 +1,227 @@
-"""Styles: each turns the flat picture into one that looks painted, drawn or printed.
-
-A style takes and returns a `Print`, RGB with, where the background is transparent, its alpha.
-"""
+"""Styles: each turns a flat image into one that looks painted, drawn or printed."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from ipyimagegen.sketch.drawing.canvas import rgb
-from ipyimagegen.sketch.drawing.paper import PAPER, RICE, Print, clouds, deckle, gather, grain, tint, wobble
+from ipyimagegen.sketch.drawing.canvas import make_curve, to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
+
+PAPER = to_rgb("#fdfaf3")
+RICE = to_rgb("#f4ecd9")
 
 
-def watercolour(picture: Print) -> Print:
-    """Washes on rough paper: bent outlines, blooms, pigment along the edges, a ragged border."""
-    picture = wobble(wobble(picture, 22, 0.0075), 64, 0.0028)
-    image, size, unit = picture.image, picture.image.size, picture.edge / 1024
-    paper = Image.new("RGB", size, PAPER)
-    image = ImageEnhance.Color(image).enhance(1.12)
+@dataclass(frozen=True, slots=True)
+class Artwork:
+    """What a style takes and returns: the image (RGB) and, where it is transparent, its alpha (L).
+
+    `coloured` is whether the prompt names colours.
+    """
+
+    image: Image.Image
+    alpha: Image.Image | None
+    rng: Random
+    detail: float
+    coloured: bool
+
+    @property
+    def edge(self) -> int:
+        """The short edge, pixels."""
+        return min(self.image.size)
+
+    @property
+    def unit(self) -> float:
+        """Pixels for a pixel of an image of 1024."""
+        return self.edge / 1024
+
+    def fill(self, colour: tuple[int, int, int]) -> Image.Image:
+        """Return an even image of the same size."""
+        return Image.new("RGB", self.image.size, colour)
+
+    def noise(self, cells: int) -> Image.Image:
+        """Return smooth noise (L) of the same size."""
+        return make_noise(self.image.size, cells, self.rng)
+
+    def grain(self, depth: int, cells: int = 512) -> Image.Image:
+        """Return a paper texture (L) around white, `depth` levels deep, in tiles of `cells` pixels."""
+        noise = Image.frombytes("L", (cells, cells), self.rng.randbytes(cells * cells))
+        tile = noise.filter(ImageFilter.BoxBlur(0.7))
+        tile = tile.point(make_curve(lambda v: 255 - int(depth * (1 + (128 - v) / 48) / 2)))
+        sheet = Image.new("L", self.image.size)
+        for x in range(0, sheet.width, cells):
+            for y in range(0, sheet.height, cells):
+                sheet.paste(tile, (x, y))
+        return sheet
+
+    def bend(self, cells: int, amount: float) -> Artwork:
+        """Return it with outlines bent a little, as a hand does; `amount` is a share of the short edge."""
+        width, height = self.image.size
+        step = max(4, self.edge // cells)
+        reach = amount * self.edge
+        columns, rows = -(-width // step), -(-height // step)
+        nodes = {
+            (i, j): (
+                i * step + (0 if i in (0, columns) else self.rng.uniform(-reach, reach)),
+                j * step + (0 if j in (0, rows) else self.rng.uniform(-reach, reach)),
+            )
+            for j in range(rows + 1)
+            for i in range(columns + 1)
+        }
+        mesh = []
+        for j in range(rows):
+            for i in range(columns):
+                box = (i * step, j * step, min((i + 1) * step, width), min((j + 1) * step, height))
+                corners = (nodes[k] for k in ((i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j)))
+                quad = [(min(max(x, 0.0), width), min(max(y, 0.0), height)) for x, y in corners]
+                mesh.append((box, tuple(value for point in quad for value in point)))
+        bent = [
+            band and band.transform(band.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
+            for band in (self.image, self.alpha)
+        ]
+        assert bent[0]
+        return replace(self, image=bent[0], alpha=bent[1])
+
+
+def make_noise(size: tuple[int, int], cells: int, rng: Random) -> Image.Image:
+    """Return smooth noise (L) with about `cells` cells along the short edge."""
+    short = min(size)
+    width, height = (max(2, side * cells // short) for side in size)
+    noise = Image.frombytes("L", (width, height), rng.randbytes(width * height))
+    return noise.resize(size, Image.Resampling.BICUBIC)
+
+
+def _to_rgb_image(sheet: Image.Image) -> Image.Image:
+    return Image.merge("RGB", (sheet, sheet, sheet))
+
+
+def _multiply(image: Image.Image, sheet: Image.Image) -> Image.Image:
+    """Return the image darkened by a grey sheet."""
+    return ImageChops.multiply(image, _to_rgb_image(sheet))
+
+
+def _darken_edges(image: Image.Image, radius: float, strength: float) -> Image.Image:
+    """Darken the darker side of every edge: pigment gathers where a wash ends."""
+    halo = ImageChops.subtract(image.filter(ImageFilter.GaussianBlur(radius)), image)
+    return ImageChops.subtract(image, halo.point(make_curve(lambda v: v * strength) * 3))
+
+
+def _find_edges(image: Image.Image, radius: float) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(radius)).filter(ImageFilter.FIND_EDGES)
+
+
+def _make_ragged_mask(art: Artwork) -> Image.Image:
+    """Return a mask of the painted area: the paper stays bare along a ragged edge."""
+    small = max(8, art.image.width * 256 // art.edge), max(8, art.image.height * 256 // art.edge)
+    mask = Image.new("L", small)
+    ImageDraw.Draw(mask).rectangle((8, 8, small[0] - 9, small[1] - 9), fill=255)
+    mask = mask.filter(ImageFilter.GaussianBlur(3))
+    for cells, depth in ((9, 0.3), (34, 0.4), (90, 0.3)):
+        ragged = make_noise(small, cells, art.rng)
+        ragged = ragged.point([int(128 + (v - 128) * depth) for v in range(256)])
+        mask = ImageChops.add(mask, ragged, 1.0, -128)
+    mask = mask.resize(art.image.size, Image.Resampling.BICUBIC)
+    return mask.point(make_curve(lambda v: (v - 112) * 8))
+
+
+def apply_watercolour(art: Artwork) -> Artwork:
+    """Paint washes on rough paper: bent outlines, blooms, pigment along the edges, a ragged border."""
+    art = art.bend(22, 0.0075).bend(64, 0.0028)
+    image, paper = ImageEnhance.Color(art.image).enhance(1.12), art.fill(PAPER)
     image = Image.blend(image, paper, 0.12)
-    soft = image.filter(ImageFilter.GaussianBlur(5 * unit))
-    bleed = clouds(size, 9, picture.rng).point([max(0, min(150, (v - 160) * 3)) for v in range(256)])
-    image = Image.composite(soft, image, bleed)
-    blooms = ImageChops.blend(clouds(size, 5, picture.rng), clouds(size, 17, picture.rng), 0.42)
-    image = Image.composite(
-        Image.blend(image, paper, 0.4),
-        image,
-        blooms.point([max(0, min(255, (v - 84) * 2)) for v in range(256)]),
-    )
-    if picture.alpha is None:
-        image = Image.composite(image, paper, deckle(picture))
-    image = gather(image, 5 * unit, 0.62)
-    image = gather(image, 1.6 * unit, 0.5)
-    speckle = ImageChops.multiply(grain(size, picture.rng, 12), grain(size, picture.rng, 6, 300))
-    return replace(picture, image=ImageChops.multiply(image, tint(speckle)))
+    soft = image.filter(ImageFilter.GaussianBlur(5 * art.unit))
+    image = Image.composite(soft, image, art.noise(9).point(make_curve(lambda v: min(150, (v - 160) * 3))))
+    blooms = ImageChops.blend(art.noise(5), art.noise(17), 0.42).point(make_curve(lambda v: (v - 84) * 2))
+    image = Image.composite(Image.blend(image, paper, 0.4), image, blooms)
+    if art.alpha is None:
+        image = Image.composite(image, paper, _make_ragged_mask(art))
+    image = _darken_edges(image, 5 * art.unit, 0.62)
+    image = _darken_edges(image, 1.6 * art.unit, 0.5)
+    return replace(art, image=_multiply(image, ImageChops.multiply(art.grain(12), art.grain(6, 300))))
 
 
-def _hatching(picture: Print, angle: float, gap: float) -> Image.Image:
+def _draw_hatching(art: Artwork, angle: float, gap: float) -> Image.Image:
     """Return a sheet (L) of pencil strokes at an angle of degrees, neither level nor upright."""
-    width, height = picture.image.size
+    width, height = art.image.size
     sheet = Image.new("L", (width, height), 255)
     graphite = ImageDraw.Draw(sheet)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     reach = (width * abs(sin) + height * abs(cos)) / 2
     for k in range(int(2 * reach / gap) + 1):
-        offset = -reach + k * gap + picture.rng.uniform(-gap, gap) * 0.35
+        offset = -reach + k * gap + art.rng.uniform(-gap, gap) * 0.35
         # the part of the line that lies on the sheet
         across = sorted((side * width / 2 + offset * sin) / cos for side in (-1, 1))
         down = sorted((side * height / 2 - offset * cos) / sin for side in (-1, 1))
         along, end = max(across[0], down[0]) - gap, min(across[1], down[1])
         while along < end:
-            length = max(24.0, picture.edge * picture.rng.uniform(0.05, 0.16))
+            length = max(24.0, art.edge * art.rng.uniform(0.05, 0.16))
             ends = []
             for t in (along, along + length * 0.94):
-                bend = offset + picture.rng.uniform(-gap, gap) * 0.3
+                bend = offset + art.rng.uniform(-gap, gap) * 0.3
                 x, y = width / 2 + t * cos - bend * sin, height / 2 + t * sin + bend * cos
                 ends.append((round(round(x, 3)), round(round(y, 3))))
-            tone = picture.rng.choice((70, 95, 120, 150))
+            tone = art.rng.choice((70, 95, 120, 150))
             graphite.line(ends, fill=tone, width=max(1, round(gap * 0.42)))
             along += length
     return sheet.filter(ImageFilter.GaussianBlur(0.7))
 
 
-def pencil(picture: Print) -> Print:
-    """Hatching and outlines: coloured pencils where colours were asked for, graphite otherwise."""
-    picture = wobble(picture, 30, 0.003)
-    size, unit = picture.image.size, picture.edge / 1024
-    grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=1)
+def apply_pencil(art: Artwork) -> Artwork:
+    """Draw hatching and outlines: crayons where the prompt names colours, graphite otherwise."""
+    art = art.bend(30, 0.003)
+    size, unit = art.image.size, art.unit
+    grey = ImageOps.autocontrast(ImageOps.grayscale(art.image), cutoff=1)
     grey = grey.point([int(255 * (v / 255) ** 0.72) for v in range(256)])
     gap = max(3.0, 6.5 * unit)
-    sheets = [
-        (_hatching(picture, -52, gap), 205),
-        (_hatching(picture, -34, gap), 120),
-        (_hatching(picture, 40, gap * 0.8), 62),
+    hatchings = [
+        (_draw_hatching(art, angle, width), level)
+        for angle, width, level in ((-52, gap, 205), (-34, gap, 120), (40, gap * 0.8, 62))
     ]
-    tone = Image.new("L", size, 255)
-    for sheet, level in sheets:
+    white = Image.new("L", size, 255)
+    tone = white
+    for sheet, level in hatchings:
         depth = grey.point([max(0, min(255, int((level + 40 - v) * 2.4))) for v in range(256)])
-        tone = ImageChops.darker(tone, Image.composite(sheet, Image.new("L", size, 255), depth))
-    edges = picture.image.filter(ImageFilter.GaussianBlur(1.2 * unit + 0.3)).filter(ImageFilter.FIND_EDGES)
-    outline = ImageOps.invert(ImageOps.grayscale(edges).point([min(235, v * 7) for v in range(256)]))
+        tone = ImageChops.darker(tone, Image.composite(sheet, white, depth))
+    edges = ImageOps.grayscale(_find_edges(art.image, 1.2 * unit + 0.3))
+    outline = ImageOps.invert(edges.point(make_curve(lambda v: min(235, v * 7))))
     ImageDraw.Draw(outline).rectangle((0, 0, size[0] - 1, size[1] - 1), outline=255, width=3)
-    lines = ImageChops.multiply(tone.point([int(255 - (255 - v) * 0.8) for v in range(256)]), outline)
-    paper = Image.new("RGB", size, PAPER)
-    if picture.coloured:
-        crayon = Image.composite(
-            Image.blend(picture.image, paper, 0.22),
-            Image.blend(picture.image, paper, 0.62),
-            ImageOps.invert(tone),
-        )
-        image = ImageChops.multiply(crayon, tint(outline))
+    if art.coloured:
+        paper = art.fill(PAPER)
+        dense, thin = Image.blend(art.image, paper, 0.22), Image.blend(art.image, paper, 0.62)
+        image = _multiply(Image.composite(dense, thin, ImageOps.invert(tone)), outline)
     else:
-        image = ImageChops.multiply(
-            ImageOps.colorize(lines, rgb("#3a3a40"), PAPER),
-            tint(grey.point([200 + v * 55 // 255 for v in range(256)])),
-        )
-    return replace(picture, image=ImageChops.multiply(image, tint(grain(size, picture.rng, 22))))
+        lines = ImageChops.multiply(tone.point([int(255 - (255 - v) * 0.8) for v in range(256)]), outline)
+        shade = grey.point([200 + v * 55 // 255 for v in range(256)])
+        image = _multiply(ImageOps.colorize(lines, to_rgb("#3a3a40"), PAPER), shade)
+    return replace(art, image=_multiply(image, art.grain(22)))
 
 
+# length, how many, and between which levels of detail, coarse strokes first
 STROKES = ((0.05, 1800, 0, 6), (0.026, 4200, 0, 14), (0.011, 9000, 7, 255), (0.006, 9000, 26, 255))
 
 
-def oil(picture: Print) -> Print:
+def apply_oil(art: Artwork) -> Artwork:
     """Paint thick strokes in the colours beneath: coarse where it is calm, fine where there is detail."""
-    vivid = ImageEnhance.Color(picture.image).enhance(1.18)
-    source = vivid.filter(ImageFilter.GaussianBlur(picture.edge / 900))
+    vivid = ImageEnhance.Color(art.image).enhance(1.18)
+    source = vivid.filter(ImageFilter.GaussianBlur(art.edge / 900))
     width, height = source.size
-    flow = clouds(source.size, 4, picture.rng).tobytes()
+    flow = art.noise(4).tobytes()
     busy = ImageOps.grayscale(source.filter(ImageFilter.FIND_EDGES))
-    calm = busy.filter(ImageFilter.BoxBlur(picture.edge / 100)).tobytes()
+    calm = busy.filter(ImageFilter.BoxBlur(art.edge / 100)).tobytes()
     colours, canvas = source.tobytes(), source.copy()
     brush = ImageDraw.Draw(canvas)
-    density = min(width * height / picture.edge**2, 4.0) * min(picture.detail, 1.6)
+    density = min(width * height / art.edge**2, 4.0) * min(art.detail, 1.6)
     for length, count, least, most in STROKES:
-        reach = length * picture.edge / 2
+        reach = length * art.edge / 2
         for _ in range(int(count * density)):
-            x, y = int(picture.rng.random() * width), int(picture.rng.random() * height)
-            lift, here = picture.rng.randrange(-13, 14), y * width + x
+            x, y = int(art.rng.random() * width), int(art.rng.random() * height)
+            lift, here = art.rng.randrange(-13, 14), y * width + x
             if not least <= calm[here] <= most:
                 continue
             angle = flow[here] / 255 * math.pi * 1.6
@@ -132,99 +231,85 @@ def oil(picture: Print) -> Print:
             brush.line(ends, fill=(red, green, blue), width=max(1, round(reach * 0.55)))
     relief = ImageOps.grayscale(canvas).filter(ImageFilter.EMBOSS)
     relief = relief.point([128 + int((v - 128) * 0.4) for v in range(256)])
-    image = ImageChops.overlay(canvas.filter(ImageFilter.GaussianBlur(picture.edge / 1500)), tint(relief))
-    return replace(picture, image=image)
+    calmed = canvas.filter(ImageFilter.GaussianBlur(art.edge / 1500))
+    return replace(art, image=ImageChops.overlay(calmed, _to_rgb_image(relief)))
 
 
-def pixel(picture: Print) -> Print:
-    """Large pixels in few colours."""
-    size = picture.image.size
-    fine = 96 if picture.detail > 1 else 72
-    grid = (max(8, size[0] * fine // picture.edge), max(8, size[1] * fine // picture.edge))
-    small = picture.image.resize(grid, Image.Resampling.BOX)
-    small = ImageEnhance.Color(small).enhance(1.15)
+def apply_pixel(art: Artwork) -> Artwork:
+    """Paint large pixels in few colours."""
+    size = art.image.size
+    fine = 96 if art.detail > 1 else 72
+    grid = max(8, size[0] * fine // art.edge), max(8, size[1] * fine // art.edge)
+    small = ImageEnhance.Color(art.image.resize(grid, Image.Resampling.BOX)).enhance(1.15)
     small = small.quantize(28, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
-    alpha = picture.alpha
+    alpha = art.alpha
     if alpha:
-        alpha = (
-            alpha.resize(grid, Image.Resampling.BOX)
-            .point([0] * 128 + [255] * 128)
-            .resize(size, Image.Resampling.NEAREST)
-        )
-    return replace(picture, image=small.resize(size, Image.Resampling.NEAREST), alpha=alpha)
+        alpha = alpha.resize(grid, Image.Resampling.BOX).point([0] * 128 + [255] * 128)
+        alpha = alpha.resize(size, Image.Resampling.NEAREST)
+    return replace(art, image=small.resize(size, Image.Resampling.NEAREST), alpha=alpha)
 
 
-def ink(picture: Print) -> Print:
-    """Washes of black ink on rice paper; colours that were asked for stay as pale tints."""
-    picture = wobble(wobble(picture, 16, 0.01), 60, 0.0035)
-    size, unit = picture.image.size, picture.edge / 1024
-    grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=2)
+def apply_ink(art: Artwork) -> Artwork:
+    """Paint washes of black ink on rice paper; colours that the prompt names stay as pale tints."""
+    art = art.bend(16, 0.01).bend(60, 0.0035)
+    unit, rice = art.unit, art.fill(RICE)
+    grey = ImageOps.autocontrast(ImageOps.grayscale(art.image), cutoff=2)
     grey = grey.point([int(255 * (v / 255) ** 0.8) for v in range(256)])
-    wash = ImageOps.colorize(grey, rgb("#1d1f24"), RICE, mid=rgb("#8d8b86"))
-    if picture.coloured:
-        wash = Image.blend(
-            wash,
-            ImageChops.multiply(ImageEnhance.Color(picture.image).enhance(1.2), Image.new("RGB", size, RICE)),
-            0.72,
-        )
+    wash = ImageOps.colorize(grey, to_rgb("#1d1f24"), RICE, mid=to_rgb("#8d8b86"))
+    if art.coloured:
+        tint = ImageChops.multiply(ImageEnhance.Color(art.image).enhance(1.2), rice)
+        wash = Image.blend(wash, tint, 0.72)
     soft = wash.filter(ImageFilter.GaussianBlur(7 * unit))
-    wash = Image.composite(
-        soft, wash, clouds(size, 5, picture.rng).point([max(0, min(255, (v - 150) * 3)) for v in range(256)])
-    )
-    rice = Image.new("RGB", size, RICE)
-    dry = ImageChops.blend(clouds(size, 4, picture.rng), clouds(size, 22, picture.rng), 0.4)
-    wash = Image.composite(
-        Image.blend(wash, rice, 0.42), wash, dry.point([max(0, min(255, (v - 100) * 2)) for v in range(256)])
-    )
-    if picture.alpha is None:
-        wash = Image.composite(wash, rice, deckle(picture))
-    wash = gather(gather(wash, 6 * unit, 0.7), 2 * unit, 0.6)
-    return replace(picture, image=ImageChops.multiply(wash, tint(grain(size, picture.rng, 14))))
+    wash = Image.composite(soft, wash, art.noise(5).point(make_curve(lambda v: (v - 150) * 3)))
+    dry = ImageChops.blend(art.noise(4), art.noise(22), 0.4).point(make_curve(lambda v: (v - 100) * 2))
+    wash = Image.composite(Image.blend(wash, rice, 0.42), wash, dry)
+    if art.alpha is None:
+        wash = Image.composite(wash, rice, _make_ragged_mask(art))
+    wash = _darken_edges(_darken_edges(wash, 6 * unit, 0.7), 2 * unit, 0.6)
+    return replace(art, image=_multiply(wash, art.grain(14)))
 
 
-def neon(picture: Print) -> Print:
-    """Glowing outlines on the dark."""
-    size, unit = picture.image.size, picture.edge / 1024
-    lively = ImageEnhance.Color(picture.image).enhance(1.9)
-    edges = picture.image.filter(ImageFilter.GaussianBlur(1.5 * unit)).filter(ImageFilter.FIND_EDGES)
-    red, green, blue = edges.split()
+def apply_neon(art: Artwork) -> Artwork:
+    """Draw glowing outlines on the dark."""
+    size = art.image.size
+    lively = ImageEnhance.Color(art.image).enhance(1.9)
+    red, green, blue = _find_edges(art.image, 1.5 * art.unit).split()
     mask = ImageChops.lighter(ImageChops.lighter(red, green), blue).filter(ImageFilter.MaxFilter(5))
-    mask = mask.point([max(0, min(255, (v - 7) * 6)) for v in range(256)])
+    mask = mask.point(make_curve(lambda v: (v - 7) * 6))
     ImageDraw.Draw(mask).rectangle((0, 0, size[0] - 1, size[1] - 1), outline=0, width=5)
-    bright = lively.filter(ImageFilter.MaxFilter(5))
-    bright = bright.point([min(255, int(v * 1.9 + 10)) for v in range(256)] * 3)
-    tubes = Image.composite(bright, Image.new("RGB", size), mask)
-    # a light picture is dimmed more, so that the tubes are always the brightest
-    dim = min(1.0, 70 / (ImageStat.Stat(ImageOps.grayscale(picture.image)).mean[0] + 1))
-    image = ImageChops.multiply(
-        lively, Image.new("RGB", size, (int(96 * dim), int(80 * dim), int(128 * dim)))
-    )
+    bright = lively.filter(ImageFilter.MaxFilter(5)).point(make_curve(lambda v: v * 1.9 + 10) * 3)
+    tubes = Image.composite(bright, art.fill((0, 0, 0)), mask)
+    # a light image is dimmed more, so that the tubes are always the brightest
+    dim = min(1.0, 70 / (ImageStat.Stat(ImageOps.grayscale(art.image)).mean[0] + 1))
+    image = ImageChops.multiply(lively, art.fill((int(96 * dim), int(80 * dim), int(128 * dim))))
     image = ImageChops.screen(image, tubes)
     for radius, share in ((4, 0.9), (14, 0.8), (40, 0.7)):
-        halo = tubes.filter(ImageFilter.GaussianBlur(radius * unit))
+        halo = tubes.filter(ImageFilter.GaussianBlur(radius * art.unit))
         image = ImageChops.screen(image, halo.point([min(255, int(v * share)) for v in range(256)] * 3))
-    return replace(picture, image=image)
+    return replace(art, image=image)
 
 
-def mono(picture: Print) -> Print:
-    """Black and white."""
-    return replace(
-        picture, image=ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=0.5).convert("RGB")
-    )
+def apply_mono(art: Artwork) -> Artwork:
+    """Return it in black and white."""
+    grey = ImageOps.autocontrast(ImageOps.grayscale(art.image), cutoff=0.5)
+    return replace(art, image=grey.convert("RGB"))
 
 
-def sepia(picture: Print) -> Print:
+def apply_sepia(art: Artwork) -> Artwork:
     """Return it as an old photograph."""
-    grey = ImageOps.autocontrast(ImageOps.grayscale(picture.image), cutoff=1)
-    toned = ImageOps.colorize(grey, rgb("#2f2117"), rgb("#f8ecd4"), mid=rgb("#a98660"))
-    return replace(picture, image=ImageChops.multiply(toned, tint(grain(toned.size, picture.rng, 14))))
+    grey = ImageOps.autocontrast(ImageOps.grayscale(art.image), cutoff=1)
+    toned = ImageOps.colorize(grey, to_rgb("#2f2117"), to_rgb("#f8ecd4"), mid=to_rgb("#a98660"))
+    return replace(art, image=_multiply(toned, art.grain(14)))
 
 
-def flat(picture: Print) -> Print:
-    """As drawn."""
-    return picture
-
-
-STYLES: dict[str, Callable[[Print], Print]] = {
-    style.__name__: style for style in (watercolour, pencil, oil, pixel, ink, neon, mono, sepia, flat)
+STYLES: dict[str, Callable[[Artwork], Artwork]] = {
+    "watercolour": apply_watercolour,
+    "pencil": apply_pencil,
+    "oil": apply_oil,
+    "pixel": apply_pixel,
+    "ink": apply_ink,
+    "neon": apply_neon,
+    "mono": apply_mono,
+    "sepia": apply_sepia,
+    "flat": lambda art: art,
 }

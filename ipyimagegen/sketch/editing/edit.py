@@ -1,37 +1,56 @@
-"""Edits a picture as its prompt asks, by rule: what is understood is done to it, in a fixed order.
+"""Edits an image by rule: what the prompt names and sketch understands is done, in a fixed order.
 
-Things that are named are drawn onto the picture; a place or colour behind it changes its ground;
-hours, weathers and seasons change its light; colours without a thing tint it; styles restyle it.
-Where nothing is understood a thin frame is put around it, or a mask filled with a composition, in
-the colours of the prompt's hash.
+Named things are drawn onto the image; a place or colour behind it changes its background; hours, weathers and
+seasons change its light; colours without a thing tint it; styles restyle it. Where nothing is understood the
+image is tinted a little, or the mask filled with a composition, in colours that depend on the prompt.
 
-A mask bounds all of it: outside, every pixel stays exactly as it was. So the "sketch" mark goes
-inside the masked area, in its lowest right place where it covers little of it; where there is none,
-the picture carries no mark, for it could only be put where nothing may change.
+Outside a mask every pixel stays as it is. So the "sketch" mark goes inside the masked area, as low and right
+as possible, where it covers little of it; otherwise the image carries no mark.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from ipyimagegen.sketch.drawing import mending
-from ipyimagegen.sketch.drawing.dice import Dice
-from ipyimagegen.sketch.drawing.engine import DETAIL, TONES, style_named
-from ipyimagegen.sketch.drawing.mark import extent, stamp, unsigned
-from ipyimagegen.sketch.drawing.palette import WHITE
-from ipyimagegen.sketch.editing import gathering
-from ipyimagegen.sketch.editing.fitting import fitted
-from ipyimagegen.sketch.editing.steps import STEPS, Easel, composed, cut_out, sheet_of
-from ipyimagegen.sketch.reading.wishes import Wish, wish
+from ipyimagegen.sketch.drawing.abstract import choose_palette
+from ipyimagegen.sketch.drawing.canvas import WHITE, find_colour, make_curve, make_gradient, mix, to_rgb
+from ipyimagegen.sketch.drawing.engine import (
+    DETAIL,
+    PAINTED,
+    TONES,
+    RandomStreams,
+    RenderOptions,
+    render,
+    shade_plain,
+)
+from ipyimagegen.sketch.drawing.mark import add_mark, measure_mark, mend, remove_mark
+from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
+from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis, Subject, find_ground, find_ink
+from ipyimagegen.sketch.editing.effects import (
+    ADJUSTMENTS,
+    LIGHTS,
+    NEW_GROUND,
+    LitImage,
+    keep_ink_readable,
+    relight,
+    tint,
+    tint_slightly,
+)
+from ipyimagegen.sketch.editing.placement import fill_mask, find_places, paint_figures
+from ipyimagegen.sketch.reading.edit_prompts import EditPrompt, read_edit
+from ipyimagegen.sketch.reading.prompts import Scene, find_style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from random import Random
 
-
-SPARE = 60  # the masked area is at least so many times that of the mark
+MARKS = 60  # the masked area is at least so many times that of the mark
+SIMILAR = 0.02  # by which two ratios may differ and count as the same
+PLATE = to_rgb("#efe9df")
 
 
 def edit(
@@ -42,33 +61,25 @@ def edit(
     width: int | None = None,
     height: int | None = None,
     seed: int = 0,
-    quality: str = "auto",
-    background: str = "auto",
-    style: str | None = None,
-    negative_prompt: str = "",
+    **options: Any,
 ) -> Image.Image:
-    """Return the first picture (RGB or RGBA), edited; the others are brought into it.
+    """Return the first image (RGB or RGBA), edited; the others are put into it.
 
-    `mask` (L, of the first picture's size) is 255 where may be edited. The size is that of the
-    first picture if none is given. The same arguments give the same pixels on every machine.
+    `mask` (L, of the first image's size) is 255 where the image may change. The default size is that of the
+    first image. `options` are those of `ImageEdit.of`. The same arguments give the same pixels everywhere.
     """
-    first = images[0]
-    size = (width or first.width, height or first.height)
-    sitting = Sitting.of(
-        images, prompt, mask=mask, size=size, quality=quality, background=background, style=style,
-        negative_prompt=negative_prompt,
-    )  # fmt: skip
-    return sitting.paint(seed)
+    size = (width or images[0].width, height or images[0].height)
+    return ImageEdit.of(images, prompt, mask=mask, size=size, **options).paint(seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sitting:
-    """What the pictures of one call share. `images` are RGB or RGBA, the first at the size of the result."""
+class ImageEdit:
+    """An edit without its seed. `images` are RGB or RGBA, the first at the size of the result."""
 
     images: tuple[Image.Image, ...]
     mask: Image.Image | None
     prompt: str
-    wish: Wish
+    request: EditPrompt
     detail: float
     tone: float
     background: str
@@ -86,20 +97,21 @@ class Sitting:
         style: str | None = None,
         negative_prompt: str = "",
         opaque: bool = False,
-    ) -> Sitting:
-        """Read the prompt and bring the first picture to size; `opaque` where the format wants it."""
-        base = fitted(images[0] if mask else unsigned(images[0]), size)
+    ) -> ImageEdit:
+        """Read the prompt and bring the first image to size; `opaque` is for formats without transparency."""
+        base = fit_image(images[0] if mask else remove_mark(images[0]), size)
         if mask is not None and mask.size != size:
             frame = Image.merge("RGBA", [*Image.new("RGB", mask.size).split(), mask])
-            mask = fitted(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
+            mask = fit_image(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
         if base.mode == "RGBA" and (opaque or background == "opaque"):
             base = Image.alpha_composite(Image.new("RGBA", base.size, WHITE), base).convert("RGB")
         if background == "transparent" and base.mode == "RGB":
             base = base.convert("RGBA")
+        masked = mask is not None
+        request = read_edit(prompt, negative=negative_prompt, style=find_style(style), masked=masked)
         return cls(
-            images=(base, *map(unsigned, images[1:])), mask=mask, prompt=prompt, detail=DETAIL[quality],
-            wish=wish(prompt, negative=negative_prompt, style=style_named(style), filling=mask is not None),
-            tone=TONES.get(style or "", 1.0), background=background,
+            images=(base, *map(remove_mark, images[1:])), mask=mask, prompt=prompt, request=request,
+            detail=DETAIL[quality], tone=TONES.get(style or "", 1.0), background=background,
         )  # fmt: skip
 
     @property
@@ -108,68 +120,366 @@ class Sitting:
         return self.images[0].mode == "RGBA"
 
     def paint(self, seed: int) -> Image.Image:
-        """Return the edited picture of a seed, signed where that may be."""
-        dice = Dice(self.prompt, seed)
-        picture = self.images[0].copy()
-        box = (0, 0, *picture.size) if self.mask is None else self.mask.getbbox()
-        if box is None:  # a mask that lets nothing be edited
-            return picture
-        area = None if self.mask is None else self.mask.crop(box)
-        easel = Easel(sheet_of(self._gathered(box, dice)), self.wish, dice, self.detail, self.tone, area)
-        understood = not self.wish.empty or len(self.images) > 1 or self.background == "transparent"
+        """Return the edited image of a seed, with the mark where that is possible."""
+        streams = RandomStreams(self.prompt, seed)
+        image = self.images[0].copy()
+        box = (0, 0, *image.size) if self.mask is None else self.mask.getbbox()
+        if box is None:  # an empty mask
+            return image
+        area = self.mask and self.mask.crop(box)
+        base, alpha = _split_alpha(self._combine_images(box, streams("gathering")))
+        state = _State(base, alpha, self.request, streams, self.detail, self.tone, area)
+        understood = not self.request.empty or len(self.images) > 1 or self.background == "transparent"
         if self.background == "transparent":
-            whole = easel.sheet if area is None else sheet_of(self.images[0])
-            easel = cut_out(easel, whole, box)
-        for step in STEPS if understood else (composed,):
-            easel = step(easel)
-        picture.paste(easel.picture(picture.mode), box[:2])
-        return self._signed(self.kept(picture))
+            state = _remove_background(state, *_split_alpha(self.images[0]), box)
+        for step in STEPS if understood else (_compose,):
+            state = step(state)
+        edited = state.image.convert(image.mode)
+        if image.mode == "RGBA" and state.alpha is not None:
+            edited.putalpha(state.alpha)
+        image.paste(edited, box[:2])
+        image = self.keep_outside(image)
+        corner = _find_room(self.mask, measure_mark(image)) if self.mask else None
+        if corner or not self.mask:
+            add_mark(image, corner)
+        return image
 
-    def kept(self, picture: Image.Image) -> Image.Image:
-        """Return the picture with everything outside the mask exactly as it was."""
-        return picture if self.mask is None else Image.composite(picture, self.images[0], self.mask)
+    def keep_outside(self, image: Image.Image) -> Image.Image:
+        """Return the image with everything outside the mask as it was."""
+        return image if self.mask is None else Image.composite(image, self.images[0], self.mask)
 
-    def _gathered(self, box: tuple[int, int, int, int], dice: Dice) -> Image.Image:
-        """Return what is edited: the first picture, with the others in it; with a mask, in its box."""
+    def _combine_images(self, box: tuple[int, int, int, int], rng: Random) -> Image.Image:
+        """Return what is edited: the first image, with the others in it; with a mask, in its box."""
         first, others = self.images[0], self.images[1:]
-        if self.mask is not None and (self.wish.remove or self.wish.replace):
-            mended = mending.mend(first.convert("RGB"), self.mask)
-            return mended.crop(box) if first.mode == "RGB" else _masked(mended, first).crop(box)
-        if not others:
-            return first.crop(box)
         if self.mask is None:
-            return gathering.ARRANGE[self.wish.arrange](self.images, first.size, dice("gathering"))
-        return gathering.into(first.crop(box), others, dice("gathering"))
-
-    def _signed(self, picture: Image.Image) -> Image.Image:
-        if self.mask is None:
-            stamp(picture)
-        elif corner := _room(self.mask, extent(picture)):
-            stamp(picture, corner)
-        return picture
+            return make_collage(self.images, first.size, rng) if others else first
+        if self.request.remove or self.request.replace:
+            mended = mend(first.convert("RGB"), self.mask)
+            if first.mode == "RGBA":
+                mended.putalpha(first.getchannel("A"))
+            return mended.crop(box)
+        return _insert(first.crop(box), others, rng) if others else first.crop(box)
 
 
-def _masked(image: Image.Image, like: Image.Image) -> Image.Image:
-    """Return the picture (RGB) with the transparency of another."""
-    image.putalpha(like.getchannel("A"))
-    return image
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return an image as RGB and alpha; paper lies under what is transparent: nothing dark bleeds in."""
+    if image.mode == "RGB":
+        return image.copy(), None
+    alpha = image.getchannel("A")
+    page = Image.new("RGB", image.size, PAPER)
+    page.paste(image.convert("RGB"), (0, 0), alpha.point([0] + [255] * 255))
+    return page, None if alpha.getextrema()[0] == 255 else alpha
 
 
-def _room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the lowest right corner at which the mark lies wholly in the mask, if it covers little of it."""
+def _find_room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the lowest right corner at which the mark lies in the mask, if it covers little of it."""
     grid = 4
     cells = mask.crop((0, 0, mask.width // grid * grid, mask.height // grid * grid)).reduce(grid)
     width, height = -(-mark[0] // grid) + 1, -(-mark[1] // grid) + 1
-    inside = cells.histogram()[255]
-    if inside < SPARE * width * height:
+    if cells.histogram()[255] < MARKS * width * height:
         return None
-    free = cells.tobytes()
+    values = cells.tobytes()
     runs = [0] * cells.width
     for j in range(cells.height - 1, -1, -1):
-        row = free[j * cells.width : (j + 1) * cells.width]
-        runs = [runs[i] + 1 if row[i] == 255 else 0 for i in range(cells.width)]
-        tall = bytes(run >= height for run in runs)
-        i = tall.rfind(b"\1" * width)
+        row = values[j * cells.width : (j + 1) * cells.width]
+        runs = [run + 1 if value == 255 else 0 for run, value in zip(runs, row, strict=True)]
+        i = bytes(run >= height for run in runs).rfind(b"\1" * width)
         if i >= 0:
             return i * grid, j * grid
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The image while it is edited, or the box of its mask (`area`), with what the steps need to know.
+
+    `spot` is where the subject was that makes room for what is drawn; `subject` is what was found before the
+    light changed, for by night the moon is clearer than who wears the hat.
+    """
+
+    image: Image.Image
+    alpha: Image.Image | None
+    request: EditPrompt
+    streams: RandomStreams
+    detail: float
+    tone: float
+    area: Image.Image | None
+    spot: Box | None = None
+    subject: Subject | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """What the prompt names."""
+        return self.request.scene
+
+    def without(self, **facts: Any) -> _State:
+        """Return the state without those facts of the scene: they are done."""
+        return replace(self, request=replace(self.request, scene=replace(self.scene, **facts)))
+
+    def cover(self, image: Image.Image, where: Image.Image) -> _State:
+        """Return the state with another image over it where the mask (L) says."""
+        alpha = ImageChops.add(self.alpha, where) if self.alpha else None
+        return replace(self, image=Image.composite(image, self.image, where), alpha=alpha)
+
+
+def _remove_subject(state: _State) -> _State:
+    """Without a mask, fill the subject from its surroundings if it goes, or if a thing comes in its place."""
+    request = state.request
+    if state.area or not (request.remove or (request.replace and state.scene.figures)):
+        return state
+    subject = ImageAnalysis.of(state.image).subject
+    area = _find_subject_area(state).point([0] * 40 + [255] * 216)
+    spot = subject.box if request.replace and subject else None
+    return replace(state, image=mend(state.image, area), spot=spot)
+
+
+def _remember_subject(state: _State) -> _State:
+    """Without a mask, find who wears a hat while the light is as it was."""
+    hats = not state.area and any(figure.name == "hat" for figure in state.scene.figures)
+    return replace(state, subject=ImageAnalysis.of(state.image).subject) if hats else state
+
+
+def _paint_place_in_mask(state: _State) -> _State:
+    """With a mask, paint a place into it, with all that the prompt names."""
+    return _paint_scene(state) if state.area and state.scene.place not in ("", *LIGHTS) else state
+
+
+def _paint_scene(state: _State) -> _State:
+    """Paint the scene of the prompt into the mask, its edge soft on the inside."""
+    assert state.area
+    size = state.image.size
+    options = RenderOptions(state.detail, state.tone)
+    image = render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
+    edge = state.area.filter(ImageFilter.GaussianBlur(max(1.0, min(size) * 0.022)))
+    edge = edge.point([max(0, (v - 128) * 2) + v // 255 for v in range(256)])
+    state = state.cover(image.resize(size), ImageChops.darker(edge, state.area))
+    return replace(state, request=EditPrompt(), tone=1.0)
+
+
+def _change_background(state: _State) -> _State:
+    """Put a plain colour or a place behind what the image shows."""
+    scene = state.scene
+    if not (scene.backdrop or scene.place):
+        return state
+    around = _find_background(state)
+    if around is None and scene.place in LIGHTS and not scene.backdrop:
+        return state  # the light is all that changes
+    if around is None:
+        around = ImageChops.invert(_find_subject_area(state))
+    if scene.backdrop:
+        image = make_gradient(state.image.size, shade_plain(find_colour(scene.backdrop)))
+    else:
+        image = render(Scene(place=scene.place), state.streams, state.image.size, RenderOptions(state.detail))
+    covered = state.cover(image, around).without(place="", backdrop="")
+    return replace(covered, image=keep_ink_readable(covered.image, state.image, NEW_GROUND))
+
+
+def _find_background(state: _State) -> Image.Image | None:
+    """Return the background (L): what is transparent, else what is plain; None if there is neither."""
+    if state.alpha is not None:
+        return ImageChops.invert(state.alpha)
+    ink = find_ink(state.image)
+    return ImageChops.invert(ink.whole) if ink else find_ground(state.image)
+
+
+def _find_subject_area(state: _State) -> Image.Image:
+    """Return where the subject is (L), with a soft rim; an oval in the middle if there is none."""
+    subject, size = ImageAnalysis.of(state.image).subject, state.image.size
+    if subject:
+        area = subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
+        return area.filter(ImageFilter.GaussianBlur(min(size) / 60))
+    oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
+    return oval.point(make_curve(lambda v: (150 - v) * 5))
+
+
+def _remove_background(
+    state: _State, image: Image.Image, alpha: Image.Image | None, box: tuple[int, int, int, int]
+) -> _State:
+    """Make the background transparent; without a plain one, a round image is left.
+
+    `image` and `alpha` are the whole image, `box` its part that is edited.
+    """
+    if alpha is None:
+        ground = find_ground(image)
+        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size)
+    alpha = alpha.crop(box)
+    state = replace(state, alpha=ImageChops.darker(alpha, state.alpha) if state.alpha else alpha)
+    if state.area:
+        return state
+    return state.without(backdrop="", place=state.scene.place if state.scene.place in LIGHTS else "")
+
+
+def _make_oval(size: tuple[int, int]) -> Image.Image:
+    """Return an oval (L), as large as that of a transparent drawing without a figure."""
+    large = Image.new("L", (size[0] * 2, size[1] * 2))
+    rim = min(large.size) // 25
+    ImageDraw.Draw(large).ellipse((rim, rim, large.width - rim, large.height - rim), fill=255)
+    return large.reduce(2)
+
+
+def _change_light(state: _State) -> _State:
+    """Change the hour and the season."""
+    return _relight(state, state.scene.time, state.scene.season, state.scene.place)
+
+
+def _change_weather(state: _State) -> _State:
+    """Add rain, snow or fog, in front of everything."""
+    return _relight(state, state.scene.weather)
+
+
+def _relight(state: _State, *names: str) -> _State:
+    known = [name for name in dict.fromkeys(names) if name in LIGHTS]
+    if not known:
+        return state
+    named = {figure.name for figure in state.scene.figures} | state.scene.avoid
+    moon = not named & {"sun", "moon", "crescent", "star"}
+    analysis, rng = ImageAnalysis.of(state.image), state.streams("light")
+    lit = LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
+    return replace(state, image=relight(lit, known))
+
+
+def _draw_figures(state: _State) -> _State:
+    """Draw the things that are named."""
+    scene = state.scene
+    if not scene.figures:
+        return state
+    if state.area:
+        placed = fill_mask(scene, state.area, state.streams)
+    else:
+        analysis = replace(ImageAnalysis.of(state.image), subject=state.subject)
+        placed = find_places(scene, analysis, state.streams("places"), state.spot)
+    image, alpha = state.image.copy(), state.alpha and state.alpha.copy()
+    paint_figures(image, alpha, placed, scene, state.streams)
+    return replace(state, image=image, alpha=alpha)
+
+
+def _change_colours(state: _State) -> _State:
+    """Tint it in the colours that belong to no thing, and adjust it."""
+    image, alpha = state.image, state.alpha
+    if state.scene.palette:
+        image = tint(image, state.scene.palette)
+    for name in state.request.adjust:
+        image = ADJUSTMENTS[name](image)
+        if name == "mirrored" and alpha:
+            alpha = ADJUSTMENTS[name](alpha)
+    return replace(state, image=image, alpha=alpha)
+
+
+def _apply_style(state: _State) -> _State:
+    """Paint it over in the style, at most at the size at which sketch paints."""
+    image, alpha, size = state.image, state.alpha, state.image.size
+    if state.tone != 1.0:
+        image = ImageEnhance.Color(image).enhance(state.tone)
+    style = state.scene.style
+    if not style:
+        return replace(state, image=image)
+    if style == "flat":
+        few = image.quantize(12, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        return replace(state, image=few.convert("RGB"))
+    if state.area and not alpha:  # no ragged border of the paper inside an image
+        alpha = Image.new("L", size, 255)
+    shrink = min(1.0, (PAINTED / (size[0] * size[1])) ** 0.5)
+    work = max(16, round(size[0] * shrink)), max(16, round(size[1] * shrink))
+    coloured = bool(state.scene.palette or state.scene.backdrop)
+    art = Artwork(
+        image.resize(work), alpha and alpha.resize(work), state.streams("style"), state.detail, coloured
+    )
+    art = STYLES[style](art)
+    after = art.alpha.resize(size) if art.alpha and state.alpha else None
+    return replace(state, image=art.image.resize(size), alpha=after)
+
+
+def _compose(state: _State) -> _State:
+    """Where nothing is understood, fill the mask with a composition or tint the image a little."""
+    if state.area:
+        return _paint_scene(state)
+    palette = choose_palette(state.streams("abstract"), (), state.scene.avoid)
+    return replace(state, image=tint_slightly(state.image, palette))
+
+
+STEPS: tuple[Callable[[_State], _State], ...] = (
+    _remove_subject, _remember_subject, _paint_place_in_mask, _change_background, _change_light,
+    _draw_figures, _change_weather, _change_colours, _apply_style,
+)  # fmt: skip
+
+
+def fit_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return the image at that size, whole; the page beside it has the colour of its sides, or none."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    if abs(image.width * size[1] / (image.height * size[0]) - 1) < SIMILAR:
+        inner = size
+    whole = image if inner == image.size else image.resize(inner, Image.Resampling.LANCZOS)
+    if inner == size:
+        return whole
+    page = Image.new("RGBA", size)
+    if image.mode == "RGB":
+        inside = whole.crop((1, 1, inner[0] - 1, inner[1] - 1)).size
+        rim = Image.new("L", inner, 255)
+        rim.paste(0, (1, 1, 1 + inside[0], 1 + inside[1]))
+        red, green, blue = (round(mean) for mean in ImageStat.Stat(whole, rim).mean)
+        page = Image.new("RGB", size, (red, green, blue))
+    page.paste(whole, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    return page
+
+
+def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Random) -> Image.Image:
+    """Return the images as prints strewn over a table in rows."""
+    page = make_gradient(size, (to_rgb("#d9cdbb"), to_rgb("#c8b9a3")))
+    columns = max(1, round(math.sqrt(len(images) * size[0] / size[1])))
+    rows = -(-len(images) // columns)
+    for row in range(rows):
+        shown = images[row * columns : (row + 1) * columns]
+        width, height = size[0] / len(shown), size[1] / rows
+        edge = min(width, height) * (0.93 if len(images) > 1 else 0.8)
+        for k, image in enumerate(shown):
+            room = min(width * 0.86, edge * 1.25), min(height * 0.8, edge)
+            scale = min(room[0] / image.width, room[1] / image.height)
+            _lay_print(page, image, scale, (width * (k + 0.5), height * (row + 0.5)), rng.uniform(-5, 5))
+    return page
+
+
+def _insert(page: Image.Image, others: Sequence[Image.Image], rng: Random) -> Image.Image:
+    """Return other images on the page: one covers it, or stands on it if cut out; more are strewn."""
+    if len(others) > 1:
+        return make_collage(others, page.size, rng)
+    image = others[0]
+    if image.mode == "RGB" or image.getchannel("A").histogram()[0] <= 0.12 * image.width * image.height:
+        return ImageOps.fit(image, page.size, Image.Resampling.LANCZOS)
+    whole = image.crop(image.getchannel("A").getbbox())
+    scale = min(page.width / whole.width, page.height / whole.height)
+    extent = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
+    page = page.copy()
+    corner = (page.width - extent[0]) // 2, page.height - extent[1]
+    _overlay(page, whole.resize(extent, Image.Resampling.LANCZOS), corner)
+    return page
+
+
+def _lay_print(
+    page: Image.Image, image: Image.Image, scale: float, centre: tuple[float, float], turn: float
+) -> None:
+    """Lay a print with its white border and shadow on the page, in place."""
+    extent = max(8, round(image.width * scale)), max(8, round(image.height * scale))
+    rim = max(2, round(min(extent) * 0.045))
+    card = Image.new("RGBA", (extent[0] + 6 * rim, extent[1] + 6 * rim))
+    border = (2 * rim, 2 * rim, extent[0] + 4 * rim - 1, extent[1] + 4 * rim - 1)
+    ImageDraw.Draw(card).rectangle(border, fill=(*mix(WHITE, PLATE, 0.2), 255))
+    small = image.resize(extent, Image.Resampling.LANCZOS)
+    alpha = small.getchannel("A") if small.mode == "RGBA" else None
+    card.paste(small.convert("RGB"), (3 * rim, 3 * rim), alpha)
+    shadow = Image.new("RGBA", card.size, (24, 20, 30, 0))
+    shadow.putalpha(card.getchannel("A").point([v * 110 // 255 for v in range(256)]))
+    shadow = shadow.filter(ImageFilter.GaussianBlur(rim * 0.7))
+    left, top = round(centre[0] - card.width / 2), round(centre[1] - card.height / 2)
+    for piece, drop in ((shadow, rim // 2 + 1), (card, 0)):
+        _overlay(page, piece.rotate(turn, Image.Resampling.BICUBIC), (left + drop // 2, top + drop))
+
+
+def _overlay(page: Image.Image, image: Image.Image, corner: tuple[int, int]) -> None:
+    """Lay an image with transparency on the page, in place; what sticks out is left out."""
+    if page.mode == "RGBA":
+        layer = Image.new("RGBA", page.size)
+        layer.paste(image, corner)
+        page.alpha_composite(layer)
+    else:
+        page.paste(image.convert("RGB"), corner, image.getchannel("A"))

@@ -89,9 +89,9 @@ def generation(raw: bytes, fault: str | None) -> Work:
         return draw(asked["prompt"], width=width, height=height, seed=seed, **looks)
 
     def partial(picture: Image.Image, share: float) -> Image.Image:
-        from ipyimagegen.sketch.drawing.partials import coarse  # noqa: PLC0415 - see `encoded`
+        from ipyimagegen.sketch.drawing.engine import make_partial  # noqa: PLC0415 - see `encoded`
 
-        return coarse(picture, share)
+        return make_partial(picture, share)
 
     return Work(
         kind="image_generation", asked=asked, fault=fault, size=size, paint=paint, partial=partial,
@@ -112,17 +112,17 @@ def edit(raw: bytes, content_type: str, fault: str | None) -> Work:
 
 
 def _edit(asked: dict[str, Any], fault: str | None, originals: Originals) -> Work:
-    from ipyimagegen.sketch.drawing.partials import coarse  # noqa: PLC0415
-    from ipyimagegen.sketch.editing.edit import Sitting  # noqa: PLC0415 - see `Work.encoded`
+    from ipyimagegen.sketch.drawing.engine import make_partial  # noqa: PLC0415
+    from ipyimagegen.sketch.editing.edit import ImageEdit  # noqa: PLC0415 - see `Work.encoded`
 
     size = faults.size(fault, asked["size"] or fitting(originals.images[0].size))
-    sitting = Sitting.of(
+    sitting = ImageEdit.of(
         originals.images, asked["prompt"], mask=originals.mask, size=size,
         opaque=asked["output_format"] == "jpeg", **{name: asked[name] for name in LOOKS},
     )  # fmt: skip
 
     def partial(picture: Image.Image, share: float) -> Image.Image:
-        return sitting.kept(coarse(picture, share))
+        return sitting.keep_outside(make_partial(picture, share))
 
     return Work(
         kind="image_edit", asked=asked, fault=fault, size=size, paint=sitting.paint, partial=partial,
