@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from sketching import EDITS, begin, call, form, hole, opened, saved, scenery
 
 from ipyimagegen.sketch.drawing.engine import draw
-from ipyimagegen.sketch.server import faults
+from ipyimagegen.sketch.server import fields
 
 PROMPT = "a red fox in the snow"
 SMALL = {"prompt": PROMPT, "size": "96x64", "stream": True}
@@ -209,7 +209,7 @@ def waits(monkeypatch):
         def wait(self, timeout):
             found.append(timeout)
 
-    monkeypatch.setattr(faults.threading, "Event", Event)
+    monkeypatch.setattr(fields.threading, "Event", Event)
     return found
 
 

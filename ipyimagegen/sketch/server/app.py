@@ -3,141 +3,157 @@
 `create_app()` serves, with or without `/v1`:
 
 - `POST /v1/images/generations`: JSON;
-- `POST /v1/images/edits`: a multipart form or JSON with `data:` URLs, 1 to 16 pictures and a mask;
+- `POST /v1/images/edits`: a multipart form or JSON with `data:` URLs, 1 to 16 images and a mask;
 - both with `stream: true` as server-sent events, drawn while they are sent;
-- `GET /v1/models`, and the files that `response_format: "url"` points to;
-- `GET /`: a page that says how to use it.
+- `GET /v1/models`, and the files to which `response_format: "url"` points;
+- `GET /`: a page that explains how to use it.
 
-Everything else, and everything wrong, is answered with the API's error envelope.
+Everything else, and everything wrong, is refused with the API's error envelope.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ipyimagegen.sketch.server import calls, faults, welcome
-from ipyimagegen.sketch.server.limits import CHECK, UNLIMITED, Limits, Quota, Ticket
-from ipyimagegen.sketch.server.replies import Refusal, Reply, describe, failure
-from ipyimagegen.sketch.server.shelf import Shelf
-from ipyimagegen.sketch.server.streams import stream
+from ipyimagegen.sketch.server.fields import FAULTS, Fault
+from ipyimagegen.sketch.server.jobs import DrawingJob, prepare_edit, prepare_generation, stream_images
+from ipyimagegen.sketch.server.quotas import CHECK, Quota, ServerLimits, Ticket
+from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure
+from ipyimagegen.sketch.server.welcome import find_origin, make_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from ipyimagegen.sketch.server.calls import Work
-
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
-LARGEST_EDIT = 256 << 20  # of an edit's: several photos; 16 of the largest ones do not go in one call
-KEPT = 64 << 20  # bytes of pictures that are kept for their urls
+LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not go in one call
+KEPT = 64 << 20  # bytes of images that are kept for their URLs
 CREATED = 1_767_225_600  # of the model list: a fixed date
+FILES = "/images/files/"
+UNLIMITED = ServerLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RecentFiles:
+    """Files by name for a while: the oldest go when there are too many bytes."""
+
+    most: int
+    files: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep the bytes; return their name."""
+        name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
+        with self.lock:
+            self.files[name] = data
+            self.files.move_to_end(name)
+            while len(self.files) > 1 and sum(map(len, self.files.values())) > self.most:
+                self.files.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> bytes | None:
+        """Return the bytes of that name, None if they are gone."""
+        with self.lock:
+            return self.files.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
     """What all calls share."""
 
     key: str | None
-    fault: str | None
-    shelf: Shelf
+    fault: Fault
+    files: RecentFiles
     pixels: float
     drawings: Quota
     input_bytes: Quota
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request to the server, and its place in the queues."""
+class AppCall:
+    """A request to the application, and its place in the queues."""
 
-    server: Server
+    state: AppState
     environ: WSGIEnvironment
     ticket: Ticket
 
-    def turn(self) -> AbstractContextManager[None]:
+    def wait_for_turn(self) -> AbstractContextManager[None]:
         """Wait for the turn to draw, and hold it. Raises ConnectionError once the client has gone."""
-        return self.server.drawings.claim(self.ticket)
+        return self.state.drawings.claim(self.ticket)
 
     def report(self, error: Exception) -> None:
         """Write an error of the server's own to the log."""
-        self.environ["wsgi.errors"].write(describe(error))
+        self.environ["wsgi.errors"].write(describe_error(error))
 
     @contextmanager
-    def body(self, most: int) -> Iterator[bytes]:
+    def read_body(self, most: int) -> Iterator[bytes]:
         """Yield the body, held in memory until the end. Raises Refusal."""
-        given = self.environ.get("CONTENT_LENGTH") or ""
-        plain = given.isascii() and given.isdigit() and len(given) < 19
-        length = int(given) if plain else 0
+        text = self.environ.get("CONTENT_LENGTH") or ""
+        length = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
         if length > most:
             message = f"Request body too large: at most {most} bytes."
             raise Refusal(message, status=413, code="request_too_large")
         small = length <= LARGEST  # a small body must not wait for the large ones
-        with nullcontext() if small else self.server.input_bytes.claim(self.ticket, length):
-            yield self._read(length)
-
-    def _read(self, length: int) -> bytes:
-        try:
-            raw: bytes = self.environ["wsgi.input"].read(length) if length else b""
-        except TimeoutError:
-            raise Refusal("The request body did not arrive in time.", status=408) from None
-        if len(raw) < length:
-            raise Refusal(f"The request body is incomplete: {len(raw)} of {length} bytes.")
-        return raw
+        with nullcontext() if small else self.state.input_bytes.claim(self.ticket, length):
+            try:
+                raw: bytes = self.environ["wsgi.input"].read(length) if length else b""
+            except TimeoutError:
+                raise Refusal("The request body did not arrive in time.", status=408) from None
+            if len(raw) < length:
+                raise Refusal(f"The request body is incomplete: {len(raw)} of {length} bytes.")
+            yield raw
 
 
 def create_app(
-    *, key: str | None = None, fault: str | None = None, limits: Limits = UNLIMITED
+    *, key: str | None = None, fault: str | None = None, limits: ServerLimits = UNLIMITED
 ) -> WSGIApplication:
     """Return the WSGI application; `key` is required of every client, `fault` goes wrong in every call.
 
-    A server that can tell whether its client is still there sets `limits.CHECK` in the environment.
-    Raises ValueError for a fault that is none.
+    A server that knows whether its client is still there sets `quotas.CHECK` in the environment. Raises
+    ValueError for an unknown fault.
     """
-    if fault is not None and not faults.known(fault):
-        raise ValueError(f"unknown fault {fault!r}; there are {', '.join(faults.NAMES)}")
-    server = Server(key, fault, Shelf(KEPT), limits.pixels, Quota(limits.drawings), Quota(limits.input_bytes))
+    try:
+        usual = Fault.from_text(fault) if fault is not None else Fault()
+    except ValueError:
+        raise ValueError(f"Invalid fault {fault!r}: choose {', '.join(FAULTS)}") from None
+    drawings, input_bytes = Quota(limits.drawings), Quota(limits.input_bytes)
+    state = AppState(key, usual, RecentFiles(KEPT), limits.pixels, drawings, input_bytes)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
-        call = Call(server, environ, Ticket(environ.get(CHECK, _assume_present)))
+        call = AppCall(state, environ, Ticket(environ.get(CHECK, lambda: None)))
         try:
-            reply = _answer(call)
+            reply = _respond(call)
         except Refusal as refusal:
             reply = refusal.reply
         except ConnectionError:  # the client has gone
             raise
-        except Exception as error:  # noqa: BLE001 - a server answers whatever happens inside it
+        except Exception as error:  # noqa: BLE001 - a server responds whatever happens inside it
             call.report(error)
-            reply = Reply.of(failure(), 500)
+            reply = HttpReply.from_json(make_failure(), 500)
         spent = str(int((time.perf_counter() - started) * 1000))
-        start_response(*replace(reply, headers={"openai-processing-ms": spent, **reply.headers}).start())
-        return () if environ["REQUEST_METHOD"] == "HEAD" else reply.pieces()
+        reply = replace(reply, headers={"openai-processing-ms": spent, **reply.headers})
+        start_response(*reply.to_wsgi())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else reply.send_pieces()
 
     return app
 
 
-def _assume_present() -> None:
-    """Stand in for the check of a server that has none."""
-
-
-def _answer(call: Call) -> Reply:
+def _respond(call: AppCall) -> HttpReply:
     """Find the route and follow it. Raises Refusal."""
     method, path = call.environ["REQUEST_METHOD"], call.environ.get("PATH_INFO", "")
     route = path.removeprefix("/v1")
     if method == "GET" and route.startswith(FILES):
-        return _file(call.server, route.removeprefix(FILES))
-    answer = _route(method, path, route)
-    if answer is not _page:
-        _authorize(call.server, call.environ)
-    return answer(call)
-
-
-def _route(method: str, path: str, route: str) -> Answer:
+        return _send_file(call.state, route.removeprefix(FILES))
     methods = ROUTES.get(route)
     if methods is None:
         raise Refusal(f"Invalid URL ({method} {path[:200]})", status=404)
@@ -145,91 +161,84 @@ def _route(method: str, path: str, route: str) -> Answer:
         allowed = ", ".join(methods)
         message = f"Not allowed to {method} on {path}. (HINT: perhaps you meant to use {allowed}?)"
         raise Refusal(message, status=405, headers={"Allow": allowed})
-    return methods[method]
+    if route != "/":
+        _authorize(call.state, call.environ)
+    return methods[method](call)
 
 
-def _authorize(server: Server, environ: WSGIEnvironment) -> None:
-    if server.key is None:
+def _authorize(state: AppState, environ: WSGIEnvironment) -> None:
+    if state.key is None:
         return
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    # compared as bytes and in constant time; the key given is never repeated
+    # compared as bytes and in constant time; the key that was sent is never repeated
     if scheme.lower() != "bearer" or not hmac.compare_digest(
-        token.strip().encode("latin-1", "replace"), server.key.encode()
+        token.strip().encode("latin-1", "replace"), state.key.encode()
     ):
         message = "Incorrect API key provided. This server requires the key that it was started with."
         raise Refusal(message, status=401, code="invalid_api_key")
 
 
-def _generate(call: Call) -> Reply:
-    return _drawn(call, LARGEST, lambda raw: calls.generation(raw, call.server.fault))
+def _generate(call: AppCall) -> HttpReply:
+    return _draw(call, LARGEST, lambda raw: prepare_generation(raw, call.state.fault))
 
 
-def _edit(call: Call) -> Reply:
+def _edit(call: AppCall) -> HttpReply:
     content_type = call.environ.get("CONTENT_TYPE", "")
-    return _drawn(call, LARGEST_EDIT, lambda raw: calls.edit(raw, content_type, call.server.fault))
+    return _draw(call, LARGEST_EDIT, lambda raw: prepare_edit(raw, content_type, call.state.fault))
 
 
-def _drawn(call: Call, most: int, prepare: Callable[[bytes], Work]) -> Reply:
-    """Return the pictures of a call, streamed if that was asked for."""
-    with call.body(most) as raw, call.turn():
-        work = prepare(raw)
+def _draw(call: AppCall, most: int, prepare: Callable[[bytes], DrawingJob]) -> HttpReply:
+    """Return the images of a call, streamed if the request asks for it."""
+    with call.read_body(most) as raw, call.wait_for_turn():
+        job = prepare(raw)
         del raw
-    _check_pixels(work, call.server.pixels)
-    if work.asked["stream"]:
-        return stream(work, call.turn, call.report)
-    for _ in faults.wait(work.fault):
+    width, height = job.size
+    n = job.fields["n"]
+    if width * height * n > call.state.pixels:
+        most_pixels = f"at most {call.state.pixels} pixels in all"
+        message = f"Invalid 'n': {n} images of {width}x{height} are too many: {most_pixels}."
+        raise Refusal(message, param="n", code="invalid_value")
+    if job.fields["stream"]:
+        return stream_images(job, call.wait_for_turn, call.report)
+    for _ in job.fault.wait():
         call.ticket.check()
     images = []
-    with call.turn():
-        for image in work.pictures():
-            images.append(work.encoded(image))
+    with call.wait_for_turn():
+        for image in job.draw():
+            images.append(job.encode(image))
             call.ticket.check()
-    if work.asked["response_format"] == "url":
-        data = [{"url": _keep(call, image, work.asked["output_format"])} for image in images]
+    if job.fields["response_format"] == "url":
+        files = f"{find_origin(call.environ)}/v1{FILES}"
+        suffix = job.fields["output_format"]
+        data = [{"url": files + call.state.files.put(image, suffix)} for image in images]
     else:
         data = [{"b64_json": base64.b64encode(image).decode()} for image in images]
-    facts = {**work.facts, "usage": work.usage(len(images))}
-    return faults.after(work.fault, Reply.of({"created": int(time.time()), "data": data, **facts}))
+    facts = {**job.facts, "usage": job.count_tokens(len(images))}
+    return job.fault.cut(HttpReply.from_json({"created": int(time.time()), "data": data, **facts}))
 
 
-def _check_pixels(work: Work, most: float) -> None:
-    """Refuse a call that draws more pixels than this server allows. Raises Refusal."""
-    width, height = work.size
-    count = work.asked["n"]
-    if width * height * count > most:
-        message = f"Invalid 'n': {count} images of {width}x{height} are more than {most} pixels in all."
-        raise Refusal(message, param="n", code="invalid_value")
-
-
-def _keep(call: Call, image: bytes, suffix: str) -> str:
-    """Keep an image for a while; return its URL."""
-    return f"{welcome.requested_origin(call.environ)}/v1{FILES}{call.server.shelf.put(image, suffix)}"
-
-
-def _page(call: Call) -> Reply:
-    page = welcome.page(welcome.requested_origin(call.environ), has_key=call.server.key is not None)
+def _show_page(call: AppCall) -> HttpReply:
+    page = make_page(find_origin(call.environ), has_key=call.state.key is not None)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    return Reply(200, (page,), "text/html; charset=utf-8", headers)
+    return HttpReply(200, (page,), "text/html; charset=utf-8", headers)
 
 
-def _models(*_: object) -> Reply:
+def _list_models(_: AppCall) -> HttpReply:
     model = {"id": "sketch", "object": "model", "created": CREATED, "owned_by": "ipyimagegen"}
-    return Reply.of({"object": "list", "data": [model]})
+    return HttpReply.from_json({"object": "list", "data": [model]})
 
 
-def _file(server: Server, name: str) -> Reply:
-    # no key: a name is the hash of what it names, so it is known only to who was told
-    data = server.shelf.get(name)
+def _send_file(state: AppState, name: str) -> HttpReply:
+    # no key: a name is the hash of what it names, so only its recipient knows it
+    data = state.files.get(name)
     if data is None:
-        raise Refusal("No such picture: urls are kept for a short while only.", status=404)
-    return Reply(200, (data,), f"image/{name.rpartition('.')[2]}")
+        raise Refusal("No such image: URLs are kept for a short while only.", status=404)
+    return HttpReply(200, (data,), f"image/{name.rpartition('.')[2]}")
 
 
-FILES = "/images/files/"
-Answer = Callable[[Call], Reply]
-ROUTES: dict[str, dict[str, Answer]] = {
-    "/": {"GET": _page},
+ROUTES: dict[str, dict[str, Callable[[AppCall], HttpReply]]] = {
+    "/": {"GET": _show_page},
     "/images/generations": {"POST": _generate},
     "/images/edits": {"POST": _edit},
-    "/models": {"GET": _models},
+    "/models": {"GET": _list_models},
 }

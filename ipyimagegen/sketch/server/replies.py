@@ -1,4 +1,4 @@
-"""What the server answers with: replies, refusals, and the API's error envelope."""
+"""What the server responds with: replies, refusals, and the API's error envelope."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """One HTTP answer; `body` goes out in pieces, each as soon as it is there.
+class HttpReply:
+    """An HTTP response; `body` is sent in pieces, each as soon as it is there.
 
-    `length` is what is promised: of a tuple the whole, if None; of anything else nothing, if None.
+    `length` is the announced length; the default is that of a tuple, and none for anything else.
     """
 
     status: int
@@ -27,28 +27,27 @@ class Reply:
     length: int | None = None
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, **headers: str) -> Reply:
+    def from_json(cls, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpReply:
         """Return a JSON reply."""
-        names = {name.replace("_", "-"): text for name, text in headers.items()}
-        return cls(status, (json.dumps(value).encode(),), headers=names)
+        return cls(status, (json.dumps(value).encode(),), headers=headers or {})
 
-    def start(self) -> tuple[str, list[tuple[str, str]]]:
+    def to_wsgi(self) -> tuple[str, list[tuple[str, str]]]:
         """Return the WSGI status line and headers."""
         length = self.length
         if length is None and isinstance(self.body, tuple):
             length = sum(map(len, self.body))
-        promised = {} if length is None else {"Content-Length": str(length)}
-        known = {"Content-Type": self.content_type, "x-request-id": f"req_{secrets.token_hex(16)}"}
-        headers = {**known, **promised, **self.headers}
-        return f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items())
+        headers = {"Content-Type": self.content_type, "x-request-id": f"req_{secrets.token_hex(16)}"}
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        return f"{self.status} {HTTPStatus(self.status).phrase}", [*{**headers, **self.headers}.items()]
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the body."""
+    def send_pieces(self) -> Iterator[bytes]:
+        """Yield the body; closing this closes the body too."""
         yield from self.body
 
 
 class Refusal(Exception):
-    """A request that is answered with an error envelope."""
+    """A request that is refused with an error envelope."""
 
     def __init__(
         self,
@@ -63,17 +62,15 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         error = {"message": message, "type": kind, "param": param, "code": code, **(details or {})}
-        self.reply = Reply.of({"error": error}, status, **(headers or {}))
+        self.reply = HttpReply.from_json({"error": error}, status, headers)
 
 
-def failure(
-    message: str = "The server had an error while processing your request.",
-) -> dict[str, Any]:
+def make_failure(message: str = "The server had an error while processing your request.") -> dict[str, Any]:
     """Return the envelope of an error of the server's own."""
     return {"error": {"message": message, "type": "server_error", "param": None, "code": "server_error"}}
 
 
-def describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the type and place of an error for the log. Its message may hold a prompt."""
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -82,7 +79,7 @@ def describe(error: BaseException) -> str:
     return type(error).__name__ + place
 
 
-def listed(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """Return words as the API lists them: 'a', 'b', and 'c'."""
-    quoted = [f"'{word}'" for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+    *first, last = (f"'{word}'" for word in words)
+    return f"{', '.join(first)}, and {last}" if first else last

@@ -29,7 +29,7 @@ EXAMPLE = "%%imagine\na red fox under a tree"
 
 def list_origins(host: str, port: int) -> list[str]:
     """Return the origins at which a server on this host is reached, the one for other machines first."""
-    hosts = [*filter(None, [_outward_address()]), "127.0.0.1"] if _is_unspecified(host) else [host]
+    hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"] if _is_unspecified(host) else [host]
     return [f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}" for name in hosts]
 
 
@@ -41,7 +41,7 @@ def _is_unspecified(host: str) -> bool:
         return not host
 
 
-def _outward_address() -> str | None:
+def _find_outward_address() -> str | None:
     """Return the address of this machine in its network, without asking a name service."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -52,7 +52,7 @@ def _outward_address() -> str | None:
         return address
 
 
-def requested_origin(environ: WSGIEnvironment) -> str:
+def find_origin(environ: WSGIEnvironment) -> str:
     """Return the origin that the client used, its own address where the Host header is not one."""
     host = environ.get("HTTP_HOST", "")
     if not _HOST.fullmatch(host):
@@ -60,7 +60,7 @@ def requested_origin(environ: WSGIEnvironment) -> str:
     return f"{environ['wsgi.url_scheme']}://{host}"
 
 
-def setup_cell(origin: str, *, has_key: bool) -> str:
+def make_setup_cell(origin: str, *, has_key: bool) -> str:
     """Return the cell that makes a notebook use this server."""
     base_url = f"{origin}/v1"
     lines = [f'%config Imagine.endpoint = "{base_url}"']
@@ -70,7 +70,7 @@ def setup_cell(origin: str, *, has_key: bool) -> str:
     return "\n".join(["%load_ext ipyimagegen", *lines])
 
 
-def page(origin: str, *, has_key: bool) -> bytes:
+def make_page(origin: str, *, has_key: bool) -> bytes:
     """Return the page that tells students how to use this server, in HTML."""
-    setup = html.escape(setup_cell(origin, has_key=has_key), quote=False)
+    setup = html.escape(make_setup_cell(origin, has_key=has_key), quote=False)
     return _PAGE.format(setup=setup, example=html.escape(EXAMPLE, quote=False)).encode()

@@ -5,33 +5,26 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHECK = "ipyimagegen.check_client"  # in a WSGI environment: raises ConnectionError once the client has gone
 POLL = 0.5  # seconds after which a waiting call checks that its client is still there
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the calls of one application may use: drawings and bytes at once, pixels in one call."""
+class ServerLimits:
+    """How much the calls of an application may use: drawings and bytes at once, pixels in a call."""
 
     drawings: float = math.inf
     input_bytes: float = math.inf
     pixels: float = math.inf
 
 
-UNLIMITED = Limits()
-
-
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The place of one call in every queue; `check` raises ConnectionError once the client has gone."""
+    """The place of a call in every queue; `check` raises ConnectionError once the client has gone."""
 
     check: Callable[[], None]
     number: int = field(default_factory=itertools.count().__next__)
@@ -40,8 +33,8 @@ class Ticket:
 class Quota:
     """An amount that calls divide among themselves. The oldest waiting call is served first.
 
-    A call that has begun is therefore finished before the next one begins, which bounds how many
-    calls hold decoded images.
+    A call that has begun is therefore finished before the next one begins, which bounds how many calls hold
+    decoded images.
     """
 
     def __init__(self, total: float) -> None:
