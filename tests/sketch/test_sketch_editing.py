@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw, ImageStat
-from sketching import hole, scenery
+from sketching import edit, hole, scenery
 
-from ipyimagegen.sketch.drawing.engine import draw, make_partial
-from ipyimagegen.sketch.drawing.mark import remove_mark
+from ipyimagegen.sketch.drawing.engine import draw, make_partial, remove_mark
 from ipyimagegen.sketch.drawing.styles import STYLES
 from ipyimagegen.sketch.editing.analysis import find_ink
-from ipyimagegen.sketch.editing.edit import edit
 from ipyimagegen.sketch.editing.effects import ADJUSTMENTS, LIGHTS
 from ipyimagegen.sketch.reading.prompts import load_vocabulary
 
@@ -415,7 +413,7 @@ DIGEST = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 from sketching import scenery
-from ipyimagegen.sketch.editing.edit import edit
+from sketching import edit
 for prompt in sys.argv[2:]:
     print(hashlib.sha256(edit([scenery(), scenery((40, 30))], prompt, seed=3).tobytes()).hexdigest())
 """

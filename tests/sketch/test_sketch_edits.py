@@ -6,9 +6,8 @@ import io
 import openai
 import pytest
 from PIL import Image, ImageChops
-from sketching import EDITS, call, call_form, form, hole, opened, saved, scenery, url
+from sketching import EDITS, call, call_form, edit, form, hole, opened, saved, scenery, url
 
-from ipyimagegen.sketch.editing.edit import edit
 from ipyimagegen.sketch.server.uploads import MOST_BYTES
 
 PICTURE, OTHER = saved(scenery()), saved(scenery((90, 60)))

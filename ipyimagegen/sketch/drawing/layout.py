@@ -7,16 +7,12 @@ be counted.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from random import Random
 
 from ipyimagegen.sketch.drawing.figures import THINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.reading.prompts import Figure
+from ipyimagegen.sketch.reading.prompts import Figure
 
 SCALES = {"small": 0.62, "large": 1.35}
 _TILTED = ["square", "triangle", "star", "hexagon", "pentagon", "octagon", "line", "cross", "rectangle"]

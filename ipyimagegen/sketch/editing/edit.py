@@ -11,70 +11,35 @@ as possible, where it covers little of it; otherwise the image carries no mark.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import Any
 
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from ipyimagegen.sketch.drawing import engine
 from ipyimagegen.sketch.drawing.abstract import choose_palette
-from ipyimagegen.sketch.drawing.canvas import WHITE, find_colour, make_curve, make_gradient, mix, to_rgb
-from ipyimagegen.sketch.drawing.engine import (
-    DETAIL,
-    PAINTED,
-    TONES,
-    RandomStreams,
-    RenderOptions,
-    render,
-    shade_plain,
-)
-from ipyimagegen.sketch.drawing.mark import add_mark, measure_mark, mend, remove_mark
+from ipyimagegen.sketch.drawing.canvas import make_curve, make_gradient, mend
+from ipyimagegen.sketch.drawing.palette import WHITE, find_colour, mix, to_rgb
 from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
+from ipyimagegen.sketch.editing import effects
 from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis, Subject, find_ground, find_ink
-from ipyimagegen.sketch.editing.effects import (
-    ADJUSTMENTS,
-    LIGHTS,
-    NEW_GROUND,
-    LitImage,
-    keep_ink_readable,
-    relight,
-    tint,
-    tint_slightly,
-)
 from ipyimagegen.sketch.editing.placement import fill_mask, find_places, paint_figures
 from ipyimagegen.sketch.reading.edit_prompts import EditPrompt, read_edit
 from ipyimagegen.sketch.reading.prompts import Scene, find_style
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from random import Random
 
 MARKS = 60  # the masked area is at least so many times that of the mark
 SIMILAR = 0.02  # by which two ratios may differ and count as the same
 PLATE = to_rgb("#efe9df")
 
 
-def edit(
-    images: Sequence[Image.Image],
-    prompt: str,
-    *,
-    mask: Image.Image | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    seed: int = 0,
-    **options: Any,
-) -> Image.Image:
-    """Return the first image (RGB or RGBA), edited; the others are put into it.
-
-    `mask` (L, of the first image's size) is 255 where the image may change. The default size is that of the
-    first image. `options` are those of `ImageEdit.of`. The same arguments give the same pixels everywhere.
-    """
-    size = (width or images[0].width, height or images[0].height)
-    return ImageEdit.of(images, prompt, mask=mask, size=size, **options).paint(seed)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEdit:
-    """An edit without its seed. `images` are RGB or RGBA, the first at the size of the result."""
+    """An edit without its seed. `images` are RGB or RGBA, the first at the size of the result.
+
+    `mask` (L) is 255 where the image may change.
+    """
 
     images: tuple[Image.Image, ...]
     mask: Image.Image | None
@@ -99,7 +64,7 @@ class ImageEdit:
         opaque: bool = False,
     ) -> ImageEdit:
         """Read the prompt and bring the first image to size; `opaque` is for formats without transparency."""
-        base = fit_image(images[0] if mask else remove_mark(images[0]), size)
+        base = fit_image(images[0] if mask else engine.remove_mark(images[0]), size)
         if mask is not None and mask.size != size:
             frame = Image.merge("RGBA", [*Image.new("RGB", mask.size).split(), mask])
             mask = fit_image(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
@@ -110,8 +75,8 @@ class ImageEdit:
         masked = mask is not None
         request = read_edit(prompt, negative=negative_prompt, style=find_style(style), masked=masked)
         return cls(
-            images=(base, *map(remove_mark, images[1:])), mask=mask, prompt=prompt, request=request,
-            detail=DETAIL[quality], tone=TONES.get(style or "", 1.0), background=background,
+            images=(base, *map(engine.remove_mark, images[1:])), mask=mask, prompt=prompt, request=request,
+            detail=engine.DETAIL[quality], tone=engine.TONES.get(style or "", 1.0), background=background,
         )  # fmt: skip
 
     @property
@@ -121,7 +86,7 @@ class ImageEdit:
 
     def paint(self, seed: int) -> Image.Image:
         """Return the edited image of a seed, with the mark where that is possible."""
-        streams = RandomStreams(self.prompt, seed)
+        streams = engine.RandomStreams(self.prompt, seed)
         image = self.images[0].copy()
         box = (0, 0, *image.size) if self.mask is None else self.mask.getbbox()
         if box is None:  # an empty mask
@@ -139,9 +104,9 @@ class ImageEdit:
             edited.putalpha(state.alpha)
         image.paste(edited, box[:2])
         image = self.keep_outside(image)
-        corner = _find_room(self.mask, measure_mark(image)) if self.mask else None
+        corner = _find_room(self.mask, engine.measure_mark(image)) if self.mask else None
         if corner or not self.mask:
-            add_mark(image, corner)
+            engine.add_mark(image, corner)
         return image
 
     def keep_outside(self, image: Image.Image) -> Image.Image:
@@ -200,7 +165,7 @@ class _State:
     image: Image.Image
     alpha: Image.Image | None
     request: EditPrompt
-    streams: RandomStreams
+    streams: engine.RandomStreams
     detail: float
     tone: float
     area: Image.Image | None
@@ -241,15 +206,15 @@ def _remember_subject(state: _State) -> _State:
 
 def _paint_place_in_mask(state: _State) -> _State:
     """With a mask, paint a place into it, with all that the prompt names."""
-    return _paint_scene(state) if state.area and state.scene.place not in ("", *LIGHTS) else state
+    return _paint_scene(state) if state.area and state.scene.place not in ("", *effects.LIGHTS) else state
 
 
 def _paint_scene(state: _State) -> _State:
     """Paint the scene of the prompt into the mask, its edge soft on the inside."""
     assert state.area
     size = state.image.size
-    options = RenderOptions(state.detail, state.tone)
-    image = render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
+    options = engine.RenderOptions(state.detail, state.tone)
+    image = engine.render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
     edge = state.area.filter(ImageFilter.GaussianBlur(max(1.0, min(size) * 0.022)))
     edge = edge.point([max(0, (v - 128) * 2) + v // 255 for v in range(256)])
     state = state.cover(image.resize(size), ImageChops.darker(edge, state.area))
@@ -262,24 +227,25 @@ def _change_background(state: _State) -> _State:
     if not (scene.backdrop or scene.place):
         return state
     around = _find_background(state)
-    if around is None and scene.place in LIGHTS and not scene.backdrop:
+    if around is None and scene.place in effects.LIGHTS and not scene.backdrop:
         return state  # the light is all that changes
     if around is None:
         around = ImageChops.invert(_find_subject_area(state))
     if scene.backdrop:
-        image = make_gradient(state.image.size, shade_plain(find_colour(scene.backdrop)))
+        image = make_gradient(state.image.size, engine.shade_plain(find_colour(scene.backdrop)))
     else:
-        image = render(Scene(place=scene.place), state.streams, state.image.size, RenderOptions(state.detail))
+        options = engine.RenderOptions(state.detail)
+        image = engine.render(Scene(place=scene.place), state.streams, state.image.size, options)
     covered = state.cover(image, around).without(place="", backdrop="")
-    return replace(covered, image=keep_ink_readable(covered.image, state.image, NEW_GROUND))
+    return replace(covered, image=effects.keep_ink_readable(covered.image, state.image, effects.NEW_GROUND))
 
 
 def _find_background(state: _State) -> Image.Image | None:
     """Return the background (L): what is transparent, else what is plain; None if there is neither."""
     if state.alpha is not None:
         return ImageChops.invert(state.alpha)
-    ink = find_ink(state.image)
-    return ImageChops.invert(ink.whole) if ink else find_ground(state.image)
+    ink, _ = find_ink(state.image)
+    return ImageChops.invert(ink) if ink else find_ground(state.image)
 
 
 def _find_subject_area(state: _State) -> Image.Image:
@@ -288,8 +254,7 @@ def _find_subject_area(state: _State) -> Image.Image:
     if subject:
         area = subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
         return area.filter(ImageFilter.GaussianBlur(min(size) / 60))
-    oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
-    return oval.point(make_curve(lambda v: (150 - v) * 5))
+    return _make_oval(size, 150)
 
 
 def _remove_background(
@@ -301,45 +266,33 @@ def _remove_background(
     """
     if alpha is None:
         ground = find_ground(image)
-        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size)
+        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size, 240)
     alpha = alpha.crop(box)
     state = replace(state, alpha=ImageChops.darker(alpha, state.alpha) if state.alpha else alpha)
     if state.area:
         return state
-    return state.without(backdrop="", place=state.scene.place if state.scene.place in LIGHTS else "")
+    return state.without(backdrop="", place=state.scene.place if state.scene.place in effects.LIGHTS else "")
 
 
-def _make_oval(size: tuple[int, int]) -> Image.Image:
-    """Return an oval (L), as large as that of a transparent drawing without a figure."""
-    large = Image.new("L", (size[0] * 2, size[1] * 2))
-    rim = min(large.size) // 25
-    ImageDraw.Draw(large).ellipse((rim, rim, large.width - rim, large.height - rim), fill=255)
-    return large.reduce(2)
-
-
-def _change_light(state: _State) -> _State:
-    """Change the hour and the season."""
-    return _relight(state, state.scene.time, state.scene.season, state.scene.place)
-
-
-def _change_weather(state: _State) -> _State:
-    """Add rain, snow or fog, in front of everything."""
-    return _relight(state, state.scene.weather)
+def _make_oval(size: tuple[int, int], reach: int) -> Image.Image:
+    """Return a soft oval (L) in the middle; a `reach` of 255 goes to the sides."""
+    oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
+    return oval.point(make_curve(lambda v: (reach - v) * 5))
 
 
 def _relight(state: _State, *names: str) -> _State:
-    known = [name for name in dict.fromkeys(names) if name in LIGHTS]
+    """Change the light to the named hour, weather or season."""
+    known = [name for name in dict.fromkeys(names) if name in effects.LIGHTS]
     if not known:
         return state
     named = {figure.name for figure in state.scene.figures} | state.scene.avoid
     moon = not named & {"sun", "moon", "crescent", "star"}
     analysis, rng = ImageAnalysis.of(state.image), state.streams("light")
-    lit = LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
-    return replace(state, image=relight(lit, known))
+    lit = effects.LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
+    return replace(state, image=effects.relight(lit, known))
 
 
 def _draw_figures(state: _State) -> _State:
-    """Draw the things that are named."""
     scene = state.scene
     if not scene.figures:
         return state
@@ -357,11 +310,11 @@ def _change_colours(state: _State) -> _State:
     """Tint it in the colours that belong to no thing, and adjust it."""
     image, alpha = state.image, state.alpha
     if state.scene.palette:
-        image = tint(image, state.scene.palette)
+        image = effects.tint(image, state.scene.palette)
     for name in state.request.adjust:
-        image = ADJUSTMENTS[name](image)
+        image = effects.ADJUSTMENTS[name](image)
         if name == "mirrored" and alpha:
-            alpha = ADJUSTMENTS[name](alpha)
+            alpha = effects.ADJUSTMENTS[name](alpha)
     return replace(state, image=image, alpha=alpha)
 
 
@@ -378,7 +331,7 @@ def _apply_style(state: _State) -> _State:
         return replace(state, image=few.convert("RGB"))
     if state.area and not alpha:  # no ragged border of the paper inside an image
         alpha = Image.new("L", size, 255)
-    shrink = min(1.0, (PAINTED / (size[0] * size[1])) ** 0.5)
+    shrink = min(1.0, (engine.PAINTED / (size[0] * size[1])) ** 0.5)
     work = max(16, round(size[0] * shrink)), max(16, round(size[1] * shrink))
     coloured = bool(state.scene.palette or state.scene.backdrop)
     art = Artwork(
@@ -394,33 +347,25 @@ def _compose(state: _State) -> _State:
     if state.area:
         return _paint_scene(state)
     palette = choose_palette(state.streams("abstract"), (), state.scene.avoid)
-    return replace(state, image=tint_slightly(state.image, palette))
+    return replace(state, image=effects.tint_slightly(state.image, palette))
 
 
 STEPS: tuple[Callable[[_State], _State], ...] = (
-    _remove_subject, _remember_subject, _paint_place_in_mask, _change_background, _change_light,
-    _draw_figures, _change_weather, _change_colours, _apply_style,
+    _remove_subject, _remember_subject, _paint_place_in_mask, _change_background,
+    lambda state: _relight(state, state.scene.time, state.scene.season, state.scene.place), _draw_figures,
+    lambda state: _relight(state, state.scene.weather), _change_colours, _apply_style,
 )  # fmt: skip
 
 
 def fit_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the image at that size, whole; the page beside it has the colour of its sides, or none."""
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    """Return the image at that size, whole; the page beside it has its mean colour, or is transparent."""
+    if image.size == size:
+        return image
     if abs(image.width * size[1] / (image.height * size[0]) - 1) < SIMILAR:
-        inner = size
-    whole = image if inner == image.size else image.resize(inner, Image.Resampling.LANCZOS)
-    if inner == size:
-        return whole
-    page = Image.new("RGBA", size)
-    if image.mode == "RGB":
-        inside = whole.crop((1, 1, inner[0] - 1, inner[1] - 1)).size
-        rim = Image.new("L", inner, 255)
-        rim.paste(0, (1, 1, 1 + inside[0], 1 + inside[1]))
-        red, green, blue = (round(mean) for mean in ImageStat.Stat(whole, rim).mean)
-        page = Image.new("RGB", size, (red, green, blue))
-    page.paste(whole, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
-    return page
+        return image.resize(size, Image.Resampling.LANCZOS)
+    mean: Any = image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    colour = "#00000000" if image.mode == "RGBA" else mean
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=colour)
 
 
 def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Random) -> Image.Image:
@@ -440,19 +385,10 @@ def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Rand
 
 
 def _insert(page: Image.Image, others: Sequence[Image.Image], rng: Random) -> Image.Image:
-    """Return other images on the page: one covers it, or stands on it if cut out; more are strewn."""
+    """Return other images at the size of the page: one covers it, several are a collage."""
     if len(others) > 1:
         return make_collage(others, page.size, rng)
-    image = others[0]
-    if image.mode == "RGB" or image.getchannel("A").histogram()[0] <= 0.12 * image.width * image.height:
-        return ImageOps.fit(image, page.size, Image.Resampling.LANCZOS)
-    whole = image.crop(image.getchannel("A").getbbox())
-    scale = min(page.width / whole.width, page.height / whole.height)
-    extent = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
-    page = page.copy()
-    corner = (page.width - extent[0]) // 2, page.height - extent[1]
-    _overlay(page, whole.resize(extent, Image.Resampling.LANCZOS), corner)
-    return page
+    return ImageOps.fit(others[0], page.size, Image.Resampling.LANCZOS)
 
 
 def _lay_print(

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from random import Random
 
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
-from ipyimagegen.sketch.drawing.canvas import (
-    WHITE,
-    Skin,
-    add_glow,
-    find_colour,
-    luminance,
-    make_curve,
-    make_gradient,
-    mix,
-    to_rgb,
-    to_rgbs,
-)
+from ipyimagegen.sketch.drawing import palette
+from ipyimagegen.sketch.drawing.canvas import add_glow, make_curve, make_gradient, mend
 from ipyimagegen.sketch.drawing.figures import paint_thing
 from ipyimagegen.sketch.drawing.landscapes import LAYERS, PLACES, Landscape
-from ipyimagegen.sketch.drawing.mark import mend
+from ipyimagegen.sketch.drawing.palette import RGB, WHITE, Skin, luminance, mix, to_rgb
 from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis, find_ink
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.drawing.canvas import RGB
 
 SHADE = to_rgb("#0c0c18")
 DIM_GROUND = 105, 150  # luminance of a ground in another light: below the first, ink becomes light
@@ -138,7 +123,7 @@ def light_night(lit: LitImage) -> Image.Image:
 def light_sunset(lit: LitImage) -> Image.Image:
     """Return the image in low orange light under a violet sky, and the sun."""
     warm = scale_levels(lit.image, (0.98, 10), (0.8, 2), (0.68, 6))
-    wash = make_gradient(warm.size, to_rgbs("#5a4a94 #d0648a #ff9a58 #e8743f #7a3a4a"))
+    wash = make_gradient(warm.size, palette.to_rgbs("#5a4a94 #d0648a #ff9a58 #e8743f #7a3a4a"))
     image = Image.blend(ImageChops.soft_light(warm, wash), ImageChops.multiply(warm, wash), 0.3)
     image = Image.blend(image, wash, 0.16)
     if lit.sky and lit.moon:
@@ -151,7 +136,7 @@ def light_sunset(lit: LitImage) -> Image.Image:
 
 def light_underwater(lit: LitImage) -> Image.Image:
     """Return the image in blue-green depth, with rays and bubbles."""
-    depth = make_gradient(lit.image.size, to_rgbs("#a8ecec #4fb3cc #1d5f94 #143f70"))
+    depth = make_gradient(lit.image.size, palette.to_rgbs("#a8ecec #4fb3cc #1d5f94 #143f70"))
     image = Image.blend(ImageChops.multiply(lit.image, depth), depth, 0.2)
     return _paint_layers(lit, image, "underwater", ["rays", "bubbles", "bubbles"])
 
@@ -189,17 +174,17 @@ def relight(lit: LitImage, names: Sequence[str]) -> Image.Image:
 
 def keep_ink_readable(after: Image.Image, before: Image.Image, bounds: tuple[int, int]) -> Image.Image:
     """Return a plot after a change, its thin ink lightened where its ground has become dark."""
-    ink = find_ink(before)
-    if ink is None:
+    ink, thin = find_ink(before)
+    if ink is None or thin is None:
         return after
-    covered = ink.whole.filter(ImageFilter.MaxFilter(3)).point([0] * 20 + [255] * 236)
+    covered = ink.filter(ImageFilter.MaxFilter(3)).point([0] * 20 + [255] * 236)
     ground = mend(after, covered).convert("L").filter(ImageFilter.BoxBlur(min(after.size) / 40))
     low, high = bounds
     dark = ground.point(make_curve(lambda v: (high - v) * 255 // (high - low)))
     if bounds == DIM_GROUND:
-        bare = ImageChops.multiply(dark, ImageChops.invert(ink.whole))
+        bare = ImageChops.multiply(dark, ImageChops.invert(ink))
         after = Image.composite(ImageEnhance.Brightness(after).enhance(0.66), after, bare)
-    return Image.composite(_exchange_lightness(before), after, ImageChops.multiply(dark, ink.thin))
+    return Image.composite(_exchange_lightness(before), after, ImageChops.multiply(dark, thin))
 
 
 def _exchange_lightness(image: Image.Image) -> Image.Image:
@@ -215,7 +200,7 @@ def _exchange_lightness(image: Image.Image) -> Image.Image:
 def tint(image: Image.Image, colours: Sequence[str]) -> Image.Image:
     """Return the image in the tones of one colour, or from the darkest to the lightest of several."""
     grey = ImageOps.autocontrast(ImageOps.grayscale(image), cutoff=0.5)
-    tones = sorted((find_colour(name) for name in colours), key=luminance)
+    tones = sorted((palette.find_colour(name) for name in colours), key=luminance)
     if len(tones) == 1:
         place = int(min(max(luminance(tones[0]), 70), 185))  # its own brightness keeps its place
         return Image.blend(image, _colorize(grey, tones, (0.82, 0.86), place), 0.86)

@@ -7,22 +7,18 @@ figure fills the mask's area as far as its outline lets it; several are arranged
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from random import Random
 
 from PIL import Image, ImageChops
 
 from ipyimagegen.sketch.drawing.canvas import Pen, add_glow
+from ipyimagegen.sketch.drawing.engine import RandomStreams
 from ipyimagegen.sketch.drawing.figures import THINGS, choose_skin, paint_figure
 from ipyimagegen.sketch.drawing.layout import SCALES, Frame, Placed, arrange_figures
 from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.drawing.engine import RandomStreams
-    from ipyimagegen.sketch.reading.prompts import Figure, Scene
+from ipyimagegen.sketch.reading.prompts import Figure, Scene
 
 OUTLINE = 128  # pixels of a unit of the drawing that shows a figure's outline
 INSIDE = 0.985  # share of a figure that must lie in the mask

@@ -211,13 +211,17 @@ class _SceneReader:
 
     def take(self, word: Word) -> None:
         """Take the next word."""
+        if word.kind == "skip":
+            return
         if self._negated and word.kind not in {"number", *_GRAMMAR}:
             self.avoid.add(word.value)
             self._negated = word.kind in {"colour", "shade", "size"}
             return
-        handler = getattr(self, f"_take_{word.kind}", self._take_fact)
-        handler(word)
-        if word.kind not in {"shape", "thing", "skip"}:
+        if word.kind in {"shade", "size"}:
+            setattr(self._pending, word.kind, word.value)
+        else:
+            getattr(self, f"_take_{word.kind}", self._take_fact)(word)
+        if word.kind not in {"shape", "thing"}:
             self._noun = ""
 
     def flush(self) -> None:
@@ -242,12 +246,6 @@ class _SceneReader:
             self.facts["backdrop"], self._background_of = name, False
         else:
             self._pending.colours.append(name)
-
-    def _take_shade(self, word: Word) -> None:
-        self._pending.shade = word.value
-
-    def _take_size(self, word: Word) -> None:
-        self._pending.size = word.value
 
     def _take_shape(self, word: Word) -> None:
         pending, self._pending = self._pending, _Modifiers()
@@ -282,9 +280,6 @@ class _SceneReader:
     def _take_join(self, _: Word) -> None:
         if not self._pending.colours:
             self._pending = _Modifiers()
-
-    def _take_skip(self, _: Word) -> None:
-        pass
 
     def _take_cut(self, word: Word) -> None:
         self.flush()

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 import re
 import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ipyimagegen.sketch.server.replies import Refusal, join_words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from ipyimagegen.sketch.server.replies import HttpReply
+from ipyimagegen.sketch.server.replies import HttpReply, Refusal, join_words
 
 SHORTEST_EDGE, LONGEST_EDGE = 64, 4096
 MOST_PIXELS = 16_777_216

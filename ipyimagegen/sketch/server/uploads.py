@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ipyimagegen.sketch.server.replies import Refusal
-
-if TYPE_CHECKING:
-    from ipyimagegen.sketch.server.request_bodies import EditBody
+from ipyimagegen.sketch.server.request_bodies import EditBody
 
 MOST_BYTES = 50 << 20  # of an image, as in the API
 MOST_PIXELS = 40_000_000  # of an image
@@ -27,37 +23,26 @@ _TURNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InputImages:
-    """Images as RGB, or RGBA where they have an alpha channel; `mask` (L) is 255 where to edit.
+def open_images(body: EditBody) -> tuple[list[Image.Image], Image.Image | None, int]:
+    """Return the images of the body, its mask, and the number of pixels sent. Raises Refusal.
 
-    `areas` are the pixels of the images as sent, before any reduction.
-    """
-
-    images: tuple[Image.Image, ...]
-    mask: Image.Image | None
-    areas: tuple[int, ...]
-
-
-def open_images(body: EditBody) -> InputImages:
-    """Return the images of the body and its mask. Raises Refusal.
-
+    The images are RGB, or RGBA where they have an alpha channel; the mask (L) is 255 where to edit.
     Photographs are turned as their EXIF data requires; a mask may have the size before or after the turn.
     """
     body.check_images()
-    images, areas, mask = [], [], None
+    images, pixels, mask = [], 0, None
     for k, data in enumerate(body.images):
         name = f"{body.image}[{k}]" if len(body.images) > 1 else body.image
         image = _open(data, name)
-        areas.append(image.width * image.height)
-        if sum(areas) > ALL_PIXELS:
+        pixels += image.width * image.height
+        if pixels > ALL_PIXELS:
             raise _refuse_image(name, f"an edit takes at most {ALL_PIXELS} pixels")
         if k:
             image.thumbnail((INSET, INSET))
         images.append(_normalize(image))
         if not k and body.mask is not None:
             mask = _open_mask(body.mask, image)
-    return InputImages(tuple(images), mask, tuple(areas))
+    return images, mask, pixels
 
 
 def _open_mask(data: bytes, first: Image.Image) -> Image.Image:

@@ -6,10 +6,7 @@ import html
 import ipaddress
 import re
 import socket
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
+from wsgiref.types import WSGIEnvironment
 
 KEY_ENV = "SKETCH_KEY"  # the variable from which a student's notebook takes the key
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
