@@ -250,15 +250,15 @@ def add_mark(image: Image.Image, corner: tuple[int, int] | None = None) -> None:
     dark = luminance((red, green, blue)) < 128
     if image.mode == "RGBA" and image.getpixel(corner)[3] == 0:  # type: ignore[index]
         dark = False
-    letters, plate = (WHITE, INK) if dark else (INK, WHITE)
-    shape = _draw_plate(image)
-    image.paste(Image.new("RGB", box, plate), corner, shape.point(lambda v: v * 0.62))
+    ink, paper = (WHITE, INK) if dark else (INK, WHITE)
+    plate, letters = _draw_mark(image)
+    image.paste(Image.new("RGB", box, paper), corner, plate.point(lambda v: v * 0.62))
     if image.mode == "RGBA":  # a paste through a mask mixes alpha too: the mark must be seen on nothing
         alpha = image.getchannel("A")
-        shown = shape.point([v * 235 // 255 for v in range(256)])
+        shown = plate.point([v * 235 // 255 for v in range(256)])
         alpha.paste(ImageChops.lighter(alpha.crop(area), shown), corner)
         image.putalpha(alpha)
-    image.paste(Image.new("RGB", box, letters), corner, _draw_letters(image))
+    image.paste(Image.new("RGB", box, ink), corner, letters)
 
 
 def remove_mark(image: Image.Image) -> Image.Image:
@@ -270,11 +270,12 @@ def remove_mark(image: Image.Image) -> Image.Image:
     if min(corner) < 0:
         return image
     area = (*corner, corner[0] + box[0], corner[1] + box[1])
-    if _correlate(image.crop(area).convert("L"), _draw_letters(image)) < ALIKE:
+    plate, letters = _draw_mark(image)
+    if _correlate(image.crop(area).convert("L"), letters) < ALIKE:
         return image
-    plate = Image.new("L", image.size)
-    plate.paste(_draw_plate(image).point([0] + [255] * 255), corner)
-    clean = mend(image.convert("RGB"), plate)
+    covered = Image.new("L", image.size)
+    covered.paste(plate.point([0] + [255] * 255), corner)
+    clean = mend(image.convert("RGB"), covered)
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         around = alpha.crop((area[0] - 1, area[1] - 1, area[2] + 1, area[3] + 1))
@@ -294,24 +295,15 @@ def _correlate(one: Image.Image, other: Image.Image) -> float:
     return abs(both) / math.sqrt(spreads) if spreads else 0.0
 
 
-def _draw_plate(image: Image.Image) -> Image.Image:
+def _draw_mark(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return the plate of the mark and its letters (L)."""
     width, height = measure_mark(image)
-    mask, pen = _start_mask(width, height)
-    pen.box(0, 0, width, height, WHITE, r=_measure_letters(image)[1])
-    return mask.reduce(SHARP)
-
-
-def _draw_letters(image: Image.Image) -> Image.Image:
-    height, pad = _measure_letters(image)
-    mask, pen = _start_mask(*measure_mark(image))
-    pen = pen.at(pad, pad * 0.8, height)
+    letter, pad = _measure_letters(image)
+    plate, letters = (Image.new("L", (width * SHARP, height * SHARP)) for _ in range(2))
+    Pen.on(Image.new("RGB", (1, 1)), SHARP, plate).box(0, 0, width, height, WHITE, r=pad)
+    pen = Pen.on(Image.new("RGB", (1, 1)), SHARP, letters).at(pad, pad * 0.8, letter)
     x = 0.0
     for advance, drawing in LETTERS:
         paint_lines(pen.at(x, 0), drawing, Skin(WHITE, WHITE))
         x += advance + GAP
-    return mask.reduce(SHARP)
-
-
-def _start_mask(width: int, height: int) -> tuple[Image.Image, Pen]:
-    mask = Image.new("L", (width * SHARP, height * SHARP))
-    return mask, Pen.on(Image.new("RGB", (1, 1)), SHARP, mask)
+    return plate.reduce(SHARP), letters.reduce(SHARP)

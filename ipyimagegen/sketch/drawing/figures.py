@@ -140,9 +140,8 @@ def _find_tone(name: str, skin: Skin, named: Mapping[str, str]) -> RGB:
     return to_rgb(COLOURS[name]) if name in COLOURS else skin.tone(name)
 
 
-def _paint_eyes(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+def _paint_eyes(pen: Pen, x: float, y: float, gap: float, r: float, *, ink: Colour) -> None:
     """Paint two round eyes with a spark; on a dark face they are amber."""
-    x, y, gap, r = numbers
     for side in (-1, 1):
         if ink != INK:
             pen.oval(x + side * gap, y, r * 1.3, r * 1.5, to_rgb(COLOURS["amber"]))
@@ -150,34 +149,24 @@ def _paint_eyes(pen: Pen, numbers: Numbers, ink: Colour) -> None:
         pen.disc(x + side * gap + r * 0.3, y - r * 0.45, r * 0.36, WHITE)
 
 
-def _paint_smile(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+def _paint_smile(pen: Pen, x: float, y: float, w: float, *, ink: Colour) -> None:
     """Paint a smile under a nose at (x, y), `w` to each side."""
-    x, y, w = numbers
     for side in (-1, 1):
         pen.stroke([(x, y), (x + side * w * 0.5, y + w * 0.32), (x + side * w, y + w * 0.1)], w * 0.16, ink)
 
 
-def _paint_oval(pen: Pen, numbers: Numbers, fill: Colour) -> None:
-    x, y, rx, ry, *turn = numbers
-    pen.oval(x, y, rx, ry, fill, turn=100 * turn[0] if turn else 0.0)
-
-
-def _paint_box(pen: Pen, numbers: Numbers, fill: Colour) -> None:
-    x, y, w, h, *corner = numbers
-    pen.box(x, y, w, h, fill, r=corner[0] if corner else 0.0)
-
-
+# what paints a group of points or numbers; the third argument is the measure
 _OPERATIONS: dict[str, Callable[[Pen, Any, Numbers, Any], None]] = {
     "blob": lambda pen, points, _, fill: pen.blob(points, fill),
     "polygon": lambda pen, points, _, fill: pen.polygon(points, fill),
     "soft": lambda pen, points, measure, fill: pen.soft(points, fill, measure[0]),
     "stroke": lambda pen, points, measure, fill: pen.stroke(points, measure[0], fill),
     "ribbon": lambda pen, points, measure, fill: pen.ribbon(points, measure, fill),
-    "disc": lambda pen, numbers, _, fill: pen.disc(numbers[0], numbers[1], numbers[2], fill),
-    "oval": lambda pen, numbers, _, fill: _paint_oval(pen, numbers, fill),
-    "box": lambda pen, numbers, _, fill: _paint_box(pen, numbers, fill),
-    "eyes": lambda pen, numbers, _, fill: _paint_eyes(pen, numbers, fill),
-    "smile": lambda pen, numbers, _, fill: _paint_smile(pen, numbers, fill),
+    "disc": lambda pen, row, _, fill: pen.disc(row[0], row[1], row[2], fill),
+    "oval": lambda pen, row, _, fill: pen.oval(row[0], row[1], row[2], row[3], fill, turn=100 * sum(row[4:])),
+    "box": lambda pen, row, _, fill: pen.box(row[0], row[1], row[2], row[3], fill, r=sum(row[4:])),
+    "eyes": lambda pen, row, _, fill: _paint_eyes(pen, *row, ink=fill),
+    "smile": lambda pen, row, _, fill: _paint_smile(pen, *row, ink=fill),
 }
 
 
@@ -219,13 +208,6 @@ _CURVES: dict[str, Callable[[Pen, Skin], None]] = {
 SHAPES = (*_OUTLINES, *_CURVES)
 
 
-def _paint_shape(pen: Pen, name: str, skin: Skin) -> None:
-    if name in _CURVES:
-        _CURVES[name](pen, skin)
-    else:
-        paint_lines(pen, _OUTLINES[name], skin)
-
-
 def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -> None:
     """Paint a placed figure with its shadow and its hat.
 
@@ -235,7 +217,11 @@ def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -
     figure = item.figure
     pen = pens[0].at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
     if figure.name in SHAPES:
-        _paint_shape(pen, figure.name, _choose_shape_skin(scene, item, rng))
+        skin = _choose_shape_skin(scene, item, rng)
+        if figure.name in _CURVES:
+            _CURVES[figure.name](pen, skin)
+        else:
+            paint_lines(pen, _OUTLINES[figure.name], skin)
         return
     thing = THINGS[figure.name]
     if thing.where == "ground":

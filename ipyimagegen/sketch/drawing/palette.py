@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,20 +67,16 @@ def find_colour(name: str) -> RGB:
         return mix(colour, WHITE, 0.5)
     if shade == "dark":
         return mix(colour, to_rgb("#0a0a14"), 0.42)
-    return _saturate(colour, 1.25) if shade == "bright" else colour
-
-
-def _saturate(colour: RGB, factor: float) -> RGB:
-    h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
-    r, g, b = colorsys.hls_to_rgb(h, lightness, min(1.0, s * factor))
-    return int(r * 255 + 0.5), int(g * 255 + 0.5), int(b * 255 + 0.5)
+    if shade == "bright":
+        h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
+        r, g, b = colorsys.hls_to_rgb(h, lightness, min(1.0, s * 1.25))
+        colour = int(r * 255 + 0.5), int(g * 255 + 0.5), int(b * 255 + 0.5)
+    return colour
 
 
 def find_name(colour: RGB) -> str:
     """Return the name of the nearest plain colour."""
-    return min(
-        NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(to_rgb(NAMED[name]), colour, strict=True))
-    )
+    return min(NAMED, key=lambda name: math.dist(to_rgb(NAMED[name]), colour))
 
 
 @dataclass(frozen=True, slots=True)

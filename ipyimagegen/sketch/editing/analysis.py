@@ -74,8 +74,8 @@ class ImageAnalysis:
 
     def measure_busy(self, box: Box) -> float:
         """Return how busy the image is in the box, 0..255 on average."""
-        x0, x1 = (_clip((box.x + d) * self.unit, self.columns) for d in (0, box.width))
-        y0, y1 = (_clip((box.y + d) * self.unit, self.rows) for d in (0, box.height))
+        x0, x1 = (min(max(round((box.x + d) * self.unit), 0), self.columns) for d in (0, box.width))
+        y0, y1 = (min(max(round((box.y + d) * self.unit), 0), self.rows) for d in (0, box.height))
         if x0 == x1 or y0 == y1:
             return 255.0
         sums = self.sums
@@ -86,10 +86,6 @@ def _reduce(image: Image.Image, long_edge: int) -> Image.Image:
     few = image.copy()
     few.thumbnail((long_edge, long_edge), Image.Resampling.BOX)
     return few
-
-
-def _clip(value: float, limit: int) -> int:
-    return min(max(round(value), 0), limit)
 
 
 def compare(one: Image.Image, other: Image.Image) -> Image.Image:
@@ -136,14 +132,10 @@ def _find_subject(apart: Image.Image) -> Subject | None:
 
 
 def _adjoin(one: set[int], other: set[int], width: int) -> bool:
-    """Return whether the boxes of two areas are near to each other, and overlap across."""
-    (a0, a1, b0, b1), (c0, c1, d0, d1) = _find_bounds(one, width), _find_bounds(other, width)
-    return max(a0, c0) < min(a1, c1) and max(b0, d0) - min(b1, d1) <= NEAR
-
-
-def _find_bounds(area: set[int], width: int) -> tuple[int, int, int, int]:
-    columns, rows = {k % width for k in area}, {k // width for k in area}
-    return min(columns), max(columns), min(rows), max(rows)
+    """Return whether two areas overlap across, and are near to each other up and down."""
+    a, c = ({k % width for k in area} for area in (one, other))
+    b, d = ({k // width for k in area} for area in (one, other))
+    return max(min(a), min(c)) < min(max(a), max(c)) and max(min(b), min(d)) - min(max(b), max(d)) <= NEAR
 
 
 def _weigh_place(k: int, width: int, height: int) -> float:
@@ -186,11 +178,8 @@ def find_ground(image: Image.Image) -> Image.Image | None:
     reached: set[int] = set()
     while todo:
         area = _grow(todo, width)
-        if not any(k % width in (0, width - 1) or k // width in (0, height - 1) for k in area):
-            area = {k for k in area if values[k] <= PLAIN}  # such as the inside of a plot's axes
-            if len(area) <= 0.005 * len(values):
-                continue
-        reached |= area
+        if any(k % width in (0, width - 1) or k // width in (0, height - 1) for k in area):
+            reached |= area
     if not 0.08 * len(values) <= len(reached) <= 0.99 * len(values):
         return None
     coarse = _to_mask(reached, few.size)

@@ -93,7 +93,8 @@ class ImageEdit:
             return image
         area = self.mask and self.mask.crop(box)
         base, alpha = _split_alpha(self._combine_images(box, streams("gathering")))
-        state = _State(base, alpha, self.request, streams, self.detail, self.tone, area)
+        subject = None if area else ImageAnalysis.of(base).subject
+        state = _State(base, alpha, self.request, streams, self.detail, self.tone, area, subject)
         understood = not self.request.empty or len(self.images) > 1 or self.background == "transparent"
         if self.background == "transparent":
             state = _remove_background(state, *_split_alpha(self.images[0]), box)
@@ -114,7 +115,7 @@ class ImageEdit:
         return image if self.mask is None else Image.composite(image, self.images[0], self.mask)
 
     def _combine_images(self, box: tuple[int, int, int, int], rng: Random) -> Image.Image:
-        """Return what is edited: the first image, with the others in it; with a mask, in its box."""
+        """Return what is edited: the first image or a collage; with a mask, its box or the other images."""
         first, others = self.images[0], self.images[1:]
         if self.mask is None:
             return make_collage(self.images, first.size, rng) if others else first
@@ -123,7 +124,10 @@ class ImageEdit:
             if first.mode == "RGBA":
                 mended.putalpha(first.getchannel("A"))
             return mended.crop(box)
-        return _insert(first.crop(box), others, rng) if others else first.crop(box)
+        size = box[2] - box[0], box[3] - box[1]
+        if len(others) > 1:
+            return make_collage(others, size, rng)
+        return ImageOps.fit(others[0], size, Image.Resampling.LANCZOS) if others else first.crop(box)
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -143,14 +147,10 @@ def _find_room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | No
     width, height = -(-mark[0] // grid) + 1, -(-mark[1] // grid) + 1
     if cells.histogram()[255] < MARKS * width * height:
         return None
-    values = cells.tobytes()
-    runs = [0] * cells.width
-    for j in range(cells.height - 1, -1, -1):
-        row = values[j * cells.width : (j + 1) * cells.width]
-        runs = [run + 1 if value == 255 else 0 for run, value in zip(runs, row, strict=True)]
-        i = bytes(run >= height for run in runs).rfind(b"\1" * width)
-        if i >= 0:
-            return i * grid, j * grid
+    for j in range(cells.height - height, -1, -1):
+        for i in range(cells.width - width, -1, -1):
+            if cells.crop((i, j, i + width, j + height)).getextrema()[0] == 255:
+                return i * grid, j * grid
     return None
 
 
@@ -158,8 +158,8 @@ def _find_room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | No
 class _State:
     """The image while it is edited, or the box of its mask (`area`), with what the steps need to know.
 
-    `spot` is where the subject was that makes room for what is drawn; `subject` is what was found before the
-    light changed, for by night the moon is clearer than who wears the hat.
+    `subject` is who wears a hat, found before the light changes: by night the moon is clearer. `spot` is
+    where a removed subject was, which makes room for what is drawn.
     """
 
     image: Image.Image
@@ -169,8 +169,8 @@ class _State:
     detail: float
     tone: float
     area: Image.Image | None
+    subject: Subject | None
     spot: Box | None = None
-    subject: Subject | None = None
 
     @property
     def scene(self) -> Scene:
@@ -192,26 +192,15 @@ def _remove_subject(state: _State) -> _State:
     request = state.request
     if state.area or not (request.remove or (request.replace and state.scene.figures)):
         return state
-    subject = ImageAnalysis.of(state.image).subject
     area = _find_subject_area(state).point([0] * 40 + [255] * 216)
-    spot = subject.box if request.replace and subject else None
+    spot = state.subject.box if request.replace and state.subject else None
     return replace(state, image=mend(state.image, area), spot=spot)
 
 
-def _remember_subject(state: _State) -> _State:
-    """Without a mask, find who wears a hat while the light is as it was."""
-    hats = not state.area and any(figure.name == "hat" for figure in state.scene.figures)
-    return replace(state, subject=ImageAnalysis.of(state.image).subject) if hats else state
-
-
-def _paint_place_in_mask(state: _State) -> _State:
-    """With a mask, paint a place into it, with all that the prompt names."""
-    return _paint_scene(state) if state.area and state.scene.place not in ("", *effects.LIGHTS) else state
-
-
 def _paint_scene(state: _State) -> _State:
-    """Paint the scene of the prompt into the mask, its edge soft on the inside."""
-    assert state.area
+    """With a mask, paint the scene of the prompt into it, its edge soft on the inside."""
+    if not state.area:
+        return state
     size = state.image.size
     options = engine.RenderOptions(state.detail, state.tone)
     image = engine.render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
@@ -226,7 +215,8 @@ def _change_background(state: _State) -> _State:
     scene = state.scene
     if not (scene.backdrop or scene.place):
         return state
-    around = _find_background(state)
+    shown = state.alpha or find_ink(state.image)[0]
+    around = ImageChops.invert(shown) if shown else find_ground(state.image)
     if around is None and scene.place in effects.LIGHTS and not scene.backdrop:
         return state  # the light is all that changes
     if around is None:
@@ -240,19 +230,11 @@ def _change_background(state: _State) -> _State:
     return replace(covered, image=effects.keep_ink_readable(covered.image, state.image, effects.NEW_GROUND))
 
 
-def _find_background(state: _State) -> Image.Image | None:
-    """Return the background (L): what is transparent, else what is plain; None if there is neither."""
-    if state.alpha is not None:
-        return ImageChops.invert(state.alpha)
-    ink, _ = find_ink(state.image)
-    return ImageChops.invert(ink) if ink else find_ground(state.image)
-
-
 def _find_subject_area(state: _State) -> Image.Image:
     """Return where the subject is (L), with a soft rim; an oval in the middle if there is none."""
-    subject, size = ImageAnalysis.of(state.image).subject, state.image.size
-    if subject:
-        area = subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
+    size = state.image.size
+    if state.subject:
+        area = state.subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
         return area.filter(ImageFilter.GaussianBlur(min(size) / 60))
     return _make_oval(size, 150)
 
@@ -266,7 +248,7 @@ def _remove_background(
     """
     if alpha is None:
         ground = find_ground(image)
-        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size, 240)
+        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size, 195)
     alpha = alpha.crop(box)
     state = replace(state, alpha=ImageChops.darker(alpha, state.alpha) if state.alpha else alpha)
     if state.area:
@@ -275,7 +257,7 @@ def _remove_background(
 
 
 def _make_oval(size: tuple[int, int], reach: int) -> Image.Image:
-    """Return a soft oval (L) in the middle; a `reach` of 255 goes to the sides."""
+    """Return a soft oval (L) in the middle; a `reach` of 207 goes to the sides."""
     oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
     return oval.point(make_curve(lambda v: (reach - v) * 5))
 
@@ -310,7 +292,7 @@ def _change_colours(state: _State) -> _State:
     """Tint it in the colours that belong to no thing, and adjust it."""
     image, alpha = state.image, state.alpha
     if state.scene.palette:
-        image = effects.tint(image, state.scene.palette)
+        image = effects.tint(image, [find_colour(name) for name in state.scene.palette], 0.88)
     for name in state.request.adjust:
         image = effects.ADJUSTMENTS[name](image)
         if name == "mirrored" and alpha:
@@ -347,14 +329,19 @@ def _compose(state: _State) -> _State:
     if state.area:
         return _paint_scene(state)
     palette = choose_palette(state.streams("abstract"), (), state.scene.avoid)
-    return replace(state, image=effects.tint_slightly(state.image, palette))
+    return replace(state, image=effects.tint(state.image, palette, 0.3))
 
 
 STEPS: tuple[Callable[[_State], _State], ...] = (
-    _remove_subject, _remember_subject, _paint_place_in_mask, _change_background,
-    lambda state: _relight(state, state.scene.time, state.scene.season, state.scene.place), _draw_figures,
-    lambda state: _relight(state, state.scene.weather), _change_colours, _apply_style,
-)  # fmt: skip
+    _remove_subject,
+    lambda state: state if state.scene.place in {"", *effects.LIGHTS} else _paint_scene(state),
+    _change_background,
+    lambda state: _relight(state, state.scene.time, state.scene.season, state.scene.place),
+    _draw_figures,
+    lambda state: _relight(state, state.scene.weather),
+    _change_colours,
+    _apply_style,
+)
 
 
 def fit_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -382,13 +369,6 @@ def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Rand
             scale = min(room[0] / image.width, room[1] / image.height)
             _lay_print(page, image, scale, (width * (k + 0.5), height * (row + 0.5)), rng.uniform(-5, 5))
     return page
-
-
-def _insert(page: Image.Image, others: Sequence[Image.Image], rng: Random) -> Image.Image:
-    """Return other images at the size of the page: one covers it, several are a collage."""
-    if len(others) > 1:
-        return make_collage(others, page.size, rng)
-    return ImageOps.fit(others[0], page.size, Image.Resampling.LANCZOS)
 
 
 def _lay_print(

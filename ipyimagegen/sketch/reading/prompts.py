@@ -53,19 +53,14 @@ def load_vocabulary(name: str = "vocabulary") -> Vocabulary:
     }
 
 
-@cache
-def _list_phrases(name: str) -> list[tuple[str, str]]:
-    known = load_vocabulary(name)
-    return [(word.replace("-", " "), word) for word in known if "-" in word and word != "black-and-white"]
-
-
 def find_words(text: str, vocabulary: str = "vocabulary") -> list[Word]:
     """Return the known words of the text in order, and its punctuation as words of the kind "stop"."""
     known = load_vocabulary(vocabulary)
     text = unicodedata.normalize("NFKC", text).lower()
     text = _MONO.sub("black-and-white", text)
-    for spaced, joined in _list_phrases(vocabulary):
-        text = text.replace(spaced, joined)
+    for phrase in known:
+        if "-" in phrase and phrase != "black-and-white":
+            text = text.replace(phrase.replace("-", " "), phrase)
     words: list[Word] = []
     place = 0
     while match := _TOKEN.search(text, place):
@@ -90,10 +85,8 @@ def _read_token(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Wor
     if number is None:
         return None, start + 1
     # "一起" and "三月" are no counts: only before a measure word or a known word
-    measured = text[end : end + 1] in _MEASURE_WORDS
-    if end < len(text) and (
-        measured or any(text.startswith(word, end) for word in known if not word.isascii())
-    ):
+    measured = text[end:].startswith(tuple(_MEASURE_WORDS))
+    if measured or any(text.startswith(word, end) for word in known if not word.isascii()):
         return Word("number", str(number)), end + measured
     return None, end
 
@@ -104,9 +97,8 @@ def _read_english(term: str, known: Vocabulary) -> Word | None:
     term = term.removesuffix("'s").strip("'")
     if term in known:
         return replace(known[term], many=term in {"people", "village"})
-    singulars = [
-        term.removesuffix(a) + b for a, b in (("ies", "y"), ("es", ""), ("s", "")) if term.endswith(a)
-    ]
+    endings = (("ies", "y"), ("es", ""), ("s", ""))
+    singulars = [term.removesuffix(end) + new for end, new in endings if term.endswith(end)]
     for base in (*singulars, _PLURALS.get(term, "")):
         if base in known:
             return replace(known[base], many=True)

@@ -1,13 +1,8 @@
 """The engine as a WSGI application that speaks the OpenAI Images API.
 
-`create_app()` serves, with or without `/v1`:
-
-- `POST /v1/images/generations`: JSON;
-- `POST /v1/images/edits`: a multipart form or JSON with `data:` URLs, 1 to 16 images and a mask;
-- both with `stream: true` as server-sent events, drawn while they are sent;
-- `GET /v1/models`, and the files to which `response_format: "url"` points;
-- `GET /`: a page that explains how to use it.
-
+`create_app()` serves, with or without `/v1`, `POST images/generations` (JSON), `POST images/edits` (a form or
+JSON with `data:` URLs), both with `stream: true` as server-sent events that are drawn while they are sent,
+`GET models`, the files to which `response_format: "url"` points, and at `GET /` a page that explains it all.
 Everything else, and everything wrong, is refused with the API's error envelope.
 """
 

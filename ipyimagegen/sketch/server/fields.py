@@ -205,10 +205,6 @@ class Fault:
         width, height = size
         return (width // 2 if width >= 128 else width * 2, height) if self.name == "wrong_size" else size
 
-    def change_count(self, count: int) -> int:
-        """Return how many images are drawn."""
-        return count - 1 if self.name == "fewer" else count
-
     def cut(self, reply: HttpReply) -> HttpReply:
         """Return the reply as it goes out; a cut one announces more bytes than follow."""
         if self.name != "cut":

@@ -37,7 +37,8 @@ class DrawingJob:
     @property
     def count(self) -> int:
         """How many images are drawn."""
-        return self.fault.change_count(self.fields["n"])
+        count: int = self.fields["n"]
+        return count - 1 if self.fault.name == "fewer" else count
 
     def draw(self) -> Iterator[Image.Image]:
         """Draw the images, each when it is asked for; image k has the seed + k."""

@@ -14,13 +14,8 @@ MOST_PIXELS = 40_000_000  # of an image
 ALL_PIXELS = 4 * MOST_PIXELS  # of the images of an edit
 SCANS, SCANNED = 64, 800_000_000  # of a JPEG, and scans times pixels: each scan passes over all of them
 FORMATS = ("PNG", "JPEG", "WEBP")
+ORIENTATION = 0x0112  # the EXIF tag
 INSET = 2048  # pixels an edge of every image but the first: they come into it smaller
-_TURNS = {
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def open_images(body: EditBody) -> tuple[list[Image.Image], Image.Image | None, int]:
@@ -56,8 +51,8 @@ def _open_mask(data: bytes, first: Image.Image) -> Image.Image:
         raise _refuse_mask(f"mask size does not match image size: {sizes}")
     alpha = mask.convert("RGBA").getchannel("A")
     if mask.size != turned.size:
-        alpha.info = {}
-        alpha = alpha.transpose(_TURNS[first.getexif()[0x0112]])
+        alpha.getexif()[ORIENTATION] = first.getexif()[ORIENTATION]
+        alpha = ImageOps.exif_transpose(alpha)
     return alpha.point([255] + [0] * 255)
 
 

@@ -26,16 +26,18 @@ EXAMPLE = "%%imagine\na red fox under a tree"
 
 def list_origins(host: str, port: int) -> list[str]:
     """Return the origins at which a server on this host is reached, the one for other machines first."""
-    hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"] if _is_unspecified(host) else [host]
+    address, hosts = parse_address(host), [host]
+    if address.is_unspecified if address else not host:  # all addresses of this machine
+        hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"]
     return [f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}" for name in hosts]
 
 
-def _is_unspecified(host: str) -> bool:
-    """Return whether the host stands for all addresses of this machine."""
+def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a host is, None for a name."""
     try:
-        return ipaddress.ip_address(host).is_unspecified
+        return ipaddress.ip_address(host)
     except ValueError:
-        return not host
+        return None
 
 
 def _find_outward_address() -> str | None:
