@@ -12,9 +12,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageStat
 
 from ipyimagegen.sketch.drawing.abstract import paint_abstract
 from ipyimagegen.sketch.drawing.canvas import Pen, add_glow, make_gradient, mend
-from ipyimagegen.sketch.drawing.figures import LETTERS, THINGS, paint_figure, paint_lines
+from ipyimagegen.sketch.drawing.figures import LETTERS, THINGS, Placed, paint_figure, paint_lines
 from ipyimagegen.sketch.drawing.landscapes import LAYERS, PLACES, Landscape, paint_landscape
-from ipyimagegen.sketch.drawing.layout import Frame, Placed, arrange_figures
+from ipyimagegen.sketch.drawing.layout import Frame, arrange_figures
 from ipyimagegen.sketch.drawing.palette import INK, WHITE, Skin, find_colour, luminance, mix, to_rgb, to_rgbs
 from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
 from ipyimagegen.sketch.reading.prompts import Scene, find_style, read_scene
@@ -25,7 +25,6 @@ DETAIL = {
 TONES = {"vivid": 1.25, "natural": 0.86}
 PAINTED = 2_200_000  # pixels that are painted at most; larger images are enlarged from it
 GAP = 0.2  # between the letters of the mark
-ALIKE = 0.6  # of 1: how far a corner correlates with the letters if they are there
 SHARP = 4  # supersampling: the letters of the mark are small
 COARSEST, FINEST = 9, 120  # spots along the short edge of a partial image, at the start and near the end
 
@@ -271,7 +270,7 @@ def remove_mark(image: Image.Image) -> Image.Image:
         return image
     area = (*corner, corner[0] + box[0], corner[1] + box[1])
     plate, letters = _draw_mark(image)
-    if _correlate(image.crop(area).convert("L"), letters) < ALIKE:
+    if _correlate(image.crop(area).convert("L"), letters) < 0.6:  # the letters are not there
         return image
     covered = Image.new("L", image.size)
     covered.paste(plate.point([0] + [255] * 255), corner)

@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipyimagegen.sketch.drawing import palette
 from ipyimagegen.sketch.drawing.canvas import Pen, Point, trace_arc
 from ipyimagegen.sketch.drawing.palette import CREAM, INK, RGB, WHITE, Colour, Skin, luminance, mix, to_rgb
-from ipyimagegen.sketch.reading.prompts import Scene
-
-if TYPE_CHECKING:
-    from ipyimagegen.sketch.drawing.layout import Placed
+from ipyimagegen.sketch.reading.prompts import Figure, Scene
 
 Numbers = tuple[float, ...]
 
@@ -50,11 +47,10 @@ class DrawingLine:
         both = words[0] == "both"
         operation, colour, *rest = words[1 if both else 0 :]
         measure = _to_numbers(rest.pop(0)) if operation in MEASURED else ()
-        groups: list[Any] = []
         if operation in LISTED:
-            groups = [_to_numbers(word) for word in rest]
+            groups: list[Any] = [_to_numbers(word) for word in rest]
         else:
-            groups = [[_to_numbers(word) for word in group.split()] for group in " ".join(rest).split(" | ")]
+            groups = [[_to_numbers(word) for word in part.split()] for part in " ".join(rest).split(" | ")]
         return cls(operation, colour, measure, tuple(groups), both, spin)
 
     def pens(self, pen: Pen) -> Iterator[Pen]:
@@ -206,6 +202,19 @@ _CURVES: dict[str, Callable[[Pen, Skin], None]] = {
     "sphere": _paint_sphere,
 }
 SHAPES = (*_OUTLINES, *_CURVES)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A figure at (x, y), its centre; `index` counts within its kind."""
+
+    figure: Figure
+    index: int
+    x: float
+    y: float
+    size: float
+    turn: float = 0.0
+    flip: bool = False
 
 
 def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -> None:

@@ -150,11 +150,9 @@ def _paint_clouds(land: Landscape) -> None:
 def _paint_gulls(land: Landscape) -> None:
     for x in land.spread(max(2, int(3 * land.width))):
         y, w = land.rng.uniform(0.2, 0.7) * land.horizon, land.rng.uniform(0.012, 0.022)
-        line = [(x + dx * w, y + dy * w) for dx, dy in GULL]
+        wings = (-1, -0.35), (-0.4, -0.5), (0, 0), (0.4, -0.5), (1, -0.35)
+        line = [(x + dx * w, y + dy * w) for dx, dy in wings]
         land.pen.stroke(line, 0.004, mix(land.sky[0], to_rgb("#2b3a55"), 0.6))
-
-
-GULL = ((-1, -0.35), (-0.4, -0.5), (0, 0), (0.4, -0.5), (1, -0.35))
 
 
 def _paint_rays(land: Landscape) -> None:
@@ -359,12 +357,10 @@ def _paint_weeds(land: Landscape) -> None:
 def _paint_mesas(land: Landscape) -> None:
     for x in land.spread(max(2, int(2 * land.width))):
         w, h = land.rng.uniform(0.1, 0.22), land.rng.uniform(0.06, 0.14)
-        top = [(x + dx * w, land.horizon - dy * h) for dx, dy in MESA]
+        slopes = (-0.72, 0.4), (-0.6, 1), (0.55, 1), (0.7, 0.35)
+        top = [(x + dx * w, land.horizon - dy * h) for dx, dy in slopes]
         points = [(x - w, land.horizon + 0.02), *top, (x + w, land.horizon + 0.02)]
         land.pen.soft(points, land.haze("#c47a50", 0.35), 0.08)
-
-
-MESA = ((-0.72, 0.4), (-0.6, 1), (0.55, 1), (0.7, 0.35))
 
 
 def _paint_dunes(land: Landscape) -> None:

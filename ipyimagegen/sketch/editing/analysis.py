@@ -20,7 +20,6 @@ NEAR = 8  # of its pixels, between parts of one subject
 PLAIN = 14  # levels by which half of the border's pixels may stray from their median
 TOLERANCE = 48  # levels by which any pixel of the ground may stray
 INK_GROUND = 0.45, 190  # share and luminance of the ground of an ink drawing, at least
-INKED = 0.004  # share of thin ink, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +201,4 @@ def find_ink(image: Image.Image) -> tuple[Image.Image | None, Image.Image | None
     fat = few.filter(ImageFilter.MinFilter(width)).filter(ImageFilter.MaxFilter(width + 2))
     thin = ImageChops.subtract(apart, fat.resize(image.size, Image.Resampling.BILINEAR))
     inked = sum(thin.histogram()[128:])
-    return (apart, thin) if inked >= INKED * image.width * image.height else (None, None)
+    return (apart, thin) if inked >= 0.004 * image.width * image.height else (None, None)

@@ -1,9 +1,8 @@
 """Edits an image by rule: what the prompt names and sketch understands is done, in a fixed order.
 
-Named things are drawn onto the image; a place or colour behind it changes its background; hours, weathers and
-seasons change its light; colours without a thing tint it; styles restyle it. Where nothing is understood the
-image is tinted a little, or the mask filled with a composition, in colours that depend on the prompt.
-
+Named things are drawn onto the image; places and colours change its background, hours, weathers and seasons
+its light; colours without a thing tint it, styles restyle it. Where nothing is understood the image is tinted
+a little, or the mask filled with a composition, in colours that depend on the prompt.
 Outside a mask every pixel stays as it is. So the "sketch" mark goes inside the masked area, as low and right
 as possible, where it covers little of it; otherwise the image carries no mark.
 """
@@ -30,8 +29,6 @@ from ipyimagegen.sketch.reading.edit_prompts import EditPrompt, read_edit
 from ipyimagegen.sketch.reading.prompts import Scene, find_style
 
 MARKS = 60  # the masked area is at least so many times that of the mark
-SIMILAR = 0.02  # by which two ratios may differ and count as the same
-PLATE = to_rgb("#efe9df")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +268,9 @@ def _relight(state: _State, *names: str) -> _State:
     moon = not named & {"sun", "moon", "crescent", "star"}
     analysis, rng = ImageAnalysis.of(state.image), state.streams("light")
     lit = effects.LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
-    return replace(state, image=effects.relight(lit, known))
+    for name in known:
+        lit = replace(lit, image=effects.LIGHTS[name](lit))
+    return replace(state, image=effects.keep_ink_readable(lit.image, state.image, effects.DIM_GROUND))
 
 
 def _draw_figures(state: _State) -> _State:
@@ -348,7 +347,7 @@ def fit_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Return the image at that size, whole; the page beside it has its mean colour, or is transparent."""
     if image.size == size:
         return image
-    if abs(image.width * size[1] / (image.height * size[0]) - 1) < SIMILAR:
+    if abs(image.width * size[1] / (image.height * size[0]) - 1) < 0.02:  # the same ratio
         return image.resize(size, Image.Resampling.LANCZOS)
     mean: Any = image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     colour = "#00000000" if image.mode == "RGBA" else mean
@@ -379,7 +378,7 @@ def _lay_print(
     rim = max(2, round(min(extent) * 0.045))
     card = Image.new("RGBA", (extent[0] + 6 * rim, extent[1] + 6 * rim))
     border = (2 * rim, 2 * rim, extent[0] + 4 * rim - 1, extent[1] + 4 * rim - 1)
-    ImageDraw.Draw(card).rectangle(border, fill=(*mix(WHITE, PLATE, 0.2), 255))
+    ImageDraw.Draw(card).rectangle(border, fill=(*mix(WHITE, to_rgb("#efe9df"), 0.2), 255))
     small = image.resize(extent, Image.Resampling.LANCZOS)
     alpha = small.getchannel("A") if small.mode == "RGBA" else None
     card.paste(small.convert("RGB"), (3 * rim, 3 * rim), alpha)

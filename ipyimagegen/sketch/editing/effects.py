@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
@@ -154,14 +154,6 @@ LIGHTS: dict[str, Light] = {
     "fog": _make_light("rain", 0.6, ((0.6, 92), (0.6, 96), (0.6, 98)), "fog"),
     "autumn": _make_light("autumn", 1.1, ((1.08, 12), (0.94, 2), (0.74, 0)), "leaves"),
 }
-
-
-def relight(lit: LitImage, names: Sequence[str]) -> Image.Image:
-    """Return the image in the named lights, the thin ink of a plot kept readable."""
-    before = lit.image
-    for name in names:
-        lit = replace(lit, image=LIGHTS[name](lit))
-    return keep_ink_readable(lit.image, before, DIM_GROUND)
 
 
 def keep_ink_readable(after: Image.Image, before: Image.Image, bounds: tuple[int, int]) -> Image.Image:

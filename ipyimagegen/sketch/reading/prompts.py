@@ -20,6 +20,7 @@ KINDS = 8  # different figures in one image
 SOME = 0  # the count of a bare plural: the layout chooses
 
 _PLURALS = {"children": "child", "men": "man", "women": "woman", "people": "people", "leaves": "leaf"}
+_GRAMMAR = {"not", "cut", "stop", "join", "skip"}  # kinds of words that name nothing
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2}
 _MEASURE_WORDS = "个只条朵颗张座棵辆艘本匹头架栋间把枚片块顶幅位名杯道根面"
 _PUNCTUATION = re.compile(r"[,.;:!?，。；：！？、()\[\]\n]")
@@ -38,11 +39,8 @@ class Word:
     many: bool = False
 
 
-Vocabulary = dict[str, Word]
-
-
 @cache
-def load_vocabulary(name: str = "vocabulary") -> Vocabulary:
+def load_vocabulary(name: str = "vocabulary") -> dict[str, Word]:
     """Return the words of a table and what they mean; "edits" holds what only an edit understands."""
     table = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {
@@ -70,7 +68,7 @@ def find_words(text: str, vocabulary: str = "vocabulary") -> list[Word]:
     return words
 
 
-def _read_token(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Word | None, int]:
+def _read_token(text: str, match: re.Match[str], known: dict[str, Word]) -> tuple[Word | None, int]:
     """Return the word that begins at the match, if it is known, and where to go on."""
     term, start, end = match.group(), match.start(), match.end()
     if _PUNCTUATION.match(term):
@@ -91,7 +89,7 @@ def _read_token(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Wor
     return None, end
 
 
-def _read_english(term: str, known: Vocabulary) -> Word | None:
+def _read_english(term: str, known: dict[str, Word]) -> Word | None:
     if term.isdigit():
         return Word("number", term) if 1 <= int(term) <= 100 else None
     term = term.removesuffix("'s").strip("'")
@@ -171,9 +169,6 @@ def _remove_avoided(scene: Scene, avoid: frozenset[str]) -> Scene:
     names = ("place", "time", "weather", "season", "style", "backdrop")
     facts = {name: getattr(scene, name) for name in names if is_free(getattr(scene, name))}
     return Scene(figures=figures, palette=tuple(filter(is_free, scene.palette)), avoid=avoid, **facts)
-
-
-_GRAMMAR = {"not", "cut", "stop", "join", "skip"}  # kinds of words that name nothing
 
 
 @dataclass(slots=True)

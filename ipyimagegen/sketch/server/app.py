@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from ipyimagegen.sketch.server.fields import FAULTS, Fault
+from ipyimagegen.sketch.server.fields import Fault
 from ipyimagegen.sketch.server.quotas import CHECK, Quota, ServerLimits, Ticket
 from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure
 from ipyimagegen.sketch.server.welcome import find_origin, make_page
@@ -27,8 +27,8 @@ from ipyimagegen.sketch.server.welcome import find_origin, make_page
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
 LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not go in one call
 KEPT = 64 << 20  # bytes of images that are kept for their URLs
-CREATED = 1_767_225_600  # of the model list: a fixed date
 FILES = "/images/files/"
+MODEL = {"id": "sketch", "object": "model", "created": 1_767_225_600, "owned_by": "ipyimagegen"}
 UNLIMITED = ServerLimits()
 
 
@@ -111,10 +111,7 @@ def create_app(
     A server that knows whether its client is still there sets `quotas.CHECK` in the environment. Raises
     ValueError for an unknown fault.
     """
-    try:
-        usual = Fault.from_text(fault) if fault is not None else Fault()
-    except ValueError:
-        raise ValueError(f"Invalid fault {fault!r}: choose {', '.join(FAULTS)}") from None
+    usual = Fault.from_text(fault) if fault is not None else Fault()
     drawings, input_bytes = Quota(limits.drawings), Quota(limits.input_bytes)
     state = AppState(key, usual, RecentFiles(KEPT), limits.pixels, drawings, input_bytes)
 
@@ -206,11 +203,6 @@ def _show_page(call: AppCall) -> HttpReply:
     return HttpReply(200, (page,), "text/html; charset=utf-8", headers)
 
 
-def _list_models(_: AppCall) -> HttpReply:
-    model = {"id": "sketch", "object": "model", "created": CREATED, "owned_by": "ipyimagegen"}
-    return HttpReply.from_json({"object": "list", "data": [model]})
-
-
 def _send_file(state: AppState, name: str) -> HttpReply:
     # no key: a name is the hash of what it names, so only its recipient knows it
     data = state.files.get(name)
@@ -223,5 +215,5 @@ ROUTES: dict[str, dict[str, Callable[[AppCall], HttpReply]]] = {
     "/": {"GET": _show_page},
     "/images/generations": {"POST": _draw},
     "/images/edits": {"POST": lambda call: _draw(call, edit=True)},
-    "/models": {"GET": _list_models},
+    "/models": {"GET": lambda _: HttpReply.from_json({"object": "list", "data": [MODEL]})},
 }

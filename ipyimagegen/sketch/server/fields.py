@@ -173,7 +173,7 @@ class Fault:
             return cls(text)
         seconds = float(number) if word == "slow" else math.nan
         if not (math.isfinite(seconds) and seconds >= 0):
-            raise ValueError(text)
+            raise ValueError(f"Invalid fault {text!r}: choose {', '.join(FAULTS)}")
         return cls(word, min(seconds, LONGEST_WAIT))
 
     def check_request(self) -> None:

@@ -113,8 +113,7 @@ def prepare_edit(raw: bytes, content_type: str, fault: Fault) -> DrawingJob:
 def stream_images(job: DrawingJob, turn: Turn, report: Callable[[Exception], None]) -> HttpReply:
     """Return the reply whose body draws as it is read: in its turn, but never while it waits or sends.
 
-    The events of each image are its partial ones and `completed`; the API sends no `[DONE]`. Images are
-    always base64 here, as in the API's models, so `response_format: "url"` changes nothing.
+    Images are always base64 here, as in the API's models; the API sends no `[DONE]`.
     """
     events = _catch_errors(job, turn, report)
     return HttpReply(200, events, "text/event-stream", {"Cache-Control": "no-cache"})

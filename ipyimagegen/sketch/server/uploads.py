@@ -13,7 +13,6 @@ MOST_BYTES = 50 << 20  # of an image, as in the API
 MOST_PIXELS = 40_000_000  # of an image
 ALL_PIXELS = 4 * MOST_PIXELS  # of the images of an edit
 SCANS, SCANNED = 64, 800_000_000  # of a JPEG, and scans times pixels: each scan passes over all of them
-FORMATS = ("PNG", "JPEG", "WEBP")
 ORIENTATION = 0x0112  # the EXIF tag
 INSET = 2048  # pixels an edge of every image but the first: they come into it smaller
 
@@ -62,7 +61,7 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise _refuse_image(name, f"it has {len(data)} bytes, at most {MOST_BYTES} are accepted")
     why = "not a whole PNG, JPEG or WebP image"
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
         pixels, scans = image.width * image.height, data.count(b"\xff\xda") if image.format == "JPEG" else 0
         if pixels > MOST_PIXELS:
             why = f"{image.width}x{image.height} pixels, at most {MOST_PIXELS} are accepted"
