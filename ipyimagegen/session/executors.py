@@ -175,7 +175,7 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
 def _find_mounts(endpoint: Endpoint) -> Mapping[str, Any]:
     if endpoint.name != SKETCH:
         return {}
-    from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only where it draws
+    from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only where it draws
 
     return {endpoint.base_url: create_app()}
 

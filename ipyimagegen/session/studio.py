@@ -297,7 +297,7 @@ class Studio:
     @cached_property
     def tools(self) -> CallContext:
         """What every call needs."""
-        from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
+        from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.find_endpoint(SKETCH, {}, {})
         return CallContext(
