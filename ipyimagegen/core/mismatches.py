@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ipyimagegen.core.formats import BY_NAME
 from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, PreparedRequest, Request
 from ipyimagegen.core.text import format_count
-
-_MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 def find_mismatches(
@@ -74,9 +73,11 @@ def _ratio(request: Request, asked: Mapping[str, Any], shown: Sequence[ImageReco
 
 
 def _format(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
-    wanted = _MIME.get(str(asked.get("output_format")))
-    got = sorted({str(p.mime).removeprefix("image/") for p in shown if p.mime != wanted})
-    return [Mismatch("format", str(asked["output_format"]), ", ".join(got))] if wanted and got else []
+    wanted = BY_NAME.get(str(asked.get("output_format")))
+    if wanted is None:
+        return []
+    got = sorted({str(image.mime).removeprefix("image/") for image in shown if image.mime != wanted.mime})
+    return [Mismatch("format", wanted.name, ", ".join(got))] if got else []
 
 
 def _transparency(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:

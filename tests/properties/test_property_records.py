@@ -118,7 +118,7 @@ def run(tape):
         elapsed=tape.choose([None, 0.0, 2.5]),
         sent=sent(tape),
         images=tuple(tape.several(lambda: image(tape), 3)),
-        reply=mapping(tape),
+        response=mapping(tape),
         mismatches=tuple(tape.several(lambda: Mismatch(text(tape), "", text(tape)), 2)),
         cost=Cost(amount=tape.choose([None, 0.0, 0.04]), at_least=bool(tape.below(2)), basis=text(tape)),
         error=maybe(tape, lambda tape: ErrorInfo(message=text(tape), code=maybe(tape, text), status=429)),
