@@ -10,7 +10,7 @@ from ipyimagegen.client import write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
+from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise, parse_size
 from ipyimagegen.core.run import PreparedRequest, Request
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import values
@@ -167,3 +167,20 @@ def test_settings_of_any_name(text, read_as):
 def test_settings_refused(text):
     with pytest.raises(InvalidOption, match="--set"):
         read_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pixels"),
+    [
+        ("1024x1536", (1024, 1536)),
+        ("１０２４×１５３６", (1024, 1536)),
+        (" 512 * 0512 ", (512, 512)),
+        ("0x512", None),
+        ("2K", None),
+        ("auto", None),
+        ("16:9", None),
+        ("1234567x1", None),
+    ],
+)
+def test_parse_size(text, pixels):
+    assert parse_size(text) == pixels

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.options import parse_size
 from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, PreparedRequest, Request
 from ipyimagegen.core.text import format_count
 
@@ -53,18 +54,23 @@ def _sizes(shown: Sequence[ImageRecord]) -> list[str]:
 
 
 def _size(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
-    size = str(asked.get("size", ""))
-    if not size[:1].isdigit() or "x" not in size or not shown or _sizes(shown) == [size]:
+    size = _requested_size(asked)
+    if not size or not shown or _sizes(shown) == [size]:
         return []
     return [Mismatch("size", size, ", ".join(_sizes(shown)))]
+
+
+def _requested_size(asked: Mapping[str, Any]) -> str:
+    """Return the requested `WIDTHxHEIGHT`, or nothing where the size is a word or a tier."""
+    pixels = parse_size(str(asked.get("size", "")))
+    return f"{pixels[0]}x{pixels[1]}" if pixels else ""
 
 
 def _ratio(request: Request, asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
     ratio = str(request.options.get("aspect_ratio", ""))
     if ":" not in ratio or "size" in request.extra:
         return []
-    size = str(asked.get("size", ""))
-    if size[:1].isdigit() and _sizes(shown) == [size]:
+    if _sizes(shown) == [_requested_size(asked)]:
         return []  # translated to this size, and the caption's note says so
     width, height = (float(part) for part in ratio.split(":"))
     # Servers round to multiples of 8 to 64 pixels: 2 % is a rounding, not another ratio.

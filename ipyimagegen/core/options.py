@@ -238,7 +238,7 @@ OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
-_SIZE = re.compile(r"\s*(\d{1,5})\s*[xX*]\s*(\d{1,5})\s*")
+_SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
 _TIER = re.compile(r"\d{1,2}[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -247,6 +247,13 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 def to_half_width(text: str) -> str:
     """Return `text` with full-width digits and signs, and curly quotes, as ASCII."""
     return text.translate(_AS_MEANT)
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return width and height of `WIDTHxHEIGHT` in pixels; None for anything else, such as a word or `2K`."""
+    match = _SIZE.fullmatch(to_half_width(text))
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    return (width, height) if width and height else None
 
 
 def find_option(name: str) -> Option:
@@ -354,9 +361,8 @@ def _read_size(option: Option, text: str) -> str:
         return text.lower()
     if _TIER.fullmatch(text):
         return text.upper()  # Seedream's "2K"
-    found = _SIZE.fullmatch(text)
-    if found and int(found[1]) and int(found[2]):
-        return f"{int(found[1])}x{int(found[2])}"
+    if pixels := parse_size(text):
+        return f"{pixels[0]}x{pixels[1]}"
     is_ratio = _RATIO.fullmatch(text)
     hint = " For a ratio there is --aspect-ratio." if is_ratio else suggest_name(text, SIZE_WORDS)
     raise InvalidOption(
@@ -369,7 +375,7 @@ def _read_ratio(option: Option, text: str) -> str:
     found = _RATIO.fullmatch(text)
     if found and float(found[1]) and float(found[2]):
         return f"{_shortest(found[1])}:{_shortest(found[2])}"
-    hint = " For pixels there is --size." if _SIZE.fullmatch(text) else ""
+    hint = " For pixels there is --size." if parse_size(text) else ""
     raise InvalidOption(f"{option.flag} {text!r} is no ratio such as 16:9.{hint}")
 
 
