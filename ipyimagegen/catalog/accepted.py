@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipyimagegen.catalog.rows import find_model_row, resolve_model_name
 from ipyimagegen.core import formats as file_formats
 from ipyimagegen.core.endpoints import Endpoint, sends_edits_as_json
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 FORMATS = tuple(file_formats.BY_NAME)
 JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters

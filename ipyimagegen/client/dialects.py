@@ -18,7 +18,7 @@ from ipyimagegen.client.bodies import File, shown
 from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.options import Json, parse_size
-from ipyimagegen.core.run import Input, PreparedRequest, Request
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever an image stands

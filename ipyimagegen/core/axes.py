@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.option_lists import MOST
-from ipyimagegen.core.options import OPTIONS, Value
+from ipyimagegen.core.options import MOST, OPTIONS, Value
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.core.user_input import UserInput
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from ipyimagegen.core.formats import BY_NAME
 from ipyimagegen.core.options import parse_size
-from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch
 from ipyimagegen.core.text import format_count
 
 

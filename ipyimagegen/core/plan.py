@@ -10,7 +10,8 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.options import Value
-from ipyimagegen.core.run import Cost, PreparedRequest, Request, Run
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Cost, Run
 from ipyimagegen.core.text import DOT, format_count
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take

@@ -7,7 +7,6 @@ and writer. Unknown keys are ignored, so that a newer version's records can stil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -16,8 +15,8 @@ from types import UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ipyimagegen.core.errors import CallError, NotSent, OutcomeUnknown, RateLimited, RequestRefused
-from ipyimagegen.core.image_count import count_asked, count_images
-from ipyimagegen.core.options import SENT, Json
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 SCHEMA = 1
 LARGEST = 2**53  # of the numbers in a record; floats hold every whole number up to here
@@ -55,110 +54,6 @@ ERRORS: Mapping[Status, type[CallError]] = {
     Status.REFUSED: RequestRefused,
     Status.UNKNOWN: OutcomeUnknown,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Input:
-    """An image that goes with the prompt; its bytes are in the store under their hash.
-
-    `label` is what a caption calls it; one of our own has its `parent` instead, so that no record
-    repeats a prompt that may be forgotten.
-    `pixels` is the hash of its pixels where the file is our own encoding of a variable: the same
-    image is known again though a newer encoder writes other bytes.
-    """
-
-    sha256: str
-    mime: str
-    width: int
-    height: int
-    label: str = ""
-    parent: str | None = None  # lasting id of the image it came from, as 1120-k7f2/3.1
-    pixels: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.label or self.parent or "the image"
-
-    @property
-    def identity(self) -> str:
-        """The hash by which the same image is known again."""
-        return self.pixels or self.sha256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked: options as typed or configured, normalised, not yet translated."""
-
-    operation: str = "generations"
-    endpoint: str
-    base_url: str
-    dialect: str = "openai"
-    model: str | None = None
-    prompt: str
-    template: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Json] = field(default_factory=dict)
-    inputs: tuple[Input, ...] = ()
-    mask: Input | None = None
-
-    @property
-    def identity(self) -> str:
-        """The hash by which the same request is known again (hex SHA-256)."""
-        return self._hash(self.base_url)
-
-    @property
-    def question(self) -> str:
-        """Like `identity`, whatever server was asked."""
-        return self._hash(None)
-
-    def _hash(self, base_url: str | None) -> str:
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
-        known = {
-            "version": 1,
-            "base_url": base_url,
-            "operation": self.operation,
-            "model": self.model or "default",
-            "prompt": self.prompt.strip(),
-            "options": {k: v for k, v in self.options.items() if k not in SENT or SENT[k].identity},
-            "extra": dict(self.extra),
-            "inputs": [one.identity for one in self.inputs],
-            "mask": self.mask.identity if self.mask else None,
-        }
-        text = json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def count(self) -> int:
-        """How many images were asked for at most; one unless told otherwise."""
-        return count_images(self.options, self.extra)
-
-    @property
-    def fewest(self) -> int:
-        """How many images `n` itself asked for: other fields may only bound their number."""
-        return count_asked(self.options, self.extra)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
-    """What goes to the server: the model's name there, translated options, and what to say of it.
-
-    `options` holds option names and values after translation; `extra` is merged over them by the
-    dialect. `inputs` and `mask` are the images in the form that this server takes. `notes` are
-    sentences for the caption; `unsent` names options that were kept back.
-    """
-
-    model: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    unsent: tuple[str, ...] = ()
-    inputs: tuple[Input, ...] = ()
-    mask: Input | None = None
-    idempotency_key: str = ""
-    attempts: int = 0
-    request_id: str | None = None
-    body: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import check_extra
-from ipyimagegen.core.option_lists import list_elements, read_values
-from ipyimagegen.core.options import DEFAULT, INPUTS, SENT, Json, Value, Values, find_option
+from ipyimagegen.core.options import (
+    DEFAULT,
+    INPUTS,
+    SENT,
+    Json,
+    Value,
+    Values,
+    find_option,
+    list_elements,
+    read_values,
+)
+from ipyimagegen.core.request import check_extra
 from ipyimagegen.core.run import Run
 
 _NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")

@@ -14,8 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import list_elements, parse_values
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -23,9 +21,12 @@ from ipyimagegen.core.options import (
     Kind,
     Option,
     Values,
+    list_elements,
     normalise,
+    parse_values,
     to_half_width,
 )
+from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.template import Name, Part, fill, lookup, parse
 from ipyimagegen.core.text import truncate
 from ipyimagegen.notebook.tokenizer import (

@@ -12,9 +12,9 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Input, Run, Status
-from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
-from ipyimagegen.core.text_table import format_table
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.text import DOT, format_count, format_table, sanitize, truncate
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.request_diff import list_changes
 from ipyimagegen.session.history import History

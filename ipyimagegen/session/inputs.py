@@ -22,7 +22,8 @@ from ipyimagegen.core.ids import Ref
 from ipyimagegen.core.ids import parse_id as read_id
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Input, Run
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
 from ipyimagegen.results import Generation, Image

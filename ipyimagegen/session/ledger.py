@@ -11,7 +11,8 @@ from datetime import date
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.plan import PlannedCall, Settings, check_caps
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Request, Run, Status
+from ipyimagegen.core.request import Request
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import format_count, truncate
 from ipyimagegen.session.call import Job
 from ipyimagegen.store import Store

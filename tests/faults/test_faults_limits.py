@@ -15,17 +15,8 @@ from wire.sse import DONE, HEAD
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.run import (
-    ErrorInfo,
-    ImageRecord,
-    ImageState,
-    Input,
-    Mismatch,
-    PreparedRequest,
-    Request,
-    Run,
-    Status,
-)
+from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.run import ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.template import Literal, fill, parse
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.results.captions import write_caption

@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tape import tapes
 
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import (
     Cost,
     ErrorInfo,
     ImageRecord,
     ImageState,
-    Input,
     Mismatch,
-    PreparedRequest,
-    Request,
     Run,
     Status,
     from_json,

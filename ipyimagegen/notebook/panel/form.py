@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import parse_values
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -19,7 +17,9 @@ from ipyimagegen.core.options import (
     Values,
     find_option,
     normalise,
+    parse_values,
 )
+from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import Literal, list_groups, parse
 from ipyimagegen.core.text import truncate

@@ -9,9 +9,8 @@ import ipyimagegen
 from ipyimagegen.client import write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import read_setting
 from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise, parse_size
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request, read_setting
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.config import Imagine
@@ -143,7 +142,7 @@ def test_help(name):
 
 
 def test_the_readme_has_the_table():
-    readme = Path(__file__).parent.parent / "README.md"
+    readme = Path(__file__).parents[2] / "README.md"
     assert help_text.write_options_table() in readme.read_text()
 
 
