@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.options import MOST, OPTIONS, Value
+from ipyimagegen.core.options import OPTIONS, Value
 from ipyimagegen.core.text import DOT, truncate
-from ipyimagegen.core.user_input import UserInput
+from ipyimagegen.core.user_input import MOST, UserInput
 
 PROMPT = "prompt"
 _NAMED = 6  # axes that a message names
@@ -112,7 +112,7 @@ def _at(typed: UserInput, setters: Sequence[_Set], values: Sequence[Value]) -> U
 def _found(typed: UserInput) -> Iterator[tuple[int, Axis, _Set]]:
     for name, values in typed.options.items():
         if isinstance(values, tuple):
-            yield OPTIONS[name].dear, Axis(name, values), _of_option(name)
+            yield OPTIONS[name].change_cost, Axis(name, values), _of_option(name)
     if not isinstance(typed.prompt, str):
         yield _DEAR, Axis(PROMPT, typed.prompt), lambda one, value: replace(one, prompt=str(value))
     elif typed.namespace is not None and not typed.options.get("raw"):
