@@ -164,7 +164,7 @@ def test_settings_of_any_name(text, read_as):
 
 @pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a={b: 1}", "a\n=1"])
 def test_settings_refused(text):
-    with pytest.raises(InvalidOption, match="--set"):
+    with pytest.raises(InvalidOption, match="extra="):
         read_setting(text)
 
 

@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from client.sse import DONE, HEAD
 from lab import PAINTED, Clock
 from loopback import b64, image_bytes
 from sockets import reply
-from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
@@ -421,7 +421,7 @@ def test_106_extra_that_is_no_json(lab, kind, door):
     lab.cell("fox = %imagine a red fox")
     lab.cell(door)
     assert isinstance(lab.cells[1].error, InvalidOption)
-    lab.check(Status.DONE, 1, "extra: a", images=0)
+    lab.check(Status.DONE, 1, "extra", images=0)
 
 
 @pytest.mark.parametrize(
