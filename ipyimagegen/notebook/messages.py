@@ -13,7 +13,7 @@ def name_flag(name: str, value: object) -> str:
     if name == "extra":
         return "--set"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return f"{flag} {value}" if value is not None else flag
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 CELL = Front(
