@@ -778,7 +778,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
     with pytest.raises(e.Detached):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
-    assert str(plan) == "1 call · 1 image · 2 under way · cost unknown"
+    assert str(plan) == "1 call · 1 image · 2 in flight · cost unknown"
     assert reports.report_plan(plan, one.write_calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
@@ -807,9 +807,7 @@ def test_the_same_value_twice_is_refused(home, serve, swept):
 def test_nothing_stands_in_place_of_a_list(home, serve, name):
     server = serve(good)
     swept = {"prompt": "a fox", name: [1, 2] if name == "seed" else ["a hen", "an owl"]}
-    with pytest.raises(
-        e.InvalidOption, match=f"--set {name} would stand in place of every value of the list"
-    ):
+    with pytest.raises(e.InvalidOption, match=f"field {name}, which would replace every value"):
         studio(home, server).imagine(**swept, extra={name: 3})
     assert not server.posts
 

@@ -19,8 +19,10 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
@@ -127,7 +129,7 @@ class Painter:
         """Show the plan of a sweep in the place of the status line, for long enough to be seen."""
         if self._watched:
             self._last = time.monotonic() + PLAN - _EVERY
-            self._line(f"{plan}")
+            self._line(render(str(plan), CELL))
 
     def working(self, batch: Batch) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""

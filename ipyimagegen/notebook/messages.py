@@ -10,6 +10,8 @@ from ipyimagegen.core.options import OPTIONS
 
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`."""
+    if name == "extra":
+        return "--set"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
     return flag if value is None or value is True else f"{flag} {value}"
 

@@ -10,7 +10,8 @@ from ipyimagegen import imaging
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import InvalidOption, NotInHistory
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.run import Input, Run
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison

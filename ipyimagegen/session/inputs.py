@@ -23,7 +23,7 @@ from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Input
+from ipyimagegen.core.request import Input
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
 from ipyimagegen.results import Generation, Image

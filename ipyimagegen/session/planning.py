@@ -16,13 +16,12 @@ from ipyimagegen import catalog
 from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.core.extra import check_extra, check_key
-from ipyimagegen.core.image_count import check_count
 from ipyimagegen.core.messages import Message, Remedy, Setting, _, ngettext
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
-from ipyimagegen.core.run import Input, Request, Run, Status
+from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key
+from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import list_some, truncate
 from ipyimagegen.core.user_input import UserInput
 

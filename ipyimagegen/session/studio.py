@@ -24,7 +24,8 @@ from ipyimagegen.core.ids import to_run_id
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
-from ipyimagegen.core.run import ImageState, Input, Run, Status
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import ImageState, Run, Status
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving

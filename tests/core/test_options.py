@@ -9,9 +9,8 @@ import ipyimagegen
 from ipyimagegen.client import write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise, parse_size
+from ipyimagegen.core.request import PreparedRequest, Request, read_setting
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import values
 from ipyimagegen.notebook.config import Imagine
@@ -70,7 +69,7 @@ def test_validation(name):
     assert normalise(name, typed) == value
     assert normalise(name, value) == value
     assert normalise(name, DEFAULT) == DEFAULT
-    with pytest.raises(InvalidOption, match=OPTIONS[name].flag):
+    with pytest.raises(InvalidOption, match=f"{name}="):
         normalise(name, refused)
 
 
@@ -143,7 +142,7 @@ def test_help(name):
 
 
 def test_the_readme_has_the_table():
-    readme = Path(__file__).parent.parent / "README.md"
+    readme = Path(__file__).parents[2] / "README.md"
     assert help_text.write_options_table() in readme.read_text()
 
 
@@ -165,5 +164,22 @@ def test_settings_of_any_name(text, read_as):
 
 @pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a={b: 1}", "a\n=1"])
 def test_settings_refused(text):
-    with pytest.raises(InvalidOption, match="--set"):
+    with pytest.raises(InvalidOption, match="extra="):
         read_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pixels"),
+    [
+        ("1024x1536", (1024, 1536)),
+        ("１０２４×１５３６", (1024, 1536)),
+        (" 512 * 0512 ", (512, 512)),
+        ("0x512", None),
+        ("2K", None),
+        ("auto", None),
+        ("16:9", None),
+        ("1234567x1", None),
+    ],
+)
+def test_parse_size(text, pixels):
+    assert parse_size(text) == pixels
