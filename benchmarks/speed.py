@@ -154,7 +154,7 @@ STEPS = (  # from first to last
     ("thumbnail", reading, "_thumb"),
     ("inspect, the rest", imaging, "inspect"),
     ("record: done", Store, "update"),
-    ("index, its syncs included", Index, "_do"),
+    ("index, its syncs included", Index, "_execute"),
     ("JPEG of the preview", encoding, "encode"),
     ("preview, the rest", Generation, "bundles"),
 )

@@ -261,7 +261,7 @@ def test_a_store_that_passes_away_is_told_once():
     first, second = (Studio(environ={"COLAB_RELEASE_TAG": "x"}) for _ in range(2))
     assert "drive/MyDrive" in first.passing()
     assert first.passing() is None
-    assert "Colab forgets" in second.passing()
+    assert "Colab deletes" in second.passing()
     assert (
         Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).passing() is None
     )

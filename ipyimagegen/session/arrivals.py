@@ -178,7 +178,9 @@ class ResponseProcessor:
         store, suffix_of = self.tools.store, imaging.find_suffix
         with self.desk():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, aside=aside, clean=clean)
+            return store.keep(
+                chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, fallback=aside, clean=clean
+            )
 
     def _download(self, image: ImageRecord) -> ImageRecord:
         if self.control.over or not self.downloads:

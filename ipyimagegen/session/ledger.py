@@ -177,13 +177,13 @@ class Ledger:
 
     # Earlier runs of a request
 
-    def with_identity(self, identity: str) -> Sequence[Run]:
+    def find_identical(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""
-        return self._store.with_identity(identity)
+        return self._store.find_identical(identity)
 
-    def with_question(self, question: str) -> Sequence[Run]:
+    def find_same_question(self, question: str) -> Sequence[Run]:
         """Likewise, whatever server was asked."""
-        return self._store.with_question(question)
+        return self._store.find_same_question(question)
 
     def usable(self, run: Run) -> bool:
         """Say whether some image of the run can be shown, or still be fetched: files are re-hashed."""
@@ -210,7 +210,8 @@ class Ledger:
     def has_response(self, run: Run) -> bool:
         """Return whether the store holds a response to the run that was not read yet."""
         try:
-            return any(one.id == run.id and spool.stat().st_size for spool, one in self._store.left())
+            responses = self._store.list_responses()
+            return any(owner.id == run.id and path.stat().st_size for path, owner in responses)
         except (OSError, StoreError):
             return False
 
@@ -246,6 +247,6 @@ class Ledger:
 
     def _not_here(self, number: int) -> str:
         have = f"this session has {len(self._numbers)}" if self._numbers else "this session has none yet"
-        others = self._store.numbered(number, limit=3) if number > 0 else []
+        others = self._store.find_numbered(number, limit=3) if number > 0 else []
         there = "; ".join(f"{one.id} {truncate(one.request.prompt, 40)!r}" for one in others)
         return f"There is no run {number}: {have}." + (f"\nIn other sessions: {there}." if there else "")

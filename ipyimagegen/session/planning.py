@@ -231,7 +231,7 @@ def _answered(draft: Request, configured: frozenset[str], owner: Endpoint, ledge
     with suppress(InvalidOption, InvalidInput):
         asked.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
     for question in dict.fromkeys(one.question for one in asked):
-        for run in ledger.with_question(question):
+        for run in ledger.find_same_question(question):
             if run.request.endpoint != SKETCH and run.status is Status.DONE and ledger.usable(run):
                 yield run
 
@@ -277,7 +277,7 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], context: RequestConte
         return None
     in_flight = context.ledger.in_flight()  # before the records: what ends between the two is in neither
     doubtful: Run | None = None
-    for run in context.ledger.with_identity(call.request.identity):
+    for run in context.ledger.find_identical(call.request.identity):
         if run.status is Status.DONE and not context.settings.reuse:
             continue
         if run.status is Status.DONE and context.ledger.usable(run):

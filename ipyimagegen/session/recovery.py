@@ -85,7 +85,7 @@ class Recovery:
     def _left(self) -> list[tuple[Path, Run]]:
         with suppress(StoreError):  # reported when something has to be written
             in_flight = self._in_flight()
-            return [(spool, run) for spool, run in self._store().left() if run.id not in in_flight]
+            return [(spool, run) for spool, run in self._store().list_responses() if run.id not in in_flight]
         return []
 
     def _take_in_all(self, left: list[tuple[Path, Run]], again: bool) -> None:

@@ -11,7 +11,7 @@ from ipyimagegen.session.diagnostics.visit import Visit, within
 from ipyimagegen.store import location
 
 if TYPE_CHECKING:
-    from ipyimagegen.store.condition import StoreHealth
+    from ipyimagegen.store.health import StoreHealth
 
 SECONDS = 6.0  # that a disk may take
 
@@ -41,7 +41,7 @@ _INDEX: Mapping[str, tuple[State, str]] = {
 
 def look(visit: Visit) -> Iterator[Finding]:
     """Yield what is found of the store."""
-    from ipyimagegen.store.condition import inspect_store  # noqa: PLC0415 - brings sqlite3
+    from ipyimagegen.store.health import inspect_store  # noqa: PLC0415 - imports sqlite3
 
     home = visit.patient.home
     found = within(SECONDS, lambda: inspect_store(home))
