@@ -51,7 +51,7 @@ def by_sdk(client):
 def ours(studio):
     """Ask, store, check and make what the notebook shows; each time for another prompt."""
     result = studio.imagine(f"a fox {next(NUMBERS)}")
-    assert result.bundles()[0][0]["image/jpeg"]
+    assert result.to_bundles()[0][0]["image/jpeg"]
 
 
 def studio(url, home, fsync=os.fsync):

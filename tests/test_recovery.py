@@ -126,7 +126,7 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     for turn in range(3):  # looked at again while nothing is mended
         made = one.imagine("a fox", n=2)
         assert [image.bytes for image in made] == IMAGES
-        assert "came and could not be written, shown from a copy" in made.caption
+        assert "could not be written; shown from a copy" in made.caption
         assert ("from history" in made.caption) == (turn > 0)
     (record,) = [one for one in records(home).values() if not one.get("reused_from")]
     assert {image["state"] for image in record["images"]} == {"unwritten"}

@@ -157,7 +157,7 @@ class ImagineMagics(Magics):
                 in_flight=self._studio.ledger.in_flight(),
                 reruns=history.reruns(run),
                 edits=history.edits(run),
-                named=self._studio.named,
+                named=self._studio.name_input,
             )
         )
 

@@ -19,7 +19,7 @@ from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.results.captions import OUTSIDE, changed_outside
+from ipyimagegen.results.captions import OUTSIDE, describe_changes_outside
 from ipyimagegen.store import Store, StoredBlob
 
 if TYPE_CHECKING:
@@ -278,7 +278,9 @@ def measure_changes(run: Run, store: Store, control: client.CancelToken) -> Run:
     run = run.replace(images=tuple(replace(one, changed_outside=share(one)) for one in run.images))
     if not any(one.changed_outside for one in run.images):
         return run
-    return run.replace(mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", changed_outside(run))))
+    return run.replace(
+        mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", describe_changes_outside(run)))
+    )
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

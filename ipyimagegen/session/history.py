@@ -130,7 +130,7 @@ class History(Sequence[Generation]):
             )
         found = [(self._keeper.find(id_)[0], index) for id_, index in chosen]
         sides = [Side(self._label(run.id), self._keeper.ledger.as_it_is(run), k) for run, k in found]
-        return comparison.compare(sides, named=self._named, path=self._keeper.store.path)
+        return comparison.compare(sides, name_input=self._named, find_path=self._keeper.store.path)
 
     def _chosen(self, one: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
         """Yield the runs that are meant, each with the number of the image if one is named."""

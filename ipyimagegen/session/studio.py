@@ -366,21 +366,23 @@ class Studio:
 
     # Results
 
-    def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
-        """Return a stored run as users hold it; `error` says why it has no image."""
+    def generation(
+        self, run: Run, *, reused: bool = False, failure: ImagineError | str | None = None
+    ) -> Generation:
+        """Return a stored run as users hold it; `failure` is why it has no image."""
         images = []
         for image in run.shown:
             path = self.store.path(image.sha256 or "")
             if path:
                 images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, error=error, handle=self)
+        return Generation(run, images, number=number, reused=reused, failure=failure, handle=self)
 
-    def named(self, one: Input) -> str:
-        """Return what an image is called that an edit began with: one of ours by id and first words."""
-        run = self.store.run(to_run_id(one.parent)) if one.parent else None
+    def name_input(self, source: Input) -> str:
+        """Return the name of an input image: of an image in the history id and first words."""
+        run = self.store.run(to_run_id(source.parent)) if source.parent else None
         known = run is not None and not run.forgotten
-        return f"{one.parent} {truncate(run.request.prompt, 30)!r}" if run and known else one.name
+        return f"{source.parent} {truncate(run.request.prompt, 30)!r}" if run and known else source.name
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
         """Return a small image: the one made while the file was checked, if it is still there."""
