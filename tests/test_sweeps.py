@@ -855,7 +855,10 @@ saving.check_place(sys.argv[1])
             [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
         )
         place = template[: template.index("/", 1)].partition("{")[0]
-        assert f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent." in done.stderr
+        assert (
+            f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent."
+            in done.stderr
+        )
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):

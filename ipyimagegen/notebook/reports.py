@@ -11,12 +11,10 @@ from ipyimagegen import catalog, client
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Input, Run, Status
 from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
 from ipyimagegen.core.text_table import format_table
-from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
@@ -170,7 +168,7 @@ def _reply(run: Run) -> Iterator[str]:
         yield f"reply: {_json(run.response)}"
     if run.raw:
         yield f"reply as it came: kept unopened as {run.raw[:12]}….bin in the store's quarantine"
-    yield from (f"image {one.index}: {_image(one, run)}" for one in run.images)
+    yield from (f"image {one.index}: {_image(one)}" for one in run.images)
 
 
 def _input(one: Input, named: Callable[[Input], str]) -> str:
@@ -183,11 +181,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _image(image: ImageRecord, run: Run) -> str:
+def _image(image: ImageRecord) -> str:
     words = [f"{image.width}x{image.height}"] if image.width else []
     words += [image.mime or "", f"{image.bytes:,} bytes" if image.bytes else ""]
     if image.state is not ImageState.STORED:
-        words.append(render(describe_state(image, run), CELL))
+        words.append(describe_state(image))
     if image.changed_outside is not None:
         words.append(f"outside the mask {format_percent(image.changed_outside)} of the pixels changed")
     if image.revised_prompt:

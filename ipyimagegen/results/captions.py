@@ -15,7 +15,6 @@ from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import (
     PYTHON,
     Front,
-    Message,
     Remedy,
     RunLink,
     _,
@@ -34,6 +33,7 @@ _LONGEST_LINE = 400
 _TILES = 16
 _FAILURES = 8  # that the caption of a sweep lists
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
+GONE = _("its stored file is missing or damaged")
 _SHAPING = ("seed", "quality", "style", "background", "output_format", "negative_prompt")  # in every caption
 
 NameInput = Callable[[Input], str]
@@ -55,15 +55,8 @@ def write_caption(
     lines: list[str] = [_list_tiles(run, number)] if len(run.shown) > 1 else []
     lines += describe_edit(run, name_input)
     lines += [f"! {sanitize(mismatch)}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
-    lines += limit_lines(
-        [
-            f"! image {image.index}: {render(describe_state(image, run), front)}"
-            for image in run.images
-            if image.state not in IN_PLACE
-        ],
-        run,
-        front,
-    )
+    lost = [_describe_lost(image, run, front) for image in run.images if image.state not in IN_PLACE]
+    lines += _limit_lines(lost, run, front)
     lines += [f"- {sanitize(note)}" for note in run.sent.notes]
     end = [f"! {_describe_error(run, front)}"] if run.error and _explains(run) else []
     end.append(write_last_line(run, from_history=from_history))
@@ -98,8 +91,8 @@ def _fit_lines(lines: Sequence[str], room: int, run: Run, front: Front) -> list[
     return fitting
 
 
-def limit_lines(lines: Sequence[str], run: Run, front: Front) -> list[str]:
-    """Return the first of many lines about the images of a run, and how many more there are."""
+def _limit_lines(lines: Sequence[str], run: Run, front: Front) -> list[str]:
+    """Return the first of many lines, and how many more there are."""
     more = len(lines) - NAMED
     return [*lines[:NAMED], _count_more(more, run, front)] if more > 1 else [*lines]
 
@@ -184,31 +177,39 @@ def format_percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
 
 
-def describe_state(image: ImageRecord, run: Run) -> Message:
-    """Return why an image of a run cannot be shown, or not from its place in the store."""
-    link = RunLink(run.id)
+def describe_state(image: ImageRecord) -> str:
+    """Return why an image cannot be shown, or not from its place in the store."""
+    state: str
     match image.state:
         case ImageState.URL_PENDING:
-            state = _("its download failed; {run} fetches it again", run=link)
+            state = _("its download failed")
         case ImageState.UNREAD:
-            state = _("received, but not read in time; {run} reads it", run=link)
+            state = _("received, but not read in time")
         case ImageState.QUARANTINED:
             state = _("stored, not opened") if image.sha256 else _("not received")
-        case ImageState.DAMAGED if image.note:  # it was received so
-            state = _("stored, cannot be shown")
         case ImageState.DAMAGED:
-            state = GONE
+            state = _("stored, cannot be shown") if image.note else GONE  # received so, or damaged since
         case ImageState.UNWRITTEN if image.viewable:
             state = _("received, but could not be written; shown from a copy")
         case ImageState.UNWRITTEN:
             state = _("received, but could not be written")
         case _:
-            state = Message("{state}", {"state": image.state})
+            state = str(image.state)
     note = sanitize(image.note, 120).rstrip(".")
     return _("{state} ({note})", state=state, note=note) if note else state
 
 
-GONE = _("its stored file is missing or damaged")
+def _describe_lost(image: ImageRecord, run: Run, front: Front) -> str:
+    """Return the line of a caption about an image that is not in its place, and the remedy."""
+    line = f"! image {image.index}: {describe_state(image)}"
+    link = RunLink(run.id)
+    if image.state is ImageState.URL_PENDING:
+        return f"{line}; {render(_('{run} fetches it again', run=link), front)}"
+    if image.state is ImageState.UNREAD:
+        return f"{line}; {render(_('{run} reads it', run=link), front)}"
+    if image.state is ImageState.DAMAGED and not image.note:
+        return f"{line}. {render_remedy(Remedy.SEND_NEW, front)}"
+    return line
 
 
 def write_last_line(run: Run, *, from_history: bool) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipyimagegen import imaging
-from ipyimagegen.core.messages import PYTHON, Front, _, render
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import OPTIONS, Kind
 from ipyimagegen.core.run import ImageRecord, Input, Run, Status
 from ipyimagegen.core.text import sanitize, truncate
@@ -288,9 +288,9 @@ def _measure_table(text: str) -> int:
 # Several runs, as images
 
 
-def _draw_sheet(sides: Sequence[Side], find_path: FindPath, front: Front) -> imaging.Preview:
+def _draw_sheet(sides: Sequence[Side], find_path: FindPath) -> imaging.Preview:
     most = max(1, _TILES // len(sides))
-    tiles = [tile for side in sides for tile in _list_tiles(side, most, front)]
+    tiles = [tile for side in sides for tile in _list_tiles(side, most)]
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
     thumbs = [_make_thumb(image, reason, find_path, edge) for _label, image, reason in tiles]
     return imaging.make_preview(
@@ -301,7 +301,7 @@ def _draw_sheet(sides: Sequence[Side], find_path: FindPath, front: Front) -> ima
     )
 
 
-def _list_tiles(side: Side, most: int, front: Front) -> Iterator[tuple[str, ImageRecord | None, str]]:
+def _list_tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str]]:
     """Yield label, image, and the reason where there is none."""
     run, images = side.run, side.images
     if not images:
@@ -311,7 +311,7 @@ def _list_tiles(side: Side, most: int, front: Front) -> Iterator[tuple[str, Imag
     for place, image in enumerate(images[:most], 1):
         label = f"{side.run_label}.{image.index}" if len(run.images) > 1 else side.label
         more = f" of {len(images)}" if place == most < len(images) else ""
-        yield label + more, image if image.viewable else None, render(describe_state(image, run), front)
+        yield label + more, image if image.viewable else None, describe_state(image)
 
 
 def _make_thumb(
@@ -344,10 +344,8 @@ class Comparison:
         return make_bundle(sheet.data, sheet.mime, (sheet.width, sheet.height), self.text, self.name)
 
 
-def compare(
-    sides: Sequence[Side], *, name_input: NameInput, find_path: FindPath, front: Front = PYTHON
-) -> Comparison:
+def compare(sides: Sequence[Side], *, name_input: NameInput, find_path: FindPath) -> Comparison:
     """Compare runs with the first. `name_input` returns the name of an input, `find_path` a stored file."""
     labels = ", ".join(side.label for side in sides)
     name = _("{labels} side by side", labels=labels)
-    return Comparison(_draw_sheet(sides, find_path, front), _describe(sides, name_input), name)
+    return Comparison(_draw_sheet(sides, find_path), _describe(sides, name_input), name)

@@ -10,7 +10,7 @@ import pytest
 from lab import PAINTED, Clock
 from loopback import b64, image_bytes
 from sockets import reply
-from wire.sse import DONE, HEAD
+from client.sse import DONE, HEAD
 
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
