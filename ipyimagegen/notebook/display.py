@@ -147,9 +147,9 @@ class Painter:
 
     def result(self, result: Result) -> None:
         """Show the image in place of the status line, and the caption under it."""
-        caption: Bundle = ({"text/plain": result.caption}, {})
+        caption: Bundle = ({"text/plain": result.write_caption(CELL)}, {})
         if self._notebook:
-            for place, made in enumerate([*result.bundles(), caption]):
+            for place, made in enumerate([*result.to_bundles(), caption]):
                 self._put(place, made)
         else:
             self._end()
@@ -210,7 +210,7 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 the parent of every thread is set.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for made in [*result.bundles(), ({"text/plain": result.caption}, {})]:
+    for made in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
         _display(*made)
 
 

@@ -18,7 +18,7 @@ from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import DOT, format_count, format_table, sanitize, truncate
 from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
-from ipyimagegen.results.request_diff import list_changes
+from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
 from ipyimagegen.session.studio import Studio
 

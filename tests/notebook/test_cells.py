@@ -120,7 +120,7 @@ REFUSED = [
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
     ("%imagine --save out/{modle} a fox", "Did you mean model?"),
-    ("%imagine --save /dev/null/fox a fox", "/dev/null is no folder; nothing was sent"),
+    ("%imagine --save /dev/null/fox a fox", "/dev/null is not a folder. Nothing was sent"),
     ("%imagine --key sk-0123456789abcdefghij a fox", "looks like an API key"),
     ("%%imagine\nuse sk-0123456789abcdefghij", "looks like an API key"),
     ("imagine('a fox')", "from ipyimagegen import imagine"),

@@ -43,8 +43,7 @@ from ipyimagegen.notebook.panel.request_queue import RequestQueue
 from ipyimagegen.notebook.panel.wording import LABELS, to_panel_words
 from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.results.captions import list_facts
-from ipyimagegen.results.summary import list_failures
+from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 

@@ -14,7 +14,7 @@ import pytest
 from store_samples import run
 
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.condition import inspect_store
+from ipyimagegen.store.health import inspect_store
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_process_that_may_write_nothing(store, quick):
     code = f"""
         import resource
         from pathlib import Path
-        from ipyimagegen.store.condition import inspect_store
+        from ipyimagegen.store.health import inspect_store
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, {resource.RLIM_INFINITY}))
         print(inspect_store(Path({str(store.home)!r})).trouble)
     """
@@ -120,7 +120,7 @@ def test_a_folder_without_leave(store):
     """Root looks without the powers of root."""
     code = f"""
         from pathlib import Path
-        from ipyimagegen.store.condition import inspect_store
+        from ipyimagegen.store.health import inspect_store
         print(inspect_store(Path({str(store.home)!r})))
     """
     weak = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
