@@ -16,7 +16,7 @@ HOSTILE = "faults/test_faults_hostile.py"
 SCAN = "imaging/test_imaging_scan.py"
 METADATA = "imaging/test_imaging_metadata.py"
 OWNERSHIP = "store/test_store_ownership.py"
-DOWNLOADS = "wire/test_wire_downloads.py"
+DOWNLOADS = "client/test_client_downloads.py"
 
 WAYS = {
     "Origin": {

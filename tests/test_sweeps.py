@@ -655,7 +655,7 @@ class Waits(Stops):
         super().__init__(0)
 
     def working(self, batch):
-        if sum(slot.job.control.progress.sent for slot in batch.slots if slot.job) >= 2:
+        if sum(slot.job.control.sent for slot in batch.slots if slot.job) >= 2:
             raise KeyboardInterrupt
 
 

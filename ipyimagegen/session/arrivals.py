@@ -25,8 +25,8 @@ from ipyimagegen.store import Store, StoredBlob
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.keys import ApiKey
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # made, and to be had later
 REPLY = 1 << 30  # bytes: no reply is larger, the wire sees to that
@@ -83,25 +83,25 @@ class ResponseProcessor:
         answer = outcome.answer
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
-            return self._with_raw(run.replace(status=outcome.status, error=outcome.fault, cost=cost), outcome)
+            return self._with_raw(run.replace(status=outcome.status, error=outcome.error, cost=cost), outcome)
         known = {one.sha256: one for one in run.images if one.sha256 and not one.unstored}
-        here = replace(self, edge=self.edge or imaging.choose_edge(len(answer.found)), known=known)
-        taken = [here._image(found, k) for k, found in enumerate(answer.found, start=1)]  # noqa: SLF001 - its own
+        here = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
+        taken = [here._image(found, k) for k, found in enumerate(answer.images, start=1)]  # noqa: SLF001 - its own
         images = drop_duplicates(taken, run.request.count)
         # The error of the whole reply is told as the run's own.
-        errors = [one.message for one in answer.errors if one is not answer.failed or not answer.found]
+        errors = [one.message for one in answer.errors if one is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
         if not images:
             told = "; ".join(errors) or answer.note
-            fault = outcome.fault or ErrorInfo(message=told or "the reply holds no image.")
+            fault = outcome.error or ErrorInfo(message=told or "the reply holds no image.")
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
             return self._with_raw(run.replace(status=status, error=fault), outcome)
         # What could not be fetched yet was made, and paid for, all the same.
         made = sum(one.whole or one.state in _PENDING for one in images)
         run = run.replace(
             status=outcome.status,
-            error=outcome.fault,
+            error=outcome.error,
             mismatches=find_mismatches(run.request, run.sent, images, facts),
             cost=catalog.compute_cost(facts, made, run.sent, run.request, self.endpoint),
         )

@@ -63,7 +63,7 @@ class CallSlot:
     @property
     def unsent(self) -> bool:
         """Whether it was not begun after all."""
-        taken_back = self.job and self.job.control.withdrawn and self.job.run.status is Status.NOT_SENT
+        taken_back = self.job and self.job.control.detached and self.job.run.status is Status.NOT_SENT
         return isinstance(self.error, Detached) or bool(self.error and taken_back)
 
     @property
@@ -146,7 +146,7 @@ class Batch:
         if self.plan.axes:  # a single call goes on
             for slot in self.slots:
                 if slot.job and not slot.job.shared:
-                    slot.job.control.withdraw()
+                    slot.job.control.detach()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""
@@ -177,7 +177,7 @@ class Batch:
     def taking_back(self) -> bool:
         """Whether some call that is not to be sent any more may still end as one that was not."""
         elsewhere = self.plan.executor is not None
-        left = [job for job in self._jobs if job.control.withdrawn and not job.finished]
+        left = [job for job in self._jobs if job.control.detached and not job.finished]
         return any(elsewhere or not job.leaving for job in left)
 
     @property

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import client, imaging
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
@@ -30,7 +31,6 @@ from ipyimagegen.session.arrivals import (
     load_modules,
     measure_changes,
 )
-from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.store import Store
 
@@ -203,16 +203,18 @@ def call(
     load_modules()
 
     def carry(job: Job) -> Run:
-        with job.permit or gate.permit(lambda: job.control.withdrawn):
+        with job.permit or gate.permit(lambda: job.control.detached):
             gate.wait(job.control)
-            if job.control.withdrawn:
+            if job.control.detached:
                 raise Detached(NOT_SENT)
             with gate.leaving():
                 written = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
                 key = os.urandom(16).hex()
                 send = exchange or client.exchange
                 post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
-                job.run = job.run.replace(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
+                job.run = job.run.replace(
+                    sent=replace(planned.sent, idempotency_key=key, body=written.summary)
+                )
                 tools.store.create(job.run)
                 job.recorded = True
                 outcome = _hindered(job.run, planned, known, tools.store)
@@ -264,7 +266,7 @@ def _post(
         mounts=tools.mounts,
         idempotency_key=key,
         partial=glimpse if written.streams else None,
-        spare=lambda: tools.store.spare(job.run),
+        fallback=lambda: tools.store.spare(job.run),
         redactor=tools.redactor(secret),
         offline=tools.offline,
     )
@@ -347,7 +349,7 @@ def _repeated(
     attempt, outcome = 1, client.make_not_sent("Stopped before it was sent.")
     while True:
         gate.wait(job.control)
-        if job.control.withdrawn:
+        if job.control.detached:
             return outcome
         job.leaving = True
         job.run = job.run.replace(sent=replace(job.run.sent, attempts=attempt))
@@ -361,7 +363,7 @@ def _repeated(
         if outcome.status is Status.RATE_LIMITED:
             gate.rest(job.control, pause)  # the other calls to this endpoint slow down too
         else:
-            job.control.rest(pause)
+            job.control.wait_to_send(pause)
         attempt += 1
 
 
@@ -387,7 +389,7 @@ def fetch(
     load_modules()
 
     def carry(job: Job) -> Run:
-        job.control.begin(tools.timeouts.whole)
+        job.control.start(tools.timeouts.whole)
         receiver = ResponseProcessor(
             tools=tools,
             endpoint=endpoint,

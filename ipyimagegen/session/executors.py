@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, client
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
@@ -29,7 +30,7 @@ from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import ApiKey, Environment
+from ipyimagegen.session.keys import Environment
 from ipyimagegen.store.ownership import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
@@ -105,7 +106,7 @@ def send_remotely(errand: RemoteTask) -> tuple[str, client.PackedOutcome]:
     if first is False:
         again = ErrorInfo(message="The executor brought a call that was begun before")
         return errand.nonce, client.PackedOutcome(
-            outcome=client.Outcome(status=Status.UNKNOWN, fault=again, final=True)
+            outcome=client.Outcome(status=Status.UNKNOWN, error=again, final=True)
         )
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
@@ -253,13 +254,13 @@ class ExecutorTransport:
         control: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
-        spare: Callable[[], Path | None] = lambda: None,
+        fallback: Callable[[], Path | None] = lambda: None,
         offline: bool = False,
         redactor: Redactor = NO_KEYS,
         **_: object,
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
-        control.begin(timeouts.whole)
+        control.start(timeouts.whole)
         errand = RemoteTask(
             nonce=os.urandom(8).hex(),
             call=call,
@@ -275,7 +276,7 @@ class ExecutorTransport:
             future = self._executor.submit(send_remotely, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
             return client.make_not_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
-        return self._ended(future, errand, control) or _come_back(future, errand, spool, spare, redactor)
+        return self._ended(future, errand, control) or _come_back(future, errand, spool, fallback, redactor)
 
     def _ended(
         self, future: Future[Any], errand: RemoteTask, control: client.CancelToken
@@ -285,14 +286,14 @@ class ExecutorTransport:
         future.add_done_callback(lambda _: done.set())
         begun = False
         while not done.wait(STEP):
-            if control.withdrawn and not begun:
+            if control.detached and not begun:
                 begun = not _taken_back(errand)
                 if not begun:
                     future.cancel()
                     return client.make_not_sent("Stopped before it was sent.")
             if control.cancelled:
                 future.cancel()  # some say that they did, though the call is under way
-                return client.Outcome(status=Status.UNKNOWN, fault=ErrorInfo(message="Given up."))
+                return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message="Given up."))
         return None
 
 
@@ -302,19 +303,23 @@ def _taken_back(errand: RemoteTask) -> bool:
 
 
 def _come_back(
-    future: Future[Any], errand: RemoteTask, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
+    future: Future[Any],
+    errand: RemoteTask,
+    spool: Path,
+    fallback: Callable[[], Path | None],
+    redactor: Redactor,
 ) -> client.Outcome:
     try:
         nonce, parcel = future.result()
         if nonce == errand.nonce and isinstance(parcel, client.PackedOutcome):
-            return client.unpack_outcome(parcel, spool, spare, redactor)
+            return client.unpack_outcome(parcel, spool, fallback, redactor)
         told = "it answered another call"
     except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
         told = _told(fault, errand.key)
         if _taken_back(errand):
             return client.make_not_sent(f"The executor did not begin the call ({told}).")
     return client.Outcome(
-        status=Status.UNKNOWN, fault=ErrorInfo(message=f"The executor lost the call ({told})."), final=True
+        status=Status.UNKNOWN, error=ErrorInfo(message=f"The executor lost the call ({told})."), final=True
     )
 
 

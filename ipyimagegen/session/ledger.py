@@ -166,7 +166,7 @@ class Ledger:
     def abandon_after_fork(self) -> None:
         """In a fork: let go of the calls in flight. They are the parent's."""
         for job in tuple(self._jobs.values()):
-            job.control.abandon_after_fork()
+            job.control.abandon()
 
     def live(self, request: Request) -> Job | None:
         """Return the call in flight for the same request, if any."""

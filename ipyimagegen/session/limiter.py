@@ -95,7 +95,7 @@ class Limiter:
 
     def wait(self, control: client.CancelToken) -> None:
         """Wait until calls may be sent, or the call is not to be sent any more."""
-        while (left := self._until - control.clock()) > 0 and not control.rest(min(left, STEP)):
+        while (left := self._until - control.clock()) > 0 and not control.wait_to_send(min(left, STEP)):
             pass
 
 

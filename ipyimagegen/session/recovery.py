@@ -120,9 +120,9 @@ def _take_in(run: Run, spool: Path, endpoint: Endpoint, tools: CallContext, reda
     last, found = spool.stat().st_mtime, run
     control = tools.control()
     reply = client.StoredResponse(
-        path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT, redactor=redactor, control=control
+        path=spool, n=run.request.count, endpoint=endpoint, problem=CUT, redactor=redactor, control=control
     )
-    outcome, whole = reply.outcome({})
+    outcome, whole = reply.read({})
     if not whole and time.time() - last < tools.timeouts.idle:
         return
     # Nothing is downloaded now, but when somebody wants to see it.

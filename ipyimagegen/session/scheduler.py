@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ipyimagegen import catalog, imaging
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.run import Run
@@ -21,7 +22,6 @@ from ipyimagegen.session import call as work
 from ipyimagegen.session.arrivals import CallContext, Thumbs
 from ipyimagegen.session.batch import Batch, CallSlot
 from ipyimagegen.session.credentials import Keychain
-from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.session.limiter import Limiter
 from ipyimagegen.session.planning import Surroundings, look_up
@@ -109,7 +109,7 @@ class Scheduler:
             return CallSlot(planned=call, stored=call.reused)
         if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
             live.shared = True
-            live.control.wanted()
+            live.control.attach()
             return CallSlot(planned=call, job=live, joined=True)
         # Before the history is asked: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))

@@ -174,7 +174,7 @@ def _way(slot: CallSlot, given_up: list[CallSlot], *, elsewhere: bool) -> str:
         assert slot.job is not None
         if slot in given_up:
             return "given up"
-        kept_back = slot.job.control.withdrawn and not slot.job.leaving and not elsewhere
+        kept_back = slot.job.control.detached and not slot.job.leaving and not elsewhere
         return "not sent" if kept_back else "under way"
     if slot.came:
         return "came"

@@ -145,7 +145,7 @@ def test_tier_words_stay_as_they_are():
 
 @pytest.mark.parametrize("dialect", ["opnai", ""])
 def test_unknown_dialect(dialect):
-    with pytest.raises(InvalidOption, match="no dialect"):
+    with pytest.raises(InvalidOption, match="does not exist"):
         written(dialect)
 
 

@@ -158,7 +158,7 @@ def test_through_a_mounted_application(fetch):
 
 
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.client.dialling import resolve
+    from ipyimagegen.client.connections import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

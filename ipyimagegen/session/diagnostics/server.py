@@ -17,8 +17,8 @@ from ipyimagegen.session.diagnostics.findings import Finding, State
 from ipyimagegen.session.diagnostics.visit import Visit, guarded, within
 
 if TYPE_CHECKING:
+    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.keys import ApiKey
 
 SECONDS = 10.0  # that a server may take
 MINUTE = 60.0
