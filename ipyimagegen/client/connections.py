@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -308,6 +309,17 @@ def read_chunks(response: requests.Response, deadline: Deadline, size: int = BLO
             yield chunk
         if deadline.stopped:
             return
+
+
+def read_head(response: requests.Response, deadline: Deadline, size: int) -> bytes:
+    """Return the first bytes of a body; where it fails, those before. Raises nothing."""
+    head = bytearray()
+    with contextlib.suppress(Exception):
+        for chunk in read_chunks(response, deadline, size):
+            head += chunk
+            if len(head) >= size:
+                break
+    return bytes(head[:size])
 
 
 def _read_raw(response: requests.Response, size: int) -> Iterator[bytes]:

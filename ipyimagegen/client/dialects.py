@@ -32,15 +32,13 @@ class HttpCall:
     """One HTTP request, complete but for its key.
 
     `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
-    multipart/form-data. `headers` never hold the key: it is put into `key_header` at sending, after "Bearer "
+    multipart/form-data. The key is put into `key_header` at sending, after "Bearer "
     if that is Authorization. `n` is how many images are requested; it bounds the size of the response.
     """
 
     url: str
     body: Mapping[str, Json]
     form: bool = False
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
     key_header: str = "Authorization"
     n: int = 1
     streams: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
@@ -16,7 +15,7 @@ from ipyimagegen.client.connections import (
     KeyHeader,
     Mounts,
     find_proxy,
-    read_chunks,
+    read_head,
     send,
 )
 from ipyimagegen.client.dialects import DIALECTS
@@ -26,7 +25,6 @@ from ipyimagegen.client.retry import count_seconds_until
 from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.text import sanitize
 
@@ -102,7 +100,7 @@ def _make_result(
 ) -> ProbeResult:
     status = response.status_code
     ahead = count_seconds_until(response.headers.get("Date", ""))  # before the body, which may take its time
-    body = _read_head(response, deadline)
+    body = parse_body(read_head(response, deadline, HEAD))
     # Gateways send some refusals with 200.
     refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
     redirected = 300 <= status < 400
@@ -129,14 +127,3 @@ def _describe_proxy(url: str) -> str | None:
     except ValueError:
         pass
     return _("an invalid address")
-
-
-def _read_head(response: requests.Response, deadline: Deadline) -> Json:
-    """Return the beginning of the body: as JSON if that is whole, else as text."""
-    raw = bytearray()
-    with contextlib.suppress(Exception):  # the status is known; a part of the body has to do
-        for chunk in read_chunks(response, deadline, HEAD):
-            raw += chunk
-            if len(raw) >= HEAD:
-                break
-    return parse_body(bytes(raw[:HEAD]))

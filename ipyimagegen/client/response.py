@@ -18,9 +18,8 @@ from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
-# What a response states of itself, at the top or, with some gateways, in each item.
+# What a response states of itself, at the top or, with some gateways, in its items.
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
-_ITEM_FACTS = ("size", "quality", "background", "output_format", "seed")
 ERRORS = 4  # of single items are listed
 URL_LIMIT = 8192  # characters
 
@@ -30,16 +29,14 @@ class ResponseImage:
     """One image of a response.
 
     `base64` is text (or a slice of `spool`), `url` an absolute URL; either may be None. Where both are there,
-    the URL is for the case that the base64 is damaged. `facts` are what the item states of itself: size,
-    output_format, quality, background, seed, mime. `note` is why there is neither. `partial`: not finished,
-    from a stream that goes on or was cut. `bare`: the spool is the image itself.
+    the URL is for the case that the base64 is damaged. `note` is why there is neither. `partial`: not
+    finished, from a stream that goes on or was cut. `bare`: the spool is the image itself.
     """
 
     base64: str | Slice | None = field(default=None, repr=False)
     spool: Path | None = None
     url: str | None = None
     revised_prompt: str | None = None
-    facts: Mapping[str, Json] = field(default_factory=dict)
     note: str = ""
     partial: bool = False
     bare: bool = False
@@ -119,9 +116,7 @@ def read_response(response: HttpResponse, endpoint: Endpoint, redactor: Redactor
     images = [make_image(item, response.spool, endpoint, redactor) for item in taken]
     left_out = {"items": len(with_image)} if len(with_image) > len(taken) else {}
     first = items[0] if items and isinstance(items[0], Mapping) else {}
-    facts = _select_facts(
-        {**first, **{k: v for k, v in body.items() if v not in (None, "")}}, _FACTS, redactor
-    )
+    facts = _select_facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, redactor)
     usage = _parse_usage(body.get("usage"))
     cost = _parse_cost(body.get("usage"), response.headers)
     return Answer(
@@ -180,14 +175,11 @@ def make_image(
     url, note = (
         (None, "") if address is None else _resolve_url(_get_head(address).strip(), endpoint, redactor)
     )
-    facts = _select_facts(item, _ITEM_FACTS, redactor)
-    mime = _clean_text(item.get("media_type") or item.get("mime_type"), redactor, 80)
     return ResponseImage(
         base64=base64,
         spool=spool if isinstance(base64, Slice) else None,
         url=url,
         revised_prompt=_clean_text(item.get("revised_prompt"), redactor, TEXT_LIMIT),
-        facts=facts | ({"mime": mime} if mime else {}),
         note="" if base64 is not None else note,
         partial=item.get("partial") is True,
     )
@@ -238,10 +230,10 @@ def _get_number(value: Json) -> float | int | None:
     return value if is_number and -1e18 < value < 1e18 else None  # neither NaN nor too long for a float
 
 
-def _select_facts(source: Mapping[str, Json], names: Iterable[str], redactor: Redactor) -> dict[str, Json]:
-    """Return the texts and numbers of those names."""
+def _select_facts(source: Mapping[str, Json], redactor: Redactor) -> dict[str, Json]:
+    """Return the texts and numbers of the names in `_FACTS`."""
     facts: dict[str, Json] = {}
-    for name in names:
+    for name in _FACTS:
         number = _get_number(source.get(name))
         value = _clean_text(source.get(name), redactor, 200) if number is None else number
         if value is not None:

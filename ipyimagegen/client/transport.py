@@ -12,7 +12,15 @@ import requests
 
 from ipyimagegen.client.body import encode_body
 from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
-from ipyimagegen.client.connections import NO_MOUNTS, AddressPolicy, KeyHeader, Mounts, read_chunks, send
+from ipyimagegen.client.connections import (
+    NO_MOUNTS,
+    AddressPolicy,
+    KeyHeader,
+    Mounts,
+    read_chunks,
+    read_head,
+    send,
+)
 from ipyimagegen.client.dialects import DIALECTS, OPENAI, HttpCall
 from ipyimagegen.client.errors import BODY, classify_status, find_redirect, parse_body, parse_error
 from ipyimagegen.client.failures import describe_failure, is_bad_certificate, is_unusable_request
@@ -118,13 +126,12 @@ class _Exchange:
         try:
             content_type, data = encode_body(self.call.body, form=self.call.form, boundary=idempotency_key)
             request = requests.Request(
-                self.call.method,
+                "POST",
                 self.call.url,
                 headers={
                     "Accept": f"{'text/event-stream, ' if self.call.streams else ''}application/json",
                     "Content-Type": content_type,
                     "Idempotency-Key": idempotency_key,
-                    **self.call.headers,
                 },
                 data=data,
                 auth=KeyHeader(self.call.key_header, self.key),
@@ -171,13 +178,8 @@ class _Exchange:
 
     def make_refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a status other than 2xx; its body is read as far as needed."""
-        raw, status = bytearray(), response.status_code
-        with contextlib.suppress(Exception):  # the status is known; a part of the body has to do
-            for chunk in read_chunks(response, self.deadline):
-                raw += chunk
-                if len(raw) >= BODY:
-                    break
-        error = parse_error(parse_body(bytes(raw)), status, self.redactor)
+        status, body = response.status_code, parse_body(read_head(response, self.deadline, BODY))
+        error = parse_error(body, status, self.redactor)
         wait = parse_retry_after(headers)
         return Outcome(
             status=classify_status(status, error.code),

@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from client.sse import DONE, HEAD
 from lab import PAINTED, Clock
 from loopback import b64, image_bytes
 from sockets import reply
-from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
