@@ -43,7 +43,7 @@ def download(
     endpoint: Endpoint | None,
     *,
     into: Path,
-    control: CancelToken,
+    token: CancelToken,
     cap: int = IMAGE_LIMIT,
     resolver: Resolver = resolve,
     mounts: Mounts = NO_MOUNTS,
@@ -53,13 +53,13 @@ def download(
 ) -> ErrorInfo | None:
     """Fetch `url` into the file `into`; return None, or why that failed.
 
-    At most `cap` bytes and `whole` seconds, or until the deadline of `control`; three tries when the network
+    At most `cap` bytes and `whole` seconds, or until the deadline of `token`; three tries when the network
     fails or the server answers 5xx, three redirects. `endpoint` may serve its own URLs, wherever it is;
     without an endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows
     loopback alone.
     """
     error = ErrorInfo(message=_("Given up."))
-    with Deadline(control, whole) as deadline:
+    with Deadline(token, whole) as deadline:
         attempt = _Attempt(
             endpoint=endpoint,
             deadline=deadline,
@@ -70,7 +70,7 @@ def download(
             redactor=redactor,
         )
         for number in range(TRIES):
-            if number and control.wait(min(0.5 * number, max(deadline.left, 0))):
+            if number and token.wait(min(0.5 * number, max(deadline.left, 0))):
                 break
             if deadline.stopped:
                 break

@@ -60,7 +60,7 @@ class StoredResponse:
     endpoint: Endpoint
     problem: str = ""
     redactor: Redactor = NO_KEYS
-    control: CancelToken | None = None
+    token: CancelToken | None = None
 
     @property
     def server(self) -> str:
@@ -71,7 +71,7 @@ class StoredResponse:
         """Return what it means for the call, and whether it is whole; `headers` have lower-case names.
 
         A body that contains its whole JSON is an answer even when the connection broke after it. A body that
-        is not read to its end, because `control` is over, counts as one image that was not read. Raises
+        is not read to its end, because `token` is over, counts as one image that was not read. Raises
         OSError when the disk does not return what it took: somebody may read it later.
         """
         try:
@@ -111,7 +111,7 @@ class StoredResponse:
         """Return the answer, and whether it is whole. Raises ValueError for what is no JSON."""
         dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
         clean = not self.problem
-        body, whole = load_body(self.path, self.n, dialect, clean=clean, control=self.control)
+        body, whole = load_body(self.path, self.n, dialect, clean=clean, token=self.token)
         response = HttpResponse(body=body, headers=headers, spool=self.path, n=self.n)
         return read_response(response, self.endpoint, self.redactor), whole
 

@@ -205,15 +205,15 @@ def _locate(at: int, spans: tuple[Span, ...]) -> int:
 
 
 def load_body(
-    path: Path, n: int, dialect: Dialect = OPENAI, *, clean: bool, control: CancelToken | None = None
+    path: Path, n: int, dialect: Dialect = OPENAI, *, clean: bool, token: CancelToken | None = None
 ) -> tuple[Json, bool]:
     """Return the JSON of a response in OpenAI's form, and whether it is whole.
 
     `n` images were requested; `clean` means that the connection ended as it should. Raises ValueError for
-    what is neither JSON nor a stream, OSError when the file cannot be read, Stopped when `control` is over
+    what is neither JSON nor a stream, OSError when the file cannot be read, Stopped when `token` is over
     before the end of the file.
     """
-    blocks = _read_until_over(path, control)
+    blocks = _read_until_over(path, token)
     if not is_stream(path):
         body, whole = lift(blocks).load()
         return dialect.read_body(body), whole
@@ -224,10 +224,10 @@ def load_body(
     return stream.to_body(), stream.is_whole(clean=clean)
 
 
-def _read_until_over(path: Path, control: CancelToken | None) -> Iterator[bytes]:
+def _read_until_over(path: Path, token: CancelToken | None) -> Iterator[bytes]:
     """Yield the blocks of a file; the first block takes no time that matters. Raises Stopped."""
     for number, block in enumerate(read_blocks(path)):
-        if number and control and control.over:
+        if number and token and token.over:
             raise Stopped
         yield block
 

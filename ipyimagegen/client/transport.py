@@ -53,7 +53,7 @@ def exchange(
     secret: ApiKey | None,
     *,
     spool: Path,
-    control: CancelToken,
+    token: CancelToken,
     idempotency_key: str,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     mounts: Mounts = NO_MOUNTS,
@@ -75,9 +75,9 @@ def exchange(
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
         return make_not_sent(_("The key belongs to another server; nothing was sent."))
-    control.start(timeouts.whole)
-    with Deadline(control) as deadline:
-        if control.cancelled:
+    token.start(timeouts.whole)
+    with Deadline(token) as deadline:
+        if token.cancelled:
             return make_not_sent(_("Given up before it was sent."))
         return _Exchange(
             call=call,
@@ -221,7 +221,7 @@ class _Exchange:
             endpoint=self.endpoint,
             problem=problem,
             redactor=self.redactor,
-            control=self.deadline.token,
+            token=self.deadline.token,
         )
         outcome, _whole = stored.read(headers, response.status_code)
         return replace(outcome, request_id=self.find_request_id(headers))

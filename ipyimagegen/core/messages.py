@@ -60,6 +60,10 @@ class Remedy(StrEnum):
     CHANGE_MODEL = "change_model"
     SHOW = "show"  # what came is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
+    WAIT = "wait"  # the call goes on; needs `run`
+    RUN_MISSING = "run_missing"  # a sweep that was stopped
+    RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
+    FREE_SPACE = "free_space"  # what came is kept; the disk refused it
     DIAGNOSE = "diagnose"
 
 
@@ -120,6 +124,8 @@ def _word(value: Any, front: Front) -> Any:
             return front.run(value.id)
         case Message():
             return render(value, front)
+        case list() | tuple():
+            return ", ".join(str(_word(item, front)) for item in value)
     return value
 
 
@@ -144,7 +150,13 @@ PYTHON = Front(
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
-            Remedy.DIAGNOSE: "%imagine_doctor finds the cause.",
+            Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
+            Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Call it again for what is missing; retry=True also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
+            Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",
         }
     ),
 )

@@ -54,16 +54,17 @@ def write_status(batch: Batch) -> str:
     if not batch.plan.axes:
         return _asked(batch.plan.calls[0])
     endpoints = dict.fromkeys(truncate(one.endpoint.name) for one in batch.plan.calls)
-    reused = sum(slot.stored is not None for slot in batch.slots)
-    unsent = sum(slot.unsent for slot in batch.slots)
-    failed = sum(slot.settled and not slot.came for slot in batch.slots) - unsent
-    estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
+    reused = sum(call.cached is not None for call in batch.calls)
+    unsent = sum(call.unsent for call in batch.calls)
+    failed = sum(call.settled and not call.has_images for call in batch.calls) - unsent
+    estimates = [call.planned.estimate for call in batch.calls if call.planned.asks]
     words = [", ".join(endpoints), *_key_goes_to(batch.plan.calls), costs.format_costs(estimates)]
-    words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
+    words += [f"{sum(call.has_images for call in batch.calls)} of {len(batch.calls)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
     words += [f"{unsent} not sent"] if unsent else []
-    words += [f"about {batch.left:.0f} s left"] if batch.left and not unsent else []
+    left = batch.seconds_left
+    words += [f"about {left:.0f} s left"] if left and not unsent else []
     return DOT.join(words)
 
 
@@ -177,10 +178,10 @@ class Painter:
 
     def _sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep when there is more on it, for a tenth of the time at most."""
-        came, now = sum(slot.settled for slot in batch.slots), time.monotonic()
-        if not batch.plan.axes or batch.seen is None or came == self._came or now < self._next_sheet:
+        came, now = sum(call.settled for call in batch.calls), time.monotonic()
+        if not batch.plan.axes or batch.snapshot is None or came == self._came or now < self._next_sheet:
             return None
-        self._came, made = came, batch.seen().pages[0].bundle
+        self._came, made = came, batch.snapshot().pages[0].bundle
         self._next_sheet = time.monotonic() + max(_SHEET, _SHARE * (time.monotonic() - now))
         return made
 

@@ -11,7 +11,7 @@ from ipyimagegen.core.options import OPTIONS
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`."""
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return f"{flag} {value}" if value is not None else flag
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 CELL = Front(
@@ -30,6 +30,12 @@ CELL = Front(
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
+            Remedy.WAIT: "Run the cell again to wait for its images; later, {run} shows them.",
+            Remedy.RUN_MISSING: "Run the cell again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Run the cell again for what is missing; --retry also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and run the cell again, at no cost.",
             Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",
         }
     ),

@@ -164,7 +164,7 @@ def _sent(errand: RemoteTask, spool: Path) -> client.Outcome:
         endpoint,
         secret,
         spool=spool,
-        control=client.CancelToken(),
+        token=client.CancelToken(),
         timeouts=errand.timeouts,
         mounts=_mounts(endpoint),
         idempotency_key=errand.idempotency_key,
@@ -251,7 +251,7 @@ class ExecutorTransport:
         secret: ApiKey | None,
         *,
         spool: Path,
-        control: client.CancelToken,
+        token: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
         fallback: Callable[[], Path | None] = lambda: None,
@@ -260,7 +260,7 @@ class ExecutorTransport:
         **_: object,
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
-        control.start(timeouts.whole)
+        token.start(timeouts.whole)
         errand = RemoteTask(
             nonce=os.urandom(8).hex(),
             call=call,
@@ -276,22 +276,22 @@ class ExecutorTransport:
             future = self._executor.submit(send_remotely, errand)
         except Exception as fault:  # noqa: BLE001 - an executor may raise anything
             return client.make_not_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
-        return self._ended(future, errand, control) or _come_back(future, errand, spool, fallback, redactor)
+        return self._ended(future, errand, token) or _come_back(future, errand, spool, fallback, redactor)
 
     def _ended(
-        self, future: Future[Any], errand: RemoteTask, control: client.CancelToken
+        self, future: Future[Any], errand: RemoteTask, token: client.CancelToken
     ) -> client.Outcome | None:
         """Wait for the future; return what became of the call where that was ended from here."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         begun = False
         while not done.wait(STEP):
-            if control.detached and not begun:
+            if token.detached and not begun:
                 begun = not _taken_back(errand)
                 if not begun:
                     future.cancel()
                     return client.make_not_sent("Stopped before it was sent.")
-            if control.cancelled:
+            if token.cancelled:
                 future.cancel()  # some say that they did, though the call is under way
                 return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message="Given up."))
         return None

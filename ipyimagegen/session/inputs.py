@@ -205,7 +205,7 @@ class _Opener:
                 url,
                 there if here else None,
                 into=into,
-                control=client.CancelToken(),
+                token=client.CancelToken(),
                 whole=self.seconds,
                 offline=self.offline,
             )

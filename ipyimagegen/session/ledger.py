@@ -13,7 +13,7 @@ from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.plan import PlannedCall, Settings, check_caps
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Request, Run, Status
 from ipyimagegen.core.text import format_count, truncate
-from ipyimagegen.session.call import Job
+from ipyimagegen.session.call import Call
 from ipyimagegen.store import Store
 
 _NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
@@ -29,7 +29,7 @@ class Ledger:
         self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
         self._recorded: set[str] = set()  # those of which this session has a record of its own
         self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
-        self._jobs: dict[str, Job] = {}  # lasting id to job
+        self._calls: dict[str, Call] = {}  # in flight, by lasting id
         self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the images asked for
         self._reused = 0
 
@@ -139,45 +139,43 @@ class Ledger:
         own = [run for run in runs if run.session == self.session]
         return own, self._reused
 
-    # Jobs
+    # Calls in flight
 
-    def add(self, job: Job) -> None:
-        """Remember a job while it is in flight."""
+    def add(self, call: Call) -> None:
+        """Remember a call while it is in flight."""
         with self._lock:
-            self._jobs[job.run.id] = job
+            self._calls[call.run.id] = call
 
-    def settle(self, job: Job) -> None:
-        """Forget a job that has finished; what was certainly not billed is free to spend again.
+    def settle(self, call: Call) -> None:
+        """Forget a call that has finished; what was certainly not billed is free to spend again.
 
-        A job that never came to its record gives its number back, if no other was taken since.
+        A call that never came to its record gives its number back, if no other was taken since.
         """
+        run = call.run
         with self._lock:
-            self._jobs.pop(job.run.id, None)
-            if job.run.status in _NOT_BILLED or not job.recorded:
-                self._paid.pop(job.run.id, None)
-            if job.run.status is Status.NOT_SENT:
-                self._recent.pop(job.run.id, None)  # `-1` is what was shown before
-            if not job.recorded:
-                self._recorded.discard(job.run.id)
-                self._recent.pop(job.run.id, None)
-                if self._numbers[-1:] == [job.run.id]:
+            self._calls.pop(run.id, None)
+            if run.status in _NOT_BILLED or not call.recorded:
+                self._paid.pop(run.id, None)
+            if run.status is Status.NOT_SENT:
+                self._recent.pop(run.id, None)  # `-1` is what was shown before
+            if not call.recorded:
+                self._recorded.discard(run.id)
+                self._recent.pop(run.id, None)
+                if self._numbers[-1:] == [run.id]:
                     self._numbers.pop()
 
     def abandon_after_fork(self) -> None:
-        """In a fork: let go of the calls in flight. They are the parent's."""
-        for job in tuple(self._jobs.values()):
-            job.control.abandon()
+        """In a fork: let go of the calls in flight. They belong to the parent."""
+        for call in tuple(self._calls.values()):
+            call.token.abandon()
 
-    def live(self, request: Request) -> Job | None:
+    def live(self, request: Request) -> Call | None:
         """Return the call in flight for the same request, if any."""
         identity = request.identity
         with self._lock:
-            for job in self._jobs.values():
-                if job.run.identity == identity:
-                    return job
-        return None
+            return next((call for call in self._calls.values() if call.run.identity == identity), None)
 
-    # What a plan asks of the past
+    # Earlier runs of a request
 
     def with_identity(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""
@@ -207,7 +205,7 @@ class Ledger:
     def in_flight(self) -> frozenset[str]:
         """Return the ids of the runs that this process carries out right now."""
         with self._lock:
-            return frozenset(self._jobs)
+            return frozenset(self._calls)
 
     def has_response(self, run: Run) -> bool:
         """Return whether the store holds a response to the run that was not read yet."""

@@ -34,7 +34,7 @@ def post(tmp_path):
     """Post one request to an origin and return the outcome; `of` is whose the key is."""
 
     def send(
-        origin, *, n=1, control=None, timeouts=None, key=KEY, of=None, mounts=None, partial=None, **fields
+        origin, *, n=1, token=None, timeouts=None, key=KEY, of=None, mounts=None, partial=None, **fields
     ):
         endpoint = endpoint_at(origin, **fields)
         request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
@@ -44,7 +44,7 @@ def post(tmp_path):
             endpoint,
             ApiKey(key, of or endpoint.base_url) if key else None,
             spool=tmp_path / "reply.part",
-            control=control or CancelToken(),
+            token=token or CancelToken(),
             timeouts=timeouts or Timeouts(connect=20, idle=20, whole=60),
             idempotency_key="once-1",
             mounts=mounts or {},

@@ -104,7 +104,7 @@ def test_a_downloaded_image_whatever_the_label(serve, tmp_path, label, packed):
     body = packers.get(label, bytes)(image) if packed else image
     server = serve(reply(body, "200 OK", f"Content-Encoding: {label}", kind="image/png"))
     into = tmp_path / "image"
-    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, control=CancelToken())
+    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, token=CancelToken())
     assert fault is None
     assert into.read_bytes() == image
 
@@ -150,7 +150,7 @@ endpoint = endpoint_at(server.origin)
 request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={})
 call = write_call(request, PreparedRequest(), endpoint)
 before = most()
-outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), control=CancelToken(), idempotency_key="k",
+outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), token=CancelToken(), idempotency_key="k",
     timeouts=Timeouts(connect=5, idle=30, whole=60))
 print(most() - before, outcome.error.message)
 """

@@ -36,7 +36,7 @@ SLOW = Timeouts(whole=10**9)  # for clocks that run
 
 
 def ticking():
-    """Return a control whose clock is a second later each time anybody looks."""
+    """Return a token whose clock is a second later each time anybody looks."""
     return CancelToken(clock=itertools.count().__next__)
 
 
@@ -158,7 +158,7 @@ def asked(parts, n, spool):
         endpoint,
         ApiKey(KEY, endpoint.base_url),
         spool=spool,
-        control=ticking(),
+        token=ticking(),
         timeouts=SLOW,
         idempotency_key="once-1",
         mounts=mounted(parts),
@@ -242,7 +242,7 @@ def test_four_a_second_and_the_newest_wins(post, told):
         yield partial(2)
         yield completed(0)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(lambda: now), partial=told)
+    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(lambda: now), partial=told)
     assert outcome.status is Status.DONE
     assert told.seen == [(0, True), (1, True), (2, True), (3, True), (3, True)]
 

@@ -418,7 +418,7 @@ def test_200_seconds_of_comments_and_then_the_image(post):
         yield from clock.pings(20)
         yield completed(1)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(clock), timeouts=Timeouts())
+    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(clock), timeouts=Timeouts())
     assert clock.now == 200
     assert (outcome.status, numbers(outcome)) == (Status.DONE, [(1, False)])
 
@@ -431,7 +431,7 @@ def test_comments_beyond_the_whole_time(post):
         yield from clock.pings(1000)
         yield completed(1)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(clock), timeouts=Timeouts())
+    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(clock), timeouts=Timeouts())
     assert clock.now == 900
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
     assert "within 900 s" in outcome.error.message
@@ -465,11 +465,11 @@ def test_the_deadline_in_the_midst_keeps_the_last_partial(serve, post):
 
 @pytest.mark.parametrize("through", ["socket", "adapter"])
 def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
-    control = CancelToken()
+    token = CancelToken()
 
     def tell(found):
         if number_is(found, 2):
-            control.cancel()
+            token.cancel()
 
     def parts():
         yield partial(0)
@@ -482,6 +482,6 @@ def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
         if through == "adapter"
         else {"origin": serve(trickle).origin}
     )
-    outcome = post(**where, control=control, partial=tell)
+    outcome = post(**where, token=token, partial=tell)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
     assert outcome.error.message == "Given up."

@@ -48,9 +48,9 @@ def early():
     assert time.monotonic() - began < 30
 
 
-def cancel_at_request(server, control):
+def cancel_at_request(server, token):
     """Cancel as soon as the server has the request."""
-    threading.Thread(target=lambda: server.requested.wait(60) and control.cancel(), daemon=True).start()
+    threading.Thread(target=lambda: server.requested.wait(60) and token.cancel(), daemon=True).start()
 
 
 def clean(outcome):
@@ -121,13 +121,13 @@ def test_a_key_of_another_origin_is_not_sent(serve, post):
 
 
 def test_it_counts_as_sent_before_the_answer_is_whole(serve, post):
-    control, sent = CancelToken(), []
+    token, sent = CancelToken(), []
 
     def answer(conn, _):
-        sent.append(control.sent)
+        sent.append(token.sent)
         conn.sendall(reply(images()))
 
-    assert post(serve(answer).origin, control=control).status is Status.DONE
+    assert post(serve(answer).origin, token=token).status is Status.DONE
     assert sent == [True]
 
 
@@ -438,25 +438,25 @@ def test_a_spool_that_cannot_be_written(serve, post, tmp_path):
 @pytest.mark.parametrize("answer", [hang, status_line_only, trickle_head, trickle_body])
 @pytest.mark.parametrize("secure", [True, False])
 def test_cancel_frees_a_blocked_call_at_once(serve, post, answer, secure, trusted):
-    server, control = serve(answer, trusted if secure else None), CancelToken()
-    cancel_at_request(server, control)
+    server, token = serve(answer, trusted if secure else None), CancelToken()
+    cancel_at_request(server, token)
     with early():
-        outcome = clean(post(server.origin, control=control, timeouts=PATIENT))
+        outcome = clean(post(server.origin, token=token, timeouts=PATIENT))
     assert (outcome.status, outcome.error.message, server.posts) == (Status.UNKNOWN, "Given up.", 1)
 
 
 def test_cancel_during_the_tls_handshake_was_never_sent(serve, post):
-    server, control = serve(hang), CancelToken()  # reads no TLS, answers nothing
-    cancel_at_request(server, control)
+    server, token = serve(hang), CancelToken()  # reads no TLS, answers nothing
+    cancel_at_request(server, token)
     with early():
-        outcome = clean(post(server.origin.replace("http:", "https:"), control=control, timeouts=PATIENT))
+        outcome = clean(post(server.origin.replace("http:", "https:"), token=token, timeouts=PATIENT))
     assert (outcome.status, outcome.final, server.posts) == (Status.NOT_SENT, True, 0)
 
 
 def test_cancelled_before_it_began(serve, post):
-    server, control = serve(reply(images())), CancelToken()
-    control.cancel()
-    outcome = clean(post(server.origin, control=control))
+    server, token = serve(reply(images())), CancelToken()
+    token.cancel()
+    outcome = clean(post(server.origin, token=token))
     assert (outcome.status, outcome.final, server.accepted) == (Status.NOT_SENT, True, 0)
 
 
@@ -499,7 +499,7 @@ def test_any_prompt_arrives_as_given(serve, tmp_path, prompt):
     request = Request(endpoint="lab", base_url=endpoint.base_url, prompt=prompt)
     spool = tmp_path / "reply"
     call = write_call(request, PreparedRequest(), endpoint)
-    exchange(call, endpoint, None, spool=spool, control=CancelToken(), idempotency_key="k")
+    exchange(call, endpoint, None, spool=spool, token=CancelToken(), idempotency_key="k")
     assert json.loads(server.seen[0].body) == {"prompt": prompt}
 
 

@@ -188,7 +188,9 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.to_refs(), dry_run=True))
-        told = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        told = reports.report_plan(
+            plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
+        )
         self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
     def do_cell(self, content: Message, _: object) -> None:
@@ -309,7 +311,7 @@ class Panel(anywidget.AnyWidget):
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
-        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])))
+        self._tell(kind, "\n".join(filter(None, [*said, self.studio.warn_of_store()])))
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""
