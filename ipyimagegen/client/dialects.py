@@ -83,7 +83,7 @@ class Dialect:
     edits without a mask, and for those with a mask unless there is `inpaint`. `read_body` turns the JSON of a
     response into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the
     data of an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in
-    them are slices, to be passed on as they are.
+    them are slices, to be passed on as they are. A value for which they raise is read as it is.
     """
 
     route: str = "/images/generations"
@@ -95,7 +95,7 @@ class Dialect:
     edit: EditFormat = field(default_factory=lambda: EditFormat(write=_as_files))
     inpaint: EditFormat | None = None
     read_body: Callable[[Json], Json] = _as_it_is
-    read_event: Callable[[Mapping[str, Json]], Mapping[str, Json]] = _as_it_is
+    read_event: Callable[[Json], Json] = _as_it_is
 
 
 def write_call(

@@ -8,6 +8,7 @@ The meaning of an event is given by its data's `type` first, then by its `event:
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -181,8 +182,18 @@ def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect
     if not isinstance(value, Mapping) or (lines.whole and not whole):
         return None
     kind = value.get("type")
-    value = dialect.read_event(value if isinstance(kind, str) and kind else {**value, "type": lines.name})
+    value = value if isinstance(kind, str) and kind else {**value, "type": lines.name}
+    value = _convert(value, dialect.read_event)
+    if not isinstance(value, Mapping):
+        return None
     return Event(kind=str(value.get("type") or ""), value=value, whole=whole, size=len(skeleton.text))
+
+
+def _convert(value: Json, read: Callable[[Json], Json]) -> Json:
+    """Return a value in OpenAI's form, or as it is where the dialect fails: a paid response is never lost."""
+    with contextlib.suppress(Exception):
+        return read(value)
+    return value
 
 
 def _join_lines(spans: tuple[Span, ...], path: Path) -> Iterator[bytes]:
@@ -216,7 +227,7 @@ def load_body(
     blocks = _read_until_over(path, token)
     if not is_stream(path):
         body, whole = lift(blocks).load()
-        return dialect.read_body(body), whole
+        return _convert(body, dialect.read_body), whole
     stream = _StreamBody(n)
     for event in _read_all(path, blocks, dialect):
         if not stream.add(event):
