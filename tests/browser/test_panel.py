@@ -182,7 +182,7 @@ def test_a_slow_call_leaves_the_kernel_free_and_is_cancelled(panel, painter):
     panel.generate(prompt)
     panel.says("nothing was sent")
     panel.button("Cancel").click()
-    panel.says("may have been billed")
+    panel.says("may have been charged")
     expect(panel.button("Cancel")).to_be_disabled()
     painter.go.set()
     assert len(fields(painter, before)) == 1

@@ -173,7 +173,7 @@ def test_an_unknown_outcome_is_not_paid_twice(kernel, serve):
     server = serve(answer)
     entry = {"base_url": server.base_url, "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
-    assert "may have been billed" in kernel.run("%imagine a fox").error
+    assert "may have been charged" in kernel.run("%imagine a fox").error
     again = kernel.run("%imagine a fox")
     assert "may have been" in again.error
     assert "--retry" in again.error

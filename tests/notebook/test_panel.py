@@ -115,11 +115,11 @@ def test_cancel_gives_up_and_says_what_may_be_billed(kernel, serve):
     message = front.done()
     server.go.set()
     assert message["kind"] == "error"
-    assert "may have been billed" in message["text"]
+    assert "may have been charged" in message["text"]
     assert len(server.posts) == 1
     refused = front.ask("a red fox")  # an outcome that is unknown is not paid twice by a press of a button
     assert refused["retry"] is True
-    assert "may have been billed" in refused["text"]
+    assert "may have been charged" in refused["text"]
     assert len(server.posts) == 1
     front.do("retry")
     front.until(lambda: front.tiles)
@@ -565,7 +565,7 @@ def test_what_failed_says_why_and_what_is_in_doubt_is_asked_again_alone(kernel, 
     assert front.state["message"]["retry"] is True
     broken.clear()
     front.generate("a red fox", seed="3")  # one place of it alone: refused as ever
-    front.until(lambda: "may have been billed" in str(front.state["message"]))
+    front.until(lambda: "may have been charged" in str(front.state["message"]))
     front.ask("a red fox", seed="1,3,5")
     assert seeds(server, 5) == []
     front.do("retry")
@@ -635,7 +635,7 @@ def test_a_sweep_of_which_nothing_came_offers_what_is_in_doubt(kernel, serve):
     front = Front(kernel, server.base_url)
     message = front.ask("a red fox", seed="1..3")
     assert message["kind"] == "error"
-    assert message["text"].startswith("None of 3 came; 1 may have been billed; the first: lab answered 502")
+    assert message["text"].startswith("None of 3 came; 1 may have been charged; the first: lab answered 502")
     assert "the button below asks again" in message["text"]
     assert message["retry"] is True
     assert len(server.posts) == 3

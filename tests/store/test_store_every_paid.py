@@ -67,7 +67,7 @@ def test_a_disk_that_fails_at_any_call(quick, tmp_path, serve, code, lasts):
             assert lasts or statuses <= {Status.NOT_SENT}, where
         else:
             assert on_disk(home, tmp_path / "temporary"), where
-            unread = any(one in said for one in ("kept", str(home), "may have been billed"))
+            unread = any(one in said for one in ("kept", str(home), "may have been charged"))
             assert shown == IMAGES or (code == errno.EIO and unread), where  # nor does it read any more
         # Once it is mended, a fresh session shows what was paid, and pays for what was not.
         again, told = asked(studio(home, server.base_url))
@@ -95,7 +95,7 @@ def test_a_process_that_is_killed_at_any_call(quick, serve):
         if came or not runs:
             assert again == IMAGES, (nth, told)
         else:
-            assert "may have been billed" in told, nth
+            assert "may have been charged" in told, nth
         paid += not runs
         assert len(server.posts) == paid, nth
         check_files(home)
