@@ -16,9 +16,9 @@ from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.session.waiting import HeldInterrupts
 
-ROOM = Path(ipyimagegen.__file__).parent
-MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")
-STEPS = {str(ROOM / f"{name}.py") for name in MODULES}
+SESSION = Path(ipyimagegen.__file__).parent / "session"
+MODULES = ("studio", "scheduler", "batch", "ledger", "call", "waiting")
+STEPS = {str(SESSION / f"{name}.py") for name in MODULES}
 IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 
 

@@ -81,7 +81,7 @@ def test_one_that_was_cut_gives_what_arrived_whole(home, server, left):
     assert [one["state"] for one in record["images"]] == ["stored"]
     assert (home / "quarantine" / f"{record['raw']}.bin").read_bytes() == BODY[:-50]
     assert spool.exists()  # whoever wrote it may be about to read it
-    with pytest.raises(e.OutcomeUnknown, match="images of it that arrived: 1"):
+    with pytest.raises(e.OutcomeUnknown, match="1 image arrived"):
         studio(home, server).imagine("a fox", n=2)
     shown = studio(home, server).history[record["session"] + "/1"]
     assert shown[0].bytes == IMAGES[0]
@@ -151,7 +151,9 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
 
     full = Disk(home, write=write)
     one.store = Store(home, disk=full)
-    monkeypatch.setattr("ipyimagegen.store.images.find_fallback", lambda _: replace(full, home=home / "aside"))
+    monkeypatch.setattr(
+        "ipyimagegen.store.images.find_fallback", lambda _: replace(full, home=home / "aside")
+    )
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):

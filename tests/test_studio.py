@@ -51,7 +51,7 @@ def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, ser
     server = serve(lambda seen: (500, {}, b"oops"))
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox")
-    with pytest.raises(e.OutcomeUnknown, match="--retry"):
+    with pytest.raises(e.OutcomeUnknown, match="retry=True"):
         studio(home, server, reuse=False).imagine("a fox")
     assert len(server.posts) == 1
 

@@ -68,8 +68,10 @@ class ImagineError(Exception):
         if not self.remedy:
             return text
         remedy = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
-        bill = "" if self.remedy is Remedy.WAIT else f"{render(_BILLED[self.billed], self.front)} "
-        return f"{text}\n{bill}{remedy}"
+        return f"{text}\n{self._describe_bill()}{remedy}"
+
+    def _describe_bill(self) -> str:
+        return f"{render(_BILLED[self.billed], self.front)} "
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), self.args, {k: v for k, v in self.__dict__.items() if k != "front"})
@@ -130,6 +132,10 @@ class OutcomeUnknown(CallError):
 
 class Detached(ImagineError, KeyboardInterrupt):
     """The wait was interrupted; a call that was sent goes on and its images arrive in the history."""
+
+    def _describe_bill(self) -> str:
+        """Return nothing for calls that go on: what they cost is not known yet."""
+        return super()._describe_bill() if self.remedy is Remedy.RETRY else ""
 
 
 def find_nearest(word: str, candidates: Iterable[str]) -> str | None:

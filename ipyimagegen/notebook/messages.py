@@ -11,7 +11,7 @@ from ipyimagegen.core.options import OPTIONS
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`."""
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return f"{flag} {value}" if value is not None else flag
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 CELL = Front(
