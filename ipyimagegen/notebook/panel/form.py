@@ -46,17 +46,14 @@ class Form:
     other: str = ""
 
     @classmethod
-    def from_message(cls, content: Mapping[str, Any]) -> Self:
+    def from_message(cls, content: object) -> Self:
         """Return the form that a front end sent, without what is not text."""
-        texts = {
-            name: _repair(content[name])
-            for name in ("prompt", "endpoint", "other")
-            if isinstance(content.get(name), str)
-        }
-        options = content.get("options")
-        fields = options.items() if isinstance(options, Mapping) else ()
-        filled = {name: _repair(text) for name, text in fields if isinstance(text, str) and text.strip()}
-        return cls(**texts, options=filled)
+        fields = _read_texts(content)
+        options = _read_texts(content.get("options") if isinstance(content, Mapping) else None)
+        return cls(
+            **{name: fields[name] for name in ("prompt", "endpoint", "other") if name in fields},
+            options={name: text for name, text in options.items() if text.strip()},
+        )
 
     @classmethod
     def from_run(cls, run: Run, endpoint: str, configured: Iterable[str]) -> Self:
@@ -153,9 +150,14 @@ def _escape_braces(text: str) -> str:
     raise InvalidOption(_("{value} cannot be written in a cell: its braces would be filled in.", value=value))
 
 
-def _repair(text: str) -> str:
-    """Return text that UTF-8 can encode: a browser may send half of a surrogate pair."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _read_texts(content: object) -> dict[str, str]:
+    """Return the texts of a message; half a surrogate pair, which a browser may send, is replaced."""
+    fields = content.items() if isinstance(content, Mapping) else ()
+    return {
+        name: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        for name, text in fields
+        if isinstance(text, str)
+    }
 
 
 def _to_text(value: object) -> str:

@@ -27,7 +27,7 @@ from IPython.core.getipython import get_ipython
 from ipyimagegen import default_studio, imaging
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.core.messages import _, ngettext, render
+from ipyimagegen.core.messages import _, render
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
@@ -169,11 +169,11 @@ class Panel(anywidget.AnyWidget):
 
     def do_form(self, content: Message, _buffers: object) -> None:
         """Take over `form`; the choices follow from endpoint and model."""
-        self._form = _read_form(content)
+        self._form = Form.from_message(content.get("form"))
 
     def do_generate(self, content: Message, _buffers: object) -> None:
         """Send the request of `form`."""
-        self._form = _read_form(content)
+        self._form = Form.from_message(content.get("form"))
         self._submit(self._form.to_user_input(self._attachments.to_refs()))
 
     def do_retry(self, *_message: object) -> None:
@@ -185,16 +185,8 @@ class Panel(anywidget.AnyWidget):
         """Cancel what runs, and drop what waits."""
         dropped = self._dropped + self._queue.cancel()
         if self._queue.running:
-            cancelling = [_("Cancelling …")]
-            if dropped:
-                cancelling.append(
-                    ngettext(
-                        "{count} queued request will not be sent.",
-                        "{count} queued requests will not be sent.",
-                        dropped,
-                    )
-                )
-            self._show_message("note", " ".join(cancelling))
+            note = _("Cancelling. Queued requests that will not be sent: {count}.", count=dropped)
+            self._show_message("note", note if dropped else _("Cancelling …"))
 
     def do_rerun(self, content: Message, _buffers: object) -> None:
         """Send the request of the image `key` as a new one, which is billed."""
@@ -207,7 +199,9 @@ class Panel(anywidget.AnyWidget):
 
     def do_dry_run(self, content: Message, _buffers: object) -> None:
         """Show the request of `form` without sending it."""
-        request = _read_form(content).to_user_input(self._attachments.to_refs(), dry_run=True)
+        request = Form.from_message(content.get("form")).to_user_input(
+            self._attachments.to_refs(), dry_run=True
+        )
         plan = self._queue.plan(request)
         report = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
         if plan.local.get("new"):
@@ -218,7 +212,7 @@ class Panel(anywidget.AnyWidget):
 
     def do_cell(self, content: Message, _buffers: object) -> None:
         """Send `form` as the text of a cell."""
-        text = _read_form(content).to_cell(self._attachments.to_words())
+        text = Form.from_message(content.get("form")).to_cell(self._attachments.to_words())
         self.studio.keys.refuse(text)
         self._post("cell", text=text, view=content.get("view"))
 
@@ -382,11 +376,6 @@ class Panel(anywidget.AnyWidget):
         base_url = run.request.base_url
         names = (endpoint.name for endpoint in self.studio.endpoints() if endpoint.base_url == base_url)
         return next(names, base_url if self.studio.trusts(base_url) else "")
-
-
-def _read_form(content: Message) -> Form:
-    form = content.get("form")
-    return Form.from_message(form if isinstance(form, Mapping) else {})
 
 
 def _describe_result(result: Generation | Sweep) -> list[str]:

@@ -19,7 +19,7 @@ _KEYS = {"image": "inputs", "mask": "mask", "new": "rerun", "retry": "retry", "d
 def name_control(name: str, value: object) -> str:
     """Return the label of an option's field or button: `Size 1024x1024`."""
     label = LABELS["en"].get(_KEYS.get(name, f"option.{name}"), name.replace("_", " "))
-    return f"{label} {value}" if value is not None else label
+    return label if value is None or value is True else f"{label} {value}"
 
 
 PANEL = Front(
