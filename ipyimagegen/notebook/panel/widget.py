@@ -144,6 +144,8 @@ class Panel(anywidget.AnyWidget):
         if content["do"] in REQUESTS and content["do"] != "retry":
             self._queue.unknown_outcome = None
         try:
+            if "form" in content:
+                self._form = Form.from_message(content["form"])
             handler(content, buffers)
         finally:
             self.post_state()
@@ -167,13 +169,11 @@ class Panel(anywidget.AnyWidget):
         self._gallery.reset(map(self.studio.generation, runs))
         self._send_tiles(self._gallery.tiles, reset=True)
 
-    def do_form(self, content: Message, _buffers: object) -> None:
+    def do_form(self, *_message: object) -> None:
         """Take over `form`; the choices follow from endpoint and model."""
-        self._form = Form.from_message(content.get("form"))
 
-    def do_generate(self, content: Message, _buffers: object) -> None:
+    def do_generate(self, *_message: object) -> None:
         """Send the request of `form`."""
-        self._form = Form.from_message(content.get("form"))
         self._submit(self._form.to_user_input(self._attachments.to_refs()))
 
     def do_retry(self, *_message: object) -> None:
@@ -197,11 +197,9 @@ class Panel(anywidget.AnyWidget):
         if not self._queue.submit(request):
             self._show_message("note", IN_PROGRESS)
 
-    def do_dry_run(self, content: Message, _buffers: object) -> None:
+    def do_dry_run(self, *_message: object) -> None:
         """Show the request of `form` without sending it."""
-        request = Form.from_message(content.get("form")).to_user_input(
-            self._attachments.to_refs(), dry_run=True
-        )
+        request = self._form.to_user_input(self._attachments.to_refs(), dry_run=True)
         plan = self._queue.plan(request)
         report = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
         if plan.local.get("new"):
@@ -212,7 +210,7 @@ class Panel(anywidget.AnyWidget):
 
     def do_cell(self, content: Message, _buffers: object) -> None:
         """Send `form` as the text of a cell."""
-        text = Form.from_message(content.get("form")).to_cell(self._attachments.to_words())
+        text = self._form.to_cell(self._attachments.to_words())
         self.studio.keys.refuse(text)
         self._post("cell", text=text, view=content.get("view"))
 
