@@ -291,7 +291,7 @@ def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
         "from ipyimagegen import Studio\nfrom ipyimagegen.session import recovery\n"
         "recovery.WAIT = 0\n"
         "begun = threading.Event()\n"
-        "recovery._take_in = lambda *_: (begun.set(), time.sleep(600))\n"
+        "recovery._recover = lambda *_: (begun.set(), time.sleep(600))\n"
         f"one = Studio('sketch', {str(home)!r}, environ={{}})\n"
         "one.take_in_left()\n"
         "assert begun.wait(60)\n"

@@ -130,7 +130,7 @@ def report_run(
 
 def report_forgotten(runs: Sequence[Run], past: History) -> str:
     """Return what was forgotten, and what stays because other runs began with it."""
-    began = {run.id: ", ".join(one.id for one in past.edits(run)) for run in runs}
+    began = {run.id: ", ".join(one.id for one in past.list_edits(run)) for run in runs}
     stay = [f"images of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
     return "\n".join(["forgotten: " + ", ".join(began), *stay])
 

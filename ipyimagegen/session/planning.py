@@ -1,7 +1,7 @@
 """Make a plan from the user's input: nothing is sent, written or numbered here.
 
-The order matters: typed options over configured ones, names filled in, checked against the catalog, **identity taken**,
-and only then translated, so that a change in our tables never makes an old request a new one.
+The order matters: typed options over configured ones, names filled in, checked against the catalog,
+**identity taken**, and only then translated. A change in our tables never makes an old request a new one.
 """
 
 from __future__ import annotations
@@ -344,7 +344,7 @@ def _describe_unknown(run: Run) -> Message:
         return _("No image of the result of this request ({run}) can be shown. Nothing was sent.", run=run.id)
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         return _(
-            "This request is in progress in another notebook, or was cut off there ({run}). Nothing was sent.",
+            "This request is in progress in another notebook, or was cut off there ({run}).",
             run=run.id,
         )
     if run.shown:

@@ -27,7 +27,6 @@ from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
 from ipyimagegen.session import inputs
-from ipyimagegen.session.arrivals import CallContext
 from ipyimagegen.session.batch import gather_final, gather_sweep
 from ipyimagegen.session.call import fetch_pending, make_error
 from ipyimagegen.session.credentials import Keychain
@@ -35,6 +34,7 @@ from ipyimagegen.session.history import History
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.session.planning import RequestContext, build_plan
+from ipyimagegen.session.processing import CallContext
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
 from ipyimagegen.session.trust import Trust
@@ -85,16 +85,7 @@ class Studio:
         """Begin a session: what belongs to one process, made anew in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._scheduler = Scheduler(self, self._tell)
-        self._recovery = Recovery(
-            lambda: self.store,
-            self._in_flight,
-            self.endpoint_of,
-            lambda: self.tools,
-            self.keys.redactor_of,
-        )
-
-    def _in_flight(self) -> frozenset[str]:
-        return self.ledger.in_flight()
+        self._recovery = Recovery(self)
 
     @cached_property
     def home(self) -> Path:

@@ -9,7 +9,7 @@ from random_kills import Game, check, studio
 from store_story import pending
 
 from ipyimagegen.core.run import PreparedRequest, Status
-from ipyimagegen.session.arrivals import ResponseProcessor
+from ipyimagegen.session.processing import ResponseProcessor
 from ipyimagegen.store import Store
 
 KILLS = 24  # benchmarks/kills.py does as many as one likes
