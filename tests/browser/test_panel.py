@@ -446,7 +446,7 @@ def test_hostile_text_does_nothing(jupyter, browser, painter, front):
         panel.settle()
         assert dialogs == []
         assert page.evaluate("window.pwned") == []
-        assert trap.walked_in == []
+        assert trap.contacts == []
 
 
 @FRONTS
