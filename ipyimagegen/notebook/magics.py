@@ -157,7 +157,7 @@ class ImagineMagics(Magics):
                 in_flight=self._studio.ledger.in_flight(),
                 reruns=history.list_reruns(run),
                 edits=history.list_edits(run),
-                named=self._studio.named,
+                named=self._studio.name_input,
             )
         )
 
@@ -286,7 +286,9 @@ class ImagineMagics(Magics):
     def _ask(self, typed: UserInput) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            show_text(reports.report_plan(plan, self._studio.calls(plan), self._studio.over(plan)))
+            show_text(
+                reports.report_plan(plan, self._studio.write_calls(plan), self._studio.describe_excess(plan))
+            )
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
@@ -294,7 +296,7 @@ class ImagineMagics(Magics):
         self._screen.mark(result)
         if told := deliver_result(result, plan.local, self._variables):
             show_text(told)
-        if passing := self._studio.passing():
+        if passing := self._studio.warn_of_store():
             show_text(passing)
         return result
 

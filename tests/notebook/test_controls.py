@@ -11,7 +11,7 @@ from ipyimagegen.catalog.checks import check
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Option, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 from ipyimagegen.notebook.panel.controls import (
     describe_choices,
     find_input_limits,
@@ -74,7 +74,7 @@ def test_every_option_has_a_control_or_a_place_of_its_own():
     }
     for name, control in controls.items():
         option = OPTIONS[name]
-        assert (control.help, control.choices) == (option.help, option.choices)
+        assert (control.help, control.choices) == (render(option.help, PANEL), option.choices)
         assert (control.low, control.high, control.lists) == (option.low, option.high, option.lists)
         assert not control.lists or control.kind in ("number", "suggest")  # a list can be typed there
 

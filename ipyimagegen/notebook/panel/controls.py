@@ -14,18 +14,16 @@ from ipyimagegen import catalog
 from ipyimagegen.catalog.rows import EDITS, GENERATIONS, INPAINTING
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
 from ipyimagegen.core.plan import SKETCH, Settings
 from ipyimagegen.core.text import escape_hidden
 from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand under "More options"
-# Model and endpoint have controls of their own, the inputs, too. The others are for cells alone: the panel
-# has buttons for them, or no use.
-_EXCLUDED = {"model", "endpoint", "image", "mask", "new", "retry", "dry_run", "raw", "timeout"}
-_EXCLUDED |= {"executor", "send_key"}
 _TRANSLATED = {"size", "aspect_ratio"}  # where one is supported, the other is translated into it
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
@@ -105,7 +103,7 @@ def list_controls(
     return tuple(
         _make_control(option, row, configured.get(option.name))
         for name, option in OPTIONS.items()
-        if name not in _EXCLUDED and (fields is None or not option.sent or name in fields)
+        if option.panel and (fields is None or not option.sent or name in fields)
     )
 
 
@@ -137,7 +135,7 @@ def _make_control(option: Option, row: Model | None, configured: Any) -> Control
     return Control(
         name=option.name,
         kind=_KINDS.get(option.kind, "text"),
-        help=option.help,
+        help=render(option.help, PANEL),
         choices=_list_choices(option, row),
         low=low,
         high=high,

@@ -9,6 +9,7 @@ from ipyimagegen.core.errors import NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.notebook.panel.attachments import ImageFile
+from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.results import Generation, Image
 
 PROMPT_LENGTH = 300  # characters of a prompt in the name of a tile
@@ -102,7 +103,7 @@ def _make_tile(image: Image, generation: Generation, children: tuple[str, ...]) 
         number=generation.number or 0,
         label=f"{number}.{image.index}" if len(generation) > 1 else f"{number}",
         prompt=escape_hidden(truncate(image.prompt, PROMPT_LENGTH)),
-        caption=escape_hidden(generation.caption),
+        caption=escape_hidden(generation.write_caption(PANEL)),
         width=width,
         height=height,
         parents=generation.parents,

@@ -42,8 +42,7 @@ from ipyimagegen.notebook.panel.gallery import Gallery, Tile
 from ipyimagegen.notebook.panel.request_queue import RequestQueue, Worker
 from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.results.captions import list_facts
-from ipyimagegen.results.summary import list_failures
+from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
@@ -201,7 +200,9 @@ class Panel(anywidget.AnyWidget):
         """Show the request of `form` without sending it."""
         request = self._form.to_user_input(self._attachments.to_refs(), dry_run=True)
         plan = self._queue.plan(request)
-        report = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        report = reports.report_plan(
+            plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
+        )
         if plan.local.get("new"):
             report = "\n".join(
                 [_("All of it is in the history. Generate sends it as a new request."), report]
@@ -290,7 +291,11 @@ class Panel(anywidget.AnyWidget):
 
     def show_plan(self, plan: Plan) -> None:
         """Show the plan of a sweep."""
-        self._line, self._elapsed, self._plan_shown = escape_hidden(str(plan)), 0.0, time.monotonic()
+        self._line, self._elapsed, self._plan_shown = (
+            escape_hidden(render(str(plan), PANEL)),
+            0.0,
+            time.monotonic(),
+        )
         self._post("progress", line=self._line, elapsed=0.0, mime="")
 
     def show_progress(self, batch: Batch) -> None:
@@ -319,7 +324,7 @@ class Panel(anywidget.AnyWidget):
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
-        lines.append(self.studio.passing() or "")
+        lines.append(self.studio.warn_of_store() or "")
         self._show_message(kind, "\n".join(filter(None, lines)))
 
     def _add_run(self, run: Run) -> None:
@@ -378,7 +383,8 @@ class Panel(anywidget.AnyWidget):
 
 def _describe_result(result: Generation | Sweep) -> list[str]:
     if isinstance(result, Sweep):
-        return [result.caption.partition("\n")[0], *list_failures(result, result.labels)]
+        caption = result.write_caption(PANEL)
+        return [caption.partition("\n")[0], *list_failures(result, result.labels, PANEL)]
     return [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
 
 

@@ -13,7 +13,14 @@ from ipyimagegen.core.messages import Front, Remedy, name_setting
 LABELS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("static").joinpath("labels.json").read_text(encoding="utf-8")
 )
-_KEYS = {"image": "inputs", "mask": "mask", "new": "rerun", "retry": "retry", "dry_run": "dry_run"}
+_KEYS = {
+    "image": "inputs",
+    "mask": "mask",
+    "new": "rerun",
+    "retry": "retry",
+    "dry_run": "dry_run",
+    "extra": "other",
+}
 
 
 def name_control(name: str, value: object) -> str:
@@ -31,6 +38,7 @@ PANEL = Front(
             Remedy.RUN_AGAIN: "Press Generate again.",
             Remedy.RUN_LATER: "Press Generate again later.",
             Remedy.RETRY: "Press Retry to send again.",
+            Remedy.SEND_NEW: "Press Run again to send a new request.",
             Remedy.CHANGE_REQUEST: "Fix the problem above and press Generate again.",
             Remedy.CHECK_KEY: "Check the API key; %imagine_doctor in a cell shows where it comes from.",
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
