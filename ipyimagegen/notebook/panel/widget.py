@@ -116,17 +116,13 @@ class Panel(anywidget.AnyWidget):
 
     def _receive(self, _widget: object, content: Message, buffers: Sequence[Any]) -> None:
         name = str(content.get("do"))
-        if (
-            name == "cancel"
-        ):  # at once, whatever is being handled; then in turn, for what was queued meanwhile
+        if name == "cancel":  # at once; its handler then cancels what was being handled
             self._dropped = self._queue.cancel()
         if name in LOOKS:
             worker, work = self._image_worker, partial(self._send_image, name, content)
         elif name == "thumbs":
-            worker, work = (
-                self._thumbnail_worker,
-                partial(self._send_thumbnails, list(content.get("keys", []))),
-            )
+            keys = list(content.get("keys", []))
+            worker, work = self._thumbnail_worker, partial(self._send_thumbnails, keys)
         elif handler := getattr(self, f"do_{name}", None):
             worker, work = self._worker, partial(self._handle, handler, content, buffers)
         else:
@@ -204,9 +200,8 @@ class Panel(anywidget.AnyWidget):
             plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
         )
         if plan.local.get("new"):
-            report = "\n".join(
-                [_("All of it is in the history. Generate sends it as a new request."), report]
-            )
+            note = _("All of it is in the history. Generate sends it as a new request.")
+            report = f"{note}\n{report}"
         self._show_message("plan", report)
 
     def do_cell(self, content: Message, _buffers: object) -> None:

@@ -13,19 +13,13 @@ from ipyimagegen.core.messages import Front, Remedy, name_setting
 LABELS: Mapping[str, Mapping[str, str]] = json.loads(
     Path(__file__).with_name("static").joinpath("labels.json").read_text(encoding="utf-8")
 )
-_KEYS = {
-    "image": "inputs",
-    "mask": "mask",
-    "new": "rerun",
-    "retry": "retry",
-    "dry_run": "dry_run",
-    "extra": "other",
-}
+_KEYS = {"image": "inputs", "new": "rerun", "extra": "other"}  # of options with another key
 
 
 def name_control(name: str, value: object) -> str:
     """Return the label of an option's field or button: `Size 1024x1024`."""
-    label = LABELS["en"].get(_KEYS.get(name, f"option.{name}"), name.replace("_", " "))
+    labels = LABELS["en"]
+    label = labels.get(f"option.{name}") or labels.get(_KEYS.get(name, name)) or name.replace("_", " ")
     return label if value is None or value is True else f"{label} {value}"
 
 
