@@ -18,8 +18,8 @@ from figures import Row, above, interleaved, medians
 from PIL import Image
 
 from ipyimagegen import imaging
-from ipyimagegen.client import assembly, transport
-from ipyimagegen.client.found import ResponseImage
+from ipyimagegen.client import streaming, transport
+from ipyimagegen.client.response import ResponseImage
 from ipyimagegen.imaging import encoding, reading
 from ipyimagegen.results import Generation
 from ipyimagegen.session.ledger import Ledger
@@ -146,8 +146,8 @@ STEPS = (  # from first to last
     ("record: pending", Store, "create"),
     ("name a spool file", Store, "spool"),
     ("request until its status line", transport, "send"),
-    ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
-    ("scan the JSON", assembly, "parse"),
+    ("body into the spool", transport._Exchange, "write_spool"),  # noqa: SLF001
+    ("scan the JSON", streaming, "lift"),
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
     ("decode", reading, "_load"),

@@ -658,7 +658,7 @@ class Waits(Stops):
         super().__init__(0)
 
     def working(self, batch):
-        if sum(call.token.progress.sent for call in batch.calls) >= 2:
+        if sum(call.token.sent for call in batch.calls) >= 2:
             raise KeyboardInterrupt
 
 

@@ -53,7 +53,7 @@ def report_plan(plan: Plan, calls: Sequence[client.HttpCall], over: str | None =
 
 def _request_of(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
-    yield json.dumps(call.shown, indent=2, ensure_ascii=False)
+    yield json.dumps(call.summary, indent=2, ensure_ascii=False)
     if planned.reused:
         yield f"reused: {planned.reused.id}, so nothing would be sent"
     yield from (f"- {sanitize(note)}" for note in planned.sent.notes)

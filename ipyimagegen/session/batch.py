@@ -82,7 +82,7 @@ class Batch:
         if self.plan.axes:  # a single call goes on
             for call in self.calls:
                 if not call.settled and not call.shared:
-                    call.token.withdraw()
+                    call.token.detach()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""
@@ -111,7 +111,7 @@ class Batch:
     def is_taking_back(self) -> bool:
         """Whether some call that is not to be sent any more may still end unsent."""
         remote = self.plan.executor is not None
-        left = [call for call in self.calls if not call.settled and call.token.withdrawn]
+        left = [call for call in self.calls if not call.settled and call.token.detached]
         return any(remote or not call.sending for call in left)
 
     @property

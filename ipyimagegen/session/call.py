@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ipyimagegen import client, imaging
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.processing import (
     CallContext,
@@ -200,7 +200,7 @@ class Call:
         """Whether it was stopped before it was sent."""
         if isinstance(self.error, Detached):
             return True
-        stopped = self._token is not None and self._token.withdrawn
+        stopped = self._token is not None and self._token.detached
         return stopped and bool(self.error) and self.run.status is Status.NOT_SENT
 
 
@@ -259,14 +259,14 @@ def send_call(
     record or the response cannot be written or read.
     """
     planned, store = call.planned, context.store
-    with permit or limiter.acquire(lambda: call.token.withdrawn):
+    with permit or limiter.acquire(lambda: call.token.detached):
         limiter.wait_for_back_off(call.token)
-        if call.token.withdrawn:
+        if call.token.detached:
             raise Detached(STOPPED, remedy=Remedy.RUN_AGAIN)
         with limiter.prepare_sending():
             http_call = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
             idempotency_key = os.urandom(16).hex()
-            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.shown)
+            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.summary)
             call.run = call.run.replace(sent=sent)
             store.create(call.run)
             call.recorded = True
@@ -319,12 +319,12 @@ def _post(
         call.planned.endpoint,
         key,
         spool=spool,
-        control=call.token,
+        token=call.token,
         timeouts=context.timeouts,
         mounts=context.mounts,
         idempotency_key=idempotency_key,
         partial=note_partial if http_call.streams else None,
-        spare=lambda: context.store.spool_fallback(call.run),
+        fallback=lambda: context.store.spool_fallback(call.run),
         redactor=context.redactor(key),
         offline=context.offline,
     )
@@ -405,7 +405,7 @@ def _send_with_repeats(
     attempt, outcome = 1, client.make_not_sent(STOPPED)
     while True:
         limiter.wait_for_back_off(call.token)
-        if call.token.withdrawn:
+        if call.token.detached:
             return outcome
         call.sending = True
         call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
@@ -419,7 +419,7 @@ def _send_with_repeats(
         if outcome.status is Status.RATE_LIMITED:
             limiter.back_off(call.token, pause)  # the other calls to this endpoint slow down too
         else:
-            call.token.rest(pause)
+            call.token.wait_to_send(pause)
         attempt += 1
 
 
@@ -444,7 +444,7 @@ def fetch_pending(
     trusted: bool,
 ) -> Run:
     """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
-    call.token.begin(context.timeouts.whole)
+    call.token.start(context.timeouts.whole)
     processor = ResponseProcessor(
         context=context,
         endpoint=endpoint,

@@ -169,7 +169,7 @@ class Ledger:
     def abandon_after_fork(self) -> None:
         """In a fork: let go of the calls in flight. They belong to the parent."""
         for call in tuple(self._calls.values()):
-            call.token.abandon_after_fork()
+            call.token.abandon()
 
     def live(self, request: Request) -> Call | None:
         """Return the call in flight for the same request, if any."""

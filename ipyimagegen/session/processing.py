@@ -26,8 +26,8 @@ from ipyimagegen.store import Store, StoredBlob
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.keys import ApiKey
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
 LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more
@@ -84,25 +84,25 @@ class ResponseProcessor:
         answer = outcome.answer
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
-            return self._keep_raw(run.replace(status=outcome.status, error=outcome.fault, cost=cost), outcome)
+            return self._keep_raw(run.replace(status=outcome.status, error=outcome.error, cost=cost), outcome)
         known = {image.sha256: image for image in run.images if image.sha256 and not image.unstored}
-        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.found)), known=known)
-        stored = [processor.store_image(item, index) for index, item in enumerate(answer.found, start=1)]
+        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
+        stored = [processor.store_image(item, index) for index, item in enumerate(answer.images, start=1)]
         images = drop_duplicates(stored, run.request.count)
         # The error of the whole response is reported as the run's own.
-        errors = [error.message for error in answer.errors if error is not answer.failed or not answer.found]
+        errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
         if not images:
             message = "; ".join(errors) or answer.note or _("The response contains no image.")
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
-            error = outcome.fault or ErrorInfo(message=message)
+            error = outcome.error or ErrorInfo(message=message)
             return self._keep_raw(run.replace(status=status, error=error), outcome)
         # An image that could not be fetched yet is billed all the same.
         billed = sum(image.whole or image.state in _PENDING for image in images)
         run = run.replace(
             status=outcome.status,
-            error=outcome.fault,
+            error=outcome.error,
             mismatches=find_mismatches(run.request, run.sent, images, facts),
             cost=catalog.compute_cost(facts, billed, run.sent, run.request, self.endpoint),
         )
@@ -198,7 +198,7 @@ class ResponseProcessor:
                 image.url or "",
                 self.endpoint if self.trusted else None,
                 into=into,
-                control=self.token,
+                token=self.token,
                 mounts=self.context.mounts,
                 offline=self.context.offline,
                 redactor=self.redactor,

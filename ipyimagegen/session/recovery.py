@@ -110,9 +110,9 @@ def _recover(studio: Studio, run: Run, spool: Path) -> None:
     context, endpoint = studio.tools, studio.endpoint_of(run)
     redactor, token = studio.keys.redactor_of(endpoint), context.control()
     response = client.StoredResponse(
-        path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT_OFF, redactor=redactor, control=token
+        path=spool, n=run.request.count, endpoint=endpoint, problem=CUT_OFF, redactor=redactor, token=token
     )
-    outcome, complete = response.outcome({})
+    outcome, complete = response.read({})
     if not complete and time.time() - last_write < context.timeouts.idle:
         return
     processor = ResponseProcessor(

@@ -106,7 +106,7 @@ def test_12_body_cut_short(lab):
     counted = reply(body, "200 OK", "Content-Length: 9999", length=False)
     endless = reply(body, length=False)
     answers = [counted, endless, chunked(body), after(counted), after(endless), after(chunked(body))]
-    unknown(lab, answers, r"(?i)the answer of lab (was cut short|did not arrive whole: )", raw=body)
+    unknown(lab, answers, r"(?i)the response of lab (was cut short|is incomplete: )", raw=body)
     assert {run.raw for run in lab.runs} == {hashlib.sha256(body).hexdigest()}
 
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.client.answers import Reply, read
-from ipyimagegen.client.found import ResponseImage
-from ipyimagegen.client.reply import Slice, Spool, TooLarge, parse
+from ipyimagegen.client.response import HttpResponse, ResponseImage, read_response
+from ipyimagegen.client.spool import Slice, Spool, TooLarge, lift
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
 
@@ -49,7 +48,7 @@ def restored(value, text):
 @given(documents, st.lists(st.integers(0, 20)), st.booleans(), st.sampled_from([None, 1]))
 def test_any_json_comes_back_whatever_the_chunks(document, sizes, ascii_, indent):
     text = json.dumps(document, ensure_ascii=ascii_, indent=indent).encode()
-    found, whole = parse(cut_up(text, sizes), LIFTED)
+    found, whole = lift(cut_up(text, sizes), LIFTED).load()
     assert whole
     assert restored(found, text) == document
 
@@ -60,7 +59,7 @@ def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
     items = [{"b64_json": base64.b64encode(one).decode(), "revised_prompt": 'a "fox"'} for one in images]
     text = json.dumps({"created": 1, "data": items, "usage": {"total_tokens": 3}}).encode()
     cut = data.draw(st.integers(1, len(text) - 1))
-    found, whole = parse([text[:cut]], LIFTED)
+    found, whole = lift([text[:cut]], LIFTED).load()
     kept = [one for one in restored(found, text).get("data", []) if "b64_json" in one]
     arrived, at = [], 0
     for one in items:
@@ -76,7 +75,7 @@ def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
 def test_any_bytes_are_a_value_or_a_value_error(noise):
     for text in (noise, b'{"data":[' + noise, b'[{"a":"' + noise):
         with contextlib.suppress(ValueError):
-            parse([text], LIFTED)
+            lift([text], LIFTED).load()
 
 
 @pytest.mark.parametrize(
@@ -84,16 +83,16 @@ def test_any_bytes_are_a_value_or_a_value_error(noise):
 )
 def test_hostile_shapes_are_refused(text):
     with pytest.raises(ValueError):
-        parse([text])
+        lift([text]).load()
 
 
 def test_what_a_server_sends_cannot_pass_for_a_slice():
-    value, _ = parse([b'{"data":[{"b64_json":{"start":0,"stop":9,"head":""}}]}'])
+    value, _ = lift([b'{"data":[{"b64_json":{"start":0,"stop":9,"head":""}}]}']).load()
     assert value == {"data": [{"b64_json": {"start": 0, "stop": 9, "head": ""}}]}
 
 
 def test_a_byte_order_mark_and_leading_keep_alive_blanks():
-    assert parse([b"\xef\xbb\xbf", b" \n" * 500, b'{"a":NaN}']) == ({"a": None}, True)
+    assert lift([b"\xef\xbb\xbf", b" \n" * 500, b'{"a":NaN}']).load() == ({"a": None}, True)
 
 
 @st.composite
@@ -207,7 +206,9 @@ def test_a_word_as_key_damages_no_image_and_no_address(tmp_path, dummy):
     with Spool(path, 1000, Redactor([dummy])) as spool:
         spool.write(text.encode())
     assert path.read_text() == text
-    answer = read(
-        Reply(body=json.loads(text)), Endpoint(name="lab", base_url="https://x.example"), Redactor([dummy])
+    answer = read_response(
+        HttpResponse(body=json.loads(text)),
+        Endpoint(name="lab", base_url="https://x.example"),
+        Redactor([dummy]),
     )
-    assert answer.found[1].url == f"https://cdn.example/{dummy}/1.png"
+    assert answer.images[1].url == f"https://cdn.example/{dummy}/1.png"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.client.faults import BODY, classify, fault, read_body
+from ipyimagegen.client.errors import BODY, classify_status, parse_body, parse_error
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import Status
 
@@ -78,14 +78,14 @@ ENVELOPES = [
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope(body, message, code):
-    found = fault(body, 502, Redactor(["pass-phrase-77"]))
+    found = parse_error(body, 502, Redactor(["pass-phrase-77"]))
     assert (found.message, found.code, found.status) == (message, code, 502)
 
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope_as_it_arrives(body, message, code):
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    found = fault(read_body(raw), 502, Redactor(["pass-phrase-77"]))
+    found = parse_error(parse_body(raw), 502, Redactor(["pass-phrase-77"]))
     assert (found.message if body is not None else message, found.code) == (message, code)
 
 
@@ -103,7 +103,7 @@ values = st.recursive(
 
 @given(values, st.integers(100, 999))
 def test_any_json_is_short_inert_text(body, status):
-    found = fault(body, status)
+    found = parse_error(body, status)
     assert 0 < len(found.message) <= 300
     assert found.message.isprintable()
     assert found.code is None or found.code.isprintable()
@@ -111,12 +111,12 @@ def test_any_json_is_short_inert_text(body, status):
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(raw):
-    assert fault(read_body(raw), 500).message
+    assert parse_error(parse_body(raw), 500).message
 
 
 def test_a_deep_or_endless_body():
-    assert fault(read_body(b"[" * BODY), 500).message
-    assert len(read_body(b"x" * (BODY + 5))) == BODY
+    assert parse_error(parse_body(b"[" * BODY), 500).message
+    assert len(parse_body(b"x" * (BODY + 5))) == BODY
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ def test_a_deep_or_endless_body():
     ],
 )
 def test_classify(status, code, expected):
-    assert classify(status, code) is expected
+    assert classify_status(status, code) is expected

@@ -1,8 +1,8 @@
 """A requests adapter that calls a WSGI application in this process: no socket, the same behaviour.
 
-The body streams as the application yields it. An application that fails or yields less than it
-announced looks like a connection that was cut. There is no socket to shut down, so a deadline or
-`Control.cancel` is heard between two pieces of the body.
+The body streams as the application yields it. An application that fails, or yields less than it announced,
+looks like a cut connection. There is no socket to shut down: a deadline or `CancelToken.cancel` takes effect
+between two chunks of the body.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-class LocalAdapter(HTTPAdapter):
-    """Sends requests to `app`; `sending` is called before the application is."""
+class WsgiAdapter(HTTPAdapter):
+    """Sends requests to `app`; `mark_sent` is called before the application is."""
 
-    def __init__(self, app: WSGIApplication, sending: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: WSGIApplication, mark_sent: Callable[[], None]) -> None:
         super().__init__()
-        self._app, self._sending = app, sending
+        self._app, self._mark_sent = app, mark_sent
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Return the application's answer with its body unread.
+        """Return the application's response with its body unread.
 
         Raises requests.ConnectionError when the application fails before its status line.
         """
-        self._sending()
+        self._mark_sent()
         head: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -44,11 +44,11 @@ class LocalAdapter(HTTPAdapter):
 
         failed = True
         try:
-            result = self._app(_environ(request), start_response)
+            result = self._app(_make_environ(request), start_response)
             parts = iter(result)
             first = [] if head else [next(parts, b"")]
             failed = not head
-        except Exception:  # noqa: BLE001 - whatever an application raises is a dropped connection
+        except Exception:  # noqa: BLE001 - like a dropped connection
             failed = True
         if failed:
             raise requests.ConnectionError("the application failed")
@@ -68,7 +68,7 @@ class LocalAdapter(HTTPAdapter):
 
 
 class _Body(io.RawIOBase):
-    """An application's iterable as a file that gives bytes as they come."""
+    """An application's iterable as a file that returns bytes as they arrive."""
 
     def __init__(self, result: Iterable[bytes], parts: Iterator[bytes], first: list[bytes]) -> None:
         self._result, self._parts, self._first = result, parts, first
@@ -78,9 +78,9 @@ class _Body(io.RawIOBase):
         return True
 
     def read1(self, size: int = -1) -> bytes:
-        """Return some bytes, none at the end. Raises ConnectionResetError when the application fails."""
+        """Return some bytes, or none at the end. Raises ConnectionResetError when the application fails."""
         while not self._held:
-            part = self._first.pop(0) if self._first else self._next()
+            part = self._first.pop(0) if self._first else self._take_part()
             if part is None:
                 return b""
             self._held = part
@@ -98,17 +98,17 @@ class _Body(io.RawIOBase):
             self._result.close()
         super().close()
 
-    def _next(self) -> bytes | None:
+    def _take_part(self) -> bytes | None:
         try:
             return next(self._parts, None)
-        except Exception:  # noqa: BLE001 - whatever an application raises is a dropped connection
+        except Exception:  # noqa: BLE001 - like a dropped connection
             failed = True
         if failed:
             raise ConnectionResetError("the application failed")
         return None
 
 
-def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
+def _make_environ(request: requests.PreparedRequest) -> dict[str, Any]:
     """Return PEP 3333's environment of a request."""
     url = urlsplit(request.url or "")
     body = request.body or b""

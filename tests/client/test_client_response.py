@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sockets import b64
 
-from ipyimagegen.client.answers import ON_DISK, Reply, read
+from ipyimagegen.client import DIALECTS
+from ipyimagegen.client.response import ON_DISK, HttpResponse, read_response
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
 
@@ -14,12 +15,13 @@ PNG = b64(b"\x89PNG")
 
 
 def answer(body, *, endpoint=HERE, headers=None, secrets=()):
-    return read(Reply(body=body, headers=headers or {}), endpoint, Redactor(secrets))
+    body = DIALECTS[endpoint.dialect].read_body(body)
+    return read_response(HttpResponse(body=body, headers=headers or {}), endpoint, Redactor(secrets))
 
 
-def one(item, **more):
-    (found,) = answer({"data": [item]}, **more).found
-    return found
+def read_item(item, **more):
+    (image,) = answer({"data": [item]}, **more).images
+    return image
 
 
 @pytest.mark.parametrize(
@@ -43,8 +45,8 @@ def one(item, **more):
     ],
 )
 def test_where_the_image_is(item, base64, url):
-    found = one(item)
-    assert (found.base64, found.url, found.note) == (base64, url, "")
+    image = read_item(item)
+    assert (image.base64, image.url, image.note) == (base64, url, "")
 
 
 @pytest.mark.parametrize(
@@ -58,25 +60,24 @@ def test_where_the_image_is(item, base64, url):
     ],
 )
 def test_a_path_on_the_servers_disk(url, dialect):
-    found = one({"url": url}, endpoint=Endpoint(name="e", base_url="https://host/v1", dialect=dialect))
-    assert (found.url, found.base64, found.note) == (None, None, ON_DISK)
-    assert "--response-format b64_json" in found.note
+    image = read_item({"url": url}, endpoint=Endpoint(name="e", base_url="https://host/v1", dialect=dialect))
+    assert (image.url, image.base64, image.note) == (None, None, ON_DISK)
 
 
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "ftp://host/x", "http://", "https://[x", "https://a/\u202ex"]
 )
 def test_an_address_that_is_none(url):
-    found = one({"url": url})
-    assert found.url is None
-    assert "\u202e" not in found.note
-    assert found.note
+    image = read_item({"url": url})
+    assert image.url is None
+    assert "\u202e" not in image.note
+    assert image.note
 
 
 def test_an_address_with_the_key_is_not_used():
-    found = one({"url": "https://host/?k=pass-phrase-77"}, secrets=["pass-phrase-77"])
-    assert found.url is None
-    assert "pass-phrase" not in repr(found)
+    image = read_item({"url": "https://host/?k=pass-phrase-77"}, secrets=["pass-phrase-77"])
+    assert image.url is None
+    assert "pass-phrase" not in repr(image)
 
 
 @pytest.mark.parametrize(
@@ -86,20 +87,20 @@ def test_an_address_with_the_key_is_not_used():
         ({"data": None}, "its list of images is empty"),
         ({"data": "x"}, "its data is no list of images"),
         ({"data": 7}, "its data is no list of images"),
-        ({}, "it holds no list of images"),
+        ({}, "it contains no list of images"),
         ([], "its list of images is empty"),
-        ({"data": [{}]}, "its items hold no image"),
-        ({"data": [None, 3, "x", []]}, "its items hold no image"),
+        ({"data": [{}]}, "its items contain no image"),
+        ({"data": [None, 3, "x", []]}, "its items contain no image"),
     ],
 )
 def test_no_image_is_said(body, note):
-    found = answer(body)
-    assert (found.found, found.note) == ((), note)
+    result = answer(body)
+    assert (result.images, result.note) == ((), note)
 
 
 def test_a_single_item_and_a_bare_list_are_understood():
-    assert len(answer({"data": {"b64_json": PNG}}).found) == 1
-    assert len(answer([{"b64_json": PNG}, {"b64_json": PNG}]).found) == 2
+    assert len(answer({"data": {"b64_json": PNG}}).images) == 1
+    assert len(answer([{"b64_json": PNG}, {"b64_json": PNG}]).images) == 2
 
 
 def test_items_that_are_errors_in_a_200():
@@ -111,11 +112,13 @@ def test_items_that_are_errors_in_a_200():
         ],
         "usage": {"generated_images": 1, "output_tokens": 16384, "total_tokens": 16384},
     }
-    found = answer(body)
-    assert len(found.found) == 1
-    assert [(e.code, e.message) for e in found.errors] == [("OutputImageSensitiveContentDetected", "blocked")]
-    assert found.facts["usage"] == {"output_tokens": 16384, "total_tokens": 16384, "generated_images": 1}
-    assert found.found[0].facts == {"size": "2048x2048"}
+    result = answer(body)
+    assert len(result.images) == 1
+    assert [(e.code, e.message) for e in result.errors] == [
+        ("OutputImageSensitiveContentDetected", "blocked")
+    ]
+    assert result.facts["usage"] == {"output_tokens": 16384, "total_tokens": 16384, "generated_images": 1}
+    assert result.facts["size"] == "2048x2048"
 
 
 FACTS = {"size": "1536x1024", "quality": "low", "background": "opaque", "output_format": "png"}
@@ -189,15 +192,11 @@ def test_cost_that_the_server_says(body, headers, cost):
 
 
 def test_text_of_the_server_is_inert_and_redacted():
-    found = one(
+    image = read_item(
         {"b64_json": PNG, "revised_prompt": "<b>\x1b[1mfox\u202e</b> pass-phrase-77"},
         secrets=["pass-phrase-77"],
     )
-    assert found.revised_prompt == "<b>fox</b> [key]"
-
-
-def test_media_type_of_openrouter():
-    assert one({"b64_json": PNG, "media_type": "image/jpeg"}).facts == {"mime": "image/jpeg"}
+    assert image.revised_prompt == "<b>fox</b> [key]"
 
 
 json_values = st.recursive(

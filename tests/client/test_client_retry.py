@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.client import Outcome, find_repeat_delay
-from ipyimagegen.client.outcome import retry_after, spoken
+from ipyimagegen.client.retry import format_wait, parse_retry_after
 from ipyimagegen.core.run import Status
 
 
@@ -72,7 +72,7 @@ def test_final_is_final():
     ],
 )
 def test_retry_after(headers, seconds):
-    assert retry_after(headers, now=lambda: 1000.0) == seconds
+    assert parse_retry_after(headers, now=lambda: 1000.0) == seconds
 
 
 @given(
@@ -85,7 +85,7 @@ def test_retry_after(headers, seconds):
     st.floats(0, 1e6),
 )
 def test_no_header_makes_a_long_or_negative_sleep(headers, attempt, random, elapsed):
-    asked = retry_after(headers, now=time.time)
+    asked = parse_retry_after(headers, now=time.time)
     for status in (Status.RATE_LIMITED, Status.NOT_SENT):
         seconds = wait(status, attempt, random=random, elapsed=elapsed, retry_after=asked)
         assert seconds is None or 0 <= seconds <= 60
@@ -96,4 +96,4 @@ def test_no_header_makes_a_long_or_negative_sleep(headers, attempt, random, elap
     [(61, "61 s"), (3600, "60 min"), (86400, "24 h"), (7e5, "8 days"), (1e300, "more than 99 days")],
 )
 def test_a_time_to_wait_is_said_in_few_words(seconds, said):
-    assert spoken(seconds) == said
+    assert format_wait(seconds) == said

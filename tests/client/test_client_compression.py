@@ -4,7 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def test_a_body_that_is_not_what_its_label_says_is_read_as_it_is(serve, post, la
 def test_the_reason_of_a_refusal_is_read_whatever_the_label(serve, post, label):
     body = json.dumps({"error": {"message": "Not this one.", "code": "moderation_blocked"}}).encode()
     outcome = post(serve(in_pieces(body, label, 1 << 20, "400 Bad Request")).origin)
-    assert (outcome.status, outcome.fault.code) == (Status.REFUSED, "moderation_blocked")
+    assert (outcome.status, outcome.error.code) == (Status.REFUSED, "moderation_blocked")
 
 
 @pytest.mark.parametrize("label", ["gzip", "deflate", "br"])
@@ -105,7 +104,7 @@ def test_a_downloaded_image_whatever_the_label(serve, tmp_path, label, packed):
     body = packers.get(label, bytes)(image) if packed else image
     server = serve(reply(body, "200 OK", f"Content-Encoding: {label}", kind="image/png"))
     into = tmp_path / "image"
-    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, control=CancelToken())
+    fault = download(f"{server.origin}/image", endpoint_at(server.origin), into=into, token=CancelToken())
     assert fault is None
     assert into.read_bytes() == image
 
@@ -114,7 +113,7 @@ def test_an_encoding_that_was_not_requested_is_named_and_the_body_kept(serve, po
     body = b"\x28\xb5\x2f\xfd" + bytes(99)
     outcome = post(serve(reply(body, "200 OK", "Content-Encoding: zstd")).origin)
     assert outcome.status is Status.UNKNOWN
-    assert "zstd" in outcome.fault.message
+    assert "zstd" in outcome.error.message
     assert outcome.spool.read_bytes() == body
 
 
@@ -151,9 +150,9 @@ endpoint = endpoint_at(server.origin)
 request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={})
 call = write_call(request, PreparedRequest(), endpoint)
 before = most()
-outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), control=CancelToken(), idempotency_key="k",
+outcome = exchange(call, endpoint, None, spool=Path(sys.argv[2]), token=CancelToken(), idempotency_key="k",
     timeouts=Timeouts(connect=5, idle=30, whole=60))
-print(most() - before, outcome.fault.message)
+print(most() - before, outcome.error.message)
 """
 
 
@@ -190,7 +189,6 @@ def silent_bomb():
 
 def test_the_deadline_ends_the_decompression_of_what_gives_nothing(serve, post):
     server = serve(reply(silent_bomb(), "200 OK", "Content-Encoding: gzip, gzip"))
-    began = time.monotonic()
-    outcome = post(server.origin, timeouts=Timeouts(connect=2, idle=5, whole=0.5))
+    outcome = post(server.origin, timeouts=Timeouts(connect=60, idle=60, whole=1))
     assert outcome.status is Status.UNKNOWN
-    assert time.monotonic() - began < 5
+    assert "within 1 s" in outcome.error.message

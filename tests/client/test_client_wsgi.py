@@ -69,15 +69,15 @@ BOTH = pytest.mark.parametrize("through", ["adapter", "wsgiref"], indirect=True)
 def test_done(through):
     outcome = through("done")
     assert outcome.status is Status.DONE
-    assert [b"".join(one.chunks()) for one in outcome.answer.found] == IMAGES[:3]
+    assert [b"".join(one.chunks()) for one in outcome.answer.images] == IMAGES[:3]
 
 
 @BOTH
 def test_the_request_arrives_whole(through):
     outcome = through("echo")
     assert outcome.status is Status.REFUSED
-    assert outcome.fault.code == "echo"
-    said = outcome.fault.message.partition("answered 400: ")[2]
+    assert outcome.error.code == "echo"
+    said = outcome.error.message.partition("answered 400: ")[2]
     assert said == "POST /echo/v1/images/generations application/json Bearer [key] once-1 a fox"
 
 
@@ -92,8 +92,8 @@ def test_rejected(through):
 def test_cut_off(through, way):
     outcome = through(way)
     assert outcome.status is Status.UNKNOWN
-    assert [b"".join(one.chunks()) for one in outcome.answer.found] == IMAGES[:1]
-    assert "did not arrive whole" in outcome.fault.message
+    assert [b"".join(one.chunks()) for one in outcome.answer.images] == IMAGES[:1]
+    assert "is incomplete" in outcome.error.message
 
 
 def test_the_body_streams(post):
@@ -107,7 +107,7 @@ def test_the_body_streams(post):
             yield b"x" * 1_000_000
 
     outcome = post("http://local.invalid", mounts={"http://local.invalid/": lazy})
-    assert "larger than" in outcome.fault.message
+    assert "larger than" in outcome.error.message
     assert len(made) < 200
 
 
