@@ -51,7 +51,7 @@ def by_sdk(client):
 def ours(studio):
     """Ask, store, check and make what the notebook shows; each time for another prompt."""
     result = studio.imagine(f"a fox {next(NUMBERS)}")
-    assert result.bundles()[0][0]["image/jpeg"]
+    assert result.to_bundles()[0][0]["image/jpeg"]
 
 
 def studio(url, home, fsync=os.fsync):
@@ -154,7 +154,7 @@ STEPS = (  # from first to last
     ("thumbnail", reading, "_thumb"),
     ("inspect, the rest", imaging, "inspect"),
     ("record: done", Store, "update"),
-    ("index, its syncs included", Index, "_do"),
+    ("index, its syncs included", Index, "_execute"),
     ("JPEG of the preview", encoding, "encode"),
     ("preview, the rest", Generation, "bundles"),
 )

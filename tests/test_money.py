@@ -68,7 +68,7 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     four[1].path.unlink()
     three = studio(home, server).imagine("a fox", n=4)
     assert [one.index for one in three] == [1, 3, 4]
-    assert "image 2: its stored file is gone" in three.caption
+    assert "image 2: its stored file is missing" in three.caption
     for one in three:
         one.path.write_bytes(b"damaged")
     with pytest.raises(e.OutcomeUnknown, match="No image of the result"):

@@ -8,7 +8,6 @@ reader serves all of them.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,8 +19,8 @@ from ipyimagegen.client.body import BodyImage, summarize_body
 from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Input, PreparedRequest, Request
+from ipyimagegen.core.options import Json, parse_size
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Body: TypeAlias = "dict[str, Json]"  # JSON values, and a BodyImage wherever an image stands
@@ -174,17 +173,14 @@ def _choose_edit_format(
 # Options
 
 
-_PIXELS = re.compile(r"(\d+)x(\d+)")
-
-
 def _split_size(body: Body) -> Body:
     """Replace `size` by two numbers, or by nothing for `auto`: Together has no `size`."""
     size = str(body.get("size", ""))
-    match = _PIXELS.fullmatch(size)
-    if not match and size != "auto":
+    pixels = parse_size(size)
+    if not pixels and size != "auto":
         return body
-    pixels = {"width": int(match[1]), "height": int(match[2])} if match else {}
-    return {k: v for k, v in body.items() if k != "size"} | pixels
+    edges = {"width": pixels[0], "height": pixels[1]} if pixels else {}
+    return {k: v for k, v in body.items() if k != "size"} | edges
 
 
 def _join_negative_prompt(body: Body) -> Body:
@@ -218,8 +214,8 @@ def _move_to_kwargs(body: Body) -> Body:
     """Write extras as a JSON string, and sizes with an asterisk, as Xinference requires."""
     inside = {k: v for k, v in body.items() if k in _XINFERENCE_EXTRAS}
     rest = {k: v for k, v in body.items() if k not in _XINFERENCE_EXTRAS}
-    if "size" in rest:
-        rest["size"] = _PIXELS.sub(r"\1*\2", str(rest["size"]))
+    if pixels := parse_size(str(rest.get("size"))):
+        rest["size"] = f"{pixels[0]}*{pixels[1]}"
     return rest | ({"kwargs": json.dumps(inside, ensure_ascii=False)} if inside else {})
 
 

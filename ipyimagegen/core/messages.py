@@ -12,7 +12,7 @@ happens in `render` alone. Values from outside are sanitized by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -47,6 +47,12 @@ def ngettext(singular: str, plural: str, count: int, **values: Any) -> Message:
     return Message(singular if count == 1 else plural, {"count": f"{count:,}", **values})
 
 
+def join(parts: Iterable[str], separator: str = " · ") -> Message:
+    """Return texts and messages with a separator between them, as a message."""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return Message(separator.join(f"{{{name}}}" for name in values), values)
+
+
 class Remedy(StrEnum):
     """What a person can do about an error. Each front words all of them."""
 
@@ -58,6 +64,7 @@ class Remedy(StrEnum):
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
+    SEND_NEW = "send_new"
     SHOW = "show"  # what came is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
     WAIT = "wait"  # the call goes on; needs `run`
@@ -148,6 +155,7 @@ PYTHON = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
             Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",

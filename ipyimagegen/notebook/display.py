@@ -19,8 +19,10 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
@@ -127,7 +129,7 @@ class Painter:
         """Show the plan of a sweep in the place of the status line, for long enough to be seen."""
         if self._watched:
             self._last = time.monotonic() + PLAN - _EVERY
-            self._line(f"{plan}")
+            self._line(render(str(plan), CELL))
 
     def working(self, batch: Batch) -> None:
         """Show how far it is, at most four times a second, where somebody sees it."""
@@ -145,9 +147,9 @@ class Painter:
 
     def result(self, result: Result) -> None:
         """Show the image in place of the status line, and the caption under it."""
-        caption: Bundle = ({"text/plain": result.caption}, {})
+        caption: Bundle = ({"text/plain": result.write_caption(CELL)}, {})
         if self._notebook:
-            for place, made in enumerate([*result.bundles(), caption]):
+            for place, made in enumerate([*result.to_bundles(), caption]):
                 self._put(place, made)
         else:
             self._end()
@@ -208,7 +210,7 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 the parent of every thread is set.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for made in [*result.bundles(), ({"text/plain": result.caption}, {})]:
+    for made in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
         _display(*made)
 
 

@@ -157,7 +157,7 @@ class ImagineMagics(Magics):
                 in_flight=self._studio.ledger.in_flight(),
                 reruns=history.list_reruns(run),
                 edits=history.list_edits(run),
-                named=self._studio.named,
+                named=self._studio.name_input,
             )
         )
 

@@ -165,7 +165,7 @@ def gather_sweep(batch: Batch, studio: Studio, results: Sequence[Generation] | N
         if call in new and not call.unsent and call.run.sent.attempts
     }
     generations = results or [_to_generation(call, studio) for call in batch.calls]
-    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, asked=sent, handle=studio)
+    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, estimates=sent, handle=studio)
 
 
 def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: bool) -> Sweep:
@@ -188,7 +188,7 @@ def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: b
             break
         except ImagineError as error:
             last_error = error
-            results.append(studio.generation(call.cached.replace(images=()), error=str(error)))
+            results.append(studio.generation(call.cached.replace(images=()), failure=error))
     if last_error and (isinstance(last_error, Detached) or not any(results)):
         raise last_error
     return gather_sweep(batch, studio, results)
@@ -200,4 +200,4 @@ def _to_generation(call: Call, studio: Studio) -> Generation:
     status = "in progress" if call.elapsed else "waiting"
     run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
     assert run is not None  # a request of unknown outcome has a record
-    return studio.generation(run.replace(images=()), error=str(call.error or status))
+    return studio.generation(run.replace(images=()), failure=call.error or status)

@@ -324,7 +324,7 @@ def _post(
         mounts=context.mounts,
         idempotency_key=idempotency_key,
         partial=note_partial if http_call.streams else None,
-        fallback=lambda: context.store.spare(call.run),
+        fallback=lambda: context.store.spool_fallback(call.run),
         redactor=context.redactor(key),
         offline=context.offline,
     )
@@ -390,7 +390,7 @@ def _find_rival(call: Call, store: Store) -> Message | None:
     planned = call.planned
     if not planned.paid or planned.force:
         return None
-    for run in store.with_identity(call.run.identity):
+    for run in store.find_identical(call.run.identity):
         if run.session != call.run.session and run.id not in call.known and run.status in _BILLABLE:
             if run.status is Status.DONE:
                 return _("Another notebook has just received the result of this request: {run}.", run=run.id)

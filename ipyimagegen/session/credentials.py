@@ -19,7 +19,7 @@ from ipyimagegen.session import keys
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.core.run import Request
+    from ipyimagegen.core.request import Request
 
 
 HERE = Path()  # the notebook's folder, wherever that is now, even deleted

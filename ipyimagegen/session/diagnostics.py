@@ -33,7 +33,7 @@ from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.session.planning import merge
 from ipyimagegen.store import location
-from ipyimagegen.store.condition import StoreHealth, inspect_store
+from ipyimagegen.store.health import StoreHealth, inspect_store
 
 if TYPE_CHECKING:
     from ipyimagegen.core.api_key import ApiKey

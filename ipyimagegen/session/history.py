@@ -10,7 +10,8 @@ from ipyimagegen import imaging
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import InvalidOption, NotInHistory
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.run import Input, Run
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison
@@ -118,7 +119,7 @@ class History(Sequence[Generation]):
             )
         runs = [(self._studio.find(id_)[0], index) for id_, index in chosen]
         sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in runs]
-        return comparison.compare(sides, named=self._name_input, path=self._studio.store.path)
+        return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
     def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
         """Yield the ids of the runs, each with the number of the image if there is one."""
@@ -132,7 +133,7 @@ class History(Sequence[Generation]):
         runs = [run for number, run in numbered if number in numbers]
         if not runs or numbers[-1] > numbered[-1][0]:
             raise NotInHistory(
-                _("Runs {ids} do not all exist: this session has {count}.", ids=text, count=len(self))
+                _("There is no run of {ids}: this session has {count}.", ids=text, count=len(self))
             )
         yield from ((run.id, None) for run in runs)
 

@@ -16,13 +16,12 @@ from ipyimagegen import catalog
 from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.core.extra import check_extra, check_key
-from ipyimagegen.core.image_count import check_count
 from ipyimagegen.core.messages import Message, Remedy, Setting, _, ngettext
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
-from ipyimagegen.core.run import Input, Request, Run, Status
+from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key
+from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import list_some, truncate
 from ipyimagegen.core.user_input import UserInput
 
@@ -275,7 +274,7 @@ def _find_results(
     with suppress(InvalidOption, InvalidInput):
         drafts.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
     for question in dict.fromkeys(request.question for request in drafts):
-        for run in ledger.with_question(question):
+        for run in ledger.find_same_question(question):
             if run.request.endpoint != SKETCH and run.status is Status.DONE and ledger.usable(run):
                 yield run
 
@@ -320,7 +319,7 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], context: RequestConte
     ledger = context.ledger
     in_flight = ledger.in_flight()  # before the records: what ends between the two is in neither
     unknown: Run | None = None
-    for run in ledger.with_identity(call.request.identity):
+    for run in ledger.find_identical(call.request.identity):
         if run.status is Status.DONE and not context.settings.reuse:
             continue
         if run.status is Status.DONE and ledger.usable(run):

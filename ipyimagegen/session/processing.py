@@ -20,7 +20,7 @@ from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.results.captions import OUTSIDE, changed_outside
+from ipyimagegen.results.captions import OUTSIDE, describe_changes_outside
 from ipyimagegen.store import Store, StoredBlob
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class ResponseProcessor:
         store, suffix_of = self.context.store, imaging.find_suffix
         with self.slot():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, aside=aside, clean=clean)
+            return store.keep(
+                chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, fallback=aside, clean=clean
+            )
 
     def _download(self, image: ImageRecord) -> ImageRecord:
         if self.token.over or not self.downloads:
@@ -283,7 +285,9 @@ def measure_changes(run: Run, store: Store, token: client.CancelToken) -> Run:
     run = run.replace(images=tuple(replace(image, changed_outside=share(image)) for image in run.images))
     if not any(image.changed_outside for image in run.images):
         return run
-    return run.replace(mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", changed_outside(run))))
+    return run.replace(
+        mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", describe_changes_outside(run)))
+    )
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

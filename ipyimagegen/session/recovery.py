@@ -73,7 +73,9 @@ class Recovery:
     def _list_responses(self) -> list[tuple[Path, Run]]:
         with suppress(StoreError):  # reported when something has to be written
             in_flight = self._studio.ledger.in_flight()
-            return [(spool, run) for spool, run in self._studio.store.left() if run.id not in in_flight]
+            return [
+                (spool, run) for spool, run in self._studio.store.list_responses() if run.id not in in_flight
+            ]
         return []
 
     def _recover_all(self, responses: list[tuple[Path, Run]], *, again: bool) -> None:

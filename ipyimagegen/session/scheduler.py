@@ -93,7 +93,7 @@ class Scheduler:
             call.token.attach()
             return call
         # Listed before the history is read: what another notebook adds meanwhile is a rival.
-        known = frozenset(run.id for run in ledger.with_identity(planned.request.identity))
+        known = frozenset(run.id for run in ledger.find_identical(planned.request.identity))
         try:
             cached = look_up(planned, plan.local, self._studio.context())
         except OutcomeUnknown as error:

@@ -24,7 +24,8 @@ from ipyimagegen.core.ids import to_run_id
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
-from ipyimagegen.core.run import ImageState, Input, Run, Status
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import ImageState, Run, Status
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
@@ -297,7 +298,7 @@ class Studio:
     @cached_property
     def tools(self) -> CallContext:
         """What every call needs."""
-        from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only when something is sent
+        from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only when something is sent
 
         sketch = catalog.find_endpoint(SKETCH, {}, {})
         return CallContext(
@@ -384,17 +385,19 @@ class Studio:
 
     # Results
 
-    def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
-        """Return a stored run as users hold it; `error` says why it has no image."""
+    def generation(
+        self, run: Run, *, reused: bool = False, failure: ImagineError | str | None = None
+    ) -> Generation:
+        """Return a stored run as users hold it; `failure` is why it has no image."""
         images = []
         for image in run.shown:
             path = self.store.path(image.sha256 or "")
             if path:
                 images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, error=error, handle=self)
+        return Generation(run, images, number=number, reused=reused, failure=failure, handle=self)
 
-    def named(self, image: Input) -> str:
+    def name_input(self, image: Input) -> str:
         """Return the name of an input image: one of ours by its id and the first words of its prompt."""
         run = self.store.run(to_run_id(image.parent)) if image.parent else None
         known = run is not None and not run.forgotten

@@ -12,7 +12,8 @@ from ipyimagegen.catalog.sizes import pixels
 from ipyimagegen.client import StoredResponse, errors
 from ipyimagegen.client.response import ERRORS, HttpResponse, limit_items, read_response
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.notebook.parser import check_line_prompt
 

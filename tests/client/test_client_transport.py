@@ -28,7 +28,8 @@ from sockets import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 # Each of them ends an exchange with a silent server by one limit; the others are far away.
 PATIENT = Timeouts(connect=60, idle=60, whole=120)

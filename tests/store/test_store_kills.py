@@ -8,7 +8,8 @@ from loopback import b64, image_bytes
 from random_kills import Game, check, studio
 from store_story import pending
 
-from ipyimagegen.core.run import PreparedRequest, Status
+from ipyimagegen.core.request import PreparedRequest
+from ipyimagegen.core.run import Status
 from ipyimagegen.session.processing import ResponseProcessor
 from ipyimagegen.store import Store
 
