@@ -346,7 +346,7 @@ _IMAGE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+
 
 
 def _split_images(data: bytes, text: str) -> Iterator[tuple[int, int, bool]]:
-    """Yield the spans of images as base64, or of any long run of it (True), and of what is between (False)."""
+    """Yield the spans of images as base64, or of any long run of it (True), and between them (False)."""
     if len(text) >= _LONG and not data.translate(None, _IMAGE_BYTES):  # ten times as fast as the search
         yield 0, len(text), True
         return
