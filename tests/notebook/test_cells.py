@@ -102,7 +102,7 @@ REFUSED = [
     ("%%imagine a red fox\nin the snow", "the prompt is what stands below"),
     ("%%imagine --size 1024x1024 --aspect-ratio 16:9\na fox", "16:9"),
     ("%imagine_show 7", "There is no run 7"),
-    ("%imagine_show fox", "is no id"),
+    ("%imagine_show fox", "Invalid id"),
     ("%imagine_models gpt-imge-2", "Did you mean gpt-image-2?"),
     ("%imagine_rerun", "needs an id"),
     ("both = ['1', '2']\n%imagine_rerun {both}", "takes one id; this stands for 2: 1 2."),

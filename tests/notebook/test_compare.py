@@ -97,7 +97,7 @@ REFUSED = [
     ("1 9", "There is no run 9"),
     ("20-30", "this session has 3"),
     ("1-99", "this session has 3"),
-    ("1 fox", "is no id"),
+    ("1 fox", "Invalid id"),
     ("1 3.5", "has 2 images"),
     ("--all", "no option --all"),
     ("1 {nope}", "nope: there is no variable 'nope'."),
