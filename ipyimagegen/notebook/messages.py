@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from ipyimagegen.core.messages import Front, Remedy, name_setting
-from ipyimagegen.core.options import OPTIONS
+from ipyimagegen.core.messages import Front, Remedy, name_setting, render
+from ipyimagegen.core.options import OPTIONS, Option
+from ipyimagegen.core.text import DOT
+
+BY_FLAG: Mapping[str, Option] = {
+    flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
+}
+NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+SETTING = "--set"
+HELP = ("-h", "--help")
 
 
 def name_flag(name: str, value: object) -> str:
-    """Return an option as a line has it: `--size 1024x1024`."""
+    """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return flag if value else f"{flag}=false"
     return f"{flag} {value}" if value is not None else flag
 
 
@@ -40,3 +51,8 @@ CELL = Front(
         }
     ),
 )
+
+
+def join_parts(parts: Iterable[str], separator: str = DOT, *, front: Front = CELL) -> str:
+    """Return messages as one text in the words of a front."""
+    return separator.join(render(part, front) for part in parts)

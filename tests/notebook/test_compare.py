@@ -250,4 +250,4 @@ def test_the_examples_of_the_help_run(drawn):
         assert len(cell.images) == 1
     page = drawn.run("%imagine_compare --help").texts[0]
     assert "%imagine_compare 1 2" in page
-    assert "For compare there is %imagine_compare;" in drawn.run("%imagine compare").error
+    assert "Did you mean %imagine_compare?" in drawn.run("%imagine compare").error
