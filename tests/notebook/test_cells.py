@@ -37,7 +37,7 @@ def paid(serve, kernel):
 def test_first_minute(kernel):
     cell = kernel.run("%%imagine\na red fox in the snow, watercolour\n")
     assert cell.error is None
-    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert [output["output_type"] for output in cell.outputs] == ["display_data", "display_data"]
     (image,) = cell.images
     assert max(image.size) == 768
     first = cell.outputs[0]
@@ -50,7 +50,7 @@ def test_first_minute(kernel):
 def test_the_second_time_is_from_history_and_equal(kernel, paid):
     runs = [kernel.run("%%imagine -n 2 --size 128x64\na fox") for _ in range(3)]
     assert len(paid.posts) == 1
-    plain = [[one["data"]["text/plain"] for one in run.outputs] for run in runs]
+    plain = [[output["data"]["text/plain"] for output in run.outputs] for run in runs]
     assert plain[0][0] == plain[1][0]
     assert plain[0][1].rsplit("\n", 1)[0] == plain[1][1].rsplit("\n", 1)[0]
     assert plain[1] == plain[2]

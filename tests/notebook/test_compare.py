@@ -1,4 +1,4 @@
-"""Runs side by side: the sheet, and what is said of them."""
+"""Runs side by side: the sheet, and the text below it."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from ipyimagegen.notebook.help_text import PAGES
 
 @pytest.fixture
 def drawn(kernel):
-    """Return a kernel whose session has three runs of sketch, the last one of two images."""
+    """Return a kernel whose session has three runs of sketch, the last with two images."""
     done = kernel.run(
         "%imagine --size 64x64 a red fox in the snow\n"
         "%imagine --size 64x64 --seed 7 a blue fox in the snow\n"
@@ -36,34 +36,34 @@ def test_wide_images_stand_side_by_side_too(drawn):
 def test_images_side_by_side_and_what_differs(drawn):
     cell = drawn.run("%imagine_compare 1 2 3")
     assert cell.error is None, cell.error
-    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert [output["output_type"] for output in cell.outputs] == ["display_data", "display_data"]
     assert set(cell.outputs[1]["data"]) == {"text/plain"}
     (sheet,) = cell.images
-    assert sheet.width > sheet.height  # four small tiles in a row, no one alone
+    assert sheet.width > sheet.height  # four small tiles in a row, none alone
     assert max(sheet.size) <= 768
     assert len(json.dumps(cell.outputs)) < 150 * 1024
-    said = lines(cell.caption)
-    assert said[:4] == [
+    text = lines(cell.caption)
+    assert text[:4] == [
         "prompt, against 1:",
         "1 a red fox in the snow",
         "2 a [-red-] {+blue+} fox in the snow",
         "3 as 1",
     ]
-    assert "1 2 3" in said
-    assert "size 64x64 64x64 64x96" in said
-    assert "seed – 7 7" in said
-    assert "n – – 2" in said
-    assert not any(line.startswith("size got") for line in said)  # they came as asked
+    assert "1 2 3" in text
+    assert "size 64x64 64x64 64x96" in text
+    assert "seed – 7 7" in text
+    assert "n – – 2" in text
+    assert not any(line.startswith("size got") for line in text)  # they came as asked
     # The seconds are among them where they happen to be the same.
-    assert re.sub(r" seconds [\d.]+,", "", said[-1]) == "same: endpoint sketch, cost free"
+    assert re.sub(r" seconds [\d.]+,", "", text[-1]) == "same: endpoint sketch, cost free"
 
 
-def test_what_is_equal_is_said_once(drawn):
-    said = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
-    assert said[:2] == ["prompt: the same", "a red fox in the snow"]
-    (same,) = (line for line in said if line.startswith("same: "))
+def test_equal_values_stand_in_one_line(drawn):
+    text = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
+    assert text[:2] == ["prompt: the same", "a red fox in the snow"]
+    (same,) = (line for line in text if line.startswith("same: "))
     assert "size 64x96, seed 7, n 2" in same
-    assert not any(line.startswith("3.1 3.2") for line in said)  # no table
+    assert not any(line.startswith("3.1 3.2") for line in text)  # no table
 
 
 def test_ids_in_every_form(drawn):
@@ -124,52 +124,52 @@ def test_twelve_at_most(kernel):
 def test_too_wide_for_columns_is_a_line_each(kernel):
     done = kernel.run(
         "for k in range(9):\n    %imagine --size 64x64 --seed {k} a fox\n"
-        "from ipyimagegen import history\nprint(*(one.id for one in history))\n"
+        "from ipyimagegen import history\nprint(*(run.id for run in history))\n"
         "import ipyimagegen\nipyimagegen._DEFAULT.clear()\n%reload_ext ipyimagegen"
     )
-    (found,) = (text for text in done.texts if text.count("/") == 9)  # in another session they have long ids
-    said = kernel.run(f"%imagine_compare {found}").caption
-    assert max(map(len, said.splitlines())) <= 100
-    of_runs = [line.split() for line in said.splitlines() if line[:1].isdigit()]
-    assert [line[:2] for line in of_runs] == [[one, str(k)] for k, one in enumerate(found.split())]
+    (ids,) = (text for text in done.texts if text.count("/") == 9)  # in another session they have long ids
+    text = kernel.run(f"%imagine_compare {ids}").caption
+    assert max(map(len, text.splitlines())) <= 100
+    of_runs = [line.split() for line in text.splitlines() if line[:1].isdigit()]
+    assert [line[:2] for line in of_runs] == [[id_, str(k)] for k, id_ in enumerate(ids.split())]
 
 
 def test_the_python_call_shows_the_same(drawn):
     shown = drawn.run("%imagine_compare 1 3.2")
     called = drawn.run("from ipyimagegen import history\nhistory.compare('1', history[3][1])")
     assert called.error is None, called.error
-    assert [one["data"] for one in called.outputs] == [one["data"] for one in shown.outputs]
+    assert [output["data"] for output in called.outputs] == [output["data"] for output in shown.outputs]
     assert drawn.run("print(history.compare(1, 3), end='')").texts == [
         drawn.run("%imagine_compare 1 -1").caption
     ]
-    kept = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
-    assert kept.startswith(("image/png text/plain", "image/jpeg text/plain"))
-    assert "'alt': '3, 1 side by side'" in kept
+    bundle = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
+    assert bundle.startswith(("image/png text/plain", "image/jpeg text/plain"))
+    assert "'alt': '3, 1 side by side'" in bundle
     assert "2 to 12" in drawn.run("history.compare(1)").error
 
 
 def test_no_image_says_why(drawn):
     drawn.run("%imagine --set fault=refusal a red fox")
     cell = drawn.run("%imagine_compare 1 4")
-    said = lines(cell.caption)
-    assert "status done refused" in said
-    assert said[-1].startswith("! 4: sketch answered 400: Your request was rejected")
+    text = lines(cell.caption)
+    assert "status done refused" in text
+    assert text[-1].startswith("! 4: sketch answered 400: Your request was rejected")
     alone = drawn.run("%imagine_compare 1 2").images[0]
     assert cell.images[0].size == alone.size  # a dashed tile in its place
 
 
-def test_forgotten_runs_are_said(drawn):
+def test_forgotten_runs(drawn):
     drawn.run("%imagine_forget 1")
     cell = drawn.run("%imagine_compare 1 2 3")
-    said = lines(cell.caption)
-    assert said[:4] == [
+    text = lines(cell.caption)
+    assert text[:4] == [
         "prompt, against 2:",
         "1 (forgotten)",
         "2 a blue fox in the snow",
         "3 a [-blue-] {+red+} fox in the snow",
     ]
-    assert "size (forgotten) 64x64 64x96" in said
-    assert said[-1] == "forgotten: 1"
+    assert "size (forgotten) 64x64 64x96" in text
+    assert text[-1] == "forgotten: 1"
     drawn.run("%imagine_forget 2 3")
     cell = drawn.run("%imagine_compare 1 2")
     assert cell.error is None
@@ -186,7 +186,7 @@ def test_a_file_that_is_gone_is_a_dashed_tile(drawn, home):
     assert cell.images
 
 
-def test_verdicts_and_inputs(kernel, serve):
+def test_mismatches_and_inputs(kernel, serve):
     def answer(seen):
         width = 32 if b"small" in seen.body else 64
         return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes(width, width))}]}
@@ -199,18 +199,18 @@ def test_verdicts_and_inputs(kernel, serve):
         "%imagine --size 64x64 a fox\n%imagine --size 64x64 a small fox\n"
         "%imagine --image @1 a hat\n%imagine --image @2 a hat"
     )
-    said = lines(kernel.run("%imagine_compare 1 2").caption)
-    assert "! size – asked 64x64, got 32x32" in said
-    assert "size got 64x64 32x32" in said
-    said = lines(kernel.run("%imagine_compare 3 4").caption)
-    assert "prompt: the same" in said
-    assert "image 1.1 2.1" in said
+    text = lines(kernel.run("%imagine_compare 1 2").caption)
+    assert "! size – asked 64x64, got 32x32" in text
+    assert "size got 64x64 32x32" in text
+    text = lines(kernel.run("%imagine_compare 3 4").caption)
+    assert "prompt: the same" in text
+    assert "image 1.1 2.1" in text
     kernel.run("from pathlib import Path\npath = Path('cat.png')")
     kernel.run("from ipyimagegen import history")
-    for one in (1, 2):
-        kernel.run(f"path.write_bytes(history[{one}][0].bytes)\n%imagine --image cat.png a cap")
+    for number in (1, 2):
+        kernel.run(f"path.write_bytes(history[{number}][0].bytes)\n%imagine --image cat.png a cap")
     (image,) = (x for x in lines(kernel.run("%imagine_compare 5 6").caption) if x.startswith("image"))
-    assert image.count("cat.png (") == 2  # one name for two images is not one image
+    assert image.count("cat.png (") == 2  # two images of the same name are different
     again = kernel.run("%imagine_rerun 5 --image cat.png")
     assert "image: cat.png (" in again.texts[-1]
 
@@ -220,9 +220,9 @@ def test_hostile_texts_stay_inert(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes(64, 64))}]}))
     done = kernel.run(
         "from ipyimagegen import imagine, history\n"
-        f"there = {server.base_url!r}\n"
-        f"imagine('{evil}', endpoint=there, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
-        f"imagine('{evil} at night', endpoint=there)"
+        f"url = {server.base_url!r}\n"
+        f"imagine('{evil}', endpoint=url, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
+        f"imagine('{evil} at night', endpoint=url)"
     )
     assert done.error is None, done.error
     cell = kernel.run("%imagine_compare 1 2")
@@ -233,12 +233,12 @@ def test_hostile_texts_stay_inert(kernel, serve):
 
 
 def test_long_texts_beside_the_prompt_are_compared_word_by_word(drawn):
-    some = "blurry, dark, low contrast, text, watermark"
-    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}" a fox')
-    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}, frame" a fox')
-    said = lines(drawn.run("%imagine_compare 4 5").caption)
-    assert "negative prompt, against 4:" in said
-    assert said[said.index("negative prompt, against 4:") + 2] == f"5 {some}{{+, frame+}}"
+    words = "blurry, dark, low contrast, text, watermark"
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{words}" a fox')
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{words}, frame" a fox')
+    text = lines(drawn.run("%imagine_compare 4 5").caption)
+    assert "negative prompt, against 4:" in text
+    assert text[text.index("negative prompt, against 4:") + 2] == f"5 {words}{{+, frame+}}"
     changed = drawn.run("%imagine_rerun 5 --negative-prompt blurry").texts[-1]
     assert "negative prompt: blurry[-, dark, low contrast, text, watermark, frame-]" in changed
 

@@ -21,8 +21,8 @@ NAMES = {
 
 
 def values(line):
-    found = parse_line(line, NAMES)
-    return {**found.values, **({"extra": found.extra} if found.extra else {})}, found.rest
+    parsed = parse_line(line, NAMES)
+    return {**parsed.values, **({"extra": parsed.extra} if parsed.extra else {})}, parsed.rest
 
 
 READ = [
@@ -149,7 +149,7 @@ def test_hardly_a_prompt(text, says):
 
 
 def test_prompts_that_are():
-    said = (
+    prompts = (
         "a fox",
         "show me a fox",
         "history of art",
@@ -158,7 +158,7 @@ def test_prompts_that_are():
         "(masterpiece:1.2), a fox",
         '("OPEN"), in neon',
     )
-    for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
+    for text in (*prompts, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
     assert find_late_options("a fox -n 2 -m") == ["-n"]
     assert find_late_options("x --sizes --size=3") == ["--size"]
