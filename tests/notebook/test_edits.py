@@ -253,7 +253,7 @@ REFUSED = [
     ("--image cut.png", "cut"),
     ("--image drawing.svg", "SVG"),
     ("--image empty.png", "empty"),
-    ("--image nothing", "neither a variable nor a file"),
+    ("--image nothing", "no variable and no file"),
     ("--image {nothing}", "no variable 'nothing'"),
     ("--image number", "int"),
     ("--image @7", "There is no run 7"),
@@ -440,12 +440,12 @@ def test_an_edit_by_method_takes_more_images_behind_it(kernel, paid):
 
 
 SLIPS = [
-    ("--image 1", "an image of the history is written @1."),
-    ("--image -1", "is written @-1."),
+    ("--image 1", "write @1 for"),
+    ("--image -1", "write @-1 for"),
     ("--image cat.png,dog.png", "once for each image"),
     ("--image cat.png --mask 1,2,3", "four whole numbers"),
     ("--image cat.png --mask 1,2,3.5,4", "four whole numbers"),
-    ("--image None", "neither a variable nor a file"),
+    ("--image None", "no variable and no file"),
 ]
 
 
