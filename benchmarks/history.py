@@ -16,7 +16,8 @@ import time
 from datetime import date
 from pathlib import Path
 
-from ipyimagegen.core.run import Request, Run, Status, to_json
+from ipyimagegen.core.request import Request
+from ipyimagegen.core.run import Run, Status, to_json
 from ipyimagegen.store import Disk, Store
 
 WORDS = (

@@ -26,7 +26,7 @@ OURS = (
     "ipyimagegen.imaging.reading",
     "ipyimagegen.imaging.sheet",
     "ipyimagegen.notebook",
-    "ipyimagegen.sketch.app",
+    "ipyimagegen.sketch",
     "ipyimagegen.store.index",
     "ipyimagegen.client.transport",
 )

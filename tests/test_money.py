@@ -71,7 +71,7 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     assert "image 2: its stored file is gone" in three.caption
     for one in three:
         one.path.write_bytes(b"damaged")
-    with pytest.raises(e.OutcomeUnknown, match="no image of it can be shown"):
+    with pytest.raises(e.OutcomeUnknown, match="No image of the result"):
         studio(home, server).imagine("a fox", n=4)
     assert len(server.posts) == 1
 

@@ -9,8 +9,6 @@ import sys
 import ipyimagegen
 from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 
-NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
-
 
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
@@ -33,7 +31,7 @@ def test_public_names():
 
 def test_the_signature_is_the_table():
     parameters = inspect.signature(ipyimagegen.imagine).parameters
-    expected = ["prompt", *SENT, "extra", *INPUTS, *(set(LOCAL) - NOT_IN_PYTHON)]
+    expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
     assert set(parameters) == set(expected)
     assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
     for name, one in list(parameters.items())[1:]:

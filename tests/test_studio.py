@@ -51,7 +51,7 @@ def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, ser
     server = serve(lambda seen: (500, {}, b"oops"))
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox")
-    with pytest.raises(e.OutcomeUnknown, match="--retry"):
+    with pytest.raises(e.OutcomeUnknown, match="retry=True"):
         studio(home, server, reuse=False).imagine("a fox")
     assert len(server.posts) == 1
 
@@ -121,7 +121,7 @@ def test_offline(home, lab):
     assert studio(home).imagine("a fox", offline=True, size="128x128", endpoint="sketch")
     servers = {"offline": True, "size": "128x128", "endpoint": ["sketch", far["endpoint"]]}
     with pytest.raises(
-        e.InvalidOption, match=r"lacks 2 of 4 \(https://gpu.example/v1 · seed 1, .* · seed 2\)"
+        e.InvalidOption, match=r"2 of 4 results \(https://gpu.example/v1 · seed 1, .* · seed 2\)"
     ):
         studio(home).imagine("a fox", seed=[1, 2], **servers)
 
@@ -259,13 +259,14 @@ def test_a_number_is_the_same_image_at_every_run_all_though_a_call_failed(home, 
 
 def test_a_store_that_passes_away_is_told_once():
     first, second = (Studio(environ={"COLAB_RELEASE_TAG": "x"}) for _ in range(2))
-    assert "drive/MyDrive" in first.passing()
-    assert first.passing() is None
-    assert "Colab forgets" in second.passing()
+    assert "drive/MyDrive" in first.warn_of_store()
+    assert first.warn_of_store() is None
+    assert "Colab forgets" in second.warn_of_store()
     assert (
-        Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).passing() is None
+        Studio(environ={"COLAB_RELEASE_TAG": "x", "IPYIMAGEGEN_HOME": "/content/drive/x"}).warn_of_store()
+        is None
     )
-    assert Studio(environ={}).passing() is None
+    assert Studio(environ={}).warn_of_store() is None
 
 
 def test_that_a_file_system_has_no_modes_is_said_once(home, monkeypatch):
@@ -274,13 +275,13 @@ def test_that_a_file_system_has_no_modes_is_said_once(home, monkeypatch):
 
     first = Studio(home=home, environ={})
     first.imagine("a fox", endpoint="sketch", size="64x64")
-    assert first.passing() is None
+    assert first.warn_of_store() is None
     (home / "index.sqlite").chmod(0o644)
     monkeypatch.setattr("os.fchmod", refuse)
     second = Studio(home=home, environ={})
     second.imagine("a cat", endpoint="sketch", size="64x64")
-    assert str(home) in second.passing()
-    assert second.passing() is None
+    assert str(home) in second.warn_of_store()
+    assert second.warn_of_store() is None
 
 
 def test_forget(home, lab):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ipyimagegen.catalog.rows import find_model_row, resolve_model_name
+from ipyimagegen.core import formats as file_formats
 from ipyimagegen.core.endpoints import Endpoint, sends_edits_as_json
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
-FORMATS = ("png", "jpeg", "webp")
+FORMATS = tuple(file_formats.BY_NAME)
 JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
 LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
 

@@ -27,7 +27,7 @@ from ipyimagegen.catalog.translation import Shape, in_bounds, is_unasked, shape
 from ipyimagegen.core.endpoints import Endpoint, Model, match_model
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.options import SENT
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PAIR = ("size", "aspect_ratio")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipyimagegen.catalog.tables import find_model, overlay
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.options import SENT, Json
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
 

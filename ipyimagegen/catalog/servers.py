@@ -15,7 +15,7 @@ from ipyimagegen.catalog.tables import find_model, load_endpoints, overlay_endpo
 from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, to_host, to_origin
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 Own = Mapping[str, Mapping[str, Any]]
 NOTHING: Own = {}

@@ -14,6 +14,7 @@ from fractions import Fraction
 from itertools import product
 
 from ipyimagegen.core.endpoints import Model, SizeRule
+from ipyimagegen.core.options import parse_size
 
 Pixels = tuple[int, int]
 
@@ -21,14 +22,12 @@ AREA = 1024 * 1024  # pixels; what a translated size comes near to
 WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fraction(2, 3)}
 FREE = SizeRule(multiple=16)  # for a server that takes sizes of which nothing is known
 _GRID = 16
-_SIZE = re.compile(r"0*([1-9]\d{0,5})x0*([1-9]\d{0,5})")
 _TIER = re.compile(r"(\d{1,3})K")
 
 
 def pixels(size: object) -> Pixels | None:
     """Return width and height of `WxH`; None for anything else, such as a word or `2K`."""
-    found = _SIZE.fullmatch(size) if isinstance(size, str) else None
-    return (int(found[1]), int(found[2])) if found else None
+    return parse_size(size) if isinstance(size, str) else None
 
 
 def tier_area(size: object) -> int | None:

@@ -16,7 +16,7 @@ from ipyimagegen.catalog.rows import (
     resolve_model_name,
 )
 from ipyimagegen.core.endpoints import Endpoint, Model
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 # What servers do anyway: it is never an error, and not worth a note, that there is no field for it.
 UNASKED: Mapping[str, object] = {"n": 1, "size": "auto", "stream": False, "partial_images": 0}

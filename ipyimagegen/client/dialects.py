@@ -7,7 +7,6 @@ names and places. Nothing is ever added that nobody asked for.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,8 +17,8 @@ from urllib.parse import quote, urlencode
 from ipyimagegen.client.bodies import File, shown
 from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
-from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Input, PreparedRequest, Request
+from ipyimagegen.core.options import Json, parse_size
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever an image stands
@@ -165,17 +164,14 @@ def _translated(dialect: Dialect, name: str, value: Json) -> Json:
     return dialect.values.get(name, {}).get(value, value)
 
 
-_PIXELS = re.compile(r"(\d+)x(\d+)")
-
-
 def _width_height(body: Body) -> Body:
     """Together has no `size`: two numbers instead, and nothing for `auto`."""
     size = str(body.get("size", ""))
-    found = _PIXELS.fullmatch(size)
-    if not found and size != "auto":
+    pixels = parse_size(size)
+    if not pixels and size != "auto":
         return body
-    pixels = {"width": int(found[1]), "height": int(found[2])} if found else {}
-    return {k: v for k, v in body.items() if k != "size"} | pixels
+    edges = {"width": pixels[0], "height": pixels[1]} if pixels else {}
+    return {k: v for k, v in body.items() if k != "size"} | edges
 
 
 def _after_bar(body: Body) -> Body:
@@ -209,8 +205,8 @@ def _in_kwargs(body: Body) -> Body:
     """Xinference takes extras as a JSON string, and sizes with an asterisk."""
     inside = {k: v for k, v in body.items() if k in _XINFERENCE_EXTRAS}
     rest = {k: v for k, v in body.items() if k not in _XINFERENCE_EXTRAS}
-    if "size" in rest:
-        rest["size"] = _PIXELS.sub(r"\1*\2", str(rest["size"]))
+    if pixels := parse_size(str(rest.get("size"))):
+        rest["size"] = f"{pixels[0]}*{pixels[1]}"
     return rest | ({"kwargs": json.dumps(inside, ensure_ascii=False)} if inside else {})
 
 

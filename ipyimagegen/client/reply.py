@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 
@@ -153,10 +154,7 @@ def _masked(before: int, now: int) -> int:
 
 def begins_as_image(head: bytes) -> bool:
     """Return whether bytes begin as a PNG, JPEG or WebP file does."""
-    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head[:4], head[8:12]) == (
-        b"RIFF",
-        b"WEBP",
-    )
+    return sniff(head) is not None
 
 
 def blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ happens in `render` alone. Values from outside are sanitized by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -45,6 +45,12 @@ def _(template: str, **values: Any) -> Message:
 def ngettext(singular: str, plural: str, count: int, **values: Any) -> Message:
     """Return the message for that count, which both templates may name as `{count}`."""
     return Message(singular if count == 1 else plural, {"count": f"{count:,}", **values})
+
+
+def join(parts: Iterable[str], separator: str = " · ") -> Message:
+    """Return texts and messages with a separator between them, as a message."""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return Message(separator.join(f"{{{name}}}" for name in values), values)
 
 
 class Remedy(StrEnum):

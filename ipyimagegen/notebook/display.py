@@ -21,11 +21,11 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
-from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.messages import Message, _, join, render
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.messages import join_parts
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
@@ -83,11 +83,11 @@ def is_watched(shell: InteractiveShell) -> bool:
     return sys.stdin.isatty()
 
 
-def write_status(batch: Batch) -> str:
+def write_status(batch: Batch) -> Message:
     """Return the status line without the time: endpoint, model and estimate, or the progress of a sweep."""
     calls = batch.calls
     if not batch.plan.axes:
-        return join_parts(_describe_call(batch.plan.calls[0]))
+        return join(_describe_call(batch.plan.calls[0]))
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
@@ -107,7 +107,7 @@ def write_status(batch: Batch) -> str:
         parts.append(_("{count} not sent", count=unsent))
     elif seconds := batch.seconds_left:
         parts.append(_("about {seconds:.0f} s left", seconds=seconds))
-    return join_parts(parts)
+    return join(parts)
 
 
 def _describe_call(planned: PlannedCall) -> list[str]:
@@ -169,7 +169,7 @@ class Painter:
         """Show the plan of a sweep in place of the status line, for long enough to be read."""
         if self._watched:
             self._last_update = time.monotonic() + PLAN - _INTERVAL
-            self._show_line(str(plan))
+            self._show_line(render(str(plan), CELL))
 
     def working(self, batch: Batch) -> None:
         """Show the progress at most four times a second, where a person watches."""
@@ -200,7 +200,7 @@ class Painter:
         if self._notebook and (bundle := self._make_sheet(batch) or self._make_partial(batch)):
             self._has_image = True
             self._put(0, bundle)
-        self._show_line(f"{write_status(batch)}{DOT}{batch.elapsed:.1f} s")
+        self._show_line(f"{render(write_status(batch), CELL)}{DOT}{batch.elapsed:.1f} s")
 
     def _show_line(self, line: str) -> None:
         if self._notebook:

@@ -85,8 +85,8 @@ class ImagineMagics:
 
     def imagine_history(self, line: Line, *_cell: object) -> None:
         """List the runs of this session."""
-        runs = self._studio.history.listed(**_read_filters(line))
-        if sheet := self._studio.history.sheet(runs):
+        runs = self._studio.history.list_runs(**_read_filters(line))
+        if sheet := self._studio.history.make_sheet(runs):
             show_image(sheet)
         show_text(reports.report_history(runs, self._studio.ledger.in_flight()))
 
@@ -100,7 +100,7 @@ class ImagineMagics:
         for image in generation:
             if image.index == number:
                 show_image(image)
-        if descent := self._studio.history.descent(run):
+        if descent := self._studio.history.make_descent_sheet(run):
             show_image(descent, "line of descent")
         show_text(reports.report_run(run, self._studio))
 
@@ -146,13 +146,15 @@ class ImagineMagics:
         """Carry out a request and show its result, or show its plan for a dry run."""
         plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
-            show_text(reports.report_plan(plan, self._studio.calls(plan), self._studio.over(plan)))
+            show_text(
+                reports.report_plan(plan, self._studio.write_calls(plan), self._studio.describe_excess(plan))
+            )
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
         painter.show_result(result)
         self._screen.mark_shown(result)
-        for text in (deliver_result(result, plan.local, self._shell.user_ns), self._studio.passing()):
+        for text in (deliver_result(result, plan.local, self._shell.user_ns), self._studio.warn_of_store()):
             if text:
                 show_text(text)
         return result
@@ -199,7 +201,7 @@ def _take_id(line: Line, magic: str) -> str:
 
 
 def _read_filters(line: Line) -> dict[str, Any]:
-    """Return which runs %imagine_history lists, as `History.listed` takes them."""
+    """Return which runs %imagine_history lists, as `History.list_runs` takes them."""
     own, (which, *others) = line.own, line.words or [""]
     limit = to_half_width(str(own.get("-l", LISTED)))
     if not limit.isascii() or not limit.isdigit() or not int(limit):

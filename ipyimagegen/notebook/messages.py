@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from ipyimagegen.core.messages import Front, Remedy, name_setting, render
+from ipyimagegen.core.messages import Front, Remedy, name_setting
 from ipyimagegen.core.options import OPTIONS, Option
-from ipyimagegen.core.text import DOT
 
 BY_FLAG: Mapping[str, Option] = {
     flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
@@ -19,6 +18,8 @@ HELP = ("-h", "--help")
 
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
+    if name == "extra":
+        return SETTING
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return flag if value else f"{flag}=false"
@@ -51,8 +52,3 @@ CELL = Front(
         }
     ),
 )
-
-
-def join_parts(parts: Iterable[str], separator: str = DOT, *, front: Front = CELL) -> str:
-    """Return messages as one text in the words of a front."""
-    return separator.join(render(part, front) for part in parts)

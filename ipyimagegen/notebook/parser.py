@@ -14,10 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.extra import read_setting
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.option_lists import list_elements, parse_values
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -28,8 +26,10 @@ from ipyimagegen.core.options import (
     normalise,
     to_half_width,
 )
+from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.template import Name, Part, fill, looks_like_alternatives, lookup, parse
 from ipyimagegen.core.text import truncate
+from ipyimagegen.core.user_input import list_elements, parse_values
 from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import (
     DASHES,

@@ -11,13 +11,13 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import Front, Message, Setting, _, ngettext, render
+from ipyimagegen.core.messages import Front, Message, Setting, _, join, ngettext, render
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Input, Run, Status
-from ipyimagegen.core.text import DOT, sanitize, truncate
-from ipyimagegen.core.text_table import format_table
-from ipyimagegen.notebook.messages import CELL, join_parts
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.request_diff import list_changes
@@ -29,7 +29,7 @@ _CHANGES = 8  # lines about the changes of a sweep
 
 
 def _join_lines(lines: Iterable[str], front: Front = CELL) -> str:
-    return join_parts(lines, "\n", front=front)
+    return render(join(lines, "\n"), front)
 
 
 def _format_rows(rows: Iterable[Sequence[str]], front: Front = CELL) -> str:
@@ -82,7 +82,7 @@ def _describe_outcome(planned: PlannedCall) -> tuple[str, str]:
     if planned.unknown_outcome:
         return _("unknown outcome: not sent without {option}", option=OptionName("retry", value=True)), ""
     if planned.in_flight:
-        return _("in progress: its result is used"), ""
+        return _("in flight: its result is used"), ""
     return _("would be sent"), str(planned.estimate)
 
 
@@ -105,7 +105,7 @@ def report_history(numbered: Sequence[tuple[int | None, Run]], in_flight: Collec
 
 def _describe_status(run: Run, in_flight: Collection[str]) -> str:
     if run.status is Status.PENDING:  # the calls of another process cannot be seen
-        return _("in progress") if run.id in in_flight else _("pending or cut off")
+        return _("in flight") if run.id in in_flight else _("pending or cut off")
     return str(run.status).replace("_", " ")
 
 
@@ -118,7 +118,7 @@ def report_run(run: Run, studio: Studio) -> str:
     source = f" ({run.cost.source}, {run.cost.date})" if run.cost.source else ""
     lines: list[str] = [
         write_title(run, ledger.number(run.id)),
-        _("status: {facts}", facts=join_parts(facts)),
+        _("status: {facts}", facts=join(facts)),
         _("created: {time}", time=created),
         *([_("seconds: {seconds:.1f}", seconds=run.elapsed)] if run.elapsed is not None else []),
         _("cost: {cost}{source}", cost=cost, source=source),
@@ -129,9 +129,9 @@ def report_run(run: Run, studio: Studio) -> str:
     ]
     if run.rerun_of:
         lines.append(_("rerun of: {run}", run=run.rerun_of))
-    if reruns := history.reruns(run):
+    if reruns := history.list_reruns(run):
         lines.append(_("rerun as: {runs}", runs=_name_runs(reruns)))
-    if edits := history.edits(run):
+    if edits := history.list_edits(run):
         lines.append(_("edited as: {runs}", runs=_name_runs(edits)))
     if run.error:
         lines.append(_("error: {message}", message=run.error.message))
@@ -172,7 +172,7 @@ def _describe_response(run: Run) -> Iterator[str]:
     if run.raw:
         yield _("raw response: {file} in the store's quarantine, not opened", file=f"{run.raw[:12]}….bin")
     for image in run.images:
-        yield _("image {number}: {facts}", number=image.index, facts=join_parts(_list_image_facts(image)))
+        yield _("image {number}: {facts}", number=image.index, facts=join(_list_image_facts(image)))
 
 
 def _describe_input(item: Input, studio: Studio) -> str:
@@ -204,7 +204,7 @@ def report_forgotten(runs: Sequence[Run], history: History) -> str:
     """Return what was forgotten, and the images that stay as inputs of other runs."""
     lines = [_("forgotten: {runs}", runs=[run.id for run in runs])]
     for run in runs:
-        if edits := history.edits(run):
+        if edits := history.list_edits(run):
             ids = [edit.id for edit in edits]
             lines.append(_("The images of {run} stay: they are inputs of {runs}.", run=run.id, runs=ids))
     return _join_lines(lines)
@@ -309,7 +309,7 @@ def report_models() -> str:
             (
                 model.name,
                 model.vendor,
-                truncate(format_sizes(model), 44),
+                truncate(render(format_sizes(model), CELL), 44),
                 f"1–{limit[1]:g}" if limit else "",
                 _describe_edits(model),
                 _("yes") if "seed" in (model.fields or ()) else _("no"),
@@ -319,7 +319,7 @@ def report_models() -> str:
     return _join_lines([_format_rows(rows), _("A model in full: {magic}", magic="%imagine_models NAME")])
 
 
-def format_sizes(model: Model) -> str:
+def format_sizes(model: Model) -> Message:
     """Return the sizes of a model in words."""
     parts = [*model.sizes, *model.ratios]
     if rule := model.size_rule:
@@ -332,7 +332,7 @@ def format_sizes(model: Model) -> str:
                 most=rule.max_pixels,
             )
         )
-    return join_parts(parts, ", ") or render(_("unknown"), CELL)
+    return join(parts, ", ") if parts else _("unknown")
 
 
 def _describe_edits(model: Model) -> str:
@@ -372,7 +372,7 @@ def _describe_model(model: Model) -> Iterator[str]:
     if model.fields is not None:
         yield _("fields: {fields}", fields=model.fields)
     if limits := list(_list_prompt_limits(model)):
-        yield _("prompt: at most {limits}", limits=join_parts(limits, " / "))
+        yield _("prompt: at most {limits}", limits=join(limits, " / "))
     yield from _describe_prices(model)
     if model.retired:
         successor = _("; replaced by {model}", model=model.successor) if model.successor else ""

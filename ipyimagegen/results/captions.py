@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Input, Run, Status
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import DOT, NAMED, format_count, list_some, sanitize, truncate
 
 LONGEST = 1900  # characters of a caption, whatever comes

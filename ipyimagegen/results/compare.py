@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import imaging
 from ipyimagegen.core.run import ImageRecord, Run, Status
-from ipyimagegen.core.text import sanitize, truncate
-from ipyimagegen.core.text_table import format_table, measure_width, pad
+from ipyimagegen.core.text import format_table, measure_width, pad, sanitize, truncate
 from ipyimagegen.results import Bundle, make_bundle
 from ipyimagegen.results.captions import OUTSIDE, describe_state, format_percent
 from ipyimagegen.results.request_diff import (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.run import ImageRecord, Input, Run
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
 

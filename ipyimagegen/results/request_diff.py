@@ -13,9 +13,9 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from ipyimagegen.core.options import OPTIONS, Kind
-from ipyimagegen.core.run import Input, Run
-from ipyimagegen.core.text import sanitize, truncate
-from ipyimagegen.core.text_table import measure_width
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Run
+from ipyimagegen.core.text import measure_width, sanitize, truncate
 from ipyimagegen.results.word_diff import mark_words, same_words
 
 LINE = 60  # characters of a value

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ipyimagegen.core.errors import InvalidOption, StoreError, suggest_name
+from ipyimagegen.core.formats import BY_MIME, FORMATS
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import to_file_name, truncate
 
 FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
 _FIELD = re.compile(r"\{(\w*)\}")
-_SUFFIXES = {"image/png": (".png",), "image/jpeg": (".jpg", ".jpeg"), "image/webp": (".webp",)}
-_KNOWN = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+_KNOWN = tuple(suffix for file_format in FORMATS for suffix in file_format.suffixes)
 
 
 def check_template(template: str) -> None:
@@ -74,7 +74,7 @@ def find_target(
         stem, suffix = _split(name)
         name = f"{stem}-{values['index']}{suffix}"
     stem, suffix = _split(name)
-    right = _SUFFIXES[image.mime or "image/png"]
+    right = BY_MIME[image.mime or "image/png"].suffixes
     filled = to_file_name(_fill(stem, values), suffix if suffix in right else right[0])
     folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
     return Path(*folders, filled)

@@ -60,7 +60,7 @@ def _shared(came: Sequence[Generation], axes: Sequence[Axis]) -> list[str]:
 
 
 def _values(axis: Axis) -> str:
-    told = [truncate(one, 40) for one in axis.values_told]
+    told = [truncate(one, 40) for one in axis.texts]
     return ", ".join(told) if len(told) <= 12 else f"{', '.join(told[:4])} … {told[-1]} ({len(told)})"
 
 

@@ -23,15 +23,15 @@ from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.session.arrivals import (
+from ipyimagegen.session.keys import ApiKey
+from ipyimagegen.session.limiter import Limiter, Permit
+from ipyimagegen.session.processing import (
     CallContext,
     ResponseProcessor,
     Thumbs,
     is_complete,
     measure_changes,
 )
-from ipyimagegen.session.keys import ApiKey
-from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
@@ -284,13 +284,13 @@ def send_call(
             outcome = outcome or _send_with_repeats(call, limiter, post, context.random)
     call.run = call.run.replace(sent=replace(call.run.sent, request_id=outcome.request_id))
     processor = ResponseProcessor(
-        tools=context,
+        context=context,
         endpoint=planned.endpoint,
-        control=call.token,
+        token=call.token,
         redactor=context.redactor(key),
         thumbs=call.thumbs,
         edge=edge,
-        desk=limiter.processing_slot,
+        slot=limiter.processing_slot,
     )
     return _process(call.run, processor, outcome)
 
@@ -335,10 +335,10 @@ def _post(
 
 def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) -> Run:
     """Return the run with what came, recorded before anything is measured or deleted."""
-    context = processor.tools
-    run = processor.received(run, outcome)
+    context = processor.context
+    run = processor.process(run, outcome)
     complete = _record(run, context.store)
-    if complete and (measured := measure_changes(run, context.store, processor.control)) != run:
+    if complete and (measured := measure_changes(run, context.store, processor.token)) != run:
         run, complete = measured, _record(measured, context.store)
     if outcome.spool and complete and is_complete(run):  # all that the response held is in the store
         _delete(outcome.spool)
@@ -446,11 +446,11 @@ def fetch_pending(
     """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
     call.token.begin(context.timeouts.whole)
     processor = ResponseProcessor(
-        tools=context,
+        context=context,
         endpoint=endpoint,
-        control=call.token,
+        token=call.token,
         redactor=redactor,
         thumbs=call.thumbs,
         trusted=trusted,
     )
-    return processor.fetched(call.run)
+    return processor.fetch_pending(call.run)

@@ -1,7 +1,7 @@
-"""Where an endpoint's key comes from, and a box for it that shows it to nobody else.
+"""Where an endpoint's API key comes from, and the type that holds it.
 
-In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and
-then a hidden prompt (`keychain`). A key belongs to the origin of its endpoint and is revealed for no other.
+The order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and then a
+hidden prompt (`credentials`). A key belongs to the origin of its endpoint and is revealed for no other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
+from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import InvalidOption, MissingKey
+from ipyimagegen.core.messages import Setting, _
 from ipyimagegen.core.redact import HiddenText, hide_frames
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
@@ -72,7 +74,7 @@ class ApiKey:
 
 
 class Environment(Mapping[str, str]):
-    """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
+    """The environment, whose repr shows none of it: verbose tracebacks print all variables."""
 
     @hide_frames
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
@@ -108,7 +110,7 @@ def _origin(url: str) -> str:
 Note = Callable[[ApiKey], None]
 
 
-def _forget(_: ApiKey) -> None:
+def _forget(_key: ApiKey) -> None:
     """Note nothing."""
 
 
@@ -130,22 +132,29 @@ def check_key(secret: ApiKey, place: str) -> None:
     """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
     if not secret.possible:
         raise InvalidOption(
-            f"The key from {place} contains a blank, a quote, a line break or another character that no key "
-            "has.\nIt was not used; set it again."
+            _(
+                "The API key from {source} contains a blank, a quote, a line break or another character that "
+                "no key has.\nIt was not used. Set it again.",
+                source=place,
+            )
         )
 
 
 def make_missing_error(endpoint: Endpoint) -> MissingKey:
     """Return the error that names what to set."""
     return MissingKey(
-        f"{endpoint.title or endpoint.name} requires an API key. Set {' or '.join(endpoint.key_env)} in the "
-        f"environment or in a .env file beside the notebook. Nothing was sent.\n"
-        f'Free and without a key: %config Imagine.endpoint = "sketch"'
+        _(
+            "{endpoint} requires an API key. Set {variables} in the environment or in a .env file beside the "
+            "notebook. Nothing was sent.\nFree and without a key: {setting}",
+            endpoint=endpoint.title or endpoint.name,
+            variables=" or ".join(endpoint.key_env),
+            setting=Setting("endpoint", "sketch"),
+        )
     )
 
 
 def is_required(endpoint: Endpoint) -> bool:
-    """Return whether the endpoint takes no request without a key."""
+    """Return whether the endpoint requires a key."""
     return bool(endpoint.key_env) and not endpoint.key_optional
 
 
@@ -239,39 +248,38 @@ def _unquoted(text: str) -> str:
 
 
 _COMMENT = re.compile(r"\s#")
-_hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
+_hanging: list[threading.Thread] = []  # the look-up in the keyring that waits for a person
 
 
 @hide_frames
 def _keyring(user: str) -> HiddenText | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
-    A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
-    that one ends, no other is begun.
+    A backend may wait for a person at another screen, so it runs in the background, and no second one
+    starts while it hangs.
     """
-    if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
+    if find_spec("keyring") is None or any(thread.is_alive() for thread in _hanging):
         return None
-    found: list[HiddenText] = []
+    passwords: list[HiddenText] = []
 
     def look() -> None:
         try:
             import keyring  # noqa: PLC0415 - an optional package, slow to import
 
-            found.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
+            passwords.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
         except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
             pass
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
+    thread = run_in_background(look, "keyring")
     thread.join(KEYRING_SECONDS)
     if thread.is_alive():
         _hanging[:] = [thread]
-    return found[0] if found else None
+    return passwords[0] if passwords else None
 
 
 @hide_frames
 def _colab(name: str) -> HiddenText | None:
-    """Return a secret of Google Colab; it asks the person for leave by itself."""
+    """Return a secret of Google Colab, which asks the user for permission by itself."""
     if "google.colab" not in sys.modules:
         return None
     try:

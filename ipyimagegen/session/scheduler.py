@@ -20,12 +20,12 @@ from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.run import Run
 from ipyimagegen.results import measure_shape
-from ipyimagegen.session.arrivals import Thumbs, load_modules
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call, send_call
 from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.planning import look_up
+from ipyimagegen.session.processing import Thumbs, load_modules
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
 if TYPE_CHECKING:

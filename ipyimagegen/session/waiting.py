@@ -1,4 +1,4 @@
-"""Waiting for a call: only who waits is interrupted, the call goes on, and nothing is torn apart."""
+"""Wait for calls: an interrupt ends the wait, the call goes on, and nothing is left half done."""
 
 from __future__ import annotations
 
@@ -17,58 +17,55 @@ from ipyimagegen.core.plan import Plan
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call
 
-STEP = 0.02  # seconds between two looks at what is being taken back
+STEP = 0.02  # seconds between two looks at calls that are withdrawn
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
-TAKING_BACK = 0.5  # seconds in which calls that were not sent yet are taken back
+WITHDRAWAL = 0.5  # seconds that calls which are not sent yet get to end
 STOPPED_BEFORE = _("Stopped. Nothing was sent.")
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ProgressDisplay(Protocol):
-    """Where a door shows what goes on while it waits."""
+    """Where a front door shows the progress of calls."""
 
     def planned(self, plan: Plan) -> None:
-        """Show what a sweep is about to ask for, before the first call."""
+        """Show the plan of a sweep, before the first call."""
 
     def working(self, batch: Batch) -> None:
-        """Show how far the calls in flight are, and what came so far.
-
-        Called about five times a second, for a sweep at once.
-        """
+        """Show the progress of the calls and the results so far; called about five times a second."""
 
     def failed(self, batch: Batch) -> None:
-        """Show that no image came, or what came of a sweep that was stopped; the error itself is raised."""
+        """Show the results of a batch that failed or was stopped; the error itself is raised."""
 
 
 class HeldInterrupts:
-    """Interrupts, held back from `take` to `release`: a call half begun would be one that nobody knows of.
+    """Interrupts, held back from `take` to `release`, so that no call is left half started.
 
     Leaving the context releases them too.
     """
 
     def __init__(self) -> None:
-        self._heard: list[tuple[int, FrameType | None]] = []
+        self._received: list[tuple[int, FrameType | None]] = []
         self._before: Callable[[int, FrameType | None], object] | None = None
 
     def take(self) -> None:
-        """Hold them back from now on; Python interrupts the main thread alone."""
+        """Hold interrupts back from now on; Python interrupts the main thread alone."""
         before = signal.getsignal(signal.SIGINT)
         if callable(before) and threading.current_thread() is threading.main_thread():
             self._before = before
-            signal.signal(signal.SIGINT, lambda number, frame: self._heard.append((number, frame)))
+            signal.signal(signal.SIGINT, lambda number, frame: self._received.append((number, frame)))
 
     def release(self) -> None:
-        """Let them through, the one that came meanwhile at once."""
+        """Let interrupts through again, the held one at once."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGINT, before)
-            if self._heard:
-                before(*self._heard.pop())
+            if self._received:
+                before(*self._received.pop())
 
     def forget(self) -> None:
-        """Drop what came meanwhile: it asked for what is done already."""
-        self._heard.clear()
+        """Drop held interrupts: what they are for is done already."""
+        self._received.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -84,13 +81,13 @@ def wait_for(
     hold: HeldInterrupts | None = None,
     began: float | None = None,
 ) -> None:
-    """Wait, and paint, until all calls are settled; their errors are left to the caller.
+    """Wait until all calls have settled, and show their progress; their errors are left to the caller.
 
-    Raises Detached when that is interrupted, or takes more than `timeout` seconds, from `began` on (by
-    `time.monotonic`) or from now: what was sent goes on, the rest of a sweep is not sent.
+    Raises Detached when the wait is interrupted, or takes more than `timeout` seconds since `began`
+    (`time.monotonic`) or now: calls that were sent go on, the rest of a sweep is not sent.
     """
     stopped = halted = False
-    with HeldInterrupts() as tail:  # what has to be done behind an interrupt is not torn by another
+    with HeldInterrupts() as tail:  # a second interrupt does not disturb what follows the first
         try:
             if hold:
                 hold.release()
@@ -115,7 +112,7 @@ def wait_for(
 
 def _wait_for_withdrawn(batch: Batch) -> None:
     """Wait a moment, so that the message counts the calls that will not be sent."""
-    until = time.monotonic() + TAKING_BACK
+    until = time.monotonic() + WITHDRAWAL
     while batch.is_taking_back and (left := until - time.monotonic()) > 0:
         batch.wait(min(left, STEP))
 
@@ -204,7 +201,7 @@ def _find_fate(call: Call, cancelled: set[Call], *, remote: bool) -> str:
 
 
 def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:
-    """Let an interrupt of this work, or a store that cannot be used, say that nothing was sent."""
+    """State that nothing was sent in the error of an interrupt, or of a store that cannot be used."""
 
     @wraps(work)
     def inner(*args: P.args, **kwargs: P.kwargs) -> T:

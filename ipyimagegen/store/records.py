@@ -12,16 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.run import (
-    SCHEMA,
-    ErrorInfo,
-    ImageState,
-    PreparedRequest,
-    Request,
-    Run,
-    from_json,
-    to_json,
-)
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import SCHEMA, ErrorInfo, ImageState, Run, from_json, to_json
 from ipyimagegen.store.disk import Disk
 from ipyimagegen.store.layout import HASH, NUMBER, SESSION
 from ipyimagegen.store.parsing import parse_json

@@ -6,7 +6,7 @@ import pytest
 
 from ipyimagegen import catalog
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.core.run import Input, Request
+from ipyimagegen.core.request import Input, Request
 
 TODAY = date(2026, 11, 20)
 IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)

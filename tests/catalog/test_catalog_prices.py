@@ -4,7 +4,8 @@ import pytest
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.prices import count_output_tokens
-from ipyimagegen.core.run import Cost, Input, Request
+from ipyimagegen.core.request import Input, Request
+from ipyimagegen.core.run import Cost
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
 GUIDE = {  # OpenAI image guide, 2026-10-02: low, medium, high for the three sizes

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import Input, Request
+from ipyimagegen.core.request import Input, Request
 
 ENDPOINTS = [one for one in catalog.list_endpoints() if one.base_url]
 PAIRS = [

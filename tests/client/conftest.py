@@ -4,7 +4,7 @@ import pytest
 from sockets import KEY, Server, endpoint_at
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.session.keys import ApiKey
 
 

@@ -131,7 +131,7 @@ import gzip, resource, sys, threading, zlib
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from sockets import Server, endpoint_at, reply
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
 
 def most():

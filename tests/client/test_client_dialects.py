@@ -7,7 +7,7 @@ import pytest
 from ipyimagegen.client import DIALECTS, write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 OPTIONS = {
     "size": "1536x1024",

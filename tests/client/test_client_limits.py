@@ -15,7 +15,8 @@ from ipyimagegen.client.faults import fault, read_body
 from ipyimagegen.client.reply import most_items
 from ipyimagegen.client.spooled import StoredResponse
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.notebook.parser import check_line_prompt
 

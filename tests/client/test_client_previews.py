@@ -29,7 +29,8 @@ from sse import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 from ipyimagegen.session.keys import ApiKey
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run

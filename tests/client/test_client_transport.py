@@ -27,7 +27,8 @@ from sockets import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 QUICK = Timeouts(connect=1, idle=0.3, whole=5)
 DEADLINE = Timeouts(connect=1, idle=5, whole=0.5)

@@ -5,16 +5,8 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.core.run import (
-    Cost,
-    ErrorInfo,
-    ImageRecord,
-    Input,
-    Mismatch,
-    PreparedRequest,
-    Request,
-    Status,
-)
+from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
 from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import (
     Cost,
     ErrorInfo,
     ImageRecord,
     ImageState,
-    Input,
     Mismatch,
-    PreparedRequest,
-    Request,
     Run,
     Status,
     from_json,
