@@ -85,7 +85,15 @@ class ImagineMagics:
 
     def imagine_history(self, line: Line, *_cell: object) -> None:
         """List the runs of this session."""
-        runs = self._studio.history.list_runs(**_read_filters(line))
+        ids, everywhere, limit = _read_filters(line)
+        search, model = line.own.get("--search"), line.own.get("--model") or line.own.get("-m")
+        runs = self._studio.history.list_runs(
+            ids,
+            everywhere=everywhere,
+            search=str(search) if search else None,
+            model=str(model) if model else None,
+            limit=limit,
+        )
         if sheet := self._studio.history.make_sheet(runs):
             show_image(sheet)
         show_text(reports.report_history(runs, self._studio.ledger.in_flight()))
@@ -200,21 +208,14 @@ def _take_id(line: Line, magic: str) -> str:
     return line.ids[0]
 
 
-def _read_filters(line: Line) -> dict[str, Any]:
-    """Return which runs %imagine_history lists, as `History.list_runs` takes them."""
-    own, (which, *others) = line.own, line.words or [""]
-    limit = to_half_width(str(own.get("-l", LISTED)))
+def _read_filters(line: Line) -> tuple[str, bool, int]:
+    """Return which runs %imagine_history lists: an id or range, whether all sessions', and how many."""
+    everywhere, (ids, *others) = "--all" in line.own, line.words or [""]
+    limit = to_half_width(str(line.own.get("-l", LISTED)))
     if not limit.isascii() or not limit.isdigit() or not int(limit):
         raise InvalidOption(_("-l takes a number of runs, not {text!r}.", text=truncate(limit, 20)))
-    if which and "--all" in own:
+    if ids and everywhere:
         raise InvalidOption(_("--all lists the runs of every session; an id names a run of this session."))
-    _refuse_words(
-        " ".join(others), _("a text of several words is written {example}", example='--search "a b"')
-    )
-    return {
-        "which": which,
-        "everywhere": "--all" in own,
-        "search": own.get("--search"),
-        "model": own.get("--model") or own.get("-m"),
-        "limit": int(limit),
-    }
+    example = '--search "a red fox"'
+    _refuse_words(" ".join(others), _("a text of several words is written {example}", example=example))
+    return ids, everywhere, int(limit)

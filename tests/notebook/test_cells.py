@@ -43,7 +43,7 @@ def test_first_minute(kernel):
     first = cell.outputs[0]
     assert set(first["data"]) in ({"image/jpeg", "text/plain"}, {"image/png", "text/plain"})
     assert "a red fox" in first["metadata"][next(iter(first["metadata"]))]["alt"]
-    assert "no model drew this" in cell.caption
+    assert "not by an AI model" in cell.caption
     assert len(json.dumps(cell.outputs)) < 150 * 1024
 
 
@@ -115,7 +115,7 @@ REFUSED = [
     ("%imagine --size 512x512,17 a fox", "expected WIDTHxHEIGHT"),
     ("%imagine --endpoint sketch --size 512x512,64x64,10x10 a fox", "64"),
     ("%imagine --image cat.png a fox", "does not exist"),
-    ("%imagine --mask 1,1,2,2 a fox", "needs an image"),
+    ("%imagine --mask 1,1,2,2 a fox", "requires an image (--image)"),
     ("%imagine --partial-images 4 a fox", "outside 0 to 3"),
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
@@ -133,7 +133,7 @@ REFUSED = [
     ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
     ("%imagine_history --search", "needs a value"),
     ("%imagine_cost now", "takes no argument"),
-    ("%imagine --send-key a fox", "goes with --executor"),
+    ("%imagine --send-key a fox", "requires --executor"),
 ]
 
 

@@ -92,8 +92,8 @@ def test_ids_in_every_form(drawn):
 
 REFUSED = [
     ("", "2 to 12"),
-    ("1", "one is named"),
-    ("1 1", "one is named"),
+    ("1", "give 2 to 12"),
+    ("1 1", "give 2 to 12"),
     ("1 9", "There is no run 9"),
     ("20-30", "There is no run of 20-30"),
     ("1-99", "There is no run of 1-99: this session has 3."),
@@ -114,7 +114,7 @@ def test_refused_in_one_line(drawn, named, says):
 
 def test_twelve_at_most(kernel):
     assert kernel.run("for k in range(13):\n    %imagine --size 64x64 --seed {k} a fox").error is None
-    assert "13 are named" in kernel.run("%imagine_compare 1-13").error
+    assert "compare 13 runs" in kernel.run("%imagine_compare 1-13").error
     cell = kernel.run("%imagine_compare 1-12")
     assert len(lines(cell.caption)) < 12
     assert max(map(len, cell.caption.splitlines())) <= 100
