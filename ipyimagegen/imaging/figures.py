@@ -1,4 +1,4 @@
-"""Render matplotlib figures and axes as they are, leaving no trace on them."""
+"""Render matplotlib figures and axes as they are, without changing them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 
 from PIL import Image
 
-from ipyimagegen.imaging.refusing import cause, refused
+from ipyimagegen.core.messages import _
+from ipyimagegen.imaging.refusal import attempt, refuse
 
-SIDES = ("left", "right", "bottom", "top", "wspace", "hspace")  # what a layout of subplots is made of
+_SIDES = ("left", "right", "bottom", "top", "wspace", "hspace")  # the layout of subplots
 
 
-def drawn_in(thing: object) -> Any:
-    """Return the matplotlib figure, subfigure or axes that `thing` is, or in which it stands, or None.
+def find_figure(thing: object) -> Any:
+    """Return the matplotlib figure, subfigure or axes that `thing` is or belongs to, or None.
 
     Grids of seaborn have a `figure`, and so has what a plotting function returns, such as an AxesImage.
     """
-    kinds = _kinds()
+    kinds = _load_kinds()
     if not kinds:
         return None
     if isinstance(thing, kinds):
@@ -33,29 +34,30 @@ def drawn_in(thing: object) -> Any:
     return None
 
 
-def image(part: Any, name: str) -> Image.Image:
+def to_image(part: Any, label: str) -> Image.Image:
     """Return a figure, subfigure or axes in its figure's own size and resolution, as RGB or RGBA.
 
     Raises InvalidInput when matplotlib cannot draw it.
     """
-    problem = ""
-    try:
-        return _drawn(part)
-    except Exception as error:  # noqa: BLE001 - a figure runs foreign code
-        problem = cause(error)
-    raise refused(name, f"cannot be drawn by matplotlib ({problem}).")
+    image, problem = attempt(lambda: _render(part))
+    if image is None:
+        raise refuse(_("{image} cannot be drawn by matplotlib ({error}).", image=label, error=problem))
+    return image
 
 
-def _kinds() -> tuple[Any, ...]:
+def _load_kinds() -> tuple[Any, ...]:
+    """Return the types of figures, subfigures and axes; none where matplotlib is not loaded."""
     figure, axes = sys.modules.get("matplotlib.figure"), sys.modules.get("matplotlib.axes")
     return (figure.Figure, figure.SubFigure, axes.Axes) if figure and axes else ()
 
 
-def _drawn(part: Any) -> Image.Image:
-    figure = _root(part)
+def _render(part: Any) -> Image.Image:
+    figure = part
+    while getattr(figure, "figure", figure) is not figure:  # a figure is its own
+        figure = figure.figure
     out = io.BytesIO()
-    with _laid_out_afresh(figure):
-        # Each is what the figure itself says, against the user's settings for saved files.
+    with _reset_layout(figure):
+        # All options are the figure's own, whatever the user's settings for saved files are.
         figure.savefig(
             out,
             format="png",
@@ -64,7 +66,7 @@ def _drawn(part: Any) -> Image.Image:
             edgecolor="auto",
             transparent=False,
             backend="agg",
-            bbox_inches=_box(part, figure),
+            bbox_inches=_choose_box(part, figure),
             pil_kwargs={"compress_level": 1},  # read again at once
         )
     with Image.open(out, formats=["PNG"]) as image:
@@ -74,43 +76,37 @@ def _drawn(part: Any) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _laid_out_afresh(figure: Any) -> Iterator[None]:
-    """Begin a tight layout where it began at first, and put it back.
+def _reset_layout(figure: Any) -> Iterator[None]:
+    """Reset a tight layout to where it began at first, and restore it.
 
-    It starts from what the last drawing left and lands a fraction of a pixel beside it, so that a
-    figure would be another image, and paid for again, each time that it is drawn.
+    It starts from what the last drawing left and ends a fraction of a pixel beside it, so that a figure
+    would be another image, and paid for again, each time that it is drawn.
     """
     engine = figure.get_layout_engine()
     if engine is None or not engine.adjust_compatible:
         yield
         return
-    usual = sys.modules["matplotlib"].rcParams
-    kept = {side: getattr(figure.subplotpars, side) for side in SIDES}
-    figure.subplots_adjust(**{side: usual[f"figure.subplot.{side}"] for side in SIDES})
+    defaults = sys.modules["matplotlib"].rcParams
+    before = {side: getattr(figure.subplotpars, side) for side in _SIDES}
+    figure.subplots_adjust(**{side: defaults[f"figure.subplot.{side}"] for side in _SIDES})
     try:
         yield
     finally:
-        figure.subplots_adjust(**kept)
+        figure.subplots_adjust(**before)
 
 
-def _root(part: Any) -> Any:
-    while getattr(part, "figure", part) is not part:  # a figure is its own
-        part = part.figure
-    return part
-
-
-def _box(part: Any, figure: Any) -> Any:
+def _choose_box(part: Any, figure: Any) -> Any:
     """Return what to show of the figure, in inches; None is all of it."""
     inches = figure.dpi_scale_trans.inverted()
-    _, subfigure, axes = _kinds()
+    _figure, subfigure, axes = _load_kinds()
     if isinstance(part, subfigure):
         return part.bbox.transformed(inches)
     if isinstance(part, axes):
-        figure.draw_without_rendering()  # lays out
-        place = part.get_position().bounds
-        # Twins share a place: the right scale belongs to the left one's image.
-        here = [one for one in figure.axes if one.get_position().bounds == place]
-        boxes = [box for one in here if (box := one.get_tightbbox()) is not None]
-        if boxes and len(here) < len(figure.axes):
+        figure.draw_without_rendering()  # computes the layout
+        bounds = part.get_position().bounds
+        # Twins have the same bounds: the right scale belongs to the left one's image.
+        twins = [other for other in figure.axes if other.get_position().bounds == bounds]
+        boxes = [box for twin in twins if (box := twin.get_tightbbox()) is not None]
+        if boxes and len(twins) < len(figure.axes):
             return boxes[0].union(boxes).transformed(inches)
     return figure.bbox_inches if sys.modules["matplotlib"].rcParams["savefig.bbox"] else None

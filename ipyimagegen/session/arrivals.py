@@ -38,8 +38,8 @@ _NEEDED = (
     "client.downloads",
     "store.index",
     "imaging.metadata",
-    "imaging.reading",
-    "imaging.difference",
+    "imaging.inspection",
+    "imaging.masks",
 )
 
 # The bytes' hash and the longest edge in pixels, to a small image.

@@ -87,11 +87,11 @@ def test_a_box_is_drawn_whole_or_refused(box):
         assert grid(read_mask(box, SIZE)).sum() == width * height
     else:
         text = refusal(box)
-        told = f"{x},{y},{width},{height}"
+        box_text = f"{x},{y},{width},{height}"
         if width <= 0 or height <= 0:
-            assert text == f"{told} is a box without area: x,y,w,h are left, top, width and height."
+            assert text.startswith(f"{box_text} is a box without area")
         else:
-            assert text == f"{told} reaches outside the image, which is 8x6 pixels."
+            assert text == f"{box_text} reaches outside the image, which is 8x6 pixels."
 
 
 def test_a_box_that_is_its_own_name_is_named_once():
@@ -118,8 +118,7 @@ def test_a_box_that_is_its_own_name_is_named_once():
     ids=str,
 )
 def test_half_a_box_is_refused(thing):
-    text = refusal(thing)
-    assert text.endswith("is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
+    assert "is not a box" in refusal(thing)
 
 
 def test_the_whole_image_may_change_and_says_so():
@@ -186,7 +185,7 @@ def test_a_photograph_is_no_mask():
     ramp = np.tile(np.linspace(0, 255, 64).astype("uint8"), (48, 1))
     for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
         size = thing.size if isinstance(thing, Image.Image) else thing.shape[1::-1]
-        with pytest.raises(InvalidInput, match="is an image of many shades, no mask"):
+        with pytest.raises(InvalidInput, match="many shades"):
             read_mask(thing, size)
     soft = Image.new("L", (64, 48)).convert("L")
     soft.paste(255, (10, 10, 40, 40))
@@ -206,7 +205,7 @@ def test_a_path_is_a_mask_too(tmp_path):
     path.write_bytes(file(Image.fromarray(left_half())))
     assert np.array_equal(grid(read_mask(path, SIZE)), left_half())
     (tmp_path / "bad.png").write_text("no")
-    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no image."
+    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, not an image."
 
 
 def test_the_mask_that_was_given_is_not_changed():
@@ -217,8 +216,6 @@ def test_the_mask_that_was_given_is_not_changed():
 
 
 # Refusals
-
-NOTHING = "leaves nothing to change. White, True or transparent is what may change."
 
 
 @pytest.mark.parametrize(
@@ -234,51 +231,46 @@ NOTHING = "leaves nothing to change. White, True or transparent is what may chan
     ],
 )
 def test_a_mask_that_changes_nothing_is_refused(thing):
-    assert refusal(thing) == NOTHING
+    assert "no pixel" in refusal(thing)
 
 
 def test_another_size_is_refused_with_both():
-    text = "is 6x8 pixels, and the image that it is for is 8x6. Give both one size."
-    assert refusal(Image.new("L", (6, 8), 255)) == text
-    assert refusal(np.ones((8, 6), bool)) == text
+    for thing in (Image.new("L", (6, 8), 255), np.ones((8, 6), bool)):
+        text = refusal(thing)
+        assert "6x8" in text
+        assert "8x6" in text
 
 
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no image."),
-        ([Image.new("L", SIZE)] * 4, "is a list of 4 images: choose one, such as x[0]."),
-        (
-            np.full((6, 8), -1),
-            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (
-            Image.new("I", SIZE, -1),
-            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (b"", "is empty: 0 bytes."),
+        (None, "NoneType"),
+        ([Image.new("L", SIZE)] * 4, "4 images"),
+        (np.full((6, 8), -1), "from -1 to -1"),
+        (Image.new("I", SIZE, -1), "from -1 to -1"),
+        (b"", "empty"),
     ],
 )
 def test_what_is_no_mask(thing, text):
-    assert refusal(thing).startswith(text)
+    assert text in refusal(thing)
 
 
 def test_without_a_name():
-    with pytest.raises(InvalidInput, match=r"^The mask leaves nothing to change\."):
+    with pytest.raises(InvalidInput, match=r"^The mask "):
         read_mask(np.zeros((6, 8)), SIZE)
 
 
 # An image that was scaled
 
 
-def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
+def test_a_mask_for_an_image_that_was_scaled_goes_with_it():
     one = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
     assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
     assert np.array_equal(grid(read_mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
     for at in (4, 5):
         assert grid(read_mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
     assert "16x12" in refusal((0, 0, 17, 12), scaled_from=(16, 12))
-    assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the image")
+    assert "8x6" in refusal(left_half(), scaled_from=(16, 12))
 
 
 # As servers read them

@@ -280,7 +280,7 @@ def test_as_many_megapixels_as_a_decoder_has_memory_for(look, kind, opened):
     assert scan_bytes(headers(kind, width, height)).excess == ""
     seen = look(headers(kind, width, height + 1))
     assert (seen.state, seen.width, seen.height) == (State.QUARANTINED, width, height + 1)
-    assert re.fullmatch(rf"{width}×{height + 1} px, over (40|32) megapixels", seen.note)
+    assert re.fullmatch(rf"{width}×{height + 1} px, more than (40|32) megapixels", seen.note)
     assert opened == []
 
 
@@ -462,7 +462,7 @@ def test_what_passes_the_scan_and_takes_too_long_is_stopped(look, monkeypatch):
     began = time.process_time()
     assert look(data).state is State.STORED
     whole = time.process_time() - began
-    monkeypatch.setattr("ipyimagegen.imaging.metering.MOST_SECONDS", whole / 8)
+    monkeypatch.setattr("ipyimagegen.imaging.inspection.MOST_SECONDS", whole / 8)
     began = time.process_time()
     seen = look(data)
     assert (seen.state, seen.note) == (

