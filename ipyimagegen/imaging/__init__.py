@@ -25,31 +25,17 @@ if TYPE_CHECKING:
     from ipyimagegen.imaging.preview import LIMIT, Preview, preview_partial
     from ipyimagegen.imaging.sniff import find_suffix
 
-_MODULES = {
-    "ContactSheet": "contact_sheet",
-    "make_contact_sheet": "contact_sheet",
-    "make_preview": "contact_sheet",
-    "make_tile": "contact_sheet",
-    "measure_tile_edge": "contact_sheet",
-    "encode_input": "inputs",
-    "fit_input": "inputs",
-    "EDGE": "inspection",
-    "ImageInfo": "inspection",
-    "choose_edge": "inspection",
-    "inspect": "inspection",
-    "open_image": "inspection",
-    "to_png": "inspection",
-    "convert_mask": "masks",
-    "measure_changed_outside": "masks",
-    "read_mask": "masks",
-    "to_mask_image": "masks",
-    "mask_keys": "metadata",
-    "EncodedImage": "normalize",
-    "LIMIT": "preview",
-    "Preview": "preview",
-    "preview_partial": "preview",
-    "find_suffix": "sniff",
+_NAMES = {
+    "contact_sheet": "ContactSheet make_contact_sheet make_preview make_tile measure_tile_edge",
+    "inputs": "encode_input fit_input",
+    "inspection": "EDGE ImageInfo choose_edge inspect open_image to_png",
+    "masks": "convert_mask measure_changed_outside read_mask to_mask_image",
+    "metadata": "mask_keys",
+    "normalize": "EncodedImage",
+    "preview": "LIMIT Preview preview_partial",
+    "sniff": "find_suffix",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "EDGE",

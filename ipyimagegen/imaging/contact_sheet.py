@@ -36,7 +36,7 @@ _MARGIN, _GAP, _NARROW = 6, 8, 44  # pixels: around the sheet, between cells, th
 _SMALL, _SMALLEST = 96, 24  # pixels: room for a reason, and the smallest tiles that are made to save bytes
 _LONGEST_NOTE = 300  # characters
 _WORTH = 0.7  # of a tile's edge: what labels in full may cost
-# Width to height of a cell; models offer nothing beyond.
+# Width to height of a cell; no model offers more extreme ratios.
 _RATIOS = (1 / 3, 1 / 2, 9 / 16, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 16 / 9, 2.0, 3.0)
 _PAPER, _HAIRLINE, _DASHES, _INK, _SOFT = "#ffffff", "#e4e6ea", "#b6bcc6", "#3c424b", "#7a828e"
 
@@ -57,7 +57,7 @@ class ContactSheet:
 
 @dataclass(frozen=True)
 class _Tile:
-    """An image, or the reason why there is none."""
+    """An image, or the reason why it is missing."""
 
     image: Image.Image | None
     note: str
@@ -68,7 +68,7 @@ class _Axis:
     """The labels of one direction, as given and as drawn.
 
     `widths` are the pixels that all of them need in no line, one line and two lines: infinite when a label
-    cannot be drawn in full, or when two labels could not be told apart.
+    cannot be drawn in full, or when two labels would look the same.
     """
 
     labels: Sequence[str]
@@ -142,7 +142,7 @@ def make_preview(
 
 
 def make_tile(thumbs: Sequence[Image.Image], edge: int) -> Image.Image | None:
-    """Return several images as one of at most `edge` pixels, one as it is, and None for none."""
+    """Return several images as a sheet of at most `edge` pixels, a single image as it is, else None."""
     if len(thumbs) < 2:
         return thumbs[0] if thumbs else None
     page = _make_strip(thumbs, (), (), edge)
@@ -164,7 +164,7 @@ def make_contact_sheet(
     """Return the labelled sheet of a sweep: a strip of tiles when there are no `rows`, else a grid.
 
     `tiles` come row by row. `columns` are the headings of the columns, of a strip the label of each
-    tile. `notes` are, tile by tile, why there is none (None in `tiles`). When a label cannot be drawn in
+    tile. `notes` are, tile by tile, why it is missing (None in `tiles`). When a label cannot be drawn in
     full, all labels of its axis become letters and a `title` becomes its `mark`; the legend is what they
     stand for. At most `edge` pixels and `limit` bytes; the same input gives the same bytes. Raises
     ValueError when there are no tiles.
@@ -269,8 +269,8 @@ def _make_axis(labels: Sequence[str], *, exact: bool = True) -> _Axis:
         if len(drawn) < len(labels) or len(set(drawn)) < len(set(labels)):
             return _Axis(labels, labels, (0, math.inf, math.inf))
     breadths = [measure_breadths(text, FONT_SIZE) for text in drawn]
-    one, two = (max((math.ceil(pair[n]) for pair in breadths), default=0) for n in (0, 1))
-    return _Axis(labels, drawn, (0, one, two))
+    whole, halves = (max((math.ceil(pair[n]) for pair in breadths), default=0) for n in (0, 1))
+    return _Axis(labels, drawn, (0, whole, halves))
 
 
 # Layout
@@ -402,7 +402,7 @@ def _paint(page: _Page, layout: _Layout) -> Image.Image:
 
 
 def _paint_tile(sheet: Image.Image, tile: _Tile, at: _Size, size: _Size) -> None:
-    """Put an image there in that size, or a dashed frame around the reason why there is none."""
+    """Draw an image in that size, or a dashed frame around the reason why it is missing."""
     draw = ImageDraw.Draw(sheet)
     if tile.image is not None:
         # A white image still has an edge.

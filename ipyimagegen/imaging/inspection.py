@@ -82,7 +82,7 @@ def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
 def decode_thumbnail(data: bytes, edge: int) -> Image.Image | None:
     """Return a file's bytes as an upright RGB or RGBA image of at most `edge` pixels.
 
-    None for what is not an image or has more pixels than one can wait for.
+    None for what is not an image, or has too many pixels to wait for.
     """
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
@@ -173,7 +173,7 @@ def _decode(path: Path, scan: Scan, edge: int) -> ImageInfo:
 
 
 def _load(image: Image.Image) -> Message | None:
-    """Decode all pixels, or those that are there; return what is wrong, or None."""
+    """Decode all pixels, or those that the file has; return what is wrong, or None."""
     try:
         image.load()
     except _DecodingTooSlow:

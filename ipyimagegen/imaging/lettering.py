@@ -128,8 +128,8 @@ def wrap(text: str, width: float, most: int, size: int) -> list[str]:
 
 def wrap_evenly(text: str, width: float, size: int) -> list[str]:
     """Return `text` in one line if it fits in `width` pixels, else in two of similar length."""
-    one, two = measure_breadths(text, size)
-    return wrap(text, width if one <= width else min(width, math.ceil(two)), 2, size)
+    whole, halves = measure_breadths(text, size)
+    return wrap(text, width if whole <= width else min(width, math.ceil(halves)), 2, size)
 
 
 def draw_lines(

@@ -14,6 +14,7 @@ from fontTools.ttLib import TTFont
 from hypothesis import example, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
+from image_files import open_preview
 from PIL import Image, ImageChops, ImageDraw, features
 
 from ipyimagegen.imaging import EDGE, LIMIT, contact_sheet, lettering, make_contact_sheet, measure_tile_edge
@@ -38,9 +39,7 @@ def chinese():
 
 
 def opened(made):
-    image = Image.open(io.BytesIO(made.preview.data), formats=[made.preview.mime.removeprefix("image/")])
-    image.load()
-    assert image.size == (made.preview.width, made.preview.height)
+    image = open_preview(made.preview)
     assert max(image.size) <= EDGE
     assert len(made.preview.data) <= LIMIT
     return image
@@ -58,13 +57,13 @@ def flat(count, size=(600, 600)):
 def boxes(sheet, count):
     """Where the tile of each colour stands."""
     assert sheet.mode == "RGB"
-    found = []
+    places = []
     for colour in colours(count):
         alike = ImageChops.difference(sheet, Image.new("RGB", sheet.size, colour))
         bands = [band.point(lambda value: 255 if value == 0 else 0) for band in alike.split()]
         same = ImageChops.darker(ImageChops.darker(*bands[:2]), bands[2])
-        found.append(same.getbbox())
-    return found
+        places.append(same.getbbox())
+    return places
 
 
 def ink(sheet, box):
@@ -82,9 +81,9 @@ def written(text):
     return ink(sheet, (0, 0, *sheet.size))
 
 
-def same_ink(one, other):
+def same_ink(bounds, other):
     """Whether two bounds are of one size, but for how letters fall between pixels."""
-    return all(abs((one[n + 2] - one[n]) - (other[n + 2] - other[n])) <= 2 for n in (0, 1))
+    return all(abs((bounds[n + 2] - bounds[n]) - (other[n + 2] - other[n])) <= 2 for n in (0, 1))
 
 
 @pytest.mark.parametrize(("count", "least"), [(1, 700), (2, 370), (4, 350), (12, 180), (30, 110), (48, 80)])
@@ -104,8 +103,8 @@ def test_each_label_of_a_strip_stands_whole_under_its_tile(count):
     labels = [f"seed {n * 37}" for n in range(count)]
     sheet = opened(make_contact_sheet(flat(count), [], labels))
     for (left, _, right, bottom), label in zip(boxes(sheet, count), labels, strict=True):
-        found = ink(sheet, (left - 4, bottom + 1, right + 4, bottom + 1 + contact_sheet.LINE))
-        assert same_ink(found, written(label)), label
+        bounds = ink(sheet, (left - 4, bottom + 1, right + 4, bottom + 1 + contact_sheet.LINE))
+        assert same_ink(bounds, written(label)), label
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3), (3, 4), (6, 2), (6, 8)])
@@ -125,9 +124,9 @@ def test_a_grid_has_rows_and_columns_with_their_headings(rows, columns):
     for n, text in enumerate(across):
         left, top, right, _ = places[n]
         base = top - line - contact_sheet.UNDER_HEADINGS
-        found = ink(sheet, (left - 5, base - line, right + 5, base))
-        assert same_ink(found, written(text))
-        assert abs((found[0] + found[2]) / 2 - (right - left + 10) / 2) <= 2
+        bounds = ink(sheet, (left - 5, base - line, right + 5, base))
+        assert same_ink(bounds, written(text))
+        assert abs((bounds[0] + bounds[2]) / 2 - (right - left + 10) / 2) <= 2
 
 
 def test_a_label_that_is_too_long_for_one_line_takes_two():

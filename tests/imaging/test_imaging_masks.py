@@ -1,12 +1,12 @@
 """A mask has one meaning inside, what may change, and two forms outside."""
 
-import io
 import random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_files import load, read_refusal, save
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
@@ -16,19 +16,13 @@ from ipyimagegen.imaging import convert_mask, read_mask
 SIZE = (8, 6)
 
 
-def decoded(one):
-    image = Image.open(io.BytesIO(one.data))
-    image.load()
-    return image
-
-
-def grid(one):
+def grid(mask):
     """Return the mask as rows of booleans."""
-    image = decoded(one)
-    assert (image.mode, one.mime, image.size) == ("L", "image/png", (one.width, one.height))
+    image = load(mask.data)
+    assert (image.mode, mask.mime, image.size) == ("L", "image/png", (mask.width, mask.height))
     array = np.asarray(image)
     assert set(np.unique(array)) <= {0, 255}
-    assert len(one.pixels) == 64
+    assert len(mask.pixels) == 64
     return array == 255
 
 
@@ -39,19 +33,7 @@ def left_half(size=SIZE):
 
 
 def refusal(thing, name="mask.png", size=SIZE, **options):
-    with pytest.raises(InvalidInput) as caught:
-        read_mask(thing, size, name, **options)
-    text = str(caught.value)
-    assert text.startswith(name)
-    assert text.endswith(" Nothing was sent.")
-    assert caught.value.__context__ is None
-    return text.removeprefix(name).removesuffix(" Nothing was sent.").strip()
-
-
-def file(image, form="PNG", **options):
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
+    return read_refusal(name, lambda: read_mask(thing, size, name, **options))
 
 
 # Boxes
@@ -147,33 +129,33 @@ def forms():
     yield "mode L", white
     yield "mode RGB", white.convert("RGB")
     yield "mode P", white.convert("P")
-    yield "labels as a file", file(Image.fromarray(may.astype("uint8")))
+    yield "labels as a file", save(Image.fromarray(may.astype("uint8")))
     yield "mode F", white.convert("F")
     yield "CMYK", white.convert("RGB").convert("CMYK")
     yield "opaque RGBA", white.convert("RGBA")
     yield "transparent", holes
     yield "transparent array", np.asarray(holes)
-    yield "transparent file", file(holes)
-    yield "transparent WebP", file(holes, "WEBP", lossless=True)
+    yield "transparent file", save(holes)
+    yield "transparent WebP", save(holes, "WEBP", lossless=True)
     yield "premultiplied", holes.convert("RGBa")
     yield "grey and alpha", holes.convert("LA")
     yield "channels first", np.asarray(white.convert("RGB")).transpose(2, 0, 1)
     palette = Image.fromarray(may.astype("uint8"))
     palette.putpalette([0, 0, 0, 9, 9, 9])
-    yield "palette with a hole", file(palette, transparency=1)
+    yield "palette with a hole", save(palette, transparency=1)
     dark = Image.new("RGB", SIZE, "white").convert("RGBA")
     dark.putalpha(Image.fromarray(np.where(may, 127, 128).astype("uint8")))
     yield "half transparent", dark
     turned = Image.Exif()
     turned[0x0112] = 3
-    yield "turned file", file(white.transpose(Image.Transpose.ROTATE_180), exif=turned)
+    yield "turned file", save(white.transpose(Image.Transpose.ROTATE_180), exif=turned)
 
 
 @pytest.mark.parametrize(("what", "thing"), list(forms()), ids=[what for what, _ in forms()])
 def test_whatever_holds_it_the_mask_is_the_same(what, thing):
-    one = read_mask(thing, SIZE)
-    assert np.array_equal(grid(one), left_half())
-    assert one == read_mask((0, 0, 4, 6), SIZE)
+    mask = read_mask(thing, SIZE)
+    assert np.array_equal(grid(mask), left_half())
+    assert mask == read_mask((0, 0, 4, 6), SIZE)
 
 
 def test_half_is_where_grey_becomes_white():
@@ -202,7 +184,7 @@ def test_a_figure_is_a_mask_too():
 
 def test_a_path_is_a_mask_too(tmp_path):
     path = tmp_path / "mask.png"
-    path.write_bytes(file(Image.fromarray(left_half())))
+    path.write_bytes(save(Image.fromarray(left_half())))
     assert np.array_equal(grid(read_mask(path, SIZE)), left_half())
     (tmp_path / "bad.png").write_text("no")
     assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, not an image."
@@ -264,8 +246,8 @@ def test_without_a_name():
 
 
 def test_a_mask_for_an_image_that_was_scaled_goes_with_it():
-    one = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
-    assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
+    mask = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
+    assert grid(mask)[0].tolist() == [False, False, True, True, False, False, False, False]
     assert np.array_equal(grid(read_mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
     for at in (4, 5):
         assert grid(read_mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
@@ -281,15 +263,15 @@ def test_a_mask_for_an_image_that_was_scaled_goes_with_it():
 def test_both_forms_say_the_same(width, height, source):
     may = np.frombuffer(source.randbytes(width * height), "uint8").reshape(height, width) > 127
     may[0, 0] = True
-    one = read_mask(may, (width, height))
-    white, alpha = convert_mask(one, "white"), convert_mask(one, "alpha")
+    mask = read_mask(may, (width, height))
+    white, alpha = convert_mask(mask, "white"), convert_mask(mask, "alpha")
     assert np.array_equal(grid(white), may)
-    image = decoded(alpha)
+    image = load(alpha.data)
     assert (image.mode, image.size, alpha.mime) == ("RGBA", (width, height), "image/png")
     array = np.asarray(image)
     assert np.array_equal(array[..., 3], np.where(may, 0, 255))
     assert all(np.array_equal(array[..., band], np.where(may, 255, 0)) for band in range(3))
-    assert (white.notes, alpha.notes) == (one.notes, one.notes)
+    assert (white.notes, alpha.notes) == (mask.notes, mask.notes)
     assert alpha.pixels != white.pixels
     assert np.array_equal(grid(read_mask(alpha.data, (width, height))), may)  # comes back as it went
 
