@@ -92,12 +92,12 @@ class _Page:
     tiles: Sequence[_Tile]
     rows: _Axis
     columns: _Axis
-    title: str  # or its mark, where it cannot be drawn in full
     edge: int
     shapes: Mapping[float, int]
     largest: _Size
-    cuttable: bool
-    most_rows: int | None
+    title: str = ""  # or its mark, where it cannot be drawn in full
+    cuttable: bool = False
+    most_rows: int | None = None
 
     @property
     def room(self) -> int:
@@ -244,15 +244,12 @@ def _make_page(
         ],
         rows=rows,
         columns=columns,
-        title="",
         edge=edge,
         shapes=Counter(ratios or [1.0]),
         largest=(
             max([_SMALL, *(width for width, _height in sizes)] if sizes else [edge]),
             max([_SMALL, *(height for _width, height in sizes)] if sizes else [edge]),
         ),
-        cuttable=False,
-        most_rows=None,
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import truncate
-from ipyimagegen.imaging import arrays, figures
+from ipyimagegen.imaging import arrays, plots
 from ipyimagegen.imaging.normalize import (
     MOST_BYTES,
     MOST_PIXELS,
@@ -147,9 +147,9 @@ def _decode_object(thing: Any, label: str) -> _Decoded:
     """Return what is not a file as a Pillow image, upright, with notes on what was done."""
     if isinstance(thing, Image.Image):
         return _decode_pillow(thing, label)
-    part = figures.find_figure(thing)
+    part = plots.find_figure(thing)
     if part is not None:
-        return figures.to_image(part, label), ()
+        return plots.to_image(part, label), ()
     if isinstance(thing, (list, tuple)):
         raise _refuse_list(thing, label)
     if arrays.is_array(thing) and not isinstance(thing, type):
@@ -191,7 +191,7 @@ def _refuse_list(things: Any, label: str) -> InvalidInput:
     }
     if not things:
         return refuse(_("{image} is an empty {type}.", **values))
-    if any(figures.find_figure(thing) is not None for thing in things):
+    if any(plots.find_figure(thing) is not None for thing in things):
         return refuse(
             _("{image} is a {type} of {count} axes or figures. Choose one, such as {example}.", **values)
         )
