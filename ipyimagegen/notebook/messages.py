@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from ipyimagegen.core.messages import Front, Remedy, name_setting
@@ -10,6 +11,10 @@ from ipyimagegen.core.options import OPTIONS
 
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`."""
+    if name == "extra" and isinstance(value, Mapping):
+        return " ".join(f"--set {key}={item}" for key, item in value.items())
+    if isinstance(value, range):
+        value = f"{value.start}..{value.stop - 1}"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
     return f"{flag} {value}" if value is not None else flag
 
@@ -28,6 +33,7 @@ CELL = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
             Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",

@@ -269,7 +269,7 @@ def report_models() -> str:
             (
                 one.name,
                 one.vendor,
-                truncate(format_sizes(one), 44),
+                truncate(catalog.describe_sizes(one) or "not known", 44),
                 f"1–{limit[1]:g}" if limit else "",
                 _edit(one),
                 "yes" if "seed" in (one.fields or ()) else "no",
@@ -277,16 +277,6 @@ def report_models() -> str:
             )
         )
     return format_table(rows) + "\nOne model whole: %imagine_models NAME"
-
-
-def format_sizes(report_model: Model) -> str:
-    """Return the sizes that a model takes, in words."""
-    words = list(report_model.sizes) + list(report_model.ratios)
-    rule = report_model.size_rule
-    if rule:
-        edges, pixels = (rule.min_edge, rule.max_edge), (rule.min_pixels, rule.max_pixels)
-        words.append(f"WxH of edges {edges[0]}–{edges[1]}, {pixels[0]:,}–{pixels[1]:,} px")
-    return ", ".join(words) or "not known"
 
 
 def _edit(report_model: Model) -> str:
@@ -307,7 +297,7 @@ def report_model(name: str) -> str:
             + (f" Did you mean {near}?" if near else "")
             + " A model that is not in it is sent as typed."
         )
-    lines = [DOT.join([found.name, found.vendor]), f"sizes: {format_sizes(found)}"]
+    lines = [DOT.join([found.name, found.vendor]), f"sizes: {catalog.describe_sizes(found) or 'not known'}"]
     lines += [f"{option.replace('_', ' ')}: {', '.join(words)}" for option, words in found.choices.items()]
     limits = found.limits.items()
     lines += [f"{option.replace('_', ' ')}: {low:g} to {high:g}" for option, (low, high) in limits]

@@ -87,7 +87,7 @@ def _notes(one: Generation, axes: Sequence[Axis]) -> list[str]:
     """Return its notes, without the value of what varies: that is said once, for all."""
     notes = list(one.run.sent.notes) if one else []
     for axis in axes:
-        value = f"{axis.name} {one.run.request.options.get(axis.name)} "
+        value = f"{axis.name}={one.run.request.options.get(axis.name)} "
         notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
     return notes
 

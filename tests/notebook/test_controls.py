@@ -3,7 +3,7 @@
 import pytest
 
 from ipyimagegen import Studio, catalog
-from ipyimagegen.catalog.checks import check
+from ipyimagegen.catalog import check
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.run import Request

@@ -142,7 +142,7 @@ def test_wrong_settings_are_findings(kernel, serve):
     ("setting", "told"),
     [
         ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "Did you mean base_url?"),
-        ("%config Imagine.endpoint = 'azure'", "azure needs your base URL"),
+        ("%config Imagine.endpoint = 'azure'", "azure requires your base URL"),
         (
             "%config Imagine.endpoint = 'https://me:s3cret@gpu.example/v1?t=s3cret'",
             "holds a user or password",

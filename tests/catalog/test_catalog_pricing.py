@@ -3,7 +3,7 @@
 import pytest
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.prices import count_output_tokens
+from ipyimagegen.catalog.pricing import count_output_tokens
 from ipyimagegen.core.run import Cost, Input, Request
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")

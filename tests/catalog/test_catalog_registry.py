@@ -3,7 +3,7 @@
 import pytest
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.addresses import normalise_base_url
+from ipyimagegen.catalog.registry import normalise_base_url
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.run import Request
 
@@ -20,6 +20,12 @@ NORMALISED = {
     "https://gpu.example/api/v3/images/generations": "https://gpu.example/api/v3",
     "https://gpu.example/images/generations": "https://gpu.example",
     "https://gpu.example/api/v3": "https://gpu.example/api/v3",
+    "https://gpu.example/v4": "https://gpu.example/v4",
+    "gpu.example/api/paas/v4/": "https://gpu.example/api/paas/v4",
+    "https://gpu.example/v1beta/openai": "https://gpu.example/v1beta/openai",
+    "https://gpu.example/v1beta/openai/images/generations": "https://gpu.example/v1beta/openai",
+    "https://gpu.example/v1/chat/completions": "https://gpu.example/v1",
+    "https://gpu.example/api/paas/v4/chat/completions": "https://gpu.example/api/paas/v4",
     "https://gpu.example/Team/V1": "https://gpu.example/Team/V1",
     "localhost:8000": "http://localhost:8000/v1",
     "127.0.0.1:8000": "http://127.0.0.1:8000/v1",
@@ -80,7 +86,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_a_server_without_an_address_says_how_to_set_it():
-    with pytest.raises(InvalidOption, match=r'%config Imagine.endpoints = \{"azure": \{"base_url"'):
+    with pytest.raises(InvalidOption, match=r"%config Imagine.endpoints = \{'azure': \{'base_url'"):
         catalog.find_endpoint("azure")
     own = {
         "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
@@ -109,21 +115,32 @@ def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
 
 
 @pytest.mark.parametrize(
-    ("entry", "says"),
+    ("entry", "named"),
     [
         ({"keyenv": "X"}, "Did you mean key_env"),
         ({"api_key": "sk-secret"}, "no setting 'api_key'"),
         ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
         ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
-        ({"free": "yes"}, "free is bool, not str"),
-        ({"base_url": "https://me:secret@gpu.example"}, "the base_url of 'lab' holds a user"),
-        ("http://x", "takes settings"),
+        ({"like": "secret"}, "like"),
+        ({"free": "yes"}, "free"),
+        ({"base_url": "https://me:secret@gpu.example"}, "'lab': base_url"),
+        ("http://x", "'lab'"),
     ],
 )
-def test_a_wrong_entry_is_refused(entry, says):
-    with pytest.raises(InvalidOption, match=says) as caught:
+def test_a_wrong_entry_is_refused(entry, named):
+    with pytest.raises(InvalidOption, match=named) as caught:
         catalog.find_endpoint("lab", {"lab": entry})
     assert "secret" not in str(caught.value)
+
+
+def test_an_entry_may_begin_with_a_row_of_the_table():
+    entry = {"like": "xzbzq", "base_url": "https://relay.example", "key_env": "RELAY_KEY"}
+    endpoint = catalog.find_endpoint("relay", {"relay": entry})
+    assert (endpoint.name, endpoint.base_url) == ("relay", "https://relay.example/v1")
+    assert endpoint.key_env == ("RELAY_KEY",)
+    assert endpoint.may_drop == catalog.find_endpoint("xzbzq").may_drop
+    with pytest.raises(InvalidOption, match="XZBZQ_API_KEY"):
+        catalog.find_endpoint("relay", {"relay": {"like": "xzbzq", "base_url": "https://relay.example"}})
 
 
 def test_own_model_rows_may_hold_prices():
@@ -210,7 +227,7 @@ def test_the_default_endpoint_by_order():
 
 
 def test_every_endpoint_is_listed_with_the_users_own():
-    names = [one.name for one in catalog.list_endpoints(LAB, {})]
+    names = [endpoint.name for endpoint in catalog.list_endpoints(LAB, {})]
     assert names[0] == "openai"
     assert names[-1] == "lab"
     assert "azure" in names
