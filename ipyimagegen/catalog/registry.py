@@ -24,7 +24,6 @@ UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
 NO_ENTRIES: UserEntries = {}
 OPENAI = "openai"
 _ADDRESSES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL")  # the variables that the endpoints depend on
-_DEFAULT_PORT = {"http": 80, "https": 443}
 _ROUTES = ("/images/generations", "/images/edits", "/chat/completions")
 _ADDRESS = _("The address")
 _IN_RECORD = _("The address in the record")
@@ -42,7 +41,7 @@ def find_endpoint(
     name = name_or_url.strip()
     known = _list_by_name(entries, environ)
     endpoint = known.get(name.casefold())
-    if endpoint is None and is_address(name):
+    if endpoint is None and _is_address(name):
         return _find_at(normalise_base_url(name), known, environ)
     if endpoint is None:
         raise InvalidOption(
@@ -95,7 +94,7 @@ def list_configured_urls(
     """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
     urls = {endpoint.base_url for endpoint in _list_by_name(entries, environ).values()}
     for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
-        if text and is_address(text):
+        if text and _is_address(text):
             urls.add(normalise_base_url(text))
     return frozenset(urls - {""})
 
@@ -165,7 +164,7 @@ def check_transport(endpoint: Endpoint, has_key: bool) -> None:
 # --- base URLs --------------------------------------------------------------------------------------
 
 
-def is_address(text: str) -> bool:
+def _is_address(text: str) -> bool:
     """Return whether `text` can only be an address: no endpoint's name looks like that."""
     return any(sign in text for sign in ("/", ":", ".")) or text.casefold() == "localhost"
 
@@ -215,7 +214,7 @@ def _split(text: str, source: str) -> SplitResult:
                 setting=Setting("endpoints", _EXAMPLE),
             )
         )
-    if parts.scheme not in _DEFAULT_PORT:
+    if parts.scheme not in ("http", "https"):
         raise InvalidOption(
             _("{source} begins with {scheme}:, not with https: or http:.", source=source, scheme=parts.scheme)
         )
@@ -224,16 +223,15 @@ def _split(text: str, source: str) -> SplitResult:
 
 def _join_origin(scheme: str, parts: SplitResult) -> str:
     """Return scheme, lower-case host and port unless default, as `https://gpu.example:8443`."""
-    host = parts.hostname or ""
+    host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
     try:
         host = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        host = ""
-    if not host:
+        origin = to_origin(f"{scheme}://[{host}]{port}" if ":" in host else f"{scheme}://{host}{port}")
+    except ValueError:  # UnicodeError too
+        origin = ""
+    if not origin:
         raise InvalidOption(_("That host name cannot be written as an address."))
-    host = f"[{host}]" if ":" in host else host
-    port = parts.port
-    return f"{scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORT[scheme] else "")
+    return origin
 
 
 # --- the table with the user's entries over it --------------------------------------------------------

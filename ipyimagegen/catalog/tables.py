@@ -25,7 +25,7 @@ from ipyimagegen.core.options import SENT, Json, normalise
 
 T = TypeVar("T")
 
-ANY = "any"  # the quality of a price that holds for every quality
+_ANY = "any"  # the quality of a price that holds for every quality
 _OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `like` does not pass on
 _NO_COLUMNS = ("name", "keyring")
 _PRICE_FACTS = ("currency", "source", "date", "at_least")
@@ -248,7 +248,7 @@ def _read_prices(_kind: Any, value: Json, place: _Place) -> tuple[Price, ...]:
         for size, amount in sizes.items():
             pair = isinstance(amount, (list, tuple)) and len(amount) == 2
             low, high = amount if pair else (amount, None)
-            named = None if quality == ANY else quality
+            named = None if quality == _ANY else quality
             row = {**facts, "amount": low, "amount_max": high, "quality": named, "size": size}
             prices.append(_read_record(Price, row, at.enter(size) if size else at))
     _check(value, bool(prices) or not table, _("a table with an amount for a quality, or for any"), place)

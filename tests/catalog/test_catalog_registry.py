@@ -44,6 +44,8 @@ REFUSED = [
     "https://gpu.example:port/secret",
     "https://[gpu/secret",
     "https://gpu example/secret",
+    "https://gpu＼secret.example/v1",
+    "https://é.gpu＼secret.example/v1",
 ]
 LAB = {"lab": {"base_url": "http://gpu.example:8000/v1", "key_env": "LAB_KEY", "dialect": "vllm-omni"}}
 
@@ -91,27 +93,27 @@ def test_a_server_without_an_address_says_how_to_set_it():
     own = {
         "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
     }
-    found = catalog.find_endpoint("azure", own)
-    assert (found.dialect, found.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
-    assert found.query == {"api-version": "preview"}
+    endpoint = catalog.find_endpoint("azure", own)
+    assert (endpoint.dialect, endpoint.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
+    assert endpoint.query == {"api-version": "preview"}
 
 
 def test_an_own_entry():
-    found = catalog.find_endpoint("Lab", LAB)
-    assert found.name == "lab"
-    assert found.key_env == ("LAB_KEY",)
-    assert found.dialect == "vllm-omni"
-    assert "seed" in catalog.list_fields(found, "any-model")
-    assert not found.free
+    endpoint = catalog.find_endpoint("Lab", LAB)
+    assert endpoint.name == "lab"
+    assert endpoint.key_env == ("LAB_KEY",)
+    assert endpoint.dialect == "vllm-omni"
+    assert "seed" in catalog.list_fields(endpoint, "any-model")
+    assert not endpoint.free
 
 
 def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
     own = {"OpenAI": {"key_env": ["MY_KEY", "OPENAI_API_KEY"], "default_model": "gpt-image-1.5"}}
-    found = catalog.find_endpoint("openai", own)
-    assert found.base_url == "https://api.openai.com/v1"
-    assert found.vendor == "openai"
-    assert found.key_env == ("MY_KEY", "OPENAI_API_KEY")
-    assert found.default_model == "gpt-image-1.5"
+    endpoint = catalog.find_endpoint("openai", own)
+    assert endpoint.base_url == "https://api.openai.com/v1"
+    assert endpoint.vendor == "openai"
+    assert endpoint.key_env == ("MY_KEY", "OPENAI_API_KEY")
+    assert endpoint.default_model == "gpt-image-1.5"
 
 
 @pytest.mark.parametrize(
@@ -185,8 +187,13 @@ def test_a_typed_url_takes_the_key_of_its_origin_alone():
 
 
 def test_a_typed_url_is_plain_openai_named_by_its_host():
-    found = catalog.find_endpoint("https://gpu.example:8443/v1")
-    assert (found.name, found.dialect, found.vendor, found.free) == ("gpu.example:8443", "openai", "", False)
+    endpoint = catalog.find_endpoint("https://gpu.example:8443/v1")
+    assert (endpoint.name, endpoint.dialect, endpoint.vendor, endpoint.free) == (
+        "gpu.example:8443",
+        "openai",
+        "",
+        False,
+    )
 
 
 def test_loopback_is_free_unless_its_entry_says_otherwise():
@@ -215,8 +222,8 @@ def test_the_default_endpoint_by_order():
     environ = {"IPYIMAGEGEN_ENDPOINT": "ark", "IPYIMAGEGEN_BASE_URL": "https://mine.example"}
 
     def choose(typed=None, configured=None, environ=environ, has_key=lambda _: True):
-        found = catalog.find_default_endpoint(typed, configured, environ, {}, has_key)
-        return found and found.name
+        endpoint = catalog.find_default_endpoint(typed, configured, environ, {}, has_key)
+        return endpoint and endpoint.name
 
     assert choose("xai", "whatai") == "xai"
     assert choose(None, "whatai") == "whatai"
@@ -243,9 +250,9 @@ def test_the_endpoint_of_a_stored_request():
     request = Request(endpoint="whatai", base_url="https://api.whatai.cc/v1", prompt="x")
     assert catalog.find_endpoint_of_request(request) == catalog.find_endpoint("whatai")
     gone = Request(endpoint="lab", base_url="https://old.example/v1", dialect="sglang", prompt="x")
-    found = catalog.find_endpoint_of_request(gone, LAB)
-    assert (found.name, found.base_url, found.dialect) == ("lab", "https://old.example/v1", "sglang")
-    assert found.key_env == ()
+    endpoint = catalog.find_endpoint_of_request(gone, LAB)
+    assert (endpoint.name, endpoint.base_url, endpoint.dialect) == ("lab", "https://old.example/v1", "sglang")
+    assert endpoint.key_env == ()
 
 
 @pytest.mark.parametrize(

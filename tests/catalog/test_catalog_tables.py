@@ -14,7 +14,7 @@ from ipyimagegen import catalog, client
 from ipyimagegen.catalog import sizes, tables
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError, InvalidOption
-from ipyimagegen.core.options import SENT, normalise
+from ipyimagegen.core.options import SENT, SIZE_WORDS, normalise
 from ipyimagegen.core.run import PreparedRequest, Request
 
 ENDPOINTS = tables.load_endpoints()
@@ -117,6 +117,10 @@ def test_every_model_that_an_endpoint_lists_is_a_row():
 
 def test_every_dialect_of_the_table_exists_and_every_dialect_is_in_the_table():
     assert {endpoint.dialect for endpoint in ENDPOINTS.values()} == set(client.DIALECTS)
+
+
+def test_every_word_for_a_size_has_a_shape_but_auto():
+    assert {*sizes.WORDS, "auto"} == set(SIZE_WORDS)
 
 
 OPTION_COLUMNS = ("fields", "edit_fields", "mask_fields", "may_drop", "json_only", "reported")

@@ -3,13 +3,13 @@
 from fractions import Fraction
 
 import pytest
+from catalog_requests import IMAGE, make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import Input, Request
 
 PAIRS = [
     (endpoint, name)
@@ -22,17 +22,8 @@ PAIRS = [
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
 
 
-def translate(where, model=None, extra=None, inputs=(), **options):
-    endpoint = catalog.find_endpoint(where) if isinstance(where, str) else where
-    request = Request(
-        endpoint=endpoint.name,
-        base_url=endpoint.base_url,
-        model=model,
-        prompt="a fox",
-        options=options,
-        extra=extra or {},
-        inputs=inputs,
-    )
+def translate(where, model=None, **requested):
+    request, endpoint = make_request(where, model, **requested)
     request, _ = catalog.check(request, endpoint)
     return catalog.translate(request, endpoint)
 
@@ -191,6 +182,5 @@ def test_one_image_needs_no_field():
 
 
 def test_an_edit_has_its_own_fields():
-    image = Input(sha256="00", mime="image/png", width=64, height=64)
-    sent = translate("openai", "gpt-image-1", inputs=(image,), input_fidelity="high")
+    sent = translate("openai", "gpt-image-1", inputs=(IMAGE,), input_fidelity="high")
     assert sent.options == {"input_fidelity": "high"}

@@ -3,31 +3,14 @@
 from datetime import date
 
 import pytest
+from catalog_requests import IMAGE, make_request
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.lookup import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.core.run import Input, Request
 from ipyimagegen.notebook.messages import CELL
 
 TODAY = date(2026, 11, 20)
-IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)
-
-
-def make_request(where, model=None, *, prompt="a fox", extra=None, inputs=(), mask=None, own=None, **options):
-    endpoint = catalog.find_endpoint(where, own or {})
-    request = Request(
-        operation="edits" if inputs else "generations",
-        endpoint=endpoint.name,
-        base_url=endpoint.base_url,
-        model=model,
-        prompt=prompt,
-        options=options,
-        extra=extra or {},
-        inputs=inputs,
-        mask=mask,
-    )
-    return request, endpoint
 
 
 def check(where, model=None, *, configured=(), today=TODAY, **requested):
@@ -35,7 +18,7 @@ def check(where, model=None, *, configured=(), today=TODAY, **requested):
     return catalog.check(request, endpoint, configured=frozenset(configured), today=today)
 
 
-def refusal(*args, **requested):
+def refuse(*args, **requested):
     with pytest.raises(ImagineError) as caught:
         check(*args, **requested)
     text = str(caught.value)
@@ -121,7 +104,7 @@ def test_sketch_takes_any_model_name():
     assert "seed" in row.fields
     assert row.name == "gpt-image-2"
     check("sketch", "never-heard-of", size="64x4096", seed=1, quality="hd", negative_prompt="red")
-    assert "64" in str(refusal("sketch", size="63x64"))
+    assert "64" in str(refuse("sketch", size="63x64"))
 
 
 # --- refusals: one or two lines, naming the right thing -------------------------------------------------
@@ -170,15 +153,15 @@ REFUSED = [
 
 @pytest.mark.parametrize(("where", "requested", "named"), REFUSED)
 def test_a_refusal_names_the_right_thing(where, requested, named):
-    assert named in str(refusal(*where, **requested))
+    assert named in str(refuse(*where, **requested))
 
 
 def test_a_refusal_in_a_cell_names_flags():
-    error = refusal("openai", n=12)
+    error = refuse("openai", n=12)
     error.front = CELL
     assert "-n 12" in str(error) or "--n 12" in str(error)
     assert "--seed 1..12" in str(error)
-    error = refusal("openai", negative_prompt="red")
+    error = refuse("openai", negative_prompt="red")
     error.front = CELL
     assert "--negative-prompt" in str(error)
     assert "--set negative_prompt=red" in str(error)
@@ -219,11 +202,11 @@ def test_set_is_never_checked_and_replaces_the_option():
     assert request.extra == {"n": 99, "size": "7x7", "seed": 1}
     sent = catalog.translate(request, catalog.find_endpoint("openai"))
     assert sent.options == {}
-    refusal("openai", n=99, extra={"size": "7x7"})
+    refuse("openai", n=99, extra={"size": "7x7"})
 
 
 def test_a_model_by_set_decides_too():
-    refusal("openai", "gpt-image-2", style="vivid")
+    refuse("openai", "gpt-image-2", style="vivid")
     check("openai", "gpt-image-2", style="vivid", extra={"model": "dall-e-3"})
 
 
