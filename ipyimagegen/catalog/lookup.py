@@ -43,7 +43,7 @@ def find_model_row(endpoint: Endpoint, model_name: str | None) -> Model | None:
         base = replace(base, prices=(), rates=None, seconds=None)
     allowed = list_fields(endpoint, model_name)
     fields = None if allowed is None else tuple(option for option in SENT if option in allowed)
-    columns = {column: value for column, value in (listed or {}).items() if column != "like"}
+    columns = {column: value for column, value in (listed or {}).items() if column != "base"}
     return replace(base, **{**columns, "name": model_name, "fields": fields})
 
 
@@ -91,14 +91,14 @@ def _is_at_vendor(model: Model | None, endpoint: Endpoint) -> bool:
 def _find_rows(endpoint: Endpoint, model_name: str) -> tuple[Mapping[str, Any] | None, Model | None]:
     """Return the endpoint's columns for a model (None: not listed), and the row that they go over.
 
-    They stand under the model's name, an alias, or `*`; `like` names another row to go over.
+    They stand under the model's name, an alias, or `*`; `base` names another row to go over.
     """
     own = find_model(model_name)
     names = {name.casefold() for name in (model_name, *((own.name, *own.aliases) if own else ()))}
     listed = next((columns for name, columns in endpoint.models.items() if name.casefold() in names), None)
     if listed is None:
         listed = endpoint.models.get("*")
-    return listed, find_model(listed["like"]) if listed and "like" in listed else own
+    return listed, find_model(listed["base"]) if listed and "base" in listed else own
 
 
 def describe_model(endpoint: Endpoint, model_name: str | None) -> str:

@@ -116,9 +116,9 @@ def find_endpoint_of_request(
     if request.dialect not in list_dialects():
         return replace(endpoint, name=request.endpoint)
     if endpoint.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
-        like = _make_blank(request.endpoint, request.dialect)
+        blank = _make_blank(request.endpoint, request.dialect)
         same = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
-        endpoint = replace(like, **{member: getattr(endpoint, member) for member in same})
+        endpoint = replace(blank, **{member: getattr(endpoint, member) for member in same})
     return replace(endpoint, name=request.endpoint, dialect=request.dialect)
 
 
@@ -274,8 +274,11 @@ def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) ->
     """Return an entry of the user's over `base`, the endpoint of that name. Values are never repeated."""
     row = _("{setting}: {name}", setting=Setting("endpoints"), name=repr(name))
     members = read_columns(Endpoint, columns, row)
-    dialect, like = members.get("dialect", OPENAI), members.pop("like", None)
-    for column, value, known in (("dialect", dialect, list_dialects()), ("like", like, load_endpoints())):
+    dialect, base_name = members.get("dialect", OPENAI), members.pop("base", None)
+    for column, value, known in (
+        ("dialect", dialect, list_dialects()),
+        ("base", base_name, load_endpoints()),
+    ):
         if value is not None and value not in known:
             raise InvalidOption(
                 _(
@@ -286,8 +289,8 @@ def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) ->
                     hint=suggest_name(value, known),
                 )
             )
-    if like is not None:
-        base = replace(load_endpoints()[like], name=name, title="")
+    if base_name is not None:
+        base = replace(load_endpoints()[base_name], name=name, title="")
     elif base is None:
         base = _make_blank(name, dialect)
     if address := members.pop("base_url", ""):
@@ -297,11 +300,11 @@ def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) ->
 
 def _make_blank(name: str, dialect: str) -> Endpoint:
     """Return an endpoint without address or key, with what servers of that dialect take."""
-    like = load_endpoints().get(dialect)
-    if like is None or like.vendor == OPENAI:
+    usual = load_endpoints().get(dialect)
+    if usual is None or usual.vendor == OPENAI:
         return Endpoint(name=name, base_url="", dialect=dialect)
     return replace(
-        like, name=name, base_url="", title="", vendor="", key_env=(), default_model=None, models={}
+        usual, name=name, base_url="", title="", vendor="", key_env=(), default_model=None, models={}
     )
 
 

@@ -1,6 +1,6 @@
 """The tables models.toml and endpoints.toml, and the reader of their rows and of the users' entries.
 
-A row's columns are the members of the dataclass that it becomes, read by their annotations. `like` names
+A row's columns are the members of the dataclass that it becomes, read by their annotations. `base` names
 the row that a row begins with, and `price` is a short form of `Model.prices`.
 """
 
@@ -26,7 +26,7 @@ from ipyimagegen.core.options import SENT, Json, normalise
 T = TypeVar("T")
 
 _ANY = "any"  # the quality of a price that holds for every quality
-_OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `like` does not pass on
+_OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `base` does not pass on
 _NO_COLUMNS = ("name", "keyring")
 _PRICE_FACTS = ("currency", "source", "date", "at_least")
 _KEY_WORDS = ("key", "api_key", "apikey", "token", "secret", "password")
@@ -62,7 +62,7 @@ def _load_models() -> Mapping[str, Model]:
     for name, columns in _parse("models.toml").items():
         members = read_columns(Model, columns, f"models.toml: {name}")
         blank = Model(name=name)
-        base = models[members.pop("like")] if "like" in members else blank
+        base = models[members.pop("base")] if "base" in members else blank
         own = {member: getattr(blank, member) for member in _OWN_ONLY}
         models[name] = replace(base, **{"name": name, **own, **members})
     return models
@@ -74,7 +74,7 @@ def load_endpoints() -> Mapping[str, Endpoint]:
     endpoints: dict[str, Endpoint] = {}
     for name, columns in _parse("endpoints.toml").items():
         members = read_columns(Endpoint, columns, f"endpoints.toml: {name}")
-        base = endpoints[members.pop("like")] if "like" in members else Endpoint(name=name, base_url="")
+        base = endpoints[members.pop("base")] if "base" in members else Endpoint(name=name, base_url="")
         endpoints[name] = replace(base, **{"name": name, **members})
     return endpoints
 
@@ -105,7 +105,7 @@ def suggest_model(name: str) -> str | None:
 
 
 def read_columns(record: type, columns: Json, row: str) -> dict[str, Any]:
-    """Return the members of a Model or Endpoint that a row's columns give, and `like` as it stands.
+    """Return the members of a Model or Endpoint that a row's columns give, and `base` as it stands.
 
     `row` names the row in messages. Raises InvalidOption, naming row and column, for a column that does not
     exist and for a wrong value at any depth.
@@ -119,7 +119,7 @@ def list_columns(record: type) -> Mapping[str, Any]:
     types = {name: kind for name, kind in _list_types(record).items() if name not in _NO_COLUMNS}
     if record is Model:
         types["price"] = types.pop("prices")
-    return {**types, "like": str}
+    return {**types, "base": str}
 
 
 @cache
@@ -128,7 +128,7 @@ def _list_types(record: type) -> Mapping[str, Any]:
 
 
 def _read_columns(record: type, columns: Json, place: _Place) -> dict[str, Any]:
-    """Return the members that a row's columns give, and `like` as it stands."""
+    """Return the members that a row's columns give, and `base` as it stands."""
     types, members = list_columns(record), {}
     for column, value in _check_table(columns, place).items():
         _check_name(column, types, place)
@@ -256,10 +256,10 @@ def _read_prices(_kind: Any, value: Json, place: _Place) -> tuple[Price, ...]:
 
 
 def _read_model(_kind: Any, value: Json, place: _Place) -> dict[str, Any]:
-    """Return the members that an endpoint's row gives for a model, and `like`."""
+    """Return the members that an endpoint's row gives for a model, and `base`."""
     members = _read_columns(Model, value, place)
-    if "like" in members and not find_model(members["like"]):
-        place.enter("like").refuse_name(members["like"], _models_by_name(), _("the name of a known model"))
+    if "base" in members and not find_model(members["base"]):
+        place.enter("base").refuse_name(members["base"], _models_by_name(), _("the name of a known model"))
     return members
 
 

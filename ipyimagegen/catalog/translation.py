@@ -67,7 +67,7 @@ def translate(request: Request, endpoint: Endpoint) -> PreparedRequest:
     for option in unsent:
         values = {"option": option, "value": options[option], "model": describe_model(endpoint, name)}
         notes.append(_("{option}={value} not sent: {model} does not support {option}", **values))
-    if uncertain := ", ".join(option for option in endpoint.may_drop if option in sent):
+    if uncertain := ", ".join(option for option in endpoint.unreliable_fields if option in sent):
         values = {"endpoint": endpoint.name, "options": uncertain}
         notes.append(_("it is not known whether {endpoint} passes on {options}", **values))
     required = {**endpoint.required, **(row.required if row else {})}

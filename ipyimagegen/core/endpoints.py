@@ -129,7 +129,8 @@ class Endpoint:
     `base_url` is everything before `/images/generations`, without a trailing slash; it is empty where the
     user has to give it. `vendor` names the vendor whose models, with their fields and prices, are the
     endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
-    of the model's row. `may_drop` names options that its documents promise and its relay may not pass on.
+    of the model's row. `unreliable_fields` names options that its documents promise and that its relay may
+    not pass on.
 
     `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
     key of this name belongs there.
@@ -155,7 +156,7 @@ class Endpoint:
     default_model: str | None = None
     model_required: bool = False
     fields: OptionNames | None = None
-    may_drop: OptionNames = ()
+    unreliable_fields: OptionNames = ()
     required: Mapping[OptionName, Json] = field(default_factory=dict)
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)

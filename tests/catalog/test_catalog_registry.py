@@ -123,7 +123,7 @@ def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
         ({"api_key": "sk-secret"}, "no setting 'api_key'"),
         ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
         ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
-        ({"like": "secret"}, "like"),
+        ({"base": "secret"}, "base"),
         ({"free": "yes"}, "free"),
         ({"base_url": "https://me:secret@gpu.example"}, "'lab': base_url"),
         ("http://x", "'lab'"),
@@ -136,13 +136,13 @@ def test_a_wrong_entry_is_refused(entry, named):
 
 
 def test_an_entry_may_begin_with_a_row_of_the_table():
-    entry = {"like": "xzbzq", "base_url": "https://relay.example", "key_env": "RELAY_KEY"}
+    entry = {"base": "xzbzq", "base_url": "https://relay.example", "key_env": "RELAY_KEY"}
     endpoint = catalog.find_endpoint("relay", {"relay": entry})
     assert (endpoint.name, endpoint.base_url) == ("relay", "https://relay.example/v1")
     assert endpoint.key_env == ("RELAY_KEY",)
-    assert endpoint.may_drop == catalog.find_endpoint("xzbzq").may_drop
+    assert endpoint.unreliable_fields == catalog.find_endpoint("xzbzq").unreliable_fields
     with pytest.raises(InvalidOption, match="XZBZQ_API_KEY"):
-        catalog.find_endpoint("relay", {"relay": {"like": "xzbzq", "base_url": "https://relay.example"}})
+        catalog.find_endpoint("relay", {"relay": {"base": "xzbzq", "base_url": "https://relay.example"}})
 
 
 def test_own_model_rows_may_hold_prices():

@@ -99,7 +99,7 @@ def test_an_endpoint_is_well_formed(endpoint):
     assert endpoint.source
     assert DATE.fullmatch(endpoint.date)
     assert endpoint.title
-    for names in (endpoint.may_drop, endpoint.required):
+    for names in (endpoint.unreliable_fields, endpoint.required):
         assert set(names) <= set(endpoint.fields or names)
     if endpoint.default_model:
         assert catalog.find_model_row(endpoint, endpoint.default_model)
@@ -123,7 +123,7 @@ def test_every_word_for_a_size_has_a_shape_but_auto():
     assert {*sizes.WORDS, "auto"} == set(SIZE_WORDS)
 
 
-OPTION_COLUMNS = ("fields", "edit_fields", "mask_fields", "may_drop", "json_only", "reported")
+OPTION_COLUMNS = ("fields", "edit_fields", "mask_fields", "unreliable_fields", "json_only", "reported")
 
 
 def list_option_names(rows):
@@ -197,7 +197,7 @@ def test_a_model_is_found_by_alias_in_any_case():
     assert catalog.suggest_model("xyz") is None
 
 
-def test_like_passes_on_facts_but_not_what_is_a_models_own():
+def test_a_base_passes_on_facts_but_not_what_is_a_models_own():
     flare, base = catalog.find_model("gpt-image-2.5-flare"), catalog.find_model("gpt-image-2")
     assert flare.size_rule == base.size_rule
     assert "gpt-image-2-2026-04-21" not in flare.aliases
@@ -211,12 +211,12 @@ def test_like_passes_on_facts_but_not_what_is_a_models_own():
 RIGHT = {
     "base_url": "https://gpu.example", "title": "Lab", "dialect": "vllm-omni", "vendor": "openai",
     "key_env": "LAB_KEY", "key_optional": True, "free": True, "allow_key": True, "allow_http": True,
-    "default_model": "mine", "model_required": True, "fields": ["size"], "may_drop": ["seed"],
+    "default_model": "mine", "model_required": True, "fields": ["size"], "unreliable_fields": ["seed"],
     "required": {"response_format": "b64_json"}, "query": {"api-version": "1"}, "edits": True,
     "edit_fields": ["+user"], "mask_fields": ["user"], "edit_form": "json", "json_only": ["user"],
     "image_field": {"*": "image"}, "most_inputs": {"*": 2}, "mask": True, "mask_as": "white",
     "mask_needs_size": True, "input_formats": ["png"], "input_bytes": 5, "note": "a", "source": "b",
-    "date": "2026", "like": "xzbzq",
+    "date": "2026", "base": "xzbzq",
     "models": {"mine": {
         "vendor": "openai", "aliases": ["a"], "fields": ["size"], "edit_fields": ["+user"], "sizes": ["1x1"],
         "size_rule": {"multiple": 16, "max_ratio": 3}, "ratios": ["16:9"], "choices": {"quality": ["low"]},
@@ -227,7 +227,7 @@ RIGHT = {
         "rates": {"currency": "USD", "source": "us", "date": "2026", "text_in": 1, "image_in": 1,
                   "image_out": 1, "detail": {"low": 16}},
         "retired": "2026-11-29", "successor": "b", "note": "c", "source": "d", "date": "e",
-        "like": "dall-e-3",
+        "base": "dall-e-3",
     }},
 }  # fmt: skip
 MODEL = RIGHT["models"]["mine"]
@@ -290,7 +290,7 @@ def test_a_wrong_value_of_a_model_in_an_entry_is_refused_by_name(column):
 
 
 NAMES = st.sampled_from(
-    ["mine", "*", "size", "n", "low", "any", "currency", "like", "price", "rates", "multiple"]
+    ["mine", "*", "size", "n", "low", "any", "currency", "base", "price", "rates", "multiple"]
 )
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | NAMES,
