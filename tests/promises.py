@@ -16,7 +16,7 @@ HOSTILE = "faults/test_faults_hostile.py"
 SCAN = "imaging/test_imaging_scan.py"
 METADATA = "imaging/test_imaging_metadata.py"
 OWNERSHIP = "store/test_store_ownership.py"
-DOWNLOADS = "wire/test_wire_downloads.py"
+DOWNLOADS = "client/test_client_downloads.py"
 
 WAYS = {
     "Origin": {
@@ -91,7 +91,7 @@ WAYS = {
             "a_search_takes_time_in_proportion_to_the_text",
             "a_long_line_of_the_env_file_takes_time_in_proportion",
         ),
-        "wire/test_wire_limits.py": (),
+        "client/test_client_limits.py": (),
     },
     "Once": {
         "faults/test_faults_unknown.py": (),
@@ -115,7 +115,7 @@ WAYS = {
     },
     "Size": {
         HOSTILE: ("31_json_without_end", "32_gzip_bomb"),
-        "wire/test_wire_decoding.py": ("a_bomb_is_stopped_at_the_cap_and_takes_little_memory",),
+        "client/test_client_compression.py": ("a_bomb_is_stopped_at_the_cap_and_takes_little_memory",),
     },
     "Count": {
         LIMITS: ("98_more_items_than_asked", "98_addresses_that_hold_nothing", "75_millions_of_tiny_items")

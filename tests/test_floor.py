@@ -13,19 +13,8 @@ from hypothesis import strategies as st
 from ipyimagegen.core import errors, ids
 from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.core.run import (
-    Cost,
-    ImageRecord,
-    ImageState,
-    Input,
-    Mismatch,
-    PreparedRequest,
-    Request,
-    Run,
-    Status,
-    from_json,
-    to_json,
-)
+from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Mismatch, Run, Status, from_json, to_json
 from ipyimagegen.core.text import escape_hidden, sanitize, to_file_name
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import write_caption

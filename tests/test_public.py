@@ -9,8 +9,6 @@ import sys
 import ipyimagegen
 from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 
-NOT_IN_PYTHON = {"as_", "save", "dry_run", "raw"}
-
 
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
@@ -33,7 +31,7 @@ def test_public_names():
 
 def test_the_signature_is_the_table():
     parameters = inspect.signature(ipyimagegen.imagine).parameters
-    expected = ["prompt", *SENT, "extra", *INPUTS, *(set(LOCAL) - NOT_IN_PYTHON)]
+    expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
     assert set(parameters) == set(expected)
     assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
     for name, one in list(parameters.items())[1:]:
@@ -85,7 +83,7 @@ def test_it_works_without_ipython():
         "from ipyimagegen import imagine, history\n"
         "fox = imagine('a red fox', size='128x128')\n"
         "print(fox[0].path.is_file(), len(history), history[-1] == fox, history.search('FOX')[0] == fox)\n"
-        "print(fox, str(fox[0]).endswith(str(fox[0].path)), fox.bundles()[0][0]['text/plain'])"
+        "print(fox, str(fox[0]).endswith(str(fox[0].path)), fox.to_bundles()[0][0]['text/plain'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     facts, shown = done.stdout.strip().splitlines()

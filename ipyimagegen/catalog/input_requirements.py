@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 from ipyimagegen.catalog.lookup import find_model_row, resolve_model_name
-from ipyimagegen.core.endpoints import Endpoint, ImageFormat, sends_edits_as_json
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.endpoints import Endpoint, sends_edits_as_json
+from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.request import PreparedRequest, Request
 
-FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
-JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
-LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
+_FORMATS = tuple(BY_NAME)
+_JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
+_LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,9 @@ class InputRequirements:
     `first` are the formats of the first image where there is a mask: OpenAI requires both in one format.
     """
 
-    formats: tuple[ImageFormat, ...] = FORMATS
-    first: tuple[ImageFormat, ...] = FORMATS
-    limit: int = LIMIT
+    formats: tuple[str, ...] = _FORMATS
+    first: tuple[str, ...] = _FORMATS
+    limit: int = _LIMIT
     square: bool = False
     mask_as: str = "alpha"
 
@@ -31,10 +31,10 @@ class InputRequirements:
 def find_input_requirements(request: Request, sent: PreparedRequest, endpoint: Endpoint) -> InputRequirements:
     """Return what the model's row requires there, else the endpoint's row, else any server."""
     row = find_model_row(endpoint, resolve_model_name(request, endpoint))
-    formats = (row.input_formats if row else ()) or endpoint.input_formats or FORMATS
-    limit = (row.input_bytes if row else None) or endpoint.input_bytes or LIMIT
+    formats = (row.input_formats if row else ()) or endpoint.input_formats or _FORMATS
+    limit = (row.input_bytes if row else None) or endpoint.input_bytes or _LIMIT
     if sends_edits_as_json(endpoint, sent.options):
-        limit = min(limit, JSON_LIMIT)
+        limit = min(limit, _JSON_LIMIT)
     as_alpha = request.mask is not None and endpoint.mask_as == "alpha" and "png" in formats
     return InputRequirements(
         formats=formats,

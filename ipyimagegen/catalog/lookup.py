@@ -9,7 +9,7 @@ from typing import Any
 from ipyimagegen.catalog.tables import find_model
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.options import SENT
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
 

@@ -15,7 +15,8 @@ from ipyimagegen.catalog.lookup import find_model_row, resolve_model_name
 from ipyimagegen.catalog.sizes import Pixels, parse_pixels
 from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.run import Cost, PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Cost
 
 _MILLION = 1_000_000
 

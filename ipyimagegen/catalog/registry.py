@@ -18,7 +18,7 @@ from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.hosts import is_loopback_host
 from ipyimagegen.core.messages import Remedy, Setting, _
 from ipyimagegen.core.options import to_half_width
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
 NO_ENTRIES: UserEntries = {}

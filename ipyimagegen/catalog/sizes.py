@@ -10,11 +10,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import reduce
 from itertools import product
 
 from ipyimagegen.core.endpoints import Model, SizeRule
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import _, join
+from ipyimagegen.core.options import parse_size
 
 Pixels = tuple[int, int]
 
@@ -23,14 +23,12 @@ WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fractio
 _FREE = SizeRule(multiple=16)  # for a server whose sizes are not known
 _GRID = 16
 _UNBOUNDED = SizeRule()
-_SIZE = re.compile(r"0*([1-9]\d{0,5})x0*([1-9]\d{0,5})")
 _TIER = re.compile(r"(\d{1,3})K")
 
 
 def parse_pixels(size: object) -> Pixels | None:
     """Return width and height of `WxH`; None for anything else, such as a word or `2K`."""
-    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
-    return (int(match[1]), int(match[2])) if match else None
+    return parse_size(size) if isinstance(size, str) else None
 
 
 def parse_tier(size: object) -> int | None:
@@ -118,13 +116,13 @@ def _list_pixels(row: Model) -> list[Pixels]:
 
 def describe_sizes(row: Model) -> str:
     """Return in words which sizes and ratios a row takes; "" where that is not known."""
-    parts = [", ".join(row.sizes)] if row.sizes else []
-    if row.ratios:
-        parts.append(_("ratios {ratios}", ratios=", ".join(row.ratios)))
-    if row.size_rule:
-        rule = _describe_rule(row.size_rule)
-        parts.append(_("any WIDTHxHEIGHT ({rule})", rule=rule) if rule else _("any WIDTHxHEIGHT"))
-    return reduce(lambda first, second: _("{first}, or {second}", first=first, second=second), parts or [""])
+    ratios = _("ratios {ratios}", ratios=row.ratios) if row.ratios else ""
+    listed = join(filter(None, (", ".join(row.sizes), ratios)), ", ")
+    if not row.size_rule:
+        return listed
+    rule = _describe_rule(row.size_rule)
+    free = _("any WIDTHxHEIGHT ({rule})", rule=rule) if rule else _("any WIDTHxHEIGHT")
+    return _("{listed}, or {free}", listed=listed, free=free) if listed else free
 
 
 def _describe_rule(rule: SizeRule) -> str:
@@ -138,10 +136,7 @@ def _describe_rule(rule: SizeRule) -> str:
         else "",
         _("{span} pixels", span=pixels) if pixels else "",
     ]
-    return reduce(
-        lambda first, second: _("{first}, {second}", first=first, second=second),
-        [part for part in parts if part] or [""],
-    )
+    return join((part for part in parts if part), ", ")
 
 
 def _describe_span(low: int, high: int, unbounded: int) -> str:

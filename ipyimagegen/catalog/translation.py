@@ -26,7 +26,7 @@ from ipyimagegen.catalog.sizes import (
 )
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 # What servers do anyway: it is neither an error nor worth a note that they have no field for it.
 _DEFAULTS: Mapping[str, object] = {"n": 1, "size": "auto", "stream": False, "partial_images": 0}

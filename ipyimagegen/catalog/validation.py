@@ -37,7 +37,7 @@ from ipyimagegen.core.endpoints import Endpoint, Model, match_model
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Option, Setting, _, ngettext
 from ipyimagegen.core.options import SENT
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SHAPE = ("size", "aspect_ratio")

@@ -19,7 +19,7 @@ from ipyimagegen.core.options import Json
 T = TypeVar("T")
 ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the variable with the key of the server that IPYIMAGEGEN_BASE_URL names
 
-ImageFormat: TypeAlias = Literal["png", "jpeg", "webp"]
+ImageFormat: TypeAlias = Annotated[str, "format"]
 OptionName: TypeAlias = Annotated[str, "option"]
 OptionNames: TypeAlias = tuple[OptionName, ...]
 FieldChanges: TypeAlias = Annotated[OptionNames, "changes"]  # names, or changes such as `+user` and `-style`

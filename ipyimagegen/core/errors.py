@@ -64,14 +64,18 @@ class ImagineError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        lines = [render(self.args[0], self.front)]
-        if self.remedy:
-            cure = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
-            lines.append(f"{render(_BILLED[self.billed], self.front)} {cure}")
-        return "\n".join(lines)
+        text = render(self.args[0], self.front)
+        if not self.remedy:
+            return text
+        remedy = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
+        return f"{text}\n{self._describe_bill()}{remedy}"
+
+    def _describe_bill(self) -> str:
+        return f"{render(_BILLED[self.billed], self.front)} "
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), self.args, {k: v for k, v in self.__dict__.items() if k != "front"})
+        state = {name: value for name, value in self.__dict__.items() if name != "front"}
+        return (type(self), self.args, state)
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython prints in place of a traceback."""
@@ -130,15 +134,19 @@ class OutcomeUnknown(CallError):
 class Detached(ImagineError, KeyboardInterrupt):
     """The wait was interrupted; a call that was sent goes on and its images arrive in the history."""
 
+    def _describe_bill(self) -> str:
+        """Return nothing for calls that go on: what they cost is not known yet."""
+        return super()._describe_bill() if self.remedy is Remedy.RETRY else ""
+
 
 def find_nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like `word`, or None when none is near."""
     by_fold = {candidate.casefold(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else None
+    matches = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return by_fold[matches[0]] if matches else None
 
 
 def suggest_name(word: str, candidates: Iterable[str]) -> str:
     """Return " Did you mean X?", or nothing when no candidate is near."""
-    found = find_nearest(word, candidates)
-    return f" Did you mean {found}?" if found else ""
+    nearest = find_nearest(word, candidates)
+    return _(" Did you mean {name}?", name=nearest) if nearest else ""

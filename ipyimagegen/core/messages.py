@@ -12,7 +12,7 @@ happens in `render` alone. Values from outside are sanitized by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -47,6 +47,12 @@ def ngettext(singular: str, plural: str, count: int, **values: Any) -> Message:
     return Message(singular if count == 1 else plural, {"count": f"{count:,}", **values})
 
 
+def join(parts: Iterable[str], separator: str = " · ") -> Message:
+    """Return texts and messages with a separator between them, as a message."""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return Message(separator.join(f"{{{name}}}" for name in values), values)
+
+
 class Remedy(StrEnum):
     """What a person can do about an error. Each front words all of them."""
 
@@ -59,8 +65,13 @@ class Remedy(StrEnum):
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
     CHANGE_ENDPOINT = "change_endpoint"
+    SEND_NEW = "send_new"
     SHOW = "show"  # what came is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
+    WAIT = "wait"  # the call goes on; needs `run`
+    RUN_MISSING = "run_missing"  # a sweep that was stopped
+    RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
+    FREE_SPACE = "free_space"  # what came is kept; the disk refused it
     DIAGNOSE = "diagnose"
 
 
@@ -121,6 +132,8 @@ def _word(value: Any, front: Front) -> Any:
             return front.run(value.id)
         case Message():
             return render(value, front)
+        case list() | tuple():
+            return ", ".join(str(_word(item, front)) for item in value)
     return value
 
 
@@ -144,9 +157,16 @@ PYTHON = Front(
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
             Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
+            Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
-            Remedy.DIAGNOSE: "%imagine_doctor finds the cause.",
+            Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
+            Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Call it again for what is missing; retry=True also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
+            Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",
         }
     ),
 )

@@ -1,95 +1,116 @@
-"""Asked against got: every difference as one sentence, measured from the returned bytes."""
+"""Asked against got: every difference, measured from the returned bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch, PreparedRequest, Request
-from ipyimagegen.core.text import format_count
+from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.messages import _, ngettext
+from ipyimagegen.core.options import parse_size
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch
 
-_MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+_ROUNDING = 0.02  # servers round edges to multiples of 8 to 64 pixels, which changes the ratio by up to 2 %
 
 
 def find_mismatches(
     request: Request, sent: PreparedRequest, images: Sequence[ImageRecord], facts: Mapping[str, Any]
 ) -> tuple[Mismatch, ...]:
-    """Return what was asked and not given: count, size, ratio, format, transparency, quality.
+    """Return what was asked and not delivered: count, size, ratio, format, transparency, quality.
 
-    `facts` is what the reply says of itself; only the quality and the errors of single items are taken
-    from it, because they cannot be measured. A `--set` value of the same name counts as what was asked.
+    `facts` is what the response reports about itself; only the quality and the errors of single items are
+    taken from it, because they cannot be measured. A `--set` value of the same name counts as asked.
     """
     asked = {**request.options, **sent.options, **request.extra}
-    shown = [p for p in images if p.whole]
-    found = [
-        *_count(request, facts, shown, [p for p in images if p.state is ImageState.PARTIAL]),
-        *_size(asked, shown),
-        *_ratio(request, asked, shown),
-        *_format(asked, shown),
-        *_transparency(asked, shown),
-        *_quality(asked, facts),
+    whole = [image for image in images if image.whole]
+    partial = [image for image in images if image.state is ImageState.PARTIAL]
+    return (
+        *_compare_count(request, facts, whole, partial),
+        *_compare_size(asked, whole),
+        *_compare_ratio(request, asked, whole),
+        *_compare_format(asked, whole),
+        *_compare_transparency(asked, whole),
+        *_compare_quality(asked, facts),
         *(
-            Mismatch(f"image {p.index}", "a whole image", p.note)
-            for p in images
-            if p.note and p.state in IN_PLACE
+            Mismatch(_("image {number}", number=image.index), _("a whole image"), image.note)
+            for image in images
+            if image.note and image.state in IN_PLACE
         ),
-        *(Mismatch("one more item", "an image", f"an error: {said}") for said in facts.get("errors", ())),
-    ]
-    return tuple(found)
+        *(
+            Mismatch(_("one more item"), _("an image"), _("an error: {error}", error=error))
+            for error in facts.get("errors", ())
+        ),
+    )
 
 
-def _count(
-    request: Request, facts: Mapping[str, Any], shown: Sequence[ImageRecord], broken: Sequence[ImageRecord]
-) -> list[Mismatch]:
-    if came := facts.get("items"):  # more than are taken
-        got = f"{came}: {len(shown)} shown, the rest is kept in the response"
-        return [Mismatch("count", format_count(request.count, "image"), got)]
-    if request.fewest <= len(shown) + len(broken) <= request.count:
-        return []  # of those that broke off, each has a word of its own
-    return [Mismatch("count", format_count(request.count, "image"), format_count(len(shown), "image"))]
+def _compare_count(
+    request: Request, facts: Mapping[str, Any], whole: Sequence[ImageRecord], partial: Sequence[ImageRecord]
+) -> Iterator[Mismatch]:
+    asked = _format_images(request.count)
+    if items := facts.get("items"):  # more than are taken
+        got = _("{items}: {shown} shown, the rest is kept in the response", items=items, shown=len(whole))
+        yield Mismatch(_("count"), asked, got)
+    elif not request.fewest <= len(whole) + len(partial) <= request.count:  # a partial has its own note
+        yield Mismatch(_("count"), asked, _format_images(len(whole)))
 
 
-def _sizes(shown: Sequence[ImageRecord]) -> list[str]:
-    return sorted({f"{p.width}x{p.height}" for p in shown})
+def _format_images(count: int) -> str:
+    return ngettext("{count} image", "{count} images", count)
 
 
-def _size(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
-    size = str(asked.get("size", ""))
-    if not size[:1].isdigit() or "x" not in size or not shown or _sizes(shown) == [size]:
-        return []
-    return [Mismatch("size", size, ", ".join(_sizes(shown)))]
+def _list_sizes(images: Sequence[ImageRecord]) -> list[str]:
+    return sorted({f"{image.width}x{image.height}" for image in images})
 
 
-def _ratio(request: Request, asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
+def _find_size(asked: Mapping[str, Any]) -> str:
+    """Return the `WIDTHxHEIGHT` that was asked; empty where the size is a word or a tier."""
+    pixels = parse_size(str(asked.get("size", "")))
+    return f"{pixels[0]}x{pixels[1]}" if pixels else ""
+
+
+def _compare_size(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
+    size = _find_size(asked)
+    if size and whole and _list_sizes(whole) != [size]:
+        yield Mismatch(_("size"), size, ", ".join(_list_sizes(whole)))
+
+
+def _compare_ratio(
+    request: Request, asked: Mapping[str, Any], whole: Sequence[ImageRecord]
+) -> Iterator[Mismatch]:
     ratio = str(request.options.get("aspect_ratio", ""))
     if ":" not in ratio or "size" in request.extra:
-        return []
-    size = str(asked.get("size", ""))
-    if size[:1].isdigit() and _sizes(shown) == [size]:
-        return []  # translated to this size, and the caption's note says so
+        return
+    if _list_sizes(whole) == [_find_size(asked)]:
+        return  # translated to this size, and the caption's note says so
     width, height = (float(part) for part in ratio.split(":"))
-    # Servers round to multiples of 8 to 64 pixels: 2 % is a rounding, not another ratio.
-    wrong = [p for p in shown if abs(((p.width or 1) / (p.height or 1)) / (width / height) - 1) > 0.02]
-    return [Mismatch("ratio", ratio, ", ".join(_sizes(wrong)))] if wrong else []
+    wrong = [
+        image
+        for image in whole
+        if abs(((image.width or 1) / (image.height or 1)) / (width / height) - 1) > _ROUNDING
+    ]
+    if wrong:
+        yield Mismatch(_("ratio"), ratio, ", ".join(_list_sizes(wrong)))
 
 
-def _format(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
-    wanted = _MIME.get(str(asked.get("output_format")))
-    got = sorted({str(p.mime).removeprefix("image/") for p in shown if p.mime != wanted})
-    return [Mismatch("format", str(asked["output_format"]), ", ".join(got))] if wanted and got else []
+def _compare_format(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
+    file_format = BY_NAME.get(str(asked.get("output_format")))
+    if file_format is None:
+        return
+    others = {str(image.mime).removeprefix("image/") for image in whole if image.mime != file_format.mime}
+    if others:
+        yield Mismatch(_("format"), file_format.name, ", ".join(sorted(others)))
 
 
-def _transparency(asked: Mapping[str, Any], shown: Sequence[ImageRecord]) -> list[Mismatch]:
+def _compare_transparency(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
     background = asked.get("background")
-    if background == "transparent" and any(not p.alpha for p in shown):
-        return [Mismatch("background", "transparent", "opaque")]
-    if background == "opaque" and any(p.alpha for p in shown):
-        return [Mismatch("background", "opaque", "transparent")]
-    return []
+    if background == "transparent" and any(not image.alpha for image in whole):
+        yield Mismatch(_("background"), "transparent", "opaque")
+    if background == "opaque" and any(image.alpha for image in whole):
+        yield Mismatch(_("background"), "opaque", "transparent")
 
 
-def _quality(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Mismatch]:
-    quality, echoed = asked.get("quality"), facts.get("quality")
-    if not isinstance(echoed, str) or quality in (None, "auto", echoed):
-        return []
-    return [Mismatch("quality", str(quality), echoed)]
+def _compare_quality(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Mismatch]:
+    quality, reported = asked.get("quality"), facts.get("quality")
+    if isinstance(reported, str) and quality not in (None, "auto", reported):
+        yield Mismatch(_("quality"), str(quality), reported)

@@ -1,23 +1,25 @@
-"""THE table of options: each is declared here, once.
+"""THE table of options: each option is declared here, once.
 
-Everything else is a projection of this table: validation (`normalise`), the magics' arguments,
-`%config Imagine`, the wire's field names, completion, the README's table. What a particular
-model or server allows is not said here: that is a row in the catalog.
+Everything else is derived from this table: validation (`normalise`), the magics' arguments, `%config
+Imagine`, the wire's field names, completion, the panel's controls, the README's table. What a particular
+model or server allows is a row of the catalog.
 
-Two classes hold the two kinds of options: `SentOptions` (they go on the wire, and only when set) and
-`LocalOptions` (they never leave this machine). Unset is None; the word `default` unsets what is configured.
+Unset is None; the word `default` unsets what is configured. A list of values is a sweep: one run for each.
 """
 
 from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, suggest_name
+from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.messages import Option as OptionName
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -43,29 +45,33 @@ class Kind(StrEnum):
     OBJECT = "object"  # a variable, taken as it is
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Option:
-    """What is declared of one option.
+    """The declaration of one option.
 
-    `low` and `high` bound numbers (inclusive). `short` is a one-letter flag. `identity` says whether
-    two requests that differ in this option alone are different requests. `config` says whether
-    `%config Imagine` has it as a default. `dear` says how dear it is to change between two calls, such
-    as a model that a server has to load: the dearest axis of a sweep is the outer one.
+    `low` and `high` bound numbers (inclusive). `short` is a one-letter flag. `identity` is whether two
+    requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
+    change between two calls is for a server, such as loading another model: the outer axis of a sweep is
+    the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
+    panel's list of options have it.
     """
 
-    name: str = ""
-    help: str
+    name: str
     kind: Kind
+    help: str
+    _: KW_ONLY
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     short: str = ""
     metavar: str = ""
-    identity: bool = True
-    config: bool = True
     repeats: bool = False
-    sent: bool = False
-    dear: int = 1
+    sent: bool = True
+    identity: bool = True
+    change_cost: int = 1
+    config: bool = True
+    python: bool = True
+    panel: bool = True
 
     @property
     def flag(self) -> str:
@@ -79,169 +85,206 @@ class Option:
         return self.kind not in alone and (self.sent or self.kind is Kind.NAME)
 
 
-def _option(**declared: Any) -> Any:
-    return field(default=None, metadata={"option": Option(**declared)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SentOptions:
-    """The options that go on the wire, under the API's own names, and only when set."""
-
-    model: str | None = _option(kind=Kind.NAME, short="-m", help="model to ask", metavar="NAME", dear=4)
-    size: str | None = _option(
-        kind=Kind.SIZE,
+_TABLE = (
+    # Sent, under the API's own names, and only when set.
+    Option(
+        "model",
+        Kind.NAME,
+        _("model that makes the image"),
+        short="-m",
+        metavar="NAME",
+        change_cost=4,
+        panel=False,
+    ),
+    Option(
+        "size",
+        Kind.SIZE,
+        _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
-        help="WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait",
         metavar="WxH",
-        dear=3,
-    )
-    aspect_ratio: str | None = _option(
-        kind=Kind.RATIO,
+        change_cost=3,
+    ),
+    Option(
+        "aspect_ratio",
+        Kind.RATIO,
+        _("width to height; becomes the nearest size where a server takes only sizes"),
         choices=("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9"),
-        help="width to height; becomes the nearest size where a server takes only sizes",
         metavar="W:H",
-        dear=3,
-    )
-    n: int | None = _option(
-        kind=Kind.INTEGER, low=1, high=128, short="-n", help="images in one call", metavar="N"
-    )
-    seed: int | None = _option(
-        kind=Kind.INTEGER,
+        change_cost=3,
+    ),
+    Option("n", Kind.INTEGER, _("images in one call"), low=1, high=128, short="-n", metavar="N"),
+    Option(
+        "seed",
+        Kind.INTEGER,
+        _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
-        dear=0,
-        help="same seed, same image, where the server honours it; -1 is random",
         metavar="N",
-    )
-    quality: str | None = _option(
-        kind=Kind.WORD,
+        change_cost=0,
+    ),
+    Option(
+        "quality",
+        Kind.WORD,
+        _("effort, and price"),
         choices=("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
-        help="effort, and price",
-    )
-    style: str | None = _option(
-        kind=Kind.WORD, choices=("vivid", "natural"), help="look of the image (dall-e-3, sketch)"
-    )
-    background: str | None = _option(
-        kind=Kind.CHOICE, choices=("auto", "transparent", "opaque"), help="behind the subject"
-    )
-    output_format: str | None = _option(
-        kind=Kind.CHOICE, choices=("png", "jpeg", "webp"), help="file format of the images"
-    )
-    output_compression: int | None = _option(
-        kind=Kind.INTEGER, low=0, high=100, help="0 to 100, for jpeg and webp", metavar="N"
-    )
-    moderation: str | None = _option(
-        kind=Kind.CHOICE, choices=("auto", "low"), help="how strictly the server filters"
-    )
-    response_format: str | None = _option(
-        kind=Kind.CHOICE,
+    ),
+    Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
+    Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
+    Option("output_format", Kind.CHOICE, _("file format of the images"), choices=tuple(BY_NAME)),
+    Option(
+        "output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100, metavar="N"
+    ),
+    Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
+    Option(
+        "response_format",
+        Kind.CHOICE,
+        _("how the server returns images; both are stored alike"),
         choices=("b64_json", "url"),
         identity=False,
-        help="how the server hands images over; both are stored alike",
-    )
-    input_fidelity: str | None = _option(
-        kind=Kind.CHOICE, choices=("low", "high"), help="how closely an edit keeps to its input"
-    )
-    negative_prompt: str | None = _option(
-        kind=Kind.TEXT, help="what should not be in the image", metavar="TEXT"
-    )
-    guidance_scale: float | None = _option(
-        kind=Kind.NUMBER, low=0, high=100, help="how closely to follow the prompt", metavar="X"
-    )
-    watermark: bool | None = _option(kind=Kind.FLAG, help="the server's visible watermark")
-    stream: bool | None = _option(kind=Kind.FLAG, identity=False, help="show partial images while waiting")
-    partial_images: int | None = _option(
-        kind=Kind.INTEGER,
+    ),
+    Option(
+        "input_fidelity", Kind.CHOICE, _("how closely an edit keeps to its input"), choices=("low", "high")
+    ),
+    Option("negative_prompt", Kind.TEXT, _("what should not be in the image"), metavar="TEXT"),
+    Option(
+        "guidance_scale", Kind.NUMBER, _("how closely to follow the prompt"), low=0, high=100, metavar="X"
+    ),
+    Option("watermark", Kind.FLAG, _("the server's visible watermark")),
+    Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
+    Option(
+        "partial_images",
+        Kind.INTEGER,
+        _("how many partial images; turns on streaming"),
         low=0,
         high=3,
-        identity=False,
-        help="how many partial images; implies --stream",
         metavar="N",
-    )
-    user: str | None = _option(
-        kind=Kind.TEXT, identity=False, help="an end user's id, for the server's own statistics", metavar="ID"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputOptions:
-    """Images that go with the prompt; they turn the call into an edit. Only their words are read here."""
-
-    image: str | None = _option(
-        kind=Kind.INPUT,
+        identity=False,
+    ),
+    Option(
+        "user",
+        Kind.TEXT,
+        _("an end user's id, for the server's own statistics"),
+        metavar="ID",
+        identity=False,
+    ),
+    # Images that go with the prompt; they turn the call into an edit. Only their words are read here.
+    Option(
+        "image",
+        Kind.INPUT,
+        _("image to edit: @ID, variable, path or URL; repeatable"),
+        metavar="X",
         repeats=True,
         config=False,
-        help="image to edit: @ID, variable, path or URL; repeatable",
-        metavar="X",
-    )
-    mask: str | None = _option(
-        kind=Kind.INPUT, config=False, help="where to edit: an image, or x,y,w,h", metavar="X"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalOptions:
-    """The options that stay here."""
-
-    endpoint: str | None = _option(
-        kind=Kind.NAME,
-        help="server to ask: a name of %imagine_endpoints, or a base URL",
+        panel=False,
+    ),
+    Option(
+        "mask", Kind.INPUT, _("where to edit: an image, or x,y,w,h"), metavar="X", config=False, panel=False
+    ),
+    # Local, never sent.
+    Option(
+        "endpoint",
+        Kind.NAME,
+        _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
-        dear=5,
-    )
-    as_: str | None = _option(
-        kind=Kind.TEXT, config=False, help="variable to bind the result to", metavar="NAME"
-    )
-    save: str | None = _option(
-        kind=Kind.TEXT, config=False, help="file to save to, such as out/{model}-{index}", metavar="PATH"
-    )
-    new: bool | None = _option(
-        kind=Kind.FLAG, config=False, help="ask again, and pay again, though the result is stored"
-    )
-    retry: bool | None = _option(
-        kind=Kind.FLAG, config=False, help="ask again what has an unknown outcome and may have been billed"
-    )
-    offline: bool | None = _option(
-        kind=Kind.FLAG, config=False, help="only the store, sketch and this machine"
-    )
-    dry_run: bool | None = _option(
-        kind=Kind.FLAG, config=False, help="show the request and what it may cost; send nothing"
-    )
-    timeout: float | None = _option(
-        kind=Kind.NUMBER, low=0.1, high=86400, help="seconds the cell waits for", metavar="SECONDS"
-    )
-    executor: object = _option(
-        kind=Kind.OBJECT,
-        config=False,
-        help="run the calls on this concurrent.futures.Executor, such as a cluster's",
+        sent=False,
+        change_cost=5,
+        panel=False,
+    ),
+    Option(
+        "as_",
+        Kind.TEXT,
+        _("variable to bind the result to"),
         metavar="NAME",
-    )
-    send_key: bool | None = _option(
-        kind=Kind.FLAG, config=False, help="let the key travel to where the executor runs the calls"
-    )
-    raw: bool | None = _option(kind=Kind.FLAG, config=False, help="send the prompt as typed, braces and all")
+        sent=False,
+        config=False,
+        python=False,
+    ),
+    Option(
+        "save",
+        Kind.TEXT,
+        _("file to save to, such as out/{{model}}-{{index}}"),
+        metavar="PATH",
+        sent=False,
+        config=False,
+        python=False,
+    ),
+    Option(
+        "new",
+        Kind.FLAG,
+        _("send (and pay for) a new request even if the result is stored"),
+        sent=False,
+        config=False,
+        panel=False,
+    ),
+    Option(
+        "retry",
+        Kind.FLAG,
+        _("send a request of unknown outcome again; you may pay twice"),
+        sent=False,
+        config=False,
+        panel=False,
+    ),
+    Option("offline", Kind.FLAG, _("only the store, sketch and this machine"), sent=False, config=False),
+    Option(
+        "dry_run",
+        Kind.FLAG,
+        _("show the request and what it may cost; send nothing"),
+        sent=False,
+        config=False,
+        python=False,
+        panel=False,
+    ),
+    Option(
+        "timeout",
+        Kind.NUMBER,
+        _("seconds the cell waits for"),
+        low=0.1,
+        high=86400,
+        metavar="SECONDS",
+        sent=False,
+        panel=False,
+    ),
+    Option(
+        "executor",
+        Kind.OBJECT,
+        _("run the calls on this concurrent.futures.Executor, such as a cluster's"),
+        metavar="NAME",
+        sent=False,
+        config=False,
+        panel=False,
+    ),
+    Option(
+        "send_key",
+        Kind.FLAG,
+        _("let the key travel to where the executor runs the calls"),
+        sent=False,
+        config=False,
+        panel=False,
+    ),
+    Option(
+        "raw",
+        Kind.FLAG,
+        _("send the prompt as typed, braces and all"),
+        sent=False,
+        config=False,
+        python=False,
+        panel=False,
+    ),
+)
 
-
-def _declared(table: type, *, sent: bool) -> dict[str, Option]:
-    found = {}
-    for one in fields(table):
-        assert one.default is not MISSING  # unset is None, for every option
-        declared: Option = one.metadata["option"]
-        found[one.name] = Option(**{**vars(declared), "name": one.name, "sent": sent})
-    return found
-
-
-SENT: Mapping[str, Option] = _declared(SentOptions, sent=True)
-INPUTS: Mapping[str, Option] = _declared(InputOptions, sent=True)
-LOCAL: Mapping[str, Option] = _declared(LocalOptions, sent=False)
-OPTIONS: Mapping[str, Option] = {**SENT, **INPUTS, **LOCAL}
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
+INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
+SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
+LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
-_SIZE = re.compile(r"\s*(\d{1,5})\s*[xX*]\s*(\d{1,5})\s*")
+_SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
 _TIER = re.compile(r"\d{1,2}[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_SHOWN = 10**22  # numbers from here on are too long for a message
 
 
 def to_half_width(text: str) -> str:
@@ -249,29 +292,31 @@ def to_half_width(text: str) -> str:
     return text.translate(_AS_MEANT)
 
 
-def find_option(name: str) -> Option:
-    """Return the option of that snake_case name.
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return width and height of `WIDTHxHEIGHT` in pixels; None for anything else, such as a word or `2K`."""
+    match = _SIZE.fullmatch(to_half_width(text))
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    return (width, height) if width and height else None
 
-    Raises InvalidOption, naming the nearest right one.
-    """
+
+def find_option(name: str) -> Option:
+    """Return the option of that snake_case name. Raises InvalidOption, naming the nearest right one."""
     if name in OPTIONS:
         return OPTIONS[name]
-    raise InvalidOption(f"There is no option {name!r}.{suggest_name(name, OPTIONS)}")
+    raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_name(name, OPTIONS)))
 
 
 def normalise(name: str, value: object) -> Value:
-    """Return `value` as option `name` keeps it: the one check of syntax, for every door.
+    """Return `value` as option `name` keeps it: the one check of syntax, for every front door.
 
-    Raises InvalidOption with the option, the value and the right ones. `default` comes back as is.
+    `default` is returned as it is. Raises InvalidOption with the option, the value and the right ones.
     """
     option = find_option(name)
     if isinstance(value, str):
         text = value if option.kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
-        if text == DEFAULT:
-            return DEFAULT
-        return _READ[option.kind](option, text)
+        return DEFAULT if text == DEFAULT else _PARSERS[option.kind](option, text)
     if isinstance(value, (list, tuple)):
-        raise InvalidOption(f"{option.flag} takes one value in this place, not a list.")
+        raise InvalidOption(_("{option} takes a single value here, not a list.", option=OptionName(name)))
     return _check_python(option, value)
 
 
@@ -282,128 +327,166 @@ def _check_python(option: Option, value: object) -> Value:
     elif option.kind in (Kind.INTEGER, Kind.NUMBER) and not isinstance(value, bool):
         # NumPy's numbers are numbers here, and are kept as Python's own.
         if hasattr(value, "__index__"):
-            return _bounded(option, value.__index__())
+            return _check_bounds(option, value.__index__())
         if hasattr(value, "__float__") and option.kind is Kind.NUMBER:
-            return _bounded(option, float(value))
+            return _check_bounds(option, float(value))
     elif option.kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (bool, int, float, bytes)):
-        return _READ[option.kind](option, str(value))
-    kind, given = type(value).__name__, repr(value)
-    shown = f"{given} ({kind})" if isinstance(value, (int, float)) and len(given) < 24 else kind
-    raise InvalidOption(f"{option.flag} takes {_article(option)}, not {shown}.")
+        return _PARSERS[option.kind](option, str(value))
+    kind = type(value).__name__
+    is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
+    raise _not_taken(option, f"{value!r} ({kind})" if is_short else kind)
 
 
-def _article(option: Option) -> str:
-    nouns = {
-        Kind.INTEGER: "a whole number",
-        Kind.NUMBER: "a number",
-        Kind.FLAG: "True or False",
-        Kind.SIZE: "one text such as '1024x1024'",  # not a pair of numbers, which is a list
-    }
-    return nouns.get(option.kind, f"text such as {option.choices[0]!r}" if option.choices else "text")
-
-
-def _read_text(option: Option, text: str) -> str:
-    if not text.strip():
-        raise InvalidOption(f"{option.flag} is empty.")
-    if option.name == "as_" and (not text.isidentifier() or keyword.iskeyword(text)):
-        raise InvalidOption(f"--as takes a variable name, not {text!r}.")
-    if option.kind is not Kind.INPUT and _BREAKS.search(text):
-        raise InvalidOption(f"{option.flag} contains a line break or control character. {_ONE_LINE}")
-    return text
-
-
-def _read_word(option: Option, text: str) -> str:
-    known = _read_text(option, text).lower()
-    return known if known in option.choices else text
-
-
-def _read_choice(option: Option, text: str) -> str:
-    if text.lower() in option.choices:
-        return text.lower()
-    raise InvalidOption(
-        f"{option.flag} {text!r} is none of {', '.join(option.choices)}.{suggest_name(text, option.choices)}"
+def _not_taken(option: Option, given: str, hint: str = "") -> InvalidOption:
+    expected = _EXPECTED.get(option.kind)
+    if not expected:
+        example = option.choices[:1]
+        expected = _("text such as {example!r}", example=example[0]) if example else _("text")
+    return InvalidOption(
+        _(
+            "{option} takes {expected}, not {given}.{hint}",
+            option=OptionName(option.name),
+            expected=expected,
+            given=given,
+            hint=hint,
+        )
     )
 
 
-def _read_number(option: Option, text: str) -> int | float:
+_EXPECTED: Mapping[Kind, Message] = {
+    Kind.INTEGER: _("a whole number"),
+    Kind.NUMBER: _("a number"),
+    Kind.FLAG: _("true, false or default"),
+    Kind.SIZE: _("one text such as '1024x1024'"),  # not a pair of numbers, which is a list
+    Kind.OBJECT: _("a variable"),
+}
+
+
+def _parse_text(option: Option, text: str) -> str:
+    if not text.strip():
+        raise InvalidOption(_("{option} is empty.", option=OptionName(option.name)))
+    if option.name == "as_" and (not text.isidentifier() or keyword.iskeyword(text)):
+        raise InvalidOption(
+            _("{option} takes a variable name, not {text!r}.", option=OptionName(option.name), text=text)
+        )
+    if option.kind is not Kind.INPUT and _BREAKS.search(text):
+        raise InvalidOption(
+            _(
+                "{option} contains a line break or control character. "
+                "Write it on one line; nothing was sent.",
+                option=OptionName(option.name),
+            )
+        )
+    return text
+
+
+def _parse_word(option: Option, text: str) -> str:
+    known = _parse_text(option, text).lower()
+    return known if known in option.choices else text
+
+
+def _parse_choice(option: Option, text: str) -> str:
+    if text.lower() in option.choices:
+        return text.lower()
+    raise InvalidOption(
+        _(
+            "Invalid {option}: choose one of {choices}.{hint}",
+            option=OptionName(option.name, text),
+            choices=", ".join(option.choices),
+            hint=suggest_name(text, option.choices),
+        )
+    )
+
+
+def _parse_number(option: Option, text: str) -> int | float:
     try:
         number = float(text) if option.kind is Kind.NUMBER else int(text)
     except ValueError:
-        lists = " Lists are written 1,2,3 and 1..4 in a cell, and [1, 2] in a variable or in Python."
-        hint = lists if option.lists else ""
-        raise InvalidOption(f"{option.flag} takes {_article(option)}, not {text!r}.{hint}") from None
-    return _bounded(option, number)
+        number = None
+    if number is None:
+        lists = _(" Lists are written 1,2,3 and 1..4 in a cell, and [1, 2] in a variable or in Python.")
+        raise _not_taken(option, repr(text), lists if option.lists else "")
+    return _check_bounds(option, number)
 
 
-def _plain(bound: float) -> str:
-    return f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}"
-
-
-def _bounded(option: Option, number: float) -> int | float:
+def _check_bounds(option: Option, number: float) -> int | float:
     low, high = option.low, option.high
     assert low is not None  # every number is declared with its bounds
     assert high is not None
     if low <= number <= high:  # not so for what is not a number
         return float(number) if option.kind is Kind.NUMBER else number
-    given = str(number) if len(str(number)) < 24 else "That number"
-    raise InvalidOption(f"{option.flag}: {given} is outside {_plain(low)} to {_plain(high)}.")
+    raise InvalidOption(
+        _(
+            "{option} is outside {low} to {high}.",
+            option=OptionName(option.name, None if abs(number) >= _SHOWN else number),
+            low=_format_bound(low),
+            high=_format_bound(high),
+        )
+    )
 
 
-def _read_size(option: Option, text: str) -> str:
+def _format_bound(bound: float) -> str:
+    return f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}"
+
+
+def _parse_size_or_word(option: Option, text: str) -> str:
     if text.lower() in SIZE_WORDS:
         return text.lower()
     if _TIER.fullmatch(text):
         return text.upper()  # Seedream's "2K"
-    found = _SIZE.fullmatch(text)
-    if found and int(found[1]) and int(found[2]):
-        return f"{int(found[1])}x{int(found[2])}"
-    is_ratio = _RATIO.fullmatch(text)
-    hint = " For a ratio there is --aspect-ratio." if is_ratio else suggest_name(text, SIZE_WORDS)
+    if pixels := parse_size(text):
+        return f"{pixels[0]}x{pixels[1]}"
+    for_ratio = _(" For a ratio, use {option}.", option=OptionName("aspect_ratio"))
     raise InvalidOption(
-        f"{option.flag} {text!r} is no size: WIDTHxHEIGHT such as 1024x1024, "
-        f"or {', '.join(SIZE_WORDS)}.{hint}"
+        _(
+            "Invalid {option}: expected WIDTHxHEIGHT (such as 1024x1024), or one of {words}.{hint}",
+            option=OptionName(option.name, text),
+            words=", ".join(SIZE_WORDS),
+            hint=for_ratio if _RATIO.fullmatch(text) else suggest_name(text, SIZE_WORDS),
+        )
     )
 
 
-def _read_ratio(option: Option, text: str) -> str:
-    found = _RATIO.fullmatch(text)
-    if found and float(found[1]) and float(found[2]):
-        return f"{_shortest(found[1])}:{_shortest(found[2])}"
-    hint = " For pixels there is --size." if _SIZE.fullmatch(text) else ""
-    raise InvalidOption(f"{option.flag} {text!r} is no ratio such as 16:9.{hint}")
+def _parse_ratio(option: Option, text: str) -> str:
+    match = _RATIO.fullmatch(text)
+    if match and float(match[1]) and float(match[2]):
+        return f"{_drop_zeros(match[1])}:{_drop_zeros(match[2])}"
+    raise InvalidOption(
+        _(
+            "Invalid {option}: expected WIDTH:HEIGHT (such as 16:9).{hint}",
+            option=OptionName(option.name, text),
+            hint=_(" For pixels, use {option}.", option=OptionName("size")) if parse_size(text) else "",
+        )
+    )
 
 
-def _shortest(number: str) -> str:
-    """Return a number without zeros that say nothing: 9.50 is 9.5, 99999.99 stays."""
-    whole, _, part = number.partition(".")
+def _drop_zeros(number: str) -> str:
+    """Return a number without needless zeros: 9.50 is 9.5, 99999.99 stays."""
+    whole, _point, part = number.partition(".")
     part = "".join(str(int(digit)) for digit in part).rstrip("0")
     return f"{int(whole)}.{part}" if part else f"{int(whole)}"
 
 
-def _read_flag(option: Option, text: str) -> bool:
+def _parse_flag(option: Option, text: str) -> bool:
     if text.lower() in (*_TRUE, *_FALSE):
         return text.lower() in _TRUE
-    raise InvalidOption(f"{option.flag} takes no value, or =true, =false, =default; not {text!r}.")
+    raise _not_taken(option, repr(text))
 
 
-def _read_object(option: Option, text: str) -> Value:
-    raise InvalidOption(f"{option.flag} takes a variable, not the text {text[:40]!r}.")
+def _refuse_text(option: Option, text: str) -> Value:
+    raise _not_taken(option, repr(text[:40]))
 
 
-_READ = {
-    Kind.TEXT: _read_text,
-    Kind.NAME: _read_text,
-    Kind.INPUT: _read_text,
-    Kind.WORD: _read_word,
-    Kind.CHOICE: _read_choice,
-    Kind.INTEGER: _read_number,
-    Kind.NUMBER: _read_number,
-    Kind.SIZE: _read_size,
-    Kind.RATIO: _read_ratio,
-    Kind.FLAG: _read_flag,
-    Kind.OBJECT: _read_object,
+_PARSERS: Mapping[Kind, Callable[[Option, str], Value]] = {
+    Kind.TEXT: _parse_text,
+    Kind.NAME: _parse_text,
+    Kind.INPUT: _parse_text,
+    Kind.WORD: _parse_word,
+    Kind.CHOICE: _parse_choice,
+    Kind.INTEGER: _parse_number,
+    Kind.NUMBER: _parse_number,
+    Kind.SIZE: _parse_size_or_word,
+    Kind.RATIO: _parse_ratio,
+    Kind.FLAG: _parse_flag,
+    Kind.OBJECT: _refuse_text,
 }
-
-
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ONE_LINE = "Write it on one line; nothing was sent."

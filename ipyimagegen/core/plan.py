@@ -1,4 +1,4 @@
-"""A plan: the calls that would be made, what is reused, what it may cost, and whether that is too much."""
+"""A plan: the calls to make, what is reused, the estimate, and the limits of the settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
+from ipyimagegen.core.messages import Message, Setting, _, join, ngettext
+from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import Value
-from ipyimagegen.core.run import Cost, PreparedRequest, Request, Run
-from ipyimagegen.core.text import DOT, format_count
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Cost, Run
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
     from ipyimagegen.core.endpoints import Endpoint
@@ -33,22 +35,32 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("max_parallel", "max_calls", "max_images"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < (name == "max_parallel"):
-                raise InvalidOption(f"%config Imagine.{name} = {value!r} is no count.")
+            value, least = getattr(self, name), 1 if name == "max_parallel" else 0
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise _invalid_setting(name, value, _("a whole number from {least}", least=least))
         if not isinstance(self.reuse, bool):
-            raise InvalidOption(f"%config Imagine.reuse = {self.reuse!r} is neither True nor False.")
+            raise _invalid_setting("reuse", self.reuse, _("True or False"))
         if self.embed not in ("preview", "original"):
-            raise InvalidOption(f"%config Imagine.embed = {self.embed!r} is neither preview nor original.")
+            raise _invalid_setting("embed", self.embed, _("preview or original"))
         if not isinstance(self.endpoints, Mapping):
-            raise InvalidOption('%config Imagine.endpoints takes {"lab": {"base_url": "http://…/v1"}}.')
+            example = '{"lab": {"base_url": "http://…/v1"}}'
+            raise _invalid_setting("endpoints", self.endpoints, _("a mapping such as {x}", x=example))
+
+
+def _invalid_setting(name: str, value: object, expected: Message) -> InvalidOption:
+    return InvalidOption(
+        _("Invalid {setting}: use {expected}.", setting=Setting(name, value), expected=expected)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCall:
     """One call: the request, what would be sent, and the stored run that makes it needless.
 
-    `files` holds the bytes of its images by their hash, as given and as sent.
+    `files` holds the bytes of its input images by their hash, as given and as sent. `seconds` is how long
+    such a call takes, from and to. `force` (`--new`) sends it whatever is in flight elsewhere.
+    `unknown_outcome` is why it is not sent without `--retry`. `in_flight` is whether the same request was
+    in flight when this was planned: its result is waited for, unless it fails.
     """
 
     request: Request
@@ -59,9 +71,9 @@ class PlannedCall:
     seconds: tuple[float, float] | None = None
     reused: Run | None = None
     rerun_of: str | None = None
-    force: bool = False  # --new: to be asked whatever is under way elsewhere
-    unknown_outcome: OutcomeUnknown | None = None  # why it is not asked without --retry
-    in_flight: bool = False  # it was when this was planned: unless it has ended badly it is waited for
+    force: bool = False
+    unknown_outcome: OutcomeUnknown | None = None
+    in_flight: bool = False
 
     @property
     def asks(self) -> bool:
@@ -70,20 +82,22 @@ class PlannedCall:
 
     @property
     def paid(self) -> bool:
-        """Whether carrying it out may cost money."""
+        """Whether it may cost money."""
         return self.asks and not self.endpoint.free
 
     @property
     def answered(self) -> str | None:
-        """The lasting id of the run that answers it, or holds it up."""
-        return self.reused.id if self.reused else self.unknown_outcome.run if self.unknown_outcome else None
+        """The lasting id of the stored run that it reuses, or whose outcome is unknown."""
+        if self.reused:
+            return self.reused.id
+        return self.unknown_outcome.run if self.unknown_outcome else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
 
-    `executor` carries them out, where one was given. `prompt` is what was typed, of several all.
+    `executor` runs the calls, where it is given. `prompt` is what was typed, for a list all of it.
     """
 
     calls: tuple[PlannedCall, ...]
@@ -94,33 +108,43 @@ class Plan:
 
     @property
     def to_send(self) -> tuple[PlannedCall, ...]:
-        """The calls that are neither served from history nor in doubt."""
+        """The calls that are neither reused from history nor of unknown outcome."""
         return tuple(call for call in self.calls if call.asks)
 
     @property
     def new(self) -> tuple[PlannedCall, ...]:
-        """Those of them that are not under way already."""
+        """Those of them that are not in flight already."""
         return tuple(call for call in self.to_send if not call.in_flight)
 
     def __str__(self) -> str:
         """Return the plan in one line: calls, images, what is reused, the estimate and its source."""
         estimates = [call.estimate for call in self.new]
         images = sum(call.request.count for call in self.new)
-        under_way = len(self.to_send) - len(self.new)
-        reused, doubtful = sum(one.reused is not None for one in self.calls), sum(map(_doubtful, self.calls))
-        words = [format_count(len(estimates), "call"), format_count(images, "image")]
-        words += [f"{under_way} under way"] if under_way else []
-        words += [f"{reused} from history"] if reused and self.axes else []
-        words += [f"{doubtful} of unknown outcome, not asked without --retry"] if doubtful else []
-        known = costs.list_price_sources(estimates)
-        words.append(
-            f"{costs.format_costs(estimates)}{f' ({known})' if known else ''}" if estimates else "free"
-        )
-        return DOT.join(words)
+        in_flight = len(self.to_send) - len(self.new)
+        reused = sum(call.reused is not None for call in self.calls) if self.axes else 0
+        unknown = sum(call.unknown_outcome is not None for call in self.calls)
+        facts = [_format_calls(len(estimates)), _format_images(images)]
+        facts += [_("{count} in flight", count=in_flight)] if in_flight else []
+        facts += [_("{count} from history", count=reused)] if reused else []
+        if unknown:
+            facts.append(
+                _(
+                    "{count} of unknown outcome, not sent without {retry}",
+                    count=unknown,
+                    retry=OptionName("retry", True),
+                )
+            )
+        cost = costs.format_costs(estimates) if estimates else _("free")
+        sources = costs.list_price_sources(estimates)
+        return join([*facts, _("{cost} ({sources})", cost=cost, sources=sources) if sources else cost])
 
 
-def _doubtful(call: PlannedCall) -> bool:
-    return call.unknown_outcome is not None
+def _format_calls(count: int) -> Message:
+    return ngettext("{count} call", "{count} calls", count)
+
+
+def _format_images(count: int) -> Message:
+    return ngettext("{count} image", "{count} images", count)
 
 
 def check_caps(
@@ -133,17 +157,26 @@ def check_caps(
     paid = [call for call in calls if call.paid]
     images = sum(call.request.count for call in paid)
     if paid and before + len(paid) > settings.max_calls:
-        over = f"max_calls = {settings.max_calls} paid calls a cell ({before} so far)"
+        limit = _(
+            "{setting} paid calls a cell ({before} so far)",
+            setting=Setting("max_calls", settings.max_calls),
+            before=before,
+        )
     elif paid and spent_images + images > settings.max_images:
-        over = f"max_images = {settings.max_images} paid images a session ({spent_images} so far)"
+        limit = _(
+            "{setting} paid images a session ({before} so far)",
+            setting=Setting("max_images", settings.max_images),
+            before=spent_images,
+        )
     else:
         return
-    what = [
-        format_count(len(paid), "paid call"),
-        format_count(images, "image"),
-        costs.format_costs(one.estimate for one in paid),
-    ]
     raise OverBudget(
-        f"The plan is {', '.join(what)}; over %config Imagine.{over}. "
-        "Nothing was sent. Set a higher limit, or ask for fewer."
+        _(
+            "The plan is {calls}, {images}, {cost}; over {limit}. "
+            "Nothing was sent. Set a higher limit, or request fewer.",
+            calls=ngettext("{count} paid call", "{count} paid calls", len(paid)),
+            images=_format_images(images),
+            cost=costs.format_costs(call.estimate for call in paid),
+            limit=limit,
+        )
     )

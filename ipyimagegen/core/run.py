@@ -1,13 +1,11 @@
-"""What was asked, sent and got: frozen values, their identity, and their form on disk.
+"""A run: one call and everything known about it, as frozen values and as a record on disk.
 
-A `Request` is what was asked, `PreparedRequest` what goes to the server after translation, a `Run` one call
-and everything known of it. A run is one JSON file; `to_json` and `from_json` are its only reader
-and writer. Unknown keys are ignored, so that a newer version's records can still be read.
+A run is one JSON file; `to_json` and `from_json` are its only writer and reader. Unknown keys are ignored,
+so that a newer version's records can still be read.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -16,11 +14,12 @@ from types import UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from ipyimagegen.core.errors import CallError, NotSent, OutcomeUnknown, RateLimited, RequestRefused
-from ipyimagegen.core.image_count import count_asked, count_images
-from ipyimagegen.core.options import SENT, Json
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 SCHEMA = 1
-LARGEST = 2**53  # of the numbers in a record; floats hold every whole number up to here
+LARGEST = 2**53  # largest number in a record; floats hold every whole number up to it
 T = TypeVar("T")
 
 
@@ -39,15 +38,15 @@ class ImageState(StrEnum):
     """What became of an image."""
 
     STORED = "stored"
-    URL_PENDING = "url_pending"  # delivered as an address that could not be fetched yet
+    URL_PENDING = "url_pending"  # delivered as a URL that could not be downloaded yet
     PARTIAL = "partial"
     QUARANTINED = "quarantined"  # kept, never opened or shown
     DAMAGED = "damaged"  # its file is gone or changed
-    UNREAD = "unread"  # it came, and is still only in the kept response
-    UNWRITTEN = "unwritten"  # it came, and the disk refused it; with a hash it is kept aside
+    UNREAD = "unread"  # delivered, still only in the stored response
+    UNWRITTEN = "unwritten"  # delivered, the disk refused it; with a hash it is in the fallback folder
 
 
-IN_PLACE = (ImageState.STORED, ImageState.PARTIAL)  # of the others a line of its own tells
+IN_PLACE = (ImageState.STORED, ImageState.PARTIAL)  # captions have a line for each image of another state
 
 ERRORS: Mapping[Status, type[CallError]] = {
     Status.NOT_SENT: NotSent,
@@ -58,116 +57,12 @@ ERRORS: Mapping[Status, type[CallError]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
-    """An image that goes with the prompt; its bytes are in the store under their hash.
-
-    `label` is what a caption calls it; one of our own has its `parent` instead, so that no record
-    repeats a prompt that may be forgotten.
-    `pixels` is the hash of its pixels where the file is our own encoding of a variable: the same
-    image is known again though a newer encoder writes other bytes.
-    """
-
-    sha256: str
-    mime: str
-    width: int
-    height: int
-    label: str = ""
-    parent: str | None = None  # lasting id of the image it came from, as 1120-k7f2/3.1
-    pixels: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.label or self.parent or "the image"
-
-    @property
-    def identity(self) -> str:
-        """The hash by which the same image is known again."""
-        return self.pixels or self.sha256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked: options as typed or configured, normalised, not yet translated."""
-
-    operation: str = "generations"
-    endpoint: str
-    base_url: str
-    dialect: str = "openai"
-    model: str | None = None
-    prompt: str
-    template: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Json] = field(default_factory=dict)
-    inputs: tuple[Input, ...] = ()
-    mask: Input | None = None
-
-    @property
-    def identity(self) -> str:
-        """The hash by which the same request is known again (hex SHA-256)."""
-        return self._hash(self.base_url)
-
-    @property
-    def question(self) -> str:
-        """Like `identity`, whatever server was asked."""
-        return self._hash(None)
-
-    def _hash(self, base_url: str | None) -> str:
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
-        known = {
-            "version": 1,
-            "base_url": base_url,
-            "operation": self.operation,
-            "model": self.model or "default",
-            "prompt": self.prompt.strip(),
-            "options": {k: v for k, v in self.options.items() if k not in SENT or SENT[k].identity},
-            "extra": dict(self.extra),
-            "inputs": [one.identity for one in self.inputs],
-            "mask": self.mask.identity if self.mask else None,
-        }
-        text = json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def count(self) -> int:
-        """How many images were asked for at most; one unless told otherwise."""
-        return count_images(self.options, self.extra)
-
-    @property
-    def fewest(self) -> int:
-        """How many images `n` itself asked for: other fields may only bound their number."""
-        return count_asked(self.options, self.extra)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedRequest:
-    """What goes to the server: the model's name there, translated options, and what to say of it.
-
-    `options` holds option names and values after translation; `extra` is merged over them by the
-    dialect. `inputs` and `mask` are the images in the form that this server takes. `notes` are
-    sentences for the caption; `unsent` names options that were kept back.
-    """
-
-    model: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    unsent: tuple[str, ...] = ()
-    inputs: tuple[Input, ...] = ()
-    mask: Input | None = None
-    idempotency_key: str = ""
-    attempts: int = 0
-    request_id: str | None = None
-    body: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ImageRecord:
     """One image of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
 
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
-    a mask, or where the images cannot be compared. `altered` is "key" where a key stood in the file's own
-    texts: the stored copy has `*` there, and `sha256` is the copy's.
+    a mask, or where the images cannot be compared. `altered` is "key" where the file's own texts held a
+    key: the stored copy has `*` in its place, and `sha256` is that of the copy.
     """
 
     index: int
@@ -186,13 +81,13 @@ class ImageRecord:
 
     @property
     def whole(self) -> bool:
-        """Whether it came to its end, and is kept: in its place, or aside."""
-        aside = self.state is ImageState.UNWRITTEN and self.sha256 is not None
-        return self.state is ImageState.STORED or aside
+        """Whether it is complete and stored, also if only in the fallback folder."""
+        in_fallback = self.state is ImageState.UNWRITTEN and self.sha256 is not None
+        return self.state is ImageState.STORED or in_fallback
 
     @property
     def unstored(self) -> bool:
-        """Whether the file of the response is still needed to get it."""
+        """Whether only the stored response holds it."""
         return self.state in (ImageState.UNREAD, ImageState.UNWRITTEN)
 
     @property
@@ -203,23 +98,23 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What was asked and not given: "asked X, got Y"."""
+    """What was asked and not delivered: "asked X, got Y"."""
 
     subject: str
     asked: str
     got: str
 
     def __str__(self) -> str:
-        return f"{self.subject}: asked {self.asked}, got {self.got}"
+        return _("{subject}: asked {asked}, got {got}", subject=self.subject, asked=self.asked, got=self.got)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """An amount with its currency; None is unknown. `basis` says how it is known.
+    """An amount with its currency; None is unknown. `basis` is how it is known.
 
-    basis: `free`, `none` (certainly not carried out), `table` (published price per image), `tokens`
-    (published formula), `usage` (the server's own count times the rates), `server` (the server said
-    the amount), `unknown`.
+    basis: `free`, `none` (certainly not executed), `table` (published price per image), `tokens`
+    (published formula), `usage` (the server's own count times the rates), `server` (reported by the
+    server), `unknown`. `amount_max` makes it a range; `at_least` is whether the amount is a lower bound.
     """
 
     amount: float | None = None
@@ -232,17 +127,17 @@ class Cost:
 
     def __str__(self) -> str:
         if self.basis in ("free", "none"):
-            return "free" if self.basis == "free" else "nothing billed"
+            return _("free") if self.basis == "free" else _("nothing billed")
         if self.amount is None:
-            return "cost unknown"
+            return _("cost unknown")
         sign = {"USD": "$", "CNY": "¥"}.get(self.currency, self.currency + " ")
-        low = f"{sign}{_money(self.amount)}"
+        low = f"{sign}{_format_amount(self.amount)}"
         if self.amount_max is not None:
-            return f"{low}–{_money(self.amount_max)}"
-        return f"at least {low}" if self.at_least else low
+            return f"{low}–{_format_amount(self.amount_max)}"
+        return _("at least {amount}", amount=low) if self.at_least else low
 
 
-def _money(amount: float) -> str:
+def _format_amount(amount: float) -> str:
     return f"{amount:.4f}".rstrip("0").ljust(len(f"{int(amount)}") + 3, "0") if amount else "0.00"
 
 
@@ -269,7 +164,7 @@ class Run:
     sent: PreparedRequest = field(default_factory=PreparedRequest)
     images: tuple[ImageRecord, ...] = ()
     response: Mapping[str, Json] = field(default_factory=dict)
-    raw: str | None = None  # hash of the reply as it came, where not all of it became images
+    raw: str | None = None  # hash of the response as it came, where not all of it became images
     mismatches: tuple[Mismatch, ...] = ()
     cost: Cost = field(default_factory=Cost)
     error: ErrorInfo | None = None
@@ -286,7 +181,7 @@ class Run:
     @property
     def shown(self) -> tuple[ImageRecord, ...]:
         """The images that can be shown."""
-        return tuple(p for p in self.images if p.viewable)
+        return tuple(image for image in self.images if image.viewable)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""
@@ -313,28 +208,27 @@ def to_json(value: Any) -> Json:
     """Return a record as plain JSON values; optional members that are empty are left out."""
     if is_dataclass(value):
         kind: Any = type(value)
-        members = {name: to_json(getattr(value, name)) for name in _names(kind)}
-        return {k: v for k, v in members.items() if k in _required(kind) or v not in _EMPTY}
+        members = {name: to_json(getattr(value, name)) for name in _list_fields(kind)}
+        return {k: v for k, v in members.items() if k in _list_required(kind) or v not in _EMPTY}
     if isinstance(value, Mapping):
-        return {k: to_json(v) for k, v in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_json(v) for v in value]
+        return [to_json(item) for item in value]
     return str(value) if isinstance(value, StrEnum) else value
 
 
 def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
-    """Return the record of that kind; members it does not know are ignored.
+    """Return the record of that kind; members that it does not know are ignored.
 
-    Raises TypeError, ValueError or KeyError when `data` is no such record: somebody may have edited it,
-    and what is shown relies on a width being a number.
+    Raises TypeError, ValueError or KeyError for anything else than such a record: somebody may have edited
+    the file, and whatever shows it relies on a width being a number.
     """
-    names = _names(cast("Any", kind))
-    members = {k: _member(_NESTED.get((kind, k)), data[k]) for k in names if k in data}
-    types = _types(cast("Any", kind))
+    fields_of_kind, types = _list_fields(cast("Any", kind)), _list_types(cast("Any", kind))
+    members = {k: _read_member(_NESTED.get((kind, k)), data[k]) for k in fields_of_kind if k in data}
     for name, value in members.items():
-        whole, each = types[name]
-        parts = value if isinstance(value, tuple) else ()
-        if not isinstance(value, whole) or not all(isinstance(one, each) for one in parts):
+        allowed, allowed_items = types[name]
+        items = value if isinstance(value, tuple) else ()
+        if not isinstance(value, allowed) or not all(isinstance(item, allowed_items) for item in items):
             raise TypeError(f"{name} of a {kind.__name__} is {type(value).__name__}")
         if isinstance(value, (int, float)) and not abs(value) <= LARGEST:
             raise ValueError(f"{name} of a {kind.__name__} is out of range")
@@ -344,36 +238,36 @@ def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
 _EMPTY: tuple[Json, ...] = (None, {}, [], "")
 
 
-@cache  # a history of 100,000 runs is read when its index is made anew
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))
+@cache  # rebuilding the index reads 100,000 runs
+def _list_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(member.name for member in fields(kind))
 
 
 @cache
-def _types(kind: type[Any]) -> Mapping[str, tuple[tuple[type, ...], tuple[type, ...]]]:
-    """Return by name what a member may be and, if it is a tuple, what is in it."""
+def _list_required(kind: type[Any]) -> frozenset[str]:
+    unset = (member for member in fields(kind) if member.default is member.default_factory is MISSING)
+    return frozenset(member.name for member in unset)
+
+
+@cache
+def _list_types(kind: type[Any]) -> Mapping[str, tuple[tuple[type, ...], tuple[type, ...]]]:
+    """Return by name the types that a member may have and, for a tuple, those of its items."""
     hints = get_type_hints(kind)
-    inside = {name: get_args(hint)[:1] if get_origin(hint) is tuple else () for name, hint in hints.items()}
-    return {name: (_taken(hint), inside[name]) for name, hint in hints.items()}
+    items = {name: get_args(hint)[:1] if get_origin(hint) is tuple else () for name, hint in hints.items()}
+    return {name: (_to_types(hint), items[name]) for name, hint in hints.items()}
 
 
-def _taken(hint: Any) -> tuple[type, ...]:
+def _to_types(hint: Any) -> tuple[type, ...]:
     parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    plain = tuple(get_origin(part) or part for part in parts)
-    return (*plain, int) if float in plain else plain  # JSON writes 2.0 as 2
+    types = tuple(get_origin(part) or part for part in parts)
+    return (*types, int) if float in types else types  # JSON writes 2.0 as 2
 
 
-@cache
-def _required(kind: type[Any]) -> frozenset[str]:
-    missing = (one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING)
-    return frozenset(missing)
-
-
-def _member(kind: type | None, value: Json) -> Any:
+def _read_member(kind: type | None, value: Json) -> Any:
     if kind is not None and issubclass(kind, StrEnum):
         return kind(value)
     if kind is not None and isinstance(value, Mapping):
         return from_json(kind, value)
     if isinstance(value, list):
-        return tuple(_member(kind, one) for one in value)
+        return tuple(_read_member(kind, item) for item in value)
     return value

@@ -1,21 +1,37 @@
-"""What a door hands over: a prompt, options and inputs as they were typed, and how to ask again.
+"""What a front door hands over: a prompt, options and inputs as they were typed, and how to ask again.
 
-A magic, a Python call and the panel differ only in how they come to a `UserInput`.
+A magic, a Python call and the panel differ only in how they obtain a `UserInput`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import check_extra
-from ipyimagegen.core.option_lists import list_elements, read_values
-from ipyimagegen.core.options import DEFAULT, INPUTS, SENT, Json, Value, Values, find_option
+from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.options import (
+    DEFAULT,
+    INPUTS,
+    SENT,
+    Json,
+    Kind,
+    Value,
+    Values,
+    find_option,
+    normalise,
+    to_half_width,
+)
+from ipyimagegen.core.request import check_extra
 from ipyimagegen.core.run import Run
+from ipyimagegen.core.text import truncate
 
-_NOT_IN_PYTHON = ("as_", "save", "dry_run", "raw")
+MOST = 10_000  # runs of one sweep, and values of one option
+_RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
 
 
 @dataclass(frozen=True)
@@ -31,14 +47,14 @@ InputRefs: TypeAlias = Mapping[str, tuple[InputRef, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class UserInput:
-    """What a door hands over. Values are normalised; `default` unsets what is configured.
+    """What a front door hands over. Values are normalised; `default` unsets what is configured.
 
     A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
-    choices for the alternatives in the prompt, in order, once they were made. `executor` runs the calls.
-    `inputs` holds `image` and `mask`; a name that is absent was not given, an empty one unsets it.
+    choices for the alternatives in the prompt, in order, once they are made. `executor` runs the calls.
+    `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
-    `alone`: what is configured now does not change it. Unless another is typed, the server of the run
-    `like` is asked. `notes` go into the caption.
+    `alone`: what is configured now does not change it. Unless another server is typed, that of the run
+    `like` is used. `notes` go into the caption.
     """
 
     prompt: str | tuple[str, ...]
@@ -56,86 +72,103 @@ class UserInput:
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
-    given = {k: v for k, v in options.items() if v is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     executor, extra = given.pop("executor", None), given.pop("extra", {})
-    if not isinstance(extra, Mapping) or not all(isinstance(k, str) for k in extra):
-        raise InvalidOption('extra takes a mapping such as {"key": "value"}.')
+    if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
+        raise InvalidOption(
+            _(
+                "{extra} takes a mapping such as {example}.",
+                extra=OptionName("extra"),
+                example='{"key": "value"}',
+            )
+        )
     check_extra(extra)
-    inputs = {name: _offered(name, given.pop(name)) for name in INPUTS if name in given}
+    inputs = {name: _to_input_refs(name, given.pop(name)) for name in INPUTS if name in given}
     for name in given:
-        if name in _NOT_IN_PYTHON:
-            raise InvalidOption(f"{name} is an option of the magic; a Python call has no {name}=.")
-        find_option(name)
+        if not find_option(name).python:
+            raise InvalidOption(_("A Python call has no {name}=; it is an option of the magics.", name=name))
     values = {name: read_values(name, value) for name, value in given.items()}
     return UserInput(
-        prompt=_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor
+        prompt=_read_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor
     )
 
 
-def _prompts(prompt: Any) -> str | tuple[str, ...]:
+def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
     """Return the prompt, or the prompts of a sweep."""
     if isinstance(prompt, str):
         return prompt
-    several = list_elements(prompt)
-    if several == []:
-        raise InvalidInput("The list of prompts is empty; nothing was sent.")
-    if several is None:
-        raise InvalidInput(f"A prompt is text, or a list of texts, not {type(prompt).__name__}.")
-    for place, one in enumerate(several, start=1):
-        if not isinstance(one, str):
-            kind = type(one).__name__
-            raise InvalidInput(f"A prompt is text; number {place} of {len(several)} is {kind}: {one!r:.40}.")
-    return tuple(several)
+    prompts = list_elements(prompt)
+    if prompts == []:
+        raise InvalidInput(_("The list of prompts is empty; nothing was sent."))
+    if prompts is None:
+        kind = type(prompt).__name__
+        raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.", kind=kind))
+    for number, text in enumerate(prompts, start=1):
+        if not isinstance(text, str):
+            raise InvalidInput(
+                _(
+                    "A prompt is text; number {number} of {count} is {kind}: {text!r:.40}.",
+                    number=number,
+                    count=len(prompts),
+                    kind=type(text).__name__,
+                    text=text,
+                )
+            )
+    return tuple(prompts)
 
 
-def _offered(name: str, value: object) -> tuple[InputRef, ...]:
-    """Return the inputs of an argument: `image` takes a list, a mask is one (or a box of four)."""
+def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
+    """Return the inputs of an argument: `image` takes a list, a mask is a single thing (or a box of four)."""
     if isinstance(value, str) and value == DEFAULT:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
         if not value:
-            raise InvalidInput(f"{name} is an empty list; nothing was sent. Without an image, leave it out.")
-        return tuple(InputRef(one, f"{name}[{k}]") for k, one in enumerate(value))
+            raise InvalidInput(
+                _(
+                    "{option} is an empty list; nothing was sent. Without an image, leave it out.",
+                    option=OptionName(name),
+                )
+            )
+        return tuple(InputRef(thing, f"{name}[{index}]") for index, thing in enumerate(value))
     return (InputRef(value, name),)
 
 
 def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
     """Return the stored request of a run as typed options, with those of `typed` over them.
 
-    `same_server` says that the endpoint in `typed`, if any, is the one that the run asked. With
-    nothing changed the answer has `new` among its options: it asks again. Raises InvalidInput.
+    `same_server` is whether the endpoint in `typed`, if any, is that of the run. With nothing changed,
+    `new` is among the options: a new request is sent. Raises InvalidInput.
     """
     if run.forgotten:
-        raise InvalidInput(f"Run {run.id} was forgotten; its prompt is gone.")
-    stored: dict[str, Values] = {k: v for k, v in run.request.options.items() if k in SENT}
+        raise InvalidInput(_("Run {run} was forgotten; its prompt is gone.", run=run.id))
+    stored: dict[str, Values] = {name: value for name, value in run.request.options.items() if name in SENT}
     if run.request.model:
         stored["model"] = run.request.model
-    kept = dict(stored)
+    base = dict(stored)
     if "size" in typed.options or "aspect_ratio" in typed.options:
-        kept.pop("size", None)
-        kept.pop("aspect_ratio", None)
-    options = {**kept, **typed.options}
+        base.pop("size", None)
+        base.pop("aspect_ratio", None)
+    options = {**base, **typed.options}
     extra = {**run.request.extra, **typed.extra}
-    asked = {k: v for k, v in options.items() if k in SENT and v != DEFAULT}
+    to_send = {name: value for name, value in options.items() if name in SENT and value != DEFAULT}
     prompt = typed.prompt.strip() if isinstance(typed.prompt, str) else None
-    same = asked == stored and extra == run.request.extra and prompt == run.request.prompt
+    same = to_send == stored and extra == run.request.extra and prompt == run.request.prompt
     if same and same_server and not typed.inputs:
         options["new"] = True
-    inputs = {**_stored(run), **typed.inputs}
+    inputs = {**_list_inputs(run), **typed.inputs}
     if not inputs["image"] and "mask" not in typed.inputs:
         inputs.pop("mask", None)  # of the image that was taken out
     return replace(typed, options=options, extra=extra, inputs=inputs, alone=True, like=run, rerun_of=run)
 
 
-def _stored(run: Run) -> InputRefs:
-    """Return the inputs that a run was asked with."""
+def _list_inputs(run: Run) -> InputRefs:
     request = run.request
     mask = {"mask": (InputRef(request.mask, request.mask.name),)} if request.mask else {}
-    return {"image": tuple(InputRef(one, one.name) for one in request.inputs), **mask}
+    return {"image": tuple(InputRef(image, image.name) for image in request.inputs), **mask}
 
 
 def from_image(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) -> UserInput:
-    """Return an edit of an image of that run: asked of its server and model unless others are named.
+    """Return an edit of an image of that run, at its server and model unless others are named.
 
     Images in `options` come after it.
     """
@@ -146,3 +179,80 @@ def from_image(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) ->
         return typed
     model: Value = run.request.model or DEFAULT  # the server's own, whatever is configured now
     return replace(typed, options={"model": model, **typed.options}, like=run)
+
+
+def list_elements(thing: Any) -> list[Any] | None:
+    """Return the elements of a list, tuple, range, one-dimensional array or series, else None."""
+    if isinstance(thing, (list, tuple, range)):
+        return list(thing[: MOST + 1])
+    if not hasattr(thing, "tolist"):
+        return None
+    with suppress(Exception):  # a scalar cannot be sliced
+        thing = thing[: MOST + 1]
+    elements = thing.tolist()
+    return elements if isinstance(elements, list) else None
+
+
+def read_values(name: str, thing: object) -> Values:
+    """Return the value of option `name` that code gave, or the values of a list. Raises InvalidOption."""
+    elements = list_elements(thing) if find_option(name).lists else None
+    return normalise(name, thing) if elements is None else normalise_all(name, elements)
+
+
+def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], object] = str) -> Values:
+    """Return what was typed for option `name`, split at commas; `1..4` is a range. Raises InvalidOption.
+
+    `resolve` returns what a piece stands for, such as the list that a variable holds. Only what was typed
+    is a range: a resolved value is not parsed again.
+    """
+    elements: list[object] = []
+    is_list = len(pieces) > 1
+    for piece in pieces:
+        value = resolve(piece)
+        if (inner := list_elements(value)) is not None:
+            is_list = True
+            elements += inner
+        else:
+            elements += _expand_range(name, piece) if value == piece else [value]
+        if len(elements) > MOST:
+            raise _too_many(name)
+    return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])
+
+
+def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
+    """Return the elements of a list, each as option `name` keeps it. Raises InvalidOption."""
+    if not elements:
+        raise InvalidOption(_("{option} is an empty list; nothing was sent.", option=OptionName(name)))
+    if len(elements) > MOST:
+        raise _too_many(name)
+    if any(isinstance(element, str) and not element.strip() for element in elements):
+        raise InvalidOption(
+            _(
+                "The list of {option} has an empty place. Write it without blanks: 1,2,3 or low,high.",
+                option=OptionName(name),
+            )
+        )
+    return tuple(normalise(name, element) for element in elements)
+
+
+def _expand_range(name: str, piece: str) -> Iterator[object]:
+    """Yield what one piece of a typed list stands for: itself, or the whole numbers of `1..4`."""
+    is_number = find_option(name).kind in (Kind.INTEGER, Kind.NUMBER)
+    match = _RANGE.fullmatch(to_half_width(piece)) if is_number else None
+    if match is None:
+        yield piece
+        return
+    first, last = int(match[1]), int(match[2])
+    if abs(last - first) >= MOST:
+        raise _too_many(name, truncate(piece, 40))
+    yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)
+
+
+def _too_many(name: str, given: str | None = None) -> InvalidOption:
+    return InvalidOption(
+        _(
+            "{option} has more than {most:,} values; nothing was sent. Give fewer.",
+            option=OptionName(name, given),
+            most=MOST,
+        )
+    )

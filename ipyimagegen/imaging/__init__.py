@@ -11,7 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, SUFFIX, find_suffix, sniff
+from ipyimagegen.core.formats import find_suffix, sniff
+from ipyimagegen.imaging.headers import MEGAPIXELS
 from ipyimagegen.imaging.values import EDGE, LIMIT, ContactSheet, EncodedImage, ImageInfo, Preview
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = [
     "EDGE",
     "LIMIT",
     "MEGAPIXELS",
-    "SUFFIX",
     "ContactSheet",
     "EncodedImage",
     "ImageInfo",

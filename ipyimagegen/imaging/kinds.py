@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ipyimagegen.imaging.headers import sniff
+from ipyimagegen.core.formats import BY_MIME, sniff
 
-OWN = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 # Pillow's names for the kinds that are converted; the module that reads each.
 PLUGINS = {
     "PNG": "PngImagePlugin",
@@ -52,7 +51,7 @@ def kind_of(data: bytes, suffix: str = "") -> str | None:
     head = data[:32]
     own = sniff(head)
     if own is not None:
-        return OWN[own]
+        return BY_MIME[own].pillow
     for mark, kind in _MARKS:
         if mark.match(head):
             return kind

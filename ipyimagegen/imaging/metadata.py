@@ -17,8 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.imaging.headers import sniff
 from ipyimagegen.imaging.pieces import EOI, FRAMES, SOS, jpeg_pieces, png_pieces, webp_pieces
 
 SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones

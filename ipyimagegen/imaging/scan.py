@@ -15,7 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from ipyimagegen.imaging.headers import MEGAPIXELS, sniff
+from ipyimagegen.core.formats import sniff
+from ipyimagegen.imaging.headers import MEGAPIXELS
 from ipyimagegen.imaging.scan_formats import CUT, DAMAGED, WALKERS
 from ipyimagegen.imaging.scan_limits import LimitExceeded, Walk
 

@@ -11,12 +11,13 @@ from ipyimagegen.core.options import OPTIONS
 
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`."""
-    if name == "extra" and isinstance(value, Mapping):
-        return " ".join(f"--set {key}={item}" for key, item in value.items())
+    if name == "extra":
+        items = value.items() if isinstance(value, Mapping) else ()
+        return " ".join(f"--set {key}={item}" for key, item in items) or "--set"
     if isinstance(value, range):
         value = f"{value.start}..{value.stop - 1}"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return f"{flag} {value}" if value is not None else flag
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 CELL = Front(
@@ -34,8 +35,15 @@ CELL = Front(
             Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
             Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
+            Remedy.SEND_NEW: "Use --new to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
+            Remedy.WAIT: "Run the cell again to wait for its images; later, {run} shows them.",
+            Remedy.RUN_MISSING: "Run the cell again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Run the cell again for what is missing; --retry also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and run the cell again, at no cost.",
             Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",
         }
     ),

@@ -14,20 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import list_elements, parse_values
-from ipyimagegen.core.options import (
-    DEFAULT,
-    OPTIONS,
-    Json,
-    Kind,
-    Option,
-    Values,
-    normalise,
-    to_half_width,
-)
+from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
+from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.template import Name, Part, fill, lookup, parse
 from ipyimagegen.core.text import truncate
+from ipyimagegen.core.user_input import list_elements, parse_values
 from ipyimagegen.notebook.tokenizer import (
     DASHES,
     LONG_DASHES,

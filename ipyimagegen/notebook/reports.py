@@ -11,12 +11,14 @@ from ipyimagegen import catalog, client
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Input, Run, Status
-from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
-from ipyimagegen.core.text_table import format_table
+from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.text import DOT, format_count, format_table, sanitize, truncate
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
-from ipyimagegen.results.request_diff import list_changes
+from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
 from ipyimagegen.session.studio import Studio
 
@@ -41,7 +43,7 @@ def report_plan(plan: Plan, calls: Sequence[client.HttpCall], over: str | None =
             format_table([(a, *b) for a, b in rows]),
         ]
     send = plan.to_send
-    lines.append(str(plan))
+    lines.append(render(str(plan), CELL))
     if more := sum(catalog.count_partial_tokens(one.sent, one.request, one.endpoint) for one in send):
         lines.append(f"partial images: at most {more:,} output tokens more, in the estimate")
     lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
@@ -51,7 +53,7 @@ def report_plan(plan: Plan, calls: Sequence[client.HttpCall], over: str | None =
 
 def _request_of(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
-    yield json.dumps(call.shown, indent=2, ensure_ascii=False)
+    yield json.dumps(call.summary, indent=2, ensure_ascii=False)
     if planned.reused:
         yield f"reused: {planned.reused.id}, so nothing would be sent"
     yield from (f"- {sanitize(note)}" for note in planned.sent.notes)
@@ -130,7 +132,7 @@ def report_run(
 
 def report_forgotten(runs: Sequence[Run], past: History) -> str:
     """Return what was forgotten, and what stays because other runs began with it."""
-    began = {run.id: ", ".join(one.id for one in past.edits(run)) for run in runs}
+    began = {run.id: ", ".join(one.id for one in past.list_edits(run)) for run in runs}
     stay = [f"images of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
     return "\n".join(["forgotten: " + ", ".join(began), *stay])
 

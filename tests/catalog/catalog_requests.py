@@ -1,7 +1,7 @@
 """Requests for the tests of the catalog."""
 
 from ipyimagegen import catalog
-from ipyimagegen.core.run import Input, Request
+from ipyimagegen.core.request import Input, Request
 
 IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)
 

@@ -5,7 +5,7 @@ import pytest
 from ipyimagegen import catalog
 from ipyimagegen.catalog.registry import normalise_base_url
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 
 NORMALISED = {
     "https://gpu.example": "https://gpu.example/v1",

@@ -15,7 +15,7 @@ from ipyimagegen.catalog import sizes, tables
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.options import SENT, SIZE_WORDS, normalise
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 ENDPOINTS = tables.load_endpoints()
 # Every row, as it stands and as it is behind each endpoint that has it.

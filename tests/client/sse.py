@@ -56,7 +56,7 @@ def number(found):
 
 
 def numbers(outcome):
-    return [number(one) for one in outcome.answer.found]
+    return [number(one) for one in outcome.answer.images]
 
 
 def local(parts):

@@ -17,7 +17,7 @@ def fetch(tmp_path):
     def run(url, endpoint=None, **options):
         into = tmp_path / "image.part"
         found = download(
-            url, endpoint or PUBLIC, into=into, control=options.pop("control", CancelToken()), **options
+            url, endpoint or PUBLIC, into=into, token=options.pop("token", CancelToken()), **options
         )
         assert (found is None) == into.exists()
         return found or into.read_bytes()
@@ -142,9 +142,9 @@ def test_the_cap(serve, fetch):
 
 def test_cancel_and_deadline(serve, fetch):
     server = serve(lambda conn, _: conn.recv(1))
-    control = CancelToken()
-    control.cancel()
-    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), control=control).message == "Given up."
+    token = CancelToken()
+    token.cancel()
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), token=token).message == "Given up."
     assert fetch(f"{server.origin}/x", endpoint_at(server.origin), whole=0.3).message
 
 
@@ -158,7 +158,7 @@ def test_through_a_mounted_application(fetch):
 
 
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.client.dialling import resolve
+    from ipyimagegen.client.connections import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
@@ -167,6 +167,6 @@ def test_the_systems_resolver_gives_numbers():
 def test_a_file_that_cannot_be_written(serve, tmp_path):
     server = serve(IMAGE)
     into = tmp_path / "missing" / "image"
-    found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, control=CancelToken())
+    found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, token=CancelToken())
     assert "written to disk" in found.message
     assert len(server.seen) == 1

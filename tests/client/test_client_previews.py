@@ -29,14 +29,14 @@ from sse import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.run import PreparedRequest, Request, Status
-from ipyimagegen.session.keys import ApiKey
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run
 
 
 def ticking():
-    """Return a control whose clock is a second later each time anybody looks."""
+    """Return a token whose clock is a second later each time anybody looks."""
     return CancelToken(clock=itertools.count().__next__)
 
 
@@ -130,8 +130,8 @@ def test_one_byte_at_a_time_and_several_events_at_once(serve, post, answer):
         partial=lambda found: seen.append((b"".join(found.chunks()), found.revised_prompt)),
     )
     assert seen == [(b"one", "狐 in the 雪"), (b"two", "狐 in the 雪")]
-    assert outcome.answer.found[0].revised_prompt == "狐 in the 雪"
-    assert b"".join(outcome.answer.found[0].chunks()) == b"three"
+    assert outcome.answer.images[0].revised_prompt == "狐 in the 雪"
+    assert b"".join(outcome.answer.images[0].chunks()) == b"three"
 
 
 STREAMS = {
@@ -158,7 +158,7 @@ def asked(parts, n, spool):
         endpoint,
         ApiKey(KEY, endpoint.base_url),
         spool=spool,
-        control=ticking(),
+        token=ticking(),
         timeouts=SLOW,
         idempotency_key="once-1",
         mounts=mounted(parts),
@@ -242,7 +242,7 @@ def test_four_a_second_and_the_newest_wins(post, told):
         yield partial(2)
         yield completed(0)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), control=CancelToken(lambda: now), partial=told)
+    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(lambda: now), partial=told)
     assert outcome.status is Status.DONE
     assert told.seen == [(0, True), (1, True), (2, True), (3, True), (3, True)]
 
@@ -255,7 +255,7 @@ def test_what_it_raises_ends_the_calling_and_nothing_else(serve, post):
         raise RuntimeError("the notebook is gone")
 
     outcome = post(serve(stream(partial(0), partial(1), completed(2))).origin, partial=tell)
-    assert (outcome.status, outcome.fault, numbers(outcome)) == (Status.DONE, None, [(2, False)])
+    assert (outcome.status, outcome.error, numbers(outcome)) == (Status.DONE, None, [(2, False)])
     assert len(calls) == 1
 
 
@@ -269,7 +269,7 @@ def test_nobody_is_called_for_plain_json_or_a_refusal(serve, post, told):
 
 def test_nobody_is_called_after_done_or_for_ever(post, told, monkeypatch):
     post(LOCAL, mounts=mounted([DONE, partial(0)]), partial=told)
-    monkeypatch.setattr("ipyimagegen.client.previews.EVENTS", 10)
+    monkeypatch.setattr("ipyimagegen.client.streaming.EVENTS", 10)
     post(LOCAL, mounts=mounted([event("step") * 10 + partial(0)]), partial=told)
     assert told.seen == []
 
@@ -293,7 +293,7 @@ def test_a_large_stream_takes_no_memory(post):
             mounts=mounted(parts()),
             partial=lambda found: sizes.append(sum(map(len, found.chunks()))),
         )
-        sizes += [sum(map(len, one.chunks())) for one in outcome.answer.found]
+        sizes += [sum(map(len, one.chunks())) for one in outcome.answer.images]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

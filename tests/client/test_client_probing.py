@@ -13,7 +13,7 @@ from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, tric
 
 from ipyimagegen.client import probe
 from ipyimagegen.client.probing import HEAD
-from ipyimagegen.session.keys import ApiKey
+from ipyimagegen.core.api_key import ApiKey
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 
@@ -211,10 +211,10 @@ def test_a_proxy_for_http_answers_in_place_of_the_server(serve, ask, monkeypatch
 
 PROXIES = [
     ("socks5h://user:proxy-password@127.0.0.1:9", "socks5h://127.0.0.1:9", "pip install pysocks"),
-    ("http://", "an address that is none", "the proxy's address is malformed"),
-    ("user:proxy-password@127.0.0.1:9", "http://127.0.0.1:9", "the proxy's address is malformed"),
-    ("http://user:1#proxy-password@127.0.0.1:9", "an address that is none", ""),
-    ("http://user:proxy-password@[::1", "an address that is none", "malformed"),
+    ("http://", "an invalid address", "the address of the proxy is malformed"),
+    ("user:proxy-password@127.0.0.1:9", "http://127.0.0.1:9", "the address of the proxy is malformed"),
+    ("http://user:1#proxy-password@127.0.0.1:9", "an invalid address", ""),
+    ("http://user:proxy-password@[::1", "an invalid address", "malformed"),
 ]
 
 

@@ -7,25 +7,16 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from client.sse import DONE, HEAD
 from lab import PAINTED, Clock
 from loopback import b64, image_bytes
 from sockets import reply
-from wire.sse import DONE, HEAD
 
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.run import (
-    ErrorInfo,
-    ImageRecord,
-    ImageState,
-    Input,
-    Mismatch,
-    PreparedRequest,
-    Request,
-    Run,
-    Status,
-)
+from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.run import ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.template import Literal, fill, parse
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.results.captions import write_caption
@@ -165,8 +156,8 @@ def test_a_caption_is_short_whatever_came():
     )
     words = write_caption(run, 1, from_history=False)
     assert len(words) < 2000
-    assert "more lines: see %imagine_show" in words
-    assert "--retry" in words
+    assert "more lines: see history[" in words
+    assert "retry=True" in words
 
 
 # What came is read until the deadline, or until somebody gives up
@@ -430,7 +421,7 @@ def test_106_extra_that_is_no_json(lab, kind, door):
     lab.cell("fox = %imagine a red fox")
     lab.cell(door)
     assert isinstance(lab.cells[1].error, InvalidOption)
-    lab.check(Status.DONE, 1, "extra: a", images=0)
+    lab.check(Status.DONE, 1, "extra", images=0)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_17_retry_after_of_no_sense(lab, clock, waited):
         return lab.check([Status.DONE] * (len(WAITED) + 1), 2 * (len(WAITED) + 1))
     for header, said in TOO_LONG:
         server.answer = later(header)
-        assert f"429: slow down. It asks to wait {said}." in lab.cell().texts
+        assert f"429: slow down. It requests a wait of {said}." in lab.cell().texts
     assert clock.waited == []
     return lab.check(
         [Status.RATE_LIMITED] * len(TOO_LONG), len(TOO_LONG), "nothing billed: run the cell again later"

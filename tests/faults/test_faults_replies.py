@@ -25,7 +25,7 @@ def items(*images):
 def test_23_a_page_with_status_200(lab, kind):
     lab.serve(reply(PAGE, kind=kind))
     lab.cell()
-    lab.check(Status.UNKNOWN, 1, "no JSON.*base URL", raw=PAGE.encode())
+    lab.check(Status.UNKNOWN, 1, "web page, no JSON.*base URL", raw=PAGE.encode())
 
 
 def test_24_no_list_of_images(lab):

@@ -129,7 +129,7 @@ def test_an_item_without_a_image_may_have_been_billed(kernel, serve):
     use(kernel, server, "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --set response_format=url a fox")
     told, bill = cell.error.splitlines()
-    assert "its items hold no image" in told
+    assert "its items contain no image" in told
     assert bill == UNKNOWN
     assert len(server.posts) == 1
 

@@ -6,34 +6,8 @@ import struct
 import pytest
 from PIL import Image
 
-from ipyimagegen.imaging import SUFFIX, find_suffix, inspect, sniff
+from ipyimagegen.imaging import inspect
 from ipyimagegen.imaging.scan import scan_path
-
-SNIFF = [
-    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png", ".png"),
-    (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg", ".jpg"),
-    (b"\xff\xd8\xff\xdb", "image/jpeg", ".jpg"),
-    (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp", ".webp"),
-    (b"RIFF\x24\0\0\0WAVEfmt ", None, None),
-    (b"GIF89a", None, None),
-    (b"\x89PNG", None, None),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'>", None, None),
-    (b"<!DOCTYPE html>", None, None),
-    (b"%PDF-1.7", None, None),
-    (b"BM\0\0\0\0", None, None),
-    (b"", None, None),
-]
-
-
-@pytest.mark.parametrize(("head", "mime", "suffix"), SNIFF)
-def test_the_first_bytes_decide(head, mime, suffix):
-    assert sniff(head) == mime
-    assert find_suffix(head) == suffix
-
-
-def test_every_mime_has_a_suffix():
-    assert set(SUFFIX) == {"image/png", "image/jpeg", "image/webp"}
-
 
 SAVED = {
     "png": {},

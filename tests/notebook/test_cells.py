@@ -92,7 +92,7 @@ def test_names_are_filled_in_and_bound(kernel):
 
 REFUSED = [
     ("%imagine --si 3 a fox", "Did you mean --size?"),
-    ("%%imagine --size 12\na fox", "is no size"),
+    ("%%imagine --size 12\na fox", "expected WIDTHxHEIGHT"),
     ("%%imagine --size 10x10\na fox", "64"),
     ("%%imagine --qualty high\na fox", "Did you mean --quality?"),
     ("%%imagine --quality hihg\na fox", "high"),
@@ -112,7 +112,7 @@ REFUSED = [
     ("%imagine --seed 1,1 a fox", "the same request"),
     ("%imagine --seed 1..200 --n 1..100 a fox", "makes 20,000 runs"),
     ("%imagine a {missing} {red|blue} fox", "no variable 'missing'"),
-    ("%imagine --size 512x512,17 a fox", "is no size"),
+    ("%imagine --size 512x512,17 a fox", "expected WIDTHxHEIGHT"),
     ("%imagine --endpoint sketch --size 512x512,64x64,10x10 a fox", "64"),
     ("%imagine --image cat.png a fox", "does not exist"),
     ("%imagine --mask 1,1,2,2 a fox", "needs an image"),
@@ -120,7 +120,7 @@ REFUSED = [
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
     ("%imagine --save out/{modle} a fox", "Did you mean model?"),
-    ("%imagine --save /dev/null/fox a fox", "/dev/null is no folder; nothing was sent"),
+    ("%imagine --save /dev/null/fox a fox", "/dev/null is not a folder. Nothing was sent"),
     ("%imagine --key sk-0123456789abcdefghij a fox", "looks like an API key"),
     ("%%imagine\nuse sk-0123456789abcdefghij", "looks like an API key"),
     ("imagine('a fox')", "from ipyimagegen import imagine"),

@@ -47,7 +47,7 @@ def test_images_side_by_side_and_what_differs(drawn):
         "prompt, against 1:",
         "1 a red fox in the snow",
         "2 a [-red-] {+blue+} fox in the snow",
-        "3 as 1",
+        "3 same as 1",
     ]
     assert "1 2 3" in said
     assert "size 64x64 64x64 64x96" in said
@@ -85,7 +85,7 @@ def test_ids_in_every_form(drawn):
         cell = drawn.run(f"%imagine_compare {named}")
         assert cell.error is None, (named, cell.error)
         assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
-    assert "3.2 as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
+    assert "3.2 same as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
     images = drawn.run("%imagine_compare {fox[0]}, {blue[0]}").caption
     assert "2.1 a [-red-] {+blue+} fox in the snow" in lines(images)
 
@@ -186,7 +186,7 @@ def test_a_file_that_is_gone_is_a_dashed_tile(drawn, home):
     assert cell.images
 
 
-def test_verdicts_and_inputs(kernel, serve):
+def test_mismatches_and_inputs(kernel, serve):
     def answer(seen):
         width = 32 if b"small" in seen.body else 64
         return 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes(width, width))}]}

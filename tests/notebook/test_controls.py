@@ -6,7 +6,7 @@ from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog import check
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.options import OPTIONS, normalise
-from ipyimagegen.core.run import Request
+from ipyimagegen.core.request import Request
 from ipyimagegen.notebook.panel.controls import accepts, choices, controls, models
 from ipyimagegen.notebook.panel.form import Form
 

@@ -107,7 +107,7 @@ REFUSED = [
     ("--watermark off x", "write --watermark=off"),
     ("--stream True x", "write --stream=true, or --stream -- True"),
     ("--new false", "begin the prompt with 'false'"),
-    ("--dry-run=maybe x", "takes no value"),
+    ("--dry-run=maybe x", "takes true, false"),
     ("--as 3x y", "variable name"),
 ]
 

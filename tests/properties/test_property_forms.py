@@ -8,7 +8,8 @@ from test_property_lines import prompts
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
-from ipyimagegen.core.run import PreparedRequest, Request, Run
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Run
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.parser import read
 

@@ -12,8 +12,9 @@ from PIL import Image, ImageFile
 from tape import Tape, tapes
 
 from ipyimagegen import imaging
+from ipyimagegen.core.formats import BY_MIME, FORMATS, sniff
 from ipyimagegen.core.run import ImageState
-from ipyimagegen.imaging.kinds import OWN, PLUGINS, kind_of, what_else
+from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.scan import Scan, scan_bytes
 
 MOST = 40_000_000  # pixels that may be decoded
@@ -26,7 +27,7 @@ SORTS += [
     ("WEBP", "RGBA", {"lossless": True}),
     ("WEBP", "RGBA", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}),
 ]
-MIMES = {kind: mime for mime, kind in OWN.items()}
+MIMES = {file_format.pillow: file_format.mime for file_format in FORMATS}
 
 
 @cache
@@ -162,5 +163,5 @@ def test_the_structure_of_a_file_proves_that_it_is_whole(tape, noise):
         assert found.flaw
     assert kind_of(changed) in (None, *PLUGINS)
     assert kind_of(noise) in (None, *PLUGINS)
-    assert (imaging.sniff(changed) is None) or kind_of(changed) == OWN[imaging.sniff(changed)]
+    assert (sniff(changed) is None) or kind_of(changed) == BY_MIME[sniff(changed)].pillow
     assert what_else(noise) is None or len(what_else(noise)) < 60

@@ -12,7 +12,8 @@ from test_property_keys import survives
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
-from ipyimagegen.core.run import Request, from_json, to_json
+from ipyimagegen.core.request import Request
+from ipyimagegen.core.run import from_json, to_json
 from ipyimagegen.core.template import fill, parse
 from ipyimagegen.notebook.parser import check_line_prompt, read
 from ipyimagegen.notebook.tokenizer import write_word

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.core.run import ImageRecord, PreparedRequest, Request, Run
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import to_file_name
 from ipyimagegen.results.saving import FIELDS, find_target
 

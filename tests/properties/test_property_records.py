@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tape import tapes
 
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import (
     Cost,
     ErrorInfo,
     ImageRecord,
     ImageState,
-    Input,
     Mismatch,
-    PreparedRequest,
-    Request,
     Run,
     Status,
     from_json,
@@ -118,7 +116,7 @@ def run(tape):
         elapsed=tape.choose([None, 0.0, 2.5]),
         sent=sent(tape),
         images=tuple(tape.several(lambda: image(tape), 3)),
-        reply=mapping(tape),
+        response=mapping(tape),
         mismatches=tuple(tape.several(lambda: Mismatch(text(tape), "", text(tape)), 2)),
         cost=Cost(amount=tape.choose([None, 0.0, 0.04]), at_least=bool(tape.below(2)), basis=text(tape)),
         error=maybe(tape, lambda tape: ErrorInfo(message=text(tape), code=maybe(tape, text), status=429)),

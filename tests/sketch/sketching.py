@@ -13,6 +13,8 @@ from wsgiref.validate import validator
 
 from PIL import Image, ImageDraw
 
+from ipyimagegen.sketch.editing.edit import ImageEdit
+
 EDITS = "/v1/images/edits"
 
 
@@ -28,6 +30,12 @@ def serving(*arguments, **environ):
         finally:
             process.terminate()
             process.wait(10)
+
+
+def edit(images, prompt, *, mask=None, width=None, height=None, seed=0, **options):
+    """Return the first image (RGB or RGBA), edited; `mask` (L) is 255 where it may change."""
+    size = (width or images[0].width, height or images[0].height)
+    return ImageEdit.of(images, prompt, mask=mask, size=size, **options).paint(seed)
 
 
 def opened(item):

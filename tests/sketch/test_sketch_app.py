@@ -167,13 +167,13 @@ def test_urls_lead_to_the_same_bytes(app):
     assert answer.body == base64.b64decode(inline["b64_json"])
 
 
-def test_the_shelf_forgets_the_oldest():
-    from ipyimagegen.sketch.shelf import Shelf
+def test_the_files_forgets_the_oldest():
+    from ipyimagegen.sketch.server.app import RecentFiles
 
-    shelf = Shelf(10)
-    names = [shelf.put(bytes([k]) * 4, "png") for k in range(4)]
-    assert [shelf.get(name) is not None for name in names] == [False, False, True, True]
-    assert shelf.get(shelf.put(b"x" * 40, "png")) is not None
+    files = RecentFiles(10)
+    names = [files.put(bytes([k]) * 4, "png") for k in range(4)]
+    assert [files.get(name) is not None for name in names] == [False, False, True, True]
+    assert files.get(files.put(b"x" * 40, "png")) is not None
 
 
 def test_key():

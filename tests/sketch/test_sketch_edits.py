@@ -6,10 +6,9 @@ import io
 import openai
 import pytest
 from PIL import Image, ImageChops
-from sketching import EDITS, call, call_form, form, hole, opened, saved, scenery, url
+from sketching import EDITS, call, call_form, edit, form, hole, opened, saved, scenery, url
 
-from ipyimagegen.sketch import edit
-from ipyimagegen.sketch.originals import BYTES
+from ipyimagegen.sketch.server.uploads import MOST_BYTES
 
 PICTURE, OTHER = saved(scenery()), saved(scenery((90, 60)))
 MASK = saved(hole())
@@ -184,7 +183,7 @@ def test_pictures_that_are_too_large(app):
     assert "8000x5001" in answer.error["message"]
     bomb = saved(Image.new("1", (20_000, 12_000)))
     assert call_form(app, ("image", bomb), ASK).error["code"] == "invalid_image_file"
-    answer = call_form(app, ("image", PICTURE + b"\0" * BYTES), ASK)
+    answer = call_form(app, ("image", PICTURE + b"\0" * MOST_BYTES), ASK)
     assert "bytes" in answer.error["message"]
     assert (
         call_form(app, ("image", saved(Image.new("1", (8000, 5000)))), ASK, ("size", b"64x64")).status == 200

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageChops
 from sketching import EDITS, begin, call, form, hole, opened, saved, scenery
 
-from ipyimagegen.sketch import draw, faults
+from ipyimagegen.sketch.drawing.engine import draw
+from ipyimagegen.sketch.server import fields
 
 PROMPT = "a red fox in the snow"
 SMALL = {"prompt": PROMPT, "size": "96x64", "stream": True}
@@ -115,7 +116,7 @@ def test_a_url_is_not_given_in_a_stream(app):
 
 
 def test_events_leave_before_the_next_picture_is_drawn(app, monkeypatch):
-    from ipyimagegen.sketch import engine
+    from ipyimagegen.sketch.drawing import engine
 
     drawn = []
 
@@ -136,7 +137,7 @@ def test_events_leave_before_the_next_picture_is_drawn(app, monkeypatch):
 
 
 def test_what_fails_on_the_way_is_an_event(app, monkeypatch):
-    from ipyimagegen.sketch import engine
+    from ipyimagegen.sketch.drawing import engine
 
     def failing(*args, seed, **options):
         if seed == 1:
@@ -208,7 +209,7 @@ def waits(monkeypatch):
         def wait(self, timeout):
             found.append(timeout)
 
-    monkeypatch.setattr(faults.threading, "Event", Event)
+    monkeypatch.setattr(fields.threading, "Event", Event)
     return found
 
 

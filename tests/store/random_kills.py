@@ -101,7 +101,7 @@ def look(home, base_url):
     """Print what is there: runs by prompt, files that are damaged, what the index does not know."""
     home = Path(home)
     one = studio(home, base_url)
-    one.take_in_left()
+    one.recover_responses()
     runs, damaged = [], []
     for path in home.glob("records/*/*"):
         try:

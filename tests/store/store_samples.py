@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ipyimagegen.core.run import Request, Run
+from ipyimagegen.core.request import Request
+from ipyimagegen.core.run import Run
 
 MEMORY = Path("/dev/shm")  # a disk that costs nothing to wait for, where there is one
 SESSION = "1120-k7f2"

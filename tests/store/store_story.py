@@ -60,7 +60,7 @@ STEPS = {
     "keep shared again": lambda store: keep(store, SHARED),
     "done 2": lambda store: store.update(done(2, SHARED, prompt="a cat")),
     "create 3": lambda store: store.create(pending(3)),
-    "ask identity": lambda store: store.with_identity(run().identity),
+    "ask identity": lambda store: store.find_identical(run().identity),
     "ask": lambda store: (store.runs(search="fox"), store.runs(), store.verify(sha256(SHARED))),
     "forget 1": lambda store: store.forget([f"{SESSION}/1"]),
     "forget 3": lambda store: store.forget([f"{SESSION}/3"]),
@@ -123,8 +123,8 @@ def check_index(home):
     if not store._records.folder.is_dir():
         return
     for query in (Query(), Query(search="fox"), Query(identity=run().identity)):
-        keys = query.order(map(Entry.of, runs.values()))
-        assert store._looked_up(query) == [runs[f"{session}/{number}"] for session, number in keys], query
+        keys = query.select(map(Entry.from_run, runs.values()))
+        assert store._find_indexed(query) == [runs[f"{session}/{number}"] for session, number in keys], query
 
 
 # What may be deleted by a step that was begun, whatever became of it.

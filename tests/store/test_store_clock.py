@@ -36,7 +36,7 @@ def test_a_clock_that_jumps_at_any_step(quick, jump, seconds):
             live(Store(home), told, [name])
             for path in home.rglob("*"):  # as a file system of whole seconds has it
                 os.utime(path, (int(path.stat().st_mtime),) * 2)
-            Store(home).left()
+            Store(home).list_responses()
         jump(-seconds)
         assert told.faults == {}
         assert told.went == set(STEPS)
@@ -49,11 +49,11 @@ def test_a_note_outlives_a_clock_that_jumps(quick, jump):
     """Another process looks after the jump, and the writer dies before the index has its record."""
     store, key = Store(quick), (SESSION, 1)
     store.create(pending(2))
-    store._backlog.add(key)
+    store._journal.add(key)
     jump(HOUR + 60)
     assert len(Store(quick).runs()) == 1
     store._records.create(pending(1))
-    assert len(Store(quick).with_identity(run().identity)) == 2
+    assert len(Store(quick).find_identical(run().identity)) == 2
 
 
 def test_every_name_is_on_the_disk_before_its_step_is_over(quick):

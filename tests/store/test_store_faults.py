@@ -17,8 +17,8 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import Status
 from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.condition import inspect_store
-from ipyimagegen.store.disk import MARGIN
+from ipyimagegen.store.files import MARGIN
+from ipyimagegen.store.health import inspect_store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 
@@ -240,7 +240,7 @@ def test_a_newer_index_is_left_alone(store):
     store.create(run(2))
     store.update(run(2, status=Status.DONE))
     assert ids(store.runs(search="fox")) == [f"{SESSION}/2", f"{SESSION}/1"]
-    assert ids(store.with_identity(run().identity, limit=1)) == [f"{SESSION}/2"]
+    assert ids(store.find_identical(run().identity, limit=1)) == [f"{SESSION}/2"]
     assert index.read_bytes() == before
     assert files(store)[-1] == f"unindexed/{SESSION}.2"  # for the newer version to find
 
@@ -304,7 +304,7 @@ def test_writers_at_once_lose_nothing(store):
     assert [one.wait(120) for one in writers] == [0] * 4
     assert len(list(store.home.glob("images/*/*"))) == 1
     assert len(list(store.home.glob("records/*/*.json"))) == 200
-    assert len(store.with_identity(run().identity)) == 200
+    assert len(store.find_identical(run().identity)) == 200
     assert {one.status for one in store.runs()} == {Status.DONE}
     assert not list(store.home.glob("spool/*"))
 
@@ -327,7 +327,7 @@ def test_writers_whose_locks_do_nothing_lose_no_record(store):
     assert [store.verify(path.stem) for path in store.home.glob("images/*/*")] == [True]
     assert not list(store.home.glob("spool/*"))
     (store.home / "index.sqlite").unlink(missing_ok=True)
-    runs = store.with_identity(run().identity)
+    runs = store.find_identical(run().identity)
     assert len(runs) == len(list(store.home.glob("records/*/*"))) == 200
     assert {one.status for one in runs} == {Status.DONE}
 
@@ -353,8 +353,8 @@ def test_a_number_is_taken_once_by_processes_at_once(store):
 PLACES = [
     "store._records.create",
     "store._index.add",
-    "store._backlog.done",
-    "store._images.disk.move",
+    "store._journal.remove",
+    "store._blobs.disk.move",
     "store._records.update",
     "os.replace",
     "os.fsync",

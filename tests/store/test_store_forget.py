@@ -5,16 +5,8 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.core.run import (
-    Cost,
-    ErrorInfo,
-    ImageRecord,
-    Input,
-    Mismatch,
-    PreparedRequest,
-    Request,
-    Status,
-)
+from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
 from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 
@@ -54,7 +46,7 @@ def full(store, number=1, **changes):
         "elapsed": 4.5,
         "sent": PreparedRequest(model="m", body={"prompt": SECRET}, notes=(SECRET,)),
         "images": (image(store, "output"),),
-        "reply": {"revised": SECRET},
+        "response": {"revised": SECRET},
         "mismatches": (Mismatch(subject=SECRET, asked="1", got="2"),),
         "cost": Cost(amount=0.04, currency="USD", basis="table"),
         "error": ErrorInfo(message=SECRET, code="odd"),
@@ -78,8 +70,8 @@ def test_words_and_images_go_number_time_and_cost_stay(store):
     assert SECRET.encode() not in everything(store)
     assert one.identity.encode() not in everything(store)
     assert ids(store.runs()) == [one.id]
-    assert store.runs(search="kitchen") == store.with_identity(one.identity) == []
-    assert store.with_identity(left.identity) == []
+    assert store.runs(search="kitchen") == store.find_identical(one.identity) == []
+    assert store.find_identical(left.identity) == []
 
 
 def test_forgetting_twice_and_forgetting_nothing(store):

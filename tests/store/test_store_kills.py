@@ -8,8 +8,9 @@ from loopback import b64, image_bytes
 from random_kills import Game, check, studio
 from store_story import pending
 
-from ipyimagegen.core.run import PreparedRequest, Status
-from ipyimagegen.session.arrivals import ResponseProcessor
+from ipyimagegen.core.request import PreparedRequest
+from ipyimagegen.core.run import Status
+from ipyimagegen.session.processing import ResponseProcessor
 from ipyimagegen.store import Store
 
 KILLS = 24  # benchmarks/kills.py does as many as one likes
@@ -31,7 +32,7 @@ def test_a_look_leaves_a_reply_that_another_process_still_writes(quick, came):
     one.store.create(run)
     reply = one.store.spool(run)
     reply.write_bytes(came)
-    studio(quick, "http://127.0.0.1:9/v1").take_in_left()
+    studio(quick, "http://127.0.0.1:9/v1").recover_responses()
     assert reply.read_bytes() == came
     assert one.store.run(run.id) == run
 
@@ -50,5 +51,5 @@ def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, mo
         return received(*arguments)
 
     monkeypatch.setattr(ResponseProcessor, "received", slowly)
-    one.take_in_left()
+    one.recover_responses()
     assert one.store.run(run.id) == owned

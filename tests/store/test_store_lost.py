@@ -27,10 +27,10 @@ def test_a_request_that_the_index_lost_is_not_asked_again(tmp_path, monkeypatch)
     store = Store(tmp_path)
     for number in (1, 2):
         store.create(run(number, f"fox {number}"))
-    assert len(store.with_identity(run(2, "fox 2").identity)) == 1
+    assert len(store.find_identical(run(2, "fox 2").identity)) == 1
     lose(store, 2)
     now[0] += 10  # it is not counted at every look
-    assert ids(store.with_identity(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
+    assert ids(store.find_identical(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
 
 
 def test_a_run_that_was_not_sent_is_withdrawn(tmp_path):

@@ -22,7 +22,7 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import SCHEMA, Run, Status, from_json, to_json
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.entries import Entry, Query
-from ipyimagegen.store.records import forgotten, hashes
+from ipyimagegen.store.records import forget, list_hashes
 
 SESSIONS = ["1120-aaaa", "1120-bbbb"]
 DATAS = [b"\x89PNG\r\n\x1a\n" + bytes([k]) * 40 for k in range(4)]
@@ -104,8 +104,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def released(self, ones, gone):
         """What no record mentions any more is gone, or may be."""
-        left = {one for run_ in self.readable().values() for one in hashes(run_)}
-        free = {one for run_ in ones for one in hashes(run_)} - left
+        left = {one for run_ in self.readable().values() for one in list_hashes(run_)}
+        free = {one for run_ in ones for one in list_hashes(run_)} - left
         self.kept -= free
         self.flipped = {one for one in self.flipped if self.stores[0].path(one)}
         assert not gone or not any(self.stores[0].path(one) for one in free)
@@ -158,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
         new = run(key[1], WORDS[0], key[0], created=old.created) if old.forgotten else old
         new = new.replace(status=Status.DONE, images=images)
         done = self.did(second, fate, lambda store: store.update(new))
-        went = self.settled(done, {key: forgotten(new) if old.forgotten else new})
+        went = self.settled(done, {key: forget(new) if old.forgotten else new})
         if old.forgotten or not went:
             self.released([new, old], gone=went and old.forgotten)
 
@@ -169,7 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
         old = self.runs[key]
         new = old.replace(status=Status.UNKNOWN)
         done = self.did(second, fate, lambda store: store.update(new))
-        self.settled(done, {key: forgotten(new) if old.forgotten else new})
+        self.settled(done, {key: forget(new) if old.forgotten else new})
 
     @rule(second=st.booleans(), fate=fates, some=st.lists(keys, max_size=2))
     def forget(self, second, fate, some):
@@ -183,7 +183,7 @@ class StoreMachine(RuleBasedStateMachine):
         if old.keys() & self.odd.keys():  # a newer version's: none is forgotten
             assert isinstance(done, (StoreError, Death))
             old = {}
-        went = self.settled(done, {key: forgotten(one) for key, one in old.items()})
+        went = self.settled(done, {key: forget(one) for key, one in old.items()})
         assert not went or done == len(old)
         if not went:  # said again, it is done with all that belongs to it
             old = {key: one for key, one in old.items() if self.runs[key].forgotten}
@@ -192,16 +192,16 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(second=st.booleans(), fate=fates, query=queries)
     def ask(self, second, fate, query):
-        done = self.did(second, fate, lambda store: store._found(query))
+        done = self.did(second, fate, lambda store: store.find(query))
         if not isinstance(done, (StoreError, Death)):
-            assert [(one.session, one.number) for one in done] == query.order(
-                map(Entry.of, self.readable().values())
+            assert [(one.session, one.number) for one in done] == query.select(
+                map(Entry.from_run, self.readable().values())
             )
             assert all(self.readable()[one.session, one.number] == one for one in done)
 
     @rule(second=st.booleans(), fate=fates)
     def look(self, second, fate):
-        self.did(second, fate, lambda store: (store.probe(9), spooled(store), store.left()))
+        self.did(second, fate, lambda store: (store.probe(9), spooled(store), store.list_responses()))
 
     # What happens to a home
 

@@ -20,8 +20,8 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import ImageRecord, Status
 from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
-from ipyimagegen.store.condition import inspect_store
-from ipyimagegen.store.refuge import find_fallback, make_fallback
+from ipyimagegen.store.fallback import find_fallback, make_fallback
+from ipyimagegen.store.health import inspect_store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 HASH = hashlib.sha256(PNG).hexdigest()
@@ -150,7 +150,7 @@ def test_what_has_the_name_of_a_file_and_is_none_is_left_and_not_waited_for(tmp_
     store.create(run(2))
     assert ids(store.runs()) == [f"{SESSION}/2"]
     assert store.path(HASH) is None
-    assert store.left() == []
+    assert store.list_responses() == []
     store.spool()
     store.forget([f"{SESSION}/2"])
     assert os.path.lexists(home / name)
@@ -268,7 +268,7 @@ def test_a_link_that_leads_elsewhere_is_refused_by_name_before_paying(tmp_path, 
     assert folder in inspect_store(home).trouble
     if folder == "records":
         with pytest.raises(StoreError, match=re.escape(str(home / folder))):
-            Store(home).with_identity("f" * 64)  # not "there is none": that is paid for again
+            Store(home).find_identical("f" * 64)  # not "there is none": that is paid for again
 
 
 def test_the_folder_in_which_all_is_deleted_is_no_link(tmp_path):
@@ -476,7 +476,7 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
         os.chown(path, OTHER, OTHER)
     again = Store(store.home)
     assert len(again.runs(search="fox")) == 2
-    assert ids(again.with_identity(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
+    assert ids(again.find_identical(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
     assert again.verify(kept.sha256)
     assert keep(again).sha256 == kept.sha256
     again.create(run(3, "a cat"))
@@ -499,7 +499,7 @@ def test_an_index_of_another_store_hides_nothing(tmp_path, count, same_numbers):
     (tmp_path / "here" / "index.sqlite").write_bytes(index)
     for number in range(1, count + 1):
         asked = run(number, f"here {number}").identity
-        assert ids(Store(tmp_path / "here").with_identity(asked)) == [f"{SESSION}/{number}"]
+        assert ids(Store(tmp_path / "here").find_identical(asked)) == [f"{SESSION}/{number}"]
     assert len(Store(tmp_path / "here").runs(search="here")) == count
     assert Store(tmp_path / "here").runs(search="there") == []
 
@@ -511,16 +511,16 @@ def test_an_index_that_is_copied_over_while_a_store_is_in_use_hides_nothing(tmp_
     for number in (1, 2, 3):
         here.create(run(number, f"here {number}"))
         there.create(run(number, f"there {number}", session="1121-aaaa"))
-    assert here.with_identity(run(1, "here 1").identity)
+    assert here.find_identical(run(1, "here 1").identity)
     (here.home / "index.sqlite").write_bytes((there.home / "index.sqlite").read_bytes())
     now[0] += 10
-    assert ids(here.with_identity(run(2, "here 2").identity)) == [f"{SESSION}/2"]
+    assert ids(here.find_identical(run(2, "here 2").identity)) == [f"{SESSION}/2"]
 
 
-# The second place
+# The fallback
 
 
-def test_the_second_place_is_made_private(tmp_path):
+def test_the_fallback_is_made_private(tmp_path):
     home = Store(tmp_path / "home").home
     made = find_fallback(home)
     assert not made.home.parent.exists()
@@ -532,7 +532,7 @@ def test_the_second_place_is_made_private(tmp_path):
 
 @pytest.mark.parametrize("make", PREPARED)
 @pytest.mark.parametrize("level", ["first", "second"])
-def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
+def test_a_fallback_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
     prepared = find_fallback(store.home)
     assert make_fallback(prepared)
@@ -549,10 +549,10 @@ def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     before = contents(tmp_path / "documents"), contents(taken)
     assert find_fallback(store.home) is None
     assert not make_fallback(prepared)  # what comes after the look
-    assert store.spare(run(1)) is None
+    assert store.spool_fallback(run(1)) is None
     with pytest.raises(StoreError):
-        store.keep([PNG], cap=9999, suffix_of=find_suffix, aside=True)
+        store.keep([PNG], cap=9999, suffix_of=find_suffix, fallback=True)
     live(store)
     store.create(run(1))
-    assert store.left() == []
+    assert store.list_responses() == []
     assert (contents(tmp_path / "documents"), contents(taken)) == before

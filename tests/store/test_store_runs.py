@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import (
     Cost,
     ErrorInfo,
     ImageRecord,
     ImageState,
-    Input,
     Mismatch,
-    PreparedRequest,
-    Request,
     Run,
     Status,
     from_json,
@@ -41,13 +39,13 @@ def store(tmp_path):
 
 
 def test_nothing_is_touched_before_it_is_needed(store):
-    assert store.runs() == store.with_identity("x") == store.numbered(1) == []
+    assert store.runs() == store.find_identical("x") == store.find_numbered(1) == []
     assert store.run("1120-k7f2/1") is None
     assert store.path("0" * 64) is None
     assert not store.home.exists()
 
 
-def test_importing_the_room_does_not_load_sqlite():
+def test_importing_the_store_does_not_load_sqlite():
     code = "import sys, ipyimagegen.store; sys.exit('sqlite3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -97,9 +95,9 @@ def test_queries(store):
     assert ids(store.runs(search="狐狸")) == ["1120-k7f2/2"]
     assert ids(store.runs(search="red", session=SESSION, model="dall-e-3")) == ["1120-k7f2/1"]
     assert ids(store.runs(search="%")) == ids(store.runs(search="_")) == ["1120-k7f2/3"]
-    assert ids(store.numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
-    assert ids(store.numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
-    assert ids(store.numbered(2, limit=1)) == ["1121-aaaa/2"]
+    assert ids(store.find_numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
+    assert ids(store.find_numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
+    assert ids(store.find_numbered(2, limit=1)) == ["1121-aaaa/2"]
 
 
 def test_look_up_by_hash(store):
@@ -110,10 +108,14 @@ def test_look_up_by_hash(store):
     elsewhere = first.request
     elsewhere = Request(endpoint="other", base_url="https://other.example/v1", prompt=elsewhere.prompt)
     store.create(run(4, request=elsewhere, identity=elsewhere.identity))
-    assert ids(store.with_identity(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
-    assert ids(store.with_identity(first.identity, limit=1)) == ["1120-k7f2/2"]
-    assert ids(store.with_question(first.request.question)) == ["1120-k7f2/4", "1120-k7f2/2", "1120-k7f2/1"]
-    assert store.with_identity("") == store.with_question("") == []
+    assert ids(store.find_identical(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
+    assert ids(store.find_identical(first.identity, limit=1)) == ["1120-k7f2/2"]
+    assert ids(store.find_same_question(first.request.question)) == [
+        "1120-k7f2/4",
+        "1120-k7f2/2",
+        "1120-k7f2/1",
+    ]
+    assert store.find_identical("") == store.find_same_question("") == []
 
 
 def test_the_status_is_that_of_the_record(store):
@@ -121,7 +123,7 @@ def test_the_status_is_that_of_the_record(store):
     path = store.home / "records" / SESSION / "1.json"
     path.write_text(path.read_text().replace("pending", "refused"))
     assert [one.status for one in store.runs()] == [Status.REFUSED]
-    assert [one.status for one in store.with_identity(run().identity)] == [Status.REFUSED]
+    assert [one.status for one in store.find_identical(run().identity)] == [Status.REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
     (folder / "99999999999999999999999.json").write_text(text)
     (store.home / "index.sqlite").unlink()
     store.create(run(3))
-    for found in (store.runs(), store.runs(search="fox"), store.with_identity(run().identity)):
+    for found in (store.runs(), store.runs(search="fox"), store.find_identical(run().identity)):
         assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(found))
     connection = sqlite3.connect(store.home / "index.sqlite")
     assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] >= 2
@@ -211,7 +213,7 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
         {"images": [{"index": 1, "width": "<img>"}]},
         {"sent": {"unsent": [1]}},
         {"cost": {"amount": "<b>"}},
-        {"reply": "x"},
+        {"response": "x"},
     ],
 )
 def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
@@ -236,13 +238,13 @@ def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
     store.runs()
     for _ in range(2):  # as after a restart
         read.clear()
-        assert Store(tmp_path, disk=Counting(tmp_path)).with_identity("f" * 64) == []
+        assert Store(tmp_path, disk=Counting(tmp_path)).find_identical("f" * 64) == []
         assert len(read) <= 1 + SAMPLE
 
 
 def test_a_question_with_surrogates_finds_nothing(store):
     store.create(run(1))
-    assert store.with_identity("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
+    assert store.find_identical("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
 
 
 def test_a_record_under_a_wrong_name_is_left_out(store):
@@ -385,8 +387,8 @@ def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
         session = SESSION if turn % 2 else "1121-aaaa"
         store.create(run(turn + 1, prompt, session, model=model, created=float(clock)))
     for query in asked:
-        assert [(one.session, one.number) for one in store._found(query)] == query.order(
-            map(Entry.of, store.runs())
+        assert [(one.session, one.number) for one in store.find(query)] == query.select(
+            map(Entry.from_run, store.runs())
         )
 
 

@@ -22,9 +22,6 @@ from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand behind "More options"
-# The first two have a place of their own; the others are for cells: a panel has buttons, or cannot wait.
-_ELSEWHERE = {"model", "endpoint", "image", "mask", "new", "retry", "dry_run", "raw", "timeout"}
-_ELSEWHERE |= {"executor", "send_key"}
 _CARRIED = {"size", "aspect_ratio"}  # each is translated into the other where need be
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
@@ -97,7 +94,7 @@ def controls(
     shown = [
         option
         for name, option in OPTIONS.items()
-        if name not in _ELSEWHERE and (taken is None or not option.sent or name in taken)
+        if option.panel and (taken is None or not option.sent or name in taken)
     ]
     return tuple(_control(option, known, configured.get(option.name)) for option in shown)
 

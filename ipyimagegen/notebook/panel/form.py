@@ -8,22 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.extra import read_setting
-from ipyimagegen.core.option_lists import parse_values
-from ipyimagegen.core.options import (
-    DEFAULT,
-    OPTIONS,
-    SENT,
-    Kind,
-    Value,
-    Values,
-    find_option,
-    normalise,
-)
+from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Kind, Value, Values, find_option, normalise
+from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import Literal, list_groups, parse
 from ipyimagegen.core.text import truncate
-from ipyimagegen.core.user_input import InputRefs, UserInput
+from ipyimagegen.core.user_input import InputRefs, UserInput, parse_values
 from ipyimagegen.notebook.parser import AS_TYPED, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import split_pieces, write_word
 

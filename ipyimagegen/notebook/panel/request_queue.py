@@ -162,7 +162,8 @@ class RequestQueue:
         """Return the calls of what ended whose outcome is unknown."""
         if self._batch is None:
             return tuple(call for call in plan.calls if call.unknown_outcome)
-        return tuple(slot.planned for slot in self._batch.slots if isinstance(slot.error, OutcomeUnknown))
+        calls = self._batch.calls
+        return tuple(call.planned for call in calls if isinstance(call.error, OutcomeUnknown))
 
     def planned(self, plan: Plan) -> None:
         """Hear what a sweep is about to ask for."""

@@ -27,6 +27,7 @@ from IPython.core.getipython import get_ipython
 from ipyimagegen import default_studio, imaging
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
@@ -34,6 +35,7 @@ from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
 from ipyimagegen.notebook.delivery import deliver_result
 from ipyimagegen.notebook.display import PLAN, show_in, write_status
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.notebook.panel import controls, gallery
 from ipyimagegen.notebook.panel.attachments import Attachments, File
 from ipyimagegen.notebook.panel.form import Form
@@ -41,8 +43,7 @@ from ipyimagegen.notebook.panel.request_queue import RequestQueue
 from ipyimagegen.notebook.panel.wording import LABELS, to_panel_words
 from ipyimagegen.notebook.panel.worker import Thread
 from ipyimagegen.results import Generation, Sweep
-from ipyimagegen.results.captions import list_facts
-from ipyimagegen.results.summary import list_failures
+from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
@@ -188,7 +189,9 @@ class Panel(anywidget.AnyWidget):
     def do_dry_run(self, content: Message, _: object) -> None:
         """Show what `form` would send."""
         plan = self._asking.plan(_form(content).typed(self._tray.to_refs(), dry_run=True))
-        told = reports.report_plan(plan, self.studio.calls(plan), self.studio.over(plan, in_cell=False))
+        told = reports.report_plan(
+            plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
+        )
         self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
 
     def do_cell(self, content: Message, _: object) -> None:
@@ -274,7 +277,7 @@ class Panel(anywidget.AnyWidget):
     def planned(self, plan: Plan) -> None:
         """Show what a sweep will ask for."""
         self._line, self._elapsed, self._planned = (
-            escape_hidden(to_panel_words(str(plan))),
+            escape_hidden(to_panel_words(render(str(plan), CELL))),
             0.0,
             time.monotonic(),
         )
@@ -309,7 +312,7 @@ class Panel(anywidget.AnyWidget):
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
-        self._tell(kind, "\n".join(filter(None, [*said, self.studio.passing()])))
+        self._tell(kind, "\n".join(filter(None, [*said, self.studio.warn_of_store()])))
 
     def _seen(self, run: Run) -> None:
         """Take in a run that ended, whoever asked for it."""

@@ -14,7 +14,7 @@ LABELS: Mapping[str, Mapping[str, str]] = json.loads(
 )
 _INSTEAD = {
     "--retry asks again": "the button below asks again",
-    "not asked without --retry": "not asked by Generate",
+    "not sent without --retry": "not sent by Generate",
     "without --retry this fails": "Generate fails",
     "--new, or rerun()": "press Generate once more",
     "run the cell again": "press Generate again",

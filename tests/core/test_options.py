@@ -1,0 +1,185 @@
+"""The table of options, and every projection of it against one table of what is expected."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import ipyimagegen
+from ipyimagegen.client import write_call
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise, parse_size
+from ipyimagegen.core.request import PreparedRequest, Request, read_setting
+from ipyimagegen.notebook import help_text
+from ipyimagegen.notebook.completion import values
+from ipyimagegen.notebook.config import Imagine
+from ipyimagegen.notebook.parser import BY_FLAG, read
+
+# option: flags, typed text and the value it becomes, a text that is refused, part of the identity,
+# configurable, in Python. What begins with a capital N is not so.
+POOL = object()
+EXPECTED = {
+    "model": ("-m --model", ("gpt-image-2", "gpt-image-2"), "", True, True, True),
+    "size": ("--size", ("１０２４×１５３６", "1024x1536"), "16:9", True, True, True),
+    "aspect_ratio": ("--aspect-ratio", ("16：9", "16:9"), "16x9", True, True, True),
+    "n": ("-n --n", ("３", 3), "0", True, True, True),
+    "seed": ("--seed", ("-1", -1), "-2", True, True, True),
+    "quality": ("--quality", ("HIGH", "high"), "", True, True, True),
+    "style": ("--style", ("vivid", "vivid"), "", True, True, True),
+    "background": ("--background", ("Transparent", "transparent"), "clear", True, True, True),
+    "output_format": ("--output-format", ("webp", "webp"), "gif", True, True, True),
+    "output_compression": ("--output-compression", ("85", 85), "101", True, True, True),
+    "moderation": ("--moderation", ("low", "low"), "high", True, True, True),
+    "response_format": ("--response-format", ("url", "url"), "base64", False, True, True),
+    "input_fidelity": ("--input-fidelity", ("high", "high"), "medium", True, True, True),
+    "negative_prompt": ("--negative-prompt", ("blur，ry", "blur，ry"), " ", True, True, True),
+    "guidance_scale": ("--guidance-scale", ("3.50", 3.5), "x", True, True, True),
+    "watermark": ("--watermark", ("true", True), "maybe", True, True, True),
+    "stream": ("--stream", ("true", True), "maybe", False, True, True),
+    "partial_images": ("--partial-images", ("2", 2), "4", False, True, True),
+    "user": ("--user", ("ann, class 3", "ann, class 3"), "", False, True, True),
+    "image": ("--image", ("@3", "@3"), "", None, False, True),
+    "mask": ("--mask", ("1,2,3,4", "1,2,3,4"), "", None, False, True),
+    "endpoint": ("--endpoint", ("lab", "lab"), "", None, True, True),
+    "as_": ("--as", ("fox", "fox"), "3x", None, False, False),
+    "save": ("--save", (r"out\{id}", r"out\{id}"), "", None, False, False),
+    "new": ("--new", ("true", True), "2", None, False, True),
+    "retry": ("--retry", ("true", True), "2", None, False, True),
+    "offline": ("--offline", ("true", True), "2", None, False, True),
+    "dry_run": ("--dry-run", ("true", True), "2", None, False, False),
+    "timeout": ("--timeout", ("0.5", 0.5), "0", None, True, True),
+    "executor": ("--executor", ("pool", POOL), "1x", None, False, True),
+    "send_key": ("--send-key", ("true", True), "2", None, False, True),
+    "raw": ("--raw", ("true", True), "2", None, False, False),
+}
+EVERY = pytest.mark.parametrize("name", OPTIONS)
+WRITTEN = pytest.mark.parametrize(
+    "name", [name for name, one in OPTIONS.items() if one.kind is not Kind.OBJECT]
+)
+
+
+def test_every_option_is_expected():
+    assert set(EXPECTED) == set(OPTIONS)
+
+
+@WRITTEN
+def test_validation(name):
+    _, (typed, value), refused, *_ = EXPECTED[name]
+    assert normalise(name, typed) == value
+    assert normalise(name, value) == value
+    assert normalise(name, DEFAULT) == DEFAULT
+    with pytest.raises(InvalidOption, match=f"{name}="):
+        normalise(name, refused)
+
+
+@WRITTEN
+def test_line(name):
+    flags, (typed, value), *_ = EXPECTED[name]
+    assert {flag for flag, option in BY_FLAG.items() if option.name == name} == set(flags.split())
+    for flag in flags.split():
+        spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
+        found = read(f"{spelled} a fox", {})
+        assert {**found.values, **found.images} == {name: (value,) if name in INPUTS else value}
+
+
+def test_a_variable_is_taken_as_it_is():
+    _, (typed, value), refused, *_ = EXPECTED["executor"]
+    for spelled in (typed, f"{{{typed}}}", "cluster.executor"):
+        cluster = type("Cluster", (), {"executor": value})
+        assert read(f"--executor {spelled} a fox", {typed: value, "cluster": cluster}).executor is value
+    with pytest.raises(InvalidOption, match="takes a variable"):
+        read(f"--executor {refused} a fox", {})
+    with pytest.raises(InvalidInput, match="no variable 'nowhere'"):
+        read("--executor nowhere a fox", {})
+
+
+@EVERY
+def test_settings(name):
+    *_, configurable, _ = EXPECTED[name]
+    traits = Imagine.class_traits(config=True)
+    assert (name in traits) == configurable
+    if configurable:
+        assert traits[name].help == OPTIONS[name].help
+
+
+@EVERY
+def test_wire_and_identity(name):
+    _, (_, value), _, identity, *_ = EXPECTED[name]
+    if identity is None or name == "model":
+        assert name not in SENT or name == "model"
+        return
+    endpoint = Endpoint(name="lab", base_url="http://127.0.0.1/v1")
+    plain = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox")
+    asked = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={name: value})
+    assert write_call(asked, PreparedRequest(options={name: value}), endpoint).body == {
+        "prompt": "a fox",
+        name: value,
+    }
+    assert (asked.identity != plain.identity) == identity
+
+
+@EVERY
+def test_python(name):
+    *_, in_python = EXPECTED[name]
+    assert (name in inspect.signature(ipyimagegen.imagine).parameters) == in_python
+
+
+@EVERY
+def test_completion(name):
+    flag = OPTIONS[name].flag
+    studio = ipyimagegen.Studio()
+    found = values(flag, studio)
+    if OPTIONS[name].choices:
+        assert found == list(OPTIONS[name].choices)
+    if name in ("model", "endpoint"):
+        assert {"sketch"} <= set(found)
+
+
+@EVERY
+def test_help(name):
+    assert OPTIONS[name].flag in help_text.write_help("imagine")
+
+
+def test_the_readme_has_the_table():
+    readme = Path(__file__).parents[2] / "README.md"
+    assert help_text.write_options_table() in readme.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [
+        ("a=1", ("a", 1)),
+        ("a=true", ("a", True)),
+        ("a=hello", ("a", "hello")),
+        ('a={"b": [1, 2]}', ("a", {"b": [1, 2]})),
+        ("a=", ("a", "")),
+        ("a=NaN", ("a", "NaN")),
+        ("a=x=y", ("a", "x=y")),
+    ],
+)
+def test_settings_of_any_name(text, read_as):
+    assert read_setting(text) == read_as
+
+
+@pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a={b: 1}", "a\n=1"])
+def test_settings_refused(text):
+    with pytest.raises(InvalidOption, match="extra="):
+        read_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pixels"),
+    [
+        ("1024x1536", (1024, 1536)),
+        ("１０２４×１５３６", (1024, 1536)),
+        (" 512 * 0512 ", (512, 512)),
+        ("0x512", None),
+        ("2K", None),
+        ("auto", None),
+        ("16:9", None),
+        ("1234567x1", None),
+    ],
+)
+def test_parse_size(text, pixels):
+    assert parse_size(text) == pixels
