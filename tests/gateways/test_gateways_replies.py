@@ -79,7 +79,7 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     use(kernel, server, "dmxapi")
     for seed in (1, 2, 1, 2):
         cell = kernel.run(f"%imagine --seed {seed} a fox")
-        assert said(cell) == [f"- seed {seed} was kept here: gpt-image-1 on dmxapi has no seed"]
+        assert said(cell) == [f"- seed={seed} not sent: gpt-image-1 on dmxapi does not support seed"]
     assert [one.json for one in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
 
 

@@ -265,9 +265,9 @@ REFUSED = [
     ("--image two", "two[0]"),
     ("--image cat.png --image cat.png --mask 1,1,2,2 --mask 1,1,2,2", "given twice"),
     (" ".join(["--image cat.png"] * 17), "16"),
-    ("--image cat.png -m dall-e-3 --endpoint openai", "no edits"),
-    ("--image cat.png --endpoint dmxapi", "no edits"),
-    ("--image cat.png --mask 1,1,2,2 --endpoint xai", "no --mask"),
+    ("--image cat.png -m dall-e-3 --endpoint openai", "image edits"),
+    ("--image cat.png --endpoint dmxapi", "image edits"),
+    ("--image cat.png --mask 1,1,2,2 --endpoint xai", "not support"),
     ("--image cat.png --image cat.png --endpoint lemonade", "base URL"),
     ("--image wide.png -m dall-e-2 --endpoint openai", "square"),
     ("--image animal", "such as animal[0]"),
@@ -376,7 +376,7 @@ def test_an_own_server_may_want_json_another_field_or_a_white_mask(kernel, paid)
     wrong = kernel.run(
         f"%config Imagine.endpoints = {{'lab': { ({**entry, 'mask_as': 'black'})!r}}}\n%imagine a fox"
     )
-    assert "mask_as is alpha or white" in wrong.error
+    assert "mask_as must be one of alpha, white" in wrong.error
 
 
 def test_a_image_is_known_by_its_pixels_whatever_encoder_wrote_it(kernel, paid):
