@@ -26,7 +26,7 @@ OURS = (
     "ipyimagegen.imaging.reading",
     "ipyimagegen.imaging.sheet",
     "ipyimagegen.notebook",
-    "ipyimagegen.sketch.app",
+    "ipyimagegen.sketch",
     "ipyimagegen.store.index",
     "ipyimagegen.client.transport",
 )
@@ -88,7 +88,7 @@ def ours():
         with tempfile.TemporaryDirectory(prefix="memory-") as home:
             result = Studio(endpoint=url, home=home, environ={}).imagine("a fox", n=count)
             assert len(result) == count
-            return result.bundles()
+            return result.to_bundles()
 
     return ask
 

@@ -32,7 +32,7 @@ def by_sdk(client, path):
 
 def ours(made, path):
     """Send it for another prompt each time; input and result are stored, checked and shown."""
-    assert made.imagine(f"add hat {next(NUMBERS)}", image=path).bundles()
+    assert made.imagine(f"add hat {next(NUMBERS)}", image=path).to_bundles()
 
 
 def stored(made, image):

@@ -18,8 +18,8 @@ from figures import Row, above, interleaved, medians
 from PIL import Image
 
 from ipyimagegen import imaging
-from ipyimagegen.client import assembly, transport
-from ipyimagegen.client.found import ResponseImage
+from ipyimagegen.client import streaming, transport
+from ipyimagegen.client.response import ResponseImage
 from ipyimagegen.imaging import encoding, reading
 from ipyimagegen.results import Generation
 from ipyimagegen.session.ledger import Ledger
@@ -51,7 +51,7 @@ def by_sdk(client):
 def ours(studio):
     """Ask, store, check and make what the notebook shows; each time for another prompt."""
     result = studio.imagine(f"a fox {next(NUMBERS)}")
-    assert result.bundles()[0][0]["image/jpeg"]
+    assert result.to_bundles()[0][0]["image/jpeg"]
 
 
 def studio(url, home, fsync=os.fsync):
@@ -146,15 +146,15 @@ STEPS = (  # from first to last
     ("record: pending", Store, "create"),
     ("name a spool file", Store, "spool"),
     ("request until its status line", transport, "send"),
-    ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
-    ("scan the JSON", assembly, "parse"),
+    ("body into the spool", transport._Exchange, "write_spool"),  # noqa: SLF001
+    ("scan the JSON", streaming, "lift"),
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
     ("decode", reading, "_load"),
     ("thumbnail", reading, "_thumb"),
     ("inspect, the rest", imaging, "inspect"),
     ("record: done", Store, "update"),
-    ("index, its syncs included", Index, "_do"),
+    ("index, its syncs included", Index, "_execute"),
     ("JPEG of the preview", encoding, "encode"),
     ("preview, the rest", Generation, "bundles"),
 )

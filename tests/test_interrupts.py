@@ -16,9 +16,9 @@ from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.session.waiting import HeldInterrupts
 
-ROOM = Path(ipyimagegen.__file__).parent
-MODULES = ("studio", "sending", "batch", "ledger", "work", "waiting")
-STEPS = {str(ROOM / f"{name}.py") for name in MODULES}
+SESSION = Path(ipyimagegen.__file__).parent / "session"
+MODULES = ("studio", "scheduler", "batch", "ledger", "call", "waiting")
+STEPS = {str(SESSION / f"{name}.py") for name in MODULES}
 IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 
 
@@ -103,7 +103,7 @@ def test_stopped_before_it_was_sent_is_told_so(home, serve):
     server = serve(lambda seen: (200, {}, IMAGE))
     one = Studio(home=home, environ={}, settings=Settings(options={"endpoint": server.base_url}))
     one.store.probe = lambda need: signal.raise_signal(signal.SIGINT)
-    with pytest.raises(e.Detached, match="Nothing was sent, nothing billed"):
+    with pytest.raises(e.Detached, match="Nothing was sent"):
         one.imagine("a fox")
     assert not server.posts
 

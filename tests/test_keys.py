@@ -20,7 +20,8 @@ from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.notebook.display import write_status
 from ipyimagegen.session import keys
-from ipyimagegen.session.batch import Batch, CallSlot
+from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.call import Call
 from ipyimagegen.session.credentials import Keychain
 
 LAB = Endpoint(
@@ -299,7 +300,7 @@ def test_a_vendors_key_that_may_go_elsewhere_is_named_before_it_goes(serve, home
     (key,) = [finding for finding in studio.doctor() if finding.name == "key"]
     assert host in key.told
     plan = studio.plan(from_call("a fox", {}))
-    assert f"key sent to {host}" in write_status(Batch(plan, [CallSlot(planned=call) for call in plan.calls]))
+    assert f"key sent to {host}" in write_status(Batch(plan, [Call(planned) for planned in plan.calls]))
 
 
 def test_an_env_file_gives_no_address(home, tmp_path):

@@ -62,7 +62,7 @@ def test_a_whole_reply_is_taken_in_at_once(home, server, left):
     again = studio(home, server).imagine("a fox", n=2)
     assert (again.id, again.reused, len(again)) == (run_id, True, 2)
     assert [one.bytes for one in again] == IMAGES
-    assert "it was read later" in again.caption
+    assert "and read later" in again.caption
     assert len(server.posts) == 1
 
 
@@ -81,7 +81,7 @@ def test_one_that_was_cut_gives_what_arrived_whole(home, server, left):
     assert [one["state"] for one in record["images"]] == ["stored"]
     assert (home / "quarantine" / f"{record['raw']}.bin").read_bytes() == BODY[:-50]
     assert spool.exists()  # whoever wrote it may be about to read it
-    with pytest.raises(e.OutcomeUnknown, match="images of it that arrived: 1"):
+    with pytest.raises(e.OutcomeUnknown, match="1 image arrived"):
         studio(home, server).imagine("a fox", n=2)
     shown = studio(home, server).history[record["session"] + "/1"]
     assert shown[0].bytes == IMAGES[0]
@@ -102,7 +102,7 @@ def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
     server.requests.clear()
     one = studio(home, server)
     # The address is of another port, so it is private and stays pending: what a kill leaves is alike.
-    with pytest.raises(e.CallError, match="%imagine_show"):
+    with pytest.raises(e.CallError, match="fetches the image again"):
         one.imagine("a fox", n=2)
     run = one.store.runs()[0]
     one.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
@@ -126,7 +126,7 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     for turn in range(3):  # looked at again while nothing is mended
         made = one.imagine("a fox", n=2)
         assert [image.bytes for image in made] == IMAGES
-        assert "came and could not be written, shown from a copy" in made.caption
+        assert "could not be written; shown from a copy" in made.caption
         assert ("from history" in made.caption) == (turn > 0)
     (record,) = [one for one in records(home).values() if not one.get("reused_from")]
     assert {image["state"] for image in record["images"]} == {"unwritten"}
@@ -135,7 +135,7 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     again = studio(home, server).imagine("a fox", n=2)
     assert [image.bytes for image in again] == IMAGES
     assert {image.path.parent.parent for image in again} == {home / "images"}
-    assert again.caption.count("it was read later") == 1
+    assert again.caption.count("and read later") == 1
     assert "could not be written" not in again.caption
     assert len(server.posts) == 1
 
@@ -151,7 +151,7 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
 
     full = Disk(home, write=write)
     one.store = Store(home, disk=full)
-    monkeypatch.setattr("ipyimagegen.store.images.refuge", lambda _: replace(full, home=home / "aside"))
+    monkeypatch.setattr("ipyimagegen.store.blobs.find_fallback", lambda _: replace(full, home=home / "aside"))
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):
@@ -227,7 +227,7 @@ def held(home, server, monkeypatch):
     go = threading.Event()
 
     def write(file, data):
-        if threading.current_thread().name == "imagine recovery":
+        if threading.current_thread().name == "imagine: recovery":
             assert go.wait(60)
         return os.write(file, data)
 
@@ -275,7 +275,7 @@ def test_show_reads_what_a_cell_says_it_reads(home, server, left):
     unread = tuple(ImageRecord(index=index, state=ImageState.UNREAD) for index in (1, 2))
     one.store.update(run.replace(status=Status.DONE, images=unread))
     assert one.store.claim(spool)
-    with pytest.raises(e.CallError, match=f"%imagine_show {run_id}") as caught:
+    with pytest.raises(e.CallError, match=f"{run_id}.*reads it at no cost") as caught:
         studio(home, server).imagine("a fox", n=2)
     assert "--retry" not in str(caught.value)
     asked = studio(home, server)
@@ -286,12 +286,12 @@ def test_an_ordinary_end_of_the_process_leaves_no_mark(home, server, left):
     _, spool = left(json.dumps({"data": [{"b64_json": b64(IMAGES[0])}] * 2}).encode())
     code = (
         "import sys, threading, time\n"
-        "from ipyimagegen import Studio, recovery\n"
+        "from ipyimagegen import Studio\nfrom ipyimagegen.session import recovery\n"
         "recovery.WAIT = 0\n"
         "begun = threading.Event()\n"
-        "recovery._take_in = lambda *_: (begun.set(), time.sleep(600))\n"
+        "recovery._recover = lambda *_: (begun.set(), time.sleep(600))\n"
         f"one = Studio('sketch', {str(home)!r}, environ={{}})\n"
-        "one.take_in_left()\n"
+        "one.recover_responses()\n"
         "assert begun.wait(60)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -320,7 +320,7 @@ def test_forgetting_does_not_wait_for_what_is_taken_in(home, server, left, held)
     go.set()
     assert becomes(home, "pending")  # its record says so, and nothing of what was asked
     for thread in threading.enumerate():
-        if thread.name == "imagine recovery":
+        if thread.name == "imagine: recovery":
             thread.join(30)
     record = next(iter(records(home).values()))
     assert record["forgotten"]

@@ -19,8 +19,8 @@ from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.user_input import UserInput, from_call
 from ipyimagegen.notebook import reports
-from ipyimagegen.results.sheets import sheets
-from ipyimagegen.session.batch import NOT_SENT
+from ipyimagegen.results.sweep import layout_sheets
+from ipyimagegen.session.call import STOPPED
 from ipyimagegen.session.waiting import ProgressDisplay
 
 
@@ -162,7 +162,7 @@ def test_long_prompts_are_told_by_what_differs():
 def test_every_tile_stands_on_one_sheet():
     for lengths in ((1,), (48,), (49,), (1000,), (3, 4), (7, 9), (20, 20), (2, 3, 4), (2, 2, 7, 9)):
         axes = [axis_of(f"x{k}", n) for k, n in enumerate(lengths)]
-        made = sheets(axes)
+        made = layout_sheets(axes)
         places = [place for one in made for place in one.calls]
         count = 1
         for n in lengths:
@@ -226,7 +226,7 @@ def test_run_again_nothing_is_asked(home, serve):
     assert sorted(asked(server, "seed")[3:]) == [(0,), (4,)]
     assert [tile.reused for tile in more] == [False, True, True, True, False]
     assert [tile.number for tile in more] == [1, 2, 3, 4, 5]
-    assert "2 calls asked" in more.caption
+    assert "2 calls sent" in more.caption
     assert more.caption.endswith("3 from history")
 
 
@@ -245,7 +245,7 @@ def test_sketch_does_not_fill_the_gaps_of_another_servers_history(home, serve):
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": server.base_url}})
     )
     assert len(nobody.imagine("a fox", seed=[1, 2])) == 2
-    with pytest.raises(e.MissingKey, match="2 of 3 are in the history from lab"):
+    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
@@ -257,7 +257,7 @@ def test_what_the_history_has_from_several_servers_is_shown_without_a_key(home, 
     own = {name: {"base_url": it.base_url} for name, it in zip(("lab", "lab2"), servers, strict=True)}
     nobody = Studio(home=home, environ={}, settings=Settings(endpoints=own))
     assert [tile.endpoint for tile in nobody.imagine("a fox", seed=[1, 2])] == ["lab", "lab2"]
-    with pytest.raises(e.MissingKey, match="2 of 3 are in the history from lab and lab2"):
+    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab, lab2"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
@@ -346,7 +346,7 @@ def test_nine_of_twelve(home, serve):
         "! lab answered 429",
         "! No answer from lab",
     ]
-    assert made.caption.endswith("12 calls asked · cost unknown")
+    assert made.caption.endswith("12 calls sent · cost unknown")
     one = studio(home, serve(three_fail)).imagine("a fox", seed=[21, 3])
     assert one.caption.splitlines()[1:3] == [
         "lab · 64x48",
@@ -360,7 +360,7 @@ def test_nine_of_twelve(home, serve):
     before = len(server.posts)
     again = studio(home, server).imagine("a fox", seed=seeds)
     assert calls_of(server, before) == [3, 6]
-    assert "may have been billed" in again[8].error
+    assert "outcome is unknown" in again[8].error
     assert again.caption.startswith("9 of 12; 3 failed")
     before = len(server.posts)
     studio(home, server).imagine("a fox", seed=seeds, retry=True)
@@ -380,7 +380,9 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
-    with pytest.raises(e.RequestRefused, match="None of 3 came; the first: lab answered 401") as told:
+    with pytest.raises(
+        e.RequestRefused, match=r"None of 3 calls returned an image. The first: lab answered 401"
+    ) as told:
         studio(home, server).imagine("a fox", seed=[1, 2, 3])
     assert len(str(told.value).splitlines()) == 2
     assert told.value.status == 401
@@ -460,12 +462,12 @@ class Stops(ProgressDisplay):
         pass
 
     def working(self, batch):
-        self.lines.append(sum(slot.came for slot in batch.slots))
-        if sum(slot.came for slot in batch.slots) >= self.after and self.also():
+        self.lines.append(sum(call.has_images for call in batch.calls))
+        if sum(call.has_images for call in batch.calls) >= self.after and self.also():
             raise KeyboardInterrupt
 
     def failed(self, batch):
-        self.last = batch.seen()
+        self.last = batch.snapshot()
 
 
 def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
@@ -480,11 +482,12 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
     one = studio(home, server, max_parallel=2)
     plan = one.plan(from_call("a fox", {"seed": range(1, 11)}))
     painter = Stops(after=3, also=lambda: len(server.posts) == 5)
-    with pytest.raises(e.Detached, match="3 of 10 came, 2 calls under way, 5 not sent") as told:
+    with pytest.raises(e.Detached, match="Of 10 calls: 3 done, 2 in progress, 5 not sent") as told:
         one.carry_out(plan, painter)
     assert len(str(told.value).splitlines()) == 2
     assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
-    assert [tile.error for tile in painter.last][3:6] == ["under way", "under way", NOT_SENT]
+    assert [tile.error for tile in painter.last][3:5] == ["in progress"] * 2
+    assert painter.last[5].error.startswith(STOPPED)
     go.set()
     made = one.imagine("a fox", seed=range(1, 11))
     assert not made.failed
@@ -526,14 +529,14 @@ def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     server = serve(lambda seen: (429, {"Retry-After": "1"}, b"") if busy[0] else good(seen))
     one = studio(home, server, max_parallel=4)
     painter = Stops(after=0, also=lambda: bool(server.posts))
-    with pytest.raises(e.Detached, match="0 of 6 came, ") as told:
+    with pytest.raises(e.Detached, match="Of 6 calls: ") as told:
         one.carry_out(one.plan(from_call("a fox", {"seed": range(6)})), painter)
-    assert "under way" not in str(told.value)
+    assert "in progress" not in str(told.value)
     assert one.ledger.in_flight() == frozenset()
     assert {tile.error.splitlines()[0].partition(":")[0] for tile in painter.last} <= {
         "lab answered 429",
         "not sent",
-        "Stopped before it was sent.",
+        STOPPED,
     }
     before, busy[0] = len(server.posts), False
     time.sleep(1.5)
@@ -561,15 +564,15 @@ def test_a_call_that_somebody_else_waits_for_is_carried_through(home, serve, amo
     def also():
         if len(server.posts) == 2 and not among and not waits.is_alive():
             waits.start()  # before the sweep is stopped
-            while not [job for job in one.ledger._jobs.values() if job.shared]:
+            while not [job for job in one.ledger._calls.values() if job.shared]:
                 time.sleep(0.01)
         return len(server.posts) == 2
 
-    with pytest.raises(e.Detached, match="2 calls under way"):
+    with pytest.raises(e.Detached, match="2 in progress"):
         one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(0, also))
     if among:
         waits.start()  # the cell that was stopped, run again
-        while len([job for job in one.ledger._jobs.values() if job.shared]) < 2:
+        while len([job for job in one.ledger._calls.values() if job.shared]) < 2:
             time.sleep(0.01)
     go.set()
     waits.join()
@@ -601,8 +604,8 @@ def test_what_is_given_up_is_what_was_given_up(home, serve):
     server = serve(lambda seen: (go.wait(20), good(seen))[1])
     one = studio(home, server, max_parallel=4)
     for seeds, says in (
-        (range(2), "0 of 2 came, 2 calls under way"),
-        (range(4), "0 of 4 came, 2 calls given up, 2 calls under way"),
+        (range(2), "Of 2 calls: 2 in progress"),
+        (range(4), "Of 4 calls: 2 cancelled, 2 in progress"),
     ):
         also = lambda seeds=seeds: len(server.posts) == len(seeds)  # noqa: E731
         with pytest.raises(e.Detached, match=says):
@@ -624,7 +627,7 @@ def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, mon
         settle(job)
 
     monkeypatch.setattr(one.ledger, "settle", interrupted)
-    with pytest.raises(e.Detached, match=r"of 100 came"):
+    with pytest.raises(e.Detached, match=r"Of 100 calls"):
         one.carry_out(one.plan(from_call("a fox", {"seed": range(100)})), Stops(after=1))
     assert len(one.ledger.in_flight()) <= 2
     assert not one.imagine("a fox", seed=range(100), timeout=60).failed
@@ -635,7 +638,7 @@ def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(10), good(seen))[1])
     one = studio(home, server, max_parallel=2)
-    for says in ("2 calls under way, 2 not sent", "2 calls given up"):
+    for says in ("2 in progress, 2 not sent", "2 cancelled"):
         with pytest.raises(e.Detached, match=says):
             one.carry_out(one.plan(from_call("a fox", {"seed": range(4)})), Waits())
     go.set()
@@ -655,7 +658,7 @@ class Waits(Stops):
         super().__init__(0)
 
     def working(self, batch):
-        if sum(slot.job.control.progress.sent for slot in batch.slots if slot.job) >= 2:
+        if sum(call.token.sent for call in batch.calls) >= 2:
             raise KeyboardInterrupt
 
 
@@ -702,7 +705,7 @@ def test_where_no_thread_is_to_be_had_nothing_is_sent(home, serve, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refused)
     for seed in (1, [1, 2]):
-        with pytest.raises(e.Detached, match="not sent: can't start new thread"):
+        with pytest.raises(e.Detached, match="Not sent: can't start new thread"):
             one.imagine("a fox", seed=seed)
     monkeypatch.undo()
     assert one.imagine("a fox", seed=1).number == 1
@@ -727,7 +730,7 @@ def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] and go.wait(20), good(seen))[1])
     one = studio(home, server, max_parallel=1)
-    with pytest.raises(e.Detached, match=r"Stopped after 3 s: 1 of 5 came, 1 call under way, 3 not sent"):
+    with pytest.raises(e.Detached, match=r"Stopped after 3 s. Of 5 calls: 1 done, 1 in progress, 3 not sent"):
         one.imagine("a fox", seed=range(5), timeout=3)
     go.set()
 
@@ -735,7 +738,8 @@ def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
 def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
     server = serve(three_fail)
     with pytest.raises(
-        e.OutcomeUnknown, match=r"None of 3 came; 1 may have been billed; the first: No answer"
+        e.OutcomeUnknown,
+        match=r"None of 3 calls returned an image; 1 may have been charged. The first: No answer",
     ):
         studio(home, server).imagine("a fox", seed=[3, 9, 6])
 
@@ -751,7 +755,9 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
         return outcome
 
     monkeypatch.setattr(client, "exchange", unreadable)
-    with pytest.raises(e.StoreError, match=r"None of 2 came; 1 may have been billed; .* cannot be read back"):
+    with pytest.raises(
+        e.StoreError, match=r"None of 2 calls .*; 1 may have been charged. .* cannot be read back"
+    ):
         studio(home, server).imagine("a fox", seed=[3, 1])
 
 
@@ -761,8 +767,8 @@ def test_a_stop_counts_what_may_have_been_billed(home, serve):
     with pytest.raises(e.Detached) as told:
         studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
     go.set()
-    assert "0 of 3 came, 1 call under way, 1 may have been billed, 1 failed" in str(told.value)
-    assert "only with --retry" in str(told.value)
+    assert "Of 3 calls: 1 in progress, 1 that may have been charged, 1 failed" in str(told.value)
+    assert "retry=True also sends" in str(told.value)
 
 
 def test_calls_that_were_under_way_are_not_asked_again(home, serve):
@@ -773,10 +779,10 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
     assert str(plan) == "1 call · 1 image · 2 in flight · cost unknown"
-    assert reports.report_plan(plan, one.calls(plan)).count("under way: waited for") == 2
+    assert reports.report_plan(plan, one.write_calls(plan)).count("under way: waited for") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
-    assert made.caption.endswith("1 call asked · cost unknown")
+    assert made.caption.endswith("1 call sent · cost unknown")
     assert len(server.posts) == 3
 
 
@@ -792,7 +798,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
 )
 def test_the_same_value_twice_is_refused(home, serve, swept):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match="are the same request; nothing was sent"):
+    with pytest.raises(e.InvalidOption, match=r"are the same request. Nothing was sent"):
         studio(home, server).imagine(**swept)
     assert not server.posts
 
@@ -833,7 +839,7 @@ def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
     with pytest.raises(e.StoreError, match="has no image to save: lab answered 400"):
         made[1].save(tmp_path / "fox")
-    with pytest.raises(e.InvalidOption, match=r"names a folder; name a file, such as .*/\{id\}"):
+    with pytest.raises(e.InvalidOption, match=r"is a folder\. Name a file, such as .*/\{id\}"):
         made.save(tmp_path)
     assert not list(tmp_path.glob("*.png"))
 
@@ -852,7 +858,10 @@ saving.check_place(sys.argv[1])
             [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
         )
         place = template[: template.index("/", 1)].partition("{")[0]
-        assert f"--save {template}: you may not write in {place}; nothing was sent." in done.stderr
+        assert (
+            f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent."
+            in done.stderr
+        )
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):
@@ -903,6 +912,6 @@ def test_costs_are_added_up_apart_from_the_estimate(home, serve):
     last = made.caption.splitlines()[-1]
     spent = sum(tile.cost.amount for tile in made)
     assert {tile.cost.basis for tile in made} == {"usage"}
-    assert "2 calls asked" in last
+    assert "2 calls sent" in last
     assert f"estimate ${0.009 + 0.034:.3f}" in last
     assert f"spent ${spent:.4f}".rstrip("0") in last

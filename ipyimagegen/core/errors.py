@@ -64,11 +64,14 @@ class ImagineError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        lines = [render(self.args[0], self.front)]
-        if self.remedy:
-            cure = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
-            lines.append(f"{render(_BILLED[self.billed], self.front)} {cure}")
-        return "\n".join(lines)
+        text = render(self.args[0], self.front)
+        if not self.remedy:
+            return text
+        remedy = render_remedy(self.remedy, self.front, run=RunLink(self.run or ""))
+        return f"{text}\n{self._describe_bill()}{remedy}"
+
+    def _describe_bill(self) -> str:
+        return f"{render(_BILLED[self.billed], self.front)} "
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "front"}
@@ -130,6 +133,10 @@ class OutcomeUnknown(CallError):
 
 class Detached(ImagineError, KeyboardInterrupt):
     """The wait was interrupted; a call that was sent goes on and its images arrive in the history."""
+
+    def _describe_bill(self) -> str:
+        """Return nothing for calls that go on: what they cost is not known yet."""
+        return super()._describe_bill() if self.remedy is Remedy.RETRY else ""
 
 
 def find_nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -64,8 +64,13 @@ class Remedy(StrEnum):
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
+    SEND_NEW = "send_new"
     SHOW = "show"  # what came is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
+    WAIT = "wait"  # the call goes on; needs `run`
+    RUN_MISSING = "run_missing"  # a sweep that was stopped
+    RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
+    FREE_SPACE = "free_space"  # what came is kept; the disk refused it
     DIAGNOSE = "diagnose"
 
 
@@ -126,6 +131,8 @@ def _word(value: Any, front: Front) -> Any:
             return front.run(value.id)
         case Message():
             return render(value, front)
+        case list() | tuple():
+            return ", ".join(str(_word(item, front)) for item in value)
     return value
 
 
@@ -148,9 +155,16 @@ PYTHON = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
-            Remedy.DIAGNOSE: "%imagine_doctor finds the cause.",
+            Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
+            Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Call it again for what is missing; retry=True also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
+            Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",
         }
     ),
 )

@@ -12,7 +12,8 @@ from PIL import Image
 from ipyimagegen.imaging import modes
 from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.refusing import article, cause, refused
-from ipyimagegen.imaging.scan import CUT, DAMAGED, scan_bytes
+from ipyimagegen.imaging.scan import scan_bytes
+from ipyimagegen.imaging.scan_formats import CUT, DAMAGED
 
 MOST_PIXELS = 120_000_000  # more than this is never decoded
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA"

@@ -56,16 +56,17 @@ def write_status(batch: Batch) -> str:
     if not batch.plan.axes:
         return _asked(batch.plan.calls[0])
     endpoints = dict.fromkeys(truncate(one.endpoint.name) for one in batch.plan.calls)
-    reused = sum(slot.stored is not None for slot in batch.slots)
-    unsent = sum(slot.unsent for slot in batch.slots)
-    failed = sum(slot.settled and not slot.came for slot in batch.slots) - unsent
-    estimates = [slot.planned.estimate for slot in batch.slots if slot.job]
+    reused = sum(call.cached is not None for call in batch.calls)
+    unsent = sum(call.unsent for call in batch.calls)
+    failed = sum(call.settled and not call.has_images for call in batch.calls) - unsent
+    estimates = [call.planned.estimate for call in batch.calls if call.planned.asks]
     words = [", ".join(endpoints), *_key_goes_to(batch.plan.calls), costs.format_costs(estimates)]
-    words += [f"{sum(slot.came for slot in batch.slots)} of {len(batch.slots)}"]
+    words += [f"{sum(call.has_images for call in batch.calls)} of {len(batch.calls)}"]
     words += [f"{reused} from history"] if reused else []
     words += [f"{failed} failed"] if failed else []
     words += [f"{unsent} not sent"] if unsent else []
-    words += [f"about {batch.left:.0f} s left"] if batch.left and not unsent else []
+    left = batch.seconds_left
+    words += [f"about {left:.0f} s left"] if left and not unsent else []
     return DOT.join(words)
 
 
@@ -146,9 +147,9 @@ class Painter:
 
     def result(self, result: Result) -> None:
         """Show the image in place of the status line, and the caption under it."""
-        caption: Bundle = ({"text/plain": result.caption}, {})
+        caption: Bundle = ({"text/plain": result.write_caption(CELL)}, {})
         if self._notebook:
-            for place, made in enumerate([*result.bundles(), caption]):
+            for place, made in enumerate([*result.to_bundles(), caption]):
                 self._put(place, made)
         else:
             self._end()
@@ -179,10 +180,10 @@ class Painter:
 
     def _sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep when there is more on it, for a tenth of the time at most."""
-        came, now = sum(slot.settled for slot in batch.slots), time.monotonic()
-        if not batch.plan.axes or batch.seen is None or came == self._came or now < self._next_sheet:
+        came, now = sum(call.settled for call in batch.calls), time.monotonic()
+        if not batch.plan.axes or batch.snapshot is None or came == self._came or now < self._next_sheet:
             return None
-        self._came, made = came, batch.seen().pages[0].bundle
+        self._came, made = came, batch.snapshot().pages[0].bundle
         self._next_sheet = time.monotonic() + max(_SHEET, _SHARE * (time.monotonic() - now))
         return made
 
@@ -209,7 +210,7 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 the parent of every thread is set.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for made in [*result.bundles(), ({"text/plain": result.caption}, {})]:
+    for made in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
         _display(*made)
 
 

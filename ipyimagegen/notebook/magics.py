@@ -124,7 +124,7 @@ class ImagineMagics(Magics):
             return
         read = parser.merge_lines(read, after)
         found = self._listed(which, read)
-        sheet = self._studio.history.sheet(found)
+        sheet = self._studio.history.make_sheet(found)
         if sheet:
             show_image(sheet)
         show_text(reports.report_history(found, self._studio.ledger.in_flight()))
@@ -148,16 +148,16 @@ class ImagineMagics(Magics):
             if one:
                 show_image(one)
         history = self._studio.history
-        if descent := history.descent(run):
+        if descent := history.make_descent_sheet(run):
             show_image(descent, "line of descent")
         show_text(
             reports.report_run(
                 run,
                 self._studio.ledger.number(run.id),
                 in_flight=self._studio.ledger.in_flight(),
-                reruns=history.reruns(run),
-                edits=history.edits(run),
-                named=self._studio.named,
+                reruns=history.list_reruns(run),
+                edits=history.list_edits(run),
+                named=self._studio.name_input,
             )
         )
 
@@ -286,7 +286,9 @@ class ImagineMagics(Magics):
     def _ask(self, typed: UserInput) -> Generation | Sweep | None:
         plan = self._studio.plan(typed)
         if plan.local.get("dry_run"):
-            show_text(reports.report_plan(plan, self._studio.calls(plan), self._studio.over(plan)))
+            show_text(
+                reports.report_plan(plan, self._studio.write_calls(plan), self._studio.describe_excess(plan))
+            )
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
@@ -294,7 +296,7 @@ class ImagineMagics(Magics):
         self._screen.mark(result)
         if told := deliver_result(result, plan.local, self._variables):
             show_text(told)
-        if passing := self._studio.passing():
+        if passing := self._studio.warn_of_store():
             show_text(passing)
         return result
 
@@ -310,7 +312,7 @@ class ImagineMagics(Magics):
             raise InvalidOption("--all shows the runs of every session; a number is one of this session.")
         _nothing_left(read.rest, 'a text of several words is written --search "a red fox"')
         model = own.get("--model") or own.get("-m")
-        return self._studio.history.listed(
+        return self._studio.history.list_runs(
             which,
             everywhere=bool(own.get("--all")),
             search=str(own["--search"]) if "--search" in own else None,

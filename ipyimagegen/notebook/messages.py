@@ -30,8 +30,15 @@ CELL = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SEND_NEW: "Use --new to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
+            Remedy.WAIT: "Run the cell again to wait for its images; later, {run} shows them.",
+            Remedy.RUN_MISSING: "Run the cell again: only what is missing is sent.",
+            Remedy.RETRY_UNKNOWN: (
+                "Run the cell again for what is missing; --retry also sends what may have been charged."
+            ),
+            Remedy.FREE_SPACE: "What came is kept. Free disk space and run the cell again, at no cost.",
             Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",
         }
     ),

@@ -18,7 +18,7 @@ from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import DOT, format_count, format_table, sanitize, truncate
 from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
-from ipyimagegen.results.request_diff import list_changes
+from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
 from ipyimagegen.session.studio import Studio
 
@@ -53,7 +53,7 @@ def report_plan(plan: Plan, calls: Sequence[client.HttpCall], over: str | None =
 
 def _request_of(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
-    yield json.dumps(call.shown, indent=2, ensure_ascii=False)
+    yield json.dumps(call.summary, indent=2, ensure_ascii=False)
     if planned.reused:
         yield f"reused: {planned.reused.id}, so nothing would be sent"
     yield from (f"- {sanitize(note)}" for note in planned.sent.notes)
@@ -132,7 +132,7 @@ def report_run(
 
 def report_forgotten(runs: Sequence[Run], past: History) -> str:
     """Return what was forgotten, and what stays because other runs began with it."""
-    began = {run.id: ", ".join(one.id for one in past.edits(run)) for run in runs}
+    began = {run.id: ", ".join(one.id for one in past.list_edits(run)) for run in runs}
     stay = [f"images of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
     return "\n".join(["forgotten: " + ", ".join(began), *stay])
 

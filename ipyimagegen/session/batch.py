@@ -1,216 +1,203 @@
-"""The calls of one plan under way: one, or the many of a sweep, begun as their servers have places."""
+"""The calls of one plan: a single one, or the many of a sweep, started as their servers have room."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
-from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Run, Status
-from ipyimagegen.results import Sweep
-from ipyimagegen.session.call import NOT_SENT, Job
+from ipyimagegen.core.background import run_in_background
+from ipyimagegen.core.errors import Detached, ImagineError
+from ipyimagegen.core.messages import Remedy, _
+from ipyimagegen.core.plan import Plan
+from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.session.call import STOPPED, Call
 from ipyimagegen.session.limiter import Limiter
 
-AHEAD = 2  # times what a server takes at once: calls that have begun, those among them that are being stored
+if TYPE_CHECKING:
+    from ipyimagegen.session.studio import Studio
 
-
-@dataclass(frozen=True, kw_only=True)
-class CallSlot:
-    """The place of one call: a job that asks, or what answers it without asking.
-
-    `known` are the ids of the runs of the same request that there were before; `joined` says that the
-    job was under way already.
-    """
-
-    planned: PlannedCall
-    job: Job | None = None
-    stored: Run | None = None
-    known: frozenset[str] = frozenset()
-    joined: bool = False
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.job is None or self.job.finished
-
-    @property
-    def run(self) -> Run | None:
-        """The newest record, if there is one yet."""
-        return self.job.run if self.job else self.stored
-
-    @property
-    def status(self) -> str:
-        """What stands in its place until then."""
-        return "under way" if self.job and self.job.elapsed else "waiting"
-
-    @property
-    def error(self) -> ImagineError | None:
-        """Why it brought no image, once it is known."""
-        return self.job.error if self.job else self.planned.unknown_outcome
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether it ended without an image and may have cost something."""
-        if isinstance(self.error, CallError):
-            return self.error.billed is not False
-        sent = self.job is not None and self.job.run.sent.attempts > 0
-        return isinstance(self.error, StoreError) and sent and not self.planned.endpoint.free
-
-    @property
-    def unsent(self) -> bool:
-        """Whether it was not begun after all."""
-        taken_back = self.job and self.job.control.withdrawn and self.job.run.status is Status.NOT_SENT
-        return isinstance(self.error, Detached) or bool(self.error and taken_back)
-
-    @property
-    def came(self) -> bool:
-        """Whether there are images."""
-        return self.settled and self.run is not None and bool(self.run.shown) and not self.error
+AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
 
 
 class Batch:
-    """The slots of a plan, in its order."""
+    """The calls of a plan, in its order; `new` are those that this batch sends itself."""
 
-    def __init__(self, plan: Plan, slots: Sequence[CallSlot]) -> None:
-        self.plan, self.slots = plan, tuple(slots)
-        self._jobs = [slot.job for slot in slots if slot.job]
-        self._first = 0  # those before it have finished
+    def __init__(self, plan: Plan, calls: Sequence[Call], new: Sequence[Call] = ()) -> None:
+        self.plan, self.calls, self.new = plan, tuple(calls), tuple(new)
+        self.snapshot: Callable[[], Sweep] | None = None  # the results so far, as a sweep
+        self._first = 0  # the calls before it have settled
         self._lock = threading.Lock()
-        self._queues: list[deque[Job]] = []
-        self._call_off: Callable[[Job], None] = lambda _: None
-        self.seen: Callable[[], Sweep] | None = None  # what came so far, as a sweep that can be shown
+        self._queues: list[deque[Call]] = []
+        self._forget: Callable[[Call], None] = lambda _call: None
 
-    def begin(
-        self, jobs: Sequence[Job], gate: Callable[[Job], Limiter], call_off: Callable[[Job], None]
-    ) -> None:
-        """Begin these of its jobs, as their gates let them; `call_off` hears of each that is not begun."""
-        self._call_off = call_off
-        if len(jobs) == 1:
-            self._start(jobs[0])
-            return
-        by_gate: dict[Limiter, deque[Job]] = {}
-        for job in jobs:
-            by_gate.setdefault(gate(job), deque()).append(job)
-        self._queues = list(by_gate.values())
-        for one, queue in by_gate.items():
-            feeder = threading.Thread(
-                target=self._feed, args=(one, queue), name="imagine: sweep", daemon=True
-            )
+    def start(self, find_limiter: Callable[[Call], Limiter], forget: Callable[[Call], None]) -> None:
+        """Start the new calls as their limiters allow; `forget` gets each that is not started after all."""
+        self._forget = forget
+        queues: dict[Limiter, deque[Call]] = {}
+        for call in self.new:
+            queues.setdefault(find_limiter(call), deque()).append(call)
+        self._queues = list(queues.values())
+        if len(self.new) == 1:  # its clock also counts the wait for a permit
+            self.new[0].begin()
+        for limiter, queue in queues.items():
+            work = partial(self._work_off, queue, limiter, threading.Lock())
+            started, wanted = 0, min(len(queue), AHEAD * limiter.parallel)
             try:
-                feeder.start()
-            except RuntimeError as fault:  # no thread to be had; other servers may have theirs
-                self._give_back(reversed(queue), f"not sent: {fault}")
-                queue.clear()
+                for started in range(wanted):  # noqa: B007 - looked at when a start fails
+                    run_in_background(work, "calls")
+            except RuntimeError as error:  # the system has no thread left; those that run do the work
+                if started == 0:
+                    self._call_off(queue, _("Not sent: {cause}.", cause=str(error).rstrip(".")))
 
-    def _feed(self, gate: Limiter, queue: deque[Job]) -> None:
-        """Begin the jobs of one server in order, each as soon as it can be sent."""
-        room = threading.Semaphore(AHEAD * gate.parallel)
-        while queue:
-            room.acquire()
-            permit = gate.permit(lambda: not queue)
-            with self._lock:
-                if not queue:
-                    permit.give()
-                    return
-                job = queue.popleft()
-                job.permit, job.ended = permit, room.release
-                if not self._start(job):
-                    permit.give()
-                    room.release()
+    def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:
+        """Carry out the calls of one server in order, each as soon as it may be sent."""
+        while True:
+            with turn:
+                permit = limiter.acquire(lambda: not queue)
+                with self._lock:
+                    call = queue.popleft() if queue else None
+            if call is None:
+                permit.give()
+                return
+            call.carry_out(permit)
 
-    def _start(self, job: Job) -> bool:
-        """Begin a job; say whether there was a thread to be had."""
-        try:
-            job.start()
-        except RuntimeError as fault:
-            self._give_back([job], f"not sent: {fault}\nNothing was billed: run the cell again.")
-            return False
-        return True
-
-    def _give_back(self, jobs: Iterable[Job], why: str) -> None:
-        for job in jobs:
-            self._call_off(job)  # first, so that nobody waits for it from now on
-            job.call_off(Detached(why))
+    def _call_off(self, queue: deque[Call], reason: str) -> None:
+        """Empty a queue; every call in it ends unsent, the last first, so that numbers are given back."""
+        with self._lock:
+            calls = list(queue)
+            queue.clear()
+            for call in reversed(calls):
+                self._forget(call)  # first, so that nobody waits for it from now on
+                call.call_off(Detached(reason, remedy=Remedy.RUN_AGAIN))
 
     def stop(self) -> None:
-        """Send no more: what was not begun, what waits to be sent, and what an executor has not begun."""
-        with self._lock:
-            left = [job for queue in self._queues for job in queue]
-            for queue in self._queues:
-                queue.clear()
-            self._give_back(reversed(left), NOT_SENT)
+        """Send no more: neither what waits here nor what an executor has not begun."""
+        for queue in self._queues:
+            self._call_off(queue, STOPPED)
         if self.plan.axes:  # a single call goes on
-            for slot in self.slots:
-                if slot.job and not slot.job.shared:
-                    slot.job.control.withdraw()
+            for call in self.calls:
+                if not call.settled and not call.shared:
+                    call.token.detach()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""
         self.stop()
-        for slot in self.slots:
-            if slot.job:
-                slot.job.cancel()
+        for call in self.calls:
+            if not call.settled:
+                call.token.cancel()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long at most; say whether everything is settled."""
-        job = self._unsettled()
-        return job is None or (job.wait(seconds) and self.settled)
+        """Wait that long at most; return whether all calls have settled."""
+        call = self._find_unsettled()
+        return call is None or (call.wait(seconds) and self.settled)
 
-    def _unsettled(self) -> Job | None:
-        """Return the first job that has not finished; those before it are not looked at again."""
-        at = self._first
-        while at < len(self._jobs) and self._jobs[at].finished:
-            at += 1
-        self._first = at
-        return self._jobs[at] if at < len(self._jobs) else None
+    def _find_unsettled(self) -> Call | None:
+        """Return the first call that has not settled; those before it are not looked at again."""
+        while self._first < len(self.calls) and self.calls[self._first].settled:
+            self._first += 1
+        return self.calls[self._first] if self._first < len(self.calls) else None
 
     @property
     def settled(self) -> bool:
         """Whether nothing more will happen."""
-        return self._unsettled() is None
+        return self._find_unsettled() is None
 
     @property
-    def taking_back(self) -> bool:
-        """Whether some call that is not to be sent any more may still end as one that was not."""
-        elsewhere = self.plan.executor is not None
-        left = [job for job in self._jobs if job.control.withdrawn and not job.finished]
-        return any(elsewhere or not job.leaving for job in left)
+    def is_taking_back(self) -> bool:
+        """Whether some call that is not to be sent any more may still end unsent."""
+        remote = self.plan.executor is not None
+        left = [call for call in self.calls if not call.settled and call.token.detached]
+        return any(remote or not call.sending for call in left)
 
     @property
     def error(self) -> ImagineError | None:
-        """Why there is nothing at all to show, once all is settled."""
+        """Why there is nothing at all to show, once all calls have settled."""
         if not self.settled:
             return None
         # Lists: an interrupt that comes while Python closes a generator is lost.
-        errors = [slot.error for slot in self.slots if slot.error]
-        if not errors or [slot for slot in self.slots if slot.came or slot.stored]:
+        errors = [call.error for call in self.calls if call.error]
+        if not errors or [call for call in self.calls if call.has_images or call.cached]:
             return None
-        doubtful = [slot.error for slot in self.slots if slot.error and slot.doubtful]
-        error = (doubtful or errors)[0]
-        if len(self.slots) > 1:
-            told = f"; {len(doubtful)} may have been billed" if doubtful else ""
-            error = copy(error)
-            error.args = (f"None of {len(self.slots)} came{told}; the first: {error}",)
+        billed = [call.error for call in self.calls if call.error and call.may_be_billed]
+        error = (billed or errors)[0]
+        if len(self.calls) == 1:
+            return error
+        values = {"count": len(self.calls), "billed": len(billed), "error": error.args[0]}
+        message = _("None of {count} calls returned an image. The first: {error}", **values)
+        if billed:
+            message = _(
+                "None of {count} calls returned an image; {billed} may have been charged. The first: {error}",
+                **values,
+            )
+        error = copy(error)
+        error.args = (message,)
         return error
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first of its calls was begun, here or in an earlier cell."""
-        return max((slot.job.elapsed for slot in self.slots if slot.job), default=0.0)
+        """Seconds since the first of its calls began, here or in an earlier cell."""
+        return max((call.elapsed for call in self.calls), default=0.0)
 
     @property
-    def left(self) -> float | None:
-        """Seconds that it may still take, by what it took so far; None while that is not known."""
-        asked = [slot for slot in self.slots if slot.job]
-        done = sum(slot.settled for slot in asked)
-        return self.elapsed / done * (len(asked) - done) if done else None
+    def seconds_left(self) -> float | None:
+        """Seconds that it may still take, judged by what it took so far; None while that is not known."""
+        sent = [call for call in self.calls if not call.cached and not call.planned.unknown_outcome]
+        settled = sum(call.settled for call in sent)
+        return self.elapsed / settled * (len(sent) - settled) if settled else None
 
     @property
     def partial(self) -> bytes | None:
-        """The newest image of a single call's stream, as it came."""
-        job = self.slots[0].job
-        return job.partial if job and not self.plan.axes else None
+        """The newest partial image of a single call's stream, as it came."""
+        return None if self.plan.axes else self.calls[0].partial
+
+
+def gather_sweep(batch: Batch, studio: Studio, results: Sequence[Generation] | None = None) -> Sweep:
+    """Return a sweep as it is now, or of these results."""
+    new = set(batch.new)
+    sent = {
+        index: call.planned.estimate
+        for index, call in enumerate(batch.calls)
+        if call in new and not call.unsent and call.run.sent.attempts
+    }
+    generations = results or [_to_generation(call, studio) for call in batch.calls]
+    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, estimates=sent, handle=studio)
+
+
+def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: bool) -> Sweep:
+    """Return a sweep whose calls have settled: pending downloads of stored results are fetched until `ends`.
+
+    Raises Detached when that is interrupted or takes longer, and the last error when nothing can be shown.
+    """
+    results: list[Generation] = []
+    last_error: ImagineError | None = None
+    for call in batch.calls:
+        if call.cached is None:
+            results.append(_to_generation(call, studio))
+            continue
+        left = None if ends is None else max(ends - time.monotonic(), 0.0)
+        try:
+            results.append(studio.reuse(call.cached, None, left, offline=offline))
+        except Detached:
+            stopped = _("Stopped. The images so far are in the history.")
+            last_error = Detached(stopped, remedy=Remedy.RUN_AGAIN)
+            break
+        except ImagineError as error:
+            last_error = error
+            results.append(studio.generation(call.cached.replace(images=()), failure=error))
+    if last_error and (isinstance(last_error, Detached) or not any(results)):
+        raise last_error
+    return gather_sweep(batch, studio, results)
+
+
+def _to_generation(call: Call, studio: Studio) -> Generation:
+    if call.has_images or (call.cached and not call.error):
+        return studio.generation(call.run, reused=call.cached is not None)
+    status = "in progress" if call.elapsed else "waiting"
+    run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
+    assert run is not None  # a request of unknown outcome has a record
+    return studio.generation(run.replace(images=()), failure=call.error or status)

@@ -1,401 +1,456 @@
-"""One planned call carried through, by a thread of its own: pending, send, keep, done.
+"""One call of a plan: send its request in the background, store what comes, record the outcome.
 
-A `Job` stores what it gets by itself; showing never decides about keeping. The thread that waits for
-it only waits, so an interrupt ends the cell while the job goes on.
+A call stores what it receives by itself: showing a result never decides whether it is kept. The thread that
+waits for a call only waits, so an interrupt ends the cell while the call goes on.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ipyimagegen import client, imaging
-from ipyimagegen.core.errors import Detached, ImagineError, StoreError
+from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
+from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.session.arrivals import (
+from ipyimagegen.session.limiter import Limiter, Permit
+from ipyimagegen.session.processing import (
     CallContext,
     ResponseProcessor,
     Thumbs,
     is_complete,
-    load_modules,
     measure_changes,
 )
-from ipyimagegen.session.keys import ApiKey
-from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
 
-NOT_SENT = "not sent: it was stopped before\nRun the cell again."
-_MAY_BE_BILLED = (Status.PENDING, Status.UNKNOWN, Status.DONE)
-_BILL: Mapping[Status, tuple[bool | None, str]] = {
-    Status.NOT_SENT: (
-        False,
-        "Nothing was sent, nothing billed: run the cell again, or see %imagine_doctor.",
-    ),
-    Status.RATE_LIMITED: (False, "It was not carried out, nothing billed: run the cell again later."),
-    Status.REFUSED: (False, "No image was made: change what it complains of, and run the cell again."),
-    Status.UNKNOWN: (None, "It may have been billed; --retry asks again."),
-    Status.DONE: (None, "It was probably billed; --retry asks again."),
+STOPPED = _("The call was stopped before it was sent.")
+_BILLABLE = (Status.PENDING, Status.UNKNOWN, Status.DONE)
+_BILL_AND_REMEDY: Mapping[Status, tuple[bool | None, Remedy]] = {
+    Status.NOT_SENT: (False, Remedy.DIAGNOSE),
+    Status.RATE_LIMITED: (False, Remedy.RUN_LATER),
+    Status.REFUSED: (False, Remedy.CHANGE_REQUEST),
+    Status.UNKNOWN: (None, Remedy.RETRY),
+    Status.DONE: (None, Remedy.RETRY),
 }
-# What a refusal asks for, by the server's code or, where it says nothing more, its HTTP status.
-_KEY = "No image was made: check the key, %imagine_doctor tells where it comes from."
-_CREDIT = "No image was made: the account at that server needs credit."
-_LESS = "No image was made: send smaller images or fewer of them, and run the cell again."
-_CURES: Mapping[str | int | None, str] = {
-    "insufficient_quota": _CREDIT,
-    "insufficient_user_quota": _CREDIT,
-    "pre_consume_token_quota_failed": _CREDIT,
-    "billing_hard_limit_reached": _CREDIT,
-    "model_not_found": "No image was made: it has no such model; name another, see %imagine_models.",
-    HTTPStatus.UNAUTHORIZED: _KEY,
-    HTTPStatus.PAYMENT_REQUIRED: _CREDIT,
-    HTTPStatus.FORBIDDEN: _KEY,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _LESS,
+# The remedy of a refusal, by the server's error code or else by the HTTP status.
+_REMEDIES: Mapping[str | int | None, Remedy] = {
+    "insufficient_quota": Remedy.ADD_CREDIT,
+    "insufficient_user_quota": Remedy.ADD_CREDIT,
+    "pre_consume_token_quota_failed": Remedy.ADD_CREDIT,
+    "billing_hard_limit_reached": Remedy.ADD_CREDIT,
+    "model_not_found": Remedy.CHANGE_MODEL,
+    HTTPStatus.UNAUTHORIZED: Remedy.CHECK_KEY,
+    HTTPStatus.PAYMENT_REQUIRED: Remedy.ADD_CREDIT,
+    HTTPStatus.FORBIDDEN: Remedy.CHECK_KEY,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Remedy.SEND_LESS,
+}
+
+# The remedy where an image exists and is not shown yet; the last that applies counts.
+_STORED_REMEDIES: Mapping[ImageState, Remedy] = {
+    ImageState.URL_PENDING: Remedy.FETCH,
+    ImageState.UNREAD: Remedy.SHOW,
+    ImageState.UNWRITTEN: Remedy.FREE_SPACE,
 }
 
 
-class Job:
-    """Work in flight. `run` is its newest record, `error` why it brought no image."""
+class Call:
+    """One call of a batch: a request that is being sent, or the cached result that makes it needless.
+
+    `run` is the newest record, `error` the reason why there is no image. A new call has neither; the
+    scheduler gives it a run and its `work`, and one thread carries it out.
+    """
 
     def __init__(
         self,
-        run: Run,
-        carry: Callable[[Job], Run],
-        told: Callable[[Job], None],
+        planned: PlannedCall,
         *,
-        control: client.CancelToken,
-        recorded: bool = False,
+        cached: Run | None = None,
+        known: frozenset[str] = frozenset(),
     ) -> None:
-        self.run = run
-        self.error: ImagineError | None = None
-        self.thumbs: Thumbs = {}  # the small images made while checking
-        self.partial: bytes | None = None  # the newest image of a stream, as it came
-        self.control = control
-        self.permit: Permit | None = None  # a place at its gate, where it begins with one
-        self.ended: Callable[[], None] = _nothing  # called when it has finished
-        self.interrupted = False  # the person who waited for it stopped the cell
-        self.recorded = recorded  # its record is on disk
-        self.leaving = False  # nobody can keep it from being sent any more
-        self.shared = False  # somebody else waits for it, too
-        self._carry, self._told = carry, told
+        self.planned = planned
+        self.known = known  # ids of the runs of the same request that existed before it was sent
+        self.cached = cached
+        self.error: ImagineError | None = planned.unknown_outcome
+        self.thumbs: Thumbs = {}  # thumbnails made while the images were checked
+        self.partial: bytes | None = None  # the newest partial image of a stream, as it came
+        self.interrupted = False  # the wait for it was interrupted once
+        self.recorded = False  # its record is on disk
+        self.sending = False  # it can no longer be kept from being sent
+        self.shared = False  # another batch waits for it, too
+        self._run = cached
+        self._token: client.CancelToken | None = None
         self._began: float | None = None
-        self._finished = threading.Event()
+        self._settled = threading.Event()
+        self._work: Callable[[Call, Permit | None], Run] | None = None
+        self._done: Callable[[Call], None] = _ignore
+        if self.cached or self.error:
+            self._settled.set()
 
-    def start(self) -> None:
-        """Begin, in a daemon thread: a kernel that ends does not wait for a server."""
-        self._began = self.control.clock()
-        threading.Thread(target=self._run, name=f"imagine {self.run.id}", daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait that long at most; say whether it has finished."""
-        return self._finished.wait(seconds)
+    def prepare(
+        self,
+        run: Run,
+        token: client.CancelToken,
+        work: Callable[[Call, Permit | None], Run],
+        done: Callable[[Call], None],
+    ) -> Self:
+        """Give a new call its pending record and its work; `done` is called when it has finished."""
+        self._run, self._token, self._work, self._done = run, token, work, done
+        return self
 
     @property
-    def finished(self) -> bool:
+    def run(self) -> Run:
+        """The newest record; a call without one was not prepared."""
+        assert self._run is not None
+        return self._run
+
+    @run.setter
+    def run(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def token(self) -> client.CancelToken:
+        """What stops it."""
+        assert self._token is not None
+        return self._token
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has to be sent and is not prepared yet."""
+        return self._run is None and self.error is None
+
+    def begin(self) -> None:
+        """Start its clock."""
+        self._began = self.token.clock()
+
+    def carry_out(self, permit: Permit | None = None) -> None:
+        """Do its work in this thread. The permit is returned when nothing more is sent."""
+        assert self._work is not None
+        if self._began is None:
+            self.begin()
+        try:
+            self.run = self._work(self, permit)
+            self.error = make_error(self.run)
+        except StoreError as error:
+            self.error = error if self.recorded else error.unsent()
+        except ImagineError as error:
+            self.error = error
+        except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise to
+            cause = f"{type(error).__name__}: {sanitize(error, 200)}"
+            billed = None if self.run.sent.attempts else False
+            self.error = StoreError(
+                _("{run} failed inside ipyimagegen: {cause}", run=self.run.id, cause=cause), billed=billed
+            )
+        finally:
+            if permit:
+                permit.give()
+            try:
+                self._done(self)
+            finally:  # whatever happens, nobody waits for ever
+                self.partial = None
+                self._settled.set()
+
+    def call_off(self, reason: ImagineError) -> None:
+        """End it before its work began; whoever waits for it gets the reason."""
+        self.error = reason
+        self._settled.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long at most; return whether it has settled."""
+        return self._settled.wait(seconds)
+
+    @property
+    def settled(self) -> bool:
         """Whether nothing more will happen."""
-        return self._finished.is_set()
+        return self._settled.is_set()
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was begun; 0 before."""
-        return 0.0 if self._began is None else self.control.clock() - self._began
+        """Seconds since it began; 0 before."""
+        return 0.0 if self._began is None else self.token.clock() - self._began
 
-    def cancel(self) -> None:
-        """Give it up: what was sent already may be billed."""
-        self.control.cancel()
+    @property
+    def has_images(self) -> bool:
+        """Whether it has settled with images."""
+        return self.settled and not self.error and self._run is not None and bool(self._run.shown)
 
-    def call_off(self, why: ImagineError) -> None:
-        """Let it end before it was begun: whoever waits for it is told."""
-        self.error = why
-        self._finished.set()
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether it ended without an image and may have been billed."""
+        if isinstance(self.error, CallError):
+            return self.error.billed is not False
+        sent = self._run is not None and self._run.sent.attempts > 0
+        return isinstance(self.error, StoreError) and sent and not self.planned.endpoint.free
 
-    def _run(self) -> None:
-        try:
-            self.run = self._carry(self)
-            self.error = error_of(self.run)
-        except StoreError as fault:
-            self.error = fault if self.recorded else fault.unsent()
-        except ImagineError as fault:
-            self.error = fault
-        except BaseException as fault:  # noqa: BLE001 - a thread has nobody to raise to
-            told = f"{type(fault).__name__}: {sanitize(fault, 200)}"
-            bill = "it may have been billed" if self.run.sent.attempts else "nothing was sent"
-            self.error = StoreError(f"{self.run.id} failed in this program ({bill}): {told}")
-        finally:
-            try:
-                self._told(self)
-            finally:  # whatever happens, nobody waits for ever
-                self.partial = None
-                self._finished.set()
-                if self.permit:
-                    self.permit.give()
-                self.ended()
+    @property
+    def unsent(self) -> bool:
+        """Whether it was stopped before it was sent."""
+        if isinstance(self.error, Detached):
+            return True
+        stopped = self._token is not None and self._token.detached
+        return stopped and bool(self.error) and self.run.status is Status.NOT_SENT
 
 
-def _nothing() -> None:
+def _ignore(_call: Call) -> None:
     """Do nothing."""
 
 
-def error_of(run: Run) -> ImagineError | None:
+def make_error(run: Run) -> ImagineError | None:
     """Return why the run has nothing to show, or None when it has."""
     if run.shown:
         return None
-    billed, words = _BILL.get(run.status, _BILL[Status.UNKNOWN])
-    free = run.cost.basis == "free"
-    if free:
-        billed, words = False, "It costs nothing: run the cell again."
-    if any(one.state is ImageState.URL_PENDING for one in run.images):
-        bill = "It costs nothing" if free else "It was probably billed"
-        words = f"{bill}; %imagine_show {run.id} tries again to fetch it, --new asks for another."
-    if any(one.state is ImageState.UNREAD for one in run.images):
-        words = f"The response is stored, and reading it costs nothing: %imagine_show {run.id}."
-    if any(one.state is ImageState.UNWRITTEN for one in run.images):
-        words = "What came is kept: once that is mended, the same cell shows it at no cost."
-    fault = run.error or ErrorInfo(message=_no_image(run))
+    billed, remedy = _BILL_AND_REMEDY.get(run.status, _BILL_AND_REMEDY[Status.UNKNOWN])
+    if run.cost.basis == "free":
+        billed, remedy = False, Remedy.RUN_AGAIN if remedy is Remedy.RETRY else remedy
+    error = run.error or ErrorInfo(message=_describe_lack(run))
     if run.status is Status.REFUSED:
-        words = _CURES.get(fault.code) or _CURES.get(fault.status) or words
-    kind = ERRORS.get(run.status, ERRORS[Status.UNKNOWN])
-    return kind(
-        f"{fault.message}\n{words}",
-        run=run.id,
+        remedy = _REMEDIES.get(error.code) or _REMEDIES.get(error.status) or remedy
+    states = {image.state for image in run.images}
+    for state, stored in _STORED_REMEDIES.items():
+        remedy = stored if state in states else remedy
+    return ERRORS.get(run.status, ERRORS[Status.UNKNOWN])(
+        error.message,
         billed=billed,
-        status=fault.status,
-        code=fault.code,
+        remedy=remedy,
+        run=run.id,
+        status=error.status,
+        code=error.code,
         request_id=run.sent.request_id,
     )
 
 
-def _no_image(run: Run) -> str:
-    note = next((sanitize(p.note, 300) for p in run.images if p.note), "")
+def _describe_lack(run: Run) -> str:
+    note = next((sanitize(image.note, 300) for image in run.images if image.note), "")
+    endpoint = sanitize(run.request.endpoint, 80)
     if note.endswith("."):
         return note
-    said = f"{sanitize(run.request.endpoint, 80)} sent no image that can be shown"
-    return f"{said}: {note}." if note else f"{said}."
+    if note:
+        return _("{endpoint} returned no image that can be shown: {reason}.", endpoint=endpoint, reason=note)
+    return _("{endpoint} returned no image that can be shown.", endpoint=endpoint)
 
 
-def call(
-    planned: PlannedCall,
-    secret: ApiKey | None,
-    gate: Limiter,
-    tools: CallContext,
-    known: Collection[str] = (),
+def send_call(
+    call: Call,
+    permit: Permit | None,
     *,
+    key: ApiKey | None,
+    limiter: Limiter,
+    context: CallContext,
     edge: int | None = None,
     exchange: Callable[..., client.Outcome] | None = None,
-) -> Callable[[Job], Run]:
-    """Return the work of one call: send it, keep what comes, and say what it was.
+) -> Run:
+    """Send one call, keep what comes and return its final record.
 
-    `known` are the ids of the runs of the same request that were looked at when it was planned; `edge`
-    is how large the small images of a sweep are made; `exchange` sends in place of `client.exchange`.
+    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` sends in place of
+    `client.exchange`. Raises Detached when the call was stopped before it was sent, StoreError when the
+    record or the response cannot be written or read.
     """
-    load_modules()
-
-    def carry(job: Job) -> Run:
-        with job.permit or gate.permit(lambda: job.control.withdrawn):
-            gate.wait(job.control)
-            if job.control.withdrawn:
-                raise Detached(NOT_SENT)
-            with gate.leaving():
-                written = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
-                key = os.urandom(16).hex()
-                send = exchange or client.exchange
-                post = partial(_post, send, job, planned.endpoint, written, secret, key=key, tools=tools)
-                job.run = job.run.replace(sent=replace(planned.sent, idempotency_key=key, body=written.shown))
-                tools.store.create(job.run)
-                job.recorded = True
-                outcome = _hindered(job.run, planned, known, tools.store)
-            with _readable():
-                outcome = outcome or _repeated(job, gate, post, tools.random)
-        sent = replace(job.run.sent, request_id=outcome.request_id)
-        job.run = job.run.replace(sent=sent)
-        receiver = ResponseProcessor(
-            tools=tools,
-            endpoint=planned.endpoint,
-            control=job.control,
-            redactor=tools.redactor(secret),
-            thumbs=job.thumbs,
-            edge=edge,
-            desk=gate.desk,
-        )
-        return _taken_in(job.run, receiver, outcome)
-
-    return carry
+    planned, store = call.planned, context.store
+    with permit or limiter.acquire(lambda: call.token.detached):
+        limiter.wait_for_back_off(call.token)
+        if call.token.detached:
+            raise Detached(STOPPED, remedy=Remedy.RUN_AGAIN)
+        with limiter.prepare_sending():
+            http_call = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
+            idempotency_key = os.urandom(16).hex()
+            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.summary)
+            call.run = call.run.replace(sent=sent)
+            store.create(call.run)
+            call.recorded = True
+            outcome = _store_inputs(call, store)
+        with _explain_unreadable(call.run):
+            post = partial(
+                _post,
+                call,
+                http_call,
+                exchange=exchange or client.exchange,
+                key=key,
+                idempotency_key=idempotency_key,
+                context=context,
+            )
+            outcome = outcome or _send_with_repeats(call, limiter, post, context.random)
+    call.run = call.run.replace(sent=replace(call.run.sent, request_id=outcome.request_id))
+    processor = ResponseProcessor(
+        context=context,
+        endpoint=planned.endpoint,
+        token=call.token,
+        redactor=context.redactor(key),
+        thumbs=call.thumbs,
+        edge=edge,
+        slot=limiter.processing_slot,
+    )
+    return _process(call.run, processor, outcome)
 
 
 def _post(
-    exchange: Callable[..., client.Outcome],
-    job: Job,
-    endpoint: Endpoint,
-    written: client.HttpCall,
-    secret: ApiKey | None,
+    call: Call,
+    http_call: client.HttpCall,
     *,
-    key: str,
-    tools: CallContext,
+    exchange: Callable[..., client.Outcome],
+    key: ApiKey | None,
+    idempotency_key: str,
+    context: CallContext,
 ) -> client.Outcome:
-    """Send the call once; images of a stream are noted on the way."""
+    """Send the request once; partial images of a stream are noted on the way."""
 
-    def glimpse(found: client.ResponseImage) -> None:
-        if found.base64 is not None:  # whoever paints decodes it: this thread has to read on
-            job.partial = b"".join(found.chunks())
+    def note_partial(image: client.ResponseImage) -> None:
+        if image.base64 is not None:  # it is decoded where it is shown: this thread goes on reading
+            call.partial = b"".join(image.chunks())
 
     try:
-        spool = tools.store.spool(job.run)
-    except StoreError as fault:
-        return client.make_not_sent(sanitize(fault, 300))
+        spool = context.store.spool(call.run)
+    except StoreError as error:
+        return client.make_not_sent(sanitize(error, 300))
     outcome = exchange(
-        written,
-        endpoint,
-        secret,
+        http_call,
+        call.planned.endpoint,
+        key,
         spool=spool,
-        control=job.control,
-        timeouts=tools.timeouts,
-        mounts=tools.mounts,
-        idempotency_key=key,
-        partial=glimpse if written.streams else None,
-        spare=lambda: tools.store.spare(job.run),
-        redactor=tools.redactor(secret),
-        offline=tools.offline,
+        token=call.token,
+        timeouts=context.timeouts,
+        mounts=context.mounts,
+        idempotency_key=idempotency_key,
+        partial=note_partial if http_call.streams else None,
+        fallback=lambda: context.store.spool_fallback(call.run),
+        redactor=context.redactor(key),
+        offline=context.offline,
     )
     if outcome.spool is None:
-        _drop(spool)
+        _delete(spool)
     return outcome
 
 
-def _taken_in(run: Run, receiver: ResponseProcessor, outcome: client.Outcome) -> Run:
-    """Return the run with what came, written before anything is measured or deleted."""
-    tools = receiver.tools
-    run = receiver.received(run, outcome)
-    whole = _written(run, tools)
-    if whole and (measured := measure_changes(run, tools.store, receiver.control)) != run:
-        run, whole = measured, _written(measured, tools)
-    if outcome.spool and whole and is_complete(run):  # only now is everything that it held in the store
-        _drop(outcome.spool)
+def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) -> Run:
+    """Return the run with what came, recorded before anything is measured or deleted."""
+    context = processor.context
+    run = processor.process(run, outcome)
+    complete = _record(run, context.store)
+    if complete and (measured := measure_changes(run, context.store, processor.token)) != run:
+        run, complete = measured, _record(measured, context.store)
+    if outcome.spool and complete and is_complete(run):  # all that the response held is in the store
+        _delete(outcome.spool)
     elif outcome.spool:
-        run = _noted(run, f"what the server sent is kept in {outcome.spool}")
+        note = _("the server's response is kept in {path}", path=outcome.spool)
+        run = run.replace(sent=replace(run.sent, notes=(*run.sent.notes, note)))
     return run
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """Say what it means that the disk does not give back what it took: the record stays pending."""
+def _explain_unreadable(run: Run) -> Iterator[None]:
+    """Turn an OSError into a StoreError: the response cannot be read back, and the record stays pending."""
     try:
         yield
-    except OSError as fault:
-        why = fault.strerror or type(fault).__name__
-        told = f"What the server sent cannot be read back from the disk: {why}."
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        message = _("The response of the server cannot be read back from the disk: {cause}.", cause=cause)
     else:
         return
-    raise StoreError(f"{told}\nIt is kept: once that is mended, the same cell shows it at no cost.")
+    raise StoreError(message, billed=None, remedy=Remedy.FREE_SPACE, run=run.id)
 
 
-def _drop(spool: Path) -> None:
-    with suppress(OSError):  # what it held is stored; the store tidies up in a day
+def _delete(spool: Path) -> None:
+    with suppress(OSError):  # its content is stored; the store deletes old files after a day
         spool.unlink(missing_ok=True)
 
 
-def _hindered(run: Run, planned: PlannedCall, known: Collection[str], store: Store) -> client.Outcome | None:
-    """Store what goes with the request, before it is sent; return why it cannot be, so nothing was sent.
+def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
+    """Store the input files before the request is sent; return why it must not be sent, if so.
 
-    Its record is there already, so that nobody who forgets another run takes a file of this one away.
+    The record exists already, so that nobody who forgets another run deletes a file of this one.
     """
     try:
-        _keep_files(planned.files, store)
-        rival = _rival(run, planned, known, store)
-    except (StoreError, OSError) as fault:
-        return client.make_not_sent(sanitize(fault, 300))
+        for sha256, data in call.planned.files.items():
+            path = store.path(sha256)
+            if path is None or path.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
+                store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
+        rival = _find_rival(call, store)
+    except (StoreError, OSError) as error:
+        return client.make_not_sent(sanitize(error, 300))
     return client.make_not_sent(rival) if rival else None
 
 
-def _keep_files(files: Mapping[str, bytes], store: Store) -> None:
-    for sha256, data in files.items():
-        there = store.path(sha256)
-        if there is None or there.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
-            store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
-
-
-def _rival(run: Run, planned: PlannedCall, known: Collection[str], store: Store) -> str:
-    """Return what to say when another notebook asked for the same since this was planned.
+def _find_rival(call: Call, store: Store) -> Message | None:
+    """Return a message when another notebook has sent the same request since this one was planned.
 
     Both records are on disk before either is sent, so at least one of the two sees the other.
     """
+    planned = call.planned
     if not planned.paid or planned.force:
-        return ""
-    for one in store.with_identity(run.identity):
-        if one.session != run.session and one.id not in known and one.status in _MAY_BE_BILLED:
-            if one.status is Status.DONE:
-                return f"Another notebook got the same just now ({one.id}). Run the cell again to show it."
-            return f"Another notebook asks for the same at this moment ({one.id}). Run the cell again later."
-    return ""
+        return None
+    for run in store.find_identical(call.run.identity):
+        if run.session != call.run.session and run.id not in call.known and run.status in _BILLABLE:
+            if run.status is Status.DONE:
+                return _("Another notebook has just received the result of this request: {run}.", run=run.id)
+            return _("Another notebook is sending this request at this moment: {run}.", run=run.id)
+    return None
 
 
-def _repeated(
-    job: Job, gate: Limiter, post: Callable[[], client.Outcome], random: Callable[[], float]
+def _send_with_repeats(
+    call: Call, limiter: Limiter, post: Callable[[], client.Outcome], random: Callable[[], float]
 ) -> client.Outcome:
-    """Send, and repeat only what certainly was not carried out."""
-    attempt, outcome = 1, client.make_not_sent("Stopped before it was sent.")
+    """Send, and repeat only what the server certainly did not execute."""
+    attempt, outcome = 1, client.make_not_sent(STOPPED)
     while True:
-        gate.wait(job.control)
-        if job.control.withdrawn:
+        limiter.wait_for_back_off(call.token)
+        if call.token.detached:
             return outcome
-        job.leaving = True
-        job.run = job.run.replace(sent=replace(job.run.sent, attempts=attempt))
-        began = job.control.clock()
+        call.sending = True
+        call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
+        began = call.token.clock()
         outcome = post()
-        job.run = job.run.replace(elapsed=round(job.control.clock() - began, 3))
-        pause = client.find_repeat_delay(outcome, attempt, random=random, elapsed=job.elapsed)
-        if pause is None or job.control.cancelled:
+        call.run = call.run.replace(elapsed=round(call.token.clock() - began, 3))
+        pause = client.find_repeat_delay(outcome, attempt, random=random, elapsed=call.elapsed)
+        if pause is None or call.token.cancelled:
             return outcome
-        job.leaving = False
+        call.sending = False
         if outcome.status is Status.RATE_LIMITED:
-            gate.rest(job.control, pause)  # the other calls to this endpoint slow down too
+            limiter.back_off(call.token, pause)  # the other calls to this endpoint slow down too
         else:
-            job.control.rest(pause)
+            call.token.wait_to_send(pause)
         attempt += 1
 
 
-def _written(run: Run, tools: CallContext) -> bool:
-    """Write the record, and say whether it and every image reached the disk."""
-    for _ in range(2):  # not every disk that fails once fails again
+def _record(run: Run, store: Store) -> bool:
+    """Write the record; return whether it and every image reached the disk."""
+    for _attempt in range(2):  # a disk that fails once may take the second try
         with suppress(StoreError):
-            tools.store.update(run)
+            store.update(run)
             return not any(image.unstored for image in run.images)
     if run.status is Status.NOT_SENT:
-        tools.store.withdraw(run)
+        store.withdraw(run)
     return False
 
 
-def _noted(run: Run, note: str) -> Run:
-    return run.replace(sent=replace(run.sent, notes=(*run.sent.notes, note)))
-
-
-def fetch(
-    endpoint: Endpoint, tools: CallContext, redactor: Redactor, *, trusted: bool
-) -> Callable[[Job], Run]:
-    """Return the work of fetching downloads that are still pending; see `Receiver.trusted`."""
-    load_modules()
-
-    def carry(job: Job) -> Run:
-        job.control.begin(tools.timeouts.whole)
-        receiver = ResponseProcessor(
-            tools=tools,
-            endpoint=endpoint,
-            control=job.control,
-            redactor=redactor,
-            thumbs=job.thumbs,
-            trusted=trusted,
-        )
-        return receiver.fetched(job.run)
-
-    return carry
+def fetch_pending(
+    call: Call,
+    _permit: Permit | None,
+    *,
+    endpoint: Endpoint,
+    context: CallContext,
+    redactor: Redactor,
+    trusted: bool,
+) -> Run:
+    """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
+    call.token.start(context.timeouts.whole)
+    processor = ResponseProcessor(
+        context=context,
+        endpoint=endpoint,
+        token=call.token,
+        redactor=redactor,
+        thumbs=call.thumbs,
+        trusted=trusted,
+    )
+    return processor.fetch_pending(call.run)

@@ -1,7 +1,7 @@
-"""The keys of one studio: where they come from, which were typed, and that none is shown.
+"""The API keys of one studio: where they come from, which were typed, and that none is shown.
 
-A key goes to its server and nowhere else. Every key that was ever found in the session is noted here,
-with its origin; what is asked, shown, recorded or complained of is searched for all of them.
+A key goes to its server and nowhere else. Every key that was found in the session is noted here with its
+origin; requests, outputs, records and errors are searched for all of them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.redact import RUN, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import ApiKey
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 HERE = Path()  # the notebook's folder, wherever that is now, even deleted
 WORD = 20  # characters: what is as long is no dummy
 TYPED = "typed in this session"
-REFUSAL = (
-    "This contains what looks like an API key; nothing was sent. Replace the key if it is in the notebook.\n"
-    "Keys belong in the environment or a .env file: see %imagine_endpoints."
+REFUSAL = _(
+    "This contains what looks like an API key. Nothing was sent. Replace the key if it is in the notebook.\n"
+    "Keys belong in the environment or in a .env file; %imagine_endpoints lists their names."
 )
 
 
 class Keychain:
-    """Keys by origin. `ask` prompts for one where a person is there to answer."""
+    """API keys by origin. `ask` prompts for a key where a person can answer."""
 
     def __init__(
         self,
@@ -49,31 +50,31 @@ class Keychain:
     def source(self, endpoint: Endpoint) -> str | None:
         """Return where the key of an endpoint comes from, or None; never any part of it."""
         found = keys.find_key_source(endpoint, environ=self._environ, folder=HERE, note=self._note)
-        return found or (TYPED if self._typed_for(endpoint) else None)
+        return found or (TYPED if self._find_typed(endpoint) else None)
 
     def held(self, endpoint: Endpoint) -> ApiKey | None:
-        """Return the key if there is one, asking nobody. Raises InvalidOption for what can be none."""
+        """Return the key if there is one, without a prompt. Raises InvalidOption for an impossible key."""
         found = keys.find_key(endpoint, environ=self._environ, folder=HERE, note=self._note)
-        return found or self._typed_for(endpoint)
+        return found or self._find_typed(endpoint)
 
     def secret(self, endpoint: Endpoint) -> ApiKey | None:
-        """Return the key, asking for one where a person can answer and the endpoint requires it.
+        """Return the key, with a prompt where a person can answer and the endpoint requires a key.
 
-        What is typed is kept in memory, for its origin alone, until a server refuses it. Raises
-        MissingKey, and InvalidOption for what can be none.
+        A typed key is kept in memory, for its origin alone, until a server refuses it. Raises MissingKey, and
+        InvalidOption for an impossible key.
         """
         secret = self.held(endpoint)
         if secret is None and keys.is_required(endpoint):
-            secret = self._asked(endpoint)
+            secret = self._ask_for(endpoint)
             if secret is None:
                 raise keys.make_missing_error(endpoint)
             self._note(secret)
-            keys.check_key(secret, "what was typed")
+            keys.check_key(secret, _("the prompt"))
             self._typed[secret.origin] = secret
         return secret
 
     @hide_frames
-    def _asked(self, endpoint: Endpoint) -> ApiKey | None:
+    def _ask_for(self, endpoint: Endpoint) -> ApiKey | None:
         if self.ask is None:
             return None
         name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
@@ -83,13 +84,13 @@ class Keychain:
         typed = HiddenText(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
         return ApiKey(typed, endpoint.base_url) if typed else None
 
-    def _typed_for(self, endpoint: Endpoint) -> ApiKey | None:
-        return next((one for one in self._typed.values() if one.belongs_to(endpoint.base_url)), None)
+    def _find_typed(self, endpoint: Endpoint) -> ApiKey | None:
+        return next((key for key in self._typed.values() if key.belongs_to(endpoint.base_url)), None)
 
     def forget(self, endpoint: Endpoint) -> None:
-        """Forget what was typed for an endpoint: its server refused it."""
+        """Forget the typed key of an endpoint: its server refused it."""
         self._typed = {
-            origin: one for origin, one in self._typed.items() if not one.belongs_to(endpoint.base_url)
+            origin: key for origin, key in self._typed.items() if not key.belongs_to(endpoint.base_url)
         }
 
     def _note(self, secret: ApiKey) -> None:
@@ -111,15 +112,15 @@ class Keychain:
         noted = frozenset(self._noted)
         if noted != self._made[0]:
             public = [text for server in self._endpoints() for text in (server.name, server.base_url)]
-            secret = {one.clear for one in noted if _is_secret(one.clear, public)}
+            secret = {key.clear for key in noted if _is_secret(key.clear, public)}
             self._made = noted, Redactor(secret, public)
         return self._made[1]
 
     def redactor_for(self, secret: ApiKey | None) -> Redactor:
-        """Return the redactor of what the server of that key sends: a short dummy is its own alone."""
+        """Return the redactor of what the server of that key sends; a short dummy counts for it alone."""
         if secret is None or len(secret.clear) >= RUN:
             return self._noted_redactor()  # what is sent was looked through just before
-        return Redactor({secret.clear, *(one.clear for one in tuple(self._noted) if len(one.clear) >= RUN)})
+        return Redactor({secret.clear, *(key.clear for key in tuple(self._noted) if len(key.clear) >= RUN)})
 
     def redactor_of(self, endpoint: Endpoint) -> Redactor:
         """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""
@@ -130,29 +131,30 @@ class Keychain:
             return redactor
 
     def refuse(self, text: str) -> None:
-        """Raise InvalidOption, without echoing it, when the text holds what looks like a key."""
+        """Raise InvalidOption, without an echo, when the text contains what looks like a key."""
         if self.redactor.holds(text):
             raise InvalidOption(REFUSAL)
 
     def refuse_in(self, requests: Iterable[Request]) -> None:
-        """Raise InvalidOption when a key stands in what would be sent, shown and recorded."""
+        """Raise InvalidOption when a key is in what would be sent, shown and recorded."""
         redactor = self._noted_redactor()  # the plan's text was looked through just before
         if any(_has_key(request, redactor) for request in requests):
             raise InvalidOption(REFUSAL)
 
     @contextmanager
     def discreet(self) -> Iterator[None]:
-        """Let no key stand in an error: a variable may hold one, and messages repeat what was given."""
+        """Keep keys out of errors: a variable may hold one, and messages repeat what was given."""
         try:
             yield
-        except ImagineError as fault:
-            self._without_keys(fault)
+        except ImagineError as error:
+            self._redact(error)
             raise
 
-    def _without_keys(self, fault: ImagineError) -> None:
+    def _redact(self, error: ImagineError) -> None:
         """Take keys out of a message; in a frame of its own, which is on no traceback."""
-        if (said := self.hidden(str(fault))) != str(fault):
-            fault.args = (said,)
+        text = str(error.args[0])
+        if (redacted := self.hidden(text)) != text:
+            error.args = (redacted,)
 
     def hidden(self, text: str) -> str:
         """Return `text` without keys."""
@@ -168,7 +170,7 @@ def _is_secret(key: HiddenText, public: Iterable[str]) -> bool:
 
 def _has_key(request: Request, redactor: Redactor) -> bool:
     images = (*request.inputs, *((request.mask,) if request.mask else ()))
-    said = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
+    texts = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
     # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
     names = [request.model or "", request.base_url, request.endpoint, *(image.label for image in images)]
-    return redactor.holds("\n".join(said)) or redactor.holds_known("\n".join(names))
+    return redactor.holds("\n".join(texts)) or redactor.holds_known("\n".join(names))

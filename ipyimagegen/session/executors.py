@@ -1,15 +1,14 @@
-"""Calls carried out elsewhere: on whatever is behind a `concurrent.futures.Executor`, a cluster for instance.
+"""Send calls through a `concurrent.futures.Executor`, such as a cluster, and store the results here.
 
-The call travels, small; the key is found where it runs and travels only when told to; the reply's bytes
-come back, and the caller stores them as if it had asked itself. Nothing here knows one executor from
-another: each call holds a number of its own, so that one that takes equal calls for one still makes all
-of them, and one question that costs nothing goes before, so that one that asks everybody is found out.
+The call travels to a worker; the key is found there and travels only if the user permits it. The bytes of the
+response come back and are stored as if the call had been sent from here. Nothing depends on the kind of
+executor: a nonce in every call keeps an executor from merging equal calls, and a free probe detects one that
+broadcasts.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import platform
 import re
 import tempfile
@@ -22,27 +21,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, client
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
+from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import ApiKey, Environment
+from ipyimagegen.session.keys import Environment
 from ipyimagegen.store.ownership import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
-_MARK = re.compile(r"[0-9a-f]{16}")  # the name of a mark is the nonce of its call
-ANSWER = 60.0  # seconds for the question before; a cluster may have to start
-DAY = 86400.0  # seconds for which it is known that a call was begun
-STEP = 0.2  # seconds between two looks at whether a call is given up
-# They run calls on this machine alone, so that a mark left in a folder that both know is seen by both.
-HERE = (ThreadPoolExecutor, ProcessPoolExecutor)
+_CLAIM = re.compile(r"[0-9a-f]{16}")  # the name of a claim file is the nonce of its call
+PROBE_SECONDS = 60.0  # for the probe before the first call; a cluster may have to start
+DAY = 86400.0  # seconds for which claim files are kept
+STEP = 0.2  # seconds between two looks at whether a call was stopped
+# They run calls on this machine alone, so that both sides see the claim files.
+LOCAL_EXECUTORS = (ThreadPoolExecutor, ProcessPoolExecutor)
 
 
 class Executor(Protocol):
-    """What is asked of an executor: `concurrent.futures.Executor`, Dask's, ipyparallel's, Ray's."""
+    """What an executor has to offer: `concurrent.futures.Executor`, Dask's, ipyparallel's, Ray's."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
         """Run `fn(*args)` somewhere and return its future."""
@@ -50,9 +52,9 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTask:
-    """One call as it travels. `nonce` makes it unlike any other; `key` is None where it is found there.
+    """One call as it travels to a worker. `nonce` makes it unique; without `key` the worker finds its own.
 
-    `marks` is the caller's folder of marks, where both can reach it.
+    `claims` is the caller's folder of claim files, where both sides can reach it.
     """
 
     nonce: str
@@ -61,11 +63,11 @@ class RemoteTask:
     idempotency_key: str
     timeouts: client.Timeouts
     key: ApiKey | None = None
-    marks: str | None = None
+    claims: str | None = None
     offline: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what travels: the one place where a key does, since --send-key asked for it."""
+        """Return what travels, with the key, as the user permitted."""
         key = self.key and (self.key.origin, str.__str__(self.key.clear))
         return {**self.__dict__, "key": key}
 
@@ -76,74 +78,73 @@ class RemoteTask:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
-    """What was found where calls would run: which version of this package, and which keys are not there."""
+    """What a worker reports: its version of this package, and the keys that it lacks."""
 
     nonce: str
     version: str
     place: str
-    without: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = ()
 
 
-# What runs there
+# What runs on a worker
 
 
 def probe_worker(nonce: str, endpoints: tuple[Endpoint, ...]) -> WorkerInfo:
-    """Say what is here: the question that goes before the calls. `endpoints` want a key of this place."""
-    _tidy()
-    without = tuple(one.key_env[0] for one in endpoints if _key_of(one) is None)
-    return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), without=without)
+    """Return what the caller has to know before the first call; `endpoints` require a key of this worker."""
+    _delete_old_claims()
+    missing = tuple(endpoint.key_env[0] for endpoint in endpoints if not _has_key(endpoint))
+    return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), missing_keys=missing)
 
 
-def send_remotely(errand: RemoteTask) -> tuple[str, client.PackedOutcome]:
-    """Send the call from here, once, and return its nonce with what became of it.
+def send_remotely(task: RemoteTask) -> tuple[str, client.PackedOutcome]:
+    """Send the call from this worker, once, and return its nonce with the outcome.
 
-    A cluster whose worker died may bring the same call a second time: on this machine it is known again.
+    A cluster whose worker died may run the same task a second time: the claim file on this machine stops it.
     """
-    first = _claimed(errand)
-    if first is None and errand.marks is not None:  # the caller goes by the mark
-        return errand.nonce, client.pack_outcome(client.make_not_sent(f"{errand.marks} takes no file."))
-    if first is False:
-        again = ErrorInfo(message="The executor brought a call that was begun before")
-        return errand.nonce, client.PackedOutcome(
-            outcome=client.Outcome(status=Status.UNKNOWN, fault=again, final=True)
-        )
+    claimed = _claim(task)
+    if claimed is None and task.claims is not None:  # the caller relies on the claim file
+        message = _("{folder} cannot be written.", folder=task.claims)
+        return task.nonce, client.pack_outcome(client.make_not_sent(message))
+    if claimed is False:
+        error = ErrorInfo(message=_("The executor ran the call a second time; it was not sent again"))
+        outcome = client.Outcome(status=Status.UNKNOWN, error=error, final=True)
+        return task.nonce, client.PackedOutcome(outcome=outcome)
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
-    except OSError as fault:
-        lacking = f"There is no room for a reply on {platform.node()}: {fault.strerror}."
-        return errand.nonce, client.pack_outcome(client.make_not_sent(lacking))
+    except OSError as error:
+        message = _("No space for a response on {host}: {cause}.", host=platform.node(), cause=error.strerror)
+        return task.nonce, client.pack_outcome(client.make_not_sent(message))
     with folder as name:
-        return errand.nonce, client.pack_outcome(_sent(errand, Path(name) / "reply"))
+        return task.nonce, client.pack_outcome(_exchange(task, Path(name) / "response"))
 
 
-def _known_place() -> Path:
-    """Return where the marks of begun calls lie on this machine, if nobody else has put something there."""
-    user = getattr(os, "getuid", str)()  # the folder of temporary files may be everybody's
+def _find_claims_folder() -> Path:
+    """Return this user's folder of claim files on this machine, which may not exist."""
+    user = getattr(os, "getuid", str)()  # all users share the folder of temporary files
     return Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
 
 
-def _place_for_marks() -> str | None:
-    """Return a private folder for marks, or None where none can be made."""
+def _make_claims_folder() -> str | None:
+    """Return a private folder for claim files, or None where none can be created."""
     with suppress(OSError):
-        if make_private_folder(folder := _known_place()):
+        if make_private_folder(folder := _find_claims_folder()):
             return str(folder)
         return tempfile.mkdtemp(prefix="ipyimagegen-begun-")
     return None
 
 
-def _tidy() -> None:
-    """Delete the marks of older days."""
+def _delete_old_claims() -> None:
     with suppress(OSError):
-        delete_old_files(_known_place(), _MARK, DAY)
+        delete_old_files(_find_claims_folder(), _CLAIM, DAY)
 
 
-def _claimed(errand: RemoteTask) -> bool | None:
-    """Leave a mark that the call was begun; say whether there was none, None where nobody can tell."""
+def _claim(task: RemoteTask) -> bool | None:
+    """Create the claim file of a call; return False where it exists, None where it cannot be created."""
     try:
-        folder = Path(errand.marks) if errand.marks else _known_place()
-        if not make_private_folder(folder):  # the cluster has to see to it
+        folder = Path(task.claims) if task.claims else _find_claims_folder()
+        if not make_private_folder(folder):
             return None
-        (folder / errand.nonce).touch(mode=0o600, exist_ok=False)
+        (folder / task.nonce).touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         return False
     except OSError:
@@ -151,97 +152,94 @@ def _claimed(errand: RemoteTask) -> bool | None:
     return True
 
 
-def _sent(errand: RemoteTask, spool: Path) -> client.Outcome:
-    endpoint = errand.endpoint
+def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
+    endpoint = task.endpoint
     try:
-        secret = errand.key or _required(endpoint)
-        catalog.check_transport(endpoint, has_key=secret is not None)
-    except ImagineError as fault:
-        return client.make_not_sent(f"{str(fault).splitlines()[0]} (on {platform.node()})")
+        key = task.key or _find_required_key(endpoint)
+        catalog.check_transport(endpoint, has_key=key is not None)
+    except ImagineError as error:
+        cause = str(error).splitlines()[0]
+        return client.make_not_sent(_("{cause} (on {host})", cause=cause, host=platform.node()))
     return client.exchange(
-        errand.call,
+        task.call,
         endpoint,
-        secret,
+        key,
         spool=spool,
-        control=client.CancelToken(),
-        timeouts=errand.timeouts,
-        mounts=_mounts(endpoint),
-        idempotency_key=errand.idempotency_key,
-        offline=errand.offline or is_offline(os.environ),
+        token=client.CancelToken(),
+        timeouts=task.timeouts,
+        mounts=_find_mounts(endpoint),
+        idempotency_key=task.idempotency_key,
+        offline=task.offline or is_offline(os.environ),
     )
 
 
-def _mounts(endpoint: Endpoint) -> Mapping[str, Any]:
+def _find_mounts(endpoint: Endpoint) -> Mapping[str, Any]:
     if endpoint.name != SKETCH:
         return {}
-    from ipyimagegen.sketch.app import create_app  # noqa: PLC0415 - only where it draws
+    from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only where it draws
 
     return {endpoint.base_url: create_app()}
 
 
-def _required(endpoint: Endpoint) -> ApiKey | None:
-    secret = keys.find_key(endpoint, environ=Environment(), folder=Path())
-    if secret is None and keys.is_required(endpoint):
+def _find_required_key(endpoint: Endpoint) -> ApiKey | None:
+    key = keys.find_key(endpoint, environ=Environment(), folder=Path())
+    if key is None and keys.is_required(endpoint):
         raise keys.make_missing_error(endpoint)
-    return secret
+    return key
 
 
-def _key_of(endpoint: Endpoint) -> object:
+def _has_key(endpoint: Endpoint) -> bool:
     try:
-        return _required(endpoint) or "none is needed"
+        _find_required_key(endpoint)
     except MissingKey:
-        return None
+        return False
+    return True
 
 
-# What stays here
+# What runs in the notebook
 
 
 class ExecutorTransport:
-    """Sends calls by way of an executor; used like `client.exchange`. `send_key` lets keys travel."""
+    """Sends calls through an executor, in place of `client.exchange`. `send_key` lets keys travel."""
 
     def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
         self._executor, self._send_key = executor, send_key
-        self._marks = _place_for_marks() if type(executor) in HERE else None
+        self._claims = _make_claims_folder() if type(executor) in LOCAL_EXECUTORS else None
 
-    def check(self, endpoints: Iterable[Endpoint], seconds: float = ANSWER) -> None:
-        """Ask, at no cost, whether a call comes to one place and back. Raises InvalidOption or MissingKey."""
+    def check(self, endpoints: Iterable[Endpoint], seconds: float = PROBE_SECONDS) -> None:
+        """Check at no cost that a call runs once and returns. Raises InvalidOption or MissingKey."""
         if isinstance(self._executor, type) or not callable(getattr(self._executor, "submit", None)):
-            kind = type(self._executor).__name__
             raise InvalidOption(
-                f"--executor takes a concurrent.futures.Executor, not {kind}. Nothing was sent."
+                _(
+                    "{executor} requires a concurrent.futures.Executor, not {kind}. Nothing was sent.",
+                    executor=OptionName("executor"),
+                    kind=type(self._executor).__name__,
+                )
             )
         nonce = os.urandom(8).hex()
-        wanting = () if self._send_key else tuple({one.base_url: one for one in endpoints}.values())
+        probed = () if self._send_key else tuple({server.base_url: server for server in endpoints}.values())
         try:
-            found = self._executor.submit(probe_worker, nonce, wanting).result(timeout=min(seconds, ANSWER))
-        except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            told = _told(fault)
-            problem = (
-                f"The executor did not answer a first question ({told}). "
-                "It has to be running, with ipyimagegen installed where it runs calls."
+            reply = self._executor.submit(probe_worker, nonce, probed).result(min(seconds, PROBE_SECONDS))
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything
+            problem: str = _(
+                "The executor did not answer a probe ({cause}). Nothing was sent. It has to run, with "
+                "ipyimagegen installed on its workers.",
+                cause=_describe(error),
             )
         else:
-            problem = self._problem(found, nonce)
+            problem = _find_problem(reply, nonce)
         if problem:
-            raise InvalidOption(f"{problem} Nothing was sent.")
-        if found.without:
+            raise InvalidOption(problem)
+        if reply.missing_keys:
             raise MissingKey(
-                f"{found.place}, where the calls would run, has no {', '.join(found.without)}. "
-                "Set it there, or let the key travel: --send-key. Nothing was sent."
+                _(
+                    "{host}, where the calls would run, has no {variables}. Nothing was sent. Set it there, "
+                    "or let the key travel with {send_key}.",
+                    host=reply.place,
+                    variables=list(reply.missing_keys),
+                    send_key=OptionName("send_key", True),
+                )
             )
-
-    def _problem(self, found: object, nonce: str) -> str:
-        if isinstance(found, (list, tuple)) and any(isinstance(one, WorkerInfo) for one in found):
-            return (
-                f"This executor runs every call in {len(found)} places, and each would be paid. "
-                "Take one that balances the load, such as ipyparallel's load_balanced_view().executor."
-            )
-        if not isinstance(found, WorkerInfo) or found.nonce != nonce:
-            kind = truncate(type(found).__name__)
-            return f"The executor answered a first question with {kind}: no answer to it."
-        if found.version != __version__:
-            return f"Where calls would run ({found.place}) is ipyimagegen {found.version}, not {__version__}."
-        return ""
 
     def __call__(
         self,
@@ -250,75 +248,103 @@ class ExecutorTransport:
         secret: ApiKey | None,
         *,
         spool: Path,
-        control: client.CancelToken,
+        token: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
-        spare: Callable[[], Path | None] = lambda: None,
+        fallback: Callable[[], Path | None] = lambda: None,
         offline: bool = False,
         redactor: Redactor = NO_KEYS,
-        **_: object,
+        **_unused: object,
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
-        control.begin(timeouts.whole)
-        errand = RemoteTask(
+        token.start(timeouts.whole)
+        task = RemoteTask(
             nonce=os.urandom(8).hex(),
             call=call,
             endpoint=endpoint,
             idempotency_key=idempotency_key,
             timeouts=timeouts,
             key=secret if self._send_key else None,
-            marks=self._marks,
+            claims=self._claims,
             offline=offline,
         )
         try:
-            pickle.dumps(errand)
-            future = self._executor.submit(send_remotely, errand)
-        except Exception as fault:  # noqa: BLE001 - an executor may raise anything
-            return client.make_not_sent(f"The executor did not take the call: {_told(fault, errand.key)}.")
-        return self._ended(future, errand, control) or _come_back(future, errand, spool, spare, redactor)
-
-    def _ended(
-        self, future: Future[Any], errand: RemoteTask, control: client.CancelToken
-    ) -> client.Outcome | None:
-        """Wait for the future; return what became of the call where that was ended from here."""
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        begun = False
-        while not done.wait(STEP):
-            if control.withdrawn and not begun:
-                begun = not _taken_back(errand)
-                if not begun:
-                    future.cancel()
-                    return client.make_not_sent("Stopped before it was sent.")
-            if control.cancelled:
-                future.cancel()  # some say that they did, though the call is under way
-                return client.Outcome(status=Status.UNKNOWN, fault=ErrorInfo(message="Given up."))
-        return None
+            future = self._executor.submit(send_remotely, task)
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything
+            message = _("The executor did not accept the call: {cause}.", cause=_describe(error, task.key))
+            return client.make_not_sent(message)
+        stopped = _wait_for_worker(future, task, token)
+        return stopped or _receive(future, task, spool, fallback, redactor)
 
 
-def _taken_back(errand: RemoteTask) -> bool:
-    """Say whether a call is certain not to have begun; whoever comes to it from now on leaves it alone."""
-    return errand.marks is not None and _claimed(errand) is True
+def _find_problem(reply: object, nonce: str) -> str:
+    """Return why a reply to a probe shows that calls cannot be sent, or nothing."""
+    if isinstance(reply, (list, tuple)) and any(isinstance(item, WorkerInfo) for item in reply):
+        return _(
+            "This executor runs every call on {count} workers, and each would be billed. Nothing was sent. "
+            "Use a load balancer, such as ipyparallel's load_balanced_view().executor.",
+            count=len(reply),
+        )
+    if not isinstance(reply, WorkerInfo) or reply.nonce != nonce:
+        kind = truncate(type(reply).__name__)
+        return _("The executor answered a probe with {kind}. Nothing was sent.", kind=kind)
+    if reply.version != __version__:
+        return _(
+            "{host}, where the calls would run, has ipyimagegen {version}, not {expected}. Nothing was sent.",
+            host=reply.place,
+            version=reply.version,
+            expected=__version__,
+        )
+    return ""
 
 
-def _come_back(
-    future: Future[Any], errand: RemoteTask, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
+def _wait_for_worker(
+    future: Future[Any], task: RemoteTask, token: client.CancelToken
+) -> client.Outcome | None:
+    """Wait for the future; return the outcome where the call was stopped from here."""
+    done = threading.Event()
+    future.add_done_callback(lambda _future: done.set())
+    begun = False
+    while not done.wait(STEP):
+        if token.detached and not begun:
+            begun = not _take_back(task)
+            if not begun:
+                future.cancel()
+                return client.make_not_sent(_("The call was stopped before it was sent."))
+        if token.cancelled:
+            future.cancel()  # some executors report success although the call runs
+            return client.Outcome(
+                status=Status.UNKNOWN, error=ErrorInfo(message=_("The call was cancelled."))
+            )
+    return None
+
+
+def _take_back(task: RemoteTask) -> bool:
+    """Return whether the call certainly did not begin; its claim file keeps workers from it from now on."""
+    return task.claims is not None and _claim(task) is True
+
+
+def _receive(
+    future: Future[Any],
+    task: RemoteTask,
+    spool: Path,
+    fallback: Callable[[], Path | None],
+    redactor: Redactor,
 ) -> client.Outcome:
     try:
-        nonce, parcel = future.result()
-        if nonce == errand.nonce and isinstance(parcel, client.PackedOutcome):
-            return client.unpack_outcome(parcel, spool, spare, redactor)
-        told = "it answered another call"
-    except BaseException as fault:  # noqa: BLE001 - what runs elsewhere may raise anything, an interrupt too
-        told = _told(fault, errand.key)
-        if _taken_back(errand):
-            return client.make_not_sent(f"The executor did not begin the call ({told}).")
-    return client.Outcome(
-        status=Status.UNKNOWN, fault=ErrorInfo(message=f"The executor lost the call ({told})."), final=True
-    )
+        nonce, packed = future.result()
+        if nonce == task.nonce and isinstance(packed, client.PackedOutcome):
+            return client.unpack_outcome(packed, spool, fallback, redactor)
+        cause: str = _("it returned the result of another call")
+    except BaseException as error:  # noqa: BLE001 - a worker may raise anything, an interrupt too
+        cause = _describe(error, task.key)
+        if _take_back(task):
+            return client.make_not_sent(_("The executor did not begin the call ({cause}).", cause=cause))
+    message = _("The executor lost the call ({cause}).", cause=cause)
+    return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message=message), final=True)
 
 
-def _told(fault: BaseException, key: ApiKey | None = None) -> str:
+def _describe(error: BaseException, key: ApiKey | None = None) -> str:
     """Return an error of an executor in a few words, without the key that travelled."""
-    said = Redactor([key.clear] if key else []).redact(str(fault))
-    return f"{type(fault).__name__}: {sanitize(said, 200)}".rstrip(": ")
+    text = Redactor([key.clear] if key else []).redact(str(error))
+    return f"{type(error).__name__}: {sanitize(text, 200)}".rstrip(": ")

@@ -1,47 +1,31 @@
-"""Looking back: the runs of this session, and those of every other one."""
+"""The history as users hold it: the runs of this session, and those of all earlier ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, overload
+from typing import TYPE_CHECKING, overload
 
 from ipyimagegen import imaging
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import InvalidOption, NotInHistory
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
-from ipyimagegen.session.ledger import Ledger
-from ipyimagegen.store import Store
 
-DESCENT = 12  # images in a line of descent, the newest
+if TYPE_CHECKING:
+    from ipyimagegen.session.studio import Studio
+
+MOST_ANCESTORS = 12  # images in a line of descent, the newest
 
 
 def list_parents(run: Run) -> set[str]:
-    """Return the ids of the runs whose images a run began with."""
-    return {ids.to_run_id(one.parent) for one in run.request.inputs if one.parent}
-
-
-class Keeper(Protocol):
-    """What looking back needs of a studio."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """What this session remembers."""
-
-    @property
-    def store(self) -> Store:
-        """The files."""
-
-    def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the image if it names one."""
-
-    def generation(self, run: Run, *, reused: bool = False) -> Generation:
-        """Return a stored run as users hold it."""
+    """Return the ids of the runs whose images a run edited."""
+    return {ids.to_run_id(image.parent) for image in run.request.inputs if image.parent}
 
 
 class History(Sequence[Generation]):
@@ -50,14 +34,14 @@ class History(Sequence[Generation]):
     history[3], history[-1], history["1120-k7f2/3"], history.search("fox")
     """
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
 
     def __len__(self) -> int:
-        return len(self._keeper.ledger.numbered())
+        return len(self._studio.ledger.numbered())
 
     def __iter__(self) -> Iterator[Generation]:
-        return (self._keeper.generation(run) for _, run in self._keeper.ledger.numbered())
+        return (self._studio.generation(run) for _, run in self._studio.ledger.numbered())
 
     @overload
     def __getitem__(self, index: int | str) -> Generation: ...
@@ -67,145 +51,152 @@ class History(Sequence[Generation]):
         """Return the run of that number (from 1; -1 is the highest) or id. Raises NotInHistory."""
         if isinstance(index, slice):
             return tuple(self)[index]
-        return self._keeper.generation(self._keeper.find(self._text(index))[0])
+        return self._studio.generation(self._studio.find(self._to_id(index))[0])
 
-    def _text(self, index: int | str) -> str:
-        """Return a number as an id: counted from the highest one where it is negative."""
+    def _to_id(self, index: int | str) -> str:
+        """Return a number as an id; a negative one counts from the highest."""
         if isinstance(index, int) and index < 0:
-            numbers = [number for number, _ in self._keeper.ledger.numbered()]
+            numbers = [number for number, _run in self._studio.ledger.numbered()]
             index = numbers[index] if -index <= len(numbers) else index
         return str(index)
 
     def __repr__(self) -> str:
-        runs = self._keeper.ledger.numbered()
+        runs = self._studio.ledger.numbered()
         lines = [f"{n}  {run.status}  {truncate(run.request.prompt, 60)!r}" for n, run in runs]
-        return "\n".join(lines) or "History: nothing yet in this session"
+        return "\n".join(lines) or str(_("History: nothing yet in this session"))
 
     def search(self, text: str, *, model: str | None = None, limit: int = 20) -> tuple[Generation, ...]:
         """Return the newest runs of every session whose prompt contains the text."""
-        runs = self._keeper.store.runs(search=text, model=model, limit=limit, originals=True)
-        return tuple(self._keeper.generation(run) for run in runs)
+        runs = self._studio.store.runs(search=text, model=model, limit=limit, originals=True)
+        return tuple(self._studio.generation(run) for run in runs)
 
-    def listed(
-        self, which: str, *, everywhere: bool, search: str | None, model: str | None, limit: int
+    def list_runs(
+        self, ids_text: str, *, everywhere: bool, search: str | None, model: str | None, limit: int
     ) -> list[tuple[int | None, Run]]:
-        """Return runs with their numbers here, oldest first: `3`, `2-5`, `-1`, or all when empty."""
-        ledger = self._keeper.ledger
+        """Return runs with their numbers, oldest first: `3`, `2-5`, `-1`, or all when empty."""
+        ledger = self._studio.ledger
         if everywhere:
-            runs = self._keeper.store.runs(search=search, model=model, limit=limit, originals=True)
+            runs = self._studio.store.runs(search=search, model=model, limit=limit, originals=True)
             return [(ledger.number(run.id), run) for run in reversed(runs)]
-        numbers = ids.parse_range(which) if which else None
-        meant = [ledger.find(which)[0]] if which and numbers is None else None
-        here = [(ledger.number(run.id), run) for run in meant] if meant else ledger.numbered()
-        found: list[tuple[int | None, Run]] = [
+        numbers = ids.parse_range(ids_text) if ids_text else None
+        numbered: Sequence[tuple[int | None, Run]] = ledger.numbered()
+        if ids_text and numbers is None:
+            run, _index = ledger.find(ids_text)
+            numbered = [(ledger.number(run.id), run)]
+        matches = [
             (number, run)
-            for number, run in here
+            for number, run in numbered
             if (numbers is None or number in numbers)
             and (not search or search.casefold() in run.request.prompt.casefold())
             and (not model or model in (run.request.model, run.sent.model))
         ]
-        return found[-limit:]
+        return matches[-limit:]
 
-    def sheet(self, found: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
-        """Return small images of these runs, the first of each, on one sheet."""
-        generations = [(number, self._keeper.generation(run)) for number, run in found]
-        shown = [(str(number or one.id), one[0].path) for number, one in generations if one]
+    def make_sheet(self, runs: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
+        """Return the first image of each of these runs on one contact sheet."""
+        generations = [(number, self._studio.generation(run)) for number, run in runs]
+        shown = [(str(number or made.id), made[0].path) for number, made in generations if made]
         if not shown:
             return None
-        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _, path in shown]
-        return imaging.make_preview(thumbs, [label for label, _ in shown])
+        thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _label, path in shown]
+        return imaging.make_preview(thumbs, [label for label, _path in shown])
 
     def compare(self, *which: int | str | Generation | Image | Sweep) -> Comparison:
-        """Return runs, or single images, side by side with what differs: history.compare(1, "3.2", fox).
+        """Return runs, or single images, side by side with their differences: history.compare(1, "3.2", fox).
 
-        The first is what the others are compared with. Raises InvalidOption unless they are 2 to 12,
-        NotInHistory for one that is not there.
+        The others are compared with the first. Raises InvalidOption unless they are 2 to 12, NotInHistory for
+        an id that does not exist.
         """
-        single = [tile for one in which for tile in (one if isinstance(one, Sweep) else (one,))]
-        chosen = list(dict.fromkeys(pair for one in single for pair in self._chosen(one)))
+        items = [item for value in which for item in (value if isinstance(value, Sweep) else (value,))]
+        chosen = list(dict.fromkeys(pair for item in items for pair in self._choose(item)))
         if not 2 <= len(chosen) <= comparison.MOST:
-            counts = {0: "none is", 1: "one is"}
             raise InvalidOption(
-                f"Compare 2 to {comparison.MOST} runs or images, as 1 2, 2-5 or 3.1 3.2; "
-                f"{counts.get(len(chosen), f'{len(chosen)} are')} named here."
+                _(
+                    "Cannot compare {count} runs: give 2 to {limit}, or images, such as 1 2, 2-5 or 3.1 3.2.",
+                    count=len(chosen),
+                    limit=comparison.MOST,
+                )
             )
-        found = [(self._keeper.find(id_)[0], index) for id_, index in chosen]
-        sides = [Side(self._label(run.id), self._keeper.ledger.as_it_is(run), k) for run, k in found]
-        return comparison.compare(sides, named=self._named, path=self._keeper.store.path)
+        runs = [(self._studio.find(id_)[0], index) for id_, index in chosen]
+        sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in runs]
+        return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
-    def _chosen(self, one: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
-        """Yield the runs that are meant, each with the number of the image if one is named."""
-        text = one.id if isinstance(one, (Generation, Image)) else self._text(one)
+    def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
+        """Yield the ids of the runs, each with the number of the image if there is one."""
+        text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
         numbers = ids.parse_range(text)
         if numbers is None:
-            run, index = self._keeper.find(text)
+            run, index = self._studio.find(text)
             yield run.id, index
             return
-        here = self._keeper.ledger.numbered()
-        found = [run for number, run in here if number in numbers]
-        if not found or numbers[-1] > here[-1][0]:
-            raise NotInHistory(f"There is no run of {text}: this session has {len(self) or 'none yet'}.")
-        yield from ((run.id, None) for run in found)
+        numbered = self._studio.ledger.numbered()
+        runs = [run for number, run in numbered if number in numbers]
+        if not runs or numbers[-1] > numbered[-1][0]:
+            raise NotInHistory(
+                _("There is no run of {ids}: this session has {count}.", ids=text, count=len(self))
+            )
+        yield from ((run.id, None) for run in runs)
 
-    def _named(self, one: Input) -> str:
-        return self._label(one.parent) if one.parent else one.name
+    def _name_input(self, image: Input) -> str:
+        return self._label(image.parent) if image.parent else image.name
 
-    def reruns(self, run: Run) -> list[Run]:
-        """Return the runs of this session that asked this one again."""
-        return [one for _, one in self._keeper.ledger.numbered() if one.rerun_of == run.id]
+    def list_reruns(self, run: Run) -> list[Run]:
+        """Return the runs of this session that ran this one again."""
+        return [other for _n, other in self._studio.ledger.numbered() if other.rerun_of == run.id]
 
-    def edits(self, run: Run) -> list[Run]:
-        """Return the runs of this session that began with an image of this one."""
-        return [one for _, one in self._keeper.ledger.numbered() if run.id in list_parents(one)]
+    def list_edits(self, run: Run) -> list[Run]:
+        """Return the runs of this session that edited an image of this one."""
+        return [other for _n, other in self._studio.ledger.numbered() if run.id in list_parents(other)]
 
-    def descent(self, run: Run) -> imaging.Preview | None:
-        """Return the line of descent as small images, the oldest first, or None when there is none.
+    def make_descent_sheet(self, run: Run) -> imaging.Preview | None:
+        """Return the line of descent as a contact sheet, the oldest first, or None when there is none.
 
-        Before the run stand the images that it began with, and what those began with; after it, the
-        edits of it that this session made, and its reruns.
+        Before the run stand its inputs and their inputs; after it, its edits and reruns of this session.
         """
-        before = list(self._before(run, set()))
-        label, path = self._own(run)
-        after = [(f"› {label}", path) for label, path in map(self._own, self.edits(run))]
+        before = list(self._list_ancestors(run, set()))
+        label, path = self._find_first_image(run)
+        after = [(f"› {label}", path) for label, path in map(self._find_first_image, self.list_edits(run))]
         line = [*before, (f"› {label} (this)" if before else f"{label} (this)", path), *after]
         if len(line) > 1:
-            line += [(f"rerun {label}", path) for label, path in map(self._own, self.reruns(run))]
+            line += [
+                (f"rerun {label}", path) for label, path in map(self._find_first_image, self.list_reruns(run))
+            ]
         shown = [(label, path) for label, path in line if path is not None]
         if len(shown) < 2:
             return None
-        kept = shown[-DESCENT:]
+        kept = shown[-MOST_ANCESTORS:]
         if len(kept) < len(shown):
             kept[0] = (f"… {kept[0][0]}", kept[0][1])
         edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
-        thumbs = [imaging.inspect(path, edge=edge).thumb for _, path in kept]
-        return imaging.make_preview(thumbs, [label for label, _ in kept])
+        thumbs = [imaging.inspect(path, edge=edge).thumb for _label, path in kept]
+        return imaging.make_preview(thumbs, [label for label, _path in kept])
 
-    def _before(self, run: Run, seen: set[str], deep: int = 0) -> Iterator[tuple[str, Path | None]]:
-        """Yield what a run began with, after what that began with; each image once."""
+    def _list_ancestors(self, run: Run, seen: set[str], depth: int = 0) -> Iterator[tuple[str, Path | None]]:
+        """Yield the inputs of a run, each after its own ancestors and only once."""
         sign = ""
-        for one in run.request.inputs if deep < DESCENT else ():
-            if (one.parent or one.sha256) in seen:
+        for image in run.request.inputs if depth < MOST_ANCESTORS else ():
+            if (image.parent or image.sha256) in seen:
                 continue
-            seen.add(one.parent or one.sha256)
-            parent = self._keeper.store.run(ids.to_run_id(one.parent)) if one.parent else None
-            older = list(self._before(parent, seen, deep + 1)) if parent else []
+            seen.add(image.parent or image.sha256)
+            parent = self._studio.store.run(ids.to_run_id(image.parent)) if image.parent else None
+            older = list(self._list_ancestors(parent, seen, depth + 1)) if parent else []
             yield from older
-            label = self._label(one.parent) if one.parent else one.label
-            yield f"{sign or ('› ' if older else '')}{label}", self._keeper.store.path(one.sha256)
+            label = self._label(image.parent) if image.parent else image.label
+            yield f"{sign or ('› ' if older else '')}{label}", self._studio.store.path(image.sha256)
             sign = "+ "
 
-    def _own(self, run: Run) -> tuple[str, Path | None]:
+    def _find_first_image(self, run: Run) -> tuple[str, Path | None]:
         first = next(iter(run.shown), None)
-        path = self._keeper.store.path(first.sha256 or "") if first else None
+        path = self._studio.store.path(first.sha256 or "") if first else None
         return self._label(f"{run.id}.{first.index}" if first else run.id), path
 
     def _label(self, id_: str) -> str:
         """Return the number of an image here, `2.1`, or its lasting id in another session."""
-        number = self._keeper.ledger.number(ids.to_run_id(id_))
+        number = self._studio.ledger.number(ids.to_run_id(id_))
         return id_.replace(ids.to_run_id(id_), str(number), 1) if number else id_
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
         """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = [self._keeper.find(text)[0] for text in texts]
-        self._keeper.store.forget([run.id for run in runs])
+        runs = [self._studio.find(text)[0] for text in texts]
+        self._studio.store.forget([run.id for run in runs])
         return runs

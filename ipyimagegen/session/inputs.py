@@ -1,8 +1,8 @@
-"""The images of a request: opened from whatever was given, and made fit for the server.
+"""The input images of a request: opened from whatever the user gave, and made fit for the server.
 
-Ids are looked up and addresses fetched here; `imaging` makes bytes of everything else. What was given
-is kept and is part of the request's identity; what a server wants instead (another format, another
-form of the mask) is made from it afterwards, like any translation.
+Ids are looked up and URLs fetched here; `imaging` turns everything else into bytes. The given bytes are kept
+and are part of the request's identity; what a server requires instead (another format, another form of the
+mask) is made from them afterwards, like any translation.
 """
 
 from __future__ import annotations
@@ -13,48 +13,38 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.ids import Ref
-from ipyimagegen.core.ids import parse_id as read_id
+from ipyimagegen.core.ids import Ref, parse_id
+from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
 from ipyimagegen.results import Generation, Image
-from ipyimagegen.store import Store
+
+if TYPE_CHECKING:
+    from ipyimagegen.session.studio import Studio
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-FETCH = 60.0  # seconds that an address may take, while the cell waits
+FETCH = 60.0  # seconds that a URL may take, while the cell waits
 MOST = 16  # images of one request, at any server
-BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # four numbers, or a slip
+BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # or a typing error
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
-
-# What `imaging` can open (or a stored Input), what a caption calls it, and the id of the image it is.
-Reached: TypeAlias = tuple[object, str, str | None]
-
-
-class Library(Protocol):
-    """Where ids are looked up, and what is on disk."""
-
-    @property
-    def store(self) -> Store:
-        """The files."""
-
-    def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the image if it names one."""
+# What `imaging` can open (or a stored Input), its label in a caption, and the id of the image that it is.
+_Found: TypeAlias = tuple[object, str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedInput:
-    """One image: its record, its file, and what was done to it."""
+    """One input image: its record, and its file."""
 
     input: Input
     source: imaging.EncodedImage = field(repr=False)
@@ -67,7 +57,7 @@ class ResolvedInput:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedInputs:
-    """The images of a request, in order; the mask belongs to the first."""
+    """The input images of a request, in order; the mask belongs to the first."""
 
     images: tuple[ResolvedInput, ...] = ()
     mask: ResolvedInput | None = None
@@ -79,214 +69,251 @@ class ResolvedInputs:
 
 
 def resolve_inputs(
-    refs: InputRefs, library: Library, *, offline: bool, seconds: float = FETCH
+    refs: InputRefs, studio: Studio, *, offline: bool, seconds: float = FETCH
 ) -> ResolvedInputs:
     """Open everything that was given. Raises InvalidInput, NotInHistory or StoreError.
 
-    An address is fetched now, because the bytes decide what is asked: within `seconds`, and only from
-    this machine when `offline`.
+    A URL is fetched now, because its bytes are part of the request: within `seconds`, and only from this
+    machine when `offline`.
     """
-    offered, masks = refs.get("image", ()), refs.get("mask", ())
-    if masks and not offered:
-        raise InvalidInput("A mask says where to edit, so it needs an image (--image). Nothing was sent.")
-    if len(offered) > MOST:
-        raise InvalidInput(f"At most {MOST} images go with a request, not {len(offered)}. Nothing was sent.")
-    if not offered:
+    image_refs, mask_refs = refs.get("image", ()), refs.get("mask", ())
+    if mask_refs and not image_refs:
+        raise InvalidInput(
+            _(
+                "{mask} requires an image ({image}). Nothing was sent.",
+                mask=OptionName("mask"),
+                image=OptionName("image"),
+            )
+        )
+    if len(image_refs) > MOST:
+        raise InvalidInput(
+            _(
+                "A request takes at most {limit} images, not {count}. Nothing was sent.",
+                limit=MOST,
+                count=len(image_refs),
+            )
+        )
+    if not image_refs:
         return ResolvedInputs()
-    opener = _Opener(library=library, offline=offline, seconds=min(seconds, FETCH))
-    images = tuple(opener.image(one) for one in offered)
-    if not masks:
-        return ResolvedInputs(images=images)
-    return ResolvedInputs(images=images, mask=opener.mask(masks[0], images[0].source))
+    resolver = _Resolver(studio=studio, offline=offline, seconds=min(seconds, FETCH))
+    images = tuple(resolver.resolve_image(ref) for ref in image_refs)
+    mask = resolver.resolve_mask(mask_refs[0], images[0].source) if mask_refs else None
+    return ResolvedInputs(images=images, mask=mask)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Opener:
-    """From things to images; what they are is found out one step at a time."""
+class _Resolver:
+    """Resolves references to images, one step at a time."""
 
-    library: Library
+    studio: Studio
     offline: bool
     seconds: float
 
-    def image(self, offered: InputRef) -> ResolvedInput:
-        if isinstance(offered.thing, ResolvedInput):
-            return offered.thing
-        thing, label, parent = self._reached(offered)
+    def resolve_image(self, ref: InputRef) -> ResolvedInput:
+        if isinstance(ref.thing, ResolvedInput):
+            return ref.thing
+        thing, label, parent = self._find(ref)
         if isinstance(thing, Input):
-            return ResolvedInput(input=thing, source=self._source(thing))
-        return _opened(imaging.encode_input(thing, offered.name), label, parent)
+            return ResolvedInput(input=thing, source=self._read_stored(thing))
+        return _resolved(imaging.encode_input(thing, ref.name), label, parent)
 
-    def mask(self, offered: InputRef, first: imaging.EncodedImage) -> ResolvedInput:
-        if isinstance(
-            offered.thing, ResolvedInput
-        ):  # looked at again: it may have been made for another image
-            one = offered.thing.input
-            thing: object = offered.thing.source.data
-            label, parent = one.label, one.parent
+    def resolve_mask(self, ref: InputRef, first: imaging.EncodedImage) -> ResolvedInput:
+        if isinstance(ref.thing, ResolvedInput):  # read again: it may have been made for another image
+            record = ref.thing.input
+            thing: object = ref.thing.source.data
+            label, parent = record.label, record.parent
         else:
-            thing, label, parent = self._reached(offered)
+            thing, label, parent = self._find(ref)
         if isinstance(thing, Input):
-            label, parent, thing = thing.label, thing.parent, self._source(thing).data
+            label, parent, thing = thing.label, thing.parent, self._read_stored(thing).data
         size = (first.width, first.height)
-        return _opened(
-            imaging.read_mask(thing, size, offered.name, scaled_from=first.scaled_from), label, parent
-        )
+        mask = imaging.read_mask(thing, size, ref.name, scaled_from=first.scaled_from)
+        return _resolved(mask, label, parent)
 
-    def _reached(self, offered: InputRef) -> Reached:
-        """Return what is behind a result, an id, an address or a path."""
-        thing = _unwrapped(offered.thing)
+    def _find(self, ref: InputRef) -> _Found:
+        """Return what is behind a result, an id, a URL or a path."""
+        thing = _find_display_url(ref.thing)
         if isinstance(thing, Generation):
-            thing = _only(thing, offered.name)
+            thing = _choose_only(thing, ref.name)
         if isinstance(thing, Image):
-            return _whole(thing.path, thing.sha256, thing.id), "", thing.id
+            return _verify(thing.path, thing.sha256, thing.id), "", thing.id
         if isinstance(thing, Ref):
-            return self._by_id(thing, offered.name)
+            return self._find_by_id(thing, ref.name)
         if isinstance(thing, str):
-            return self._by_text(thing, offered.name)
-        return thing, truncate(thing.name if isinstance(thing, Path) else offered.name, 60), None
+            return self._find_by_text(thing, ref.name)
+        return thing, truncate(thing.name if isinstance(thing, Path) else ref.name, 60), None
 
-    def _by_text(self, text: str, name: str) -> Reached:
+    def _find_by_text(self, text: str, name: str) -> _Found:
         if text.lstrip().startswith("@"):
-            return self._by_id(read_id(text), name)
+            return self._find_by_id(parse_id(text), name)
         if _DATA_URL.match(text):
-            return _of_data_url(text, name), "a data URL", None
+            return _decode_data_url(text, name), _("a data URL"), None
         if ADDRESS.match(text):
-            return self._fetched(text), _called(text), None
+            return self._fetch(text), _name_url(text), None
         if BOX.fullmatch(text):
-            return text, f"the box {to_half_width(text).strip()}", None
-        if not text.strip() or (text.isidentifier() and not exists(Path(text))):
-            told = (
-                f"there is no file {truncate(text, 60)!r}; a variable is given without quotes"
-                if text.strip()
-                else "empty"
+            return text, _("the box {box}", box=to_half_width(text).strip()), None
+        if not text.strip():
+            raise InvalidInput(_("{name} is empty. Nothing was sent.", name=name))
+        if text.isidentifier() and not exists(Path(text)):
+            raise InvalidInput(
+                _(
+                    "{name}: no file {file!r} exists. A variable is given without quotes. Nothing was sent.",
+                    name=name,
+                    file=truncate(text, 60),
+                )
             )
-            raise InvalidInput(f"{name}: {told}. Nothing was sent.")
         return Path(text), truncate(Path(text).name, 60), None
 
-    def _by_id(self, ref: Ref, name: str) -> Reached:
-        run, index = self.library.find(str(ref))
+    def _find_by_id(self, ref: Ref, name: str) -> _Found:
+        run, index = self.studio.find(str(ref))
         if run.forgotten:
-            raise InvalidInput(f"{name}: run {run.id} was forgotten. Nothing was sent.")
-        shown = run.shown
-        if index is None and len(shown) > 1:
-            raise InvalidInput(f"{name} has {len(shown)} images; choose one, such as @{ref}.1.")
-        image = next((one for one in shown if index in (None, one.index)), None)
+            raise InvalidInput(_("{name}: run {run} was forgotten. Nothing was sent.", name=name, run=run.id))
+        images = run.shown
+        if index is None and len(images) > 1:
+            raise InvalidInput(
+                _(
+                    "{name} has {count} images. Choose one, such as @{example}.1. Nothing was sent.",
+                    name=name,
+                    count=len(images),
+                    example=str(ref),
+                )
+            )
+        image = next((image for image in images if index in (None, image.index)), None)
         if image is None:
-            raise InvalidInput(f"{name}: there is no image to start from in run {run.id}.")
-        path = self.library.store.path(image.sha256 or "")
-        if path is None:
-            raise InvalidInput(f"The file of {run.id}.{image.index} is gone from the store.")
+            raise InvalidInput(
+                _("{name}: run {run} has no such image. Nothing was sent.", name=name, run=run.id)
+            )
         id_ = f"{run.id}.{image.index}"
-        return _whole(path, image.sha256 or "", id_), "", id_
+        path = self.studio.store.path(image.sha256 or "")
+        if path is None:
+            raise InvalidInput(_("The file of {id} is missing in the store. Nothing was sent.", id=id_))
+        return _verify(path, image.sha256 or "", id_), "", id_
 
-    def _source(self, kept: Input) -> imaging.EncodedImage:
-        """Return an image that an earlier run was asked with, its bytes as they were."""
-        path = self.library.store.path(kept.sha256)
-        if path is None or not self.library.store.verify(kept.sha256):
-            raise InvalidInput(f"{kept.name} is gone from the store; give it again.")
+    def _read_stored(self, record: Input) -> imaging.EncodedImage:
+        """Return an input of an earlier run, with the same bytes."""
+        store = self.studio.store
+        path = store.path(record.sha256)
+        if path is None or not store.verify(record.sha256):
+            raise InvalidInput(_("{name} is missing in the store. Give it again.", name=record.name))
         return imaging.EncodedImage(
-            data=path.read_bytes(), mime=kept.mime, width=kept.width, height=kept.height, pixels=kept.pixels
+            data=path.read_bytes(),
+            mime=record.mime,
+            width=record.width,
+            height=record.height,
+            pixels=record.pixels,
         )
 
-    def _fetched(self, url: str) -> bytes:
-        where = _called(url)
+    def _fetch(self, url: str) -> bytes:
+        name = _name_url(url)
         from ipyimagegen.core.endpoints import Endpoint  # noqa: PLC0415 - a tenth of the time that loading may take
 
-        # A server on this machine may be asked: the person who typed the address sits at it.
-        there = Endpoint(name="the image", base_url=url)
-        here = catalog.is_loopback(there)
-        if self.offline and not here:
-            raise InvalidInput(f"Offline: {where} was not fetched. Nothing was sent.")
-        if not here and urlsplit(url).scheme.lower() != "https":
-            how = "write the path without file://" if url[:5].lower() == "file:" else "it has to be https:"
-            raise InvalidInput(f"{where}: {how}. Nothing was sent.")
-        into = self.library.store.spool()
+        # A server on this machine may be asked: the person who typed the URL sits at it.
+        server = Endpoint(name="the image", base_url=url)
+        local = catalog.is_loopback(server)
+        if self.offline and not local:
+            raise InvalidInput(_("Offline: {url} was not fetched. Nothing was sent.", url=name))
+        if url[:5].lower() == "file:":
+            raise InvalidInput(_("{url}: write the path without file://. Nothing was sent.", url=name))
+        if not local and urlsplit(url).scheme.lower() != "https":
+            raise InvalidInput(_("{url}: the URL has to begin with https:. Nothing was sent.", url=name))
+        into = self.studio.store.spool()
         try:
-            fault = client.download(
+            error = client.download(
                 url,
-                there if here else None,
+                server if local else None,
                 into=into,
-                control=client.CancelToken(),
+                token=client.CancelToken(),
                 whole=self.seconds,
                 offline=self.offline,
             )
-            if fault is None:
+            if error is None:
                 return into.read_bytes()
         finally:
             into.unlink(missing_ok=True)
-        raise InvalidInput(f"{where}: {fault.message} Nothing was sent.")
+        raise InvalidInput(_("{url}: {cause} Nothing was sent.", url=name, cause=error.message))
 
 
 def exists(path: Path) -> bool:
-    """Say whether something is there."""
+    """Return whether something is there."""
     try:
         return path.exists()
-    except OSError:  # a name that is too long, a folder that may not be read
+    except OSError:  # a name that is too long, a folder without permission
         return False
 
 
-def _unwrapped(thing: Any) -> object:
-    """Return the address of an IPython.display.Image that holds nothing else; other things as they are."""
-    shown = any(
+def _find_display_url(thing: Any) -> object:
+    """Return the URL of an IPython.display.Image that holds nothing else; other things as they are."""
+    is_display = any(
         kind.__name__ == "Image" and kind.__module__.startswith("IPython.") for kind in type(thing).__mro__
     )
-    if not shown or getattr(thing, "data", None) or getattr(thing, "filename", None):
+    if not is_display or getattr(thing, "data", None) or getattr(thing, "filename", None):
         return thing
     return getattr(thing, "url", None) or thing
 
 
-def _whole(path: Path, sha256: str, id_: str) -> Path:
-    """Return the file of an image if it is as it came: what is damaged is not sent, and paid for."""
+def _verify(path: Path, sha256: str, id_: str) -> Path:
+    """Return the file of an image if it is unchanged: a damaged one is not sent, and paid for."""
     import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
     try:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                 return path
-        problem = "is damaged"
     except OSError:
-        problem = "cannot be read"
-    raise InvalidInput(f"The file of {id_} {problem}. Nothing was sent.")
+        problem = _("The file of {id} cannot be read. Nothing was sent.", id=id_)
+    else:
+        problem = _("The file of {id} is damaged. Nothing was sent.", id=id_)
+    raise InvalidInput(problem)
 
 
-def _only(made: Generation, name: str) -> Image:
-    if len(made) == 1:
-        return made[0]
-    bare = name.removeprefix("{").removesuffix("}")
-    which = f"choose one, such as {bare}[0]" if made else "there is nothing to start from"
-    raise InvalidInput(f"{name} has {len(made)} images; {which}.")
+def _choose_only(generation: Generation, name: str) -> Image:
+    if len(generation) == 1:
+        return generation[0]
+    if not generation:
+        raise InvalidInput(_("{name} has no image. Nothing was sent.", name=name))
+    variable = name.removeprefix("{").removesuffix("}")
+    raise InvalidInput(
+        _(
+            "{name} has {count} images. Choose one, such as {example}. Nothing was sent.",
+            name=name,
+            count=len(generation),
+            example=f"{variable}[0]",
+        )
+    )
 
 
-def _of_data_url(url: str, name: str) -> bytes:
-    head, _, body = url.partition(",")
+def _decode_data_url(url: str, name: str) -> bytes:
+    head, _comma, body = url.partition(",")
     try:
         if not head.lower().endswith(";base64"):
             return unquote_to_bytes(body)
         return base64.b64decode("".join(unquote_to_bytes(body).decode("ascii").split()), validate=True)
     except (binascii.Error, ValueError):
-        problem = f"{truncate(name, 40)}: the base64 of the data URL is damaged. Nothing was sent."
-    raise InvalidInput(problem)
+        message = _(
+            "{name}: the base64 of the data URL is damaged. Nothing was sent.", name=truncate(name, 40)
+        )
+    raise InvalidInput(message)
 
 
-def _called(url: str) -> str:
-    """Return host and file name of an address; what else stands in it may be a secret."""
+def _name_url(url: str) -> str:
+    """Return host and file name of a URL; the rest of it may be a secret."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         parts, host = urlsplit(""), None
     if not host and not url.lower().startswith("file:"):
-        raise InvalidInput("That address has no host. Nothing was sent.")
+        raise InvalidInput(_("The URL has no host. Nothing was sent."))
     name = Path(parts.path).name if host else ""
-    told = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
-    return truncate(f"{host or 'a file'}{told}", 60)
+    path = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
+    return truncate(f"{host or 'a file'}{path}", 60)
 
 
-def _opened(source: imaging.EncodedImage, label: str, parent: str | None) -> ResolvedInput:
-    return ResolvedInput(input=_recorded(source, label, parent), source=source)
+def _resolved(source: imaging.EncodedImage, label: str, parent: str | None) -> ResolvedInput:
+    return ResolvedInput(input=_record(source, label, parent), source=source)
 
 
-def _recorded(source: imaging.EncodedImage, label: str, parent: str | None) -> Input:
+def _record(source: imaging.EncodedImage, label: str, parent: str | None) -> Input:
     import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
     return Input(
@@ -300,47 +327,48 @@ def _recorded(source: imaging.EncodedImage, label: str, parent: str | None) -> I
     )
 
 
-def fit_inputs(attached: ResolvedInputs, wanted: catalog.InputRequirements) -> ResolvedInputs:
-    """Return the images in the form that a server takes. Raises InvalidInput for one that cannot be."""
+def fit_inputs(resolved: ResolvedInputs, required: catalog.InputRequirements) -> ResolvedInputs:
+    """Return the images in the form that a server requires. Raises InvalidInput where that is impossible."""
     images = []
-    for position, one in enumerate(attached.images):
-        formats = wanted.formats if position else wanted.first
+    for position, image in enumerate(resolved.images):
+        formats = required.formats if position else required.first
         source = imaging.fit_input(
-            one.source, formats, wanted.limit, square=wanted.square, name=one.input.name
+            image.source, formats, required.limit, square=required.square, name=image.input.name
         )
-        images.append(one if source is one.source else _opened(source, one.input.label, one.input.parent))
-    mask = attached.mask
+        unchanged = source is image.source
+        images.append(image if unchanged else _resolved(source, image.input.label, image.input.parent))
+    mask = resolved.mask
     if mask:
-        drawn = imaging.convert_mask(_scaled(mask.source, images[0].source), wanted.mask_as)
-        mask = _opened(drawn, mask.input.label, mask.input.parent)
+        converted = imaging.convert_mask(_scale(mask.source, images[0].source), required.mask_as)
+        mask = _resolved(converted, mask.input.label, mask.input.parent)
     return ResolvedInputs(images=tuple(images), mask=mask)
 
 
-def _scaled(mask: imaging.EncodedImage, first: imaging.EncodedImage) -> imaging.EncodedImage:
-    """Return the mask in the size in which the first image goes out."""
+def _scale(mask: imaging.EncodedImage, first: imaging.EncodedImage) -> imaging.EncodedImage:
+    """Return the mask in the size in which the first image is sent."""
     size, before = (first.width, first.height), (mask.width, mask.height)
     return mask if size == before else imaging.read_mask(mask.data, size, scaled_from=before)
 
 
-def fit_plan(plan: Plan, attached: ResolvedInputs) -> Plan:
-    """Return the plan with the images of every call as its server takes them. Raises InvalidInput."""
-    if not attached.images:
+def fit_plan(plan: Plan, resolved: ResolvedInputs) -> Plan:
+    """Return the plan with the images of every call as its server requires them. Raises InvalidInput."""
+    if not resolved.images:
         return plan
-    shown = bool(plan.local.get("dry_run"))
-    once = cache(lambda wanted: fit_inputs(attached, wanted))  # the calls of a sweep mostly want the same
+    dry_run = bool(plan.local.get("dry_run"))
+    fit_once = cache(lambda required: fit_inputs(resolved, required))  # mostly the same for a whole sweep
 
-    def with_images(call: PlannedCall) -> PlannedCall:
-        if call.reused and not shown:
+    def add_images(call: PlannedCall) -> PlannedCall:
+        if call.reused and not dry_run:
             return call
-        taken = once(catalog.find_input_requirements(call.request, call.sent, call.endpoint))
-        notes = [note for one in (*attached.all, *taken.images) for note in one.notes]
+        fitted = fit_once(catalog.find_input_requirements(call.request, call.sent, call.endpoint))
+        notes = [note for image in (*resolved.all, *fitted.images) for note in image.notes]
         sent = replace(
             call.sent,
-            inputs=tuple(one.input for one in taken.images),
-            mask=taken.mask.input if taken.mask else None,
+            inputs=tuple(image.input for image in fitted.images),
+            mask=fitted.mask.input if fitted.mask else None,
             notes=(*call.sent.notes, *dict.fromkeys(notes)),
         )
-        files = {one.input.sha256: one.source.data for one in (*attached.all, *taken.all)}
+        files = {image.input.sha256: image.source.data for image in (*resolved.all, *fitted.all)}
         return replace(call, sent=sent, files=files)
 
-    return replace(plan, calls=tuple(map(with_images, plan.calls)))
+    return replace(plan, calls=tuple(map(add_images, plan.calls)))

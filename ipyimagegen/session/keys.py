@@ -1,7 +1,7 @@
-"""Where an endpoint's key comes from, and a box for it that shows it to nobody else.
+"""Where an endpoint's API key comes from.
 
-In this order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and
-then a hidden prompt (`keychain`). A key belongs to the origin of its endpoint and is revealed for no other.
+The order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and then a
+hidden prompt (`credentials`). A key belongs to the origin of its endpoint and is revealed for no other.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
+from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import InvalidOption, MissingKey
+from ipyimagegen.core.messages import Setting, _
 from ipyimagegen.core.redact import HiddenText, hide_frames
 
 if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
@@ -28,51 +31,8 @@ KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fa
 DOTENV_BYTES = 1 << 20
 
 
-class ApiKey:
-    """A key bound to an origin; it shows in no repr, and cannot be copied or pickled."""
-
-    __slots__ = ("_value", "origin")
-
-    def __init__(self, value: str, base_url: str) -> None:
-        self._value = value if isinstance(value, HiddenText) else HiddenText(value)
-        self.origin = _origin(base_url)
-
-    def reveal(self, url: str) -> HiddenText | None:
-        """Return the key if `url` is of its origin, else None."""
-        return self._value if self.belongs_to(url) else None
-
-    def belongs_to(self, url: str) -> bool:
-        """Return whether `url` is of the key's origin."""
-        try:
-            return _origin(url) == self.origin
-        except ValueError:
-            return False
-
-    @property
-    def clear(self) -> HiddenText:
-        """The key whatever the address: for the redactor alone."""
-        return self._value
-
-    @property
-    def possible(self) -> bool:
-        """Whether it can be a key at all: no blank, quote or line break, nothing that no header takes."""
-        return bool(_KEY.fullmatch(self._value))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ApiKey) and (self.origin, self._value) == (other.origin, other._value)
-
-    def __hash__(self) -> int:
-        return hash((self.origin, self._value))
-
-    def __repr__(self) -> str:
-        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has one
-
-    def __reduce_ex__(self, protocol: Any) -> Never:
-        raise TypeError("a key is not copied or pickled")
-
-
 class Environment(Mapping[str, str]):
-    """The environment, whose repr shows none of it: verbose tracebacks print every variable of ours."""
+    """The environment, whose repr shows none of it: verbose tracebacks print all variables."""
 
     @hide_frames
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
@@ -99,16 +59,10 @@ class Environment(Mapping[str, str]):
         return "<the environment>"
 
 
-def _origin(url: str) -> str:
-    from ipyimagegen.core.endpoints import to_origin  # noqa: PLC0415 - a key is made long after loading
-
-    return to_origin(url)
-
-
 Note = Callable[[ApiKey], None]
 
 
-def _forget(_: ApiKey) -> None:
+def _forget(_key: ApiKey) -> None:
     """Note nothing."""
 
 
@@ -130,22 +84,29 @@ def check_key(secret: ApiKey, place: str) -> None:
     """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
     if not secret.possible:
         raise InvalidOption(
-            f"The key from {place} contains a blank, a quote, a line break or another character that no key "
-            "has.\nIt was not used; set it again."
+            _(
+                "The API key from {source} contains a blank, a quote, a line break or another character that "
+                "no key has.\nIt was not used. Set it again.",
+                source=place,
+            )
         )
 
 
 def make_missing_error(endpoint: Endpoint) -> MissingKey:
     """Return the error that names what to set."""
     return MissingKey(
-        f"{endpoint.title or endpoint.name} requires an API key. Set {' or '.join(endpoint.key_env)} in the "
-        f"environment or in a .env file beside the notebook. Nothing was sent.\n"
-        f'Free and without a key: %config Imagine.endpoint = "sketch"'
+        _(
+            "{endpoint} requires an API key. Set {variables} in the environment or in a .env file beside the "
+            "notebook. Nothing was sent.\nFree and without a key: {setting}",
+            endpoint=endpoint.title or endpoint.name,
+            variables=" or ".join(endpoint.key_env),
+            setting=Setting("endpoint", "sketch"),
+        )
     )
 
 
 def is_required(endpoint: Endpoint) -> bool:
-    """Return whether the endpoint takes no request without a key."""
+    """Return whether the endpoint requires a key."""
     return bool(endpoint.key_env) and not endpoint.key_optional
 
 
@@ -163,7 +124,7 @@ def list_known_keys(
     endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path
 ) -> Iterator[ApiKey]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
-    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - see `_origin`
+    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - not at load
 
     where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
     written = _dotenv(folder, {ANY_SERVER, *where})
@@ -198,10 +159,6 @@ def _places(
         yield "the system keyring", _keyring(endpoint.name)
     for name in names:
         yield f"{name} in Colab's secrets", _colab(name)
-
-
-# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
-_KEY = re.compile(r"[!#-&(-_a-~]+")
 
 
 @hide_frames
@@ -239,39 +196,38 @@ def _unquoted(text: str) -> str:
 
 
 _COMMENT = re.compile(r"\s#")
-_hanging: list[threading.Thread] = []  # the look at the keyring that waits for somebody
+_hanging: list[threading.Thread] = []  # the look-up in the keyring that waits for a person
 
 
 @hide_frames
 def _keyring(user: str) -> HiddenText | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
-    A backend may wait for a person at another screen, so it gets a thread that nobody waits for; until
-    that one ends, no other is begun.
+    A backend may wait for a person at another screen, so it runs in the background, and no second one
+    starts while it hangs.
     """
-    if find_spec("keyring") is None or any(one.is_alive() for one in _hanging):
+    if find_spec("keyring") is None or any(thread.is_alive() for thread in _hanging):
         return None
-    found: list[HiddenText] = []
+    passwords: list[HiddenText] = []
 
     def look() -> None:
         try:
             import keyring  # noqa: PLC0415 - an optional package, slow to import
 
-            found.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
+            passwords.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
         except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
             pass
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
+    thread = run_in_background(look, "keyring")
     thread.join(KEYRING_SECONDS)
     if thread.is_alive():
         _hanging[:] = [thread]
-    return found[0] if found else None
+    return passwords[0] if passwords else None
 
 
 @hide_frames
 def _colab(name: str) -> HiddenText | None:
-    """Return a secret of Google Colab; it asks the person for leave by itself."""
+    """Return a secret of Google Colab, which asks the user for permission by itself."""
     if "google.colab" not in sys.modules:
         return None
     try:

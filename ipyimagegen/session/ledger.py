@@ -1,4 +1,4 @@
-"""What one session remembers: its numbers, its calls in flight, what it spent, how runs are found."""
+"""What one session remembers: the numbers of its runs, its calls in flight, and what it spent."""
 
 from __future__ import annotations
 
@@ -10,36 +10,39 @@ from datetime import date
 
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
+from ipyimagegen.core.messages import Message, _, ngettext
 from ipyimagegen.core.plan import PlannedCall, Settings, check_caps
 from ipyimagegen.core.request import Request
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
-from ipyimagegen.core.text import format_count, truncate
-from ipyimagegen.session.call import Job
+from ipyimagegen.core.text import truncate
+from ipyimagegen.session.call import Call
 from ipyimagegen.store import Store
 
 _NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
 
 
 class Ledger:
-    """Numbers, jobs and sums of one session. A fork gets a new one."""
+    """Numbers, calls and spending of one session."""
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._open = store
         self._lock = threading.RLock()
         self._session: str | None = None
-        self._numbers: list[str] = []  # the lasting id that number k shows stands at k - 1
-        self._recorded: set[str] = set()  # those of which this session has a record of its own
-        self._recent: dict[str, None] = {}  # the same ids, what was shown or begun last at the end
-        self._jobs: dict[str, Job] = {}  # lasting id to job
-        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to its cell and the images asked for
+        self._numbers: list[str] = []  # lasting ids; number 1 is the first
+        self._recorded: set[str] = set()  # those with a record of this session
+        self._recent: dict[str, None] = {}  # the same ids, the one shown last at the end
+        self._calls: dict[str, Call] = {}  # in flight, by lasting id
+        self._paid: dict[
+            str, tuple[object, int]
+        ] = {}  # lasting id to its cell and the number of requested images
         self._reused = 0
 
     @property
     def _store(self) -> Store:
         return self._open()
 
-    def _here(self) -> str:
-        """Return the session, taken at the first run. Call with the lock held."""
+    def _find_session(self) -> str:
+        """Return the session, created with its first run. Call with the lock held."""
         if self._session is None:
             self._session = self._store.new_session(date.today())  # noqa: DTZ011 - the user's own day
         return self._session
@@ -52,28 +55,28 @@ class Ledger:
     # Numbers
 
     def check_caps(self, calls: Sequence[PlannedCall], settings: Settings, cell: object) -> None:
-        """Raise OverBudget when these calls are too much for this cell or session."""
+        """Raise OverBudget when these calls exceed the limits of this cell or session."""
         with self._lock:
             paid = list(self._paid.values())
-        before = sum(cell is not None and cell == of for of, _ in paid)
-        check_caps(calls, settings, before=before, spent_images=sum(images for _, images in paid))
+        before = sum(cell is not None and cell == paid_cell for paid_cell, _images in paid)
+        check_caps(calls, settings, before=before, spent_images=sum(images for _cell, images in paid))
 
     def take(self, calls: Sequence[PlannedCall], settings: Settings, cell: object = None) -> list[Run]:
         """Give each call the next number, in order, and return a pending run for each that is to be sent.
 
-        `cell` tells the running cell from others; None where there are no cells. Under one lock with
-        the caps, so that two threads cannot both have the last of the budget. Raises OverBudget; then
-        nothing was taken.
+        `cell` identifies the running cell; None where there are no cells. The limits are checked under the
+        same lock, so that two threads cannot both use the rest of the budget. Raises OverBudget; then no
+        number was taken.
         """
         with self._lock:
             self.check_caps(calls, settings, cell)
-            taken = []
+            runs = []
             for call in calls:
                 if not call.asks:
                     if call.answered:
                         self.recall(call.answered)
                     continue
-                session = self._here()
+                session = self._find_session()
                 run = Run(
                     session=session,
                     number=len(self._numbers) + 1,
@@ -89,13 +92,13 @@ class Ledger:
                 self._touch(run.id)
                 if call.paid:
                     self._paid[run.id] = (cell, call.request.count)
-                taken.append(run)
-            return taken
+                runs.append(run)
+            return runs
 
     def show(self, run: Run) -> tuple[int, Run | None]:
         """Return the number of a stored run in this session, and the reuse record if it is new here."""
         with self._lock:
-            session = self._here()
+            session = self._find_session()
             self._reused += 1
             if run.id not in self._numbers:
                 self.recall(run.id)
@@ -107,9 +110,9 @@ class Ledger:
             return number, again
 
     def recall(self, run_id: str) -> None:
-        """Make a run that is shown, or stands for what is not asked again, the last one; it keeps its number.
+        """Make a run that is shown the last one; it keeps its number.
 
-        So `@3` is the same image at every Run All, or another edit would be paid.
+        So `@3` is the same image at every Run All; otherwise another edit would be billed.
         """
         with self._lock:
             self._touch(run_id)
@@ -117,10 +120,10 @@ class Ledger:
                 self._numbers.append(run_id)
 
     def _touch(self, run_id: str) -> None:
-        """Make a run the last one, which `-1` is. Call with the lock held.
+        """Make a run the last one, which `-1` names. Call with the lock held.
 
-        Not the highest number: Run All a second time shows what is stored, and `@-1` in a cell has
-        to mean the same image as the first time, or another edit would be paid.
+        `-1` is not the highest number: a second Run All shows stored results, and `@-1` in a cell has to name
+        the same image as the first time; otherwise another edit would be billed.
         """
         self._recent.pop(run_id, None)
         self._recent[run_id] = None
@@ -131,89 +134,88 @@ class Ledger:
 
     def numbered(self) -> Sequence[tuple[int, Run]]:
         """Return the runs of this session in order of number."""
-        found = ((n, self._store.run(run_id)) for n, run_id in enumerate(list(self._numbers), start=1))
-        return [(n, run) for n, run in found if run]
+        runs = ((number, self._store.run(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
+        return [(number, run) for number, run in runs if run]
 
     def spending(self) -> tuple[list[Run], int]:
-        """Return the runs that this session asked for, and how many results it reused."""
-        runs = [run for _, run in self.numbered()]
-        own = [run for run in runs if run.session == self.session]
-        return own, self._reused
+        """Return the runs that this session sent, and how many results it reused."""
+        return [run for _n, run in self.numbered() if run.session == self.session], self._reused
 
-    # Jobs
+    # Calls in flight
 
-    def add(self, job: Job) -> None:
-        """Remember a job while it is in flight."""
+    def add(self, call: Call) -> None:
+        """Remember a call while it is in flight."""
         with self._lock:
-            self._jobs[job.run.id] = job
+            self._calls[call.run.id] = call
 
-    def settle(self, job: Job) -> None:
-        """Forget a job that has finished; what was certainly not billed is free to spend again.
+    def settle(self, call: Call) -> None:
+        """Forget a call that has finished; what was certainly not billed is free to spend again.
 
-        A job that never came to its record gives its number back, if no other was taken since.
+        A call that never came to its record gives its number back, if no other was taken since.
         """
+        run = call.run
         with self._lock:
-            self._jobs.pop(job.run.id, None)
-            if job.run.status in _NOT_BILLED or not job.recorded:
-                self._paid.pop(job.run.id, None)
-            if job.run.status is Status.NOT_SENT:
-                self._recent.pop(job.run.id, None)  # `-1` is what was shown before
-            if not job.recorded:
-                self._recorded.discard(job.run.id)
-                self._recent.pop(job.run.id, None)
-                if self._numbers[-1:] == [job.run.id]:
+            self._calls.pop(run.id, None)
+            if run.status in _NOT_BILLED or not call.recorded:
+                self._paid.pop(run.id, None)
+            if run.status is Status.NOT_SENT:
+                self._recent.pop(run.id, None)  # `-1` is what was shown before
+            if not call.recorded:
+                self._recorded.discard(run.id)
+                self._recent.pop(run.id, None)
+                if self._numbers[-1:] == [run.id]:
                     self._numbers.pop()
 
     def abandon_after_fork(self) -> None:
-        """In a fork: let go of the calls in flight. They are the parent's."""
-        for job in tuple(self._jobs.values()):
-            job.control.abandon_after_fork()
+        """In a fork: let go of the calls in flight. They belong to the parent."""
+        for call in tuple(self._calls.values()):
+            call.token.abandon()
 
-    def live(self, request: Request) -> Job | None:
+    def live(self, request: Request) -> Call | None:
         """Return the call in flight for the same request, if any."""
         identity = request.identity
         with self._lock:
-            for job in self._jobs.values():
-                if job.run.identity == identity:
-                    return job
-        return None
+            return next((call for call in self._calls.values() if call.run.identity == identity), None)
 
-    # What a plan asks of the past
+    # Earlier runs of a request
 
-    def with_identity(self, identity: str) -> Sequence[Run]:
+    def find_identical(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""
-        return self._store.with_identity(identity)
+        return self._store.find_identical(identity)
 
-    def with_question(self, question: str) -> Sequence[Run]:
+    def find_same_question(self, question: str) -> Sequence[Run]:
         """Likewise, whatever server was asked."""
-        return self._store.with_question(question)
+        return self._store.find_same_question(question)
 
     def usable(self, run: Run) -> bool:
-        """Say whether some image of the run can be shown, or still be fetched: files are re-hashed."""
+        """Return whether some image of the run can be shown or still be fetched; files are hashed again."""
         pending = (ImageState.URL_PENDING, ImageState.UNREAD)
-        return any(self._is_there(image) or image.state in pending for image in run.images)
+        return any(self._is_stored(image) or image.state in pending for image in run.images)
 
-    def _is_there(self, image: ImageRecord) -> bool:
+    def _is_stored(self, image: ImageRecord) -> bool:
         sha256 = image.sha256 if image.whole else None
         return bool(sha256 and self._store.verify(sha256))
 
     def as_it_is(self, run: Run) -> Run:
-        """Return the run with the images marked whose files are gone or changed."""
-        lost = [p for p in run.images if p.state is ImageState.STORED and not self._is_there(p)]
-        if not lost:
-            return run
-        gone = {p.index: replace(p, state=ImageState.DAMAGED, note="") for p in lost}
-        return run.replace(images=tuple(gone.get(p.index, p) for p in run.images))
+        """Return the run with those images marked whose files are missing or changed."""
+        damaged = {
+            image.index: replace(image, state=ImageState.DAMAGED, note="")
+            for image in run.images
+            if image.state is ImageState.STORED and not self._is_stored(image)
+        }
+        return run.replace(images=tuple(damaged.get(image.index, image) for image in run.images))
 
     def in_flight(self) -> frozenset[str]:
-        """Return the ids of the runs that this process carries out right now."""
+        """Return the ids of the runs that this process is sending."""
         with self._lock:
-            return frozenset(self._jobs)
+            return frozenset(self._calls)
 
     def has_response(self, run: Run) -> bool:
-        """Return whether the store holds a response to the run that was not read yet."""
+        """Return whether the store holds an unread response to the run."""
         try:
-            return any(one.id == run.id and spool.stat().st_size for spool, one in self._store.left())
+            return any(
+                other.id == run.id and spool.stat().st_size for spool, other in self._store.list_responses()
+            )
         except (OSError, StoreError):
             return False
 
@@ -228,27 +230,37 @@ class Ledger:
         if ref.session:
             run = self._store.run(f"{ref.session}/{ref.number}")
             if not run:
-                raise NotInHistory(f"There is no run {ref}.")
+                raise NotInHistory(_("There is no run {ref}.", ref=str(ref)))
         else:
-            run = self._own(ref)
+            run = self._find_own(ref)
         if run.reused_from:
             run = self._store.run(run.reused_from) or run
         if ref.image and not 1 <= ref.image <= len(run.images):
-            have = format_count(len(run.images), "image")
-            raise NotInHistory(f"Run {run.id} has {have}; there is no {ref.image}.")
+            raise NotInHistory(
+                ngettext(
+                    "Run {run} has {count} image; there is no image {image}.",
+                    "Run {run} has {count} images; there is no image {image}.",
+                    len(run.images),
+                    run=run.id,
+                    image=ref.image,
+                )
+            )
         return run, ref.image
 
-    def _own(self, ref: ids.Ref) -> Run:
-        known = self._numbers if ref.number > 0 else list(self._recent)
-        at = ref.number - 1 if ref.number > 0 else len(known) + ref.number
-        if 0 <= at < len(known):
-            run = self._store.run(known[at])
-            if run:
-                return run
-        raise NotInHistory(self._not_here(ref.number))
+    def _find_own(self, ref: ids.Ref) -> Run:
+        run_ids = self._numbers if ref.number > 0 else list(self._recent)
+        index = ref.number - 1 if ref.number > 0 else len(run_ids) + ref.number
+        run = self._store.run(run_ids[index]) if 0 <= index < len(run_ids) else None
+        if run:
+            return run
+        raise NotInHistory(self._describe_missing(ref.number))
 
-    def _not_here(self, number: int) -> str:
-        have = f"this session has {len(self._numbers)}" if self._numbers else "this session has none yet"
-        others = self._store.numbered(number, limit=3) if number > 0 else []
-        there = "; ".join(f"{one.id} {truncate(one.request.prompt, 40)!r}" for one in others)
-        return f"There is no run {number}: {have}." + (f"\nIn other sessions: {there}." if there else "")
+    def _describe_missing(self, number: int) -> Message:
+        others = self._store.find_numbered(number, limit=3) if number > 0 else []
+        runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)
+        values = {"number": number, "count": len(self._numbers), "runs": runs}
+        if runs:
+            return _(
+                "There is no run {number}; this session has {count}.\nIn other sessions: {runs}.", **values
+            )
+        return _("There is no run {number}; this session has {count}.", **values)

@@ -12,95 +12,91 @@ from typing import Self
 
 from ipyimagegen import client
 
-STEP = 0.2  # seconds between two looks at whether a waiting call is given up
-# Who takes images in: one more than there are cores, since one of them waits for the disk. With more
-# they would only take turns.
-DESKS = (os.cpu_count() or 1) + 1
-PATIENCE = 1.0  # seconds for which they let calls go first
+STEP = 0.2  # seconds between two looks at whether a waiting call was given up
+# Images processed at once: one more than there are cores, since one of them waits for the disk.
+PROCESSING_SLOTS = (os.cpu_count() or 1) + 1
+PATIENCE = 1.0  # seconds for which processing lets calls be sent first
 
 
 class Limiter:
-    """What the calls to one server share: `parallel` at once, in the order in which they came.
-
-    `rest(seconds)` makes all of them wait before sending.
-    """
+    """Lets `parallel` calls to one server run at once, in the order in which they came."""
 
     def __init__(self) -> None:
         self.parallel = 1
-        self._held = 0
-        self._line: deque[object] = deque()
+        self._running = 0
+        self._queue: deque[object] = deque()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        self._until = 0.0
-        self._leaving, self._desks = 0, DESKS
-        self._free = threading.Condition(lock)  # told of desks alone: many wait for one
+        self._resume_at = 0.0
+        self._about_to_send, self._free_slots = 0, PROCESSING_SLOTS
+        self._slot_freed = threading.Condition(lock)
 
-    def rest(self, control: client.CancelToken, seconds: float) -> None:
-        """Let no call be sent for that long."""
-        with self._changed:
-            self._until = max(self._until, control.clock() + seconds)
-
-    def permit(self, given_up: Callable[[], bool]) -> Permit:
-        """Wait for a place and return it; one that is given up meanwhile goes on without any."""
+    def acquire(self, given_up: Callable[[], bool]) -> Permit:
+        """Wait for a permit and return it; a call that is given up gets one that counts for nothing."""
         ticket = object()
         with self._changed:
-            self._line.append(ticket)
-            while (self._line[0] is not ticket or self._held >= self.parallel) and not given_up():
+            self._queue.append(ticket)
+            while (self._queue[0] is not ticket or self._running >= self.parallel) and not given_up():
                 self._changed.wait(STEP)
-            held = self._line[0] is ticket and self._held < self.parallel
-            self._line.remove(ticket)
-            self._held += held
+            counts = self._queue[0] is ticket and self._running < self.parallel
+            self._queue.remove(ticket)
+            self._running += counts
             self._changed.notify_all()
-        return Permit(self._give if held else _nothing)
+        return Permit(self._release if counts else _ignore)
 
-    def _give(self) -> None:
+    def _release(self) -> None:
         with self._changed:
-            self._held -= 1
+            self._running -= 1
             self._changed.notify_all()
+
+    def back_off(self, token: client.CancelToken, seconds: float) -> None:
+        """Let no call be sent for that long."""
+        with self._changed:
+            self._resume_at = max(self._resume_at, token.clock() + seconds)
+
+    def wait_for_back_off(self, token: client.CancelToken) -> None:
+        """Wait until calls may be sent, or this call is not to be sent any more."""
+        while (left := self._resume_at - token.clock()) > 0 and not token.wait_to_send(min(left, STEP)):
+            pass
+
+    @contextmanager
+    def prepare_sending(self) -> Iterator[None]:
+        """Let no image be processed meanwhile: a call is about to be sent."""
+        with self._changed:
+            self._about_to_send += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._about_to_send -= 1
+                self._slot_freed.notify(self._free_slots)
+
+    @contextmanager
+    def processing_slot(self) -> Iterator[None]:
+        """Wait for a slot to process an image in, and hold it.
+
+        Calls that are about to be sent come first, for a while: images can be processed while the server
+        works.
+        """
+        patient_until = time.monotonic() + PATIENCE
+        with self._changed:
+            while not self._free_slots or (self._sends_next and time.monotonic() < patient_until):
+                self._slot_freed.wait(STEP)
+            self._free_slots -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free_slots += 1
+                self._slot_freed.notify()
 
     @property
-    def _sends(self) -> bool:
-        return self._leaving > 0 or bool(self._line and self._held < self.parallel)
-
-    @contextmanager
-    def leaving(self) -> Iterator[None]:
-        """Keep the desks free meanwhile: a call is about to be sent."""
-        with self._changed:
-            self._leaving += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._leaving -= 1
-                self._free.notify(self._desks)
-
-    @contextmanager
-    def desk(self) -> Iterator[None]:
-        """Wait for a desk, where an image is taken in, and hold it.
-
-        There is none while calls are about to be sent, for a while: images can be taken in while the
-        server works.
-        """
-        patient = time.monotonic() + PATIENCE
-        with self._changed:
-            while not self._desks or (self._sends and time.monotonic() < patient):
-                self._free.wait(STEP)
-            self._desks -= 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._desks += 1
-                self._free.notify()
-
-    def wait(self, control: client.CancelToken) -> None:
-        """Wait until calls may be sent, or the call is not to be sent any more."""
-        while (left := self._until - control.clock()) > 0 and not control.rest(min(left, STEP)):
-            pass
+    def _sends_next(self) -> bool:
+        return self._about_to_send > 0 or bool(self._queue and self._running < self.parallel)
 
 
 class Permit:
-    """A place at a gate, which is given back once, however often it is asked for."""
+    """A permit to send, which is returned once, however often `give` is called."""
 
     def __init__(self, give: Callable[[], None]) -> None:
         self._give = give
@@ -112,10 +108,10 @@ class Permit:
         self.give()
 
     def give(self) -> None:
-        """Let the next one in."""
-        give, self._give = self._give, _nothing
+        """Let the next call run."""
+        give, self._give = self._give, _ignore
         give()
 
 
-def _nothing() -> None:
+def _ignore() -> None:
     """Do nothing."""

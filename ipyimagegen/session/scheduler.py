@@ -1,6 +1,6 @@
-"""Beginning the calls of a plan: each request once, within the caps, with its key, and with room to store it.
+"""Start the calls of a plan: each request once, within the caps, with its key, and with room to store it.
 
-What two threads could do at the same moment is done under one lock here.
+One lock here keeps two threads from starting the same request.
 """
 
 from __future__ import annotations
@@ -9,210 +9,175 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, imaging
+from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.run import Run
 from ipyimagegen.results import measure_shape
-from ipyimagegen.session import call as work
-from ipyimagegen.session.arrivals import CallContext, Thumbs
-from ipyimagegen.session.batch import Batch, CallSlot
-from ipyimagegen.session.credentials import Keychain
-from ipyimagegen.session.keys import ApiKey
-from ipyimagegen.session.ledger import Ledger
-from ipyimagegen.session.limiter import Limiter
-from ipyimagegen.session.planning import Surroundings, look_up
+from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.call import Call, send_call
+from ipyimagegen.session.limiter import Limiter, Permit
+from ipyimagegen.session.planning import look_up
+from ipyimagegen.session.processing import Thumbs, load_modules
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
-from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.executors import ExecutorTransport
+    from ipyimagegen.session.studio import Studio
 
 ROOM = 8 << 20  # bytes: a generous image
 KEPT = 192  # small images: of the sheets that a cell shows, whose tiles may hold several
 AT_ONCE = 64  # images for which there has to be room before a sweep begins; it says when there is none left
 
 
-class House(Protocol):
-    """What sending needs of a studio."""
-
-    keys: Keychain
-    ledger: Ledger
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-
-    @property
-    def store(self) -> Store:
-        """The files."""
-
-    @property
-    def tools(self) -> CallContext:
-        """What every job needs."""
-
-    def surroundings(self) -> Surroundings:
-        """Return what a plan depends on besides what was typed."""
-
-
 class Scheduler:
-    """Begins calls for one studio. `told` hears of every run that ends. A fork gets a new one."""
+    """Starts calls for one studio; `tell` gets the run of every call that ends."""
 
-    def __init__(self, house: House, told: Callable[[Run], None]) -> None:
-        self._house, self._tell = house, told
-        self._gates: dict[str, Limiter] = {}
+    def __init__(self, studio: Studio, tell: Callable[[Run], None]) -> None:
+        self._studio, self._tell = studio, tell
+        self._limiters: dict[str, Limiter] = {}
         self._starting = threading.Lock()
-        self._thumbs: Thumbs = {}  # of what was begun last: they are large
+        self._thumbs: Thumbs = {}  # of the newest calls alone: they are large
 
     @mark_unsent
-    def begin(self, plan: Plan, hold: HeldInterrupts, cell: object, ends: float | None = None) -> Batch:
-        """Return the calls of the plan, begun, or what answers them in their place.
+    def start(self, plan: Plan, hold: HeldInterrupts, cell: object, ends: float | None = None) -> Batch:
+        """Return the calls of the plan, started, or what makes them needless.
 
-        What was in flight when the plan was made may have finished since; so the history is asked
-        once more, under the lock that keeps two threads from paying for the same. Interrupts are held
-        back from here on where something was begun. Raises MissingKey, OverBudget, StoreError, or
-        Detached when it is past `ends` (of `time.monotonic`) before that; then nothing was sent.
+        What was in flight when the plan was made may have finished since; so the history is read once more,
+        under the lock that keeps two threads from paying for the same request. Interrupts are held back from
+        the moment something is started. Raises MissingKey, OverBudget, StoreError, or Detached when
+        `time.monotonic` is past `ends` before that; then nothing was sent.
         """
-        settings = self._house.settings
-        exchange = self._exchange(plan)
+        studio = self._studio
+        settings = studio.settings
+        exchange = self._find_exchange(plan)
         with self._starting:
-            slots = [self._slot(call, plan) for call in plan.calls]
-            missing = [slot for slot in slots if not slot.job and slot.planned.asks]
-            carries = self._ready(plan, missing, settings, cell, exchange)
-            if missing and ends is not None and time.monotonic() > ends:
-                raise Detached("The time was over before anything was sent: run the cell again.")
-            if missing:
+            calls = [self._find_call(planned, plan) for planned in plan.calls]
+            new = [call for call in calls if call.is_new]
+            works = self._prepare(plan, new, settings, cell, exchange)
+            if new and ends is not None and time.monotonic() > ends:
+                raise Detached(_("The time was over before anything was sent."), remedy=Remedy.RUN_AGAIN)
+            if new:
                 hold.take()  # until somebody waits for it
-            runs = self._house.ledger.take([slot.planned for slot in slots if not slot.job], settings, cell)
-            jobs = {
-                slot.planned.request.identity: self._job(run, carry)
-                for slot, run, carry in zip(missing, runs, carries, strict=True)
-            }
-            slots = [replace(slot, job=slot.job or jobs.get(slot.planned.request.identity)) for slot in slots]
-            for slot in slots:  # in their order, those under way before among them, as the next time
-                if shown := slot.job.run.id if slot.job else slot.planned.answered:
-                    self._house.ledger.recall(shown)
-            plan = replace(plan, calls=tuple(slot.planned for slot in slots))
-            batch = Batch(plan, slots)
-            self._begin(batch, list(jobs.values()), settings)
+                self._thumbs.clear()
+            numbered = [call.planned for call in calls if call.is_new or not call.planned.asks]
+            runs = studio.ledger.take(numbered, settings, cell)
+            for call, run, work in zip(new, runs, works, strict=True):
+                studio.ledger.add(call.prepare(run, studio.tools.control(), work, self._finish))
+            for call in calls:  # in the order of the plan, as the next time
+                studio.ledger.recall(call.planned.answered or call.run.id)
+            batch = Batch(replace(plan, calls=tuple(call.planned for call in calls)), calls, new)
+            batch.start(
+                lambda call: self._find_limiter(call.planned.endpoint, settings.max_parallel),
+                studio.ledger.settle,
+            )
             return batch
 
-    def _slot(self, call: PlannedCall, plan: Plan) -> CallSlot:
-        """Return the call with what answers it now: a job in flight, or what is stored."""
-        if call.reused:
-            return CallSlot(planned=call, stored=call.reused)
-        if not plan.local.get("new") and (live := self._house.ledger.live(call.request)):
-            live.shared = True
-            live.control.wanted()
-            return CallSlot(planned=call, job=live, joined=True)
-        # Before the history is asked: what another notebook adds meanwhile is a rival.
-        known = frozenset(run.id for run in self._house.ledger.with_identity(call.request.identity))
+    def _find_call(self, planned: PlannedCall, plan: Plan) -> Call:
+        """Return the call in flight or the cached result of a request, or a new call."""
+        if planned.reused:
+            return Call(planned, cached=planned.reused)
+        ledger = self._studio.ledger
+        if not plan.local.get("new") and (call := ledger.live(planned.request)):
+            call.shared = True
+            call.token.attach()
+            return call
+        # Listed before the history is read: what another notebook adds meanwhile is a rival.
+        known = frozenset(run.id for run in ledger.find_identical(planned.request.identity))
         try:
-            stored = look_up(call, plan.local, self._house.surroundings())
-        except OutcomeUnknown as doubt:
+            cached = look_up(planned, plan.local, self._studio.context())
+        except OutcomeUnknown as error:
             if not plan.axes:
                 raise
-            return CallSlot(planned=replace(call, unknown_outcome=doubt.with_traceback(None)))
-        return CallSlot(
-            planned=replace(call, reused=stored, unknown_outcome=None), stored=stored, known=known
-        )
+            return Call(replace(planned, unknown_outcome=error.with_traceback(None)))
+        return Call(replace(planned, reused=cached, unknown_outcome=None), cached=cached, known=known)
 
-    def _ready(
+    def _prepare(
         self,
         plan: Plan,
-        missing: list[CallSlot],
+        new: list[Call],
         settings: Settings,
         cell: object,
         exchange: ExecutorTransport | None,
-    ) -> list[Callable[[work.Job], Run]]:
-        """Return the work of what is to be sent, when there are budget, keys and room for all."""
-        if not missing:
+    ) -> list[Callable[[Call, Permit | None], Run]]:
+        """Return the work of each new call, when there are budget, keys and disk space for all."""
+        if not new:
             return []
         if plan.executor is not None and exchange is None:
-            raise Detached("What was under way has just ended: run the cell again. Nothing was sent now.")
-        house, calls = self._house, [slot.planned for slot in missing]
-        house.ledger.check_caps(calls, settings, cell)  # before a key is asked for
-        servers = {call.endpoint.base_url: call.endpoint for call in calls}
-        here = exchange is None or bool(plan.local.get("send_key"))  # else the key is found where it runs
-        secrets = {url: self._secret(endpoint) if here else None for url, endpoint in servers.items()}
-        files = {sha256: data for call in calls for sha256, data in call.files.items()}
-        images = min(sum(call.request.count for call in calls), max(AT_ONCE, calls[0].request.count))
-        house.store.probe(images * ROOM + sum(map(len, files.values())))
-        tools = replace(house.tools, offline=bool(plan.local.get("offline")))
-        edge = imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None
+            raise Detached(_("The call in flight has just ended. Nothing was sent."), remedy=Remedy.RUN_AGAIN)
+        studio, planned = self._studio, [call.planned for call in new]
+        studio.ledger.check_caps(planned, settings, cell)  # before a key is asked for
+        endpoints = {call.endpoint.base_url: call.endpoint for call in planned}
+        local = exchange is None or bool(plan.local.get("send_key"))  # else the workers find the key
+        keys = {url: self._find_key(endpoint) if local else None for url, endpoint in endpoints.items()}
+        files = {sha256: data for call in planned for sha256, data in call.files.items()}
+        images = min(sum(call.request.count for call in planned), max(AT_ONCE, planned[0].request.count))
+        studio.store.probe(images * ROOM + sum(map(len, files.values())))
+        load_modules()
         return [
-            work.call(
-                slot.planned,
-                secrets[slot.planned.endpoint.base_url],
-                self._gate(slot.planned.endpoint, settings.max_parallel),
-                tools,
-                slot.known,
-                edge=edge,
+            partial(
+                send_call,
+                key=keys[call.endpoint.base_url],
+                limiter=self._find_limiter(call.endpoint, settings.max_parallel),
+                context=replace(studio.tools, offline=bool(plan.local.get("offline"))),
+                edge=imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None,
                 exchange=exchange,
             )
-            for slot in missing
+            for call in planned
         ]
 
-    def _exchange(self, plan: Plan) -> ExecutorTransport | None:
-        """Return what sends the calls elsewhere, once it has shown that it can, or None."""
-        if plan.executor is None:
+    def _find_exchange(self, plan: Plan) -> ExecutorTransport | None:
+        """Return the transport of the plan's executor once it has shown that it works, or None."""
+        if plan.executor is None or not plan.new:  # an executor busy with what is waited for does not answer
             return None
-        from ipyimagegen.session.executors import ExecutorTransport  # noqa: PLC0415 - only where there is an executor
+        from ipyimagegen.session.executors import ExecutorTransport  # noqa: PLC0415 - only where there is one
 
-        through = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
-        asked = [call.endpoint for call in plan.new]
-        if not asked:  # an executor that is busy with what is waited for would not answer
-            return None
+        transport = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
         timeout = plan.local.get("timeout")
-        through.check(asked, *([float(timeout)] if timeout else []))
-        return through
+        transport.check([call.endpoint for call in plan.new], *([float(timeout)] if timeout else []))
+        return transport
 
-    def _secret(self, endpoint: Endpoint) -> ApiKey | None:
-        secret = self._house.keys.secret(endpoint)
-        catalog.check_transport(endpoint, has_key=secret is not None)
-        return secret
+    def _find_key(self, endpoint: Endpoint) -> ApiKey | None:
+        key = self._studio.keys.secret(endpoint)
+        catalog.check_transport(endpoint, has_key=key is not None)
+        return key
 
-    def _gate(self, endpoint: Endpoint, parallel: int) -> Limiter:
-        gate = self._gates.setdefault(endpoint.base_url, Limiter())
-        gate.parallel = parallel
-        return gate
+    def _find_limiter(self, endpoint: Endpoint, parallel: int) -> Limiter:
+        limiter = self._limiters.setdefault(endpoint.base_url, Limiter())
+        limiter.parallel = parallel
+        return limiter
 
-    def _job(self, run: Run, carry: Callable[[work.Job], Run]) -> work.Job:
-        job = work.Job(run, carry, self._ended, control=self._house.tools.control())
-        self._house.ledger.add(job)
-        return job
-
-    def _begin(self, batch: Batch, jobs: list[work.Job], settings: Settings) -> None:
-        if jobs:
-            self._thumbs.clear()
-        parallel = settings.max_parallel
-        gate = {slot.job: self._gate(slot.planned.endpoint, parallel) for slot in batch.slots if slot.job}
-        batch.begin(jobs, gate.__getitem__, self._house.ledger.settle)
-
-    def _ended(self, job: work.Job) -> None:
+    def _finish(self, call: Call) -> None:
         if len(self._thumbs) < KEPT:
-            self._thumbs.update(job.thumbs)
-        job.thumbs.clear()
-        self._house.ledger.settle(job)
-        self._tell(job.run)
+            self._thumbs.update(call.thumbs)
+        call.thumbs.clear()
+        self._studio.ledger.settle(call)
+        self._tell(call.run)
 
-    def fetch(self, planned: PlannedCall, carry: Callable[[work.Job], Run]) -> Batch:
-        """Return the work of fetching what a stored run could not download, begun."""
+    def fetch(self, planned: PlannedCall, work: Callable[[Call, Permit | None], Run]) -> Batch:
+        """Return the call that fetches the pending downloads of a stored run, started."""
         assert planned.reused is not None
-        control = self._house.tools.control()
-        job = work.Job(planned.reused, carry, self._ended, control=control, recorded=True)
-        job.start()
-        return Batch(Plan(calls=(planned,)), [CallSlot(planned=planned, job=job)])
+        load_modules()
+        call = Call(replace(planned, reused=None)).prepare(
+            planned.reused, self._studio.tools.control(), work, self._finish
+        )
+        call.recorded = True
+        run_in_background(call.carry_out, f"fetch {call.run.id}")
+        return Batch(Plan(calls=(planned,)), [call])
 
     def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
-        """Return the small image made while a file was checked, or make it now."""
-        kept = self._thumbs.get((sha256, edge))
-        if kept is None and (kept := imaging.inspect(path, edge=edge).thumb) and len(self._thumbs) < KEPT:
-            self._thumbs[sha256, edge] = kept
-        return kept
+        """Return the thumbnail made while a file was checked, or make it now."""
+        thumb = self._thumbs.get((sha256, edge))
+        if thumb is None and (thumb := imaging.inspect(path, edge=edge).thumb) and len(self._thumbs) < KEPT:
+            self._thumbs[sha256, edge] = thumb
+        return thumb

@@ -1,4 +1,4 @@
-"""Waiting for a call: only who waits is interrupted, the call goes on, and nothing is torn apart."""
+"""Wait for calls: an interrupt ends the wait, the call goes on, and nothing is left half done."""
 
 from __future__ import annotations
 
@@ -12,61 +12,60 @@ from types import FrameType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan
-from ipyimagegen.core.text import format_count
-from ipyimagegen.session.batch import Batch, CallSlot
+from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.call import Call
 
-STEP = 0.02  # seconds between two looks at what is being taken back
+STEP = 0.02  # seconds between two looks at calls that are withdrawn
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
-TAKING_BACK = 0.5  # seconds in which calls that were not sent yet are taken back
+WITHDRAWAL = 0.5  # seconds that calls which are not sent yet get to end
+STOPPED_BEFORE = _("Stopped. Nothing was sent.")
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ProgressDisplay(Protocol):
-    """Where a door shows what goes on while it waits."""
+    """Where a front door shows the progress of calls."""
 
     def planned(self, plan: Plan) -> None:
-        """Show what a sweep is about to ask for, before the first call."""
+        """Show the plan of a sweep, before the first call."""
 
     def working(self, batch: Batch) -> None:
-        """Show how far the calls in flight are, and what came so far.
-
-        Called about five times a second, for a sweep at once.
-        """
+        """Show the progress of the calls and the results so far; called about five times a second."""
 
     def failed(self, batch: Batch) -> None:
-        """Show that no image came, or what came of a sweep that was stopped; the error itself is raised."""
+        """Show the results of a batch that failed or was stopped; the error itself is raised."""
 
 
 class HeldInterrupts:
-    """Interrupts, held back from `take` to `release`: a call half begun would be one that nobody knows of.
+    """Interrupts, held back from `take` to `release`, so that no call is left half started.
 
     Leaving the context releases them too.
     """
 
     def __init__(self) -> None:
-        self._heard: list[tuple[int, FrameType | None]] = []
+        self._received: list[tuple[int, FrameType | None]] = []
         self._before: Callable[[int, FrameType | None], object] | None = None
 
     def take(self) -> None:
-        """Hold them back from now on; Python interrupts the main thread alone."""
+        """Hold interrupts back from now on; Python interrupts the main thread alone."""
         before = signal.getsignal(signal.SIGINT)
         if callable(before) and threading.current_thread() is threading.main_thread():
             self._before = before
-            signal.signal(signal.SIGINT, lambda number, frame: self._heard.append((number, frame)))
+            signal.signal(signal.SIGINT, lambda number, frame: self._received.append((number, frame)))
 
     def release(self) -> None:
-        """Let them through, the one that came meanwhile at once."""
+        """Let interrupts through again, the held one at once."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGINT, before)
-            if self._heard:
-                before(*self._heard.pop())
+            if self._received:
+                before(*self._received.pop())
 
     def forget(self) -> None:
-        """Drop what came meanwhile: it asked for what is done already."""
-        self._heard.clear()
+        """Drop held interrupts: what they are for is done already."""
+        self._received.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +81,13 @@ def wait_for(
     hold: HeldInterrupts | None = None,
     began: float | None = None,
 ) -> None:
-    """Wait, and paint, until all calls are settled; their errors are left to the caller.
+    """Wait until all calls have settled, and show their progress; their errors are left to the caller.
 
-    Raises Detached when that is interrupted, or takes more than `timeout` seconds, from `began` on (by
-    `time.monotonic`) or from now: what was sent goes on, the rest of a sweep is not sent.
+    Raises Detached when the wait is interrupted, or takes more than `timeout` seconds since `began`
+    (`time.monotonic`) or now: calls that were sent go on, the rest of a sweep is not sent.
     """
     stopped = halted = False
-    with HeldInterrupts() as tail:  # what has to be done behind an interrupt is not torn by another
+    with HeldInterrupts() as tail:  # a second interrupt does not disturb what follows the first
         try:
             if hold:
                 hold.release()
@@ -100,7 +99,7 @@ def wait_for(
             halted = not batch.settled
             if halted:
                 batch.stop()
-                _wait_for_what_is_taken_back(batch)
+                _wait_for_withdrawn(batch)
         ended = batch.settled and not stopped and not (halted and batch.plan.axes)
         if ended and not batch.error:
             return
@@ -108,20 +107,20 @@ def wait_for(
             painter.failed(batch)
         if not ended:
             tail.forget()
-            raise _detached(batch, "" if stopped else f" after {timeout:g} s", stopped=stopped)
+            raise _make_detached(batch, timeout, interrupted=stopped)
 
 
-def _wait_for_what_is_taken_back(batch: Batch) -> None:
-    """Wait a moment, so that what is told counts what will not be sent."""
-    until = time.monotonic() + TAKING_BACK
-    while batch.taking_back and (left := until - time.monotonic()) > 0:
+def _wait_for_withdrawn(batch: Batch) -> None:
+    """Wait a moment, so that the message counts the calls that will not be sent."""
+    until = time.monotonic() + WITHDRAWAL
+    while batch.is_taking_back and (left := until - time.monotonic()) > 0:
         batch.wait(min(left, STEP))
 
 
 def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None, began: float) -> None:
-    """Paint until all calls are settled, or the time is over."""
-    if painter and batch.plan.axes and [slot for slot in batch.slots if slot.job]:
-        painter.working(batch)  # it hears of every sweep, also of one that is over at once
+    """Paint until all calls have settled, or the time is over."""
+    if painter and batch.plan.axes and (batch.new or not batch.settled):
+        painter.working(batch)  # at least once for every sweep, also for one that is over at once
     while not batch.wait(POLL):
         if painter:
             painter.working(batch)
@@ -129,62 +128,80 @@ def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None,
             return
 
 
-def _detached(batch: Batch, after: str = "", *, stopped: bool) -> Detached:
-    """Return what is told to a person who waits no longer; the second interrupt gives the calls up."""
-    jobs = [slot.job for slot in batch.slots if slot.job]
-    if not jobs:
-        return Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
-    given_up: list[CallSlot] = []
-    for slot in batch.slots:
-        if slot.job and stopped and slot.job.interrupted and not slot.settled:
-            slot.job.cancel()
-            given_up.append(slot)
-    for job in jobs:
-        job.interrupted |= stopped
+def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) -> Detached:
+    """Return the error of a wait that ended early; a second interrupt gives the calls up."""
+    if not [call for call in batch.calls if call.elapsed]:
+        return Detached(STOPPED_BEFORE, remedy=Remedy.RUN_AGAIN)
+    cancelled: set[Call] = set()
+    for call in batch.calls:
+        if interrupted and call.interrupted and not call.settled:
+            call.token.cancel()
+            cancelled.add(call)
+        call.interrupted |= interrupted
     if batch.plan.axes:
-        return _detached_sweep(batch, after, given_up)
-    (job,) = jobs
-    lands = f"its images land in the history as {job.run.id}. Run the cell again to wait."
-    told = f"The call goes on while this Python runs; {lands}"
-    if job.finished:
-        told = f"The call {job.run.id} has ended: run the cell again to show what it brought."
-    elif given_up:
-        told = "The call was given up; what was sent may have been billed: --retry asks again."
-    return Detached(f"Stopped waiting for {job.run.request.endpoint}{after}.\n{told}")
+        return _make_sweep_detached(batch, timeout, cancelled, interrupted=interrupted)
+    (call,) = batch.calls
+    endpoint, run = call.run.request.endpoint, call.run.id
+    if call.settled:
+        return Detached(_("Stopped waiting. The call {run} has ended.", run=run), remedy=Remedy.RUN_AGAIN)
+    if cancelled:
+        message = _("Stopped waiting for {endpoint} and gave the call up.", endpoint=endpoint)
+        return Detached(message, billed=None, remedy=Remedy.RETRY, run=run)
+    if interrupted:
+        message = _("Stopped waiting for {endpoint}. The call {run} goes on.", endpoint=endpoint, run=run)
+    else:
+        message = _(
+            "Stopped waiting for {endpoint} after {seconds} s. The call {run} goes on.",
+            endpoint=endpoint,
+            seconds=f"{timeout:g}",
+            run=run,
+        )
+    return Detached(message, billed=None, remedy=Remedy.WAIT, run=run)
 
 
-def _detached_sweep(batch: Batch, after: str, given_up: list[CallSlot]) -> Detached:
-    elsewhere = batch.plan.executor is not None
-    ways = Counter(_way(slot, given_up, elsewhere=elsewhere) for slot in batch.slots)
-    given, doubtful = ways["given up"], ways["may have been billed"]
-    told = [f"{ways['came']} of {len(batch.slots)} came"]
-    told += [f"{format_count(ways[way], 'call')} {way}" for way in ("given up", "under way") if ways[way]]
-    told += [f"{ways[way]} {way}" for way in ("may have been billed", "failed", "not sent") if ways[way]]
-    again = "Run the cell again: it asks only for what is missing."
-    if given:
-        again = "What was given up may have been billed: --retry asks for it again, too."
-    elif doubtful:
-        again = "Run the cell again: it asks for the rest; for what may have been billed only with --retry."
-    return Detached(f"Stopped{after}: {', '.join(told)}.\n{again}")
+def _make_sweep_detached(
+    batch: Batch, timeout: float | None, cancelled: set[Call], *, interrupted: bool
+) -> Detached:
+    remote = batch.plan.executor is not None
+    counts = Counter(_find_fate(call, cancelled, remote=remote) for call in batch.calls)
+    fates = {  # in the order of the message
+        "done": _("{count} done", count=counts["done"]),
+        "cancelled": _("{count} cancelled", count=counts["cancelled"]),
+        "in progress": _("{count} in progress", count=counts["in progress"]),
+        "unknown": _("{count} that may have been charged", count=counts["unknown"]),
+        "failed": _("{count} failed", count=counts["failed"]),
+        "not sent": _("{count} not sent", count=counts["not sent"]),
+    }
+    listed = [message for fate, message in fates.items() if counts[fate]]
+    if interrupted:
+        message = _("Stopped. Of {total} calls: {counts}.", total=len(batch.calls), counts=listed)
+    else:
+        message = _(
+            "Stopped after {seconds} s. Of {total} calls: {counts}.",
+            seconds=f"{timeout:g}",
+            total=len(batch.calls),
+            counts=listed,
+        )
+    unknown = counts["cancelled"] or counts["unknown"]
+    remedy = Remedy.RETRY_UNKNOWN if unknown else Remedy.RUN_MISSING
+    return Detached(message, billed=None if unknown else False, remedy=remedy)
 
 
-def _way(slot: CallSlot, given_up: list[CallSlot], *, elsewhere: bool) -> str:
+def _find_fate(call: Call, cancelled: set[Call], *, remote: bool) -> str:
     """Return what has become of a call by now; it may be ending at this moment."""
-    if not slot.settled:
-        assert slot.job is not None
-        if slot in given_up:
-            return "given up"
-        kept_back = slot.job.control.withdrawn and not slot.job.leaving and not elsewhere
-        return "not sent" if kept_back else "under way"
-    if slot.came:
-        return "came"
-    if slot.unsent:
+    if not call.settled:
+        if call in cancelled:
+            return "cancelled"
+        return "not sent" if call.token.detached and not call.sending and not remote else "in progress"
+    if call.has_images:
+        return "done"
+    if call.unsent:
         return "not sent"
-    return "may have been billed" if slot.doubtful else "failed"
+    return "unknown" if call.may_be_billed else "failed"
 
 
 def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:
-    """Let an interrupt of this work, or a store that cannot be used, say that nothing was sent."""
+    """State that nothing was sent in the error of an interrupt, or of a store that cannot be used."""
 
     @wraps(work)
     def inner(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -193,7 +210,7 @@ def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:
         except Detached:
             raise
         except KeyboardInterrupt:
-            ended: ImagineError = Detached("Stopped. Nothing was sent, nothing billed: run the cell again.")
+            ended: ImagineError = Detached(STOPPED_BEFORE, remedy=Remedy.RUN_AGAIN)
         except StoreError as fault:
             ended = fault.unsent()
         raise ended

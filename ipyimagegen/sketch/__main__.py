@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import signal
 import sys
 
-from ipyimagegen.sketch import welcome
-from ipyimagegen.sketch.app import create_app
-from ipyimagegen.sketch.limits import Limits
-from ipyimagegen.sketch.server import Server
+from ipyimagegen.sketch.server.app import create_app
+from ipyimagegen.sketch.server.http_server import SketchServer
+from ipyimagegen.sketch.server.quotas import ServerLimits
+from ipyimagegen.sketch.server.welcome import EXAMPLE, list_origins, make_setup_cell, parse_address
 
 INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
-PIXELS = 10 * 2048 * 2048  # of all images of one call
+PIXELS = 10 * 2048 * 2048  # of all images of a call
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,63 +21,48 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ipyimagegen.sketch", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--key-env", metavar="NAME", help="environment variable that holds the key clients must send"
-    )
-    parser.add_argument(
-        "--fault", metavar="F", help="go wrong in every call: slow:5, 429, refusal, wrong_size, fewer, cut"
-    )
-    parser.add_argument(
-        "--parallel", type=int, metavar="N", default=os.cpu_count() or 1,
-        help="drawings at the same time; others wait in order (default: one for each core, %(default)s)",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)")
+    add("--key-env", metavar="NAME", help="environment variable that holds the key clients must send")
+    add("--fault", metavar="F", help="fault of every call: slow:5, 429, refusal, wrong_size, fewer, cut")
+    text = "drawings at the same time; others wait in order (default: one for each core, %(default)s)"
+    add("--parallel", type=int, metavar="N", default=os.cpu_count() or 1, help=text)
     options = parser.parse_args(arguments)
     if options.parallel < 1:
-        return _fail("--parallel takes a number of at least 1")
+        return _fail("Invalid --parallel: expected at least 1")
     key = os.environ.get(options.key_env) if options.key_env else None
     if options.key_env and not key:
         return _fail(f"the environment variable {options.key_env} is not set")
-    limits = Limits(drawings=options.parallel, input_bytes=INPUT_BYTES, pixels=PIXELS)
+    limits = ServerLimits(drawings=options.parallel, input_bytes=INPUT_BYTES, pixels=PIXELS)
     try:
         app = create_app(key=key, fault=options.fault, limits=limits)
-        server = Server((options.host, options.port), app)
+        server = SketchServer((options.host, options.port), app)
     except (ValueError, OverflowError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
-    if not key and not _loopback(options.host):
-        print(
-            "Warning: anyone who reaches this address can draw here; --key-env NAME asks for a key.",
-            file=sys.stderr,
-        )
+    address = parse_address(options.host)
+    if not (key or (address.is_loopback if address else options.host == "localhost")):
+        warning = "anyone who reaches this address can draw here. Use --key-env NAME to require a key."
+        print(f"Warning: {warning}", file=sys.stderr)
     _serve(server, options.host, has_key=key is not None)
     return 0
 
 
-def _serve(server: Server, host: str, *, has_key: bool) -> None:
+def _serve(server: SketchServer, host: str, *, has_key: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    origins = welcome.list_origins(host, server.server_port)
-    setup = welcome.setup_cell(origins[0], has_key=has_key)
+    origins = list_origins(host, server.server_port)
+    setup = make_setup_cell(origins[0], has_key=has_key)
     try:
         print(f"sketch serves at {' and '.join(f'{origin}/v1' for origin in origins)} (Ctrl-C stops it)")
-        print(f"Students paste this into a cell:\n\n{setup}\n\nand into the next one:\n\n{welcome.EXAMPLE}\n")
+        print(f"Students paste this into a cell:\n\n{setup}\n\nand into the next one:\n\n{EXAMPLE}\n")
         sys.stdout.flush()
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:
         print("sketch stopped", flush=True)
     finally:
         server.server_close()
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _fail(message: str) -> int:

@@ -97,7 +97,7 @@ def test_missing_images_get_a_frame_and_a_reason():
     unsaid = compose([image, None], ["1", "2"], (), EDGE)
     assert refused.size == unsaid.size
     assert ImageChops.difference(refused, unsaid).getbbox() is not None
-    assert opened(make_preview([None], ["3"], ["may have been billed"])).size
+    assert opened(make_preview([None], ["3"], ["may have been charged"])).size
 
 
 def test_nothing_to_show_is_an_error():

@@ -86,9 +86,9 @@ def test_a_second_interrupt_gives_the_call_up(kernel, gate, home):
         waiting = kernel.client.get_iopub_msg(timeout=10)
     kernel.interrupt()
     assert (
-        "given up; what was sent may have been billed: --retry" in kernel.collect(message, timeout=10).error
+        "given up; what was sent may have been charged: --retry" in kernel.collect(message, timeout=10).error
     )
-    assert kernel.run("%imagine a fox").error  # may have been billed, so not asked again
+    assert kernel.run("%imagine a fox").error  # may have been charged, so not asked again
     assert {one["status"] for one in records(home).values()} == {"unknown"}
     assert len(gate.posts) == 1
 

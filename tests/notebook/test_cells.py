@@ -120,7 +120,7 @@ REFUSED = [
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
     ("%imagine --save out/{modle} a fox", "Did you mean model?"),
-    ("%imagine --save /dev/null/fox a fox", "/dev/null is no folder; nothing was sent"),
+    ("%imagine --save /dev/null/fox a fox", "/dev/null is not a folder. Nothing was sent"),
     ("%imagine --key sk-0123456789abcdefghij a fox", "looks like an API key"),
     ("%%imagine\nuse sk-0123456789abcdefghij", "looks like an API key"),
     ("imagine('a fox')", "from ipyimagegen import imagine"),
@@ -173,7 +173,7 @@ def test_an_unknown_outcome_is_not_paid_twice(kernel, serve):
     server = serve(answer)
     entry = {"base_url": server.base_url, "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
-    assert "may have been billed" in kernel.run("%imagine a fox").error
+    assert "may have been charged" in kernel.run("%imagine a fox").error
     again = kernel.run("%imagine a fox")
     assert "may have been" in again.error
     assert "--retry" in again.error

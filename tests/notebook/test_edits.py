@@ -605,7 +605,7 @@ def test_a_run_that_was_never_sent_is_not_the_last(kernel, serve):
     server = serve(good)
     kernel.run(f"%config Imagine.endpoint = {server.base_url!r}\n%imagine a fox\n")
     kernel.run("%config Imagine.endpoint = 'http://127.0.0.1:9/v1'")
-    assert "nothing billed" in kernel.run("%imagine --timeout 20 a cat").error
+    assert "Nothing was sent" in kernel.run("%imagine --timeout 20 a cat").error
     kernel.run(f"%config Imagine.endpoint = {server.base_url!r}")
     assert "'a fox'" in kernel.run("%imagine --image @-1 add a hat").caption
 

@@ -7,22 +7,22 @@ import socket
 import threading
 from dataclasses import dataclass
 
-from ipyimagegen.sketch.server import Patience, Server
+from ipyimagegen.sketch.server.http_server import ConnectionLimits, SketchServer
 
 WAIT = 60  # seconds after which a test gives up
-ORDINARY = Patience()
+ORDINARY = ConnectionLimits()
 
 
-class JoinedServer(Server):
+class JoinedServer(SketchServer):
     """Waits for its threads when it is closed, so that none logs into the next test."""
 
     daemon_threads = False
 
 
 @contextlib.contextmanager
-def listening(app, patience=ORDINARY):
+def listening(app, limits=ORDINARY):
     """Serve an application in a thread; yield the address."""
-    with JoinedServer(("127.0.0.1", 0), app, patience) as server:
+    with JoinedServer(("127.0.0.1", 0), app, limits) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -28,16 +28,14 @@ def test_reply(app, path):
     assert [image.size for image in answer.images()] == [(64, 64)] * 2
 
 
-def test_picture_k_has_seed_plus_k_and_no_seed_is_zero(app):
-    def pictures(**options):
+def test_image_k_has_seed_plus_k_and_no_seed_is_zero(app):
+    def draw(**options):
         return [item["b64_json"] for item in call(app, body={**SMALL, **options}).json["data"]]
 
-    assert pictures(n=3) == pictures(n=3, seed=0) == [*pictures(seed=0), *pictures(seed=1), *pictures(seed=2)]
-    assert pictures(seed=-1) != pictures(seed=-1)
-    assert (
-        pictures(model="any-name", user="x", moderation="low", partial_images=2, stream=False) == pictures()
-    )
-    assert pictures(seed=None, quality=None, fault=None) == pictures()
+    assert draw(n=3) == draw(n=3, seed=0) == [*draw(seed=0), *draw(seed=1), *draw(seed=2)]
+    assert draw(seed=-1) != draw(seed=-1)
+    assert draw(model="any-name", user="x", moderation="low", partial_images=2, stream=False) == draw()
+    assert draw(seed=None, quality=None, fault=None) == draw()
 
 
 @pytest.mark.parametrize(
@@ -167,13 +165,13 @@ def test_urls_lead_to_the_same_bytes(app):
     assert answer.body == base64.b64decode(inline["b64_json"])
 
 
-def test_the_shelf_forgets_the_oldest():
-    from ipyimagegen.sketch.shelf import Shelf
+def test_the_files_forgets_the_oldest():
+    from ipyimagegen.sketch.server.app import RecentFiles
 
-    shelf = Shelf(10)
-    names = [shelf.put(bytes([k]) * 4, "png") for k in range(4)]
-    assert [shelf.get(name) is not None for name in names] == [False, False, True, True]
-    assert shelf.get(shelf.put(b"x" * 40, "png")) is not None
+    files = RecentFiles(10)
+    names = [files.put(bytes([k]) * 4, "png") for k in range(4)]
+    assert [files.get(name) is not None for name in names] == [False, False, True, True]
+    assert files.get(files.put(b"x" * 40, "png")) is not None
 
 
 def test_key():

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from sketching import EDITS, call, serving
 
-from ipyimagegen.sketch import create_app, heads
-from ipyimagegen.sketch.limits import Limits, Quota, Ticket
-from ipyimagegen.sketch.replies import Refusal
-from ipyimagegen.sketch.server import Patience, Server
+from ipyimagegen.sketch import create_app
+from ipyimagegen.sketch.server import http_server
+from ipyimagegen.sketch.server.http_server import ConnectionLimits, SketchServer
+from ipyimagegen.sketch.server.quotas import Quota, ServerLimits, Ticket
+from ipyimagegen.sketch.server.replies import Refusal
 
 SMALL = {"prompt": "a fox", "size": "64x64", "quality": "low"}
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: lab\r\n"
@@ -123,9 +124,9 @@ def test_a_malformed_request_gets_an_error_of_the_api(logged, data, status):
 def test_any_bytes_are_a_request_or_refused(pieces):
     file = io.BytesIO(b"".join(pieces))
     with contextlib.suppress(Refusal):
-        method, target = heads.parse_line(heads.read_line(file))
-        headers = heads.read_fields(file)
-        length = heads.body_length(method, headers)
+        method, target = http_server.parse_request_line(http_server.read_request_line(file))
+        headers = http_server.read_headers(file)
+        length = http_server.find_body_length(method, headers)
         texts = [method, target, length, *headers.keys(), *headers.values()]
         assert not any(re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text) for text in texts)
         assert length == "" or int(length) >= 0
@@ -209,7 +210,7 @@ def test_the_log_has_no_query_and_no_key(logged):
     assert line == "GET /v1/models 400\n"
 
 
-QUICK = Patience(head=1, body=1, rate=1e6, linger=0.2)
+QUICK = ConnectionLimits(head=1, body=1, rate=1e6, linger=0.2)
 
 
 def drip(connection, data):
@@ -255,7 +256,10 @@ def test_a_client_that_stops_or_drips_is_answered_and_closed(app, data, slowly):
 
 def test_a_slow_body_that_keeps_up_its_rate_is_read(app):
     data = post({**SMALL, "user": "x" * 3000})
-    with listening(app, Patience(head=9, body=2, rate=100)) as address, connect(address) as connection:
+    with (
+        listening(app, ConnectionLimits(head=9, body=2, rate=100)) as address,
+        connect(address) as connection,
+    ):
         for start in range(0, len(data), 250):  # longer in all than a body may pause
             connection.sendall(data[start : start + 250])
             time.sleep(0.2)
@@ -314,8 +318,8 @@ def test_a_refusal_reaches_a_client_that_sends_all_of_its_body_first(awaited):
     assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
 
 
-class Easel:
-    """Stands in for the drawing: counts, and waits to be told to go on."""
+class SlowDrawing:
+    """Stands in for the drawing: counts, and waits until it may go on."""
 
     def __init__(self, monkeypatch):
         self.begun = threading.Semaphore(0)
@@ -323,7 +327,7 @@ class Easel:
         self.drawn = self.now = self.most = 0
         self.error = None
         self._lock = threading.Lock()
-        monkeypatch.setattr("ipyimagegen.sketch.engine.draw", self.draw)
+        monkeypatch.setattr("ipyimagegen.sketch.drawing.engine.draw", self.draw)
 
     def draw(self, *_, width, height, **__):
         with self._lock:
@@ -340,57 +344,57 @@ class Easel:
 
 
 @pytest.fixture
-def easel(monkeypatch):
-    return Easel(monkeypatch)
+def drawing(monkeypatch):
+    return SlowDrawing(monkeypatch)
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}, {"stream": True, "partial_images": 2}])
 @pytest.mark.parametrize("reset", [False, True])
-def test_drawing_ends_when_the_client_has_gone(easel, options, reset, capsys):
-    with listening(create_app(limits=Limits(drawings=1))) as address:
+def test_drawing_ends_when_the_client_has_gone(drawing, options, reset, capsys):
+    with listening(create_app(limits=ServerLimits(drawings=1))) as address:
         with connect(address) as gone:
             gone.sendall(post({**SMALL, "n": 10, **options}))
-            assert easel.begun.acquire(timeout=WAIT)
+            assert drawing.begun.acquire(timeout=WAIT)
             if reset:
                 gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        easel.go_on.release(20)
+        drawing.go_on.release(20)
         assert parse(exchange(address, post(SMALL))).status == 200
-    assert easel.drawn == 2
+    assert drawing.drawn == 2
     assert "POST /v1/images/generations client gone\n" in capsys.readouterr().err
 
 
-def test_a_client_that_goes_while_it_waits_is_forgotten(easel, capsys):
-    with listening(create_app(limits=Limits(drawings=1))) as address, connect(address) as first:
+def test_a_client_that_goes_while_it_waits_is_forgotten(drawing, capsys):
+    with listening(create_app(limits=ServerLimits(drawings=1))) as address, connect(address) as first:
         first.sendall(post(SMALL))
-        assert easel.begun.acquire(timeout=WAIT)
+        assert drawing.begun.acquire(timeout=WAIT)
         with connect(address) as gone:
             gone.sendall(post({**SMALL, "n": 10}))
         give_up = time.monotonic() + WAIT
         while "client gone\n" not in capsys.readouterr().err:  # it leaves the queue while another draws
             assert time.monotonic() < give_up
             time.sleep(0.05)
-        easel.go_on.release(20)
+        drawing.go_on.release(20)
         assert parse(exchange(address, post(SMALL))).status == 200
         assert parse(receive(first)).status == 200
-    assert easel.drawn == 2
+    assert drawing.drawn == 2
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True, "partial_images": 1}])
-def test_only_so_many_drawings_at_once(easel, options):
+def test_only_so_many_drawings_at_once(drawing, options):
     clients = []
-    with listening(create_app(limits=Limits(drawings=2))) as address, contextlib.ExitStack() as stack:
+    with listening(create_app(limits=ServerLimits(drawings=2))) as address, contextlib.ExitStack() as stack:
         for _ in range(8):
             clients.append(stack.enter_context(connect(address)))
             clients[-1].sendall(post({**SMALL, **options}))
         for _ in range(8):
-            assert easel.begun.acquire(timeout=WAIT)
-            easel.go_on.release()
+            assert drawing.begun.acquire(timeout=WAIT)
+            drawing.go_on.release()
         assert [receive(client)[9:12] for client in clients] == [b"200"] * 8
-    assert easel.most <= 2
+    assert drawing.most <= 2
 
 
 def test_a_slow_fault_holds_no_turn():
-    app = create_app(limits=Limits(drawings=1))
+    app = create_app(limits=ServerLimits(drawings=1))
     with listening(app) as address, connect(address) as slow, connect(address) as stream:
         slow.sendall(post({**SMALL, "fault": "slow:600"}))
         stream.sendall(post({**SMALL, "fault": "slow:600", "stream": True}))
@@ -434,7 +438,7 @@ def test_a_waiting_call_leaves_the_queue_once_its_client_has_gone():
 def test_only_so_many_bytes_of_inputs_at_once():
     size, continued = 2 << 20, b"HTTP/1.1 100 Continue\r\n\r\n"
     head, body = post(bytes(size), EDITS, "Expect: 100-continue").split(b"\0", 1)
-    app = create_app(limits=Limits(input_bytes=2 * size))
+    app = create_app(limits=ServerLimits(input_bytes=2 * size))
     with listening(app) as address, contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(connect(address)) for _ in range(6)]
         for client in waiting:
@@ -462,7 +466,7 @@ def test_the_bytes_of_a_client_that_sends_no_more_are_free_again(how):
     size = 2 << 20
     data = post(bytes(size), EDITS)
     with (
-        listening(create_app(limits=Limits(input_bytes=size)), replace(QUICK, rate=1e9)) as address,
+        listening(create_app(limits=ServerLimits(input_bytes=size)), replace(QUICK, rate=1e9)) as address,
         connect(address) as first,
         connect(address) as waiting,
     ):
@@ -476,16 +480,16 @@ def test_the_bytes_of_a_client_that_sends_no_more_are_free_again(how):
 
 @pytest.mark.parametrize("options", [{"n": 10, "size": "4096x4096"}, {"n": 3, "size": "3000x3000"}])
 def test_a_call_that_draws_too_many_pixels_is_refused(options):
-    app = create_app(limits=Limits(pixels=16e6))
+    app = create_app(limits=ServerLimits(pixels=16e6))
     with listening(app) as address:
         answer = parse(exchange(address, post({**SMALL, **options})))
     assert (answer.status, answer.error["param"]) == (400, "n")
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}])
-def test_an_error_of_its_own_is_one_line_without_what_was_asked(easel, capsys, options):
-    easel.error = ValueError("a secret prompt")
-    easel.go_on.release(9)
+def test_an_error_of_its_own_is_one_line_without_the_request(drawing, capsys, options):
+    drawing.error = ValueError("a secret prompt")
+    drawing.go_on.release(9)
     with listening(create_app()) as address:
         response = exchange(address, post({**SMALL, **options}))
     assert parse(response).status == (200 if options else 500)
@@ -528,14 +532,14 @@ def test_thirty_at_the_same_second_three_times():
 
 
 def test_connections_wait_for_a_server_that_is_busy(app):
-    with Server(("127.0.0.1", 0), app) as server, contextlib.ExitStack() as stack:
+    with SketchServer(("127.0.0.1", 0), app) as server, contextlib.ExitStack() as stack:
         for _ in range(128):
             stack.enter_context(socket.create_connection(server.server_address, 5))
 
 
 def test_more_connections_than_threads_wait_and_are_answered(app):
-    patience = Patience(head=1, linger=0.2, connections=4)
-    with listening(app, patience) as address, contextlib.ExitStack() as stack:
+    limits = ConnectionLimits(head=1, linger=0.2, connections=4)
+    with listening(app, limits) as address, contextlib.ExitStack() as stack:
         before = threading.active_count()
         clients = [stack.enter_context(connect(address)) for _ in range(20)]
         assert threading.active_count() <= before + 4

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sketching import form
 
-from ipyimagegen.sketch.forms import HEAD, MOST, is_form, parts
-from ipyimagegen.sketch.replies import Refusal
+from ipyimagegen.sketch.server.replies import Refusal
+from ipyimagegen.sketch.server.request_bodies import MOST_PARTS, PART_HEAD, is_form, split_form
 
 # contents that come as near to a boundary line as may be
 NEAR = [
@@ -40,7 +40,7 @@ def whole(data):
 def test_random_forms_come_out_as_they_went_in(fields, preamble):
     raw, kind = form(*fields, boundary="bound")
     for body in (raw, raw + b"epilogue", preamble + b"\r\n" + raw, raw.removesuffix(b"\r\n")):
-        assert [(part.name, part.data) for part in parts(body, kind)] == fields
+        assert split_form(body, kind) == fields
 
 
 @given(
@@ -56,7 +56,7 @@ def test_it_agrees_with_the_email_package(fields):
         (part.get_param("name", header="content-disposition"), part.get_payload(decode=True))
         for part in message.iter_parts()
     ]
-    ours = [(part.name, part.data) for part in parts(raw, kind)]
+    ours = split_form(raw, kind)
     # email takes a bare line end for a line's end too, and gives back its own
     plain = [k for k, (_, data) in enumerate(fields) if not {10, 13} & set(data)]
     assert [ours[k] for k in plain] == [theirs[k] for k in plain]
@@ -74,8 +74,7 @@ def test_it_agrees_with_the_email_package(fields):
 )
 def test_names(head, name):
     raw = f"--b\r\nContent-Type: image/png\r\ncontent-disposition: {head}\r\n\r\ndata\r\n--b--".encode()
-    ((part),) = parts(raw, "multipart/form-data; boundary=b")
-    assert (part.name, part.data) == (name, b"data")
+    assert split_form(raw, "multipart/form-data; boundary=b") == [(name, b"data")]
 
 
 RAW, KIND = form(("prompt", b"a fox"), ("n", b"2"))
@@ -84,7 +83,7 @@ RAW, KIND = form(("prompt", b"a fox"), ("n", b"2"))
 @pytest.mark.parametrize("length", range(len(RAW) - 4))
 def test_a_form_that_was_cut_anywhere_is_refused(length):
     with pytest.raises(Refusal, match="could not parse"):
-        parts(RAW[:length], KIND)
+        split_form(RAW[:length], KIND)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +98,16 @@ def test_a_form_that_was_cut_anywhere_is_refused(length):
             "no name",
         ),
         (
-            b"--b\r\nX: " + b"y" * HEAD + b"\r\n\r\nx\r\n--b--",
+            b"--b\r\nX: " + b"y" * PART_HEAD + b"\r\n\r\nx\r\n--b--",
             "multipart/form-data; boundary=b",
             "header lines",
         ),
-        (*form(*[("n", b"1")] * (MOST + 1)), f"more than {MOST} parts"),
+        (*form(*[("n", b"1")] * (MOST_PARTS + 1)), f"more than {MOST_PARTS} parts"),
     ],
 )
 def test_broken_forms(raw, kind, why):
     with pytest.raises(Refusal, match=why):
-        parts(raw, kind)
+        split_form(raw, kind)
 
 
 def test_what_is_a_form():

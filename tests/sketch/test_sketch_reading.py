@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipyimagegen.sketch.reading import SOME, Figure, Scene, read
+from ipyimagegen.sketch.reading.prompts import SOME, Figure, Scene, read_scene
 
 CIRCLES = Scene(figures=(Figure("circle", 3, ("red",)),), backdrop="blue")
 FOX = Scene(figures=(Figure("fox", 1, ("red",)),), place="snow", style="watercolour")
@@ -53,12 +53,12 @@ def figures(*rows, **facts):
     ],
 )
 def test_reading(prompt, scene):
-    assert read(prompt) == scene
+    assert read_scene(prompt) == scene
 
 
 def test_what_is_named_with_no_or_in_the_negative_prompt_is_not_there():
-    assert read("a dog without a hat, no cats").figures == (Figure("dog"),)
-    scene = read("a fox and a red ball in the snow", negative="fox, snow, red")
+    assert read_scene("a dog without a hat, no cats").figures == (Figure("dog"),)
+    scene = read_scene("a fox and a red ball in the snow", negative="fox, snow, red")
     assert (scene.figures, scene.place) == ((Figure("sphere"),), "")
 
 
@@ -66,8 +66,8 @@ def test_what_is_named_with_no_or_in_the_negative_prompt_is_not_there():
     "prompt", ["1000000 stars", "100 stars", "-1 star", "\ud800", "((((", "零个圆", "a " * 20_000]
 )
 def test_odd_prompts_are_read_without_harm(prompt):
-    assert all(0 <= figure.count <= 60 for figure in read(prompt).figures)
+    assert all(0 <= figure.count <= 60 for figure in read_scene(prompt).figures)
 
 
 def test_a_scene_is_frozen_and_hashable():
-    assert hash(FOX) == hash(read("a red fox in the snow, watercolour"))
+    assert hash(FOX) == hash(read_scene("a red fox in the snow, watercolour"))

@@ -1,0 +1,302 @@
+"""Turn the response to a call into images in the store, with mismatches and cost.
+
+Every byte that a server delivered is on disk before it is decided whether it can be shown.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from ipyimagegen import catalog, client, imaging
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.mismatches import find_mismatches
+from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
+from ipyimagegen.core.text import sanitize
+from ipyimagegen.results.captions import OUTSIDE, describe_changes_outside
+from ipyimagegen.store import Store, StoredBlob
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.core.api_key import ApiKey
+    from ipyimagegen.core.endpoints import Endpoint
+
+_PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
+LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more
+
+# Modules that the thread of a call needs, loaded before it starts: a fork stops threads, and a module
+# that a thread was loading stays locked in the new process for ever.
+_NEEDED = (
+    "client.transport",
+    "client.downloads",
+    "store.index",
+    "imaging.metadata",
+    "imaging.reading",
+    "imaging.difference",
+)
+
+# The hash of the bytes and the longest edge in pixels, to a thumbnail.
+Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallContext:
+    """What every call needs: where to store, and how to send."""
+
+    store: Store
+    mounts: Mapping[str, Any] = field(default_factory=dict)
+    offline: bool = False  # only this machine may be contacted
+    timeouts: client.Timeouts = field(default_factory=lambda: client.Timeouts())  # noqa: PLW0108 - not at load
+    control: Callable[[], client.CancelToken] = lambda: client.CancelToken()  # noqa: PLW0108 - not at load
+    redactor: Callable[[ApiKey | None], Redactor] = lambda _key: NO_KEYS
+    random: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseProcessor:
+    """Processes the response to one call. `thumbs` collects the thumbnails that are made on the way.
+
+    They have `edge` pixels, or the size in which a result of so many images shows them. `slot` is held while
+    an image is stored, and while it is inspected.
+    """
+
+    context: CallContext
+    endpoint: Endpoint
+    token: client.CancelToken
+    redactor: Redactor
+    thumbs: Thumbs = field(default_factory=dict)
+    edge: int | None = None
+    slot: Callable[[], AbstractContextManager[object]] = nullcontext
+    trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
+    downloads: bool = True  # whether URLs are fetched now
+    known: Mapping[str, ImageRecord] = field(default_factory=dict)  # by the hash of their bytes
+
+    def process(self, run: Run, outcome: client.Outcome) -> Run:
+        """Return the run with its images in the store, mismatches and cost."""
+        answer = outcome.answer
+        if answer is None:
+            cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
+            return self._keep_raw(run.replace(status=outcome.status, error=outcome.error, cost=cost), outcome)
+        known = {image.sha256: image for image in run.images if image.sha256 and not image.unstored}
+        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
+        stored = [processor.store_image(item, index) for index, item in enumerate(answer.images, start=1)]
+        images = drop_duplicates(stored, run.request.count)
+        # The error of the whole response is reported as the run's own.
+        errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
+        facts = {**answer.facts, "errors": errors} if errors else answer.facts
+        run = run.replace(images=images, response=facts)
+        if not images:
+            message = "; ".join(errors) or answer.note or _("The response contains no image.")
+            status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
+            error = outcome.error or ErrorInfo(message=message)
+            return self._keep_raw(run.replace(status=status, error=error), outcome)
+        # An image that could not be fetched yet is billed all the same.
+        billed = sum(image.whole or image.state in _PENDING for image in images)
+        run = run.replace(
+            status=outcome.status,
+            error=outcome.error,
+            mismatches=find_mismatches(run.request, run.sent, images, facts),
+            cost=catalog.compute_cost(facts, billed, run.sent, run.request, self.endpoint),
+        )
+        return self._keep_raw(run, outcome)
+
+    def fetch_pending(self, run: Run) -> Run:
+        """Return the run with its pending downloads fetched, at no cost.
+
+        Another process may fetch them too: what it stored stays.
+        """
+        fetched = {
+            image.index: self._download(image)
+            for image in run.images
+            if image.state is ImageState.URL_PENDING
+        }
+        run = self.context.store.run(run.id) or run
+        images = tuple(
+            fetched.get(image.index, image) if image.state is ImageState.URL_PENDING else image
+            for image in run.images
+        )
+        if all(image.state is ImageState.URL_PENDING for image in fetched.values()):
+            return run.replace(images=images)  # the reason is shown, and not worth a write
+        run = run.replace(
+            images=images, mismatches=find_mismatches(run.request, run.sent, images, run.response)
+        )
+        self.context.store.update(run)
+        measured = measure_changes(run, self.context.store, self.token)
+        if measured != run:
+            self.context.store.update(measured)
+        return measured
+
+    def _keep_raw(self, run: Run, outcome: client.Outcome) -> Run:
+        """Return the run with its response kept, unopened, where not all of it became images."""
+        unread = any(image.state is ImageState.UNREAD for image in run.images)
+        if outcome.spool is None or is_complete(run) or unread:  # what is unread is read from the spool later
+            return run
+        try:
+            with outcome.spool.open("rb") as file:
+                blob = self.context.store.keep(
+                    _blocks(file), cap=LARGEST_RESPONSE, suffix_of=lambda _head: None
+                )
+        except (StoreError, OSError):
+            return run
+        return run.replace(raw=blob.sha256)
+
+    def store_image(self, item: client.ResponseImage, index: int) -> ImageRecord:
+        """Store one image of the response and return its record; raises no error of the disk."""
+        image = ImageRecord(index=index, revised_prompt=item.revised_prompt, url=item.url)
+        if self.token.over:
+            state = ImageState.UNREAD if item.delivered or not item.url else ImageState.URL_PENDING
+            return replace(image, state=state)
+        reason = ""
+        for aside in (False, False, True):  # a disk that fails once may take the second try
+            try:
+                stored = self._store(item, image, aside=aside)
+            except (StoreError, OSError) as error:
+                reason = reason or sanitize(str(error).partition("\n")[0], 200)
+            else:
+                if not aside:
+                    return stored
+                image = stored if stored.viewable else image
+        return replace(image, state=ImageState.UNWRITTEN, note=reason)
+
+    def _store(self, item: client.ResponseImage, image: ImageRecord, *, aside: bool) -> ImageRecord:
+        if item.delivered:
+            problem: list[str] = []
+            blob = self._keep(_decode(item, problem), aside=aside)
+            if not problem:
+                inspected = self._inspect(image, blob)
+                if item.partial and inspected.state is ImageState.STORED:
+                    note = _("the stream ended before this image was complete")
+                    return replace(inspected, state=ImageState.PARTIAL, note=note)
+                return inspected
+            image = replace(image, state=ImageState.QUARANTINED, sha256=blob.sha256, note=problem[0])
+        if item.url:  # the other way where the base64 is absent or damaged
+            return self._download(image)
+        return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
+
+    def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
+        store, suffix_of = self.context.store, imaging.find_suffix
+        with self.slot():
+            clean = partial(imaging.mask_keys, redactor=self.redactor)
+            return store.keep(
+                chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, fallback=aside, clean=clean
+            )
+
+    def _download(self, image: ImageRecord) -> ImageRecord:
+        if self.token.over or not self.downloads:
+            return replace(image, state=ImageState.URL_PENDING)
+        into = self.context.store.spool()
+        try:
+            error = client.download(
+                image.url or "",
+                self.endpoint if self.trusted else None,
+                into=into,
+                token=self.token,
+                mounts=self.context.mounts,
+                offline=self.context.offline,
+                redactor=self.redactor,
+            )
+            if error:
+                return replace(image, state=ImageState.URL_PENDING, note=error.message)
+            with into.open("rb") as file:
+                blob = self._keep(_blocks(file))
+        finally:
+            with suppress(OSError):
+                into.unlink(missing_ok=True)
+        return self._inspect(replace(image, note=""), blob)
+
+    def _inspect(self, image: ImageRecord, blob: StoredBlob) -> ImageRecord:
+        if known := self.known.get(blob.sha256):
+            return replace(known, index=image.index)
+        edge = self.edge or imaging.EDGE
+        with self.slot():
+            info = imaging.inspect(blob.path, edge=edge)
+        if info.thumb is not None:
+            self.thumbs[blob.sha256, edge] = info.thumb
+        return replace(
+            image,
+            sha256=blob.sha256,
+            altered="key" if blob.altered else "",
+            bytes=blob.size,
+            state=info.state,
+            mime=info.mime,
+            width=info.width,
+            height=info.height,
+            alpha=info.alpha,
+            note=info.note,
+        )
+
+
+def load_modules() -> None:
+    """Load the modules that the thread of a call needs."""
+    for module in _NEEDED:
+        import_module(f"ipyimagegen.{module}")
+
+
+def is_complete(run: Run) -> bool:
+    """Return whether all that the response to a run held is in its images, or is kept as it came."""
+    whole = all(image.state in (ImageState.STORED, ImageState.URL_PENDING) for image in run.images)
+    return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.response)
+
+
+def drop_duplicates(images: Sequence[ImageRecord], n: int) -> tuple[ImageRecord, ...]:
+    """Return the images, numbered from 1, without repeated bytes beyond the `n` that were requested."""
+    seen: set[str | None] = set()
+    surplus, kept = len(images) - n, list[ImageRecord]()
+    for image in images:
+        if image.sha256 in seen and surplus > 0:
+            surplus -= 1
+            continue
+        seen |= {image.sha256} - {None}
+        kept.append(replace(image, index=len(kept) + 1))
+    return tuple(kept)
+
+
+def measure_changes(run: Run, store: Store, token: client.CancelToken) -> Run:
+    """Return the run of a masked edit with how much changed outside the mask, image by image.
+
+    Nothing more is measured once the token is over.
+    """
+    mask, inputs = run.request.mask, run.request.inputs
+    if mask is None or not inputs:
+        return run
+    original, area = store.path(inputs[0].sha256), store.path(mask.sha256)
+    if original is None or area is None:
+        return run
+
+    def share(image: ImageRecord) -> float | None:
+        measured = image.state is ImageState.STORED and not token.over
+        path = store.path(image.sha256 or "") if measured else None
+        with suppress(OSError):
+            return (
+                imaging.measure_changed_outside(original.read_bytes(), path, area.read_bytes())
+                if path
+                else None
+            )
+        return None
+
+    run = run.replace(images=tuple(replace(image, changed_outside=share(image)) for image in run.images))
+    if not any(image.changed_outside for image in run.images):
+        return run
+    return run.replace(
+        mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", describe_changes_outside(run)))
+    )
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(1 << 16), b"")
+
+
+def _decode(item: client.ResponseImage, problem: list[str]) -> Iterator[bytes]:
+    """Yield what can be decoded, and note why there is no more: every delivered byte is kept."""
+    try:
+        yield from item.chunks()
+    except ValueError as error:
+        problem.append(sanitize(error, 200))

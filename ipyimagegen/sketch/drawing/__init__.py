@@ -1,0 +1,1 @@
+"""Images drawn from a scene: figures, landscapes, abstract compositions and styles."""

@@ -1,0 +1,1 @@
+"""Rule-based edits of an existing image."""

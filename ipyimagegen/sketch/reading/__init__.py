@@ -1,0 +1,1 @@
+"""Prompts read as scenes and edits."""

@@ -1,0 +1,1 @@
+"""The engine as a server of the OpenAI Images API."""

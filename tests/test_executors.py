@@ -1,0 +1,516 @@
+"""Calls carried out elsewhere, by real processes and clusters: every image is stored here."""
+
+import errno
+import os
+import pickle
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from foreign import PREPARED
+from loopback import CANARY, b64, image_bytes, records
+
+from ipyimagegen import Settings, Studio
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.run import Status
+from ipyimagegen.core.user_input import from_call
+from ipyimagegen.session import executors
+from ipyimagegen.session.waiting import ProgressDisplay
+
+KEY = CANARY
+
+
+def good(seen):
+    image = image_bytes(colour=(seen.json.get("seed", 0) * 9 % 256, 30, 200))
+    return 200, {"x-request-id": "r-1"}, {"created": 1, "data": [{"b64_json": b64(image)}]}
+
+
+def studio(home, server, *, environ=None, **entry):
+    own = {"lab": {"base_url": server.base_url, "free": False, **entry}}
+    return Studio(
+        home=home,
+        environ=environ or {},
+        settings=Settings(endpoints=own, options={"endpoint": "lab"}, max_calls=40),
+    )
+
+
+def check(made, server, count):
+    """So many POSTs, each image in its place and in the store here, and no two alike."""
+    assert not made.failed, [one.error for one in made.failed]
+    assert len(server.posts) == count == len(made)
+    assert [tile[0].bytes for tile in made] == [
+        image_bytes(colour=(k * 9 % 256, 30, 200)) for k in range(count)
+    ]
+    assert len({tile[0].sha256 for tile in made}) == count
+    assert len({post.headers["Idempotency-Key"] for post in server.posts}) == count
+
+
+@pytest.fixture
+def processes():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def test_processes_make_the_calls_and_images_are_stored_here(home, serve, processes):
+    server = serve(good)
+    one = studio(home, server)
+    made = one.imagine("a fox", seed=range(12), executor=processes)
+    check(made, server, 12)
+    assert len(records(home)) == 12
+    assert all(tile.run.sent.request_id == "r-1" for tile in made)
+    again = one.imagine("a fox", seed=range(12), executor=processes)
+    assert all(tile.reused for tile in again)
+    assert len(server.posts) == 12
+
+
+def test_a_single_call_and_the_sketch_engine_go_there_too(home, serve, processes):
+    one = studio(home, serve(good))
+    assert len(one.imagine("a fox", endpoint="sketch", size="64x64", executor=processes)) == 1
+
+
+class Odd(ThreadPoolExecutor):
+    """Runs calls in threads; its kin do what some executors do."""
+
+
+class Deduping(Odd):
+    """Takes calls with equal arguments for one, as Dask does."""
+
+    def __init__(self):
+        super().__init__(4)
+        self.known = {}
+
+    def submit(self, fn, /, *args):
+        name = pickle.dumps((fn, args))
+        if name not in self.known:
+            self.known[name] = super().submit(fn, *args)
+        return self.known[name]
+
+
+class Broadcasting(Odd):
+    """Runs every call twice, as a view of all engines does."""
+
+    def submit(self, fn, /, *args):
+        return super().submit(lambda: [fn(*args), fn(*args)])
+
+
+class Losing(Odd):
+    """Answers the first question, and loses what comes after it."""
+
+    def submit(self, fn, /, *args):
+        if fn is executors.probe_worker:
+            return super().submit(fn, *args)
+        lost = Future()
+        lost.set_exception(RuntimeError("a worker died"))
+        return lost
+
+
+class Confused(Odd):
+    """Hands out answers to other calls."""
+
+    def submit(self, fn, /, *args):
+        if fn is executors.probe_worker:
+            return super().submit(fn, *args)
+        return super().submit(lambda: ("another", None))
+
+
+class Interrupted(Odd):
+    """Its worker gets the notebook's Ctrl-C."""
+
+    def submit(self, fn, /, *args):
+        if fn is executors.probe_worker:
+            return super().submit(fn, *args)
+        ended = Future()
+        ended.set_exception(KeyboardInterrupt())
+        return ended
+
+
+class Closed(Odd):
+    """Takes no calls after the first question."""
+
+    def submit(self, fn, /, *args):
+        if fn is executors.probe_worker:
+            return super().submit(fn, *args)
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+def test_an_executor_that_takes_equal_calls_for_one_gives_every_image(home, serve):
+    server = serve(good)
+    check(studio(home, server).imagine("a fox", seed=range(4), executor=Deduping()), server, 4)
+    assert studio(home, server).imagine("a fox", seed=1, new=True, executor=Deduping())[0]
+    assert len(server.posts) == 5
+
+
+def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
+    server = serve(good)
+    with pytest.raises(e.InvalidOption, match=r"runs every call in 2 places.* Nothing was sent"):
+        studio(home, server).imagine("a fox", seed=range(4), executor=Broadcasting(2))
+    assert not server.posts
+    assert not records(home)
+
+
+@pytest.mark.parametrize("nothing", [3, "pool", object()])
+def test_what_is_no_executor_is_refused(home, serve, nothing):
+    server = serve(good)
+    with pytest.raises(
+        e.InvalidOption, match=r"takes a concurrent.futures.Executor, not .* Nothing was sent"
+    ):
+        studio(home, server).imagine("a fox", executor=nothing)
+    assert not server.posts
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "says"),
+    [
+        (Losing, e.OutcomeUnknown, "a worker died"),
+        (Interrupted, e.OutcomeUnknown, "KeyboardInterrupt"),
+        (Confused, e.OutcomeUnknown, "another call"),
+        (Closed, e.NotSent, "did not take the call"),
+    ],
+)
+def test_what_an_executor_loses_may_have_been_billed(home, serve, kind, error, says):
+    server = serve(good)
+    one = studio(home, server)
+    with pytest.raises(error, match=says):
+        one.imagine("a fox", executor=kind(1))
+    if error is e.OutcomeUnknown:
+        with pytest.raises(e.OutcomeUnknown, match="retry=True"):
+            one.imagine("a fox")
+    else:
+        assert one.imagine("a fox")
+
+
+def test_keys_are_found_where_the_calls_run(home, serve, monkeypatch):
+    server = serve(good)
+    one = studio(home, server, key_env="LAB_KEY")
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+        pytest.raises(e.MissingKey, match="has no LAB_KEY"),
+    ):
+        one.imagine("a fox", executor=pool)
+    assert not server.posts
+    monkeypatch.setenv("LAB_KEY", KEY)  # workers that are begun now have it; this studio does not
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        one.imagine("a fox", executor=pool)
+    assert [post.headers.get("Authorization") for post in server.posts] == [f"Bearer {KEY}"]
+
+
+def test_a_key_travels_only_when_told_to(home, serve, processes):
+    server = serve(good)
+    one = studio(home, server, key_env="LAB_KEY", environ={"LAB_KEY": KEY})
+    taken = []
+
+    class Looking(Odd):
+        def submit(self, fn, /, *args):
+            taken.append(pickle.dumps((fn, args)) + repr(args).encode())
+            return processes.submit(fn, *args)
+
+    with pytest.raises(e.MissingKey, match="--send-key"):
+        one.imagine("a fox", executor=Looking(1))
+    assert not any(KEY.encode() in one for one in taken)
+    one.imagine("a fox", executor=Looking(1), send_key=True)
+    assert [post.headers.get("Authorization") for post in server.posts] == [f"Bearer {KEY}"]
+    assert KEY.encode() not in repr(taken[-1][-400:]).encode()  # its repr hides it
+    for file in home.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+def test_what_travels_is_small(home, serve):
+    sizes = []
+
+    class Weighing(Odd):
+        def submit(self, fn, /, *args):
+            sizes.append(len(pickle.dumps((fn, args))))
+            return super().submit(fn, *args)
+
+    studio(home, serve(good)).imagine("a fox", seed=range(3), executor=Weighing(2))
+    assert max(sizes) < 4096
+
+
+def test_a_429_there_is_repeated_from_here(home, serve):
+    answers = [(429, {"Retry-After-ms": "50"}, b"")]
+    server = serve(lambda seen: answers.pop() if answers else good(seen))
+    assert studio(home, server).imagine("a fox", executor=Odd(1))
+    assert len(server.posts) == 2
+
+
+class GivesUp(ProgressDisplay):
+    """Presses Cancel as soon as the server was asked."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def working(self, batch):
+        if self.server.posts:
+            batch.cancel()
+
+    def failed(self, batch):
+        pass
+
+
+def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(10), good(seen))[1])
+
+    class Pretending(Odd):
+        """Its futures say that they were cancelled, as Dask's do while the call runs."""
+
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            future.cancel = lambda: True
+            return future
+
+    one = studio(home, server)
+    with pytest.raises(e.OutcomeUnknown, match="Given up"):
+        one.carry_out(one.plan(from_call("a fox", {"executor": Pretending(1)})), GivesUp(server))
+    with pytest.raises(e.OutcomeUnknown, match="retry=True"):
+        one.imagine("a fox")
+    go.set()
+    assert len(server.posts) == 1
+
+
+class Stops(GivesUp):
+    """Presses Stop as soon as the server was asked."""
+
+    def working(self, batch):
+        if self.server.posts:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_what_a_pool_has_not_begun_is_not_sent_when_the_sweep_is_stopped(home, serve, pool):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with pool(1) as executor:
+        asked = from_call("a fox", {"seed": range(4), "executor": executor})
+        with pytest.raises(e.Detached, match=r"Of 4 calls: 1 in progress, 3 not sent"):
+            one.carry_out(one.plan(asked), Stops(server))
+        (first,) = server.posts
+        # While the pool is busy with it, and would answer no question, it is waited for.
+        asked = from_call("a fox", {"seed": [first.json["seed"]], "executor": executor})
+        waiting = threading.Thread(target=lambda: joined.append(one.carry_out(one.plan(asked))))
+        joined = []
+        waiting.start()
+        waiting.join(0.5)
+        go.set()
+        waiting.join(20)
+        assert len(joined[0]) == 1
+        executor.submit(int).result(20)  # behind whatever it had queued
+        assert len(server.posts) == 1
+        made = one.imagine("a fox", seed=range(4), executor=executor)
+        assert not made.failed
+    assert sorted(post.json["seed"] for post in server.posts) == [0, 1, 2, 3]
+
+
+def of_its_own(folder):
+    tempfile.tempdir = tempfile.mkdtemp(dir=folder)
+
+
+def test_what_is_taken_back_is_not_sent_whatever_folder_the_workers_have(home, serve, tmp_path):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with ProcessPoolExecutor(1, initializer=of_its_own, initargs=(tmp_path,)) as executor:
+        asked = from_call("a fox", {"seed": range(4), "executor": executor})
+        with pytest.raises(e.Detached, match=r"Of 4 calls: 1 in progress, 3 not sent"):
+            one.carry_out(one.plan(asked), Stops(server))
+        go.set()
+        executor.submit(int).result(20)
+        assert len(server.posts) == 1
+
+
+def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serve):
+    go = threading.Event()
+    server = serve(lambda seen: (go.wait(20), good(seen))[1])
+    one = studio(home, server)
+    with ProcessPoolExecutor(1) as executor:
+
+        def kill():
+            while not server.posts:
+                time.sleep(0.01)
+            os.kill(next(iter(executor._processes)), signal.SIGKILL)
+
+        threading.Thread(target=kill, daemon=True).start()
+        with pytest.raises(e.OutcomeUnknown, match="1 may have been charged"):
+            one.imagine("a fox", seed=range(4), executor=executor)
+    go.set()
+    assert sorted(run.status for run in one.store.runs()) == [Status.NOT_SENT] * 3 + [Status.UNKNOWN]
+    made = one.imagine("a fox", seed=range(4))
+    assert len(made.failed) == 1
+    assert len(server.posts) == 4
+
+
+def test_a_image_is_not_lost_where_a_folder_cannot_be_removed(home, serve, monkeypatch):
+    rmdir = os.rmdir
+
+    def busy(path, **kwargs):
+        if "ipyimagegen-" in str(path):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rmdir(path, **kwargs)
+
+    monkeypatch.setattr(os, "rmdir", busy)
+    assert studio(home, serve(good)).imagine("a fox", executor=Odd(1))
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_where_no_mark_can_be_left_calls_are_sent_all_the_same(home, serve, tmp_path, monkeypatch, pool):
+    (tmp_path / f"ipyimagegen-begun-{os.getuid()}").write_text("no folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    server = serve(good)
+    with pool(1) as executor:
+        check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, Odd])
+@pytest.mark.parametrize("make", PREPARED)
+def test_a_folder_for_marks_that_others_prepared_is_not_used(home, serve, tmp_path, monkeypatch, make, pool):
+    documents = tmp_path / "documents"
+    documents.mkdir(mode=0o700)
+    for name in ("thesis.docx", "0" * 16):
+        (documents / name).write_text("mine")
+        os.utime(documents / name, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    taken = tmp_path / f"ipyimagegen-begun-{os.getuid()}"
+    make(taken, documents)
+    before = [sorted(documents.iterdir()), sorted(taken.iterdir())]
+    server = serve(good)
+    with pool(2) as executor:
+        check(studio(home, server).imagine("a fox", seed=range(2), executor=executor), server, 2)
+    assert [sorted(documents.iterdir()), sorted(taken.iterdir())] == before
+    assert [one.read_text() for one in documents.iterdir()] == ["mine", "mine"]
+
+
+def test_old_marks_go_and_what_else_lies_there_stays(home, serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"ipyimagegen-begun-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    for name in ("0" * 16, "thesis.docx"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    with ThreadPoolExecutor(1) as executor:
+        assert studio(home, serve(good)).imagine("a fox", executor=executor)
+    assert not (folder / ("0" * 16)).exists()
+    assert (folder / "thesis.docx").exists()
+
+
+def test_nothing_is_sent_once_the_time_is_over(home, serve):
+    class Slow(Odd):
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            future.result()
+            time.sleep(1.2)
+            return future
+
+    server = serve(good)
+    with pytest.raises(e.Detached, match="before anything was sent"):
+        studio(home, server).imagine("a fox", seed=[1, 2], executor=Slow(1), timeout=1)
+    assert not server.posts
+
+
+def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server = serve(good)
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(e.NotSent, match=r"no room for a reply on .*: No space left"):
+        studio(home, server).imagine("a fox", executor=Odd(1))
+    assert not server.posts
+
+
+def test_the_time_that_a_cell_waits_counts_from_the_first_question(home, serve):
+    class Slow(Odd):
+        def submit(self, fn, /, *args):
+            if fn is executors.probe_worker:
+                time.sleep(1.5)
+            return super().submit(fn, *args)
+
+    one = studio(home, serve(lambda seen: (time.sleep(1.3), good(seen))[1]))
+    with pytest.raises(e.Detached, match="after 2 s"):
+        one.imagine("a fox", executor=Slow(1), timeout=2)
+
+
+def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
+    server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
+
+    one = studio(home, server)
+    with pytest.raises(e.RateLimited, match="answered 429"):
+        one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp(server))
+    assert len(server.posts) == 1
+
+
+def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
+    server = serve(good)
+
+    class Repeating(Odd):
+        """Runs a call again whose answer it lost, as clusters do when a worker dies."""
+
+        def submit(self, fn, /, *args):
+            super().submit(fn, *args).result()
+            return super().submit(fn, *args)
+
+    with pytest.raises(e.OutcomeUnknown, match="begun before"):
+        studio(home, server).imagine("a fox", executor=Repeating(1))
+    assert len(server.posts) == 1
+
+
+def test_what_an_executor_complains_of_holds_no_key(home, serve):
+    class Telling(Odd):
+        def submit(self, fn, /, *args):
+            if fn is executors.probe_worker:
+                return super().submit(fn, *args)
+            raise RuntimeError(f"cannot take {args[0].key}")
+
+    one = studio(home, serve(good), key_env="LAB_KEY", environ={"LAB_KEY": KEY})
+    with pytest.raises(e.NotSent, match="cannot take"):
+        one.imagine("a fox", executor=Telling(1), send_key=True)
+    assert not any(KEY.encode() in one.read_bytes() for one in home.rglob("*") if one.is_file())
+
+
+# Real clusters
+
+
+def test_dask(home, serve, tmp_path):
+    import distributed
+
+    server = serve(good)
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            local_directory=str(tmp_path / "dask"),
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        one = studio(home, server)
+        check(one.imagine("a fox", seed=range(8), executor=client.get_executor()), server, 8)
+        check_again(one, server, client.get_executor())
+
+
+def check_again(one, server, executor):
+    """The same request asked anew is asked anew, though the executor knows its arguments."""
+    before = len(server.posts)
+    assert one.imagine("a fox", seed=1, new=True, executor=executor)
+    assert len(server.posts) == before + 1
+
+
+def test_ipyparallel(home, serve, tmp_path, monkeypatch):
+    import ipyparallel
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    server = serve(good)
+    with ipyparallel.Cluster(n=2, log_level=40) as engines:
+        one = studio(home, server)
+        with pytest.raises(e.InvalidOption, match="runs every call in 2 places"):
+            one.imagine("a fox", executor=engines[:].executor)
+        assert not server.posts
+        balanced = engines.load_balanced_view().executor
+        check(one.imagine("a fox", seed=range(8), executor=balanced), server, 8)
+        check_again(one, server, balanced)
