@@ -141,9 +141,9 @@ def test_help(name):
     assert OPTIONS[name].flag in help_text.write_help("imagine")
 
 
-def test_the_readme_has_the_table():
-    readme = Path(__file__).parents[2] / "README.md"
-    assert help_text.write_options_table() in readme.read_text()
+def test_the_documentation_has_the_table():
+    page = Path(__file__).parents[2] / "docs" / "options.md"
+    assert help_text.write_options_table() in page.read_text()
 
 
 @pytest.mark.parametrize(
