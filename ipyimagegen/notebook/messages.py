@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from ipyimagegen.core.messages import Front, Remedy, name_setting
-from ipyimagegen.core.options import OPTIONS
+from ipyimagegen.core.options import OPTIONS, Option
+
+BY_FLAG: Mapping[str, Option] = {
+    flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
+}
+NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+SETTING = "--set"
+HELP = ("-h", "--help")
 
 
 def name_flag(name: str, value: object) -> str:
-    """Return an option as a line has it: `--size 1024x1024`."""
+    """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
     if name == "extra":
-        return "--set"
+        return SETTING
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return flag if value is None or value is True else f"{flag} {value}"
+    if isinstance(value, bool):
+        return flag if value else f"{flag}=false"
+    return f"{flag} {value}" if value is not None else flag
 
 
 CELL = Front(

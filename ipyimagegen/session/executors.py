@@ -325,7 +325,11 @@ def _take_back(task: RemoteTask) -> bool:
 
 
 def _receive(
-    future: Future[Any], task: RemoteTask, spool: Path, fallback: Callable[[], Path | None], redactor: Redactor
+    future: Future[Any],
+    task: RemoteTask,
+    spool: Path,
+    fallback: Callable[[], Path | None],
+    redactor: Redactor,
 ) -> client.Outcome:
     try:
         nonce, packed = future.result()

@@ -30,7 +30,8 @@ from sse import (
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
 from ipyimagegen.core.api_key import ApiKey
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run
 
