@@ -17,7 +17,7 @@ import requests
 from figures import Row, above, interleaved, medians
 from PIL import Image
 
-from ipyimagegen.client import transport
+from ipyimagegen.client import streaming, transport
 from ipyimagegen.client.response import ResponseImage
 from ipyimagegen.imaging import contact_sheet, inspection
 from ipyimagegen.results import Generation
