@@ -88,13 +88,13 @@ def measured(home, runs):
     quick = Store(home, disk=Disk(home, fsync=lambda _: None))
     session, draw = store.new_session(date(2025, 11, 20)), random.Random(2)
     rows = {"rebuild": median(lambda _: store.runs(limit=1), 1)}
-    rows["look-up by hash"] = median(lambda _: store.with_identity(last.identity))
+    rows["look-up by hash"] = median(lambda _: store.find_identical(last.identity))
     rows["last 20"] = median(lambda _: store.runs(limit=20))
     rows["search, a rare word, 20"] = median(lambda _: store.runs(search="狐狸", limit=20))
     rows["search, a common word, 20"] = median(lambda _: store.runs(search="fox", limit=20))
     rows["search, nothing found"] = median(lambda _: store.runs(search="zebra", limit=20))
     rows["search in one model, 20"] = median(lambda _: store.runs(search="狐狸", model="dall-e-3", limit=20))
-    rows["runs of one number, 5"] = median(lambda _: store.numbered(3, limit=5))
+    rows["runs of one number, 5"] = median(lambda _: store.find_numbered(3, limit=5))
     fresh = [run(session, 1 + turn, runs + turn, draw) for turn in range(TIMES)]
     rows["append"] = median(lambda turn: store.create(fresh[turn]))
     rows["append, unsynced"] = median(lambda turn: quick.create(run(session, 101 + turn, runs + turn, draw)))

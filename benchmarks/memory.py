@@ -22,9 +22,7 @@ LARGE = 64  # MiB, for a reply of 240 MB
 OURS = (
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
-    "ipyimagegen.imaging.encoding",
-    "ipyimagegen.imaging.reading",
-    "ipyimagegen.imaging.sheet",
+    "ipyimagegen.imaging.contact_sheet",
     "ipyimagegen.notebook",
     "ipyimagegen.sketch",
     "ipyimagegen.store.index",
@@ -88,7 +86,7 @@ def ours():
         with tempfile.TemporaryDirectory(prefix="memory-") as home:
             result = Studio(endpoint=url, home=home, environ={}).imagine("a fox", n=count)
             assert len(result) == count
-            return result.bundles()
+            return result.to_bundles()
 
     return ask
 

@@ -10,7 +10,7 @@ import samples
 from figures import Row, above, interleaved, medians
 from speed import opened, studio
 
-from ipyimagegen import imaging
+from ipyimagegen.core.formats import find_suffix
 
 LIMIT = 15  # ms over the raw way
 NUMBERS = itertools.count()
@@ -32,13 +32,13 @@ def by_sdk(client, path):
 
 def ours(made, path):
     """Send it for another prompt each time; input and result are stored, checked and shown."""
-    assert made.imagine(f"add hat {next(NUMBERS)}", image=path).bundles()
+    assert made.imagine(f"add hat {next(NUMBERS)}", image=path).to_bundles()
 
 
 def stored(made, image):
     """Keep an image that nobody has seen, as is done before it is sent."""
     data = samples.several(image, 1)[0] + next(NUMBERS).to_bytes(8, "big")
-    made.store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
+    made.store.keep([data], cap=len(data), suffix_of=find_suffix)
 
 
 def fresh(folder, image):

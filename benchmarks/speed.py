@@ -17,10 +17,9 @@ import requests
 from figures import Row, above, interleaved, medians
 from PIL import Image
 
-from ipyimagegen import imaging
-from ipyimagegen.client import assembly, transport
-from ipyimagegen.client.found import ResponseImage
-from ipyimagegen.imaging import encoding, reading
+from ipyimagegen.client import transport
+from ipyimagegen.client.response import ResponseImage
+from ipyimagegen.imaging import contact_sheet, inspection
 from ipyimagegen.results import Generation
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.session.studio import Studio
@@ -51,7 +50,7 @@ def by_sdk(client):
 def ours(studio):
     """Ask, store, check and make what the notebook shows; each time for another prompt."""
     result = studio.imagine(f"a fox {next(NUMBERS)}")
-    assert result.bundles()[0][0]["image/jpeg"]
+    assert result.to_bundles()[0][0]["image/jpeg"]
 
 
 def studio(url, home, fsync=os.fsync):
@@ -146,16 +145,16 @@ STEPS = (  # from first to last
     ("record: pending", Store, "create"),
     ("name a spool file", Store, "spool"),
     ("request until its status line", transport, "send"),
-    ("body into the spool", transport._Exchange, "spooled"),  # noqa: SLF001
-    ("scan the JSON", assembly, "parse"),
+    ("body into the spool", transport._Exchange, "write_spool"),  # noqa: SLF001
+    ("scan the JSON", streaming, "lift"),
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
-    ("decode", reading, "_load"),
-    ("thumbnail", reading, "_thumb"),
-    ("inspect, the rest", imaging, "inspect"),
+    ("decode", inspection, "_load"),
+    ("thumbnail", inspection, "_make_thumbnail"),
+    ("inspect, the rest", inspection, "inspect"),
     ("record: done", Store, "update"),
-    ("index, its syncs included", Index, "_do"),
-    ("JPEG of the preview", encoding, "encode"),
+    ("index, its syncs included", Index, "_execute"),
+    ("JPEG of the preview", contact_sheet, "encode_preview"),
     ("preview, the rest", Generation, "bundles"),
 )
 FSYNC, REST = "fsync of files and folders", "threads, everything else"

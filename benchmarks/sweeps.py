@@ -63,7 +63,7 @@ def by_sdk(client, prompt, seed):
 def by_sweep(studio):
     made = studio.imagine(f"a fox {next(NUMBERS)}", seed=range(IMAGES))
     assert not made.failed
-    assert made.bundles()
+    assert made.to_bundles()
     assert made.caption
 
 
@@ -136,7 +136,7 @@ from ipyimagegen import Settings, Studio
 url, home, prompt, many, at_once = sys.argv[1:]
 studio = Studio(endpoint=url, home=home, environ={}, settings=Settings(max_parallel=int(at_once)))
 made = studio.imagine(prompt, seed=range(int(many)))
-assert len({row["file"] for row in made.rows}) == int(many) and made.bundles() and made.caption
+assert len({row["file"] for row in made.rows}) == int(many) and made.to_bundles() and made.caption
 """,
 }
 
@@ -173,7 +173,7 @@ before = peak()
 began = time.perf_counter()
 made = studio.imagine("a blue boat", size="128x128", seed=range(count))
 asked = time.perf_counter()
-bundles, caption = made.bundles(), made.caption
+bundles, caption = made.to_bundles(), made.caption
 shown = time.perf_counter()
 rows = made.rows
 after = peak()

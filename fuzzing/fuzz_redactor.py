@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen"]):
-    from ipyimagegen.client.reply import Spool
+    from ipyimagegen.client.spool import Spool
     from ipyimagegen.core.redact import Redactor
 
 RUN = 8

@@ -15,9 +15,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
-    from ipyimagegen.client.answers import ERRORS
-    from ipyimagegen.client.reply import IMAGE_LIMIT, Spool, TooLarge, cap, most_items
-    from ipyimagegen.client.spooled import StoredResponse
+    from ipyimagegen.client.outcome import StoredResponse
+    from ipyimagegen.client.response import ERRORS, limit_items
+    from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, limit_response
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import Redactor
     from ipyimagegen.core.run import Status
@@ -54,25 +54,25 @@ SEEDS = {
 def read_body(data: bytes) -> None:
     """Read one body as a call does, and check what must hold of every outcome."""
     head, body = (data[0], data[1:]) if data else (0, b"")
-    n, trouble = head % 8 + 1, "The connection broke" if head & 128 else ""
+    n, problem = head % 8 + 1, "The connection broke" if head & 128 else ""
     path = FOLDER / "body"
     try:
-        with Spool(path, cap(n), REDACTOR) as spool:
+        with Spool(path, limit_response(n), REDACTOR) as spool:
             for start in range(0, len(body), 777):
                 spool.write(body[start : start + 777])
     except TooLarge:
-        trouble = "It is too large"
+        problem = "It is too large"
     began = time.process_time()
-    outcome, _ = StoredResponse(
-        path=path, n=n, endpoint=ENDPOINT, trouble=trouble, redactor=REDACTOR
-    ).outcome({})
+    outcome, _ = StoredResponse(path=path, n=n, endpoint=ENDPOINT, problem=problem, redactor=REDACTOR).read(
+        {}
+    )
     assert outcome.status is not Status.PENDING
-    assert outcome.fault or outcome.status is Status.DONE
+    assert outcome.error or outcome.status is Status.DONE
     if answer := outcome.answer:
-        assert len(answer.found) <= most_items(n) + 1  # and a partial one
+        assert len(answer.images) <= limit_items(n) + 1  # and a partial one
         assert len(answer.errors) <= ERRORS + 2
-        assert answer.found or answer.note or answer.errors
-        for image in answer.found:
+        assert answer.images or answer.note or answer.errors
+        for image in answer.images:
             assert image.delivered or image.url or image.note
             _check_chunks(image)
     assert not REDACTOR.holds_part(repr(outcome))

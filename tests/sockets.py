@@ -38,6 +38,7 @@ class Server:
     seen: list[Seen] = field(default_factory=list)
     accepted: int = 0
     received: bytearray = field(default_factory=bytearray)  # every byte, also of what is no request
+    requested: threading.Event = field(default_factory=threading.Event)  # there is something in `seen`
     done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self):
@@ -71,6 +72,7 @@ class Server:
             if seen is None:
                 return
             self.seen.append(seen)
+            self.requested.set()
             answer = self.answer
             if isinstance(answer, list):
                 answer = answer.pop(0) if len(answer) > 1 else answer[0]

@@ -68,7 +68,7 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     four[1].path.unlink()
     three = studio(home, server).imagine("a fox", n=4)
     assert [one.index for one in three] == [1, 3, 4]
-    assert "image 2: its stored file is gone" in three.caption
+    assert "image 2: its stored file is missing" in three.caption
     for one in three:
         one.path.write_bytes(b"damaged")
     with pytest.raises(e.OutcomeUnknown, match="No image of the result"):
@@ -350,7 +350,7 @@ def test_a_cut_reply_says_what_that_means(home, serve):
     one = studio(home, server).imagine("a fox", n=2, timeout=20)
     assert len(one) == 1
     assert cut in everything(home).values()  # the reply as it came
-    assert "may have been billed" in one.caption
+    assert "may have been charged" in one.caption
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox", n=2)
     assert len(server.posts) == 1

@@ -83,7 +83,7 @@ def test_it_works_without_ipython():
         "from ipyimagegen import imagine, history\n"
         "fox = imagine('a red fox', size='128x128')\n"
         "print(fox[0].path.is_file(), len(history), history[-1] == fox, history.search('FOX')[0] == fox)\n"
-        "print(fox, str(fox[0]).endswith(str(fox[0].path)), fox.bundles()[0][0]['text/plain'])"
+        "print(fox, str(fox[0]).endswith(str(fox[0].path)), fox.to_bundles()[0][0]['text/plain'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     facts, shown = done.stdout.strip().splitlines()

@@ -126,7 +126,7 @@ def test_what_no_disk_took_is_taken_in_when_there_is_room(home, server):
     for turn in range(3):  # looked at again while nothing is mended
         made = one.imagine("a fox", n=2)
         assert [image.bytes for image in made] == IMAGES
-        assert "came and could not be written, shown from a copy" in made.caption
+        assert "could not be written; shown from a copy" in made.caption
         assert ("from history" in made.caption) == (turn > 0)
     (record,) = [one for one in records(home).values() if not one.get("reused_from")]
     assert {image["state"] for image in record["images"]} == {"unwritten"}
@@ -151,9 +151,7 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
 
     full = Disk(home, write=write)
     one.store = Store(home, disk=full)
-    monkeypatch.setattr(
-        "ipyimagegen.store.images.find_fallback", lambda _: replace(full, home=home / "aside")
-    )
+    monkeypatch.setattr("ipyimagegen.store.blobs.find_fallback", lambda _: replace(full, home=home / "aside"))
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):

@@ -19,7 +19,7 @@ from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.user_input import UserInput, from_call
 from ipyimagegen.notebook import reports
-from ipyimagegen.results.sheets import sheets
+from ipyimagegen.results.sweep import layout_sheets
 from ipyimagegen.session.call import STOPPED
 from ipyimagegen.session.waiting import ProgressDisplay
 
@@ -162,7 +162,7 @@ def test_long_prompts_are_told_by_what_differs():
 def test_every_tile_stands_on_one_sheet():
     for lengths in ((1,), (48,), (49,), (1000,), (3, 4), (7, 9), (20, 20), (2, 3, 4), (2, 2, 7, 9)):
         axes = [axis_of(f"x{k}", n) for k, n in enumerate(lengths)]
-        made = sheets(axes)
+        made = layout_sheets(axes)
         places = [place for one in made for place in one.calls]
         count = 1
         for n in lengths:
@@ -226,7 +226,7 @@ def test_run_again_nothing_is_asked(home, serve):
     assert sorted(asked(server, "seed")[3:]) == [(0,), (4,)]
     assert [tile.reused for tile in more] == [False, True, True, True, False]
     assert [tile.number for tile in more] == [1, 2, 3, 4, 5]
-    assert "2 calls asked" in more.caption
+    assert "2 calls sent" in more.caption
     assert more.caption.endswith("3 from history")
 
 
@@ -346,7 +346,7 @@ def test_nine_of_twelve(home, serve):
         "! lab answered 429",
         "! No answer from lab",
     ]
-    assert made.caption.endswith("12 calls asked · cost unknown")
+    assert made.caption.endswith("12 calls sent · cost unknown")
     one = studio(home, serve(three_fail)).imagine("a fox", seed=[21, 3])
     assert one.caption.splitlines()[1:3] == [
         "lab · 64x48",
@@ -658,7 +658,7 @@ class Waits(Stops):
         super().__init__(0)
 
     def working(self, batch):
-        if sum(call.token.progress.sent for call in batch.calls) >= 2:
+        if sum(call.token.sent for call in batch.calls) >= 2:
             raise KeyboardInterrupt
 
 
@@ -782,7 +782,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
     assert reports.report_plan(plan, one.write_calls(plan)).count("in flight: its result is used") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
-    assert made.caption.endswith("1 call asked · cost unknown")
+    assert made.caption.endswith("1 call sent · cost unknown")
     assert len(server.posts) == 3
 
 
@@ -839,7 +839,7 @@ def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
     with pytest.raises(e.StoreError, match="has no image to save: lab answered 400"):
         made[1].save(tmp_path / "fox")
-    with pytest.raises(e.InvalidOption, match=r"names a folder; name a file, such as .*/\{id\}"):
+    with pytest.raises(e.InvalidOption, match=r"is a folder\. Name a file, such as .*/\{id\}"):
         made.save(tmp_path)
     assert not list(tmp_path.glob("*.png"))
 
@@ -858,7 +858,10 @@ saving.check_place(sys.argv[1])
             [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
         )
         place = template[: template.index("/", 1)].partition("{")[0]
-        assert f"--save {template}: you may not write in {place}; nothing was sent." in done.stderr
+        assert (
+            f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent."
+            in done.stderr
+        )
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):
@@ -909,6 +912,6 @@ def test_costs_are_added_up_apart_from_the_estimate(home, serve):
     last = made.caption.splitlines()[-1]
     spent = sum(tile.cost.amount for tile in made)
     assert {tile.cost.basis for tile in made} == {"usage"}
-    assert "2 calls asked" in last
+    assert "2 calls sent" in last
     assert f"estimate ${0.009 + 0.034:.3f}" in last
     assert f"spent ${spent:.4f}".rstrip("0") in last

@@ -1,10 +1,9 @@
-"""The wire: one call is written, sent once, and its answer read. Only here are requests and urllib3.
+"""One HTTP exchange: a call is written, sent once, and its response read. Only this folder uses requests.
 
-`write_call` makes a request into a `HttpCall`, `exchange` posts it exactly once and says what became of it,
-`find_repeat_delay` says whether and when it may be sent again, `download` fetches an image's address,
-`probe` asks a server something that is free, `StoredResponse` reads a reply again that lies on disk.
-Nothing here raises for what a network or server does. Modules come in at the first use of a name,
-requests with `exchange` and `download`.
+`write_call` turns a request into an `HttpCall`, `exchange` posts it exactly once and returns its `Outcome`,
+`find_repeat_delay` decides whether and when it may be sent again, `download` fetches the URL of an image,
+`probe` sends a free request, `StoredResponse` reads a response again that is on disk. Nothing here raises for
+what a network or server does. Modules are imported at the first use of a name, requests with `exchange`.
 """
 
 from __future__ import annotations
@@ -13,28 +12,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ipyimagegen.client.answers import Answer
-    from ipyimagegen.client.control import CancelToken, Progress
+    from ipyimagegen.client.cancel import CancelToken, Timeouts
     from ipyimagegen.client.dialects import DIALECTS, HttpCall, write_call
     from ipyimagegen.client.downloads import download
-    from ipyimagegen.client.found import ResponseImage
-    from ipyimagegen.client.outcome import Outcome, Timeouts, find_repeat_delay, make_not_sent
-    from ipyimagegen.client.parcels import PackedOutcome, pack_outcome, unpack_outcome
+    from ipyimagegen.client.outcome import (
+        Outcome,
+        PackedOutcome,
+        StoredResponse,
+        make_not_sent,
+        pack_outcome,
+        unpack_outcome,
+    )
     from ipyimagegen.client.probing import ProbeResult, probe
-    from ipyimagegen.client.reply import IMAGE_LIMIT
-    from ipyimagegen.client.spooled import StoredResponse
+    from ipyimagegen.client.response import ResponseImage
+    from ipyimagegen.client.retry import find_repeat_delay
+    from ipyimagegen.client.spool import IMAGE_LIMIT
     from ipyimagegen.client.transport import exchange
 
 __all__ = [
     "DIALECTS",
     "IMAGE_LIMIT",
-    "Answer",
     "CancelToken",
     "HttpCall",
     "Outcome",
     "PackedOutcome",
     "ProbeResult",
-    "Progress",
     "ResponseImage",
     "StoredResponse",
     "Timeouts",
@@ -48,31 +50,29 @@ __all__ = [
     "write_call",
 ]
 
-_LATER = {
-    "Answer": "answers",
-    "CancelToken": "control",
-    "Progress": "control",
+_MODULES = {
     "DIALECTS": "dialects",
+    "IMAGE_LIMIT": "spool",
+    "CancelToken": "cancel",
     "HttpCall": "dialects",
-    "write_call": "dialects",
-    "download": "downloads",
-    "ResponseImage": "found",
     "Outcome": "outcome",
-    "Timeouts": "outcome",
-    "make_not_sent": "outcome",
-    "find_repeat_delay": "outcome",
-    "PackedOutcome": "parcels",
-    "pack_outcome": "parcels",
-    "unpack_outcome": "parcels",
+    "PackedOutcome": "outcome",
     "ProbeResult": "probing",
-    "probe": "probing",
-    "IMAGE_LIMIT": "reply",
-    "StoredResponse": "spooled",
+    "ResponseImage": "response",
+    "StoredResponse": "outcome",
+    "Timeouts": "cancel",
+    "download": "downloads",
     "exchange": "transport",
+    "find_repeat_delay": "retry",
+    "make_not_sent": "outcome",
+    "pack_outcome": "outcome",
+    "probe": "probing",
+    "unpack_outcome": "outcome",
+    "write_call": "dialects",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,22 @@
-"""Sessions whose sockets can be shut down from outside, without retries, netrc, cookies or redirects."""
+"""Send one HTTP request over a fresh connection and read its body: no retries, netrc, cookies or redirects.
+
+`AddressPolicy` decides by the address that is connected to, not by its name. Bodies are decompressed here
+with little memory: urllib3 before 2.6 decompresses whatever one read returns in one step, so that a few
+kilobytes can become gigabytes. Here one step gives at most `BLOCK` bytes, so that a cap on the size can stop
+it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -15,25 +25,116 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import ConnectTimeoutError, DecodeError
 
-from ipyimagegen.client.control import Deadline
-from ipyimagegen.client.decoding import ACCEPTED
-from ipyimagegen.client.dialling import ANYWHERE, Reach
-from ipyimagegen.client.local import LocalAdapter
+from ipyimagegen.client.cancel import Deadline
+from ipyimagegen.client.spool import BLOCK
+from ipyimagegen.client.wsgi import WsgiAdapter
 from ipyimagegen.core.endpoints import to_origin
-from ipyimagegen.core.hosts import is_loopback_host
+from ipyimagegen.core.hosts import (
+    LOCALHOST,
+    LOOPBACK,
+    is_loopback_address,
+    is_loopback_host,
+    is_public,
+    parse_address,
+)
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.redact import HiddenText
+from ipyimagegen.core.text import sanitize
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-Dial: TypeAlias = Callable[[str, int, float | None], socket.socket]
+Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
+Connect: TypeAlias = Callable[[str, int, float | None], socket.socket]
 Mounts: TypeAlias = Mapping[str, "WSGIApplication"]
 NO_MOUNTS: Mounts = MappingProxyType({})
 
+# Where connections may lead
 
-class Key(AuthBase):
-    """Puts a header on at sending; without one it still keeps requests from making one of a URL's user."""
+
+class BlockedAddress(ValueError):
+    """An address that is not connected to; its one argument is a message of ours without a full stop."""
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """Return the numeric addresses of a host. Raises OSError."""
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressPolicy:
+    """Which addresses a connection may lead to.
+
+    A host that is meant as this machine is only ever connected to loopback. `offline` allows nothing else,
+    and looks no name up. `public_only` is for URLs that the user did not configure: only the public
+    Internet is allowed.
+    """
+
+    offline: bool = False
+    public_only: bool = False
+    resolver: Resolver = resolve
+
+    def restricts(self, host: str) -> bool:
+        """Return whether the addresses of a host have to be checked."""
+        return self.offline or self.public_only or is_loopback_host(host)
+
+    def list_addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses to connect to for a restricted host. Raises BlockedAddress or OSError."""
+        local = is_loopback_host(host)
+        private = _("The image URL leads into a private network; it was not fetched")
+        if self.offline and not local:
+            raise BlockedAddress(_("Offline: {host} was not contacted", host=sanitize(host, 80)))
+        if self.public_only and local:
+            raise BlockedAddress(private)
+        addresses = self._look_up(host, port, local=local)
+        if not addresses or not all(map(is_public if self.public_only else is_loopback_address, addresses)):
+            elsewhere = _("{host} does not lead to this machine", host=sanitize(host, 80))
+            raise BlockedAddress(private if self.public_only else elsewhere)
+        return addresses
+
+    def _look_up(self, host: str, port: int, *, local: bool) -> Sequence[str]:
+        if address := parse_address(host):
+            return (str(address),)
+        if local and (self.offline or host.rstrip(".").casefold() == LOCALHOST):
+            return LOOPBACK
+        try:
+            return self.resolver(host, port)
+        except OSError:  # few systems know names below localhost: RFC 6761 defines where they lead
+            if local:
+                return LOOPBACK
+            raise
+
+    def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        """Return a connection to the first address that accepts it.
+
+        Raises BlockedAddress, OSError or ConnectTimeoutError.
+        """
+        errors: list[OSError] = []
+        for address in self.list_addresses(host, port):
+            try:
+                connected = socket.create_connection((address, port), timeout)
+            except OSError as error:
+                errors.append(error)
+            else:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as urllib3 does
+                return connected
+        if isinstance(errors[0], TimeoutError):
+            raise ConnectTimeoutError("no connection in time")
+        raise errors[0]
+
+
+ANYWHERE = AddressPolicy()
+
+# Sending
+
+
+class KeyHeader(AuthBase):
+    """Adds the header with the key when a request is sent.
+
+    Without a key it still keeps requests from making a header of a URL's user or of .netrc.
+    """
 
     def __init__(self, name: str = "", value: HiddenText | None = None) -> None:
         self._name = name
@@ -46,128 +147,242 @@ class Key(AuthBase):
         return request
 
 
-class WatchedAdapter(HTTPAdapter):
-    """An adapter whose connections report to a watch; `dial` replaces how they connect.
+class StoppableAdapter(HTTPAdapter):
+    """An adapter that registers its connections with a deadline; `connect` replaces how they are made.
 
     The pool managers get connection classes of ours: every version of requests sends through these, while
-    the method that asks them for a pool has had three names.
+    the method that requests a pool from them has had three names.
     """
 
-    def __init__(self, watch: Deadline, idle: float, dial: Dial | None = None) -> None:
-        self._watch, self._idle, self._dial = watch, idle, dial
+    def __init__(self, deadline: Deadline, idle: float, connect: Connect | None = None) -> None:
+        self._deadline, self._idle, self._connect = deadline, idle, connect
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the manager of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        self._watch_pools(self.poolmanager)
+        self._replace_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the manager of the connections through a proxy."""
-        return self._watch_pools(super().proxy_manager_for(*args, **kwargs))
+        return self._replace_pools(super().proxy_manager_for(*args, **kwargs))
 
-    def _watch_pools(self, manager: Any) -> Any:
+    def _replace_pools(self, manager: Any) -> Any:
         manager.pool_classes_by_scheme = {
-            scheme: self._watched_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._derive(pool.ConnectionCls)})
+            for scheme, pool in manager.pool_classes_by_scheme.items()
         }
         return manager
 
-    def _watched_pool(self, pool: Any) -> Any:
-        connection = _watched(pool.ConnectionCls, self._watch, self._idle, self._dial)
-        return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+    def _derive(self, base: Any) -> Any:
+        """Return the connection class `base` whose sockets are registered with the deadline.
+
+        `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
+        """
+        deadline, idle, connect_to = self._deadline, self._idle, self._connect
+
+        class StoppableConnection(base):  # type: ignore[misc]  # a class for each scheme and proxy
+            response_class = FinalResponse
+
+            def _new_conn(self) -> socket.socket:
+                connected = (
+                    connect_to(self.host, self.port, self.timeout) if connect_to else super()._new_conn()
+                )
+                deadline.add_connection(connected)
+                return connected
+
+            def connect(self) -> None:
+                super().connect()
+                # Until here nothing but TLS and a proxy's CONNECT went out.
+                deadline.mark_sent()
+                # urllib3 leaves the connect timeout on while sending: too short for large inputs.
+                self.sock.settimeout(idle)
+
+        return StoppableConnection
 
 
-class Final(http.client.HTTPResponse):
-    """A response that 102, 103 and the like announce, and are not: http.client passes over 100 alone."""
+class FinalResponse(http.client.HTTPResponse):
+    """The response after 102, 103 and other interim ones: http.client skips 100 alone."""
 
     def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # a test guards the private name
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # a test guards the name
         return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
 
 
-def _watched(base: Any, watch: Deadline, idle: float, dial: Dial | None) -> Any:
-    """Return the connection class `base` with its socket handed to `watch`.
-
-    `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
-    """
-
-    class Watched(base):  # type: ignore[misc]  # urllib3 has one class for each scheme and proxy
-        response_class = Final
-
-        def _new_conn(self) -> socket.socket:
-            made = dial(self.host, self.port, self.timeout) if dial else super()._new_conn()
-            watch.opened(made)
-            return made
-
-        def connect(self) -> None:
-            super().connect()
-            # Until here nothing but TLS and a proxy's CONNECT went out.
-            watch.sending()
-            # urllib3 leaves the connect timeout on while sending: too short for large inputs.
-            self.sock.settimeout(idle)
-
-    return Watched
-
-
-def _proxies(url: str) -> dict[str, str]:
-    """Return the environment's proxies for an address; there are none before this machine itself.
+def _list_proxies(url: str) -> dict[str, str]:
+    """Return the environment's proxies for a URL; there are none before this machine itself.
 
     A key may go there unencrypted because it stays here; through a proxy it would leave.
     """
     return {} if is_loopback_host(urlsplit(url).hostname or "") else get_environ_proxies(url)
 
 
-def proxy_for(url: str) -> str | None:
-    """Return the address of the proxy that stands before an address, if one does."""
-    return select_proxy(url, _proxies(url))
+def find_proxy(url: str) -> str | None:
+    """Return the address of the proxy that requests takes for a URL, if any."""
+    return select_proxy(url, _list_proxies(url))
 
 
-def _dial(url: str, reach: Reach, *, proxied: bool) -> Dial | None:
-    """Return how to connect for a URL, None as urllib3 does. Raises Blocked or OSError."""
+def _choose_connect(url: str, policy: AddressPolicy, *, proxied: bool) -> Connect | None:
+    """Return how to connect for a URL, None: as urllib3 does. Raises BlockedAddress or OSError."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if not reach.restricts(host):
+    if not policy.restricts(host):
         return None
     if proxied:
-        reach.addresses(host, parts.port or 443)
+        policy.list_addresses(host, parts.port or 443)
         return None
-    return reach.dial
+    return policy.connect
 
 
 def send(
-    watch: Deadline,
+    deadline: Deadline,
     request: requests.Request,
     *,
     timeout: tuple[float, float],
     mounts: Mounts,
-    reach: Reach = ANYWHERE,
+    policy: AddressPolicy = ANYWHERE,
 ) -> tuple[requests.Session, requests.Response]:
-    """Send `request` once over a fresh connection and return the session and the answer's head.
+    """Send `request` once over a fresh connection; return the session and the response with its body unread.
 
-    The caller closes both. The adapter is called directly: `Session.send` would read the whole body
-    of a redirect. Behind a proxy the addresses of `reach` are checked here, but the proxy connects.
-    Raises Blocked, and what requests and urllib3 raise.
+    The caller closes both. The adapter is called directly: `Session.send` would read the whole body of a
+    redirect. Behind a proxy the addresses are checked here, but the proxy connects. Raises BlockedAddress,
+    and what requests and urllib3 raise.
     """
-    to_origin(request.url or "")  # whose host parsers read differently is refused, whatever urllib3 does
+    to_origin(request.url or "")  # a host that parsers read differently is refused, whatever urllib3 does
     session = requests.Session()
-    session.trust_env = False  # what counts of the environment is below; .netrc is not asked
+    session.trust_env = False  # what counts of the environment is below; .netrc is not read
     session.headers["User-Agent"] = "ipyimagegen"
     session.headers["Accept-Encoding"] = ACCEPTED
     for prefix, app in mounts.items():
-        session.mount(prefix, LocalAdapter(app, watch.sending))
+        session.mount(prefix, WsgiAdapter(app, deadline.mark_sent))
     try:
         prepared = session.prepare_request(request)
         url = prepared.url or ""
-        proxies = _proxies(url)
-        watch.proxied = select_proxy(url, proxies) is not None
+        proxies = _list_proxies(url)
+        deadline.proxied = select_proxy(url, proxies) is not None
         mounted = any(url.startswith(prefix) for prefix in mounts)
-        dial = None if mounted else _dial(url, reach, proxied=watch.proxied)
-        adapter = WatchedAdapter(watch, timeout[1], dial)
+        connect = None if mounted else _choose_connect(url, policy, proxied=deadline.proxied)
+        adapter = StoppableAdapter(deadline, timeout[1], connect)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        sent_by = session.get_adapter(url)
-        return session, sent_by.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
+        chosen = session.get_adapter(url)
+        return session, chosen.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
     except BaseException:
         session.close()
         raise
+
+
+# Reading
+
+ACCEPTED = "gzip, deflate"  # the value of Accept-Encoding
+NESTED = 2  # encodings of one body; no server applies more
+_HEAD = 1 << 12  # bytes of a valid header of compressed data
+_TEXT = frozenset(b"\t\n\r" + bytes(range(32, 127)))
+_IMAGES = (b"\x89P", b"\xff\xd8", b"\0\0")  # PNG, JPEG, AVIF; other formats begin with letters
+_GZIP, _ZLIB, _DEFLATE = 31, 15, -15  # zlib's `wbits`
+_FORMATS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _DEFLATE)}  # some servers mean the last
+_UNSUPPORTED = ("br", "zstd", "compress", "x-compress")
+
+
+class UnsupportedEncoding(DecodeError):
+    """The body is compressed in a way that was not requested; its text is the name of the encoding."""
+
+
+def read_chunks(response: requests.Response, deadline: Deadline, size: int = BLOCK) -> Iterator[bytes]:
+    """Yield the decoded body as it arrives, until it ends or `deadline` is stopped.
+
+    A body that does not begin as its Content-Encoding requires is read as it is: some gateways decompress
+    and leave the header. Raises what urllib3 raises, and UnsupportedEncoding at the end of a body that was
+    yielded undecoded.
+    """
+    names = [name.strip().lower() for name in response.headers.get("Content-Encoding", "").split(",")]
+    compressed = [name for name in names if name in _FORMATS or name in _UNSUPPORTED]
+    chunks = _read_raw(response, size)
+    if len(compressed) > NESTED or any(name in _UNSUPPORTED for name in compressed):
+        chunks = _pass_through(chunks, ", ".join(compressed)[:80])
+    else:
+        for name in reversed(compressed):
+            chunks = _decompress(chunks, name)
+    for chunk in chunks:
+        if chunk:
+            yield chunk
+        if deadline.stopped:
+            return
+
+
+def read_head(response: requests.Response, deadline: Deadline, size: int) -> bytes:
+    """Return the first bytes of a body; where it fails, those before. Raises nothing."""
+    head = bytearray()
+    with contextlib.suppress(Exception):
+        for chunk in read_chunks(response, deadline, size):
+            head += chunk
+            if len(head) >= size:
+                break
+    return bytes(head[:size])
+
+
+def _read_raw(response: requests.Response, size: int) -> Iterator[bytes]:
+    while chunk := response.raw.read1(size, decode_content=False):
+        yield chunk
+
+
+def _pass_through(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield `chunks` unchanged. Raises UnsupportedEncoding at the end if they are no text and no image."""
+    head = b""
+    for chunk in chunks:
+        head = head if len(head) > 1 else head + chunk[:2]
+        yield chunk
+    if not _is_plain(head[:2]):
+        raise UnsupportedEncoding(name)
+
+
+def _decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield the decompressed chunks, some of them empty. Raises DecodeError for damaged data."""
+    head, bits = _find_format(chunks, name)
+    chunks = chain([head], chunks)
+    if bits is None:
+        yield from chunks
+        return
+    decompressor, padded = zlib.decompressobj(bits), False
+    try:
+        for chunk in chunks:
+            data = chunk
+            while data:
+                if decompressor.eof:  # what follows is padding, or the next member of a gzip file
+                    decompressor, padded = zlib.decompressobj(_GZIP), True
+                yield decompressor.decompress(data, BLOCK)
+                data = decompressor.unconsumed_tail or decompressor.unused_data
+        yield decompressor.flush()  # less than one block: all input has been consumed
+    except zlib.error:
+        if not padded:
+            raise DecodeError("the compressed data is damaged") from None
+
+
+def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]:
+    """Return the beginning of the body and the `wbits` that decompress it, None if it is not compressed."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        bits = next((bits for bits in _FORMATS[name] if _may_be_compressed(head, bits)), None)
+        if bits is None or len(head) > _HEAD:
+            return head, bits
+        trial = zlib.decompressobj(bits)
+        if trial.decompress(head, 1) or trial.eof:
+            return head, bits
+    return head, None
+
+
+def _may_be_compressed(head: bytes, bits: int) -> bool:
+    if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
+        return False
+    try:
+        zlib.decompressobj(bits).decompress(head, 1)
+    except zlib.error:
+        return False
+    return True
+
+
+def _is_plain(head: bytes) -> bool:
+    """Return whether two bytes begin a text or an image, where compressed data has no mark of its own."""
+    return head in _IMAGES or all(byte in _TEXT for byte in head)

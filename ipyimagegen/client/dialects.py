@@ -1,7 +1,8 @@
-"""How each server wants its request written: a table of rows, and a function where one is really different.
+"""How each server differs from OpenAI's API: a table of rows, and pure functions where one really differs.
 
-The catalog has already decided which options go and with which values. Here they only get their
-names and places. Nothing is ever added that nobody asked for.
+The catalog has already decided which options are sent, with which values. Here they only get their names and
+places, and nothing is added that nobody requested. Responses are turned into OpenAI's form; one tolerant
+reader serves all of them.
 """
 
 from __future__ import annotations
@@ -14,71 +15,74 @@ from types import MappingProxyType
 from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
-from ipyimagegen.client.bodies import File, shown
+from ipyimagegen.client.body import BodyImage, summarize_body
 from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json, parse_size
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
-Body: TypeAlias = "dict[str, Json]"  # JSON values, and a File wherever an image stands
+Body: TypeAlias = "dict[str, Json]"  # JSON values, and a BodyImage wherever an image stands
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpCall:
     """One HTTP request, complete but for its key.
 
-    `body` holds JSON values, and a `File` wherever an image stands; `form` says that it goes out as
-    multipart/form-data. `headers` never hold the key: it goes into `key_header` at sending, after
-    "Bearer " if that is Authorization. `n` is how many edited were asked for; it bounds the size of
-    the reply.
+    `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
+    multipart/form-data. The key is put into `key_header` at sending, after "Bearer "
+    if that is Authorization. `n` is how many images are requested; it bounds the size of the response.
     """
 
     url: str
     body: Mapping[str, Json]
     form: bool = False
-    method: str = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
     key_header: str = "Authorization"
     n: int = 1
     streams: bool = False
 
     @property
-    def shown(self) -> Mapping[str, Json]:
+    def summary(self) -> Mapping[str, Json]:
         """The body as it is shown and recorded: a few words stand for each image."""
-        words: Mapping[str, Json] = shown(self.body)
-        return words
+        body: Mapping[str, Json] = summarize_body(self.body)
+        return body
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditImages:
-    """What an edit starts from, in order; the mask belongs to the first."""
+    """The input images of an edit, in order; the mask belongs to the first image.
 
-    images: Sequence[File]
-    mask: File | None = None
-    field: str | None = None  # where the endpoint wants this model's edited
+    `field` is where the endpoint requires this model's images.
+    """
 
-    @property
-    def one_or_all(self) -> File | list[File]:
-        """The image itself when there is only one."""
-        return self.images[0] if len(self.images) == 1 else list(self.images)
+    images: Sequence[BodyImage]
+    mask: BodyImage | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edit:
-    """How a server wants edited: its route, a form or JSON, and where in the body they stand."""
+class EditFormat:
+    """How a server takes edits: its route, a form or JSON, and the members of the body with the images."""
 
     route: str = "/images/edits"
     form: bool = True
-    place: Callable[[EditImages], Body]
+    write: Callable[[EditImages], Body]
+
+
+def _as_it_is(value: Json) -> Json:
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """A row: what differs from OpenAI's own way.
+    """A row: what differs from OpenAI's API.
 
-    `names` renames options, `values` replaces values of one option, `shape` rearranges the body.
-    `edit` is for edited without a mask, and with one unless `inpaint` is there.
+    `names` renames options, `values` replaces values of an option, `shape` rearranges the body. `edit` is for
+    edits without a mask, and for those with a mask unless there is `inpaint`. `read_body` turns the JSON of a
+    response into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the
+    data of an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in
+    them are slices, to be passed on as they are. A value for which they raise is read as it is.
     """
 
     route: str = "/images/generations"
@@ -87,8 +91,10 @@ class Dialect:
     shape: Callable[[Body], Body] = dict
     model_in_path: bool = False
     key_header: str = "Authorization"
-    edit: Edit = field(default_factory=lambda: Edit(place=_as_files))
-    inpaint: Edit | None = None
+    edit: EditFormat = field(default_factory=lambda: EditFormat(write=_as_files))
+    inpaint: EditFormat | None = None
+    read_body: Callable[[Json], Json] = _as_it_is
+    read_event: Callable[[Json], Json] = _as_it_is
 
 
 def write_call(
@@ -96,12 +102,12 @@ def write_call(
 ) -> HttpCall:
     """Return the HTTP request for `sent` in the endpoint's dialect.
 
-    `files` holds the bytes of its edited by their hash. `request.extra` is merged last, under the
-    names it was given, and takes the place of the option of that name. Raises InvalidOption for an
-    unknown dialect.
+    `files` holds the bytes of its images by their hash. `request.extra` is merged last, under the names it
+    was given, and replaces the option of that name. Raises InvalidOption for an unknown dialect.
     """
-    dialect = _named(endpoint.dialect)
-    edit, edited = _edit(dialect, sent, endpoint, files)
+    dialect = _find_dialect(endpoint.dialect)
+    images = _collect_images(sent, endpoint, files)
+    edit = _choose_edit_format(dialect, sent, endpoint, images)
     extra = dict(request.extra)
     options = {k: v for k, v in sent.options.items() if k not in extra and k != "model"}
     model = sent.model
@@ -109,10 +115,10 @@ def write_call(
     if in_path:
         model = str(extra.pop("model", model) or "")
     body: Body = {} if in_path or model is None else {"model": model}
-    body |= {"prompt": request.prompt} | {
-        dialect.names.get(k, k): _translated(dialect, k, v) for k, v in options.items()
-    }
-    body = dialect.shape(body) | (edit.place(edited) if edit else {}) | extra
+    body["prompt"] = request.prompt
+    for name, value in options.items():
+        body[dialect.names.get(name, name)] = dialect.values.get(name, {}).get(value, value)
+    body = dialect.shape(body) | (edit.write(images) if edit else {}) | extra
     prefix = f"/deployments/{quote(model or '', safe='')}" if in_path else ""
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     return HttpCall(
@@ -125,47 +131,50 @@ def write_call(
     )
 
 
-def _edit(
-    dialect: Dialect, sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]
-) -> tuple[Edit | None, EditImages]:
-    """Return how the edited go, None when there are none, and the edited."""
-    edited = EditImages(
-        images=[_file(one, f"image-{k}", files) for k, one in enumerate(sent.inputs, start=1)],
-        mask=_file(sent.mask, "mask", files) if sent.mask else None,
-        field=match_model(endpoint.image_field, sent.model),
-    )
-    if not edited.images:
-        return None, edited
-    if sends_edits_as_json(endpoint, sent.options):
-        return _OPENAI_JSON, edited
-    return (dialect.inpaint if dialect.inpaint and edited.mask else dialect.edit), edited
-
-
-def _file(one: Input, name: str, files: Mapping[str, bytes]) -> File:
-    # Relays derive the type from the name's suffix (new-api).
-    suffix = one.mime.removeprefix("image/").replace("jpeg", "jpg")
-    return File(
-        data=files[one.sha256],
-        mime=one.mime,
-        name=f"{name}.{suffix}",
-        sha256=one.sha256,
-        width=one.width,
-        height=one.height,
-    )
-
-
-def _named(name: str) -> Dialect:
+def _find_dialect(name: str) -> Dialect:
     if name in DIALECTS:
         return DIALECTS[name]
-    raise InvalidOption(f"There is no dialect {name!r}.{suggest_name(name, DIALECTS)}")
+    suggestion = suggest_name(name, DIALECTS)
+    raise InvalidOption(_("Dialect {name!r} does not exist.{suggestion}", name=name, suggestion=suggestion))
 
 
-def _translated(dialect: Dialect, name: str, value: Json) -> Json:
-    return dialect.values.get(name, {}).get(value, value)
+def _collect_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]) -> EditImages:
+    return EditImages(
+        images=[_load_image(image, f"image-{k}", files) for k, image in enumerate(sent.inputs, start=1)],
+        mask=_load_image(sent.mask, "mask", files) if sent.mask else None,
+        field=match_model(endpoint.image_field, sent.model),
+    )
 
 
-def _width_height(body: Body) -> Body:
-    """Together has no `size`: two numbers instead, and nothing for `auto`."""
+def _load_image(image: Input, name: str, files: Mapping[str, bytes]) -> BodyImage:
+    # Relays derive the type from the name's suffix (new-api).
+    suffix = image.mime.removeprefix("image/").replace("jpeg", "jpg")
+    return BodyImage(
+        data=files[image.sha256],
+        mime=image.mime,
+        name=f"{name}.{suffix}",
+        sha256=image.sha256,
+        width=image.width,
+        height=image.height,
+    )
+
+
+def _choose_edit_format(
+    dialect: Dialect, sent: PreparedRequest, endpoint: Endpoint, images: EditImages
+) -> EditFormat | None:
+    """Return how the images are sent, None when there are none."""
+    if not images.images:
+        return None
+    if sends_edits_as_json(endpoint, sent.options):
+        return _OPENAI_JSON
+    return dialect.inpaint if dialect.inpaint and images.mask else dialect.edit
+
+
+# Options
+
+
+def _split_size(body: Body) -> Body:
+    """Replace `size` by two numbers, or by nothing for `auto`: Together has no `size`."""
     size = str(body.get("size", ""))
     pixels = parse_size(size)
     if not pixels and size != "auto":
@@ -174,20 +183,20 @@ def _width_height(body: Body) -> Body:
     return {k: v for k, v in body.items() if k != "size"} | edges
 
 
-def _after_bar(body: Body) -> Body:
-    """LocalAI takes the negative prompt behind a bar in the prompt."""
+def _join_negative_prompt(body: Body) -> Body:
+    """Append the negative prompt to the prompt, behind a bar, as LocalAI requires."""
     negative = body.get("negative_prompt")
     rest = {k: v for k, v in body.items() if k != "negative_prompt"}
     return rest if negative is None else rest | {"prompt": f"{body['prompt']}|{negative}"}
 
 
-# What sd-server reads at the top level; anything else is heard only inside the prompt
+# What sd-server reads at the top level; it reads anything else only inside the prompt
 # (stable-diffusion.cpp, examples/server: a JSON object between <sd_cpp_extra_args> tags).
 _SDCPP_OWN = frozenset({"model", "prompt", "n", "size", "output_format", "output_compression"})
 
 
-def _in_prompt(body: Body) -> Body:
-    """sd-server takes its own arguments as JSON in a tag at the prompt's end."""
+def _add_arguments_tag(body: Body) -> Body:
+    """Move the arguments of sd-server into a tag with JSON at the prompt's end."""
     inside = {k: v for k, v in body.items() if k not in _SDCPP_OWN}
     if not inside:
         return body
@@ -201,8 +210,8 @@ def _in_prompt(body: Body) -> Body:
 _XINFERENCE_EXTRAS = frozenset({"seed", "negative_prompt", "guidance_scale"})
 
 
-def _in_kwargs(body: Body) -> Body:
-    """Xinference takes extras as a JSON string, and sizes with an asterisk."""
+def _move_to_kwargs(body: Body) -> Body:
+    """Write extras as a JSON string, and sizes with an asterisk, as Xinference requires."""
     inside = {k: v for k, v in body.items() if k in _XINFERENCE_EXTRAS}
     rest = {k: v for k, v in body.items() if k not in _XINFERENCE_EXTRAS}
     if pixels := parse_size(str(rest.get("size"))):
@@ -210,67 +219,92 @@ def _in_kwargs(body: Body) -> Body:
     return rest | ({"kwargs": json.dumps(inside, ensure_ascii=False)} if inside else {})
 
 
-def _as_files(edited: EditImages, one: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
-    """Return edited as a form has them: openai-python's way, which most servers were tried with."""
-    images = list(edited.images)
-    name = edited.field or (one if len(images) == 1 else several)
-    return {name: images} | ({mask: edited.mask} if edited.mask else {})
+# Input images
 
 
-def _as_references(edited: EditImages) -> Body:
-    """OpenAI's JSON: `images` and `mask` are objects with a data URL."""
-    body: Body = {"images": [{"image_url": one} for one in edited.images]}
-    return body | ({"mask": {"image_url": edited.mask}} if edited.mask else {})
+def _as_files(edit: EditImages, single: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
+    """Return images as a form has them: openai-python's way, which most servers were tested with."""
+    images = list(edit.images)
+    name = edit.field or (single if len(images) == 1 else several)
+    return {name: images} | ({mask: edit.mask} if edit.mask else {})
 
 
-def _for_xai(edited: EditImages) -> Body:
-    refs = [{"url": one, "type": "image_url"} for one in edited.images]
-    return {"image": refs[0]} if len(refs) == 1 else {"images": refs}
+def _as_references(edit: EditImages) -> Body:
+    """Return images as OpenAI's JSON has them: objects with a data URL."""
+    body: Body = {"images": [{"image_url": image} for image in edit.images]}
+    return body | ({"mask": {"image_url": edit.mask}} if edit.mask else {})
 
 
-def _for_together(edited: EditImages) -> Body:
-    """Together's field depends on the model: image_url is one image, reference_images are several."""
-    name = edited.field or "reference_images"
-    return {name: edited.images[0] if name == "image_url" else list(edited.images)}
+def _for_ark(edit: EditImages) -> Body:
+    return {"image": edit.images[0] if len(edit.images) == 1 else list(edit.images)}
 
 
-def _for_localai(edited: EditImages) -> Body:
-    """LocalAI decodes bare base64; a data URL's image is dropped without a word."""
-    bare = [replace(one, bare=True) for one in edited.images]
+def _for_xai(edit: EditImages) -> Body:
+    references = [{"url": image, "type": "image_url"} for image in edit.images]
+    return {"image": references[0]} if len(references) == 1 else {"images": references}
+
+
+def _for_together(edit: EditImages) -> Body:
+    """Return images in the field of the model: image_url takes a single image, reference_images several."""
+    name = edit.field or "reference_images"
+    return {name: edit.images[0] if name == "image_url" else list(edit.images)}
+
+
+def _for_localai(edit: EditImages) -> Body:
+    """Return images as bare base64: LocalAI drops a data URL's image without an error."""
+    bare = [replace(image, bare=True) for image in edit.images]
     return {"file": bare[0]} if len(bare) == 1 else {"ref_images": bare}
 
 
-def _for_openrouter(edited: EditImages) -> Body:
-    return {"input_references": [{"type": "image_url", "image_url": {"url": one}} for one in edited.images]}
+def _for_openrouter(edit: EditImages) -> Body:
+    return {"input_references": [{"type": "image_url", "image_url": {"url": image}} for image in edit.images]}
 
 
-_OPENAI_JSON = Edit(form=False, place=_as_references)
+# Responses
+
+
+def _mark_paths(body: Json) -> Json:
+    """Turn paths on the server's disk into file: URLs: Xinference sends paths unless base64 is requested."""
+    if isinstance(body, list):
+        return [_mark_paths(item) for item in body]
+    if not isinstance(body, Mapping):
+        return body
+    if "data" in body:
+        return {**body, "data": _mark_paths(body["data"])}
+    url = body.get("url")
+    if isinstance(url, str) and url.lstrip().startswith("/"):
+        return {**body, "url": f"file:{url.lstrip()}"}
+    return body
+
+
+OPENAI = Dialect()
+_OPENAI_JSON = EditFormat(form=False, write=_as_references)
 
 DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(),
+    "openai": OPENAI,
     # The older routes name a deployment in the path; a base that ends in /openai/v1 takes the model
     # in the body as OpenAI does.
     "azure": Dialect(model_in_path=True, key_header="api-key"),
     "new-api": Dialect(),
     "litellm": Dialect(),
-    "ark": Dialect(
-        edit=Edit(route="/images/generations", form=False, place=lambda some: {"image": some.one_or_all})
-    ),
+    "ark": Dialect(edit=EditFormat(route="/images/generations", form=False, write=_for_ark)),
     "together": Dialect(
-        shape=_width_height,
+        shape=_split_size,
         values={"response_format": {"b64_json": "base64"}},
-        edit=Edit(route="/images/generations", form=False, place=_for_together),
+        edit=EditFormat(route="/images/generations", form=False, write=_for_together),
     ),
-    "xai": Dialect(edit=Edit(form=False, place=_for_xai)),
-    "openrouter": Dialect(route="/images", edit=Edit(route="/images", form=False, place=_for_openrouter)),
+    "xai": Dialect(edit=EditFormat(form=False, write=_for_xai)),
+    "openrouter": Dialect(
+        route="/images", edit=EditFormat(route="/images", form=False, write=_for_openrouter)
+    ),
     "localai": Dialect(
-        shape=_after_bar,
-        edit=Edit(route="/images/generations", form=False, place=_for_localai),
-        inpaint=Edit(route="/images/inpainting", place=_as_files),
+        shape=_join_negative_prompt,
+        edit=EditFormat(route="/images/generations", form=False, write=_for_localai),
+        inpaint=EditFormat(route="/images/inpainting", write=_as_files),
     ),
-    "sdcpp": Dialect(shape=_in_prompt),
+    "sdcpp": Dialect(shape=_add_arguments_tag),
     "sglang": Dialect(),
-    "vllm-omni": Dialect(edit=Edit(place=partial(_as_files, several="image", mask="mask_image"))),
-    "xinference": Dialect(shape=_in_kwargs),
+    "vllm-omni": Dialect(edit=EditFormat(write=partial(_as_files, several="image", mask="mask_image"))),
+    "xinference": Dialect(shape=_move_to_kwargs, read_body=_mark_paths),
     "lemonade": Dialect(names={"guidance_scale": "cfg_scale"}),
 }

@@ -64,6 +64,7 @@ class Remedy(StrEnum):
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
+    SEND_NEW = "send_new"
     SHOW = "show"  # what came is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
     WAIT = "wait"  # the call goes on; needs `run`
@@ -154,6 +155,7 @@ PYTHON = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
             Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",

@@ -187,9 +187,9 @@ class Painter:
 
     def show_result(self, result: Result) -> None:
         """Show the image in place of the status line, and the caption below it."""
-        caption: Bundle = ({"text/plain": result.caption}, {})
+        caption: Bundle = ({"text/plain": result.write_caption(CELL)}, {})
         if self._notebook:
-            for place, bundle in enumerate([*result.bundles(), caption]):
+            for place, bundle in enumerate([*result.to_bundles(), caption]):
                 self._put(place, bundle)
         else:
             self._clear_line()
@@ -256,7 +256,7 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 this sets the parent of every thread.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for bundle in [*result.bundles(), ({"text/plain": result.caption}, {})]:
+    for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
         _display(*bundle)
 
 

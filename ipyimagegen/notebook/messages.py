@@ -40,6 +40,7 @@ CELL = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.SEND_NEW: "Use --new to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",
             Remedy.WAIT: "Run the cell again to wait for its images; later, {run} shows them.",

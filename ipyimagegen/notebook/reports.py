@@ -20,7 +20,7 @@ from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
 from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
-from ipyimagegen.results.request_diff import list_changes
+from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
 from ipyimagegen.session.studio import Studio
 
@@ -63,7 +63,7 @@ def report_plan(
 
 def _describe_request(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
-    yield json.dumps(call.shown, indent=2, ensure_ascii=False)
+    yield json.dumps(call.summary, indent=2, ensure_ascii=False)
     if planned.reused:
         yield _("Reuses the result of {run}: nothing would be sent.", run=planned.reused.id)
     yield from (f"- {sanitize(note)}" for note in planned.sent.notes)
@@ -176,7 +176,7 @@ def _describe_response(run: Run) -> Iterator[str]:
 
 
 def _describe_input(item: Input, studio: Studio) -> str:
-    name, size = sanitize(studio.named(item), 120), f"{item.width}x{item.height}"
+    name, size = sanitize(studio.name_input(item), 120), f"{item.width}x{item.height}"
     return DOT.join([name, size, item.mime, f"sha256 {item.sha256[:12]}"])
 
 

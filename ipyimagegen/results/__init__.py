@@ -1,9 +1,8 @@
-"""What users hold: an `Image`, a `Generation` of one call, a `Sweep` of many; immutable, and picklable."""
+"""What users hold: an `Image`, a `Generation` of one call, a `Sweep` of many; immutable and picklable."""
 
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import Bundle, Handle, Image, Result, frame_bundle, make_bundle
-from ipyimagegen.results.sheets import measure_shape
-from ipyimagegen.results.sweep import Sweep
+from ipyimagegen.results.sweep import Sweep, measure_shape
 
 __all__ = [
     "Bundle",

@@ -1,123 +1,176 @@
-"""The words under an image: what was asked, of whom, what came, and what that cost."""
+"""The words under an image, and under the sheets of a sweep: request, server, result, cost.
+
+A caption is equal for every run of the same request, up to its last line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
+from ipyimagegen.core import costs, ids
+from ipyimagegen.core.axes import Axis, label_points
+from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.messages import (
+    PYTHON,
+    Front,
+    Remedy,
+    RunLink,
+    _,
+    ngettext,
+    render,
+    render_remedy,
+)
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Run, Status
-from ipyimagegen.core.text import DOT, NAMED, format_count, list_some, sanitize, truncate
+from ipyimagegen.core.run import IN_PLACE, Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.text import DOT, NAMED, list_some, sanitize, truncate
 
-LONGEST = 1900  # characters of a caption, whatever comes
+if TYPE_CHECKING:
+    from ipyimagegen.results.generation import Generation
+
+LONGEST = 1900  # characters of a caption, whatever was received
 _LONGEST_LINE = 400
 _TILES = 16
+_FAILURES = 8  # that the caption of a sweep lists
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
-_SAID_OF_A_CALL = ("seed", "quality", "style", "background", "output_format", "negative_prompt")
+GONE = _("its stored file is missing or damaged")
+_SHAPING = ("seed", "quality", "style", "background", "output_format", "negative_prompt")  # in every caption
+
+NameInput = Callable[[Input], str]
 
 
 def write_caption(
-    run: Run, number: int | None, *, from_history: bool, named: Callable[[Input], str] = attrgetter("name")
+    run: Run,
+    number: int | None,
+    *,
+    from_history: bool,
+    name_input: NameInput = attrgetter("name"),
+    front: Front = PYTHON,
 ) -> str:
-    """Return the caption: equal for every run of the same request, up to its last line.
+    """Return the caption of a run.
 
-    `number` is the run's number in this session; None outside one. `named` says what an image is
-    called that an edit began with.
+    `number` is the run's number in this session; None outside a session. `name_input` returns the name of
+    an input image.
     """
-    lines = [_tiles(run, number)] if len(run.shown) > 1 else []
-    lines += describe_edit(run, named)
+    lines: list[str] = [_list_tiles(run, number)] if len(run.shown) > 1 else []
+    lines += describe_edit(run, name_input)
     lines += [f"! {sanitize(mismatch)}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
-    lines += list_few(
-        [f"! image {p.index}: {describe_state(p)}" for p in run.images if p.state not in IN_PLACE], "images"
-    )
+    lost = [_describe_lost(image, run, front) for image in run.images if image.state not in IN_PLACE]
+    lines += _limit_lines(lost, run, front)
     lines += [f"- {sanitize(note)}" for note in run.sent.notes]
-    end = []
-    if run.status is Status.UNKNOWN and run.error:
-        bill = "" if run.cost.basis == "free" else "; it may have been billed, and --retry asks again"
-        end.append(f"! {sanitize(run.error.message, _LONGEST_LINE).rstrip('.')}{bill}")
-    elif run.error and not run.shown:
-        end.append(f"! {sanitize(run.error.message, _LONGEST_LINE)}")
+    end = [f"! {_describe_error(run, front)}"] if run.error and _explains(run) else []
     end.append(write_last_line(run, from_history=from_history))
     begin = [write_title(run, number), DOT.join(list_facts(run))]
-    return "\n".join([*begin, *_fitting(lines, LONGEST - sum(map(len, (*begin, *end)))), *end])
+    room = LONGEST - sum(map(len, (*begin, *end)))
+    return "\n".join([*begin, *_fit_lines(lines, room, run, front), *end])
 
 
-def _fitting(lines: Sequence[str], room: int) -> list[str]:
+def _explains(run: Run) -> bool:
+    """Return whether the error of a run explains what the caption shows."""
+    return run.status is Status.UNKNOWN or not run.shown
+
+
+def _describe_error(run: Run, front: Front) -> str:
+    assert run.error is not None
+    message = sanitize(run.error.message, _LONGEST_LINE)
+    if run.status is not Status.UNKNOWN or run.cost.basis == "free":
+        return message
+    remedy = render_remedy(Remedy.RETRY, front)
+    return _("{error}. You may have been charged. {remedy}", error=message.rstrip("."), remedy=remedy)
+
+
+def _fit_lines(lines: Sequence[str], room: int, run: Run, front: Front) -> list[str]:
     """Return the lines that fit into `room` characters, and how many do not."""
-    kept: list[str] = []
+    fitting: list[str] = []
     for line in lines:
         cut = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
         room -= len(cut) + 1
         if room < 0:
-            return [*kept, f"! and {format_count(len(lines) - len(kept), 'more line')}: see %imagine_show"]
-        kept.append(cut)
-    return kept
+            return [*fitting, _count_more(len(lines) - len(fitting), run, front)]
+        fitting.append(cut)
+    return fitting
 
 
-def list_few(lines: Sequence[str], what: str) -> list[str]:
-    """Return the first of many lines about one thing, and how many more there are."""
+def _limit_lines(lines: Sequence[str], run: Run, front: Front) -> list[str]:
+    """Return the first of many lines, and how many more there are."""
     more = len(lines) - NAMED
-    return [*lines[:NAMED], f"! and {more} more {what}: see %imagine_show"] if more > 1 else [*lines]
+    return [*lines[:NAMED], _count_more(more, run, front)] if more > 1 else [*lines]
 
 
-def _tiles(run: Run, number: int | None) -> str:
+def _count_more(count: int, run: Run, front: Front) -> str:
+    link = RunLink(run.id)
+    more = ngettext(
+        "! and {count} more line: see {run}", "! and {count} more lines: see {run}", count, run=link
+    )
+    return render(more, front)
+
+
+def _list_tiles(run: Run, number: int | None) -> str:
     """Return the names of the tiles: all of a few, the first and the last of many."""
-    names = [f"{number or run.id}.{p.index}" for p in run.shown]
+    names = [f"{number or run.id}.{image.index}" for image in run.shown]
     return "tiles: " + ("  ".join(names) if len(names) <= _TILES else f"{names[0]} … {names[-1]}")
 
 
 def write_title(run: Run, number: int | None) -> str:
     """Return number, lasting id and the first words of the prompt."""
-    ids = [str(number), run.id] if number else [run.id]
-    return DOT.join([*ids, truncate(run.request.prompt, 80) if not run.forgotten else "(forgotten)"])
+    names = [str(number), run.id] if number else [run.id]
+    return DOT.join([*names, "(forgotten)" if run.forgotten else truncate(run.request.prompt, 80)])
 
 
 def list_facts(run: Run) -> list[str]:
     """Return endpoint, model, sizes, count and the options that shape an image."""
-    words = [truncate(run.request.endpoint)]
+    facts = [truncate(run.request.endpoint)]
     model = run.sent.model or run.request.model
     if model and model != run.request.endpoint:
-        words.append(sanitize(model, 80))
-    sizes = sorted({f"{p.width}x{p.height}" for p in run.shown if p.width})
-    words += [list_some(sizes)] if sizes else []
+        facts.append(sanitize(model, 80))
+    sizes = sorted({f"{image.width}x{image.height}" for image in run.shown if image.width})
+    facts += [list_some(sizes)] if sizes else []
     if len(run.shown) > 1:
-        words.append(f"{len(run.shown)} images")
-    asked = {**run.request.options, **run.request.extra}
-    words += [
-        f"{name.replace('_', ' ')} {truncate(str(asked[name]), 40)}"
-        for name in _SAID_OF_A_CALL
-        if name in asked
+        facts.append(f"{len(run.shown)} images")
+    options = {**run.request.options, **run.request.extra}
+    facts += [
+        f"{name.replace('_', ' ')} {truncate(str(options[name]), 40)}" for name in _SHAPING if name in options
     ]
-    return words
+    return facts
 
 
-def describe_edit(run: Run, named: Callable[[Input], str]) -> list[str]:
-    """Return what an edit started from, and how much changed outside its mask."""
-    outside = changed_outside(run) or (_not_measured(run) if run.request.mask and run.shown else "")
-    return [*list_inputs(run, named), *([f"{OUTSIDE}: {outside}"] if outside else [])]
+def describe_edit(run: Run, name_input: NameInput) -> list[str]:
+    """Return the inputs of an edit, and how much changed outside its mask."""
+    outside = describe_changes_outside(run)
+    if not outside and run.request.mask and run.shown:
+        source, result = run.request.inputs[0], run.shown[0]
+        sizes = f"{source.width}x{source.height}", f"{result.width}x{result.height}"
+        if sizes[0] != sizes[1]:
+            outside = _("not measured: {source} became {result}", source=sizes[0], result=sizes[1])
+    return [*list_inputs(run, name_input), *([f"{OUTSIDE}: {outside}"] if outside else [])]
 
 
-def list_inputs(run: Run, named: Callable[[Input], str] = attrgetter("name")) -> list[str]:
-    """Return what an edit started from, nothing for what is none."""
-    names = [sanitize(named(one), 120) for one in run.request.inputs]
+def list_inputs(run: Run, name_input: NameInput = attrgetter("name")) -> list[str]:
+    """Return the line that names the inputs of an edit; nothing for other runs."""
+    names = [sanitize(name_input(source), 120) for source in run.request.inputs]
     names = [*names[:NAMED], f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else names
-    return [f"edit of {' + '.join(names)}{' with a mask' if run.request.mask else ''}"] if names else []
+    if not names:
+        return []
+    inputs = " + ".join(names)
+    return [
+        _("edit of {inputs} with a mask", inputs=inputs)
+        if run.request.mask
+        else _("edit of {inputs}", inputs=inputs)
+    ]
 
 
-def changed_outside(run: Run) -> str:
+def describe_changes_outside(run: Run) -> str:
     """Return how much changed outside the mask, image by image; empty where that is not known."""
-    shares = [one.changed_outside for one in run.shown if one.changed_outside is not None]
-    first = run.request.inputs[0] if run.request.inputs else None
-    other = any((p.width, p.height) != (first.width, first.height) for p in run.shown) if first else False
-    scaled = ", compared at the size that came" if other else ""
-    return f"{list_some([*map(format_percent, shares)])} of the pixels changed{scaled}" if shares else ""
-
-
-def _not_measured(run: Run) -> str:
-    first, came = run.request.inputs[0], run.shown[0]
-    if (first.width, first.height) == (came.width, came.height):
+    shares = [image.changed_outside for image in run.shown if image.changed_outside is not None]
+    if not shares:
         return ""
-    return f"not measured, {first.width}x{first.height} became {came.width}x{came.height}"
+    first = run.request.inputs[0] if run.request.inputs else None
+    sizes = {(image.width, image.height) for image in run.shown}
+    listed = list_some([*map(format_percent, shares)])
+    if first and sizes != {(first.width, first.height)}:
+        return _("{shares} of the pixels changed, compared at the returned size", shares=listed)
+    return _("{shares} of the pixels changed", shares=listed)
 
 
 def format_percent(share: float) -> str:
@@ -126,23 +179,171 @@ def format_percent(share: float) -> str:
 
 
 def describe_state(image: ImageRecord) -> str:
-    """Return what became of an image that cannot be shown."""
-    told = {
-        ImageState.URL_PENDING: "its download failed; %imagine_show fetches it again",
-        ImageState.UNREAD: "it came and was not read in time; %imagine_show reads it",
-        ImageState.QUARANTINED: "kept, not opened" if image.sha256 else "did not come",
-        # A file that came so has a note; without one it was lost here.
-        ImageState.DAMAGED: "kept, cannot be shown"
-        if image.note
-        else "its stored file is gone or damaged; --new asks again",
-        ImageState.UNWRITTEN: f"came and could not be written{', shown from a copy' * image.viewable}",
-    }
-    words = told.get(image.state, str(image.state))
-    return f"{words} ({sanitize(image.note, 120).rstrip('.')})" if image.note else words
+    """Return why an image cannot be shown, or not from its place in the store."""
+    state: str
+    match image.state:
+        case ImageState.URL_PENDING:
+            state = _("its download failed")
+        case ImageState.UNREAD:
+            state = _("received, but not read in time")
+        case ImageState.QUARANTINED:
+            state = _("stored, not opened") if image.sha256 else _("not received")
+        case ImageState.DAMAGED:
+            state = _("stored, cannot be shown") if image.note else GONE  # received so, or damaged since
+        case ImageState.UNWRITTEN if image.viewable:
+            state = _("received, but could not be written; shown from a copy")
+        case ImageState.UNWRITTEN:
+            state = _("received, but could not be written")
+        case _:
+            state = str(image.state)
+    note = sanitize(image.note, 120).rstrip(".")
+    return _("{state} ({note})", state=state, note=note) if note else state
+
+
+def _describe_lost(image: ImageRecord, run: Run, front: Front) -> str:
+    """Return the line of a caption about an image that is not in its place, and the remedy."""
+    line = f"! image {image.index}: {describe_state(image)}"
+    link = RunLink(run.id)
+    if image.state is ImageState.URL_PENDING:
+        return f"{line}; {render(_('{run} fetches it again', run=link), front)}"
+    if image.state is ImageState.UNREAD:
+        return f"{line}; {render(_('{run} reads it', run=link), front)}"
+    if image.state is ImageState.DAMAGED and not image.note:
+        return f"{line}. {render_remedy(Remedy.SEND_NEW, front)}"
+    return line
 
 
 def write_last_line(run: Run, *, from_history: bool) -> str:
-    """Return what changes from run to run: seconds, cost, and whether the history gave it."""
-    words = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
-    words.append(truncate(str(run.cost)))
-    return DOT.join([*words, "from history"] if from_history else words)
+    """Return what changes from run to run: seconds, cost, and whether it is from history."""
+    facts = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
+    facts.append(truncate(str(run.cost)))
+    return DOT.join([*facts, "from history"] if from_history else facts)
+
+
+# Sweeps
+
+
+def write_sweep_title(prompt: str, axes: Sequence[Axis]) -> str:
+    """Return `Sweep: 'a {red|blue} fox' · 2 {red|blue} × 3 seed`."""
+    dimensions = " × ".join(f"{len(axis.values)} {truncate(axis.title, 30)}" for axis in axes)
+    return f"Sweep: {truncate(prompt, 60)!r}{DOT}{dimensions}"
+
+
+def write_sweep_caption(
+    sweep: Sequence[Generation],
+    axes: Sequence[Axis],
+    estimates: Mapping[int, Cost],
+    *,
+    prompt: str,
+    legend: Sequence[str],
+    front: Front = PYTHON,
+) -> str:
+    """Return the caption of a sweep. `estimates` holds the costs expected of the calls sent now, by place."""
+    shown = [generation for generation in sweep if generation]
+    failed = len(sweep) - len(shown)
+    head = f"{len(shown)} of {len(sweep)}" + (f"; {failed} failed" if failed else "")
+    names = label_points(axes)
+    mismatches = [_list_mismatches(generation) for generation in sweep]
+    notes = [_list_notes(generation, axes) for generation in sweep]
+    lines = [
+        DOT.join([head, truncate(prompt, 80)]),
+        DOT.join(_list_shared_facts(shown, axes)),
+        *(shown[0].edit_of if shown else []),  # inputs are never split, so all have the same
+        " × ".join(f"{truncate(axis.title, 40)}: {_list_values(axis)}" for axis in axes),
+        _list_runs(shown),
+        *(sanitize(line, 400) for line in legend),
+        *(f"! {line}" for line in _merge_lines(mismatches, names, len(shown))),
+        *(f"- {line}" for line in _merge_lines(notes, names, len(shown))),
+        *list_failures(sweep, names, front),
+        _write_last_sweep_line(sweep, estimates),
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _list_shared_facts(shown: Sequence[Generation], axes: Sequence[Axis]) -> list[str]:
+    """Return the facts that all share, without what varies: a single result would share all of its own."""
+    facts = [list_facts(generation.run) for generation in shown]
+    varied = {label for axis in axes for label in axis.labels}
+    shared = [fact for fact in facts[0] if all(fact in others for others in facts)] if facts else []
+    return [fact for fact in shared if fact not in varied]
+
+
+def _list_values(axis: Axis) -> str:
+    values = [truncate(value, 40) for value in axis.texts]
+    return (
+        ", ".join(values) if len(values) <= 12 else f"{', '.join(values[:4])} … {values[-1]} ({len(values)})"
+    )
+
+
+def _list_runs(shown: Sequence[Generation]) -> str:
+    numbers = [generation.number for generation in shown if generation.number]
+    names = [f"runs {ids.format_numbers(numbers)}"] if numbers else []
+    return DOT.join(filter(None, [*names, ids.format_ids([generation.id for generation in shown])]))
+
+
+def _list_mismatches(generation: Generation) -> list[str]:
+    if not generation:
+        return []
+    mismatches = [str(mismatch) for mismatch in generation.mismatches if mismatch.subject != OUTSIDE]
+    lost = [image for image in generation.run.images if image.state not in IN_PLACE]
+    return [*mismatches, *(f"image {image.index}: {image.note or image.state}" for image in lost)]
+
+
+def _list_notes(generation: Generation, axes: Sequence[Axis]) -> list[str]:
+    """Return the notes of a result without the values that vary: all then have the same note."""
+    notes = list(generation.run.sent.notes) if generation else []
+    for axis in axes:
+        value = f"{axis.name} {generation.run.request.options.get(axis.name)} "
+        notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
+    return notes
+
+
+def _merge_lines(lists: Sequence[Sequence[str]], names: Sequence[str], shown: int) -> list[str]:
+    """Return each line once, with the names of its results unless all that are shown have it."""
+    names_by_line: dict[str, list[str]] = {}
+    for lines, name in zip(lists, names, strict=True):
+        for line in dict.fromkeys(lines):
+            names_by_line.setdefault(line, []).append(name)
+    return [
+        sanitize(line) + ("" if len(some) == shown else f" ({list_some(some)})")
+        for line, some in names_by_line.items()
+    ]
+
+
+def list_failures(sweep: Sequence[Generation], names: Sequence[str], front: Front = PYTHON) -> list[str]:
+    """Return a line for each failed result with the reason, up to a readable number."""
+    failures = [
+        f"! {truncate(name, 60)}: {_describe_failure(generation, front)}"
+        for generation, name in zip(sweep, names, strict=True)
+        if not generation
+    ]
+    more = len(failures) - _FAILURES
+    return (
+        [*failures[:_FAILURES], _("! and {count} more: sweep.failed", count=more)] if more > 0 else failures
+    )
+
+
+def _describe_failure(generation: Generation, front: Front) -> str:
+    failure = generation.failure
+    if not isinstance(failure, ImagineError):
+        return truncate(failure or "no image", 200)
+    reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
+    return f"{reason} {render_remedy(Remedy.RETRY, front)}" if failure.remedy is Remedy.RETRY else reason
+
+
+def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:
+    """Return what changes from run to run: seconds, estimate and cost, and how much is from history."""
+    seconds = [generation.elapsed for generation in sweep if generation and generation.elapsed is not None]
+    facts = [f"slowest call {max(seconds):.1f} s"] if seconds else []
+    sent = [generation.cost for place, generation in enumerate(sweep) if place in estimates]
+    if sent and not all(cost.basis in ("free", "none") for cost in sent):
+        estimate, spent = costs.format_costs(estimates.values()), costs.format_costs(sent)
+        facts.append(ngettext("{count} call sent", "{count} calls sent", len(sent)))
+        both = [f"estimate {estimate.removeprefix('cost ')}", f"spent {spent.removeprefix('cost ')}"]
+        facts += [spent] if estimate == spent == "cost unknown" else both
+    else:
+        facts.append(costs.format_costs([generation.cost for generation in sweep if generation]))
+    reused = sum(generation.reused for generation in sweep if generation)
+    if reused:
+        facts.append("from history" if reused == len(sweep) else f"{reused} from history")
+    return DOT.join(facts)

@@ -1,44 +1,141 @@
-"""Runs side by side: their images on one sheet, and in words what is equal, once, and what differs."""
+"""What differs between runs: as lines, or side by side with their images on one sheet.
+
+seed: 7 → 8
+prompt: a [-red-] {+blue+} fox
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipyimagegen import imaging
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.options import OPTIONS, Kind
+from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run, Status
 from ipyimagegen.core.text import format_table, measure_width, pad, sanitize, truncate
 from ipyimagegen.results import Bundle, make_bundle
-from ipyimagegen.results.captions import OUTSIDE, describe_state, format_percent
-from ipyimagegen.results.request_diff import (
-    LINE,
-    ComparedValue,
-    Named,
-    Values,
-    distinguish,
-    is_text,
-    list_request_values,
-    mark_changes,
-    title_option,
-    to_compared_value,
-)
+from ipyimagegen.results.captions import OUTSIDE, NameInput, describe_state, format_percent
+from ipyimagegen.results.word_diff import mark_words, same_words
 
-if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
+if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
 
 MOST = 12  # runs that are compared at a time
-ABREAST = 3  # images that stand side by side, whatever their shape
-_TILES = 24  # images on a sheet: of runs that made more, the first ones
-_WIDE = 100  # columns of a table; a wider one has a line for each run
-_WHOLE = 1200  # characters of the first prompt
+LINE = 60  # characters of a value
+_CELL = 36  # columns of a value in a table; a longer value is compared word by word
+_ABREAST = 3  # images that stand side by side, whatever their shape
+_TILES = 24  # images on a sheet: of runs with more, the first ones
+_WIDE = 100  # columns of a table; a wider table gets a line for each run
+_PROMPT = 1200  # characters of the first prompt
 _GOT = "size got"
+
+FindPath: TypeAlias = Callable[[str], Path | None]
+
+
+@dataclass(frozen=True)
+class ComparedValue:
+    """A value of a run: its text, and the key by which two values are equal."""
+
+    text: str
+    key: str
+
+
+Values: TypeAlias = Sequence[ComparedValue | None]
+
+
+# Two requests
+
+
+def list_changes(before: Run, after: Run) -> list[str]:
+    """Return what differs between two requests, a line for each value."""
+    old, new = (
+        list_request_values(run, attrgetter("name"), model=run.request.model) for run in (before, after)
+    )
+    lines = (_describe_change(name, old.get(name), new.get(name)) for name in {**old, **new})
+    return [line for line in lines if line]
+
+
+def list_request_values(run: Run, name_input: NameInput, *, model: str | None) -> dict[str, ComparedValue]:
+    """Return the values of a request by name, the endpoint first."""
+    request = run.request
+    values = {"endpoint": ComparedValue(request.endpoint, request.base_url)}
+    if model:
+        values["model"] = to_compared_value(model)
+    values["prompt"] = to_compared_value(request.prompt)
+    if request.inputs:
+        values["image"] = _compare_inputs(request.inputs, name_input)
+    if request.mask:
+        values["mask"] = _compare_inputs([request.mask], name_input)
+    options = {**request.options, **request.extra}
+    return {**values, **{name: to_compared_value(value) for name, value in options.items()}}
+
+
+def to_compared_value(value: object) -> ComparedValue:
+    """Return a JSON value as it is shown and compared: 1 is not "1"."""
+    key = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return ComparedValue(key if isinstance(value, (dict, list)) else str(value), key)
+
+
+def _compare_inputs(inputs: Sequence[Input], name_input: NameInput) -> ComparedValue:
+    keys = " + ".join(source.identity[:12] for source in inputs)
+    return ComparedValue(" + ".join(map(name_input, inputs)), keys)
+
+
+def _describe_change(name: str, old: ComparedValue | None, new: ComparedValue | None) -> str:
+    """Return `seed: 7 → 8` or `prompt: a [-red-] {+blue+} fox`; empty if the values are equal."""
+    if (old and old.key) == (new and new.key):
+        return ""
+    if old and new and is_text(name, (old, new)):
+        return f"{title_option(name)}: {mark_changes(old, new)}"
+    before, after = distinguish((old, new), ("default", "default"))
+    return f"{title_option(name)}: {before} → {after}"
+
+
+def is_text(name: str, values: Values) -> bool:
+    """Return whether values are compared word by word."""
+    free = name == "prompt" or (name in OPTIONS and OPTIONS[name].kind is Kind.TEXT)
+    return free or any(measure_width(value.text) > _CELL for value in values if value)
+
+
+def mark_changes(base: ComparedValue, value: ComparedValue) -> str:
+    """Return a text as a change of another text, word by word."""
+    if same_words(base.text, value.text):
+        return _("the same, except for blanks and invisible characters")
+    return mark_words(base.text, value.text)
+
+
+def distinguish(values: Values, unset: Sequence[str]) -> list[str]:
+    """Return the texts of values; where one text stands for different values, with their keys."""
+    keys: dict[str, set[str]] = {}
+    for value in filter(None, values):
+        keys.setdefault(value.text, set()).add(value.key)
+    return [
+        nothing
+        if value is None
+        else f"{truncate(value.text, 20)} ({sanitize(value.key)})"
+        if len(keys[value.text]) > 1
+        else truncate(value.text, LINE)
+        for value, nothing in zip(values, unset, strict=True)
+    ]
+
+
+def title_option(name: str) -> str:
+    """Return the name of an option in sentences; an unknown field keeps its name."""
+    return truncate(name.replace("_", " ") if name in OPTIONS else name, _CELL)
+
+
+# Several runs, in words
 
 
 @dataclass(frozen=True)
 class Side:
-    """A run under the label that a caption has for it, or one image of it."""
+    """A run under the label that a caption has for it, or an image of it."""
 
     run_label: str
     run: Run
@@ -46,46 +143,43 @@ class Side:
 
     @property
     def label(self) -> str:
-        """What it is called: `3`, or `3.2` for an image."""
+        """The label: `3`, or `3.2` for an image."""
         return f"{self.run_label}.{self.image}" if self.image else self.run_label
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
-        """The images that are meant."""
-        return tuple(one for one in self.run.images if self.image in (None, one.index))
-
-
-# The words
+        """The images to compare."""
+        return tuple(image for image in self.run.images if self.image in (None, image.index))
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """What each side has of something. `unset` is said of one that has nothing."""
+    """The values of all sides under one name."""
 
     name: str
     sides: Sequence[Side]
     values: Values
-    is_asked: bool
+    is_requested: bool
 
     @property
     def unset(self) -> list[str]:
-        """What is said of each side that has nothing."""
+        """What stands for a missing value of each side."""
         return ["(forgotten)" if side.run.forgotten else "–" for side in self.sides]
 
     @property
     def differs(self) -> bool:
         """Whether two sides differ, as far as is known."""
-        return len({one and one.key for one in self.values}) > 1
+        return len({value and value.key for value in self.values}) > 1
 
     @property
     def is_text(self) -> bool:
-        """Whether it is compared word by word."""
-        return self.is_asked and is_text(self.name, self.values)
+        """Whether the values are compared word by word."""
+        return self.is_requested and is_text(self.name, self.values)
 
     @property
     def first(self) -> ComparedValue:
-        """What the first side has that has something."""
-        return next(one for one in self.values if one)
+        """The first value."""
+        return next(value for value in self.values if value)
 
     @property
     def cells(self) -> list[str]:
@@ -93,8 +187,8 @@ class ComparisonRow:
         return [title_option(self.name), *distinguish(self.values, self.unset)]
 
 
-def _text(sides: Sequence[Side], named: Named) -> str:
-    rows = list(_rows(sides, named))
+def _describe(sides: Sequence[Side], name_input: NameInput) -> str:
+    rows = list(_make_rows(sides, name_input))
     others = [row for row in rows if not row.is_text]
     same = [f"{title_option(row.name)} {truncate(row.first.text, LINE)}" for row in others if not row.differs]
     errors = [
@@ -104,8 +198,8 @@ def _text(sides: Sequence[Side], named: Named) -> str:
     ]
     forgotten = [side.label for side in sides if side.run.forgotten]
     parts = [
-        *(_block(row) for row in rows if row.is_text),
-        _table([row for row in others if row.differs], sides),
+        *(_format_text(row) for row in rows if row.is_text),
+        _format_rows([row for row in others if row.differs], sides),
         f"same: {', '.join(same)}" if same else "",
         f"forgotten: {', '.join(forgotten)}" if forgotten else "",
         "\n".join(errors),
@@ -113,124 +207,124 @@ def _text(sides: Sequence[Side], named: Named) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _rows(sides: Sequence[Side], named: Named) -> Iterator[ComparisonRow]:
-    wanted, came = [_wanted(side, named) for side in sides], [_came(side) for side in sides]
-    for told in (wanted, came):
-        for name in dict.fromkeys(name for one in told for name in one):
-            values = tuple(one.get(name) for one in told)
-            if not _goes_without_saying(name, values, wanted):
-                yield ComparisonRow(name, sides, values, told is wanted)
+def _make_rows(sides: Sequence[Side], name_input: NameInput) -> Iterator[ComparisonRow]:
+    requested = [_list_requested(side, name_input) for side in sides]
+    returned = [_list_returned(side) for side in sides]
+    for values_by_side in (requested, returned):
+        for name in dict.fromkeys(name for values in values_by_side for name in values):
+            row = tuple(values.get(name) for values in values_by_side)
+            if not _is_redundant(name, row, requested):
+                yield ComparisonRow(name, sides, row, values_by_side is requested)
 
 
-def _goes_without_saying(name: str, values: Values, wanted: Sequence[Mapping[str, ComparedValue]]) -> bool:
+def _is_redundant(name: str, values: Values, requested: Sequence[Mapping[str, ComparedValue]]) -> bool:
     if name == _GOT:
-        return list(values) == [one.get("size") for one in wanted]
-    return name == "status" and all(one == to_compared_value(str(Status.DONE)) for one in values)
+        return list(values) == [values_of_side.get("size") for values_of_side in requested]
+    return name == "status" and all(value == to_compared_value(str(Status.DONE)) for value in values)
 
 
-def _wanted(side: Side, named: Named) -> dict[str, ComparedValue]:
+def _list_requested(side: Side, name_input: NameInput) -> dict[str, ComparedValue]:
     run = side.run
     model = run.sent.model or run.request.model
-    told = list_request_values(run, named, model=model if model != run.request.endpoint else None)
+    values = list_request_values(run, name_input, model=model if model != run.request.endpoint else None)
     if run.forgotten:
-        del told["prompt"]
-    for name in told.keys() & set(run.sent.unsent):
-        told[name] = ComparedValue(f"{told[name].text} (not sent)", f"{told[name].key} (not sent)")
-    return told
+        del values["prompt"]
+    for name in values.keys() & set(run.sent.unsent):
+        values[name] = ComparedValue(f"{values[name].text} (not sent)", f"{values[name].key} (not sent)")
+    return values
 
 
-def _came(side: Side) -> dict[str, ComparedValue]:
-    """Return what came, by name; what a run does not have is left out."""
-    run, shown = side.run, [one for one in side.images if one.viewable]
-    shares = [one.changed_outside for one in shown if one.changed_outside is not None]
-    told = {
+def _list_returned(side: Side) -> dict[str, ComparedValue]:
+    """Return the results of a side by name, without those that it lacks."""
+    run, shown = side.run, [image for image in side.images if image.viewable]
+    shares = [image.changed_outside for image in shown if image.changed_outside is not None]
+    texts = {
         "status": str(run.status).replace("_", " "),
-        _GOT: ", ".join(sorted({f"{one.width}x{one.height}" for one in shown if one.width})),
+        _GOT: ", ".join(sorted({f"{image.width}x{image.height}" for image in shown if image.width})),
         OUTSIDE: ", ".join(map(format_percent, shares)),
     }
-    for one in run.mismatches:
-        if one.subject != OUTSIDE:
-            name, said = f"! {one.subject}", f"asked {one.asked}, got {one.got}"
-            told[name] = f"{told[name]}; {said}" if name in told else said
-    told["seconds"] = f"{run.elapsed:.1f}" if run.elapsed is not None else ""
-    told["cost"] = str(run.cost).removeprefix("cost ")
-    return {name: to_compared_value(said) for name, said in told.items() if said}
+    for mismatch in run.mismatches:
+        if mismatch.subject != OUTSIDE:
+            name, text = f"! {mismatch.subject}", f"asked {mismatch.asked}, got {mismatch.got}"
+            texts[name] = f"{texts[name]}; {text}" if name in texts else text
+    texts["seconds"] = f"{run.elapsed:.1f}" if run.elapsed is not None else ""
+    texts["cost"] = str(run.cost).removeprefix("cost ")
+    return {name: to_compared_value(text) for name, text in texts.items() if text}
 
 
-def _block(row: ComparisonRow) -> str:
-    """Return a text of the first side, and what the others have instead."""
+def _format_text(row: ComparisonRow) -> str:
+    """Return a text of the first side, and what the other sides have instead."""
     if not row.differs:
-        return f"{title_option(row.name)}: the same\n  {truncate(row.first.text, _WHOLE)}"
+        return f"{title_option(row.name)}: the same\n  {truncate(row.first.text, _PROMPT)}"
     room = max(measure_width(side.label) for side in row.sides)
-    seen: dict[str, str] = {}  # key to the side that had it first
+    first_labels: dict[str, str] = {}  # by key, the side that has the value first
     lines = []
     for side, value, unset in zip(row.sides, row.values, row.unset, strict=True):
         if value is None:
-            said = unset
-        elif value.key in seen:
-            said = f"as {seen[value.key]}"
+            text = unset
+        elif value.key in first_labels:
+            text = f"same as {first_labels[value.key]}"
         else:
-            said = mark_changes(row.first, value) if seen else truncate(value.text, _WHOLE)
-            seen[value.key] = side.label
-        lines.append(f"  {pad(side.label, room)}  {said}")
-    base = f", against {next(iter(seen.values()))}" if len(seen) > 1 else ""
+            text = mark_changes(row.first, value) if first_labels else truncate(value.text, _PROMPT)
+            first_labels[value.key] = side.label
+        lines.append(f"  {pad(side.label, room)}  {text}")
+    base = f", against {next(iter(first_labels.values()))}" if len(first_labels) > 1 else ""
     return "\n".join([f"{title_option(row.name)}{base}:", *lines])
 
 
-def _table(rows: Sequence[ComparisonRow], sides: Sequence[Side]) -> str:
-    """Return a column for each side; a line for each where columns would be too wide for a page."""
+def _format_rows(rows: Sequence[ComparisonRow], sides: Sequence[Side]) -> str:
+    """Return a table with a column for each side; with a line for each where columns would be too wide."""
     if not rows:
         return ""
     cells = [["", *(side.label for side in sides)], *(row.cells for row in rows)]
     upright, lying = format_table(cells), format_table(zip(*cells, strict=True))
-    return min((upright, lying), key=_across) if _across(upright) > _WIDE else upright
+    return min((upright, lying), key=_measure_table) if _measure_table(upright) > _WIDE else upright
 
 
-def _across(text: str) -> int:
+def _measure_table(text: str) -> int:
     return max(map(measure_width, text.splitlines()))
 
 
-# The images
+# Several runs, as images
 
 
-def _sheet(sides: Sequence[Side], path: Callable[[str], Path | None]) -> imaging.Preview:
+def _draw_sheet(sides: Sequence[Side], find_path: FindPath) -> imaging.Preview:
     most = max(1, _TILES // len(sides))
-    tiles = [tile for side in sides for tile in _tiles(side, most)]
+    tiles = [tile for side in sides for tile in _list_tiles(side, most)]
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
-    looked = [_looked_at(image, why, path, edge) for _, image, why in tiles]
+    thumbs = [_make_thumb(image, reason, find_path, edge) for _label, image, reason in tiles]
     return imaging.make_preview(
-        [thumb for thumb, _ in looked],
-        [one for one, *_ in tiles],
-        [why for _, why in looked],
-        rows=-(-len(tiles) // ABREAST),
+        [thumb for thumb, _note in thumbs],
+        [label for label, *_rest in tiles],
+        [note for _thumb, note in thumbs],
+        rows=-(-len(tiles) // _ABREAST),
     )
 
 
-def _tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str]]:
-    """Yield label, image, and why there is none."""
+def _list_tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str]]:
+    """Yield label, image, and the reason where there is none."""
     run, images = side.run, side.images
     if not images:
         status = str(run.status).replace("_", " ")
         error = f": {run.error.message}" if run.error else ""
         yield side.label, None, "forgotten" if run.forgotten else f"{status}{error}"
-    for place, one in enumerate(images[:most], 1):
-        several = len(run.images) > 1
-        label = f"{side.run_label}.{one.index}" if several else side.label
+    for place, image in enumerate(images[:most], 1):
+        label = f"{side.run_label}.{image.index}" if len(run.images) > 1 else side.label
         more = f" of {len(images)}" if place == most < len(images) else ""
-        yield label + more, one if one.viewable else None, describe_state(one)
+        yield label + more, image if image.viewable else None, describe_state(image)
 
 
-def _looked_at(
-    image: ImageRecord | None, why: str, path: Callable[[str], Path | None], edge: int
+def _make_thumb(
+    image: ImageRecord | None, reason: str, find_path: FindPath, edge: int
 ) -> tuple[PilImage | None, str]:
-    file = path(image.sha256 or "") if image else None
+    file = find_path(image.sha256 or "") if image else None
     if file is None:
-        return None, "its file is gone" if image else why
+        return None, _("its file is missing") if image else reason
     try:
-        seen = imaging.inspect(file, edge=edge)
+        inspected = imaging.inspect(file, edge=edge)
     except OSError:
-        return None, "its file cannot be read"
-    return seen.thumb, seen.note
+        return None, _("its file cannot be read")
+    return inspected.thumb, inspected.note
 
 
 @dataclass(frozen=True)
@@ -250,7 +344,8 @@ class Comparison:
         return make_bundle(sheet.data, sheet.mime, (sheet.width, sheet.height), self.text, self.name)
 
 
-def compare(sides: Sequence[Side], *, named: Named, path: Callable[[str], Path | None]) -> Comparison:
-    """Compare with the first side. `named` says what an input is called, `path` where a file is."""
+def compare(sides: Sequence[Side], *, name_input: NameInput, find_path: FindPath) -> Comparison:
+    """Compare runs with the first. `name_input` returns the name of an input, `find_path` a stored file."""
     labels = ", ".join(side.label for side in sides)
-    return Comparison(_sheet(sides, path), _text(sides, named), f"{labels} side by side")
+    name = _("{labels} side by side", labels=labels)
+    return Comparison(_draw_sheet(sides, find_path), _describe(sides, name_input), name)

@@ -1,38 +1,40 @@
 """The result of one call: a `Generation`, a sequence of `Image`s.
 
-It is immutable and can be pickled; a pickle drops the handle to the studio, so that it can be
-shown and saved wherever the store's files are, but not re-run.
+It is immutable and can be pickled. A pickle has no studio: its result can be shown and saved wherever the
+store's files are, but not run again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
-from ipyimagegen.core.errors import InvalidInput, StoreError
+from ipyimagegen.core.errors import ImagineError, InvalidInput, StoreError
+from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import list_facts, list_inputs, write_caption
-from ipyimagegen.results.image import GONE, Bundle, Handle, Image, describe_files, frame_bundle, make_bundle
+from ipyimagegen.results.captions import GONE, list_facts, list_inputs, write_caption
+from ipyimagegen.results.image import Bundle, Handle, Image, frame_bundle, list_files, make_bundle
 
 if TYPE_CHECKING:
     from ipyimagegen.results.sweep import Sweep
 
 
 class Generation(Sequence[Image]):
-    """The result of one call: its images in order, and everything known of the run."""
+    """The result of one call: its images in order, and everything known of its run."""
 
-    __slots__ = ("_error", "_handle", "_images", "_number", "_reused", "_run")
+    __slots__ = ("_failure", "_handle", "_images", "_number", "_reused", "_run")
 
     _run: Run
     _images: tuple[Image, ...]
     _number: int | None
     _reused: bool
-    _error: str | None
+    _failure: ImagineError | str | None
     _handle: Handle | None
 
     def __init__(
@@ -42,18 +44,18 @@ class Generation(Sequence[Image]):
         *,
         number: int | None = None,
         reused: bool = False,
-        error: str | None = None,
+        failure: ImagineError | str | None = None,
         handle: Handle | None = None,
     ) -> None:
         values = {"_run": run, "_images": tuple(images), "_number": number, "_reused": reused}
-        for name, value in {**values, "_error": error, "_handle": handle}.items():
+        for name, value in {**values, "_failure": failure, "_handle": handle}.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Generation cannot be changed; {name} was not set")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpickled, (self._run, self._images, self._number, self._reused, self._error))
+        return (_unpickle, (self._run, self._images, self._number, self._reused, self._failure))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Generation) and self.id == other.id
@@ -81,18 +83,23 @@ class Generation(Sequence[Image]):
 
     @property
     def number(self) -> int | None:
-        """The number in the session that shows it."""
+        """The number of the run in the session that shows it."""
         return self._number
 
     @property
     def reused(self) -> bool:
-        """Whether the history gave it."""
+        """Whether it is from the history."""
         return self._reused
 
     @property
+    def failure(self) -> ImagineError | str | None:
+        """Why it has no image, in a sweep that shows other images; else None."""
+        return self._failure
+
+    @property
     def error(self) -> str | None:
-        """Why it has no image, in a sweep of which others came; else None."""
-        return self._error
+        """The text of `failure`."""
+        return str(self._failure) if self._failure else None
 
     @property
     def id(self) -> str:
@@ -116,23 +123,23 @@ class Generation(Sequence[Image]):
 
     @property
     def endpoint(self) -> str:
-        """The server's name."""
+        """The name of the endpoint."""
         return self._run.request.endpoint
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The options as asked, `extra` included."""
-        asked = {**self._run.request.options}
-        return {**asked, "extra": dict(self._run.request.extra)} if self._run.request.extra else asked
+        """The options as requested, with `extra`."""
+        request = self._run.request
+        return {**request.options, **({"extra": dict(request.extra)} if request.extra else {})}
 
     @property
     def status(self) -> Status:
-        """What became of the run."""
+        """The outcome of the run."""
         return self._run.status
 
     @property
     def mismatches(self) -> tuple[Mismatch, ...]:
-        """What was asked and not given."""
+        """What was requested and not returned."""
         return self._run.mismatches
 
     @property
@@ -142,24 +149,24 @@ class Generation(Sequence[Image]):
 
     @property
     def cost(self) -> Cost:
-        """What it cost, as far as known."""
+        """The cost, as far as known."""
         return self._run.cost
 
     @property
     def usage(self) -> Mapping[str, Any]:
-        """Tokens as the server counted them; empty when it did not."""
+        """Tokens as the server counted them; empty where it counted none."""
         usage: Mapping[str, Any] = self._run.response.get("usage") or {}
         return usage
 
     @property
     def created(self) -> float:
-        """When it was asked, in seconds since the epoch."""
+        """The time of the request, in seconds since the epoch."""
         return self._run.created
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The lasting ids of the images that it was made from."""
-        return tuple(one.parent for one in self._run.request.inputs if one.parent)
+        """The lasting ids of its input images."""
+        return tuple(source.parent for source in self._run.request.inputs if source.parent)
 
     @property
     def revised_prompts(self) -> tuple[str | None, ...]:
@@ -169,39 +176,48 @@ class Generation(Sequence[Image]):
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of its images, in the store."""
-        return tuple(one.path for one in self)
+        return tuple(image.path for image in self)
 
     @property
     def edit_of(self) -> list[str]:
-        """What an edit started from, in words; empty for what is none."""
-        return list_inputs(self._run, self._handle.named) if self._handle else list_inputs(self._run)
+        """The inputs of an edit, in words; empty for other runs."""
+        return list_inputs(self._run, self._handle.name_input) if self._handle else list_inputs(self._run)
 
     @property
     def caption(self) -> str:
-        """The words under the image."""
-        if self._handle is None:
-            return write_caption(self._run, self._number, from_history=self._reused)
-        return write_caption(self._run, self._number, from_history=self._reused, named=self._handle.named)
+        """The words under the image, for Python."""
+        return self.write_caption()
+
+    def write_caption(self, front: Front = PYTHON) -> str:
+        """Return the words under the image, for a front door."""
+        name_input = self._handle.name_input if self._handle else attrgetter("name")
+        return write_caption(
+            self._run, self._number, from_history=self._reused, name_input=name_input, front=front
+        )
 
     def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Generation | Sweep:
-        """Ask the same again with prompt or options changed; with nothing, ask again and pay again."""
+        """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
         if self._handle is None:
-            raise InvalidInput(f"An unpickled result has no server; use history[{self.id!r}].rerun().")
+            raise InvalidInput(
+                _("An unpickled result has no server. Use history['{run}'].rerun().", run=self.id)
+            )
         return self._handle.rerun(self._run, prompt, **options)
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
-        """Change its image; see `Image.edit`. Raises InvalidInput when there are several."""
+        """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly one."""
         if len(self) != 1:
-            raise InvalidInput(f"This result has {len(self)} images; choose one, such as result[0].edit(…).")
+            raise InvalidInput(
+                _("This result has {count} images. Choose one, such as result[0].edit(…).", count=len(self))
+            )
         return self[0].edit(prompt, **options)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files.
 
-        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several images
-        without {index} get -1, -2. Another existing file is never overwritten, and the suffix
-        follows the bytes. Raises InvalidOption for an unknown field, StoreError when it fails or where
-        no image came.
+        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several images without
+        {index} get -1, -2. A different existing file is never overwritten, and the suffix follows the bytes.
+        Raises InvalidOption for an unknown field, StoreError when a file cannot be written or there is no
+        image.
         """
         saving.check_template(str(template))
         if not self:
@@ -209,50 +225,57 @@ class Generation(Sequence[Image]):
         several = len(self) > 1
         return tuple(
             saving.write_file(
-                one.bytes, saving.find_target(str(template), self._run, one.image, several=several)
+                image.bytes, saving.find_target(str(template), self._run, image.image, several=several)
             )
-            for one in self
+            for image in self
         )
 
     def __repr__(self) -> str:
-        return DOT.join([self._said, *describe_files(self.files)])
+        return DOT.join([self._summary, *list_files(self.files)])
 
     @property
-    def _said(self) -> str:
-        """What stands beside its image: equal in every run."""
+    def _summary(self) -> str:
+        """Its `text/plain`: equal in every run of the same request."""
         return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self._run))}"
 
     def preview(self) -> imaging.Preview:
-        """Return one image of at most 768 px and 100 KiB: the image, or a contact sheet."""
+        """Return one image of at most 768 px and 100 KiB: its image, or a contact sheet."""
         edge = imaging.choose_edge(len(self))
-        shown = self._number or self.id
-        labels = [f"{shown}.{one.index}" for one in self]
-        thumbs = [one.thumb(edge) for one in self]
+        labels = [f"{self._number or self.id}.{image.index}" for image in self]
+        thumbs = [image.thumb(edge) for image in self]
         return imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
-        return self.bundles()[0]
+        return self.to_bundles()[0]
 
-    def bundles(self) -> list[Bundle]:
-        """Return what a notebook shows: one preview, or each original if so configured."""
+    def to_bundles(self) -> list[Bundle]:
+        """Return what a notebook shows: a preview, or each original if so configured."""
         if not self:
-            return [({"text/plain": self._said}, {})]
+            return [({"text/plain": self._summary}, {})]
         if self._handle and self._handle.embed == "original":
-            with suppress(StoreError):  # what is gone is shown as that
-                return [make_bundle(one.bytes, one.mime, one.size, self._said, self.prompt) for one in self]
-        made = self.preview()
+            with suppress(StoreError):  # the preview shows that a file is missing
+                return [
+                    make_bundle(image.bytes, image.mime, image.size, self._summary, self.prompt)
+                    for image in self
+                ]
+        preview = self.preview()
         if len(self) == 1:
-            return [frame_bundle(made, self._said, self.prompt)]
-        return [make_bundle(made.data, made.mime, (made.width, made.height), self._said, self.prompt)]
+            return [frame_bundle(preview, self._summary, self.prompt)]
+        size = preview.width, preview.height
+        return [make_bundle(preview.data, preview.mime, size, self._summary, self.prompt)]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:
-            raise NotImplementedError  # IPython then asks for the mimebundle
+            raise NotImplementedError  # IPython then uses the mimebundle
         self._handle.display(self)
 
 
-def _unpickled(
-    run: Run, images: Sequence[Image], number: int | None, reused: bool, error: str | None = None
+def _unpickle(
+    run: Run,
+    images: Sequence[Image],
+    number: int | None,
+    reused: bool,
+    failure: ImagineError | str | None,
 ) -> Generation:
-    return Generation(run, images, number=number, reused=reused, error=error)
+    return Generation(run, images, number=number, reused=reused, failure=failure)

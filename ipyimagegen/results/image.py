@@ -1,4 +1,4 @@
-"""One image as users hold it, and what a notebook is handed of an image."""
+"""An image as users hold it, and the mimebundle of an image that a notebook shows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
+from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
+from ipyimagegen.results.captions import GONE
 
-if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
+if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.results.generation import Generation
@@ -23,7 +25,6 @@ if TYPE_CHECKING:  # Pillow comes in when an image is first looked at
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
-GONE = "its stored file is gone or damaged"
 HEIGHT = 560  # pixels at which one image is shown, so that its caption fits on the screen with it
 ALT_LIMIT = 300  # characters of the prompt that become the image's alternative text
 
@@ -31,45 +32,44 @@ ALT_LIMIT = 300  # characters of the prompt that become the image's alternative 
 class Result(Protocol):
     """What a front end shows: images, and the words under them."""
 
-    @property
-    def caption(self) -> str:
-        """The words under the images."""
+    def write_caption(self, front: Front = PYTHON) -> str:
+        """Return the words under the images."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the images, for where none can be shown."""
+        """The files of the images, for front ends that show none."""
 
-    def bundles(self) -> list[Bundle]:
+    def to_bundles(self) -> list[Bundle]:
         """Return the images as a notebook shows them."""
 
 
 class Handle(Protocol):
-    """What a result asks of its studio."""
+    """What a result needs of its studio."""
 
     @property
     def embed(self) -> str:
-        """`make_preview` or `original`."""
+        """`preview` or `original`."""
 
     def rerun(
         self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
     ) -> Generation | Sweep:
-        """Ask the same again, with prompt or options changed."""
+        """Run the request again, with prompt or options changed."""
 
     def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
-        """Edit an image of a run, asking its server and model unless others are named."""
+        """Edit an image of a run, by its server and model unless others are given."""
 
-    def named(self, one: Input) -> str:
-        """Return what an image is called that an edit began with."""
+    def name_input(self, source: Input) -> str:
+        """Return the name of an input image."""
 
     def thumb(self, image: Image, edge: int) -> PilImage | None:
-        """Return a small image of it, or None when it cannot be shown."""
+        """Return a small image, or None when it cannot be shown."""
 
     def display(self, result: Result) -> None:
-        """Show it as the front end does. Raises NotImplementedError where there is none."""
+        """Show a result as the front end does. Raises NotImplementedError where there is no front end."""
 
 
 class Image:
-    """One image of a result. The bytes are as the server sent them."""
+    """An image of a result. Its bytes are as the server sent them."""
 
     __slots__ = ("_handle", "_image", "_path", "_run")
 
@@ -98,7 +98,7 @@ class Image:
 
     @property
     def run(self) -> Run:
-        """The record of the run that brought it."""
+        """The record of its run."""
         return self._run
 
     @property
@@ -113,7 +113,7 @@ class Image:
 
     @property
     def index(self) -> int:
-        """Its place in the reply, from 1."""
+        """Its place in the response, from 1."""
         return self._image.index
 
     @property
@@ -123,18 +123,24 @@ class Image:
 
     @property
     def bytes(self) -> bytes:
-        """The bytes as they came. Raises StoreError when the file is gone, or holds others."""
+        """The bytes as received. Raises StoreError when the file is missing or damaged."""
         import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
 
         try:
             data = self._path.read_bytes()
-        except OSError as fault:
-            problem = f"cannot be read: {fault.strerror or type(fault).__name__}"
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            message = _(
+                "The file of {image} cannot be read: {reason}. {path}",
+                image=self.id,
+                reason=reason,
+                path=self._path,
+            )
         else:
             if hashlib.sha256(data).hexdigest() == self.sha256:
                 return data
-            problem = "is damaged: it holds other bytes than came"
-        raise StoreError(f"The file of {self.id} {problem}. {self._path}")
+            message = _("The file of {image} is damaged. {path}", image=self.id, path=self._path)
+        raise StoreError(message)
 
     @property
     def pil(self) -> PilImage:
@@ -158,12 +164,12 @@ class Image:
 
     @property
     def revised_prompt(self) -> str | None:
-        """The prompt as the server rewrote it, if it said so."""
+        """The prompt as the server rewrote it, if it returned that."""
         return self._image.revised_prompt
 
     @property
     def prompt(self) -> str:
-        """The prompt that it was made for."""
+        """The prompt as sent."""
         return self._run.request.prompt
 
     @property
@@ -175,18 +181,20 @@ class Image:
         return self._image.changed_outside
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
-        """Change this image as the prompt says, asking the same server and model unless told.
+        """Edit this image, by the same server and model unless others are given.
 
-        Options are those of `imagine`, `mask` among them; none is taken over from this image's run.
-        `image` adds others behind this one.
+        Options are those of `imagine`, with `mask`; none is taken over from this image's run. `image` adds
+        more inputs after this image.
         """
         if self._handle is None:
-            raise InvalidInput(f"An unpickled image has no server; use imagine(…, image='@{self.id}').")
+            raise InvalidInput(
+                _("An unpickled image has no server. Use imagine(…, image='@{image}').", image=self.id)
+            )
         return self._handle.edit(self._run, self, prompt, options)
 
     def thumb(self, edge: int) -> PilImage | None:
-        """Return it as a Pillow image of at most `edge` pixels, or None when it cannot be shown."""
-        with suppress(OSError):  # forgotten, or of a store that is not here
+        """Return a Pillow image of at most `edge` pixels, or None when the image cannot be shown."""
+        with suppress(OSError):  # forgotten, or in a store that is not here
             if self._handle:
                 return self._handle.thumb(self, edge)
             return imaging.inspect(self._path, edge=edge).thumb
@@ -199,37 +207,37 @@ class Image:
         )
 
     def __repr__(self) -> str:
-        return DOT.join([self._said, *describe_files([self._path])])
+        return DOT.join([self._summary, *list_files([self._path])])
 
     @property
-    def _said(self) -> str:
-        """What stands beside its image: equal in every run."""
+    def _summary(self) -> str:
+        """Its `text/plain`: equal in every run of the same request."""
         return f"Image: {truncate(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         thumb = self.thumb(imaging.EDGE)
-        made = imaging.make_preview([thumb], notes=[GONE if thumb is None else ""])
-        return frame_bundle(made, self._said, self.prompt)
+        preview = imaging.make_preview([thumb], notes=[GONE if thumb is None else ""])
+        return frame_bundle(preview, self._summary, self.prompt)
 
 
-def describe_files(files: Iterable[Path]) -> list[str]:
-    """Return where images are, for a plain Python, which shows none; nothing where there is a shell."""
+def list_files(files: Iterable[Path]) -> list[str]:
+    """Return the files as text for plain Python, which shows no images; nothing under IPython."""
     ipython = sys.modules.get("IPython")
     return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
 
 
-def frame_bundle(made: imaging.Preview, text: str, prompt: str) -> Bundle:
-    """Return one image as a bundle, no higher than a screen has room for with its caption."""
-    scale = min(1.0, HEIGHT / made.height)
-    size = round(made.width * scale), round(made.height * scale)
-    return make_bundle(made.data, made.mime, size, text, prompt)
+def frame_bundle(preview: imaging.Preview, text: str, prompt: str) -> Bundle:
+    """Return an image as a bundle, so high that a screen has room for its caption too."""
+    scale = min(1.0, HEIGHT / preview.height)
+    size = round(preview.width * scale), round(preview.height * scale)
+    return make_bundle(preview.data, preview.mime, size, text, prompt)
 
 
 def make_bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
     """Return a plain image as a mimebundle and its metadata: no widget, no script, no HTML.
 
-    A WebP original travels as PNG: notebooks have no renderer for it.
+    A WebP original becomes PNG: notebooks do not render WebP.
     """
     if mime not in ("image/png", "image/jpeg"):
         data, mime = imaging.to_png(data), "image/png"

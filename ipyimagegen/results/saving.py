@@ -1,4 +1,4 @@
-"""Where `--save` and `save()` put an image: a template with fixed fields, never over another file."""
+"""The file that an image is saved to: a template with fixed fields, never over a different file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ipyimagegen.core.errors import InvalidOption, StoreError, suggest_name
 from ipyimagegen.core.formats import BY_MIME, FORMATS
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import to_file_name, truncate
 
@@ -20,52 +21,69 @@ _KNOWN = tuple(suffix for file_format in FORMATS for suffix in file_format.suffi
 
 
 def check_template(template: str) -> None:
-    """Raise InvalidOption when the template has a field that does not exist, or names a folder."""
+    """Raise InvalidOption when the template has an unknown field, or names a folder."""
     for name in _FIELD.findall(template):
         if name not in FIELDS:
             raise InvalidOption(
-                f"--save {{{name}}}: there are {', '.join(FIELDS)}.{suggest_name(name, FIELDS)}"
+                _(
+                    "Unknown field {field} in the name of the file: choose {fields}.{suggestion}",
+                    field=f"{{{name}}}",
+                    fields=", ".join(FIELDS),
+                    suggestion=suggest_name(name, FIELDS),
+                )
             )
     if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):  # noqa: PTH111, PTH112
         inside = os.path.join(template, "{id}")  # noqa: PTH118 - as typed
-        raise InvalidOption(f"--save {template} names a folder; name a file, such as {inside}.")
+        raise InvalidOption(
+            _("{path} is a folder. Name a file, such as {example}.", path=template, example=inside)
+        )
 
 
 def check_place(template: str) -> None:
-    """Raise InvalidOption when no file can be made where the template says, as far as that can be seen."""
+    """Raise InvalidOption when the template names a place in which no file can be made, as far as known."""
     known = os.path.dirname(template.partition("{")[0])  # noqa: PTH120 - folders up to the first field
     place = Path(os.path.expanduser(known))  # noqa: PTH111 - as typed
-    while not os.path.lexists(place) and place != place.parent:  # what is missing is made
+    while not os.path.lexists(place) and place != place.parent:  # missing folders are made
         place = place.parent
     if not place.is_dir():
-        raise InvalidOption(f"--save {truncate(template, 300)}: {place} is no folder; nothing was sent.")
+        raise InvalidOption(
+            _(
+                "Cannot save to {path}: {folder} is not a folder. Nothing was sent.",
+                path=truncate(template, 300),
+                folder=place,
+            )
+        )
     if not os.access(place, os.W_OK | os.X_OK):
         raise InvalidOption(
-            f"--save {truncate(template, 300)}: you may not write in {place.absolute()}; nothing was sent."
+            _(
+                "Cannot save to {path}: you are not allowed to write in {folder}. Nothing was sent.",
+                path=truncate(template, 300),
+                folder=place.absolute(),
+            )
         )
 
 
 def list_targets(template: str, places: Sequence[tuple[Run, ImageRecord]]) -> list[Path]:
-    """Return the files for the images of a sweep, those that did not come among them, in its order.
+    """Return the files for the images of a sweep in order, also for images that are missing.
 
-    {index} counts those that the other fields do not tell apart. Where the template has none, they get
-    their numbers. So an image that comes later takes the name that was left for it.
+    {index} counts the images whose other fields are equal. Where the template has no {index}, these get
+    numbers. So an image that is made later gets the name that was left for it.
     """
-    alike = [find_target(template, *one, several=False, index=0) for one in places]
-    shared, counts = Counter(alike), Counter[Path]()
+    names = [find_target(template, run, image, several=False, index=0) for run, image in places]
+    total, counts = Counter(names), Counter[Path]()
     files = []
-    for one, name in zip(places, alike, strict=True):
+    for (run, image), name in zip(places, names, strict=True):
         counts[name] += 1
-        files.append(find_target(template, *one, several=shared[name] > 1, index=counts[name]))
+        files.append(find_target(template, run, image, several=total[name] > 1, index=counts[name]))
     return files
 
 
 def find_target(
     template: str, run: Run, image: ImageRecord, *, several: bool, index: int | None = None
 ) -> Path:
-    """Return the file for an image: fields filled and cleaned, the suffix that its bytes have.
+    """Return the file for an image: fields filled in and cleaned, with the suffix of its format.
 
-    `several` says that it gets its number, which is `index` or else its own in the reply.
+    With `several` the name gets a number: `index`, else the image's own in the response.
     """
     check_template(template)
     values = {**list_fields(run, image), **({} if index is None else {"index": str(index)})}
@@ -82,21 +100,21 @@ def find_target(
 
 def list_fields(run: Run, image: ImageRecord) -> Mapping[str, str]:
     """Return the values of the fields of a template."""
-    asked = {**run.request.options, **run.request.extra}
+    options = {**run.request.options, **run.request.extra}
     return {
         "id": run.id.replace("/", "-"),
         "index": str(image.index),
         "model": run.sent.model or run.request.model or "default",
         "endpoint": run.request.endpoint,
-        "seed": str(asked.get("seed", "none")),
+        "seed": str(options.get("seed", "none")),
         "size": f"{image.width}x{image.height}",
         "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
     }
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
-    # A value may hold anything that a server or user named: it never adds a folder.
-    return _FIELD.sub(lambda found: re.sub(r"[/\\]", "-", values[found[1]]), text)
+    # A value may hold anything that a server or user named: it must not add a folder.
+    return _FIELD.sub(lambda match: re.sub(r"[/\\]", "-", values[match[1]]), text)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -104,13 +122,15 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
 
 
-def make_empty_error(what: str, why: str | None) -> StoreError:
+def make_empty_error(result: str, reason: str | None) -> StoreError:
     """Return the error for a result without an image."""
-    return StoreError(f"{what} has no image to save{f': {why}' if why else '.'}")
+    if not reason:
+        return StoreError(_("{result} has no image to save.", result=result))
+    return StoreError(_("{result} has no image to save: {reason}", result=result, reason=reason))
 
 
 def _write_new(data: bytes, path: Path) -> None:
-    """Write a file that must not exist; what cannot be written whole is not left behind."""
+    """Write a file that must not exist; when that fails, none is left."""
     with path.open("xb") as file:
         try:
             file.write(data)
@@ -121,26 +141,30 @@ def _write_new(data: bytes, path: Path) -> None:
 
 
 def write_file(data: bytes, path: Path) -> Path:
-    """Write the bytes to `path`, or to `name-2`, `name-3` … when another file is there.
+    """Write the bytes to `path`, or to `name-2`, `name-3` … when a different file is there; return the path.
 
-    The same bytes at that path are left as they are. Raises StoreError.
+    A file that holds the same bytes is left as it is. Raises StoreError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for count in range(1, 10_000):
-            here = path if count == 1 else path.with_stem(f"{path.stem}-{count}")
+            file = path if count == 1 else path.with_stem(f"{path.stem}-{count}")
             try:
-                _write_new(data, here)
+                _write_new(data, file)
             except FileExistsError:
-                if here.is_file() and here.read_bytes() == data:
-                    return here
+                if file.is_file() and file.read_bytes() == data:
+                    return file
             else:
-                return here
-        problem = "too many files of that name"
-    except OSError as fault:
-        problem = fault.strerror or type(fault).__name__
+                return file
+        reason: str = _("too many files have that name")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
     except ValueError:  # NUL, or half a character
-        problem = "no folder has such a name"
+        reason = _("no file can have that name")
     raise StoreError(
-        f"The image is in the history, but {truncate(str(path), 300)} cannot be written: {problem}."
+        _(
+            "The image is in the history, but {path} cannot be written: {reason}.",
+            path=truncate(str(path), 300),
+            reason=reason,
+        )
     )

@@ -1,6 +1,6 @@
-"""What users hold of a sweep: a `Sweep`, a sequence of `Generation`s along its axes.
+"""The results of a sweep: a `Sweep`, a sequence of `Generation`s along its axes, and its contact sheets.
 
-Like a `Generation` it is immutable, and a pickle drops the handle to the studio.
+Like a `Generation` it is immutable, and a pickle has no studio.
 """
 
 from __future__ import annotations
@@ -8,28 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
-from ipyimagegen.core.axes import Axis, label_points
-from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.axes import PROMPT, Axis, label_points
+from ipyimagegen.core.errors import ImagineError, InvalidInput
+from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.run import Cost
-from ipyimagegen.core.text import truncate
-from ipyimagegen.results import saving, summary
+from ipyimagegen.core.text import DOT, truncate
+from ipyimagegen.results import saving
+from ipyimagegen.results.captions import GONE, write_sweep_caption, write_sweep_title
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import GONE, Bundle, Handle, make_bundle
-from ipyimagegen.results.sheets import Sheet, sheets, shown_at_once
+from ipyimagegen.results.image import Bundle, Handle, make_bundle
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+ROWS, COLUMNS = 6, 8  # of a sheet, so that its tiles can be seen in a notebook
+STRIP = ROWS * COLUMNS
+SHEETS, TILES = 4, 64  # that a cell shows at most
+
 
 class Sweep(Sequence[Generation]):
-    """The results of a sweep in order, the innermost axis running fastest; one that failed has no image.
+    """The results of a sweep in order, the innermost axis running fastest; a failed result has no image.
 
-    `axes` maps what varies to its values. `failed` are those without an image; each says why in `error`.
+    `axes` maps what varies to its values. `failed` holds the results without an image, with their `error`.
     """
 
     def __init__(
@@ -38,16 +43,16 @@ class Sweep(Sequence[Generation]):
         generations: Sequence[Generation],
         *,
         prompt: str = "",
-        asked: Mapping[int, Cost] | None = None,
+        estimates: Mapping[int, Cost] | None = None,
         handle: Handle | None = None,
     ) -> None:
         self._axes, self._generations = tuple(axes), tuple(generations)
         self._prompt = prompt
-        self._asked = dict(asked or {})  # the places that were asked for now, and what each may have cost
+        self._estimates = dict(estimates or {})  # by place, the costs expected of the calls sent now
         self._handle = handle
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpickled, (self._axes, self._generations, self._prompt))
+        return (_unpickle, (self._axes, self._generations, self._prompt))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sweep) and self._generations == other._generations
@@ -70,136 +75,158 @@ class Sweep(Sequence[Generation]):
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
-        """What varies, and its values, the outermost axis first; `{red|blue}` is called as it was typed."""
+        """What varies with its values, the outermost axis first; `{red|blue}` is named as typed."""
         return {axis.name: axis.values for axis in self._axes}
 
     @property
     def prompt(self) -> str:
-        """The prompt as typed, alternatives and all; of several all of them."""
+        """The prompt as typed, with its alternatives; of several prompts all of them."""
         return self._prompt
 
     @property
     def failed(self) -> tuple[Generation, ...]:
-        """Those that brought no image."""
-        return tuple(one for one in self if not one)
+        """The results without an image."""
+        return tuple(generation for generation in self if not generation)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The table: a row for each generation, in order.
 
-        What varies and every other option as asked, then `size` (pixels, as it came; `asked_size` is the
-        option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (the
-        first image's; `files` has all), `id`, `status`, `error`, `from_history`.
+        What varies and every other option as requested, then `size` (pixels, as returned; `requested_size`
+        is the option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (of
+        the first image; `files` has all), `id`, `status`, `error`, `from_history`.
         """
-        made = [summary.make_row(one, axes) for one, axes in zip(self, self._coordinates, strict=True)]
-        names = dict.fromkeys(name for row in made for name in row)
-        return [{name: row.get(name) for name in names} for row in made]
+        rows = [_make_row(generation, point) for generation, point in zip(self, self._points, strict=True)]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return [{name: row.get(name) for name in names} for row in rows]
 
     def to_dataframe(self) -> Any:
         """Return `rows` as a pandas DataFrame. Raises InvalidInput where pandas is not installed."""
         try:
             import pandas as pd  # noqa: PLC0415 - slow, and needed for nothing else
         except ImportError:
-            problem = (
-                "to_dataframe() needs pandas: pip install pandas. Without it: sweep.rows, a list of dicts."
+            message = _(
+                "to_dataframe() requires pandas: pip install pandas. "
+                "Without pandas, use sweep.rows, a list of dicts."
             )
         else:
             return pd.DataFrame(self.rows)
-        raise InvalidInput(problem)
+        raise InvalidInput(message)
 
     @cached_property
-    def _coordinates(self) -> list[dict[str, Any]]:
+    def _points(self) -> list[dict[str, Any]]:
         names = [axis.name for axis in self._axes]
         combined = product(*(axis.values for axis in self._axes))  # noqa: PD011 - no pandas here
         return [dict(zip(names, values, strict=True)) for values in combined]
 
     @property
     def labels(self) -> list[str]:
-        """A name for each, by what varies: `red · seed 7`."""
+        """A name for each result, by what varies: `red · seed 7`."""
         return label_points(self._axes)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of all images, in the store."""
-        return tuple(file for one in self for file in one.files)
+        return tuple(file for generation in self for file in generation.files)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files; see `Generation.save`.
 
-        {index} counts the images that the other fields do not tell apart; without it they get -1, -2
-        and so on. What did not come leaves its number free, and takes it when the sweep is run again.
+        {index} counts the images whose other fields are equal; without {index} they get -1, -2 and so on.
+        A missing image leaves its number free, and gets it when the sweep is run again.
         """
         saving.check_template(str(template))
-        images = {(place, image.index): image for place, one in enumerate(self) for image in one}
+        images = {
+            (place, image.index): image for place, generation in enumerate(self) for image in generation
+        }
         if not images:
-            raise saving.make_empty_error("The sweep", self[0].error)
-        like = next(iter(images.values())).image  # what an image that did not come is taken to be
+            raise saving.make_empty_error(_("The sweep"), self[0].error)
+        sample = next(iter(images.values())).image  # stands for the missing images
         places = {
-            (place, index): (one.run, replace(like, index=index))
-            for place, one in enumerate(self)
-            for index in range(1, one.run.request.count + 1)
+            (place, index): (generation.run, replace(sample, index=index))
+            for place, generation in enumerate(self)
+            for index in range(1, generation.run.request.count + 1)
         }
         places |= {key: (image.run, image.image) for key, image in images.items()}
         order = sorted(places)
-        files = dict(
-            zip(order, saving.list_targets(str(template), [places[key] for key in order]), strict=True)
-        )
+        targets = saving.list_targets(str(template), [places[key] for key in order])
+        files = dict(zip(order, targets, strict=True))
         return tuple(saving.write_file(image.bytes, files[key]) for key, image in images.items())
 
     # What is shown
 
     @property
     def caption(self) -> str:
-        """The words under the sheets."""
-        pages, shown = self.pages, shown_at_once([page.sheet for page in self.pages])
-        legend = [line for page in pages[:shown] for line in page.legend]
-        if len(pages) > shown:
-            which = f"sheets 1 to {shown}" if shown > 1 else "sheet 1"
-            legend.append(f"{which} of {len(pages)}; the next is sweep.pages[{shown}]")
-        return summary.write_sweep_caption(
-            self, self._axes, self._asked, prompt=self._prompt, legend=list(dict.fromkeys(legend))
+        """The words under the sheets, for Python."""
+        return self.write_caption()
+
+    def write_caption(self, front: Front = PYTHON) -> str:
+        """Return the words under the sheets, for a front door."""
+        count, shown = len(self.pages), self._shown_pages
+        legend = [line for page in shown for line in page.legend]
+        if count > len(shown) > 1:
+            legend.append(
+                _(
+                    "sheets 1 to {last} of {count}; the next is sweep.pages[{last}]",
+                    last=len(shown),
+                    count=count,
+                )
+            )
+        elif count > len(shown):
+            legend.append(_("sheet 1 of {count}; the next is sweep.pages[1]", count=count))
+        return write_sweep_caption(
+            self,
+            self._axes,
+            self._estimates,
+            prompt=self._prompt,
+            legend=list(dict.fromkeys(legend)),
+            front=front,
         )
 
     @cached_property
     def pages(self) -> tuple[Page, ...]:
-        """The contact sheets; each shows itself where a cell returns it."""
-        made = sheets(self._axes)
-        limit = imaging.LIMIT // shown_at_once(made)
+        """The contact sheets; each is displayed where a cell returns it."""
+        sheets = layout_sheets(self._axes)
+        limit = imaging.LIMIT // count_shown(sheets)
         return tuple(
-            Page(self, sheet, number, len(made), limit) for number, sheet in enumerate(made, start=1)
+            Page(self, sheet, number, len(sheets), limit) for number, sheet in enumerate(sheets, start=1)
         )
 
-    def bundles(self) -> list[Bundle]:
+    @property
+    def _shown_pages(self) -> tuple[Page, ...]:
+        return self.pages[: count_shown([page.sheet for page in self.pages])]
+
+    def to_bundles(self) -> list[Bundle]:
         """Return what a notebook shows: the first contact sheets, or each original if so configured."""
         if self._handle and self._handle.embed == "original":
-            return [made for one in self if one for made in one.bundles()]
-        return [page.bundle for page in self.pages[: shown_at_once([one.sheet for one in self.pages])]]
+            return [bundle for generation in self if generation for bundle in generation.to_bundles()]
+        return [page.bundle for page in self._shown_pages]
 
     def thumb(self, place: int, edge: int) -> PilImage | None:
-        """Return the small image of one generation, several as one, or None when it has none."""
-        thumbs = [one.thumb(edge) for one in self[place]]
-        return imaging.make_tile([one for one in thumbs if one is not None], edge)
+        """Return a small image of a generation, several images as a tile, or None when it has none."""
+        thumbs = [image.thumb(edge) for image in self[place]]
+        return imaging.make_tile([thumb for thumb in thumbs if thumb is not None], edge)
 
     def __repr__(self) -> str:
-        return summary.write_sweep_title(self._prompt, self._axes)
+        return write_sweep_title(self._prompt, self._axes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
-        return self.bundles()[0]
+        return self.to_bundles()[0]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:
-            raise NotImplementedError  # IPython then asks for the mimebundle
+            raise NotImplementedError  # IPython then uses the mimebundle
         self._handle.display(self)
 
 
-def _unpickled(axes: Sequence[Axis], generations: Sequence[Generation], prompt: str) -> Sweep:
+def _unpickle(axes: Sequence[Axis], generations: Sequence[Generation], prompt: str) -> Sweep:
     return Sweep(axes, generations, prompt=prompt)
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One contact sheet of a sweep, drawn when it is first looked at."""
+    """A contact sheet of a sweep, drawn when it is first shown."""
 
     sweep: Sweep
     sheet: Sheet
@@ -215,12 +242,7 @@ class Page:
             [sweep.thumb(place, edge) for place in sheet.calls],
             sheet.rows,
             sheet.columns,
-            notes=[
-                truncate(
-                    summary.join_lines(sweep[place].error or (GONE if sweep[place] else "no image")), 300
-                )
-                for place in sheet.calls
-            ],
+            notes=[_describe_tile(sweep[place]) for place in sheet.calls],
             title=sheet.title,
             mark=f"sheet {self.number}",
             limit=self.limit,
@@ -228,14 +250,15 @@ class Page:
 
     @property
     def legend(self) -> list[str]:
-        """What the letters on the sheet stand for."""
+        """The meaning of the letters on the sheet."""
         return [f"{letter} = {label}" for letter, label in self._drawn.legend]
 
     @property
     def bundle(self) -> Bundle:
         """The sheet as a notebook shows it."""
-        made = self._drawn.preview
-        return make_bundle(made.data, made.mime, (made.width, made.height), repr(self), self.sweep.prompt)
+        preview = self._drawn.preview
+        size = preview.width, preview.height
+        return make_bundle(preview.data, preview.mime, size, repr(self), self.sweep.prompt)
 
     def __repr__(self) -> str:
         which = f" · sheet {self.number} of {self.count}" if self.count > 1 else ""
@@ -244,3 +267,108 @@ class Page:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude
         return self.bundle
+
+
+def _describe_tile(generation: Generation) -> str:
+    """Return why a tile has no image, on one line."""
+    if generation:
+        return GONE
+    failure = generation.failure
+    reason = str(failure.args[0] if isinstance(failure, ImagineError) else failure or "no image")
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    return truncate(" ".join(line if line[-1] in ".!?:…。！？" else f"{line}." for line in lines), 300)
+
+
+def _make_row(generation: Generation, point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a generation in the table; see `Sweep.rows`."""
+    options = {**generation.run.request.options, **generation.run.request.extra}
+    if "size" in options:
+        options["requested_size"] = options.pop("size")
+    varied = {name: value for name, value in point.items() if name not in (*options, PROMPT, "size")}
+    sizes = dict.fromkeys(f"{image.size[0]}x{image.size[1]}" for image in generation)
+    cost = generation.cost
+    return {
+        **varied,
+        "prompt": generation.prompt,
+        "endpoint": generation.endpoint,
+        "model": generation.model,
+        **options,
+        "size": ", ".join(sizes) or None,
+        "images": len(generation),
+        "seconds": generation.elapsed,
+        "cost": cost.amount if cost.basis not in ("free", "none") else 0.0,
+        "currency": cost.currency or None,
+        "mismatches": [str(mismatch) for mismatch in generation.mismatches],
+        "file": str(generation[0].path) if generation else None,
+        "files": [str(image.path) for image in generation],
+        "id": generation.id,
+        "status": str(generation.status),
+        "error": generation.error,
+        "from_history": generation.reused,
+    }
+
+
+# How the tiles of a sweep are laid out: a strip, rows and columns, or pages of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """The layout of a contact sheet. `calls` are the places in the sweep, row by row.
+
+    A strip has no rows: `columns` are then the labels of its tiles, which flow. `title` holds the values of
+    the outer axes.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    title: str = ""
+    calls: tuple[int, ...]
+
+
+def layout_sheets(axes: Sequence[Axis]) -> tuple[Sheet, ...]:
+    """Return the sheets of a sweep in order; a page for each combination of the axes before the last two.
+
+    A page that is larger than a sheet continues on the next sheet.
+    """
+    *outer, columns = [axis.labels for axis in axes]
+    if not outer:
+        size = _divide(len(columns), STRIP)
+        return tuple(
+            Sheet(columns=columns[at : at + size], calls=tuple(range(at, min(at + size, len(columns)))))
+            for at in range(0, len(columns), size)
+        )
+    *pages, rows = outer
+    size = len(rows) * len(columns)
+    high, wide = _divide(len(rows), ROWS), _divide(len(columns), COLUMNS)
+    return tuple(
+        Sheet(
+            title=DOT.join(titles),
+            rows=rows[down : down + high],
+            columns=columns[across : across + wide],
+            calls=tuple(
+                number * size + row * len(columns) + column
+                for row in range(down, min(down + high, len(rows)))
+                for column in range(across, min(across + wide, len(columns)))
+            ),
+        )
+        for number, titles in enumerate(product(*pages))
+        for down in range(0, len(rows), high)
+        for across in range(0, len(columns), wide)
+    )
+
+
+def _divide(count: int, most: int) -> int:
+    """Return the size of parts of about equal size, none larger than `most`."""
+    return -(-count // -(-count // most))
+
+
+def count_shown(sheets: Sequence[Sheet]) -> int:
+    """Return how many sheets a cell shows: together they are as small as one, and each can be read."""
+    totals = accumulate(len(sheet.calls) for sheet in sheets[:SHEETS])
+    return max(1, sum(total <= TILES for total in totals))
+
+
+def measure_shape(axes: Sequence[Axis]) -> tuple[int, int]:
+    """Return the numbers of rows and columns of the first sheet; a strip has no rows."""
+    first = layout_sheets(axes[-2:])[0]
+    return len(first.rows), len(first.columns)

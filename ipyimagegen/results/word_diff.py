@@ -1,4 +1,4 @@
-"""What two texts share and what only one of them has, word by word, as `git diff --word-diff` writes it.
+"""The difference of two texts, word by word, as `git diff --word-diff` writes it.
 
 a [-red-] {+blue+} fox
 """
@@ -15,17 +15,17 @@ from ipyimagegen.core.text import sanitize
 
 _ALONE = "\u0e00-\u0eff \u2e80-\u9fff \uf900-\ufaff \U00020000-\U0003ffff"  # written without blanks
 _RANGES = tuple(part.split("-") for part in _ALONE.split())
-_JOINS = "'’-.:_"
-_KEPT = 40  # characters of an unchanged stretch that are shown on each side of a change
+_JOINERS = "'’-.:_"
+_CONTEXT = 40  # characters of an unchanged stretch that are shown on each side of a change
 _SHOWN = 300  # characters of a changed stretch that are shown at its beginning, and at its end
-# Words of a text up to which every word counts (0.1 s); of a longer one the frequent ones are left out
-# when its order is looked for, and one over the second figure is changed as a whole.
+# Up to so many words every word is compared (0.1 s); in a longer text frequent words are ignored when
+# sequences are matched, and a text beyond the second figure counts as changed as a whole.
 _EVERY, _MOST = 2000, 20_000
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word, a Chinese character, or a sign; and whether a blank stands before it."""
+    """A word, a Chinese character, or a punctuation mark; and whether a blank precedes it."""
 
     text: str
     spaced: bool = False
@@ -33,76 +33,76 @@ class Word:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Words that follow one another: in both texts (no sign), in the old (`-`) or the new alone (`+`)."""
+    """Consecutive words: of both texts (no sign), only of the old (`-`) or only of the new (`+`)."""
 
     sign: str
     words: tuple[Word, ...]
 
 
 def split_words(text: str) -> list[Word]:
-    """Return the words of a text. What has no blanks between its words is taken character by character."""
+    """Return the words of a text; scripts without blanks between words are split by character."""
     return [
-        Word(one, spaced=place > 0 and at == 0)
+        Word(piece, spaced=place > 0 and at == 0)
         for place, part in enumerate(text.split())
-        for at, one in enumerate(_parts(part))
+        for at, piece in enumerate(_split_part(part))
     ]
 
 
-def _parts(text: str) -> Iterator[str]:
+def _split_part(text: str) -> Iterator[str]:
     start = 0
     for at in range(1, len(text)):
-        if not _goes_on(text, at):
+        if not _continues(text, at):
             yield text[start:at]
             start = at
     yield text[start:]
 
 
-def _goes_on(text: str, at: int) -> bool:
-    """Say whether the character there belongs to the word before it."""
+def _continues(text: str, at: int) -> bool:
+    """Return whether the character at an index belongs to the word before it."""
     char, before = text[at], text[at - 1]
     if unicodedata.category(char)[0] == "M":
         return True
-    if char in _JOINS:
+    if char in _JOINERS:
         return _joins(text, at)
-    if before in _JOINS:
+    if before in _JOINERS:
         return _joins(text, at - 1)
     return _is_letter(before) and _is_letter(char)
 
 
 def _joins(text: str, at: int) -> bool:
-    """Say whether the sign there is part of a word: dog's, 1.2, 16:9; in (fog:1.2) it is none."""
+    """Return whether a punctuation mark is part of a word: in dog's, 1.2 and 16:9, not in (fog:1.2)."""
     if not 0 < at < len(text) - 1 or (text[at] == ":" and not text[at - 1].isdigit()):
         return False
     return _is_letter(text[at - 1]) and _is_letter(text[at + 1])
 
 
 def _is_letter(char: str) -> bool:
-    """Say whether words are made of it; an accent that follows a letter counts as one."""
+    """Return whether words consist of such characters; a combining accent counts as a letter."""
     return unicodedata.category(char)[0] in "LNM" and not any(a <= char <= z for a, z in _RANGES)
 
 
 def diff_words(old: Sequence[Word], new: Sequence[Word]) -> list[Stretch]:
-    """Return both texts as one row of stretches: without `-` it is the new text, without `+` the old.
+    """Return both texts as a list of stretches: without `-` it is the new text, without `+` the old.
 
-    A word of both is spaced where it is in one of them.
+    A word of both texts is spaced where it is spaced in either.
     """
-    a, b = [one.text for one in old], [one.text for one in new]
-    found: list[Stretch] = []
-    for kind, i, i_end, j, j_end in _changes(a, b):
+    a, b = [word.text for word in old], [word.text for word in new]
+    stretches: list[Stretch] = []
+    for kind, i, i_end, j, j_end in _find_opcodes(a, b):
         if kind == "equal":
             pairs = zip(old[i:i_end], new[j:j_end], strict=True)
             both = tuple(Word(y.text, x.spaced or y.spaced) for x, y in pairs)
-            found.append(Stretch("", both))
+            stretches.append(Stretch("", both))
             continue
         if i < i_end:
-            found.append(Stretch("-", tuple(old[i:i_end])))
+            stretches.append(Stretch("-", tuple(old[i:i_end])))
         if j < j_end:
-            found.append(Stretch("+", tuple(new[j:j_end])))
-    return found
+            stretches.append(Stretch("+", tuple(new[j:j_end])))
+    return stretches
 
 
-def _changes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield what is equal and what is not, as difflib does; a text that is mostly the same is quick."""
+def _find_opcodes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield opcodes as difflib does; texts that are mostly equal take little time."""
     shorter = min(len(a), len(b))
     head = next((k for k in range(shorter) if a[k] != b[k]), shorter)
     tail = next((k for k in range(shorter - head) if a[-1 - k] != b[-1 - k]), shorter - head)
@@ -122,36 +122,38 @@ def _changes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, i
 
 
 def same_words(old: str, new: str) -> bool:
-    """Say whether two texts differ in nothing but blanks, and characters that cannot be seen."""
-    return [one.text for one in split_words(_whole(old))] == [one.text for one in split_words(_whole(new))]
+    """Return whether two texts differ only in blanks and invisible characters."""
+    first, second = split_words(_sanitize(old)), split_words(_sanitize(new))
+    return [word.text for word in first] == [word.text for word in second]
 
 
 def mark_words(old: str, new: str, *, shortened: bool = True) -> str:
-    """Return the new text on one line, with `{+…+}` around what the old has not, and `[-…-]` what it had.
+    """Return the new text on one line, with `{+…+}` around additions and `[-…-]` for deletions.
 
-    Long unchanged stretches are shortened with … . Where one of the texts holds such marks itself, ours
-    get more signs than those: `[--red--]`.
+    Long unchanged stretches are shortened with … . Where a text itself holds such marks, those of the
+    difference get more signs: `[--red--]`.
     """
-    old, new = _whole(old), _whole(new)
-    row = diff_words(split_words(old), split_words(new))
-    signs = _signs(old, new)
-    said = []
-    for place, one in enumerate(row):
-        at_start = place == 0 or (place == 1 and row[0].sign == "-" and one.sign == "+")
-        blank = " " if one.words[0].spaced or (place and at_start) else ""
-        text = _short(one, place == 0, place == len(row) - 1) if shortened else _joined(one.words)
-        sign = one.sign * signs
-        opening, closing = {"": ("", ""), "-": ("[", "]"), "+": ("{", "}")}[one.sign]
-        said.append(f"{blank}{opening}{sign}{text}{sign}{closing}")
-    return "".join(said)
+    old, new = _sanitize(old), _sanitize(new)
+    stretches = diff_words(split_words(old), split_words(new))
+    signs = _count_signs(old, new)
+    marked = []
+    for place, stretch in enumerate(stretches):
+        at_start = place == 0 or (place == 1 and stretches[0].sign == "-" and stretch.sign == "+")
+        blank = " " if stretch.words[0].spaced or (place and at_start) else ""
+        last = place == len(stretches) - 1
+        text = _shorten(stretch, place == 0, last) if shortened else _join(stretch.words)
+        sign = stretch.sign * signs
+        opening, closing = {"": ("", ""), "-": ("[", "]"), "+": ("{", "}")}[stretch.sign]
+        marked.append(f"{blank}{opening}{sign}{text}{sign}{closing}")
+    return "".join(marked)
 
 
-def _whole(text: str) -> str:
+def _sanitize(text: str) -> str:
     return sanitize(text, len(text) + 1)
 
 
-def _signs(old: str, new: str) -> int:
-    """Return how many signs a mark needs, so that neither text holds one."""
+def _count_signs(old: str, new: str) -> int:
+    """Return how many signs a mark needs so that neither text holds such a mark."""
     both = f"{old}\n{new}"
     return next(
         k
@@ -160,30 +162,30 @@ def _signs(old: str, new: str) -> int:
     )
 
 
-def _joined(some: Sequence[Word]) -> str:
-    return "".join(f" {one.text}" if one.spaced and k else one.text for k, one in enumerate(some))
+def _join(words: Sequence[Word]) -> str:
+    return "".join(f" {word.text}" if word.spaced and k else word.text for k, word in enumerate(words))
 
 
-def _short(stretch: Stretch, first: bool, last: bool) -> str:
-    """Return the text of a stretch: of a long one the words that stand beside a change."""
-    text = _joined(stretch.words)
-    keep = _SHOWN if stretch.sign else _KEPT
-    if len(text) <= 2 * keep + 20:  # what is left out is worth a sign
+def _shorten(stretch: Stretch, first: bool, last: bool) -> str:
+    """Return the text of a stretch: of a long stretch the words beside a change."""
+    text = _join(stretch.words)
+    keep = _SHOWN if stretch.sign else _CONTEXT
+    if len(text) <= 2 * keep + 20:  # shortening saves enough
         return text
-    before = "" if first and not stretch.sign else _fitting(stretch.words, keep)
-    after = "" if last and not stretch.sign else _fitting(stretch.words[::-1], keep, back=True)
+    before = "" if first and not stretch.sign else _take(stretch.words, keep)
+    after = "" if last and not stretch.sign else _take(stretch.words[::-1], keep, back=True)
     return " ".join(part for part in (before, "…", after) if part)
 
 
-def _fitting(some: Sequence[Word], room: int, *, back: bool = False) -> str:
-    """Return as many words as there is room for; one that has none is cut."""
-    kept: list[Word] = []
+def _take(words: Sequence[Word], room: int, *, back: bool = False) -> str:
+    """Return as many words as fit; where none fits, a part of the first."""
+    taken: list[Word] = []
     used = 0
-    for one in some:
-        used += len(one.text) + one.spaced
+    for word in words:
+        used += len(word.text) + word.spaced
         if used > room:
             break
-        kept.append(one)
-    if not kept:
-        return some[0].text[-room:] if back else some[0].text[:room]
-    return _joined(kept[::-1] if back else kept)
+        taken.append(word)
+    if not taken:
+        return words[0].text[-room:] if back else words[0].text[:room]
+    return _join(taken[::-1] if back else taken)

@@ -82,7 +82,7 @@ class Batch:
         if self.plan.axes:  # a single call goes on
             for call in self.calls:
                 if not call.settled and not call.shared:
-                    call.token.withdraw()
+                    call.token.detach()
 
     def cancel(self) -> None:
         """Give up what was begun, and begin no more."""
@@ -111,7 +111,7 @@ class Batch:
     def is_taking_back(self) -> bool:
         """Whether some call that is not to be sent any more may still end unsent."""
         remote = self.plan.executor is not None
-        left = [call for call in self.calls if not call.settled and call.token.withdrawn]
+        left = [call for call in self.calls if not call.settled and call.token.detached]
         return any(remote or not call.sending for call in left)
 
     @property
@@ -165,7 +165,7 @@ def gather_sweep(batch: Batch, studio: Studio, results: Sequence[Generation] | N
         if call in new and not call.unsent and call.run.sent.attempts
     }
     generations = results or [_to_generation(call, studio) for call in batch.calls]
-    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, asked=sent, handle=studio)
+    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, estimates=sent, handle=studio)
 
 
 def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: bool) -> Sweep:
@@ -188,7 +188,7 @@ def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: b
             break
         except ImagineError as error:
             last_error = error
-            results.append(studio.generation(call.cached.replace(images=()), error=str(error)))
+            results.append(studio.generation(call.cached.replace(images=()), failure=error))
     if last_error and (isinstance(last_error, Detached) or not any(results)):
         raise last_error
     return gather_sweep(batch, studio, results)
@@ -200,4 +200,4 @@ def _to_generation(call: Call, studio: Studio) -> Generation:
     status = "in progress" if call.elapsed else "waiting"
     run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
     assert run is not None  # a request of unknown outcome has a record
-    return studio.generation(run.replace(images=()), error=str(call.error or status))
+    return studio.generation(run.replace(images=()), failure=call.error or status)

@@ -16,14 +16,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ipyimagegen import client, imaging
+from ipyimagegen import client
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.processing import (
     CallContext,
@@ -200,7 +201,7 @@ class Call:
         """Whether it was stopped before it was sent."""
         if isinstance(self.error, Detached):
             return True
-        stopped = self._token is not None and self._token.withdrawn
+        stopped = self._token is not None and self._token.detached
         return stopped and bool(self.error) and self.run.status is Status.NOT_SENT
 
 
@@ -259,14 +260,14 @@ def send_call(
     record or the response cannot be written or read.
     """
     planned, store = call.planned, context.store
-    with permit or limiter.acquire(lambda: call.token.withdrawn):
+    with permit or limiter.acquire(lambda: call.token.detached):
         limiter.wait_for_back_off(call.token)
-        if call.token.withdrawn:
+        if call.token.detached:
             raise Detached(STOPPED, remedy=Remedy.RUN_AGAIN)
         with limiter.prepare_sending():
             http_call = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
             idempotency_key = os.urandom(16).hex()
-            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.shown)
+            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.summary)
             call.run = call.run.replace(sent=sent)
             store.create(call.run)
             call.recorded = True
@@ -319,12 +320,12 @@ def _post(
         call.planned.endpoint,
         key,
         spool=spool,
-        control=call.token,
+        token=call.token,
         timeouts=context.timeouts,
         mounts=context.mounts,
         idempotency_key=idempotency_key,
         partial=note_partial if http_call.streams else None,
-        spare=lambda: context.store.spare(call.run),
+        fallback=lambda: context.store.spool_fallback(call.run),
         redactor=context.redactor(key),
         offline=context.offline,
     )
@@ -375,7 +376,7 @@ def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
         for sha256, data in call.planned.files.items():
             path = store.path(sha256)
             if path is None or path.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
-                store.keep([data], cap=len(data), suffix_of=imaging.find_suffix)
+                store.keep([data], cap=len(data), suffix_of=find_suffix)
         rival = _find_rival(call, store)
     except (StoreError, OSError) as error:
         return client.make_not_sent(sanitize(error, 300))
@@ -390,7 +391,7 @@ def _find_rival(call: Call, store: Store) -> Message | None:
     planned = call.planned
     if not planned.paid or planned.force:
         return None
-    for run in store.with_identity(call.run.identity):
+    for run in store.find_identical(call.run.identity):
         if run.session != call.run.session and run.id not in call.known and run.status in _BILLABLE:
             if run.status is Status.DONE:
                 return _("Another notebook has just received the result of this request: {run}.", run=run.id)
@@ -405,7 +406,7 @@ def _send_with_repeats(
     attempt, outcome = 1, client.make_not_sent(STOPPED)
     while True:
         limiter.wait_for_back_off(call.token)
-        if call.token.withdrawn:
+        if call.token.detached:
             return outcome
         call.sending = True
         call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
@@ -419,7 +420,7 @@ def _send_with_repeats(
         if outcome.status is Status.RATE_LIMITED:
             limiter.back_off(call.token, pause)  # the other calls to this endpoint slow down too
         else:
-            call.token.rest(pause)
+            call.token.wait_to_send(pause)
         attempt += 1
 
 
@@ -444,7 +445,7 @@ def fetch_pending(
     trusted: bool,
 ) -> Run:
     """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
-    call.token.begin(context.timeouts.whole)
+    call.token.start(context.timeouts.whole)
     processor = ResponseProcessor(
         context=context,
         endpoint=endpoint,

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.redact import RUN, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import ApiKey
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, client
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
@@ -30,7 +31,7 @@ from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
-from ipyimagegen.session.keys import ApiKey, Environment
+from ipyimagegen.session.keys import Environment
 from ipyimagegen.store.ownership import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
@@ -106,7 +107,7 @@ def send_remotely(task: RemoteTask) -> tuple[str, client.PackedOutcome]:
         return task.nonce, client.pack_outcome(client.make_not_sent(message))
     if claimed is False:
         error = ErrorInfo(message=_("The executor ran the call a second time; it was not sent again"))
-        outcome = client.Outcome(status=Status.UNKNOWN, fault=error, final=True)
+        outcome = client.Outcome(status=Status.UNKNOWN, error=error, final=True)
         return task.nonce, client.PackedOutcome(outcome=outcome)
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
@@ -164,7 +165,7 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
         endpoint,
         key,
         spool=spool,
-        control=client.CancelToken(),
+        token=client.CancelToken(),
         timeouts=task.timeouts,
         mounts=_find_mounts(endpoint),
         idempotency_key=task.idempotency_key,
@@ -247,16 +248,16 @@ class ExecutorTransport:
         secret: ApiKey | None,
         *,
         spool: Path,
-        control: client.CancelToken,
+        token: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
-        spare: Callable[[], Path | None] = lambda: None,
+        fallback: Callable[[], Path | None] = lambda: None,
         offline: bool = False,
         redactor: Redactor = NO_KEYS,
         **_unused: object,
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
-        control.begin(timeouts.whole)
+        token.start(timeouts.whole)
         task = RemoteTask(
             nonce=os.urandom(8).hex(),
             call=call,
@@ -272,8 +273,8 @@ class ExecutorTransport:
         except Exception as error:  # noqa: BLE001 - an executor may raise anything
             message = _("The executor did not accept the call: {cause}.", cause=_describe(error, task.key))
             return client.make_not_sent(message)
-        stopped = _wait_for_worker(future, task, control)
-        return stopped or _receive(future, task, spool, spare, redactor)
+        stopped = _wait_for_worker(future, task, token)
+        return stopped or _receive(future, task, spool, fallback, redactor)
 
 
 def _find_problem(reply: object, nonce: str) -> str:
@@ -298,22 +299,22 @@ def _find_problem(reply: object, nonce: str) -> str:
 
 
 def _wait_for_worker(
-    future: Future[Any], task: RemoteTask, control: client.CancelToken
+    future: Future[Any], task: RemoteTask, token: client.CancelToken
 ) -> client.Outcome | None:
     """Wait for the future; return the outcome where the call was stopped from here."""
     done = threading.Event()
     future.add_done_callback(lambda _future: done.set())
     begun = False
     while not done.wait(STEP):
-        if control.withdrawn and not begun:
+        if token.detached and not begun:
             begun = not _take_back(task)
             if not begun:
                 future.cancel()
                 return client.make_not_sent(_("The call was stopped before it was sent."))
-        if control.cancelled:
+        if token.cancelled:
             future.cancel()  # some executors report success although the call runs
             return client.Outcome(
-                status=Status.UNKNOWN, fault=ErrorInfo(message=_("The call was cancelled."))
+                status=Status.UNKNOWN, error=ErrorInfo(message=_("The call was cancelled."))
             )
     return None
 
@@ -324,19 +325,23 @@ def _take_back(task: RemoteTask) -> bool:
 
 
 def _receive(
-    future: Future[Any], task: RemoteTask, spool: Path, spare: Callable[[], Path | None], redactor: Redactor
+    future: Future[Any],
+    task: RemoteTask,
+    spool: Path,
+    fallback: Callable[[], Path | None],
+    redactor: Redactor,
 ) -> client.Outcome:
     try:
         nonce, packed = future.result()
         if nonce == task.nonce and isinstance(packed, client.PackedOutcome):
-            return client.unpack_outcome(packed, spool, spare, redactor)
+            return client.unpack_outcome(packed, spool, fallback, redactor)
         cause: str = _("it returned the result of another call")
     except BaseException as error:  # noqa: BLE001 - a worker may raise anything, an interrupt too
         cause = _describe(error, task.key)
         if _take_back(task):
             return client.make_not_sent(_("The executor did not begin the call ({cause}).", cause=cause))
     message = _("The executor lost the call ({cause}).", cause=cause)
-    return client.Outcome(status=Status.UNKNOWN, fault=ErrorInfo(message=message), final=True)
+    return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message=message), final=True)
 
 
 def _describe(error: BaseException, key: ApiKey | None = None) -> str:

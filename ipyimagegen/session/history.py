@@ -119,7 +119,7 @@ class History(Sequence[Generation]):
             )
         runs = [(self._studio.find(id_)[0], index) for id_, index in chosen]
         sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in runs]
-        return comparison.compare(sides, named=self._name_input, path=self._studio.store.path)
+        return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
     def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
         """Yield the ids of the runs, each with the number of the image if there is one."""

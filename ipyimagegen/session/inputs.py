@@ -222,7 +222,7 @@ class _Resolver:
                 url,
                 server if local else None,
                 into=into,
-                control=client.CancelToken(),
+                token=client.CancelToken(),
                 whole=self.seconds,
                 offline=self.offline,
             )

@@ -1,4 +1,4 @@
-"""Where an endpoint's API key comes from, and the type that holds it.
+"""Where an endpoint's API key comes from.
 
 The order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and then a
 hidden prompt (`credentials`). A key belongs to the origin of its endpoint and is revealed for no other.
@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.messages import Setting, _
@@ -28,49 +29,6 @@ if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
 DOTENV_BYTES = 1 << 20
-
-
-class ApiKey:
-    """A key bound to an origin; it shows in no repr, and cannot be copied or pickled."""
-
-    __slots__ = ("_value", "origin")
-
-    def __init__(self, value: str, base_url: str) -> None:
-        self._value = value if isinstance(value, HiddenText) else HiddenText(value)
-        self.origin = _origin(base_url)
-
-    def reveal(self, url: str) -> HiddenText | None:
-        """Return the key if `url` is of its origin, else None."""
-        return self._value if self.belongs_to(url) else None
-
-    def belongs_to(self, url: str) -> bool:
-        """Return whether `url` is of the key's origin."""
-        try:
-            return _origin(url) == self.origin
-        except ValueError:
-            return False
-
-    @property
-    def clear(self) -> HiddenText:
-        """The key whatever the address: for the redactor alone."""
-        return self._value
-
-    @property
-    def possible(self) -> bool:
-        """Whether it can be a key at all: no blank, quote or line break, nothing that no header takes."""
-        return bool(_KEY.fullmatch(self._value))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ApiKey) and (self.origin, self._value) == (other.origin, other._value)
-
-    def __hash__(self) -> int:
-        return hash((self.origin, self._value))
-
-    def __repr__(self) -> str:
-        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has one
-
-    def __reduce_ex__(self, protocol: Any) -> Never:
-        raise TypeError("a key is not copied or pickled")
 
 
 class Environment(Mapping[str, str]):
@@ -99,12 +57,6 @@ class Environment(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return "<the environment>"
-
-
-def _origin(url: str) -> str:
-    from ipyimagegen.core.endpoints import to_origin  # noqa: PLC0415 - a key is made long after loading
-
-    return to_origin(url)
 
 
 Note = Callable[[ApiKey], None]
@@ -172,7 +124,7 @@ def list_known_keys(
     endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path
 ) -> Iterator[ApiKey]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
-    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - see `_origin`
+    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - not at load
 
     where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
     written = _dotenv(folder, {ANY_SERVER, *where})
@@ -207,10 +159,6 @@ def _places(
         yield "the system keyring", _keyring(endpoint.name)
     for name in names:
         yield f"{name} in Colab's secrets", _colab(name)
-
-
-# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
-_KEY = re.compile(r"[!#-&(-_a-~]+")
 
 
 @hide_frames

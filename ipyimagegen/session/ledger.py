@@ -169,7 +169,7 @@ class Ledger:
     def abandon_after_fork(self) -> None:
         """In a fork: let go of the calls in flight. They belong to the parent."""
         for call in tuple(self._calls.values()):
-            call.token.abandon_after_fork()
+            call.token.abandon()
 
     def live(self, request: Request) -> Call | None:
         """Return the call in flight for the same request, if any."""
@@ -179,13 +179,13 @@ class Ledger:
 
     # Earlier runs of a request
 
-    def with_identity(self, identity: str) -> Sequence[Run]:
+    def find_identical(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""
-        return self._store.with_identity(identity)
+        return self._store.find_identical(identity)
 
-    def with_question(self, question: str) -> Sequence[Run]:
+    def find_same_question(self, question: str) -> Sequence[Run]:
         """Likewise, whatever server was asked."""
-        return self._store.with_question(question)
+        return self._store.find_same_question(question)
 
     def usable(self, run: Run) -> bool:
         """Return whether some image of the run can be shown or still be fetched; files are hashed again."""
@@ -213,7 +213,9 @@ class Ledger:
     def has_response(self, run: Run) -> bool:
         """Return whether the store holds an unread response to the run."""
         try:
-            return any(other.id == run.id and spool.stat().st_size for spool, other in self._store.left())
+            return any(
+                other.id == run.id and spool.stat().st_size for spool, other in self._store.list_responses()
+            )
         except (OSError, StoreError):
             return False
 
@@ -254,7 +256,7 @@ class Ledger:
         raise NotInHistory(self._describe_missing(ref.number))
 
     def _describe_missing(self, number: int) -> Message:
-        others = self._store.numbered(number, limit=3) if number > 0 else []
+        others = self._store.find_numbered(number, limit=3) if number > 0 else []
         runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)
         values = {"number": number, "count": len(self._numbers), "runs": runs}
         if runs:

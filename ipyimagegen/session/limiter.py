@@ -56,7 +56,7 @@ class Limiter:
 
     def wait_for_back_off(self, token: client.CancelToken) -> None:
         """Wait until calls may be sent, or this call is not to be sent any more."""
-        while (left := self._resume_at - token.clock()) > 0 and not token.rest(min(left, STEP)):
+        while (left := self._resume_at - token.clock()) > 0 and not token.wait_to_send(min(left, STEP)):
             pass
 
     @contextmanager

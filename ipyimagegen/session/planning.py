@@ -274,7 +274,7 @@ def _find_results(
     with suppress(InvalidOption, InvalidInput):
         drafts.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
     for question in dict.fromkeys(request.question for request in drafts):
-        for run in ledger.with_question(question):
+        for run in ledger.find_same_question(question):
             if run.request.endpoint != SKETCH and run.status is Status.DONE and ledger.usable(run):
                 yield run
 
@@ -319,7 +319,7 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], context: RequestConte
     ledger = context.ledger
     in_flight = ledger.in_flight()  # before the records: what ends between the two is in neither
     unknown: Run | None = None
-    for run in ledger.with_identity(call.request.identity):
+    for run in ledger.find_identical(call.request.identity):
         if run.status is Status.DONE and not context.settings.reuse:
             continue
         if run.status is Status.DONE and ledger.usable(run):

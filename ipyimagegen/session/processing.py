@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.results.captions import OUTSIDE, changed_outside
+from ipyimagegen.results.captions import OUTSIDE, describe_changes_outside
 from ipyimagegen.store import Store, StoredBlob
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.keys import ApiKey
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
 LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more
@@ -39,8 +40,8 @@ _NEEDED = (
     "client.downloads",
     "store.index",
     "imaging.metadata",
-    "imaging.reading",
-    "imaging.difference",
+    "imaging.inspection",
+    "imaging.masks",
 )
 
 # The hash of the bytes and the longest edge in pixels, to a thumbnail.
@@ -84,25 +85,25 @@ class ResponseProcessor:
         answer = outcome.answer
         if answer is None:
             cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
-            return self._keep_raw(run.replace(status=outcome.status, error=outcome.fault, cost=cost), outcome)
+            return self._keep_raw(run.replace(status=outcome.status, error=outcome.error, cost=cost), outcome)
         known = {image.sha256: image for image in run.images if image.sha256 and not image.unstored}
-        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.found)), known=known)
-        stored = [processor.store_image(item, index) for index, item in enumerate(answer.found, start=1)]
+        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
+        stored = [processor.store_image(item, index) for index, item in enumerate(answer.images, start=1)]
         images = drop_duplicates(stored, run.request.count)
         # The error of the whole response is reported as the run's own.
-        errors = [error.message for error in answer.errors if error is not answer.failed or not answer.found]
+        errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
         if not images:
             message = "; ".join(errors) or answer.note or _("The response contains no image.")
             status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
-            error = outcome.fault or ErrorInfo(message=message)
+            error = outcome.error or ErrorInfo(message=message)
             return self._keep_raw(run.replace(status=status, error=error), outcome)
         # An image that could not be fetched yet is billed all the same.
         billed = sum(image.whole or image.state in _PENDING for image in images)
         run = run.replace(
             status=outcome.status,
-            error=outcome.fault,
+            error=outcome.error,
             mismatches=find_mismatches(run.request, run.sent, images, facts),
             cost=catalog.compute_cost(facts, billed, run.sent, run.request, self.endpoint),
         )
@@ -182,10 +183,12 @@ class ResponseProcessor:
         return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
-        store, suffix_of = self.context.store, imaging.find_suffix
+        store, suffix_of = self.context.store, find_suffix
         with self.slot():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, aside=aside, clean=clean)
+            return store.keep(
+                chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, fallback=aside, clean=clean
+            )
 
     def _download(self, image: ImageRecord) -> ImageRecord:
         if self.token.over or not self.downloads:
@@ -196,7 +199,7 @@ class ResponseProcessor:
                 image.url or "",
                 self.endpoint if self.trusted else None,
                 into=into,
-                control=self.token,
+                token=self.token,
                 mounts=self.context.mounts,
                 offline=self.context.offline,
                 redactor=self.redactor,
@@ -283,7 +286,9 @@ def measure_changes(run: Run, store: Store, token: client.CancelToken) -> Run:
     run = run.replace(images=tuple(replace(image, changed_outside=share(image)) for image in run.images))
     if not any(image.changed_outside for image in run.images):
         return run
-    return run.replace(mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", changed_outside(run))))
+    return run.replace(
+        mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", describe_changes_outside(run)))
+    )
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -73,7 +73,9 @@ class Recovery:
     def _list_responses(self) -> list[tuple[Path, Run]]:
         with suppress(StoreError):  # reported when something has to be written
             in_flight = self._studio.ledger.in_flight()
-            return [(spool, run) for spool, run in self._studio.store.left() if run.id not in in_flight]
+            return [
+                (spool, run) for spool, run in self._studio.store.list_responses() if run.id not in in_flight
+            ]
         return []
 
     def _recover_all(self, responses: list[tuple[Path, Run]], *, again: bool) -> None:
@@ -108,9 +110,9 @@ def _recover(studio: Studio, run: Run, spool: Path) -> None:
     context, endpoint = studio.tools, studio.endpoint_of(run)
     redactor, token = studio.keys.redactor_of(endpoint), context.control()
     response = client.StoredResponse(
-        path=spool, n=run.request.count, endpoint=endpoint, trouble=CUT_OFF, redactor=redactor, control=token
+        path=spool, n=run.request.count, endpoint=endpoint, problem=CUT_OFF, redactor=redactor, token=token
     )
-    outcome, complete = response.outcome({})
+    outcome, complete = response.read({})
     if not complete and time.time() - last_write < context.timeouts.idle:
         return
     processor = ResponseProcessor(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, imaging
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
@@ -22,7 +23,6 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.results import measure_shape
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call, send_call
-from ipyimagegen.session.keys import ApiKey
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.planning import look_up
 from ipyimagegen.session.processing import Thumbs, load_modules
@@ -90,10 +90,10 @@ class Scheduler:
         ledger = self._studio.ledger
         if not plan.local.get("new") and (call := ledger.live(planned.request)):
             call.shared = True
-            call.token.wanted()
+            call.token.attach()
             return call
         # Listed before the history is read: what another notebook adds meanwhile is a rival.
-        known = frozenset(run.id for run in ledger.with_identity(planned.request.identity))
+        known = frozenset(run.id for run in ledger.find_identical(planned.request.identity))
         try:
             cached = look_up(planned, plan.local, self._studio.context())
         except OutcomeUnknown as error:

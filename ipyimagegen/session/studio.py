@@ -385,17 +385,19 @@ class Studio:
 
     # Results
 
-    def generation(self, run: Run, *, reused: bool = False, error: str | None = None) -> Generation:
-        """Return a stored run as users hold it; `error` says why it has no image."""
+    def generation(
+        self, run: Run, *, reused: bool = False, failure: ImagineError | str | None = None
+    ) -> Generation:
+        """Return a stored run as users hold it; `failure` is why it has no image."""
         images = []
         for image in run.shown:
             path = self.store.path(image.sha256 or "")
             if path:
                 images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, error=error, handle=self)
+        return Generation(run, images, number=number, reused=reused, failure=failure, handle=self)
 
-    def named(self, image: Input) -> str:
+    def name_input(self, image: Input) -> str:
         """Return the name of an input image: one of ours by its id and the first words of its prompt."""
         run = self.store.run(to_run_id(image.parent)) if image.parent else None
         known = run is not None and not run.forgotten

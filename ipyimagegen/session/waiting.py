@@ -192,7 +192,7 @@ def _find_fate(call: Call, cancelled: set[Call], *, remote: bool) -> str:
     if not call.settled:
         if call in cancelled:
             return "cancelled"
-        return "not sent" if call.token.withdrawn and not call.sending and not remote else "in progress"
+        return "not sent" if call.token.detached and not call.sending and not remote else "in progress"
     if call.has_images:
         return "done"
     if call.unsent:

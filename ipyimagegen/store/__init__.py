@@ -1,20 +1,20 @@
-"""The room where everything is kept: files are the truth, an index finds them.
+"""The store of runs and images: files are the truth, an index finds them.
 
-    HOME/images/ab/<sha256>.<ext>      bytes as they came, each content once
-    HOME/quarantine/<sha256>.bin       bytes that are no known image
+    HOME/images/ab/<sha256>.<ext>      bytes as received, each content once
+    HOME/quarantine/<sha256>.bin       bytes that are not a known image
     HOME/records/<session>/<n>.json    one run
-    HOME/spool/                        what is not yet whole
-    HOME/unindexed/                    names of records that the index may not have yet
+    HOME/spool/                        files that are not yet whole
+    HOME/unindexed/                    names of records that the index may lack
     HOME/index.sqlite                  search and look-up; safe to delete
 
-What a full disk refuses is kept among the system's temporary files until it can be stored (`refuge`).
+What a full disk refuses is kept among the system's temporary files until it can be stored (`fallback`).
 
-No handle outlives a call, so any number of processes and threads share a home, a fork takes nothing
-over, and a store can be pickled.
+No handle outlives a call, so any number of processes and threads share a home, a fork inherits nothing,
+and a store can be pickled.
 """
 
-from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.images import StoredBlob
+from ipyimagegen.store.blobs import StoredBlob
+from ipyimagegen.store.files import Disk
 from ipyimagegen.store.store import Store
 
 __all__ = ["Disk", "Store", "StoredBlob"]

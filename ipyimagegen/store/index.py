@@ -1,12 +1,19 @@
-"""The index of the records: one SQLite file that may be lost at any time.
+"""The index of the records: a SQLite file that may be lost at any time.
 
 No connection outlives a call. Journal DELETE, because WAL corrupts on network homes; 0.1 ms to open.
+
+A database of ours carries a mark, SQLite's `application_id`, from its first page on. A database without it
+belongs to another program and is not changed. A file that is not a database is moved aside under a free
+name. Only a file with the mark is ever deleted.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,15 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ipyimagegen.store import indexfile
-from ipyimagegen.store.entries import Entry, Query, Unusable, clean, fold
+from ipyimagegen.store.entries import Entry, Query, Unusable, fold, to_sql_text
+from ipyimagegen.store.ownership import delete_file, is_link, is_own_file
 from ipyimagegen.store.records import Key
 
 T = TypeVar("T")
 VERSION = 1
-STEP = 0.2  # seconds that SQLite waits for a lock at a time: while it does, no interrupt is heard
+_MARK = 0x69706967  # "ipig", as PRAGMA application_id
+_ASIDE = re.compile(r"index(\.[0-9]+)?\.damaged")
+_BESIDE = ("-journal", "-wal", "-shm")  # of SQLite, after the name of the database
+_MAGIC, _FRACTIONS = b"SQLite format 3\0", b"\x40\x20\x20"  # at 0 and at 21 of the header of any database
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+STEP = 0.2  # seconds that SQLite waits for a lock at a time: meanwhile no interrupt is noticed
 
-# Prompts lie apart and in order of time: a search reads them once, narrow, newest first.
+# Prompts have a table of their own, in order of time: a search reads a narrow table once, newest first.
 _TABLES = """
 DROP TABLE IF EXISTS runs;
 DROP TABLE IF EXISTS prompts;
@@ -43,105 +55,115 @@ CREATE INDEX by_identity ON runs (identity, created) WHERE identity <> '';
 CREATE INDEX by_question ON runs (question, created) WHERE question <> '';
 """
 
-
 # A fork while another thread is inside SQLite would leave its locks closed in the child for ever.
-INSIDE = threading.RLock()
+SQLITE_LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=INSIDE.acquire, after_in_parent=INSIDE.release, after_in_child=INSIDE.release)
+    os.register_at_fork(
+        before=SQLITE_LOCK.acquire, after_in_parent=SQLITE_LOCK.release, after_in_child=SQLITE_LOCK.release
+    )
 
 
 @dataclass(frozen=True)
 class Index:
     """The index at `path`; `everything` yields an entry of each record, `wait` is in seconds.
 
-    Its methods raise Unusable when the file is locked, written by a newer version, another program's, or
-    cannot be used for another reason; a missing, empty or damaged one is rebuilt on the way.
+    Its methods raise Unusable when the file is locked, was written by a newer version or another program, or
+    cannot be used for another reason. A missing, empty or damaged file is rebuilt first.
     """
 
     path: Path
     everything: Callable[[], Iterable[Entry]]
     wait: float = 10.0
-    _rest: list[float] = field(default_factory=lambda: [0.0], compare=False)  # until when waits are short
+    # The time until which waits are short
+    _short_until: list[float] = field(default_factory=lambda: [0.0], compare=False)
+
+    def is_private(self) -> bool:
+        """Return whether other users cannot read the index; they can where the file system has no modes."""
+        with suppress(OSError), SQLITE_LOCK:
+            info = self.path.lstat()
+            is_open = os.name != "nt" and is_own_file(info) and bool(info.st_mode & 0o077)
+            return not (is_open and read_state(self.path) == "ours")
+        return True
 
     def find(self, query: Query) -> list[Key]:
-        """Return session and number of the runs asked for, in order."""
+        """Return the keys of the runs sought, in order."""
         statement, values = _select(query)
-        return self._do(lambda connection: connection.execute(statement, values).fetchall())
+        return self._execute(lambda connection: connection.execute(statement, values).fetchall())
 
-    def numbers(self) -> dict[str, set[str]]:
-        """Return the numbers of the runs that it knows, as text, by session."""
+    def list_numbers(self) -> dict[str, set[str]]:
+        """Return the numbers of the runs in the index, as text, by session."""
         # In order of time, as `find` reads it: where locks do nothing, an index may lack rows of its table.
         statement = "SELECT session, number FROM runs ORDER BY created"
-        found: dict[str, set[str]] = {}
-        for session, number in self._do(lambda connection: connection.execute(statement).fetchall()):
-            found.setdefault(session, set()).add(str(number))
-        return found
+        numbers: dict[str, set[str]] = {}
+        for session, number in self._execute(lambda connection: connection.execute(statement).fetchall()):
+            numbers.setdefault(session, set()).add(str(number))
+        return numbers
 
-    def agrees(self, entries: Iterable[Entry]) -> bool:
-        """Return whether it has these entries just so; their prompts are not looked at."""
+    def has(self, entries: Iterable[Entry]) -> bool:
+        """Return whether these entries are in the index as they are; their prompts are not compared."""
         statement = """SELECT count(*) FROM runs
             WHERE (session, number, created, identity, question, model) = (?, ?, ?, ?, ?, ?)"""
 
         def check(connection: sqlite3.Connection) -> bool:
             return all(connection.execute(statement, entry[:6]).fetchone()[0] for entry in entries)
 
-        return self._do(check)
+        return self._execute(check)
 
     def add(self, entries: Callable[[], Iterable[Entry]]) -> None:
-        """Put entries in, or in place of older ones; they are read once nobody else can write."""
+        """Add or replace entries; `entries` is called once nobody else can write."""
 
         def put(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
                 _insert(connection, entries())
 
-        self._do(put)
+        self._execute(put)
 
     def rebuild(self) -> None:
-        """Read all records again."""
-        self._do(lambda connection: self._build(connection, known=VERSION))
+        """Build the index again from all records."""
+        self._execute(lambda connection: self._build(connection, known=VERSION))
 
-    def tidy(self) -> None:
-        """Delete the damaged files that were put aside: they may hold what is to be forgotten."""
-        with suppress(OSError), INSIDE:
-            indexfile.delete_aside(self.path.parent)
+    def delete_damaged(self) -> None:
+        """Delete the damaged files that were moved aside: they may hold what is to be forgotten."""
+        with suppress(OSError), SQLITE_LOCK:
+            _delete_aside(self.path.parent)
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _execute(self, work: Callable[[sqlite3.Connection], T]) -> T:
         for _ in range(3):
-            seen = _inode(self.path)
+            inode = _read_inode(self.path)
             try:
-                return self._patiently(work)
+                return self._retry_busy(work)
             except OSError as error:
                 raise Unusable(str(error)) from error
             except sqlite3.Error as error:
                 fault = error
-            if not damaged(fault):
-                self._rest[0] = time.monotonic() + self.wait
+            if not is_damage(fault):
+                self._short_until[0] = time.monotonic() + self.wait
                 break
-            self._move_aside(seen)
+            self._move_aside(inode)
         raise Unusable(str(fault)) from fault
 
-    def _patiently(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Wait for as long as another process may hold the index."""
-        # One long wait is enough for a cell: after it, only a short look until the lock may be gone.
-        wait = min(self.wait, 0.05) if time.monotonic() < self._rest[0] else self.wait
+    def _retry_busy(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Repeat the work for as long as another process may hold the index."""
+        # A cell waits long once; until the lock may be gone, later attempts are short.
+        wait = min(self.wait, 0.05) if time.monotonic() < self._short_until[0] else self.wait
         until = time.monotonic() + wait
         while True:
             left = until - time.monotonic()
             try:
-                with INSIDE, closing(self._connected(min(max(left, 0), STEP))) as connection:
+                with SQLITE_LOCK, closing(self._connect(min(max(left, 0), STEP))) as connection:
                     return work(connection)
             except sqlite3.OperationalError as error:
-                if left <= STEP or not _busy(error):
+                if left <= STEP or not _has_code(error, sqlite3.SQLITE_BUSY):
                     raise
-            time.sleep(0.01)  # some locks are told of at once
+            time.sleep(0.01)  # some locks are reported at once
 
-    def _connected(self, wait: float) -> sqlite3.Connection:
-        state = indexfile.state_of(self.path)
+    def _connect(self, wait: float) -> sqlite3.Connection:
+        state = read_state(self.path)
         if state == "no database":
             raise NoDatabase
         if state in ("foreign", "unreadable"):
-            raise Unusable(f"{self.path} is not an index of ipyimagegen, or another user's: left alone.")
-        indexfile.make_private(self.path)
+            raise Unusable(f"{self.path} is not an index of ipyimagegen, or belongs to another user.")
+        _make_private(self.path)
         connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
         try:
             self._prepare(connection, marked=state == "ours")
@@ -155,7 +177,7 @@ class Index:
         connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
         if not marked:
             _mark(connection)
-        version = version_of(connection)
+        version = read_version(connection)
         if version < VERSION:
             self._build(connection, known=version)
         elif version > VERSION:
@@ -164,22 +186,23 @@ class Index:
     def _build(self, connection: sqlite3.Connection, known: int) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         with _transaction(connection):
-            if version_of(connection) > known:  # another process was faster
+            if read_version(connection) > known:  # another process was faster
                 return
-            _script(connection, _TABLES)
+            _run_script(connection, _TABLES)
             _insert(connection, sorted(self.everything()))
-            _script(connection, _INDEXES)
+            _run_script(connection, _INDEXES)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _move_aside(self, seen: int) -> None:
-        """Put a damaged file out of the way, unless another process has done so meanwhile."""
-        with suppress(OSError), INSIDE:
-            if _inode(self.path) == seen and indexfile.state_of(self.path) in ("ours", "no database"):
-                indexfile.put_aside(self.path)
+    def _move_aside(self, inode: int) -> None:
+        """Move a damaged file aside, unless another process has done so meanwhile."""
+        with suppress(OSError), SQLITE_LOCK:
+            state = read_state(self.path)
+            if _read_inode(self.path) == inode and state in ("ours", "no database"):
+                _move_file_aside(self.path)
 
 
 class NoDatabase(sqlite3.DatabaseError):
-    """What lies in the place of the index is no database; found out without letting SQLite open it."""
+    """The file in the place of the index is not a database; SQLite has not opened it."""
 
     sqlite_errorcode = sqlite3.SQLITE_NOTADB
 
@@ -188,34 +211,34 @@ def _mark(connection: sqlite3.Connection) -> None:
     """Mark an empty database as ours, before anything else is in it."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    if mark != indexfile.MARK and pages:
-        raise Unusable("Another program has made a database in the place of the index.")
-    if mark != indexfile.MARK:
-        connection.execute(f"PRAGMA application_id = {indexfile.MARK}")
+    if mark != _MARK and pages:
+        raise Unusable("Another program has created a database in the place of the index.")
+    if mark != _MARK:
+        connection.execute(f"PRAGMA application_id = {_MARK}")
 
 
-def _inode(path: Path) -> int:
+def _read_inode(path: Path) -> int:
     try:
         return path.lstat().st_ino
     except OSError:
         return 0
 
 
-def version_of(connection: sqlite3.Connection) -> int:
-    """Return which version of ours wrote the index, 0 where none did yet."""
+def read_version(connection: sqlite3.Connection) -> int:
+    """Return the version that wrote the index, 0 where none did yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
-def damaged(error: sqlite3.Error) -> bool:
-    """Say so by the code, never by the class: "locked" and "damaged" are both DatabaseError."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error means that the file is damaged."""
+    return _has_code(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-def _busy(error: sqlite3.Error) -> bool:
+def _has_code(error: sqlite3.Error, *codes: int) -> bool:
+    """Return whether an error has a code: its class tells nothing, "locked" and "damaged" share it."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+    return code is not None and code & 0xFF in codes
 
 
 @contextmanager
@@ -230,7 +253,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _script(connection: sqlite3.Connection, script: str) -> None:
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";"):  # executescript would commit first
         connection.execute(statement)
 
@@ -246,7 +269,7 @@ def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
 
 
 def _select(query: Query) -> tuple[str, list[str | int]]:
-    asked: dict[str, str | int | None] = {
+    sought: dict[str, str | int | None] = {
         "session = ?": query.session,
         "session <> ?": query.other_than,
         "number = ?": query.number,
@@ -255,7 +278,7 @@ def _select(query: Query) -> tuple[str, list[str | int]]:
         "identity = ? AND identity <> ''": query.identity,
         "question = ? AND question <> ''": query.question,
     }
-    conditions = {sql: value for sql, value in asked.items() if value is not None}
+    conditions = {sql: value for sql, value in sought.items() if value is not None}
     table = "runs"
     if query.search:
         table = "prompts NATURAL JOIN runs" if conditions else "prompts"
@@ -264,6 +287,88 @@ def _select(query: Query) -> tuple[str, list[str | int]]:
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     limit = -1 if query.limit is None else query.limit
     by = ", ".join(f"{column} {order}" for column in ("created", "session", "number"))
-    statement = f"SELECT session, number FROM {table} {where}ORDER BY {by} LIMIT ?"  # noqa: S608 - all from here
-    values = [clean(value) if isinstance(value, str) else value for value in conditions.values()]
+    statement = f"SELECT session, number FROM {table} {where}ORDER BY {by} LIMIT ?"  # noqa: S608 - no text from outside
+    values = [to_sql_text(value) if isinstance(value, str) else value for value in conditions.values()]
     return statement, [*values, limit]
+
+
+# The file
+
+
+def read_state(path: Path) -> str:
+    """Return missing, empty, ours, foreign, no database, or unreadable; raises OSError.
+
+    Call it while holding `SQLITE_LOCK`: closing a file releases the locks that SQLite has on it.
+    """
+    stray = any(os.path.lexists(f"{path}{suffix}") for suffix in _BESIDE)  # first: the index is made first
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        return "no database" if stray else "missing"
+    if not is_own_file(info):
+        return "foreign" if is_link(info) or stat.S_ISREG(info.st_mode) else "unreadable"
+    file = os.open(path, os.O_RDONLY | _NOFOLLOW)
+    try:
+        header = os.read(file, 100)
+    finally:
+        os.close(file)
+    if not info.st_size:
+        return "empty"
+    if not header.startswith(_MAGIC) or header[21:24] != _FRACTIONS:
+        return "no database"
+    return "ours" if int.from_bytes(header[68:72]) == _MARK else "foreign"
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty index that only this user can read, or make the existing one private; raises OSError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600))
+    except FileExistsError:
+        mode = path.lstat().st_mode
+        if os.name == "nt" or not mode & 0o077:
+            return
+        file = os.open(path, os.O_RDONLY | _NOFOLLOW)
+        try:
+            with suppress(OSError):  # a file system without modes; see `Index.is_private`
+                os.fchmod(file, stat.S_IMODE(mode) & ~0o077)
+        finally:
+            os.close(file)
+
+
+def _move_file_aside(path: Path) -> None:
+    """Rename an index that cannot be used, and what SQLite left beside it; raises OSError.
+
+    An older index that was moved aside is deleted first if it carries the mark; nothing else is replaced.
+    """
+    _delete_aside(path.parent)
+    for number in itertools.count():
+        aside = path.with_name(f"index.{number}.damaged" if number else "index.damaged")
+        if not any(os.path.lexists(f"{aside}{suffix}") for suffix in ("", *_BESIDE)):
+            break
+    for suffix in (*_BESIDE, ""):  # the journal first: SQLite would replay it into the next index
+        if os.path.lexists(f"{path}{suffix}"):
+            _rename_new(Path(f"{path}{suffix}"), Path(f"{aside}{suffix}"))
+
+
+def _delete_aside(home: Path) -> None:
+    """Delete the damaged indexes that were moved aside, if they are ours: they hold prompts."""
+    for path in list_aside(home):
+        if read_state(path) == "ours":
+            for suffix in (*_BESIDE, ""):
+                delete_file(home, Path(f"{path.name}{suffix}"))
+
+
+def list_aside(home: Path) -> Iterator[Path]:
+    """Yield the indexes that were moved aside."""
+    with suppress(FileNotFoundError):
+        yield from (path for path in list(home.iterdir()) if _ASIDE.fullmatch(path.name))
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """Rename a file to a name that nothing has; raises FileExistsError."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600))
+    try:
+        source.replace(target)
+    except BaseException:
+        target.unlink()
+        raise

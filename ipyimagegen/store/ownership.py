@@ -1,9 +1,9 @@
 """What belongs to this user and this package, and may therefore be deleted.
 
 A file is deleted only if it is ours by place (a known folder that is a real folder, not a link), by its
-whole name (the caller checks it against the pattern of that folder), and by kind (a regular file that
-belongs to this user). Everything else is somebody else's, and is left as it is. Where the system can do
-that, the check and the deletion use the same open folder: nobody can put a link in its place in between.
+whole name (the caller compares it with the pattern of that folder), and by kind (a regular file that
+belongs to this user). Everything else is left as it is. Where the system can do that, the check and the
+deletion use the same open folder: nobody can put a link in its place in between.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BY_DESCRIPTOR = os.name != "nt"  # the system opens folders, and names files re
 
 
 def belongs_to_user(info: os.stat_result) -> bool:
-    """Return whether a file or folder belongs to the user of this process; Windows does not tell."""
+    """Return whether a file or folder belongs to the user of this process; on Windows always."""
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
@@ -52,9 +52,8 @@ def is_private_folder(folder: Path) -> bool:
 def check_folder(folder: Path, root: Path, *, close: bool) -> None:
     """Raise OSError for a folder below `root` in which other users may have put something.
 
-    `close` first takes the right to write from them where the folder is this user's. Where the file system
-    keeps no owners and modes, as of a folder that a container shares with its host, the folder is taken as
-    it is.
+    `close` first takes from them the right to write where the folder is this user's. A folder whose file
+    system keeps no owners and modes, such as a folder that a container shares with its host, is accepted.
     """
     if os.name == "nt":
         return
@@ -73,8 +72,8 @@ def check_folder(folder: Path, root: Path, *, close: bool) -> None:
 
 
 def _keeps_modes(folder: Path) -> bool:
-    """Return whether a file that is made in a folder belongs to this user alone."""
-    import tempfile  # noqa: PLC0415 - brings more than loading has need of
+    """Return whether a new file in a folder belongs to this user alone."""
+    import tempfile  # noqa: PLC0415 - imports more than loading needs
 
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -87,12 +86,12 @@ def _keeps_modes(folder: Path) -> bool:
 def leads_through_link(root: str, parts: Sequence[str]) -> bool:
     """Return whether a path of these parts below `root` is a link, or lies behind one.
 
-    Paths are text here, since this is asked for each file that is read. Raises OSError for a link that
+    Paths are text here: this runs for each file that is read. Raises OSError for a link that
     leads anywhere but to a folder of this user.
     """
     linked, path = False, root
     for part in parts:
-        path = os.path.join(path, part)  # noqa: PTH118 - see above
+        path = os.path.join(path, part)  # noqa: PTH118 - as text, see above
         try:
             if not is_link(os.lstat(path)):
                 continue
@@ -112,7 +111,7 @@ def _leads_to_own_folder(link: Path) -> bool:
 
 
 def make_private_folder(folder: Path) -> bool:
-    """Make a folder for this user alone, unless something is there; return whether there is such a folder."""
+    """Make a folder for this user alone; return whether there is such a folder now."""
     with suppress(OSError):
         folder.mkdir(mode=0o700)
     return is_private_folder(folder)
@@ -121,11 +120,11 @@ def make_private_folder(folder: Path) -> bool:
 def delete_file(root: Path, name: Path) -> bool:
     """Delete the file `name` below `root`; return False where it stays because it is not this user's.
 
-    `root` and all folders in `name` have to be real folders. Nothing there counts as deleted. Raises
-    OSError when the system does not delete it.
+    `root` and all folders in `name` must be real folders. A missing file counts as deleted. Raises OSError
+    when the system does not delete it.
     """
     try:
-        with _opened(root, name.parent) as (folder, at):
+        with _open_parent(root, name.parent) as (folder, at):
             info = os.stat(at / name.name, dir_fd=folder, follow_symlinks=False)
             if not is_own_file(info):
                 return False
@@ -138,7 +137,7 @@ def delete_file(root: Path, name: Path) -> bool:
 
 
 def delete_old_files(folder: Path, pattern: re.Pattern[str], seconds: float) -> None:
-    """Delete the files of a private folder whose whole name has that pattern and that are older."""
+    """Delete the files of a private folder whose whole name matches and that are older than `seconds`."""
     if not is_private_folder(folder):
         return
     with suppress(OSError):
@@ -149,11 +148,11 @@ def delete_old_files(folder: Path, pattern: re.Pattern[str], seconds: float) -> 
 
 
 class _Elsewhere(Exception):
-    """A folder on the way to a file is a link, or no folder."""
+    """Something on the path to a file is a link, or not a folder."""
 
 
 @contextmanager
-def _opened(root: Path, name: Path) -> Iterator[tuple[int | None, Path]]:
+def _open_parent(root: Path, name: Path) -> Iterator[tuple[int | None, Path]]:
     """Open the folder `name` below `root` without following a link: its descriptor, and a path from there."""
     if not _BY_DESCRIPTOR:
         for folder in (root, *(root / parent for parent in reversed([name, *name.parents]))):

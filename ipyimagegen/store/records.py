@@ -1,30 +1,32 @@
-"""Runs as files, one each, written whole and read whatever they are."""
+"""The record files: one run each, written whole, and read whatever they hold."""
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.options import Json
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import SCHEMA, ErrorInfo, ImageState, Run, from_json, to_json
-from ipyimagegen.store.disk import Disk
-from ipyimagegen.store.layout import HASH, NUMBER, SESSION
-from ipyimagegen.store.parsing import parse_json
+from ipyimagegen.store.files import HASH, NUMBER, SESSION, Disk
 
 Key = tuple[str, int]  # session and number
 
 NUMBERS = 2**53  # the largest number of a run
 YEAR_9999 = 253_370_764_800  # seconds since the epoch: no date can be written from here on
+DEEPEST = 64  # lists and objects within each other; Python's own limit is near 1,000 calls
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
 _LETTERS = string.ascii_lowercase + string.digits
-_DRAW = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class Records:
         return self.disk.home / "records"
 
     def new_session(self, today: date) -> str:
-        """Take a session of that day that nobody has: month, day and four letters or digits."""
-        self.disk.make(self.folder)
+        """Create a session of that day and return its name: month, day and four letters or digits."""
+        self.disk.make_folder(self.folder)
         while True:
-            name = f"{today:%m%d}-{''.join(_DRAW.choices(_LETTERS, k=4))}"
-            with self.disk.told(), suppress(FileExistsError):
+            name = f"{today:%m%d}-{''.join(_RANDOM.choices(_LETTERS, k=4))}"
+            with self.disk.translate_errors(), suppress(FileExistsError):
                 (self.folder / name).mkdir(mode=0o700)
-                self.disk.settle(self.folder)
+                self.disk.fsync_dir(self.folder)
                 return name
 
     def path(self, key: Key) -> Path:
@@ -53,114 +55,106 @@ class Records:
         return self.folder / key[0] / f"{key[1]}.json"
 
     def create(self, run: Run) -> None:
-        """Write a record whose number is free; raises StoreError when it is not."""
-        if not self.disk.put_new(self.path((run.session, run.number)), _dumped(run)):
-            raise StoreError(f"Run {run.id} is already in the history in {self.disk.home}.")
+        """Write a new record; raises StoreError when its number is taken."""
+        if not self.disk.put_exclusive(self.path((run.session, run.number)), _to_bytes(run)):
+            raise StoreError(
+                _("Run {run} is already in the history in {home}.", run=run.id, home=self.disk.home)
+            )
 
     def update(self, run: Run) -> tuple[Run | None, Run]:
         """Replace a record; return what it was, if it could be read, and what was written.
 
-        One that is forgotten stays forgotten, and an image that is stored stays stored: two processes
-        may take in the same reply, and one of them fetch what the other could not. Raises StoreError
-        when a newer version wrote it.
+        A forgotten record stays forgotten, and a stored image stays stored: two processes may read the same
+        response, and only one of them may succeed in a download. Raises StoreError when a newer version
+        wrote the record.
         """
         key = (run.session, run.number)
         old = self.read(key)
-        if old is not None and old.schema > SCHEMA:
-            raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
         if old is not None:
-            run = forgotten(run) if old.forgotten else _still_stored(old, run)
-        self.disk.put(self.path(key), _dumped(run), known=old is not None)
+            _check_schema(old)
+            run = forget(run) if old.forgotten else _keep_stored(old, run)
+        self.disk.put(self.path(key), _to_bytes(run), known=old is not None)
         return old, run
 
-    def remove(self, key: Key) -> None:
-        """Delete a record, if the disk lets us."""
+    def delete(self, key: Key) -> None:
+        """Delete a record, if the disk allows it."""
         with suppress(StoreError):
             self.disk.delete(self.path(key))
 
     def read(self, key: Key) -> Run | None:
-        """Return the run, or None when there is no record or it makes no sense.
+        """Return the run, or None when there is no record or it is not valid.
 
-        Raises StoreError when nobody can tell: what is taken for absent is paid for again, or deleted.
+        Raises StoreError when that cannot be known: what is taken for absent is paid for again, or deleted.
         """
         data = self.disk.read(self.path(key))
         try:
-            run = from_json(Run, parse_json(data or b""))
+            run = from_json(Run, _parse_json(data or b""))
             sound = (run.session, run.number) == key and 0 <= run.created < YEAR_9999
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, PreparedRequest)
         return run if sound and whole and run.number <= NUMBERS else None
 
-    def numbers(self) -> dict[str, set[str]]:
-        """Return the numbers of the record files, as text, by session, without looking into them."""
+    def list_numbers(self) -> dict[str, set[str]]:
+        """Return the numbers of the record files, as text, by session; the files are not opened."""
         return {
             folder.name: {
                 stem
-                for name in self.disk.names(folder)
+                for name in self.disk.list_names(folder)
                 if name.endswith(".json") and NUMBER.fullmatch(stem := name[:-5])
             }
-            for folder in self.disk.listed(self.folder)
+            for folder in self.disk.list_paths(self.folder)
             if SESSION.fullmatch(folder.name)
         }
 
-    def keys(self) -> Iterator[Key]:
-        """Yield session and number of every record file, in no order."""
-        for session, numbers in self.numbers().items():
+    def list_keys(self) -> Iterator[Key]:
+        """Yield the key of every record file, in no order."""
+        for session, numbers in self.list_numbers().items():
             yield from ((session, int(number)) for number in numbers)
 
-    def runs(self) -> Iterator[Run]:
-        """Yield every run that can be read, in no order."""
-        for key in self.keys():
-            run = self.read(key)
-            if run is not None:
-                yield run
+    def read_all(self, keys: Iterable[Key] | None = None) -> Iterator[Run]:
+        """Yield the runs of these keys, or of all in no order; what cannot be read is left out."""
+        runs = map(self.read, self.list_keys() if keys is None else keys)
+        return (run for run in runs if run is not None)
 
-    def mentioned(self, hashes: set[str]) -> set[str]:
-        """Return those of the hashes that some record mentions; any version's records count."""
-        left = {one.encode() for one in hashes}
-        for key in self.keys() if left else ():
+    def find_mentioned(self, hashes: set[str]) -> set[str]:
+        """Return those of the hashes that any record mentions, whichever version wrote it."""
+        left = {sha256.encode() for sha256 in hashes}
+        for key in self.list_keys() if left else ():
             data = self.disk.read(self.path(key)) or b""
-            left = {one for one in left if one not in data}
-        return hashes - {one.decode() for one in left}
+            left = {sha256 for sha256 in left if sha256 not in data}
+        return hashes - {sha256.decode() for sha256 in left}
 
 
-def _still_stored(old: Run, run: Run) -> Run:
-    stored = {one.index: one for one in old.images if one.state is ImageState.STORED}
-    pending = ImageState.URL_PENDING
-    kept = (stored.get(one.index, one) if one.state is pending else one for one in run.images)
-    return run.replace(images=tuple(kept))
-
-
-def parse(text: str) -> Key | None:
+def parse_key(text: str) -> Key | None:
     """Return session and number of a lasting id such as 1120-k7f2/3, or None."""
-    session, _, number = text.partition("/")
-    known = SESSION.fullmatch(session) and NUMBER.fullmatch(number)
-    return (session, int(number)) if known else None
+    session, _slash, number = text.partition("/")
+    valid = SESSION.fullmatch(session) and NUMBER.fullmatch(number)
+    return (session, int(number)) if valid else None
 
 
-def hashes(run: Run) -> set[str]:
+def list_hashes(run: Run) -> set[str]:
     """Return the hashes of all files that a run uses."""
-    asked, sent = run.request, run.sent
-    inputs = (*asked.inputs, *sent.inputs, *(one for one in (asked.mask, sent.mask) if one))
-    kept = [*(one.sha256 for one in inputs), *(one.sha256 for one in run.images), run.raw]
-    return {sha256 for sha256 in kept if sha256 and HASH.fullmatch(sha256)}
+    request, sent = run.request, run.sent
+    inputs = (*request.inputs, *sent.inputs, *(mask for mask in (request.mask, sent.mask) if mask))
+    hashes = (*(image.sha256 for image in inputs), *(image.sha256 for image in run.images), run.raw)
+    return {sha256 for sha256 in hashes if sha256 and HASH.fullmatch(sha256)}
 
 
-def forgotten(run: Run) -> Run:
-    """Return the run without anything that was asked or came back; number, time and cost stay."""
-    asked = run.request
+def forget(run: Run) -> Run:
+    """Return the run without anything that was requested or received; number, time and cost stay."""
+    request = run.request
     return replace(
         run,
         identity=FORGOTTEN,
         request=Request(
-            operation=asked.operation,
-            endpoint=asked.endpoint,
-            base_url=asked.base_url,
-            dialect=asked.dialect,
-            model=asked.model,
+            operation=request.operation,
+            endpoint=request.endpoint,
+            base_url=request.base_url,
+            dialect=request.dialect,
+            model=request.model,
             prompt=FORGOTTEN,
-            options={"n": asked.count} if asked.count > 1 else {},  # what was asked for goes on to count
+            options={"n": request.count} if request.count > 1 else {},  # still counts for the limits
         ),
         sent=PreparedRequest(model=run.sent.model, attempts=run.sent.attempts),
         images=(),
@@ -172,7 +166,47 @@ def forgotten(run: Run) -> Run:
     )
 
 
-def _dumped(run: Run) -> bytes:
-    if run.schema > SCHEMA:
-        raise StoreError(f"Run {run.id} was written by a newer version of ipyimagegen: left as it is.")
+def _keep_stored(old: Run, run: Run) -> Run:
+    """Return `run` with the images that `old` has stored in place of pending ones."""
+    stored = {image.index: image for image in old.images if image.state is ImageState.STORED}
+    pending = ImageState.URL_PENDING
+    images = (stored.get(image.index, image) if image.state is pending else image for image in run.images)
+    return run.replace(images=tuple(images))
+
+
+def _to_bytes(run: Run) -> bytes:
+    _check_schema(run)
     return json.dumps(to_json(run), indent=1).encode()  # ASCII, so lone surrogates survive
+
+
+def _check_schema(run: Run) -> None:
+    if run.schema > SCHEMA:
+        raise StoreError(
+            _("Run {run} was written by a newer version of ipyimagegen: not changed.", run=run.id)
+        )
+
+
+def _parse_json(data: bytes) -> Json:
+    """Return the JSON value of a record. NaN, infinite numbers and what is nested too deeply become None.
+
+    Raises ValueError, or RecursionError for what is nested far too deeply.
+    """
+    value = json.loads(data, parse_constant=lambda _: None, parse_float=_to_finite)
+    if data.count(b"[") + data.count(b"{") > DEEPEST:  # fewer cannot be nested as deeply
+        return _prune(value, DEEPEST)
+    return value
+
+
+def _to_finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _prune(value: Json, levels: int) -> Json:
+    if not isinstance(value, (dict, list)):
+        return value
+    if not levels:
+        return None
+    if isinstance(value, list):
+        return [_prune(member, levels - 1) for member in value]
+    return {name: _prune(member, levels - 1) for name, member in value.items()}

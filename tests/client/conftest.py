@@ -4,8 +4,8 @@ import pytest
 from sockets import KEY, Server, endpoint_at
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
+from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.request import PreparedRequest, Request
-from ipyimagegen.session.keys import ApiKey
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def serve():
         return servers[-1]
 
     yield start
-    for one in servers:
-        one.close()
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def post(tmp_path):
     """Post one request to an origin and return the outcome; `of` is whose the key is."""
 
     def send(
-        origin, *, n=1, control=None, timeouts=None, key=KEY, of=None, mounts=None, partial=None, **fields
+        origin, *, n=1, token=None, timeouts=None, key=KEY, of=None, mounts=None, partial=None, **fields
     ):
         endpoint = endpoint_at(origin, **fields)
         request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
@@ -44,8 +44,8 @@ def post(tmp_path):
             endpoint,
             ApiKey(key, of or endpoint.base_url) if key else None,
             spool=tmp_path / "reply.part",
-            control=control or CancelToken(),
-            timeouts=timeouts or Timeouts(connect=2, idle=5, whole=10),
+            token=token or CancelToken(),
+            timeouts=timeouts or Timeouts(connect=20, idle=20, whole=60),
             idempotency_key="once-1",
             mounts=mounts or {},
             partial=partial,

@@ -1,13 +1,17 @@
-"""Each dialect's exact body, for one request that sets what all of them treat differently."""
+"""The exact body of each dialect, for options that all of them treat differently, and responses of others."""
 
 import json
 
 import pytest
+from sockets import IMAGES, b64, reply
+from sse import number, numbers, stream
 
 from ipyimagegen.client import DIALECTS, write_call
+from ipyimagegen.client.dialects import Dialect
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 OPTIONS = {
     "size": "1536x1024",
@@ -145,10 +149,58 @@ def test_tier_words_stay_as_they_are():
 
 @pytest.mark.parametrize("dialect", ["opnai", ""])
 def test_unknown_dialect(dialect):
-    with pytest.raises(InvalidOption, match="no dialect"):
+    with pytest.raises(InvalidOption, match="does not exist"):
         written(dialect)
 
 
 def test_bodies_are_json():
     for dialect in DIALECTS:
         json.dumps(written(dialect).body, allow_nan=False)
+
+
+# A server with responses of its own: one row and two functions
+
+
+def read_other_body(body):
+    return {"data": [{"b64_json": item["picture"]} for item in body["output"]], "usage": body["tokens"]}
+
+
+def read_other_event(value):
+    kinds = {"step": "image.partial_image", "end": "image.completed"}
+    return {"type": kinds[value["kind"]], "b64_json": value["picture"]}
+
+
+OTHER = Dialect(read_body=read_other_body, read_event=read_other_event)
+
+
+def test_a_body_of_its_own(serve, post, monkeypatch):
+    monkeypatch.setitem(DIALECTS, "other", OTHER)
+    body = {"output": [{"picture": b64(image)} for image in IMAGES[:2]], "tokens": {"total_tokens": 7}}
+    outcome = post(serve(reply(body)).origin, n=2, dialect="other")
+    assert (outcome.status, numbers(outcome)) == (Status.DONE, [(0, False), (1, False)])
+    assert outcome.answer.facts["usage"] == {"total_tokens": 7}
+
+
+def test_events_of_its_own(serve, post, monkeypatch):
+    monkeypatch.setitem(DIALECTS, "other", OTHER)
+    events = [
+        {"kind": kind, "picture": b64(image)} for kind, image in zip(["step", "end"], IMAGES, strict=False)
+    ]
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    seen = []
+    outcome = post(
+        serve(stream(text.encode())).origin,
+        n=2,
+        dialect="other",
+        partial=lambda image: seen.append(number(image)),
+    )
+    assert (outcome.status, numbers(outcome)) == (Status.DONE, [(1, False)])
+    assert seen == [(0, True), (1, False)]
+
+
+@pytest.mark.parametrize("body", [{}, {"output": 7}, {"data": []}, {"error": {"message": "no"}}, [], 7])
+def test_a_body_that_its_dialect_cannot_read_is_read_as_it_is(serve, post, monkeypatch, body):
+    monkeypatch.setitem(DIALECTS, "other", OTHER)
+    outcome = post(serve(reply(body)).origin, dialect="other")
+    assert outcome.status is Status.UNKNOWN
+    assert outcome.error.message

@@ -16,11 +16,11 @@ IMAGE = reply(IMAGES[0], kind="image/png")
 def fetch(tmp_path):
     def run(url, endpoint=None, **options):
         into = tmp_path / "image.part"
-        found = download(
-            url, endpoint or PUBLIC, into=into, control=options.pop("control", CancelToken()), **options
+        error = download(
+            url, endpoint or PUBLIC, into=into, token=options.pop("token", CancelToken()), **options
         )
-        assert (found is None) == into.exists()
-        return found or into.read_bytes()
+        assert (error is None) == into.exists()
+        return error or into.read_bytes()
 
     return run
 
@@ -67,8 +67,8 @@ def test_loopback_in_every_spelling(serve, fetch, url):
     ],
 )
 def test_metadata_addresses(fetch, url):
-    found = fetch(url, resolver=lambda host, _: ["169.254.169.254" if host == "metadata.test" else host])
-    assert "private network" in found.message
+    error = fetch(url, resolver=lambda host, _: ["169.254.169.254" if host == "metadata.test" else host])
+    assert "private network" in error.message
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_name_that_changes_its_mind_is_blocked_at_connect(serve, fetch, truste
     """The address that was checked is the one that is connected to."""
     server = serve(IMAGE, trusted)
     answers = iter([["93.184.216.34", "127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
-    found = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
-    assert "private network" in found.message
+    error = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
+    assert "private network" in error.message
     assert server.accepted == 0
 
 
@@ -123,8 +123,8 @@ def test_503_twice_and_then_the_image(serve, fetch):
 @pytest.mark.parametrize(("status", "tries"), [("403 Forbidden", 1), ("404 Not Found", 1), ("500 Oops", 3)])
 def test_a_download_that_is_refused(serve, fetch, status, tries):
     server = serve(reply("no", status))
-    found = fetch(f"{server.origin}/x", endpoint_at(server.origin))
-    assert found.status == int(status[:3])
+    error = fetch(f"{server.origin}/x", endpoint_at(server.origin))
+    assert error.status == int(status[:3])
     assert len(server.seen) == tries
 
 
@@ -142,9 +142,9 @@ def test_the_cap(serve, fetch):
 
 def test_cancel_and_deadline(serve, fetch):
     server = serve(lambda conn, _: conn.recv(1))
-    control = CancelToken()
-    control.cancel()
-    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), control=control).message == "Given up."
+    token = CancelToken()
+    token.cancel()
+    assert fetch(f"{server.origin}/x", endpoint_at(server.origin), token=token).message == "Given up."
     assert fetch(f"{server.origin}/x", endpoint_at(server.origin), whole=0.3).message
 
 
@@ -158,7 +158,7 @@ def test_through_a_mounted_application(fetch):
 
 
 def test_the_systems_resolver_gives_numbers():
-    from ipyimagegen.client.dialling import resolve
+    from ipyimagegen.client.connections import resolve
 
     for address in resolve("localhost", 443):
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
@@ -167,6 +167,6 @@ def test_the_systems_resolver_gives_numbers():
 def test_a_file_that_cannot_be_written(serve, tmp_path):
     server = serve(IMAGE)
     into = tmp_path / "missing" / "image"
-    found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, control=CancelToken())
-    assert "written to disk" in found.message
+    error = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, token=CancelToken())
+    assert "written to disk" in error.message
     assert len(server.seen) == 1

@@ -9,11 +9,8 @@ from sockets import b64
 
 from ipyimagegen.catalog import compute_cost
 from ipyimagegen.catalog.sizes import pixels
-from ipyimagegen.client import faults
-from ipyimagegen.client.answers import ERRORS, Reply, read
-from ipyimagegen.client.faults import fault, read_body
-from ipyimagegen.client.reply import most_items
-from ipyimagegen.client.spooled import StoredResponse
+from ipyimagegen.client import StoredResponse, errors
+from ipyimagegen.client.response import ERRORS, HttpResponse, limit_items, read_response
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Status
@@ -57,8 +54,8 @@ HTML += [" ", "\n<", "<!--", "<a href='", "&lt;", "</title", "<title><script>"]
 
 @pytest.mark.parametrize("unit", HTML)
 def test_error_pages_take_time_in_proportion(monkeypatch, unit):
-    monkeypatch.setattr(faults, "BODY", 1 << 30)
-    assert in_proportion(fault, "<html>", unit, 100_000 // len(unit))
+    monkeypatch.setattr(errors, "BODY", 1 << 30)
+    assert in_proportion(errors.parse_error, "<html>", unit, 100_000 // len(unit))
 
 
 BRACES = [
@@ -117,7 +114,7 @@ def test_responses_take_time_in_proportion(tmp_path, begin, unit, end):
 
     def outcome(text):
         path.write_text(text)
-        StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
+        StoredResponse(path=path, n=1, endpoint=HERE).read({})
 
     assert in_proportion(outcome, begin, unit, 60_000 // len(unit), end)
 
@@ -125,17 +122,17 @@ def test_responses_take_time_in_proportion(tmp_path, begin, unit, end):
 @pytest.mark.parametrize("n", [1, 8, 9, 128])
 def test_a_few_more_items_than_asked_are_taken(n):
     items = [{"b64_json": PNG}, {"url": "https://host/1.png"}] * 300
-    answer = read(Reply(body={"data": items}, n=n), HERE)
-    assert len(answer.found) == most_items(n) == max(2 * n, 16)
+    answer = read_response(HttpResponse(body={"data": items}, n=n), HERE)
+    assert len(answer.images) == limit_items(n) == max(2 * n, 16)
     assert answer.facts["items"] == 600
-    as_many = read(Reply(body={"data": items[: 2 * n]}, n=n), HERE)
-    assert (len(as_many.found), "items" in as_many.facts) == (2 * n, False)
+    as_many = read_response(HttpResponse(body={"data": items[: 2 * n]}, n=n), HERE)
+    assert (len(as_many.images), "items" in as_many.facts) == (2 * n, False)
 
 
 def test_of_many_errors_a_few_are_told():
     body = {"data": [{"b64_json": PNG}, *[{"error": {"message": f"no {k}"}} for k in range(1000)]]}
-    answer = read(Reply(body=body), HERE)
-    assert [one.message for one in answer.errors] == [
+    answer = read_response(HttpResponse(body=body), HERE)
+    assert [error.message for error in answer.errors] == [
         *(f"no {k}" for k in range(ERRORS)),
         "996 more items failed",
     ]
@@ -160,18 +157,18 @@ def nested(depth, key="error"):
 @pytest.mark.parametrize("key", ["error", "detail", "errors"])
 def test_nested_errors_are_read_or_shown_as_text(tmp_path, depth, begin, key):
     text = begin.replace("%s", nested(depth, key))
-    assert fault(read_body(text.encode()), 400).message
+    assert errors.parse_error(errors.parse_body(text.encode()), 400).message
     path = tmp_path / "spool"
     path.write_text(text)
-    outcome, _ = StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
+    outcome, _ = StoredResponse(path=path, n=1, endpoint=HERE).read({})
     assert outcome.status in (Status.UNKNOWN, Status.REFUSED)
 
 
 def test_a_number_of_thousands_of_digits_costs_no_image(tmp_path):
     path = tmp_path / "spool"
     path.write_text(f'{{"created": {"9" * 5000}, "data": [{{"b64_json": {json.dumps(PNG)}}}]}}')
-    outcome, whole = StoredResponse(path=path, n=1, endpoint=HERE).outcome({})
-    assert (outcome.status, whole, len(outcome.answer.found)) == (Status.DONE, True, 1)
+    outcome, whole = StoredResponse(path=path, n=1, endpoint=HERE).read({})
+    assert (outcome.status, whole, len(outcome.answer.images)) == (Status.DONE, True, 1)
 
 
 @pytest.mark.parametrize("size", ["0x0", "0x64", "64x0", "9" * 5000 + "x1", "x", ""])

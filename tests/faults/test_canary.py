@@ -15,7 +15,7 @@ from nbconvert import HTMLExporter
 from sockets import Server, cut_body, reply, reset
 
 from ipyimagegen import Settings, Studio
-from ipyimagegen.client.reply import Spool
+from ipyimagegen.client.spool import Spool
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import Status
 

@@ -151,7 +151,7 @@ def test_43_a_redirected_post(lab):
     for seed in range(5):
         lab.cell(f"%imagine --seed {seed} a red fox")
     assert elsewhere.accepted == 0
-    lab.check([Status.UNKNOWN] * 5, 5, f"answered 308.*leads to {there}, which was not asked")
+    lab.check([Status.UNKNOWN] * 5, 5, f"answered 308.*redirects to {there}, which was not contacted")
 
 
 def test_44_a_netrc_entry_for_the_server(lab):

@@ -337,9 +337,7 @@ def test_nothing_that_holds_a_key_is_pickled(wrap, home):
 
 
 def errand(**more):
-    call = client.HttpCall(
-        method="POST", url="https://lab.example/v1/images/generations", body={"prompt": "a fox"}
-    )
+    call = client.HttpCall(url="https://lab.example/v1/images/generations", body={"prompt": "a fox"})
     return executors.RemoteTask(
         nonce="n", call=call, endpoint=LAB, idempotency_key="i", timeouts=client.Timeouts(), **more
     )

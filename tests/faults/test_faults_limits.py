@@ -156,8 +156,8 @@ def test_a_caption_is_short_whatever_came():
     )
     words = write_caption(run, 1, from_history=False)
     assert len(words) < 2000
-    assert "more lines: see %imagine_show" in words
-    assert "--retry" in words
+    assert "more lines: see history[" in words
+    assert "retry=True" in words
 
 
 # What came is read until the deadline, or until somebody gives up

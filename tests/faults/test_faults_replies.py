@@ -25,7 +25,7 @@ def items(*images):
 def test_23_a_page_with_status_200(lab, kind):
     lab.serve(reply(PAGE, kind=kind))
     lab.cell()
-    lab.check(Status.UNKNOWN, 1, "no JSON.*base URL", raw=PAGE.encode())
+    lab.check(Status.UNKNOWN, 1, "web page, no JSON.*base URL", raw=PAGE.encode())
 
 
 def test_24_no_list_of_images(lab):
@@ -125,7 +125,7 @@ def test_29_a_stream_that_breaks_off(lab, cut):
     more, says = CUTS[cut]
     lab.serve(stream(*PARTIALS, more))
     lab.cell("%imagine --stream a red fox")
-    says = rf"{says}.*may have been billed.*--retry"
+    says = rf"{says}.*may have been charged.*--retry"
     lab.check(Status.UNKNOWN, 1, says, delivered=[IMAGES[1]], states=["partial"], raw=PARTIALS[0])
 
 

@@ -1,4 +1,4 @@
-"""What was sent and has no certain end: it is never repeated, and may have been billed."""
+"""What was sent and has no certain end: it is never repeated, and may have been charged."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def unknown(lab, answers, says, **kept):
     for code in cells:
         again = lab.cell(code).error
         assert isinstance(again, e.OutcomeUnknown)
-        assert re.search("(?s)may have been billed.*--retry", str(again))
+        assert re.search("(?s)may have been charged.*--retry", str(again))
     lab.check([Status.UNKNOWN] * len(cells), len(cells), **kept)
 
 
@@ -106,7 +106,7 @@ def test_12_body_cut_short(lab):
     counted = reply(body, "200 OK", "Content-Length: 9999", length=False)
     endless = reply(body, length=False)
     answers = [counted, endless, chunked(body), after(counted), after(endless), after(chunked(body))]
-    unknown(lab, answers, r"(?i)the answer of lab (was cut short|did not arrive whole: )", raw=body)
+    unknown(lab, answers, r"(?i)the response of lab (was cut short|is incomplete: )", raw=body)
     assert {run.raw for run in lab.runs} == {hashlib.sha256(body).hexdigest()}
 
 
@@ -116,7 +116,7 @@ def test_13_cut_inside_image_two_of_three(lab):
     lab.serve([cut, after(cut)])
     lab.cell("%imagine -n 3 a red fox")
     lab.cell("%imagine -n 3 --seed 1 a red fox")
-    says = r"(?s)asked 3 images, got 1 image.*arrived whole: 1; it may have been billed, and --retry"
+    says = r"(?s)asked 3 images, got 1 image.*arrived whole: 1\. You may have been charged\. Use --retry"
     assert re.search(says, lab.cells[0].texts)
     raw = cut.partition(b"\r\n\r\n")[2]
     lab.check([Status.UNKNOWN] * 2, 2, says, delivered=PAINTED[:1], raw=raw, states=["stored"])
@@ -147,7 +147,7 @@ def test_15_status_503(lab, clock):
         {"error": {"message": "No available channel for model red", "code": "model_not_found"}},
         {"error": {"message": "No channel (model_not_found)", "type": "new_api_error", "code": 503}},
     ]
-    says = r"(?s)503: No .*channel.*No image was made: it has no such model; name another"
+    says = r"(?s)503: No .*channel.*Nothing was billed. Choose another model"
     for body in no_model:
         lab.servers[0].answer = reply(body, "503 Service Unavailable", "Retry-After: 1")
         assert re.search(says, lab.cell("%imagine --model red a fox").texts)

@@ -47,7 +47,7 @@ def test_images_side_by_side_and_what_differs(drawn):
         "prompt, against 1:",
         "1 a red fox in the snow",
         "2 a [-red-] {+blue+} fox in the snow",
-        "3 as 1",
+        "3 same as 1",
     ]
     assert "1 2 3" in text
     assert "size 64x64 64x64 64x96" in text
@@ -58,7 +58,7 @@ def test_images_side_by_side_and_what_differs(drawn):
     assert re.sub(r" seconds [\d.]+,", "", text[-1]) == "same: endpoint sketch, cost free"
 
 
-def test_equal_values_stand_in_one_line(drawn):
+def test_equal_values_are_listed_once(drawn):
     text = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
     assert text[:2] == ["prompt: the same", "a red fox in the snow"]
     (same,) = (line for line in text if line.startswith("same: "))
@@ -85,19 +85,19 @@ def test_ids_in_every_form(drawn):
         cell = drawn.run(f"%imagine_compare {named}")
         assert cell.error is None, (named, cell.error)
         assert "2 a [-red-] {+blue+} fox in the snow" in lines(cell.caption), named
-    assert "3.2 as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
+    assert "3.2 same as 1" in lines(drawn.run("%imagine_compare 1 2 3.2").caption)
     images = drawn.run("%imagine_compare {fox[0]}, {blue[0]}").caption
     assert "2.1 a [-red-] {+blue+} fox in the snow" in lines(images)
 
 
 REFUSED = [
     ("", "2 to 12"),
-    ("1", "give 2 to 12"),
-    ("1 1", "give 2 to 12"),
+    ("1", "2 to 12"),
+    ("1 1", "2 to 12"),
     ("1 9", "There is no run 9"),
-    ("20-30", "There is no run of 20-30"),
-    ("1-99", "There is no run of 1-99: this session has 3."),
-    ("1 fox", "is no id"),
+    ("20-30", "this session has 3"),
+    ("1-99", "this session has 3"),
+    ("1 fox", "Invalid id"),
     ("1 3.5", "has 2 images"),
     ("--all", "no option --all"),
     ("1 {nope}", "nope: there is no variable 'nope'."),
@@ -114,7 +114,7 @@ def test_refused_in_one_line(drawn, named, says):
 
 def test_twelve_at_most(kernel):
     assert kernel.run("for k in range(13):\n    %imagine --size 64x64 --seed {k} a fox").error is None
-    assert "compare 13 runs" in kernel.run("%imagine_compare 1-13").error
+    assert "2 to 12" in kernel.run("%imagine_compare 1-13").error
     cell = kernel.run("%imagine_compare 1-12")
     assert len(lines(cell.caption)) < 12
     assert max(map(len, cell.caption.splitlines())) <= 100
@@ -127,11 +127,12 @@ def test_too_wide_for_columns_is_a_line_each(kernel):
         "from ipyimagegen import history\nprint(*(run.id for run in history))\n"
         "import ipyimagegen\nipyimagegen._DEFAULT.clear()\n%reload_ext ipyimagegen"
     )
-    (ids,) = (text for text in done.texts if text.count("/") == 9)  # in another session they have long ids
-    text = kernel.run(f"%imagine_compare {ids}").caption
+    # In another session they have long ids.
+    (run_ids,) = (text for text in done.texts if text.count("/") == 9)
+    text = kernel.run(f"%imagine_compare {run_ids}").caption
     assert max(map(len, text.splitlines())) <= 100
     of_runs = [line.split() for line in text.splitlines() if line[:1].isdigit()]
-    assert [line[:2] for line in of_runs] == [[id_, str(k)] for k, id_ in enumerate(ids.split())]
+    assert [line[:2] for line in of_runs] == [[run_id, str(k)] for k, run_id in enumerate(run_ids.split())]
 
 
 def test_the_python_call_shows_the_same(drawn):
@@ -148,7 +149,7 @@ def test_the_python_call_shows_the_same(drawn):
     assert "2 to 12" in drawn.run("history.compare(1)").error
 
 
-def test_no_image_says_why(drawn):
+def test_a_missing_image_has_a_reason(drawn):
     drawn.run("%imagine --set fault=refusal a red fox")
     cell = drawn.run("%imagine_compare 1 4")
     text = lines(cell.caption)
@@ -158,7 +159,7 @@ def test_no_image_says_why(drawn):
     assert cell.images[0].size == alone.size  # a dashed tile in its place
 
 
-def test_forgotten_runs(drawn):
+def test_forgotten_runs_are_listed(drawn):
     drawn.run("%imagine_forget 1")
     cell = drawn.run("%imagine_compare 1 2 3")
     text = lines(cell.caption)
@@ -233,12 +234,12 @@ def test_hostile_texts_stay_inert(kernel, serve):
 
 
 def test_long_texts_beside_the_prompt_are_compared_word_by_word(drawn):
-    words = "blurry, dark, low contrast, text, watermark"
-    drawn.run(f'%imagine --size 64x64 --negative-prompt "{words}" a fox')
-    drawn.run(f'%imagine --size 64x64 --negative-prompt "{words}, frame" a fox')
+    some = "blurry, dark, low contrast, text, watermark"
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}" a fox')
+    drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}, frame" a fox')
     text = lines(drawn.run("%imagine_compare 4 5").caption)
     assert "negative prompt, against 4:" in text
-    assert text[text.index("negative prompt, against 4:") + 2] == f"5 {words}{{+, frame+}}"
+    assert text[text.index("negative prompt, against 4:") + 2] == f"5 {some}{{+, frame+}}"
     changed = drawn.run("%imagine_rerun 5 --negative-prompt blurry").texts[-1]
     assert "negative prompt: blurry[-, dark, low contrast, text, watermark, frame-]" in changed
 

@@ -162,7 +162,7 @@ def test_a_stream_that_breaks_leaves_its_last_partial(kernel, streaming, home, m
     assert cell.error is None, cell.error  # a partial passes, with a word
     assert cell.images[0].getpixel((9, 9))[0] > 100
     assert says in cell.caption
-    assert "may have been billed" in cell.caption
+    assert "may have been charged" in cell.caption
     (record,) = records(home).values()
     assert record["status"] == "unknown"
     assert [image["state"] for image in record["images"]] == ["partial"]

@@ -8,9 +8,9 @@ from urllib.parse import quote, quote_plus, unquote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ipyimagegen.client.answers import ON_DISK, Reply, read
-from ipyimagegen.client.faults import fault
-from ipyimagegen.client.reply import Spool
+from ipyimagegen.client.errors import parse_error
+from ipyimagegen.client.response import ON_DISK, HttpResponse, read_response
+from ipyimagegen.client.spool import Spool
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
 
@@ -129,17 +129,17 @@ ENDPOINT = Endpoint(name="lab", base_url="https://lab.example/v1")
 
 
 def answer(key, item, **body):
-    return read(Reply(body={"data": [item], **body}), ENDPOINT, Redactor([key]))
+    return read_response(HttpResponse(body={"data": [item], **body}), ENDPOINT, Redactor([key]))
 
 
 SAYERS = (
     lambda text, key: Redactor([key]).clean(text, 300),
     lambda text, key: Redactor([key]).clean(text),
-    lambda text, key: fault({"error": {"message": text}}, redactor=Redactor([key])).message,
-    lambda text, key: fault({"error": {"code": text}}, redactor=Redactor([key])).code,
-    lambda text, key: answer(key, {"url": "y", "revised_prompt": text}).found[0].revised_prompt,
+    lambda text, key: parse_error({"error": {"message": text}}, redactor=Redactor([key])).message,
+    lambda text, key: parse_error({"error": {"code": text}}, redactor=Redactor([key])).code,
+    lambda text, key: answer(key, {"url": "y", "revised_prompt": text}).images[0].revised_prompt,
     lambda text, key: answer(key, {}, model=text).facts.get("model"),
-    lambda text, key: answer(key, {"url": f"file:{text}"}).found[0].note.removeprefix(ON_DISK),
+    lambda text, key: answer(key, {"url": f"file:{text}"}).images[0].note.removeprefix(ON_DISK),
 )
 fillers = st.sampled_from(["a", "狐", "a ", "x\u202e", "\x1b[1m"])
 limits = st.sampled_from([0, 40, 80, 200, 300, 1024, 2000, 8000])

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.client.answers import Reply, read
-from ipyimagegen.client.assembly import body
-from ipyimagegen.client.reply import Slice, lift, parse
+from ipyimagegen.client.response import HttpResponse, read_response
+from ipyimagegen.client.spool import Slice, lift
+from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
 
 LIFTED = 64
@@ -93,7 +93,7 @@ cuts = st.lists(st.integers(0, 150), max_size=8) | st.none()
 @example(BOM + '{"a": "' + "狐" * 40 + '", "a": [1e999, NaN, "\\ud800"]}', [7, 8, 9])
 def test_any_json_in_any_pieces_is_what_json_loads_says(text, cuts):
     raw = text.encode()
-    found, whole = parse(cut_up(raw, cuts), LIFTED)
+    found, whole = lift(cut_up(raw, cuts), LIFTED).load()
     assert whole
     assert restored(found, raw) == loads(text)
     assert all((one.stop - one.start > LIFTED) if isinstance(one, Slice) else True for one in slices(found))
@@ -141,7 +141,7 @@ def test_a_cut_reply_is_every_member_that_arrived_whole(text, cut, cuts):
     arrived = raw[:cut].decode("utf-8", "ignore")
     expected = whole_members(arrived)
     try:
-        found, whole = parse(cut_up(raw[:cut], cuts), LIFTED)
+        found, whole = lift(cut_up(raw[:cut], cuts), LIFTED).load()
     except ValueError:
         assert expected is None
         return
@@ -188,9 +188,11 @@ def test_a_image_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tap
     cut = len(raw) if cut is None else cut % len(raw) or 1
     path = tmp_path_factory.getbasetemp() / "reply.json"
     path.write_bytes(raw[:cut])
-    answer = read(Reply(body=body(path, len(items), clean=True)[0], spool=path), ENDPOINT)
+    answer = read_response(
+        HttpResponse(body=load_body(path, len(items), clean=True)[0], spool=path), ENDPOINT
+    )
     arrived = [data for data, end in zip(items, ends, strict=True) if end <= cut]
-    assert [b"".join(one.chunks()) for one in answer.found] == arrived
+    assert [b"".join(one.chunks()) for one in answer.images] == arrived
     assert answer.facts.get("usage", {}).get("total_tokens") in (None, 12345)
     if cut == len(raw):
         assert answer.facts["usage"] == {"total_tokens": 12345}

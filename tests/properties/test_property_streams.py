@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from tape import Tape, tapes
 from test_property_replies import whole_members
 
-from ipyimagegen.client.assembly import body
-from ipyimagegen.client.previews import Previews
-from ipyimagegen.client.reply import Spool
+from ipyimagegen.client.spool import Spool
+from ipyimagegen.client.streaming import Previews, load_body
 
 KINDS = ["image_generation.completed", "image_edit.partial_image", "image_generation.partial_succeeded"]
 KINDS += [*KINDS[:2], "image_generation.partial_failed", "error", "image", "ping", ""]
@@ -174,7 +173,7 @@ def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, c
         for chunk in cut_up(text, cuts):
             previews.feed(spool.write(chunk))
     events, last = said(text)
-    found, ended = body(path, n, clean=clean)
+    found, ended = load_body(path, n, clean=clean)
     images = [(content(one), one["partial"]) for one in found["data"] if is_image(one)]
     errors = [one["error"] for one in found["data"] if not is_image(one)]
     usage = (found.get("usage") or {}).get("total_tokens")

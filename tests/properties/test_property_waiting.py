@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.client.outcome import Outcome, find_repeat_delay, retry_after
+from ipyimagegen.client import Outcome, find_repeat_delay
+from ipyimagegen.client.retry import parse_retry_after
 from ipyimagegen.core.run import Status
 
 NOW = 1_700_000_000  # seconds; a day of any year would do
@@ -71,7 +72,7 @@ def test_every_form_means_what_it_says_on_every_machine(plain, milliseconds, bla
         headers["retry-after-ms"] = f"{blank}{text(milliseconds)}"
     first = None if milliseconds is None else value(milliseconds)
     meant = value(plain) if first is None else first / 1000
-    found = retry_after(headers, now=lambda: float(NOW))
+    found = parse_retry_after(headers, now=lambda: float(NOW))
     assert found == meant or math.isclose(found, meant)
 
 
@@ -90,7 +91,7 @@ mixed = st.lists(
     st.floats(0, 1e6),
 )
 def test_no_header_makes_a_sleep_that_is_long_or_none_at_all(headers, attempt, random, elapsed):
-    asked = retry_after(headers, now=time.time)
+    asked = parse_retry_after(headers, now=time.time)
     assert asked is None or 0 < asked < math.inf
     for status in Status:
         outcome = Outcome(status=status, retry_after=asked)

@@ -1,4 +1,4 @@
-"""HOME may hold files of others and links: only the store's own is changed, and not through a link."""
+"""HOME may hold files of others and links: only the store's own files are changed, and not through a link."""
 
 import contextlib
 import hashlib
@@ -17,11 +17,11 @@ from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
-from ipyimagegen.store.condition import inspect_store
-from ipyimagegen.store.refuge import find_fallback, make_fallback
+from ipyimagegen.store.fallback import find_fallback, make_fallback
+from ipyimagegen.store.health import inspect_store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 HASH = hashlib.sha256(PNG).hexdigest()
@@ -37,12 +37,12 @@ def live(store):
     """Do all that a store does, deletions too."""
     store.probe(9)
     session = store.new_session(date(2025, 11, 20))
-    one = run(1, session=session)
-    store.create(one)
-    store.spool(one)
+    record = run(1, session=session)
+    store.create(record)
+    store.spool(record)
     kept = keep(store)
     keep(store, b"no image")
-    store.update(one.replace(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
+    store.update(record.replace(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
     store.create(run(2, "a cat", session=session))
     assert store.runs(search="fox")[0].images
     store.forget([f"{session}/2"])
@@ -125,7 +125,7 @@ def test_old_files_of_the_store_go(tmp_path):
     assert not any(path.exists() for path in left)
 
 
-# Things that have the name of a file of the store and are none: reading one must not wait either
+# Things that have the name of a file of the store and are not files: reading them must not wait
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
@@ -141,7 +141,7 @@ def test_old_files_of_the_store_go(tmp_path):
         "index.sqlite",
     ],
 )
-def test_what_has_the_name_of_a_file_and_is_none_is_left_and_not_waited_for(tmp_path, make, name):
+def test_a_thing_with_the_name_of_a_file_is_left_and_not_waited_for(tmp_path, make, name):
     home = tmp_path / "home"
     (home / name).parent.mkdir(parents=True)
     make(home / name)
@@ -150,7 +150,7 @@ def test_what_has_the_name_of_a_file_and_is_none_is_left_and_not_waited_for(tmp_
     store.create(run(2))
     assert ids(store.runs()) == [f"{SESSION}/2"]
     assert store.path(HASH) is None
-    assert store.left() == []
+    assert store.list_responses() == []
     store.spool()
     store.forget([f"{SESSION}/2"])
     assert os.path.lexists(home / name)
@@ -206,20 +206,20 @@ def test_a_link_to_a_folder_of_the_user_is_followed_and_nothing_deleted_through_
     (target / "tax.pdf").write_bytes(b"mine")
     (target / f"{HEX}.part").write_bytes(b"mine")
     age(target)
-    with contextlib.suppress(StoreError):  # forgetting says which files stay
+    with contextlib.suppress(StoreError):  # forgetting names the files that stay
         live(store)
     assert (target / "tax.pdf").read_bytes() == (target / f"{HEX}.part").read_bytes() == b"mine"
     kept = keep(store)
     assert store.verify(kept.sha256)
     store.create(run(5, "an owl"))
     store.update(run(5, "an owl", status=Status.DONE))
-    assert [one.status for one in store.runs(search="owl")] == [Status.DONE]
+    assert [record.status for record in store.runs(search="owl")] == [Status.DONE]
     if folder != "spool":
         assert len(contents(target)) > 2  # it is used
 
 
 @pytest.mark.parametrize("folder", ["images", f"images/{HASH[:2]}"])
-def test_forgetting_says_which_files_stay_behind_a_link(tmp_path, folder):
+def test_forgetting_names_the_files_that_stay_behind_a_link(tmp_path, folder):
     store = linked(tmp_path, folder, tmp_path / "documents")
     kept = keep(store)
     store.create(run(1, status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
@@ -268,7 +268,7 @@ def test_a_link_that_leads_elsewhere_is_refused_by_name_before_paying(tmp_path, 
     assert folder in inspect_store(home).trouble
     if folder == "records":
         with pytest.raises(StoreError, match=re.escape(str(home / folder))):
-            Store(home).with_identity("f" * 64)  # not "there is none": that is paid for again
+            Store(home).find_identical("f" * 64)  # not "there is none": that is paid for again
 
 
 def test_the_folder_in_which_all_is_deleted_is_no_link(tmp_path):
@@ -337,7 +337,7 @@ def test_an_index_of_ours_behind_a_link_is_not_opened(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"mine" * 1000, b"SQLite format 3\0" + b"mine" * 1000, b"x"])
-def test_what_is_no_database_is_put_aside_and_never_deleted(tmp_path, content):
+def test_what_is_no_database_is_moved_aside_and_never_deleted(tmp_path, content):
     store = Store(tmp_path)
     store.create(run(1))
     for _ in range(3):
@@ -349,7 +349,7 @@ def test_what_is_no_database_is_put_aside_and_never_deleted(tmp_path, content):
 
 
 @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
-def test_what_lies_beside_an_index_that_is_not_there_is_not_played_into_a_new_one(tmp_path, suffix):
+def test_what_lies_beside_an_index_that_is_not_there_is_not_replayed_into_a_new_index(tmp_path, suffix):
     (tmp_path / f"index.sqlite{suffix}").write_bytes(b"mine" * 500)
     store = Store(tmp_path)
     store.create(run(1))
@@ -358,7 +358,7 @@ def test_what_lies_beside_an_index_that_is_not_there_is_not_played_into_a_new_on
     assert b"mine" * 500 in contents(tmp_path).values()
 
 
-def test_a_damaged_index_of_ours_is_put_aside_once_and_goes_when_something_is_forgotten(tmp_path):
+def test_a_damaged_index_of_ours_is_moved_aside_once_and_goes_when_something_is_forgotten(tmp_path):
     store = Store(tmp_path)
     for number in range(1, 40):
         store.create(run(number, f"fox {number}"))
@@ -449,7 +449,7 @@ def test_a_folder_of_another_user_is_refused_before_paying(tmp_path, name, mode)
         Store(home).probe()
 
 
-def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
+def test_a_file_system_without_modes_is_used_and_reported(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
@@ -466,7 +466,7 @@ def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
 
 
 @needs_root
-def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_stays(tmp_path):
+def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_names_what_stays(tmp_path):
     store = Store(tmp_path / "home")
     kept = keep(store)
     for number in (1, 2):
@@ -476,13 +476,13 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
         os.chown(path, OTHER, OTHER)
     again = Store(store.home)
     assert len(again.runs(search="fox")) == 2
-    assert ids(again.with_identity(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
+    assert ids(again.find_identical(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
     assert again.verify(kept.sha256)
     assert keep(again).sha256 == kept.sha256
     again.create(run(3, "a cat"))
     again.update(run(3, "a cat", status=Status.DONE))
     again.update(run(2, "fox 2", status=Status.DONE, elapsed=3.0))
-    assert [one.elapsed for one in again.runs(search="fox 2")] == [3.0]
+    assert [record.elapsed for record in again.runs(search="fox 2")] == [3.0]
     with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
         again.forget([f"{SESSION}/1", f"{SESSION}/2"])
     assert again.verify(kept.sha256)
@@ -499,7 +499,7 @@ def test_an_index_of_another_store_hides_nothing(tmp_path, count, same_numbers):
     (tmp_path / "here" / "index.sqlite").write_bytes(index)
     for number in range(1, count + 1):
         asked = run(number, f"here {number}").identity
-        assert ids(Store(tmp_path / "here").with_identity(asked)) == [f"{SESSION}/{number}"]
+        assert ids(Store(tmp_path / "here").find_identical(asked)) == [f"{SESSION}/{number}"]
     assert len(Store(tmp_path / "here").runs(search="here")) == count
     assert Store(tmp_path / "here").runs(search="there") == []
 
@@ -511,16 +511,16 @@ def test_an_index_that_is_copied_over_while_a_store_is_in_use_hides_nothing(tmp_
     for number in (1, 2, 3):
         here.create(run(number, f"here {number}"))
         there.create(run(number, f"there {number}", session="1121-aaaa"))
-    assert here.with_identity(run(1, "here 1").identity)
+    assert here.find_identical(run(1, "here 1").identity)
     (here.home / "index.sqlite").write_bytes((there.home / "index.sqlite").read_bytes())
     now[0] += 10
-    assert ids(here.with_identity(run(2, "here 2").identity)) == [f"{SESSION}/2"]
+    assert ids(here.find_identical(run(2, "here 2").identity)) == [f"{SESSION}/2"]
 
 
-# The second place
+# The fallback
 
 
-def test_the_second_place_is_made_private(tmp_path):
+def test_the_fallback_is_made_private(tmp_path):
     home = Store(tmp_path / "home").home
     made = find_fallback(home)
     assert not made.home.parent.exists()
@@ -532,7 +532,7 @@ def test_the_second_place_is_made_private(tmp_path):
 
 @pytest.mark.parametrize("make", PREPARED)
 @pytest.mark.parametrize("level", ["first", "second"])
-def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
+def test_a_fallback_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
     prepared = find_fallback(store.home)
     assert make_fallback(prepared)
@@ -548,11 +548,11 @@ def test_a_second_place_that_others_prepared_is_not_used(tmp_path, make, level):
     make(taken, documents if level == "first" else documents / place.name)
     before = contents(tmp_path / "documents"), contents(taken)
     assert find_fallback(store.home) is None
-    assert not make_fallback(prepared)  # what comes after the look
-    assert store.spare(run(1)) is None
+    assert not make_fallback(prepared)  # the folders were replaced after the check
+    assert store.spool_fallback(run(1)) is None
     with pytest.raises(StoreError):
-        store.keep([PNG], cap=9999, suffix_of=find_suffix, aside=True)
+        store.keep([PNG], cap=9999, suffix_of=find_suffix, fallback=True)
     live(store)
     store.create(run(1))
-    assert store.left() == []
+    assert store.list_responses() == []
     assert (contents(tmp_path / "documents"), contents(taken)) == before

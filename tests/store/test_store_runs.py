@@ -1,4 +1,4 @@
-"""Runs go in and come out; what another process or version did is respected."""
+"""Runs are stored and read; the work of other processes and versions is respected."""
 
 import json
 import os
@@ -39,13 +39,13 @@ def store(tmp_path):
 
 
 def test_nothing_is_touched_before_it_is_needed(store):
-    assert store.runs() == store.with_identity("x") == store.numbered(1) == []
+    assert store.runs() == store.find_identical("x") == store.find_numbered(1) == []
     assert store.run("1120-k7f2/1") is None
     assert store.path("0" * 64) is None
     assert not store.home.exists()
 
 
-def test_importing_the_room_does_not_load_sqlite():
+def test_importing_the_store_does_not_load_sqlite():
     code = "import sys, ipyimagegen.store; sys.exit('sqlite3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -53,8 +53,8 @@ def test_importing_the_room_does_not_load_sqlite():
 def test_sessions_are_taken_once(store):
     taken = {store.new_session(date(2025, 11, 20)) for _ in range(50)}
     assert len(taken) == 50
-    assert all(len(one) == 9 and one.startswith("1120-") for one in taken)
-    assert all((store.home / "records" / one).is_dir() for one in taken)
+    assert all(len(name) == 9 and name.startswith("1120-") for name in taken)
+    assert all((store.home / "records" / name).is_dir() for name in taken)
 
 
 def test_a_run_is_written_and_replaced(store):
@@ -77,7 +77,7 @@ def test_a_number_is_taken_once(store):
     "text",
     ["", "/", "3", "1120-k7f2", "1120-k7f2/", "1120-k7f2/x", "1120-k7f2/-1", "1120-k7f2/01", "../../etc/1"],
 )
-def test_what_is_no_lasting_id_is_no_run(store, text):
+def test_text_that_is_not_a_lasting_id_is_not_a_run(store, text):
     store.create(run())
     assert store.run(text) is None
 
@@ -95,9 +95,9 @@ def test_queries(store):
     assert ids(store.runs(search="狐狸")) == ["1120-k7f2/2"]
     assert ids(store.runs(search="red", session=SESSION, model="dall-e-3")) == ["1120-k7f2/1"]
     assert ids(store.runs(search="%")) == ids(store.runs(search="_")) == ["1120-k7f2/3"]
-    assert ids(store.numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
-    assert ids(store.numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
-    assert ids(store.numbered(2, limit=1)) == ["1121-aaaa/2"]
+    assert ids(store.find_numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
+    assert ids(store.find_numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
+    assert ids(store.find_numbered(2, limit=1)) == ["1121-aaaa/2"]
 
 
 def test_look_up_by_hash(store):
@@ -108,18 +108,22 @@ def test_look_up_by_hash(store):
     elsewhere = first.request
     elsewhere = Request(endpoint="other", base_url="https://other.example/v1", prompt=elsewhere.prompt)
     store.create(run(4, request=elsewhere, identity=elsewhere.identity))
-    assert ids(store.with_identity(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
-    assert ids(store.with_identity(first.identity, limit=1)) == ["1120-k7f2/2"]
-    assert ids(store.with_question(first.request.question)) == ["1120-k7f2/4", "1120-k7f2/2", "1120-k7f2/1"]
-    assert store.with_identity("") == store.with_question("") == []
+    assert ids(store.find_identical(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
+    assert ids(store.find_identical(first.identity, limit=1)) == ["1120-k7f2/2"]
+    assert ids(store.find_same_question(first.request.question)) == [
+        "1120-k7f2/4",
+        "1120-k7f2/2",
+        "1120-k7f2/1",
+    ]
+    assert store.find_identical("") == store.find_same_question("") == []
 
 
 def test_the_status_is_that_of_the_record(store):
     store.create(run())
     path = store.home / "records" / SESSION / "1.json"
     path.write_text(path.read_text().replace("pending", "refused"))
-    assert [one.status for one in store.runs()] == [Status.REFUSED]
-    assert [one.status for one in store.with_identity(run().identity)] == [Status.REFUSED]
+    assert [record.status for record in store.runs()] == [Status.REFUSED]
+    assert [record.status for record in store.find_identical(run().identity)] == [Status.REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_a_newer_record_is_read_and_never_written(store):
     "text",
     ["", "{", "[]", "null", '{"session": 1}', "\xff", '{"request": "x"}', "[" * 100_000],
 )
-def test_a_record_that_makes_no_sense_is_left_out(store, text):
+def test_an_invalid_record_is_left_out(store, text):
     store.create(run(1))
     (store.home / "records" / SESSION / "2.json").write_text(text, encoding="latin-1")
     for name in ("notes.txt", "x.json", "3.json.bak"):
@@ -194,8 +198,8 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
     (folder / "99999999999999999999999.json").write_text(text)
     (store.home / "index.sqlite").unlink()
     store.create(run(3))
-    for found in (store.runs(), store.runs(search="fox"), store.with_identity(run().identity)):
-        assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(found))
+    for records in (store.runs(), store.runs(search="fox"), store.find_identical(run().identity)):
+        assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(records))
     connection = sqlite3.connect(store.home / "index.sqlite")
     assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] >= 2
     connection.close()
@@ -209,7 +213,7 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
         {"images": [{"index": 1, "width": "<img>"}]},
         {"sent": {"unsent": [1]}},
         {"cost": {"amount": "<b>"}},
-        {"reply": "x"},
+        {"response": "x"},
     ],
 )
 def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
@@ -219,7 +223,7 @@ def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
     assert store.run(f"{SESSION}/1") is None
 
 
-def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
+def test_a_damaged_record_does_not_make_every_search_read_all_records(tmp_path):
     class Counting(Disk):
         def read(self, path):
             read.append(path)
@@ -234,13 +238,13 @@ def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
     store.runs()
     for _ in range(2):  # as after a restart
         read.clear()
-        assert Store(tmp_path, disk=Counting(tmp_path)).with_identity("f" * 64) == []
+        assert Store(tmp_path, disk=Counting(tmp_path)).find_identical("f" * 64) == []
         assert len(read) <= 1 + SAMPLE
 
 
-def test_a_question_with_surrogates_finds_nothing(store):
+def test_a_search_with_surrogates_finds_nothing(store):
     store.create(run(1))
-    assert store.with_identity("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
+    assert store.find_identical("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
 
 
 def test_a_record_under_a_wrong_name_is_left_out(store):
@@ -265,7 +269,7 @@ def test_a_store_can_be_pickled(store):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_takes_nothing_over(store):
+def test_a_fork_inherits_nothing(store):
     store.create(run(1))
     before = set(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else set()
     child = os.fork()
@@ -282,8 +286,8 @@ def test_threads_at_once(store):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: store.create(run(number)), range(1, 65)))
         list(pool.map(lambda number: store.update(run(number, status=Status.DONE)), range(1, 65)))
-    assert [one.status for one in store.runs()] == [Status.DONE] * 64
-    assert [one.number for one in store.runs(newest_first=False)] == list(range(1, 65))
+    assert [record.status for record in store.runs()] == [Status.DONE] * 64
+    assert [record.number for record in store.runs(newest_first=False)] == list(range(1, 65))
 
 
 text = st.text(min_size=1, max_size=20)
@@ -345,17 +349,17 @@ runs = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(runs)
-def test_a_run_survives_json(one):
-    assert from_json(Run, json.loads(json.dumps(to_json(one)))) == one
+def test_a_run_survives_json(record):
+    assert from_json(Run, json.loads(json.dumps(to_json(record)))) == record
 
 
 @settings(max_examples=25, deadline=None)
-@given(one=runs)
-def test_a_run_survives_the_store(tmp_path_factory, one):
+@given(record=runs)
+def test_a_run_survives_the_store(tmp_path_factory, record):
     store = Store(tmp_path_factory.mktemp("home"))
-    store.create(one)
-    assert store.run(one.id) == one
-    assert store.runs() == [one]
+    store.create(record)
+    assert store.run(record.id) == record
+    assert store.runs() == [record]
 
 
 words = st.sampled_from(["", "fox", "FOX", "狐狸", "ß", "ss", "a_b", "%", "\0", "\ud800", "İ", "é"])
@@ -377,19 +381,19 @@ queries = st.builds(
     st.lists(st.tuples(prompts, st.sampled_from([None, "m"]), st.integers(0, 3)), max_size=6),
     st.lists(queries, max_size=9),
 )
-def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
+def test_the_index_and_the_files_agree(tmp_path_factory, kept, asked):
     store = Store(tmp_path_factory.mktemp("home"))
     for turn, (prompt, model, clock) in enumerate(kept):
         session = SESSION if turn % 2 else "1121-aaaa"
         store.create(run(turn + 1, prompt, session, model=model, created=float(clock)))
     for query in asked:
-        assert [(one.session, one.number) for one in store._found(query)] == query.order(
-            map(Entry.of, store.runs())
+        assert [(record.session, record.number) for record in store.find(query)] == query.select(
+            map(Entry.from_run, store.runs())
         )
 
 
-def test_a_image_that_is_stored_stays_stored(store):
-    """Two processes may fetch one address; the slower one failed."""
+def test_an_image_that_is_stored_stays_stored(store):
+    """Two processes may fetch the same URL; the slower process failed."""
     fetched = ImageRecord(index=1, state=ImageState.STORED, sha256="a" * 64, url="https://x.example/1.png")
     store.create(run(1))
     store.update(run(1, status=Status.DONE, images=(fetched,)))

@@ -1,0 +1,79 @@
+"""Encode the body of a call: JSON with images as data URLs, or a form with images as files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from ipyimagegen.core.options import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyImage:
+    """An image in a body, wherever a JSON value may stand; `name` has the suffix of its format.
+
+    `bare` means that JSON has its base64 alone, without the head of a data URL.
+    """
+
+    data: bytes = field(repr=False)
+    mime: str
+    name: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    bare: bool = False
+
+    def __str__(self) -> str:
+        size = f"{self.width}x{self.height}, {len(self.data):,} bytes"
+        return f"<{self.mime.removeprefix('image/')} {size}, sha256 {self.sha256[:12]}>"
+
+    @property
+    def url(self) -> str:
+        """The image as a data URL, or as bare base64."""
+        head = "" if self.bare else f"data:{self.mime};base64,"
+        return head + base64.b64encode(self.data).decode()
+
+
+def summarize_body(value: Json) -> Json:
+    """Return a body as it is shown and recorded: a few words stand for each image."""
+    return _replace_images(value, str)
+
+
+def encode_body(body: Mapping[str, Json], *, form: bool, boundary: str) -> tuple[str, bytes]:
+    """Return the content type and the bytes of a body.
+
+    A form repeats a field for each image of a list; what is neither text nor image is written as JSON.
+    `boundary` is random, and the same for every repeat of a call.
+    """
+    if not form:
+        with_urls = _replace_images(body, lambda image: image.url)
+        return "application/json", json.dumps(with_urls, allow_nan=False).encode()
+    data, content_type = encode_multipart_formdata(list(_iterate_fields(body)), boundary)
+    return content_type, data
+
+
+def _replace_images(value: Json, convert: Callable[[BodyImage], str]) -> Json:
+    if isinstance(value, BodyImage):
+        return convert(value)
+    if isinstance(value, Mapping):
+        return {name: _replace_images(member, convert) for name, member in value.items()}
+    return [_replace_images(v, convert) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _iterate_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
+    for name, value in body.items():
+        several = isinstance(value, list) and value and all(isinstance(item, BodyImage) for item in value)
+        for item in value if several else [value]:
+            if isinstance(item, BodyImage):
+                form_field = RequestField(name, item.data, filename=item.name)
+                form_field.make_multipart(content_type=item.mime)
+            else:
+                text = item if isinstance(item, str) else json.dumps(summarize_body(item), allow_nan=False)
+                form_field = RequestField(name, text.encode())
+                form_field.make_multipart()
+            yield form_field

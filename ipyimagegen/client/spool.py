@@ -1,0 +1,314 @@
+"""Keep a response of any size on disk, without keys, and read it with little memory.
+
+A response is JSON around base64 images. The long strings are lifted out while it is scanned: what is left,
+the skeleton, is a small JSON text in which each long string is a `Slice` of the file. A response that was cut
+keeps every member that arrived whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import string
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from ipyimagegen.core.formats import sniff
+from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.text import sanitize
+
+BLOCK = 1 << 18  # bytes that are read at once
+LIFTED = 16384  # longer strings are lifted; 128 shorter ones still make a small skeleton
+HEAD = 1024  # bytes of a lifted string that the skeleton keeps
+WINDOW = 512  # bytes in which a key that arrives in two chunks is found
+SKELETON = 4 << 20  # bytes
+VALUES = 100_000  # JSON values in a skeleton; a response with 128 images has some thousands
+DIGITS = 4300  # of a number; Python reads no longer ones
+DEPTH = 32  # of nesting; responses have four
+IMAGE_LIMIT = 64 << 20  # decoded bytes of one image
+RESPONSE_LIMIT = 256 << 20  # decoded bytes of one response
+
+
+def limit_response(n: int) -> int:
+    """Return how many bytes a response of `n` images may have: base64 is 4/3, and 1 MiB for the rest."""
+    return min(IMAGE_LIMIT * max(n, 1), RESPONSE_LIMIT) * 4 // 3 + (1 << 20)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A long JSON string, still escaped, at bytes `start` to `stop` of the spool; `head` is its beginning."""
+
+    start: int
+    stop: int
+    head: str = field(repr=False)
+
+
+class TooLarge(Exception):
+    """The response is larger than any response of so many images can be."""
+
+
+class Spool:
+    """The response on disk as it arrives, without keys: `*` stands in their place.
+
+    An image is written as it is: its texts are searched when it is stored. No server sends a response twice:
+    where the disk fails twice, it continues in the file that `fallback` returns, and `path` is that. Raises
+    OSError when there is none, or it fails too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limit: int,
+        redactor: Redactor = NO_KEYS,
+        fallback: Callable[[], Path | None] = lambda: None,
+    ) -> None:
+        self.path = path
+        self.size = 0
+        self._limit = limit
+        self._fallback = fallback
+        self._redactor = redactor
+        self._received = self._written = b""  # the last bytes: a key may continue in the next chunk
+        self._file: BinaryIO
+        try:
+            self._file = path.open("wb")
+        except OSError:
+            try:
+                self._file = path.open("wb")
+            except OSError as error:
+                self._move(error)
+
+    def write(self, chunk: bytes) -> bytes:
+        """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
+        if not self.size and begins_as_image(chunk):
+            self._redactor = NO_KEYS
+        before = len(self._received)
+        received = self._received + chunk
+        data = self._redactor.mask(received)
+        if data[:before] != self._written:
+            self._overwrite(bytes(map(_keep_mask, self._written, data)))
+        data = data[before:]
+        self._put(data)
+        self._received, self._written = received[-WINDOW:], (self._written + data)[-WINDOW:]
+        if self.size > self._limit:
+            raise TooLarge
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file. Raises OSError."""
+        self._file.close()
+
+    def _overwrite(self, data: bytes) -> None:
+        """Replace the last bytes of the file."""
+        self._file.seek(self.size - len(data))
+        self._append(data)
+        self._written = data
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._append(data)
+        except OSError as error:
+            try:
+                self._file.seek(self.size)  # a part of it may be there
+                self._file.truncate()
+                self._append(data)
+            except OSError:
+                self._move(error)
+                self._append(data)
+        self.size += len(data)
+
+    def _move(self, error: OSError) -> None:
+        """Continue in the fallback, with a copy of what has arrived. Raises `error` where there is none."""
+        fallback = self._fallback()
+        if fallback is None:
+            raise error from None
+        old, file = self.path, fallback.open("wb")
+        if self.size:
+            for block in read_blocks(old, stop=self.size):
+                file.write(block)
+            with contextlib.suppress(OSError):  # closing tries once more to write what failed
+                self._file.close()
+        self._file, self.path, self._fallback = file, fallback, lambda: None
+        with contextlib.suppress(OSError):
+            old.unlink()
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()  # what was delivered outlives a process that is killed
+
+
+def describe_disk_failure(error: OSError) -> Message:
+    """Return why a file could not be written, as the end of a sentence."""
+    return _("could not be written to disk: {reason}", reason=sanitize(error.strerror or "error", 80))
+
+
+def _keep_mask(before: int, now: int) -> int:
+    return before if before == ord("*") else now
+
+
+def begins_as_image(head: bytes) -> bool:
+    """Return whether bytes begin as a PNG, JPEG or WebP file does."""
+    return sniff(head) is not None
+
+
+def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a file between two offsets, 256 KiB at a time."""
+    with path.open("rb") as file:
+        file.seek(start)
+        left = (path.stat().st_size if stop is None else stop) - start
+        while left > 0 and (block := file.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """JSON text without its long strings: {nonce: [start, stop, head]} stands for each."""
+
+    text: str
+    nonce: str  # a server cannot forge a slice
+
+    def load(self, locate: Callable[[int], int] = lambda at: at) -> tuple[Json, bool]:
+        """Return the value, and whether it is whole; `locate` maps offsets to the file.
+
+        Raises ValueError for what is no JSON.
+        """
+        if not self.text.lstrip().startswith(("{", "[")):
+            raise ValueError("no JSON")
+
+        def restore_slice(value: dict[str, Json]) -> Json:
+            if self.nonce not in value:
+                return value
+            start, stop, head = value[self.nonce]
+            return Slice(locate(start), locate(stop), head)
+
+        def decode(text: str) -> Json:
+            return json.loads(
+                text, object_hook=restore_slice, parse_int=_parse_int, parse_constant=lambda _: None
+            )
+
+        try:
+            try:
+                return decode(self.text), True
+            except ValueError:
+                for candidate in _close_cut_json(self.text):
+                    with contextlib.suppress(ValueError):
+                        return decode(candidate), False
+                raise
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def _parse_int(digits: str) -> int | None:
+    """Return the number, or None when it is too long to mean anything."""
+    return int(digits) if len(digits) <= DIGITS else None
+
+
+def is_too_deep(value: Json) -> bool:
+    """Return whether values are nested in more than `DEPTH` levels."""
+    level = [value]
+    for _level in range(DEPTH + 1):
+        inner = (v.values() if isinstance(v, dict) else v if isinstance(v, list) else () for v in level)
+        level = [part for parts in inner for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+# The rest of a string: anything but its end; possessive, so that the engine does not backtrack.
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+
+
+def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
+    """Return the skeleton of `text`, without a string that the end cuts.
+
+    `lifted` is the length of the longest string that stays. Raises ValueError for a large skeleton.
+    """
+    nonce = secrets.token_hex(8)
+    out, held = bytearray(), bytearray()
+    inside = escaped = False
+    offset = start = 0
+    for block in text:
+        at = 0
+        while at < len(block):
+            if not inside:
+                quote = block.find(b'"', at)
+                out += block[at : quote if quote >= 0 else None]
+                at = quote + 1 if quote >= 0 else len(block)
+                inside, start = quote >= 0, offset + at
+                held.clear()
+            else:
+                end = _find_end(block, at + escaped)
+                held += block[at : min(end, at + max(lifted + 1 - len(held), 0))]
+                escaped = block[end : end + 1] == b"\\"
+                inside = block[end : end + 1] != b'"'
+                if escaped and len(held) <= lifted:
+                    held += b"\\"
+                if not inside:
+                    long = offset + end - start > lifted
+                    out += _encode_slice(held, start, offset + end, nonce) if long else b'"' + held + b'"'
+                at = end + 1
+            if len(out) > SKELETON:
+                raise ValueError("more JSON than images need")
+        offset += len(block)
+    if sum(map(out.count, (b",", b"{", b"["))) > VALUES:
+        raise ValueError("more JSON than images need")
+    return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
+
+
+def _find_end(block: bytes, at: int) -> int:
+    """Return where the string that continues at `at` ends: at its quote, a cut escape, or the block's end."""
+    quote = block.find(b'"', at)
+    end = quote if quote >= 0 else len(block)
+    if block.find(b"\\", at, end) < 0:
+        return end  # base64 as most servers write it does not need the slower search
+    inside = _INSIDE.match(block, at)
+    return inside.end() if inside else at
+
+
+def _encode_slice(held: bytearray, start: int, stop: int, nonce: str) -> bytes:
+    return json.dumps({nonce: [start, stop, _decode_head(held)]}).encode()
+
+
+def _decode_head(raw: bytearray) -> str:
+    """Return the beginning of an escaped string, unescaped, without an escape that is cut."""
+    text = raw[:HEAD].decode("utf-8", "ignore")
+    for dropped in range(7):
+        try:
+            return str(json.loads(f'"{text[: len(text) - dropped]}"', strict=False))
+        except ValueError:
+            continue
+    return ""
+
+
+_MARKS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
+_SCALAR = string.ascii_letters + string.digits + "+-."
+
+
+def _close_cut_json(skeleton: str) -> Iterator[str]:
+    """Yield texts that close a cut JSON, beginning with the text that keeps most of it."""
+    closers: list[str] = []
+    end, closing = 0, ""
+    for match in _MARKS.finditer(skeleton):
+        mark = match[0]
+        if mark in "{[":
+            closers.append("}" if mark == "{" else "]")
+        elif mark in "}]" and closers:
+            closers.pop()
+        if len(closers) > DEPTH:
+            return
+        if len(mark) == 1:  # no string: up to here all members are whole
+            end = match.start() if mark == "," else match.end()
+            closing = "".join(reversed(closers))
+    # A number or a word at the end of the text may be cut.
+    yield skeleton.rstrip(_SCALAR) + "".join(reversed(closers))
+    yield skeleton[:end] + closing

@@ -1,0 +1,172 @@
+"""The health of a store, inspected without changing, making, repairing or waiting for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.store.fallback import find_fallback
+from ipyimagegen.store.files import MARGIN, Disk
+from ipyimagegen.store.index import SQLITE_LOCK, VERSION, is_damage, list_aside, read_state, read_version
+
+MOUNTS = Path("/proc/self/mountinfo")  # on Linux only
+LOCK = 1.0  # seconds that another process may hold the index before it is called locked
+CHECK = 2.0  # seconds that the check of the index may take
+STEPS = 10_000  # instructions of SQLite between two looks at the clock
+IMAGE = 8 << 20  # bytes of a large image
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreHealth:
+    """The state of a store.
+
+    `trouble`: why nothing can be written; empty where it can. `free`: bytes, None where unknown. `roomy`: an
+    image fits. `kind`: of the file system, None where unknown. `index`: ok, missing, newer, damaged, foreign
+    (another program's or another user's), locked, cut off, read-only or unreadable. `runs`: how many are in
+    the index. `unindexed`: how many records it may lack. `spool` (with the fallback) and `quarantine`:
+    numbers of files and bytes. `aside`: a damaged index was moved aside and is still there.
+    """
+
+    trouble: str
+    free: int | None
+    roomy: bool
+    kind: str | None
+    index: str
+    runs: int | None
+    unindexed: int
+    spool: tuple[int, int]
+    quarantine: tuple[int, int]
+    aside: bool
+
+
+def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) -> StoreHealth:
+    """Return the state of the store in `home`, which need not exist. Never fails because of a disk."""
+    disk = disk or Disk(home)
+    home = disk.home
+    folder = next((path for path in (disk.spool, *disk.spool.parents) if os.path.lexists(path)), home)
+    fallback = find_fallback(home)
+    free = None
+    with suppress(OSError):
+        free = shutil.disk_usage(folder).free
+    index, runs = _inspect_index(home / "index.sqlite")
+    return StoreHealth(
+        trouble=_find_trouble(disk, folder),
+        free=free,
+        roomy=free is None or free >= MARGIN + IMAGE,
+        kind=_find_file_system(folder, mounts),
+        index=index,
+        runs=runs,
+        unindexed=len(_list_paths(home / "unindexed")),
+        spool=_measure(disk.spool, *([fallback.spool] if fallback else [])),
+        quarantine=_measure(home / "quarantine"),
+        aside=_has_aside(home),
+    )
+
+
+def _find_trouble(disk: Disk, folder: Path) -> str:
+    """Return why no file can be written; it has no name, where the system allows that."""
+    try:
+        disk.check_folders()
+        with disk.translate_errors(), tempfile.TemporaryFile(dir=folder) as file:
+            disk.append(file.fileno(), b"probe")
+            disk.fsync(file.fileno())
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _list_paths(folder: Path) -> list[Path]:
+    with suppress(OSError):  # missing, or not a folder
+        return list(folder.iterdir())
+    return []
+
+
+def _has_aside(home: Path) -> bool:
+    with suppress(OSError):
+        return any(list_aside(home))
+    return False
+
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def _find_file_system(folder: Path, mounts: Path) -> str | None:
+    """Return the kind of file system that holds a folder: of the nearest mount above, the newest.
+
+    A line is `36 35 98:0 /root /mount options - ext4 /dev/sda …`, blanks written as octals.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        resolved = folder.resolve()
+    except (OSError, RuntimeError):
+        return None
+    nearest, kind = -1, None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        if len(fields := before.split(" ")) > 4 and after:
+            mount = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+            if len(mount.parts) >= nearest and resolved.is_relative_to(mount):
+                nearest, kind = len(mount.parts), after.split(" ")[0]
+    return kind
+
+
+def _measure(*folders: Path) -> tuple[int, int]:
+    """Return how many files are in the folders, and their bytes."""
+    sizes = []
+    for path in (path for folder in folders for path in _list_paths(folder)):
+        with suppress(OSError):
+            sizes.append(path.stat().st_size)
+    return len(sizes), sum(sizes)
+
+
+def _inspect_index(path: Path) -> tuple[str, int | None]:
+    """Return the state of the index, and how many runs are in it.
+
+    It is opened so that SQLite cannot create it. A journal beside it belongs to a write that was cut off or
+    goes on: opened for reading only, SQLite does not replay it.
+    """
+    try:
+        with SQLITE_LOCK:
+            state = read_state(path)
+    except OSError:
+        state = "unreadable"
+    if state != "ours":
+        return {"empty": "missing", "no database": "damaged"}.get(state, state), None
+    journal = os.path.lexists(f"{path}-journal")
+    address = f"{path.as_uri()}?mode={'ro' if journal else 'rw'}"
+    try:
+        with (
+            SQLITE_LOCK,
+            closing(sqlite3.connect(address, uri=True, timeout=LOCK, isolation_level=None)) as connection,
+        ):
+            index, runs = _check_index(connection, writing=not journal)
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        states = {sqlite3.SQLITE_BUSY: "locked", sqlite3.SQLITE_READONLY: "cut off"}  # needs a replay
+        return "damaged" if is_damage(error) else states.get(code, "unreadable"), None
+    return (index if index != "ok" or os.access(path, os.W_OK) else "read-only"), runs
+
+
+def _check_index(connection: sqlite3.Connection, *, writing: bool) -> tuple[str, int | None]:
+    version = read_version(connection)
+    if version != VERSION:
+        return ("newer" if version > VERSION else "missing"), None
+    ends = time.monotonic() + CHECK
+    connection.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
+    with suppress(sqlite3.OperationalError):  # too large to be checked in the time
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            return "damaged", None
+    connection.set_progress_handler(None, 0)
+    (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+    if writing:  # takes the lock of a writer and changes nothing
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    return "ok", int(runs)

@@ -1,0 +1,214 @@
+"""The reader of replies against json.loads, for any text, any chunking and any cut."""
+
+import base64
+import contextlib
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipyimagegen.client.response import HttpResponse, ResponseImage, read_response
+from ipyimagegen.client.spool import Slice, Spool, TooLarge, lift
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.redact import Redactor
+
+LIFTED = 24
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=4),
+    max_leaves=12,
+)
+documents = st.lists(values, max_size=4) | st.dictionaries(st.text(max_size=2), values, max_size=4)
+
+
+def cut_up(text, sizes):
+    at = 0
+    for size in sizes:
+        yield text[at : at + size]
+        at += size
+    yield text[at:]
+
+
+def restored(value, text):
+    """Put the slices back."""
+    if isinstance(value, Slice):
+        whole = json.loads(b'"' + text[value.start : value.stop] + b'"')
+        assert whole.startswith(value.head.rstrip("".join(map(chr, range(0xD800, 0xDC00)))))
+        return whole
+    if isinstance(value, list):
+        return [restored(item, text) for item in value]
+    if isinstance(value, dict):
+        return {k: restored(v, text) for k, v in value.items()}
+    return value
+
+
+@settings(deadline=None)
+@given(documents, st.lists(st.integers(0, 20)), st.booleans(), st.sampled_from([None, 1]))
+def test_any_json_comes_back_whatever_the_chunks(document, sizes, ascii_, indent):
+    text = json.dumps(document, ensure_ascii=ascii_, indent=indent).encode()
+    value, whole = lift(cut_up(text, sizes), LIFTED).load()
+    assert whole
+    assert restored(value, text) == document
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=30, max_size=90), min_size=1, max_size=4), st.data())
+def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
+    items = [{"b64_json": base64.b64encode(image).decode(), "revised_prompt": 'a "fox"'} for image in images]
+    text = json.dumps({"created": 1, "data": items, "usage": {"total_tokens": 3}}).encode()
+    cut = data.draw(st.integers(1, len(text) - 1))
+    value, whole = lift([text[:cut]], LIFTED).load()
+    kept = [item for item in restored(value, text).get("data", []) if "b64_json" in item]
+    arrived, at = [], 0
+    for item in items:
+        at = text.index(item["b64_json"].encode(), at) + len(item["b64_json"])
+        arrived += [item] if at < cut else []
+    assert not whole
+    assert [item["b64_json"] for item in kept][: len(arrived)] == [item["b64_json"] for item in arrived]
+    assert len(kept) <= len(arrived) or kept == items[: len(kept)]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_a_value_error(noise):
+    for text in (noise, b'{"data":[' + noise, b'[{"a":"' + noise):
+        with contextlib.suppress(ValueError):
+            lift([text], LIFTED).load()
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"a":' * 50_000, b"[[]," * 2_000_000, b"", b"null", b'"text"']
+)
+def test_hostile_shapes_are_refused(text):
+    with pytest.raises(ValueError):
+        lift([text]).load()
+
+
+def test_what_a_server_sends_cannot_pass_for_a_slice():
+    value, _ = lift([b'{"data":[{"b64_json":{"start":0,"stop":9,"head":""}}]}']).load()
+    assert value == {"data": [{"b64_json": {"start": 0, "stop": 9, "head": ""}}]}
+
+
+def test_a_byte_order_mark_and_leading_keep_alive_blanks():
+    assert lift([b"\xef\xbb\xbf", b" \n" * 500, b'{"a":NaN}']).load() == ({"a": None}, True)
+
+
+@st.composite
+def spelled(draw):
+    """Some bytes, and a JSON string's content that means their base64."""
+    data = draw(st.binary(min_size=1, max_size=120))
+    text = base64.b64encode(data).decode()
+    if draw(st.booleans()):
+        text = text.rstrip("=")
+    if draw(st.booleans()):
+        text = text.replace("+", "-").replace("/", "_")
+    wild = random.Random(draw(st.integers(0, 1000)))
+    text = "".join(wild.choice(["", "", "", "\\n", " ", "\\r\\n"]) + escaped(c, wild) for c in text)
+    prefix = draw(st.sampled_from(["", "data:image/png;base64,", "data:image\\/png;base64,"]))
+    return data, prefix + text
+
+
+def escaped(character, wild):
+    return wild.choice([character, character, f"\\u{ord(character):04x}", character.replace("/", "\\/")])
+
+
+@settings(deadline=None)
+@given(spelled())
+def test_base64_in_every_spelling(tmp_path_factory, case):
+    data, text = case
+    path = tmp_path_factory.mktemp("spool") / "reply"
+    path.write_text("xx" + text + "yy")
+    sliced = ResponseImage(base64=Slice(2, 2 + len(text), ""), spool=path)
+    inline = ResponseImage(base64=json.loads(f'"{text}"'))
+    assert b"".join(sliced.chunks()) == b"".join(inline.chunks()) == data
+
+
+def test_escapes_across_blocks(tmp_path):
+    data = random.Random(1).randbytes(150_000)
+    text = base64.b64encode(data).decode().replace("+", "\\u002B").replace("/", "\\/")
+    path = tmp_path / "reply"
+    path.write_text(text)
+    assert b"".join(ResponseImage(base64=Slice(0, len(text), ""), spool=path).chunks()) == data
+
+
+@pytest.mark.parametrize(
+    "bad", ["QUJD!UFB", "QUJD=QUJD", "QUJD=", "QUJDQ", "QUJDQQ===", "QUJD\u00e9AAA", "QUJDQQ==QQ=="]
+)
+def test_bad_base64_gives_what_was_good_and_then_an_error(bad):
+    got = []
+    with pytest.raises(ValueError, match="damaged"):
+        got.extend(ResponseImage(base64=bad).chunks())
+    assert b"".join(got) == b"ABC"
+
+
+@pytest.mark.parametrize("empty", ["data:image/png;base64,", "  \n"])
+def test_nothing_is_no_image(empty):
+    with pytest.raises(ValueError, match="empty"):
+        list(ResponseImage(base64=empty).chunks())
+
+
+def test_a_image_has_a_cap(tmp_path):
+    path = tmp_path / "reply"
+    path.write_bytes(b"A" * (90 << 20))
+    sizes = []
+    with pytest.raises(ValueError, match="64 MiB"):
+        sizes.extend(map(len, ResponseImage(base64=Slice(0, 90 << 20, ""), spool=path).chunks()))
+    assert sum(sizes) <= 64 << 20
+
+
+@given(st.lists(st.integers(1, 12), max_size=12))
+def test_the_spool_never_holds_the_key_however_it_is_cut(tmp_path_factory, sizes):
+    path = tmp_path_factory.mktemp("spool") / "reply"
+    text = b'{"error":"sk-canary-0123456789 is wrong, c2stY2FuYXJ5LTAxMjM0NTY3ODk= too"}'
+    with Spool(path, 1000, Redactor(["sk-canary-0123456789"])) as spool:
+        for chunk in cut_up(text, sizes):
+            spool.write(chunk)
+    assert b"canary" not in path.read_bytes()
+    assert b"c2stY2FuYXJ5LTAxMjM0NT" not in path.read_bytes()
+    assert path.read_bytes().endswith(b' too"}')
+
+
+def test_the_spool_has_a_limit(tmp_path):
+    with Spool(tmp_path / "reply", 10) as spool, pytest.raises(TooLarge):
+        spool.write(b"x" * 11)
+
+
+@pytest.mark.parametrize("cut", range(1, 19))
+def test_a_part_of_a_key_waits_for_nothing_and_goes_when_more_of_it_comes(tmp_path, cut):
+    """What was delivered outlives a kill, so nothing is held back."""
+    key, path = "sk-canary-0123456789", tmp_path / "reply"
+    with Spool(path, 1000, Redactor([key])) as spool:
+        for chunk in (f'{{"error":"{key[:cut]}', f'{key[cut:]}"}}'):
+            size = path.stat().st_size
+            spool.write(chunk.encode())
+            assert path.stat().st_size == size + len(chunk)
+            text = path.read_text()
+            assert not any(key[at : at + 8] in text for at in range(len(key) - 7))
+    assert path.read_text() == f'{{"error":"{"*" * len(key)}"}}'
+
+
+@pytest.mark.parametrize("head", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBP"])
+def test_what_begins_as_an_image_is_written_as_it_comes(tmp_path, head):
+    """Its texts are searched when it is stored, where their checksums can be mended."""
+    with Spool(tmp_path / "image", 1000, Redactor(["sk-canary-0123456789"])) as spool:
+        assert spool.write(head + b"sk-canary-0123456789") == head + b"sk-canary-0123456789"
+
+
+@pytest.mark.parametrize("dummy", ["none", "test", "EMPTY", "secret7"])
+def test_a_word_as_key_damages_no_image_and_no_address(tmp_path, dummy):
+    """Base64 of some megabytes holds nearly any word of four letters: the image was paid for."""
+    path = tmp_path / "reply"
+    text = (
+        f'{{"data": [{{"b64_json": "iVBORw{dummy}AAAA"}}, {{"url": "https://cdn.example/{dummy}/1.png"}}]}}'
+    )
+    with Spool(path, 1000, Redactor([dummy])) as spool:
+        spool.write(text.encode())
+    assert path.read_text() == text
+    answer = read_response(
+        HttpResponse(body=json.loads(text)),
+        Endpoint(name="lab", base_url="https://x.example"),
+        Redactor([dummy]),
+    )
+    assert answer.images[1].url == f"https://cdn.example/{dummy}/1.png"
