@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ import sys
 from ipyimagegen.sketch.server.app import create_app
 from ipyimagegen.sketch.server.http_server import SketchServer
 from ipyimagegen.sketch.server.quotas import ServerLimits
-from ipyimagegen.sketch.server.welcome import EXAMPLE, list_origins, make_setup_cell
+from ipyimagegen.sketch.server.welcome import EXAMPLE, list_origins, make_setup_cell, parse_address
 
 INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
 PIXELS = 10 * 2048 * 2048  # of all images of a call
@@ -22,20 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ipyimagegen.sketch", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--key-env", metavar="NAME", help="environment variable that holds the key clients must send"
-    )
-    parser.add_argument(
-        "--fault", metavar="F", help="fault of every call: slow:5, 429, refusal, wrong_size, fewer, cut"
-    )
-    parser.add_argument(
-        "--parallel", type=int, metavar="N", default=os.cpu_count() or 1,
-        help="drawings at the same time; others wait in order (default: one for each core, %(default)s)",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)")
+    add("--key-env", metavar="NAME", help="environment variable that holds the key clients must send")
+    add("--fault", metavar="F", help="fault of every call: slow:5, 429, refusal, wrong_size, fewer, cut")
+    text = "drawings at the same time; others wait in order (default: one for each core, %(default)s)"
+    add("--parallel", type=int, metavar="N", default=os.cpu_count() or 1, help=text)
     options = parser.parse_args(arguments)
     if options.parallel < 1:
         return _fail("Invalid --parallel: expected at least 1")
@@ -50,11 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
-    if not key and not _is_loopback(options.host):
-        print(
-            "Warning: anyone who reaches this address can draw here. Use --key-env NAME to require a key.",
-            file=sys.stderr,
-        )
+    address = parse_address(options.host)
+    if not (key or (address.is_loopback if address else options.host == "localhost")):
+        warning = "anyone who reaches this address can draw here. Use --key-env NAME to require a key."
+        print(f"Warning: {warning}", file=sys.stderr)
     _serve(server, options.host, has_key=key is not None)
     return 0
 
@@ -72,13 +63,6 @@ def _serve(server: SketchServer, host: str, *, has_key: bool) -> None:
         print("sketch stopped", flush=True)
     finally:
         server.server_close()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _fail(message: str) -> int:

@@ -1,4 +1,4 @@
-"""What the tests of sketch share: a real server, pictures as bytes, calls of the bare application."""
+"""What the tests of sketch share: a real server, images as bytes, calls of the bare application."""
 
 import base64
 import contextlib
@@ -12,6 +12,8 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 from PIL import Image, ImageDraw
+
+from ipyimagegen.sketch.editing.edit import ImageEdit
 
 EDITS = "/v1/images/edits"
 
@@ -30,6 +32,12 @@ def serving(*arguments, **environ):
             process.wait(10)
 
 
+def edit(images, prompt, *, mask=None, width=None, height=None, seed=0, **options):
+    """Return the first image (RGB or RGBA), edited; `mask` (L) is 255 where it may change."""
+    size = (width or images[0].width, height or images[0].height)
+    return ImageEdit.of(images, prompt, mask=mask, size=size, **options).paint(seed)
+
+
 def opened(item):
     return Image.open(io.BytesIO(base64.b64decode(item.b64_json)))
 
@@ -45,7 +53,7 @@ def url(data, mime="image/png"):
 
 
 def scenery(size=(160, 120), mode="RGB"):
-    """A picture with something everywhere, so that any changed pixel shows."""
+    """A image with something everywhere, so that any changed pixel shows."""
     image = Image.radial_gradient("L").resize(size)
     image = Image.merge("RGB", (image, image.transpose(Image.Transpose.ROTATE_180), Image.new("L", size, 90)))
     ImageDraw.Draw(image).rectangle(

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from random import Random
 
-from ipyimagegen.sketch.drawing.canvas import (
-    WHITE,
-    Pen,
-    find_colour,
-    find_name,
-    luminance,
-    make_gradient,
-    mix,
-    mix_along,
-    to_rgb,
-    to_rgbs,
-    trace_arc,
-)
+from PIL import Image
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from random import Random
-
-    from PIL import Image
-
-    from ipyimagegen.sketch.drawing.canvas import RGB
-
-PALETTES = (
-    "#264653 #2a9d8f #e9c46a #f4a261 #e76f51 #f6efe0",
-    "#22223b #4a4e69 #9a8c98 #c9ada7 #f2e9e4 #d97d54",
-    "#0b3954 #087e8b #bfd7ea #ff5a5f #f2c57c #faf3e7",
-    "#355070 #6d597a #b56576 #e56b6f #eaac8b #fbeee0",
-    "#283618 #606c38 #a3b18a #dda15e #bc6c25 #fefae0",
-    "#1d3557 #457b9d #a8dadc #e63946 #f4b860 #f1faee",
-    "#3d405b #81b29a #f2cc8f #e07a5f #c8553d #f4f1de",
-    "#2d3047 #419d78 #e0a458 #c04abc #ffdbb5 #fff7ec",
-    "#14342b #60935d #bbdf91 #f5cb5c #ee964b #f7f7e8",
-    "#5f0f40 #9a031e #fb8b24 #e36414 #0f4c5c #fdf0d5",
-)
+from ipyimagegen.sketch.drawing import palette
+from ipyimagegen.sketch.drawing.canvas import Pen, make_gradient, trace_arc
+from ipyimagegen.sketch.drawing.palette import RGB, WHITE, luminance, mix, mix_along, to_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +44,11 @@ def paint_abstract(
 def choose_palette(rng: Random, named: Sequence[str], avoid: frozenset[str]) -> list[RGB]:
     """Return a ground colour, light, and at least four others."""
     if named:
-        own = [find_colour(name) for name in named]
+        own = [palette.find_colour(name) for name in named]
         tones = [mix(colour, WHITE, share) for share in (0.0, 0.35, 0.6) for colour in own]
         return [mix(own[0], WHITE, 0.86), *tones, *(mix(colour, to_rgb("#171a30"), 0.4) for colour in own)]
-    palettes = [to_rgbs(row) for row in PALETTES]
-    free = [row for row in palettes if not any(find_name(colour) in avoid for colour in row)]
+    palettes = [palette.to_rgbs(row) for row in palette.COMBINATIONS]
+    free = [row for row in palettes if not any(palette.find_name(colour) in avoid for colour in row)]
     row = rng.choice(free or palettes)
     ground = max(row, key=luminance)
     others = [colour for colour in row if colour != ground]
@@ -85,7 +57,6 @@ def choose_palette(rng: Random, named: Sequence[str], avoid: frozenset[str]) -> 
 
 
 def _paint_hills(page: Page) -> None:
-    """Paint layered hills under a disc."""
     rng = page.rng
     tones = sorted(page.colours[1:], key=luminance, reverse=True)
     x, r = page.width * rng.choice((0.3, 0.36, 0.64, 0.7)), rng.uniform(0.13, 0.2)
@@ -195,7 +166,6 @@ def _paint_fans(page: Page) -> None:
 
 
 def _paint_ribbons(page: Page) -> None:
-    """Paint broad bands that flow side by side."""
     rng = page.rng
     count = 9 + round(3 * page.detail)
     phases = [(rng.uniform(0.05, 0.12) / k, rng.random(), 0.45 * k) for k in (1, 2, 3)]
@@ -214,7 +184,6 @@ def _paint_ribbons(page: Page) -> None:
 
 
 def _paint_orbits(page: Page) -> None:
-    """Paint large overlapping discs and thin rings."""
     rng = page.rng
     for k in range(4 + round(page.detail)):
         x, y = page.width * rng.uniform(0.12, 0.88), page.height * rng.uniform(0.12, 0.88)

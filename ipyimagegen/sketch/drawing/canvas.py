@@ -1,124 +1,18 @@
-"""Colours, and a pen that fills flat shapes: user units in, whole pixels out, the same on every machine."""
+"""A pen that fills flat shapes: user units in, whole pixels out, the same on every machine."""
 
 from __future__ import annotations
 
-import colorsys
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+from ipyimagegen.sketch.drawing.palette import RGB, Colour, mix_along
 
-RGB = tuple[int, int, int]
-Colour = tuple[int, int, int] | tuple[int, int, int, int]
 Point = tuple[float, float]
 
 STEPS = 8  # segments per curve: enough at the sizes that one curve takes
-
-
-def to_rgb(text: str) -> RGB:
-    """Return the colour of `#rrggbb`."""
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
-
-
-def to_rgbs(text: str) -> list[RGB]:
-    """Return the colours of "#rrggbb #rrggbb ..."."""
-    return [to_rgb(word) for word in text.split()]
-
-
-def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """Return `a` with `share` (0..1) of `b` in it."""
-    return (
-        int(a[0] + (b[0] - a[0]) * share + 0.5),
-        int(a[1] + (b[1] - a[1]) * share + 0.5),
-        int(a[2] + (b[2] - a[2]) * share + 0.5),
-    )
-
-
-def mix_along(colours: Sequence[RGB], place: float) -> RGB:
-    """Return the colour at a place of 0..1 on the way from the first colour to the last."""
-    place *= len(colours) - 1
-    index = min(int(place), len(colours) - 2)
-    return mix(colours[index], colours[index + 1], place - index)
-
-
-def fade(colour: RGB, alpha: float) -> Colour:
-    """Return the colour with an opacity of 0..1."""
-    return (*colour, int(alpha * 255 + 0.5))
-
-
-def luminance(colour: Colour) -> float:
-    """Return the perceived brightness, 0..255."""
-    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-
-
-INK = to_rgb("#2b2a38")
-CREAM = to_rgb("#fff8ec")
-WHITE = to_rgb("#ffffff")
-DARKEST = to_rgb("#1a1030")
-
-NAMED = {
-    "red": "#dc3a34", "orange": "#f2862b", "yellow": "#f7cb3b", "green": "#3f9d56", "teal": "#1f8a8a",
-    "cyan": "#35bfd6", "turquoise": "#3cc4b4", "blue": "#2f6fd0", "navy": "#1f3264", "purple": "#7d45a8",
-    "violet": "#9b7bd4", "magenta": "#cf2f8d", "pink": "#f48fb1", "brown": "#8a5a3b", "beige": "#eeddbb",
-    "black": "#2a2930", "white": "#fbf9f4", "grey": "#8f949c", "silver": "#c3c9d1", "gold": "#dfa92c",
-    "maroon": "#7e2436", "olive": "#84862f", "lime": "#a4d037", "mint": "#9fdcc0", "coral": "#f7806b",
-    "indigo": "#44419e",
-}  # fmt: skip
-
-
-def find_colour(name: str) -> RGB:
-    """Return the colour of a name such as "light blue"."""
-    shade, _, base = name.rpartition(" ")
-    colour = to_rgb(NAMED[base])
-    if shade == "light":
-        return mix(colour, WHITE, 0.5)
-    if shade == "dark":
-        return mix(colour, to_rgb("#0a0a14"), 0.42)
-    return _saturate(colour, 1.25) if shade == "bright" else colour
-
-
-def _saturate(colour: RGB, factor: float) -> RGB:
-    h, lightness, s = colorsys.rgb_to_hls(*(c / 255 for c in colour))
-    r, g, b = colorsys.hls_to_rgb(h, lightness, min(1.0, s * factor))
-    return int(r * 255 + 0.5), int(g * 255 + 0.5), int(b * 255 + 0.5)
-
-
-def find_name(colour: RGB) -> str:
-    """Return the name of the nearest plain colour."""
-    return min(
-        NAMED, key=lambda name: sum((a - b) ** 2 for a, b in zip(to_rgb(NAMED[name]), colour, strict=True))
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Skin:
-    """The colours of one figure; `chosen` is whether the prompt names them."""
-
-    main: RGB
-    second: RGB
-    chosen: bool = False
-
-    def tone(self, name: str) -> RGB:
-        """Return one of the colours: main, second, light, pale, dark, deep or eye."""
-        if name == "second":
-            return self.second
-        if name == "eye":  # dark, or light on a dark face
-            return INK if luminance(self.main) > 60 else to_rgb("#f3ead8")
-        other, share = TONES[name]
-        return mix(self.main, other, share)
-
-
-TONES = {
-    "main": (WHITE, 0.0),
-    "light": (WHITE, 0.32),
-    "pale": (CREAM, 0.8),
-    "dark": (DARKEST, 0.2),
-    "deep": (DARKEST, 0.55),
-}
 
 
 def smooth(points: Sequence[Point], *, closed: bool) -> list[Point]:
@@ -307,6 +201,30 @@ def add_glow(image: Image.Image, centre: Point, radius: float, colour: RGB, stre
     halo = halo.point([int(max(0.0, 1 - v / 180) ** 2 * 255 * strength) for v in range(256)])
     corner = (int(centre[0] - side / 2), int(centre[1] - side / 2))
     image.paste(Image.new("RGB", (side, side), colour), corner, halo)
+
+
+def mend(image: Image.Image, area: Image.Image) -> Image.Image:
+    """Return the image (RGB) with the area (L, 255 where to fill) filled smoothly from its surroundings.
+
+    The known pixels are averaged into ever smaller images until nothing is unknown; what is unknown is
+    taken from the next smaller image on the way back.
+    """
+    known = ImageChops.invert(area).point([0] * 255 + [255])
+    level = image.convert("RGBA")
+    level.putalpha(known)
+    levels = [level]
+    while level.getchannel("A").getextrema()[0] == 0 and max(level.size) > 1:
+        half = max(1, (level.width + 1) // 2), max(1, (level.height + 1) // 2)
+        level = level.resize(half, Image.Resampling.BOX)
+        level.putalpha(level.getchannel("A").point([0] + [255] * 255))
+        levels.append(level)
+    filled = levels.pop().convert("RGB")
+    for level in reversed(levels):
+        larger = filled.resize(level.size, Image.Resampling.BILINEAR)
+        unknown = level.getchannel("A").point([255] + [0] * 255)
+        filled = Image.composite(larger, level.convert("RGB"), unknown)
+    smooth = filled.filter(ImageFilter.GaussianBlur(min(image.size) / 120))
+    return Image.composite(smooth, image, area.point([0] * 255 + [255]))
 
 
 def make_curve(function: Callable[[int], float]) -> list[int]:

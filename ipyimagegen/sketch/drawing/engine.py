@@ -8,25 +8,14 @@ import math
 from dataclasses import dataclass, replace
 from random import Random
 
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageStat
 
 from ipyimagegen.sketch.drawing.abstract import paint_abstract
-from ipyimagegen.sketch.drawing.canvas import (
-    INK,
-    WHITE,
-    Pen,
-    add_glow,
-    find_colour,
-    luminance,
-    make_gradient,
-    mix,
-    to_rgb,
-    to_rgbs,
-)
-from ipyimagegen.sketch.drawing.figures import THINGS, paint_figure
+from ipyimagegen.sketch.drawing.canvas import Pen, add_glow, make_gradient, mend
+from ipyimagegen.sketch.drawing.figures import LETTERS, THINGS, Placed, paint_figure, paint_lines
 from ipyimagegen.sketch.drawing.landscapes import LAYERS, PLACES, Landscape, paint_landscape
-from ipyimagegen.sketch.drawing.layout import Frame, Placed, arrange_figures
-from ipyimagegen.sketch.drawing.mark import add_mark
+from ipyimagegen.sketch.drawing.layout import Frame, arrange_figures
+from ipyimagegen.sketch.drawing.palette import INK, WHITE, Skin, find_colour, luminance, mix, to_rgb, to_rgbs
 from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
 from ipyimagegen.sketch.reading.prompts import Scene, find_style, read_scene
 
@@ -35,7 +24,8 @@ DETAIL = {
 }  # fmt: skip
 TONES = {"vivid": 1.25, "natural": 0.86}
 PAINTED = 2_200_000  # pixels that are painted at most; larger images are enlarged from it
-BACKGROUNDS = {"auto", "opaque", "transparent"}
+GAP = 0.2  # between the letters of the mark
+SHARP = 4  # supersampling: the letters of the mark are small
 COARSEST, FINEST = 9, 120  # spots along the short edge of a partial image, at the start and near the end
 
 
@@ -73,16 +63,9 @@ def draw(
 ) -> Image.Image:
     """Return the image of a prompt: RGB, or RGBA with background="transparent".
 
-    `width` and `height` are pixels, 16 to 8192. `style` is "vivid", "natural" or the name of a style such
-    as "watercolour". The same arguments give the same pixels on every machine. Raises ValueError for an
-    invalid size, quality or background.
+    `style` is "vivid", "natural" or the name of a style such as "watercolour". The same arguments give the
+    same pixels on every machine.
     """
-    if not (16 <= width <= 8192 and 16 <= height <= 8192):
-        raise ValueError(f"Invalid size {width}x{height}: expected 16 to 8192 pixels an edge")
-    if quality not in DETAIL:
-        raise ValueError(f"Invalid quality {quality!r}: choose {', '.join(DETAIL)}")
-    if background not in BACKGROUNDS:
-        raise ValueError(f"Invalid background {background!r}: choose auto, opaque or transparent")
     scene = read_scene(prompt, negative=negative_prompt)
     scene = replace(scene, style=find_style(style) or scene.style)
     options = RenderOptions(DETAIL[quality], TONES.get(style or "", 1.0), background == "transparent")
@@ -126,14 +109,7 @@ def make_partial(image: Image.Image, share: float) -> Image.Image:
 
 
 def encode(image: Image.Image, output_format: str = "png", output_compression: int = 100) -> bytes:
-    """Return the image as png, jpeg or webp bytes; compression 0..100 is the quality of jpeg and webp.
-
-    Raises ValueError for another format, and for a transparent image as jpeg.
-    """
-    if output_format not in {"png", "jpeg", "webp"}:
-        raise ValueError(f"Invalid format {output_format!r}: choose png, jpeg or webp")
-    if output_format == "jpeg" and image.mode == "RGBA":
-        raise ValueError("JPEG does not support transparency")
+    """Return the image as png, jpeg or webp bytes; compression 0..100 is the quality of jpeg and webp."""
     options = {"compress_level": 4} if output_format == "png" else {"quality": output_compression}
     buffer = io.BytesIO()
     image.save(buffer, output_format.upper(), **options)
@@ -194,11 +170,11 @@ def _choose_landscape(
         place = "beach"
     drawn = scene.avoid | {figure.name for figure in scene.figures}
     moon = not drawn & {"sun", "moon", "star", "crescent"}
-    return Landscape(image, streams("scene"), PLACES[place], time, detail, moon)
+    return Landscape(image, streams("scene"), PLACES[place], time, detail, moon=moon)
 
 
 def _paint_plain(image: Image.Image, scene: Scene, rng: Random) -> None:
-    """Paint a plain ground in the colour of the prompt, or in a quiet one that sets the figures off."""
+    """Paint a plain ground in the colour of the prompt, or in a quiet colour that sets the figures off."""
     if scene.backdrop:
         colour = find_colour(scene.backdrop)
     elif scene.style == "neon":
@@ -235,8 +211,98 @@ def _paint_waterline(pen: Pen, item: Placed, land: Landscape) -> None:
 def _paint_foreground(land: Landscape, scene: Scene) -> None:
     """Paint what falls in front of the figures."""
     if scene.weather == "snowfall" or land.place is PLACES["snow"]:
-        LAYERS["snowfall"](replace(land, detail=land.detail * 0.4))
+        LAYERS["snowfall"](Landscape(land.image, land.rng, land.place, land.time, land.detail * 0.4))
     if scene.weather == "rain" or land.place is PLACES["rain"]:
         LAYERS["rain"](land)
     if scene.weather == "fog":
         LAYERS["fog"](land)
+
+
+def measure_mark(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of the mark on an image, pixels."""
+    height, pad = _measure_letters(image)
+    width = sum(advance + GAP for advance, _ in LETTERS) * height - GAP * height
+    return int(width + 2 * pad + 0.5), int(height + 1.6 * pad + 0.5)
+
+
+def _measure_letters(image: Image.Image) -> tuple[float, float]:
+    height = max(7.0, min(image.size) * 0.019)
+    return height, height * 0.5
+
+
+def _find_corner(image: Image.Image) -> tuple[int, int]:
+    """Return the upper left corner of the mark in the lower right of the image."""
+    box, margin = measure_mark(image), max(2, int(min(image.size) * 0.014))
+    return image.width - box[0] - margin, image.height - box[1] - margin
+
+
+def add_mark(image: Image.Image, corner: tuple[int, int] | None = None) -> None:
+    """Put the mark into the image (RGB or RGBA), in place.
+
+    `corner` is its upper left corner in pixels; without it the mark goes to the lower right.
+    """
+    corner = corner or _find_corner(image)
+    width, height = box = measure_mark(image)
+    area = (*corner, corner[0] + width, corner[1] + height)
+    behind = image.crop(area).convert("RGB")
+    red, green, blue = (int(mean) for mean in ImageStat.Stat(behind).mean)
+    dark = luminance((red, green, blue)) < 128
+    if image.mode == "RGBA" and image.getpixel(corner)[3] == 0:  # type: ignore[index]
+        dark = False
+    ink, paper = (WHITE, INK) if dark else (INK, WHITE)
+    plate, letters = _draw_mark(image)
+    image.paste(Image.new("RGB", box, paper), corner, plate.point(lambda v: v * 0.62))
+    if image.mode == "RGBA":  # a paste through a mask mixes alpha too: the mark must be seen on nothing
+        alpha = image.getchannel("A")
+        shown = plate.point([v * 235 // 255 for v in range(256)])
+        alpha.paste(ImageChops.lighter(alpha.crop(area), shown), corner)
+        image.putalpha(alpha)
+    image.paste(Image.new("RGB", box, ink), corner, letters)
+
+
+def remove_mark(image: Image.Image) -> Image.Image:
+    """Return the image (RGB or RGBA) without its mark, if it has one in the lower right.
+
+    An image that is put into another would bring a second mark along.
+    """
+    corner, box = _find_corner(image), measure_mark(image)
+    if min(corner) < 0:
+        return image
+    area = (*corner, corner[0] + box[0], corner[1] + box[1])
+    plate, letters = _draw_mark(image)
+    if _correlate(image.crop(area).convert("L"), letters) < 0.6:  # the letters are not there
+        return image
+    covered = Image.new("L", image.size)
+    covered.paste(plate.point([0] + [255] * 255), corner)
+    clean = mend(image.convert("RGB"), covered)
+    if image.mode == "RGBA":
+        alpha = image.getchannel("A")
+        around = alpha.crop((area[0] - 1, area[1] - 1, area[2] + 1, area[3] + 1))
+        around.paste(0, (1, 1, around.width - 1, around.height - 1))
+        if not around.histogram()[255]:  # nothing solid is about it
+            alpha.paste(0, area)
+        clean.putalpha(alpha)
+    return clean
+
+
+def _correlate(first: Image.Image, second: Image.Image) -> float:
+    """Return the absolute correlation of two grey images, 0..1."""
+    pairs = list(zip(first.tobytes(), second.tobytes(), strict=True))
+    means = sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)
+    both = sum((a - means[0]) * (b - means[1]) for a, b in pairs)
+    spreads = sum((a - means[0]) ** 2 for a, _ in pairs) * sum((b - means[1]) ** 2 for _, b in pairs)
+    return abs(both) / math.sqrt(spreads) if spreads else 0.0
+
+
+def _draw_mark(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return the plate of the mark and its letters (L)."""
+    width, height = measure_mark(image)
+    letter, pad = _measure_letters(image)
+    plate, letters = (Image.new("L", (width * SHARP, height * SHARP)) for _ in range(2))
+    Pen.on(Image.new("RGB", (1, 1)), SHARP, plate).box(0, 0, width, height, WHITE, r=pad)
+    pen = Pen.on(Image.new("RGB", (1, 1)), SHARP, letters).at(pad, pad * 0.8, letter)
+    x = 0.0
+    for advance, drawing in LETTERS:
+        paint_lines(pen.at(x, 0), drawing, Skin(WHITE, WHITE))
+        x += advance + GAP
+    return plate.reduce(SHARP), letters.reduce(SHARP)

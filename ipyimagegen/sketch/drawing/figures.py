@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import Any
 
-from ipyimagegen.sketch.drawing.canvas import (
-    CREAM,
-    INK,
-    NAMED,
-    WHITE,
-    Pen,
-    Skin,
-    fade,
-    find_colour,
-    find_name,
-    luminance,
-    mix,
-    to_rgb,
-    to_rgbs,
-    trace_arc,
-)  # fmt: skip
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.drawing.canvas import RGB, Colour, Point
-    from ipyimagegen.sketch.drawing.layout import Placed
-    from ipyimagegen.sketch.reading.prompts import Scene
+from ipyimagegen.sketch.drawing import palette
+from ipyimagegen.sketch.drawing.canvas import Pen, Point, trace_arc
+from ipyimagegen.sketch.drawing.palette import CREAM, INK, RGB, WHITE, Colour, Skin, luminance, mix, to_rgb
+from ipyimagegen.sketch.reading.prompts import Figure, Scene
 
 Numbers = tuple[float, ...]
 
 USUAL = {"heart": "red", "star": "gold", "crescent": "gold"}  # of a single shape without a colour
-BRIGHT = to_rgbs("#e4572e #2e86ab #f2b134 #4a9d6f #8e5ea2 #ef8fa3 #3fb8af")  # of several
+BRIGHT = palette.to_rgbs("#e4572e #2e86ab #f2b134 #4a9d6f #8e5ea2 #ef8fa3 #3fb8af")  # of several
+NO_NAMES: Mapping[str, str] = {}
 MEASURED = {"soft", "stroke", "ribbon"}  # operations whose first number is a roundness or widths
 LISTED = {"disc", "oval", "box", "eyes", "smile"}  # operations that take lists of numbers, not of points
 
@@ -64,11 +47,10 @@ class DrawingLine:
         both = words[0] == "both"
         operation, colour, *rest = words[1 if both else 0 :]
         measure = _to_numbers(rest.pop(0)) if operation in MEASURED else ()
-        groups: list[Any] = []
         if operation in LISTED:
-            groups = [_to_numbers(word) for word in rest]
+            groups: list[Any] = [_to_numbers(word) for word in rest]
         else:
-            groups = [[_to_numbers(word) for word in group.split()] for group in " ".join(rest).split(" | ")]
+            groups = [[_to_numbers(word) for word in part.split()] for part in " ".join(rest).split(" | ")]
         return cls(operation, colour, measure, tuple(groups), both, spin)
 
     def pens(self, pen: Pen) -> Iterator[Pen]:
@@ -90,48 +72,42 @@ def _to_numbers(text: str) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A thing as figures.toml describes it; lengths in units, colours as #rrggbb."""
+    """A thing as figures.toml describes it; colours are #rrggbb."""
 
     main: str
     second: str
     drawing: tuple[DrawingLine, ...]
-    where: str
-    home: str
-    size: float
-    head: Numbers | None
-    natural: dict[str, str]
-    named: dict[str, str]
-
-
-def _read_table() -> tuple[dict[str, str], dict[str, Thing], dict[str, tuple[DrawingLine, ...]]]:
-    """Return the named colours, the things and the shapes of figures.toml."""
-    table = tomllib.loads(files(__package__).joinpath("figures.toml").read_text(encoding="utf-8"))
-    things = {
-        name: Thing(
-            row["main"], row["second"], _to_lines(row["drawing"]), row.get("where", "ground"),
-            row.get("home", "field"), row.get("size", 1.0),
-            tuple(number / 100 for number in row["head"]) if "head" in row else None,
-            row.get("natural", {}), row.get("named", {}),
-        )
-        for name, row in table["things"].items()
-    }  # fmt: skip
-    return table["colours"], things, {name: _to_lines(text) for name, text in table["shapes"].items()}
+    where: str = "ground"
+    home: str = "field"
+    size: float = 1.0
+    head: Sequence[float] = ()
+    natural: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
 
 
 def _to_lines(drawing: str) -> tuple[DrawingLine, ...]:
     return tuple(DrawingLine.from_text(line) for line in drawing.strip().splitlines())
 
 
-COLOURS, THINGS, _OUTLINES = _read_table()
+_TABLE = tomllib.loads(files(__package__).joinpath("figures.toml").read_text(encoding="utf-8"))
+COLOURS: dict[str, str] = _TABLE["colours"]
+THINGS = {
+    name: Thing(**{**row, "drawing": _to_lines(row["drawing"])}) for name, row in _TABLE["things"].items()
+}
+_OUTLINES = {name: _to_lines(drawing) for name, drawing in _TABLE["shapes"].items()}
+LETTERS = [(row["width"] / 100, _to_lines(row["drawing"])) for row in _TABLE["letters"].values()]
 
 
 def paint_thing(pen: Pen, name: str, skin: Skin) -> None:
     """Paint a thing in the unit square around the origin."""
     thing = THINGS[name]
-    _paint_lines(pen, thing.drawing, skin, thing.named)
+    paint_lines(pen, thing.drawing, skin, thing.named)
 
 
-def _paint_lines(pen: Pen, drawing: tuple[DrawingLine, ...], skin: Skin, named: dict[str, str]) -> None:
+def paint_lines(
+    pen: Pen, drawing: tuple[DrawingLine, ...], skin: Skin, named: Mapping[str, str] = NO_NAMES
+) -> None:
+    """Paint a drawing in the unit square around the origin; `named` are its own names of colours."""
     for line in drawing:
         fill = _to_fill(line.colour, skin, named)
         for part in line.pens(pen):
@@ -139,7 +115,7 @@ def _paint_lines(pen: Pen, drawing: tuple[DrawingLine, ...], skin: Skin, named: 
                 _OPERATIONS[line.operation](part, group, line.measure, fill)
 
 
-def _to_fill(text: str, skin: Skin, named: dict[str, str]) -> Any:
+def _to_fill(text: str, skin: Skin, named: Mapping[str, str]) -> Any:
     """Return the colour of an expression such as "main+pink*70", "lamp@8" or "#ffffff/main"."""
     usual, _, chosen = text.partition("/")
     text, _, alpha = (chosen if chosen and skin.chosen else usual).partition("@")
@@ -151,7 +127,7 @@ def _to_fill(text: str, skin: Skin, named: dict[str, str]) -> Any:
     return (*colour, int(alpha)) if alpha else colour
 
 
-def _find_tone(name: str, skin: Skin, named: dict[str, str]) -> RGB:
+def _find_tone(name: str, skin: Skin, named: Mapping[str, str]) -> RGB:
     if name.startswith("#"):
         return to_rgb(name)
     if name in named:
@@ -160,9 +136,8 @@ def _find_tone(name: str, skin: Skin, named: dict[str, str]) -> RGB:
     return to_rgb(COLOURS[name]) if name in COLOURS else skin.tone(name)
 
 
-def _paint_eyes(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+def _paint_eyes(pen: Pen, x: float, y: float, gap: float, r: float, *, ink: Colour) -> None:
     """Paint two round eyes with a spark; on a dark face they are amber."""
-    x, y, gap, r = numbers
     for side in (-1, 1):
         if ink != INK:
             pen.oval(x + side * gap, y, r * 1.3, r * 1.5, to_rgb(COLOURS["amber"]))
@@ -170,34 +145,24 @@ def _paint_eyes(pen: Pen, numbers: Numbers, ink: Colour) -> None:
         pen.disc(x + side * gap + r * 0.3, y - r * 0.45, r * 0.36, WHITE)
 
 
-def _paint_smile(pen: Pen, numbers: Numbers, ink: Colour) -> None:
+def _paint_smile(pen: Pen, x: float, y: float, w: float, *, ink: Colour) -> None:
     """Paint a smile under a nose at (x, y), `w` to each side."""
-    x, y, w = numbers
     for side in (-1, 1):
         pen.stroke([(x, y), (x + side * w * 0.5, y + w * 0.32), (x + side * w, y + w * 0.1)], w * 0.16, ink)
 
 
-def _paint_oval(pen: Pen, numbers: Numbers, fill: Colour) -> None:
-    x, y, rx, ry, *turn = numbers
-    pen.oval(x, y, rx, ry, fill, turn=100 * turn[0] if turn else 0.0)
-
-
-def _paint_box(pen: Pen, numbers: Numbers, fill: Colour) -> None:
-    x, y, w, h, *corner = numbers
-    pen.box(x, y, w, h, fill, r=corner[0] if corner else 0.0)
-
-
+# what paints a group of points or numbers; the third argument is the measure
 _OPERATIONS: dict[str, Callable[[Pen, Any, Numbers, Any], None]] = {
     "blob": lambda pen, points, _, fill: pen.blob(points, fill),
     "polygon": lambda pen, points, _, fill: pen.polygon(points, fill),
     "soft": lambda pen, points, measure, fill: pen.soft(points, fill, measure[0]),
     "stroke": lambda pen, points, measure, fill: pen.stroke(points, measure[0], fill),
     "ribbon": lambda pen, points, measure, fill: pen.ribbon(points, measure, fill),
-    "disc": lambda pen, numbers, _, fill: pen.disc(numbers[0], numbers[1], numbers[2], fill),
-    "oval": lambda pen, numbers, _, fill: _paint_oval(pen, numbers, fill),
-    "box": lambda pen, numbers, _, fill: _paint_box(pen, numbers, fill),
-    "eyes": lambda pen, numbers, _, fill: _paint_eyes(pen, numbers, fill),
-    "smile": lambda pen, numbers, _, fill: _paint_smile(pen, numbers, fill),
+    "disc": lambda pen, row, _, fill: pen.disc(row[0], row[1], row[2], fill),
+    "oval": lambda pen, row, _, fill: pen.oval(row[0], row[1], row[2], row[3], fill, turn=100 * sum(row[4:])),
+    "box": lambda pen, row, _, fill: pen.box(row[0], row[1], row[2], row[3], fill, r=sum(row[4:])),
+    "eyes": lambda pen, row, _, fill: _paint_eyes(pen, *row, ink=fill),
+    "smile": lambda pen, row, _, fill: _paint_smile(pen, *row, ink=fill),
 }
 
 
@@ -239,11 +204,17 @@ _CURVES: dict[str, Callable[[Pen, Skin], None]] = {
 SHAPES = (*_OUTLINES, *_CURVES)
 
 
-def _paint_shape(pen: Pen, name: str, skin: Skin) -> None:
-    if name in _CURVES:
-        _CURVES[name](pen, skin)
-    else:
-        _paint_lines(pen, _OUTLINES[name], skin, {})
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A figure at (x, y), its centre; `index` counts within its kind."""
+
+    figure: Figure
+    index: int
+    x: float
+    y: float
+    size: float
+    turn: float = 0.0
+    flip: bool = False
 
 
 def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -> None:
@@ -255,18 +226,22 @@ def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -
     figure = item.figure
     pen = pens[0].at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)
     if figure.name in SHAPES:
-        _paint_shape(pen, figure.name, _choose_shape_skin(scene, item, rng))
+        skin = _choose_shape_skin(scene, item, rng)
+        if figure.name in _CURVES:
+            _CURVES[figure.name](pen, skin)
+        else:
+            paint_lines(pen, _OUTLINES[figure.name], skin)
         return
     thing = THINGS[figure.name]
     if thing.where == "ground":
         shadow = pens[1].at(item.x, item.y, item.size)
-        shadow.oval(0, 0.49, 0.4, 0.05, fade(to_rgb("#2a3050"), 0.2))
+        shadow.oval(0, 0.49, 0.4, 0.05, palette.fade(to_rgb("#2a3050"), 0.2))
     colours = figure.colours
     if len(colours) > 1 and figure.count != 1:
         colours = (colours[item.index % len(colours)],)
     paint_thing(pen, figure.name, choose_skin(figure.name, colours, scene.avoid))
     if figure.wears and thing.head:
-        x, y, size = thing.head
+        x, y, size = (number / 100 for number in thing.head)
         paint_thing(pen.at(x, y - size * 0.3, size), "hat", choose_skin("hat", figure.wears.colours))
 
 
@@ -277,35 +252,35 @@ def choose_skin(name: str, colours: tuple[str, ...], avoid: frozenset[str] = fro
     if not colours:
         return Skin(_replace_avoided(to_rgb(thing.main), avoid), second)
     natural = thing.natural.get(colours[0])
-    main = to_rgb(natural) if natural else find_colour(colours[0])
+    main = to_rgb(natural) if natural else palette.find_colour(colours[0])
     bright = luminance(main)
     if len(colours) > 1:
-        second = find_colour(colours[1])
+        second = palette.find_colour(colours[1])
     elif abs(bright - luminance(second)) < 28 and not (name == "house" and bright > 225):
         second = mix(main, CREAM, 0.45) if bright < 150 else mix(main, to_rgb("#8a8494"), 0.16)
     return Skin(main, second, chosen=True)
 
 
 def _replace_avoided(colour: RGB, avoid: frozenset[str]) -> RGB:
-    """Return the colour, or another where it is one that the prompt does not want."""
-    if find_name(colour) not in avoid:
+    """Return the colour, or another where the prompt excludes it."""
+    if palette.find_name(colour) not in avoid:
         return colour
-    free = [other for other in BRIGHT if find_name(other) not in avoid]
-    return free[0] if free else to_rgb(NAMED["grey"])
+    free = [other for other in BRIGHT if palette.find_name(other) not in avoid]
+    return free[0] if free else to_rgb(palette.NAMED["grey"])
 
 
 def _choose_shape_skin(scene: Scene, item: Placed, rng: Random) -> Skin:
     colours = item.figure.colours
     if colours:
         name = colours[item.index % len(colours)]
-        main = find_colour(name)
+        main = palette.find_colour(name)
         if scene.backdrop == name:
             main = mix(main, INK if luminance(main) > 120 else CREAM, 0.35)
         return Skin(main, main, chosen=True)
     usual = USUAL.get(item.figure.name) if item.figure.count == 1 else None
     if usual and usual not in scene.avoid and usual != scene.backdrop:
-        return Skin(find_colour(usual), find_colour(usual))
-    free = [colour for colour in BRIGHT if find_name(colour) not in {*scene.avoid, scene.backdrop}]
+        return Skin(palette.find_colour(usual), palette.find_colour(usual))
+    free = [colour for colour in BRIGHT if palette.find_name(colour) not in {*scene.avoid, scene.backdrop}]
     rng.shuffle(free)
     main = free[item.index % len(free)] if free else to_rgb("#8f949c")
     return Skin(main, main)

@@ -7,28 +7,14 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from random import Random
 
-from ipyimagegen.sketch.drawing.canvas import (
-    CREAM,
-    WHITE,
-    Pen,
-    Skin,
-    add_glow,
-    fade,
-    make_gradient,
-    mix,
-    mix_along,
-    to_rgb,
-)
+from PIL import Image
+
+from ipyimagegen.sketch.drawing import palette
+from ipyimagegen.sketch.drawing.canvas import Pen, Point, add_glow, make_gradient
 from ipyimagegen.sketch.drawing.figures import paint_thing
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from PIL import Image
-
-    from ipyimagegen.sketch.drawing.canvas import RGB, Point
+from ipyimagegen.sketch.drawing.palette import CREAM, RGB, WHITE, Skin, fade, mix, mix_along, to_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +31,8 @@ class Place:
     fixed_sky: bool = False
 
 
-def _read_places() -> dict[str, Place]:
-    table = tomllib.loads(files(__package__).joinpath("places.toml").read_text(encoding="utf-8"))
-    return {name: Place(**row) for name, row in table.items()}
-
-
-PLACES = _read_places()
+_TABLE = tomllib.loads(files(__package__).joinpath("places.toml").read_text(encoding="utf-8"))
+PLACES = {name: Place(**row) for name, row in _TABLE.items()}
 SKIES = {
     "night": ("#0e1a40", "#1f3166", "#47558c"),
     "sunset": ("#4b4a86", "#c8648a", "#f5975f", "#fbd48a"),
@@ -59,49 +41,23 @@ NIGHT = to_rgb("#16224a")
 DUSK = to_rgb("#b4553f")
 
 
-@dataclass(slots=True)
 class Landscape:
-    """Where layers paint: the image at drawing size, its pen, its extent in units, place and time.
+    """Where layers paint: the image at drawing size, its pen, the place and the time, and extents in units.
 
-    A unit is the short edge of the image, `scale` its pixels.
+    A unit is the short edge, `scale` its pixels; `horizon` is a y, `depth` the height of the ground.
     """
 
-    image: Image.Image
-    rng: Random
-    place: Place
-    time: str
-    detail: float
-    moon: bool = True
-
-    @property
-    def scale(self) -> int:
-        """Pixels of a unit."""
-        return min(self.image.size)
-
-    @property
-    def pen(self) -> Pen:
-        """A pen for the whole image."""
-        return Pen.on(self.image, self.scale)
-
-    @property
-    def width(self) -> float:
-        """The width in units."""
-        return self.image.width / self.scale
-
-    @property
-    def height(self) -> float:
-        """The height in units."""
-        return self.image.height / self.scale
-
-    @property
-    def horizon(self) -> float:
-        """The y of the horizon, in units."""
-        return self.height * self.place.horizon
-
-    @property
-    def depth(self) -> float:
-        """The height of the ground, in units."""
-        return self.height - self.horizon
+    def __init__(
+        self, image: Image.Image, rng: Random, place: Place, time: str, detail: float, *, moon: bool = True
+    ) -> None:
+        self.image, self.rng, self.place, self.time = image, rng, place, time
+        self.detail, self.moon = detail, moon
+        self.scale = min(image.size)
+        self.width, self.height = image.width / self.scale, image.height / self.scale
+        self.horizon = self.height * place.horizon
+        self.depth = self.height - self.horizon
+        self.pen = Pen.on(image, self.scale)
+        self.sky = palette.to_rgbs(" ".join(place.sky if place.fixed_sky else SKIES.get(time, place.sky)))
 
     def tone(self, colour: RGB | str, share: float = 0.5) -> RGB:
         """Return the colour in the light of the hour."""
@@ -109,12 +65,6 @@ class Landscape:
         if self.time == "night":
             return mix(colour, NIGHT, min(share * 1.25, 0.8))
         return mix(colour, DUSK, share * 0.55) if self.time == "sunset" else colour
-
-    @property
-    def sky(self) -> list[RGB]:
-        """The colours of the sky, top to bottom."""
-        usual = self.place.sky
-        return [to_rgb(c) for c in (usual if self.place.fixed_sky else SKIES.get(self.time, usual))]
 
     def haze(self, colour: RGB | str, distance: float) -> RGB:
         """Return the colour as it looks from afar, 0..1."""
@@ -166,7 +116,6 @@ def paint_landscape(land: Landscape) -> None:
 
 
 def _paint_sun(land: Landscape) -> None:
-    """Paint the sun, or the moon with stars."""
     if land.time == "night":
         _paint_stars(land)
     if not land.moon:
@@ -201,15 +150,12 @@ def _paint_clouds(land: Landscape) -> None:
 def _paint_gulls(land: Landscape) -> None:
     for x in land.spread(max(2, int(3 * land.width))):
         y, w = land.rng.uniform(0.2, 0.7) * land.horizon, land.rng.uniform(0.012, 0.022)
-        line = [(x + dx * w, y + dy * w) for dx, dy in GULL]
+        wings = (-1, -0.35), (-0.4, -0.5), (0, 0), (0.4, -0.5), (1, -0.35)
+        line = [(x + dx * w, y + dy * w) for dx, dy in wings]
         land.pen.stroke(line, 0.004, mix(land.sky[0], to_rgb("#2b3a55"), 0.6))
 
 
-GULL = ((-1, -0.35), (-0.4, -0.5), (0, 0), (0.4, -0.5), (1, -0.35))
-
-
 def _paint_rays(land: Landscape) -> None:
-    """Paint light from the surface of the water."""
     for x in land.spread(5):
         w = land.rng.uniform(0.03, 0.09)
         points = [(x, -0.05), (x + w, -0.05), (x + w * 2.2 - 0.2, land.height), (x - w - 0.2, land.height)]
@@ -283,7 +229,6 @@ def _paint_hills(land: Landscape) -> None:
 
 
 def _paint_ridges(land: Landscape) -> None:
-    """Paint far snowy mountains."""
     for base, height, colour, distance in ((0.1, 0.16, "#8fabc7", 0.45), (0.045, 0.1, "#a9c0d6", 0.3)):
         land.paint_ridge(land.horizon - base, height, land.haze(colour, distance), 1.6)
 
@@ -299,7 +244,7 @@ def _paint_peaks(land: Landscape) -> None:
             x += scale * land.rng.uniform(0.7, 1.0)
 
 
-def _paint_row_of_pines(land: Landscape, y: float, colour: RGB, size: float, gap: float) -> None:
+def _plant_pines(land: Landscape, y: float, colour: RGB, size: float, gap: float) -> None:
     x = -0.05
     while x < land.width + 0.05:
         scale = size * land.rng.uniform(0.65, 1.2)
@@ -308,8 +253,8 @@ def _paint_row_of_pines(land: Landscape, y: float, colour: RGB, size: float, gap
 
 
 def _paint_firs(land: Landscape) -> None:
-    _paint_row_of_pines(land, land.horizon + 0.0, land.haze("#5f8a92", 0.5), 0.16, 0.075)
-    _paint_row_of_pines(land, land.horizon + 0.03, land.haze("#3f6f76", 0.22), 0.24, 0.2)
+    _plant_pines(land, land.horizon + 0.0, land.haze("#5f8a92", 0.5), 0.16, 0.075)
+    _plant_pines(land, land.horizon + 0.03, land.haze("#3f6f76", 0.22), 0.24, 0.2)
 
 
 def _paint_woods(land: Landscape) -> None:
@@ -319,18 +264,18 @@ def _paint_woods(land: Landscape) -> None:
         (-0.02, 0.45, 0.48, 0.15),
         (0.03, 0.15, 0.56, 0.3),
     ):
-        _paint_row_of_pines(land, land.horizon + y, land.haze("#3f7a55", distance), size, gap)
+        _plant_pines(land, land.horizon + y, land.haze("#3f7a55", distance), size, gap)
 
 
 def _paint_trees(land: Landscape) -> None:
-    _paint_far_trees(land, 4, (0.09, 0.16), "#5f9e5c #4f8f5a #7cb061", 0.22)
+    _plant_trees(land, 4, (0.09, 0.16), "#5f9e5c #4f8f5a #7cb061", 0.22)
 
 
 def _paint_autumn_trees(land: Landscape) -> None:
-    _paint_far_trees(land, 7, (0.14, 0.3), "#d9823b #c4572f #e3ac3f #a8763d", 0.25)
+    _plant_trees(land, 7, (0.14, 0.3), "#d9823b #c4572f #e3ac3f #a8763d", 0.25)
 
 
-def _paint_far_trees(
+def _plant_trees(
     land: Landscape, count: int, sizes: tuple[float, float], colours: str, distance: float
 ) -> None:
     for x in land.spread(land.count(count)):
@@ -349,7 +294,6 @@ def _paint_ground(land: Landscape) -> None:
 
 
 def _paint_grass(land: Landscape) -> None:
-    """Paint tufts of grass and small flowers."""
     for _ in range(land.count(34)):
         depth = land.rng.random()
         x, y = land.rng.random() * land.width, land.horizon + land.depth * (0.12 + 0.88 * depth)
@@ -364,7 +308,6 @@ def _paint_grass(land: Landscape) -> None:
 
 
 def _paint_leaves(land: Landscape) -> None:
-    """Paint fallen and falling leaves."""
     for _ in range(land.count(46)):
         y = land.height * (1 - 0.62 * land.rng.random() ** 1.6)
         colour = land.tone(land.choose("#c4572f #e3ac3f #d9823b #8f4a2c"))
@@ -373,7 +316,6 @@ def _paint_leaves(land: Landscape) -> None:
 
 
 def _paint_drifts(land: Landscape) -> None:
-    """Paint blue shadows on the snow."""
     for x in land.spread(land.count(9)):
         y, w = land.horizon + land.depth * land.rng.uniform(0.1, 0.95), land.rng.uniform(0.05, 0.16)
         drift = [(x - w, y), (x, y - 0.006), (x + w, y), (x, y + 0.008)]
@@ -381,7 +323,6 @@ def _paint_drifts(land: Landscape) -> None:
 
 
 def _paint_sea(land: Landscape) -> None:
-    """Paint water with bands of waves, and the light on it."""
     colours = [land.tone(c, 0.4) for c in land.place.ground]
     for i in range(7):
         t = i / 6
@@ -397,7 +338,6 @@ def _paint_sea(land: Landscape) -> None:
 
 
 def _paint_shore(land: Landscape) -> None:
-    """Paint a band of sea behind the sand."""
     top = land.height * 0.5
     for i, colour in enumerate(("#4d9fc4", "#6fb9d2", "#a5d8df")):
         y = top + (land.horizon - top) * i / 3
@@ -417,12 +357,10 @@ def _paint_weeds(land: Landscape) -> None:
 def _paint_mesas(land: Landscape) -> None:
     for x in land.spread(max(2, int(2 * land.width))):
         w, h = land.rng.uniform(0.1, 0.22), land.rng.uniform(0.06, 0.14)
-        top = [(x + dx * w, land.horizon - dy * h) for dx, dy in MESA]
+        slopes = (-0.72, 0.4), (-0.6, 1), (0.55, 1), (0.7, 0.35)
+        top = [(x + dx * w, land.horizon - dy * h) for dx, dy in slopes]
         points = [(x - w, land.horizon + 0.02), *top, (x + w, land.horizon + 0.02)]
         land.pen.soft(points, land.haze("#c47a50", 0.35), 0.08)
-
-
-MESA = ((-0.72, 0.4), (-0.6, 1), (0.55, 1), (0.7, 0.35))
 
 
 def _paint_dunes(land: Landscape) -> None:
@@ -437,7 +375,6 @@ def _paint_cacti(land: Landscape) -> None:
 
 
 def _paint_skyline(land: Landscape) -> None:
-    """Paint three rows of houses with windows, paler with distance."""
     for distance, least, most in ((0.7, 0.3, 0.52), (0.45, 0.2, 0.4), (0.12, 0.1, 0.26)):
         x = -0.03
         while x < land.width:
@@ -445,11 +382,11 @@ def _paint_skyline(land: Landscape) -> None:
             colour = land.haze(land.choose("#5f708f #7a6f8a #8f7a78 #50687f"), distance)
             land.pen.box(x, land.horizon - h, w, h + 0.05, colour)
             if distance < 0.6:
-                _paint_windows(land, x, land.horizon - h, w, h, wall=colour)
+                _add_windows(land, x, land.horizon - h, w, h, wall=colour)
             x += w + (0.0 if distance > 0.2 else land.rng.choice((0.004, 0.03)))
 
 
-def _paint_windows(land: Landscape, x: float, y: float, w: float, h: float, *, wall: RGB) -> None:
+def _add_windows(land: Landscape, x: float, y: float, w: float, h: float, *, wall: RGB) -> None:
     columns = max(2, int(w / 0.032))
     step = w / columns
     for row in range(int((h - 0.02) / 0.04)):
@@ -470,7 +407,6 @@ def _paint_street(land: Landscape) -> None:
 
 
 def _paint_boards(land: Landscape) -> None:
-    """Paint the grain of the table top, and its edge."""
     land.pen.box(0, land.horizon - 0.004, land.width, 0.012, to_rgb("#c99669"))
     for x in land.spread(land.count(16)):
         y, w = land.horizon + land.depth * land.rng.uniform(0.08, 1), land.rng.uniform(0.08, 0.3)
@@ -484,14 +420,7 @@ def _paint_puddles(land: Landscape) -> None:
         land.pen.oval(x, y, w * 0.6, w * 0.1, land.tone("#c3d0da"))
 
 
+# every function above whose name begins with _paint_, by the rest of its name
 LAYERS: dict[str, Callable[[Landscape], None]] = {
-    painter.__name__.removeprefix("_paint_"): painter
-    for painter in (
-        _paint_sun, _paint_stars, _paint_clouds, _paint_gulls, _paint_rays, _paint_bubbles, _paint_nebula,
-        _paint_planets, _paint_window_light, _paint_rain_clouds, _paint_rain, _paint_fog, _paint_snowfall,
-        _paint_hills, _paint_ridges, _paint_peaks, _paint_firs, _paint_woods, _paint_trees,
-        _paint_autumn_trees, _paint_ground, _paint_grass, _paint_leaves, _paint_drifts, _paint_sea,
-        _paint_shore, _paint_weeds, _paint_mesas, _paint_dunes, _paint_cacti, _paint_skyline, _paint_street,
-        _paint_boards, _paint_puddles,
-    )
-}  # fmt: skip
+    name.removeprefix("_paint_"): value for name, value in globals().items() if name.startswith("_paint_")
+}

@@ -1,39 +1,21 @@
-"""Where figures stand: a scene's figures and a frame in, placements out, the far ones first; pure.
+"""Where figures stand: a scene's figures in, placements in units of the short edge out, the far ones first.
 
-Lengths are in units of the image's short edge. Counts are kept, and figures overlap so little that they can
-be counted.
+Counts are kept, and figures overlap so little that they can be counted.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from random import Random
 
-from ipyimagegen.sketch.drawing.figures import THINGS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.reading.prompts import Figure
+from ipyimagegen.sketch.drawing.figures import THINGS, Placed
+from ipyimagegen.sketch.reading.prompts import Figure
 
 SCALES = {"small": 0.62, "large": 1.35}
 _TILTED = ["square", "triangle", "star", "hexagon", "pentagon", "octagon", "line", "cross", "rectangle"]
 TILTS = {**dict.fromkeys(_TILTED, 16), "butterfly": 8, "rocket": 8}  # degrees at most
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A figure at (x, y), its centre; `index` counts within its kind."""
-
-    figure: Figure
-    index: int
-    x: float
-    y: float
-    size: float
-    turn: float = 0.0
-    flip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +28,16 @@ class Frame:
     landscape: bool = False
 
 
-Item = tuple["Figure", int]
+Item = tuple[Figure, int]
 
 
 def arrange_figures(figures: Sequence[Figure], frame: Frame, rng: Random) -> list[Placed]:
     """Return every figure of every kind with its place."""
-    groups: dict[str, list[Item]] = {"horizon": [], "sky": [], "air": [], "ground": [], "water": []}
+    groups: dict[str, list[Item]] = {"horizon": [], "sky": [], "air": [], "ground": []}
     for figure in figures:
-        thing = THINGS.get(figure.name)
-        group = groups[thing.where if thing else "air"]
-        if thing and thing.where == "water":
-            group = groups["ground"]
-        group.extend((figure, i) for i in range(figure.count or rng.randint(3, 5)))
+        where = THINGS[figure.name].where if figure.name in THINGS else "air"
+        items = ((figure, i) for i in range(figure.count or rng.randint(3, 5)))
+        groups["ground" if where == "water" else where].extend(items)
     standing = _place_on_ground(groups["ground"], frame, rng, aside=bool(groups["horizon"]))
     floor = _find_floor(standing, frame, stars={f.name for f, _ in groups["air"]} <= {"star", "crescent"})
     alone = not (standing or groups["air"] or groups["horizon"])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from ipyimagegen.sketch.drawing.canvas import make_curve, to_rgb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
+from ipyimagegen.sketch.drawing.canvas import make_curve
+from ipyimagegen.sketch.drawing.palette import to_rgb
 
 PAPER = to_rgb("#fdfaf3")
 RICE = to_rgb("#f4ecd9")

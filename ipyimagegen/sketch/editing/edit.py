@@ -1,9 +1,8 @@
 """Edits an image by rule: what the prompt names and sketch understands is done, in a fixed order.
 
-Named things are drawn onto the image; a place or colour behind it changes its background; hours, weathers and
-seasons change its light; colours without a thing tint it; styles restyle it. Where nothing is understood the
-image is tinted a little, or the mask filled with a composition, in colours that depend on the prompt.
-
+Named things are drawn onto the image; places and colours change its background, hours, weathers and seasons
+its light; colours without a thing tint it, styles restyle it. Where nothing is understood the image is tinted
+a little, or the mask filled with a composition, in colours that depend on the prompt.
 Outside a mask every pixel stays as it is. So the "sketch" mark goes inside the masked area, as low and right
 as possible, where it covers little of it; otherwise the image carries no mark.
 """
@@ -11,70 +10,33 @@ as possible, where it covers little of it; otherwise the image carries no mark.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import Any
 
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from ipyimagegen.sketch.drawing import engine
 from ipyimagegen.sketch.drawing.abstract import choose_palette
-from ipyimagegen.sketch.drawing.canvas import WHITE, find_colour, make_curve, make_gradient, mix, to_rgb
-from ipyimagegen.sketch.drawing.engine import (
-    DETAIL,
-    PAINTED,
-    TONES,
-    RandomStreams,
-    RenderOptions,
-    render,
-    shade_plain,
-)
-from ipyimagegen.sketch.drawing.mark import add_mark, measure_mark, mend, remove_mark
+from ipyimagegen.sketch.drawing.canvas import make_curve, make_gradient, mend
+from ipyimagegen.sketch.drawing.palette import WHITE, find_colour, mix, to_rgb
 from ipyimagegen.sketch.drawing.styles import PAPER, STYLES, Artwork
+from ipyimagegen.sketch.editing import effects
 from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis, Subject, find_ground, find_ink
-from ipyimagegen.sketch.editing.effects import (
-    ADJUSTMENTS,
-    LIGHTS,
-    NEW_GROUND,
-    LitImage,
-    keep_ink_readable,
-    relight,
-    tint,
-    tint_slightly,
-)
 from ipyimagegen.sketch.editing.placement import fill_mask, find_places, paint_figures
 from ipyimagegen.sketch.reading.edit_prompts import EditPrompt, read_edit
 from ipyimagegen.sketch.reading.prompts import Scene, find_style
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from random import Random
-
 MARKS = 60  # the masked area is at least so many times that of the mark
-SIMILAR = 0.02  # by which two ratios may differ and count as the same
-PLATE = to_rgb("#efe9df")
-
-
-def edit(
-    images: Sequence[Image.Image],
-    prompt: str,
-    *,
-    mask: Image.Image | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    seed: int = 0,
-    **options: Any,
-) -> Image.Image:
-    """Return the first image (RGB or RGBA), edited; the others are put into it.
-
-    `mask` (L, of the first image's size) is 255 where the image may change. The default size is that of the
-    first image. `options` are those of `ImageEdit.of`. The same arguments give the same pixels everywhere.
-    """
-    size = (width or images[0].width, height or images[0].height)
-    return ImageEdit.of(images, prompt, mask=mask, size=size, **options).paint(seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEdit:
-    """An edit without its seed. `images` are RGB or RGBA, the first at the size of the result."""
+    """An edit without its seed. `images` are RGB or RGBA, the first at the size of the result.
+
+    `mask` (L) is 255 where the image may change.
+    """
 
     images: tuple[Image.Image, ...]
     mask: Image.Image | None
@@ -99,7 +61,7 @@ class ImageEdit:
         opaque: bool = False,
     ) -> ImageEdit:
         """Read the prompt and bring the first image to size; `opaque` is for formats without transparency."""
-        base = fit_image(images[0] if mask else remove_mark(images[0]), size)
+        base = fit_image(images[0] if mask else engine.remove_mark(images[0]), size)
         if mask is not None and mask.size != size:
             frame = Image.merge("RGBA", [*Image.new("RGB", mask.size).split(), mask])
             mask = fit_image(frame, size).getchannel("A").point([0] * 128 + [255] * 128)
@@ -110,8 +72,8 @@ class ImageEdit:
         masked = mask is not None
         request = read_edit(prompt, negative=negative_prompt, style=find_style(style), masked=masked)
         return cls(
-            images=(base, *map(remove_mark, images[1:])), mask=mask, prompt=prompt, request=request,
-            detail=DETAIL[quality], tone=TONES.get(style or "", 1.0), background=background,
+            images=(base, *map(engine.remove_mark, images[1:])), mask=mask, prompt=prompt, request=request,
+            detail=engine.DETAIL[quality], tone=engine.TONES.get(style or "", 1.0), background=background,
         )  # fmt: skip
 
     @property
@@ -121,14 +83,15 @@ class ImageEdit:
 
     def paint(self, seed: int) -> Image.Image:
         """Return the edited image of a seed, with the mark where that is possible."""
-        streams = RandomStreams(self.prompt, seed)
+        streams = engine.RandomStreams(self.prompt, seed)
         image = self.images[0].copy()
         box = (0, 0, *image.size) if self.mask is None else self.mask.getbbox()
         if box is None:  # an empty mask
             return image
         area = self.mask and self.mask.crop(box)
         base, alpha = _split_alpha(self._combine_images(box, streams("gathering")))
-        state = _State(base, alpha, self.request, streams, self.detail, self.tone, area)
+        subject = None if area else ImageAnalysis.of(base).subject
+        state = _State(base, alpha, self.request, streams, self.detail, self.tone, area, subject)
         understood = not self.request.empty or len(self.images) > 1 or self.background == "transparent"
         if self.background == "transparent":
             state = _remove_background(state, *_split_alpha(self.images[0]), box)
@@ -139,9 +102,9 @@ class ImageEdit:
             edited.putalpha(state.alpha)
         image.paste(edited, box[:2])
         image = self.keep_outside(image)
-        corner = _find_room(self.mask, measure_mark(image)) if self.mask else None
+        corner = _find_room(self.mask, engine.measure_mark(image)) if self.mask else None
         if corner or not self.mask:
-            add_mark(image, corner)
+            engine.add_mark(image, corner)
         return image
 
     def keep_outside(self, image: Image.Image) -> Image.Image:
@@ -149,7 +112,7 @@ class ImageEdit:
         return image if self.mask is None else Image.composite(image, self.images[0], self.mask)
 
     def _combine_images(self, box: tuple[int, int, int, int], rng: Random) -> Image.Image:
-        """Return what is edited: the first image, with the others in it; with a mask, in its box."""
+        """Return what is edited: the first image or a collage; with a mask, its box or the other images."""
         first, others = self.images[0], self.images[1:]
         if self.mask is None:
             return make_collage(self.images, first.size, rng) if others else first
@@ -158,7 +121,10 @@ class ImageEdit:
             if first.mode == "RGBA":
                 mended.putalpha(first.getchannel("A"))
             return mended.crop(box)
-        return _insert(first.crop(box), others, rng) if others else first.crop(box)
+        size = box[2] - box[0], box[3] - box[1]
+        if len(others) > 1:
+            return make_collage(others, size, rng)
+        return ImageOps.fit(others[0], size, Image.Resampling.LANCZOS) if others else first.crop(box)
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -178,14 +144,10 @@ def _find_room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | No
     width, height = -(-mark[0] // grid) + 1, -(-mark[1] // grid) + 1
     if cells.histogram()[255] < MARKS * width * height:
         return None
-    values = cells.tobytes()
-    runs = [0] * cells.width
-    for j in range(cells.height - 1, -1, -1):
-        row = values[j * cells.width : (j + 1) * cells.width]
-        runs = [run + 1 if value == 255 else 0 for run, value in zip(runs, row, strict=True)]
-        i = bytes(run >= height for run in runs).rfind(b"\1" * width)
-        if i >= 0:
-            return i * grid, j * grid
+    for j in range(cells.height - height, -1, -1):
+        for i in range(cells.width - width, -1, -1):
+            if cells.crop((i, j, i + width, j + height)).getextrema()[0] == 255:
+                return i * grid, j * grid
     return None
 
 
@@ -193,19 +155,19 @@ def _find_room(mask: Image.Image, mark: tuple[int, int]) -> tuple[int, int] | No
 class _State:
     """The image while it is edited, or the box of its mask (`area`), with what the steps need to know.
 
-    `spot` is where the subject was that makes room for what is drawn; `subject` is what was found before the
-    light changed, for by night the moon is clearer than who wears the hat.
+    `subject` is who wears a hat, found before the light changes: by night the moon is clearer. `spot` is
+    where a removed subject was, which makes room for what is drawn.
     """
 
     image: Image.Image
     alpha: Image.Image | None
     request: EditPrompt
-    streams: RandomStreams
+    streams: engine.RandomStreams
     detail: float
     tone: float
     area: Image.Image | None
+    subject: Subject | None
     spot: Box | None = None
-    subject: Subject | None = None
 
     @property
     def scene(self) -> Scene:
@@ -227,29 +189,18 @@ def _remove_subject(state: _State) -> _State:
     request = state.request
     if state.area or not (request.remove or (request.replace and state.scene.figures)):
         return state
-    subject = ImageAnalysis.of(state.image).subject
     area = _find_subject_area(state).point([0] * 40 + [255] * 216)
-    spot = subject.box if request.replace and subject else None
+    spot = state.subject.box if request.replace and state.subject else None
     return replace(state, image=mend(state.image, area), spot=spot)
 
 
-def _remember_subject(state: _State) -> _State:
-    """Without a mask, find who wears a hat while the light is as it was."""
-    hats = not state.area and any(figure.name == "hat" for figure in state.scene.figures)
-    return replace(state, subject=ImageAnalysis.of(state.image).subject) if hats else state
-
-
-def _paint_place_in_mask(state: _State) -> _State:
-    """With a mask, paint a place into it, with all that the prompt names."""
-    return _paint_scene(state) if state.area and state.scene.place not in ("", *LIGHTS) else state
-
-
 def _paint_scene(state: _State) -> _State:
-    """Paint the scene of the prompt into the mask, its edge soft on the inside."""
-    assert state.area
+    """With a mask, paint the scene of the prompt into it, its edge soft on the inside."""
+    if not state.area:
+        return state
     size = state.image.size
-    options = RenderOptions(state.detail, state.tone)
-    image = render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
+    options = engine.RenderOptions(state.detail, state.tone)
+    image = engine.render(state.scene, state.streams, (max(16, size[0]), max(16, size[1])), options)
     edge = state.area.filter(ImageFilter.GaussianBlur(max(1.0, min(size) * 0.022)))
     edge = edge.point([max(0, (v - 128) * 2) + v // 255 for v in range(256)])
     state = state.cover(image.resize(size), ImageChops.darker(edge, state.area))
@@ -261,85 +212,68 @@ def _change_background(state: _State) -> _State:
     scene = state.scene
     if not (scene.backdrop or scene.place):
         return state
-    around = _find_background(state)
-    if around is None and scene.place in LIGHTS and not scene.backdrop:
+    shown = state.alpha or find_ink(state.image)[0]
+    around = ImageChops.invert(shown) if shown else find_ground(state.image)
+    if around is None and scene.place in effects.LIGHTS and not scene.backdrop:
         return state  # the light is all that changes
     if around is None:
         around = ImageChops.invert(_find_subject_area(state))
     if scene.backdrop:
-        image = make_gradient(state.image.size, shade_plain(find_colour(scene.backdrop)))
+        image = make_gradient(state.image.size, engine.shade_plain(find_colour(scene.backdrop)))
     else:
-        image = render(Scene(place=scene.place), state.streams, state.image.size, RenderOptions(state.detail))
+        options = engine.RenderOptions(state.detail)
+        image = engine.render(Scene(place=scene.place), state.streams, state.image.size, options)
     covered = state.cover(image, around).without(place="", backdrop="")
-    return replace(covered, image=keep_ink_readable(covered.image, state.image, NEW_GROUND))
-
-
-def _find_background(state: _State) -> Image.Image | None:
-    """Return the background (L): what is transparent, else what is plain; None if there is neither."""
-    if state.alpha is not None:
-        return ImageChops.invert(state.alpha)
-    ink = find_ink(state.image)
-    return ImageChops.invert(ink.whole) if ink else find_ground(state.image)
+    return replace(covered, image=effects.keep_ink_readable(covered.image, state.image, effects.NEW_GROUND))
 
 
 def _find_subject_area(state: _State) -> Image.Image:
     """Return where the subject is (L), with a soft rim; an oval in the middle if there is none."""
-    subject, size = ImageAnalysis.of(state.image).subject, state.image.size
-    if subject:
-        area = subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
+    size = state.image.size
+    if state.subject:
+        area = state.subject.area.filter(ImageFilter.MaxFilter(5)).resize(size, Image.Resampling.BICUBIC)
         return area.filter(ImageFilter.GaussianBlur(min(size) / 60))
-    oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
-    return oval.point(make_curve(lambda v: (150 - v) * 5))
+    return _make_oval(size, 150)
 
 
 def _remove_background(
     state: _State, image: Image.Image, alpha: Image.Image | None, box: tuple[int, int, int, int]
 ) -> _State:
-    """Make the background transparent; without a plain one, a round image is left.
+    """Make the background transparent; if it is not plain, a round image is left.
 
     `image` and `alpha` are the whole image, `box` its part that is edited.
     """
     if alpha is None:
         ground = find_ground(image)
-        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size)
+        alpha = ImageChops.invert(ground) if ground else _make_oval(image.size, 195)
     alpha = alpha.crop(box)
     state = replace(state, alpha=ImageChops.darker(alpha, state.alpha) if state.alpha else alpha)
     if state.area:
         return state
-    return state.without(backdrop="", place=state.scene.place if state.scene.place in LIGHTS else "")
+    return state.without(backdrop="", place=state.scene.place if state.scene.place in effects.LIGHTS else "")
 
 
-def _make_oval(size: tuple[int, int]) -> Image.Image:
-    """Return an oval (L), as large as that of a transparent drawing without a figure."""
-    large = Image.new("L", (size[0] * 2, size[1] * 2))
-    rim = min(large.size) // 25
-    ImageDraw.Draw(large).ellipse((rim, rim, large.width - rim, large.height - rim), fill=255)
-    return large.reduce(2)
-
-
-def _change_light(state: _State) -> _State:
-    """Change the hour and the season."""
-    return _relight(state, state.scene.time, state.scene.season, state.scene.place)
-
-
-def _change_weather(state: _State) -> _State:
-    """Add rain, snow or fog, in front of everything."""
-    return _relight(state, state.scene.weather)
+def _make_oval(size: tuple[int, int], reach: int) -> Image.Image:
+    """Return a soft oval (L) in the middle; a `reach` of 207 goes to the sides."""
+    oval = Image.radial_gradient("L").resize(size, Image.Resampling.BILINEAR)
+    return oval.point(make_curve(lambda v: (reach - v) * 5))
 
 
 def _relight(state: _State, *names: str) -> _State:
-    known = [name for name in dict.fromkeys(names) if name in LIGHTS]
+    """Change the light to the named hour, weather or season."""
+    known = [name for name in dict.fromkeys(names) if name in effects.LIGHTS]
     if not known:
         return state
     named = {figure.name for figure in state.scene.figures} | state.scene.avoid
     moon = not named & {"sun", "moon", "crescent", "star"}
     analysis, rng = ImageAnalysis.of(state.image), state.streams("light")
-    lit = LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
-    return replace(state, image=relight(lit, known))
+    lit = effects.LitImage(state.image, analysis, rng, state.detail, moon=moon, sky=state.alpha is None)
+    for name in known:
+        lit = replace(lit, image=effects.LIGHTS[name](lit))
+    return replace(state, image=effects.keep_ink_readable(lit.image, state.image, effects.DIM_GROUND))
 
 
 def _draw_figures(state: _State) -> _State:
-    """Draw the things that are named."""
     scene = state.scene
     if not scene.figures:
         return state
@@ -357,11 +291,11 @@ def _change_colours(state: _State) -> _State:
     """Tint it in the colours that belong to no thing, and adjust it."""
     image, alpha = state.image, state.alpha
     if state.scene.palette:
-        image = tint(image, state.scene.palette)
+        image = effects.tint(image, [find_colour(name) for name in state.scene.palette], 0.88)
     for name in state.request.adjust:
-        image = ADJUSTMENTS[name](image)
+        image = effects.ADJUSTMENTS[name](image)
         if name == "mirrored" and alpha:
-            alpha = ADJUSTMENTS[name](alpha)
+            alpha = effects.ADJUSTMENTS[name](alpha)
     return replace(state, image=image, alpha=alpha)
 
 
@@ -378,7 +312,7 @@ def _apply_style(state: _State) -> _State:
         return replace(state, image=few.convert("RGB"))
     if state.area and not alpha:  # no ragged border of the paper inside an image
         alpha = Image.new("L", size, 255)
-    shrink = min(1.0, (PAINTED / (size[0] * size[1])) ** 0.5)
+    shrink = min(1.0, (engine.PAINTED / (size[0] * size[1])) ** 0.5)
     work = max(16, round(size[0] * shrink)), max(16, round(size[1] * shrink))
     coloured = bool(state.scene.palette or state.scene.backdrop)
     art = Artwork(
@@ -394,33 +328,30 @@ def _compose(state: _State) -> _State:
     if state.area:
         return _paint_scene(state)
     palette = choose_palette(state.streams("abstract"), (), state.scene.avoid)
-    return replace(state, image=tint_slightly(state.image, palette))
+    return replace(state, image=effects.tint(state.image, palette, 0.3))
 
 
 STEPS: tuple[Callable[[_State], _State], ...] = (
-    _remove_subject, _remember_subject, _paint_place_in_mask, _change_background, _change_light,
-    _draw_figures, _change_weather, _change_colours, _apply_style,
-)  # fmt: skip
+    _remove_subject,
+    lambda state: state if state.scene.place in {"", *effects.LIGHTS} else _paint_scene(state),
+    _change_background,
+    lambda state: _relight(state, state.scene.time, state.scene.season, state.scene.place),
+    _draw_figures,
+    lambda state: _relight(state, state.scene.weather),
+    _change_colours,
+    _apply_style,
+)
 
 
 def fit_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return the image at that size, whole; the page beside it has the colour of its sides, or none."""
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    if abs(image.width * size[1] / (image.height * size[0]) - 1) < SIMILAR:
-        inner = size
-    whole = image if inner == image.size else image.resize(inner, Image.Resampling.LANCZOS)
-    if inner == size:
-        return whole
-    page = Image.new("RGBA", size)
-    if image.mode == "RGB":
-        inside = whole.crop((1, 1, inner[0] - 1, inner[1] - 1)).size
-        rim = Image.new("L", inner, 255)
-        rim.paste(0, (1, 1, 1 + inside[0], 1 + inside[1]))
-        red, green, blue = (round(mean) for mean in ImageStat.Stat(whole, rim).mean)
-        page = Image.new("RGB", size, (red, green, blue))
-    page.paste(whole, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
-    return page
+    """Return the image at that size, whole; the page beside it has its mean colour, or is transparent."""
+    if image.size == size:
+        return image
+    if abs(image.width * size[1] / (image.height * size[0]) - 1) < 0.02:  # the same ratio
+        return image.resize(size, Image.Resampling.LANCZOS)
+    mean: Any = image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    colour = "#00000000" if image.mode == "RGBA" else mean
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=colour)
 
 
 def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Random) -> Image.Image:
@@ -439,22 +370,6 @@ def make_collage(images: Sequence[Image.Image], size: tuple[int, int], rng: Rand
     return page
 
 
-def _insert(page: Image.Image, others: Sequence[Image.Image], rng: Random) -> Image.Image:
-    """Return other images on the page: one covers it, or stands on it if cut out; more are strewn."""
-    if len(others) > 1:
-        return make_collage(others, page.size, rng)
-    image = others[0]
-    if image.mode == "RGB" or image.getchannel("A").histogram()[0] <= 0.12 * image.width * image.height:
-        return ImageOps.fit(image, page.size, Image.Resampling.LANCZOS)
-    whole = image.crop(image.getchannel("A").getbbox())
-    scale = min(page.width / whole.width, page.height / whole.height)
-    extent = max(1, round(whole.width * scale)), max(1, round(whole.height * scale))
-    page = page.copy()
-    corner = (page.width - extent[0]) // 2, page.height - extent[1]
-    _overlay(page, whole.resize(extent, Image.Resampling.LANCZOS), corner)
-    return page
-
-
 def _lay_print(
     page: Image.Image, image: Image.Image, scale: float, centre: tuple[float, float], turn: float
 ) -> None:
@@ -463,7 +378,7 @@ def _lay_print(
     rim = max(2, round(min(extent) * 0.045))
     card = Image.new("RGBA", (extent[0] + 6 * rim, extent[1] + 6 * rim))
     border = (2 * rim, 2 * rim, extent[0] + 4 * rim - 1, extent[1] + 4 * rim - 1)
-    ImageDraw.Draw(card).rectangle(border, fill=(*mix(WHITE, PLATE, 0.2), 255))
+    ImageDraw.Draw(card).rectangle(border, fill=(*mix(WHITE, to_rgb("#efe9df"), 0.2), 255))
     small = image.resize(extent, Image.Resampling.LANCZOS)
     alpha = small.getchannel("A") if small.mode == "RGBA" else None
     card.paste(small.convert("RGB"), (3 * rim, 3 * rim), alpha)

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
 
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
-from ipyimagegen.sketch.drawing.canvas import (
-    WHITE,
-    Skin,
-    add_glow,
-    find_colour,
-    luminance,
-    make_curve,
-    make_gradient,
-    mix,
-    to_rgb,
-    to_rgbs,
-)
+from ipyimagegen.sketch.drawing import palette
+from ipyimagegen.sketch.drawing.canvas import add_glow, make_curve, make_gradient, mend
 from ipyimagegen.sketch.drawing.figures import paint_thing
 from ipyimagegen.sketch.drawing.landscapes import LAYERS, PLACES, Landscape
-from ipyimagegen.sketch.drawing.mark import mend
+from ipyimagegen.sketch.drawing.palette import RGB, WHITE, Skin, luminance, mix, to_rgb
 from ipyimagegen.sketch.editing.analysis import Box, ImageAnalysis, find_ink
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from random import Random
-
-    from ipyimagegen.sketch.drawing.canvas import RGB
 
 SHADE = to_rgb("#0c0c18")
 DIM_GROUND = 105, 150  # luminance of a ground in another light: below the first, ink becomes light
@@ -57,38 +42,29 @@ class LitImage:
     sky: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Light:
-    """A plain light: a saturation, the levels of each channel, and layers of a place painted over them."""
-
-    place: str
-    saturation: float
-    levels: Levels
-    layers: tuple[str, ...] = ()
-
-    def __call__(self, lit: LitImage) -> Image.Image:
-        """Return the image in this light."""
-        image = ImageEnhance.Color(lit.image).enhance(self.saturation)
-        return _paint_layers(lit, scale_levels(image, *self.levels), self.place, self.layers)
+Light = Callable[[LitImage], Image.Image]
+Painter = Callable[[Landscape], None]
 
 
-def _paint_layers(
-    lit: LitImage, image: Image.Image, place: str, layers: Sequence[str], time: str = ""
-) -> Image.Image:
-    """Return the image with layers of a landscape over it; other pixels stay as they are."""
-    return _paint_over(image, lambda land: [LAYERS[name](land) for name in layers], lit, place, time)
+def _make_light(place: str, saturation: float, levels: Levels, *layers: str) -> Light:
+    """Return a plain light: a saturation, the levels of each channel, and layers of a place over them."""
+
+    def light(lit: LitImage) -> Image.Image:
+        image = ImageEnhance.Color(lit.image).enhance(saturation)
+        return _paint_over(lit, scale_levels(image, *levels), *(LAYERS[name] for name in layers), place=place)
+
+    return light
 
 
 def _paint_over(
-    image: Image.Image,
-    paint: Callable[[Landscape], object],
-    lit: LitImage,
-    place: str = "field",
-    time: str = "",
+    lit: LitImage, image: Image.Image, *painters: Painter, place: str = "field", time: str = ""
 ) -> Image.Image:
+    """Return the image with layers of a landscape over it; other pixels stay as they are."""
     sharp = 2 if image.width * image.height <= 4_500_000 else 1
     large = image.resize((image.width * sharp, image.height * sharp), Image.Resampling.NEAREST)
-    paint(Landscape(large, lit.rng, PLACES[place], time, lit.detail))
+    land = Landscape(large, lit.rng, PLACES[place], time, lit.detail)
+    for paint in painters:
+        paint(land)
     return large.reduce(sharp) if sharp > 1 else large
 
 
@@ -124,82 +100,75 @@ def light_night(lit: LitImage) -> Image.Image:
     dim = ImageEnhance.Color(lit.image).enhance(0.62)
     image = dim = scale_levels(dim, (0.29, 4), (0.35, 9), (0.52, 30))
     if lit.sky:
-        starry = _paint_layers(lit, dim, "field", ["stars"], time="night")
+        starry = _paint_over(lit, dim, LAYERS["stars"], time="night")
         image = Image.composite(starry, dim, _find_sky(lit.image))
     if lit.sky and lit.moon:
         size, unit = 0.15, min(image.size)
         x, y = _find_calm_place(lit, size * 1.6, 0.42)
         add_glow(image, (x * unit, y * unit), size * unit * 1.7, to_rgb("#f7efcf"), 0.5)
         skin = Skin(to_rgb("#efe2b4"), to_rgb("#fdf6dc"))
-        image = _paint_over(image, lambda land: paint_thing(land.pen.at(x, y, size), "moon", skin), lit)
+        image = _paint_over(lit, image, lambda land: paint_thing(land.pen.at(x, y, size), "moon", skin))
     return image
 
 
 def light_sunset(lit: LitImage) -> Image.Image:
     """Return the image in low orange light under a violet sky, and the sun."""
     warm = scale_levels(lit.image, (0.98, 10), (0.8, 2), (0.68, 6))
-    wash = make_gradient(warm.size, to_rgbs("#5a4a94 #d0648a #ff9a58 #e8743f #7a3a4a"))
+    wash = make_gradient(warm.size, palette.to_rgbs("#5a4a94 #d0648a #ff9a58 #e8743f #7a3a4a"))
     image = Image.blend(ImageChops.soft_light(warm, wash), ImageChops.multiply(warm, wash), 0.3)
     image = Image.blend(image, wash, 0.16)
     if lit.sky and lit.moon:
         unit, size = min(image.size), 0.13
         x, y = _find_calm_place(lit, size * 1.8, 0.62)
         add_glow(image, (x * unit, y * unit), unit * 0.75, to_rgb("#ffd28a"), 0.75)
-        image = _paint_over(image, lambda land: land.pen.disc(x, y, size / 2, to_rgb("#fff0c4")), lit)
+        image = _paint_over(lit, image, lambda land: land.pen.disc(x, y, size / 2, to_rgb("#fff0c4")))
     return image
 
 
 def light_underwater(lit: LitImage) -> Image.Image:
     """Return the image in blue-green depth, with rays and bubbles."""
-    depth = make_gradient(lit.image.size, to_rgbs("#a8ecec #4fb3cc #1d5f94 #143f70"))
+    depth = make_gradient(lit.image.size, palette.to_rgbs("#a8ecec #4fb3cc #1d5f94 #143f70"))
     image = Image.blend(ImageChops.multiply(lit.image, depth), depth, 0.2)
-    return _paint_layers(lit, image, "underwater", ["rays", "bubbles", "bubbles"])
+    layers = LAYERS["rays"], LAYERS["bubbles"], LAYERS["bubbles"]
+    return _paint_over(lit, image, *layers, place="underwater")
 
 
 def light_space(lit: LitImage) -> Image.Image:
     """Return the image by night without a ground: nebulae, stars all over, two planets."""
     dim = scale_levels(ImageEnhance.Color(lit.image).enhance(0.8), (0.4, 8), (0.36, 4), (0.56, 34))
     dark = Image.new("RGB", dim.size, to_rgb("#0a0c22"))
-    image = ImageChops.screen(dim, _paint_layers(lit, dark, "space", ["nebula", "stars"]))
-    return _paint_layers(lit, image, "space", ["planets"])
+    image = ImageChops.screen(dim, _paint_over(lit, dark, LAYERS["nebula"], LAYERS["stars"], place="space"))
+    return _paint_over(lit, image, LAYERS["planets"], place="space")
 
 
-_SNOW = Light("snow", 0.62, ((0.78, 34), (0.81, 40), (0.82, 50)), ("snowfall", "snowfall"))
-LIGHTS: dict[str, Callable[[LitImage], Image.Image]] = {
+_SNOW = _make_light("snow", 0.62, ((0.78, 34), (0.81, 40), (0.82, 50)), "snowfall", "snowfall")
+LIGHTS: dict[str, Light] = {
     "night": light_night,
     "sunset": light_sunset,
     "underwater": light_underwater,
     "space": light_space,
-    "day": Light("field", 1.18, ((1.12, 14), (1.12, 12), (1.08, 8))),
-    "rain": Light("rain", 0.5, ((0.66, 12), (0.72, 16), (0.8, 26)), ("rain", "rain")),
+    "day": _make_light("field", 1.18, ((1.12, 14), (1.12, 12), (1.08, 8))),
+    "rain": _make_light("rain", 0.5, ((0.66, 12), (0.72, 16), (0.8, 26)), "rain", "rain"),
     "snowfall": _SNOW,
     "snow": _SNOW,
-    "fog": Light("rain", 0.6, ((0.6, 92), (0.6, 96), (0.6, 98)), ("fog",)),
-    "autumn": Light("autumn", 1.1, ((1.08, 12), (0.94, 2), (0.74, 0)), ("leaves",)),
+    "fog": _make_light("rain", 0.6, ((0.6, 92), (0.6, 96), (0.6, 98)), "fog"),
+    "autumn": _make_light("autumn", 1.1, ((1.08, 12), (0.94, 2), (0.74, 0)), "leaves"),
 }
-
-
-def relight(lit: LitImage, names: Sequence[str]) -> Image.Image:
-    """Return the image in the named lights, the thin ink of a plot kept readable."""
-    before = lit.image
-    for name in names:
-        lit = replace(lit, image=LIGHTS[name](lit))
-    return keep_ink_readable(lit.image, before, DIM_GROUND)
 
 
 def keep_ink_readable(after: Image.Image, before: Image.Image, bounds: tuple[int, int]) -> Image.Image:
     """Return a plot after a change, its thin ink lightened where its ground has become dark."""
-    ink = find_ink(before)
-    if ink is None:
+    ink, thin = find_ink(before)
+    if ink is None or thin is None:
         return after
-    covered = ink.whole.filter(ImageFilter.MaxFilter(3)).point([0] * 20 + [255] * 236)
+    covered = ink.filter(ImageFilter.MaxFilter(3)).point([0] * 20 + [255] * 236)
     ground = mend(after, covered).convert("L").filter(ImageFilter.BoxBlur(min(after.size) / 40))
     low, high = bounds
     dark = ground.point(make_curve(lambda v: (high - v) * 255 // (high - low)))
     if bounds == DIM_GROUND:
-        bare = ImageChops.multiply(dark, ImageChops.invert(ink.whole))
+        bare = ImageChops.multiply(dark, ImageChops.invert(ink))
         after = Image.composite(ImageEnhance.Brightness(after).enhance(0.66), after, bare)
-    return Image.composite(_exchange_lightness(before), after, ImageChops.multiply(dark, ink.thin))
+    return Image.composite(_exchange_lightness(before), after, ImageChops.multiply(dark, thin))
 
 
 def _exchange_lightness(image: Image.Image) -> Image.Image:
@@ -212,27 +181,14 @@ def _exchange_lightness(image: Image.Image) -> Image.Image:
     return Image.merge("RGB", [ImageChops.subtract(ImageChops.invert(least), lack) for lack in lacks])
 
 
-def tint(image: Image.Image, colours: Sequence[str]) -> Image.Image:
-    """Return the image in the tones of one colour, or from the darkest to the lightest of several."""
+def tint(image: Image.Image, colours: Sequence[RGB], share: float) -> Image.Image:
+    """Return the image with a share (0..1) of itself in tones of the colours, from dark to light."""
+    tones = sorted(colours, key=luminance)
+    middle = tones[len(tones) // 2]
+    place = int(min(max(luminance(middle), 70), 185))  # its own brightness keeps its place
     grey = ImageOps.autocontrast(ImageOps.grayscale(image), cutoff=0.5)
-    tones = sorted((find_colour(name) for name in colours), key=luminance)
-    if len(tones) == 1:
-        place = int(min(max(luminance(tones[0]), 70), 185))  # its own brightness keeps its place
-        return Image.blend(image, _colorize(grey, tones, (0.82, 0.86), place), 0.86)
-    return Image.blend(image, _colorize(grey, tones, (0.35, 0.25), 127), 0.9)
-
-
-def tint_slightly(image: Image.Image, palette: Sequence[RGB]) -> Image.Image:
-    """Return the image with a touch of a palette."""
-    toned = _colorize(ImageOps.grayscale(image), sorted(palette, key=luminance), (0.4, 0.5), 127)
-    return Image.blend(image, toned, 0.3)
-
-
-def _colorize(grey: Image.Image, tones: list[RGB], shares: tuple[float, float], midpoint: int) -> Image.Image:
-    """Return a grey image in tones sorted by luminance; `shares` are of dark and white at its ends."""
-    middle = mix(tones[0], tones[1], 0.5) if len(tones) == 2 else tones[len(tones) // 2]
-    black, white = mix(tones[0], SHADE, shares[0]), mix(tones[-1], WHITE, shares[1])
-    return ImageOps.colorize(grey, black, white, mid=middle, midpoint=midpoint)
+    black, white = mix(tones[0], SHADE, 0.6), mix(tones[-1], WHITE, 0.6)
+    return Image.blend(image, ImageOps.colorize(grey, black, white, mid=middle, midpoint=place), share)
 
 
 ADJUSTMENTS: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -20,6 +20,7 @@ KINDS = 8  # different figures in one image
 SOME = 0  # the count of a bare plural: the layout chooses
 
 _PLURALS = {"children": "child", "men": "man", "women": "woman", "people": "people", "leaves": "leaf"}
+_GRAMMAR = {"not", "cut", "stop", "join", "skip"}  # kinds of words that name nothing
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2}
 _MEASURE_WORDS = "个只条朵颗张座棵辆艘本匹头架栋间把枚片块顶幅位名杯道根面"
 _PUNCTUATION = re.compile(r"[,.;:!?，。；：！？、()\[\]\n]")
@@ -38,11 +39,8 @@ class Word:
     many: bool = False
 
 
-Vocabulary = dict[str, Word]
-
-
 @cache
-def load_vocabulary(name: str = "vocabulary") -> Vocabulary:
+def load_vocabulary(name: str = "vocabulary") -> dict[str, Word]:
     """Return the words of a table and what they mean; "edits" holds what only an edit understands."""
     table = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {
@@ -53,19 +51,14 @@ def load_vocabulary(name: str = "vocabulary") -> Vocabulary:
     }
 
 
-@cache
-def _list_phrases(name: str) -> list[tuple[str, str]]:
-    known = load_vocabulary(name)
-    return [(word.replace("-", " "), word) for word in known if "-" in word and word != "black-and-white"]
-
-
 def find_words(text: str, vocabulary: str = "vocabulary") -> list[Word]:
     """Return the known words of the text in order, and its punctuation as words of the kind "stop"."""
     known = load_vocabulary(vocabulary)
     text = unicodedata.normalize("NFKC", text).lower()
     text = _MONO.sub("black-and-white", text)
-    for spaced, joined in _list_phrases(vocabulary):
-        text = text.replace(spaced, joined)
+    for phrase in known:
+        if "-" in phrase and phrase != "black-and-white":
+            text = text.replace(phrase.replace("-", " "), phrase)
     words: list[Word] = []
     place = 0
     while match := _TOKEN.search(text, place):
@@ -75,7 +68,7 @@ def find_words(text: str, vocabulary: str = "vocabulary") -> list[Word]:
     return words
 
 
-def _read_token(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Word | None, int]:
+def _read_token(text: str, match: re.Match[str], known: dict[str, Word]) -> tuple[Word | None, int]:
     """Return the word that begins at the match, if it is known, and where to go on."""
     term, start, end = match.group(), match.start(), match.end()
     if _PUNCTUATION.match(term):
@@ -90,23 +83,20 @@ def _read_token(text: str, match: re.Match[str], known: Vocabulary) -> tuple[Wor
     if number is None:
         return None, start + 1
     # "一起" and "三月" are no counts: only before a measure word or a known word
-    measured = text[end : end + 1] in _MEASURE_WORDS
-    if end < len(text) and (
-        measured or any(text.startswith(word, end) for word in known if not word.isascii())
-    ):
+    measured = text[end:].startswith(tuple(_MEASURE_WORDS))
+    if measured or any(text.startswith(word, end) for word in known if not word.isascii()):
         return Word("number", str(number)), end + measured
     return None, end
 
 
-def _read_english(term: str, known: Vocabulary) -> Word | None:
+def _read_english(term: str, known: dict[str, Word]) -> Word | None:
     if term.isdigit():
         return Word("number", term) if 1 <= int(term) <= 100 else None
     term = term.removesuffix("'s").strip("'")
     if term in known:
         return replace(known[term], many=term in {"people", "village"})
-    singulars = [
-        term.removesuffix(a) + b for a, b in (("ies", "y"), ("es", ""), ("s", "")) if term.endswith(a)
-    ]
+    endings = (("ies", "y"), ("es", ""), ("s", ""))
+    singulars = [term.removesuffix(end) + new for end, new in endings if term.endswith(end)]
     for base in (*singulars, _PLURALS.get(term, "")):
         if base in known:
             return replace(known[base], many=True)
@@ -181,9 +171,6 @@ def _remove_avoided(scene: Scene, avoid: frozenset[str]) -> Scene:
     return Scene(figures=figures, palette=tuple(filter(is_free, scene.palette)), avoid=avoid, **facts)
 
 
-_GRAMMAR = {"not", "cut", "stop", "join", "skip"}  # kinds of words that name nothing
-
-
 @dataclass(slots=True)
 class _Modifiers:
     """Modifiers that wait for their noun."""
@@ -211,13 +198,17 @@ class _SceneReader:
 
     def take(self, word: Word) -> None:
         """Take the next word."""
+        if word.kind == "skip":
+            return
         if self._negated and word.kind not in {"number", *_GRAMMAR}:
             self.avoid.add(word.value)
             self._negated = word.kind in {"colour", "shade", "size"}
             return
-        handler = getattr(self, f"_take_{word.kind}", self._take_fact)
-        handler(word)
-        if word.kind not in {"shape", "thing", "skip"}:
+        if word.kind in {"shade", "size"}:
+            setattr(self._pending, word.kind, word.value)
+        else:
+            getattr(self, f"_take_{word.kind}", self._take_fact)(word)
+        if word.kind not in {"shape", "thing"}:
             self._noun = ""
 
     def flush(self) -> None:
@@ -242,12 +233,6 @@ class _SceneReader:
             self.facts["backdrop"], self._background_of = name, False
         else:
             self._pending.colours.append(name)
-
-    def _take_shade(self, word: Word) -> None:
-        self._pending.shade = word.value
-
-    def _take_size(self, word: Word) -> None:
-        self._pending.size = word.value
 
     def _take_shape(self, word: Word) -> None:
         pending, self._pending = self._pending, _Modifiers()
@@ -282,9 +267,6 @@ class _SceneReader:
     def _take_join(self, _: Word) -> None:
         if not self._pending.colours:
             self._pending = _Modifiers()
-
-    def _take_skip(self, _: Word) -> None:
-        pass
 
     def _take_cut(self, word: Word) -> None:
         self.flush()

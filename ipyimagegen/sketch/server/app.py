@@ -1,13 +1,8 @@
 """The engine as a WSGI application that speaks the OpenAI Images API.
 
-`create_app()` serves, with or without `/v1`:
-
-- `POST /v1/images/generations`: JSON;
-- `POST /v1/images/edits`: a multipart form or JSON with `data:` URLs, 1 to 16 images and a mask;
-- both with `stream: true` as server-sent events, drawn while they are sent;
-- `GET /v1/models`, and the files to which `response_format: "url"` points;
-- `GET /`: a page that explains how to use it.
-
+`create_app()` serves, with or without `/v1`, `POST images/generations` (JSON), `POST images/edits` (a form or
+JSON with `data:` URLs), both with `stream: true` as server-sent events that are drawn while they are sent,
+`GET models`, the files to which `response_format: "url"` points, and at `GET /` a page that explains it all.
 Everything else, and everything wrong, is refused with the API's error envelope.
 """
 
@@ -19,26 +14,21 @@ import hmac
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from ipyimagegen.sketch.server.fields import FAULTS, Fault
-from ipyimagegen.sketch.server.jobs import DrawingJob, prepare_edit, prepare_generation, stream_images
+from ipyimagegen.sketch.server.fields import Fault
 from ipyimagegen.sketch.server.quotas import CHECK, Quota, ServerLimits, Ticket
 from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure
 from ipyimagegen.sketch.server.welcome import find_origin, make_page
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
 LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not go in one call
 KEPT = 64 << 20  # bytes of images that are kept for their URLs
-CREATED = 1_767_225_600  # of the model list: a fixed date
 FILES = "/images/files/"
+MODEL = {"id": "sketch", "object": "model", "created": 1_767_225_600, "owned_by": "ipyimagegen"}
 UNLIMITED = ServerLimits()
 
 
@@ -121,10 +111,7 @@ def create_app(
     A server that knows whether its client is still there sets `quotas.CHECK` in the environment. Raises
     ValueError for an unknown fault.
     """
-    try:
-        usual = Fault.from_text(fault) if fault is not None else Fault()
-    except ValueError:
-        raise ValueError(f"Invalid fault {fault!r}: choose {', '.join(FAULTS)}") from None
+    usual = Fault.from_text(fault) if fault is not None else Fault()
     drawings, input_bytes = Quota(limits.drawings), Quota(limits.input_bytes)
     state = AppState(key, usual, RecentFiles(KEPT), limits.pixels, drawings, input_bytes)
 
@@ -178,28 +165,21 @@ def _authorize(state: AppState, environ: WSGIEnvironment) -> None:
         raise Refusal(message, status=401, code="invalid_api_key")
 
 
-def _generate(call: AppCall) -> HttpReply:
-    return _draw(call, LARGEST, lambda raw: prepare_generation(raw, call.state.fault))
-
-
-def _edit(call: AppCall) -> HttpReply:
-    content_type = call.environ.get("CONTENT_TYPE", "")
-    return _draw(call, LARGEST_EDIT, lambda raw: prepare_edit(raw, content_type, call.state.fault))
-
-
-def _draw(call: AppCall, most: int, prepare: Callable[[bytes], DrawingJob]) -> HttpReply:
+def _draw(call: AppCall, *, edit: bool = False) -> HttpReply:
     """Return the images of a call, streamed if the request asks for it."""
-    with call.read_body(most) as raw, call.wait_for_turn():
-        job = prepare(raw)
+    from ipyimagegen.sketch.server import jobs  # noqa: PLC0415 - it imports Pillow
+
+    fault, content_type = call.state.fault, call.environ.get("CONTENT_TYPE", "")
+    with call.read_body(LARGEST_EDIT if edit else LARGEST) as raw, call.wait_for_turn():
+        job = jobs.prepare_edit(raw, content_type, fault) if edit else jobs.prepare_generation(raw, fault)
         del raw
-    width, height = job.size
-    n = job.fields["n"]
+    (width, height), n = job.size, job.fields["n"]
     if width * height * n > call.state.pixels:
         most_pixels = f"at most {call.state.pixels} pixels in all"
         message = f"Invalid 'n': {n} images of {width}x{height} are too many: {most_pixels}."
         raise Refusal(message, param="n", code="invalid_value")
     if job.fields["stream"]:
-        return stream_images(job, call.wait_for_turn, call.report)
+        return jobs.stream_images(job, call.wait_for_turn, call.report)
     for _ in job.fault.wait():
         call.ticket.check()
     images = []
@@ -223,11 +203,6 @@ def _show_page(call: AppCall) -> HttpReply:
     return HttpReply(200, (page,), "text/html; charset=utf-8", headers)
 
 
-def _list_models(_: AppCall) -> HttpReply:
-    model = {"id": "sketch", "object": "model", "created": CREATED, "owned_by": "ipyimagegen"}
-    return HttpReply.from_json({"object": "list", "data": [model]})
-
-
 def _send_file(state: AppState, name: str) -> HttpReply:
     # no key: a name is the hash of what it names, so only its recipient knows it
     data = state.files.get(name)
@@ -238,7 +213,7 @@ def _send_file(state: AppState, name: str) -> HttpReply:
 
 ROUTES: dict[str, dict[str, Callable[[AppCall], HttpReply]]] = {
     "/": {"GET": _show_page},
-    "/images/generations": {"POST": _generate},
-    "/images/edits": {"POST": _edit},
-    "/models": {"GET": _list_models},
+    "/images/generations": {"POST": _draw},
+    "/images/edits": {"POST": lambda call: _draw(call, edit=True)},
+    "/models": {"GET": lambda _: HttpReply.from_json({"object": "list", "data": [MODEL]})},
 }

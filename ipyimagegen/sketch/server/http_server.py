@@ -16,19 +16,17 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from http.client import HTTPMessage
 from socketserver import TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from wsgiref.handlers import SimpleHandler
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from ipyimagegen.sketch.server.quotas import CHECK
 from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure
-
-if TYPE_CHECKING:
-    from email.message import Message
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 PIECE = 64 << 10  # bytes that are read at once
 DRAINED = 512 << 20  # bytes of a refused body that are read and dropped

@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from PIL import Image
+
+from ipyimagegen.sketch.drawing import engine
+from ipyimagegen.sketch.editing.edit import ImageEdit
 from ipyimagegen.sketch.server.fields import EDIT, GENERATION, Fault, check_fields, fit_size
 from ipyimagegen.sketch.server.replies import HttpReply, make_failure
 from ipyimagegen.sketch.server.request_bodies import parse_edit, parse_json
-
-if TYPE_CHECKING:
-    from PIL import Image
+from ipyimagegen.sketch.server.uploads import open_images
 
 LOOKS = ("quality", "background", "style", "negative_prompt")
 Turn = Callable[[], AbstractContextManager[None]]
@@ -24,45 +26,48 @@ Turn = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawingJob:
-    """A checked call: its fields, and what its images need.
+    """A checked call: its fields, the size of its images, and its edit with the pixels of the inputs."""
 
-    `size` is (width, height); `paint` draws the image of a seed; `make_partial` returns an image as it is
-    after a share (0..1) of the way; `input_pixels` are those of the input images.
-    """
-
-    kind: str
     fields: dict[str, Any]
     fault: Fault
     size: tuple[int, int]
-    paint: Callable[[int], Image.Image]
-    make_partial: Callable[[Image.Image, float], Image.Image]
-    transparent: bool
+    edit: ImageEdit | None = None
     input_pixels: int = 0
 
     @property
     def count(self) -> int:
         """How many images are drawn."""
-        return self.fault.change_count(self.fields["n"])
+        count: int = self.fields["n"]
+        return count - 1 if self.fault.name == "fewer" else count
 
     def draw(self) -> Iterator[Image.Image]:
         """Draw the images, each when it is asked for; image k has the seed + k."""
-        seed = secrets.randbelow(2**31) if self.fields["seed"] == -1 else self.fields["seed"]
-        for k in range(self.count):
-            yield self.paint(seed + k)
+        (width, height), seed = self.size, self.fields["seed"]
+        first = secrets.randbelow(2**31) if seed == -1 else seed
+        looks = {name: self.fields[name] for name in LOOKS}
+        for k in range(first, first + self.count):
+            if self.edit:
+                yield self.edit.paint(k)
+            else:
+                yield engine.draw(self.fields["prompt"], width=width, height=height, seed=k, **looks)
+
+    def make_partial(self, image: Image.Image, share: float) -> Image.Image:
+        """Return an image as it is after a share (0..1) of the way."""
+        partial = engine.make_partial(image, share)
+        return self.edit.keep_outside(partial) if self.edit else partial
 
     def encode(self, image: Image.Image) -> bytes:
         """Return the image in the format of the request."""
-        from ipyimagegen.sketch.drawing.engine import encode  # noqa: PLC0415 - Pillow comes in at the first drawing
-
         compression = self.fields["output_compression"]
-        return encode(image, self.fields["output_format"], 100 if compression is None else compression)
+        return engine.encode(image, self.fields["output_format"], 100 if compression is None else compression)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the API reports with every image."""
         quality = self.fields["quality"]
+        transparent = self.edit.transparent if self.edit else self.fields["background"] == "transparent"
         return {
-            "background": "transparent" if self.transparent else "opaque",
+            "background": "transparent" if transparent else "opaque",
             "output_format": self.fields["output_format"],
             "size": f"{self.size[0]}x{self.size[1]}",
             "quality": "medium" if quality == "auto" else quality,
@@ -87,53 +92,28 @@ def prepare_generation(raw: bytes, fault: Fault) -> DrawingJob:
     fields = check_fields(parse_json(raw), GENERATION)
     fault = fields["fault"] or fault
     fault.check_request()
-    width, height = size = fault.change_size(fields["size"])
-    looks = {name: fields[name] for name in LOOKS}
-
-    def paint(seed: int) -> Image.Image:
-        from ipyimagegen.sketch.drawing.engine import draw  # noqa: PLC0415 - see `encode`
-
-        return draw(fields["prompt"], width=width, height=height, seed=seed, **looks)
-
-    def make_partial(image: Image.Image, share: float) -> Image.Image:
-        from ipyimagegen.sketch.drawing.engine import make_partial  # noqa: PLC0415 - see `encode`
-
-        return make_partial(image, share)
-
-    return DrawingJob(
-        kind="image_generation", fields=fields, fault=fault, size=size, paint=paint,
-        make_partial=make_partial, transparent=fields["background"] == "transparent",
-    )  # fmt: skip
+    return DrawingJob(fields=fields, fault=fault, size=fault.change_size(fields["size"]))
 
 
 def prepare_edit(raw: bytes, content_type: str, fault: Fault) -> DrawingJob:
     """Return the job of an edit. Raises Refusal."""
-    from ipyimagegen.sketch.drawing.engine import make_partial  # noqa: PLC0415 - see `DrawingJob.encode`
-    from ipyimagegen.sketch.editing.edit import ImageEdit  # noqa: PLC0415
-    from ipyimagegen.sketch.server.uploads import open_images  # noqa: PLC0415
-
     body = parse_edit(raw, content_type, EDIT)
     fields = check_fields(body.fields, EDIT)
     fault = fields["fault"] or fault
-    inputs = open_images(body)
+    images, mask, pixels = open_images(body)
     fault.check_request()
-    size = fault.change_size(fields["size"] or fit_size(inputs.images[0].size))
+    size = fault.change_size(fields["size"] or fit_size(images[0].size))
     edit = ImageEdit.of(
-        inputs.images, fields["prompt"], mask=inputs.mask, size=size,
+        images, fields["prompt"], mask=mask, size=size,
         opaque=fields["output_format"] == "jpeg", **{name: fields[name] for name in LOOKS},
     )  # fmt: skip
-    return DrawingJob(
-        kind="image_edit", fields=fields, fault=fault, size=size, paint=edit.paint,
-        make_partial=lambda image, share: edit.keep_outside(make_partial(image, share)),
-        transparent=edit.transparent, input_pixels=sum(inputs.areas),
-    )  # fmt: skip
+    return DrawingJob(fields=fields, fault=fault, size=size, edit=edit, input_pixels=pixels)
 
 
 def stream_images(job: DrawingJob, turn: Turn, report: Callable[[Exception], None]) -> HttpReply:
     """Return the reply whose body draws as it is read: in its turn, but never while it waits or sends.
 
-    The events of each image are its partial ones and `completed`; the API sends no `[DONE]`. Images are
-    always base64 here, as in the API's models, so `response_format: "url"` changes nothing.
+    Images are always base64 here, as in the API's models; the API sends no `[DONE]`.
     """
     events = _catch_errors(job, turn, report)
     return HttpReply(200, events, "text/event-stream", {"Cache-Control": "no-cache"})
@@ -174,7 +154,8 @@ def _make_events(job: DrawingJob, turn: Turn) -> Iterator[bytes]:
 
 def _to_image_event(job: DrawingJob, state: str, data: bytes, **more: Any) -> bytes:
     payload = {"b64_json": base64.b64encode(data).decode(), "created_at": int(time.time())}
-    return _to_event(f"{job.kind}.{state}", {**payload, **job.facts, **more})
+    kind = "image_edit" if job.edit else "image_generation"
+    return _to_event(f"{kind}.{state}", {**payload, **job.facts, **more})
 
 
 def _to_event(kind: str, payload: dict[str, Any]) -> bytes:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 CHECK = "ipyimagegen.check_client"  # in a WSGI environment: raises ConnectionError once the client has gone
-POLL = 0.5  # seconds after which a waiting call checks that its client is still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Quota:
             try:
                 ticket.check()
                 while ticket.number != min(self._waiting) or amount > self._free:
-                    self._changed.wait(POLL)
+                    self._changed.wait(0.5)  # and check that the client is still there
                     ticket.check()
                 self._free -= amount
             finally:

@@ -3,61 +3,40 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ipyimagegen.sketch.server.replies import Refusal
-
-if TYPE_CHECKING:
-    from ipyimagegen.sketch.server.request_bodies import EditBody
+from ipyimagegen.sketch.server.request_bodies import EditBody
 
 MOST_BYTES = 50 << 20  # of an image, as in the API
 MOST_PIXELS = 40_000_000  # of an image
 ALL_PIXELS = 4 * MOST_PIXELS  # of the images of an edit
 SCANS, SCANNED = 64, 800_000_000  # of a JPEG, and scans times pixels: each scan passes over all of them
-FORMATS = ("PNG", "JPEG", "WEBP")
+ORIENTATION = 0x0112  # the EXIF tag
 INSET = 2048  # pixels an edge of every image but the first: they come into it smaller
-_TURNS = {
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
-@dataclass(frozen=True, slots=True)
-class InputImages:
-    """Images as RGB, or RGBA where they have an alpha channel; `mask` (L) is 255 where to edit.
+def open_images(body: EditBody) -> tuple[list[Image.Image], Image.Image | None, int]:
+    """Return the images of the body, its mask, and the number of pixels sent. Raises Refusal.
 
-    `areas` are the pixels of the images as sent, before any reduction.
-    """
-
-    images: tuple[Image.Image, ...]
-    mask: Image.Image | None
-    areas: tuple[int, ...]
-
-
-def open_images(body: EditBody) -> InputImages:
-    """Return the images of the body and its mask. Raises Refusal.
-
+    The images are RGB, or RGBA where they have an alpha channel; the mask (L) is 255 where to edit.
     Photographs are turned as their EXIF data requires; a mask may have the size before or after the turn.
     """
     body.check_images()
-    images, areas, mask = [], [], None
+    images, pixels, mask = [], 0, None
     for k, data in enumerate(body.images):
         name = f"{body.image}[{k}]" if len(body.images) > 1 else body.image
         image = _open(data, name)
-        areas.append(image.width * image.height)
-        if sum(areas) > ALL_PIXELS:
+        pixels += image.width * image.height
+        if pixels > ALL_PIXELS:
             raise _refuse_image(name, f"an edit takes at most {ALL_PIXELS} pixels")
         if k:
             image.thumbnail((INSET, INSET))
         images.append(_normalize(image))
         if not k and body.mask is not None:
             mask = _open_mask(body.mask, image)
-    return InputImages(tuple(images), mask, tuple(areas))
+    return images, mask, pixels
 
 
 def _open_mask(data: bytes, first: Image.Image) -> Image.Image:
@@ -71,8 +50,8 @@ def _open_mask(data: bytes, first: Image.Image) -> Image.Image:
         raise _refuse_mask(f"mask size does not match image size: {sizes}")
     alpha = mask.convert("RGBA").getchannel("A")
     if mask.size != turned.size:
-        alpha.info = {}
-        alpha = alpha.transpose(_TURNS[first.getexif()[0x0112]])
+        alpha.getexif()[ORIENTATION] = first.getexif()[ORIENTATION]
+        alpha = ImageOps.exif_transpose(alpha)
     return alpha.point([255] + [0] * 255)
 
 
@@ -82,7 +61,7 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise _refuse_image(name, f"it has {len(data)} bytes, at most {MOST_BYTES} are accepted")
     why = "not a whole PNG, JPEG or WebP image"
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
         pixels, scans = image.width * image.height, data.count(b"\xff\xda") if image.format == "JPEG" else 0
         if pixels > MOST_PIXELS:
             why = f"{image.width}x{image.height} pixels, at most {MOST_PIXELS} are accepted"

@@ -6,10 +6,7 @@ import html
 import ipaddress
 import re
 import socket
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
+from wsgiref.types import WSGIEnvironment
 
 KEY_ENV = "SKETCH_KEY"  # the variable from which a student's notebook takes the key
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -28,17 +25,19 @@ EXAMPLE = "%%imagine\na red fox under a tree"
 
 
 def list_origins(host: str, port: int) -> list[str]:
-    """Return the origins at which a server on this host is reached, the one for other machines first."""
-    hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"] if _is_unspecified(host) else [host]
+    """Return the origins at which a server on this host is reached, that for other machines first."""
+    address, hosts = parse_address(host), [host]
+    if address.is_unspecified if address else not host:  # all addresses of this machine
+        hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"]
     return [f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}" for name in hosts]
 
 
-def _is_unspecified(host: str) -> bool:
-    """Return whether the host stands for all addresses of this machine."""
+def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a host is, None for a name."""
     try:
-        return ipaddress.ip_address(host).is_unspecified
+        return ipaddress.ip_address(host)
     except ValueError:
-        return not host
+        return None
 
 
 def _find_outward_address() -> str | None:
@@ -53,7 +52,7 @@ def _find_outward_address() -> str | None:
 
 
 def find_origin(environ: WSGIEnvironment) -> str:
-    """Return the origin that the client used, its own address where the Host header is not one."""
+    """Return the origin that the client used, its own address where the Host header is invalid."""
     host = environ.get("HTTP_HOST", "")
     if not _HOST.fullmatch(host):
         host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
