@@ -161,14 +161,14 @@ WAYS = {
             "home_may_be_a_link_and_is_resolved_once",
             "a_link_to_a_folder_of_the_user_is_followed_and_nothing_deleted_through_it",
             "a_link_that_leads_elsewhere_is_refused_by_name_before_paying",
-            "forgetting_says_which_files_stay_behind_a_link",
+            "forgetting_names_the_files_that_stay_behind_a_link",
         ),
     },
     "Index": {
         OWNERSHIP: (
             "a_database_of_another_program_is_left_alone",
             "an_index_of_ours_behind_a_link_is_not_opened",
-            "what_is_no_database_is_put_aside_and_never_deleted",
+            "what_is_no_database_is_moved_aside_and_never_deleted",
         ),
     },
     "Modes": {
@@ -177,11 +177,11 @@ WAYS = {
             "a_folder_of_the_user_is_closed_to_writers_before_paying",
             "a_folder_of_another_user_is_refused_before_paying",
             "an_index_that_is_open_to_others_is_closed",
-            "a_file_system_without_modes_is_used_and_told_of",
+            "a_file_system_without_modes_is_used_and_reported",
         ),
     },
     "Temporary folders": {
-        OWNERSHIP: ("a_second_place_that_others_prepared_is_not_used",),
+        OWNERSHIP: ("a_fallback_that_others_prepared_is_not_used",),
         "test_errands.py": ("a_folder_for_marks_that_others_prepared_is_not_used",),
     },
     "Place": {

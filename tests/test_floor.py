@@ -111,7 +111,7 @@ def test_ids(text, ref):
 
 @pytest.mark.parametrize("text", ["", "fox", "0", "3.0", "1120/3", "3.2.1", "../3", "1-2"])
 def test_no_ids(text):
-    with pytest.raises(errors.InvalidInput, match="is no id"):
+    with pytest.raises(errors.InvalidInput, match="Invalid id"):
         ids.parse_id(text)
 
 

@@ -350,7 +350,7 @@ def test_a_cut_reply_says_what_that_means(home, serve):
     one = studio(home, server).imagine("a fox", n=2, timeout=20)
     assert len(one) == 1
     assert cut in everything(home).values()  # the reply as it came
-    assert "may have been billed" in one.caption
+    assert "may have been charged" in one.caption
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox", n=2)
     assert len(server.posts) == 1

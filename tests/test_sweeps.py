@@ -779,7 +779,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
         one.imagine("a fox", seed=[1, 2], timeout=1)
     plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
     assert str(plan) == "1 call · 1 image · 2 in flight · cost unknown"
-    assert reports.report_plan(plan, one.write_calls(plan)).count("under way: waited for") == 2
+    assert reports.report_plan(plan, one.write_calls(plan)).count("in flight: its result is used") == 2
     threading.Timer(0.5, go.set).start()
     made = one.imagine("a fox", seed=[1, 2, 3])
     assert made.caption.endswith("1 call sent · cost unknown")

@@ -38,20 +38,20 @@ class ProbeResult:
     """What a server showed of itself; its texts are plain and without keys.
 
     `proxy`: scheme, host and port of the proxy in the way. `reached`: connected, and the certificate accepted
-    where there is one; else `said` is why not, and `untrusted` that it is the certificate. `status` is None
-    without a response. `said` is the reason of a refusal, `leads_to` the target of a redirect, which is not
-    followed. `speaks`: the body looks like an API's. `ahead` is by how many seconds the server's clock is
-    ahead of ours, NaN where it sends no time. `seconds`: until the response.
+    where there is one; else `message` is why not, and `untrusted` that it is the certificate. `status` is
+    None without a response. `message` is the reason of a refusal, `redirect` the target of a redirect, which
+    is not followed. `is_api`: the body looks like an API's. `clock_offset` is by how many seconds the
+    server's clock is ahead of ours, NaN where it sends no time. `seconds`: until the response.
     """
 
     proxy: str | None
     reached: bool
     untrusted: bool = False
     status: int | None = None
-    said: str = ""
-    leads_to: str = ""
-    speaks: bool = False
-    ahead: float = float("nan")
+    message: str = ""
+    redirect: str = ""
+    is_api: bool = False
+    clock_offset: float = float("nan")
     seconds: float = 0.0
 
 
@@ -86,10 +86,10 @@ def probe(
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             reason = late if deadline.expired else describe_failure(error)
             untrusted = is_bad_certificate(error)
-            return ProbeResult(proxy=proxy, reached=token.sent, untrusted=untrusted, said=reason)
+            return ProbeResult(proxy=proxy, reached=token.sent, untrusted=untrusted, message=reason)
         with session, response:
             if deadline.expired:  # shut down in the middle of its head, a response looks whole
-                return ProbeResult(proxy=proxy, reached=True, said=late)
+                return ProbeResult(proxy=proxy, reached=True, message=late)
             spent = seconds - deadline.left  # before the body is read
             known = redactor or Redactor([key] if key else [])
             return replace(_make_result(response, url, known, deadline), proxy=proxy, seconds=spent)
@@ -99,7 +99,9 @@ def _make_result(
     response: requests.Response, url: str, redactor: Redactor, deadline: Deadline
 ) -> ProbeResult:
     status = response.status_code
-    ahead = count_seconds_until(response.headers.get("Date", ""))  # before the body, which may take its time
+    clock_offset = count_seconds_until(
+        response.headers.get("Date", "")
+    )  # before the body, which may take its time
     body = parse_body(read_head(response, deadline, HEAD))
     # Gateways send some refusals with 200.
     refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
@@ -108,10 +110,10 @@ def _make_result(
         proxy=None,
         reached=True,
         status=status,
-        said=parse_error(body, status, redactor).message if status >= 400 or refused else "",
-        leads_to=find_redirect(url, response.headers.get("Location"), redactor) if redirected else "",
-        speaks=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
-        ahead=ahead,
+        message=parse_error(body, status, redactor).message if status >= 400 or refused else "",
+        redirect=find_redirect(url, response.headers.get("Location"), redactor) if redirected else "",
+        is_api=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
+        clock_offset=clock_offset,
     )
 
 

@@ -1,6 +1,6 @@
 """Which hosts and addresses are this machine, and which are on the public Internet.
 
-A connection is judged by the address that it is made to. The table is ours, because the one behind
+A connection is checked by the address that it is made to. The table is our own, because that of
 `ipaddress.is_global` changes between versions of Python.
 """
 
@@ -51,28 +51,28 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all other IPv6 is special 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # holds an IPv4 address, RFC 6052
 
 _PART = re.compile(r"0x[0-9a-f]{0,40}|[0-9]{1,40}")  # of an IPv4 address: hexadecimal, octal, decimal
-_DOTS = str.maketrans("\u3002\uff61", "..")  # what IDNA takes for a dot
+_DOTS = str.maketrans("\u3002\uff61", "..")  # dots according to IDNA
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
-    """Return whether the environment allows only this machine to be asked."""
+    """Return whether the environment allows requests to this machine only."""
     return environ.get("IPYIMAGEGEN_OFFLINE", "0") not in ("", "0")
 
 
 def parse_address(host: str) -> Address | None:
-    """Return the address that a host is written as, None for a name.
+    """Return the address that a host spells, None for a name.
 
-    Full-width characters, trailing dots, zones, and the IPv4 spellings of `inet_aton` are understood:
-    127.1, 0x7f.1, 0177.0.0.1, 2130706433.
+    Reads full-width characters, trailing dots, zones, and the IPv4 spellings of `inet_aton`: 127.1, 0x7f.1,
+    0177.0.0.1, 2130706433.
     """
-    text = _plain(host).strip("[]").partition("%")[0]
+    text = _normalise(host).strip("[]").partition("%")[0]
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return _parse_ipv4(text)
 
 
-def _plain(host: str) -> str:
+def _normalise(host: str) -> str:
     return unicodedata.normalize("NFKC", host).translate(_DOTS).rstrip(".").casefold()
 
 
@@ -107,13 +107,13 @@ def is_loopback_address(address: str) -> bool:
     return ip is not None and ip.is_loopback
 
 
-@lru_cache(256)  # asked for each endpoint whenever their table is made
+@lru_cache(256)  # every endpoint is checked whenever their table is built
 def is_loopback_host(host: str) -> bool:
-    """Return whether a host is meant as this machine: `localhost`, a name below it, or a loopback address.
+    """Return whether a host stands for this machine: `localhost`, a name below it, or a loopback address.
 
-    A name below it may lead elsewhere; whoever connects has to check the address.
+    A name below `localhost` may resolve to another machine; the connection has to check the address.
     """
-    name = _plain(host)
+    name = _normalise(host)
     return name == LOCALHOST or name.endswith(f".{LOCALHOST}") or is_loopback_address(host)
 
 

@@ -1,10 +1,10 @@
-"""Keep keys out of everything: text that never shows itself, and one redactor for what comes from outside.
+"""Keep API keys out of everything: text that hides itself, and a redactor for text from outside.
 
-A key is `HiddenText` from the moment that it is read: repr, `str` and format show nothing. Code that looks
-at the clear text is decorated with `hide_frames`: no frame of it is on a traceback that leaves it.
+A key is `HiddenText` as soon as it is read: repr, `str` and format show nothing. Code that reads the clear
+text is decorated with `hide_frames`: a traceback that leaves it has none of its frames.
 
 A server may echo a key raw, cut, masked, URL- or JSON-escaped, as HTML entities, or inside base64. The
-redactor works on runs of characters, so a part of a key is found like the whole.
+redactor works on runs of characters, so it finds a part of a key like the whole.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REDACTED = "[key]"
-RUN = 8  # characters of a key in a row: fewer say nothing of it
-CODED = 10  # characters of base64 that eight characters alone decide
-WHOLE = 4  # shorter dummies are left in texts: replacing every "a" hides nothing and spoils the text
+RUN = 8  # characters of a key in a row; fewer reveal nothing
+CODED = 10  # characters of base64 that eight characters determine
+WHOLE = 4  # shorter dummy keys stay in texts: replacing every "a" hides nothing and spoils the text
 _FOUR = 4
-_LONG = 512  # characters of base64 in a row: an image, which by chance holds no key
+_LONG = 512  # characters of base64 in a row: an image, which does not hold a key by chance
 
 
 class HiddenText(str):
-    """A text that shows itself nowhere: not in a repr, `str`, format, copy or pickle.
+    """A text that is not shown by repr, `str` or format, and refuses to be copied or pickled.
 
-    `"Bearer " + hidden` is how it is used; the result is put into `HiddenText` again.
+    It is used as `"Bearer " + hidden`; the result is put into `HiddenText` again.
     """
 
     __slots__ = ()
@@ -51,7 +51,7 @@ class HiddenText(str):
 
 
 def hide_frames(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function that looks at keys: what it raises shows none of its frames.
+    """Decorate a function that reads keys: the traceback of what it raises has none of its frames.
 
     IPython's verbose tracebacks print the variables of each frame, also those of an interrupt. The
     arguments of the function itself must be `HiddenText` or harmless.
@@ -70,24 +70,24 @@ def hide_frames(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class Redactor:
-    """Finds the given keys in whatever comes from outside, and takes them out.
+    """Finds the given keys in text and bytes from outside, and removes them.
 
-    Parts of a key that stand in `public` texts, such as the name of a server, say nothing of it: they stay,
-    or a key with words in it would spoil the URLs of images. `Redactor()` knows no key; it still takes out
-    what looks like one. Its repr shows nothing.
+    Parts of a key that occur in `public` texts, such as the name of a server, reveal nothing: they stay,
+    or a key with words in it would spoil the URLs of images. `Redactor()` knows no key; it still removes
+    what looks like a key. Its repr shows nothing.
     """
 
     __slots__ = ("_coded", "_dummies", "_needles", "_raw", "_spellings")
 
     @hide_frames
     def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
-        texts = {text for key in keys for text in (str.__str__(key), _as_bytes(key)) if len(text) >= WHOLE}
-        cores = {core for text in texts for core in _cores(text)}
+        texts = {text for key in keys for text in (str.__str__(key), _to_latin1(key)) if len(text) >= WHOLE}
+        cores = {core for text in texts for core in _list_cores(text)}
         long = {text for text in texts if len(text) >= RUN}
         self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
         self._dummies = tuple(map(HiddenText, (texts - long) | {core for core in cores if len(core) < CODED}))
-        self._spellings = tuple({HiddenText(form) for text in long for form in _spellings(text)})
+        self._spellings = tuple({HiddenText(form) for text in long for form in _list_spellings(text)})
         self._needles = tuple(HiddenText(text[1:-1]) for text in long)
 
     def __repr__(self) -> str:
@@ -95,94 +95,96 @@ class Redactor:
 
     @hide_frames
     def holds(self, text: str) -> bool:
-        """Return whether a text holds what looks like a key, or one of the keys whole, in any spelling."""
+        """Return whether a text holds what looks like a key, or a whole known key, in any spelling."""
         return _looks_like_key(text) or self.holds_known(text)
 
     @hide_frames
     def holds_known(self, text: str) -> bool:
-        """Return whether a text holds one of the keys whole, in any spelling."""
+        """Return whether a text holds a whole known key, in any spelling."""
         return any(form in text for form in self._spellings)
 
     @hide_frames
     def holds_part(self, text: str) -> bool:
-        """Return whether a text holds eight characters of one of the keys in a row, in any spelling."""
-        return bool(self._spans(text))
+        """Return whether a text holds eight characters of a known key in a row, in any spelling."""
+        return bool(self._find_spans(text))
 
     @hide_frames
     def redact(self, text: str) -> str:
-        """Return a text without keys: of a key no eight characters in a row stay, in any spelling."""
-        spans = self._spans(text, self._dummies)
-        kept: list[str] = []
+        """Return a text without keys: no eight characters of a key in a row remain, in any spelling."""
+        spans = self._find_spans(text, self._dummies)
+        pieces: list[str] = []
         end = 0
         for start, stop in sorted(spans):
-            if start > end or not kept:
-                kept += [text[end:start], REDACTED]
+            if start > end or not pieces:
+                pieces += [text[end:start], REDACTED]
             end = max(end, stop)
-        return _without_shapes("".join(kept) + text[end:])
+        return _redact_shapes("".join(pieces) + text[end:])
 
     def clean(self, text: object, limit: int = TEXT_LIMIT) -> str:
         """Return outside text as `sanitize` does, without keys.
 
-        Keys are searched for when nothing invisible splits one any more; what is cut afterwards holds none.
+        Keys are searched for once invisible characters no longer split them, and before the text is cut.
         """
         return sanitize(self.redact(sanitize(text)), limit)
 
     @property
     def knows_keys(self) -> bool:
-        """Whether there is anything to look for in `mask`."""
+        """Whether `mask` has anything to search for."""
         return bool(self._needles)
 
     @hide_frames
     def mask(self, data: bytes, *, parts: bool = True) -> bytes:
         """Return bytes of the same length with `*` in place of keys.
 
-        In base64 that begins as an image does, and in long runs of it, only a key in clear is looked for:
-        the texts of an image are searched when it is stored. Without `parts` that is so everywhere, which
+        In base64 that begins like an image, and in long runs of base64, only clear keys are searched for:
+        the texts of an image are searched when it is stored. Without `parts` that holds everywhere, which
         is fifty times as fast.
         """
         if not self._needles or not data:
             return data
         text = data.decode("latin-1")
         masked: bytearray | None = None
-        for start, stop, is_long in _segments(data, text) if parts else [(0, len(text), True)]:
+        for start, stop, is_long in _split_images(data, text) if parts else [(0, len(text), True)]:
             part = text[start:stop]
             if is_long and not any(needle in part for needle in self._needles):
                 continue
-            for first, last in self._raw.spans(part, _numbers(part)) if is_long else self._spans(part):
+            for first, last in (
+                self._raw.find_spans(part, _to_numbers(part)) if is_long else self._find_spans(part)
+            ):
                 masked = masked or bytearray(data)
                 masked[start + first : start + last] = b"*" * (last - first)
         return data if masked is None else bytes(masked)
 
-    def _spans(self, text: str, dummies: Iterable[str] = ()) -> set[tuple[int, int]]:
-        """Return where keys, and whole dummies, stand in a text, in any reading of it."""
+    def _find_spans(self, text: str, dummies: Iterable[str] = ()) -> set[tuple[int, int]]:
+        """Return where keys, and whole dummies, are in a text, in any decoding of it."""
         spans: set[tuple[int, int]] = set()
         if not self._needles and not dummies:
             return spans
-        spans.update(self._found(text, dummies))
-        for start, stop in _escaped(text):
+        spans.update(self._find(text, dummies))
+        for start, stop in _find_escapes(text):
             reading = text[start:stop]
             begins: Sequence[int] = range(start, stop + 1)
             for _ in range(2):
-                reading, begins = _unescaped(reading, begins)
-                spans.update((begins[first], begins[last]) for first, last in self._found(reading, dummies))
+                reading, begins = _unescape(reading, begins)
+                spans.update((begins[first], begins[last]) for first, last in self._find(reading, dummies))
         return spans
 
-    def _found(self, text: str, dummies: Iterable[str]) -> Iterator[tuple[int, int]]:
-        """Yield where keys stand in a text as it is."""
-        numbers = _numbers(text)
-        yield from self._raw.spans(text, numbers)
+    def _find(self, text: str, dummies: Iterable[str]) -> Iterator[tuple[int, int]]:
+        """Yield where keys are in a text as it is."""
+        numbers = _to_numbers(text)
+        yield from self._raw.find_spans(text, numbers)
         if not self._coded.are_missing(numbers):
-            yield from self._coded.spans(text.translate(_URL_SAFE), numbers)
+            yield from self._coded.find_spans(text.translate(_URL_SAFE), numbers)
         for dummy in dummies:
-            yield from _occurrences(dummy, text)
-            yield from _occurrences(dummy, text.translate(_URL_SAFE))
+            yield from _find_all(dummy, text)
+            yield from _find_all(dummy, text.translate(_URL_SAFE))
 
 
 class _Runs:
     """Every run of `size` characters of some texts.
 
-    A run of eight holds four characters that begin at a multiple of four, so four at a time are looked
-    up, as one number: that is linear, and fast enough for all that a server may send.
+    A run of eight holds four characters that begin at a multiple of four. Four characters at a time are
+    looked up as a number: this is linear, and fast enough for all that a server may send.
     """
 
     __slots__ = ("_fours", "_runs", "_size")
@@ -197,14 +199,14 @@ class _Runs:
         fours = {run[at : at + _FOUR] for run in spelled for at in range(size - _FOUR + 1)}
         self._size = size
         self._runs = frozenset(runs)
-        self._fours = frozenset(_numbers("".join(fours)))
+        self._fours = frozenset(_to_numbers("".join(fours)))
 
     def are_missing(self, numbers: memoryview) -> bool:
-        """Return whether a text, given as numbers, certainly holds none of them."""
+        """Return whether a text, given as numbers, certainly holds no run."""
         return self._fours.isdisjoint(numbers)
 
-    def spans(self, text: str, numbers: memoryview) -> Iterator[tuple[int, int]]:
-        """Yield where a run stands in a text, which is also given as numbers."""
+    def find_spans(self, text: str, numbers: memoryview) -> Iterator[tuple[int, int]]:
+        """Yield where a run is in a text, which is also given as numbers."""
         fours, runs, size = self._fours, self._runs, self._size
         if self.are_missing(numbers):
             return
@@ -214,21 +216,21 @@ class _Runs:
                     yield start, start + size
 
 
-def _numbers(text: str) -> memoryview:
-    """Return each four characters of a text as one number; those beyond Latin-1 count as question marks."""
+def _to_numbers(text: str) -> memoryview:
+    """Return each four characters of a text as a number; those beyond Latin-1 count as question marks."""
     raw = text.encode("latin-1", "replace")
     return memoryview(raw)[: len(raw) // _FOUR * _FOUR].cast("I")
 
 
-def _occurrences(word: str, text: str) -> Iterator[tuple[int, int]]:
+def _find_all(word: str, text: str) -> Iterator[tuple[int, int]]:
     at = text.find(word)
     while at >= 0:
         yield at, at + len(word)
         at = text.find(word, at + len(word))
 
 
-def _encoded(key: str) -> bytes:
-    """Return a key as UTF-8; bytes of an environment variable that are none stay as they are."""
+def _encode(key: str) -> bytes:
+    """Return a key as UTF-8; invalid bytes of an environment variable stay as they are."""
     try:
         return key.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -236,12 +238,12 @@ def _encoded(key: str) -> bytes:
     return key.encode("utf-8", "replace")
 
 
-def _as_bytes(key: str) -> str:
-    """Return a key as its UTF-8 bytes read one by one, as `mask` reads what comes."""
-    return _encoded(key).decode("latin-1")
+def _to_latin1(key: str) -> str:
+    """Return a key as `mask` reads it: each UTF-8 byte as a character."""
+    return _encode(key).decode("latin-1")
 
 
-# One escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
+# An escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
 _ESCAPE = re.compile(
     r"""\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|&\#x([0-9a-fA-F]{2});?|&\#([0-9]{2,3});?|\\([\\/"'])""",
     re.VERBOSE,
@@ -251,8 +253,8 @@ _AROUND = 256  # characters: more than an escaped run takes, and than most keys 
 _URL_SAFE, _IN_URLS = str.maketrans("-_", "+/"), str.maketrans("+/", "-_")
 
 
-def _escaped(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a text in which escapes may spell a key: around each escape, overlaps merged."""
+def _find_escapes(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a text around each escape, in which a key may be escaped; overlaps are merged."""
     if not any(mark in text for mark in _MARKS):
         return
     start = stop = 0
@@ -266,8 +268,8 @@ def _escaped(text: str) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
-def _unescaped(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Return a text with its escapes taken off once, and where each character begins."""
+def _unescape(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """Return a text with its escapes decoded once, and where each character begins."""
     parts: list[str] = []
     places: list[int] = []
     end = 0
@@ -280,9 +282,9 @@ def _unescaped(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
     return "".join(parts) + text[end:], [*places, *begins[end:]]
 
 
-def _cores(text: str) -> Iterator[str]:
-    """Yield the characters of base64 that a text alone decides, for each place in a group of three."""
-    raw = _encoded(text)
+def _list_cores(text: str) -> Iterator[str]:
+    """Yield the characters of base64 that a text determines, for each offset in a group of three bytes."""
+    raw = _encode(text)
     for before in range(3):
         coded = base64.b64encode(bytes(before) + raw).decode()
         core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
@@ -293,22 +295,24 @@ def _cores(text: str) -> Iterator[str]:
 _MARKUP = ("<>&", "<>&'+", "<>&'=")  # what Go, .NET and Java write as \u003c for the sake of HTML
 
 
-def _spellings(text: str) -> set[str]:
-    """Return how a whole key is written: raw, URL-, JSON- and base64-escaped."""
-    url = {quote(_encoded(text), safe) for safe in ("", "/")}
+def _list_spellings(text: str) -> set[str]:
+    """Return the spellings of a whole key: raw, URL-, JSON- and base64-escaped."""
+    url = {quote(_encode(text), safe) for safe in ("", "/")}
     url |= {re.sub("%..", lambda match: match[0].lower(), spelling) for spelling in url}
     in_json = json.dumps(text)[1:-1]
-    escaped = {re.sub(f"[{marks}]", _code(form), in_json) for marks in _MARKUP for form in ("04x", "04X")}
-    cores = {*_cores(text)}
+    escaped = {
+        re.sub(f"[{marks}]", _make_escape(form), in_json) for marks in _MARKUP for form in ("04x", "04X")
+    }
+    cores = {*_list_cores(text)}
     cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
     return {text, in_json, in_json.replace("/", "\\/")} | url | escaped | cores
 
 
-def _code(form: str) -> Callable[[re.Match[str]], str]:
+def _make_escape(form: str) -> Callable[[re.Match[str]], str]:
     return lambda match: f"\\u{ord(match[0]):{form}}"
 
 
-# What keys of known servers look like; a key behind a name has a digit, or any long word would be one.
+# The shapes of known servers' keys. A key after a name has a digit: otherwise any long word would match.
 _SHAPE = re.compile(
     r"\b(?:sk|pk|xai)-[A-Za-z0-9*_\-.]{12,}"
     r"|\b(?:sk|pk|xai|gsk|r8|hf|tgp)_[A-Za-z0-9*]{16,}"
@@ -318,7 +322,7 @@ _NAMED = re.compile(
     r"\b[Bb]earer\s+([A-Za-z0-9_\-.=+/]{12,})|(?i:\bapi[-_ ]?key\W{1,3}([A-Za-z0-9_\-.]{16,}))"
 )
 _CUT = re.compile(r"\b(?:(?:sk|pk|xai|gsk|r8|hf|tgp)[-_]|AIza)[A-Za-z0-9*_\-.]{4,}…\Z")
-_END = 256  # characters at the end in which the beginning of a key that was cut is looked for
+_END = 256  # characters at the end that are searched for the beginning of a key that was cut
 _DIGIT = re.compile(r"\d")
 
 
@@ -327,12 +331,12 @@ def _looks_like_key(text: str) -> bool:
     return named or bool(_SHAPE.search(text)) or bool(_CUT.search(text[-_END:]))
 
 
-def _without_shapes(text: str) -> str:
-    text = _SHAPE.sub(REDACTED, _NAMED.sub(_marked, text))
+def _redact_shapes(text: str) -> str:
+    text = _SHAPE.sub(REDACTED, _NAMED.sub(_redact_match, text))
     return text[:-_END] + _CUT.sub(REDACTED, text[-_END:])
 
 
-def _marked(match: re.Match[str]) -> str:
+def _redact_match(match: re.Match[str]) -> str:
     return REDACTED if _DIGIT.search(match[1] or match[2]) else match[0]
 
 
@@ -341,8 +345,8 @@ _IMAGE = re.compile(rf"(?<!{_CODE})(?:(?:iVBORw0KGgo|\\?/9j\\?/|UklGR){_CODE}*+|
 _IMAGE_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_\\-"
 
 
-def _segments(data: bytes, text: str) -> Iterator[tuple[int, int, bool]]:
-    """Yield where images stand as base64, or any long run of it, and what is between them."""
+def _split_images(data: bytes, text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield the spans of images as base64, or of any long run of it (True), and between them (False)."""
     if len(text) >= _LONG and not data.translate(None, _IMAGE_BYTES):  # ten times as fast as the search
         yield 0, len(text), True
         return

@@ -6,18 +6,27 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ipyimagegen.core.messages import Front, Remedy, name_setting
-from ipyimagegen.core.options import OPTIONS
+from ipyimagegen.core.options import OPTIONS, Option
+
+BY_FLAG: Mapping[str, Option] = {
+    flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
+}
+NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+SETTING = "--set"
+HELP = ("-h", "--help")
 
 
 def name_flag(name: str, value: object) -> str:
-    """Return an option as a line has it: `--size 1024x1024`."""
+    """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
     if name == "extra":
         items = value.items() if isinstance(value, Mapping) else ()
-        return " ".join(f"--set {key}={item}" for key, item in items) or "--set"
+        return " ".join(f"{SETTING} {key}={item}" for key, item in items) or SETTING
     if isinstance(value, range):
         value = f"{value.start}..{value.stop - 1}"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    return flag if value is None or value is True else f"{flag} {value}"
+    if isinstance(value, bool):
+        return flag if value else f"{flag}=false"
+    return f"{flag} {value}" if value is not None else flag
 
 
 CELL = Front(

@@ -386,7 +386,7 @@ def _check_server(endpoint: Endpoint, key: ApiKey | None, examination: _Examinat
     yield _check_reached(endpoint, probe)
     if probe.reached:
         yield _check_answer(probe, has_key=key is not None)
-    yield _check_clock(probe.ahead)
+    yield _check_clock(probe.clock_offset)
 
 
 def _check_reached(endpoint: Endpoint, probe: client.ProbeResult) -> Finding:
@@ -399,7 +399,7 @@ def _check_reached(endpoint: Endpoint, probe: client.ProbeResult) -> Finding:
             )
         elif catalog.is_loopback(endpoint):
             remedy = _("Check that the server is running, and its port.")
-        text = _("not reached {way}: {cause}. {remedy}", way=way, cause=probe.said, remedy=remedy)
+        text = _("not reached {way}: {cause}. {remedy}", way=way, cause=probe.message, remedy=remedy)
         return Finding("host", State.PROBLEM, text)
     if endpoint.base_url.startswith("https:"):
         return Finding("host", State.OK, _("reached {way}, certificate trusted", way=way))
@@ -424,15 +424,15 @@ _FAILING = State.PROBLEM, _("the server fails; try again later")
 
 def _check_answer(probe: client.ProbeResult, *, has_key: bool) -> Finding:
     if probe.status is None:
-        return Finding("answer", State.PROBLEM, _("none: {cause}", cause=probe.said))
+        return Finding("answer", State.PROBLEM, _("none: {cause}", cause=probe.message))
     state, meaning = _interpret(probe, probe.status, has_key=has_key)
     values = {
         "status": probe.status,
         "milliseconds": f"{probe.seconds * 1000:.0f}",
         "meaning": meaning,
-        "reply": truncate(probe.said, LONGEST_REPLY),
+        "reply": truncate(probe.message, LONGEST_REPLY),
     }
-    if probe.said:
+    if probe.message:
         text = _(
             "{status} to GET /models after {milliseconds} ms: {meaning}. The server's text: {reply}", **values
         )
@@ -442,16 +442,16 @@ def _check_answer(probe: client.ProbeResult, *, has_key: bool) -> Finding:
 
 
 def _interpret(probe: client.ProbeResult, status: int, *, has_key: bool) -> tuple[State, str]:
-    if status < 300 and probe.said:
+    if status < 300 and probe.message:
         return State.PROBLEM, _("but the server refuses")
-    if status < 300 and not probe.speaks:
+    if status < 300 and not probe.is_api:
         return State.WARNING, _("a web page instead of an API. Check the base URL: most end in /v1")
     if status < 300:
         return State.OK, _("the key was not refused") if has_key else _("the server answers")
     if status < 400:
         remedy = _("Set the base URL of the server that answers itself")
         return State.PROBLEM, _(
-            "redirected to {url}. {remedy}", url=probe.leads_to or _("another URL"), remedy=remedy
+            "redirected to {url}. {remedy}", url=probe.redirect or _("another URL"), remedy=remedy
         )
     if status in (401, 403):
         return State.PROBLEM, _("the key was refused") if has_key else _("refused without a key")

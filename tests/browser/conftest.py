@@ -1,4 +1,4 @@
-"""A Jupyter server, a browser and a page. Skipped where there is no Chromium; failed there when CI is set."""
+"""A Jupyter server, a browser and a page. Without Chromium, the tests are skipped, or fail when CI is set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from browser.lab import Jupyter, browser_of, context_of
 
 
 def missing(what: str) -> None:
-    """Skip, or fail where the tests are meant to run: skipped tests there would go unnoticed."""
+    """Skip, or fail in CI, where a skipped test would go unnoticed."""
     reason = f"{what} is missing, so no browser test can run"
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
@@ -36,7 +36,7 @@ def browser():
 
 @pytest.fixture(scope="package")
 def jupyter(browser, tmp_path_factory):
-    """Return a running Jupyter server; asks for the browser first, that it is not started in vain."""
+    """Return a running Jupyter server; `browser` comes first, so that the server is not started in vain."""
     with Jupyter(tmp_path_factory.mktemp("jupyter")) as running:
         yield running
 

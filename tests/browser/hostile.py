@@ -1,4 +1,4 @@
-"""What strangers may write, a server that writes all of it, a trap that nobody may walk into."""
+"""Hostile texts, a server that answers with them, and a trap that nothing may contact."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from browser.serving import Serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Each calls `pwn` of the page with its own name, or asks the trap for a path of its own. `{trap}` is
-# the trap's address, `{host}` its host and port, `{canary}` a file that nobody may read.
+# Each calls `pwn` of the page with its own name, or requests its own path from the trap. `{trap}` is the
+# URL of the trap, `{host}` its host and port, `{canary}` a file that nothing may read.
 TEXTS = {
     "script": "<script>pwn('script')</script>",
     "image": "<img src=x onerror=pwn('image')>",
@@ -56,10 +56,10 @@ TEXTS = {
 
 
 class Trap:
-    """A raw listener. `walked_in` holds the first line of whatever came, or `?` where that is no text."""
+    """A raw listener. `contacts` holds the first line of each contact, or `?` where it is not text."""
 
     def __enter__(self) -> Self:
-        self.walked_in = walked_in = []
+        self.contacts = contacts = []
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
@@ -67,7 +67,7 @@ class Trap:
                 head = b""
                 with contextlib.suppress(OSError):
                     head = self.request.recv(200)
-                walked_in.append(head.partition(b"\r\n")[0].decode("ascii", "replace") or "?")
+                contacts.append(head.partition(b"\r\n")[0].decode("ascii", "replace") or "?")
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -81,28 +81,28 @@ class Trap:
 
 
 class Malicious(Serving):
-    """A server of the Images API that fills every member of its answers with the texts.
+    """A server of the Images API that fills every member of its answers with hostile texts.
 
-    The request names which answer and which text it begins with: `--set case=refused --set turn=3`.
+    The request names the kind of answer and its first text: `--set case=refused --set turn=3`.
     """
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
-        self.asked: list[tuple[str, int]] = []
+        self.requests: list[tuple[str, int]] = []
 
     def reply(self, _: str, raw: bytes) -> bytes:
         """Return head and body as bytes: no library would send such headers."""
         try:
-            asked = json.loads(raw)
+            request = json.loads(raw)
         except ValueError:  # the form of an edit
-            asked = {}
-        case, turn = asked.get("case", "facts"), int(asked.get("turn", 0))
-        self.asked.append((case, turn))
-        said = [self.texts[(turn + k) % len(self.texts)] for k in range(len(self.texts))]
-        status, body, more = CASES[case](said)
+            request = {}
+        case, turn = request.get("case", "facts"), int(request.get("turn", 0))
+        self.requests.append((case, turn))
+        words = [self.texts[(turn + k) % len(self.texts)] for k in range(len(self.texts))]
+        status, body, more = CASES[case](words)
         kind = "text/event-stream" if case.startswith("stream") else "application/json"
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        in_header = [_header(one) for one in said]
+        in_header = [_header(text) for text in words]
         head = [
             b"HTTP/1.1 %d %s" % (status, in_header[3]),
             b"Content-Type: " + kind.encode(),
@@ -117,61 +117,68 @@ class Malicious(Serving):
 
 
 def _header(text: str) -> bytes:
-    """Return what may stand in a header: anything but a line's end and NUL."""
+    """Return the text without what a header cannot contain: line ends and NUL."""
     data = text.encode("utf-8", "surrogatepass")[:1500]
     return bytes(c for c in data if c not in b"\r\n\0")
 
 
-def _facts(said: list[str]) -> tuple:
+def _facts(words: list[str]) -> tuple:
     names = ("id", "model", "size", "quality", "background", "output_format", "seed", "created")
-    item = {"b64_json": b64(image_bytes()), "revised_prompt": said[0], "url": said[1], "mime_type": said[2]}
-    usage = {"input_tokens": said[11], said[12]: said[13], "input_tokens_details": {said[14]: said[15]}}
-    facts = {name: said[k + 3] for k, name in enumerate(names)}
-    return 200, {**facts, said[16]: said[17], "usage": usage, "data": [item]}, ()
+    item = {
+        "b64_json": b64(image_bytes()),
+        "revised_prompt": words[0],
+        "url": words[1],
+        "mime_type": words[2],
+    }
+    usage = {"input_tokens": words[11], words[12]: words[13], "input_tokens_details": {words[14]: words[15]}}
+    facts = {name: words[k + 3] for k, name in enumerate(names)}
+    return 200, {**facts, words[16]: words[17], "usage": usage, "data": [item]}, ()
 
 
-def _refused(said: list[str]) -> tuple:
-    error = {"message": said[0], "code": said[1], "type": said[2], "param": said[3]}
+def _refused(words: list[str]) -> tuple:
+    error = {"message": words[0], "code": words[1], "type": words[2], "param": words[3]}
     return 400, {"error": error}, ()
 
 
-def _page(said: list[str]) -> tuple:
-    page = f"<!DOCTYPE html><html><title>{said[0]}</title><body>{said[1]}</body></html>"
+def _page(words: list[str]) -> tuple:
+    page = f"<!DOCTYPE html><html><title>{words[0]}</title><body>{words[1]}</body></html>"
     return 502, page.encode("utf-8", "surrogatepass"), ()
 
 
-def _listed(said: list[str]) -> tuple:
-    return 422, {"detail": [{"loc": ["body", said[0]], "msg": said[1], "input": said[2]}]}, ()
+def _listed(words: list[str]) -> tuple:
+    return 422, {"detail": [{"loc": ["body", words[0]], "msg": words[1], "input": words[2]}]}, ()
 
 
-def _code(said: list[str]) -> tuple:
-    return 400, {"error": {"message": "", "code": said[0]}}, ()
+def _code(words: list[str]) -> tuple:
+    return 400, {"error": {"message": "", "code": words[0]}}, ()
 
 
-def _addresses(said: list[str]) -> tuple:
-    return 200, {"data": [{"url": said[0], "revised_prompt": said[1]}]}, ()
+def _addresses(words: list[str]) -> tuple:
+    return 200, {"data": [{"url": words[0], "revised_prompt": words[1]}]}, ()
 
 
-def _partly(said: list[str]) -> tuple:
-    good = {"b64_json": b64(image_bytes()), "revised_prompt": said[0]}
-    bad = {"b64_json": b64(said[1].encode("utf-8", "surrogatepass") * 9), "mime_type": said[2]}
-    return 200, {"data": [good, {"error": {"message": said[3], "code": said[4]}}, bad]}, ()
+def _partly(words: list[str]) -> tuple:
+    good = {"b64_json": b64(image_bytes()), "revised_prompt": words[0]}
+    bad = {"b64_json": b64(words[1].encode("utf-8", "surrogatepass") * 9), "mime_type": words[2]}
+    return 200, {"data": [good, {"error": {"message": words[3], "code": words[4]}}, bad]}, ()
 
 
-def _no_json(said: list[str]) -> tuple:
-    return 200, said[0].encode("utf-8", "surrogatepass"), ()
+def _no_json(words: list[str]) -> tuple:
+    return 200, words[0].encode("utf-8", "surrogatepass"), ()
 
 
-def _moved(said: list[str]) -> tuple:
-    return 302, {}, (b"Location: " + _header(said[0]),)
+def _moved(words: list[str]) -> tuple:
+    return 302, {}, (b"Location: " + _header(words[0]),)
 
 
-def _stream(said: list[str]) -> tuple:
-    partial = {"type": "image_generation.partial_image", "b64_json": b64(image_bytes()), "size": said[1]}
-    failed = {"type": "error", "error": {"message": said[2], "code": said[3]}}
-    odd = {"type": said[4], "b64_json": said[5]}
-    parts = [f"event: {_one_line(said[0])}\ndata: {json.dumps(one)}\n\n" for one in (odd, partial, failed)]
-    return 200, (f": {_one_line(said[6])}\n\n" + "".join(parts)).encode(), ()
+def _stream(words: list[str]) -> tuple:
+    partial = {"type": "image_generation.partial_image", "b64_json": b64(image_bytes()), "size": words[1]}
+    failed = {"type": "error", "error": {"message": words[2], "code": words[3]}}
+    odd = {"type": words[4], "b64_json": words[5]}
+    parts = [
+        f"event: {_one_line(words[0])}\ndata: {json.dumps(event)}\n\n" for event in (odd, partial, failed)
+    ]
+    return 200, (f": {_one_line(words[6])}\n\n" + "".join(parts)).encode(), ()
 
 
 def _one_line(text: str) -> str:

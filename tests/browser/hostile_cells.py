@@ -1,15 +1,15 @@
-"""Cells that bring what strangers wrote before everything that shows something. One row, one cell."""
+"""Cells that pass hostile texts to everything that shows something. Each row is a cell."""
 
 from __future__ import annotations
 
 from ipyimagegen.notebook.help_text import PAGES
 
-# `tried` shows an error as IPython shows that of a cell, so that one cell can have many.
+# `tried` shows an error as IPython shows that of a cell, so that a cell can have many.
 _SETUP = """
 import itertools, json, os, pathlib
-TOLD = json.loads(pathlib.Path({told!r}).read_text())
-TEXTS, FILES = list(TOLD["texts"].values()), pathlib.Path(TOLD["files"])
-os.environ["IPYIMAGEGEN_HOME"] = TOLD["home"]
+GIVEN = json.loads(pathlib.Path({given!r}).read_text())
+TEXTS, FILES = list(GIVEN["texts"].values()), pathlib.Path(GIVEN["files"])
+os.environ["IPYIMAGEGEN_HOME"] = GIVEN["home"]
 os.environ["LAB_KEY"] = TEXTS[0]
 FILES.mkdir(exist_ok=True)
 shell = get_ipython()
@@ -32,11 +32,11 @@ def answered(case, some=TEXTS):
 from IPython.display import display
 %load_ext ipyimagegen
 from ipyimagegen import history, imagine
-%config Imagine.endpoints = {{"lab": {{"base_url": TOLD["base_url"]}}}}
+%config Imagine.endpoints = {{"lab": {{"base_url": GIVEN["base_url"]}}}}
 %config Imagine.endpoint = "lab"
 """
 
-# What is typed, and what a server answers.
+# What is typed, and the answers of a server.
 ASKED = {
     "body": "for text in TEXTS:\n    tried('imagine', '--raw', text)",
     "line": "for text in TEXTS[::3]:\n    tried('imagine', '-- ' + text)",
@@ -59,14 +59,14 @@ for text in TEXTS[::3]:
 for text in TEXTS[::2]:
     tried("imagine", f"--{text} a fox")
 for text in TEXTS:
-    if text != TOLD["url"]:  # an address that is typed is asked
+    if text != GIVEN["url"]:  # a URL that is typed is requested
         tried("imagine", f"--endpoint {quoted(text)} a fox")
 """,
     "settings": """
 %config Imagine.style = TEXTS[0]
 tried("imagine", "a fox")
 %config Imagine.style = None
-lab = {"base_url": TOLD["base_url"]}
+lab = {"base_url": GIVEN["base_url"]}
 for k, text in enumerate(TEXTS):
     bad = ({text: 1}, {"base_url": text}, {"dialect": text}, {"key_env": text}, {"fields": text})[k % 5]
     %config Imagine.endpoints = {"lab": lab, "bad": bad}
@@ -78,8 +78,8 @@ def under(text):
     word = "/" + text.split()[0]
     return word if word.isprintable() and not set(word) & set("#?") else ""
 
-named = {text: {"base_url": TOLD["base_url"] + under(text), "title": text} for text in TEXTS}
-%config Imagine.endpoints = {"lab": {"base_url": TOLD["base_url"]}, **named}
+named = {text: {"base_url": GIVEN["base_url"] + under(text), "title": text} for text in TEXTS}
+%config Imagine.endpoints = {"lab": {"base_url": GIVEN["base_url"]}, **named}
 %imagine_endpoints
 for text in TEXTS[::3]:
     tried("imagine", f"--endpoint {quoted(text)} an endpoint")
@@ -94,7 +94,7 @@ for k, text in enumerate(TEXTS):
     chosen, table[name], missing = FILES / name, fine, FILES / ("no " + name)
     if k % 3:
         tried("imagine", "--image {chosen} a file")
-    elif text != TOLD["url"]:  # an address that is typed is fetched
+    elif text != GIVEN["url"]:  # a URL that is typed is fetched
         tried("imagine", (
             "--image {missing} no file",
             "--image {table[name]} a variable",
@@ -109,9 +109,9 @@ for k, text in enumerate(TEXTS[::2]):
 """,
 }
 
-# Records that somebody edited: every text in them replaced, and in the last two the numbers too.
+# Edited records: every text in them is replaced, in the last two every number, too.
 EDITED = """
-home, evil = pathlib.Path(TOLD["home"]), pathlib.Path(TOLD["home"], "records", "0101-evil")
+home, evil = pathlib.Path(GIVEN["home"]), pathlib.Path(GIVEN["home"], "records", "0101-evil")
 KEPT = ("session", "status", "state", "sha256", "operation", "base_url", "basis")
 NUMBERS = ("width", "height", "elapsed")
 
@@ -120,11 +120,11 @@ def spoiled(value, texts, numbers=(), name=""):
         more = {next(texts): next(texts)} if name in ("extra", "reply", "body", "options") else {}
         return {k: spoiled(v, texts, numbers, k) for k, v in value.items()} | more
     if isinstance(value, list):
-        return [spoiled(one, texts, numbers, name) for one in value]
+        return [spoiled(item, texts, numbers, name) for item in value]
     return next(texts) if name in numbers or (isinstance(value, str) and name not in KEPT) else value
 
-found = [json.loads(one.read_text()) for one in sorted(home.glob("records/*/*.json"))]
-best = max(found, key=lambda one: (one["status"] == "done", "inputs" in one["request"], len(str(one))))
+records = [json.loads(path.read_text()) for path in sorted(home.glob("records/*/*.json"))]
+best = max(records, key=lambda run: (run["status"] == "done", "inputs" in run["request"], len(str(run))))
 best["error"] = {"message": "x", "code": "x"}
 best["mismatches"] = [{"subject": "size", "asked": "x", "got": "x"}]
 best["cost"] = {"amount": 1, "currency": "x", "basis": "table", "source": "x", "date": "x"}
@@ -149,7 +149,7 @@ for k in runs:
         shell.showtraceback()
 """
 
-# What a magic is asked besides `_ANY`, which every magic that has a page of help gets.
+# The calls of a magic besides `_ANY`, which every magic with a help page gets.
 MAGICS = {
     "imagine": """
 for text in TEXTS[::3]:
@@ -163,19 +163,19 @@ for k, text in enumerate(TEXTS):
     tried("imagine_history", f"{('--all --search', '--model', '-l')[k % 3]} {quoted(text)}")
 """,
     "imagine_show": """
-pending = [one for one in history if not one]
-for one in [*[one for one in history if one][::20], *pending[:1]]:
-    tried("imagine_show", str(one.number))
+pending = [run for run in history if not run]
+for run in [*[run for run in history if run][::20], *pending[:1]]:
+    tried("imagine_show", str(run.number))
 """,
     "imagine_compare": """
-some = [str(one.number) for one in history]
+some = [str(run.number) for run in history]
 for at in range(0, len(some) - 1, 11):
     tried("imagine_compare", " ".join(some[at : at + 12]))
 """,
     "imagine_rerun": """
-for one in list(history)[::40]:
-    tried("imagine_rerun", f"{one.number} --dry-run")
-    tried("imagine_rerun", f"{one.number} --user {quoted(TEXTS[one.number % len(TEXTS)])}")
+for run in list(history)[::40]:
+    tried("imagine_rerun", f"{run.number} --dry-run")
+    tried("imagine_rerun", f"{run.number} --user {quoted(TEXTS[run.number % len(TEXTS)])}")
 """,
     "imagine_forget": "tried('imagine_forget', '1 2 0101-evil/1 0101-evil/2')\ntried('imagine_show', '1')",
 }
@@ -199,16 +199,16 @@ for text in TEXTS[::4]:
         fox = imagine(text, user=text, extra={text: text}, model=text)
         fox.save(str(FILES / "{model}-{endpoint}"))
         display(fox, fox[0])
-        fox.edit(text, mask=text if text != TOLD["url"] else None)
+        fox.edit(text, mask=text if text != GIVEN["url"] else None)
     except BaseException:
         shell.showtraceback()
 """,
 }
 
 
-def cells(told: str) -> dict[str, str]:
-    """Return every cell by its name; `told` is the JSON file that tells them where everything is."""
-    rows = {"setup": _SETUP.format(told=told), **ASKED, "edited": EDITED, **LOOKED_AT}
+def cells(given: str) -> dict[str, str]:
+    """Return every cell by its name; `given` is the JSON file with texts, folders and URLs."""
+    rows = {"setup": _SETUP.format(given=given), **ASKED, "edited": EDITED, **LOOKED_AT}
     shown = {
         name: MAGICS.get(name, "") + _ANY.format(name=name) for name in PAGES if name != "imagine_forget"
     }

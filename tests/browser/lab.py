@@ -31,18 +31,20 @@ CHROMIUM = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-# What keeps pages alike: no toast about news, the theme that the browser prefers, all of it in the page.
+# Settings that keep pages alike: no toast about news, the theme of the browser, every cell in the page.
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"adaptive-theme": True},
-    # A save by the clock that meets one by Control-S asks which to keep, in a box over the whole page.
+    # An automatic save that meets a save by Control-S opens a dialog over the whole page.
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
 }
 LAB, NOTEBOOK = "lab/tree", "notebooks"  # the two front ends, by the path of their pages
 BEGUN = "() => [...document.querySelectorAll('.jp-InputPrompt')].some((it) => /[\\d*]/.test(it.innerText))"
 STARTED = 60  # seconds for the server
-SLOW = 60_000  # milliseconds for a page, a kernel, a cell: generous, nothing waits for it when all is well
+SLOW = (
+    60_000  # milliseconds for a page, a kernel, a cell: generous, as nothing waits that long when all is well
+)
 
 
 class Jupyter:
@@ -53,9 +55,9 @@ class Jupyter:
         self.root.mkdir(parents=True)
         self.log = folder / "server.log"
         self._token = secrets.token_hex(16)
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self._port = one.getsockname()[1]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
         self._environ = _environ(folder, self.home)
 
     def __enter__(self) -> Self:
@@ -67,9 +69,9 @@ class Jupyter:
             text=True,
             start_new_session=True,
         )
-        told = threading.Event()
-        threading.Thread(target=self._read, args=(told,), daemon=True).start()
-        told.wait(STARTED)
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(ready,), daemon=True).start()
+        ready.wait(STARTED)
         if "is running at" not in self.log.read_text():
             self.__exit__()
             raise RuntimeError(f"Jupyter did not start:\n{self.log.read_text()}")
@@ -91,20 +93,20 @@ class Jupyter:
             "--ServerApp.port_retries=0",
             f"--ServerApp.root_dir={self.root}",
             f"--IdentityProvider.token={self._token}",
-            "--ServerApp.shutdown_no_activity_timeout=300",  # should nobody live to stop it
+            "--ServerApp.shutdown_no_activity_timeout=300",  # should this process die first
             "--MappingKernelManager.cull_idle_timeout=200",
             "--LabApp.extension_manager=readonly",
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
 
-    def _read(self, told: threading.Event) -> None:
-        """Keep the log, and tell when the server listens or has ended."""
+    def _read(self, ready: threading.Event) -> None:
+        """Write the log, and set `ready` when the server listens or has ended."""
         with self.log.open("w", buffering=1) as log:
             for line in self._process.stdout or ():
                 log.write(line)
                 if "is running at" in line:
-                    told.set()
-        told.set()
+                    ready.set()
+        ready.set()
 
     def write(self, name: str, *cells: str) -> Path:
         """Write a notebook of code cells and return its file."""
@@ -114,7 +116,7 @@ class Jupyter:
             "nbformat": 4,
             "nbformat_minor": 5,
             "metadata": {"kernelspec": kernel},
-            "cells": [{**code, "id": f"cell-{i}", "source": one} for i, one in enumerate(cells)],
+            "cells": [{**code, "id": f"cell-{i}", "source": cell} for i, cell in enumerate(cells)],
         }
         path = self.root / name
         path.write_text(json.dumps(notebook), encoding="utf-8")
@@ -130,14 +132,14 @@ class Jupyter:
 
 
 class Notebook:
-    """A notebook in a page: its cells, and what a person does with them."""
+    """A notebook in a page: its cells, and the actions of a person."""
 
     def __init__(self, page: Page, file: Path, front: str) -> None:
         self.page, self.file, self.front = page, file, front
 
     def ready(self) -> None:
-        """Wait until the kernel takes cells: before that, Run All does nothing."""
-        if self.front == LAB:  # the toolbar says idle before there is a kernel; the status bar does not
+        """Wait until the kernel accepts cells: before that, Run All does nothing."""
+        if self.front == LAB:  # the toolbar shows idle before the kernel exists; the status bar does not
             expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
         else:
             expect(self.page.locator(".jp-NotebookKernelStatus-fade")).to_be_attached(timeout=SLOW)
@@ -172,7 +174,7 @@ class Notebook:
         expect(self.prompt(index)).to_have_text(re.compile(r"\[\d+\]:"))
 
     def run_all(self) -> None:
-        """Run > Run All Cells; once more where it did nothing, as it does before there is a kernel."""
+        """Press Run > Run All Cells, again if it did nothing, which happens before the kernel exists."""
         from playwright.sync_api import Error
 
         for seconds in (5, 10, 60):
@@ -180,7 +182,7 @@ class Notebook:
             self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             with contextlib.suppress(Error):
                 return self.page.wait_for_function(BEGUN, timeout=seconds * 1000)
-        raise AssertionError("Run All Cells runs nothing.")
+        raise AssertionError("Run All Cells ran nothing.")
 
     def run(self, index: int) -> None:
         """Click into a cell and press Control-Enter."""
@@ -210,7 +212,7 @@ class Notebook:
 
 
 def expect(locator: Locator) -> Any:
-    """Return Playwright's assertions on it: each waits until it holds, or its time is over."""
+    """Return Playwright's assertions on it: each waits until it holds, or until SLOW."""
     from playwright.sync_api import expect as waiting
 
     waiting.set_options(timeout=SLOW)
@@ -230,7 +232,7 @@ def context_of(browser: Browser, scheme: str = "light", **more: Any) -> BrowserC
 
 
 def _environ(folder: Path, home: Path) -> dict[str, str]:
-    """Return an environment in which nothing of the user's own is read or written."""
+    """Return an environment in which no file of the user is read or written."""
     own = {
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")

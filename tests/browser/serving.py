@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Serving:
-    """Serves while its block runs; `reply` says what."""
+    """A server that runs while its block runs; `reply` writes the answers."""
 
     def __enter__(self) -> Self:
         outer = self
@@ -21,7 +21,7 @@ class Serving:
                     self.wfile.write(outer.reply(self.headers["Content-Type"], raw))
 
             def do_GET(self) -> None:
-                self.send_error(404)  # what it names as an address of its own is not there
+                self.send_error(404)  # the URLs in its answers do not exist
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -1,6 +1,6 @@
 """Photograph notebooks for the README: `PYTHONPATH=tests python -m browser.shoot` in the project's folder.
 
-Writes the images in docs/ from what real notebooks show, so that the README never shows what is not so.
+Writes the images in docs/ from real notebooks, so that the README shows what is true.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ NOTEBOOKS = {
 PROMPTS = ("a lighthouse at sunset", "three balloons over hills", "a red fox in the snow, watercolour")
 WIDE, SCALE = 960, 1.3  # CSS pixels of the page, and pixels of the image in each
 MARGIN = 8  # CSS pixels around the cells
+THUMBNAILS = "[...document.querySelectorAll('.imagegen-thumb')].every(it => it.src && it.complete)"
 COLOURS = 256  # a palette: a third of the bytes, below 400 KB
 
 
@@ -73,9 +74,9 @@ def panel(notebook: Notebook) -> bytes:
     shown.root.get_by_label("Size", exact=True).fill("768x512")
     for count, prompt in enumerate(PROMPTS, start=1):
         shown.generate(prompt)
-        shown.made(count)
+        shown.has_tiles(count)
     expect(shown.large).to_have_js_property("naturalWidth", 768)
-    notebook.page.wait_for_timeout(1000)  # the thumbs
+    notebook.page.wait_for_function(THUMBNAILS)
     return shown.root.screenshot()
 
 

@@ -1,8 +1,8 @@
-"""What strangers wrote stays text: a malicious server, odd prompts and names, an edited store, in a browser.
+"""Hostile texts stay text in a browser: a malicious server, odd prompts and names, an edited store.
 
-JupyterLab itself makes links of what looks like an address in a text output, and of paths in errors.
-They are inert until somebody clicks, and the browser opens no `file:` or `data:` from a page, so these
-are allowed below; no other link, element or attribute is.
+JupyterLab itself makes links of URLs in a text output, and of paths in errors. They do nothing until they
+are clicked, and the browser opens no `file:` or `data:` from a page; so these are allowed below, and no
+other link, element or attribute.
 """
 
 import functools
@@ -35,7 +35,7 @@ ODD = """outputs => {
         && (it.tagName !== "IMG" || /^data:image\\/(png|jpeg);base64,/.test(it.src))
         && (it.tagName !== "A" || /^$|^(https?|file|data):/.test(it.href))
         && !/ansi/.test(it.className);
-    return outputs.flatMap(one => [...one.querySelectorAll("*")]).filter(it => !right(it))
+    return outputs.flatMap(output => [...output.querySelectorAll("*")]).filter(it => !right(it))
         .map(it => it.outerHTML.slice(0, 200));
 }"""
 WIDE = """outputs => outputs.filter(it => it.scrollWidth > it.clientWidth + 1)
@@ -44,7 +44,7 @@ LEFT_TO_RIGHT = """outputs => outputs.filter(it => getComputedStyle(it).directio
 
 
 class Watch:
-    """A profile of the browser in which everything that a text may do is noted."""
+    """A browser profile that records everything a text may do."""
 
     def __init__(self, browser):
         self.fired, self.requests = [], []
@@ -66,13 +66,13 @@ class Watch:
 
     @property
     def elsewhere(self):
-        """Return the requests that went to another server than the page's own."""
+        """Return the requests to other servers than that of the page."""
         own = urlsplit(self.page.url).netloc
         return {url for url in self.requests if urlsplit(url).netloc not in ("", own)}
 
 
 class Shown:
-    """Everything that stands in a page's outputs."""
+    """Everything in the outputs of a page."""
 
     def __init__(self, page, outputs):
         page.wait_for_function("() => [...document.images].every(it => it.complete)")
@@ -86,7 +86,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def world(jupyter):
-    """Return what both front ends share: the texts, the trap, the server and the file of no business."""
+    """Return the texts, the trap and the server, which both front ends share."""
     canary = jupyter.root.with_name("canary.txt")
     canary.write_text(SECRET)
     with Trap() as trap:
@@ -97,14 +97,14 @@ def world(jupyter):
 
 @pytest.fixture(scope="module", params=[LAB, NOTEBOOK], ids=["lab", "notebook7"])
 def ran(request, jupyter, browser, world):
-    """Return a notebook whose cells were all run once, and who watched them."""
+    """Return a notebook whose cells were all run once, with its watch."""
     written, _, server = world
     name = f"hostile-{request.param.partition('/')[0]}"
-    told = jupyter.root / f"{name}.json"
-    places = {one: str(jupyter.root.with_name(f"hostile-{one}")) for one in ("home", "files")}
+    given = jupyter.root / f"{name}.json"
+    places = {folder: str(jupyter.root.with_name(f"hostile-{folder}")) for folder in ("home", "files")}
     where = {**places, "base_url": server.base_url, "url": written["url"]}
-    told.write_text(json.dumps({"texts": written, **where}))
-    rows = cells(str(told))
+    given.write_text(json.dumps({"texts": written, **where}))
+    rows = cells(str(given))
     file = jupyter.write(f"{name}.ipynb", *rows.values(), "pass")
     watch = Watch(browser)
     with watch.context:
@@ -120,15 +120,15 @@ def ran(request, jupyter, browser, world):
 def kept(ran):
     """Return the outputs of the saved file by the name of their cell."""
     stored = json.loads(ran[0].file.read_text(encoding="utf-8"))["cells"]
-    return dict(zip(cells(""), (one["outputs"] for one in stored), strict=False))
+    return dict(zip(cells(""), (cell["outputs"] for cell in stored), strict=False))
 
 
 def inert(watch, shown):
-    """Assert that nothing ran, nothing was asked for, and nothing but text and images is there."""
+    """Assert that nothing ran, nothing was requested, and all outputs are text and images."""
     assert watch.fired == []
     assert shown.commands == 0
     assert shown.odd == []
-    assert not any(SECRET in one for one in shown.texts)
+    assert not any(SECRET in text for text in shown.texts)
     assert SECRET not in watch.page.content()
 
 
@@ -137,7 +137,7 @@ def test_nothing_runs(ran, world):
     inert(watch, shown)
     assert new == set()
     assert watch.elsewhere == set()
-    assert world[1].walked_in == []
+    assert world[1].contacts == []
 
 
 def test_every_output_is_in_the_page(ran, kept):
@@ -148,18 +148,19 @@ def test_every_output_is_in_the_page(ran, kept):
 
 def test_outputs_are_images_and_text(kept):
     for name, outputs in kept.items():
-        for one in outputs:
-            assert set(one.get("data", {})) <= {"image/png", "image/jpeg", "text/plain"}, name
-            for about in one.get("metadata", {}).values():
+        for output in outputs:
+            assert set(output.get("data", {})) <= {"image/png", "image/jpeg", "text/plain"}, name
+            for about in output.get("metadata", {}).values():
                 assert isinstance(about["width"], int), name
                 assert isinstance(about["height"], int), name
 
 
 def test_nothing_hides_reorders_or_overwrites(ran, kept):
     for name, outputs in kept.items():
-        for one in outputs:
-            told = [one.get("text"), *one.get("traceback", ()), one.get("data", {}).get("text/plain")]
-            text = "".join(part for some in told if some for part in some)
+        for output in outputs:
+            plain = output.get("data", {}).get("text/plain")
+            texts = [output.get("text"), *output.get("traceback", ()), plain]
+            text = "".join(part for parts in texts if parts for part in parts)
             hidden = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
             assert hidden <= {"\n"}, (name, text[:300])
             assert "Traceback" not in text, (name, text[-300:])
@@ -172,14 +173,14 @@ def test_long_words_stay_in_their_column(ran):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_text_was_there(kept, world, name):
-    """Else all of this would hold for a page that shows nothing."""
+    """Otherwise, these tests would pass for a page that shows nothing."""
     for cell in ("body", "refused"):
-        said = "\n".join(str(one) for one in kept[cell]).replace("\\\\", "\\").replace("\\'", "'")
-        assert sanitize(world[0][name], 40).rstrip("…") in said, cell
+        shown = "\n".join(map(str, kept[cell])).replace("\\\\", "\\").replace("\\'", "'")
+        assert sanitize(world[0][name], 40).rstrip("…") in shown, cell
 
 
-def test_the_server_was_asked(world):
-    cases = [case for case, _ in world[2].asked]
+def test_the_server_answered_every_case(world):
+    cases = [case for case, _ in world[2].requests]
     for case in ("facts", "refused", "code", "addresses", "partly", "page", "listed", "no_json", "moved"):
         assert case in cases
     assert len(ASKED) > 10
@@ -188,10 +189,9 @@ def test_the_server_was_asked(world):
 def test_links_that_jupyterlab_makes_open_no_file_and_no_script(ran):
     watch = ran[1]
     for scheme in ("file", "data"):
-        watch.page.locator(f".jp-OutputArea-output a[href^='{scheme}:']").first.click()
-    watch.page.wait_for_timeout(500)
-    opened = [page for page in watch.context.pages if page != watch.page]
-    assert all(page.url.startswith("about:blank") for page in opened)
+        with watch.context.expect_page() as opened:
+            watch.page.locator(f".jp-OutputArea-output a[href^='{scheme}:']").first.click()
+        assert opened.value.url.startswith("about:blank")
     assert watch.fired == []
 
 
@@ -211,7 +211,7 @@ def test_opened_again_nothing_runs(ran, jupyter, browser, world, trusted):
         inert(watch, shown)
         assert len(shown.texts) == len(ran[2].texts)
         assert watch.elsewhere == set()
-    assert world[1].walked_in == []
+    assert world[1].contacts == []
 
 
 @pytest.mark.parametrize("ran", [LAB], ids=["lab"], indirect=True)
@@ -221,7 +221,7 @@ def test_exported_nothing_runs(ran, browser, world, template, tmp_path):
 
     pages = {"hostile": ran[0].file, "empty": tmp_path / "empty.ipynb"}
     pages["empty"].write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}')
-    asked, found, counts = {}, {}, {}
+    requests, names, counts = {}, {}, {}
     with served(tmp_path) as address:
         for name, file in pages.items():
             html, _ = HTMLExporter(template_name=template).from_filename(str(file))
@@ -231,11 +231,11 @@ def test_exported_nothing_runs(ran, browser, world, template, tmp_path):
                 watch.page.goto(f"{address}/{name}.html")
                 shown = Shown(watch.page, ".output_subarea, .jp-OutputArea-output")
                 inert(watch, shown)
-                asked[name], found[name], counts[name] = watch.elsewhere, watch.globals, len(shown.texts)
-    assert asked["hostile"] == asked["empty"]  # what the template itself fetches
-    assert found["hostile"] == found["empty"]
+                requests[name], names[name], counts[name] = watch.elsewhere, watch.globals, len(shown.texts)
+    assert requests["hostile"] == requests["empty"]  # what the template itself fetches
+    assert names["hostile"] == names["empty"]
     assert counts["hostile"] >= len(ran[2].texts)
-    assert world[1].walked_in == []
+    assert world[1].contacts == []
 
 
 class served:  # noqa: N801 - reads as a verb

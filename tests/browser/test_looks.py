@@ -35,7 +35,8 @@ def contrast(text):
                 const colour = getComputedStyle(node).backgroundColor;
                 return colour.startsWith("rgba(") ? behind(node.parentElement) : colour;
             };
-            return [getComputedStyle(it).color, behind(it)].map(one => one.match(/[\\d.]+/g).map(Number));
+            const colours = [getComputedStyle(it).color, behind(it)];
+            return colours.map(colour => colour.match(/[\\d.]+/g).map(Number));
         }"""
     )
     dark, light = sorted((luminance(ink), luminance(ground)))

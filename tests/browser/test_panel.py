@@ -1,7 +1,8 @@
-"""The panel as people use it, in JupyterLab and in Notebook 7: mouse, keyboard, reload, themes, languages."""
+"""The panel in JupyterLab and Notebook 7, as a person uses it: mouse, keyboard, reload, themes, languages."""
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from PIL import Image
 
 from browser.hostile import TEXTS, Trap
 from browser.lab import LAB, NOTEBOOK, context_of, expect
-from browser.panels import LOAD, Held, Painter, Panel
+from browser.panels import LOAD, HeldMessage, Painter, Panel
 
 pytestmark = pytest.mark.browser
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
-NAMED = """(({activeElement: one}) =>
-    (one.ariaLabel || one.textContent || one.labels?.[0]?.textContent || "").trim())(document)"""
+FOCUSED = """(({activeElement: it}) =>
+    (it.ariaLabel || it.textContent || it.labels?.[0]?.textContent || "").trim())(document)"""
 HINTS = "all => all.map(it => getComputedStyle(it, '::placeholder').color)"
 FRONTS = pytest.mark.parametrize("front", [LAB, NOTEBOOK], ids=["lab", "notebook7"])
 BOTH = pytest.fixture(scope="module", params=[LAB, NOTEBOOK], ids=["lab", "notebook7"])
@@ -48,15 +49,15 @@ def panel(request, jupyter, browser, painter):
 
 
 def fields(painter, count):
-    """Return what was asked from then on."""
-    return [one for one, _ in painter.posts[count:]]
+    """Return the fields of the requests from that one on."""
+    return [sent for sent, _ in painter.posts[count:]]
 
 
 def test_generate_from_the_prompt_field_by_keys(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.prompt.fill("a red fox")
     panel.page.keyboard.press("Control+Enter")
-    panel.made(tiles + 1)
+    panel.has_tiles(tiles + 1)
     assert fields(painter, before) == [{"prompt": "a red fox"}]
     expect(panel.large).to_have_js_property("naturalWidth", 320)
     expect(panel.notebook.images(1).last).to_be_visible()  # and as a plain image under the panel
@@ -68,23 +69,20 @@ def test_a_double_click_pays_once(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.prompt.fill("a green fox")
     panel.button("Generate").dblclick()
-    panel.made(tiles + 1)
-    panel.page.wait_for_timeout(500)
+    panel.has_tiles(tiles + 1)
+    panel.settle()
     assert fields(painter, before) == [{"prompt": "a green fox"}]
 
 
 def test_every_tool_of_the_painter(panel):
     panel.tiles.first.click()
     panel.button("Paint mask…").last.click()
-    canvas, said = (
-        panel.root.locator(".imagegen-canvas"),
-        panel.root.locator(".imagegen-painter [role=status]"),
-    )
+    canvas = panel.root.locator(".imagegen-canvas")
+    status = panel.root.locator(".imagegen-painter [role=status]")
     expect(canvas).to_be_visible()
 
     def drag(*points):
-        canvas.scroll_into_view_if_needed()
-        panel.page.wait_for_timeout(300)
+        canvas.hover(trial=True)  # waits until it stands still in the page
         box = canvas.bounding_box()
         x, y = points[0]
         panel.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
@@ -94,21 +92,21 @@ def test_every_tool_of_the_painter(panel):
         panel.page.mouse.up()
 
     panel.button("Invert").click()
-    expect(said).to_contain_text("100.0 %")
+    expect(status).to_contain_text("100.0 %")
     panel.button("Undo").click()
-    expect(said).to_contain_text("0.0 %")
+    expect(status).to_contain_text("0.0 %")
     panel.button("Use mask").click()
-    expect(canvas).to_be_visible()  # nothing is painted, and that is said
+    expect(canvas).to_be_visible()  # as nothing is painted
     panel.root.get_by_label("Box", exact=True).check()
     drag((0.25, 0.25), (0.75, 0.75))
-    expect(said).to_contain_text(re.compile(r"2[45]\.\d %"))
+    expect(status).to_contain_text(re.compile(r"2[45]\.\d %"))
     panel.root.get_by_label("Erase", exact=True).check()
     drag((0.3, 0.5), (0.7, 0.5))
-    expect(said).not_to_contain_text(re.compile(r"2[45]\.\d %"))
+    expect(status).not_to_contain_text(re.compile(r"2[45]\.\d %"))
     panel.button("Undo").click()
-    expect(said).to_contain_text(re.compile(r"2[45]\.\d %"))
+    expect(status).to_contain_text(re.compile(r"2[45]\.\d %"))
     panel.button("Clear").click()
-    expect(said).to_contain_text("0.0 %")
+    expect(status).to_contain_text("0.0 %")
     panel.root.locator(".imagegen-painter").get_by_role("button", name="Close").click()
     expect(canvas).to_be_hidden()
     panel.root.locator(".imagegen-chip button").click()
@@ -119,8 +117,7 @@ def test_an_edit_with_a_painted_mask(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.button("Paint mask…").last.click()
     canvas = panel.root.locator(".imagegen-canvas")
-    expect(canvas).to_be_visible()
-    panel.page.wait_for_timeout(300)
+    canvas.hover(trial=True)  # waits until it stands still in the page
     box = canvas.bounding_box()
     left, top, scale = box["x"], box["y"], box["width"] / 320
     panel.page.mouse.move(left + 40 * scale, top + 40 * scale)
@@ -135,18 +132,18 @@ def test_an_edit_with_a_painted_mask(panel, painter):
     panel.button("Use mask").click()
     expect(panel.root.get_by_text("painted mask")).to_be_visible()
     panel.generate("a blue hat")
-    panel.made(tiles + 1)
+    panel.has_tiles(tiles + 1)
     ((_, files),) = painter.posts[before:]
     alpha = Image.open(io.BytesIO(files["mask"])).getchannel("A")
     assert alpha.size == (320, 240)
     inside = [(40, 40), (80, 40), (120, 40), (200, 100), (249, 159)]
     outside = [(5, 5), (160, 40), (199, 100), (250, 159), (80, 80)]
-    assert [alpha.getpixel(one) for one in inside] == [0] * 5
-    assert [alpha.getpixel(one) for one in outside] == [255] * 5
+    assert [alpha.getpixel(point) for point in inside] == [0] * 5
+    assert [alpha.getpixel(point) for point in outside] == [255] * 5
     expect(panel.root.locator(".imagegen-lineage")).to_contain_text("@")
 
 
-def test_the_cell_of_the_form_is_put_below_and_is_served_from_history(panel, painter):
+def test_copy_as_cell_inserts_a_cell_that_is_served_from_history(panel, painter):
     before, cells = len(painter.posts), panel.page.locator(".jp-Notebook .jp-Cell").count()
     panel.button("Copy as cell").click()
     text = panel.root.locator(".imagegen-code")
@@ -159,13 +156,13 @@ def test_the_cell_of_the_form_is_put_below_and_is_served_from_history(panel, pai
     assert fields(painter, before) == []
 
 
-def test_a_image_of_the_strip_brings_its_form_back_and_runs_again(panel, painter):
+def test_settings_are_reused_and_a_request_runs_again(panel, painter):
     before, tiles = len(painter.posts), panel.tiles.count()
     panel.tiles.first.click()
-    panel.button("Bring back").click()
+    panel.button("Reuse settings").click()
     expect(panel.prompt).to_have_value("a red fox")
     panel.button("Run again").click()
-    panel.made(tiles + 1)
+    panel.has_tiles(tiles + 1)
     assert fields(painter, before) == [{"prompt": "a red fox"}]
 
 
@@ -180,9 +177,9 @@ def test_a_slow_call_leaves_the_kernel_free_and_is_cancelled(panel, painter):
     panel.page.keyboard.press("Control+Enter")
     expect(panel.notebook.texts(place).last).to_have_text("45\n")
     panel.generate(prompt)
-    panel.says("nothing was sent")
+    panel.shows("in progress")
     panel.button("Cancel").click()
-    panel.says("may have been billed")
+    expect(panel.button("Retry (may be charged again)")).to_be_visible()
     expect(panel.button("Cancel")).to_be_disabled()
     painter.go.set()
     assert len(fields(painter, before)) == 1
@@ -195,11 +192,11 @@ def test_a_list_in_a_field_is_a_sweep(panel, painter):
     seed.fill("1..4")
     prompt = f"a blue fox of {panel.notebook.front}"
     panel.generate(prompt)
-    panel.says("4 of 4")
-    panel.made(tiles + 4)
-    told = panel.tiles.evaluate_all("all => all.map(it => parseInt(it.textContent))")
-    assert told == sorted(told)  # however they came
-    assert sorted(one["seed"] for one in fields(painter, before)) == [1, 2, 3, 4]
+    panel.shows("4 of 4")
+    panel.has_tiles(tiles + 4)
+    numbers = panel.tiles.evaluate_all("all => all.map(it => parseInt(it.textContent))")
+    assert numbers == sorted(numbers)  # in whatever order they came
+    assert sorted(sent["seed"] for sent in fields(painter, before)) == [1, 2, 3, 4]
     expect(panel.tiles.nth(tiles)).to_have_attribute("aria-pressed", "true")
     sheet = panel.notebook.images(1).last
     expect(sheet).to_be_visible()
@@ -218,64 +215,63 @@ def test_a_sweep_is_cancelled(panel, painter):
     panel.generate(f"a slow blue fox of {panel.notebook.front}")
     expect(panel.root.locator(".imagegen-job")).to_contain_text("0 of 9")
     panel.button("Generate").click()
-    panel.says("nothing was sent")
+    panel.shows("in progress")
     panel.button("Cancel").click()
-    panel.says("None of 9 came")
-    expect(panel.button("Ask again (may be billed again)")).to_be_visible()
+    expect(panel.button("Retry (may be charged again)")).to_be_visible()
     assert len(fields(painter, before)) == 4
     painter.go.set()
-    panel.button("Ask again (may be billed again)").click()
-    panel.says("9 of 9")
-    expect(panel.button("Ask again (may be billed again)")).to_be_hidden()
+    panel.button("Retry (may be charged again)").click()
+    panel.shows("9 of 9")
+    expect(panel.button("Retry (may be charged again)")).to_be_hidden()
     assert len(fields(painter, before)) == 13
     panel.root.get_by_label("Seed", exact=True).fill("")
 
 
-def test_words_are_offered_again_behind_a_comma(panel):
+def test_words_are_offered_again_after_a_comma(panel):
     quality = panel.root.get_by_label("Quality", exact=True)
-    offered = "it => [...it.list.options].map(one => one.value)"
+    offered = "it => [...it.list.options].map(option => option.value)"
     quality.fill("lo")
     assert {"low", "high"} <= set(quality.evaluate(offered))
     quality.fill("low, ")
-    told = quality.evaluate(offered)
-    assert "low, high" in told
-    assert "low, low" not in told
+    words = quality.evaluate(offered)
+    assert "low, high" in words
+    assert "low, low" not in words
     quality.fill("")
     assert "high" in quality.evaluate(offered)
 
 
-def test_an_error_stands_in_its_place(panel):
+def test_an_error_is_shown(panel):
     panel.generate("refuse this")
-    panel.says("Error")
-    panel.says("Your prompt was refused.")
+    panel.shows("Error")
+    panel.shows("Your prompt was refused.")
 
 
 def test_a_click_saves_and_downloads(panel, tmp_path):
     panel.tiles.first.click()
-    with panel.page.expect_download() as told:
+    with panel.page.expect_download() as download:
         panel.button("Download").click()
-    assert Image.open(told.value.path()).size == (320, 240)
+    assert Image.open(download.value.path()).size == (320, 240)
     panel.button("Save…").click()
     panel.root.get_by_label("File name").fill(str(tmp_path / "fox"))
     panel.button("Save").click()
-    panel.says("saved")
+    panel.shows("fox.png")
     assert Image.open(tmp_path / "fox.png").size == (320, 240)
 
 
 def test_the_page_loaded_again_has_everything_and_the_file_plain_images(panel):
     tiles = panel.tiles.count()
     panel.prompt.fill("half a thought")
-    panel.page.wait_for_timeout(400)
+    panel.settle()
     panel.notebook.save()
     saved = json.loads(panel.notebook.file.read_text())
     outputs = saved["cells"][1]["outputs"]
-    images = [one for one in outputs if {"image/png", "image/jpeg"} & set(one.get("data", {}))]
+    images = [output for output in outputs if {"image/png", "image/jpeg"} & set(output.get("data", {}))]
     assert len(images) >= 4
     assert "imagegen-panel" not in json.dumps(saved)
     panel.page.reload()
     panel.notebook.ready()
     panel.shown()
-    panel.made(tiles)
+    panel.has_tiles(tiles)
     expect(panel.prompt).to_have_value("half a thought")
     expect(panel.notebook.images(1).first).to_be_attached()
 
@@ -285,20 +281,20 @@ def test_the_notebook_opened_in_another_page_has_everything(panel, jupyter, brow
     with context_of(browser) as context:
         again = jupyter.open(context.new_page(), panel.notebook.file, panel.notebook.front)
         other = Panel(again, 1).shown()
-        other.made(panel.tiles.count())
+        other.has_tiles(panel.tiles.count())
         expect(again.images(1).last).to_be_visible()
 
 
-def test_a_hello_that_is_lost_on_the_way_is_said_again_and_undoes_nothing(panel, jupyter, browser):
+def test_a_lost_hello_is_sent_again_and_undoes_nothing(panel, jupyter, browser):
     panel.notebook.save()
     with context_of(browser) as context:
         page = context.new_page()
-        lost = Held(page, b'"hello"')
+        hello = HeldMessage(page, b'"hello"')
         other = Panel(jupyter.open(page, panel.notebook.file, panel.notebook.front), 1).shown()
-        other.made(panel.tiles.count())
+        other.has_tiles(panel.tiles.count())
         other.prompt.fill("typed meanwhile")
-        lost.let_go()  # and comes after all
-        page.wait_for_timeout(1000)
+        hello.release()  # late
+        other.settle()
         expect(other.prompt).to_have_value("typed meanwhile")
 
 
@@ -308,12 +304,12 @@ def test_a_hello_that_is_lost_on_the_way_is_said_again_and_undoes_nothing(panel,
 def violations(page):
     """Return what axe-core finds in the panel."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run('.imagegen-panel')")
-    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]]
+    found = page.evaluate("axe.run('.imagegen-panel')")["violations"]
+    return [(violation["id"], [node["target"] for node in violation["nodes"]]) for violation in found]
 
 
 def sideways(panel):
-    """Return by how many pixels the panel is wider than its place."""
+    """Return by how many pixels the content is wider than the panel."""
     return panel.root.evaluate("it => it.scrollWidth - it.clientWidth")
 
 
@@ -326,20 +322,20 @@ def test_nothing_is_inaccessible(jupyter, browser, painter, scheme):
         hints = panel.root.locator("[placeholder]").evaluate_all(HINTS)
         assert len(set(hints)) == 1, hints  # the front end's own colour for some is too faint
         panel.generate("a red fox")
-        panel.made(1)
+        panel.has_tiles(1)
         panel.button("Copy as cell").click()
         panel.button("Save…").click()
         assert violations(panel.page) == []
         panel.generate("refuse this")
-        panel.says("Error")
+        panel.shows("Error")
         assert violations(panel.page) == []
         panel.root.get_by_label("Background", exact=True).fill("auto,opaque")
         panel.generate("a red fox")
-        panel.says("2 of 2")
+        panel.shows("2 of 2")
         assert violations(panel.page) == []
         panel.root.get_by_label("Seed", exact=True).fill("1..40")
         panel.button("Show request").click()
-        panel.says("seed 40")
+        panel.shows("seed 40")
         assert violations(panel.page) == []
         panel.button("Paint mask…").last.click()
         expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
@@ -348,20 +344,19 @@ def test_nothing_is_inaccessible(jupyter, browser, painter, scheme):
 
 
 @pytest.mark.parametrize(
-    "how",
+    "screen",
     [
         {"viewport": {"width": 420, "height": 800}},
         {"viewport": {"width": 640, "height": 450}, "device_scale_factor": 2},
     ],
     ids=["narrow", "200 %"],
 )
-def test_it_fits_where_there_is_little_room(jupyter, browser, painter, how):
-    with context_of(browser, **how) as context:
-        panel = shown(
-            jupyter, context.new_page(), painter, f"narrow-{how['viewport']['width']}.ipynb", NOTEBOOK
-        )
+def test_it_fits_where_there_is_little_room(jupyter, browser, painter, screen):
+    with context_of(browser, **screen) as context:
+        name = f"narrow-{screen['viewport']['width']}.ipynb"
+        panel = shown(jupyter, context.new_page(), painter, name, NOTEBOOK)
         panel.generate("a red fox")
-        panel.made(1)
+        panel.has_tiles(1)
         assert sideways(panel) <= 0
         panel.button("Paint mask…").last.click()
         expect(panel.root.locator(".imagegen-canvas")).to_be_visible()
@@ -383,27 +378,26 @@ def test_chinese_to_a_chinese_browser(jupyter, browser, painter):
 def test_the_keyboard_alone_suffices(jupyter, browser, painter):
     with context_of(browser) as context:
         panel = shown(jupyter, context.new_page(), painter, "keys.ipynb")
-        page, seen = panel.page, []
+        page, names = panel.page, []
         panel.prompt.focus()
         page.keyboard.type("a red fox")
         for _ in range(40):
             page.keyboard.press("Tab")
-            here = page.evaluate(NAMED)
-            seen.append(here)
-            if here == "Generate":
+            names.append(page.evaluate(FOCUSED))
+            if names[-1] == "Generate":
                 break
-        assert seen[-1] == "Generate", seen
+        assert names[-1] == "Generate", names
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none"
         page.keyboard.press("Enter")
-        panel.made(1)
+        panel.has_tiles(1)
         panel.prompt.focus()
-        for prompt in ("a blue fox", "a green fox"):
+        for count, prompt in enumerate(("a blue fox", "a green fox"), start=2):
             page.keyboard.press("Control+a")
             page.keyboard.type(prompt)
             page.keyboard.press("Control+Enter")
-            panel.says("lab")
-            panel.made(2 if prompt == "a blue fox" else 3)
+            panel.shows("lab")
+            panel.has_tiles(count)
         panel.tiles.last.focus()
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Enter")
@@ -423,73 +417,73 @@ def test_the_keyboard_alone_suffices(jupyter, browser, painter):
 
 @FRONTS
 def test_hostile_text_does_nothing(jupyter, browser, painter, front):
-    """Prompts, revised prompts, errors, models, names of files and endpoints: text, wherever they stand."""
+    """Prompts, revised prompts, errors, models, names of files and endpoints stay text everywhere."""
     with Trap() as trap, context_of(browser) as context:
         page, dialogs = context.new_page(), []
-        page.on("dialog", lambda one: (dialogs.append(one.message), one.dismiss()))
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
         page.add_init_script("window.pwned = []; window.pwn = (name) => window.pwned.push(name)")
         panel = shown(jupyter, page, painter, f"panel-hostile-{front.partition('/')[0]}.ipynb", front)
-        texts = [
-            one.format(trap=f"http://{trap.host}", host=trap.host, canary="/etc/passwd")
-            for one in TEXTS.values()
-        ]
-        texts = ["".join(c for c in one if c >= " " and not 0xD800 <= ord(c) < 0xE000) for one in texts]
+        places = {"trap": f"http://{trap.host}", "host": trap.host, "canary": "/etc/passwd"}
+        texts = [text.format(**places) for text in TEXTS.values()]
+        texts = ["".join(c for c in text if c >= " " and not 0xD800 <= ord(c) < 0xE000) for text in texts]
         for count, start in enumerate(range(0, len(texts), 8), start=1):
             panel.generate("red " + " ".join(texts[start : start + 8]))
-            panel.made(count)
+            panel.has_tiles(count)
         panel.button("Copy as cell").click()
         for start in range(0, len(texts), 8):
             panel.generate("refuse " + " ".join(texts[start : start + 8]))
-            panel.says("Your prompt was refused.")
+            panel.shows("Your prompt was refused.")
         red = {"mimeType": "image/png", "buffer": image_bytes()}
-        names = [one.replace("/", "_")[:200] for one in texts]
-        panel.root.locator("input[type=file]").first.set_input_files(
-            [{**red, "name": one} for one in names[:12]]
-        )
+        files = [{**red, "name": text.replace("/", "_")[:200]} for text in texts[:12]]
+        panel.root.locator("input[type=file]").first.set_input_files(files)
         expect(panel.root.locator(".imagegen-chip")).to_have_count(12)
-        for text in (one for one in texts if not one.startswith("http")):  # an address is there to be fetched
+        for text in (text for text in texts if not text.startswith("http")):  # a URL would be fetched
             panel.root.get_by_label("Model", exact=True).fill(text)
-            panel.root.get_by_label("Variable, id, file or address").fill(text)
+            panel.root.get_by_label("Variable, id, file or URL").fill(text)
             panel.button("Add").first.click()
         panel.button("Show request").click()
-        page.wait_for_timeout(1500)
+        panel.root.get_by_label("Model", exact=True).fill("")
+        panel.settle()
         assert dialogs == []
         assert page.evaluate("window.pwned") == []
-        assert trap.walked_in == []
+        assert trap.contacts == []
 
 
 @FRONTS
 def test_what_is_typed_while_the_kernel_is_busy_stays(jupyter, browser, painter, front):
     with context_of(browser) as context:
         load = LOAD.format(base_url=painter.base_url)
-        name = f"busy-{front.partition('/')[0]}.ipynb"
-        file = jupyter.write(name, load, "%imagine_panel", "import time; time.sleep(6)")
+        name = f"busy-{front.partition('/')[0]}"
+        go = jupyter.root / f"{name}.fifo"
+        os.mkfifo(go)  # the cell reads it until it is written
+        file = jupyter.write(f"{name}.ipynb", load, "%imagine_panel", f"print(open({str(go)!r}).read())")
         notebook = jupyter.open(context.new_page(), file, front)
         notebook.run_all()
         panel = Panel(notebook, 1).shown()
         panel.prompt.fill("a red fox")
         assert notebook.prompt(2).inner_text() == "[*]:"
+        go.write_text("go")
         notebook.finished(2)
-        notebook.page.wait_for_timeout(1000)
+        panel.settle()
         expect(panel.prompt).to_have_value("a red fox")
         panel.button("Generate").click()
-        panel.made(1)
-        panel.button("Bring back").click()
+        panel.has_tiles(1)
+        panel.button("Reuse settings").click()
         panel.prompt.fill("another")
-        panel.button("Bring back").click()
+        panel.button("Reuse settings").click()
         expect(panel.prompt).to_have_value("a red fox")
 
 
 @FRONTS
-def test_an_answer_that_comes_late_takes_the_focus_from_nobody_who_types(jupyter, browser, painter, front):
+def test_a_late_answer_leaves_the_focus_to_who_types(jupyter, browser, painter, front):
     with context_of(browser) as context:
         page = context.new_page()
-        held = Held(page, b'"cell"')
+        cell = HeldMessage(page, b'"cell"')
         panel = shown(jupyter, page, painter, f"late-{front.partition('/')[0]}.ipynb", front)
         panel.prompt.fill("a red fox")
         panel.button("Copy as cell").click()
         panel.prompt.fill("another")
-        held.let_go()
+        cell.release()
         expect(panel.root.get_by_label("The request as a cell")).to_have_value(re.compile("a red fox"))
         page.keyboard.type(" fox")
         expect(panel.prompt).to_have_value("another fox")
@@ -498,7 +492,7 @@ def test_an_answer_that_comes_late_takes_the_focus_from_nobody_who_types(jupyter
 
 
 @FRONTS
-def test_a_restarted_kernel_is_said(jupyter, browser, painter, front):
+def test_a_restarted_kernel_is_reported(jupyter, browser, painter, front):
     with context_of(browser) as context:
         name = f"restart-{front.partition('/')[0]}.ipynb"
         panel = shown(jupyter, context.new_page(), painter, name, front)
@@ -506,5 +500,5 @@ def test_a_restarted_kernel_is_said(jupyter, browser, painter, front):
         panel.page.keyboard.press("0")
         panel.page.keyboard.press("0")
         panel.page.locator(".jp-Dialog-button.jp-mod-accept").click()
-        expect(panel.root.get_by_role("alert")).to_contain_text("run the panel's cell again")
+        expect(panel.root.get_by_role("alert")).to_contain_text("restarted")
         expect(panel.button("Generate")).to_be_disabled()

@@ -1,7 +1,6 @@
-"""What a cell shows while it waits, and what the stop button does."""
+"""A cell that waits: its status line, and the stop button."""
 
 import re
-import time
 
 import pytest
 from loopback import records
@@ -16,7 +15,7 @@ LOAD = '%load_ext ipyimagegen\n%config Imagine.endpoint = "sketch"'
 
 @pytest.fixture
 def waiting(jupyter, page, request):
-    """Return a function that opens a notebook with this one slow cell, number 1, and runs it."""
+    """Return a function that opens a notebook with this slow cell, number 1, and runs it."""
 
     def start(code):
         notebook = jupyter.open(page, jupyter.write(f"{request.node.name}.ipynb", LOAD, code))
@@ -50,16 +49,16 @@ def test_the_status_line_counts_and_gives_way_to_the_image(waiting):
 def test_stop_ends_the_cell_and_the_next_run_waits_for_the_same_call(waiting, jupyter):
     before = set(records(jupyter.home))
     notebook = waiting("%imagine --set fault=slow:10 a very slow blue boat")
-    expect(notebook.texts(1)).to_have_text(re.compile(r"· [2-9]\.\d s$"))
-    pressed = time.monotonic()
+    expect(notebook.texts(1)).to_have_text(re.compile(r"· (?!0|1\.)\d+\.\d s$"))
     notebook.stop()
     notebook.finished(1)
-    assert time.monotonic() - pressed < 5  # about one second; far below the ten of the call
+    (sent,) = set(records(jupyter.home)) - before
+    assert records(jupyter.home)[sent]["status"] == "pending"  # the cell has ended long before the call
     expect(notebook.images(1)).to_have_count(0)
     line, error = notebook.texts(1).first, notebook.texts(1).last
     expect(line).to_have_text(SECONDS)
     expect(error).to_contain_text("Stopped waiting for sketch.")
-    expect(error).to_contain_text("Run the cell again to wait")
+    expect(error).to_contain_text("again to wait")
     assert len(error.inner_text().strip().splitlines()) <= 2
 
     notebook.run(1)
@@ -67,13 +66,13 @@ def test_stop_ends_the_cell_and_the_next_run_waits_for_the_same_call(waiting, ju
     assert seconds(notebook.texts(1)) > 2  # of the call that goes on, not from 0
     expect(notebook.images(1)).to_have_count(1)
     expect(notebook.texts(1)).to_contain_text("a very slow blue boat")
-    (made,) = set(records(jupyter.home)) - before
-    assert records(jupyter.home)[made]["status"] == "done"
+    assert set(records(jupyter.home)) - before == {sent}
+    assert records(jupyter.home)[sent]["status"] == "done"
 
 
 def test_a_stream_shows_images_above_the_status_line(waiting, tmp_path):
     notebook = waiting("%imagine --stream --size 512x512 --set fault=slow:6 a slow green boat")
-    expect(notebook.images(1)).to_have_count(1)  # a partial one, while the status line counts under it
+    expect(notebook.images(1)).to_have_count(1)  # a partial image, while the status line counts under it
     expect(notebook.prompt(1)).to_have_text("[*]:")
     expect(notebook.texts(1)).to_have_text(SECONDS)
     assert notebook.mimes(1)[0].startswith("image/")

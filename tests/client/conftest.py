@@ -5,7 +5,7 @@ from sockets import KEY, Server, endpoint_at
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
 from ipyimagegen.core.api_key import ApiKey
-from ipyimagegen.core.run import PreparedRequest, Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 
 @pytest.fixture

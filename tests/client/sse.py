@@ -12,10 +12,10 @@ ERROR = {"message": "overloaded", "code": "server_error"}
 
 def event(kind, image=None, **fields):
     """Return one event; `image` is a number in IMAGES."""
-    said = {"type": kind, **fields}
+    data = {"type": kind, **fields}
     if image is not None:
-        said["b64_json"] = b64(IMAGES[image])
-    return f"event: {kind}\ndata: {json.dumps(said, ensure_ascii=False)}\n\n".encode()
+        data["b64_json"] = b64(IMAGES[image])
+    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def partial(image, **fields):
@@ -50,13 +50,13 @@ def framed(*events):
     return reply(b"".join(events), kind="text/event-stream")
 
 
-def number(found):
+def number(image):
     """Return which of IMAGES it is, and whether it is partial."""
-    return IMAGES.index(b"".join(found.chunks())), found.partial
+    return IMAGES.index(b"".join(image.chunks())), image.partial
 
 
 def numbers(outcome):
-    return [number(one) for one in outcome.answer.images]
+    return [number(image) for image in outcome.answer.images]
 
 
 def local(parts):

@@ -10,7 +10,8 @@ from ipyimagegen.client import DIALECTS, write_call
 from ipyimagegen.client.dialects import Dialect
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 OPTIONS = {
     "size": "1536x1024",

@@ -16,11 +16,11 @@ IMAGE = reply(IMAGES[0], kind="image/png")
 def fetch(tmp_path):
     def run(url, endpoint=None, **options):
         into = tmp_path / "image.part"
-        found = download(
+        error = download(
             url, endpoint or PUBLIC, into=into, token=options.pop("token", CancelToken()), **options
         )
-        assert (found is None) == into.exists()
-        return found or into.read_bytes()
+        assert (error is None) == into.exists()
+        return error or into.read_bytes()
 
     return run
 
@@ -67,8 +67,8 @@ def test_loopback_in_every_spelling(serve, fetch, url):
     ],
 )
 def test_metadata_addresses(fetch, url):
-    found = fetch(url, resolver=lambda host, _: ["169.254.169.254" if host == "metadata.test" else host])
-    assert "private network" in found.message
+    error = fetch(url, resolver=lambda host, _: ["169.254.169.254" if host == "metadata.test" else host])
+    assert "private network" in error.message
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_name_that_changes_its_mind_is_blocked_at_connect(serve, fetch, truste
     """The address that was checked is the one that is connected to."""
     server = serve(IMAGE, trusted)
     answers = iter([["93.184.216.34", "127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
-    found = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
-    assert "private network" in found.message
+    error = fetch(f"https://rebind.test:{server.port}/x", resolver=lambda *_: next(answers))
+    assert "private network" in error.message
     assert server.accepted == 0
 
 
@@ -123,8 +123,8 @@ def test_503_twice_and_then_the_image(serve, fetch):
 @pytest.mark.parametrize(("status", "tries"), [("403 Forbidden", 1), ("404 Not Found", 1), ("500 Oops", 3)])
 def test_a_download_that_is_refused(serve, fetch, status, tries):
     server = serve(reply("no", status))
-    found = fetch(f"{server.origin}/x", endpoint_at(server.origin))
-    assert found.status == int(status[:3])
+    error = fetch(f"{server.origin}/x", endpoint_at(server.origin))
+    assert error.status == int(status[:3])
     assert len(server.seen) == tries
 
 
@@ -167,6 +167,6 @@ def test_the_systems_resolver_gives_numbers():
 def test_a_file_that_cannot_be_written(serve, tmp_path):
     server = serve(IMAGE)
     into = tmp_path / "missing" / "image"
-    found = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, token=CancelToken())
-    assert "written to disk" in found.message
+    error = download(f"{server.origin}/x", endpoint_at(server.origin), into=into, token=CancelToken())
+    assert "written to disk" in error.message
     assert len(server.seen) == 1

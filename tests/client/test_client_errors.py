@@ -78,15 +78,15 @@ ENVELOPES = [
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope(body, message, code):
-    found = parse_error(body, 502, Redactor(["pass-phrase-77"]))
-    assert (found.message, found.code, found.status) == (message, code, 502)
+    error = parse_error(body, 502, Redactor(["pass-phrase-77"]))
+    assert (error.message, error.code, error.status) == (message, code, 502)
 
 
 @pytest.mark.parametrize(("body", "message", "code"), ENVELOPES)
 def test_envelope_as_it_arrives(body, message, code):
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    found = parse_error(parse_body(raw), 502, Redactor(["pass-phrase-77"]))
-    assert (found.message if body is not None else message, found.code) == (message, code)
+    error = parse_error(parse_body(raw), 502, Redactor(["pass-phrase-77"]))
+    assert (error.message if body is not None else message, error.code) == (message, code)
 
 
 values = st.recursive(
@@ -103,10 +103,10 @@ values = st.recursive(
 
 @given(values, st.integers(100, 999))
 def test_any_json_is_short_inert_text(body, status):
-    found = parse_error(body, status)
-    assert 0 < len(found.message) <= 300
-    assert found.message.isprintable()
-    assert found.code is None or found.code.isprintable()
+    error = parse_error(body, status)
+    assert 0 < len(error.message) <= 300
+    assert error.message.isprintable()
+    assert error.code is None or error.code.isprintable()
 
 
 @given(st.binary(max_size=300))

@@ -132,7 +132,7 @@ def test_a_few_more_items_than_asked_are_taken(n):
 def test_of_many_errors_a_few_are_told():
     body = {"data": [{"b64_json": PNG}, *[{"error": {"message": f"no {k}"}} for k in range(1000)]]}
     answer = read_response(HttpResponse(body=body), HERE)
-    assert [one.message for one in answer.errors] == [
+    assert [error.message for error in answer.errors] == [
         *(f"no {k}" for k in range(ERRORS)),
         "996 more items failed",
     ]

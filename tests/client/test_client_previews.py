@@ -30,7 +30,8 @@ from sse import (
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
 from ipyimagegen.core.api_key import ApiKey
-from ipyimagegen.core.run import PreparedRequest, Request, Status
+from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.run import Status
 
 SLOW = Timeouts(whole=10**9)  # for clocks that run
 
@@ -40,68 +41,68 @@ def ticking():
     return CancelToken(clock=itertools.count().__next__)
 
 
-class Told:
-    """Collects what a call tells of, read at once, and what its server waits for."""
+class Recorder:
+    """Records the previews of a call, read at once; its server waits for them."""
 
     def __init__(self):
         self.seen = []
         self.thread = None
         self._event = threading.Event()
 
-    def __call__(self, found):
-        self.seen.append(number(found))
+    def __call__(self, image):
+        self.seen.append(number(image))
         self.thread = threading.current_thread()
         self._event.set()
 
-    def heard(self):
+    def wait(self):
         """Wait until it was called; for a server between two events."""
         assert self._event.wait(10)
         self._event.clear()
 
 
 @pytest.fixture
-def told():
-    return Told()
+def recorder():
+    return Recorder()
 
 
-def test_each_image_is_told_of_before_the_server_sends_more(serve, post, told):
+def test_each_image_is_shown_before_the_server_sends_more(serve, post, recorder):
     heard = []
 
     def answer(conn, _):
         conn.sendall(HEAD)
-        for one in (partial(0), partial(1), completed(2)):
-            conn.sendall(one)
-            told.heard()
-            heard.append(len(told.seen))
+        for part in (partial(0), partial(1), completed(2)):
+            conn.sendall(part)
+            recorder.wait()
+            heard.append(len(recorder.seen))
         conn.sendall(completed(3))
 
-    outcome = post(serve(answer).origin, n=2, partial=told)
+    outcome = post(serve(answer).origin, n=2, partial=recorder)
     assert outcome.status is Status.DONE
     assert heard == [1, 2, 3]
-    assert told.seen == [(0, True), (1, True), (2, False)]
+    assert recorder.seen == [(0, True), (1, True), (2, False)]
     assert numbers(outcome) == [(2, False), (3, False)]
-    assert told.thread is threading.current_thread()
+    assert recorder.thread is threading.current_thread()
 
 
-def test_arks_finished_images_are_told_of(serve, post, told):
+def test_arks_finished_images_are_shown(serve, post, recorder):
     def answer(conn, _):
         conn.sendall(HEAD)
-        for one in (made(0), failed("Blocked") + made(1)):
-            conn.sendall(one)
-            told.heard()
+        for part in (made(0), failed("Blocked") + made(1)):
+            conn.sendall(part)
+            recorder.wait()
         conn.sendall(ark_end(generated_images=2) + DONE)
 
-    assert post(serve(answer).origin, n=3, partial=told).status is Status.DONE
-    assert told.seen == [(0, False), (1, False)]
+    assert post(serve(answer).origin, n=3, partial=recorder).status is Status.DONE
+    assert recorder.seen == [(0, False), (1, False)]
 
 
-def test_addresses_are_told_of_too(post):
+def test_addresses_are_shown_too(post):
     seen = []
     parts = [event("image_generation.partial_succeeded", url=f"https://cdn/{k}.png") for k in range(2)]
     post(
         LOCAL,
         mounts=mounted([*parts, ark_end()]),
-        partial=lambda found: seen.append((found.url, found.partial)),
+        partial=lambda image: seen.append((image.url, image.partial)),
     )
     assert seen == [("https://cdn/0.png", False), ("https://cdn/1.png", False)]
 
@@ -127,7 +128,7 @@ def test_one_byte_at_a_time_and_several_events_at_once(serve, post, answer):
     seen = []
     outcome = post(
         serve(answer).origin,
-        partial=lambda found: seen.append((b"".join(found.chunks()), found.revised_prompt)),
+        partial=lambda image: seen.append((b"".join(image.chunks()), image.revised_prompt)),
     )
     assert seen == [(b"one", "狐 in the 雪"), (b"two", "狐 in the 雪")]
     assert outcome.answer.images[0].revised_prompt == "狐 in the 雪"
@@ -143,13 +144,13 @@ STREAMS = {
     "error": (1, [partial(0), partial(1), event("error", error=ERROR)]),
     "omni": (2, [event("ar_delta", delta=f"{KEY} is the 钥匙"), event("image", **images(2)), DONE]),
     "keys": (1, [partial(0, revised_prompt=KEY), partial(1, revised_prompt=f"狐{KEY}"), completed(2)]),
-    "windows": (1, [one.replace(b"\n", b"\r\n") for one in (PING, partial(0), completed(1))]),
-    "old": (1, [one.replace(b"\n", b"\r") for one in (PING, partial(0), completed(1))]),
+    "windows": (1, [part.replace(b"\n", b"\r\n") for part in (PING, partial(0), completed(1))]),
+    "old": (1, [part.replace(b"\n", b"\r") for part in (PING, partial(0), completed(1))]),
 }
 
 
 def asked(parts, n, spool):
-    """Return the answer to a stream in these parts, and what was told of on the way."""
+    """Return the answer to a stream in these parts, and its previews."""
     endpoint = endpoint_at(LOCAL)
     request = Request(endpoint="lab", base_url=endpoint.base_url, prompt="a fox", options={"n": n})
     seen = []
@@ -162,7 +163,7 @@ def asked(parts, n, spool):
         timeouts=SLOW,
         idempotency_key="once-1",
         mounts=mounted(parts),
-        partial=lambda found: seen.append((number(found), found)),
+        partial=lambda image: seen.append((number(image), image)),
     )
     assert KEY.encode() not in outcome.spool.read_bytes()
     return outcome, seen
@@ -201,23 +202,23 @@ def test_the_streams_of_the_test_above_tell_of_images(in_one_piece):
     }
 
 
-def test_the_key_is_redacted_before_anybody_sees_the_image(serve, post, told, tmp_path):
+def test_the_key_is_redacted_before_anybody_sees_the_image(serve, post, recorder, tmp_path):
     seen = []
 
-    def tell(found):
-        seen.append((number(found), found.revised_prompt))
+    def show(image):
+        seen.append((number(image), image.revised_prompt))
         assert KEY.encode() not in (tmp_path / "reply.part").read_bytes()
-        told(found)
+        recorder(image)
 
     def answer(conn, _):
         text = partial(1, revised_prompt=f"fox {KEY} fox")
         at = text.index(KEY.encode()) + 9  # in the midst of the key
         conn.sendall(HEAD + text[:at])
         conn.sendall(text[at:])
-        told.heard()
+        recorder.wait()
         conn.sendall(completed(2))
 
-    outcome = post(serve(answer).origin, partial=tell)
+    outcome = post(serve(answer).origin, partial=show)
     assert seen == [((1, True), f"fox {'*' * len(KEY)} fox")]
     assert KEY not in repr(outcome)
 
@@ -225,7 +226,7 @@ def test_the_key_is_redacted_before_anybody_sees_the_image(serve, post, told, tm
 # How often, and what goes wrong
 
 
-def test_four_a_second_and_the_newest_wins(post, told):
+def test_four_a_second_and_the_newest_wins(post, recorder):
     seconds = iter([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
     now = 0.0
 
@@ -234,44 +235,44 @@ def test_four_a_second_and_the_newest_wins(post, told):
         for k in range(16):
             now = next(seconds, now)
             yield partial(k % 4)
-        assert len(told.seen) == 4
+        assert len(recorder.seen) == 4
         now = 1.05
         yield PING
-        assert told.seen[4:] == [(3, True)]
+        assert recorder.seen[4:] == [(3, True)]
         yield PING + partial(1)
         yield partial(2)
         yield completed(0)
 
-    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(lambda: now), partial=told)
+    outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(lambda: now), partial=recorder)
     assert outcome.status is Status.DONE
-    assert told.seen == [(0, True), (1, True), (2, True), (3, True), (3, True)]
+    assert recorder.seen == [(0, True), (1, True), (2, True), (3, True), (3, True)]
 
 
 def test_what_it_raises_ends_the_calling_and_nothing_else(serve, post):
     calls = []
 
-    def tell(found):
-        calls.append(found)
+    def show(image):
+        calls.append(image)
         raise RuntimeError("the notebook is gone")
 
-    outcome = post(serve(stream(partial(0), partial(1), completed(2))).origin, partial=tell)
+    outcome = post(serve(stream(partial(0), partial(1), completed(2))).origin, partial=show)
     assert (outcome.status, outcome.error, numbers(outcome)) == (Status.DONE, None, [(2, False)])
     assert len(calls) == 1
 
 
-def test_nobody_is_called_for_plain_json_or_a_refusal(serve, post, told):
+def test_nobody_is_called_for_plain_json_or_a_refusal(serve, post, recorder):
     body = json.dumps(images(2), indent=1).encode()
-    assert post(serve(reply(b"\n\n" + body)).origin, n=2, partial=told).status is Status.DONE
+    assert post(serve(reply(b"\n\n" + body)).origin, n=2, partial=recorder).status is Status.DONE
     refused = reply(partial(0), "400 Bad Request", kind="text/event-stream")
-    assert post(serve(refused).origin, partial=told).status is Status.REFUSED
-    assert told.seen == []
+    assert post(serve(refused).origin, partial=recorder).status is Status.REFUSED
+    assert recorder.seen == []
 
 
-def test_nobody_is_called_after_done_or_for_ever(post, told, monkeypatch):
-    post(LOCAL, mounts=mounted([DONE, partial(0)]), partial=told)
+def test_nobody_is_called_after_done_or_for_ever(post, recorder, monkeypatch):
+    post(LOCAL, mounts=mounted([DONE, partial(0)]), partial=recorder)
     monkeypatch.setattr("ipyimagegen.client.streaming.EVENTS", 10)
-    post(LOCAL, mounts=mounted([event("step") * 10 + partial(0)]), partial=told)
-    assert told.seen == []
+    post(LOCAL, mounts=mounted([event("step") * 10 + partial(0)]), partial=recorder)
+    assert recorder.seen == []
 
 
 def test_a_large_stream_takes_no_memory(post):
@@ -291,9 +292,9 @@ def test_a_large_stream_takes_no_memory(post):
         outcome = post(
             LOCAL,
             mounts=mounted(parts()),
-            partial=lambda found: sizes.append(sum(map(len, found.chunks()))),
+            partial=lambda image: sizes.append(sum(map(len, image.chunks()))),
         )
-        sizes += [sum(map(len, one.chunks())) for one in outcome.answer.images]
+        sizes += [sum(map(len, image.chunks())) for image in outcome.answer.images]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

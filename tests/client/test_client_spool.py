@@ -38,7 +38,7 @@ def restored(value, text):
         assert whole.startswith(value.head.rstrip("".join(map(chr, range(0xD800, 0xDC00)))))
         return whole
     if isinstance(value, list):
-        return [restored(one, text) for one in value]
+        return [restored(item, text) for item in value]
     if isinstance(value, dict):
         return {k: restored(v, text) for k, v in value.items()}
     return value
@@ -48,25 +48,25 @@ def restored(value, text):
 @given(documents, st.lists(st.integers(0, 20)), st.booleans(), st.sampled_from([None, 1]))
 def test_any_json_comes_back_whatever_the_chunks(document, sizes, ascii_, indent):
     text = json.dumps(document, ensure_ascii=ascii_, indent=indent).encode()
-    found, whole = lift(cut_up(text, sizes), LIFTED).load()
+    value, whole = lift(cut_up(text, sizes), LIFTED).load()
     assert whole
-    assert restored(found, text) == document
+    assert restored(value, text) == document
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=30, max_size=90), min_size=1, max_size=4), st.data())
 def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
-    items = [{"b64_json": base64.b64encode(one).decode(), "revised_prompt": 'a "fox"'} for one in images]
+    items = [{"b64_json": base64.b64encode(image).decode(), "revised_prompt": 'a "fox"'} for image in images]
     text = json.dumps({"created": 1, "data": items, "usage": {"total_tokens": 3}}).encode()
     cut = data.draw(st.integers(1, len(text) - 1))
-    found, whole = lift([text[:cut]], LIFTED).load()
-    kept = [one for one in restored(found, text).get("data", []) if "b64_json" in one]
+    value, whole = lift([text[:cut]], LIFTED).load()
+    kept = [item for item in restored(value, text).get("data", []) if "b64_json" in item]
     arrived, at = [], 0
-    for one in items:
-        at = text.index(one["b64_json"].encode(), at) + len(one["b64_json"])
-        arrived += [one] if at < cut else []
+    for item in items:
+        at = text.index(item["b64_json"].encode(), at) + len(item["b64_json"])
+        arrived += [item] if at < cut else []
     assert not whole
-    assert [one["b64_json"] for one in kept][: len(arrived)] == [one["b64_json"] for one in arrived]
+    assert [item["b64_json"] for item in kept][: len(arrived)] == [item["b64_json"] for item in arrived]
     assert len(kept) <= len(arrived) or kept == items[: len(kept)]
 
 

@@ -31,7 +31,7 @@ from ipyimagegen.client import CancelToken, Timeouts
 from ipyimagegen.client.streaming import LINES, StreamSplitter
 from ipyimagegen.core.run import Status
 
-# How events are told apart
+# How a stream is split
 
 
 @given(st.booleans(), st.lists(st.tuples(lines, ends), max_size=30), st.data())
@@ -39,15 +39,15 @@ def test_events_by_the_standard_whatever_the_chunks(bom, written, data):
     text = b"\xef\xbb\xbf" * bom + b"".join(line + end for line, end in written)
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=12))
     splitter = StreamSplitter()
-    found = [one for chunk in cut_up(text, cuts) for one in splitter.feed(chunk)]
-    read = [(one.name, b"\n".join(text[start:stop] for start, stop in one.spans)) for one in found]
+    events = [event for chunk in cut_up(text, cuts) for event in splitter.feed(chunk)]
+    read = [(event.name, b"\n".join(text[start:stop] for start, stop in event.spans)) for event in events]
     assert read == by_the_standard(text)
 
 
 def test_a_line_that_a_return_ended_is_no_half_of_the_next():
     chunks = (b"data: 1\r:", b"\n", b"", b"\n", b"data: 2\r", b"", b"\n\n")
     splitter = StreamSplitter()
-    assert len([one for chunk in chunks for one in splitter.feed(chunk)]) == 2
+    assert len([event for chunk in chunks for event in splitter.feed(chunk)]) == 2
 
 
 def test_an_event_of_too_many_lines_is_none():
@@ -102,7 +102,7 @@ def test_ark_images_and_a_failed_one(serve, post):
     outcome = post(serve(stream(*events, done=True)).origin, n=2)
     assert numbers(outcome) == [(2, False)]
     assert (outcome.status, outcome.error) == (Status.DONE, None)
-    assert [one.code for one in outcome.answer.errors] == ["Blocked"]
+    assert [error.code for error in outcome.answer.errors] == ["Blocked"]
     assert outcome.answer.facts == {
         "model": "seedream",
         "created": 7,
@@ -147,7 +147,7 @@ def test_addresses_instead_of_base64(serve, post):
     server = serve(stream(*events))
     outcome = post(server.origin, n=2)
     assert outcome.status is Status.DONE
-    assert [one.url for one in outcome.answer.images] == [f"{server.origin}/7.png", "https://cdn/8.png"]
+    assert [image.url for image in outcome.answer.images] == [f"{server.origin}/7.png", "https://cdn/8.png"]
 
 
 def test_without_a_type_it_is_a_image_unless_it_says_partial(serve, post):
@@ -162,7 +162,7 @@ def test_without_a_type_it_is_a_image_unless_it_says_partial(serve, post):
 def test_the_type_may_stand_in_the_event_line_alone(serve, post):
     data = [json.dumps({"b64_json": b64(IMAGES[k])}) for k in range(2)]
     kinds = ("image_edit.partial_image", "image_edit.completed")
-    events = "".join(f"event: {kind}\ndata: {one}\n\n" for kind, one in zip(kinds, data, strict=True))
+    events = "".join(f"event: {kind}\ndata: {text}\n\n" for kind, text in zip(kinds, data, strict=True))
     assert numbers(post(serve(stream(events.encode())).origin)) == [(1, False)]
 
 
@@ -278,7 +278,7 @@ def test_an_error_after_a_finished_image_is_never_a_refusal(serve, post):
 def test_an_error_when_all_images_are_there_is_only_noted(serve, post):
     outcome = post(serve(stream(completed(0), completed(1), event("error", error=ERROR))).origin, n=2)
     assert (outcome.status, outcome.error) == (Status.DONE, None)
-    assert [one.message for one in outcome.answer.errors] == ["overloaded"]
+    assert [error.message for error in outcome.answer.errors] == ["overloaded"]
 
 
 # Cuts
@@ -297,17 +297,17 @@ def test_a_cut_inside_the_second_partial_keeps_the_first(serve, post):
 def test_a_reset_keeps_the_last_partial(serve, post):
     def answer(conn, _):
         conn.sendall(stream(partial(0), partial(1)))
-        told.wait(10)
+        previewed.wait(10)
         reset(conn)
 
-    told = threading.Event()
-    outcome = post(serve(answer).origin, partial=lambda found: number_is(found, 1) and told.set())
+    previewed = threading.Event()
+    outcome = post(serve(answer).origin, partial=lambda image: number_is(image, 1) and previewed.set())
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(1, True)])
     assert "is incomplete" in outcome.error.message
 
 
-def number_is(found, which):
-    return b"".join(found.chunks()) == IMAGES[which]
+def number_is(image, which):
+    return b"".join(image.chunks()) == IMAGES[which]
 
 
 def test_a_image_whose_event_was_cut_behind_it_is_finished(serve, post):
@@ -379,8 +379,8 @@ def test_more_events_than_images_need_end_the_reading(serve, post, monkeypatch):
 @pytest.mark.parametrize("inner", ['{"a":' * 900 + "1" + "}" * 900, "1e999", "-1e999", "9" * 4000])
 def test_hostile_usage_hurts_nobody(serve, post, inner):
     more = f'"usage":{{"total_tokens":1,"input_tokens":{inner}}}'
-    one = completed(0).replace(b'"type"', f'{more},"type"'.encode(), 1)
-    outcome = post(serve(stream(one, one, one)).origin, n=3)
+    image = completed(0).replace(b'"type"', f'{more},"type"'.encode(), 1)
+    outcome = post(serve(stream(image, image, image)).origin, n=3)
     assert (outcome.status, numbers(outcome)) == (Status.DONE, [(0, False)] * 3)
     assert outcome.answer.facts["usage"] == {"total_tokens": 3}
 
@@ -467,8 +467,8 @@ def test_the_deadline_in_the_midst_keeps_the_last_partial(serve, post):
 def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
     token = CancelToken()
 
-    def tell(found):
-        if number_is(found, 2):
+    def show(image):
+        if number_is(image, 2):
             token.cancel()
 
     def parts():
@@ -482,6 +482,6 @@ def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
         if through == "adapter"
         else {"origin": serve(trickle).origin}
     )
-    outcome = post(**where, token=token, partial=tell)
+    outcome = post(**where, token=token, partial=show)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
     assert outcome.error.message == "Given up."

@@ -76,7 +76,7 @@ def test_one_post_with_the_key_and_the_body(serve, post):
     assert outcome.status is Status.DONE
     assert outcome.error is None
     assert outcome.request_id == "req-7"
-    assert [read(one) for one in outcome.answer.images] == IMAGES[:2]
+    assert [read(image) for image in outcome.answer.images] == IMAGES[:2]
     (seen,) = server.seen
     assert seen.line == "POST /v1/images/generations HTTP/1.1"
     assert seen.headers["authorization"] == f"Bearer {KEY}"
@@ -168,13 +168,13 @@ def test_connect_timeout(post):
         full.listen(0)
         port = full.getsockname()[1]
         waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", port))
+        for waiter in waiting:
+            waiter.setblocking(False)
+            waiter.connect_ex(("127.0.0.1", port))
         with early():
             outcome = clean(post(f"http://127.0.0.1:{port}", timeouts=Timeouts(connect=0.3)))
-        for one in waiting:
-            one.close()
+        for waiter in waiting:
+            waiter.close()
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
     assert "in time" in outcome.error.message
 
@@ -253,7 +253,7 @@ def test_malformed_address(post, origin):
 
 
 @pytest.mark.parametrize(
-    ("answer", "timeouts", "said"),
+    ("answer", "timeouts", "message"),
     [
         (reset, PATIENT, "was reset"),
         (b"", PATIENT, "was closed"),
@@ -286,12 +286,12 @@ def test_malformed_address(post, origin):
         (reply("", "304 Not Modified"), PATIENT, "304"),
     ],
 )
-def test_unknown_outcomes(serve, post, answer, timeouts, said):
+def test_unknown_outcomes(serve, post, answer, timeouts, message):
     server = serve(answer)
     with early():
         outcome = clean(post(server.origin, timeouts=timeouts))
     assert outcome.status is Status.UNKNOWN
-    assert said in outcome.error.message
+    assert message in outcome.error.message
     assert server.posts == server.accepted == 1
 
 
@@ -327,7 +327,7 @@ def test_a_cut_inside_image_two_gives_image_one_and_keeps_the_rest(serve, post):
     server = serve(whole[: whole.index(b64(IMAGES[1]).encode()) + 5000])
     outcome = clean(post(server.origin, n=3))
     assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
-    assert [read(one) for one in outcome.answer.images] == IMAGES[:1]
+    assert [read(image) for image in outcome.answer.images] == IMAGES[:1]
     assert "arrived whole: 1" in outcome.error.message
     assert b64(IMAGES[1])[:4000].encode() in outcome.spool.read_bytes()
 

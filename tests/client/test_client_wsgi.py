@@ -46,7 +46,7 @@ class Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def through(request, post, monkeypatch):
-    """Return a function that asks the application one of both ways."""
+    """Return a function that posts to the application in either way."""
     if request.param == "adapter":
 
         def ask(way):
@@ -69,7 +69,7 @@ BOTH = pytest.mark.parametrize("through", ["adapter", "wsgiref"], indirect=True)
 def test_done(through):
     outcome = through("done")
     assert outcome.status is Status.DONE
-    assert [b"".join(one.chunks()) for one in outcome.answer.images] == IMAGES[:3]
+    assert [b"".join(image.chunks()) for image in outcome.answer.images] == IMAGES[:3]
 
 
 @BOTH
@@ -77,8 +77,8 @@ def test_the_request_arrives_whole(through):
     outcome = through("echo")
     assert outcome.status is Status.REFUSED
     assert outcome.error.code == "echo"
-    said = outcome.error.message.partition("answered 400: ")[2]
-    assert said == "POST /echo/v1/images/generations application/json Bearer [key] once-1 a fox"
+    text = outcome.error.message.partition("answered 400: ")[2]
+    assert text == "POST /echo/v1/images/generations application/json Bearer [key] once-1 a fox"
 
 
 @BOTH
@@ -92,7 +92,7 @@ def test_rejected(through):
 def test_cut_off(through, way):
     outcome = through(way)
     assert outcome.status is Status.UNKNOWN
-    assert [b"".join(one.chunks()) for one in outcome.answer.images] == IMAGES[:1]
+    assert [b"".join(image.chunks()) for image in outcome.answer.images] == IMAGES[:1]
     assert "is incomplete" in outcome.error.message
 
 
@@ -125,7 +125,7 @@ def test_a_local_application_needs_no_network_settings(post, monkeypatch):
     assert KEY not in repr(outcome)
 
 
-def test_importing_the_room_imports_no_requests():
+def test_importing_the_client_imports_no_requests():
     check = (
         "import sys, ipyimagegen.client as w\n"
         "assert not {'requests', 'urllib3'} & set(sys.modules)\n"

@@ -6,6 +6,7 @@ import pytest
 
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.template import Alternatives, Literal, fill, parse
+from ipyimagegen.notebook.messages import CELL
 
 NAMES = {
     "animal": "fox",
@@ -49,14 +50,14 @@ def test_filled(template, text):
     ("template", "says"),
     [
         ("a {animl}", "there is no variable 'animl'. Did you mean animal?"),
-        ("a {animl}", "{{animl}}, or --raw"),
+        ("a {animl}", "write {{animl}} or use --raw"),
         ("{animal.colour}", "has no .colour"),
         ("{rows[7]}", "has no [7]"),
         ("{table[nokey]}", "there is no variable 'nokey'; the text is written ['nokey']"),
         ("{animal:d}", "cannot be written as text"),
-        ("{animal:d}", "{{animal:d}}, or --raw"),
+        ("{animal:d}", "write {{animal:d}} or use --raw"),
         ("{x:{m}.1f}", "there is no variable 'm'."),
-        ("{x:{m}.1f}", "{{x:{{m}}.1f}}, or --raw"),
+        ("{x:{m}.1f}", "write {{x:{{m}}.1f}} or use --raw"),
         ("{day.yeer}", "{day.yeer}: day has no .yeer (AttributeError). Did you mean year?"),
         ("{table['a c']}", "Did you mean a b?"),
     ],
@@ -64,6 +65,7 @@ def test_filled(template, text):
 def test_refused(template, says):
     with pytest.raises(InvalidInput) as caught:
         fill(parse(template), NAMES)
+    caught.value.front = CELL
     assert says in str(caught.value)
     assert caught.value.__cause__ is None
 

@@ -41,11 +41,10 @@ from ipyimagegen.session.studio import Studio
 MIB = 1 << 20
 SLACK = 2.0  # seconds after the deadline
 IMAGE = 64 * MIB  # the cap of one image, and of a reply for each image asked for
-BILL = re.compile(
-    r"(?i)bill|costs? nothing|no image was made|nothing was sent|not sent|not used|the call goes on"
-)
+BILL = re.compile(r"(?i)billed|charged|costs? nothing|nothing was sent|not sent|not used|goes on")
 NEXT = re.compile(
-    r"(?i)run the cell again|--retry|%imagine_|needs credit|name another|\b(set|use|write|choose|give|take)\b"
+    r"(?i)run the cell again|--retry|%imagine_|add credit|choose another|"
+    r"\b(set|use|write|choose|give|remove|send)\b"
 )
 # What a server delivers when all is well.
 PAINTED = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]

@@ -44,7 +44,7 @@ POINTS = {
     "in_image_one": (IN_ONE, Status.UNKNOWN, CUT),
     "in_image_two": (IN_TWO, Status.UNKNOWN, ONE),
     "reply_not_read": ("ipyimagegen.client.outcome:StoredResponse.read 1 before", Status.DONE, BOTH),
-    "first_image_without_its_name": ("ipyimagegen.store.disk:Disk.move 1 before", Status.DONE, BOTH),
+    "first_image_without_its_name": ("ipyimagegen.store.files:Disk.move 1 before", Status.DONE, BOTH),
     "between_the_images": ("ipyimagegen.store:Store.keep 2 before", Status.DONE, BOTH),
     "before_it_is_done": ("ipyimagegen.store:Store.update 1 before", Status.DONE, BOTH),
     "before_anybody_is_told": ("ipyimagegen.store:Store.update 1 after", Status.DONE, BOTH),
@@ -78,11 +78,11 @@ def test_47_kill_at_a_marked_point(lab, point):
         lab.check([status, status], 1, delivered=IMAGES, states=["stored", "stored"])  # and its reuse
     elif delivered:
         assert "images of it that arrived: 1" in cell.texts
-        lab.check(status, 1, "may have been billed", delivered=delivered, raw=BODY[:IN_TWO])
+        lab.check(status, 1, "may have been charged", delivered=delivered, raw=BODY[:IN_TWO])
     else:
         assert posts <= 1
         raw = BODY[:IN_ONE] if status is Status.UNKNOWN else b""
-        lab.check(status, posts, "may have been billed", raw=raw)
+        lab.check(status, posts, "may have been charged", raw=raw)
 
 
 def start(lab, server, place):

@@ -77,7 +77,7 @@ def test_17_retry_after_of_no_sense(lab, clock, waited):
         assert f"429: slow down. It requests a wait of {said}." in lab.cell().texts
     assert clock.waited == []
     return lab.check(
-        [Status.RATE_LIMITED] * len(TOO_LONG), len(TOO_LONG), "nothing billed: run the cell again later"
+        [Status.RATE_LIMITED] * len(TOO_LONG), len(TOO_LONG), "Nothing was billed. Run the cell again later"
     )
 
 
@@ -98,7 +98,7 @@ def test_18_quota_is_used_up(lab, clock):
     server = lab.serve(GOOD)
     for status, body in QUOTA:
         server.answer = reply(body, f"{status} No", "Retry-After: 1")
-        says = rf"(?s)lab answered {status}: {body['error']['message']}.*No image was made: .* needs credit"
+        says = rf"(?s)lab answered {status}: {body['error']['message']}.*Nothing was billed. Add credit"
         assert re.search(says, lab.cell().texts), lab.cells[-1].texts
     assert clock.waited == []
     lab.check([Status.REFUSED] * len(QUOTA), len(QUOTA))
@@ -109,7 +109,7 @@ def test_19_status_429_for_ever(lab, clock):
     lab.cell()
     assert sum(clock.waited) == pytest.approx(1 + 2)
     assert len({one.headers["idempotency-key"] for one in server.seen}) == 1
-    says = r"(?s)429: slow down.*It was not carried out, nothing billed: run the cell again later"
+    says = r"(?s)429: slow down.*Nothing was billed. Run the cell again later"
     lab.check(Status.RATE_LIMITED, 3, says)
 
 
@@ -168,7 +168,7 @@ def test_21_refusal_with_more_than_text(lab):
         assert shown in first
         assert len(first) <= 320
         assert cell.outputs == []
-    lab.check([Status.REFUSED] * len(HOSTILE), len(HOSTILE), "No image was made: change what it complains of")
+    lab.check([Status.REFUSED] * len(HOSTILE), len(HOSTILE), "Nothing was billed. Fix the problem above")
     exported = "".join(path.read_text() for path in lab.artefacts.glob("*.html"))
     assert "<img src=x" not in exported
     assert "<script>alert" not in exported

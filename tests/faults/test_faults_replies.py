@@ -125,7 +125,7 @@ def test_29_a_stream_that_breaks_off(lab, cut):
     more, says = CUTS[cut]
     lab.serve(stream(*PARTIALS, more))
     lab.cell("%imagine --stream a red fox")
-    says = rf"{says}.*may have been billed.*--retry"
+    says = rf"{says}.*may have been charged.*--retry"
     lab.check(Status.UNKNOWN, 1, says, delivered=[IMAGES[1]], states=["partial"], raw=PARTIALS[0])
 
 

@@ -1,4 +1,4 @@
-"""What was sent and has no certain end: it is never repeated, and may have been billed."""
+"""What was sent and has no certain end: it is never repeated, and may have been charged."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def unknown(lab, answers, says, **kept):
     for code in cells:
         again = lab.cell(code).error
         assert isinstance(again, e.OutcomeUnknown)
-        assert re.search("(?s)may have been billed.*--retry", str(again))
+        assert re.search("(?s)may have been charged.*--retry", str(again))
     lab.check([Status.UNKNOWN] * len(cells), len(cells), **kept)
 
 
@@ -147,7 +147,7 @@ def test_15_status_503(lab, clock):
         {"error": {"message": "No available channel for model red", "code": "model_not_found"}},
         {"error": {"message": "No channel (model_not_found)", "type": "new_api_error", "code": 503}},
     ]
-    says = r"(?s)503: No .*channel.*No image was made: it has no such model; name another"
+    says = r"(?s)503: No .*channel.*Nothing was billed. Choose another model"
     for body in no_model:
         lab.servers[0].answer = reply(body, "503 Service Unavailable", "Retry-After: 1")
         assert re.search(says, lab.cell("%imagine --model red a fox").texts)

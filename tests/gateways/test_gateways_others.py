@@ -122,7 +122,7 @@ def test_an_answer_of_ark_with_errors_only_names_them(kernel, serve):
     use_at(kernel, server, "ark")
     told, bill = kernel.run("%imagine a fox").error.splitlines()
     assert "The output is sensitive" in told
-    assert bill == "It may have been billed; --retry asks again."
+    assert bill == "You may have been charged. Use --retry to send it again."
 
 
 def test_a_relative_address_is_of_the_same_server(kernel, serve):

@@ -1,4 +1,4 @@
-"""Runs side by side: the sheet, and what is said of them."""
+"""Runs side by side: the sheet, and the text below it."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from ipyimagegen.notebook.help_text import PAGES
 
 @pytest.fixture
 def drawn(kernel):
-    """Return a kernel whose session has three runs of sketch, the last one of two images."""
+    """Return a kernel whose session has three runs of sketch, the last with two images."""
     done = kernel.run(
         "%imagine --size 64x64 a red fox in the snow\n"
         "%imagine --size 64x64 --seed 7 a blue fox in the snow\n"
@@ -36,34 +36,34 @@ def test_wide_images_stand_side_by_side_too(drawn):
 def test_images_side_by_side_and_what_differs(drawn):
     cell = drawn.run("%imagine_compare 1 2 3")
     assert cell.error is None, cell.error
-    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert [output["output_type"] for output in cell.outputs] == ["display_data", "display_data"]
     assert set(cell.outputs[1]["data"]) == {"text/plain"}
     (sheet,) = cell.images
-    assert sheet.width > sheet.height  # four small tiles in a row, no one alone
+    assert sheet.width > sheet.height  # four small tiles in a row, none alone
     assert max(sheet.size) <= 768
     assert len(json.dumps(cell.outputs)) < 150 * 1024
-    said = lines(cell.caption)
-    assert said[:4] == [
+    text = lines(cell.caption)
+    assert text[:4] == [
         "prompt, against 1:",
         "1 a red fox in the snow",
         "2 a [-red-] {+blue+} fox in the snow",
         "3 same as 1",
     ]
-    assert "1 2 3" in said
-    assert "size 64x64 64x64 64x96" in said
-    assert "seed – 7 7" in said
-    assert "n – – 2" in said
-    assert not any(line.startswith("size got") for line in said)  # they came as asked
+    assert "1 2 3" in text
+    assert "size 64x64 64x64 64x96" in text
+    assert "seed – 7 7" in text
+    assert "n – – 2" in text
+    assert not any(line.startswith("size got") for line in text)  # they came as asked
     # The seconds are among them where they happen to be the same.
-    assert re.sub(r" seconds [\d.]+,", "", said[-1]) == "same: endpoint sketch, cost free"
+    assert re.sub(r" seconds [\d.]+,", "", text[-1]) == "same: endpoint sketch, cost free"
 
 
-def test_what_is_equal_is_said_once(drawn):
-    said = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
-    assert said[:2] == ["prompt: the same", "a red fox in the snow"]
-    (same,) = (line for line in said if line.startswith("same: "))
+def test_equal_values_are_listed_once(drawn):
+    text = lines(drawn.run("%imagine_compare 3.1 3.2").caption)
+    assert text[:2] == ["prompt: the same", "a red fox in the snow"]
+    (same,) = (line for line in text if line.startswith("same: "))
     assert "size 64x96, seed 7, n 2" in same
-    assert not any(line.startswith("3.1 3.2") for line in said)  # no table
+    assert not any(line.startswith("3.1 3.2") for line in text)  # no table
 
 
 def test_ids_in_every_form(drawn):
@@ -92,12 +92,12 @@ def test_ids_in_every_form(drawn):
 
 REFUSED = [
     ("", "2 to 12"),
-    ("1", "one is named"),
-    ("1 1", "one is named"),
+    ("1", "2 to 12"),
+    ("1 1", "2 to 12"),
     ("1 9", "There is no run 9"),
-    ("20-30", "There is no run of 20-30"),
-    ("1-99", "There is no run of 1-99: this session has 3."),
-    ("1 fox", "is no id"),
+    ("20-30", "this session has 3"),
+    ("1-99", "this session has 3"),
+    ("1 fox", "Invalid id"),
     ("1 3.5", "has 2 images"),
     ("--all", "no option --all"),
     ("1 {nope}", "nope: there is no variable 'nope'."),
@@ -114,7 +114,7 @@ def test_refused_in_one_line(drawn, named, says):
 
 def test_twelve_at_most(kernel):
     assert kernel.run("for k in range(13):\n    %imagine --size 64x64 --seed {k} a fox").error is None
-    assert "13 are named" in kernel.run("%imagine_compare 1-13").error
+    assert "2 to 12" in kernel.run("%imagine_compare 1-13").error
     cell = kernel.run("%imagine_compare 1-12")
     assert len(lines(cell.caption)) < 12
     assert max(map(len, cell.caption.splitlines())) <= 100
@@ -124,52 +124,53 @@ def test_twelve_at_most(kernel):
 def test_too_wide_for_columns_is_a_line_each(kernel):
     done = kernel.run(
         "for k in range(9):\n    %imagine --size 64x64 --seed {k} a fox\n"
-        "from ipyimagegen import history\nprint(*(one.id for one in history))\n"
+        "from ipyimagegen import history\nprint(*(run.id for run in history))\n"
         "import ipyimagegen\nipyimagegen._DEFAULT.clear()\n%reload_ext ipyimagegen"
     )
-    (found,) = (text for text in done.texts if text.count("/") == 9)  # in another session they have long ids
-    said = kernel.run(f"%imagine_compare {found}").caption
-    assert max(map(len, said.splitlines())) <= 100
-    of_runs = [line.split() for line in said.splitlines() if line[:1].isdigit()]
-    assert [line[:2] for line in of_runs] == [[one, str(k)] for k, one in enumerate(found.split())]
+    # In another session they have long ids.
+    (run_ids,) = (text for text in done.texts if text.count("/") == 9)
+    text = kernel.run(f"%imagine_compare {run_ids}").caption
+    assert max(map(len, text.splitlines())) <= 100
+    of_runs = [line.split() for line in text.splitlines() if line[:1].isdigit()]
+    assert [line[:2] for line in of_runs] == [[run_id, str(k)] for k, run_id in enumerate(run_ids.split())]
 
 
 def test_the_python_call_shows_the_same(drawn):
     shown = drawn.run("%imagine_compare 1 3.2")
     called = drawn.run("from ipyimagegen import history\nhistory.compare('1', history[3][1])")
     assert called.error is None, called.error
-    assert [one["data"] for one in called.outputs] == [one["data"] for one in shown.outputs]
+    assert [output["data"] for output in called.outputs] == [output["data"] for output in shown.outputs]
     assert drawn.run("print(history.compare(1, 3), end='')").texts == [
         drawn.run("%imagine_compare 1 -1").caption
     ]
-    kept = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
-    assert kept.startswith(("image/png text/plain", "image/jpeg text/plain"))
-    assert "'alt': '3, 1 side by side'" in kept
+    bundle = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
+    assert bundle.startswith(("image/png text/plain", "image/jpeg text/plain"))
+    assert "'alt': '3, 1 side by side'" in bundle
     assert "2 to 12" in drawn.run("history.compare(1)").error
 
 
-def test_no_image_says_why(drawn):
+def test_a_missing_image_has_a_reason(drawn):
     drawn.run("%imagine --set fault=refusal a red fox")
     cell = drawn.run("%imagine_compare 1 4")
-    said = lines(cell.caption)
-    assert "status done refused" in said
-    assert said[-1].startswith("! 4: sketch answered 400: Your request was rejected")
+    text = lines(cell.caption)
+    assert "status done refused" in text
+    assert text[-1].startswith("! 4: sketch answered 400: Your request was rejected")
     alone = drawn.run("%imagine_compare 1 2").images[0]
     assert cell.images[0].size == alone.size  # a dashed tile in its place
 
 
-def test_forgotten_runs_are_said(drawn):
+def test_forgotten_runs_are_listed(drawn):
     drawn.run("%imagine_forget 1")
     cell = drawn.run("%imagine_compare 1 2 3")
-    said = lines(cell.caption)
-    assert said[:4] == [
+    text = lines(cell.caption)
+    assert text[:4] == [
         "prompt, against 2:",
         "1 (forgotten)",
         "2 a blue fox in the snow",
         "3 a [-blue-] {+red+} fox in the snow",
     ]
-    assert "size (forgotten) 64x64 64x96" in said
-    assert said[-1] == "forgotten: 1"
+    assert "size (forgotten) 64x64 64x96" in text
+    assert text[-1] == "forgotten: 1"
     drawn.run("%imagine_forget 2 3")
     cell = drawn.run("%imagine_compare 1 2")
     assert cell.error is None
@@ -199,18 +200,18 @@ def test_mismatches_and_inputs(kernel, serve):
         "%imagine --size 64x64 a fox\n%imagine --size 64x64 a small fox\n"
         "%imagine --image @1 a hat\n%imagine --image @2 a hat"
     )
-    said = lines(kernel.run("%imagine_compare 1 2").caption)
-    assert "! size – asked 64x64, got 32x32" in said
-    assert "size got 64x64 32x32" in said
-    said = lines(kernel.run("%imagine_compare 3 4").caption)
-    assert "prompt: the same" in said
-    assert "image 1.1 2.1" in said
+    text = lines(kernel.run("%imagine_compare 1 2").caption)
+    assert "! size – asked 64x64, got 32x32" in text
+    assert "size got 64x64 32x32" in text
+    text = lines(kernel.run("%imagine_compare 3 4").caption)
+    assert "prompt: the same" in text
+    assert "image 1.1 2.1" in text
     kernel.run("from pathlib import Path\npath = Path('cat.png')")
     kernel.run("from ipyimagegen import history")
-    for one in (1, 2):
-        kernel.run(f"path.write_bytes(history[{one}][0].bytes)\n%imagine --image cat.png a cap")
+    for number in (1, 2):
+        kernel.run(f"path.write_bytes(history[{number}][0].bytes)\n%imagine --image cat.png a cap")
     (image,) = (x for x in lines(kernel.run("%imagine_compare 5 6").caption) if x.startswith("image"))
-    assert image.count("cat.png (") == 2  # one name for two images is not one image
+    assert image.count("cat.png (") == 2  # two images of the same name are different
     again = kernel.run("%imagine_rerun 5 --image cat.png")
     assert "image: cat.png (" in again.texts[-1]
 
@@ -220,9 +221,9 @@ def test_hostile_texts_stay_inert(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes(64, 64))}]}))
     done = kernel.run(
         "from ipyimagegen import imagine, history\n"
-        f"there = {server.base_url!r}\n"
-        f"imagine('{evil}', endpoint=there, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
-        f"imagine('{evil} at night', endpoint=there)"
+        f"url = {server.base_url!r}\n"
+        f"imagine('{evil}', endpoint=url, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
+        f"imagine('{evil} at night', endpoint=url)"
     )
     assert done.error is None, done.error
     cell = kernel.run("%imagine_compare 1 2")
@@ -236,9 +237,9 @@ def test_long_texts_beside_the_prompt_are_compared_word_by_word(drawn):
     some = "blurry, dark, low contrast, text, watermark"
     drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}" a fox')
     drawn.run(f'%imagine --size 64x64 --negative-prompt "{some}, frame" a fox')
-    said = lines(drawn.run("%imagine_compare 4 5").caption)
-    assert "negative prompt, against 4:" in said
-    assert said[said.index("negative prompt, against 4:") + 2] == f"5 {some}{{+, frame+}}"
+    text = lines(drawn.run("%imagine_compare 4 5").caption)
+    assert "negative prompt, against 4:" in text
+    assert text[text.index("negative prompt, against 4:") + 2] == f"5 {some}{{+, frame+}}"
     changed = drawn.run("%imagine_rerun 5 --negative-prompt blurry").texts[-1]
     assert "negative prompt: blurry[-, dark, low contrast, text, watermark, frame-]" in changed
 
@@ -250,4 +251,4 @@ def test_the_examples_of_the_help_run(drawn):
         assert len(cell.images) == 1
     page = drawn.run("%imagine_compare --help").texts[0]
     assert "%imagine_compare 1 2" in page
-    assert "For compare there is %imagine_compare;" in drawn.run("%imagine compare").error
+    assert "Did you mean %imagine_compare?" in drawn.run("%imagine compare").error

@@ -1,17 +1,29 @@
-"""The panel's fields: projected from the option table, as far as the chosen model takes them."""
+"""The controls of the panel follow the option table and the chosen model; its labels are complete."""
+
+import re
+import shutil
+import subprocess
 
 import pytest
 
 from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog import check
 from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.messages import Option, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
-from ipyimagegen.notebook.panel.controls import accepts, choices, controls, models
+from ipyimagegen.notebook.panel.controls import (
+    describe_choices,
+    find_input_limits,
+    list_controls,
+    list_models,
+)
 from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.widget import STATIC
+from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 
-# Every option, and the kind of field that it is; None: it has a place of its own, or is a button.
-FIELDS = {
+# Every option and the kind of its control; None where it has a place of its own, or a button.
+KINDS = {
     "model": None,
     "size": "suggest",
     "aspect_ratio": "suggest",
@@ -45,73 +57,74 @@ FIELDS = {
     "send_key": None,
     "raw": None,
 }
-EVERY = [(one.name, name) for one in catalog.list_endpoints() if one.base_url for name in ("", *models(one))]
+ENDPOINTS = [endpoint for endpoint in catalog.list_endpoints() if endpoint.base_url]
+MODELS = [(endpoint.name, model) for endpoint in ENDPOINTS for model in ("", *list_models(endpoint))]
 
 
-def shown(endpoint, model="", **more):
-    made = controls(catalog.find_endpoint(endpoint), model, more.pop("configured", {}), **more)
-    return {one.name: one for one in made}
+def controls_of(endpoint, model="", configured=None, **inputs):
+    controls = list_controls(catalog.find_endpoint(endpoint), model, configured or {}, **inputs)
+    return {control.name: control for control in controls}
 
 
-def test_every_option_is_a_field_or_has_a_place_of_its_own():
-    assert list(FIELDS) == list(OPTIONS)
-    unknown = controls(catalog.find_endpoint("http://127.0.0.1:1/v1"), "", {})
-    assert {one.name: one.kind for one in unknown} == {name: kind for name, kind in FIELDS.items() if kind}
-    for one in unknown:
-        assert one.help == OPTIONS[one.name].help
-        assert one.choices == OPTIONS[one.name].choices
-        assert (one.low, one.high) == (OPTIONS[one.name].low, OPTIONS[one.name].high)
-        assert one.lists == OPTIONS[one.name].lists
-        assert not one.lists or one.kind in ("number", "suggest")  # what a list can be written in
+def test_every_option_has_a_control_or_a_place_of_its_own():
+    assert list(KINDS) == list(OPTIONS)
+    controls = controls_of("http://127.0.0.1:1/v1")
+    assert {name: control.kind for name, control in controls.items()} == {
+        name: kind for name, kind in KINDS.items() if kind
+    }
+    for name, control in controls.items():
+        option = OPTIONS[name]
+        assert (control.help, control.choices) == (render(option.help, PANEL), option.choices)
+        assert (control.low, control.high, control.lists) == (option.low, option.high, option.lists)
+        assert not control.lists or control.kind in ("number", "suggest")  # a list can be typed there
 
 
-def test_a_model_shows_what_it_takes_and_bounds_it():
-    found = shown("openai", "dall-e-3")
-    assert {"style", "quality", "size"} <= set(found)
-    assert not {"negative_prompt", "background", "guidance_scale", "seed"} & set(found)
-    assert found["quality"].kind == "suggest"
-    assert set(found["quality"].choices) == {"standard", "hd"}
-    assert "1792x1024" in found["size"].choices
+def test_a_model_decides_controls_and_bounds():
+    controls = controls_of("openai", "dall-e-3")
+    assert {"style", "quality", "size"} <= set(controls)
+    assert not {"negative_prompt", "background", "guidance_scale", "seed"} & set(controls)
+    assert set(controls["quality"].choices) == {"standard", "hd"}
+    assert "1792x1024" in controls["size"].choices
 
 
-def test_several_models_show_what_all_of_them_take(home):
+def test_several_models_have_the_controls_that_all_of_them_support(home):
     studio = Studio(home=home, environ={})
 
-    def shown_for(model):
+    def names(model):
         form = Form(endpoint="openai", options={"model": model})
-        return {one["name"] for one in choices(studio, form, inputs=0, mask=False)["controls"]}
+        choices = describe_choices(studio, form, inputs=0, mask=False)
+        return {control["name"] for control in choices["controls"]}
 
-    one, other = shown_for("dall-e-3"), shown_for("gpt-image-1.5")
-    assert one - other
-    assert other - one
-    assert shown_for("dall-e-3,gpt-image-1.5") == shown_for("gpt-image-1.5, dall-e-3") == one & other
-    assert shown_for('dall-e-3,"gpt') == shown_for("never heard of it")  # while it is being typed
-
-
-def test_what_is_configured_is_told():
-    assert shown("sketch", configured={"n": 2})["n"].configured == "2"
+    first, second = names("dall-e-3"), names("gpt-image-1.5")
+    assert first - second
+    assert second - first
+    assert names("dall-e-3,gpt-image-1.5") == names("gpt-image-1.5, dall-e-3") == first & second
+    assert names('dall-e-3,"gpt') == names("never heard of it")  # while it is being typed
 
 
-def test_an_edit_may_take_other_fields():
-    assert "input_fidelity" not in shown("openai", "gpt-image-1.5")
-    assert "input_fidelity" in shown("openai", "gpt-image-1.5", inputs=1)
+def test_a_control_knows_its_configured_value():
+    assert controls_of("sketch", configured={"n": 2})["n"].configured == "2"
 
 
-@pytest.mark.parametrize(("endpoint", "model"), EVERY)
-def test_no_field_offers_what_is_then_refused(endpoint, model):
-    """Whatever one chooses of a list, or types at a bound, passes the checks that a cell meets."""
+def test_an_edit_may_have_other_controls():
+    assert "input_fidelity" not in controls_of("openai", "gpt-image-1.5")
+    assert "input_fidelity" in controls_of("openai", "gpt-image-1.5", inputs=1)
+
+
+@pytest.mark.parametrize(("endpoint", "model"), MODELS)
+def test_no_control_offers_what_is_then_refused(endpoint, model):
+    """Every choice of a list, and every bound, passes the checks of a cell."""
     server = catalog.find_endpoint(endpoint)
     if server.model_required and not model:
         return
-    for one in shown(endpoint, model).values():
-        bounds = [f"{bound:g}" for bound in (one.low, one.high) if bound is not None and abs(bound) < 1e6]
-        for text in (*one.choices, *bounds):
-            if not OPTIONS[one.name].sent:
-                continue
-            options = {one.name: normalise(one.name, text)}
-            if one.name == "output_compression":
+    for name, control in controls_of(endpoint, model).items():
+        limits = (control.low, control.high)
+        bounds = [f"{bound:g}" for bound in limits if bound is not None and abs(bound) < 1e6]
+        for text in (*control.choices, *bounds) if OPTIONS[name].sent else ():
+            options = {name: normalise(name, text)}
+            if name == "output_compression":
                 options["output_format"] = "webp"
-            if one.name == "partial_images":
+            if name == "partial_images":
                 options["stream"] = True
             request = Request(
                 endpoint=server.name,
@@ -123,10 +136,48 @@ def test_no_field_offers_what_is_then_refused(endpoint, model):
             )
             try:
                 check(request, server)
-            except InvalidOption as refused:
-                pytest.fail(f"{one.name} {text}: {refused}")
+            except InvalidOption as error:
+                pytest.fail(f"{name} {text}: {error}")
 
 
-def test_images_to_start_from_only_where_a_model_edits():
-    assert accepts(catalog.find_endpoint("openai"), "dall-e-3") == (0, False)
-    assert accepts(catalog.find_endpoint("sketch"), "")[1]
+def test_input_images_only_where_a_model_edits():
+    assert find_input_limits(catalog.find_endpoint("openai"), "dall-e-3") == (0, False)
+    assert find_input_limits(catalog.find_endpoint("sketch"), "")[1]
+
+
+# Words
+
+
+def test_every_label_exists_in_both_languages():
+    source = (STATIC / "panel.js").read_text(encoding="utf-8")
+    used = set(re.findall(r'\bt\("([a-z._]+)"[,)]', source))
+    used |= {f"option.{name}" for name, kind in KINDS.items() if kind or name in ("model", "endpoint")}
+    for language in ("en", "zh"):
+        assert used - set(LABELS[language]) == set(), language
+        assert set(LABELS["en"]) ^ set(LABELS[language]) == set(), language
+    for key, text in LABELS["en"].items():
+        placeholders = [set(re.findall(r"\{\w+\}", LABELS[language][key])) for language in LABELS]
+        assert placeholders.count(placeholders[0]) == len(placeholders), f"{key}: {text}"
+
+
+def test_chinese_labels_have_chinese_punctuation():
+    wrong = re.compile(r"[\u4e00-\u9fff] ?[,.:;?!()]|[,.:;?!()] ?[\u4e00-\u9fff]")
+    assert [text for text in LABELS["zh"].values() if wrong.search(text)] == []
+
+
+def test_messages_name_controls_and_buttons_in_place_of_flags():
+    message = _("{mask} needs an image ({image}).", mask=Option("mask"), image=Option("image"))
+    assert render(message, PANEL) == "Mask needs an image (Input images)."
+    words = [render(_("{option}", option=Option(name)), PANEL) for name in OPTIONS]
+    words += [render_remedy(remedy, PANEL, run="run") for remedy in Remedy]
+    assert not [text for text in words if "--" in text or "_" in text.replace("%imagine_", "")]
+
+
+def test_the_front_end_is_valid_javascript(tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is missing")
+    copy = tmp_path / "panel.mjs"
+    copy.write_bytes((STATIC / "panel.js").read_bytes())
+    checked = subprocess.run([node, "--check", copy], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr

@@ -1,4 +1,4 @@
-"""A difference is exact: from what is written both texts can be had again, word for word."""
+"""A difference is exact: both texts can be restored from it, word for word."""
 
 import re
 from itertools import count, pairwise
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ipyimagegen.core.text import sanitize
 from ipyimagegen.results.word_diff import diff_words, mark_words, same_words, split_words
 
-SAID = [
+MARKED = [
     ("a red fox", "a blue fox", "a [-red-] {+blue+} fox"),
     ("red fox", "blue fox", "[-red-] {+blue+} fox"),
     ("a fox", "a fox at night", "a fox {+at night+}"),
@@ -29,31 +29,31 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "said"), SAID)
-def test_said(old, new, said):
-    assert mark_words(old, new) == said
+@pytest.mark.parametrize(("old", "new", "marked"), MARKED)
+def test_changes_are_marked(old, new, marked):
+    assert mark_words(old, new) == marked
 
 
 def test_one_word_of_two_thousand_is_readable():
     some = [f"word{k}" for k in range(2000)]
     other = [*some[:1000], "changed", *some[1001:]]
-    said = mark_words(" ".join(some), " ".join(other))
-    assert "word999 [-word1000-] {+changed+} word1001" in said
-    assert said[:2] + said[-2:] == "…  …"
-    assert len(said) < 150
+    marked = mark_words(" ".join(some), " ".join(other))
+    assert "word999 [-word1000-] {+changed+} word1001" in marked
+    assert marked[:2] + marked[-2:] == "…  …"
+    assert len(marked) < 150
 
 
 def test_a_long_text_without_blanks_is_cut_beside_the_change():
-    said = mark_words("狐" * 3000, "狐" * 1500 + "猫" + "狐" * 1499)
-    assert "狐{+猫+}狐" in said or "狐[-狐-]{+猫+}狐" in said
-    assert len(said) < 150
+    marked = mark_words("狐" * 3000, "狐" * 1500 + "猫" + "狐" * 1499)
+    assert "狐{+猫+}狐" in marked or "狐[-狐-]{+猫+}狐" in marked
+    assert len(marked) < 150
 
 
 def test_a_new_text_that_is_long_is_cut_in_its_middle():
-    said = mark_words("a fox", "a " + "very " * 2000 + "red fox")
-    assert said.startswith("a {+very very")
-    assert said.endswith("very red+} fox")
-    assert len(said) < 700
+    marked = mark_words("a fox", "a " + "very " * 2000 + "red fox")
+    assert marked.startswith("a {+very very")
+    assert marked.endswith("very red+} fox")
+    assert len(marked) < 700
 
 
 def test_only_blanks_and_what_cannot_be_seen():
@@ -62,7 +62,7 @@ def test_only_blanks_and_what_cannot_be_seen():
 
 
 @pytest.mark.timeout(60)
-def test_texts_of_a_hundred_thousand_characters_do_not_hold_the_notebook_up():
+def test_texts_of_a_hundred_thousand_characters_do_not_block_the_notebook():
     old, new = ("".join(f"{(k * k + shift) % 97} " for k in range(35_000)) for shift in (1, 2))
     assert len(mark_words(old, new)) < 100_000
     few, other = ("".join("狐猫"[hash((k, shift)) % 2] for k in range(19_000)) for shift in (1, 2))
@@ -74,22 +74,24 @@ PIECES += [" ", " ", "  ", "\n", "1.2", ":", ".", "é", "e\u0301", "\u0301", "�
 TEXT = st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.text(max_size=40))
 
 
-def said_of(text):
-    return [one.text for one in split_words(sanitize(text, len(text) + 1))]
+def split_sanitized(text):
+    return [word.text for word in split_words(sanitize(text, len(text) + 1))]
 
 
 @given(TEXT, TEXT)
 def test_stretches_hold_both_texts(old, new):
     row = diff_words(split_words(old), split_words(new))
-    assert [w.text for one in row if one.sign != "+" for w in one.words] == [w.text for w in split_words(old)]
-    assert [w.text for one in row if one.sign != "-" for w in one.words] == [w.text for w in split_words(new)]
-    assert all(one.words for one in row)
-    assert all(one.sign != after.sign for one, after in pairwise(row))
+    old_words = [word for stretch in row if stretch.sign != "+" for word in stretch.words]
+    new_words = [word for stretch in row if stretch.sign != "-" for word in stretch.words]
+    assert [word.text for word in old_words] == [word.text for word in split_words(old)]
+    assert [word.text for word in new_words] == [word.text for word in split_words(new)]
+    assert all(stretch.words for stretch in row)
+    assert all(stretch.sign != after.sign for stretch, after in pairwise(row))
 
 
 @given(TEXT, TEXT)
-def test_both_texts_can_be_had_from_what_is_written(old, new):
-    said = mark_words(old, new, shortened=False)
+def test_both_texts_can_be_restored_from_the_marks(old, new):
+    marked = mark_words(old, new, shortened=False)
     known = sanitize(old, len(old) + 1) + "\n" + sanitize(new, len(new) + 1)
     signs = next(
         k
@@ -98,12 +100,12 @@ def test_both_texts_can_be_had_from_what_is_written(old, new):
     )
     gone = re.compile(rf"\[-{{{signs}}}(.*?)-{{{signs}}}\]")
     came = re.compile(rf"\{{\+{{{signs}}}(.*?)\+{{{signs}}}\}}")
-    assert said_of(came.sub(r"\1", gone.sub("", said))) == said_of(new)
-    assert said_of(gone.sub(r"\1", came.sub("", said))) == said_of(old)
+    assert split_sanitized(came.sub(r"\1", gone.sub("", marked))) == split_sanitized(new)
+    assert split_sanitized(gone.sub(r"\1", came.sub("", marked))) == split_sanitized(old)
 
 
 @given(TEXT)
 def test_nothing_is_marked_in_equal_texts(text):
     row = diff_words(split_words(text), split_words(text))
-    assert [one.sign for one in row] == ([""] if split_words(text) else [])
+    assert [stretch.sign for stretch in row] == ([""] if split_words(text) else [])
     assert same_words(text, text)

@@ -11,7 +11,7 @@ from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Run
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.parser import read
+from ipyimagegen.notebook.parser import parse_line
 
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
@@ -72,7 +72,7 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
     other = "\n".join(f"{key}={json.dumps(value)}" for key, value in extra.items())
     form = Form(prompt=prompt, options=options, other=other)
     try:
-        asked, cell = form.typed({}), form.cell({"image": images})
+        asked, cell = form.to_user_input({}), form.to_cell({"image": images})
     except InvalidInput:
         assert not prompt.strip()
         return
@@ -80,7 +80,7 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
         assert "cannot be written" in fault.args[0] or not all(map(passes, options.items())), fault  # noqa: PT017
         return
     line, _, body = cell.removeprefix("%%imagine").partition("\n")
-    found = read(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
+    found = parse_line(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
     assert found.rest == ""
     raw = found.values.get("raw", False)
     assert {k: v for k, v in found.values.items() if k != "raw"} == asked.options
@@ -93,7 +93,7 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
 def passes(pair):
     """Say whether a field alone is taken."""
     try:
-        Form(prompt="a", options=dict([pair])).typed({})
+        Form(prompt="a", options=dict([pair])).to_user_input({})
     except InvalidOption:
         return False
     return True
@@ -107,11 +107,11 @@ def test_a_field_is_read_as_the_line_reads_it(field):
     if not text:
         return
     try:
-        meant = read(f"{OPTIONS[name].flag}={text}", {}).values[name]
+        meant = parse_line(f"{OPTIONS[name].flag}={text}", {}).values[name]
     except InvalidOption:
         assert not passes((name, text))
         return
-    assert Form(prompt="a", options={name: text}).typed({}).options == {name: meant}
+    assert Form(prompt="a", options={name: text}).to_user_input({}).options == {name: meant}
 
 
 @given(st.sampled_from([name for name in LISTS if name in SENT]).flatmap(one_value), ENDPOINTS)
@@ -121,7 +121,7 @@ def test_a_run_that_is_brought_back_is_one_run(value, endpoint):
     options = {} if model else {name: value}
     request = Request(endpoint="lab", base_url="https://x/v1", prompt="a", options=options, **model)
     run = Run(session="s", number=1, identity="", request=request, sent=PreparedRequest(), created=0)
-    form = Form.of_run(run, endpoint, ["quality"])
+    form = Form.from_run(run, endpoint, ["quality"])
     asked = {"quality": "default", name: value, "endpoint": endpoint}
-    assert form.typed({}).options == asked
-    assert read(form.cell({}).partition("\n")[0].removeprefix("%%imagine"), {}).values == asked
+    assert form.to_user_input({}).options == asked
+    assert parse_line(form.to_cell({}).partition("\n")[0].removeprefix("%%imagine"), {}).values == asked

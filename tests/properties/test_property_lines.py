@@ -15,7 +15,7 @@ from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.request import Request
 from ipyimagegen.core.run import from_json, to_json
 from ipyimagegen.core.template import fill, parse
-from ipyimagegen.notebook.parser import check_line_prompt, read
+from ipyimagegen.notebook.parser import check_line_prompt, parse_line
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.credentials import Keychain
 
@@ -123,7 +123,7 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     if prompt[:1] in ("-", "－", "—") and prompt[1:2].strip() and not prompt[1].isdigit():
         verbatim |= prompt[0] != "—"
     verbatim |= prompt.startswith(("——", "—-", "default"))  # a long dash or a value, where one may stand
-    found = read(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
+    found = parse_line(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
     assert (found.rest, found.verbatim) == (prompt, verbatim)
     assert dict(found.values) == meant
     assert all(normalise(name, value) == value for name, value in meant.items())
@@ -162,7 +162,7 @@ def test_a_list_means_its_values_in_order(tape, prompt):
     option = OPTIONS[tape.choose(LISTED)]
     some = [element(tape, option) for _ in range(2 + tape.below(3))]
     text = tape.choose(",，").join(one for one, _ in some)
-    found = read(f"{option.flag}={text} -- {prompt.strip()}", {})
+    found = parse_line(f"{option.flag}={text} -- {prompt.strip()}", {})
     assert found.values == {option.name: tuple(one for _, meant in some for one in meant)}
     assert found.rest == prompt.strip()
 
@@ -233,7 +233,7 @@ def complaint(chain, line, names):
     """Return what a line is refused with, or None; only what is documented may be raised."""
     try:
         with chain.discreet():
-            found = read(line, names)
+            found = parse_line(line, names)
             check_line_prompt(found.rest, found.images)
             fill(parse(found.rest), names)
     except (InvalidOption, InvalidInput) as fault:

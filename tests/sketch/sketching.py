@@ -1,4 +1,4 @@
-"""What the tests of sketch share: a real server, pictures as bytes, calls of the bare application."""
+"""What the tests of sketch share: a real server, images as bytes, calls of the bare application."""
 
 import base64
 import contextlib
@@ -53,7 +53,7 @@ def url(data, mime="image/png"):
 
 
 def scenery(size=(160, 120), mode="RGB"):
-    """A picture with something everywhere, so that any changed pixel shows."""
+    """A image with something everywhere, so that any changed pixel shows."""
     image = Image.radial_gradient("L").resize(size)
     image = Image.merge("RGB", (image, image.transpose(Image.Transpose.ROTATE_180), Image.new("L", size, 90)))
     ImageDraw.Draw(image).rectangle(

@@ -28,16 +28,14 @@ def test_reply(app, path):
     assert [image.size for image in answer.images()] == [(64, 64)] * 2
 
 
-def test_picture_k_has_seed_plus_k_and_no_seed_is_zero(app):
-    def pictures(**options):
+def test_image_k_has_seed_plus_k_and_no_seed_is_zero(app):
+    def draw(**options):
         return [item["b64_json"] for item in call(app, body={**SMALL, **options}).json["data"]]
 
-    assert pictures(n=3) == pictures(n=3, seed=0) == [*pictures(seed=0), *pictures(seed=1), *pictures(seed=2)]
-    assert pictures(seed=-1) != pictures(seed=-1)
-    assert (
-        pictures(model="any-name", user="x", moderation="low", partial_images=2, stream=False) == pictures()
-    )
-    assert pictures(seed=None, quality=None, fault=None) == pictures()
+    assert draw(n=3) == draw(n=3, seed=0) == [*draw(seed=0), *draw(seed=1), *draw(seed=2)]
+    assert draw(seed=-1) != draw(seed=-1)
+    assert draw(model="any-name", user="x", moderation="low", partial_images=2, stream=False) == draw()
+    assert draw(seed=None, quality=None, fault=None) == draw()
 
 
 @pytest.mark.parametrize(

@@ -318,8 +318,8 @@ def test_a_refusal_reaches_a_client_that_sends_all_of_its_body_first(awaited):
     assert (answer.status, answer.error["code"]) == (401, "invalid_api_key")
 
 
-class Easel:
-    """Stands in for the drawing: counts, and waits to be told to go on."""
+class SlowDrawing:
+    """Stands in for the drawing: counts, and waits until it may go on."""
 
     def __init__(self, monkeypatch):
         self.begun = threading.Semaphore(0)
@@ -344,53 +344,53 @@ class Easel:
 
 
 @pytest.fixture
-def easel(monkeypatch):
-    return Easel(monkeypatch)
+def drawing(monkeypatch):
+    return SlowDrawing(monkeypatch)
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}, {"stream": True, "partial_images": 2}])
 @pytest.mark.parametrize("reset", [False, True])
-def test_drawing_ends_when_the_client_has_gone(easel, options, reset, capsys):
+def test_drawing_ends_when_the_client_has_gone(drawing, options, reset, capsys):
     with listening(create_app(limits=ServerLimits(drawings=1))) as address:
         with connect(address) as gone:
             gone.sendall(post({**SMALL, "n": 10, **options}))
-            assert easel.begun.acquire(timeout=WAIT)
+            assert drawing.begun.acquire(timeout=WAIT)
             if reset:
                 gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        easel.go_on.release(20)
+        drawing.go_on.release(20)
         assert parse(exchange(address, post(SMALL))).status == 200
-    assert easel.drawn == 2
+    assert drawing.drawn == 2
     assert "POST /v1/images/generations client gone\n" in capsys.readouterr().err
 
 
-def test_a_client_that_goes_while_it_waits_is_forgotten(easel, capsys):
+def test_a_client_that_goes_while_it_waits_is_forgotten(drawing, capsys):
     with listening(create_app(limits=ServerLimits(drawings=1))) as address, connect(address) as first:
         first.sendall(post(SMALL))
-        assert easel.begun.acquire(timeout=WAIT)
+        assert drawing.begun.acquire(timeout=WAIT)
         with connect(address) as gone:
             gone.sendall(post({**SMALL, "n": 10}))
         give_up = time.monotonic() + WAIT
         while "client gone\n" not in capsys.readouterr().err:  # it leaves the queue while another draws
             assert time.monotonic() < give_up
             time.sleep(0.05)
-        easel.go_on.release(20)
+        drawing.go_on.release(20)
         assert parse(exchange(address, post(SMALL))).status == 200
         assert parse(receive(first)).status == 200
-    assert easel.drawn == 2
+    assert drawing.drawn == 2
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True, "partial_images": 1}])
-def test_only_so_many_drawings_at_once(easel, options):
+def test_only_so_many_drawings_at_once(drawing, options):
     clients = []
     with listening(create_app(limits=ServerLimits(drawings=2))) as address, contextlib.ExitStack() as stack:
         for _ in range(8):
             clients.append(stack.enter_context(connect(address)))
             clients[-1].sendall(post({**SMALL, **options}))
         for _ in range(8):
-            assert easel.begun.acquire(timeout=WAIT)
-            easel.go_on.release()
+            assert drawing.begun.acquire(timeout=WAIT)
+            drawing.go_on.release()
         assert [receive(client)[9:12] for client in clients] == [b"200"] * 8
-    assert easel.most <= 2
+    assert drawing.most <= 2
 
 
 def test_a_slow_fault_holds_no_turn():
@@ -487,9 +487,9 @@ def test_a_call_that_draws_too_many_pixels_is_refused(options):
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}])
-def test_an_error_of_its_own_is_one_line_without_what_was_asked(easel, capsys, options):
-    easel.error = ValueError("a secret prompt")
-    easel.go_on.release(9)
+def test_an_error_of_its_own_is_one_line_without_the_request(drawing, capsys, options):
+    drawing.error = ValueError("a secret prompt")
+    drawing.go_on.release(9)
     with listening(create_app()) as address:
         response = exchange(address, post({**SMALL, **options}))
     assert parse(response).status == (200 if options else 500)

@@ -1,4 +1,4 @@
-"""What is on the pictures, and that they never change."""
+"""What is on the images, and that they never change."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from ipyimagegen.sketch.drawing.figures import SHAPES, THINGS
 from ipyimagegen.sketch.drawing.landscapes import PLACES
 from ipyimagegen.sketch.drawing.styles import STYLES
 
-# sha256 of the raw pixels; a change here is a change of every user's pictures, so it wants a reason
+# sha256 of the raw pixels; a change here is a change of every user's images, so it needs a reason
 PINNED = {
     "a red fox in the snow, watercolour": "f1d3dede4ee73ce0e3bc75c86da3fd7674619f6ac087aa675b106597a6023c54",
     "three red circles on blue": "131c24557be0403769396ba7ee9cd61819ef13fc6b22f6166f6f65fbd6f3cba1",
@@ -27,11 +27,11 @@ def digest(prompt, **options):
     return hashlib.sha256(draw(prompt, **options).tobytes()).hexdigest()
 
 
-def regions(image, wanted):
-    """Return the sizes of the connected areas whose pixels are wanted, without specks."""
+def regions(image, matches):
+    """Return the sizes of the connected areas whose pixels are matches, without specks."""
     width, height = image.size
     pixels = image.convert("RGB").load()
-    todo = {(x, y) for x in range(width) for y in range(height) if wanted(*pixels[x, y])}
+    todo = {(x, y) for x in range(width) for y in range(height) if matches(*pixels[x, y])}
     sizes = []
     while todo:
         stack, size = [todo.pop()], 1
@@ -74,10 +74,10 @@ def test_the_seed_moves_the_composition():
 
 
 def test_more_detail_leaves_the_figures_where_they_are():
-    pictures = [
+    images = [
         draw("three red circles on a blue background", width=96, height=96, quality=q) for q in ("low", "max")
     ]
-    assert pictures[0].tobytes() == pictures[1].tobytes()
+    assert images[0].tobytes() == images[1].tobytes()
     assert digest("a forest", width=96, height=96, quality="low") != digest(
         "a forest", width=96, height=96, quality="high"
     )
@@ -130,7 +130,7 @@ def test_places_are_painted_in_any_shape(place):
         assert len(image.getcolors(size[0] * size[1])) > 20
 
 
-def test_an_abstract_picture_has_few_good_colours_and_is_its_prompts_own():
+def test_an_abstract_image_has_few_good_colours_and_is_its_prompts_own():
     assert (
         len({digest(prompt, width=64, height=64) for prompt in ("hope", "justice", "jazz", "梦", "x", "")})
         == 6

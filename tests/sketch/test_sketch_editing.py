@@ -22,7 +22,7 @@ PROMPTS = (
     "underwater", "in space", "watercolour", "neon", "make it blue", "warmer", "on a white background",
     "on the beach", "justice", "remove it", "replace it with a dog", "mirror it", "加一个月亮",
 )  # fmt: skip
-# sha256 of the raw pixels; a change here is a change of every user's images, so it wants a reason
+# sha256 of the raw pixels; a change here is a change of every user's images, so it needs a reason
 PINNED = {
     "a red cap, watercolour": "0823a1aef4f28ea4b49b90b29b09b98e017a83a8c42beb45655cc54276692101",
     "at night": "f694b3c6c4d0bb5b96ae25176b15ecd0bc63ac7cf4a0638cb971906765291652",
@@ -39,9 +39,9 @@ def mean(image):
     return ImageStat.Stat(image.convert("RGB")).mean
 
 
-def changed(one, other):
+def changed(before, after):
     """The box of all pixels that differ."""
-    return ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getbbox()
+    return ImageChops.difference(before.convert("RGB"), after.convert("RGB")).getbbox()
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -84,11 +84,11 @@ def test_a_mask_that_marks_nothing_changes_nothing():
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_wish_changes_the_image_and_only_the_seed_moves_it(prompt):
     image = scenery()
-    one, again = edit([image], prompt, seed=5), edit([image], prompt, seed=5)
-    assert one.tobytes() == again.tobytes()
+    first, again = edit([image], prompt, seed=5), edit([image], prompt, seed=5)
+    assert first.tobytes() == again.tobytes()
     upper = (0, 0, 160, 100)  # the mark is below
-    assert changed(one.crop(upper), image.crop(upper))
-    assert one.tobytes() != edit([image], "sepia", seed=5).tobytes()
+    assert changed(first.crop(upper), image.crop(upper))
+    assert first.tobytes() != edit([image], "sepia", seed=5).tobytes()
 
 
 def test_the_seed_moves_what_is_drawn():
@@ -192,11 +192,11 @@ def test_lights():
 @pytest.mark.parametrize("prompt", ["replace the sky with a sunset", "把天空换成日落", "a sunset instead"])
 def test_another_sky_leaves_what_stands_under_it(prompt):
     fox = draw("a red fox in the snow", width=384, height=256, seed=1)
-    asked, plain = (edit([fox], words) for words in (prompt, "at sunset"))
+    requested, plain = (edit([fox], words) for words in (prompt, "at sunset"))
     box = (100, 80, 240, 236)  # the fox
-    apart = mean(ImageChops.difference(asked.crop(box), plain.crop(box)))
+    apart = mean(ImageChops.difference(requested.crop(box), plain.crop(box)))
     assert max(apart) < 8
-    assert max(mean(ImageChops.difference(asked, fox))) > 30
+    assert max(mean(ImageChops.difference(requested, fox))) > 30
 
 
 def test_every_word_of_an_edit_has_what_it_needs():
@@ -261,8 +261,8 @@ def test_the_mark_of_a_image_that_comes_in_stays_behind():
     free = cut.copy()
     free.paste((0, 0, 0, 0), (230, 280, 300, 300))
     for mask in (None, area(page, (20, 20, 380, 280))):
-        one, other = (edit([page, image], "put the cat there", mask=mask) for image in (cut, free))
-        assert changed(one.crop((0, 0, 400, 280)), other.crop((0, 0, 400, 280))) is None
+        marked, clean = (edit([page, image], "put the cat there", mask=mask) for image in (cut, free))
+        assert changed(marked.crop((0, 0, 400, 280)), clean.crop((0, 0, 400, 280))) is None
     assert remove_mark(page) is page
     clean = remove_mark(cat)
     left, top, right, bottom = changed(cat, clean)

@@ -10,11 +10,11 @@ from sketching import EDITS, call, call_form, edit, form, hole, opened, saved, s
 
 from ipyimagegen.sketch.server.uploads import MOST_BYTES
 
-PICTURE, OTHER = saved(scenery()), saved(scenery((90, 60)))
+IMAGE, OTHER = saved(scenery()), saved(scenery((90, 60)))
 MASK = saved(hole())
-FIRST = ("image", PICTURE)
+FIRST = ("image", IMAGE)
 ASK = ("prompt", b"a red heart")
-WANT = {"prompt": "a red heart", "images": [{"image_url": url(PICTURE)}]}
+WANT = {"prompt": "a red heart", "images": [{"image_url": url(IMAGE)}]}
 
 
 def expected(prompt, *others, mask=False, **options):
@@ -27,12 +27,12 @@ def pixels(item):
 
 
 def test_one_file_as_bytes_or_tuple_or_open_file(images, tmp_path):
-    path = tmp_path / "picture.bin"
-    path.write_bytes(PICTURE)
+    path = tmp_path / "image.bin"
+    path.write_bytes(IMAGE)
     with path.open("rb") as file:
         replies = [
             images.edit(image=image, prompt="a red heart")
-            for image in (PICTURE, ("a.png", PICTURE), ("a.txt", PICTURE, "text/plain"), file)
+            for image in (IMAGE, ("a.png", IMAGE), ("a.txt", IMAGE, "text/plain"), file)
         ]
     for reply in replies:
         (item,) = reply.data
@@ -43,7 +43,7 @@ def test_one_file_as_bytes_or_tuple_or_open_file(images, tmp_path):
 
 
 def test_several_files_and_a_mask(images):
-    reply = images.edit(image=[("a.png", PICTURE), ("b.png", OTHER)], mask=("m.png", MASK), prompt="night")
+    reply = images.edit(image=[("a.png", IMAGE), ("b.png", OTHER)], mask=("m.png", MASK), prompt="night")
     assert pixels(reply.data[0]) == expected("night", scenery((90, 60)), mask=True)
     after = opened(reply.data[0])
     inside = ImageChops.difference(after, scenery()).getbbox()
@@ -60,14 +60,14 @@ def test_only_what_is_wholly_transparent_in_the_mask_is_edited(app):
 
 def test_options_come_through_a_form_as_what_they_are(images):
     reply = images.edit(
-        image=PICTURE, prompt="a red heart", n=2, size="96x64", quality="low", background="opaque",
+        image=IMAGE, prompt="a red heart", n=2, size="96x64", quality="low", background="opaque",
         output_format="jpeg", output_compression=40, input_fidelity="high", user="me", model="any-model",
         extra_body={"seed": 7, "style": "vivid", "negative_prompt": "blue", "moderation": "low"},
     )  # fmt: skip
     assert [(opened(item).size, opened(item).format) for item in reply.data] == [((96, 64), "JPEG")] * 2
     assert (reply.quality, reply.output_format) == ("low", "jpeg")
     same = images.edit(
-        image=PICTURE, prompt="a red heart", size="96x64", quality="low", output_format="jpeg",
+        image=IMAGE, prompt="a red heart", size="96x64", quality="low", output_format="jpeg",
         output_compression=40, background="opaque",
         extra_body={"seed": 8, "style": "vivid", "negative_prompt": "blue"},
     )  # fmt: skip
@@ -75,17 +75,17 @@ def test_options_come_through_a_form_as_what_they_are(images):
 
 
 def test_url(images):
-    item = images.edit(image=PICTURE, prompt="blue", response_format="url").data[0]
+    item = images.edit(image=IMAGE, prompt="blue", response_format="url").data[0]
     assert item.b64_json is None
     assert item.url.endswith(".png")
 
 
 @pytest.mark.parametrize("path", [EDITS, "/images/edits"])
 def test_a_form_and_json_give_the_same(app, path):
-    parts = (("image[]", PICTURE), ("image[]", OTHER), ("mask", MASK), ASK, ("n", b"2"), ("seed", b"3"))
+    parts = (("image[]", IMAGE), ("image[]", OTHER), ("mask", MASK), ASK, ("n", b"2"), ("seed", b"3"))
     body, kind = form(*parts)
     first = call(app, path=path, body=body, CONTENT_TYPE=kind).json
-    images = [{"image_url": url(PICTURE)}, {"image_url": url(OTHER, "image/jpeg")}]
+    images = [{"image_url": url(IMAGE)}, {"image_url": url(OTHER, "image/jpeg")}]
     body = {"prompt": "a red heart", "images": images, "mask": {"image_url": url(MASK)}, "n": 2, "seed": 3}
     second = call(app, path=path, body=body).json
     for reply in (first, second):
@@ -94,7 +94,7 @@ def test_a_form_and_json_give_the_same(app, path):
     assert len(first["data"]) == 2
 
 
-def test_jpeg_webp_palette_grey_and_turned_pictures_are_taken(app):
+def test_jpeg_webp_palette_grey_and_turned_images_are_taken(app):
     photo = Image.new("RGB", (120, 80), "#a05030")
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -124,7 +124,7 @@ def test_jpeg_webp_palette_grey_and_turned_pictures_are_taken(app):
         ((1, 1), "64x64"),
     ],
 )
-def test_the_size_is_the_first_pictures_within_limits(app, size, got):
+def test_the_size_is_the_first_images_within_limits(app, size, got):
     data = saved(Image.new("RGB", size, "#306090"))
     for more in ((), (("size", b"auto"),)):
         assert call_form(app, ("image", data), ("prompt", b"brighter"), *more).json["size"] == got
@@ -151,7 +151,7 @@ def many_scans(count):
 
 
 BROKEN = (
-    (PICTURE[: len(PICTURE) // 2], "a half picture"), (PICTURE[:-12], "no end"), (b"", "nothing"),
+    (IMAGE[: len(IMAGE) // 2], "a half image"), (IMAGE[:-12], "no end"), (b"", "nothing"),
     (saved(scenery(), "GIF"), "a whole gif"), (saved(scenery(), "JPEG")[:600], "a half jpeg"),
     (many_scans(100), "a jpeg of a hundred scans"),
     (saved(scenery(), "WEBP")[:300], "a half webp"), (b"<svg/>", "svg"), (b"\0" * 500, "zeros"),
@@ -159,7 +159,7 @@ BROKEN = (
 
 
 @pytest.mark.parametrize("data", [pair[0] for pair in BROKEN], ids=[pair[1] for pair in BROKEN])
-def test_broken_pictures(app, data):
+def test_broken_images(app, data):
     for parts, param in (
         ((("image", data), ASK), "image"),
         ((FIRST, ("image", data), ASK), "image[1]"),
@@ -171,19 +171,19 @@ def test_broken_pictures(app, data):
             "invalid_image_file",
             param,
         )
-    body = {**WANT, "images": [{"image_url": url(PICTURE)}, {"image_url": url(data)}]}
+    body = {**WANT, "images": [{"image_url": url(IMAGE)}, {"image_url": url(data)}]}
     answer = call(app, path=EDITS, body=body)
     assert (answer.status, answer.error["param"]) == (400, "images[1]")
 
 
-def test_pictures_that_are_too_large(app):
+def test_images_that_are_too_large(app):
     pixels = saved(Image.new("1", (8000, 5001)))
     answer = call_form(app, ("image", pixels), ASK)
     assert (answer.status, answer.error["code"]) == (400, "invalid_image_file")
     assert "8000x5001" in answer.error["message"]
     bomb = saved(Image.new("1", (20_000, 12_000)))
     assert call_form(app, ("image", bomb), ASK).error["code"] == "invalid_image_file"
-    answer = call_form(app, ("image", PICTURE + b"\0" * MOST_BYTES), ASK)
+    answer = call_form(app, ("image", IMAGE + b"\0" * MOST_BYTES), ASK)
     assert "bytes" in answer.error["message"]
     assert (
         call_form(app, ("image", saved(Image.new("1", (8000, 5000)))), ASK, ("size", b"64x64")).status == 200
@@ -209,10 +209,10 @@ REFUSED = [
     ((FIRST, ASK, ("input_fidelity", b"medium")), "input_fidelity", "invalid_value"),
     ((FIRST, ASK, ("colour", b"red")), "colour", "unknown_parameter"),
     ((FIRST, ASK, ("images", b"x")), "images", "unknown_parameter"),
-    ((FIRST, ASK, ("image[0]", PICTURE)), "image[0]", "unknown_parameter"),
+    ((FIRST, ASK, ("image[0]", IMAGE)), "image[0]", "unknown_parameter"),
     ((FIRST, ASK, ("fault", b"flood")), "fault", "invalid_value"),
     ((FIRST, ASK, ("mask", MASK), ("mask", MASK)), "mask", "duplicate_parameter"),
-    ((FIRST, ASK, ("mask", PICTURE)), "mask", "invalid_mask_image_format"),
+    ((FIRST, ASK, ("mask", IMAGE)), "mask", "invalid_mask_image_format"),
     ((FIRST, ASK, ("mask", saved(scenery(), "JPEG"))), "mask", "invalid_mask_image_format"),
     ((FIRST, ASK, ("mask", saved(hole((120, 160))))), "mask", "invalid_mask_image_format"),
     ((("image", OTHER), FIRST, ASK, ("mask", MASK)), "mask", "invalid_mask_image_format"),
@@ -241,7 +241,7 @@ def test_refusals_of_a_form(app, parts, param, code):
         ({**WANT, "images": []}, "images", "invalid_value"),
         ({**WANT, "images": WANT["images"] * 17}, "images", "invalid_value"),
         ({**WANT, "images": {"image_url": "x"}}, "images", "invalid_type"),
-        ({**WANT, "images": [url(PICTURE)]}, "images[0]", "invalid_type"),
+        ({**WANT, "images": [url(IMAGE)]}, "images[0]", "invalid_type"),
         ({**WANT, "images": [{}]}, "images[0].image_url", "missing_required_parameter"),
         ({**WANT, "images": [{"image_url": 3}]}, "images[0].image_url", "invalid_type"),
         (
@@ -260,11 +260,11 @@ def test_refusals_of_a_form(app, parts, param, code):
             "images[0].image_url",
             "invalid_value",
         ),
-        ({**WANT, "images": [{"image_url": url(PICTURE) + "!"}]}, "images[0].image_url", "invalid_value"),
+        ({**WANT, "images": [{"image_url": url(IMAGE) + "!"}]}, "images[0].image_url", "invalid_value"),
         ({**WANT, "images": [{"file_id": "file-1"}]}, "images[0].file_id", "unsupported_value"),
-        ({**WANT, "images": [{"image_url": url(PICTURE), "x": 1}]}, "images[0].x", "unknown_parameter"),
+        ({**WANT, "images": [{"image_url": url(IMAGE), "x": 1}]}, "images[0].x", "unknown_parameter"),
         ({**WANT, "mask": url(MASK)}, "mask", "invalid_type"),
-        ({**WANT, "mask": {"image_url": url(PICTURE)}}, "mask", "invalid_mask_image_format"),
+        ({**WANT, "mask": {"image_url": url(IMAGE)}}, "mask", "invalid_mask_image_format"),
         ({**WANT, "image": "x"}, "image", "unknown_parameter"),
         ({**WANT, "n": "2"}, "n", "invalid_type"),
     ],
@@ -313,8 +313,8 @@ def test_nothing_is_read_of_a_body_without_the_key():
     ("options", "error", "code"),
     [
         ({"image": b"nothing"}, openai.BadRequestError, "invalid_image_file"),
-        ({"mask": PICTURE}, openai.BadRequestError, "invalid_mask_image_format"),
-        ({"image": [PICTURE] * 17}, openai.BadRequestError, "invalid_value"),
+        ({"mask": IMAGE}, openai.BadRequestError, "invalid_mask_image_format"),
+        ({"image": [IMAGE] * 17}, openai.BadRequestError, "invalid_value"),
         ({"n": 11}, openai.BadRequestError, "invalid_value"),
         ({"extra_body": {"x": 1}}, openai.BadRequestError, "unknown_parameter"),
         ({"extra_body": {"fault": "429"}}, openai.RateLimitError, "rate_limit_exceeded"),
@@ -323,7 +323,7 @@ def test_nothing_is_read_of_a_body_without_the_key():
 )
 def test_errors_are_the_classes_of_the_sdk(images, options, error, code):
     with pytest.raises(error) as caught:
-        images.edit(**{"image": PICTURE, "prompt": "a hat", **options})
+        images.edit(**{"image": IMAGE, "prompt": "a hat", **options})
     assert caught.value.code == code
     assert caught.value.request_id.startswith("req_")
 
@@ -334,7 +334,7 @@ def test_faults_of_an_edit(app, images):
     assert wrong.images()[0].size == (80, 120)
     assert len(call_form(app, FIRST, ASK, ("n", b"3"), ("fault", b"fewer")).json["data"]) == 2
     with pytest.raises(openai.APIConnectionError):
-        images.edit(image=PICTURE, prompt="a hat", extra_body={"fault": "cut"})
+        images.edit(image=IMAGE, prompt="a hat", extra_body={"fault": "cut"})
 
 
 def test_base64_of_a_json_edit_is_exact(app):

@@ -18,7 +18,7 @@ from ipyimagegen.sketch.server import fields
 
 PROMPT = "a red fox in the snow"
 SMALL = {"prompt": PROMPT, "size": "96x64", "stream": True}
-PICTURE, MASK = saved(scenery()), saved(hole())
+IMAGE, MASK = saved(scenery()), saved(hole())
 KINDS = {
     "partial_image": openai.types.ImageGenPartialImageEvent,
     "completed": openai.types.ImageGenCompletedEvent,
@@ -63,21 +63,20 @@ def test_the_sdk_reads_a_generation(images):
 def test_the_sdk_reads_an_edit(images):
     found = list(
         images.edit(
-            image=PICTURE, mask=MASK, prompt="a hat", stream=True, partial_images=3, output_format="webp"
+            image=IMAGE, mask=MASK, prompt="a hat", stream=True, partial_images=3, output_format="webp"
         )
     )
     assert [event.type for event in found] == ["image_edit.partial_image"] * 3 + ["image_edit.completed"]
     assert {opened(event).format for event in found} == {"WEBP"}
     assert (
         found[-1].b64_json
-        == images.edit(image=PICTURE, mask=MASK, prompt="a hat", output_format="webp").data[0].b64_json
+        == images.edit(image=IMAGE, mask=MASK, prompt="a hat", output_format="webp").data[0].b64_json
     )
 
 
-def test_partial_pictures_come_nearer_and_keep_to_the_mask(images):
+def test_partial_images_come_nearer_and_keep_to_the_mask(images):
     found = [
-        opened(e)
-        for e in images.edit(image=PICTURE, mask=MASK, prompt="night", stream=True, partial_images=3)
+        opened(e) for e in images.edit(image=IMAGE, mask=MASK, prompt="night", stream=True, partial_images=3)
     ]
     outside = hole().getchannel("A")
     distances = []
@@ -91,7 +90,7 @@ def test_partial_pictures_come_nearer_and_keep_to_the_mask(images):
 
 @pytest.mark.parametrize("partials", [None, 0, 1, 3])
 @pytest.mark.parametrize("n", [1, 3])
-def test_one_completed_for_each_picture_in_order(app, n, partials):
+def test_one_completed_for_each_image_in_order(app, n, partials):
     answer = call(app, body={**SMALL, "n": n, "seed": 4, "partial_images": partials})
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/event-stream"
@@ -115,7 +114,7 @@ def test_a_url_is_not_given_in_a_stream(app):
     assert "url" not in data
 
 
-def test_events_leave_before_the_next_picture_is_drawn(app, monkeypatch):
+def test_events_leave_before_the_next_image_is_drawn(app, monkeypatch):
     from ipyimagegen.sketch.drawing import engine
 
     drawn = []
@@ -167,8 +166,8 @@ def test_what_is_refused_is_refused_before_the_stream(app, options, status, code
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_a_broken_picture_is_refused_before_the_stream(app):
-    body, kind = form(("image", b"no picture"), ("prompt", b"x"), ("stream", b"true"))
+def test_a_broken_image_is_refused_before_the_stream(app):
+    body, kind = form(("image", b"no image"), ("prompt", b"x"), ("stream", b"true"))
     answer = call(app, path=EDITS, body=body, CONTENT_TYPE=kind)
     assert (answer.status, answer.error["code"]) == (400, "invalid_image_file")
 
@@ -272,7 +271,7 @@ def test_events_are_flushed_as_they_are_made(connection):
         for word in (b": keep-alive", b"partial_image\n", b"completed\n"):
             if word in raw and word not in seen:
                 seen.append(word)
-                if word == b"partial_image\n":  # the finished picture is not there yet
+                if word == b"partial_image\n":  # the finished image is not there yet
                     assert b"completed" not in raw
     assert seen == [b": keep-alive", b"partial_image\n", b"completed\n"]
     assert time.monotonic() - begun > 8  # the fault's own promise, not a speed

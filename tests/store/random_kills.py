@@ -57,7 +57,7 @@ def studio(home, base_url):
 
 def write(home, base_url, name):
     """Ask for one image after another until killed."""
-    one, draw = studio(home, base_url), random.Random(name)
+    writer, draw = studio(home, base_url), random.Random(name)
     given = image("given", name)
     for turn in itertools.count():
         shared = draw.random() < SHARED / 100
@@ -68,7 +68,7 @@ def write(home, base_url, name):
         if not shared and draw.random() < 0.3:
             options["image"] = given
         with contextlib.suppress(e.NotSent, e.OutcomeUnknown):  # another writer has it, or had
-            one.imagine(prompt, **options)
+            writer.imagine(prompt, **options)
 
 
 def nursery(home, base_url):
@@ -100,8 +100,8 @@ def _die_with(parent):
 def look(home, base_url):
     """Print what is there: runs by prompt, files that are damaged, what the index does not know."""
     home = Path(home)
-    one = studio(home, base_url)
-    one.recover_responses()
+    fresh = studio(home, base_url)
+    fresh.recover_responses()
     runs, damaged = [], []
     for path in home.glob("records/*/*"):
         try:
@@ -115,19 +115,19 @@ def look(home, base_url):
         for path in home.glob("images/*/*")
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
     ]
-    indexed = {run.id for run in one.store.runs()}
-    said = [
+    indexed = {run.id for run in fresh.store.runs()}
+    listed = [
         {
             "prompt": run.request.prompt,
             "status": run.status,
             "reused": bool(run.reused_from),
-            "images": [p.sha256 for p in run.shown if p.sha256 and one.store.verify(p.sha256)],
+            "images": [p.sha256 for p in run.shown if p.sha256 and fresh.store.verify(p.sha256)],
             "listed": len(run.images),
         }
         for run in runs
     ]
     missing = sorted({run.id for run in runs} ^ indexed)
-    json.dump({"runs": said, "damaged": damaged, "missing": missing}, sys.stdout)
+    json.dump({"runs": listed, "damaged": damaged, "missing": missing}, sys.stdout)
 
 
 # The game
@@ -150,19 +150,19 @@ class Game:
         asked = seen.fields if form else seen.json
         prompt, count = asked["prompt"], int(asked.get("n", 1))
         made = [image(prompt, k) for k in range(count)]
-        texts = [_b64(one) for one in made]
+        texts = [_b64(item) for item in made]
         kind = "application/json"
-        body = json.dumps({"created": 1, "data": [{"b64_json": one} for one in texts]}).encode()
+        body = json.dumps({"created": 1, "data": [{"b64_json": item} for item in texts]}).encode()
         if asked.get("stream") in (True, "true"):
             kind = "text/event-stream"
             what = "image_edit" if form else "image_generation"
             body = b"".join(
-                f"data: {json.dumps({'type': f'{what}.completed', 'b64_json': one})}\n\n".encode()
-                for one in texts
+                f"data: {json.dumps({'type': f'{what}.completed', 'b64_json': item})}\n\n".encode()
+                for item in texts
             )
         if prompt != "first":
             self.posts.append(prompt)
-        self.images[prompt] = [hashlib.sha256(one).hexdigest() for one in made]
+        self.images[prompt] = [hashlib.sha256(item).hexdigest() for item in made]
         self.bodies[prompt] = body
         time.sleep(random.random() * 0.02)
         return 200, {"Content-Type": kind}, body
@@ -196,22 +196,22 @@ class Game:
             if body in replies or files & set(self.images[prompt])
         }
 
-    def found(self):
+    def inspect(self):
         """Return what a fresh process finds."""
         with _script("look", self.home, self.base_url) as process:
-            said = process.stdout.read()
+            text = process.stdout.read()
         assert process.returncode == 0
-        return json.loads(said)
+        return json.loads(text)
 
 
 def check(game):
     """Return figures, after nothing was found damaged, lost, paid twice or said wrongly."""
     whole = game.left_whole()
     before = len(list(game.home.glob("spool/*.reply")))
-    found = game.found()
-    assert found["damaged"] == []
-    assert found["missing"] == []
-    runs = [run for run in found["runs"] if not run["reused"]]
+    state = game.inspect()
+    assert state["damaged"] == []
+    assert state["missing"] == []
+    runs = [run for run in state["runs"] if not run["reused"]]
     done = [run for run in runs if run["status"] == Status.DONE]
     assert {run["status"] for run in runs} <= {"pending", "unknown", "done", "not_sent"}
     for run in done:  # whole, and not another's

@@ -17,10 +17,10 @@ def run(number=1, prompt="a red fox", session=SESSION, **changes):
 
 
 def ids(runs):
-    return [one.id for one in runs]
+    return [record.id for record in runs]
 
 
 def files(store):
     """The files of a store but its index, relative to its home."""
-    found = (path.relative_to(store.home) for path in store.home.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if path.name != "index.sqlite")
+    paths = (path.relative_to(store.home) for path in store.home.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if path.name != "index.sqlite")

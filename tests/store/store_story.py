@@ -1,4 +1,4 @@
-"""What a home goes through in a day, step by step, and what must be true of it at any time."""
+"""The steps of a day in the life of a home, and what must be true of it at any time."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from pathlib import Path
 from store_samples import run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 from ipyimagegen.store.entries import Entry, Query
 
@@ -70,38 +70,38 @@ STEPS = {
 
 
 @dataclass
-class Told:
-    """Which steps were begun, which went through, and what the others said."""
+class Log:
+    """Which steps were begun, which succeeded, and the errors of the others."""
 
     begun: set = field(default_factory=set)
     went: set = field(default_factory=set)
     faults: dict = field(default_factory=dict)
 
 
-def live(store, told=None, steps=tuple(STEPS)):
-    """Take the steps one by one; one that fails does not keep the next from being tried."""
-    told = told or Told()
+def live(store, log=None, steps=tuple(STEPS)):
+    """Take the steps in order; a failed step does not stop the next."""
+    log = log or Log()
     for name in steps:
-        if "done" in name and told.faults.keys() & {"keep shared", "keep own", "create 1", "create 2"}:
+        if "done" in name and log.faults.keys() & {"keep shared", "keep own", "create 1", "create 2"}:
             continue  # nobody says so of what was not kept
-        told.begun.add(name)
+        log.begun.add(name)
         try:
             STEPS[name](store)
         except StoreError as fault:
-            told.faults[name] = str(fault)
+            log.faults[name] = str(fault)
         else:
-            told.went.add(name)
-    return told
+            log.went.add(name)
+    return log
 
 
-def found(home):
+def read_records(home):
     """Return every record of a home by its id; each must make sense."""
     runs = {}
     for path in Path(home, "records").glob("*/*"):
         assert path.suffix == ".json", path
-        one = from_json(Run, json.loads(path.read_bytes()))
-        assert (one.session, str(one.number)) == (path.parent.name, path.stem)
-        runs[one.id] = one
+        record = from_json(Run, json.loads(path.read_bytes()))
+        assert (record.session, str(record.number)) == (path.parent.name, path.stem)
+        runs[record.id] = record
     return runs
 
 
@@ -109,16 +109,16 @@ def check_files(home):
     """No half file has a final name; what is done has its files."""
     for path in [*Path(home, "images").glob("*/*"), *Path(home, "quarantine").glob("*")]:
         assert sha256(path.read_bytes()) == path.stem, path
-    runs = found(home)
+    runs = read_records(home)
     store = Store(home)
-    for one in runs.values():
-        assert all(store.verify(p.sha256) for p in one.images if p.sha256), one.id
+    for record in runs.values():
+        assert all(store.verify(p.sha256) for p in record.images if p.sha256), record.id
     return runs
 
 
 def check_index(home):
     """A fresh store answers from the index what the files say."""
-    runs = found(home)
+    runs = read_records(home)
     store = Store(home)
     if not store._records.folder.is_dir():
         return
@@ -137,37 +137,37 @@ KEEPS = {
 }
 
 
-def check_told(home, told):
+def check_log(home, log):
     """What went through is there."""
     runs = check_files(home)
     store = Store(home)
     for name, (data, takes) in KEEPS.items():
-        used = data is SHARED and "done 2" in told.went
-        if name in told.went and (used or not told.begun & takes):
+        used = data is SHARED and "done 2" in log.went
+        if name in log.went and (used or not log.begun & takes):
             assert store.verify(sha256(data)), name
     for number in (1, 2, 3):
-        _check_run(runs.get(f"{SESSION}/{number}"), number, told)
+        _check_run(runs.get(f"{SESSION}/{number}"), number, log)
     for last, data in {"forget 1": OWN, "late 3": LATE}.items():
-        if {last, f"forget {last[-1]}", f"create {last[-1]}"} <= told.went and "done 1" in told.went:
+        if {last, f"forget {last[-1]}", f"create {last[-1]}"} <= log.went and "done 1" in log.went:
             assert not store.path(sha256(data)), last
 
 
-def _check_run(one, number, told):
-    if f"create {number}" not in told.went:
+def _check_run(record, number, log):
+    if f"create {number}" not in log.went:
         return
-    assert one is not None, number
-    if f"done {number}" in told.went:
-        assert one.status is Status.DONE
-    if f"forget {number}" in told.went:
-        assert one.forgotten
-        assert not one.images
+    assert record is not None, number
+    if f"done {number}" in log.went:
+        assert record.status is Status.DONE
+    if f"forget {number}" in log.went:
+        assert record.forgotten
+        assert not record.images
 
 
-def check_forgotten(home, told):
+def check_forgotten(home, log):
     """Whoever forgets again what failed has it forgotten with its files."""
     store = Store(home)
     store.forget([f"{SESSION}/1", f"{SESSION}/3"])
-    assert "done 1" not in told.went or not store.path(sha256(OWN))
+    assert "done 1" not in log.went or not store.path(sha256(OWN))
     runs = check_files(home)
-    assert all(runs[one].forgotten for one in runs if one != f"{SESSION}/2")
-    assert "done 2" not in told.went or store.verify(sha256(SHARED))
+    assert all(runs[record].forgotten for record in runs if record != f"{SESSION}/2")
+    assert "done 2" not in log.went or store.verify(sha256(SHARED))

@@ -1,4 +1,4 @@
-"""Bytes are kept once, whole, under their hash, or not at all."""
+"""Bytes are stored once, whole, under their hash, or not at all."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import pytest
 from store_samples import files
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.imaging import find_suffix
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.store import Store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"not quite an image" * 1000
@@ -44,7 +44,7 @@ def test_short_and_empty_bytes(store):
     assert store.keep([b"", b"\x89PNG\r\n", b"\x1a\nxy"], cap=99, suffix_of=find_suffix).path.suffix == ".png"
 
 
-def test_what_is_no_image_goes_into_quarantine(store):
+def test_bytes_that_are_not_an_image_go_into_quarantine(store):
     kept = keep(store, b"<svg onload='alert(1)'/>")
     assert files(store) == [f"quarantine/{kept.sha256}.bin"]
     assert store.path(kept.sha256) == kept.path

@@ -1,4 +1,4 @@
-"""Clocks that jump, files whose times are whole seconds, and a power cut: the store minds none of them."""
+"""Clocks that jump, file times of whole seconds, and a power cut: the store survives all of them."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from failing import Calls
 from store_samples import run
-from store_story import SESSION, STEPS, Told, check_forgotten, check_index, check_told, live, pending
+from store_story import SESSION, STEPS, Log, check_forgotten, check_index, check_log, live, pending
 
 from ipyimagegen.store import Store
 
@@ -29,24 +29,24 @@ def jump(monkeypatch):
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
 def test_a_clock_that_jumps_at_any_step(quick, jump, seconds):
     for at in STEPS:
-        home, told = quick / at.replace(" ", "-"), Told()
+        home, steps = quick / at.replace(" ", "-"), Log()
         for name in STEPS:
             if name == at:
                 jump(seconds)
-            live(Store(home), told, [name])
+            live(Store(home), steps, [name])
             for path in home.rglob("*"):  # as a file system of whole seconds has it
                 os.utime(path, (int(path.stat().st_mtime),) * 2)
             Store(home).list_responses()
         jump(-seconds)
-        assert told.faults == {}
-        assert told.went == set(STEPS)
-        check_told(home, told)
+        assert steps.faults == {}
+        assert steps.went == set(STEPS)
+        check_log(home, steps)
         check_index(home)
-        check_forgotten(home, told)
+        check_forgotten(home, steps)
 
 
 def test_a_note_outlives_a_clock_that_jumps(quick, jump):
-    """Another process looks after the jump, and the writer dies before the index has its record."""
+    """Another process reads after the jump, and the writer dies before the index has its record."""
     store, key = Store(quick), (SESSION, 1)
     store.create(pending(2))
     store._journal.add(key)
@@ -70,6 +70,6 @@ def _check_synced(log):
     named = {"link", "replace", "mkdir"}
     for at, (kind, path, source) in enumerate(log):
         if kind in named and "index" not in path and "unindexed" not in path:
-            assert ("settle", str(Path(path).parent)) in [one[:2] for one in log[at:]], (kind, path)
+            assert ("settle", str(Path(path).parent)) in [entry[:2] for entry in log[at:]], (kind, path)
         if kind in {"link", "replace"} and "index" not in path:
-            assert ("fsync", source) in [one[:2] for one in log[:at]], (kind, path)
+            assert ("fsync", source) in [entry[:2] for entry in log[:at]], (kind, path)

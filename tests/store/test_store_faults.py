@@ -1,4 +1,4 @@
-"""What can go wrong with disks, indexes and other processes, with real ones of each."""
+"""Faults of disks, indexes and other processes, with real disks, indexes and processes."""
 
 import errno
 import os
@@ -14,8 +14,8 @@ import pytest
 from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.files import MARGIN
 from ipyimagegen.store.health import inspect_store
@@ -33,7 +33,7 @@ def keep(store, data=PNG):
 
 
 def elsewhere(store, code, **options):
-    """Start a process that has `store`, `run` and `keep`, and does this."""
+    """Start a process that has `store`, `run` and `keep`, and runs this code."""
     start = f"""
         import os, signal, sys, time
         sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -56,7 +56,7 @@ def test_a_probe_leaves_nothing(store):
 
 
 @pytest.mark.parametrize("folder", ["images", "records", "quarantine", "unindexed"])
-def test_a_folder_that_takes_no_file_is_told_before_paying(store, folder):
+def test_a_folder_that_takes_no_file_is_reported_before_paying(store, folder):
     store.probe(1000)
     (store.home / folder).write_text("in the way")
     with pytest.raises(StoreError, match=folder):
@@ -64,7 +64,7 @@ def test_a_folder_that_takes_no_file_is_told_before_paying(store, folder):
     assert folder in inspect_store(store.home).trouble
 
 
-def test_a_home_that_cannot_be_made_is_told_before_paying(tmp_path):
+def test_a_home_that_cannot_be_made_is_reported_before_paying(tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = Store(tmp_path / "file" / "home")
     for attempt in (store.probe, lambda: store.create(run()), lambda: keep(store), store.spool):
@@ -81,7 +81,7 @@ def test_a_home_that_is_a_file(tmp_path):
         Store(tmp_path / "home").probe()
 
 
-def test_no_room_is_told_before_paying(store):
+def test_no_room_is_reported_before_paying(store):
     with pytest.raises(StoreError, match="MiB are free"):
         store.probe(1 << 60)
     assert MARGIN > 0
@@ -127,7 +127,7 @@ def test_no_half_file_whichever_call_fails(tmp_path, name, code):
         assert [path.read_bytes() for path in home.glob("images/*/*")] in ([], [PNG])
         runs = Store(home).runs()
         assert len(runs) == sum(1 for _ in home.glob("records/*/*.json")) <= 1
-    assert [one.status for one in runs] == [Status.DONE]
+    assert [record.status for record in runs] == [Status.DONE]
     assert nth > 2
 
 
@@ -245,7 +245,7 @@ def test_a_newer_index_is_left_alone(store):
     assert files(store)[-1] == f"unindexed/{SESSION}.2"  # for the newer version to find
 
 
-def test_an_index_that_is_a_folder_is_done_without(store):
+def test_an_index_that_is_a_folder_is_not_needed(store):
     (store.home / "index.sqlite").mkdir(parents=True)
     store.create(run())
     assert ids(store.runs()) == [f"{SESSION}/1"]
@@ -273,7 +273,7 @@ def test_a_locked_index_is_neither_damaged_nor_needed(store):
     holder.communicate()
     assert not (store.home / "index.damaged").exists()
     assert store.verify(kept.sha256)
-    assert [one.status for one in store.runs(search="fox")] == [Status.DONE, Status.PENDING]
+    assert [record.status for record in store.runs(search="fox")] == [Status.DONE, Status.PENDING]
     assert not list(store.home.glob("unindexed/*"))
 
 
@@ -301,11 +301,11 @@ def test_writers_at_once_lose_nothing(store):
             store.update(run(number, session=session, status="done"))
     """
     writers = [elsewhere(store, code) for _ in range(4)]
-    assert [one.wait(120) for one in writers] == [0] * 4
+    assert [writer.wait(120) for writer in writers] == [0] * 4
     assert len(list(store.home.glob("images/*/*"))) == 1
     assert len(list(store.home.glob("records/*/*.json"))) == 200
     assert len(store.find_identical(run().identity)) == 200
-    assert {one.status for one in store.runs()} == {Status.DONE}
+    assert {record.status for record in store.runs()} == {Status.DONE}
     assert not list(store.home.glob("spool/*"))
 
 
@@ -323,13 +323,13 @@ def test_writers_whose_locks_do_nothing_lose_no_record(store):
             store.update(run(number, session=session, status="done"))
     """
     writers = [elsewhere(store, code) for _ in range(4)]
-    assert [one.wait(120) for one in writers] == [0] * 4
+    assert [writer.wait(120) for writer in writers] == [0] * 4
     assert [store.verify(path.stem) for path in store.home.glob("images/*/*")] == [True]
     assert not list(store.home.glob("spool/*"))
     (store.home / "index.sqlite").unlink(missing_ok=True)
     runs = store.find_identical(run().identity)
     assert len(runs) == len(list(store.home.glob("records/*/*"))) == 200
-    assert {one.status for one in runs} == {Status.DONE}
+    assert {record.status for record in runs} == {Status.DONE}
 
 
 def test_a_number_is_taken_once_by_processes_at_once(store):
@@ -345,11 +345,11 @@ def test_a_number_is_taken_once_by_processes_at_once(store):
         print(taken)
     """
     writers = [elsewhere(store, code, stdout=subprocess.PIPE) for _ in range(2)]
-    assert sum(int(one.communicate(timeout=60)[0]) for one in writers) == 30
+    assert sum(int(writer.communicate(timeout=60)[0]) for writer in writers) == 30
     assert len(store.runs()) == 30
 
 
-# Each stands for a place where a process may be killed: what it has called just before.
+# Where a process may be killed: right before a call of this name.
 PLACES = [
     "store._records.create",
     "store._index.add",
@@ -394,12 +394,12 @@ def test_what_was_written_before_a_kill_is_found(store, place, nth):
             store.update(run(number, status="done"))
             print("done", flush=True)
     """
-    said, _ = elsewhere(store, code, stdout=subprocess.PIPE, text=True).communicate(timeout=60)
-    words = said.split()
-    found = store.runs()
-    assert len(found) >= words.count("created")
-    assert sum(one.status is Status.DONE for one in found) >= words.count("done")
-    assert ids(found) == ids(store.runs(search="fox"))
-    assert len(found) == sum(path.stat().st_size > 0 for path in store.home.glob("records/*/*.json"))
+    printed, _ = elsewhere(store, code, stdout=subprocess.PIPE, text=True).communicate(timeout=60)
+    words = printed.split()
+    records = store.runs()
+    assert len(records) >= words.count("created")
+    assert sum(record.status is Status.DONE for record in records) >= words.count("done")
+    assert ids(records) == ids(store.runs(search="fox"))
+    assert len(records) == sum(path.stat().st_size > 0 for path in store.home.glob("records/*/*.json"))
     assert all(store.verify(words[at + 1]) for at, word in enumerate(words) if word == "kept")
     assert all(store.verify(path.stem) for path in store.home.glob("images/*/*"))

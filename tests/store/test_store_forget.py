@@ -1,13 +1,13 @@
-"""Forgetting takes the words and the images, and leaves number, time and cost."""
+"""Forgetting deletes the words and the images, and leaves number, time and cost."""
 
 import sqlite3
 
 import pytest
 from store_samples import SESSION, files, ids, run
 
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 
 SECRET = "my grandmother's kitchen"
@@ -59,18 +59,18 @@ def everything(store):
 
 
 def test_words_and_images_go_number_time_and_cost_stay(store):
-    one = full(store)
-    store.create(one)
+    record = full(store)
+    store.create(record)
     assert SECRET.encode() in everything(store)
-    assert store.forget([one.id]) == 1
-    left = store.run(one.id)
-    assert (left.number, left.created, left.elapsed, left.status) == (1, one.created, 4.5, Status.DONE)
-    assert (left.cost, left.forgotten, left.images) == (one.cost, True, ())
+    assert store.forget([record.id]) == 1
+    left = store.run(record.id)
+    assert (left.number, left.created, left.elapsed, left.status) == (1, record.created, 4.5, Status.DONE)
+    assert (left.cost, left.forgotten, left.images) == (record.cost, True, ())
     assert files(store) == [f"records/{SESSION}/1.json"]
     assert SECRET.encode() not in everything(store)
-    assert one.identity.encode() not in everything(store)
-    assert ids(store.runs()) == [one.id]
-    assert store.runs(search="kitchen") == store.find_identical(one.identity) == []
+    assert record.identity.encode() not in everything(store)
+    assert ids(store.runs()) == [record.id]
+    assert store.runs(search="kitchen") == store.find_identical(record.identity) == []
     assert store.find_identical(left.identity) == []
 
 
@@ -103,7 +103,7 @@ def test_files_that_only_the_forgotten_share_go_with_them(store):
     assert store.path(shared.sha256) is None
 
 
-def test_a_run_that_is_forgotten_while_under_way_stays_forgotten(store):
+def test_a_run_that_is_forgotten_while_in_flight_stays_forgotten(store):
     store.create(run())
     store.forget([f"{SESSION}/1"])
     late = image(store, "late")
@@ -127,19 +127,19 @@ def test_the_index_forgets_once_it_can(store):
 
 
 def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(store, monkeypatch):
-    one = full(store)
-    store.create(one)
+    record = full(store)
+    store.create(record)
     monkeypatch.setattr(store, "_catch_up", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        store.forget([one.id])
+        store.forget([record.id])
     monkeypatch.undo()
     again = image(store, "output")  # of a run whose record does not mention it yet
-    assert store.runs() == [store.run(one.id)]
+    assert store.runs() == [store.run(record.id)]
     assert store.verify(again.sha256)
-    assert store.path(one.request.mask.sha256) is None
+    assert store.path(record.request.mask.sha256) is None
 
 
-def test_a_damaged_index_that_was_put_aside_goes_too(store):
+def test_a_damaged_index_that_was_moved_aside_goes_too(store):
     store.create(run(1, SECRET))
     index = store.home / "index.sqlite"
     data = index.read_bytes()

@@ -1,4 +1,4 @@
-"""How a store is, told without changing a byte of it."""
+"""The health of a store, inspected without changing a byte of it."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def store(tmp_path):
 
 def everything(home):
     """Return every path in the folder above the home with its bytes and time of change."""
-    above = next(one for one in home.parents if one.is_dir())
+    above = next(folder for folder in home.parents if folder.is_dir())
     return {
         path: (path.read_bytes() if path.is_file() else b"", path.lstat().st_mtime_ns)
         for path in sorted([above, *above.rglob("*")])
@@ -35,27 +35,27 @@ def everything(home):
 
 
 def look(home, **options):
-    """Look, and check what holds of every look: it is soon over, and leaves no trace, not even a time."""
+    """Inspect a store, and check that this is quick and leaves no trace, not even a time."""
     before = everything(home)
     began = time.monotonic()
-    found = inspect_store(home, **options)
+    health = inspect_store(home, **options)
     assert time.monotonic() - began < 4
     assert everything(home) == before
-    return found
+    return health
 
 
-def test_a_store_that_is_well(store):
-    found = look(store.home)
-    assert (found.trouble, found.index, found.runs) == ("", "ok", 3)
-    assert (found.unindexed, found.spool, found.quarantine, found.aside) == (0, (0, 0), (0, 0), False)
-    assert found.roomy
-    assert found.free == pytest.approx(shutil.disk_usage(store.home).free, abs=1 << 30)
+def test_a_healthy_store(store):
+    health = look(store.home)
+    assert (health.trouble, health.index, health.runs) == ("", "ok", 3)
+    assert (health.unindexed, health.spool, health.quarantine, health.aside) == (0, (0, 0), (0, 0), False)
+    assert health.roomy
+    assert health.free == pytest.approx(shutil.disk_usage(store.home).free, abs=1 << 30)
 
 
 def test_a_home_that_is_not_yet_there_is_not_made(tmp_path):
-    found = look(tmp_path / "deep" / "home")
-    assert (found.trouble, found.index, found.runs) == ("", "missing", None)
-    assert found.free
+    health = look(tmp_path / "deep" / "home")
+    assert (health.trouble, health.index, health.runs) == ("", "missing", None)
+    assert health.free
 
 
 def test_what_lies_about_is_counted(store):
@@ -64,9 +64,9 @@ def test_what_lies_about_is_counted(store):
         (store.home / name).write_bytes(bytes(size))
     (store.home / "unindexed" / "1120-k7f2.9").touch()
     (store.home / "index.damaged").touch()
-    found = look(store.home)
-    assert (found.spool, found.quarantine) == ((2, 30), (1, 5))
-    assert (found.unindexed, found.aside) == (1, True)
+    health = look(store.home)
+    assert (health.spool, health.quarantine) == ((2, 30), (1, 5))
+    assert (health.unindexed, health.aside) == (1, True)
 
 
 # The folder
@@ -75,9 +75,9 @@ def test_what_lies_about_is_counted(store):
 @pytest.mark.parametrize("below", ["file", "file/home"])
 def test_a_file_in_the_way(tmp_path, below):
     (tmp_path / "file").write_text("in the way")
-    found = look(tmp_path / below)
-    assert "IPYIMAGEGEN_HOME" in found.trouble
-    assert str(tmp_path / below) in found.trouble
+    health = look(tmp_path / below)
+    assert "IPYIMAGEGEN_HOME" in health.trouble
+    assert str(tmp_path / below) in health.trouble
 
 
 def test_a_link_to_nowhere(tmp_path):
@@ -95,7 +95,7 @@ def test_a_disk_that_takes_nothing(store, call, code):
 
 
 def test_a_process_that_may_write_nothing(store, quick):
-    """The limit of the system on the size of files: nothing is written, whoever asks."""
+    """The system limits the size of files: nothing is written."""
     code = f"""
         import resource
         from pathlib import Path
@@ -116,15 +116,15 @@ def test_a_process_that_may_write_nothing(store, quick):
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
-def test_a_folder_without_leave(store):
-    """Root looks without the powers of root."""
+def test_a_folder_without_permission(store):
+    """Root inspects without the powers of root."""
     code = f"""
         from pathlib import Path
         from ipyimagegen.store.health import inspect_store
         print(inspect_store(Path({str(store.home)!r})))
     """
     weak = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    inside = [one for one in (store.home, *store.home.rglob("*")) if one.is_dir()]
+    inside = [path for path in (store.home, *store.home.rglob("*")) if path.is_dir()]
     (store.home / "index.sqlite").chmod(0o444)
     for folder in inside:
         folder.chmod(0o555)
@@ -143,8 +143,8 @@ def test_a_folder_without_leave(store):
 def test_a_disk_that_is_nearly_full(store, monkeypatch):
     usage = shutil.disk_usage(store.home)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50 << 20))
-    found = look(store.home)
-    assert (found.trouble, found.roomy, found.free) == ("", False, 50 << 20)
+    health = look(store.home)
+    assert (health.trouble, health.roomy, health.free) == ("", False, 50 << 20)
 
 
 # The kind of file system
@@ -179,15 +179,15 @@ def test_of_two_mounts_on_one_place_the_later_counts_and_blanks_are_read(tmp_pat
     assert look(tmp_path / "my home", mounts=mounts).kind == "fuse.sshfs"
 
 
-def test_where_no_system_tells_the_kind_is_unknown(tmp_path):
+def test_without_a_list_of_mounts_the_kind_is_unknown(tmp_path):
     assert look(tmp_path / "home", mounts=tmp_path / "none").kind is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells")
-def test_the_kind_here_is_what_the_system_says(tmp_path):
-    said = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True)
+def test_the_kind_is_what_stat_reports(tmp_path):
+    stat = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True)
     same = {"ext2/ext3": ("ext2", "ext3", "ext4"), "overlayfs": ("overlay",)}
-    assert look(tmp_path / "home").kind in same.get(said.stdout.strip(), (said.stdout.strip(),))
+    assert look(tmp_path / "home").kind in same.get(stat.stdout.strip(), (stat.stdout.strip(),))
 
 
 # The index
@@ -208,25 +208,25 @@ def test_an_index_of_a_newer_version(store):
     assert look(store.home).index == "newer"
 
 
-def scribbled(path):
-    path.write_bytes(b"no database, and long enough to be looked at" * 200)
+def overwrite(path):
+    path.write_bytes(b"not a database, and long enough to be examined" * 200)
 
 
 def cut(path):
     path.write_bytes(path.read_bytes()[:-4096])
 
 
-def spoilt_inside(path):
+def damage_inside(path):
     data = bytearray(path.read_bytes())
     data[8192:8300] = b"\xff" * 108
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("spoil", [scribbled, cut, spoilt_inside])
+@pytest.mark.parametrize("spoil", [overwrite, cut, damage_inside])
 def test_a_damaged_index_stays_as_it_is(store, spoil):
     spoil(store.home / "index.sqlite")
-    found = look(store.home)
-    assert (found.index, found.runs, found.aside) == ("damaged", None, False)
+    health = look(store.home)
+    assert (health.index, health.runs, health.aside) == ("damaged", None, False)
 
 
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
@@ -239,13 +239,13 @@ def test_an_index_that_another_process_holds(store, mode):
     command = [sys.executable, "-c", code, str(store.home / "index.sqlite")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
-        found = look(store.home)
+        health = look(store.home)
         holder.stdin.close()
-    assert found.index == "locked"
+    assert health.index == "locked"
     assert look(store.home).index == "ok"
 
 
-def test_a_write_that_was_cut_off_is_not_played_back(store):
+def test_a_write_that_was_cut_off_is_not_replayed(store):
     code = (
         "import os, signal, sqlite3, sys\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -259,7 +259,7 @@ def test_a_write_that_was_cut_off_is_not_played_back(store):
     journal = store.home / "index.sqlite-journal"
     assert journal.stat().st_size
     assert look(store.home).index == "cut off"
-    assert len(store.runs()) == 3  # plays it back
+    assert len(store.runs()) == 3  # replays it
     assert not journal.exists()
     assert look(store.home).runs == 3
 

@@ -27,29 +27,29 @@ def test_random_kills_of_three_writers(quick, serve, seed):
 
 @pytest.mark.parametrize("came", [b"", b'{"data": [{"b64_json": "aGFsZi'], ids=["nothing", "a part"])
 def test_a_look_leaves_a_reply_that_another_process_still_writes(quick, came):
-    one = studio(quick, "http://127.0.0.1:9/v1")
+    fresh = studio(quick, "http://127.0.0.1:9/v1")
     run = pending(1)
-    one.store.create(run)
-    reply = one.store.spool(run)
+    fresh.store.create(run)
+    reply = fresh.store.spool(run)
     reply.write_bytes(came)
     studio(quick, "http://127.0.0.1:9/v1").recover_responses()
     assert reply.read_bytes() == came
-    assert one.store.run(run.id) == run
+    assert fresh.store.run(run.id) == run
 
 
 def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, monkeypatch):
-    one = studio(quick, "http://127.0.0.1:9/v1")
+    fresh = studio(quick, "http://127.0.0.1:9/v1")
     run = pending(1)
-    one.store.create(run)
+    fresh.store.create(run)
     body = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
-    one.store.spool(run).write_text(json.dumps(body))
+    fresh.store.spool(run).write_text(json.dumps(body))
     owned = run.replace(status=Status.DONE, sent=PreparedRequest(request_id="its own"))
-    received = ResponseProcessor.received
+    process = ResponseProcessor.process
 
     def slowly(*arguments):
         Store(quick).update(owned)  # the owner was faster
-        return received(*arguments)
+        return process(*arguments)
 
-    monkeypatch.setattr(ResponseProcessor, "received", slowly)
-    one.recover_responses()
-    assert one.store.run(run.id) == owned
+    monkeypatch.setattr(ResponseProcessor, "process", slowly)
+    fresh.recover_responses()
+    assert fresh.store.run(run.id) == owned

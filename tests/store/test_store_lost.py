@@ -1,4 +1,4 @@
-"""What the index lost without a word, and what is known not to have been sent."""
+"""Runs that the index lost silently, and runs that were certainly not sent."""
 
 import sqlite3
 from contextlib import closing
@@ -9,7 +9,7 @@ from ipyimagegen.store import Store
 
 
 def lose(store, number):
-    """Take a run out of the index, as when two write to it where locks do nothing."""
+    """Remove a run from the index, as when two processes write where locks do nothing."""
     with closing(sqlite3.connect(store.home / "index.sqlite", isolation_level=None)) as connection:
         connection.execute("DELETE FROM runs WHERE number = ?", [number])
 
@@ -21,7 +21,7 @@ def test_a_run_that_the_index_lost_is_found_by_the_next_process(tmp_path):
     assert ids(Store(tmp_path).runs()) == [f"{SESSION}/{number}" for number in (3, 2, 1)]
 
 
-def test_a_request_that_the_index_lost_is_not_asked_again(tmp_path, monkeypatch):
+def test_a_request_that_the_index_lost_is_found_again(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("ipyimagegen.store.store.time.monotonic", lambda: now[0])
     store = Store(tmp_path)
@@ -29,7 +29,7 @@ def test_a_request_that_the_index_lost_is_not_asked_again(tmp_path, monkeypatch)
         store.create(run(number, f"fox {number}"))
     assert len(store.find_identical(run(2, "fox 2").identity)) == 1
     lose(store, 2)
-    now[0] += 10  # it is not counted at every look
+    now[0] += 10  # the index is not checked at every search
     assert ids(store.find_identical(run(2, "fox 2").identity)) == [f"{SESSION}/2"]
 
 

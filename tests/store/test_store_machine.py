@@ -88,8 +88,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.stores = self.opened()
             self.litter = True
         if isinstance(done, StoreError):
-            told = [str(self.home), "IPYIMAGEGEN_HOME"]
-            assert all(one in str(done) for one in told) or REFUSED.search(str(done)), done
+            words = [str(self.home), "IPYIMAGEGEN_HOME"]
+            assert all(word in str(done) for word in words) or REFUSED.search(str(done)), done
         return done
 
     def settled(self, done, after):
@@ -104,11 +104,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     def released(self, ones, gone):
         """What no record mentions any more is gone, or may be."""
-        left = {one for run_ in self.readable().values() for one in list_hashes(run_)}
-        free = {one for run_ in ones for one in list_hashes(run_)} - left
+        left = {digest for run_ in self.readable().values() for digest in list_hashes(run_)}
+        free = {digest for run_ in ones for digest in list_hashes(run_)} - left
         self.kept -= free
-        self.flipped = {one for one in self.flipped if self.stores[0].path(one)}
-        assert not gone or not any(self.stores[0].path(one) for one in free)
+        self.flipped = {digest for digest in self.flipped if self.stores[0].path(digest)}
+        assert not gone or not any(self.stores[0].path(digest) for digest in free)
 
     def readable(self):
         """Return what the records say, those of a newer version too."""
@@ -132,10 +132,11 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(second=st.booleans(), fate=fates, data=st.data())
     def reuse(self, second, fate, data):
         old, key = data.draw(st.sampled_from(sorted(self.runs))), data.draw(keys)
-        one = self.runs[old]
-        if self.taken(key) or one.forgotten or one.reused_from:
+        original = self.runs[old]
+        if self.taken(key) or original.forgotten or original.reused_from:
             return
-        new = one.replace(session=key[0], number=key[1], created=one.created + 50, reused_from=one.id)
+        later = original.created + 50
+        new = original.replace(session=key[0], number=key[1], created=later, reused_from=original.id)
         self.settled(self.did(second, fate, lambda store: store.create(new)), {key: new})
 
     @rule(second=st.booleans(), fate=fates, data=st.sampled_from(DATAS))
@@ -152,9 +153,9 @@ class StoreMachine(RuleBasedStateMachine):
     def finish(self, second, fate, data, came):
         key = data.draw(st.sampled_from(sorted(self.runs)))
         old = self.runs[key]
-        for one in came:
-            self.keep(second=second, fate=None, data=one)
-        images = tuple(image(one, k) for k, one in enumerate(came, start=1))
+        for content in came:
+            self.keep(second=second, fate=None, data=content)
+        images = tuple(image(content, k) for k, content in enumerate(came, start=1))
         new = run(key[1], WORDS[0], key[0], created=old.created) if old.forgotten else old
         new = new.replace(status=Status.DONE, images=images)
         done = self.did(second, fate, lambda store: store.update(new))
@@ -175,18 +176,18 @@ class StoreMachine(RuleBasedStateMachine):
     def forget(self, second, fate, some):
         named = {f"{session}/{number}" for session, number in some}
         old = {
-            key: one
-            for key, one in self.readable().items()
-            if {one.id, one.reused_from} & named and not one.forgotten
+            key: record
+            for key, record in self.readable().items()
+            if {record.id, record.reused_from} & named and not record.forgotten
         }
         done = self.did(second, fate, lambda store: store.forget(named))
         if old.keys() & self.odd.keys():  # a newer version's: none is forgotten
             assert isinstance(done, (StoreError, Death))
             old = {}
-        went = self.settled(done, {key: forget(one) for key, one in old.items()})
+        went = self.settled(done, {key: forget(record) for key, record in old.items()})
         assert not went or done == len(old)
-        if not went:  # said again, it is done with all that belongs to it
-            old = {key: one for key, one in old.items() if self.runs[key].forgotten}
+        if not went:  # a second attempt completes it
+            old = {key: record for key, record in old.items() if self.runs[key].forgotten}
             self.stores[0].forget([])
         self.released(old.values(), gone=True)
 
@@ -194,10 +195,10 @@ class StoreMachine(RuleBasedStateMachine):
     def ask(self, second, fate, query):
         done = self.did(second, fate, lambda store: store.find(query))
         if not isinstance(done, (StoreError, Death)):
-            assert [(one.session, one.number) for one in done] == query.select(
+            assert [(record.session, record.number) for record in done] == query.select(
                 map(Entry.from_run, self.readable().values())
             )
-            assert all(self.readable()[one.session, one.number] == one for one in done)
+            assert all(self.readable()[record.session, record.number] == record for record in done)
 
     @rule(second=st.booleans(), fate=fates)
     def look(self, second, fate):
@@ -230,10 +231,10 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def flip_a_byte(self, data):
-        one = data.draw(st.sampled_from(sorted(self.kept)))
-        path = self.stores[0].path(one)
-        path.write_bytes(NAMES[one][:-1] + b"\xff")
-        self.flipped.add(one)
+        name = data.draw(st.sampled_from(sorted(self.kept)))
+        path = self.stores[0].path(name)
+        path.write_bytes(NAMES[name][:-1] + b"\xff")
+        self.flipped.add(name)
 
     # What always holds
 
@@ -241,8 +242,8 @@ class StoreMachine(RuleBasedStateMachine):
     def every_record_is_whole_and_says_what_it_should(self):
         there = {(path.parent.name, int(path.stem)) for path in self.home.glob("records/*/*")}
         assert there == self.runs.keys() | self.odd.keys()
-        for key, one in self.runs.items():
-            assert self.written(key) == one
+        for key, record in self.runs.items():
+            assert self.written(key) == record
         assert all(self.path(key).read_bytes() == (data or b"{") for key, data in self.odd.items())
 
     @invariant()

@@ -1,4 +1,4 @@
-"""HOME may hold files of others and links: only the store's own is changed, and not through a link."""
+"""HOME may hold files of others and links: only the store's own files are changed, and not through a link."""
 
 import contextlib
 import hashlib
@@ -17,8 +17,8 @@ from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 from ipyimagegen.store.fallback import find_fallback, make_fallback
 from ipyimagegen.store.health import inspect_store
@@ -37,12 +37,12 @@ def live(store):
     """Do all that a store does, deletions too."""
     store.probe(9)
     session = store.new_session(date(2025, 11, 20))
-    one = run(1, session=session)
-    store.create(one)
-    store.spool(one)
+    record = run(1, session=session)
+    store.create(record)
+    store.spool(record)
     kept = keep(store)
     keep(store, b"no image")
-    store.update(one.replace(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
+    store.update(record.replace(status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
     store.create(run(2, "a cat", session=session))
     assert store.runs(search="fox")[0].images
     store.forget([f"{session}/2"])
@@ -125,7 +125,7 @@ def test_old_files_of_the_store_go(tmp_path):
     assert not any(path.exists() for path in left)
 
 
-# Things that have the name of a file of the store and are none: reading one must not wait either
+# Things that have the name of a file of the store and are not files: reading them must not wait
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
@@ -141,7 +141,7 @@ def test_old_files_of_the_store_go(tmp_path):
         "index.sqlite",
     ],
 )
-def test_what_has_the_name_of_a_file_and_is_none_is_left_and_not_waited_for(tmp_path, make, name):
+def test_a_thing_with_the_name_of_a_file_is_left_and_not_waited_for(tmp_path, make, name):
     home = tmp_path / "home"
     (home / name).parent.mkdir(parents=True)
     make(home / name)
@@ -206,20 +206,20 @@ def test_a_link_to_a_folder_of_the_user_is_followed_and_nothing_deleted_through_
     (target / "tax.pdf").write_bytes(b"mine")
     (target / f"{HEX}.part").write_bytes(b"mine")
     age(target)
-    with contextlib.suppress(StoreError):  # forgetting says which files stay
+    with contextlib.suppress(StoreError):  # forgetting names the files that stay
         live(store)
     assert (target / "tax.pdf").read_bytes() == (target / f"{HEX}.part").read_bytes() == b"mine"
     kept = keep(store)
     assert store.verify(kept.sha256)
     store.create(run(5, "an owl"))
     store.update(run(5, "an owl", status=Status.DONE))
-    assert [one.status for one in store.runs(search="owl")] == [Status.DONE]
+    assert [record.status for record in store.runs(search="owl")] == [Status.DONE]
     if folder != "spool":
         assert len(contents(target)) > 2  # it is used
 
 
 @pytest.mark.parametrize("folder", ["images", f"images/{HASH[:2]}"])
-def test_forgetting_says_which_files_stay_behind_a_link(tmp_path, folder):
+def test_forgetting_names_the_files_that_stay_behind_a_link(tmp_path, folder):
     store = linked(tmp_path, folder, tmp_path / "documents")
     kept = keep(store)
     store.create(run(1, status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
@@ -337,7 +337,7 @@ def test_an_index_of_ours_behind_a_link_is_not_opened(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"mine" * 1000, b"SQLite format 3\0" + b"mine" * 1000, b"x"])
-def test_what_is_no_database_is_put_aside_and_never_deleted(tmp_path, content):
+def test_what_is_no_database_is_moved_aside_and_never_deleted(tmp_path, content):
     store = Store(tmp_path)
     store.create(run(1))
     for _ in range(3):
@@ -349,7 +349,7 @@ def test_what_is_no_database_is_put_aside_and_never_deleted(tmp_path, content):
 
 
 @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
-def test_what_lies_beside_an_index_that_is_not_there_is_not_played_into_a_new_one(tmp_path, suffix):
+def test_what_lies_beside_an_index_that_is_not_there_is_not_replayed_into_a_new_index(tmp_path, suffix):
     (tmp_path / f"index.sqlite{suffix}").write_bytes(b"mine" * 500)
     store = Store(tmp_path)
     store.create(run(1))
@@ -358,7 +358,7 @@ def test_what_lies_beside_an_index_that_is_not_there_is_not_played_into_a_new_on
     assert b"mine" * 500 in contents(tmp_path).values()
 
 
-def test_a_damaged_index_of_ours_is_put_aside_once_and_goes_when_something_is_forgotten(tmp_path):
+def test_a_damaged_index_of_ours_is_moved_aside_once_and_goes_when_something_is_forgotten(tmp_path):
     store = Store(tmp_path)
     for number in range(1, 40):
         store.create(run(number, f"fox {number}"))
@@ -449,7 +449,7 @@ def test_a_folder_of_another_user_is_refused_before_paying(tmp_path, name, mode)
         Store(home).probe()
 
 
-def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
+def test_a_file_system_without_modes_is_used_and_reported(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
@@ -466,7 +466,7 @@ def test_a_file_system_without_modes_is_used_and_told_of(tmp_path, monkeypatch):
 
 
 @needs_root
-def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_stays(tmp_path):
+def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_names_what_stays(tmp_path):
     store = Store(tmp_path / "home")
     kept = keep(store)
     for number in (1, 2):
@@ -482,7 +482,7 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_says_what_s
     again.create(run(3, "a cat"))
     again.update(run(3, "a cat", status=Status.DONE))
     again.update(run(2, "fox 2", status=Status.DONE, elapsed=3.0))
-    assert [one.elapsed for one in again.runs(search="fox 2")] == [3.0]
+    assert [record.elapsed for record in again.runs(search="fox 2")] == [3.0]
     with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
         again.forget([f"{SESSION}/1", f"{SESSION}/2"])
     assert again.verify(kept.sha256)
@@ -548,7 +548,7 @@ def test_a_fallback_that_others_prepared_is_not_used(tmp_path, make, level):
     make(taken, documents if level == "first" else documents / place.name)
     before = contents(tmp_path / "documents"), contents(taken)
     assert find_fallback(store.home) is None
-    assert not make_fallback(prepared)  # what comes after the look
+    assert not make_fallback(prepared)  # the folders were replaced after the check
     assert store.spool_fallback(run(1)) is None
     with pytest.raises(StoreError):
         store.keep([PNG], cap=9999, suffix_of=find_suffix, fallback=True)

@@ -1,4 +1,4 @@
-"""Runs go in and come out; what another process or version did is respected."""
+"""Runs are stored and read; the work of other processes and versions is respected."""
 
 import json
 import os
@@ -53,8 +53,8 @@ def test_importing_the_store_does_not_load_sqlite():
 def test_sessions_are_taken_once(store):
     taken = {store.new_session(date(2025, 11, 20)) for _ in range(50)}
     assert len(taken) == 50
-    assert all(len(one) == 9 and one.startswith("1120-") for one in taken)
-    assert all((store.home / "records" / one).is_dir() for one in taken)
+    assert all(len(name) == 9 and name.startswith("1120-") for name in taken)
+    assert all((store.home / "records" / name).is_dir() for name in taken)
 
 
 def test_a_run_is_written_and_replaced(store):
@@ -77,7 +77,7 @@ def test_a_number_is_taken_once(store):
     "text",
     ["", "/", "3", "1120-k7f2", "1120-k7f2/", "1120-k7f2/x", "1120-k7f2/-1", "1120-k7f2/01", "../../etc/1"],
 )
-def test_what_is_no_lasting_id_is_no_run(store, text):
+def test_text_that_is_not_a_lasting_id_is_not_a_run(store, text):
     store.create(run())
     assert store.run(text) is None
 
@@ -122,8 +122,8 @@ def test_the_status_is_that_of_the_record(store):
     store.create(run())
     path = store.home / "records" / SESSION / "1.json"
     path.write_text(path.read_text().replace("pending", "refused"))
-    assert [one.status for one in store.runs()] == [Status.REFUSED]
-    assert [one.status for one in store.find_identical(run().identity)] == [Status.REFUSED]
+    assert [record.status for record in store.runs()] == [Status.REFUSED]
+    assert [record.status for record in store.find_identical(run().identity)] == [Status.REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_newer_record_is_read_and_never_written(store):
     "text",
     ["", "{", "[]", "null", '{"session": 1}', "\xff", '{"request": "x"}', "[" * 100_000],
 )
-def test_a_record_that_makes_no_sense_is_left_out(store, text):
+def test_an_invalid_record_is_left_out(store, text):
     store.create(run(1))
     (store.home / "records" / SESSION / "2.json").write_text(text, encoding="latin-1")
     for name in ("notes.txt", "x.json", "3.json.bak"):
@@ -198,8 +198,8 @@ def test_an_odd_record_does_not_stop_the_others(store, member, value):
     (folder / "99999999999999999999999.json").write_text(text)
     (store.home / "index.sqlite").unlink()
     store.create(run(3))
-    for found in (store.runs(), store.runs(search="fox"), store.find_identical(run().identity)):
-        assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(found))
+    for records in (store.runs(), store.runs(search="fox"), store.find_identical(run().identity)):
+        assert {f"{SESSION}/1", f"{SESSION}/3"} <= set(ids(records))
     connection = sqlite3.connect(store.home / "index.sqlite")
     assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] >= 2
     connection.close()
@@ -223,7 +223,7 @@ def test_a_record_with_a_member_of_another_type_is_left_out(store, odd):
     assert store.run(f"{SESSION}/1") is None
 
 
-def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
+def test_a_damaged_record_does_not_make_every_search_read_all_records(tmp_path):
     class Counting(Disk):
         def read(self, path):
             read.append(path)
@@ -242,7 +242,7 @@ def test_a_damaged_record_does_not_make_every_look_read_all_records(tmp_path):
         assert len(read) <= 1 + SAMPLE
 
 
-def test_a_question_with_surrogates_finds_nothing(store):
+def test_a_search_with_surrogates_finds_nothing(store):
     store.create(run(1))
     assert store.find_identical("\ud800") == store.runs(model="\0") == store.runs(search="\ud800") == []
 
@@ -269,7 +269,7 @@ def test_a_store_can_be_pickled(store):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_takes_nothing_over(store):
+def test_a_fork_inherits_nothing(store):
     store.create(run(1))
     before = set(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else set()
     child = os.fork()
@@ -286,8 +286,8 @@ def test_threads_at_once(store):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: store.create(run(number)), range(1, 65)))
         list(pool.map(lambda number: store.update(run(number, status=Status.DONE)), range(1, 65)))
-    assert [one.status for one in store.runs()] == [Status.DONE] * 64
-    assert [one.number for one in store.runs(newest_first=False)] == list(range(1, 65))
+    assert [record.status for record in store.runs()] == [Status.DONE] * 64
+    assert [record.number for record in store.runs(newest_first=False)] == list(range(1, 65))
 
 
 text = st.text(min_size=1, max_size=20)
@@ -349,17 +349,17 @@ runs = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(runs)
-def test_a_run_survives_json(one):
-    assert from_json(Run, json.loads(json.dumps(to_json(one)))) == one
+def test_a_run_survives_json(record):
+    assert from_json(Run, json.loads(json.dumps(to_json(record)))) == record
 
 
 @settings(max_examples=25, deadline=None)
-@given(one=runs)
-def test_a_run_survives_the_store(tmp_path_factory, one):
+@given(record=runs)
+def test_a_run_survives_the_store(tmp_path_factory, record):
     store = Store(tmp_path_factory.mktemp("home"))
-    store.create(one)
-    assert store.run(one.id) == one
-    assert store.runs() == [one]
+    store.create(record)
+    assert store.run(record.id) == record
+    assert store.runs() == [record]
 
 
 words = st.sampled_from(["", "fox", "FOX", "狐狸", "ß", "ss", "a_b", "%", "\0", "\ud800", "İ", "é"])
@@ -381,19 +381,19 @@ queries = st.builds(
     st.lists(st.tuples(prompts, st.sampled_from([None, "m"]), st.integers(0, 3)), max_size=6),
     st.lists(queries, max_size=9),
 )
-def test_the_index_and_the_files_answer_alike(tmp_path_factory, kept, asked):
+def test_the_index_and_the_files_agree(tmp_path_factory, kept, asked):
     store = Store(tmp_path_factory.mktemp("home"))
     for turn, (prompt, model, clock) in enumerate(kept):
         session = SESSION if turn % 2 else "1121-aaaa"
         store.create(run(turn + 1, prompt, session, model=model, created=float(clock)))
     for query in asked:
-        assert [(one.session, one.number) for one in store.find(query)] == query.select(
+        assert [(record.session, record.number) for record in store.find(query)] == query.select(
             map(Entry.from_run, store.runs())
         )
 
 
-def test_a_image_that_is_stored_stays_stored(store):
-    """Two processes may fetch one address; the slower one failed."""
+def test_an_image_that_is_stored_stays_stored(store):
+    """Two processes may fetch the same URL; the slower process failed."""
     fetched = ImageRecord(index=1, state=ImageState.STORED, sha256="a" * 64, url="https://x.example/1.png")
     store.create(run(1))
     store.update(run(1, status=Status.DONE, images=(fetched,)))

@@ -1,4 +1,4 @@
-"""The images that a panel holds to start from: opened when they are added, and as they were then."""
+"""The input images and the mask of a panel, read when they are attached and unchanged from then on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.formats import find_suffix
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import escape_hidden, truncate
@@ -19,8 +21,8 @@ from ipyimagegen.session.studio import Studio
 
 
 @dataclass(frozen=True, kw_only=True)
-class File:
-    """An image's bytes, and what a page has to know of them."""
+class ImageFile:
+    """The bytes of an image, with what the front end shows about them."""
 
     data: bytes = field(repr=False)
     mime: str
@@ -28,8 +30,8 @@ class File:
     height: int
     name: str
 
-    def thumb(self, edge: int) -> imaging.Preview:
-        """Return it small."""
+    def make_thumbnail(self, edge: int) -> imaging.Preview:
+        """Return the image reduced to at most `edge` pixels a side."""
         image = imaging.open_image(self.data)
         image.thumbnail((edge, edge))
         return imaging.make_preview([image])
@@ -37,44 +39,44 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
-    """One of them. `word` names it in a cell; what has none is named by its file in the store."""
+    """An input image or a mask. `word` names it in a cell; empty for bytes that have no name yet."""
 
     name: str
     word: str
-    opened: inputs.ResolvedInput = field(repr=False)
+    resolved: inputs.ResolvedInput = field(repr=False)
     key: str = field(default_factory=lambda: os.urandom(8).hex())
 
     @property
-    def offered(self) -> InputRef:
-        """The image as it was when it was added, whatever its name stands for now."""
-        return InputRef(self.opened, self.name)
+    def ref(self) -> InputRef:
+        """The image as it was when it was attached, whatever its name refers to now."""
+        return InputRef(self.resolved, self.name)
 
     @property
-    def file(self) -> File:
+    def file(self) -> ImageFile:
         """Its bytes."""
-        source = self.opened.source
-        return File(
+        source = self.resolved.source
+        return ImageFile(
             data=source.data, mime=source.mime, width=source.width, height=source.height, name=self.name
         )
 
-    def as_message(self) -> dict[str, Any]:
-        """Return it as a front end takes it."""
-        source = self.opened.source
+    def to_message(self) -> dict[str, Any]:
+        """Return the form in which the front end receives it."""
+        source = self.resolved.source
         name = escape_hidden(truncate(self.name, 60))
         return {"key": self.key, "name": name, "width": source.width, "height": source.height}
 
-    def cell_word(self, studio: Studio) -> str:
-        """Return how a cell names it; bytes without a name are put into the store now."""
+    def to_word(self, studio: Studio) -> str:
+        """Return its name in a cell: for bytes without a name, their file in the store, written now."""
         if self.word:
             return self.word
-        data = self.opened.source.data
-        return str(studio.store.keep([data], cap=len(data), suffix_of=imaging.find_suffix).path)
+        data = self.resolved.source.data
+        return str(studio.store.keep([data], cap=len(data), suffix_of=find_suffix).path)
 
 
 class Attachments:
-    """The images and the mask of one panel; one thread changes them.
+    """The input images and the mask of one panel; a single thread changes them.
 
-    Its methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
+    Methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
     """
 
     def __init__(self, studio: Studio) -> None:
@@ -82,86 +84,94 @@ class Attachments:
         self.images: tuple[Attachment, ...] = ()
         self.mask: Attachment | None = None
 
-    def type(self, target: str, text: str, names: Mapping[str, Any]) -> None:
-        """Add what a word stands for: an id, a variable, a file, an address; for a mask also a box."""
-        self._put(target, resolve_argument(text, names, INPUTS[target].flag), text.strip())
+    def add_text(self, target: str, text: str, names: Mapping[str, Any]) -> None:
+        """Attach what a text refers to: an id, a variable, a file, a URL; for a mask also a box."""
+        self._add(target, resolve_argument(text, names, INPUTS[target].flag), text.strip())
 
-    def use(self, image_id: str) -> None:
-        """Add an image of the history."""
-        word = f"@{image_id}"
-        self._put("image", resolve_argument(word, {}, "--image"), word)
+    def add_image(self, image_id: str) -> None:
+        """Attach an image of the history."""
+        self.add_text("image", f"@{image_id}", {})
 
-    def use_first(self, image_id: str) -> None:
-        """Put an image of the history first, where the image of a mask stands."""
-        held = next((one for one in self.images if one.opened.input.parent == image_id), None)
-        if held is None:
-            self.use(image_id)
-            held = self.images[-1]
-        if held is not self.images[0]:
-            self.images, self.mask = (held, *(one for one in self.images if one is not held)), None
+    def put_first(self, image_id: str) -> None:
+        """Make an image of the history the first one, to which the mask applies."""
+        attachment = next((image for image in self.images if image.resolved.input.parent == image_id), None)
+        if attachment is None:
+            self.add_image(image_id)
+            attachment = self.images[-1]
+        if attachment is not self.images[0]:
+            others = (image for image in self.images if image is not attachment)
+            self.images, self.mask = (attachment, *others), None
 
     def upload(self, target: str, name: str, data: bytes) -> None:
-        """Add a file of the browser's machine."""
+        """Attach a file of the browser's machine."""
         name = truncate(name, 60) or "upload"
-        opened = self._opened(target, InputRef(data, name))
-        if opened.source.data != data:  # converted now, so that a cell names the bytes that are sent
-            opened = self._opened(target, InputRef(opened.source.data, name))
-        self._hold(target, name, "", opened)
+        resolved = self._resolve(target, InputRef(data, name))
+        if resolved.source.data != data:  # converted now, so that a cell names the bytes that are sent
+            resolved = self._resolve(target, InputRef(resolved.source.data, name))
+        self._attach(target, name, "", resolved)
 
-    def paint(self, data: bytes, size: tuple[int, int]) -> None:
-        """Take a mask that was painted: a bit for each pixel, as `imaging.painted` takes them."""
+    def paint_mask(self, data: bytes, size: tuple[int, int]) -> None:
+        """Attach a painted mask: a bit for each pixel, as `imaging.to_mask_image` reads them."""
         if not self.images:
-            raise InvalidInput("The image that the mask was painted on was taken out.")
-        self._put("mask", InputRef(imaging.to_mask_image(data, size), "painted mask"), "")
+            raise InvalidInput(_("The image of this mask was removed."))
+        self._add("mask", InputRef(imaging.to_mask_image(data, size), "painted mask"), "")
 
-    def recall(self, run: Run) -> None:
-        """Hold what a run was asked with, and nothing else."""
-        again = Attachments(self._studio)
-        for one in run.request.inputs:
-            again._put("image", InputRef(one, one.name), "")
+    def replace_by_run(self, run: Run) -> None:
+        """Attach the inputs of a run in place of all others."""
+        fresh = Attachments(self._studio)
+        for image in run.request.inputs:
+            fresh._add("image", InputRef(image, image.name), "")
         if run.request.mask:
-            again._put("mask", InputRef(run.request.mask, run.request.mask.name), "")
-        self.images, self.mask = again.images, again.mask
+            fresh._add("mask", InputRef(run.request.mask, run.request.mask.name), "")
+        self.images, self.mask = fresh.images, fresh.mask
 
     def remove(self, target: str, key: str) -> None:
-        """Take one out; a mask goes with the image that it is for."""
+        """Remove an image or the mask; with the first image the mask goes, too."""
         if target == "mask" or (self.images and self.images[0].key == key):
             self.mask = None
         if target == "image":
-            self.images = tuple(one for one in self.images if one.key != key)
+            self.images = tuple(image for image in self.images if image.key != key)
 
     def to_refs(self) -> InputRefs:
-        """Return them as a request takes them; what is not there unsets nothing."""
-        return {name: tuple(one.offered for one in some) for name, some in self._held().items() if some}
+        """Return the inputs of a request; what is not attached is left out."""
+        return {
+            target: tuple(attachment.ref for attachment in attachments)
+            for target, attachments in self._by_target().items()
+            if attachments
+        }
 
-    def words(self) -> dict[str, list[str]]:
-        """Return how a cell names them."""
-        return {name: [one.cell_word(self._studio) for one in some] for name, some in self._held().items()}
+    def to_words(self) -> dict[str, list[str]]:
+        """Return the names of the inputs in a cell."""
+        return {
+            target: [attachment.to_word(self._studio) for attachment in attachments]
+            for target, attachments in self._by_target().items()
+        }
 
     def find(self, key: str) -> Attachment | None:
-        """Return the one with that key, by default the first image."""
+        """Return the attachment of that key; of an empty key the first image."""
         if not key:
             return self.images[0] if self.images else None
-        return next((one for some in self._held().values() for one in some if one.key == key), None)
+        attachments = (*self.images, *self._by_target()["mask"])
+        return next((attachment for attachment in attachments if attachment.key == key), None)
 
-    def _held(self) -> dict[str, tuple[Attachment, ...]]:
+    def _by_target(self) -> dict[str, tuple[Attachment, ...]]:
         return {"image": self.images, "mask": (self.mask,) if self.mask else ()}
 
-    def _put(self, target: str, offered: InputRef, word: str) -> None:
-        self._hold(target, offered.name, word, self._opened(target, offered))
+    def _add(self, target: str, ref: InputRef, word: str) -> None:
+        self._attach(target, ref.name, word, self._resolve(target, ref))
 
-    def _opened(self, target: str, offered: InputRef) -> inputs.ResolvedInput:
-        first = tuple(one.offered for one in self.images[:1])
-        given = {"image": (offered,)} if target == "image" else {"image": first, "mask": (offered,)}
-        attached = inputs.resolve_inputs(given, self._studio, offline=self._studio.offline)
-        opened = attached.images[0] if target == "image" else attached.mask
-        assert opened is not None  # it was given
-        return opened
+    def _resolve(self, target: str, ref: InputRef) -> inputs.ResolvedInput:
+        first = tuple(image.ref for image in self.images[:1])
+        refs = {"image": (ref,)} if target == "image" else {"image": first, "mask": (ref,)}
+        resolved = inputs.resolve_inputs(refs, self._studio, offline=self._studio.offline)
+        result = resolved.images[0] if target == "image" else resolved.mask
+        assert result is not None  # it was given
+        return result
 
-    def _hold(self, target: str, name: str, word: str, opened: inputs.ResolvedInput) -> None:
-        lasting = f"@{opened.input.parent}" if opened.input.parent else ""
-        one = Attachment(name=lasting or name, word=lasting or word, opened=opened)
+    def _attach(self, target: str, name: str, word: str, resolved: inputs.ResolvedInput) -> None:
+        lasting = f"@{resolved.input.parent}" if resolved.input.parent else ""
+        attachment = Attachment(name=lasting or name, word=lasting or word, resolved=resolved)
         if target == "mask":
-            self.mask = one
+            self.mask = attachment
         else:
-            self.images = (*self.images, one)
+            self.images = (*self.images, attachment)

@@ -1,6 +1,6 @@
-"""The panel's controls: the table of options, as far as a model behind an endpoint takes them.
+"""The controls of the panel: the table of options, as far as the chosen model and endpoint support them.
 
-What is shown follows from the catalog's rows. What is not known is shown: a cell may send it too.
+The rows of the catalog decide. An option of which nothing is known is shown: a cell may send it, too.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from ipyimagegen import catalog
 from ipyimagegen.catalog.lookup import EDITS, GENERATIONS, INPAINTING
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.messages import render
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
 from ipyimagegen.core.plan import SKETCH, Settings
 from ipyimagegen.core.text import escape_hidden
 from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 
-BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand behind "More options"
-_CARRIED = {"size", "aspect_ratio"}  # each is translated into the other where need be
+BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand under "More options"
+_TRANSLATED = {"size", "aspect_ratio"}  # where one is supported, the other is translated into it
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
     Kind.NUMBER: "number",
@@ -36,10 +38,10 @@ _KINDS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """One field of the form. `kind`: text, number, suggest (words such as `choices`) or flag.
+    """A field of the form. `kind`: text, number, suggest (words such as `choices`) or flag.
 
-    `lists` says that it takes a list; `configured` is what `%config Imagine` sends while it is empty;
-    `basic` that it is always seen.
+    `lists`: it may hold a list. `configured`: what `%config Imagine` sends while it is empty. `basic`: it
+    is always visible.
     """
 
     name: str
@@ -53,31 +55,38 @@ class Control:
     lists: bool = False
 
 
-def choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str, Any]:
-    """Return what may be chosen, as a front end takes it: endpoints, models, controls for the chosen two."""
-    listed: tuple[Endpoint, ...] = ()
+def describe_choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str, Any]:
+    """Return what the front end offers: endpoints, models, and the controls that all chosen models support.
+
+    `inputs` is the number of input images, `mask` whether there is a mask.
+    """
+    endpoints: tuple[Endpoint, ...] = ()
     default, configured = "", Settings().options
     endpoint = catalog.find_endpoint(SKETCH)
-    with suppress(ImagineError):  # said when something is asked
-        settings, listed = studio.settings, studio.endpoints()
+    with suppress(ImagineError):  # a wrong setting is reported by the next request
+        settings, endpoints = studio.settings, studio.endpoints()
         configured, default = settings.options, studio.default_endpoint().name
         configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
         endpoint = studio.endpoint_named(form.endpoint or default)
-    asked = form.models or (str(configured.get("model") or ""),)
-    takes = [accepts(endpoint, one) for one in asked]
-    made, *others = (controls(endpoint, one, configured, inputs=inputs, mask=mask) for one in asked)
-    shared = [one for one in made if all(one.name in {its.name for its in other} for other in others)]
-    named = [{"name": one.name, "label": escape_hidden(one.title or one.name)} for one in listed]
+    models = form.models or (str(configured.get("model") or ""),)
+    limits = [find_input_limits(endpoint, model) for model in models]
+    first, *others = (
+        list_controls(endpoint, model, configured, inputs=inputs, mask=mask) for model in models
+    )
+    shared = {control.name for control in first}.intersection(
+        *({control.name for control in controls} for controls in others)
+    )
+    labels = [{"name": other.name, "label": escape_hidden(other.title or other.name)} for other in endpoints]
     return {
-        "endpoints": [{"name": "", "label": f"({default})"}, *named],
-        "models": list(models(endpoint)),
+        "endpoints": [{"name": "", "label": f"({default})"}, *labels],
+        "models": list(list_models(endpoint)),
         "model": str(configured.get("model") or endpoint.default_model or ""),
-        "controls": [asdict(one) for one in shared],
-        "accepts": {"images": min(many for many, _ in takes), "mask": all(masked for _, masked in takes)},
+        "controls": [asdict(control) for control in first if control.name in shared],
+        "accepts": {"images": min(count for count, _ in limits), "mask": all(masked for _, masked in limits)},
     }
 
 
-def controls(
+def list_controls(
     endpoint: Endpoint,
     model: str | None,
     configured: Mapping[str, Any],
@@ -85,50 +94,49 @@ def controls(
     inputs: int = 0,
     mask: bool = False,
 ) -> tuple[Control, ...]:
-    """Return the controls for a request of so many images, in the order of the table of options."""
+    """Return the controls for a request with that many input images, in the order of the option table."""
     operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
-    known = catalog.find_model_row(endpoint, model or endpoint.default_model)
-    taken = catalog.list_fields(endpoint, model or endpoint.default_model, operation)
-    if taken is not None and taken & _CARRIED:
-        taken |= _CARRIED
-    shown = [
-        option
+    row = catalog.find_model_row(endpoint, model or endpoint.default_model)
+    fields = catalog.list_fields(endpoint, model or endpoint.default_model, operation)
+    if fields is not None and fields & _TRANSLATED:
+        fields |= _TRANSLATED
+    return tuple(
+        _make_control(option, row, configured.get(option.name))
         for name, option in OPTIONS.items()
-        if option.panel and (taken is None or not option.sent or name in taken)
-    ]
-    return tuple(_control(option, known, configured.get(option.name)) for option in shown)
+        if option.panel and (fields is None or not option.sent or name in fields)
+    )
 
 
-def accepts(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
-    """Return how many images to start from an edit there may take, and whether a mask."""
-    known = catalog.find_model_row(endpoint, model or endpoint.default_model)
-    if endpoint.edits is False or (known is not None and known.edit == 0):
+def find_input_limits(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
+    """Return how many input images an edit may have, and whether it may have a mask."""
+    row = catalog.find_model_row(endpoint, model or endpoint.default_model)
+    if endpoint.edits is False or (row is not None and row.edit == 0):
         return 0, False
-    most = MOST if known is None or known.edit is None else min(known.edit, MOST)
-    return most, endpoint.mask is not False and not (known is not None and known.mask is False)
+    images = MOST if row is None or row.edit is None else min(row.edit, MOST)
+    return images, endpoint.mask is not False and not (row is not None and row.mask is False)
 
 
-def models(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the models that are known behind an endpoint, those that are retired left out."""
+def list_models(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the models that are known at an endpoint, without those that are retired."""
+    first = [endpoint.default_model] if endpoint.default_model else []
     listed = [name for name in endpoint.models if name != "*"]
     own = [
-        one.name
-        for one in catalog.load_models()
-        if one.vendor and one.vendor == endpoint.vendor and not one.retired
+        model.name
+        for model in catalog.load_models()
+        if model.vendor and model.vendor == endpoint.vendor and not model.retired
     ]
-    first = [endpoint.default_model] if endpoint.default_model else []
     return tuple(dict.fromkeys([*first, *listed, *own]))
 
 
-def _control(option: Option, known: Model | None, configured: Any) -> Control:
+def _make_control(option: Option, row: Model | None, configured: Any) -> Control:
     low, high = option.low, option.high
-    if low is not None and known:
-        low, high = known.limits.get(option.name, (low, high))
+    if low is not None and row:
+        low, high = row.limits.get(option.name, (low, high))
     return Control(
         name=option.name,
         kind=_KINDS.get(option.kind, "text"),
-        help=option.help,
-        choices=_choices(option, known),
+        help=render(option.help, PANEL),
+        choices=_list_choices(option, row),
         low=low,
         high=high,
         configured="" if configured is None else str(configured),
@@ -137,11 +145,11 @@ def _control(option: Option, known: Model | None, configured: Any) -> Control:
     )
 
 
-def _choices(option: Option, known: Model | None) -> tuple[str, ...]:
-    if known is None:
+def _list_choices(option: Option, row: Model | None) -> tuple[str, ...]:
+    if row is None:
         return option.choices
-    if option.kind is Kind.SIZE and known.sizes:
-        return (*(one for one in SIZE_WORDS if one != "auto" or one in known.sizes), *known.sizes)
-    if option.kind is Kind.RATIO and known.ratios:
-        return known.ratios
-    return known.choices.get(option.name, option.choices)
+    if option.kind is Kind.SIZE and row.sizes:
+        return (*(word for word in SIZE_WORDS if word != "auto" or word in row.sizes), *row.sizes)
+    if option.kind is Kind.RATIO and row.ratios:
+        return row.ratios
+    return row.choices.get(option.name, option.choices)

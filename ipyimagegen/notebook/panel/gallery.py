@@ -1,25 +1,25 @@
-"""The panel's strip: the images of a session as tiles, and how they descend from each other."""
+"""The gallery of the panel: the images of a session as tiles, and which of them are edits of which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ipyimagegen.core.errors import NotInHistory
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import escape_hidden, truncate
-from ipyimagegen.notebook.panel.attachments import File
+from ipyimagegen.notebook.panel.attachments import ImageFile
+from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.results import Generation, Image
 
-EDGE = 192  # pixels of a tile's image: sharp at 96 on a dense screen
-PROMPT = 300  # characters of it that name a tile
+PROMPT_LENGTH = 300  # characters of a prompt in the name of a tile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One image. `key` is its lasting id, `parents` and `children` are those of the images around it.
+    """An image. `key` is its lasting id; `parents` and `children` are the ids of related images.
 
-    Tiles stand in order of `number`: those of a sweep come as their servers answer.
+    The front end sorts tiles by `number`: those of a sweep arrive in any order.
     """
 
     key: str
@@ -34,27 +34,26 @@ class Tile:
 
 
 class Gallery:
-    """The tiles of one panel, in the order in which they came. What was removed from view stays out."""
+    """The tiles of one panel, in the order in which they came, without those that were removed."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
         self._tiles: dict[str, Tile] = {}
-        self._hidden: set[str] = set()
+        self._removed: set[str] = set()
 
     def add(self, generation: Generation) -> list[Tile]:
-        """Take in a result; return the tiles that are new or changed, parents among them."""
+        """Add the images of a result; return the tiles that are new or changed, parents among them."""
         changed: dict[str, Tile] = {}
-        for one in generation:
-            if one.id in self._hidden:
+        for image in generation:
+            if image.id in self._removed:
                 continue
-            self._images[one.id] = one
-            known = self._tiles.get(one.id)
-            tile = _tile(one, generation, known.children if known else ())
-            changed[one.id] = tile
-            for parent in generation.parents:
-                mother = changed.get(parent) or self._tiles.get(parent)
-                if mother and one.id not in mother.children:
-                    changed[parent] = replace(mother, children=(*mother.children, one.id))
+            self._images[image.id] = image
+            known = self._tiles.get(image.id)
+            changed[image.id] = _make_tile(image, generation, known.children if known else ())
+            for key in generation.parents:
+                parent = changed.get(key) or self._tiles.get(key)
+                if parent and image.id not in parent.children:
+                    changed[key] = replace(parent, children=(*parent.children, image.id))
         self._tiles.update(changed)
         return list(changed.values())
 
@@ -63,53 +62,50 @@ class Gallery:
         """Every tile."""
         return list(self._tiles.values())
 
-    def image(self, key: str) -> Image:
-        """Return the image of a tile. Raises NotInHistory for one that is out of view."""
+    def find_image(self, key: str) -> Image:
+        """Return the image of a tile. Raises NotInHistory when it is not in the panel."""
         if key not in self._images:
-            raise NotInHistory("That image is not in view any more.")
+            raise NotInHistory(_("That image is no longer in the panel."))
         return self._images[key]
 
-    def file(self, key: str) -> File | None:
-        """Return the bytes of a tile's image as they came, None when it is out of view."""
-        one = self._images.get(key)
-        if one is None:
+    def find_file(self, key: str) -> ImageFile | None:
+        """Return the original bytes of a tile's image, or None when it is not in the panel."""
+        image = self._images.get(key)
+        if image is None:
             return None
-        name = f"{one.id.replace('/', '-')}{one.path.suffix}"
-        return File(data=one.bytes, mime=one.mime, width=one.size[0], height=one.size[1], name=name)
+        name = f"{image.id.replace('/', '-')}{image.path.suffix}"
+        width, height = image.size
+        return ImageFile(data=image.bytes, mime=image.mime, width=width, height=height, name=name)
 
-    def renew(self, generations: Iterable[Generation]) -> None:
-        """Begin anew with these; what was removed from view stays out.
+    def reset(self, generations: Iterable[Generation]) -> None:
+        """Replace the images by those of these results; what was removed stays out.
 
-        Another thread may look an image up meanwhile, and finds those that there were or those that are.
+        A look-up in another thread meanwhile finds either the old images or the new ones.
         """
         fresh = Gallery()
-        fresh._hidden = self._hidden
-        for one in generations:
-            fresh.add(one)
+        fresh._removed = self._removed
+        for generation in generations:
+            fresh.add(generation)
         self._images, self._tiles = fresh._images, fresh._tiles
 
     def remove(self, key: str) -> None:
-        """Take a tile out of view; the image stays in the history."""
-        self._hidden.add(key)
+        """Remove a tile; the image stays in the history."""
+        self._removed.add(key)
         self._tiles.pop(key, None)
         self._images.pop(key, None)
 
 
-def as_message(tiles: Iterable[Tile]) -> list[dict[str, Any]]:
-    """Return tiles as a front end takes them."""
-    return [dict(vars(tile)) for tile in tiles]
-
-
-def _tile(one: Image, generation: Generation, children: tuple[str, ...]) -> Tile:
+def _make_tile(image: Image, generation: Generation, children: tuple[str, ...]) -> Tile:
     number = generation.number or generation.id
+    width, height = image.size
     return Tile(
-        key=one.id,
+        key=image.id,
         number=generation.number or 0,
-        label=f"{number}.{one.index}" if len(generation) > 1 else f"{number}",
-        prompt=escape_hidden(truncate(one.prompt, PROMPT)),
-        caption=escape_hidden(generation.caption),
-        width=one.size[0],
-        height=one.size[1],
+        label=f"{number}.{image.index}" if len(generation) > 1 else f"{number}",
+        prompt=escape_hidden(truncate(image.prompt, PROMPT_LENGTH)),
+        caption=escape_hidden(generation.write_caption(PANEL)),
+        width=width,
+        height=height,
         parents=generation.parents,
         children=children,
     )

@@ -1,189 +1,215 @@
-"""The requests of one panel: one is carried out, the others wait their turn."""
+"""The requests of one panel: one is carried out, the others wait for their turn."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
+from ipyimagegen.core.messages import Remedy, ngettext
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.text import format_count
 from ipyimagegen.core.user_input import UserInput
-from ipyimagegen.notebook.panel.worker import Thread
-from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
+if TYPE_CHECKING:
+    from ipyimagegen.notebook.panel.widget import Panel
 
-class Listener(Protocol):
-    """Who is told how it goes; called by the thread that asks."""
 
-    def changed(self) -> None:
-        """Hear that something begins to run, or to wait, or has ended."""
+class Worker:
+    """Runs tasks one after another in a daemon thread, which lives while there are tasks.
 
-    def planned(self, plan: Plan) -> None:
-        """Hear of a sweep that is about to begin."""
+    A task reports its own errors; what it raises is dropped.
+    """
 
-    def progress(self, batch: Batch) -> None:
-        """Hear of the calls in flight, about five times a second."""
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+        self._running = False
 
-    def brought(self, result: Generation | Sweep, plan: Plan) -> None:
-        """Hear of a result."""
+    def submit(self, task: Callable[[], None]) -> None:
+        """Run the task when those before it are done."""
+        with self._lock:
+            self._tasks.append(task)
+            if not self._running:
+                run_in_background(self._run_all, self._name)
+                self._running = True
 
-    def guarded(self, work: Callable[[], None]) -> None:
-        """Do it, and tell what goes wrong."""
+    def _run_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._tasks:
+                    self._running = False
+                    return
+                task = self._tasks.popleft()
+            with suppress(Exception):
+                task()
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """What was asked, and those of its calls whose outcome is unknown."""
+class UnknownOutcome:
+    """A request, and those of its calls whose outcome is unknown."""
 
-    asked: UserInput
+    user_input: UserInput
     calls: tuple[PlannedCall, ...] = ()
 
     def __str__(self) -> str:
-        bill = "" if all(call.endpoint.free for call in self.calls) else ", perhaps billed"
-        return f"{format_count(len(self.calls), 'call')} of unknown outcome{bill}: --retry asks again."
+        count, free = len(self.calls), all(call.endpoint.free for call in self.calls)
+        message = ngettext(
+            "{count} call has an unknown outcome.", "{count} calls have an unknown outcome.", count
+        )
+        error = OutcomeUnknown(message, billed=False if free else None, remedy=Remedy.RETRY)
+        error.front = PANEL
+        return str(error)
 
 
 class RequestQueue:
-    """What runs, what waits, and what may be asked again by an explicit word."""
+    """What runs, what waits, and what Retry sends again. It paints the progress of one panel."""
 
-    def __init__(self, studio: Studio, listener: Listener) -> None:
-        self._studio, self._listener = studio, listener
+    def __init__(self, studio: Studio, panel: Panel) -> None:
+        self._studio, self._panel = studio, panel
         self._lock = threading.Lock()
-        self._thread = Thread("imagine panel: ask")
+        self._worker = Worker("panel requests")
         self._waiting: list[tuple[UserInput, Plan]] = []
         self._running: Plan | None = None
-        self._batch: Batch | None = None  # the calls of what runs, unless all was there
-        self._given_up = False
-        self.unknown_outcome: Doubt | None = None  # of what ended last, or was refused
+        self._batch: Batch | None = None  # of what runs; None while all of it is cached
+        self._cancelled = False
+        self.unknown_outcome: UnknownOutcome | None = None  # of what ended last, or was refused
 
     @property
     def running(self) -> bool:
-        """Whether something is under way."""
+        """Whether a request runs or waits."""
         return self._running is not None or bool(self._waiting)
 
     @property
     def queued(self) -> int:
-        """How many wait."""
+        """The number of requests that wait."""
         return len(self._waiting)
 
-    def plan(self, asked: UserInput) -> Plan:
-        """Return what a button asks for: all of it anew, as --new does, where all of it is stored."""
-        plan = self._studio.plan(asked)
+    def plan(self, user_input: UserInput) -> Plan:
+        """Return the plan of Generate: where everything is cached, a new request for all of it."""
+        plan = self._studio.plan(user_input)
         if all(call.reused for call in plan.calls) and not plan.local.get("offline"):
-            plan = self._studio.plan(_with(asked, "new"))
+            plan = self._studio.plan(_set(user_input, "new"))
         return plan
 
-    def ask(self, asked: UserInput) -> bool:
-        """Ask for it when its turn comes; return False, asking nothing, when the same is under way already.
+    def submit(self, user_input: UserInput) -> bool:
+        """Queue a request. Return False, and queue nothing, when the same one is in progress.
 
-        Raises what a plan raises.
+        Raises what `Studio.plan` raises.
         """
         try:
-            plan = self.plan(asked)
+            plan = self.plan(user_input)
         except OutcomeUnknown:
-            self.unknown_outcome = Doubt(asked)
+            self.unknown_outcome = UnknownOutcome(user_input)
             raise
-        return self._queue(asked, plan)
+        return self._queue(user_input, plan)
 
-    def again(self) -> bool:
-        """Ask once more for what has an unknown outcome, though it may be billed twice; see `ask`."""
-        doubt, self.unknown_outcome = self.unknown_outcome, None
-        if doubt is None:
+    def retry(self) -> bool:
+        """Queue again the calls of unknown outcome, which may bill them twice; see `submit`."""
+        unknown, self.unknown_outcome = self.unknown_outcome, None
+        if unknown is None:
             return False
-        plan = self._studio.plan(_with(doubt.asked, "retry"))
-        if not plan.to_send:  # older answers to all of it: only what is in doubt is asked, and paid, anew
-            fresh, doubtful = self._studio.plan(_with(doubt.asked, "new")), _identities(doubt.calls)
-            pairs = zip(plan.calls, fresh.calls, strict=True)
-            calls = (new if new.request.identity in doubtful else old for old, new in pairs)
-            plan = replace(fresh, calls=tuple(calls))
-        return self._queue(doubt.asked, plan)
+        plan = self._studio.plan(_set(unknown.user_input, "retry"))
+        if not plan.to_send:  # each has an older cached result: send again only what is unknown
+            new_plan = self._studio.plan(_set(unknown.user_input, "new"))
+            identities = _get_identities(unknown.calls)
+            pairs = zip(plan.calls, new_plan.calls, strict=True)
+            calls = (new if new.request.identity in identities else cached for cached, new in pairs)
+            plan = replace(new_plan, calls=tuple(calls))
+        return self._queue(unknown.user_input, plan)
 
-    def _queue(self, asked: UserInput, plan: Plan) -> bool:
-        wanted = _identities(plan.calls)
+    def _queue(self, user_input: UserInput, plan: Plan) -> bool:
+        identities = _get_identities(plan.calls)
         with self._lock:
-            mine = [*(one for _, one in self._waiting), *([self._running] if self._running else [])]
+            plans = [*(waiting for _, waiting in self._waiting), *([self._running] if self._running else [])]
             live = (self._studio.ledger.live(call.request) for call in plan.to_send)
-            if any(wanted == _identities(one.calls) for one in mine) or (plan.to_send and all(live)):
+            queued = any(identities == _get_identities(other.calls) for other in plans)
+            if queued or (plan.to_send and all(live)):
                 return False
-            self._waiting.append((asked, plan))
-        self._thread.do(self._next)
+            self._waiting.append((user_input, plan))
+        self._worker.submit(self._run_next)
         return True
 
-    def close(self) -> None:
-        """Drop what waits; what runs goes on."""
+    def drop_waiting(self) -> int:
+        """Drop what waits, and return how many requests that were; what runs goes on."""
         with self._lock:
+            count = len(self._waiting)
             self._waiting.clear()
-        self._thread.end()
+        return count
 
     def cancel(self) -> int:
-        """Give up what runs, and what waits; return how many waited."""
+        """Cancel what runs, and drop what waits; return how many requests waited."""
         with self._lock:
-            waited = len(self._waiting)
-            self._waiting.clear()
-            self._given_up = self._running is not None
-        return waited
+            self._cancelled = self._running is not None
+        return self.drop_waiting()
 
-    def _next(self) -> None:
+    def _run_next(self) -> None:
         with self._lock:
             if not self._waiting:
                 return
-            asked, self._running = self._waiting.pop(0)
-            plan, self._given_up, self._batch = self._running, False, None
+            user_input, plan = self._waiting.pop(0)
+            self._running, self._cancelled, self._batch = plan, False, None
         try:
-            self._listener.changed()
-            self._listener.guarded(lambda: self._carry_out(asked, plan))
+            self._panel.post_state()
+            self._panel.guard(lambda: self._carry_out(user_input, plan))
         finally:
             with self._lock:
                 self._running = None
-            self._listener.changed()
+            self._panel.post_state()
 
-    def _carry_out(self, asked: UserInput, plan: Plan) -> None:
-        self.unknown_outcome = None  # of what went before: a button stands beside what is told of this
+    def _carry_out(self, user_input: UserInput, plan: Plan) -> None:
+        self.unknown_outcome = None  # of the request before: Retry belongs to the message beside it
         try:
             result = self._studio.carry_out(plan, self, in_cell=False)
         except OutcomeUnknown:
-            self.unknown_outcome = Doubt(asked, self._in_doubt(plan) or plan.calls)
+            self.unknown_outcome = UnknownOutcome(user_input, self._list_unknown(plan) or plan.calls)
             raise
-        except ImagineError as fault:
-            if calls := self._in_doubt(plan):  # the first of them says nothing of the others
-                self.unknown_outcome = Doubt(asked, calls)
-                raise OutcomeUnknown(f"{fault}\n{self.unknown_outcome}") from None
+        except ImagineError as error:
+            if calls := self._list_unknown(plan):  # the error is about another call
+                self.unknown_outcome = UnknownOutcome(user_input, calls)
+                error.front = PANEL
+                raise OutcomeUnknown(f"{error}\n{self.unknown_outcome}", billed=None) from None
             raise
-        calls = self._in_doubt(plan)
-        self.unknown_outcome = Doubt(asked, calls) if calls else None
-        self._listener.brought(result, plan)
+        calls = self._list_unknown(plan)
+        self.unknown_outcome = UnknownOutcome(user_input, calls) if calls else None
+        self._panel.show_result(result, plan)
 
-    def _in_doubt(self, plan: Plan) -> tuple[PlannedCall, ...]:
-        """Return the calls of what ended whose outcome is unknown."""
+    def _list_unknown(self, plan: Plan) -> tuple[PlannedCall, ...]:
+        """Return the calls of a plan that has ended whose outcome is unknown."""
         if self._batch is None:
             return tuple(call for call in plan.calls if call.unknown_outcome)
         calls = self._batch.calls
         return tuple(call.planned for call in calls if isinstance(call.error, OutcomeUnknown))
 
+    # Progress: see `session.waiting.ProgressDisplay`
+
     def planned(self, plan: Plan) -> None:
-        """Hear what a sweep is about to ask for."""
-        self._listener.planned(plan)
+        """Show the plan of a sweep."""
+        self._panel.show_plan(plan)
 
     def working(self, batch: Batch) -> None:
-        """Hear of the calls, as their painter; Cancel takes effect here."""
+        """Show how far the calls are; Cancel takes effect here."""
         self._batch = batch
-        if self._given_up:
+        if self._cancelled:
             batch.cancel()
-        self._listener.progress(batch)
+        self._panel.show_progress(batch)
 
     def failed(self, batch: Batch) -> None:
-        """Leave it to the error."""
+        """Keep the calls; the panel shows the error itself."""
         self._batch = batch
 
 
-def _identities(calls: Iterable[PlannedCall]) -> frozenset[str]:
+def _get_identities(calls: Iterable[PlannedCall]) -> frozenset[str]:
     return frozenset(call.request.identity for call in calls)
 
 
-def _with(asked: UserInput, flag: str) -> UserInput:
-    return replace(asked, options={**asked.options, flag: True})
+def _set(user_input: UserInput, flag: str) -> UserInput:
+    return replace(user_input, options={**user_input.options, flag: True})

@@ -1,9 +1,9 @@
-"""The panel: a form, the images of the session, and requests. The same work as a cell's.
+"""The panel: a form, the images of the session, and requests; it does what cells do.
 
-The front end (`panel.js`) holds only what is being typed, painted and scrolled; everything else is
-here, and is sent to every view when it changes. A message `{do: name}` is answered by `do_name`: by one
-thread, in order, so that what was uploaded is there when Generate is pressed. Others send images, and
-one asks (`RequestQueue`): the kernel stays free.
+The front end (`panel.js`) holds only what is being typed, painted and scrolled. Everything else is here and
+is sent to every view when it changes. A message `{do: name}` is handled by the method `do_name`, in the order
+of arrival in one thread, so that an upload is there when Generate is pressed. Other threads send images
+and carry out requests (`RequestQueue`): the kernel stays free.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from IPython.core.getipython import get_ipython
 from ipyimagegen import default_studio, imaging
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.core.messages import render
+from ipyimagegen.core.messages import _, join, render
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
@@ -35,33 +35,31 @@ from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
 from ipyimagegen.notebook.delivery import deliver_result
 from ipyimagegen.notebook.display import PLAN, show_in, write_status
-from ipyimagegen.notebook.messages import CELL
-from ipyimagegen.notebook.panel import controls, gallery
-from ipyimagegen.notebook.panel.attachments import Attachments, File
+from ipyimagegen.notebook.panel import controls
+from ipyimagegen.notebook.panel.attachments import Attachments, ImageFile
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.panel.request_queue import RequestQueue
-from ipyimagegen.notebook.panel.wording import LABELS, to_panel_words
-from ipyimagegen.notebook.panel.worker import Thread
+from ipyimagegen.notebook.panel.gallery import Gallery, Tile
+from ipyimagegen.notebook.panel.request_queue import RequestQueue, Worker
+from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
 
 STATIC = Path(__file__).parent / "static"
-LOOKING = ("view", "download")
-UNSEEN = ("hello", "form", "paint")  # what a view says by itself
-ASKING = ("generate", "retry", "rerun")
-AT_ONCE = 8  # small images in a message: fewer messages are quicker, and the first ones are soon there
-THREADS = ("desk", "look", "thumbs")
+EDGE = 192  # pixels of a thumbnail: sharp at 96 on a dense screen
+AT_ONCE = 8  # thumbnails in a message: few messages are fast, and the first thumbnails arrive early
+LOOKS = ("view", "download")  # handled by the thread of large images
+AUTOMATIC = ("hello", "form", "paint")  # sent without a decision of the user: these clear no message
+REQUESTS = ("generate", "retry", "rerun")
 Message = Mapping[str, Any]
-ANEW = "All of it is in the history: Generate asks for it anew."
-SAME = "The same is under way already: nothing was sent a second time."
+IN_PROGRESS = _("The same request is in progress. Nothing was sent a second time.")
 
 
 class Panel(anywidget.AnyWidget):
     """A panel of the default studio, or of `studio`. Show it by returning it from a cell.
 
-    `result` is what it brought last. It needs a notebook; in a terminal there is `%imagine`.
+    `result` is the last result. It needs a notebook; a terminal has `%imagine`.
     """
 
     _esm = STATIC / "panel.js"
@@ -69,324 +67,332 @@ class Panel(anywidget.AnyWidget):
     labels = traitlets.Dict(dict(LABELS)).tag(sync=True)
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
-    _shown: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()
+    _panels: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()  # those that are displayed
     _ipython_display_ = None  # ipywidgets 7 defines it, and IPython would not call _repr_mimebundle_
 
     def __init__(self, studio: Studio | None = None) -> None:
         super().__init__(language=os.environ.get("LANG", ""))
         self.studio = studio or default_studio()
         self.result: Generation | Sweep | None = None
-        self._form, self._tray, self._strip = Form(), Attachments(self.studio), gallery.Gallery()
-        self._asking = RequestQueue(self.studio, self)
+        self._form, self._attachments, self._gallery = Form(), Attachments(self.studio), Gallery()
+        self._queue = RequestQueue(self.studio, self)
         self._message: dict[str, Any] | None = None
-        self._dropped = 0  # requests, by the Cancel that is being answered
-        self._told = 0  # messages so far: the same words once more are news all the same
+        self._message_count = 0  # equal words a second time are a new message
+        self._dropped = 0  # requests, by the Cancel that is being handled
         self._line, self._elapsed, self._partial = "", 0.0, b""
-        self._planned = -PLAN  # when the plan of a sweep was shown
-        self._cell: Mapping[str, Any] = {}  # the message whose outputs the panel stands in
-        self._lock = threading.RLock()  # so that the state sent last is the newest
-        self._desk, self._looking, self._thumbs = (Thread(f"imagine panel {name}") for name in THREADS)
-        self.studio.watchers.append(self._seen)
-        self.on_msg(self._hear)
+        self._plan_shown = -PLAN  # time.monotonic() when the plan of a sweep was shown
+        self._cell: Mapping[str, Any] = {}  # the message that executed the cell of the panel
+        self._lock = threading.RLock()  # so that the state that is sent last is the newest
+        self._worker, self._image_worker, self._thumbnail_worker = (
+            Worker(f"panel {name}") for name in ("actions", "images", "thumbnails")
+        )
+        self.studio.watchers.append(self._add_run)
+        self.on_msg(self._receive)
 
     def __repr__(self) -> str:
         return "The panel of ipyimagegen: run this cell to see it."
 
-    def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shell = get_ipython()
         if shell is not None and hasattr(shell, "kernel"):
             self._cell = shell.kernel.get_parent("shell")
             self.cell_id = str((self._cell.get("metadata") or {}).get("cellId") or "")
-            for one in tuple(Panel._shown):
-                if one is not self and self.cell_id and one.cell_id == self.cell_id:
-                    one.close()  # its cell was run again, and shows this one in its place
-            Panel._shown.add(self)
-        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**how)
+            for panel in tuple(Panel._panels):
+                if panel is not self and self.cell_id and panel.cell_id == self.cell_id:
+                    panel.close()  # its cell was run again, and shows this panel instead
+            Panel._panels.add(self)
+        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**options)
         return bundle
 
     def close(self) -> None:
-        """Forget what waits; what runs goes on, and its images land in the history."""
-        if self._seen in self.studio.watchers:
-            self.studio.watchers.remove(self._seen)
-        Panel._shown.discard(self)
-        self._asking.close()
-        for thread in (self._desk, self._looking, self._thumbs):
-            thread.end()
+        """Close the panel; requests that wait are dropped, the images of what runs reach the history."""
+        if self._add_run in self.studio.watchers:
+            self.studio.watchers.remove(self._add_run)
+        Panel._panels.discard(self)
+        self._queue.drop_waiting()
         super().close()
 
-    # From the front end
+    # Messages of the front end
 
-    def _hear(self, _: object, content: Message, buffers: Sequence[Any]) -> None:
+    def _receive(self, _widget: object, content: Message, buffers: Sequence[Any]) -> None:
         name = str(content.get("do"))
-        if name == "cancel":  # at once, whatever the desk is doing, and then what it had still to do
-            self._dropped = self._asking.cancel()
-        if name in LOOKING:  # somebody waits for a large image; there may be many small ones
-            self._looking.do(partial(self.guarded, partial(self._look, name, content)))
+        if name == "cancel":  # at once; its handler then cancels what was being handled
+            self._dropped = self._queue.cancel()
+        if name in LOOKS:
+            worker, work = self._image_worker, partial(self._send_image, name, content)
         elif name == "thumbs":
-            self._thumbs.do(partial(self.guarded, partial(self._small, list(content.get("keys", [])))))
-        elif work := getattr(self, f"do_{name}", None):
-            self._desk.do(partial(self.guarded, partial(self._answer, work, content, buffers)))
+            keys = list(content.get("keys", []))
+            worker, work = self._thumbnail_worker, partial(self._send_thumbnails, keys)
+        elif handler := getattr(self, f"do_{name}", None):
+            worker, work = self._worker, partial(self._handle, handler, content, buffers)
+        else:
+            return
+        worker.submit(partial(self.guard, work))
 
-    def _answer(self, work: Callable[[Message, Sequence[Any]], None], content: Message, buffers: Any) -> None:
-        self.studio.keys.refuse("\n".join(_texts(content)))
+    def _handle(
+        self, handler: Callable[[Message, Sequence[Any]], None], content: Message, buffers: Sequence[Any]
+    ) -> None:
+        self.studio.keys.refuse("\n".join(_list_texts(content)))
         retry = self._message is not None and self._message["retry"]
-        if content["do"] in ASKING or not (retry or content["do"] in UNSEEN):
-            self._message = None  # what may be asked again stays until something is asked
-        if content["do"] in ASKING and content["do"] != "retry":
-            self._asking.unknown_outcome = None
+        if content["do"] in REQUESTS or not (retry or content["do"] in AUTOMATIC):
+            self._message = None  # a message with Retry stays until the next request
+        if content["do"] in REQUESTS and content["do"] != "retry":
+            self._queue.unknown_outcome = None
         try:
-            work(content, buffers)
+            if "form" in content:
+                self._form = Form.from_message(content["form"])
+            handler(content, buffers)
         finally:
-            self.changed()
+            self.post_state()
 
-    def guarded(self, work: Callable[[], None]) -> None:
-        """Do it; what goes wrong is told in the panel."""
+    def guard(self, work: Callable[[], None]) -> None:
+        """Run the work and show its errors in the panel."""
         try:
             with self.studio.keys.discreet():
                 work()
-        except ImagineError as fault:
-            self._tell("error", str(fault))
-        except Exception as fault:  # noqa: BLE001 - nobody would see it
-            self._tell("error", f"The panel failed: {type(fault).__name__}: {sanitize(fault, 200)}")
+        except ImagineError as error:
+            error.front = PANEL
+            self._show_message("error", str(error))
+        except Exception as error:  # noqa: BLE001 - an error in a thread is seen nowhere else
+            name, reason = type(error).__name__, sanitize(error, 200)
+            self._show_message("error", _("The panel failed. {name}: {reason}", name=name, reason=reason))
 
-    def do_hello(self, content: Message, _: object) -> None:
-        """Tell a new view everything."""
-        self._push("form", form=asdict(self._form), view=content.get("view"), hello=True)
+    def do_hello(self, content: Message, _buffers: object) -> None:
+        """Send everything to a new view."""
+        self._send_form(content, hello=True)
         runs = [run for _number, run in self.studio.ledger.numbered() if not run.forgotten]
-        self._strip.renew(map(self.studio.generation, runs))
-        self._send_tiles(self._strip.tiles, reset=True)
+        self._gallery.reset(map(self.studio.generation, runs))
+        self._send_tiles(self._gallery.tiles, reset=True)
 
-    def do_form(self, content: Message, _: object) -> None:
-        """`form` changed: what may be chosen follows from endpoint and model."""
-        self._form = _form(content)
+    def do_form(self, *_message: object) -> None:
+        """Take over `form`; the choices follow from endpoint and model."""
 
-    def do_generate(self, content: Message, _: object) -> None:
-        """Ask for what `form` says."""
-        self._form = _form(content)
-        self._ask(self._form.typed(self._tray.to_refs()))
+    def do_generate(self, *_message: object) -> None:
+        """Send the request of `form`."""
+        self._submit(self._form.to_user_input(self._attachments.to_refs()))
 
-    def do_retry(self, *_: object) -> None:
-        """Ask once more for what ended with an unknown outcome, as it was."""
-        if not self._asking.again():
-            self._tell("note", SAME)
+    def do_retry(self, *_message: object) -> None:
+        """Send again the calls of unknown outcome."""
+        if not self._queue.retry():
+            self._show_message("note", IN_PROGRESS)
 
-    def do_cancel(self, *_: object) -> None:
-        """Give up what runs, and what waits."""
-        dropped = self._dropped + self._asking.cancel()
-        if self._asking.running:
-            waiting = f" {dropped} that waited will not be sent." if dropped else ""
-            self._tell("note", f"Giving up …{waiting}")
+    def do_cancel(self, *_message: object) -> None:
+        """Cancel what runs, and drop what waits."""
+        dropped = self._dropped + self._queue.cancel()
+        if self._queue.running:
+            note = _("Cancelling. Queued requests that will not be sent: {count}.", count=dropped)
+            self._show_message("note", note if dropped else _("Cancelling …"))
 
-    def do_rerun(self, content: Message, _: object) -> None:
-        """Ask again, and pay again, what made the image `key`."""
-        run, _number = self.studio.find(_key(content))
-        self._ask(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
+    def do_rerun(self, content: Message, _buffers: object) -> None:
+        """Send the request of the image `key` as a new one, which is billed."""
+        run, _index = self.studio.find(_get_key(content))
+        self._submit(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
 
-    def _ask(self, asked: UserInput) -> None:
-        if not self._asking.ask(asked):
-            self._tell("note", SAME)
+    def _submit(self, request: UserInput) -> None:
+        if not self._queue.submit(request):
+            self._show_message("note", IN_PROGRESS)
 
-    def do_dry_run(self, content: Message, _: object) -> None:
-        """Show what `form` would send."""
-        plan = self._asking.plan(_form(content).typed(self._tray.to_refs(), dry_run=True))
-        told = reports.report_plan(
+    def do_dry_run(self, *_message: object) -> None:
+        """Show the request of `form` without sending it."""
+        request = self._form.to_user_input(self._attachments.to_refs(), dry_run=True)
+        plan = self._queue.plan(request)
+        report = reports.report_plan(
             plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
         )
-        self._tell("plan", f"{ANEW}\n{told}" if plan.local.get("new") else told)
+        if plan.local.get("new"):
+            note = _("All of it is in the history. Generate sends it as a new request.")
+            report = join([note, report], "\n")
+        self._show_message("plan", report)
 
-    def do_cell(self, content: Message, _: object) -> None:
-        """Write `form` as a cell."""
-        text = _form(content).cell(self._tray.words())
+    def do_cell(self, content: Message, _buffers: object) -> None:
+        """Send `form` as the text of a cell."""
+        text = self._form.to_cell(self._attachments.to_words())
         self.studio.keys.refuse(text)
-        self._push("cell", text=text, view=content.get("view"))
+        self._post("cell", text=text, view=content.get("view"))
 
-    def do_add(self, content: Message, _: object) -> None:
-        """Add what `text` stands for to the `target`, image or mask."""
+    def do_add(self, content: Message, _buffers: object) -> None:
+        """Attach what `text` refers to as `target`, image or mask."""
         shell = get_ipython()
-        self._tray.type(_target(content), str(content.get("text", "")), dict(shell.user_ns) if shell else {})
+        names = dict(shell.user_ns) if shell else {}
+        self._attachments.add_text(_get_target(content), str(content.get("text", "")), names)
 
     def do_upload(self, content: Message, buffers: Sequence[Any]) -> None:
-        """Add a file, called `name`, to the `target`."""
+        """Attach a file, called `name`, as `target`."""
         data = bytes(buffers[0]) if buffers else b""
-        self._tray.upload(_target(content), str(content.get("name", "")), data)
+        self._attachments.upload(_get_target(content), str(content.get("name", "")), data)
 
     def do_mask(self, content: Message, buffers: Sequence[Any]) -> None:
-        """Take a painted mask of `width` x `height` bits."""
-        self._tray.paint(bytes(buffers[0]), (int(content["width"]), int(content["height"])))
+        """Attach a painted mask of `width` x `height` bits."""
+        self._attachments.paint_mask(bytes(buffers[0]), (int(content["width"]), int(content["height"])))
 
-    def do_use(self, content: Message, _: object) -> None:
-        """Start from the image `key`."""
-        self._tray.use(_key(content))
+    def do_use(self, content: Message, _buffers: object) -> None:
+        """Attach the image `key`."""
+        self._attachments.add_image(_get_key(content))
 
-    def do_paint(self, content: Message, _: object) -> None:
-        """Send the image `key`, which then comes first, or the first to start from, to be painted on."""
-        if self._tray.find(_key(content)) is None:
-            self._tray.use_first(self._strip.image(_key(content)).id)
-        self._look("paint", {**content, "key": self._tray.images[0].key})
+    def do_paint(self, content: Message, _buffers: object) -> None:
+        """Send an image for the mask editor: the image `key`, made the first input, or the first input."""
+        if self._attachments.find(_get_key(content)) is None:
+            self._attachments.put_first(self._gallery.find_image(_get_key(content)).id)
+        self._send_image("paint", {**content, "key": self._attachments.images[0].key})
 
-    def do_remove(self, content: Message, _: object) -> None:
-        """Take `key` out of the `target`."""
-        masked = self._tray.mask
-        self._tray.remove(_target(content), _key(content))
-        if masked and not self._tray.mask and masked.key != _key(content):
-            self._tell("note", "The mask was for that image, and went with it.")
+    def do_remove(self, content: Message, _buffers: object) -> None:
+        """Remove `key` from the `target`."""
+        mask = self._attachments.mask
+        self._attachments.remove(_get_target(content), _get_key(content))
+        if mask and not self._attachments.mask and mask.key != _get_key(content):
+            self._show_message("note", _("The mask was removed with its image."))
 
-    def do_recall(self, content: Message, _: object) -> None:
-        """Fill the form with what made the image `key`."""
-        run, _number = self.studio.find(_key(content))
-        form = Form.of_run(run, self._name_of(run), self.studio.settings.options)
-        self._tray.recall(run)
+    def do_recall(self, content: Message, _buffers: object) -> None:
+        """Fill the form with the settings of the image `key`."""
+        run, _index = self.studio.find(_get_key(content))
+        form = Form.from_run(run, self._name_endpoint(run), self.studio.settings.options)
+        self._attachments.replace_by_run(run)
         self._form = form
-        self._push("form", form=asdict(form), view=content.get("view"))
+        self._send_form(content)
 
-    def do_save(self, content: Message, _: object) -> None:
+    def do_save(self, content: Message, _buffers: object) -> None:
         """Write the image `key` to the file `path`."""
-        path = self._strip.image(_key(content)).save(str(content.get("path", "")))
-        self._tell("note", f"saved: {path}")
+        path = self._gallery.find_image(_get_key(content)).save(str(content.get("path", "")))
+        self._show_message("note", _("Saved to {path}", path=path))
 
-    def do_hide(self, content: Message, _: object) -> None:
-        """Take the image `key` out of view."""
-        self._strip.remove(_key(content))
-        self._push("gone", key=_key(content))
+    def do_hide(self, content: Message, _buffers: object) -> None:
+        """Remove the image `key` from the panel."""
+        self._gallery.remove(_get_key(content))
+        self._post("gone", key=_get_key(content))
 
-    def _look(self, what: str, content: Message) -> None:
-        """Send the bytes of an image as they came. One that went meanwhile is not missed."""
-        if file := self._file(_key(content)):
-            told = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
-            told |= {"key": _key(content), "view": content.get("view"), "for": what}
-            self._push("image", file.data, **told)
+    def _send_image(self, purpose: str, content: Message) -> None:
+        """Send the original bytes of an image; nothing when it was removed meanwhile."""
+        key = _get_key(content)
+        if file := self._find_file(key):
+            described = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
+            described |= {"key": key, "view": content.get("view"), "for": purpose}
+            self._post("image", file.data, **described)
 
-    def _small(self, keys: list[str]) -> None:
-        """Send small images."""
-        while keys:
-            keys, now = keys[AT_ONCE:], keys[:AT_ONCE]
-            made = {}
-            for key in now:
-                with suppress(ImagineError):  # what is damaged is told when it is looked at
-                    if file := self._file(key):
-                        made[key] = file.thumb(gallery.EDGE)
-            told = [{"key": key, "mime": one.mime} for key, one in made.items()]
-            self._push("thumbs", *(one.data for one in made.values()), thumbs=told)
+    def _send_thumbnails(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), AT_ONCE):
+            thumbnails = {}
+            for key in keys[start : start + AT_ONCE]:
+                with suppress(ImagineError):  # a damaged image is reported when it is viewed
+                    if file := self._find_file(key):
+                        thumbnails[key] = file.make_thumbnail(EDGE)
+            described = [{"key": key, "mime": thumbnail.mime} for key, thumbnail in thumbnails.items()]
+            self._post("thumbs", *(thumbnail.data for thumbnail in thumbnails.values()), thumbs=described)
 
-    def _file(self, key: str) -> File | None:
-        held = self._tray.find(key) if key else None
-        return held.file if held else self._strip.file(key)
+    def _find_file(self, key: str) -> ImageFile | None:
+        attachment = self._attachments.find(key) if key else None
+        return attachment.file if attachment else self._gallery.find_file(key)
 
-    # From the requests
+    # Progress and results of the queue
 
-    def planned(self, plan: Plan) -> None:
-        """Show what a sweep will ask for."""
-        self._line, self._elapsed, self._planned = (
-            escape_hidden(to_panel_words(render(str(plan), CELL))),
+    def show_plan(self, plan: Plan) -> None:
+        """Show the plan of a sweep."""
+        self._line, self._elapsed, self._plan_shown = (
+            escape_hidden(render(str(plan), PANEL)),
             0.0,
             time.monotonic(),
         )
-        self._push("progress", line=self._line, elapsed=0.0, mime="")
+        self._post("progress", line=self._line, elapsed=0.0, mime="")
 
-    def progress(self, batch: Batch) -> None:
+    def show_progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
-        if time.monotonic() - self._planned > PLAN:
-            self._line = escape_hidden(to_panel_words(write_status(batch)))
+        if time.monotonic() - self._plan_shown > PLAN:
+            self._line = escape_hidden(render(write_status(batch), PANEL))
         self._elapsed = batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
-        made = imaging.preview_partial(self._partial) if new and self._partial else None
-        told = {"line": self._line, "elapsed": batch.elapsed, "mime": made.mime if made else ""}
-        self._push("progress", *([made.data] if made else []), **told)
+        preview = imaging.preview_partial(self._partial) if new and self._partial else None
+        status = {"line": self._line, "elapsed": batch.elapsed, "mime": preview.mime if preview else ""}
+        self._post("progress", *([preview.data] if preview else []), **status)
 
-    def brought(self, result: Generation | Sweep, plan: Plan) -> None:
-        """Show a result, bind and save it as it was asked, and keep it under the panel."""
+    def show_result(self, result: Generation | Sweep, plan: Plan) -> None:
+        """Show a result, deliver it as its options say, and show it under the panel."""
         self.result = result
-        first = next(
-            (image for image in (result if isinstance(result, Generation) else chain(*result))), None
-        )
-        if first:
-            self._desk.do(lambda: self._send_tiles([], select=first.id))  # after the tile itself
+        images = iter(result) if isinstance(result, Generation) else chain(*result)
+        if first := next(images, None):
+            self._worker.submit(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        said = [
-            *_said(result),
-            *([str(self._asking.unknown_outcome)] if self._asking.unknown_outcome else []),
-        ]
+        lines = _describe_result(result)
+        if self._queue.unknown_outcome:
+            lines.append(str(self._queue.unknown_outcome))
         try:
-            said.append(deliver_result(result, plan.local, shell.user_ns if shell else {}))
+            lines.append(deliver_result(result, plan.local, shell.user_ns if shell else {}))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
-        self._tell(kind, "\n".join(filter(None, [*said, self.studio.warn_of_store()])))
+        lines.append(self.studio.warn_of_store() or "")
+        self._show_message(kind, join(filter(None, lines), "\n"))
 
-    def _seen(self, run: Run) -> None:
-        """Take in a run that ended, whoever asked for it."""
-        self._desk.do(
-            partial(self.guarded, lambda: self._send_tiles(self._strip.add(self.studio.generation(run))))
-        )
+    def _add_run(self, run: Run) -> None:
+        """Add a run that has ended to the gallery, whichever front door it came from."""
 
-    # To the front end
+        def add() -> None:
+            self._send_tiles(self._gallery.add(self.studio.generation(run)))
 
-    def changed(self) -> None:
-        """Send everything that a view shows, images and fields apart."""
+        self._worker.submit(partial(self.guard, add))
+
+    # Messages to the front end
+
+    def post_state(self) -> None:
+        """Send everything that a view shows, except images and the text in fields."""
         with self._lock:
-            choices = controls.choices(
-                self.studio, self._form, inputs=len(self._tray.images), mask=self._tray.mask is not None
+            attachments, queue = self._attachments, self._queue
+            job = {"line": self._line, "elapsed": self._elapsed, "queued": queue.queued}
+            self._post(
+                "state",
+                **controls.describe_choices(
+                    self.studio, self._form, inputs=len(attachments.images), mask=attachments.mask is not None
+                ),
+                images=[image.to_message() for image in attachments.images],
+                mask=attachments.mask.to_message() if attachments.mask else None,
+                job=job if queue.running else None,
+                message=self._message,
             )
-            self._push("state", **choices, **self._work())
 
-    def _work(self) -> dict[str, Any]:
-        tray, asking = self._tray, self._asking
-        job = {"line": self._line, "elapsed": self._elapsed, "queued": asking.queued}
-        return {
-            "images": [one.as_message() for one in tray.images],
-            "mask": tray.mask.as_message() if tray.mask else None,
-            "job": job if asking.running else None,
-            "message": self._message,
-        }
+    def _show_message(self, kind: str, text: str) -> None:
+        """Show a text as the message of the panel. `kind`: done, note, plan or error."""
+        self._message_count += 1
+        retry = self._queue.unknown_outcome is not None
+        text = escape_hidden(self.studio.keys.hidden(render(text, PANEL)))
+        self._message = {"kind": kind, "text": text, "retry": retry, "count": self._message_count}
+        self.post_state()
 
-    def _tell(self, kind: str, text: str) -> None:
-        self._told += 1
-        retry = self._asking.unknown_outcome is not None
-        text = escape_hidden(self.studio.keys.hidden(to_panel_words(text)))
-        self._message = {"kind": kind, "text": text, "retry": retry, "count": self._told}
-        self.changed()
+    def _send_form(self, content: Message, *, hello: bool = False) -> None:
+        self._post("form", form=asdict(self._form), view=content.get("view"), hello=hello)
 
-    def _send_tiles(
-        self, tiles: Sequence[gallery.Tile], *, reset: bool = False, select: str | None = None
-    ) -> None:
+    def _send_tiles(self, tiles: Sequence[Tile], *, reset: bool = False, select: str | None = None) -> None:
         if tiles or reset or select:
-            self._push("tiles", tiles=gallery.as_message(tiles), reset=reset, select=select)
+            self._post("tiles", tiles=[dict(vars(tile)) for tile in tiles], reset=reset, select=select)
 
-    def _push(self, what: str, *buffers: bytes, **told: Any) -> None:
-        self.send({"is": what, **told}, buffers=list(buffers) or None)
+    def _post(self, kind: str, *buffers: bytes, **content: Any) -> None:
+        self.send({"is": kind, **content}, buffers=list(buffers) or None)
 
-    def _name_of(self, run: Run) -> str:
-        """Return what the form calls the server of a run: its name, unless that is another one now.
+    def _name_endpoint(self, run: Run) -> str:
+        """Return what the endpoint field says for a run: the name of its server here, or its base URL.
 
-        A server that only the record names is left out: nobody here asked for it.
+        The base URL of a record that nobody here configured or named is left out.
         """
         base_url = run.request.base_url
-        named = (one.name for one in self.studio.endpoints() if one.base_url == base_url)
-        return next(named, base_url if self.studio.trusts(base_url) else "")
+        names = (endpoint.name for endpoint in self.studio.endpoints() if endpoint.base_url == base_url)
+        return next(names, base_url if self.studio.trusts(base_url) else "")
 
 
-def _form(content: Message) -> Form:
-    told = content.get("form")
-    return Form.of(told if isinstance(told, Mapping) else {})
-
-
-def _said(result: Generation | Sweep) -> list[str]:
+def _describe_result(result: Generation | Sweep) -> list[str]:
     if isinstance(result, Sweep):
-        return [result.caption.partition("\n")[0], *list_failures(result, result.labels)]
+        caption = result.write_caption(PANEL)
+        return [caption.partition("\n")[0], *list_failures(result, result.labels, PANEL)]
     return [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
 
 
-def _texts(told: object) -> list[str]:
+def _list_texts(content: object) -> list[str]:
     """Return every text in a message."""
-    if isinstance(told, Mapping):
-        return [text for one in told.values() for text in _texts(one)]
-    return [told] if isinstance(told, str) else []
+    if isinstance(content, Mapping):
+        return [text for value in content.values() for text in _list_texts(value)]
+    return [content] if isinstance(content, str) else []
 
 
-def _key(content: Message) -> str:
+def _get_key(content: Message) -> str:
     return str(content.get("key", ""))
 
 
-def _target(content: Message) -> str:
+def _get_target(content: Message) -> str:
     return "mask" if content.get("target") == "mask" else "image"

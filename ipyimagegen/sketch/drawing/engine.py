@@ -174,7 +174,7 @@ def _choose_landscape(
 
 
 def _paint_plain(image: Image.Image, scene: Scene, rng: Random) -> None:
-    """Paint a plain ground in the colour of the prompt, or in a quiet one that sets the figures off."""
+    """Paint a plain ground in the colour of the prompt, or in a quiet colour that sets the figures off."""
     if scene.backdrop:
         colour = find_colour(scene.backdrop)
     elif scene.style == "neon":
@@ -285,9 +285,9 @@ def remove_mark(image: Image.Image) -> Image.Image:
     return clean
 
 
-def _correlate(one: Image.Image, other: Image.Image) -> float:
+def _correlate(first: Image.Image, second: Image.Image) -> float:
     """Return the absolute correlation of two grey images, 0..1."""
-    pairs = list(zip(one.tobytes(), other.tobytes(), strict=True))
+    pairs = list(zip(first.tobytes(), second.tobytes(), strict=True))
     means = sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)
     both = sum((a - means[0]) * (b - means[1]) for a, b in pairs)
     spreads = sum((a - means[0]) ** 2 for a, _ in pairs) * sum((b - means[1]) ** 2 for _, b in pairs)

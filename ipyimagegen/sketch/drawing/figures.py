@@ -262,7 +262,7 @@ def choose_skin(name: str, colours: tuple[str, ...], avoid: frozenset[str] = fro
 
 
 def _replace_avoided(colour: RGB, avoid: frozenset[str]) -> RGB:
-    """Return the colour, or another where it is one that the prompt does not want."""
+    """Return the colour, or another where the prompt excludes it."""
     if palette.find_name(colour) not in avoid:
         return colour
     free = [other for other in BRIGHT if palette.find_name(other) not in avoid]

@@ -87,9 +87,9 @@ def _reduce(image: Image.Image, long_edge: int) -> Image.Image:
     return few
 
 
-def compare(one: Image.Image, other: Image.Image) -> Image.Image:
+def compare(a: Image.Image, b: Image.Image) -> Image.Image:
     """Return (L) by how many levels two RGB images differ, in the band where they differ most."""
-    red, green, blue = ImageChops.difference(one, other).split()
+    red, green, blue = ImageChops.difference(a, b).split()
     return ImageChops.lighter(ImageChops.lighter(red, green), blue)
 
 
@@ -130,10 +130,10 @@ def _find_subject(apart: Image.Image) -> Subject | None:
     return Subject(box, (sum(top) / len(top) + 0.5) / unit, closed)
 
 
-def _adjoin(one: set[int], other: set[int], width: int) -> bool:
+def _adjoin(first: set[int], second: set[int], width: int) -> bool:
     """Return whether two areas overlap across, and are near to each other up and down."""
-    a, c = ({k % width for k in area} for area in (one, other))
-    b, d = ({k // width for k in area} for area in (one, other))
+    a, c = ({k % width for k in area} for area in (first, second))
+    b, d = ({k // width for k in area} for area in (first, second))
     return max(min(a), min(c)) < min(max(a), max(c)) and max(min(b), min(d)) - min(max(b), max(d)) <= NEAR
 
 

@@ -239,7 +239,7 @@ def _find_subject_area(state: _State) -> Image.Image:
 def _remove_background(
     state: _State, image: Image.Image, alpha: Image.Image | None, box: tuple[int, int, int, int]
 ) -> _State:
-    """Make the background transparent; without a plain one, a round image is left.
+    """Make the background transparent; if it is not plain, a round image is left.
 
     `image` and `alpha` are the whole image, `box` its part that is edited.
     """

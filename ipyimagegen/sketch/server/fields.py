@@ -96,8 +96,8 @@ def _check(name: str, value: Any, field: Field) -> Any:
     expected, words = TYPES[field.kind]
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is int):
         got = {bool: "a boolean", int: "an integer", float: "a decimal", str: "a string", list: "an array"}
-        found = got.get(type(value), "an object")
-        message = f"Invalid type for '{name}': expected {words}, but got {found} instead."
+        received = got.get(type(value), "an object")
+        message = f"Invalid type for '{name}': expected {words}, but got {received} instead."
         raise Refusal(message, param=name, code="invalid_type")
     if field.kind == "size":
         return field.default if value == "auto" else _check_size(name, value)
@@ -201,12 +201,12 @@ class Fault:
                 yield b": keep-alive\n\n"
 
     def change_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size that is drawn: a wrong one is half as wide, or twice where that is too small."""
+        """Return the size that is drawn: half as wide if it is wrong, or twice where that is too small."""
         width, height = size
         return (width // 2 if width >= 128 else width * 2, height) if self.name == "wrong_size" else size
 
     def cut(self, reply: HttpReply) -> HttpReply:
-        """Return the reply as it goes out; a cut one announces more bytes than follow."""
+        """Return the reply as it goes out; cut, it announces more bytes than follow."""
         if self.name != "cut":
             return reply
         whole = b"".join(reply.body)

@@ -25,7 +25,7 @@ EXAMPLE = "%%imagine\na red fox under a tree"
 
 
 def list_origins(host: str, port: int) -> list[str]:
-    """Return the origins at which a server on this host is reached, the one for other machines first."""
+    """Return the origins at which a server on this host is reached, that for other machines first."""
     address, hosts = parse_address(host), [host]
     if address.is_unspecified if address else not host:  # all addresses of this machine
         hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"]
@@ -52,7 +52,7 @@ def _find_outward_address() -> str | None:
 
 
 def find_origin(environ: WSGIEnvironment) -> str:
-    """Return the origin that the client used, its own address where the Host header is not one."""
+    """Return the origin that the client used, its own address where the Host header is invalid."""
     host = environ.get("HTTP_HOST", "")
     if not _HOST.fullmatch(host):
         host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"

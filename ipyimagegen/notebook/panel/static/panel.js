@@ -1,26 +1,26 @@
 /**
- * The image panel's view: an anywidget front end without framework or build step.
+ * A view of the image panel: an anywidget front end without framework or build step.
  *
- * All state comes from Python. A view keeps only what is being typed, painted, focused and scrolled, so
- * several views of one model agree, and a reloaded page gets everything back by saying hello.
+ * All state comes from Python. A view keeps only what is being typed, painted, focused and scrolled: several
+ * views of a model agree, and a reloaded page gets everything back by sending hello.
  *
- * Python's answers reach every view. What must happen once (a download, a new cell, the painter opening)
- * happens only in the view that asked: see `asked` in `createContext`.
+ * Python's messages reach every view. What must happen once (a download, a new cell, the painter opening)
+ * happens only in the view that requested it: see `isOwn` in `createContext`.
  *
- * Prompts, errors and names are foreign text: they become text nodes and attribute values, never markup.
+ * Prompts, errors and names come from outside: they become text nodes and attribute values, never markup.
  */
 
 const TYPING_PAUSE = 150; // ms without a key before the form is sent
-const PATIENCE = 1500; // ms without a word from the kernel until that is said
-const GREETING = 2000; // ms until an unanswered hello is said again, then twice as many, and so on
-const PAINTED = 128; // the alpha from which a pixel of the mask counts as painted
-// Jupyter's server closes the kernel's connection on a message above 10 MiB: stay well below.
-const BYTES_SENT = 9 * 2 ** 20;
+const PATIENCE = 1500; // ms without a message from the kernel until the panel says that it waits
+const GREETING = 2000; // ms until hello is sent again when no answer came; the pause doubles each time
+const PAINTED = 128; // the alpha from which a pixel of the mask is painted
+// Jupyter's server closes the connection of the kernel on a message above 10 MiB.
+const UPLOAD_LIMIT = 9 * 2 ** 20;
 const IMAGE_HEIGHT = "min(60vh, 560px)";
 
 // ---------------------------------------------------------------------------------------- elements
 
-/** Make an element. A function in `props` is a listener, a boolean toggles, anything else is an attribute. */
+/** Make an element. In `props` a function is a listener, a boolean toggles, anything else is an attribute. */
 function make(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
@@ -37,38 +37,38 @@ const makeButton = (text, click, props = {}) =>
 
 const makeRow = (...children) => make("div", { class: "imagegen-row" }, ...children);
 
-/** A part's title is no heading: nobody knows the level of the headings around a widget. */
+/** Make the title of a part; not a heading, as the level of the headings around a widget is unknown. */
 const makeTitle = (text, props = {}) => make("p", { class: "imagegen-title", ...props }, text);
 
 const makeOption = (value, text = value) => make("option", { value }, text);
 
-/** A control with its label above. */
+/** Make a control with its label above. */
 function makeField(label, control, ...rest) {
   return make("div", { class: "imagegen-field" }, make("label", { for: control.id }, label), control, ...rest);
 }
 
-/** A text field with a button. `submit` is called with what is written there, if anything; Enter does so too. */
+/** Make a text field with a button. The button and Enter call `submit` with the text, unless it is empty. */
 function makeSubmit(ui, label, text, submit, placeholder) {
   const input = make("input", { id: ui.id(), type: "text", placeholder, autocomplete: "off", spellcheck: "false" });
-  const done = () => (input.value.trim() ? submit(input.value.trim(), input) : input.focus());
-  input.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && done());
-  return { input, root: make("div", { class: "imagegen-adder" }, makeField(label, input), makeButton(text, done)) };
+  const finish = () => (input.value.trim() ? submit(input.value.trim()) : input.focus());
+  input.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && finish());
+  return { input, root: make("div", { class: "imagegen-adder" }, makeField(label, input), makeButton(text, finish)) };
 }
 
-/** Set text only where it differs: a live region speaks whenever its text is set. */
+/** Set a text where it differs: a screen reader speaks a live region whenever its text is set. */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Set a control's value only where it differs, so that the caret stays. What a list lacks is added to it. */
+/** Set the value of a control where it differs, so that the caret stays; add it to a list that lacks it. */
 function setValue(control, value) {
   if (control.value === value) return;
-  const lacks = control.tagName === "SELECT" && ![...control.options].some((one) => one.value === value);
+  const lacks = control.tagName === "SELECT" && ![...control.options].some((option) => option.value === value);
   if (lacks) control.append(makeOption(value));
   control.value = value;
 }
 
-/** Make `nodes` the children of `parent`, moving as few as can be: a moved node loses focus and caret. */
+/** Make `nodes` the children of `parent` and move few of them: a moved node loses focus and caret. */
 function arrange(parent, nodes) {
   const wanted = new Set(nodes);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
@@ -77,52 +77,52 @@ function arrange(parent, nodes) {
   });
 }
 
-/** Take the focus, unless somebody types meanwhile, here or in a cell: an answer may come late. Return whether. */
+/** Focus a node, unless the user is typing, here or in a cell, as an answer may come late. Return whether. */
 function takeFocus(node) {
   const typing = document.activeElement?.matches("input, textarea, select, [contenteditable=true]");
   if (!typing) node.focus({ preventScroll: true });
   return !typing;
 }
 
-/** Run `act` only where `value` is not what it was at the last call. */
+/** Return a function that calls `act` when its value differs from that of the last call. */
 function onChange(act) {
   let last;
   return (value) => {
-    const now = JSON.stringify(value);
-    if (now === last) return;
-    last = now;
+    const json = JSON.stringify(value);
+    if (json === last) return;
+    last = json;
     act(value);
   };
 }
 
-/** Let an image fill the width, but neither grow above `widest` nor above the height for images. */
-function fit(node, width, height, widest = "100%") {
+/** Let an image fill the width, at most `widest` wide and IMAGE_HEIGHT high. */
+function fitSize(node, width, height, widest = "100%") {
   const ratio = width / height || 1;
   node.style.aspectRatio = `${ratio}`;
   node.style.width = `min(100%, ${widest}, calc(${IMAGE_HEIGHT} * ${ratio}))`;
 }
 
-const cut = (text, length = 300) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+const truncate = (text, length = 300) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
-const clock = (seconds) =>
+const formatTime = (seconds) =>
   seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-/** Say whether an event is the second of a double click, or of a key that is held: it must not pay twice. */
-const isSecond = (event) => event?.detail > 1 || Boolean(event?.repeat);
+/** Return whether an event is the second click of a double click or a held key, which must not pay twice. */
+const isRepeat = (event) => event?.detail > 1 || Boolean(event?.repeat);
 
-/** An id as one refers to it in a prompt or a field: `@3.1`. */
-const reference = (label) => (label.startsWith("@") ? label : `@${label}`);
+/** Return an id as a field refers to it: `@3.1`. */
+const toReference = (label) => (label.startsWith("@") ? label : `@${label}`);
 
 // ----------------------------------------------------------------------------------------- context
 
-/** Chinese or English: the browser decides, and where it says nothing, Python's environment. */
+/** Return zh or en: of the page, else of the browser, else of Python's environment. */
 function chooseLanguage(fromPython) {
   const page = document.documentElement.lang;
   const browser = /^zh/i.test(page) ? page : navigator.languages?.[0];
   return /^zh/i.test(browser || fromPython || "") ? "zh" : "en";
 }
 
-/** The images an `<img>` shows, as Blob URLs that are revoked when replaced or dropped. */
+/** Show bytes in `<img>` elements, as Blob URLs that are revoked when replaced or dropped. */
 function createImages() {
   const urls = new Map();
   const drop = (image) => {
@@ -138,11 +138,11 @@ function createImages() {
   return { show, drop, clear: () => [...urls.keys()].forEach(drop) };
 }
 
-/** What all parts of one view share. */
+/** Return what all parts of a view share. */
 function createContext(model) {
   const language = chooseLanguage(model.get("language"));
   const labels = model.get("labels") ?? {};
-  const view = Math.random().toString(36).slice(2, 10); // a page may hold many views, and many copies of this module
+  const view = Math.random().toString(36).slice(2, 10); // a page may hold many views and copies of this module
   let ids = 0;
   const t = (key, values = {}) =>
     (labels[language]?.[key] ?? labels.en?.[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -154,65 +154,66 @@ function createContext(model) {
       try {
         model.send({ ...content, view }, undefined, buffers);
       } catch {
-        ui.lost(); // the kernel was restarted, or is gone
+        ui.lost(); // the kernel was restarted or is gone
       }
     },
     lost: () => {},
     images: createImages(),
     id: () => `imagegen-${view}-${++ids}`,
     optionLabel: (name) => labels[language]?.[`option.${name}`] ?? name.replaceAll("_", " ").trim(),
-    /** Say whether an answer is to what this view asked. */
-    asked: (content) => content.view === view,
+    /** Return whether a message answers this view. */
+    isOwn: (content) => content.view === view,
   };
   return ui;
 }
 
 // -------------------------------------------------------------------------------------------- form
 
-/** What may be typed, as a list to choose from. Behind a comma it goes on: "low," offers "low,high". */
+/** Offer words for a text field. After a comma the list goes on: "low," offers "low,high". */
 function createChoices(ui, input) {
   const list = make("datalist", { id: ui.id() });
   let choices = [];
   const fill = onChange(([before, all]) => {
-    const taken = new Set(before.split(/[,，]/).map((one) => one.trim()));
-    list.replaceChildren(...all.filter((one) => !taken.has(one)).map((one) => makeOption(before + one)));
+    const used = new Set(before.split(/[,，]/).map((word) => word.trim()));
+    list.replaceChildren(...all.filter((word) => !used.has(word)).map((word) => makeOption(before + word)));
   });
   const offer = () => fill([/^(.*[,，]\s*)?/.exec(input.value)[0], choices]);
   input.setAttribute("list", list.id);
   for (const type of ["input", "focus"]) input.addEventListener(type, offer);
-  const set = (now) => {
-    choices = now;
+  const set = (words) => {
+    choices = words;
     offer();
   };
   return { list, set };
 }
 
-/** Return the field of one option, as Python describes it. */
+/** Make the field of an option, as Python describes it. */
 function createControl(ui, { name, kind, choices, low, high, help, configured, lists }) {
-  const known = String(configured ?? "");
+  const preset = String(configured ?? "");
   const title = [help, lists && ui.t("lists")].filter(Boolean).join(" · ");
   const common = { id: ui.id(), "data-name": name, title };
   const label = ui.optionLabel(name);
   if (kind === "flag") {
-    const named = { true: ui.t("yes"), false: ui.t("no") };
-    const value = named[known.toLowerCase()] ?? known;
-    const first = makeOption("", known ? ui.t("configured", { value }) : ui.t("default"));
-    return makeField(label, make("select", common, first, ...Object.entries(named).map((one) => makeOption(...one))));
+    const words = { true: ui.t("yes"), false: ui.t("no") };
+    const value = words[preset.toLowerCase()] ?? preset;
+    const first = makeOption("", preset ? ui.t("configured", { value }) : ui.t("default"));
+    const options = Object.entries(words).map(([word, text]) => makeOption(word, text));
+    return makeField(label, make("select", common, first, ...options));
   }
-  // No input of type number: it can hold neither "default" nor a list, and turns what is no number into nothing.
-  const bounds = kind === "number" && [low, high].every((one) => Math.abs(one) < 1e6) ? `${low}–${high}` : "";
-  const placeholder = known || bounds || (choices ?? []).join(", ");
-  const typed = { ...common, type: "text", placeholder, autocomplete: "off", spellcheck: "false" };
-  const input = make("input", typed);
+  // Not an input of type number, which can hold neither "default" nor a list, and drops what is not a number.
+  const bounds = kind === "number" && [low, high].every((bound) => Math.abs(bound) < 1e6) ? `${low}–${high}` : "";
+  const placeholder = preset || bounds || (choices ?? []).join(", ");
+  const props = { ...common, type: "text", placeholder, autocomplete: "off", spellcheck: "false" };
+  const input = make("input", props);
   if (kind !== "suggest") return makeField(label, input);
-  const offered = createChoices(ui, input);
-  offered.set(choices);
-  return makeField(label, input, offered.list);
+  const suggestions = createChoices(ui, input);
+  suggestions.set(choices);
+  return makeField(label, input, suggestions.list);
 }
 
-const controlOf = (field) => field.querySelector("input, select");
+const getControl = (field) => field.querySelector("input, select");
 
-/** Prompt, options and other fields: everything that is typed. */
+/** Make the form: prompt, options and other fields. */
 function createForm(ui, generate) {
   const large = { class: "imagegen-prompt", rows: "3", placeholder: ui.t("prompt.hint") };
   const prompt = make("textarea", { id: ui.id(), ...large });
@@ -220,8 +221,8 @@ function createForm(ui, generate) {
   const endpoint = make("select", { id: ui.id(), "data-name": "endpoint" }, makeOption("", ui.t("default")));
   const endpointField = makeField(ui.optionLabel("endpoint"), endpoint);
   const modelField = createControl(ui, { name: "model", kind: "text", lists: true });
-  const offered = createChoices(ui, controlOf(modelField));
-  modelField.append(offered.list);
+  const suggestions = createChoices(ui, getControl(modelField));
+  modelField.append(suggestions.list);
   const basic = make("div", { class: "imagegen-grid" }, endpointField, modelField);
   const rest = make("div", { class: "imagegen-grid" });
   const summary = make("summary", {}, ui.t("more"));
@@ -230,19 +231,19 @@ function createForm(ui, generate) {
   const root = make("section", { class: "imagegen-form" }, makeField(ui.t("prompt"), prompt), basic, hint, more);
 
   const fields = new Map([["model", modelField]]); // by option name
-  let kept = {}; // values by option name; outlives controls that come and go with endpoint and model
+  let values = {}; // by option name; outlives controls that change with endpoint and model
   let timer = 0;
   let typed = false;
 
-  const controls = () => [...fields].map(([name, field]) => [name, controlOf(field)]);
+  const controls = () => [...fields].map(([name, field]) => [name, getControl(field)]);
 
   function read() {
-    const values = controls().map(([name, control]) => [name, control.value.trim()]);
-    const options = Object.fromEntries(values.filter(([, value]) => value));
+    const filled = controls().map(([name, control]) => [name, control.value.trim()]);
+    const options = Object.fromEntries(filled.filter(([, value]) => value));
     return { prompt: prompt.value, endpoint: endpoint.value, options, other: other.value };
   }
 
-  /** Return the form for an action. */
+  /** Return the form for an action, which sends it anyway. */
   function take() {
     clearTimeout(timer);
     timer = 0;
@@ -261,31 +262,32 @@ function createForm(ui, generate) {
   }
 
   function fill({ form, view, hello }) {
-    // No hello must undo what is being typed here, be it another view's, or one's own that is answered late.
-    if (ui.asked({ view }) ? hello && typed : timer) return;
+    // The answer to a hello, of this view or another, must not undo what is being typed.
+    if (ui.isOwn({ view }) ? hello && typed : timer) return;
     clearTimeout(timer);
     timer = 0;
-    kept = { ...form.options };
+    values = { ...form.options };
     setValue(prompt, form.prompt ?? "");
     setValue(endpoint, form.endpoint ?? "");
     setValue(other, form.other ?? "");
-    for (const [name, control] of controls()) setValue(control, kept[name] ?? "");
+    for (const [name, control] of controls()) setValue(control, values[name] ?? "");
     grow();
   }
 
   const showEndpoints = onChange((endpoints) => {
     const chosen = endpoint.value;
-    const named = endpoints.some(({ name }) => name === "") ? [] : [makeOption("", ui.t("default"))];
-    endpoint.replaceChildren(...named, ...endpoints.map(({ name, label }) => makeOption(name, label ?? name)));
+    const first = endpoints.some(({ name }) => name === "") ? [] : [makeOption("", ui.t("default"))];
+    endpoint.replaceChildren(...first, ...endpoints.map(({ name, label }) => makeOption(name, label ?? name)));
     setValue(endpoint, chosen);
   });
 
-  /** Keep the field of a control whose description is what it was: it may be the one being typed in. */
+  /** Show the controls. A field whose description is unchanged stays: the user may be typing in it. */
   const showControls = onChange((specs) => {
-    for (const [name, control] of controls()) kept[name] = control.value;
+    for (const [name, control] of controls()) values[name] = control.value;
     const focused = root.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
     const before = new Map(fields);
-    const placed = { true: [endpointField, modelField], false: [] };
+    const basicFields = [endpointField, modelField];
+    const otherFields = [];
     fields.clear();
     fields.set("model", modelField);
     for (const spec of specs.filter(({ name }) => name !== "model" && name !== "endpoint")) {
@@ -293,12 +295,12 @@ function createForm(ui, generate) {
       const old = before.get(spec.name);
       const field = old?.dataset.description === description ? old : createControl(ui, spec);
       field.dataset.description = description;
-      setValue(controlOf(field), kept[spec.name] ?? "");
+      setValue(getControl(field), values[spec.name] ?? "");
       fields.set(spec.name, field);
-      placed[Boolean(spec.basic)].push(field);
+      (spec.basic ? basicFields : otherFields).push(field);
     }
-    arrange(basic, placed.true);
-    arrange(rest, placed.false);
+    arrange(basic, basicFields);
+    arrange(rest, otherFields);
     if (focused && !root.contains(document.activeElement)) {
       root.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     }
@@ -310,7 +312,7 @@ function createForm(ui, generate) {
     timer = setTimeout(push, TYPING_PAUSE);
   });
   endpoint.addEventListener("change", push);
-  controlOf(modelField).addEventListener("change", push);
+  getControl(modelField).addEventListener("change", push);
   prompt.addEventListener("input", grow);
   prompt.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -319,9 +321,9 @@ function createForm(ui, generate) {
   });
 
   function update({ endpoints = [], models = [], model = "", controls: specs = [] }) {
-    controlOf(modelField).placeholder = model;
+    getControl(modelField).placeholder = model;
     showEndpoints(endpoints);
-    offered.set(models);
+    suggestions.set(models);
     showControls(specs);
   }
 
@@ -331,16 +333,16 @@ function createForm(ui, generate) {
 
 // ------------------------------------------------------------------------------------------ inputs
 
-/** Images as chips: a small thumb, the name and a button that removes it. */
+/** Make a list of images as chips: a thumbnail, the name and a button that removes it. */
 function createChips(ui, target, fallback) {
   const root = make("ul", { class: "imagegen-chips", hidden: true });
   const chips = new Map(); // by key
 
   function createChip({ key, name, width, height }) {
     const image = make("img", { class: "imagegen-chip-thumb", alt: "" });
-    const said = ui.t("remove", { name });
-    const cross = { class: "imagegen-button imagegen-remove", "aria-label": said, title: said };
-    const remove = makeButton("", () => ui.send({ do: "remove", target, key }), cross);
+    const help = ui.t("remove", { name });
+    const props = { class: "imagegen-button imagegen-remove", "aria-label": help, title: help };
+    const remove = makeButton("", () => ui.send({ do: "remove", target, key }), props);
     const size = width && height ? ` ${width}×${height}` : "";
     const label = make("span", { class: "imagegen-chip-name", title: name + size }, name);
     ui.send({ do: "thumbs", keys: [key] });
@@ -361,40 +363,40 @@ function createChips(ui, target, fallback) {
     if (focused && !root.contains(document.activeElement)) (root.querySelector("button") ?? fallback).focus();
   });
 
-  function thumb({ key, mime }, bytes) {
+  function showThumb({ key, mime }, bytes) {
     if (chips.has(key)) ui.images.show(chips.get(key).image, bytes, mime);
   }
 
-  return { root, update, thumb };
+  return { root, update, showThumb };
 }
 
-/** What an edit starts from: images and a mask, by upload, drop, paste or name. */
+/** Make the part of input images and mask, which come by upload, drop, paste or name. */
 function createInputs(ui) {
   const add = (target) => (text) => ui.send({ do: "add", target, text });
-  const images = makeSubmit(ui, ui.t("start.field"), ui.t("add"), add("image"), ui.t("start.example"));
-  const masks = makeSubmit(ui, ui.t("mask.field"), ui.t("add"), add("mask"), ui.t("mask.example"));
-  const imageChips = createChips(ui, "image", images.input);
-  const maskChips = createChips(ui, "mask", masks.input);
-  const said = make("p", { class: "imagegen-hint", role: "status" });
-  let held = { images: 0, mask: undefined };
+  const imageField = makeSubmit(ui, ui.t("inputs.field"), ui.t("add"), add("image"), ui.t("inputs.example"));
+  const maskField = makeSubmit(ui, ui.t("mask.field"), ui.t("add"), add("mask"), ui.t("mask.example"));
+  const imageChips = createChips(ui, "image", imageField.input);
+  const maskChips = createChips(ui, "mask", maskField.input);
+  const note = make("p", { class: "imagegen-hint", role: "status" });
+  let last = { images: 0, mask: undefined };
 
   async function upload(target, files) {
-    setText(said, "");
+    setText(note, "");
     for (const file of files) {
       const { name } = file;
-      if (file.size > BYTES_SENT) {
-        setText(said, ui.t("large", { name, limit: BYTES_SENT / 2 ** 20 }));
+      if (file.size > UPLOAD_LIMIT) {
+        setText(note, ui.t("large", { name, limit: UPLOAD_LIMIT / 2 ** 20 }));
         continue;
       }
       try {
         ui.send({ do: "upload", target, name }, [await file.arrayBuffer()]);
       } catch {
-        setText(said, ui.t("unread", { name }));
+        setText(note, ui.t("unread", { name }));
       }
     }
   }
 
-  /** A button that opens the browser's file dialog: the file input itself cannot be styled nor translated. */
+  /** Make a button that opens the file dialog: a file input itself can be neither styled nor translated. */
   function createUpload(target, text, multiple) {
     const input = make("input", { type: "file", accept: "image/*", multiple, hidden: true, "aria-label": text });
     input.addEventListener("change", async () => {
@@ -405,26 +407,26 @@ function createInputs(ui) {
   }
 
   const paint = makeButton(ui.t("mask.paint"), () => ui.send({ do: "paint", key: "" }));
-  const lower = makeRow(paint, ...createUpload("mask", ui.t("mask.upload"), false), masks.root);
+  const lower = makeRow(paint, ...createUpload("mask", ui.t("mask.upload"), false), maskField.root);
   const maskProps = { class: "imagegen-mask", role: "group", "aria-label": ui.t("mask") };
   const maskRow = make("div", maskProps, makeTitle(ui.t("mask")), maskChips.root, lower);
-  const title = makeTitle(ui.t("start"), { id: ui.id() });
-  const hint = make("p", { class: "imagegen-hint" }, ui.t("start.hint"));
-  const upper = makeRow(...createUpload("image", ui.t("upload"), true), images.root);
-  // tabindex -1: a click on the bare area focuses it, so that a paste arrives here.
+  const title = makeTitle(ui.t("inputs"), { id: ui.id() });
+  const hint = make("p", { class: "imagegen-hint" }, ui.t("inputs.hint"));
+  const upper = makeRow(...createUpload("image", ui.t("upload"), true), imageField.root);
+  // tabindex -1: a click on the empty area focuses it, so that it receives a paste.
   const props = { class: "imagegen-inputs", tabindex: "-1", hidden: true, "aria-labelledby": title.id };
-  const root = make("section", props, title, hint, imageChips.root, upper, said, maskRow);
+  const root = make("section", props, title, hint, imageChips.root, upper, note, maskRow);
 
-  const over = (event, on) => {
+  const markOver = (event, on) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     event.stopPropagation();
     root.classList.toggle("imagegen-over", on);
   };
-  root.addEventListener("dragover", (event) => over(event, true));
-  root.addEventListener("dragleave", (event) => over(event, false));
+  root.addEventListener("dragover", (event) => markOver(event, true));
+  root.addEventListener("dragleave", (event) => markOver(event, false));
   root.addEventListener("drop", (event) => {
-    over(event, false);
+    markOver(event, false);
     upload("image", [...(event.dataTransfer?.files ?? [])]);
   });
   root.addEventListener("paste", (event) => {
@@ -435,47 +437,47 @@ function createInputs(ui) {
     upload("image", files);
   });
 
-  function update({ accepts = {}, images: images = [], mask = null }) {
+  function update({ accepts = {}, images = [], mask = null }) {
     root.hidden = !accepts.images;
     maskRow.hidden = !accepts.mask || !images.length;
-    if (images.length > held.images) images.input.value = ""; // what was refused stays, to be mended
-    if (mask && mask.key !== held.mask) masks.input.value = "";
-    held = { images: images.length, mask: mask?.key };
+    if (images.length > last.images) imageField.input.value = ""; // a text that was refused stays, to be corrected
+    if (mask && mask.key !== last.mask) maskField.input.value = "";
+    last = { images: images.length, mask: mask?.key };
     imageChips.update(images);
     maskChips.update(mask ? [mask] : []);
   }
 
-  function thumb(content, bytes) {
-    imageChips.thumb(content, bytes);
-    maskChips.thumb(content, bytes);
+  function showThumb(content, bytes) {
+    imageChips.showThumb(content, bytes);
+    maskChips.showThumb(content, bytes);
   }
 
-  return { root, update, thumb };
+  return { root, update, showThumb };
 }
 
 // ------------------------------------------------------------------------------------------ status
 
-/** The running job, and what Python last said. */
+/** Make the part of the running job and of the newest message. */
 function createStatus(ui, retry) {
-  const doing = make("span", {}, ui.t("waiting"));
+  const activity = make("span", {}, ui.t("waiting"));
   const note = make("p", { class: "imagegen-text imagegen-note", hidden: true });
-  const live = make("div", { role: "status", "aria-live": "polite" }, doing, note);
-  // Outside the live region: what changes every second is of no use to anyone when read aloud.
+  const live = make("div", { role: "status", "aria-live": "polite" }, activity, note);
+  // Outside the live region: a text that changes every second is useless when read aloud.
   const line = make("span", { class: "imagegen-text" });
   const elapsed = make("span", { class: "imagegen-elapsed" });
   const bar = make("div", { class: "imagegen-bar", "aria-hidden": "true", hidden: true });
   const partial = make("img", { class: "imagegen-partial", alt: ui.t("partial"), hidden: true });
   const errorText = make("span", { class: "imagegen-text" });
   const sign = make("span", { "aria-hidden": "true" }, "⚠ ");
-  const errorLine = make("p", { class: "imagegen-error" }, make("strong", {}, sign, `${ui.t("error")}: `), errorText);
+  const errorLine = make("p", { class: "imagegen-error" }, make("strong", {}, sign, `${ui.t("error")} `), errorText);
   const alert = make("div", { role: "alert" });
-  const again = makeButton(ui.t("retry"), retry, { hidden: true });
+  const retryButton = makeButton(ui.t("retry") + ui.t("retry.bill"), retry, { hidden: true });
   const job = make("div", { class: "imagegen-job" }, line, elapsed);
-  const root = make("section", { class: "imagegen-status" }, live, job, bar, partial, alert, again);
-  let started = null; // on the browser's clock
+  const root = make("section", { class: "imagegen-status" }, live, job, bar, partial, alert, retryButton);
+  let started = null; // by performance.now()
 
-  const seconds = () => Math.max(0, Math.floor((performance.now() - started) / 1000));
-  const tick = () => setText(elapsed, started === null ? "" : clock(seconds()));
+  const getSeconds = () => Math.max(0, Math.floor((performance.now() - started) / 1000));
+  const tick = () => setText(elapsed, started === null ? "" : formatTime(getSeconds()));
   const timer = setInterval(tick, 1000);
 
   function dropPartial() {
@@ -485,11 +487,11 @@ function createStatus(ui, retry) {
 
   function showJob(running) {
     bar.hidden = !running;
-    const next = started !== null && running?.elapsed + 2 < seconds(); // the clock went back: another job
+    const next = started !== null && running?.elapsed + 2 < getSeconds(); // the time went back: another job
     if (!running || next) dropPartial();
     started = running ? performance.now() - (running.elapsed ?? 0) * 1000 : null;
     const queued = running?.queued ? ` · ${ui.t("queued", { count: running.queued })}` : "";
-    setText(doing, running ? `${ui.t("working")}…${queued}` : "");
+    setText(activity, running ? `${ui.t("working")}…${queued}` : "");
     setText(line, running?.line ?? "");
     job.hidden = !running;
     tick();
@@ -500,17 +502,17 @@ function createStatus(ui, retry) {
     note.hidden = !message || error;
     setText(note, note.hidden ? "" : message.text);
     note.classList.toggle("imagegen-done", message?.kind === "done");
-    const plan = message?.kind === "plan"; // it has columns, and may be long: it scrolls
+    const plan = message?.kind === "plan"; // it has columns and may be long, so it scrolls
     note.classList.toggle("imagegen-plan", plan);
     note.tabIndex = plan ? 0 : -1;
     setText(errorText, error ? message.text : "");
     alert.replaceChildren(...(error ? [errorLine] : []));
-    again.hidden = !message?.retry;
+    retryButton.hidden = !message?.retry;
   });
 
-  function progress({ line: text, elapsed: at, mime }, bytes) {
+  function showProgress({ line: text, elapsed: seconds, mime }, bytes) {
     if (started === null) return; // too late: the job has ended
-    if (at !== undefined) started = performance.now() - at * 1000;
+    if (seconds !== undefined) started = performance.now() - seconds * 1000;
     if (text) setText(line, text);
     tick();
     if (!bytes) return;
@@ -523,13 +525,13 @@ function createStatus(ui, retry) {
     showMessage(message);
   }
 
-  const wait = () => setText(doing, ui.t("waiting"));
-  return { root, update, progress, wait, close: () => clearInterval(timer) };
+  const showWaiting = () => setText(activity, ui.t("waiting"));
+  return { root, update, showProgress, showWaiting, close: () => clearInterval(timer) };
 }
 
 // -------------------------------------------------------------------------------------------- cell
 
-/** Insert a code cell below the panel's own: JupyterLab 4 and Notebook 7 only. Return whether that worked. */
+/** Insert a code cell below the panel's own, in JupyterLab 4 and Notebook 7. Return whether that worked. */
 function insertCell(model, source) {
   try {
     const notebook = model.widget_manager?.context?.model?.sharedModel;
@@ -543,7 +545,7 @@ function insertCell(model, source) {
   }
 }
 
-/** Copy text; without a secure context or leave to use the clipboard, by way of what is selected in `area`. */
+/** Copy the text of `area`; without access to the clipboard, by its selection. Return whether that worked. */
 async function copyText(area) {
   try {
     await navigator.clipboard.writeText(area.value);
@@ -553,24 +555,24 @@ async function copyText(area) {
   }
 }
 
-/** The request as a cell: shown, copied, and inserted where the front end can. */
+/** Make the part that shows the request as a cell, copies it, and inserts it where the front end can. */
 function createCellText(ui) {
   const area = make("textarea", { id: ui.id(), class: "imagegen-code", readonly: true, spellcheck: "false" });
-  const said = make("p", { class: "imagegen-hint", role: "status" });
+  const note = make("p", { class: "imagegen-hint", role: "status" });
   const close = makeButton(ui.t("cell.close"), () => (root.hidden = true));
   const field = makeField(ui.t("cell.text"), area);
-  const root = make("section", { class: "imagegen-cell", hidden: true }, field, said, close);
+  const root = make("section", { class: "imagegen-cell", hidden: true }, field, note, close);
 
   async function show({ text, view }) {
-    if (!ui.asked({ view })) return;
+    if (!ui.isOwn({ view })) return;
     root.hidden = false;
     area.value = text;
     area.rows = Math.min(12, Math.max(2, text.split("\n").length));
-    if (takeFocus(area)) area.select(); // which would take it by itself
+    if (takeFocus(area)) area.select(); // which would focus it, too
     const inserted = insertCell(ui.model, text);
     const copied = await copyText(area);
-    const done = [inserted && ui.t("cell.inserted"), copied && ui.t("cell.copied")].filter(Boolean);
-    setText(said, done.join(" ") || ui.t("cell.select"));
+    const notes = [inserted && ui.t("cell.inserted"), copied && ui.t("cell.copied")].filter(Boolean);
+    setText(note, notes.join(" ") || ui.t("cell.select"));
   }
 
   return { root, show };
@@ -578,8 +580,8 @@ function createCellText(ui) {
 
 // ------------------------------------------------------------------------------------------- strip
 
-/** The thumbnails of the session: one tab stop, arrow keys within. `chosen` is told of a tile that is pressed. */
-function createStrip(ui, chosen) {
+/** Make the thumbnails of the session: one tab stop, arrow keys within. `choose` gets the key of a pressed tile. */
+function createStrip(ui, choose) {
   const empty = make("p", { class: "imagegen-hint" }, ui.t("empty"));
   const grid = make("div", { class: "imagegen-strip", role: "group", "aria-label": ui.t("images"), hidden: true });
   const root = make("section", {}, empty, grid);
@@ -587,12 +589,12 @@ function createStrip(ui, chosen) {
   let selected = null;
   let stop = null; // the button that the tab key reaches
 
-  // A thumb is asked for when its button comes into view: a session may hold hundreds.
+  // A thumbnail is requested when its button comes into view: a session may hold hundreds.
   const observer = new IntersectionObserver(
-    (seen) => {
-      const come = seen.filter(({ isIntersecting }) => isIntersecting).map(({ target }) => target);
-      for (const target of come) observer.unobserve(target);
-      if (come.length) ui.send({ do: "thumbs", keys: come.map(({ dataset }) => dataset.key) });
+    (changes) => {
+      const visible = changes.filter(({ isIntersecting }) => isIntersecting).map(({ target }) => target);
+      for (const button of visible) observer.unobserve(button);
+      if (visible.length) ui.send({ do: "thumbs", keys: visible.map(({ dataset }) => dataset.key) });
     },
     { root: grid, rootMargin: "100px" },
   );
@@ -607,7 +609,7 @@ function createStrip(ui, chosen) {
     const image = make("img", { alt: "", class: "imagegen-thumb" });
     const label = make("span", { class: "imagegen-label" });
     const props = { class: "imagegen-tile", tabindex: "-1", "aria-pressed": "false", "data-key": key };
-    const button = make("button", { type: "button", ...props, click: () => chosen(key) }, image, label);
+    const button = make("button", { type: "button", ...props, click: () => choose(key) }, image, label);
     observer.observe(button);
     return { button, image, label };
   }
@@ -615,7 +617,7 @@ function createStrip(ui, chosen) {
   function describe(entry, tile) {
     entry.tile = tile;
     setText(entry.label, tile.label);
-    entry.button.setAttribute("aria-label", `${tile.label}: ${cut(tile.prompt ?? "")}`);
+    entry.button.setAttribute("aria-label", `${tile.label}: ${truncate(tile.prompt ?? "")}`);
   }
 
   function remove(key) {
@@ -635,7 +637,7 @@ function createStrip(ui, chosen) {
     grid.hidden = !entries.size;
   }
 
-  /** Put a tile into its place: those of a sweep come in any order. */
+  /** Insert a tile by its number: those of a sweep arrive in any order. */
   function place({ button, tile }) {
     let before = grid.lastElementChild;
     while (before && entries.get(before.dataset.key).tile.number > tile.number) before = before.previousElementSibling;
@@ -643,7 +645,7 @@ function createStrip(ui, chosen) {
     else grid.prepend(button);
   }
 
-  /** Add what is new and update what is there; with `reset`, also remove what is not among `tiles`. */
+  /** Add new tiles and update known ones; with `reset`, remove all that are not among `tiles`. */
   function put(tiles, reset) {
     const keys = new Set(tiles.map(({ key }) => key));
     if (reset) [...entries.keys()].filter((key) => !keys.has(key)).forEach(remove);
@@ -660,7 +662,7 @@ function createStrip(ui, chosen) {
     if (fresh.length) grid.scrollTop = grid.scrollHeight;
   }
 
-  /** Scroll the strip, not the page, until a tile is seen. */
+  /** Scroll the strip, not the page, until a tile is visible. */
   function reveal({ offsetTop, offsetHeight }) {
     const lowest = offsetTop + offsetHeight + 8 - grid.clientHeight;
     grid.scrollTop = Math.min(Math.max(grid.scrollTop, lowest), offsetTop - 8);
@@ -676,7 +678,7 @@ function createStrip(ui, chosen) {
     reveal(button);
   }
 
-  function thumb({ key, mime }, bytes) {
+  function showThumb({ key, mime }, bytes) {
     const entry = entries.get(key);
     if (!entry) return;
     observer.unobserve(entry.button);
@@ -697,21 +699,21 @@ function createStrip(ui, chosen) {
 
   const keys = () => [...grid.children].map(({ dataset }) => dataset.key); // in order
   const focus = () => stop?.focus({ preventScroll: true });
-  const look = { keys, focus, get: (key) => entries.get(key), selected: () => selected };
-  return { root, put, remove, select, thumb, ...look, close: () => observer.disconnect() };
+  const access = { keys, focus, get: (key) => entries.get(key), selected: () => selected };
+  return { root, put, remove, select, showThumb, ...access, close: () => observer.disconnect() };
 }
 
 // ------------------------------------------------------------------------------------------ viewer
 
-/** The selected image, large, with what can be done with it. `strip` says which relatives can be shown. */
-function createViewer(ui, strip, chosen) {
-  const image = make("img", { class: "imagegen-large" });
+/** Make the part of the selected image and its actions. `strip` holds the related images that it links. */
+function createViewer(ui, strip, choose) {
+  const large = make("img", { class: "imagegen-large" });
   const caption = make("p", { class: "imagegen-text imagegen-caption" });
   const lineage = make("div", { class: "imagegen-row imagegen-lineage" });
   const { input: path, root: saveRow } = makeSubmit(ui, ui.t("save.path"), ui.t("save.do"), save);
   let tile = null;
 
-  const act = (action) => (event) => isSecond(event) || ui.send({ do: action, key: tile.key });
+  const act = (action) => (event) => isRepeat(event) || ui.send({ do: action, key: tile.key });
   const use = makeButton(ui.t("use"), act("use"));
   const recall = () => ui.send({ do: "recall", key: tile.key });
   const download = () => ui.send({ do: "download", key: tile.key });
@@ -726,7 +728,7 @@ function createViewer(ui, strip, chosen) {
     makeButton(ui.t("download"), download),
     makeButton(ui.t("hide"), act("hide")),
   );
-  const stage = make("div", { class: "imagegen-stage" }, image);
+  const stage = make("div", { class: "imagegen-stage" }, large);
   const props = { class: "imagegen-viewer", hidden: true, "aria-label": ui.t("image") };
   const root = make("section", props, stage, caption, lineage, actions, saveRow);
 
@@ -745,11 +747,11 @@ function createViewer(ui, strip, chosen) {
     saveToggle.focus({ preventScroll: true });
   }
 
-  /** A button that selects a relative, or its bare name where it is not in the strip. */
-  function createRelative(key, say) {
+  /** Make a button that selects a related image, or its name alone where it is not in the strip. */
+  function createRelative(key, format) {
     const label = strip.get(key)?.tile.label;
-    if (label === undefined) return make("span", {}, say(reference(key)));
-    return makeButton(say(reference(label)), () => chosen(key));
+    if (label === undefined) return make("span", {}, format(toReference(key)));
+    return makeButton(format(toReference(label)), () => choose(key));
   }
 
   const showLineage = onChange(({ parents, children }) => {
@@ -758,38 +760,38 @@ function createViewer(ui, strip, chosen) {
     const edits = children.map(({ key }) => createRelative(key, (name) => name));
     lineage.replaceChildren(...from, ...(edits.length ? [ui.t("edits"), ...edits] : []));
     lineage.hidden = !lineage.childNodes.length;
-    if (focused) strip.focus(); // the button that had it is gone
+    if (focused) strip.focus(); // the focused button is gone
   });
 
-  /** Write everything said of a tile. Labels count too: a relative may come to the strip later. */
-  function describe(now) {
-    tile = now;
-    image.alt = cut(tile.prompt || tile.label);
+  /** Write the texts of a tile. Labels are part of them: a related image may enter the strip later. */
+  function describe(next) {
+    tile = next;
+    large.alt = truncate(tile.prompt || tile.label);
     setText(caption, tile.caption ?? "");
-    const named = (keys = []) => keys.map((key) => ({ key, label: strip.get(key)?.tile.label }));
-    showLineage({ parents: named(tile.parents), children: named(tile.children) });
+    const addLabels = (keys = []) => keys.map((key) => ({ key, label: strip.get(key)?.tile.label }));
+    showLineage({ parents: addLabels(tile.parents), children: addLabels(tile.children) });
   }
 
-  /** Show a tile: its thumb at once, the image itself as soon as Python hands it over. */
-  function show(now, thumb) {
-    root.hidden = !now;
-    if (tile?.key !== now?.key) {
-      ui.images.drop(image);
+  /** Show a tile: its thumbnail at once, the image itself as soon as Python sends it. */
+  function show(next, thumb) {
+    root.hidden = !next;
+    if (tile?.key !== next?.key) {
+      ui.images.drop(large);
       openSave(false);
     }
-    if (now && tile?.key !== now.key) {
-      if (thumb.src) image.src = thumb.src;
-      fit(image, now.width, now.height, now.width ? `${now.width}px` : undefined);
-      ui.send({ do: "view", key: now.key });
+    if (next && tile?.key !== next.key) {
+      if (thumb.src) large.src = thumb.src;
+      fitSize(large, next.width, next.height, next.width ? `${next.width}px` : undefined);
+      ui.send({ do: "view", key: next.key });
     }
-    if (now) describe(now);
+    if (next) describe(next);
     else tile = null;
   }
 
-  function image({ key, mime, width, height }, bytes) {
+  function showImage({ key, mime, width, height }, bytes) {
     if (tile?.key !== key) return;
-    if (width && height) fit(image, width, height, `${width}px`);
-    ui.images.show(image, bytes, mime);
+    if (width && height) fitSize(large, width, height, `${width}px`);
+    ui.images.show(large, bytes, mime);
   }
 
   function update({ accepts = {} }) {
@@ -797,22 +799,22 @@ function createViewer(ui, strip, chosen) {
     paint.disabled = !accepts.images || !accepts.mask;
   }
 
-  return { root, show, image, update, busy: () => !saveRow.hidden };
+  return { root, show, showImage, update, isBusy: () => !saveRow.hidden };
 }
 
 // ----------------------------------------------------------------------------------------- painter
 
-/** The operations of a mask, each drawn by one function; undo replays all but the last. */
+/** The operations on a mask; undo replays all but the last. */
 const DRAW = {
   stroke(context, { erase, size, points }) {
     points.forEach((point, at) => drawSegment(context, erase, size, points[at - 1], point));
   },
   box(context, { erase, x, y, width, height }) {
-    context.globalCompositeOperation = compositeOf(erase);
+    context.globalCompositeOperation = getComposite(erase);
     context.fillRect(x, y, width, height);
   },
   invert(context) {
-    context.globalCompositeOperation = "xor"; // of opaque paint: painted becomes bare, bare becomes painted
+    context.globalCompositeOperation = "xor"; // with opaque paint: swaps painted and unpainted
     context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   },
   clear(context) {
@@ -820,11 +822,11 @@ const DRAW = {
   },
 };
 
-const compositeOf = (erase) => (erase ? "destination-out" : "source-over");
+const getComposite = (erase) => (erase ? "destination-out" : "source-over");
 
 /** Draw a dot, and the line that leads to it. */
 function drawSegment(context, erase, size, from, to) {
-  context.globalCompositeOperation = compositeOf(erase);
+  context.globalCompositeOperation = getComposite(erase);
   context.beginPath();
   context.arc(to.x, to.y, size / 2, 0, 2 * Math.PI);
   context.fill();
@@ -837,7 +839,7 @@ function drawSegment(context, erase, size, from, to) {
   context.stroke();
 }
 
-/** Hatching, so that a mask is not told by colour alone. Opaque: alpha says what is painted. */
+/** Make a hatching, so that colour is not the only sign of a mask. It is opaque: alpha marks what is painted. */
 function createHatching(context) {
   const side = Math.max(6, Math.round(Math.max(context.canvas.width, context.canvas.height) / 64));
   const cell = make("canvas", { width: side, height: side });
@@ -854,7 +856,7 @@ function createHatching(context) {
   return context.createPattern(cell, "repeat");
 }
 
-/** Return a rectangle in whole pixels within the image, or null where none is left. */
+/** Return a rectangle clipped to whole pixels of the image, or null when nothing is left. */
 function clip(canvas, { x, y, width, height }) {
   const left = Math.max(0, Math.floor(x));
   const top = Math.max(0, Math.floor(y));
@@ -864,8 +866,8 @@ function clip(canvas, { x, y, width, height }) {
 }
 
 /**
- * Return one bit a pixel, 1 where it may change: row by row, the leftmost in the highest bit, each row
- * filled up to whole bytes; and how many are 1.
+ * Return a bit for each pixel, 1 where it may change, and how many are 1. Rows follow each other, each padded
+ * to whole bytes, with the leftmost pixel in the highest bit.
  */
 function readMask(context) {
   const { width, height } = context.canvas;
@@ -882,18 +884,18 @@ function readMask(context) {
   return { bits, painted };
 }
 
-/** Paint over an image what may change. `closed` is called when the painter goes away. */
-function createPainter(ui, closed) {
+/** Make the mask editor: paint over an image what may change. `onClose` is called when it closes. */
+function createPainter(ui, onClose) {
   const image = make("img", { class: "imagegen-paint-image" });
   const canvas = make("canvas", { class: "imagegen-canvas", role: "img" });
-  const ring = make("div", { class: "imagegen-ring", hidden: true }); // brush or box under the pointer
+  const ring = make("div", { class: "imagegen-ring", hidden: true }); // the brush or box under the pointer
   const stage = make("div", { class: "imagegen-paint-stage" }, image, canvas, ring);
-  const said = make("p", { class: "imagegen-hint", role: "status" });
+  const note = make("p", { class: "imagegen-hint", role: "status" });
   const size = make("input", { id: ui.id(), type: "range", min: "1", max: "100" });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   let marks = [];
   let current = null; // the stroke or box being drawn
-  let counting = 0;
+  let timer = 0; // of the count
 
   const group = ui.id();
   const tools = ["brush", "erase", "box"].map((value) => {
@@ -901,15 +903,15 @@ function createPainter(ui, closed) {
     return make("span", { class: "imagegen-radio" }, radio, make("label", { for: radio.id }, ui.t(`paint.${value}`)));
   });
   const toolRow = make("fieldset", {}, make("legend", {}, ui.t("paint.tool")), ...tools);
-  const tool = () => toolRow.querySelector("input:checked").value;
+  const getTool = () => toolRow.querySelector("input:checked").value;
 
   const numbers = ["x", "y", "width", "height"].map((name) =>
     make("input", { id: ui.id(), type: "number", min: "0", step: "1", "data-name": name }),
   );
   const numberFields = numbers.map((input) => makeField(ui.t(`paint.${input.dataset.name}`), input));
-  const act = (name, click, props) => makeButton(ui.t(`paint.${name}`), click, props);
-  const boxActs = [act("add", () => addBox(false)), act("subtract", () => addBox(true))];
-  const numberRow = make("fieldset", {}, make("legend", {}, ui.t("paint.numbers")), ...numberFields, ...boxActs);
+  const makeAction = (name, click, props) => makeButton(ui.t(`paint.${name}`), click, props);
+  const boxActions = [makeAction("add", () => addBox(false)), makeAction("subtract", () => addBox(true))];
+  const numberRow = make("fieldset", {}, make("legend", {}, ui.t("paint.numbers")), ...numberFields, ...boxActions);
   const root = make(
     "section",
     { class: "imagegen-painter", hidden: true, "aria-label": ui.t("paint") },
@@ -917,31 +919,31 @@ function createPainter(ui, closed) {
     make("p", { class: "imagegen-hint" }, ui.t("paint.help")),
     makeRow(toolRow, makeField(ui.t("paint.size"), size)),
     make("div", { class: "imagegen-stage" }, stage),
-    makeRow(act("undo", undo), ...["clear", "invert"].map((type) => act(type, () => add({ type })))),
+    makeRow(makeAction("undo", undo), ...["clear", "invert"].map((type) => makeAction(type, () => add({ type })))),
     numberRow,
-    said,
-    makeRow(act("use", useMask, { class: "imagegen-button imagegen-primary" }), act("close", close)),
+    note,
+    makeRow(makeAction("use", useMask, { class: "imagegen-button imagegen-primary" }), makeAction("close", close)),
   );
 
   function add(mark) {
     marks.push(mark);
     DRAW[mark.type](context, mark);
-    count();
+    showShare();
   }
 
   function undo() {
     marks.pop();
     DRAW.clear(context);
     for (const mark of marks) DRAW[mark.type](context, mark);
-    count();
+    showShare();
   }
 
-  /** Say how much is painted, a little later: counting reads every pixel. */
-  function count() {
-    clearTimeout(counting);
-    counting = setTimeout(() => {
+  /** Show the painted share after a pause: counting reads every pixel. */
+  function showShare() {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       const share = (100 * readMask(context).painted) / (canvas.width * canvas.height);
-      setText(said, ui.t("paint.share", { share: share.toFixed(1) }));
+      setText(note, ui.t("paint.share", { share: share.toFixed(1) }));
     }, 60);
   }
 
@@ -949,32 +951,32 @@ function createPainter(ui, closed) {
     const [x, y, width, height] = numbers.map((input) => input.valueAsNumber || 0);
     const box = clip(canvas, { x, y, width, height });
     if (box) add({ type: "box", erase, ...box });
-    else setText(said, ui.t("paint.no_box"));
+    else setText(note, ui.t("paint.no_box"));
   }
 
   function useMask() {
-    clearTimeout(counting);
+    clearTimeout(timer);
     const { bits, painted } = readMask(context);
-    if (!painted) return setText(said, ui.t("paint.nothing"));
+    if (!painted) return setText(note, ui.t("paint.nothing"));
     ui.send({ do: "mask", width: canvas.width, height: canvas.height }, [bits]);
     close();
   }
 
   function close() {
-    clearTimeout(counting);
+    clearTimeout(timer);
     root.hidden = true;
     ui.images.drop(image);
     canvas.width = canvas.height = 1; // frees the memory
-    closed();
+    onClose();
   }
 
-  const pointOf = ({ clientX, clientY }) => {
+  const toPoint = ({ clientX, clientY }) => {
     const frame = canvas.getBoundingClientRect();
     const x = ((clientX - frame.left) * canvas.width) / frame.width;
     return { x, y: ((clientY - frame.top) * canvas.height) / frame.height };
   };
 
-  const boxOf = ({ from, to }) => {
+  const toBox = ({ from, to }) => {
     const [x, y] = [Math.min(from.x, to.x), Math.min(from.y, to.y)];
     return { x, y, width: Math.abs(from.x - to.x), height: Math.abs(from.y - to.y) };
   };
@@ -982,31 +984,32 @@ function createPainter(ui, closed) {
   function showRing(point) {
     const radius = size.valueAsNumber / 2;
     const brush = { x: point.x - radius, y: point.y - radius, width: 2 * radius, height: 2 * radius };
-    const { x, y, width, height } = current?.type === "box" ? boxOf(current) : brush;
-    ring.hidden = tool() === "box" && !current;
+    const { x, y, width, height } = current?.type === "box" ? toBox(current) : brush;
+    ring.hidden = getTool() === "box" && !current;
     ring.classList.toggle("imagegen-round", current?.type !== "box");
-    const share = (part, whole) => `${(100 * part) / whole}%`;
-    const place = { left: share(x, canvas.width), top: share(y, canvas.height) };
-    Object.assign(ring.style, { ...place, width: share(width, canvas.width), height: share(height, canvas.height) });
+    const toPercent = (part, whole) => `${(100 * part) / whole}%`;
+    const place = { left: toPercent(x, canvas.width), top: toPercent(y, canvas.height) };
+    const extent = { width: toPercent(width, canvas.width), height: toPercent(height, canvas.height) };
+    Object.assign(ring.style, { ...place, ...extent });
   }
 
   function press(event) {
     if (event.button !== 0 || current) return;
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
-    const point = pointOf(event);
+    const point = toPoint(event);
     const pointer = event.pointerId;
-    if (tool() === "box") {
+    if (getTool() === "box") {
       current = { pointer, type: "box", from: point, to: point };
     } else {
-      current = { pointer, type: "stroke", erase: tool() === "erase", size: size.valueAsNumber, points: [point] };
+      current = { pointer, type: "stroke", erase: getTool() === "erase", size: size.valueAsNumber, points: [point] };
       DRAW.stroke(context, current);
     }
   }
 
   function move(event) {
     if (current && current.pointer !== event.pointerId) return;
-    const point = pointOf(event);
+    const point = toPoint(event);
     if (current?.type === "box") current.to = point;
     if (current?.type === "stroke") {
       drawSegment(context, current.erase, current.size, current.points.at(-1), point);
@@ -1021,10 +1024,10 @@ function createPainter(ui, closed) {
     current = null;
     ring.hidden = true;
     if (mark.type === "stroke") {
-      marks.push(mark); // drawn already
-      return count();
+      marks.push(mark); // already drawn
+      return showShare();
     }
-    const box = clip(canvas, boxOf(mark));
+    const box = clip(canvas, toBox(mark));
     if (box) add({ type: "box", erase: false, ...box });
   }
 
@@ -1039,13 +1042,13 @@ function createPainter(ui, closed) {
     canvas.setAttribute("aria-label", ui.t("paint.canvas", { name }));
     image.alt = name;
     ui.images.show(image, bytes, mime);
-    fit(stage, width, height);
+    fitSize(stage, width, height);
     const longest = Math.max(canvas.width, canvas.height);
     size.max = String(Math.max(2, Math.round(longest / 3)));
     size.value = String(Math.max(1, Math.round(longest / 16)));
     marks = [];
     current = null;
-    setText(said, "");
+    setText(note, "");
     root.hidden = false;
     const brush = toolRow.querySelector("[value=brush]");
     brush.checked = true;
@@ -1054,7 +1057,7 @@ function createPainter(ui, closed) {
     root.scrollIntoView({ block: "nearest" });
   }
 
-  return { root, open, close: () => clearTimeout(counting) };
+  return { root, open, close: () => clearTimeout(timer) };
 }
 
 // ------------------------------------------------------------------------------------------- panel
@@ -1063,28 +1066,28 @@ function createPainter(ui, closed) {
 function download({ mime, name }, bytes) {
   const url = URL.createObjectURL(new Blob([bytes], { type: mime }));
   make("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser reads it after the click
+  setTimeout(() => URL.revokeObjectURL(url), 10_000); // the browser reads the URL after the click
 }
 
 function createPanel(ui) {
   let patience = 0;
   let greeting = 0;
-  /** Say hello until the strip is told: a message may be lost while a page or a kernel is being connected. */
+  /** Send hello until the tiles come: a message may be lost while page and kernel are being connected. */
   function greet(pause = GREETING) {
     ui.send({ do: "hello" });
     greeting = setTimeout(greet, pause, 2 * pause);
   }
-  const act = (action) => (event) => {
-    if (isSecond(event)) return;
+  const sendForm = (action) => (event) => {
+    if (isRepeat(event)) return;
     clearTimeout(patience);
-    cell.root.hidden = true; // of another request
-    patience = setTimeout(status.wait, PATIENCE);
+    cell.root.hidden = true; // it is of another request
+    patience = setTimeout(status.showWaiting, PATIENCE);
     ui.send({ do: action, form: ui.form.take() });
   };
-  const generate = act("generate");
+  const generate = sendForm("generate");
   const form = (ui.form = createForm(ui, generate));
   const inputs = createInputs(ui);
-  const status = createStatus(ui, (event) => isSecond(event) || ui.send({ do: "retry" }));
+  const status = createStatus(ui, (event) => isRepeat(event) || ui.send({ do: "retry" }));
   const cell = createCellText(ui);
   const strip = createStrip(ui, choose);
   const viewer = createViewer(ui, strip, choose);
@@ -1094,10 +1097,10 @@ function createPanel(ui) {
   });
   const cancel = makeButton(ui.t("cancel"), () => ui.send({ do: "cancel" }), { disabled: true });
   const primary = makeButton(ui.t("generate"), generate, { class: "imagegen-button imagegen-primary" });
-  const others = ["cell", "dry_run"].map((action) => makeButton(ui.t(action), act(action)));
+  const others = ["cell", "dry_run"].map((action) => makeButton(ui.t(action), sendForm(action)));
   const buttons = makeRow(primary, cancel, ...others);
   const viewerBox = make("div", {}, viewer.root);
-  let opener = null; // what had the focus when the painter opened
+  let opener = null; // the focused element when the painter opened
 
   function paint(content, bytes) {
     opener = document.activeElement;
@@ -1115,7 +1118,7 @@ function createPanel(ui) {
     refresh();
   }
 
-  /** What Python says, by its `is`. */
+  /** The handlers of Python's messages, by their `is`. */
   const receive = {
     state(state) {
       clearTimeout(patience);
@@ -1125,23 +1128,23 @@ function createPanel(ui) {
       status.update(state);
       viewer.update(state);
       cancel.disabled = !state.job;
-      // A button that goes away under the finger hands the focus on, or the keyboard starts at the page's top.
+      // A button that disappears passes the focus on; otherwise the keyboard would start at the top of the page.
       const ours = children.some((part) => part.contains(focused));
       if (ours && (focused.disabled || focused.hidden)) primary.focus({ preventScroll: true });
     },
-    /** No kernel answers any more: say so, and what to do. */
+    /** Show that the kernel is gone, and what to do. */
     lost() {
       clearTimeout(greeting);
       status.update({ message: { kind: "error", text: ui.t("lost") } });
       primary.disabled = cancel.disabled = true;
     },
     form: form.fill,
-    progress: status.progress,
+    progress: status.showProgress,
     tiles({ tiles = [], reset = false, select = null }) {
       if (reset) clearTimeout(greeting);
       strip.put(tiles, reset);
-      const stays = select === null || viewer.busy(); // what is being saved is not replaced by a new one
-      if (stays && strip.selected() !== null) refresh(); // a relative may be among the new ones
+      const stays = select === null || viewer.isBusy(); // a new image does not replace the one being saved
+      if (stays && strip.selected() !== null) refresh(); // the new tiles may be related to it
       else choose(select ?? strip.keys().at(-1));
     },
     gone({ key }) {
@@ -1150,16 +1153,16 @@ function createPanel(ui) {
       strip.remove(key);
       const left = strip.keys();
       if (strip.selected() === null) choose(left[at] ?? left.at(-1));
-      else refresh(); // a relative may be the one that went
+      else refresh(); // the removed tile may be related to it
       if (focused) (left.length ? strip : form).focus();
     },
     thumbs({ thumbs }, _, buffers) {
-      thumbs.forEach((one, at) => [strip, inputs].forEach((part) => part.thumb(one, buffers[at])));
+      thumbs.forEach((thumb, at) => [strip, inputs].forEach((part) => part.showThumb(thumb, buffers[at])));
     },
     image(content, bytes) {
-      if (content.for === "view") viewer.image(content, bytes);
-      if (content.for === "download" && ui.asked(content)) download(content, bytes);
-      if (content.for === "paint" && ui.asked(content)) paint(content, bytes);
+      if (content.for === "view") viewer.showImage(content, bytes);
+      if (content.for === "download" && ui.isOwn(content)) download(content, bytes);
+      if (content.for === "paint" && ui.isOwn(content)) paint(content, bytes);
     },
     cell: cell.show,
   };
@@ -1175,22 +1178,23 @@ function createPanel(ui) {
 function render({ model, el }) {
   const ui = createContext(model);
   const panel = createPanel(ui);
-  // JupyterLab leaves keys alone under this attribute; other front ends must not see them bubble.
-  const hear = (event) => {
+  // JupyterLab ignores keys below an element with this attribute; other front ends must not see them bubble.
+  const handleKey = (event) => {
     event.stopPropagation();
-    if (event.repeat && event.key === "Enter" && event.target.tagName === "BUTTON") event.preventDefault(); // a held key presses once
+    const isHeld = event.repeat && event.key === "Enter" && event.target.tagName === "BUTTON";
+    if (isHeld) event.preventDefault(); // it counts once
   };
-  const keys = { "data-lm-suppress-shortcuts": "true", keydown: hear };
+  const keys = { "data-lm-suppress-shortcuts": "true", keydown: handleKey };
   const props = { class: "imagegen-panel", lang: ui.language, role: "group", "aria-label": ui.t("panel") };
   const root = make("div", { ...props, ...keys }, ...panel.children);
-  const listen = (content, buffers) => panel.receive[content.is]?.(content, buffers?.[0], buffers);
+  const receive = (content, buffers) => panel.receive[content.is]?.(content, buffers?.[0], buffers);
   ui.lost = () => panel.receive.lost();
-  model.on("msg:custom", listen);
+  model.on("msg:custom", receive);
   model.on("comm_live_update", ui.lost);
   el.append(root);
   panel.greet();
   return () => {
-    model.off("msg:custom", listen);
+    model.off("msg:custom", receive);
     model.off("comm_live_update", ui.lost);
     panel.close();
     ui.images.clear();

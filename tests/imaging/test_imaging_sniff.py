@@ -1,9 +1,9 @@
 """Format and size are known from a few bytes, and truncation from the end of the file."""
 
-import io
 import struct
 
 import pytest
+from image_files import save
 from PIL import Image
 
 from ipyimagegen.imaging import inspect
@@ -20,9 +20,7 @@ SAVED = {
 
 
 def saved(name, size=(123, 45), mode="RGB"):
-    out = io.BytesIO()
-    Image.effect_noise(size, 90).convert(mode).save(out, name.partition("-")[0], **SAVED[name])
-    return out.getvalue()
+    return save(Image.effect_noise(size, 90).convert(mode), name.partition("-")[0], **SAVED[name])
 
 
 @pytest.mark.parametrize("name", SAVED)

@@ -1,26 +1,21 @@
 """One look at a file that nobody vouches for: real files, whole, cut, odd and hostile."""
 
-import io
 import struct
 import subprocess
 import sys
 import zlib
 
 import pytest
+from image_files import SIGNATURE, chunk, header, save
 from PIL import Image, ImageFile, PngImagePlugin
 
 from ipyimagegen.core.run import ImageState as State
 from ipyimagegen.imaging import inspect
 
 
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def png(width, height, body, *, extra=b"", bits=8, colour=2):
-    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-    idat = chunk(b"IDAT", zlib.compress(body))
-    return b"\x89PNG\r\n\x1a\n" + ihdr + extra + idat + chunk(b"IEND", b"")
+    pixels = chunk(b"IDAT", zlib.compress(body))
+    return SIGNATURE + header(width, height, bits, colour) + extra + pixels + chunk(b"IEND")
 
 
 @pytest.fixture
@@ -41,9 +36,9 @@ def gradient(width, height, mode="RGB"):
 
 
 def test_a_plain_image(look):
-    found = look(gradient(1024, 512))
-    assert (found.state, found.mime, found.width, found.height) == (State.STORED, "image/png", 1024, 512)
-    assert (found.alpha, found.note, found.thumb.size, found.thumb.mode) == (False, "", (768, 384), "RGB")
+    info = look(gradient(1024, 512))
+    assert (info.state, info.mime, info.width, info.height) == (State.STORED, "image/png", 1024, 512)
+    assert (info.alpha, info.note, info.thumb.size, info.thumb.mode) == (False, "", (768, 384), "RGB")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000), (767, 769)])
@@ -55,9 +50,9 @@ def test_thumbs_stay_within_the_edge(look, size):
 
 @pytest.mark.parametrize("scale", [1, 8])
 def test_a_large_jpeg_is_known_by_its_own_size(look, scale):
-    found = look(gradient(500 * scale, 300 * scale), format="JPEG", edge=250)
-    assert (found.width, found.height) == (500 * scale, 300 * scale)
-    assert found.thumb.size == (250, 150)
+    info = look(gradient(500 * scale, 300 * scale), format="JPEG", edge=250)
+    assert (info.width, info.height) == (500 * scale, 300 * scale)
+    assert info.thumb.size == (250, 150)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +68,9 @@ def test_a_large_jpeg_is_known_by_its_own_size(look, scale):
     ],
 )
 def test_alpha_is_a_transparent_pixel_not_a_channel(look, make, alpha):
-    found = look(make())
-    assert found.alpha is alpha
-    assert found.thumb.mode == ("RGBA" if alpha else "RGB")
+    info = look(make())
+    assert info.alpha is alpha
+    assert info.thumb.mode == ("RGBA" if alpha else "RGB")
 
 
 def test_alpha_of_a_palette_and_of_a_colour_key(look):
@@ -98,16 +93,16 @@ def test_sixteen_bits_keep_their_greys(look):
 
 
 def test_cmyk_jpeg(look):
-    found = look(Image.new("CMYK", (40, 40), (0, 0, 0, 0)), format="JPEG")
-    assert found.thumb.mode == "RGB"
-    assert min(found.thumb.getpixel((20, 20))) > 240
+    info = look(Image.new("CMYK", (40, 40), (0, 0, 0, 0)), format="JPEG")
+    assert info.thumb.mode == "RGB"
+    assert min(info.thumb.getpixel((20, 20))) > 240
 
 
 def test_the_first_frame_of_an_animated_webp(look):
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
-    found = look(frames[0], format="WEBP", save={"save_all": True, "append_images": frames[1:]})
-    assert (found.width, found.height, found.state) == (40, 30, State.STORED)
-    red, _, blue = found.thumb.getpixel((20, 15))
+    info = look(frames[0], format="WEBP", save={"save_all": True, "append_images": frames[1:]})
+    assert (info.width, info.height, info.state) == (40, 30, State.STORED)
+    red, _, blue = info.thumb.getpixel((20, 15))
     assert red > 200 > blue
 
 
@@ -121,60 +116,55 @@ def test_thumbs_are_upright(look, form, orientation):
     stored = upright if turn is None else upright.transpose(turn)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = look(stored.convert("RGB"), format=form, save={"exif": exif})
-    assert (found.width, found.height) == stored.size
-    assert found.thumb.size == (60, 30)
-    corners = [found.thumb.getpixel(at)[0] > 128 for at in ((5, 5), (55, 5), (5, 25), (55, 25))]
+    info = look(stored.convert("RGB"), format=form, save={"exif": exif})
+    assert (info.width, info.height) == stored.size
+    assert info.thumb.size == (60, 30)
+    corners = [info.thumb.getpixel(at)[0] > 128 for at in ((5, 5), (55, 5), (5, 25), (55, 25))]
     assert corners == [True, False, False, False]
 
 
 def test_broken_exif_is_no_fault(look):
-    found = look(
+    info = look(
         gradient(30, 30), format="JPEG", save={"exif": b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\xff" * 40}
     )
-    assert found.state is State.STORED
+    assert info.state is State.STORED
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("share", [0.03, 0.3, 0.6, 0.9, 0.99])
 def test_a_truncated_file_is_flagged(look, form, share):
-    out = io.BytesIO()
-    Image.effect_noise((200, 200), 90).convert("RGBA" if form == "PNG" else "RGB").save(out, form)
-    data = out.getvalue()
-    found = look(data[: int(len(data) * share)])
-    assert found.note
-    assert found.alpha is None
-    if found.state is State.STORED:
-        assert found.thumb.size == (200, 200)
+    data = save(Image.effect_noise((200, 200), 90).convert("RGBA" if form == "PNG" else "RGB"), form)
+    info = look(data[: int(len(data) * share)])
+    assert info.note
+    assert info.alpha is None
+    if info.state is State.STORED:
+        assert info.thumb.size == (200, 200)
     else:
-        assert found.thumb is None
+        assert info.thumb is None
     if form != "WEBP" and share >= 0.3:
-        assert found.state is State.STORED
+        assert info.state is State.STORED
 
 
 def test_a_missing_end_chunk_is_flagged(look):
-    out = io.BytesIO()
-    gradient(64, 64).save(out, "PNG")
-    found = look(out.getvalue()[:-12])
-    assert (found.state, bool(found.note)) == (State.STORED, True)
+    whole = save(gradient(64, 64), "PNG")
+    info = look(whole[:-12])
+    assert (info.state, bool(info.note)) == (State.STORED, True)
 
 
 def test_the_users_own_switch_for_truncated_files_changes_nothing(look, monkeypatch):
-    out = io.BytesIO()
-    gradient(64, 64).save(out, "JPEG")
+    whole = save(gradient(64, 64), "JPEG")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    found = look(out.getvalue()[:-200])
-    assert (found.state, bool(found.note), found.alpha) == (State.STORED, True, None)
+    info = look(whole[:-200])
+    assert (info.state, bool(info.note), info.alpha) == (State.STORED, True, None)
 
 
 def test_a_flipped_bit_raises_nothing(look):
-    out = io.BytesIO()
-    Image.effect_noise((60, 60), 90).save(out, "PNG")
-    for at in range(0, len(out.getvalue()), 37):
-        data = bytearray(out.getvalue())
+    whole = save(Image.effect_noise((60, 60), 90), "PNG")
+    for at in range(0, len(whole), 37):
+        data = bytearray(whole)
         data[at] ^= 0x10
-        found = look(bytes(data))
-        assert (found.thumb is not None) is (found.state is State.STORED)
+        info = look(bytes(data))
+        assert (info.thumb is not None) is (info.state is State.STORED)
 
 
 @pytest.mark.parametrize(
@@ -190,18 +180,17 @@ def test_a_flipped_bit_raises_nothing(look):
     ],
 )
 def test_anything_else_is_quarantined(look, data):
-    found = look(data)
-    assert (found.state, found.thumb) == (State.QUARANTINED, None)
-    assert found.note
+    info = look(data)
+    assert (info.state, info.thumb) == (State.QUARANTINED, None)
+    assert info.note
 
 
 def test_a_bomb_is_never_decoded(tmp_path):
     """30000×30000 pixels in some kilobytes; memory is measured in a process of its own."""
     line = zlib.compressobj(9)
     body = b"".join(line.compress(b"\0" * 3751) for _ in range(30_000)) + line.flush()
-    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0))
     bomb = tmp_path / "bomb.png"
-    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + ihdr + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    bomb.write_bytes(SIGNATURE + header(30_000, 30_000, 1, 0) + chunk(b"IDAT", body) + chunk(b"IEND"))
     text = tmp_path / "text.png"
     packed = zlib.compress(b"x" * (64 << 20))
     text.write_bytes(png(1, 1, b"\0\1\2\3", extra=chunk(b"zTXt", b"Comment\0\0" + packed)))
@@ -220,9 +209,9 @@ def test_a_bomb_is_never_decoded(tmp_path):
 
 
 def test_a_second_header_cannot_hide_a_bomb(look):
-    again = chunk(b"IHDR", struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0))
-    found = look(png(1, 1, b"\0\1\2\3", extra=again))
-    assert (found.state, found.thumb) == (State.QUARANTINED, None)
+    again = header(9000, 9000)
+    info = look(png(1, 1, b"\0\1\2\3", extra=again))
+    assert (info.state, info.thumb) == (State.QUARANTINED, None)
 
 
 def test_many_text_chunks(look):
@@ -237,6 +226,6 @@ def test_a_file_that_cannot_be_read_raises(tmp_path):
         inspect(tmp_path / "none.png")
 
 
-def test_importing_the_room_does_not_load_pillow():
-    code = "import sys, ipyimagegen.imaging as room; room.sniff(b''); sys.exit('PIL' in sys.modules)"
+def test_importing_the_package_does_not_load_pillow():
+    code = "import sys, ipyimagegen.imaging; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

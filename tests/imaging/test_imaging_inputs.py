@@ -12,17 +12,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_files import SIGNATURE, chunk, header, load, read_refusal, save
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import EncodedImage, encode_input, fit_input, packing
+from ipyimagegen.imaging import EncodedImage, encode_input, fit_input
+from ipyimagegen.imaging.normalize import encode_within
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 OWN = ("PNG", "JPEG", "WEBP")
 
 
 def make_image(mode="RGB", size=(48, 32), seed=7):
-    """Return a image in which every pixel counts."""
+    """Return an image in which every pixel counts."""
     import random
 
     bands = len(Image.new(mode if mode in ("L", "RGB", "RGBA", "CMYK") else "RGB", (1, 1)).getbands())
@@ -31,35 +33,16 @@ def make_image(mode="RGB", size=(48, 32), seed=7):
     return image if base == mode else image.convert(mode)
 
 
-def file(image, form, **options):
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
+def decoded(encoded):
+    return load(encoded.data)
 
 
-def decoded(one):
-    image = Image.open(io.BytesIO(one.data))
-    image.load()
-    return image
-
-
-def same(one, other):
-    return (one.mode, one.size) == (other.mode, other.size) and one.tobytes() == other.tobytes()
+def same(image, other):
+    return (image.mode, image.size) == (other.mode, other.size) and image.tobytes() == other.tobytes()
 
 
 def refusal(thing, name="cat.png"):
-    with pytest.raises(InvalidInput) as caught:
-        encode_input(thing, name)
-    text = str(caught.value)
-    assert text.startswith(name)
-    assert text.endswith("Nothing was sent.")
-    assert len(text.splitlines()) == 1
-    assert caught.value.__context__ is None
-    return text.removeprefix(name).removesuffix("Nothing was sent.").strip()
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return read_refusal(name, lambda: encode_input(thing, name))
 
 
 def exif(orientation):
@@ -77,36 +60,31 @@ def test_a_file_that_can_go_keeps_its_own_bytes(tmp_path, form, mode):
     if (form, mode) in {("JPEG", "RGBA"), ("JPEG", "P")} or (form != "PNG" and mode == "I;16"):
         mode = "RGB"
     image = Image.new("I;16", (48, 32), 40_000) if mode == "I;16" else make_image(mode)
-    data = file(image, form, icc_profile=SRGB if mode.startswith("RGB") else None)
+    data = save(image, form, icc_profile=SRGB if mode.startswith("RGB") else None)
     path = tmp_path / "cat"
     path.write_bytes(data)
     for thing in (data, bytearray(data), memoryview(data), path, io.BytesIO(data)):
-        one = encode_input(thing)
-        assert one == EncodedImage(data=data, mime=f"image/{form.lower()}", width=48, height=32)
-        assert type(one.data) is bytes
+        encoded = encode_input(thing)
+        assert encoded == EncodedImage(data=data, mime=f"image/{form.lower()}", width=48, height=32)
+        assert type(encoded.data) is bytes
 
 
 def test_texts_provenance_and_a_tail_stay_in_an_untouched_file():
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a fox")
-    data = file(make_image(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
+    data = save(make_image(), "PNG", pnginfo=info, exif=exif(1)) + b"appended"
     assert encode_input(data).data == data
-    end = file(make_image(), "PNG")
+    end = save(make_image(), "PNG")
     late = end[:-12] + chunk(b"tEXt", b"date:create\0today") + end[-12:]
     assert encode_input(late).data == late
-    photo = file(make_image(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
+    photo = save(make_image(), "JPEG", exif=exif(1), progressive=True, comment="x" * 60_000) + b"\0" * 100_000
     assert encode_input(photo).data == photo
 
 
 def test_sixteen_bits_a_channel_stay():
     rows = b"".join(b"\0" + struct.pack(">6H", 1, 2, 3, 60000, 5, 6) for _ in range(3))
-    head = struct.pack(">IIBBBBB", 2, 3, 16, 2, 0, 0, 0)
-    data = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    data = SIGNATURE + header(2, 3, bits=16) + pixels + chunk(b"IEND")
     assert encode_input(data) == EncodedImage(data=data, mime="image/png", width=2, height=3)
 
 
@@ -114,7 +92,7 @@ def test_an_untouched_file_is_not_decoded(monkeypatch):
     """Decoding a 4 MB image takes longer than our whole share of a request."""
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     for form in ("PNG", "JPEG"):
-        data = file(Image.linear_gradient("L"), form)
+        data = save(Image.linear_gradient("L"), form)
         assert encode_input(data).data == data
 
 
@@ -124,14 +102,14 @@ def test_an_untouched_file_is_not_decoded(monkeypatch):
 @pytest.mark.parametrize("form", OWN)
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_turned_file_becomes_upright(form, orientation):
-    data = file(make_image(), form, exif=exif(orientation))
+    data = save(make_image(), form, exif=exif(orientation))
     wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    one = encode_input(data)
-    assert (one.mime, one.width, one.height) == ("image/png", *wanted.size)
-    assert same(decoded(one), wanted.convert("RGB"))
-    assert one.notes[0] == "turned upright"
-    assert one.notes[1:] == (() if form == "PNG" else (f"converted from {decoded_name(form)} to PNG",))
-    assert Image.open(io.BytesIO(one.data)).getexif().get(0x0112) is None
+    encoded = encode_input(data)
+    assert (encoded.mime, encoded.width, encoded.height) == ("image/png", *wanted.size)
+    assert same(decoded(encoded), wanted.convert("RGB"))
+    assert encoded.notes[0] == "turned upright"
+    assert encoded.notes[1:] == (() if form == "PNG" else (f"converted from {decoded_name(form)} to PNG",))
+    assert Image.open(io.BytesIO(encoded.data)).getexif().get(0x0112) is None
 
 
 def decoded_name(form):
@@ -140,18 +118,18 @@ def decoded_name(form):
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_an_orientation_behind_the_pixels_of_a_png_counts(orientation):
-    plain = file(make_image(), "PNG")
+    plain = save(make_image(), "PNG")
     late = plain[:-12] + chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0")) + plain[-12:]
-    one = encode_input(late)
+    encoded = encode_input(late)
     if orientation == 1:
-        assert one.data == late
+        assert encoded.data == late
     else:
-        assert same(decoded(one), make_image().transpose(Image.Transpose.ROTATE_270))
+        assert same(decoded(encoded), make_image().transpose(Image.Transpose.ROTATE_270))
 
 
 def test_an_orientation_that_makes_no_sense_turns_nothing():
     for bad in (0, 9, 77):
-        data = file(make_image(), "JPEG", exif=exif(bad))
+        data = save(make_image(), "JPEG", exif=exif(bad))
         assert encode_input(data).data == data
 
 
@@ -173,21 +151,21 @@ CONVERTED = [
 
 @pytest.mark.parametrize(("form", "mode", "options"), CONVERTED)
 def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
-    data = file(make_image(mode), form, **options)
+    data = save(make_image(mode), form, **options)
     wanted = Image.open(io.BytesIO(data), formats=[form])
     wanted = wanted.convert("L" if mode == "L" else "RGBA" if wanted.has_transparency_data else "RGB")
     path = tmp_path / f"cat.{form.lower()}"
     path.write_bytes(data)
-    one = encode_input(path)
-    assert same(decoded(one), wanted)
-    assert one.notes == (f"converted from {decoded_name(form)} to PNG",)
-    assert one.pixels == encode_input(path).pixels
-    assert encode_input(data) == one
+    encoded = encode_input(path)
+    assert same(decoded(encoded), wanted)
+    assert encoded.notes == (f"converted from {decoded_name(form)} to PNG",)
+    assert encoded.pixels == encode_input(path).pixels
+    assert encode_input(data) == encoded
 
 
 def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
-    data = file(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
-    assert refusal(data).startswith("is no image that can be read")
+    data = save(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
+    assert "not a supported image" in refusal(data)
     assert same(decoded(encode_input(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
 
 
@@ -198,9 +176,9 @@ def test_tiff_of_sixteen_bits_keeps_each(mode):
     for x, value in enumerate(values):
         image.putpixel((x, 0), value)
     image = image if mode == "I;16" else Image.frombytes(mode, (4, 1), struct.pack(">4H", *values))
-    one = encode_input(file(image, "TIFF"))
-    assert decoded(one).mode == "I;16"
-    assert [decoded(one).getpixel((x, 0)) for x in range(4)] == list(values)
+    encoded = encode_input(save(image, "TIFF"))
+    assert decoded(encoded).mode == "I;16"
+    assert [decoded(encoded).getpixel((x, 0)) for x in range(4)] == list(values)
 
 
 def test_a_dark_pgm_of_sixteen_bits_stays_dark():
@@ -214,25 +192,25 @@ def test_a_dark_pgm_of_sixteen_bits_stays_dark():
 )
 def test_tiff_of_floats_is_read_by_its_range(values, wanted):
     image = Image.frombytes("F", (3, 1), struct.pack("3f", *values))
-    one = decoded(encode_input(file(image, "TIFF")))
-    assert tuple(one.getpixel((x, 0)) for x in range(3)) == wanted
+    image = decoded(encode_input(save(image, "TIFF")))
+    assert tuple(image.getpixel((x, 0)) for x in range(3)) == wanted
 
 
 def test_tiff_of_other_floats_is_refused():
     image = Image.frombytes("F", (2, 1), struct.pack("2f", -40, 1300))
-    text = refusal(file(image, "TIFF"))
-    assert text == "has values from -40 to 1300; floats are read as 0..1 or 0..255. Scale or clip them."
+    text = refusal(save(image, "TIFF"))
+    assert "from -40 to 1300" in text
 
 
 def test_a_turned_tiff_is_upright():
-    data = file(make_image(), "TIFF", tiffinfo={274: 6})
-    one = encode_input(data)
-    assert same(decoded(one), make_image().transpose(Image.Transpose.ROTATE_270))
-    assert one.notes == ("turned upright", "converted from TIFF to PNG")
+    data = save(make_image(), "TIFF", tiffinfo={274: 6})
+    encoded = encode_input(data)
+    assert same(decoded(encoded), make_image().transpose(Image.Transpose.ROTATE_270))
+    assert encoded.notes == ("turned upright", "converted from TIFF to PNG")
 
 
 def test_ink_becomes_light():
-    data = file(make_image("CMYK"), "JPEG", quality=95)
+    data = save(make_image("CMYK"), "JPEG", quality=95)
     assert same(decoded(encode_input(data)), Image.open(io.BytesIO(data)).convert("RGB"))
     assert encode_input(data).notes == ("converted from JPEG to PNG",)
 
@@ -250,9 +228,9 @@ def test_ink_becomes_light():
 )
 def test_the_first_of_several(form, kind, notes):
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("#c00000", "#00c000", "#0000c0")]
-    one = encode_input(file(frames[0], form, save_all=True, append_images=frames[1:]))
-    assert one.notes == notes
-    red, green, blue = decoded(one).convert("RGB").getpixel((20, 15))
+    encoded = encode_input(save(frames[0], form, save_all=True, append_images=frames[1:]))
+    assert encoded.notes == notes
+    red, green, blue = decoded(encoded).convert("RGB").getpixel((20, 15))
     assert red > 180
     assert max(green, blue) < 40
 
@@ -261,21 +239,21 @@ def test_a_transparent_gif_keeps_its_holes():
     image = Image.new("P", (4, 4), 1)
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.putpixel((0, 0), 0)
-    out = decoded(encode_input(file(image, "GIF", transparency=0)))
+    out = decoded(encode_input(save(image, "GIF", transparency=0)))
     assert out.mode == "RGBA"
     assert out.getpixel((0, 0))[3] == 0
     assert out.getpixel((1, 1)) == (0, 255, 0, 255)
 
 
 def test_a_colour_profile_goes_along_where_it_holds():
-    turned = encode_input(file(make_image(), "JPEG", icc_profile=SRGB, exif=exif(3)))
+    turned = encode_input(save(make_image(), "JPEG", icc_profile=SRGB, exif=exif(3)))
     assert decoded(turned).info["icc_profile"] == SRGB
-    assert "icc_profile" not in decoded(encode_input(file(make_image("L"), "TIFF", icc_profile=SRGB))).info
-    assert turned.pixels != encode_input(file(make_image(), "JPEG", exif=exif(3))).pixels
+    assert "icc_profile" not in decoded(encode_input(save(make_image("L"), "TIFF", icc_profile=SRGB))).info
+    assert turned.pixels != encode_input(save(make_image(), "JPEG", exif=exif(3))).pixels
 
 
 def test_converted_bytes_hold_nothing_but_the_image():
-    data = file(make_image(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
+    data = save(make_image(), "JPEG", exif=exif(6), comment="secret place", dpi=(300, 300))
     kinds, at, out = [], 8, encode_input(data).data
     while at < len(out):
         (length,) = struct.unpack_from(">I", out, at)
@@ -288,34 +266,35 @@ def test_converted_bytes_hold_nothing_but_the_image():
 
 
 def test_too_many_pixels_are_scaled(monkeypatch):
-    monkeypatch.setattr(packing, "MOST_PIXELS", 300)
-    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_PIXELS", 300)
-    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "most": 300})
-    data = file(make_image(), "PNG")
-    one = encode_input(data)
-    assert one.width * one.height <= 300
-    assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
-    assert one.scaled_from == (48, 32)
-    assert same(decoded(one), make_image().resize((one.width, one.height), Image.Resampling.LANCZOS))
+    monkeypatch.setattr("ipyimagegen.imaging.inputs.MOST_PIXELS", 300)
+    monkeypatch.setattr(encode_within, "__kwdefaults__", {**encode_within.__kwdefaults__, "most_pixels": 300})
+    data = save(make_image(), "PNG")
+    encoded = encode_input(data)
+    assert encoded.width * encoded.height <= 300
+    assert encoded.notes == (f"scaled from 48x32 to {encoded.width}x{encoded.height}",)
+    assert encoded.scaled_from == (48, 32)
+    assert same(
+        decoded(encoded), make_image().resize((encoded.width, encoded.height), Image.Resampling.LANCZOS)
+    )
     assert encode_input(make_image()).scaled_from == (48, 32)
 
 
 def test_forty_one_megapixels_are_brought_to_forty():
-    one = encode_input(file(Image.new("L", (8200, 5000), 9), "PNG", compress_level=1))
-    assert one.scaled_from == (8200, 5000)
-    assert 39_900_000 < one.width * one.height <= 40_000_000
-    assert abs(one.width / one.height - 1.64) < 0.001
+    encoded = encode_input(save(Image.new("L", (8200, 5000), 9), "PNG", compress_level=1))
+    assert encoded.scaled_from == (8200, 5000)
+    assert 39_900_000 < encoded.width * encoded.height <= 40_000_000
+    assert abs(encoded.width / encoded.height - 1.64) < 0.001
 
 
 def test_too_many_bytes_are_scaled(monkeypatch):
     small = 3000
-    monkeypatch.setattr("ipyimagegen.imaging.sources.MOST_BYTES", small)
-    monkeypatch.setattr(packing.pack, "__kwdefaults__", {**packing.pack.__kwdefaults__, "limit": small})
-    data = file(make_image(), "PNG")
+    monkeypatch.setattr("ipyimagegen.imaging.inputs.MOST_BYTES", small)
+    monkeypatch.setattr(encode_within, "__kwdefaults__", {**encode_within.__kwdefaults__, "limit": small})
+    data = save(make_image(), "PNG")
     assert len(data) > small
-    one = encode_input(data)
-    assert small // 2 < len(one.data) <= small
-    assert one.notes == (f"scaled from 48x32 to {one.width}x{one.height}",)
+    encoded = encode_input(data)
+    assert small // 2 < len(encoded.data) <= small
+    assert encoded.notes == (f"scaled from 48x32 to {encoded.width}x{encoded.height}",)
 
 
 def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
@@ -323,16 +302,15 @@ def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for form in ("PNG", "JPEG", "BMP", "GIF", "TIFF"):
-            assert encode_input(file(make_image(), form)).width == 48
+            assert encode_input(save(make_image(), form)).width == 48
         assert encode_input(make_image()).width == 48
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
-    head = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-    assert refusal(bomb) == "is 30000x30000 pixels, more than 120 megapixels. Scale it down first."
-    tiff = bytearray(file(Image.new("1", (8, 8)), "BMP"))
+    bomb = SIGNATURE + header(30_000, 30_000, bits=1, colour=0) + chunk(b"IDAT") + chunk(b"IEND")
+    assert "30000x30000" in refusal(bomb)
+    tiff = bytearray(save(Image.new("1", (8, 8)), "BMP"))
     tiff[18:26] = struct.pack("<ii", 30_000, 30_000)
     assert "30000x30000" in refusal(bytes(tiff))
 
@@ -344,7 +322,6 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     code = (
         "import resource, sys; from pathlib import Path; from ipyimagegen.imaging import encode_input\n"
         "from ipyimagegen.core.errors import InvalidInput; import PIL.PngImagePlugin\n"
-        "from ipyimagegen.imaging import sources\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: encode_input(Path(sys.argv[1]), 'cat.png')\n"
         "except InvalidInput as error: print(error)\n"
@@ -352,7 +329,7 @@ def test_two_gigabytes_cost_nothing(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     text, kilobytes = done.stdout.splitlines()
-    assert text == "cat.png has 2,147 MB; at most 537 MB are read. Give a smaller one. Nothing was sent."
+    assert text.startswith("cat.png has 2,147 MB.")
     assert int(kilobytes) < 4096
 
 
@@ -360,58 +337,50 @@ def test_two_gigabytes_cost_nothing(tmp_path):
 
 
 NO_IMAGES = {
-    b"": "is empty: 0 bytes.",
-    b"a red fox in the snow\n": "is a text file, no image.",
-    "ein röter Fuchs, 狐狸".encode(): "is a text file, no image.",
-    "fox".encode("utf-16"): "is a text file, no image.",
-    b"BMW, a car": "is a text file, no image.",
-    b"P1 is a label": "is a text file, no image.",
-    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "is an SVG; save it as PNG first.",
-    b"\xef\xbb\xbf  <svg/>": "is an SVG; save it as PNG first.",
-    b"<!DOCTYPE html><html></html>": "is an HTML page, no image.",
-    b"%PDF-1.7\n%\xe2\xe3": "is a PDF; save the page as PNG first.",
-    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
-    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "is a HEIC photo; save it as PNG or JPEG first.",
-    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "is a video, no image.",
-    b"8BPS\0\1": "is a Photoshop file; save it as PNG first.",
-    b"PK\3\4\x14": "is a ZIP archive or an Office document, no image.",
-    b"\x93NUMPY\1\0": "is a NumPy file; give what numpy.load reads from it.",
-    b"version https://git-lfs.github.com/spec/v1\n": (
-        "is a Git LFS pointer; fetch the image with `git lfs pull`."
-    ),
-    bytes(range(256)): (
-        "is no image that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO or TGA can."
-    ),
+    b"": "empty",
+    b"a red fox in the snow\n": "text file",
+    "ein röter Fuchs, 狐狸".encode(): "text file",
+    "fox".encode("utf-16"): "text file",
+    b"BMW, a car": "text file",
+    b"P1 is a label": "text file",
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
+    b"\xef\xbb\xbf  <svg/>": "SVG",
+    b"<!DOCTYPE html><html></html>": "HTML",
+    b"%PDF-1.7\n%\xe2\xe3": "PDF",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic": "HEIC",
+    b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1": "video",
+    b"8BPS\0\1": "Photoshop",
+    b"PK\3\4\x14": "ZIP archive",
+    b"\x93NUMPY\1\0": "numpy.load",
+    b"version https://git-lfs.github.com/spec/v1\n": "git lfs pull",
+    bytes(range(256)): "Supported formats: PNG",
 }
 
 
 @pytest.mark.parametrize("data", NO_IMAGES, ids=range(len(NO_IMAGES)))
 def test_what_is_no_image_is_named(tmp_path, data):
-    assert refusal(data) == NO_IMAGES[data]
+    assert NO_IMAGES[data] in refusal(data)
     path = tmp_path / "cat.png"
     path.write_bytes(data)
-    assert refusal(path) == NO_IMAGES[data]
+    assert NO_IMAGES[data] in refusal(path)
 
 
 def test_a_camera_s_raw_file_is_not_its_preview():
-    text = "is a camera's raw file; export it as JPEG or PNG first."
-    assert refusal(file(make_image(), "TIFF", tiffinfo={254: 1})) == text
-    assert refusal(file(make_image(), "TIFF", tiffinfo={50706: b"\1\4\0\0"})) == text
+    for tag in ({254: 1}, {50706: b"\1\4\0\0"}):
+        assert "raw file" in refusal(save(make_image(), "TIFF", tiffinfo=tag))
 
 
-CUT = "is cut short: its end is missing. Fetch or save it again."
+CUT = "is cut short: its end is missing. Download or save it again."
 
 
 @pytest.mark.parametrize("form", [*OWN, "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
 def test_a_truncated_image_says_so(form, share):
-    data = file(make_image(size=(200, 150)), form)
+    data = save(make_image(size=(200, 150)), form)
     text = refusal(data[: int(len(data) * share)])
     if form in ("JPEG2000", "AVIF"):
-        assert (
-            f"is a{'n' if form == 'AVIF' else ''} {decoded_name(form)} file that cannot be decoded: cut short"
-            in text
-        )
+        assert f"cannot be decoded as {decoded_name(form)}" in text
     else:
         assert text == CUT
 
@@ -419,15 +388,15 @@ def test_a_truncated_image_says_so(form, share):
 @given(st.integers(0, 10_000), st.sampled_from(OWN))
 @settings(max_examples=80, deadline=None)
 def test_no_beginning_of_a_file_is_taken_for_it(length, form):
-    data = file(make_image(), form, exif=exif(1))
+    data = save(make_image(), form, exif=exif(1))
     with pytest.raises(InvalidInput):
         encode_input(data[: length % len(data)])
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
-    thumbnail = file(make_image(size=(16, 16)), "JPEG")
+    thumbnail = save(make_image(size=(16, 16)), "JPEG")
     block = b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0" + thumbnail
-    data = file(make_image(size=(200, 200)), "JPEG", exif=block)
+    data = save(make_image(size=(200, 200)), "JPEG", exif=block)
     assert encode_input(data).data == data
     assert refusal(data[: len(data) // 2]) == CUT
 
@@ -435,19 +404,19 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_its_photo():
 def test_the_user_s_own_switch_for_truncated_files_lets_none_through(monkeypatch):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     for form in OWN:
-        assert refusal(file(make_image(), form)[:-20]) == CUT
+        assert refusal(save(make_image(), form)[:-20]) == CUT
 
 
 def test_damage_in_the_pixels_of_a_png_is_seen():
-    data = bytearray(file(make_image(), "PNG"))
+    data = bytearray(save(make_image(), "PNG"))
     data[len(data) // 2] ^= 1
-    assert refusal(bytes(data)) == "is damaged. Fetch or save it again."
+    assert refusal(bytes(data)).startswith("is damaged.")
 
 
 def test_a_second_header_is_damage():
-    data = file(make_image(), "PNG")
+    data = save(make_image(), "PNG")
     again = data[:33] + data[8:33] + data[33:]
-    assert refusal(again) == "is damaged. Fetch or save it again."
+    assert refusal(again).startswith("is damaged.")
 
 
 # Paths
@@ -461,56 +430,50 @@ def test_a_missing_file_names_a_near_one(tmp_path):
     assert refusal(tmp_path / "no" / "cat.png") == f"does not exist: there is no folder {tmp_path / 'no'}."
     (tmp_path / "file").write_bytes(b"x")
     folder = tmp_path / "file"
-    assert refusal(folder / "cat.png") == f"does not exist: {folder} is no folder."
+    assert refusal(folder / "cat.png") == f"does not exist: {folder} is not a folder."
 
 
 def test_a_variable_s_refusal_names_its_path(tmp_path):
     (tmp_path / "cat.txt").write_text("meow")
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file, no image\. Nothing was sent"
-    ):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file"):
         encode_input(tmp_path / "cat.txt", "{p}")
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(.*\) is a folder; choose a image in it\. Nothing was sent\."
-    ):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) is a folder"):
         encode_input(tmp_path, "{p}")
 
 
-def test_a_image_without_a_name_begins_a_sentence():
+def test_an_image_without_a_name_begins_a_sentence():
     with pytest.raises(InvalidInput, match=r"^The image is empty: 0 bytes"):
         encode_input(b"")
 
 
 def test_what_would_block_or_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "cat.png")
-    assert refusal(tmp_path / "cat.png") == "is no ordinary file."
-    assert refusal(Path("/dev/zero"), "zero") == "is no ordinary file."
-    with pytest.raises(
-        InvalidInput, match=r"^\{p\} \(x+…\) is no path that can be read \(OSError: File name too long\)"
-    ):
+    assert refusal(tmp_path / "cat.png") == "is not a regular file."
+    assert refusal(Path("/dev/zero"), "zero") == "is not a regular file."
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(x+…\) cannot be read \(OSError: File name too long\)"):
         encode_input(Path("x" * 5000), "{p}")
-    assert "is no path that can be read" in refusal(Path("cat.png\0"))
+    assert "cannot be read" in refusal(Path("cat.png\0"))
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
-    assert "is no path that can be read" in refusal(loop, "loop.png")
+    assert "cannot be read" in refusal(loop, "loop.png")
 
 
 @pytest.mark.parametrize("refusing", ["stat", "read_bytes"])
 def test_no_permission(tmp_path, monkeypatch, refusing):
     """Root may read everything, so the refusal is the system's own error."""
     path = tmp_path / "cat.png"
-    path.write_bytes(file(make_image(), "PNG"))
+    path.write_bytes(save(make_image(), "PNG"))
 
     def deny(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, refusing, deny)
-    assert refusal(path) == "may not be read: no permission."
+    assert refusal(path) == "cannot be read: permission denied."
 
 
 def test_home_and_accents(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    data = file(make_image(), "PNG")
+    data = save(make_image(), "PNG")
     (tmp_path / "Fu\u0308chse 狐狸.png").write_bytes(data)  # as macOS spells it
     assert encode_input(Path("~/Füchse 狐狸.png")).data == data
     assert refusal(Path("~nobody-of-that-name/cat.png")).startswith(
@@ -543,11 +506,11 @@ def test_every_mode_goes_as_pillow_itself_converts_it(mode, size, random):
             mode, size, random.randbytes(size[0] * size[1] * (4 if mode == "RGBX" else bands))
         )
     before = image.tobytes()
-    one = encode_input(image)
+    encoded = encode_input(image)
     wanted = "L" if mode in ("1", "L") else "RGBA" if mode in ("LA", "PA", "RGBA", "RGBa") else "RGB"
-    assert same(decoded(one), image.convert(wanted))
+    assert same(decoded(encoded), image.convert(wanted))
     assert (image.mode, image.size, image.tobytes()) == (mode, size, before)
-    assert (one.mime, one.width, one.height, one.notes) == ("image/png", *size, ())
+    assert (encoded.mime, encoded.width, encoded.height, encoded.notes) == ("image/png", *size, ())
 
 
 def test_modes_that_pillow_does_not_convert_itself():
@@ -566,16 +529,15 @@ def test_grey_of_sixteen_bits_is_not_clipped(mode):
     order = ">" if mode == "I;16B" else "<"
     values = (0, 255, 256, 65535)
     image = Image.frombytes(mode, (4, 1), struct.pack(f"{order}4{'i' if mode == 'I' else 'H'}", *values))
-    one = decoded(encode_input(image))
-    assert one.mode == "I;16"
-    assert [one.getpixel((x, 0)) for x in range(4)] == list(values)
+    image = decoded(encode_input(image))
+    assert image.mode == "I;16"
+    assert [image.getpixel((x, 0)) for x in range(4)] == list(values)
 
 
 def test_whole_numbers_of_eight_bits_and_what_is_beyond():
     assert decoded(encode_input(Image.new("I", (2, 2), 200))).getpixel((0, 0)) == 200
-    text = "has values from {} to {}; whole numbers are read as 0 to 255. Scale or clip them."
-    assert refusal(Image.new("I", (2, 2), -1)) == text.format(-1, -1)
-    assert refusal(Image.new("I", (2, 2), 1_000_000)) == text.format(1000000, 1000000)
+    assert "from -1 to -1" in refusal(Image.new("I", (2, 2), -1))
+    assert "from 1000000 to 1000000" in refusal(Image.new("I", (2, 2), 1_000_000))
     nan = Image.new("F", (2, 2), float("nan"))
     assert "NaN" in refusal(nan)
 
@@ -593,17 +555,17 @@ def test_transparency_of_a_palette_or_a_colour_key(transparency):
 
 def test_a_pillow_image_that_carries_an_orientation_is_turned(tmp_path):
     path = tmp_path / "cat.jpg"
-    path.write_bytes(file(make_image(), "JPEG", exif=exif(6)))
+    path.write_bytes(save(make_image(), "JPEG", exif=exif(6)))
     with Image.open(path) as image:
-        one = encode_input(image)
-        assert (one.width, one.height, one.notes) == (32, 48, ("turned upright",))
+        encoded = encode_input(image)
+        assert (encoded.width, encoded.height, encoded.notes) == (32, 48, ("turned upright",))
         assert image.size == (48, 32)
         assert image.getexif()[0x0112] == 6
 
 
 def test_the_frame_that_the_user_chose():
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("#ff0000", "#0000ff")]
-    image = Image.open(io.BytesIO(file(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    image = Image.open(io.BytesIO(save(frames[0], "GIF", save_all=True, append_images=frames[1:])))
     image.seek(1)
     assert decoded(encode_input(image)).convert("RGB").getpixel((4, 4)) == (0, 0, 255)
     assert image.tell() == 1
@@ -611,12 +573,11 @@ def test_the_frame_that_the_user_chose():
 
 def test_pillow_images_that_cannot_be_read(tmp_path):
     path = tmp_path / "cat.png"
-    path.write_bytes(file(make_image(), "PNG"))
+    path.write_bytes(save(make_image(), "PNG"))
     with Image.open(path) as image:
         pass
     assert refusal(image).startswith("is a Pillow image that cannot be read (")
-    assert refusal(image).endswith("Call its .load() while its file is open.")
-    assert refusal(Image.new("RGB", (0, 4))) == "is an empty image, 0x4."
+    assert "0x4" in refusal(Image.new("RGB", (0, 4)))
 
 
 def test_the_same_pixels_have_the_same_hash_and_others_another():
@@ -628,14 +589,14 @@ def test_the_same_pixels_have_the_same_hash_and_others_another():
         make_image().resize((32, 48)),
         Image.frombytes("RGB", (32, 48), make_image().tobytes()),
     ]
-    assert len({first.pixels, *(encode_input(one).pixels for one in others)}) == 5
+    assert len({first.pixels, *(encode_input(encoded).pixels for encoded in others)}) == 5
 
 
 def test_a_source_does_not_print_its_bytes():
     assert "data" not in repr(encode_input(make_image()))
 
 
-# For one server
+# For a server
 
 
 ALL = ("png", "jpeg", "webp")
@@ -643,29 +604,29 @@ ALL = ("png", "jpeg", "webp")
 
 @pytest.mark.parametrize("form", OWN)
 def test_what_fits_is_left_alone(form):
-    one = encode_input(file(make_image(), form))
-    assert fit_input(one, ALL, 50_000_000) is one
-    assert fit_input(one, (form.lower(),), len(one.data)) is one
+    encoded = encode_input(save(make_image(), form))
+    assert fit_input(encoded, ALL, 50_000_000) is encoded
+    assert fit_input(encoded, (form.lower(),), len(encoded.data)) is encoded
 
 
 def test_another_format_is_reached_without_loss():
-    one = encode_input(file(make_image("RGBA"), "WEBP", lossless=True, exact=True))
-    png = fit_input(one, ("png",), 50_000_000)
+    encoded = encode_input(save(make_image("RGBA"), "WEBP", lossless=True, exact=True))
+    png = fit_input(encoded, ("png",), 50_000_000)
     assert (png.mime, png.notes) == ("image/png", ("converted from WebP to PNG",))
     assert same(decoded(png), make_image("RGBA"))
     back = fit_input(png, ("webp", "jpeg"), 50_000_000)
     assert same(decoded(back), make_image("RGBA"))
     assert back.notes == ("converted from WebP to PNG", "converted from PNG to WebP")
-    assert fit_input(one, ("jpeg", "png"), 50_000_000).mime == "image/png"
+    assert fit_input(encoded, ("jpeg", "png"), 50_000_000).mime == "image/png"
 
 
 def test_where_only_jpeg_is_left_holes_become_white():
     image = Image.new("RGBA", (32, 32), (200, 0, 0, 255))
     image.paste((0, 0, 200, 0), (0, 0, 16, 32))
-    one = fit_input(encode_input(image), ("jpeg",), 50_000_000)
-    assert (one.mime, one.notes) == ("image/jpeg", ("converted from PNG to JPEG", "laid on white"))
-    assert min(decoded(one).getpixel((4, 4))) > 250
-    red, green, _ = decoded(one).getpixel((28, 4))
+    encoded = fit_input(encode_input(image), ("jpeg",), 50_000_000)
+    assert (encoded.mime, encoded.notes) == ("image/jpeg", ("converted from PNG to JPEG", "laid on white"))
+    assert min(decoded(encoded).getpixel((4, 4))) > 250
+    red, green, _ = decoded(encoded).getpixel((28, 4))
     assert red > 190
     assert green < 20
     assert fit_input(encode_input(make_image("L")), ("jpeg",), 50_000_000).notes == (
@@ -675,11 +636,11 @@ def test_where_only_jpeg_is_left_holes_become_white():
 
 @pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
 def test_scaled_until_it_fits(form):
-    one = fit_input(encode_input(make_image(size=(300, 200))), (form,), 20_000)
-    assert 10_000 < len(one.data) <= 20_000
-    assert one.notes[-1] == f"scaled from 300x200 to {one.width}x{one.height}"
-    assert one.scaled_from == (300, 200)
-    assert abs(one.width / one.height - 1.5) < 0.05
+    encoded = fit_input(encode_input(make_image(size=(300, 200))), (form,), 20_000)
+    assert 10_000 < len(encoded.data) <= 20_000
+    assert encoded.notes[-1] == f"scaled from 300x200 to {encoded.width}x{encoded.height}"
+    assert encoded.scaled_from == (300, 200)
+    assert abs(encoded.width / encoded.height - 1.5) < 0.05
 
 
 def test_scaled_twice_is_still_measured_from_the_first():
@@ -696,10 +657,8 @@ def test_no_size_fits():
 def test_square_servers():
     with pytest.raises(InvalidInput) as caught:
         fit_input(encode_input(make_image()), ALL, 50_000_000, square=True, name="cat.png")
-    assert str(caught.value) == (
-        "cat.png is 48x32; this server takes square images only."
-        " Crop it, as PIL.ImageOps.fit(image, (32, 32)). Nothing was sent."
-    )
+    assert str(caught.value).startswith("cat.png is 48x32.")
+    assert "PIL.ImageOps.fit(image, (32, 32))" in str(caught.value)
     square = encode_input(make_image(size=(32, 32)))
     assert fit_input(square, ALL, 50_000_000, square=True) is square
 
@@ -707,9 +666,9 @@ def test_square_servers():
 def test_grey_of_sixteen_bits_is_sent_as_eight():
     """Servers that are built on Pillow see such a file all white."""
     image = Image.new("I;16", (8, 8), 0x4000)
-    for one in (encode_input(image), encode_input(file(image, "PNG"))):
-        sent = fit_input(one, ALL, 50_000_000)
-        assert sent.notes == ("16 bits of grey brought down to 8",)
+    for encoded in (encode_input(image), encode_input(save(image, "PNG"))):
+        sent = fit_input(encoded, ALL, 50_000_000)
+        assert sent.notes == ("16-bit grey reduced to 8 bits",)
         assert (decoded(sent).mode, decoded(sent).getpixel((0, 0))) == ("L", 0x40)
 
 
@@ -719,42 +678,34 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no image. What is taken: a path, bytes,"),
-        (3.5, "is a value of type float, no image."),
-        ({"a": 1}, "is a value of type dict, no image."),
-        (Image, "is a value of type module, no image."),
-        (Image.Image, "is a value of type type, no image."),
-        ("cat.jpg", "is text; a path is given as pathlib.Path('cat.jpg')."),
-        ([], "is an empty list, no image."),
-        (
-            [[0, 1], [1, 0]],
-            "is a list of 2 values, no image; of numbers make an array, with numpy.array.",
-        ),
-        ((1, 2), "is a tuple of 2 values, no image"),
+        (None, "NoneType"),
+        (3.5, "float"),
+        ({"a": 1}, "dict"),
+        (Image, "module"),
+        (Image.Image, "type type"),
+        ("cat.jpg", "pathlib.Path('cat.jpg')"),
+        ([], "empty list"),
+        ([[0, 1], [1, 0]], "list of 2 values"),
+        ((1, 2), "tuple of 2 values"),
     ],
 )
-def test_other_values_are_named_with_what_is_taken(thing, text):
-    assert refusal(thing).startswith(text)
+def test_other_values_are_named(thing, text):
+    assert text in refusal(thing)
 
 
 def test_several_images_are_a_choice():
-    assert (
-        refusal([make_image(), make_image()], "{foxes}")
-        == "is a list of 2 images: choose one, such as {foxes[0]}."
-    )
+    assert refusal([make_image(), make_image()], "{foxes}").endswith("such as {foxes[0]}.")
 
 
 def test_an_ipython_image(tmp_path):
     from IPython.display import Image as Shown
 
-    data = file(make_image(), "PNG")
+    data = save(make_image(), "PNG")
     path = tmp_path / "cat.png"
     path.write_bytes(data)
     for shown in (Shown(data=data), Shown(filename=str(path)), Shown(url="cat.png", embed=False)):
         if shown.data is None and not shown.filename:
-            assert (
-                refusal(shown) == "is an IPython Image that holds only an address; give the address itself."
-            )
+            assert "URL" in refusal(shown)
         else:
             assert encode_input(shown).data == data
     late = Shown(data=data)
@@ -762,11 +713,11 @@ def test_an_ipython_image(tmp_path):
     assert encode_input(late).data == data
 
 
-def test_loading_the_room_loads_no_library():
+def test_reading_an_input_loads_no_library():
     code = (
-        "import sys, ipyimagegen.imaging as room\n"
+        "import sys, ipyimagegen.imaging as imaging\n"
         "assert 'PIL' not in sys.modules\n"
-        "from PIL import Image; room.source(Image.new('L', (4, 4)))\n"
+        "from PIL import Image; imaging.encode_input(Image.new('L', (4, 4)))\n"
         "sys.exit(bool({'numpy', 'matplotlib', 'torch', 'IPython'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
