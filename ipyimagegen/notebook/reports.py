@@ -309,7 +309,7 @@ def report_models() -> str:
             (
                 model.name,
                 model.vendor,
-                truncate(render(catalog.describe_sizes(model) or _("unknown"), CELL), 44),
+                truncate(catalog.describe_sizes(model) or _("unknown"), 44),
                 f"1–{limit[1]:g}" if limit else "",
                 _describe_edits(model),
                 _("yes") if "seed" in (model.fields or ()) else _("no"),

@@ -61,7 +61,7 @@ SGLANG = edit(  # runtime/entrypoints/openai/image_api.py: a mask is taken and n
 def _chunks(asked, items):
     """Write vLLM-Omni's own stream: text first, then all pictures at once."""
     chunk = {"object": "image.edit.chunk", "created": 1_780_000_000, "model": "m"}
-    pictures = [{**one, "url": None, "revised_prompt": None} for one in items]
+    pictures = [{**item, "url": None, "revised_prompt": None} for item in items]
     final = {**chunk, "type": "image", "data": pictures, "output_format": "png", "size": "64x48"}
     return [event({**chunk, "type": "ar_delta", "delta": "A hat", "index": 0}), event(final), event("[DONE]")]
 

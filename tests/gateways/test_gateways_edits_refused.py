@@ -4,7 +4,7 @@ import edit_documents as docs
 import edit_local_documents as own
 import pytest
 from test_gateways_edits import FLUX2, KONTEXT, SEEDEDIT
-from typed import said
+from typed import list_notes
 from typed_edits import EditExample, check_arrived
 
 ONE, TWO, BOX = "--image cat.png", "--image cat.png --image hat", "--mask 8,8,16,16"
@@ -71,10 +71,10 @@ HERE = [
 @pytest.mark.parametrize(("at", "cell", "names"), HERE)
 def test_refused_here(kernel, start, at, cell, names):
     server = start(given(at, cell))
-    told = kernel.run(f"%%imagine {cell}\ngive it a hat")
-    assert told.error is not None
-    assert names in told.error
-    assert len(told.error.splitlines()) <= 2
+    done = kernel.run(f"%%imagine {cell}\ngive it a hat")
+    assert done.error is not None
+    assert names in done.error
+    assert len(done.error.splitlines()) <= 2
     assert not server.requests
 
 
@@ -106,7 +106,7 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=[one[0] for one in KEPT])
+@pytest.mark.parametrize("kept", KEPT, ids=[case[0] for case in KEPT])
 def test_a_seed_without_a_channel_is_not_sent(kernel, start, tmp_path, kept):
     at, cell, fields, document = kept
     example = given(at, cell, fields=fields, document=document, masked=BOX in cell)
@@ -114,7 +114,7 @@ def test_a_seed_without_a_channel_is_not_sent(kernel, start, tmp_path, kept):
     done = kernel.run(f"%%imagine {cell}\ngive it a hat")
     assert done.error is None
     check_arrived(server.posts[0], example, tmp_path)
-    assert any(one.startswith("- seed=7 not sent") for one in said(done))
+    assert any(line.startswith("- seed=7 not sent") for line in list_notes(done))
 
 
 def test_xinference_cannot_fail_for_want_of_a_size(kernel, start, tmp_path):
@@ -148,8 +148,8 @@ THERE = [
 @pytest.mark.parametrize(("at", "cell", "says"), THERE)
 def test_refused_there(kernel, start, at, cell, says):
     server = start(given(at, cell))
-    told, bill = kernel.run(f"%%imagine {cell}\ngive it a hat").error.splitlines()
-    assert told.startswith(f"{at} answered ")
-    assert says in told
+    reason, bill = kernel.run(f"%%imagine {cell}\ngive it a hat").error.splitlines()
+    assert reason.startswith(f"{at} answered ")
+    assert says in reason
     assert bill.startswith("No image was made: ")
     assert len(server.posts) == 1

@@ -4,7 +4,7 @@ import local_documents as local
 import pytest
 import vendor_documents as vendors
 from strict import Drawn, draw, strict
-from typed import base_of, said, use
+from typed import base_of, list_notes, use
 
 DOCUMENTS = {
     "ark": vendors.ARK,
@@ -90,9 +90,9 @@ def test_refused_there(kernel, serve, at, options, says):
     server = serve(strict(DOCUMENTS[at]))
     use_at(kernel, server, at)
     cell = kernel.run(f"%%imagine {options}\na fox")
-    told, bill = cell.error.splitlines()
-    assert told.startswith(f"{at} answered ")
-    assert says in told
+    reason, bill = cell.error.splitlines()
+    assert reason.startswith(f"{at} answered ")
+    assert says in reason
     assert bill.startswith("No image was made: ")
     assert len(server.posts) == 1
 
@@ -110,9 +110,9 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
     server = serve(second_fails)
     use_at(kernel, server, "ark")
     cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
-    assert said(cell) == ["! one more item: asked an image, got an error: The output is sensitive"]
+    assert list_notes(cell) == ["! one more item: asked an image, got an error: The output is sensitive"]
     assert len(cell.images) == 1
-    assert said(kernel.run("%imagine_show -1")) == said(cell)
+    assert list_notes(kernel.run("%imagine_show -1")) == list_notes(cell)
     assert len(server.posts) == 1
 
 
@@ -120,8 +120,8 @@ def test_an_answer_of_ark_with_errors_only_names_them(kernel, serve):
     error = {"code": "OutputImageSensitiveContentDetected", "message": "The output is sensitive"}
     server = serve(lambda seen: (200, {}, {"model": "m", "created": 1, "data": [{"error": error}]}))
     use_at(kernel, server, "ark")
-    told, bill = kernel.run("%imagine a fox").error.splitlines()
-    assert "The output is sensitive" in told
+    reason, bill = kernel.run("%imagine a fox").error.splitlines()
+    assert "The output is sensitive" in reason
     assert bill == "You may have been charged. Use --retry to send it again."
 
 
@@ -129,7 +129,10 @@ def test_a_relative_address_is_of_the_same_server(kernel, serve):
     server = serve(strict(local.SGLANG))
     use_at(kernel, server, "sglang")
     assert kernel.run("%imagine --size 512x512 a fox").error is None
-    assert [one.path for one in server.requests] == ["/v1/images/generations", "/v1/images/512x512.jpeg"]
+    assert [request.path for request in server.requests] == [
+        "/v1/images/generations",
+        "/v1/images/512x512.jpeg",
+    ]
 
 
 def test_a_path_on_the_servers_disk_is_not_opened(kernel, serve, tmp_path):
@@ -145,7 +148,7 @@ def test_a_format_other_than_asked_is_told(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": Drawn({}, "", 64, 64, "jpeg").base64}]}))
     use_at(kernel, server, "openrouter")
     cell = kernel.run("%imagine -m flux --output-format png a fox")
-    assert said(cell) == ["! format: asked png, got jpeg"]
+    assert list_notes(cell) == ["! format: asked png, got jpeg"]
 
 
 @pytest.mark.parametrize("at", ["localai", "sdcpp", "sglang", "vllm-omni", "lemonade"])

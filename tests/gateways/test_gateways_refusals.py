@@ -3,7 +3,7 @@
 import pytest
 from gateway_documents import GATEWAYS, ONE_API
 from strict import KEY, strict
-from typed import said, use
+from typed import list_notes, use
 
 HERE = [
     ("xzbzq", "-m seedream-3.0 --response-format url", "seedream-3.0 on xzbzq supports b64_json."),
@@ -93,9 +93,9 @@ def test_refused_there(kernel, serve, at):
     server = serve(strict(GATEWAYS[at]))
     use(kernel, server, at)
     for sent, (options, says) in enumerate((o, s) for name, o, s in THERE if name == at):
-        told, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
-        assert told.startswith(f"{at} answered ")
-        assert says in told, options
+        reason, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
+        assert reason.startswith(f"{at} answered ")
+        assert says in reason, options
         assert bill.startswith("No image was made: ")
         assert len(server.posts) == sent + 1
 
@@ -110,7 +110,7 @@ def test_what_is_only_configured_is_left_out_where_it_cannot_go(kernel, serve):
         "prompt": "a fox",
         "response_format": "b64_json",
     }
-    assert said(cell) == [
+    assert list_notes(cell) == [
         "- ignored configured style=vivid: seedream-3.0 on xzbzq does not support it",
         "- ignored configured response_format=url: seedream-3.0 on xzbzq supports b64_json",
     ]
@@ -152,4 +152,4 @@ def test_one_api_takes_what_it_documents_and_refuses_the_rest(kernel, serve):
     assert server.posts[1].json == {"prompt": "a fox"}
     assert "Unknown parameter: 'seed'." in kernel.run("%imagine --seed 1 a fox").error
     assert len(server.posts) == 3
-    assert all(one.headers["Authorization"] == f"Bearer {KEY}" for one in server.posts)
+    assert all(post.headers["Authorization"] == f"Bearer {KEY}" for post in server.posts)
