@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
+from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, Setting, _, join, ngettext
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run
-
-if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.core.endpoints import Endpoint
 
 SKETCH = "sketch"
 

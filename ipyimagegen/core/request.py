@@ -5,6 +5,7 @@ A `Request` is what was asked, a `PreparedRequest` what goes to the server after
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -75,8 +76,6 @@ class Request:
         return self._hash(None)
 
     def _hash(self, base_url: str | None) -> str:
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading does not need
-
         parts = {
             "version": 1,
             "base_url": base_url,

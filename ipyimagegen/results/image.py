@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -104,8 +105,6 @@ class Image:
     @property
     def bytes(self) -> bytes:
         """The bytes as received. Raises StoreError when the file is missing or damaged."""
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
         try:
             data = self.path.read_bytes()
         except OSError as error:
