@@ -34,8 +34,8 @@ CASES = [
 
 @pytest.mark.parametrize(("asked", "sent", "images", "facts", "mismatches"), CASES)
 def test_mismatches(asked, sent, images, facts, mismatches):
-    found = find_mismatches(request(options=asked), PreparedRequest(options=sent), images, facts)
-    assert [str(mismatch) for mismatch in found] == mismatches
+    differences = find_mismatches(request(options=asked), PreparedRequest(options=sent), images, facts)
+    assert [str(mismatch) for mismatch in differences] == mismatches
 
 
 @pytest.mark.parametrize(

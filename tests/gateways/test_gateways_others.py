@@ -110,7 +110,7 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
     server = serve(second_fails)
     use_at(kernel, server, "ark")
     cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
-    assert list_notes(cell) == ["! one more item: asked an image, got an error: The output is sensitive"]
+    assert list_notes(cell) == ["! another item: asked an image, got an error: The output is sensitive"]
     assert len(cell.images) == 1
     assert list_notes(kernel.run("%imagine_show -1")) == list_notes(cell)
     assert len(server.posts) == 1
