@@ -128,14 +128,14 @@ def measure(path):
     """Print seconds, MiB and the state of one file, opened as what a server sent is."""
     from PIL import Image
 
-    from ipyimagegen.imaging import reading
+    from ipyimagegen.imaging import inspect
 
     small = Path(tempfile.mkdtemp(prefix="decoding-")) / "small"
     for kind in ("PNG", "JPEG", "WEBP"):
         Image.new("RGB", (9, 9)).save(small, kind)
-        reading.inspect(small, 768)
+        inspect(small)
     began = time.process_time()
-    seen = reading.inspect(Path(path), 768)
+    seen = inspect(Path(path))
     print(time.process_time() - began, peak() / MIB, seen.state, seen.note)
 
 

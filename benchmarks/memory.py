@@ -22,9 +22,7 @@ LARGE = 64  # MiB, for a reply of 240 MB
 OURS = (
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
-    "ipyimagegen.imaging.encoding",
-    "ipyimagegen.imaging.reading",
-    "ipyimagegen.imaging.sheet",
+    "ipyimagegen.imaging.contact_sheet",
     "ipyimagegen.notebook",
     "ipyimagegen.sketch",
     "ipyimagegen.store.index",

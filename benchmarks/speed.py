@@ -17,10 +17,9 @@ import requests
 from figures import Row, above, interleaved, medians
 from PIL import Image
 
-from ipyimagegen import imaging
 from ipyimagegen.client import streaming, transport
 from ipyimagegen.client.response import ResponseImage
-from ipyimagegen.imaging import encoding, reading
+from ipyimagegen.imaging import contact_sheet, inspection
 from ipyimagegen.results import Generation
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.session.studio import Studio
@@ -150,12 +149,12 @@ STEPS = (  # from first to last
     ("scan the JSON", streaming, "lift"),
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
-    ("decode", reading, "_load"),
-    ("thumbnail", reading, "_thumb"),
-    ("inspect, the rest", imaging, "inspect"),
+    ("decode", inspection, "_load"),
+    ("thumbnail", inspection, "_make_thumbnail"),
+    ("inspect, the rest", inspection, "inspect"),
     ("record: done", Store, "update"),
     ("index, its syncs included", Index, "_execute"),
-    ("JPEG of the preview", encoding, "encode"),
+    ("JPEG of the preview", contact_sheet, "encode_preview"),
     ("preview, the rest", Generation, "bundles"),
 )
 FSYNC, REST = "fsync of files and folders", "threads, everything else"

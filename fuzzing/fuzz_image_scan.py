@@ -14,8 +14,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen.imaging"]):
-    from ipyimagegen.imaging import reading
-    from ipyimagegen.imaging import scan as scanning
+    from ipyimagegen.imaging.inspection import decode_thumbnail, inspect
+    from ipyimagegen.imaging.scan import scan_bytes
 
 from PIL import Image, ImageFile, PngImagePlugin
 
@@ -130,15 +130,15 @@ def mutate(data, most, seed):
 def run_one(data):
     """Scan one file, and decode it if it passes. Raises AssertionError where a promise is broken."""
     began = time.process_time()
-    scan = scanning.scan_bytes(data)
+    scan = scan_bytes(data)
     assert time.process_time() - began < MOST_SCAN_SECONDS, "the scan takes too long"
     if scan is not None and scan.width * scan.height > MOST_PIXELS:
         return
     PATH.write_bytes(data)
     began, before = time.process_time(), peak_memory()
     loaded.clear()
-    seen = reading.inspect(PATH, 64)
-    reading.small(data, 64)
+    seen = inspect(PATH, edge=64)
+    decode_thumbnail(data, 64)
     assert time.process_time() - began < MOST_DECODE_SECONDS, "decoding takes too long"
     assert peak_memory() - before < MOST_MEMORY, "decoding takes too much memory"
     assert (seen.thumb is not None) == (seen.state is ImageState.STORED)

@@ -1,4 +1,4 @@
-"""Images as ordinary notebook work: `%%imagine`, for any server that speaks the OpenAI Images API.
+"""AI image generation in Jupyter: `%%imagine`, for any server that speaks the OpenAI Images API.
 
     from ipyimagegen import imagine, history
     fox = imagine("a red fox", size="1024x1536", seed=7)
@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from IPython.core.interactiveshell import InteractiveShell
 
     from ipyimagegen.core.errors import (
         CallError,
@@ -44,14 +42,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Names are looked up when first used: importing the package loads nothing else. The rest are errors.
-_LATER = {
+# Names are imported when they are first used: importing the package imports nothing else.
+_MODULES = {
     "Generation": "results",
     "Image": "results",
     "Sweep": "results",
     "Settings": "core.plan",
     "Studio": "session.studio",
     "Panel": "notebook.panel.widget",
+    "load_ipython_extension": "notebook.extension",
+    "unload_ipython_extension": "notebook.extension",
+    "attach": "notebook.display",
 }
 
 __all__ = [  # noqa: RUF022 - the two verbs first
@@ -113,24 +114,23 @@ def imagine(
     executor: Any = None,
     send_key: bool | None = None,
 ) -> Generation | Sweep:
-    """Return the images for a prompt: from history when the same was asked before, else asked for.
+    """Return the images for a prompt, from history if the same request has a stored result.
 
-    The prompt is literal: braces are not filled in. Options are those of the magic, under the API's
-    own names, and only what is given is sent; `extra` holds any other field of the request, unchecked.
-    `new` asks again though a result is stored; `retry` asks again what has an unknown outcome;
-    `offline` allows only the store, sketch and this machine; `timeout` is the seconds to wait, after
-    which the call goes on in the background.
+    The prompt is literal: braces are not filled in. Options have the API's own names and are sent only
+    when given; `extra` holds any other field of the request, unchecked. `new` sends a new request even if
+    a result is stored; `retry` sends again what has an unknown outcome; `offline` allows only the store,
+    sketch and this machine; `timeout` is the wait in seconds, after which the call goes on in the background.
 
-    A list of prompts, or of an option's values, is a sweep: every combination is one call, all are checked
-    before the first, and the result is a `Sweep`.
+    A list of prompts, or of values of an option, makes a sweep: every combination is a call, all are
+    checked before the first, and the result is a `Sweep`.
 
     `image` is the image to edit, or a list of up to 16: a result or one of its images, a PIL image, a
-    NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, an address, an id such as "@3".
-    `mask` says where the first may change: an image (white or transparent may), a boolean array, or a
-    box (x, y, width, height) in pixels.
+    NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, a URL, an id such as "@3". `mask`
+    marks the part of the first image to edit: an image (white or transparent is edited), a boolean array,
+    or a box (x, y, width, height) in pixels.
 
-    `executor` is any concurrent.futures.Executor: the calls run there, with the keys of that place unless
-    `send_key` lets them travel; every image is stored here.
+    `executor` is any concurrent.futures.Executor: it runs the calls with the keys of its workers, unless
+    `send_key` sends them; every image is stored here.
 
     Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
     a CallError when no image came, Detached when the wait ended before the call.
@@ -144,40 +144,24 @@ _DEFAULT: list[Studio] = globals().get("_DEFAULT", [])  # %reload_ext runs this 
 
 
 def default_studio() -> Studio:
-    """Return the studio behind `imagine`, `history` and the magics: one, so that numbers and caps are one."""
+    """Return the studio behind `imagine`, `history` and the magics, which share its numbers and limits."""
     with _LOCK:
         if not _DEFAULT:
-            from ipyimagegen.session.studio import Studio  # noqa: PLC0415 - the whole house
-
-            _DEFAULT.append(Studio())
-            if sys.modules.get("IPython"):
-                from ipyimagegen.notebook import attach  # noqa: PLC0415 - only where IPython runs
-
-                attach(_DEFAULT[0])
+            studio = __getattr__("Studio")()
+            ipython = sys.modules.get("IPython")
+            if ipython and (shell := ipython.get_ipython()):
+                __getattr__("attach")(studio, shell)
+            _DEFAULT.append(studio)
         return _DEFAULT[0]
 
 
 def __getattr__(name: str) -> Any:
     if name == "history":
         return default_studio().history
-    if name in __all__:
-        return getattr(import_module(f"{__name__}.{_LATER.get(name, 'core.errors')}"), name)
+    if name in _MODULES or name in __all__:
+        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add the magics to a shell: `%load_ext ipyimagegen`."""
-    from ipyimagegen.notebook import load  # noqa: PLC0415 - IPython is not needed elsewhere
-
-    load(shell, default_studio())
-
-
-def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take the magics away: `%unload_ext ipyimagegen`."""
-    from ipyimagegen.notebook import unload  # noqa: PLC0415 - IPython is not needed elsewhere
-
-    unload(shell)

@@ -1,4 +1,4 @@
-"""How each server differs from OpenAI's API: a table of rows, and pure functions where one really differs.
+"""How each server differs from OpenAI's API: a table of rows, and pure functions where it really differs.
 
 The catalog has already decided which options are sent, with which values. Here they only get their names and
 places, and nothing is added that nobody requested. Responses are turned into OpenAI's form; one tolerant

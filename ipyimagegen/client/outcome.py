@@ -28,7 +28,7 @@ class Outcome:
     `status` is never PENDING. `answer` is there when a response was read, also with UNKNOWN when it was cut
     after some images. `retry_after` is the seconds that the server requests to wait. `spool` is the file of
     the response while it is kept; the caller deletes it. `final`: not to be repeated whatever the status (bad
-    certificate, cancelled, or the server says so).
+    certificate, cancelled, or the server forbids it).
     """
 
     status: Status
@@ -72,7 +72,7 @@ class StoredResponse:
 
         A body that contains its whole JSON is an answer even when the connection broke after it. A body that
         is not read to its end, because `token` is over, counts as one image that was not read. Raises
-        OSError when the disk does not return what it took: somebody may read it later.
+        OSError when the disk does not return what it took: it may be read later.
         """
         try:
             return self._read(headers, status)

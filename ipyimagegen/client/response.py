@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.client.errors import parse_error
-from ipyimagegen.client.spool import IMAGE_LIMIT, Slice, begins_as_image, read_blocks
+from ipyimagegen.client.spool import IMAGE_LIMIT, Slice, read_blocks
 from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.messages import Option, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -134,8 +135,8 @@ def read_bare_image(spool: Path) -> Answer | None:
     vLLM-Omni does so for `response_format: file`.
     """
     with spool.open("rb") as file:
-        head = file.read(12)
-    return Answer(images=(ResponseImage(spool=spool, bare=True),)) if begins_as_image(head) else None
+        head = file.read(16)
+    return Answer(images=(ResponseImage(spool=spool, bare=True),)) if sniff(head) else None
 
 
 def _list_errors(items: Iterable[Mapping[str, Json]], redactor: Redactor) -> Iterator[ErrorInfo]:

@@ -21,7 +21,7 @@ def find_repeat_delay(
 ) -> float | None:
     """Return the seconds to wait before the same call may be sent again, or None: never.
 
-    `attempt` counts from 1 and is the one that brought `outcome`; `elapsed` is seconds since the first began;
+    `attempt` counts from 1 and ended with `outcome`; `elapsed` is seconds since the first attempt began;
     `random` returns 0 to 1. Only what certainly was not executed is repeated.
     """
     if outcome.final or attempt > REPEATS:

@@ -86,7 +86,7 @@ class Spool:
 
     def write(self, chunk: bytes) -> bytes:
         """Append `chunk` and return what the file got. Raises TooLarge, or OSError when the disk does."""
-        if not self.size and begins_as_image(chunk):
+        if not self.size and sniff(chunk):
             self._redactor = NO_KEYS
         before = len(self._received)
         received = self._received + chunk
@@ -153,11 +153,6 @@ def describe_disk_failure(error: OSError) -> Message:
 
 def _keep_mask(before: int, now: int) -> int:
     return before if before == ord("*") else now
-
-
-def begins_as_image(head: bytes) -> bool:
-    """Return whether bytes begin as a PNG, JPEG or WebP file does."""
-    return sniff(head) is not None
 
 
 def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

@@ -154,7 +154,7 @@ def is_stream(path: Path) -> bool:
 
 
 def read_events(lines: EventLines, path: Path, dialect: Dialect = OPENAI) -> Iterator[Event]:
-    """Yield what an event holds: one value, or one a line where a server leaves out the blank lines.
+    """Yield the values of an event: there are several where a server leaves out the blank lines.
 
     Yields nothing for data that is no JSON. Raises OSError.
     """

@@ -64,6 +64,7 @@ class Remedy(StrEnum):
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
+    CHANGE_ENDPOINT = "change_endpoint"
     SEND_NEW = "send_new"
     SHOW = "show"  # the response is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
@@ -155,6 +156,7 @@ PYTHON = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
             Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",

@@ -7,90 +7,89 @@ from typing import Any
 
 from PIL import Image
 
+from ipyimagegen.core.messages import Message, _
+from ipyimagegen.imaging.normalize import Scale, choose_scale
 from ipyimagegen.imaging.opening import check_size
-from ipyimagegen.imaging.ranges import Scale, scale_of
-from ipyimagegen.imaging.refusing import cause, indexed, refused, typed
+from ipyimagegen.imaging.refusal import attempt, describe_type, index_first, refuse
 
-SHAPES = "(height, width), with 1, 3 or 4 channels last or first"
-MOST_BANDS = 16  # a last axis this short is channels, of a kind that no image has
-_TABLES = ("DataFrame", "Series")
+_MOST_BANDS = 16  # a last axis this short is channels, of a kind that no image has
+_TABLE_TYPES = ("DataFrame", "Series")
 _CHANNELS = (1, 2, 3, 4)
-_FIRST = (1, 3, 4)  # channels that may come first
+_CHANNELS_FIRST = (1, 3, 4)
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 def is_array(thing: object) -> bool:
-    """Say whether it is a NumPy array, a tensor, or can be made an array of."""
+    """Return whether it is a NumPy array, a tensor, or can be converted to an array."""
     return _is_tensor(thing) or hasattr(thing, "__array__") or hasattr(thing, "__array_interface__")
 
 
-def image(thing: object, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+def to_image(thing: object, label: str) -> tuple[Image.Image, tuple[str, ...]]:
     """Return an array or tensor as a Pillow image of mode 1, L, LA, RGB, RGBA or I;16, and notes.
 
-    Raises InvalidInput for other shapes, types and values, saying what is expected.
+    Raises InvalidInput for other shapes, types and values.
     """
-    array = _array(thing, name)
-    grid = _upright(array, name)
-    check_size(grid.shape[1], grid.shape[0], name)
+    array = _to_array(thing, label)
+    grid = _to_grid(array, label)
+    check_size(grid.shape[1], grid.shape[0], label)
     if grid.dtype.kind == "b":
-        if grid.shape[2] == 1:
-            return _image(grid.astype("uint8") * 255).convert("1"), ()
-        return _image(grid.astype("uint8") * 255), ()
-    return _coloured(grid, name)
+        image = _from_grid(grid.astype("uint8") * 255)
+        return image.convert("1") if grid.shape[2] == 1 else image, ()
+    return _scale_values(grid, label)
 
 
 def _is_tensor(thing: object) -> bool:
-    torch = sys.modules.get("torch")
-    kind = getattr(torch, "Tensor", None)
+    kind = getattr(sys.modules.get("torch"), "Tensor", None)
     return isinstance(kind, type) and isinstance(thing, kind)
 
 
-def _array(thing: Any, name: str) -> Any:
+def _to_array(thing: Any, label: str) -> Any:
     """Return it as a NumPy array of numbers that is not empty."""
-    if type(thing).__name__ in _TABLES and type(thing).__module__.startswith(("pandas", "polars")):
-        table = f"is a table ({typed(thing)}), no image."
-        raise refused(name, f"{table} If its values are pixels, give its .to_numpy().")
-    problem = ""
-    array: Any = None
-    try:
-        array = _tensor(thing) if _is_tensor(thing) else _plain(thing)
-    except Exception as error:  # noqa: BLE001 - a library from outside raises anything
-        problem = cause(error)
-    if problem:
-        raise refused(name, f"is a {typed(thing)} that cannot be read as an array ({problem}).")
-    kind = array.dtype.kind
-    if kind == "O":
-        raise refused(name, _objects(array, name))
-    if kind not in "biuf":
-        raise refused(name, f"is an array of {array.dtype}; images are arrays of numbers.")
+    if type(thing).__name__ in _TABLE_TYPES and type(thing).__module__.startswith(("pandas", "polars")):
+        message = _(
+            "{image} is a table ({type}). If its values are pixels, pass its to_numpy().",
+            image=label,
+            type=describe_type(thing),
+        )
+        raise refuse(message)
+    array, problem = attempt(lambda: _from_tensor(thing) if _is_tensor(thing) else _from_array_like(thing))
+    if array is None:
+        message = _(
+            "{image} is a {type} that cannot be read as an array ({error}).",
+            image=label,
+            type=describe_type(thing),
+            error=problem,
+        )
+        raise refuse(message)
+    if array.dtype.kind == "O":
+        raise refuse(_describe_objects(array, label))
+    if array.dtype.kind not in "biuf":
+        raise refuse(_("{image} is an array of {type}, not of numbers.", image=label, type=str(array.dtype)))
     if not array.size:
-        raise refused(name, f"is an empty array, of shape {_shape(array)}.")
+        raise refuse(_("{image} is an empty array of shape {shape}.", image=label, shape=str(array.shape)))
     return array
 
 
-def _tensor(thing: Any) -> Any:
+def _from_tensor(thing: Any) -> Any:
     tensor = thing.detach().cpu()
     if str(tensor.dtype) in ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2"):
         tensor = tensor.float()  # NumPy does not know these
     return tensor.numpy()
 
 
-def _plain(thing: Any) -> Any:
-    numpy = sys.modules.get("numpy")
-    if numpy is None:  # then whoever made it brings NumPy by answering
-        array = thing.__array__()
-        numpy = sys.modules["numpy"]
-    else:
-        array = thing
-    if isinstance(array, numpy.ma.MaskedArray):
-        array = array.filled(False if array.dtype.kind == "b" else 0)
-    array = numpy.asarray(array)
+def _from_array_like(thing: Any) -> Any:
+    if "numpy" not in sys.modules:  # then its own conversion imports NumPy
+        thing = thing.__array__()
+    numpy = sys.modules["numpy"]
+    if isinstance(thing, numpy.ma.MaskedArray):
+        thing = thing.filled(False if thing.dtype.kind == "b" else 0)
+    array = numpy.asarray(thing)
     if array.dtype.kind == "V" and "float" in array.dtype.name:  # ml_dtypes' bfloat16, as JAX has it
         array = array.astype("float32")
     return array
 
 
-def _upright(array: Any, name: str) -> Any:
+def _to_grid(array: Any, label: str) -> Any:
     """Return the array as (height, width, channels)."""
     grid = array
     while grid.ndim > 3 and grid.shape[0] == 1:
@@ -100,52 +99,60 @@ def _upright(array: Any, name: str) -> Any:
     if grid.ndim == 3:
         if grid.shape[2] in _CHANNELS:
             return grid
-        if grid.shape[0] in _FIRST:
+        if grid.shape[0] in _CHANNELS_FIRST:
             return grid.transpose(1, 2, 0)
-    shape = _shape(array)
-    if not shape.strip("()"):
-        raise refused(name, f"is a single number ({array.dtype}), no image.")
-    many = grid.ndim == 3 and (grid.shape[2] > MOST_BANDS or grid.shape[2] >= grid.shape[0] > 1)
+    if not array.shape:
+        raise refuse(_("{image} is a single number ({type}).", image=label, type=str(array.dtype)))
+    shape = str(array.shape)
+    many = grid.ndim == 3 and (grid.shape[2] > _MOST_BANDS or grid.shape[2] >= grid.shape[0] > 1)
     if grid.ndim == 4 or many:
-        count = grid.shape[0]
-        raise refused(
-            name, f"is an array of {count} images, of shape {shape}: choose one, such as {indexed(name)}."
+        message = _(
+            "{image} is an array of {count} images, of shape {shape}. Choose one, such as {example}.",
+            image=label,
+            count=grid.shape[0],
+            shape=shape,
+            example=index_first(label),
         )
-    raise refused(name, f"is an array of shape {shape}; an image is {SHAPES}.")
+        raise refuse(message)
+    message = _(
+        "{image} is an array of shape {shape}. Expected (height, width), with 1, 3 or 4 channels last or"
+        " first.",
+        image=label,
+        shape=shape,
+    )
+    raise refuse(message)
 
 
-def _coloured(grid: Any, name: str) -> tuple[Image.Image, tuple[str, ...]]:
-    kind, channels = grid.dtype.kind, grid.shape[2]
+def _scale_values(grid: Any, label: str) -> tuple[Image.Image, tuple[str, ...]]:
     low, high = float(grid.min()), float(grid.max())
-    problem, scale = "", Scale.BYTE
-    try:
-        scale = scale_of(kind, low, high, deep=grid.dtype.name == "uint16")
-    except ValueError as error:
-        problem = str(error)
-    if problem:
-        raise refused(name, problem)
+    scale = choose_scale(grid.dtype.kind, low, high, label, deep=grid.dtype.name == "uint16")
     if scale is Scale.DEEP:
-        if channels == 1:
-            return _image(grid.astype("<u2"), "I;16"), ()
-        return _image((grid >> 8).astype("uint8")), ("16 bits a channel brought down to 8",)
-    if kind == "f":
-        # Float16 cannot hold what is in between.
+        if grid.shape[2] == 1:
+            return _from_grid(grid.astype("<u2"), "I;16"), ()
+        return _from_grid((grid >> 8).astype("uint8")), (_("16 bits a channel reduced to 8"),)
+    if grid.dtype.kind == "f":
+        # Float16 cannot hold the products.
         grid = grid.astype("float32") * (255 if scale is Scale.UNIT else 1)
         grid = grid.round().clip(0, 255)
-    return _image(grid.astype("uint8")), ()
+    return _from_grid(grid.astype("uint8")), ()
 
 
-def _image(grid: Any, mode: str = "") -> Image.Image:
+def _from_grid(grid: Any, mode: str = "") -> Image.Image:
     height, width, channels = grid.shape
     return Image.frombytes(mode or _MODES[channels], (width, height), grid.tobytes())
 
 
-def _shape(array: Any) -> str:
-    return "(" + ", ".join(str(one) for one in array.shape) + ("," if array.ndim == 1 else "") + ")"
-
-
-def _objects(array: Any, name: str) -> str:
+def _describe_objects(array: Any, label: str) -> Message:
     first = array.flat[0] if array.size else None
     if hasattr(first, "get_tightbbox"):
-        return f"is an array of {array.size} axes: choose one, such as {indexed(name, array.ndim)}."
-    return f"is an array of Python objects ({typed(first)}); images are arrays of numbers."
+        return _(
+            "{image} is an array of {count} axes. Choose one, such as {example}.",
+            image=label,
+            count=array.size,
+            example=index_first(label, array.ndim),
+        )
+    return _(
+        "{image} is an array of Python objects ({type}), not of numbers.",
+        image=label,
+        type=describe_type(first),
+    )

@@ -1,81 +1,150 @@
-"""Read a mask, in whatever form it comes, to its one meaning: what may change."""
+"""Read masks in any form, convert them for a server, and measure changes outside them.
+
+Inside the package a mask is a PNG of mode L: 255 may change, 0 may not.
+"""
 
 from __future__ import annotations
 
+import functools
 import operator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
-from ipyimagegen.imaging import modes, packing, sources
-from ipyimagegen.imaging.refusing import labelled, refused
-from ipyimagegen.imaging.values import EncodedImage
+from ipyimagegen.imaging.inputs import decode_input
+from ipyimagegen.imaging.inspection import flatten_mode
+from ipyimagegen.imaging.normalize import (
+    EncodedImage,
+    encode_file,
+    hash_pixels,
+    to_eight_bits,
+    to_ready_mode,
+    to_size_text,
+)
+from ipyimagegen.imaging.opening import decode, open_file
+from ipyimagegen.imaging.refusal import add_path, refuse, to_label
+from ipyimagegen.imaging.scan import scan_bytes
 
-MOST_BYTES = 4_000_000  # what servers take of a mask
-READ_AS = "White, True or transparent is what may change."
-ALL = "everything may change"
-SHADES = 0.25  # share of pixels between black and white: soft edges have less, photographs more
-Size = tuple[int, int]
-Box = tuple[int, int, int, int]
+_MOST_BYTES = 4_000_000  # that servers accept of a mask
+_MOST_SHADES = 0.25  # share of pixels between black and white: soft edges have less, photographs more
+_CONVENTION = _("White, True or transparent pixels may change.")
+
+_TOLERANCE = 8  # of 255: what a good JPEG does to a pixel
+_RATIO_TOLERANCE = 0.02  # sides are whole numbers
+_STRIP = 256  # rows compared at once
+_BORDER = 3  # pixels around a scaled mask: as far as a scaled pixel takes from its neighbours
+
+_Size = tuple[int, int]
+_Box = tuple[int, int, int, int]
 
 
-def mask(thing: object, size: Size, name: str, scaled_from: Size | None) -> EncodedImage:
-    """Return the mask as PNG of mode L; see `ipyimagegen.imaging.mask`."""
-    natural = scaled_from or size
-    box = _box(thing, name)
-    name = labelled(name, thing) if isinstance(thing, Path) else name
-    image = _drawn(box, natural, name) if box is not None else _read(thing, natural, name)
+def read_mask(
+    thing: object, size: _Size, name: str = "the mask", *, scaled_from: _Size | None = None
+) -> EncodedImage:
+    """Return what may change of an image of `size` (width, height), as PNG of mode L: 255 may, 0 not.
+
+    `thing` is a box (`x,y,w,h` in pixels from the top left, as text or four numbers) or whatever
+    `encode_input` takes: transparent pixels may change where there are any, otherwise white pixels. When
+    the image was scaled, `scaled_from` is its size before, for which the mask was made. Raises
+    InvalidInput for another size, and when nothing may change.
+    """
+    natural, label = scaled_from or size, to_label(name)
+    box = _read_box(thing, label)
+    label = add_path(label, thing) if isinstance(thing, Path) else label
+    image = _draw_box(box, natural, label) if box is not None else _read_image(thing, natural, label)
     low, high = image.getextrema()
     if not high:
-        raise refused(name, f"leaves nothing to change. {READ_AS}")
+        message = _("{image} allows no pixel to change. {convention}", image=label, convention=_CONVENTION)
+        raise refuse(message)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
-    done = _packed(image)
-    return replace(done, notes=(ALL,)) if low else done
+    mask = _encode(image)
+    return replace(mask, notes=(_("everything may change"),)) if low else mask
 
 
-def mask_as(one: EncodedImage, style: str) -> EncodedImage:
-    """Return the mask in a server's form; see `ipyimagegen.imaging.mask_as`."""
+def convert_mask(mask: EncodedImage, style: str) -> EncodedImage:
+    """Return a mask as a server reads it: "alpha" (RGBA, transparent may change) or "white" (L, 255).
+
+    Raises ValueError for another style.
+    """
     if style not in ("alpha", "white"):
         raise ValueError(f"A mask has no style {style!r}: alpha or white.")
     if style == "white":
-        return one
-    image = sources.image(one.data, "the mask")
-    form = Image.merge("RGBA", (image, image, image, image.point(lambda value: 255 - value)))
-    return replace(_packed(form), notes=one.notes)
+        return mask
+    image = decode_input(mask.data, "The mask")
+    alpha = image.point(lambda value: 255 - value)
+    return replace(_encode(Image.merge("RGBA", (image, image, image, alpha))), notes=mask.notes)
 
 
-def _packed(image: Image.Image) -> EncodedImage:
-    data = packing.encoded(image)
-    if len(data) > MOST_BYTES:  # ten times slower, for what noise is in a mask
-        data = packing.encoded(image, compress_level=9)
-    pixels = packing.hashed(image)
+def to_mask_image(data: bytes, size: _Size) -> Image.Image:
+    """Return a mask as a Pillow image of mode 1, from one bit for each pixel, row by row: 0 is unchanged.
+
+    The leftmost pixel is the highest bit; each row fills whole bytes. Raises ValueError when the number
+    of bytes does not fit the size.
+    """
+    return Image.frombytes("1", size, data)
+
+
+def measure_changed_outside(before: bytes, after: Path, mask: bytes) -> float | None:
+    """Return the share (0.0 to 1.0) of the pixels outside the mask that a server changed.
+
+    `mask` is what `read_mask` returned. A pixel is changed when a channel differs by more than 8 of 255. A
+    returned image of the same ratio is compared in its own size. None when nothing can be compared.
+    """
+    try:
+        holes = _decode_flat(mask).convert("L")
+        sent, returned = _decode_flat(before), _decode_flat(after.read_bytes())
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        return None
+    if holes.size != sent.size or not _have_same_ratio(sent.size, returned.size):
+        return None
+    outside = _select_outside(holes, returned.size)
+    count = outside.histogram()[255]
+    if not count:
+        return None
+    if sent.size != returned.size:
+        sent = sent.resize(returned.size, Image.Resampling.LANCZOS)
+    return sum(_count_changed(sent, returned, outside)) / count
+
+
+# Reading
+
+
+def _encode(image: Image.Image) -> EncodedImage:
+    data = encode_file(image)
+    if len(data) > _MOST_BYTES:  # ten times slower, for masks of noise
+        data = encode_file(image, compress_level=9)
+    pixels = hash_pixels(image)
     return EncodedImage(data=data, mime="image/png", width=image.width, height=image.height, pixels=pixels)
 
 
-def _box(thing: Any, name: str) -> Box | None:
+def _read_box(thing: Any, label: str) -> _Box | None:
     """Return x, y, width and height when `thing` is a box, or None. Raises InvalidInput for half a box."""
     if isinstance(thing, str):
-        numbers: list[Any] = [_whole(one) for one in to_half_width(thing).strip().strip("()[]").split(",")]
+        numbers = [_to_int(part) for part in to_half_width(thing).strip().strip("()[]").split(",")]
     elif isinstance(thing, (list, tuple)) or getattr(thing, "shape", None) == (4,):
-        numbers = [_whole(one) for one in thing]
-        if not any(isinstance(one, (int, float)) or hasattr(one, "__index__") for one in thing):
-            return None  # images, axes: not for a box at all
+        numbers = [_to_int(item) for item in thing]
+        if not any(isinstance(item, (int, float)) or hasattr(item, "__index__") for item in thing):
+            return None  # images or axes: not meant as a box
     else:
         return None
-    if len(numbers) != 4 or None in numbers:
-        told = truncate(str(thing), 40).strip("()[]")
-        label = name if told in name else f"{name} ({told})"
-        raise refused(label, "is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
-    return (numbers[0], numbers[1], numbers[2], numbers[3])
+    match numbers:
+        case [int(x), int(y), int(width), int(height)]:
+            return x, y, width, height
+    message = _(
+        "{image} is not a box: expected four whole numbers x,y,w,h in pixels, such as 0,0,256,256.",
+        image=_add_text(label, truncate(str(thing), 40).strip("()[]"), "{} ({})"),
+    )
+    raise refuse(message)
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number as Python's own, None for anything else."""
+def _to_int(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     try:
@@ -84,47 +153,95 @@ def _whole(value: Any) -> int | None:
         return None
 
 
-def _drawn(box: Box, size: Size, name: str) -> Image.Image:
+def _add_text(label: str, text: str, form: str) -> str:
+    return label if text in label else form.format(label, text)
+
+
+def _draw_box(box: _Box, size: _Size, label: str) -> Image.Image:
     x, y, width, height = box
-    told = ",".join(map(str, box))
-    label = name if told in name else f"{name} {told}"
+    label = _add_text(label, ",".join(map(str, box)), "{} {}")
     if width <= 0 or height <= 0:
-        raise refused(label, "is a box without area: x,y,w,h are left, top, width and height.")
+        raise refuse(
+            _("{image} is a box without area: x,y,w,h are left, top, width and height.", image=label)
+        )
     if x < 0 or y < 0 or x + width > size[0] or y + height > size[1]:
-        raise refused(label, f"reaches outside the image, which is {size[0]}x{size[1]} pixels.")
+        message = _(
+            "{image} reaches outside the image, which is {size} pixels.", image=label, size=to_size_text(size)
+        )
+        raise refuse(message)
     image = Image.new("L", size)
     image.paste(255, (x, y, x + width, y + height))
     return image
 
 
-def _read(thing: object, size: Size, name: str) -> Image.Image:
+def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
     """Return any image as what may change: 255 or 0."""
-    image = sources.image(thing, name)
+    image = decode_input(thing, label)
     if image.size != size:
-        found, wanted = (f"{one[0]}x{one[1]}" for one in (image.size, size))
-        raise refused(
-            name, f"is {found} pixels, and the image that it is for is {wanted}. Give both one size."
+        message = _(
+            "{image} is {size} pixels, but the image to edit is {expected}. Use the same size.",
+            image=label,
+            size=to_size_text(image.size),
+            expected=to_size_text(size),
         )
+        raise refuse(message)
     if image.has_transparency_data:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         alpha = image.getchannel("A")
         if alpha.histogram()[255] < size[0] * size[1]:
             return alpha.point(lambda value: 255 * (value < 128))
         if image.convert("RGB").getcolors(1):
-            return Image.new("L", size)  # somebody forgot to cut the hole
-    grey = _grey(image, name)
+            return Image.new("L", size)  # one opaque colour: nobody cut a hole
+    grey = to_eight_bits(to_ready_mode(image, label)[0]).convert("L")
     half = 1 if grey.getextrema() in ((0, 1), (1, 1)) else 128  # labels: 0 and 1
-    if half > 1 and sum(grey.histogram()[48:208]) > SHADES * size[0] * size[1]:
-        raise refused(name, f"is an image of many shades, no mask. {READ_AS}")
+    if half > 1 and sum(grey.histogram()[48:208]) > _MOST_SHADES * size[0] * size[1]:
+        message = _(
+            "{image} is an image of many shades, not a mask. {convention}",
+            image=label,
+            convention=_CONVENTION,
+        )
+        raise refuse(message)
     return grey.point(lambda value: 255 * (value >= half))
 
 
-def _grey(image: Image.Image, name: str) -> Image.Image:
-    problem = ""
-    try:
-        image = modes.ready(image)[0]
-    except ValueError as error:
-        problem = str(error)
-    if problem:
-        raise refused(name, problem)
-    return modes.shallow(image).convert("L")
+# Measuring
+
+
+def _decode_flat(data: bytes) -> Image.Image:
+    """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
+    scan = scan_bytes(data)
+    if scan is None or scan.excess:
+        raise ValueError("not to be decoded")
+    return flatten_mode(decode(open_file(data, "The image"), "The image")[0])[0]
+
+
+def _have_same_ratio(size: _Size, other: _Size) -> bool:
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= _RATIO_TOLERANCE
+
+
+def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
+    """Return 255 where nothing was to change, in that size; the border of the mask does not count."""
+    if mask.size == size:
+        return mask.point(lambda value: 255 * (value == 0))
+    large = mask.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    # One white pixel of 49 still leaves 5 after the blur.
+    return large.filter(ImageFilter.BoxBlur(_BORDER)).point(lambda value: 255 * (value == 0))
+
+
+def _count_changed(sent: Image.Image, returned: Image.Image, outside: Image.Image) -> Iterator[int]:
+    """Yield the number of changed pixels of each strip: comparing takes several copies."""
+    width, height = returned.size
+    for top in range(0, height, _STRIP):
+        box = (0, top, width, min(top + _STRIP, height))
+        changed = _find_changed(sent.crop(box), returned.crop(box))
+        yield changed.histogram(mask=outside.crop(box))[255]
+
+
+def _find_changed(image: Image.Image, other: Image.Image) -> Image.Image:
+    """Return 255 where a channel of the two differs by more than `_TOLERANCE`, as mode L."""
+    if image.mode != other.mode:
+        image, other = image.convert("RGBA"), other.convert("RGBA")
+    if image.mode == "RGBA":  # what is wholly transparent has no colour
+        image, other = image.convert("RGBa"), other.convert("RGBa")
+    difference = functools.reduce(ImageChops.lighter, ImageChops.difference(image, other).split())
+    return difference.point(lambda value: 255 * (value > _TOLERANCE))

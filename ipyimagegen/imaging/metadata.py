@@ -1,8 +1,8 @@
-"""Overwrite keys in a file that a server sent, without a decoder and without changing its length.
+"""Overwrite API keys in a file that a server sent, without a decoder and without changing its length.
 
-In a PNG, JPEG or WebP file only what is not pixels is searched: texts, EXIF, profiles, what stands behind
-the end. There a key becomes as many `*`, and the checksum of a PNG chunk is computed anew; pixels stay as
-they came. Any other file is searched whole.
+In a PNG, JPEG or WebP file everything but the pixels is searched: texts, EXIF, profiles, what follows the
+end. A key becomes as many `*`, and the checksum of a PNG chunk is computed anew. Any other file is
+searched whole.
 
 Sources: PNG specification (third edition) 11.3; CIPA DC-008 (EXIF) for comments in UTF-16.
 """
@@ -19,15 +19,16 @@ from typing import BinaryIO
 
 from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.redact import Redactor
-from ipyimagegen.imaging.pieces import EOI, FRAMES, SOS, jpeg_pieces, png_pieces, webp_pieces
+from ipyimagegen.imaging.pieces import EOI, FRAMES, SOS, iterate_jpeg, iterate_png, iterate_webp
 
-SEARCHED = 4 << 20  # bytes of one file that are searched for parts of keys; behind them for whole ones
-UNPACKED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
-PIECES = 65_536  # chunks or segments; an image with more is not decoded, and its rest is searched as one
-BLOCK = 1 << 20
+_MOST_FOR_PARTS = 4 << 20  # bytes of a file that are searched for parts of keys; the rest for whole keys
+_MOST_INFLATED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
+_MOST_PIECES = 65_536  # an image with more is not decoded, and its rest is searched as one piece
+_BLOCK = 1 << 20
 _OVERLAP = 512
 
-Span = tuple[int, int]
+_Span = tuple[int, int]
+_Piece = tuple[bytes, _Span, int]  # type of a PNG chunk or b"", what is searched, where the piece ends
 
 
 def mask_keys(path: Path, redactor: Redactor) -> bool:
@@ -37,65 +38,66 @@ def mask_keys(path: Path, redactor: Redactor) -> bool:
     with path.open("r+b") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
-        finder = _FINDERS.get(sniff(file.read(16)) or "", _find_nothing)
-        return _Masker(file, length, redactor).mask(finder)
+        mime = sniff(file.read(16))
+        pieces = _FINDERS[mime](file, length) if mime else iter(())
+        return _KeyMasker(file, length, redactor).mask(pieces)
 
 
-class _Masker:
-    """Masks keys in one open file."""
+class _KeyMasker:
+    """Masks keys in one open file. Each method that masks returns whether there were any."""
 
     def __init__(self, file: BinaryIO, length: int, redactor: Redactor) -> None:
-        self.file, self.length = file, length
+        self._file, self._length = file, length
         self._redactor = redactor
-        self._unpacked = 0  # bytes of compressed texts so far
+        self._inflated = 0  # bytes of compressed texts so far
 
-    def mask(self, find: Callable[[_Masker], Iterator[tuple[bytes, Span, int]]]) -> bool:
-        """Mask the pieces that `find` yields and what is behind them; return whether there were keys."""
-        found, end = False, 0
+    def mask(self, pieces: Iterator[_Piece]) -> bool:
+        """Mask the pieces and what follows them."""
+        masked, end = False, 0
         try:
-            for kind, span, end in islice(find(self), PIECES):  # noqa: B007 - `end` is where the rest begins
-                found |= self._mask_piece(kind, span)
-        except EOFError:  # cut in the middle of a header
+            for kind, span, end in islice(pieces, _MOST_PIECES):  # noqa: B007 - the rest begins at `end`
+                masked |= self._mask_piece(kind, span)
+        except EOFError:  # cut inside a header
             pass
-        return self._mask_blocks((end, self.length)) or found
+        return self._mask_blocks((end, self._length)) or masked
 
-    def _mask_piece(self, kind: bytes, span: Span) -> bool:
+    def _mask_piece(self, kind: bytes, span: _Span) -> bool:
         start, end = span
-        found = self._mask_blocks(span)
-        if kind in _PACKED:
-            found |= self._mask_packed(kind, span)
-        if found and kind:
-            self.file.seek(start - 4)
-            self._write(end, zlib.crc32(self.file.read(end - start + 4)).to_bytes(4, "big"))
-        return found
+        masked = self._mask_blocks(span)
+        if kind in _TEXT_OFFSETS:
+            masked |= self._mask_compressed(kind, span)
+        if masked and kind:
+            self._file.seek(start - 4)
+            self._write(end, zlib.crc32(self._file.read(end - start + 4)).to_bytes(4, "big"))
+        return masked
 
-    def _mask_blocks(self, span: Span) -> bool:
-        """Mask keys between two offsets, in overlapping blocks; return whether there were any."""
-        found, (start, end) = False, span
-        for at in range(start, min(end, self.length), BLOCK):
-            self.file.seek(at)
-            before = self.file.read(min(at + BLOCK + _OVERLAP, end) - at)
-            after = self._masked(before, parts=at + len(before) <= SEARCHED)
+    def _mask_blocks(self, span: _Span) -> bool:
+        """Mask keys between two offsets, in overlapping blocks."""
+        masked, (start, end) = False, span
+        for at in range(start, min(end, self._length), _BLOCK):
+            self._file.seek(at)
+            before = self._file.read(min(at + _BLOCK + _OVERLAP, end) - at)
+            after = self._mask_bytes(before, parts=at + len(before) <= _MOST_FOR_PARTS)
             if after != before:
                 self._write(at, after)
-                found = True
-        return found
+                masked = True
+        return masked
 
-    def _mask_packed(self, kind: bytes, span: Span) -> bool:
-        """Overwrite a compressed text with a key in it."""
+    def _mask_compressed(self, kind: bytes, span: _Span) -> bool:
+        """Overwrite the whole compressed text of a chunk if it holds a key."""
         start, end = span
-        self.file.seek(start)
-        body = self.file.read(end - start)
-        begin = _PACKED[kind](body)
-        text = _unpack(body[begin:], UNPACKED - self._unpacked)
-        self._unpacked += len(text)
-        if self._masked(text, parts=self._unpacked <= SEARCHED) == text:
+        self._file.seek(start)
+        body = self._file.read(end - start)
+        begin = _TEXT_OFFSETS[kind](body)
+        text = _inflate(body[begin:], _MOST_INFLATED - self._inflated)
+        self._inflated += len(text)
+        if self._mask_bytes(text, parts=self._inflated <= _MOST_FOR_PARTS) == text:
             return False
         self._write(start + begin, b"*" * (len(body) - begin))
         return True
 
-    def _masked(self, data: bytes, *, parts: bool) -> bytes:
-        """Return bytes with `*` in place of keys, also of keys in UTF-16, as EXIF has its comments."""
+    def _mask_bytes(self, data: bytes, *, parts: bool) -> bytes:
+        """Return bytes with `*` in place of keys, also of keys in UTF-16, as EXIF comments are."""
         data = self._redactor.mask(data, parts=parts)
         if b"\0" not in data:
             return data
@@ -109,65 +111,60 @@ class _Masker:
         return bytes(result)
 
     def _write(self, at: int, data: bytes) -> None:
-        self.file.seek(at)
-        self.file.write(data)
+        self._file.seek(at)
+        self._file.write(data)
 
 
-# What is searched in each format: the type of a chunk with a checksum, the span, and where the piece ends.
+# What is searched in each format
+
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT")
+_JPEG_PIXELS = {*FRAMES, SOS, 0xDB, 0xDD}
+_WEBP_PIXELS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM")
 
 
-def _find_in_png(masker: _Masker) -> Iterator[tuple[bytes, Span, int]]:
-    for kind, start, end in png_pieces(masker.file):
-        if end + 4 > masker.length:
+def _find_in_png(file: BinaryIO, length: int) -> Iterator[_Piece]:
+    for kind, start, end in iterate_png(file):
+        if end + 4 > length:
             return
         yield kind, (start, start) if kind in _PNG_PIXELS else (start, end), end + 4
 
 
-def _find_in_jpeg(masker: _Masker) -> Iterator[tuple[bytes, Span, int]]:
-    for marker, start, end in jpeg_pieces(masker.file):
+def _find_in_jpeg(file: BinaryIO, _length: int) -> Iterator[_Piece]:
+    for marker, start, end in iterate_jpeg(file):
         yield b"", (start, start) if marker in _JPEG_PIXELS else (start, end), end
         if marker == EOI:
             return
 
 
-def _find_in_webp(masker: _Masker) -> Iterator[tuple[bytes, Span, int]]:
-    end = 12
-    for kind, start, end in webp_pieces(masker.file, masker.length):
+def _find_in_webp(file: BinaryIO, length: int) -> Iterator[_Piece]:
+    for kind, start, end in iterate_webp(file, length):
         yield b"", (start, start) if kind in _WEBP_PIXELS else (start - 8, end), end
 
 
-def _find_nothing(_: _Masker) -> Iterator[tuple[bytes, Span, int]]:
-    return iter(())
-
-
-_PNG_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT")
-_JPEG_PIXELS = {*FRAMES, SOS, 0xDB, 0xDD}
-_WEBP_PIXELS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM")
-_FINDERS: Mapping[str, Callable[[_Masker], Iterator[tuple[bytes, Span, int]]]] = MappingProxyType(
+_FINDERS: Mapping[str, Callable[[BinaryIO, int], Iterator[_Piece]]] = MappingProxyType(
     {"image/png": _find_in_png, "image/jpeg": _find_in_jpeg, "image/webp": _find_in_webp}
 )
-
 
 # Compressed texts of a PNG
 
 
-def _behind_method(chunk: bytes) -> int:
-    """Return where the compressed text begins: behind the keyword, its end and the method."""
+def _skip_method(chunk: bytes) -> int:
+    """Return the offset of the compressed text, after keyword, separator and method."""
     return chunk.find(b"\0") + 2
 
 
-def _behind_languages(chunk: bytes) -> int:
-    """Return where the text begins: behind the keyword, flag, method, language and translated keyword."""
+def _skip_languages(chunk: bytes) -> int:
+    """Return the offset of the text, after keyword, flag, method, language and translated keyword."""
     language = chunk.find(b"\0") + 3
     return chunk.find(b"\0", chunk.find(b"\0", language) + 1) + 1
 
 
-_PACKED = {b"zTXt": _behind_method, b"iCCP": _behind_method, b"iTXt": _behind_languages}
+_TEXT_OFFSETS = {b"zTXt": _skip_method, b"iCCP": _skip_method, b"iTXt": _skip_languages}
 
 
-def _unpack(stream: bytes, most: int) -> bytes:
-    """Return a compressed text, at most so many bytes of it; nothing where it is not compressed."""
+def _inflate(stream: bytes, limit: int) -> bytes:
+    """Return at most `limit` bytes of a compressed text; nothing where it is not compressed."""
     try:
-        return zlib.decompressobj().decompress(stream, most) if most > 0 else b""
+        return zlib.decompressobj().decompress(stream, limit) if limit > 0 else b""
     except zlib.error:
         return b""

@@ -1,7 +1,7 @@
-"""`%config Imagine`: the settings, projected from the table of options.
+"""`%config Imagine`: the settings, made from the table of options.
 
-The traits are untyped: IPython's `%config` swallows a validation error, so a bad value is refused at
-its use instead, where the cell can fail.
+The traits are untyped: IPython's `%config` swallows a validation error, so a bad value is refused when a
+cell uses it.
 """
 
 from __future__ import annotations
@@ -11,37 +11,49 @@ from typing import Any
 from traitlets import Any as Untyped
 from traitlets.config import Configurable
 
-from ipyimagegen.core.options import OPTIONS
-from ipyimagegen.core.plan import Settings
+from ipyimagegen.core.options import OPTIONS, Kind, Option
 
-_OPTIONS = {name: option for name, option in OPTIONS.items() if option.config}
+_KINDS = {Kind.INTEGER: "a whole number", Kind.NUMBER: "a number", Kind.FLAG: "True or False"}
+# The defaults of `core.plan.Settings`, repeated because its import would double the time of loading.
 _OTHERS = {
-    "endpoints": ({}, 'your own servers, {"lab": {"base_url": "https://…/v1", "key_env": "LAB_KEY"}}'),
-    "reuse": (True, "show a stored result instead of asking, and paying, again"),
-    "embed": ("preview", "what the notebook file keeps: preview (at most 100 KiB) or original"),
-    "max_parallel": (4, "calls to one endpoint at once"),
+    "endpoints": ({}, 'your own servers: {"lab": {"base_url": "https://…/v1", "key_env": "LAB_KEY"}}'),
+    "reuse": (True, "show the stored result of an identical request, at no cost (True or False)"),
+    "embed": ("preview", "what the notebook file holds: preview (at most 100 KiB) or original"),
+    "max_parallel": (4, "calls to one endpoint at the same time"),
     "max_calls": (16, "paid calls in one cell"),
     "max_images": (100, "paid images in one session"),
 }
 
 
-def _traits() -> dict[str, Any]:
-    of_options = {
-        name: Untyped(None, allow_none=True, help=option.help).tag(config=True)
-        for name, option in _OPTIONS.items()
-    }
-    return {
-        **of_options,
-        **{name: Untyped(default, help=told).tag(config=True) for name, (default, told) in _OTHERS.items()},
-    }
+def _describe(option: Option) -> str:
+    """Return the help of an option with its type or its choices."""
+    choices = ", ".join(option.choices) if option.kind in (Kind.CHOICE, Kind.WORD) else ""
+    kind = choices or _KINDS.get(option.kind, "text")
+    return f"{option.help} ({kind})"
 
 
-def _settings(self: Configurable) -> Settings:
-    """Return what is configured now. Raises InvalidOption for what is no setting."""
-    others = {name: getattr(self, name) for name in _OTHERS}
+_OPTIONS = {name: _describe(option) for name, option in OPTIONS.items() if option.config}
+
+
+def _read_values(self: Configurable) -> dict[str, Any]:
+    """Return the arguments of `Settings`."""
     options = {name: getattr(self, name) for name in _OPTIONS}
-    return Settings(options={k: v for k, v in options.items() if v is not None}, **others)
+    return {
+        "options": {name: value for name, value in options.items() if value is not None},
+        **{name: getattr(self, name) for name in _OTHERS},
+    }
 
 
-_DOC = "Settings of the cell magic %%imagine. An option that is None is not sent."
-Imagine: Any = type("Imagine", (Configurable,), {"__doc__": _DOC, "settings": _settings, **_traits()})
+_TRAITS = {name: (None, help_) for name, help_ in _OPTIONS.items()} | _OTHERS
+Imagine: Any = type(
+    "Imagine",
+    (Configurable,),
+    {
+        "__doc__": "Settings of %%imagine. An option that is None is not sent.",
+        "read_values": _read_values,
+        **{
+            name: Untyped(default, allow_none=True, help=help_).tag(config=True)
+            for name, (default, help_) in _TRAITS.items()
+        },
+    },
+)

@@ -4,105 +4,130 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
-from ipyimagegen.notebook.parser import NEGATED
+from ipyimagegen.notebook.messages import NEGATED
 
-_SETTING = "any other field, unchecked; the value is JSON if it is JSON"
-_WORDS = (Kind.CHOICE, Kind.WORD)
+_SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
+_WITH_CHOICES = (Kind.CHOICE, Kind.WORD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What is told of one magic; `flags` are its own, with what they mean."""
+    """The help of a magic, and what its line takes.
+
+    `flags` are its own, `options` says whether it takes those of a request, `words` what its words are.
+    """
 
     usage: tuple[str, ...]
-    does: str
+    text: str
     examples: tuple[str, str]
-    flags: Mapping[str, str] | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
     options: bool = False
+    words: Literal["", "prompt", "ids", "models", "endpoints"] = ""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it works on a cell too."""
+        return any(line.startswith("%%") for line in self.usage)
+
+    @property
+    def own(self) -> dict[str, bool]:
+        """Its own flags, and whether each takes a value."""
+        spellings = [names.split(", ") for names in self.flags]
+        return {flag.split()[0]: " " in flags[-1] for flags in spellings for flag in flags}
 
 
 PAGES: Mapping[str, Page] = {
     "imagine": Page(
         usage=("%%imagine [options]      (the cell below is the prompt)", "%imagine [options] prompt"),
-        does="Ask for images and show them. {name} in the prompt is filled in from your variables. "
-        "A request that has a stored result is shown from history and costs nothing. Lists make a sweep, "
+        text="Generate images and show them. {name} in the prompt is replaced by the value of your variable. "
+        "If the store has a result of the same request, it is shown at no cost. Lists make a sweep, "
         "one call for each combination: --seed 1..4, --quality low,high, --model a,b, and a {red|blue} fox.",
         examples=(
             "%%imagine --size 1024x1536 -n 2\na red fox in the snow, watercolour",
             "fox = %imagine --seed 7 a red fox\n%imagine --image fox --mask 10,10,200,200 a yellow moon",
         ),
         options=True,
+        words="prompt",
     ),
     "imagine_rerun": Page(
         usage=("%imagine_rerun ID [options]", "%%imagine_rerun ID [options]      (a new prompt below)"),
-        does="Ask again as that run did, with options or prompt changed. With nothing changed it asks, "
-        "and pays, at each run; a --NAME default takes an option out.",
+        text="Send the request of a run again, with options or prompt changed, and show what differs. "
+        "Unchanged, it sends (and bills) a new request every time. --NAME default removes an option.",
         examples=("%imagine_rerun 1 --seed 8", "%%imagine_rerun -1\na red fox at night"),
         options=True,
+        words="ids",
     ),
     "imagine_history": Page(
         usage=("%imagine_history [3 | 2-5 | -1] [--search TEXT] [--model M] [--all] [-l N]",),
-        does="The runs of this session, with small images.",
+        text="List the runs of this session, with small images.",
         examples=("%imagine_history", "%imagine_history --all --search fox -l 10"),
         flags={
             "--search TEXT": "only prompts that contain the text",
-            "--model M": "only this model",
-            "--all": "runs of every session",
-            "-l N": "at most N, the newest (20)",
+            "-m, --model M": "only this model",
+            "--all": "the runs of every session",
+            "-l N": "at most N runs, the newest (20)",
         },
+        words="ids",
     ),
     "imagine_show": Page(
         usage=("%imagine_show ID",),
-        does="One run whole: request as sent, reply, mismatches, cost, images; fetches a download that "
-        "is still pending. An ID is 3, -1 (the last), 3.2 (an image) or 1120-k7f2/3 (any run ever).",
+        text="Show a run in full: request as sent, response, mismatches, cost and images. A pending "
+        "download is tried again. An ID is 3, -1 (shown last), 3.2 (an image) or 1120-k7f2/3 (any run ever).",
         examples=("%imagine_show -1", "%imagine_show 1"),
+        words="ids",
     ),
     "imagine_compare": Page(
         usage=("%imagine_compare ID ID …",),
-        does="The images of 2 to 12 runs side by side, and what differs, against the first: prompts word "
-        "by word, [-gone-] {+new+}, then the options. An ID is 3, -1 (the last), 3.2 (an image), 2-5 (runs "
-        "2 to 5), 1120-k7f2/3 (any run ever) or {fox} (a variable that holds a result or a sweep). In "
+        text="Show the images of 2 to 12 runs side by side, and how they differ from the first: prompts word "
+        "by word, [-removed-] {+added+}, then the options. An ID is 3, -1 (shown last), 3.2 (an image), 2-5 "
+        "(runs 2 to 5), 1120-k7f2/3 (any run ever) or {fox} (a variable that holds a result or a sweep). In "
         "Python: history.compare(1, 2).",
         examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
+        words="ids",
     ),
     "imagine_models": Page(
         usage=("%imagine_models [NAME]",),
-        does="What is known of the models: sizes, ratios, n, qualities, edits, seed, prices with source "
-        "and date, retired when.",
+        text="List the models of the catalog, or everything it knows about a model: sizes, ratios, n, "
+        "qualities, edits, seed, prices with source and date, retirement date.",
         examples=("%imagine_models", "%imagine_models gpt-image-2"),
+        words="models",
     ),
     "imagine_endpoints": Page(
         usage=("%imagine_endpoints",),
-        does="Addresses, whether a key is set and from where (never any part of it), the default.",
+        text="List the endpoints: base URL, whether a key is set and where (never any part of it), "
+        "and which is the default.",
         examples=("%imagine_endpoints", '%config Imagine.endpoint = "sketch"'),
     ),
     "imagine_cost": Page(
         usage=("%imagine_cost",),
-        does="What this session asked for, got, reused and, as far as known, spent.",
+        text="Show the calls, images and reused results of this session, and its known spending.",
         examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
     ),
     "imagine_panel": Page(
         usage=("%imagine_panel",),
-        does="The panel: a form with just what the chosen model takes, images and a painted mask to start "
-        "from, and the session's images. What it made stands under it as plain images, which are "
-        'saved with the notebook. "Copy as cell" takes a request home.',
+        text="Open the panel: a form with the options of the chosen model, input images with a mask to "
+        "paint, and the images of this session. Its images stand under it as plain images, which are "
+        'saved with the notebook. "Copy as cell" copies the request.',
         examples=("%imagine_panel", "panel = %imagine_panel\npanel"),
     ),
     "imagine_doctor": Page(
         usage=("%imagine_doctor [ENDPOINT] [--offline]",),
-        does="What works and what does not: settings, endpoint, key, network, store, versions. The server "
-        "gets one free question (GET /models), with its key. Nothing is paid or changed, and the text "
-        "holds no key, password or user's name: it can be pasted into an issue.",
+        text="Check settings, endpoint, key, network, store and versions. The server gets one free request "
+        "(GET /models) with its key. Nothing is billed or changed. The report contains no key, password or "
+        "user name, so it can be pasted into an issue.",
         examples=("%imagine_doctor", "%imagine_doctor openai"),
-        flags={"--offline": "ask no server but one on this machine"},
+        flags={"--offline": "contact no server except on this machine"},
+        words="endpoints",
     ),
     "imagine_forget": Page(
         usage=("%imagine_forget ID…",),
-        does="Delete prompt and images that no other run uses; number, time and cost stay.",
+        text="Delete prompts and images of runs. Number, time, cost and what other runs use stay.",
         examples=("%imagine_forget -1", "%imagine_forget 1 2"),
+        words="ids",
     ),
 }
 
@@ -110,17 +135,18 @@ PAGES: Mapping[str, Page] = {
 def write_help(magic: str) -> str:
     """Return the help of a magic as plain text."""
     page = PAGES[magic]
-    parts = ["\n".join(page.usage), textwrap.fill(page.does, 88)]
+    parts = ["\n".join(page.usage), textwrap.fill(page.text, 88)]
     if page.flags:
-        parts.append("\n".join(f"  {flag:<26}{told}" for flag, told in page.flags.items()))
+        parts.append("\n".join(_format_item(flag, text) for flag, text in page.flags.items()))
     if page.options:
-        setting = _hanging("--set KEY=VALUE", _SETTING)
         parts += [
-            "Sent, and only when set:\n" + _options(SENT) + "\n" + setting,
-            "Images:\n" + _options(INPUTS),
-            "Local, never sent:\n" + _options(LOCAL) + f"\n  {'-h, --help':<26}this text",
+            "\n".join(
+                ["Sent, and only when set:", *_format(SENT), _format_item("--set KEY=VALUE", _SETTING)]
+            ),
+            "\n".join(["Images:", *_format(INPUTS)]),
+            "\n".join(["Local, never sent:", *_format(LOCAL), _format_item("-h, --help", "show this text")]),
         ]
-    examples = "\n\n".join(textwrap.indent(one, "  ") for one in page.examples)
+    examples = "\n\n".join(textwrap.indent(example, "  ") for example in page.examples)
     return "\n\n".join([*parts, f"Examples:\n\n{examples}"])
 
 
@@ -128,28 +154,26 @@ def write_options_table() -> str:
     """Return the README's table of options."""
     rows = ["| option | values | sent | what it does |", "|---|---|---|---|"]
     for option in OPTIONS.values():
-        values = ", ".join(option.choices) if option.kind in _WORDS else option.metavar.replace("|", " or ")
-        where = "yes" if option.sent else "no"
-        rows.append(f"| `{_flags(option)}` | {values} | {where} | {option.help} |")
+        choices, metavar = ", ".join(option.choices), option.metavar.replace("|", " or ")
+        values = choices if option.kind in _WITH_CHOICES else metavar
+        rows.append(f"| `{_name(option)}` | {values} | {'yes' if option.sent else 'no'} | {option.help} |")
     return "\n".join([*rows, f"| `--set` | KEY=VALUE | yes | {_SETTING} |"])
 
 
-def _options(table: Mapping[str, Option]) -> str:
-    return "\n".join(_option(one) for one in table.values())
+def _format(options: Mapping[str, Option]) -> list[str]:
+    return [
+        _format_item(f"{_name(option)} WORD", f"{option.help}: {', '.join(option.choices)}")
+        if option.kind in _WITH_CHOICES
+        else _format_item(f"{_name(option)} {option.metavar}".rstrip(), option.help)
+        for option in options.values()
+    ]
 
 
-def _option(option: Option) -> str:
-    if option.kind in _WORDS:
-        return _hanging(f"{_flags(option)} WORD", f"{option.help}: {', '.join(option.choices)}")
-    return _hanging(f"{_flags(option)} {option.metavar}".rstrip(), option.help)
+def _name(option: Option) -> str:
+    negated = f"/--no-{option.name}" if option in NEGATED.values() else ""
+    return ", ".join(filter(None, [option.short, option.flag])) + negated
 
 
-def _flags(option: Option) -> str:
-    flags = ", ".join(flag for flag in (option.short, option.flag) if flag)
-    return flags + (f"/--no-{option.name}" if option in NEGATED.values() else "")
-
-
-def _hanging(flags: str, told: str) -> str:
-
+def _format_item(flags: str, text: str) -> str:
     first = f"  {flags:<26}" if len(flags) <= 25 else f"  {flags}  "
-    return textwrap.fill(first + told, 100, subsequent_indent=" " * 28)
+    return textwrap.fill(first + text, 100, subsequent_indent=" " * 28)

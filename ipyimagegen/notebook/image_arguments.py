@@ -1,4 +1,4 @@
-"""What the words of `--image` and `--mask` stand for: an id, an address, a variable, a file."""
+"""What the words of `--image` and `--mask` stand for: an id, a URL, a variable or a file."""
 
 from __future__ import annotations
 
@@ -8,73 +8,96 @@ from pathlib import Path
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.ids import parse_id as read_id
+from ipyimagegen.core.ids import parse_id
+from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import DEFAULT, INPUTS
 from ipyimagegen.core.template import Name, fill, lookup, parse, suggest_variable
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
+from ipyimagegen.notebook.messages import BY_FLAG
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
-_FIRST = re.compile(r"[^\W\d]\w*")
+_SHOWN = 60  # characters of a word
+_ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 def resolve_arguments(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> InputRefs:
     """Return the images that the words stand for; `default` stands for none. Raises InvalidInput."""
     return {
-        name: tuple(resolve_argument(one, names, INPUTS[name].flag) for one in some if one != DEFAULT)
-        for name, some in words.items()
+        name: tuple(
+            resolve_argument(word, names, INPUTS[name].flag) for word in option_words if word != DEFAULT
+        )
+        for name, option_words in words.items()
     }
 
 
 def resolve_argument(text: str, names: Mapping[str, Any], flag: str) -> InputRef:
-    """Return what one word stands for. What could be a variable and a file is refused: InvalidInput."""
-    parts = parse(text.strip())
+    """Return the image that a word stands for.
+
+    Raises InvalidInput for a word that could be both a variable and a file, or is neither.
+    """
+    text = text.strip()
+    parts = parse(text)
     if len(parts) == 1 and isinstance(parts[0], Name) and not (parts[0].spec or parts[0].conversion):
         return InputRef(lookup(parts[0].path, names), parts[0].path)
-    filled = any(isinstance(one, Name) for one in parts)
-    text = fill(parts, names).strip() if filled else text.strip()
+    has_names = any(isinstance(part, Name) for part in parts)
+    if has_names:
+        text = fill(parts, names).strip()
     if text.startswith("@"):
-        return InputRef(read_id(text), text)
+        return InputRef(parse_id(text), text)
     if ADDRESS.match(text):
-        return InputRef(text, "the address")
-    if flag == "--mask" and BOX.fullmatch(text):
-        return InputRef(text, "the box")
-    if filled:  # what was filled in is not read a second time as a variable
-        return InputRef(Path(text).expanduser(), truncate(text, 60))
-    return _variable_or_file(text, names, flag)
+        return InputRef(text, _("the URL"))
+    if flag == INPUTS["mask"].flag and BOX.fullmatch(text):
+        return InputRef(text, _("the box"))
+    if has_names:  # a value that was filled in is never read as a variable
+        return InputRef(Path(text).expanduser(), truncate(text, _SHOWN))
+    return _find_variable_or_file(text, names, flag)
 
 
-def _variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> InputRef:
-    path = Path(text).expanduser()
-    variable = _variable(text, names)
-    if variable and exists(path):
-        both = f"{flag} {text} is a variable and a file"
-        raise InvalidInput(f"{both}: write {{{text}}} for the variable, ./{text} for the file.")
-    if variable:
-        return InputRef(lookup(variable, names), variable)
-    if not exists(path) and (problem := _slip(text, names, flag)):
-        raise InvalidInput(f"{flag} {truncate(text, 60)}: {problem} Nothing was sent.")
-    return InputRef(path, truncate(text, 60))
+def _find_variable_or_file(text: str, names: Mapping[str, Any], flag: str) -> InputRef:
+    path, option = Path(text).expanduser(), OptionName(BY_FLAG[flag].name)
+    if _is_variable(text, names):
+        if exists(path):
+            raise InvalidInput(
+                _(
+                    "{option} {text} is a variable and a file. Write {variable} for the variable, "
+                    "{path} for the file. Nothing was sent.",
+                    option=option,
+                    text=text,
+                    variable=f"{{{text}}}",
+                    path=f"./{text}",
+                )
+            )
+        return InputRef(lookup(text, names), text)
+    if not exists(path) and (problem := _explain(text, names, flag)):
+        shown = truncate(text, _SHOWN)
+        raise InvalidInput(
+            _("{option} {text}: {problem} Nothing was sent.", option=option, text=shown, problem=problem)
+        )
+    return InputRef(path, truncate(text, _SHOWN))
 
 
-def _slip(text: str, names: Mapping[str, Any], flag: str) -> str:
-    """Return what was meant by a word that is neither a variable nor a file, if that can be told."""
-    if _NUMBER.fullmatch(text):
-        return f"an image of the history is written @{text}."
-    if _FIRST.fullmatch(text):
-        return f"there is neither a variable nor a file of that name.{suggest_variable(text, names)}"
-    if "," in text and flag == "--mask":
-        return "a box is four whole numbers without blanks, such as --mask 10,20,30,40."
-    first = _FIRST.match(text.lstrip("{"))
+def _explain(text: str, names: Mapping[str, Any], flag: str) -> Message | None:
+    """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
+    if _ID.fullmatch(text):
+        return _("write {id} for an image of the history.", id=f"@{text}")
+    if _IDENTIFIER.fullmatch(text):
+        suggestion = suggest_variable(text, names)
+        return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
+    if "," in text and flag == INPUTS["mask"].flag:
+        box = OptionName("mask", "10,20,30,40")
+        return _("a box is four whole numbers without blanks, such as {box}.", box=box)
+    first = _IDENTIFIER.match(text.lstrip("{"))
     if first and first[0] in names:
-        return "only names, dots and [index] are read here; assign it to a variable first."
-    return "write --image once for each image." if "," in text else ""
+        return _("only names, dots and [index] are supported. Assign the value to a variable first.")
+    return _("write {option} once for each image.", option=OptionName("image")) if "," in text else None
 
 
-def _variable(text: str, names: Mapping[str, Any]) -> str | None:
-    """Return the text when it is written like a variable, and the first name in it is one."""
+def _is_variable(text: str, names: Mapping[str, Any]) -> bool:
+    """Return whether the text is written like a variable whose first name exists."""
     parts = parse("{" + text + "}")
-    written = len(parts) == 1 and isinstance(parts[0], Name) and parts[0].path == text
-    first = _FIRST.match(text)
-    return text if written and first and first[0] in names else None
+    first = _IDENTIFIER.match(text)
+    is_name = len(parts) == 1 and isinstance(parts[0], Name) and parts[0].path == text
+    return is_name and first is not None and first[0] in names

@@ -1,290 +1,158 @@
-"""The magics. Each is a doorway: read the line, call the studio, show what came."""
+"""What the magics do: each parses its line, calls the studio and shows the result."""
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from IPython.core.magic import (
-    Magics,
-    line_cell_magic,
-    line_magic,
-    magics_class,
-    needs_local_scope,
-    no_var_expand,
-)
+from IPython.core.interactiveshell import InteractiveShell
 
-from ipyimagegen.core.errors import InvalidOption
+import ipyimagegen
+from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
-from ipyimagegen.core.run import Run
-from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
-from ipyimagegen.notebook import help_text, image_arguments, parser, reports
+from ipyimagegen.notebook import completion, parser, reports
 from ipyimagegen.notebook.delivery import deliver_result
-from ipyimagegen.notebook.display import Painter, Screen, is_notebook, show_comparison, show_image, show_text
+from ipyimagegen.notebook.display import (
+    Painter,
+    attach,
+    is_notebook,
+    show_comparison,
+    show_image,
+    show_text,
+)
+from ipyimagegen.notebook.help_text import PAGES, write_help
+from ipyimagegen.notebook.image_arguments import resolve_arguments
+from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.parser import Line
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.studio import Studio
 
-OWN: Mapping[str, Mapping[str, bool]] = {
-    "imagine_history": {"--search": True, "--model": True, "-m": True, "--all": False, "-l": True},
-    "imagine_doctor": {"--offline": False},
-}
-T = TypeVar("T")
-ALMOST = "braces were sent as typed: alternatives are {one|other}, on one line, of plain words"
-LISTED = 20  # runs that %imagine_history shows unless told
+LISTED = 20  # runs that %imagine_history shows without -l
 
 
-def hide_keys(magic: Callable[..., T]) -> Callable[..., T]:
-    """Let no key stand in what a magic complains of."""
+class ImagineMagics:
+    """The magics of one shell and one studio; `run` calls the method of the magic's name."""
 
-    @wraps(magic)
-    def inner(self: ImagineMagics, *args: Any, **kwargs: Any) -> T:
-        with self._studio.keys.discreet():
-            return magic(self, *args, **kwargs)
-
-    return inner
-
-
-@magics_class
-class ImagineMagics(Magics):
-    """Images from prompts, in cells."""
-
-    def __init__(self, shell: Any, studio: Studio, screen: Screen) -> None:
-        super().__init__(shell)
+    def __init__(self, shell: InteractiveShell, studio: Studio) -> None:
+        self._shell = shell
         self._studio = studio
-        self._screen = screen
+        self._screen = attach(studio, shell)
 
-    @no_var_expand
-    @needs_local_scope
-    @line_cell_magic
-    @hide_keys
-    def imagine(
-        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
-    ) -> Generation | Sweep | None:
-        """Ask for images."""
-        read = self._read(line, cell, local_ns)
-        if read.help:
-            self._help("imagine")
-            return None
-        if cell is None and not read.verbatim:
-            parser.check_line_prompt(read.rest, read.images)
+    def run(self, name: str, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> object:
+        """Run a magic. Its errors hold no key and are worded for cells."""
+        page, names = PAGES[name], ChainMap(dict(local_ns or {}), self._shell.user_ns)
+        parse = parser.parse_line if page.words == "prompt" else parser.parse_words
+        with self._studio.keys.discreet():
+            try:
+                self._studio.keys.refuse(f"{line}\n{cell or ''}")
+                parsed = parse(line, names, own=page.own, options=page.options)
+                if parsed.help:
+                    show_help(name)
+                    return None
+                return getattr(self, name)(parsed, cell, names)
+            except ImagineError as error:
+                error.front = CELL
+                raise
+
+    def complete(self, until: str, whole: str) -> tuple[str, list[str], bool]:
+        """Complete a magic's line; see `completion.complete`."""
+        return completion.complete(until, whole, self._studio, self._shell.user_ns)
+
+    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Generation | Sweep | None:
+        """Generate images from a prompt."""
         if cell is not None:
-            _nothing_left(read.rest, "the prompt is what stands below this line")
-        prompt = read.rest if cell is None else cell
-        return self._ask(self._typed(read, prompt, local_ns, literal=False))
+            _refuse_words(line.rest, _("the prompt stands below this line"))
+        elif not line.verbatim:
+            parser.check_line_prompt(line.rest, line.images)
+        return self._send(_make_input(line, line.rest if cell is None else cell, names, literal=False))
 
-    @no_var_expand
-    @needs_local_scope
-    @line_cell_magic
-    @hide_keys
     def imagine_rerun(
-        self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
+        self, line: Line, cell: str | None, names: Mapping[str, Any]
     ) -> Generation | Sweep | None:
-        """Ask again."""
-        before = self._read(line, cell, local_ns)
-        if not before.rest and not before.help:
-            raise InvalidOption("%imagine_rerun needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        name, rest = parser.split_first_word(before.rest, self._names(local_ns)) if before.rest else ("", "")
-        after = self._read(rest, None, local_ns)
-        if before.help or after.help:
-            self._help("imagine_rerun")
-            return None
-        if len(several := name.split()) > 1:
-            raise InvalidOption(
-                f"%imagine_rerun takes one id; this stands for {len(several)}: {truncate(name, 60)}."
-            )
-        _nothing_left(after.rest, "a new prompt goes into the lines below %%imagine_rerun")
-        read = parser.merge_lines(before, after)
-        run, _ = self._studio.find(name)
+        """Run again, with options or prompt changed."""
+        run, _number = self._studio.find(_take_id(line, "%imagine_rerun"))
         prompt = run.request.prompt if cell is None else cell
-        changed = self._typed(read, prompt, local_ns, literal=cell is None)
-        again = self._studio.again(run, changed)
-        result = self._ask(again)
-        if isinstance(result, Generation):
-            show_text(reports.report_difference(run, result.run, asks_again=bool(again.options.get("new"))))
-        elif result is not None:
-            show_text(reports.report_differences(run, [one.run for one in result]))
+        changed = _make_input(line, prompt, names, literal=cell is None)
+        request = self._studio.again(run, changed)
+        result = self._send(request)
+        if result is not None:
+            show_text(reports.report_rerun(run, result, forced=bool(request.options.get("new"))))
         return result
 
-    @no_var_expand
-    @needs_local_scope
-    @line_magic
-    @hide_keys
-    def imagine_history(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
-        """Show the runs of this session."""
-        read = self._told("imagine_history", line)
-        if read is None:
-            return
-        which, rest = parser.split_first_word(read.rest, self._names(local_ns)) if read.rest else ("", "")
-        after = self._told("imagine_history", rest)
-        if after is None:
-            return
-        read = parser.merge_lines(read, after)
-        found = self._listed(which, read)
-        sheet = self._studio.history.make_sheet(found)
-        if sheet:
+    def imagine_history(self, line: Line, *_cell: object) -> None:
+        """List the runs of this session."""
+        ids, everywhere, limit = _read_filters(line)
+        search, model = line.own.get("--search"), line.own.get("--model") or line.own.get("-m")
+        runs = self._studio.history.list_runs(
+            ids,
+            everywhere=everywhere,
+            search=str(search) if search else None,
+            model=str(model) if model else None,
+            limit=limit,
+        )
+        if sheet := self._studio.history.make_sheet(runs):
             show_image(sheet)
-        show_text(reports.report_history(found, self._studio.ledger.in_flight()))
+        show_text(reports.report_history(runs, self._studio.ledger.in_flight()))
 
-    @no_var_expand
-    @needs_local_scope
-    @line_magic
-    @hide_keys
-    def imagine_show(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
-        """Show one run whole."""
-        read = self._told("imagine_show", line)
-        if read is None:
-            return
-        name = parser.fill_ids(read.rest, self._names(local_ns))
-        if len(name.split()) != 1:
-            raise InvalidOption("%imagine_show takes one id: 3, -1 (the last), 3.2 or 1120-k7f2/3.")
-        run, index = self._studio.find(name)
+    def imagine_show(self, line: Line, *_cell: object) -> None:
+        """Show a run in full."""
+        run, number = self._studio.find(_take_id(line, "%imagine_show"))
         run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run)))
         generation = self._studio.generation(run)
-        for one in (image for image in generation if image.index == index) if index else [generation]:
-            if one:
-                show_image(one)
-        history = self._studio.history
-        if descent := history.make_descent_sheet(run):
+        if number is None and generation:
+            show_image(generation)
+        for image in generation:
+            if image.index == number:
+                show_image(image)
+        if descent := self._studio.history.make_descent_sheet(run):
             show_image(descent, "line of descent")
-        show_text(
-            reports.report_run(
-                run,
-                self._studio.ledger.number(run.id),
-                in_flight=self._studio.ledger.in_flight(),
-                reruns=history.list_reruns(run),
-                edits=history.list_edits(run),
-                named=self._studio.name_input,
-            )
-        )
+        show_text(reports.report_run(run, self._studio))
 
-    @no_var_expand
-    @needs_local_scope
-    @line_magic
-    @hide_keys
-    def imagine_compare(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
-        """Show runs side by side, and what differs."""
-        if read := self._told("imagine_compare", line):
-            show_comparison(self._studio.history.compare(*parser.split_ids(read.rest, self._names(local_ns))))
+    def imagine_compare(self, line: Line, *_cell: object) -> None:
+        """Show runs side by side, with their differences."""
+        show_comparison(self._studio.history.compare(*line.ids))
 
-    @no_var_expand
-    @line_magic
-    @hide_keys
-    def imagine_models(self, line: str) -> None:
-        """Tell what is known of the models."""
-        if read := self._told("imagine_models", line):
-            show_text(reports.report_model(read.rest) if read.rest else reports.report_models())
+    def imagine_models(self, line: Line, *_cell: object) -> None:
+        """List the models of the catalog, or show a model in full."""
+        show_text(reports.report_model(" ".join(line.words)) if line.words else reports.report_models())
 
-    @no_var_expand
-    @line_magic
-    @hide_keys
-    def imagine_endpoints(self, line: str) -> None:
-        """Tell where is asked, and whether a key is set."""
-        if read := self._told("imagine_endpoints", line):
-            _nothing_left(read.rest, "%imagine_endpoints takes none")
-            show_text(reports.report_endpoints(self._studio))
+    def imagine_endpoints(self, line: Line, *_cell: object) -> None:
+        """List the endpoints and whether their keys are set."""
+        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_endpoints"))
+        show_text(reports.report_endpoints(self._studio))
 
-    @no_var_expand
-    @line_magic
-    @hide_keys
-    def imagine_cost(self, line: str) -> None:
-        """Tell what this session asked for, and what it cost."""
-        if read := self._told("imagine_cost", line):
-            _nothing_left(read.rest, "%imagine_cost takes none")
-            show_text(reports.report_cost(*self._studio.ledger.spending()))
+    def imagine_cost(self, line: Line, *_cell: object) -> None:
+        """Show the calls and the spending of this session."""
+        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_cost"))
+        show_text(reports.report_cost(*self._studio.ledger.spending()))
 
-    @no_var_expand
-    @line_magic
-    @hide_keys
-    def imagine_panel(self, line: str) -> object | None:
-        """Return the panel: the same with the mouse."""
-        read = self._told("imagine_panel", line)
-        if read is None:
-            return None
-        _nothing_left(read.rest, "%imagine_panel takes none")
-        if not is_notebook(self._screen.shell):
-            raise InvalidOption("The panel needs a notebook; in a terminal there is %imagine.")
-        from ipyimagegen.notebook.panel.widget import Panel  # noqa: PLC0415 - widgets take half a second
+    def imagine_panel(self, line: Line, *_cell: object) -> object:
+        """Return the panel, which the cell displays."""
+        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_panel"))
+        if not is_notebook(self._shell):
+            raise InvalidOption(_("The panel requires a notebook. In a terminal use %imagine."))
+        return ipyimagegen.Panel(self._studio)
 
-        return Panel(self._studio)
+    def imagine_doctor(self, line: Line, *_cell: object) -> None:
+        """Check what works and what does not."""
+        endpoint, *others = line.words or [None]
+        _refuse_words(" ".join(map(str, others)), _("{magic} takes one endpoint", magic="%imagine_doctor"))
+        show_text(repr(self._studio.doctor(endpoint, offline="--offline" in line.own)))
 
-    @no_var_expand
-    @line_magic
-    @hide_keys
-    def imagine_doctor(self, line: str) -> None:
-        """Tell what works and what does not."""
-        read = self._told("imagine_doctor", line)
-        if read is None:
-            return
-        endpoint, rest = parser.split_first_word(read.rest) if read.rest else (None, "")
-        after = self._told("imagine_doctor", rest)
-        if after is None:
-            return
-        read = parser.merge_lines(read, after)
-        _nothing_left(read.rest, "%imagine_doctor takes one endpoint")
-        show_text(repr(self._studio.doctor(endpoint, offline=bool(read.own.get("--offline")))))
-
-    @no_var_expand
-    @needs_local_scope
-    @line_magic
-    @hide_keys
-    def imagine_forget(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
-        """Delete prompt and images of runs."""
-        read = self._told("imagine_forget", line)
-        if read is None:
-            return
-        if not read.rest:
-            raise InvalidOption("%imagine_forget needs an id: 3, -1 (the last) or 1120-k7f2/3.")
-        forgotten = self._studio.history.forget(parser.split_ids(read.rest, self._names(local_ns)))
+    def imagine_forget(self, line: Line, *_cell: object) -> None:
+        """Delete prompts and images of runs."""
+        if not line.words:
+            raise _make_id_error("%imagine_forget")
+        forgotten = self._studio.history.forget(line.ids)
         show_text(reports.report_forgotten(forgotten, self._studio.history))
 
-    # What the doorways share
-
-    def _read(self, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> parser.Line:
-        self._studio.keys.refuse(f"{line}\n{cell or ''}")
-        return parser.read(line, self._names(local_ns))
-
-    def _told(self, magic: str, line: str) -> parser.Line | None:
-        """Return the line of a magic that tells, or None when its help was wanted, and shown."""
-        self._studio.keys.refuse(line)
-        read = parser.read(line, {}, own=OWN.get(magic, parser.NOTHING), options=False)
-        if not read.help:
-            return read
-        self._help(magic)
-        return None
-
-    @property
-    def _variables(self) -> dict[str, Any]:
-        assert self.shell is not None  # magics are registered with one
-        variables: dict[str, Any] = self.shell.user_ns
-        return variables
-
-    def _names(self, local_ns: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        return ChainMap(dict(local_ns or {}), self._variables)
-
-    def _typed(
-        self, read: parser.Line, prompt: str, local_ns: Mapping[str, Any] | None, *, literal: bool
-    ) -> UserInput:
-        late, names = parser.find_late_options(prompt), self._names(local_ns)
-        notes = [f"{flag} stands in the prompt and was sent as text" for flag in late]
-        notes += parser.find_magic_word(prompt)
-        if not literal and not read.values.get("raw") and looks_like_alternatives(parse(prompt)):
-            notes.append(ALMOST)
-        return UserInput(
-            prompt=prompt,
-            options=read.values,
-            extra=read.extra,
-            inputs=image_arguments.resolve_arguments(read.images, names),
-            namespace=None if literal else names,
-            executor=read.executor,
-            notes=tuple(notes),
-        )
-
-    def _ask(self, typed: UserInput) -> Generation | Sweep | None:
-        plan = self._studio.plan(typed)
+    def _send(self, user_input: UserInput) -> Generation | Sweep | None:
+        """Carry out a request and show its result, or show its plan for a dry run."""
+        plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
             show_text(
                 reports.report_plan(plan, self._studio.write_calls(plan), self._studio.describe_excess(plan))
@@ -292,39 +160,62 @@ class ImagineMagics(Magics):
             return None
         painter = Painter(self._screen)
         result = self._studio.carry_out(plan, painter)
-        painter.result(result)
-        self._screen.mark(result)
-        if told := deliver_result(result, plan.local, self._variables):
-            show_text(told)
-        if passing := self._studio.warn_of_store():
-            show_text(passing)
+        painter.show_result(result)
+        self._screen.mark_shown(result)
+        for text in (deliver_result(result, plan.local, self._shell.user_ns), self._studio.warn_of_store()):
+            if text:
+                show_text(text)
         return result
 
-    def _help(self, magic: str) -> None:
-        print(help_text.write_help(magic))  # noqa: T201 - help is text, as `?` shows it
 
-    def _listed(self, which: str, read: parser.Line) -> Sequence[tuple[int | None, Run]]:
-        own = read.own
-        limit = to_half_width(str(own.get("-l", LISTED)))
-        if not limit.isascii() or not limit.isdigit() or not int(limit):
-            raise InvalidOption(f"-l takes a number of runs, not {truncate(limit, 20)!r}.")
-        if which and own.get("--all"):
-            raise InvalidOption("--all shows the runs of every session; a number is one of this session.")
-        _nothing_left(read.rest, 'a text of several words is written --search "a red fox"')
-        model = own.get("--model") or own.get("-m")
-        return self._studio.history.list_runs(
-            which,
-            everywhere=bool(own.get("--all")),
-            search=str(own["--search"]) if "--search" in own else None,
-            model=str(model) if model else None,
-            limit=int(limit),
+def show_help(magic: str) -> None:
+    """Print the help of a magic."""
+    print(write_help(magic))  # noqa: T201 - plain text, as `?` shows it
+
+
+def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: bool) -> UserInput:
+    return UserInput(
+        prompt=prompt,
+        options=line.values,
+        extra=line.extra,
+        inputs=resolve_arguments(line.images, names),
+        namespace=None if literal else names,
+        executor=line.executor,
+        notes=tuple(parser.list_notes(line, prompt, literal=literal)),
+    )
+
+
+def _refuse_words(words: str, reason: str) -> None:
+    if words:
+        raise InvalidOption(
+            _("{words!r} is not expected: {reason}.", words=truncate(words, 40), reason=reason)
         )
 
 
-def _nothing_left(rest: str, where: str) -> None:
-    if rest:
-        raise InvalidOption(f"{truncate(rest, 40)!r} is not expected: {where}.")
+def _make_id_error(magic: str) -> InvalidOption:
+    return InvalidOption(_("{magic} needs an id: 3, -1 (shown last) or 1120-k7f2/3.", magic=magic))
 
 
-for _name in help_text.PAGES:  # what `%%imagine?` shows
-    getattr(ImagineMagics, _name).__doc__ = help_text.write_help(_name)
+def _take_id(line: Line, magic: str) -> str:
+    """Return the only id of a line. Raises InvalidOption for none or several."""
+    if not line.ids:
+        raise _make_id_error(magic)
+    if len(line.ids) > 1:
+        ids = truncate(" ".join(line.ids), 60)
+        raise InvalidOption(
+            _("{magic} takes one id; there are {count}: {ids}.", magic=magic, count=len(line.ids), ids=ids)
+        )
+    return line.ids[0]
+
+
+def _read_filters(line: Line) -> tuple[str, bool, int]:
+    """Return which runs %imagine_history lists: an id or range, whether all sessions', and how many."""
+    everywhere, (ids, *others) = "--all" in line.own, line.words or [""]
+    limit = to_half_width(str(line.own.get("-l", LISTED)))
+    if not limit.isascii() or not limit.isdigit() or not int(limit):
+        raise InvalidOption(_("-l takes a number of runs, not {text!r}.", text=truncate(limit, 20)))
+    if ids and everywhere:
+        raise InvalidOption(_("--all lists the runs of every session; an id names a run of this session."))
+    example = '--search "a red fox"'
+    _refuse_words(" ".join(others), _("a text of several words is written {example}", example=example))
+    return ids, everywhere, int(limit)

@@ -1,350 +1,415 @@
-"""The texts of the magics that tell rather than ask: plain words, one fact a line."""
+"""The texts of the magics that report: plain lines, one fact each."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ipyimagegen import catalog, client
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
+from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import render
+from ipyimagegen.core.messages import Front, Message, Setting, _, join, ngettext, render
+from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
-from ipyimagegen.core.text import DOT, format_count, format_table, sanitize, truncate
+from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
 from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
 from ipyimagegen.session.studio import Studio
 
-if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.core.endpoints import Endpoint, Model, Price
-
-_CUT = 400  # characters of a prompt in a request that is shown
-_CHANGES = 8  # lines about what a rerun changed
+_LONGEST_VALUE = 400  # characters of a text in a request that is shown
+_CHANGES = 8  # lines about the changes of a sweep
 
 
-def report_plan(plan: Plan, calls: Sequence[client.HttpCall], over: str | None = None) -> str:
-    """Return what would be sent, what would be reused, and what it may cost: of a sweep the first whole.
+def _join_lines(lines: Iterable[str], front: Front = CELL) -> str:
+    return render(join(lines, "\n"), front)
 
-    `over` says why it would not be sent.
+
+def _format_rows(rows: Iterable[Sequence[str]], front: Front = CELL) -> str:
+    return format_table([render(cell, front) for cell in row] for row in rows)
+
+
+def report_plan(
+    plan: Plan, calls: Sequence[client.HttpCall], over: str | None = None, *, front: Front = CELL
+) -> str:
+    """Return what would be sent and reused, and the estimate; of a sweep the first call in full.
+
+    `over` says why the settings do not allow it.
     """
-    first = next((k for k, one in enumerate(plan.calls) if one.asks), 0) if plan.axes else 0
-    lines = list(_request_of(plan.calls[first], calls[first]))
+    first = next((place for place, call in enumerate(plan.calls) if call.asks), 0) if plan.axes else 0
+    lines = list(_describe_request(plan.calls[first], calls[first]))
     if plan.axes:
-        rows = zip(label_points(plan.axes), map(_fate, plan.calls), strict=True)
-        lines += [
-            f"that is {label_points(plan.axes)[first]}; all of them:",
-            format_table([(a, *b) for a, b in rows]),
-        ]
-    send = plan.to_send
-    lines.append(render(str(plan), CELL))
-    if more := sum(catalog.count_partial_tokens(one.sent, one.request, one.endpoint) for one in send):
-        lines.append(f"partial images: at most {more:,} output tokens more, in the estimate")
-    lines += sorted({f"takes about {c.seconds[0]:g}–{c.seconds[1]:g} s" for c in send if c.seconds})
+        labels = label_points(plan.axes)
+        rows = [(label, *_describe_outcome(call)) for label, call in zip(labels, plan.calls, strict=True)]
+        lines.append(_("This is {label}. All calls:", label=labels[first]))
+        lines.append(_format_rows(rows, front))
+    lines.append(str(plan))
+    if tokens := sum(
+        catalog.count_partial_tokens(call.sent, call.request, call.endpoint) for call in plan.to_send
+    ):
+        lines.append(_("The estimate includes up to {tokens:,} tokens for partial images.", tokens=tokens))
+    durations = {call.seconds for call in plan.to_send if call.seconds}
+    lines += [_("takes about {low:g}–{high:g} s", low=low, high=high) for low, high in sorted(durations)]
     lines += [over] if over else []
-    return "\n".join([*lines, "dry run: nothing was sent"])
+    return _join_lines([*lines, _("Dry run: nothing was sent.")], front)
 
 
-def _request_of(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
+def _describe_request(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
     yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
     yield json.dumps(call.summary, indent=2, ensure_ascii=False)
     if planned.reused:
-        yield f"reused: {planned.reused.id}, so nothing would be sent"
+        yield _("Reuses the result of {run}: nothing would be sent.", run=planned.reused.id)
     yield from (f"- {sanitize(note)}" for note in planned.sent.notes)
     if planned.unknown_outcome:
-        yield f"- without --retry this fails: {str(planned.unknown_outcome).splitlines()[0]}"
+        yield _(
+            "- Fails without {option}: {error}",
+            option=OptionName("retry", value=True),
+            error=planned.unknown_outcome.args[0],
+        )
 
 
-def _fate(planned: PlannedCall) -> tuple[str, str]:
+def _describe_outcome(planned: PlannedCall) -> tuple[str, str]:
+    """Return what would become of a call, and its estimate."""
     if planned.reused:
-        return f"from history: {planned.reused.id}", ""
+        return _("from history: {run}", run=planned.reused.id), ""
     if planned.unknown_outcome:
-        return "unknown outcome: not asked without --retry", ""
+        return _("unknown outcome: not sent without {option}", option=OptionName("retry", value=True)), ""
     if planned.in_flight:
-        return "under way: waited for", ""
-    return "to be sent", str(planned.estimate)
-
-
-def _sourced(report_cost: Cost) -> str:
-    return (
-        f"{report_cost} ({report_cost.source}, {report_cost.date})"
-        if report_cost.source
-        else str(report_cost)
-    )
+        return _("in flight: its result is used"), ""
+    return _("would be sent"), str(planned.estimate)
 
 
 def report_history(numbered: Sequence[tuple[int | None, Run]], in_flight: Collection[str]) -> str:
-    """Return a line for each run; `in_flight` are the ids of those that this process carries out."""
+    """Return a line for each run; `in_flight` are the ids of the calls of this process."""
     if not numbered:
-        return "nothing in the history"
-    return format_table(
+        return render(_("No runs."), CELL)
+    return _format_rows(
         (
             str(number) if number else "",
             run.id,
-            _status(run, in_flight),
+            _describe_status(run, in_flight),
             f"{len(run.shown)}/{run.request.count}",
             truncate(str(run.cost), 24),
-            truncate(run.request.prompt, 60) if not run.forgotten else "(forgotten)",
+            _("(forgotten)") if run.forgotten else truncate(run.request.prompt, 60),
         )
         for number, run in numbered
     )
 
 
-def _status(run: Run, in_flight: Collection[str]) -> str:
-    if run.status is Status.PENDING:  # no other process tells what it carries out
-        return "under way" if run.id in in_flight else "pending or cut off"
+def _describe_status(run: Run, in_flight: Collection[str]) -> str:
+    if run.status is Status.PENDING:  # the calls of another process cannot be seen
+        return _("in flight") if run.id in in_flight else _("pending or cut off")
     return str(run.status).replace("_", " ")
 
 
-def report_run(
-    run: Run,
-    number: int | None,
-    *,
-    in_flight: Collection[str],
-    reruns: Sequence[Run],
-    edits: Sequence[Run],
-    named: Callable[[Input], str],
-) -> str:
-    """Return all that is known of one run: request, reply, mismatches, cost, kin, error."""
-    lines = [
-        write_title(run, number),
-        f"status: {_status(run, in_flight)}{DOT}{DOT.join(list_facts(run))}",
-        f"created: {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(run.created))}",
-        f"seconds: {run.elapsed:.1f}" if run.elapsed is not None else "",
-        f"cost: {_sourced(run.cost).removeprefix('cost ')}",
-        *_request(run, named),
-        *_reply(run),
+def report_run(run: Run, studio: Studio) -> str:
+    """Return everything known about a run: request, response, mismatches, cost, relatives, error."""
+    history, ledger = studio.history, studio.ledger
+    facts = [_describe_status(run, ledger.in_flight()), *list_facts(run)]
+    created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
+    cost = str(run.cost).removeprefix("cost ")
+    source = f" ({run.cost.source}, {run.cost.date})" if run.cost.source else ""
+    lines: list[str] = [
+        write_title(run, ledger.number(run.id)),
+        _("status: {facts}", facts=join(facts)),
+        _("created: {time}", time=created),
+        *([_("seconds: {seconds:.1f}", seconds=run.elapsed)] if run.elapsed is not None else []),
+        _("cost: {cost}{source}", cost=cost, source=source),
+        *_describe_sent(run, studio),
+        *_describe_response(run),
         *(f"! {mismatch}" for mismatch in run.mismatches),
         *(f"- {note}" for note in run.sent.notes),
-        f"rerun of: {run.rerun_of}" if run.rerun_of else "",
-        _listed("rerun as", reruns),
-        _listed("edited as", edits),
-        f"error: {run.error.message}" if run.error else "",
     ]
-    return "\n".join(sanitize(line) for line in lines if line)  # one fact a line, whatever it holds
+    if run.rerun_of:
+        lines.append(_("rerun of: {run}", run=run.rerun_of))
+    if reruns := history.list_reruns(run):
+        lines.append(_("rerun as: {runs}", runs=_name_runs(reruns)))
+    if edits := history.list_edits(run):
+        lines.append(_("edited as: {runs}", runs=_name_runs(edits)))
+    if run.error:
+        lines.append(_("error: {message}", message=run.error.message))
+    return "\n".join(sanitize(render(line, CELL)) for line in lines)  # a value cannot forge a line
 
 
-def report_forgotten(runs: Sequence[Run], past: History) -> str:
-    """Return what was forgotten, and what stays because other runs began with it."""
-    began = {run.id: ", ".join(one.id for one in past.list_edits(run)) for run in runs}
-    stay = [f"images of {id_} stay: {edits} began with them" for id_, edits in began.items() if edits]
-    return "\n".join(["forgotten: " + ", ".join(began), *stay])
+def _name_runs(runs: Sequence[Run]) -> list[str]:
+    return [f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in runs]
 
 
-def _listed(what: str, runs: Sequence[Run]) -> str:
-    return (
-        f"{what}: " + ", ".join(f"{one.id} {truncate(one.request.prompt, 40)!r}" for one in runs)
-        if runs
-        else ""
-    )
-
-
-def _request(run: Run, named: Callable[[Input], str]) -> Iterator[str]:
+def _describe_sent(run: Run, studio: Studio) -> Iterator[str]:
     request, sent = run.request, run.sent
     if request.template and request.template.strip() != request.prompt:
-        yield f"template: {request.template}"
-    yield from (f"input: {_input(one, named)}" for one in request.inputs)
+        yield _("template: {template_text}", template_text=request.template)
+    for item in request.inputs:
+        yield _("input: {facts}", facts=_describe_input(item, studio))
     if request.mask:
-        yield f"mask: {_input(request.mask, named)}"
+        yield _("mask: {facts}", facts=_describe_input(request.mask, studio))
     if request.options or request.extra:
-        yield f"asked: {_json({**request.options, **request.extra})}"
+        yield _("requested: {options}", options=_to_json({**request.options, **request.extra}))
     if sent.body:
-        body = {k: truncate(v, _CUT) if isinstance(v, str) else v for k, v in sent.body.items()}
-        yield f"sent: {request.base_url} {_json(body)}"
-        if sent.attempts:  # written when it has ended
-            yield f"attempts: {sent.attempts}"
+        body = {
+            name: truncate(value, _LONGEST_VALUE) if isinstance(value, str) else value
+            for name, value in sent.body.items()
+        }
+        yield _("sent: {url} {body}", url=request.base_url, body=_to_json(body))
+        if sent.attempts:  # recorded at the end
+            yield _("attempts: {count}", count=sent.attempts)
     if sent.unsent:
-        yield f"kept here: {', '.join(sent.unsent)}"
+        yield _("not sent: {options}", options=sent.unsent)
     if sent.request_id:
-        yield f"request id: {truncate(sent.request_id, 100)}"
+        yield _("request id: {id}", id=truncate(sent.request_id, 100))
 
 
-def _reply(run: Run) -> Iterator[str]:
+def _describe_response(run: Run) -> Iterator[str]:
     if run.response:
-        yield f"reply: {_json(run.response)}"
+        yield _("response: {body}", body=_to_json(run.response))
     if run.raw:
-        yield f"reply as it came: kept unopened as {run.raw[:12]}….bin in the store's quarantine"
-    yield from (f"image {one.index}: {_image(one)}" for one in run.images)
+        yield _("raw response: {file} in the store's quarantine, not opened", file=f"{run.raw[:12]}….bin")
+    for image in run.images:
+        yield _("image {number}: {facts}", number=image.index, facts=join(_list_image_facts(image)))
 
 
-def _input(one: Input, named: Callable[[Input], str]) -> str:
-    return DOT.join(
-        [sanitize(named(one), 120), f"{one.width}x{one.height}", one.mime, f"sha256 {one.sha256[:12]}"]
-    )
+def _describe_input(item: Input, studio: Studio) -> str:
+    name, size = sanitize(studio.name_input(item), 120), f"{item.width}x{item.height}"
+    return DOT.join([name, size, item.mime, f"sha256 {item.sha256[:12]}"])
 
 
-def _json(value: object) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _image(image: ImageRecord) -> str:
-    words = [f"{image.width}x{image.height}"] if image.width else []
-    words += [image.mime or "", f"{image.bytes:,} bytes" if image.bytes else ""]
+def _list_image_facts(image: ImageRecord) -> Iterator[str]:
+    if image.width:
+        yield f"{image.width}x{image.height}"
+    if image.mime:
+        yield image.mime
+    if image.bytes:
+        yield _("{count:,} bytes", count=image.bytes)
     if image.state is not ImageState.STORED:
-        words.append(describe_state(image))
+        yield describe_state(image)
     if image.changed_outside is not None:
-        words.append(f"outside the mask {format_percent(image.changed_outside)} of the pixels changed")
+        share = format_percent(image.changed_outside)
+        yield _("outside the mask {share} of the pixels changed", share=share)
     if image.revised_prompt:
-        words.append(f"revised prompt: {truncate(image.revised_prompt, 200)}")
-    return DOT.join(word for word in words if word)
+        yield _("revised prompt: {prompt}", prompt=truncate(image.revised_prompt, 200))
 
 
-def report_difference(before: Run, after: Run, *, asks_again: bool) -> str:
-    """Return what a rerun changed."""
-    head, changes = f"rerun of {before.id}", list_changes(before, after)
-    if asks_again and not changes:
-        pays = "" if after.cost.basis == "free" else ", and pays,"
-        return f"{head}, nothing changed: it asks{pays} at each run"
-    return "\n".join([head, *changes]) if changes else f"{head}, the same request"
+def report_forgotten(runs: Sequence[Run], history: History) -> str:
+    """Return what was forgotten, and the images that stay as inputs of other runs."""
+    lines = [_("forgotten: {runs}", runs=[run.id for run in runs])]
+    for run in runs:
+        if edits := history.list_edits(run):
+            ids = [edit.id for edit in edits]
+            lines.append(_("The images of {run} stay: they are inputs of {runs}.", run=run.id, runs=ids))
+    return _join_lines(lines)
 
 
-def report_differences(before: Run, after: Sequence[Run]) -> str:
-    """Return what the runs of a sweep changed, each change once."""
-    changes = list(dict.fromkeys(line for run in after for line in list_changes(before, run)))
-    more = len(changes) - _CHANGES
-    told = [*changes[:_CHANGES], f"and {more} more changes"] if more > 1 else changes
-    return "\n".join([f"rerun of {before.id}", *told])
+def report_rerun(before: Run, result: Generation | Sweep, *, forced: bool) -> str:
+    """Return what a rerun changed, each change once; `forced` says that a new request was sent anyway."""
+    runs = [generation.run for generation in result] if isinstance(result, Sweep) else [result.run]
+    changes = list(dict.fromkeys(change for run in runs for change in list_changes(before, run)))
+    if not changes and forced and not isinstance(result, Sweep):
+        if result.run.cost.basis == "free":
+            line = _("rerun of {run}, unchanged: every rerun sends a new request", run=before.id)
+        else:
+            line = _("rerun of {run}, unchanged: every rerun sends (and bills) a new request", run=before.id)
+        return render(line, CELL)
+    if not changes:
+        return render(_("rerun of {run}, the same request", run=before.id), CELL)
+    lines = [_("rerun of {run}", run=before.id), *changes]
+    if isinstance(result, Sweep) and len(changes) > _CHANGES + 1:
+        lines[_CHANGES + 1 :] = [_("and {count} more changes", count=len(changes) - _CHANGES)]
+    return _join_lines(lines)
 
 
 def report_cost(runs: Sequence[Run], reused: int) -> str:
-    """Return what a session asked for, got, reused and, as far as known, spent."""
-    asked = sum(run.request.count for run in runs)
-    got, gone = sum(len(run.shown) for run in runs), sum(run.forgotten for run in runs)
-    lines = [
-        f"asked: {format_count(len(runs), 'call')}, {format_count(asked, 'image')}",
-        f"got: {format_count(got, 'image')}" + (f"; {format_count(gone, 'run')} forgotten" if gone else ""),
+    """Return the calls, images and reused results of a session, and its known spending."""
+    images, shown = sum(run.request.count for run in runs), sum(len(run.shown) for run in runs)
+    forgotten = sum(run.forgotten for run in runs)
+    lines: list[str] = [
+        _("requested: {calls}, {images}", calls=_count_calls(len(runs)), images=_count_images(images)),
+        _("received: {images}", images=_count_images(shown)),
+        _("reused: {results}", results=ngettext("{count} result", "{count} results", reused)),
     ]
-    lines.append(f"reused: {format_count(reused, 'result')}")
-    billed = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
-    for currency, spent in costs.sum_costs(run.cost for run in billed).items():
-        known = sum(run.cost.currency == currency for run in billed)
-        lines.append(f"spent: {spent} for {format_count(known, 'call')}")
-    if runs and all(run.cost.basis == "free" for run in billed):
-        lines.append("spent: nothing")
-    unknown = sum(1 for run in billed if run.cost.basis == "unknown")
-    if unknown:
-        lines.append(f"of unknown cost: {format_count(unknown, 'call')}")
-    open_ = [run for run in billed if run.status is not Status.DONE and run.cost.basis != "free"]
+    if forgotten:
+        lines.append(_("forgotten: {runs}", runs=ngettext("{count} run", "{count} runs", forgotten)))
+    billable = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
+    for currency, spent in costs.sum_costs(run.cost for run in billable).items():
+        count = sum(run.cost.currency == currency for run in billable)
+        lines.append(_("spent: {amount} for {calls}", amount=str(spent), calls=_count_calls(count)))
+    if runs and all(run.cost.basis == "free" for run in billable):
+        lines.append(_("spent: nothing"))
+    if unknown := sum(run.cost.basis == "unknown" for run in billable):
+        lines.append(_("unknown cost: {calls}", calls=_count_calls(unknown)))
+    open_ = [run for run in billable if run.status is not Status.DONE and run.cost.basis != "free"]
     if open_:
-        lines.append(f"of unknown outcome, perhaps billed: {format_count(len(open_), 'call')}")
-    return "\n".join(lines)
+        calls = _count_calls(len(open_))
+        lines.append(_("unknown outcome, may have been charged: {calls}", calls=calls))
+    return _join_lines(lines)
+
+
+def _count_calls(count: int) -> Message:
+    return ngettext("{count} call", "{count} calls", count)
+
+
+def _count_images(count: int) -> Message:
+    return ngettext("{count} image", "{count} images", count)
 
 
 def report_endpoints(studio: Studio) -> str:
-    """Return base URLs, whether a key is set and from where, and the default."""
-    how = '* is asked by default. Another: --endpoint NAME, or %config Imagine.endpoint = "NAME"'
+    """Return base URLs, whether a key is set and where, and the default."""
+    end = _(
+        "* is the default. To choose another: {option}, or {setting}",
+        option="--endpoint NAME",
+        setting=Setting("endpoint", "NAME"),
+    )
     try:
         default: Endpoint | None = studio.default_endpoint()
-    except InvalidOption as fault:  # whoever mistyped a name looks here for the right one
-        default, how = None, f"! None is asked by default: {fault}"
-    rows = [("", "endpoint", "address", "key")]
-    for one in studio.endpoints():
-        mark = "*" if default and (one.name, one.base_url) == (default.name, default.base_url) else ""
-        rows.append((mark, truncate(one.name, 30), one.base_url or "(give it a base_url)", _key(studio, one)))
-    if default and default.base_url not in {row[2] for row in rows}:
-        rows.insert(1, ("*", truncate(default.name, 30), default.base_url, _key(studio, default)))
-    return f"{format_table(rows)}\n{how}"
+    except InvalidOption as error:  # the table names the right one to a user who mistyped it
+        default, end = None, _("! No default: {error}", error=error.args[0])
+    endpoints = list(studio.endpoints())
+    if default and default.base_url not in {endpoint.base_url for endpoint in endpoints}:
+        endpoints.insert(0, default)
+    rows: list[tuple[str, ...]] = [("", _("endpoint"), _("base URL"), _("key"))]
+    for endpoint in endpoints:
+        is_default = default and (endpoint.name, endpoint.base_url) == (default.name, default.base_url)
+        url = endpoint.base_url or _("(set base_url)")
+        mark = "*" if is_default else ""
+        rows.append((mark, truncate(endpoint.name, 30), url, _describe_key(studio, endpoint)))
+    return _join_lines([_format_rows(rows), end])
 
 
-def _key(studio: Studio, endpoint: Endpoint) -> str:
+def _describe_key(studio: Studio, endpoint: Endpoint) -> str:
     if not endpoint.key_env:
-        return "needs none"
+        return _("not required")
     source = studio.key_source(endpoint)
-    if source:
-        clear = endpoint.base_url.startswith("http://") and not catalog.is_loopback(endpoint)
-        return f"set ({source})" + (", sent unencrypted" if clear else "")
-    return f"not set ({endpoint.key_env[0]})" + (", optional" if endpoint.key_optional else "")
+    if not source:
+        if endpoint.key_optional:
+            return _("not set ({variable}), optional", variable=endpoint.key_env[0])
+        return _("not set ({variable})", variable=endpoint.key_env[0])
+    if endpoint.base_url.startswith("http://") and not catalog.is_loopback(endpoint):
+        return _("set ({source}), sent unencrypted", source=source)
+    return _("set ({source})", source=source)
 
 
 def report_models() -> str:
-    """Return a line for each model that is known."""
-    rows = [("model", "vendor", "sizes", "n", "edit", "seed", "retired")]
-    for one in catalog.load_models():
-        limit = one.limits.get("n")
+    """Return a line for each model of the catalog."""
+    rows: list[tuple[str, ...]] = [
+        (_("model"), _("vendor"), _("sizes"), "n", _("edits"), _("seed"), _("retired"))
+    ]
+    for model in catalog.load_models():
+        limit = model.limits.get("n")
         rows.append(
             (
-                one.name,
-                one.vendor,
-                truncate(format_sizes(one), 44),
+                model.name,
+                model.vendor,
+                truncate(catalog.describe_sizes(model) or _("unknown"), 44),
                 f"1–{limit[1]:g}" if limit else "",
-                _edit(one),
-                "yes" if "seed" in (one.fields or ()) else "no",
-                one.retired or "",
+                _describe_edits(model),
+                _("yes") if "seed" in (model.fields or ()) else _("no"),
+                model.retired or "",
             )
         )
-    return format_table(rows) + "\nOne model whole: %imagine_models NAME"
+    return _join_lines([_format_rows(rows), _("A model in full: {magic}", magic="%imagine_models NAME")])
 
 
-def format_sizes(report_model: Model) -> str:
-    """Return the sizes that a model takes, in words."""
-    words = list(report_model.sizes) + list(report_model.ratios)
-    rule = report_model.size_rule
-    if rule:
-        edges, pixels = (rule.min_edge, rule.max_edge), (rule.min_pixels, rule.max_pixels)
-        words.append(f"WxH of edges {edges[0]}–{edges[1]}, {pixels[0]:,}–{pixels[1]:,} px")
-    return ", ".join(words) or "not known"
-
-
-def _edit(report_model: Model) -> str:
-    if report_model.edit is None:
-        return "not known"
-    return ("no" if not report_model.edit else f"up to {report_model.edit}") + (
-        ", mask" if report_model.mask else ""
-    )
+def _describe_edits(model: Model) -> str:
+    if model.edit is None:
+        return _("unknown")
+    if not model.edit:
+        return _("no")
+    if model.mask:
+        return _("up to {count}, mask", count=model.edit)
+    return _("up to {count}", count=model.edit)
 
 
 def report_model(name: str) -> str:
-    """Return all that is known of a model. Raises InvalidOption, naming the nearest."""
-    found = catalog.find_model(name)
-    if not found:
+    """Return everything the catalog knows about a model. Raises InvalidOption, naming the nearest."""
+    model = catalog.find_model(name)
+    if not model:
         near = catalog.suggest_model(name)
+        suggestion = _(" Did you mean {model}?", model=near) if near else ""
         raise InvalidOption(
-            f"The catalog has no model {truncate(name, 60)!r}."
-            + (f" Did you mean {near}?" if near else "")
-            + " A model that is not in it is sent as typed."
+            _(
+                "The catalog has no model {name!r}.{suggestion} Other models are sent as typed.",
+                name=truncate(name, 60),
+                suggestion=suggestion,
+            )
         )
-    lines = [DOT.join([found.name, found.vendor]), f"sizes: {format_sizes(found)}"]
-    lines += [f"{option.replace('_', ' ')}: {', '.join(words)}" for option, words in found.choices.items()]
-    limits = found.limits.items()
-    lines += [f"{option.replace('_', ' ')}: {low:g} to {high:g}" for option, (low, high) in limits]
-    lines.append(f"edit: {_edit(found)}")
-    if found.fields is not None:
-        lines.append(f"takes: {', '.join(found.fields)}")
-    counts = (found.prompt_chars, found.prompt_cjk, found.prompt_words)
-    units = ("characters", "Chinese characters", "words")
-    longest = [f"{count:,} {unit}" for unit, count in zip(units, counts, strict=True) if count]
-    lines += [f"prompt: at most {' or '.join(longest)}"] if longest else []
-    lines += [f"price: {_price(one)}" for one in found.prices]
-    if found.rates:
-        rates = found.rates
-        lines.append(
-            f"tokens: {rates.currency} {rates.text_in:g} text in, {rates.image_in:g} image in, "
-            f"{rates.image_out:g} image out, a million ({rates.source}, {rates.date})"
-        )
-    if found.retired:
-        after = f"; {found.successor} replaces it" if found.successor else ""
-        lines.append(f"retired: {found.retired}{after}")
-    lines += [f"also known as: {', '.join(found.aliases)}"] if found.aliases else []
-    lines += [f"note: {found.note}"] if found.note else []
-    lines += [f"source: {found.source}, {found.date}"] if found.source else []
-    listed = [one.name for one in catalog.list_endpoints({}, {}) if found.name in one.models]
-    lines += [f"listed by: {', '.join(listed)}"] if listed else []
-    return "\n".join(lines)
+    return _join_lines(_describe_model(model))
 
 
-def _price(price: Price) -> str:
-    report_cost = Cost(
+def _describe_model(model: Model) -> Iterator[str]:
+    yield DOT.join([model.name, model.vendor])
+    yield _("sizes: {sizes}", sizes=catalog.describe_sizes(model) or _("unknown"))
+    for option, choices in model.choices.items():
+        yield f"{option.replace('_', ' ')}: {', '.join(choices)}"
+    for option, (low, high) in model.limits.items():
+        yield _("{option}: {low:g} to {high:g}", option=option.replace("_", " "), low=low, high=high)
+    yield _("edits: {edits}", edits=_describe_edits(model))
+    if model.fields is not None:
+        yield _("fields: {fields}", fields=model.fields)
+    if limits := list(_list_prompt_limits(model)):
+        yield _("prompt: at most {limits}", limits=join(limits, " / "))
+    yield from _describe_prices(model)
+    if model.retired:
+        successor = _("; replaced by {model}", model=model.successor) if model.successor else ""
+        yield _("retired: {date}{successor}", date=model.retired, successor=successor)
+    if model.aliases:
+        yield _("also known as: {names}", names=model.aliases)
+    if model.note:
+        yield _("note: {note}", note=model.note)
+    if model.source:
+        yield _("source: {source}, {date}", source=model.source, date=model.date)
+    listed = [endpoint.name for endpoint in catalog.list_endpoints({}, {}) if model.name in endpoint.models]
+    if listed:
+        yield _("listed by: {endpoints}", endpoints=listed)
+
+
+def _list_prompt_limits(model: Model) -> Iterator[Message]:
+    if model.prompt_chars:
+        yield _("{count:,} characters", count=model.prompt_chars)
+    if model.prompt_cjk:
+        yield _("{count:,} Chinese characters", count=model.prompt_cjk)
+    if model.prompt_words:
+        yield _("{count:,} words", count=model.prompt_words)
+
+
+def _describe_prices(model: Model) -> Iterator[Message]:
+    for price in model.prices:
+        yield _describe_price(price)
+    if rates := model.rates:
+        yield _(
+            "price of a million tokens: {currency} {text:g} text in, {image:g} image in, {output:g} image out"
+            ", {source}, {date}",
+            currency=rates.currency,
+            text=rates.text_in,
+            image=rates.image_in,
+            output=rates.image_out,
+            source=rates.source,
+            date=rates.date,
+        )
+
+
+def _describe_price(price: Price) -> Message:
+    cost = Cost(
         amount=price.amount,
         amount_max=price.amount_max,
         at_least=price.at_least,
         currency=price.currency,
         basis="table",
     )
-    where = " ".join(word for word in (price.quality, price.size) if word)
-    return f"{report_cost} an image{f' ({where})' if where else ''}, {price.source}, {price.date}"
+    scope = " ".join(filter(None, [price.quality, price.size]))
+    return _(
+        "price: {cost} per image{scope}, {source}, {date}",
+        cost=str(cost),
+        scope=f" ({scope})" if scope else "",
+        source=price.source,
+        date=price.date,
+    )

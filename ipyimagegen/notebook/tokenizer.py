@@ -1,7 +1,7 @@
-"""The one tokenizer: the words of a line, the pieces of a list, and values written as such words.
+"""Split a line into words and a list into pieces, and write values as such words.
 
 Words are split at blanks, alike on all systems, and lists at commas. Quotes around a word or a part of it
-are taken off; a backslash is an ordinary character.
+are removed; a backslash is an ordinary character.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.template import find_name_end
 from ipyimagegen.core.text import truncate
 
 QUOTES = "\"'"
-LONG_DASHES = "—–"  # what an editor or a phone makes of two
+LONG_DASHES = "—–"  # editors and phones put them in place of two hyphens
 DASHES = f"-－{LONG_DASHES}"
 COMMAS = ",，"
-_APART = f"[{COMMAS}{{}}]"  # what ends a piece of a list, or would join it to the next as one name
+_QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word without its quotes, and where it stands in the line."""
+    """A word without its quotes, and its place in the line."""
 
     text: str
     start: int
@@ -47,13 +48,13 @@ def read_word(line: str, start: int) -> Word:
     """Return the word that begins there. Raises InvalidOption for a quote that is not closed."""
     at, text = start, ""
     while at < len(line) and not line[at].isspace():
-        bit, at = _bit(line, at)
-        text += bit
+        part, at = _read_part(line, at)
+        text += part
     return Word(text, start, at)
 
 
 def split_pieces(text: str) -> Iterator[str]:
-    """Yield what stands between the commas that are neither in quotes nor in a name's brackets.
+    """Yield the pieces between commas; commas in quotes or in the brackets of a name do not split.
 
     Raises InvalidOption for a quote that is not closed.
     """
@@ -63,30 +64,30 @@ def split_pieces(text: str) -> Iterator[str]:
             yield piece
             at, piece = at + 1, ""
         else:
-            bit, at = _bit(text, at)
-            piece += bit
+            part, at = _read_part(text, at)
+            piece += part
     yield piece
 
 
-def _bit(text: str, at: int) -> tuple[str, int]:
-    """Return a name in braces, what stands in quotes, or else one character, and where it ends."""
+def _read_part(text: str, at: int) -> tuple[str, int]:
+    """Return a name in braces, a quoted text without its quotes or a single character, and its end."""
     if text[at] in "{[" and (end := find_name_end(text, at)):  # its quotes belong to a key
         return text[at:end], end
     if text[at] not in QUOTES:
         return text[at], at + 1
     close = text.find(text[at], at + 1)
     if close < 0:
-        raise InvalidOption(f"The quote in {truncate(text[at:], 30)} is not closed.")
+        raise InvalidOption(_("The quote in {text} is not closed.", text=truncate(text[at:], 30)))
     return text[at + 1 : close], close + 1
 
 
 def write_word(value: object, *, apart: bool = False) -> str:
-    """Return a value as a word of a line: quoted when it needs to be; `apart`, as one piece of a list."""
+    """Return a value as a word of a line, quoted where needed; `apart` makes it a piece of a list."""
     text = str(value)
     plain = text and not re.search(r"[\s\"']", text) and not re.match(rf"[{DASHES}](?!\d)", text)
-    if plain and not (apart and re.search(_APART, text)):
+    if plain and not (apart and re.search(_QUOTED_IN_LISTS, text)):
         return text
     if '"' in text and "'" not in text:
         return f"'{text}'"
-    parts = re.findall(r'[^"]+|"+', text)  # quotes of one kind stand in quotes of the other
+    parts = re.findall(r'[^"]+|"+', text)  # each kind of quote is quoted by the other
     return "".join(f"'{part}'" if '"' in part else f'"{part}"' for part in parts) or '""'

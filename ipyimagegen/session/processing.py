@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -39,8 +40,8 @@ _NEEDED = (
     "client.downloads",
     "store.index",
     "imaging.metadata",
-    "imaging.reading",
-    "imaging.difference",
+    "imaging.inspection",
+    "imaging.masks",
 )
 
 # The hash of the bytes and the longest edge in pixels, to a thumbnail.
@@ -182,7 +183,7 @@ class ResponseProcessor:
         return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
-        store, suffix_of = self.context.store, imaging.find_suffix
+        store, suffix_of = self.context.store, find_suffix
         with self.slot():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
             return store.keep(

@@ -395,7 +395,7 @@ class Studio:
             if path:
                 images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, failure=failure, handle=self)
+        return Generation(run, tuple(images), number=number, reused=reused, failure=failure, handle=self)
 
     def name_input(self, image: Input) -> str:
         """Return the name of an input image: one of ours by its id and the first words of its prompt."""

@@ -111,7 +111,7 @@ def test_04_bad_tls(lab, clock, tls, certificate, monkeypatch):
 
 # What a proxy does when it is asked for a connection, and what is said of it.
 PROXIES = [
-    (reply("", "407 Proxy Authentication Required"), r"the proxy wants a name and a password \(407\)"),
+    (reply("", "407 Proxy Authentication Required"), r"the proxy requires a user name and a password"),
     (reply("<h1>blocked</h1>", "403 Forbidden"), r"the proxy refused the connection \(403\)"),
     (reply("", "502 Bad Gateway"), r"the proxy refused the connection \(502\)"),
     (b"220 smtp.example ESMTP\r\n", "through the proxy: the connection was closed"),

@@ -52,12 +52,12 @@ def _events(asked, items):
         {"type": "image_edit.partial_image", "partial_image_index": k, **items[0], **shape}
         for k in range(asked.get("partial_images", 0))
     ]
-    done = [{"type": "image_edit.completed", **one, **shape, "usage": {"total_tokens": 9}} for one in items]
-    return [event(one, one["type"]) for one in (*partial, *done)]
+    done = [{"type": "image_edit.completed", **item, **shape, "usage": {"total_tokens": 9}} for item in items]
+    return [event(chunk, chunk["type"]) for chunk in (*partial, *done)]
 
 
 def _references(body):
-    images = [only(one, "image_url") for one in listed(body.pop("images"))]
+    images = [only(item, "image_url") for item in listed(body.pop("images"))]
     mask = body.pop("mask", None)
     return images, None if mask is None else only(mask, "image_url"), body
 
@@ -163,7 +163,7 @@ ARK = edit(
 def _xai(body):
     if "image" in body:
         return [only(body.pop("image"), "url", type="image_url")], None, body
-    return [only(one, "url", type="image_url") for one in listed(body.pop("images"))], None, body
+    return [only(item, "url", type="image_url") for item in listed(body.pop("images"))], None, body
 
 
 XAI = edit(
@@ -195,8 +195,8 @@ TOGETHER = edit(
 
 
 def _openrouter(body):
-    found = [only(one, "image_url", type="image_url") for one in listed(body.pop("input_references"))]
-    return [only(one, "url") for one in found], None, body
+    found = [only(item, "image_url", type="image_url") for item in listed(body.pop("input_references"))]
+    return [only(item, "url") for item in found], None, body
 
 
 OPENROUTER = edit(

@@ -61,14 +61,14 @@ SGLANG = edit(  # runtime/entrypoints/openai/image_api.py: a mask is taken and n
 def _chunks(asked, items):
     """Write vLLM-Omni's own stream: text first, then all pictures at once."""
     chunk = {"object": "image.edit.chunk", "created": 1_780_000_000, "model": "m"}
-    pictures = [{**one, "url": None, "revised_prompt": None} for one in items]
+    pictures = [{**item, "url": None, "revised_prompt": None} for item in items]
     final = {**chunk, "type": "image", "data": pictures, "output_format": "png", "size": "64x48"}
     return [event({**chunk, "type": "ar_delta", "delta": "A hat", "index": 0}), event(final), event("[DONE]")]
 
 
 def _progress(asked, items):
     """Write Xinference's own stream: what is done, then the whole reply."""
-    begun = {"type": "image_edit_started", "prompt": asked["prompt"], "image_count": len(asked.pictures)}
+    begun = {"type": "image_edit_started", "prompt": asked["prompt"], "image_count": len(asked.images)}
     going = {"type": "starting_generation", "timestamp": "2026-11-20T12:00:00"}
     done = {"created": 1_780_000_000, "data": items}
     return [event(begun, "start"), event(going, "processing"), event(done, "complete")]

@@ -210,8 +210,9 @@ def strict(*documents):
         if seen.method == "GET":
             keyed = KEY in str(seen.headers)
             return (403, {}, b"no keys here") if keyed else (200, {}, draw(seen.path.split("/")[-1]))
-        there = [one for one in documents if one.path == seen.path]
-        document = next((one for one in there if one.takes(seen)), [*there, documents[0]][0])
+        candidates = [document for document in documents if document.path == seen.path]
+        fitting = (document for document in candidates if document.takes(seen))
+        document = next(fitting, [*candidates, documents[0]][0])
         for refusal in document.refusals(seen):
             return refusal[0], {}, document.error(*refusal)
         asked = document.read(seen)

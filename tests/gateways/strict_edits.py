@@ -126,7 +126,7 @@ class Edit(Document):
     def refusals(self, seen):
         try:
             yield from super().refusals(seen)
-            yield from ((self.bad_value, "invalid_image", one) for one in self._image_faults(seen))
+            yield from ((self.bad_value, "invalid_image", problem) for problem in self._image_faults(seen))
         except Refused as refused:
             status, code, *more = refused.args
             yield status, code, *more
@@ -143,8 +143,8 @@ class Edit(Document):
             else:
                 texts[name] = data.decode()
         asked = Asked({name: self._typed(name, text, texts) for name, text in texts.items()})
-        masks = [one for name in (self.mask.names if self.mask else ()) for one in found.pop(name, [])]
-        images = [one for group in found.values() for one in group]
+        masks = [part for name in (self.mask.names if self.mask else ()) for part in found.pop(name, [])]
+        images = [part for group in found.values() for part in group]
         names = self.several if len(images) > 1 else self.one
         names = self.by_model.get(asked.get("model", self.default_model), names)
         if len(masks) > 1 or (len(found) > 1 and set(found) <= {*self.one, *self.several}):
@@ -167,7 +167,7 @@ class Edit(Document):
         try:
             texts, mask, rest = self.place(dict(seen.json))
             asked = Asked(rest)
-            asked.images = tuple(self._decoded(one) for one in texts)
+            asked.images = tuple(self._decoded(text) for text in texts)
             asked.mask = None if mask is None else self._decoded(mask)
         except (KeyError, TypeError, ValueError) as wrong:
             raise Refused(self.bad_value, "invalid_image", f"Invalid image: {wrong!r}") from wrong
@@ -187,27 +187,27 @@ class Edit(Document):
         most = self.model_most.get(model, self.most)
         if not 1 <= len(asked.images) <= most:
             yield f"from 1 to {most} images are required, not {len(asked.images)}"
-        for one in (*asked.images, *([asked.mask] if asked.mask else [])):
-            yield from self._file_faults(one)
+        for file in (*asked.images, *([asked.mask] if asked.mask else [])):
+            yield from self._file_faults(file)
         if asked.mask and asked.images:
             yield from self.mask.faults(asked.mask, asked.images[0])
         if self.mask and self.mask.required and not asked.mask:
             yield "missing mask file"
 
-    def _file_faults(self, one):
+    def _file_faults(self, file):
         try:
-            kind = one.kind
+            kind = file.kind
         except OSError:
             yield "not an image"
             return
-        if kind not in self.kinds or len(one.data) >= self.most_bytes:
-            yield f"unsupported file: {kind}, {len(one.data)} bytes"
-        if one.mime != f"image/{kind}":
-            yield f"unsupported mimetype ('{one.mime}')"
-        if self.place is None and not one.filename.endswith(SUFFIXES.get(kind, ())):
-            yield f"the name {one.filename!r} is no {kind}'s"
-        if self.place is None and not re.fullmatch(r"[\w.-]+", one.filename, re.ASCII):
-            yield f"the name {one.filename!r} cannot be relayed"
+        if kind not in self.kinds or len(file.data) >= self.most_bytes:
+            yield f"unsupported file: {kind}, {len(file.data)} bytes"
+        if file.mime != f"image/{kind}":
+            yield f"unsupported mimetype ('{file.mime}')"
+        if self.place is None and not file.filename.endswith(SUFFIXES.get(kind, ())):
+            yield f"the name {file.filename!r} is no {kind}'s"
+        if self.place is None and not re.fullmatch(r"[\w.-]+", file.filename, re.ASCII):
+            yield f"the name {file.filename!r} cannot be relayed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,7 @@ class BareEdit(Edit):
 
 def edit(document, kind=Edit, **more):
     """Return the document of an edit: what `document` says, and what `more` says differently."""
-    inherited = {one.name: getattr(document, one.name) for one in fields(Document)}
+    inherited = {member.name: getattr(document, member.name) for member in fields(Document)}
     own = {"path": Edit.path, "size": as_input}
     return kind(**{**inherited, **own, **more})
 

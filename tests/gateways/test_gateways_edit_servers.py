@@ -55,8 +55,8 @@ def test_the_official_client_is_understood(serve, several):
     assert len(reply.data) == 2
     asked = docs.OPENAI_FORM.read(server.posts[0])
     assert asked == {**given, "output_compression": 50}
-    assert [one.data for one in asked.images] == ([CAT, TALL] if several else [CAT])
-    assert [one.name for one in asked.images] == (["image[]"] * 2 if several else ["image"])
+    assert [image.data for image in asked.images] == ([CAT, TALL] if several else [CAT])
+    assert [image.name for image in asked.images] == (["image[]"] * 2 if several else ["image"])
     assert asked.mask.data == CLEAR
     assert docs.OPENAI_FORM.mask.may_change(asked.mask).tobytes() == mask(white=True).tobytes()
 

@@ -128,8 +128,8 @@ def test_run_again_it_is_from_history_until_a_image_changes(kernel, start, tmp_p
     assert kernel.run("%imagine_rerun 1 -n 2").error is None
     again = docs.OPENAI_FORM.read(server.posts[3])
     assert again["n"] == 2
-    assert [one.data for one in again.images] == [
-        one.data for one in docs.OPENAI_FORM.read(server.posts[0]).images
+    assert [image.data for image in again.images] == [
+        image.data for image in docs.OPENAI_FORM.read(server.posts[0]).images
     ]
 
 
@@ -147,7 +147,7 @@ def test_a_repeat_after_a_429_sends_the_same_bytes(kernel, start):
     server = start(openai(), answer)
     assert kernel.run(f"%imagine -m gpt-image-1 {ONE} {BOX} {PROMPT}").error is None
     assert len(server.posts) == 3
-    assert len({one.body for one in server.posts}) == 1
+    assert len({post.body for post in server.posts}) == 1
 
 
 def test_a_dry_run_shows_images_in_words_and_sends_nothing(kernel, start, tmp_path):

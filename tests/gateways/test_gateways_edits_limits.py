@@ -77,7 +77,7 @@ def test_a_image_by_address_is_fetched_without_the_key_and_goes_as_its_bytes(ker
         assert not server.requests
         return
     assert docs.OPENAI_FORM.read(server.posts[0]).images[0].data == image_bytes(40, 30)
-    assert not any(KEY in str(one.headers) for one in elsewhere.requests)
+    assert not any(KEY in str(request.headers) for request in elsewhere.requests)
 
 
 def test_a_result_is_edited_by_its_method(kernel, start):

@@ -4,7 +4,7 @@ import local_documents as local
 import pytest
 import vendor_documents as vendors
 from strict import Drawn, draw, strict
-from typed import base_of, said, use
+from typed import base_of, list_notes, use
 
 DOCUMENTS = {
     "ark": vendors.ARK,
@@ -29,31 +29,31 @@ def use_at(kernel, server, at):
 
 
 HERE = [
-    ("ark", "-m doubao-seedream-4-5-251128 --size 1024x1024", "The nearest: 1920x1920"),
-    ("ark", "-m doubao-seedream-3-0-t2i-250415 --size 256x256", "edges from 512 up to 2,048"),
-    ("ark", "-m doubao-seedream-3-0-t2i-250415 --guidance-scale 11", "takes 1 to 10"),
-    ("ark", "--quality high", "does not take --quality"),
-    ("ark", "-n 2", "--seed 1..2"),
-    ("azure", "-m my-gpt --aspect-ratio 16:9 --guidance-scale 3", "does not take"),
-    ("litellm", "-m gpt-image-1 --response-format b64_json", "takes --response-format only for edits"),
-    ("together", "", "wants a model named: --model NAME"),
-    ("together", "-m flux --quality high", "does not take --quality"),
-    ("xai", "--size 2K", "takes --aspect-ratio"),
-    ("xai", "--quality high", "does not take --quality"),
-    ("xai", "--style vivid", "does not take --style"),
+    ("ark", "-m doubao-seedream-4-5-251128 --size 1024x1024", "Nearest: 1920x1920"),
+    ("ark", "-m doubao-seedream-3-0-t2i-250415 --size 256x256", "edges 512 to 2,048"),
+    ("ark", "-m doubao-seedream-3-0-t2i-250415 --guidance-scale 11", "supports 1 to 10"),
+    ("ark", "--quality high", "does not support"),
+    ("ark", "-n 2", "makes 1 image in one call"),
+    ("azure", "-m my-gpt --aspect-ratio 16:9 --guidance-scale 3", "does not support"),
+    ("litellm", "-m gpt-image-1 --response-format b64_json", "only for edits"),
+    ("together", "", "together requires"),
+    ("together", "-m flux --quality high", "does not support"),
+    ("xai", "--size 2K", "supports only ratios"),
+    ("xai", "--quality high", "does not support"),
+    ("xai", "--style vivid", "does not support"),
     ("xai", "-n 11", "at most 10 images"),
-    ("openrouter", "", "wants a model named"),
-    ("openrouter", "-m flux --response-format b64_json", "does not take --response-format"),
-    ("azure", "", "wants a model named"),
-    ("litellm", "", "wants a model named"),
-    ("localai", "--style vivid", "does not take --style"),
-    ("sdcpp", "--quality high", "does not take --quality"),
-    ("sdcpp", "--response-format url", "does not take --response-format"),
-    ("sglang", "--no-watermark", "does not take --watermark"),
+    ("openrouter", "", "openrouter requires"),
+    ("openrouter", "-m flux --response-format b64_json", "does not support"),
+    ("azure", "", "azure requires"),
+    ("litellm", "", "litellm requires"),
+    ("localai", "--style vivid", "does not support"),
+    ("sdcpp", "--quality high", "does not support"),
+    ("sdcpp", "--response-format url", "does not support"),
+    ("sglang", "--no-watermark", "does not support"),
     ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "contradict each other"),
-    ("xinference", "", "wants a model named"),
-    ("xinference", "-m sd3 --quality high", "does not take --quality"),
-    ("lemonade", "--negative-prompt dogs", "does not take --negative-prompt"),
+    ("xinference", "", "xinference requires"),
+    ("xinference", "-m sd3 --quality high", "does not support"),
+    ("lemonade", "--negative-prompt dogs", "does not support"),
 ]
 
 
@@ -90,9 +90,9 @@ def test_refused_there(kernel, serve, at, options, says):
     server = serve(strict(DOCUMENTS[at]))
     use_at(kernel, server, at)
     cell = kernel.run(f"%%imagine {options}\na fox")
-    told, bill = cell.error.splitlines()
-    assert told.startswith(f"{at} answered ")
-    assert says in told
+    reason, bill = cell.error.splitlines()
+    assert reason.startswith(f"{at} answered ")
+    assert says in reason
     assert bill.startswith("No image was made: ")
     assert len(server.posts) == 1
 
@@ -110,9 +110,9 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
     server = serve(second_fails)
     use_at(kernel, server, "ark")
     cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
-    assert said(cell) == ["! another item: asked an image, got an error: The output is sensitive"]
+    assert list_notes(cell) == ["! another item: asked an image, got an error: The output is sensitive"]
     assert len(cell.images) == 1
-    assert said(kernel.run("%imagine_show -1")) == said(cell)
+    assert list_notes(kernel.run("%imagine_show -1")) == list_notes(cell)
     assert len(server.posts) == 1
 
 
@@ -120,8 +120,8 @@ def test_an_answer_of_ark_with_errors_only_names_them(kernel, serve):
     error = {"code": "OutputImageSensitiveContentDetected", "message": "The output is sensitive"}
     server = serve(lambda seen: (200, {}, {"model": "m", "created": 1, "data": [{"error": error}]}))
     use_at(kernel, server, "ark")
-    told, bill = kernel.run("%imagine a fox").error.splitlines()
-    assert "The output is sensitive" in told
+    reason, bill = kernel.run("%imagine a fox").error.splitlines()
+    assert "The output is sensitive" in reason
     assert bill == "You may have been charged. Use --retry to send it again."
 
 
@@ -129,7 +129,10 @@ def test_a_relative_address_is_of_the_same_server(kernel, serve):
     server = serve(strict(local.SGLANG))
     use_at(kernel, server, "sglang")
     assert kernel.run("%imagine --size 512x512 a fox").error is None
-    assert [one.path for one in server.requests] == ["/v1/images/generations", "/v1/images/512x512.jpeg"]
+    assert [request.path for request in server.requests] == [
+        "/v1/images/generations",
+        "/v1/images/512x512.jpeg",
+    ]
 
 
 def test_a_path_on_the_servers_disk_is_not_opened(kernel, serve, tmp_path):
@@ -145,7 +148,7 @@ def test_a_format_other_than_asked_is_told(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": Drawn({}, "", 64, 64, "jpeg").base64}]}))
     use_at(kernel, server, "openrouter")
     cell = kernel.run("%imagine -m flux --output-format png a fox")
-    assert said(cell) == ["! format: asked png, got jpeg"]
+    assert list_notes(cell) == ["! format: asked png, got jpeg"]
 
 
 @pytest.mark.parametrize("at", ["localai", "sdcpp", "sglang", "vllm-omni", "lemonade"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from gateway_documents import GATEWAYS, new_api_error
 from strict import KEY, strict
-from typed import said, use
+from typed import list_notes, use
 
 QUOTA = "用户额度不足, 剩余额度: ＄0.00"
 CHANNEL = "分组 default 下模型 gpt-image-1 无可用渠道（distributor）"
@@ -43,9 +43,9 @@ def test_errors_are_told_with_the_state_of_the_bill(kernel, serve, at):
         now[:] = [error]
         before = len(server.posts)
         cell = kernel.run(f"%imagine -m dall-e-2 fox {number}")
-        told, of_the_bill = cell.error.splitlines()
-        assert told.startswith(f"{at} answered ")
-        assert message in told
+        reason, of_the_bill = cell.error.splitlines()
+        assert reason.startswith(f"{at} answered ")
+        assert message in reason
         assert of_the_bill == bill
         assert len(server.posts) - before == posts, error
 
@@ -79,17 +79,17 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     use(kernel, server, "dmxapi")
     for seed in (1, 2, 1, 2):
         cell = kernel.run(f"%imagine --seed {seed} a fox")
-        assert said(cell) == [f"- seed {seed} was kept here: gpt-image-1 on dmxapi has no seed"]
-    assert [one.json for one in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
+        assert list_notes(cell) == [f"- seed={seed} not sent: gpt-image-1 on dmxapi does not support seed"]
+    assert [post.json for post in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
 
 
 def test_images_given_by_address_are_fetched_without_the_key(kernel, serve):
     server = serve(strict(GATEWAYS["api000"]))
     use(kernel, server, "api000")
     assert kernel.run("%imagine -m dall-e-2 --size 256x256 -n 2 a fox").error is None
-    fetched = [one for one in server.requests if one.method == "GET"]
-    assert [one.path for one in fetched] == ["/files/256x256.png"] * 2
-    assert not any(KEY in str(one.headers) for one in fetched)
+    fetched = [request for request in server.requests if request.method == "GET"]
+    assert [request.path for request in fetched] == ["/files/256x256.png"] * 2
+    assert not any(KEY in str(request.headers) for request in fetched)
 
 
 def test_revised_prompts_are_kept(kernel, serve):
@@ -119,7 +119,7 @@ def test_what_the_items_say_of_the_quality_is_a_verdict(kernel, serve):
 
     use(kernel, serve(cheaper), "new-api")
     cell = kernel.run("%imagine -m gpt-image-1 --quality high a fox")
-    assert said(cell) == ["! quality: asked high, got low"]
+    assert list_notes(cell) == ["! quality: asked high, got low"]
     assert cell.caption.endswith("· $0.02")  # what came, not what was asked
 
 
@@ -128,8 +128,8 @@ def test_an_item_without_a_image_may_have_been_billed(kernel, serve):
     server = serve(strict(GATEWAYS["xzbzq"]))
     use(kernel, server, "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --set response_format=url a fox")
-    told, bill = cell.error.splitlines()
-    assert "its items contain no image" in told
+    reason, bill = cell.error.splitlines()
+    assert "its items contain no image" in reason
     assert bill == UNKNOWN
     assert len(server.posts) == 1
 
@@ -138,7 +138,7 @@ def test_a_wrong_size_is_told(kernel, serve):
     narrow = replace(GATEWAYS["xzbzq"], size=lambda asked: (512, 512))
     use(kernel, serve(strict(narrow)), "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --size 1664x936 a fox")
-    assert "! size: asked 1664x936, got 512x512" in said(cell)
+    assert "! size: asked 1664x936, got 512x512" in list_notes(cell)
 
 
 RETIRED = {
@@ -155,7 +155,7 @@ def test_a_retired_model_goes_and_the_caption_says_so(kernel, serve, at, model):
     use(kernel, serve(strict(GATEWAYS[at])), at)
     cell = kernel.run(f"%imagine -m {model} a fox")
     vendor = re.escape(RETIRED[at, model])
-    (line,) = (one for one in cell.caption.splitlines() if "shut down" in one)
+    (line,) = (text for text in cell.caption.splitlines() if "shut down" in text)
     assert re.fullmatch(
         rf"- {model} (was|will be) shut down by its vendor \({vendor}\) on 2026-\d\d-\d\d", line
     )
@@ -186,8 +186,8 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     live = strict(GATEWAYS["whatai"])
     server = serve(lambda seen: (403, {}, b"expired") if seen.method == "GET" and dead else live(seen))
     use(kernel, server, "whatai")
-    told, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
-    assert "403" in told
+    reason, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
+    assert "403" in reason
     assert bill.startswith("It was probably billed; %imagine_show")
     assert "spent: at least ¥2.00 for 1 call" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
@@ -216,7 +216,7 @@ def test_amounts_are_summed_by_currency(kernel, serve):
     spent = kernel.run("%imagine_cost").texts[0]
     assert "spent: at least ¥3.08 for 2 calls" in spent
     assert "spent: $0.02 for 1 call" in spent
-    assert "of unknown cost: 1 call" in spent
+    assert "unknown cost: 1 call" in spent
 
 
 def test_a_typed_address_of_the_gateway_is_the_gateway(kernel, serve):

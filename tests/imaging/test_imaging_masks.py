@@ -1,12 +1,12 @@
 """A mask has one meaning inside, what may change, and two forms outside."""
 
-import io
 import random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_files import load, read_refusal, save
 from matplotlib.figure import Figure
 from PIL import Image, ImageFilter
 
@@ -16,19 +16,13 @@ from ipyimagegen.imaging import convert_mask, read_mask
 SIZE = (8, 6)
 
 
-def decoded(one):
-    image = Image.open(io.BytesIO(one.data))
-    image.load()
-    return image
-
-
-def grid(one):
+def grid(mask):
     """Return the mask as rows of booleans."""
-    image = decoded(one)
-    assert (image.mode, one.mime, image.size) == ("L", "image/png", (one.width, one.height))
+    image = load(mask.data)
+    assert (image.mode, mask.mime, image.size) == ("L", "image/png", (mask.width, mask.height))
     array = np.asarray(image)
     assert set(np.unique(array)) <= {0, 255}
-    assert len(one.pixels) == 64
+    assert len(mask.pixels) == 64
     return array == 255
 
 
@@ -39,19 +33,7 @@ def left_half(size=SIZE):
 
 
 def refusal(thing, name="mask.png", size=SIZE, **options):
-    with pytest.raises(InvalidInput) as caught:
-        read_mask(thing, size, name, **options)
-    text = str(caught.value)
-    assert text.startswith(name)
-    assert text.endswith(" Nothing was sent.")
-    assert caught.value.__context__ is None
-    return text.removeprefix(name).removesuffix(" Nothing was sent.").strip()
-
-
-def file(image, form="PNG", **options):
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
+    return read_refusal(name, lambda: read_mask(thing, size, name, **options))
 
 
 # Boxes
@@ -87,11 +69,11 @@ def test_a_box_is_drawn_whole_or_refused(box):
         assert grid(read_mask(box, SIZE)).sum() == width * height
     else:
         text = refusal(box)
-        told = f"{x},{y},{width},{height}"
+        box_text = f"{x},{y},{width},{height}"
         if width <= 0 or height <= 0:
-            assert text == f"{told} is a box without area: x,y,w,h are left, top, width and height."
+            assert text.startswith(f"{box_text} is a box without area")
         else:
-            assert text == f"{told} reaches outside the image, which is 8x6 pixels."
+            assert text == f"{box_text} reaches outside the image, which is 8x6 pixels."
 
 
 def test_a_box_that_is_its_own_name_is_named_once():
@@ -118,8 +100,7 @@ def test_a_box_that_is_its_own_name_is_named_once():
     ids=str,
 )
 def test_half_a_box_is_refused(thing):
-    text = refusal(thing)
-    assert text.endswith("is no box: four whole numbers x,y,w,h in pixels, such as 0,0,256,256.")
+    assert "is not a box" in refusal(thing)
 
 
 def test_the_whole_image_may_change_and_says_so():
@@ -148,33 +129,33 @@ def forms():
     yield "mode L", white
     yield "mode RGB", white.convert("RGB")
     yield "mode P", white.convert("P")
-    yield "labels as a file", file(Image.fromarray(may.astype("uint8")))
+    yield "labels as a file", save(Image.fromarray(may.astype("uint8")))
     yield "mode F", white.convert("F")
     yield "CMYK", white.convert("RGB").convert("CMYK")
     yield "opaque RGBA", white.convert("RGBA")
     yield "transparent", holes
     yield "transparent array", np.asarray(holes)
-    yield "transparent file", file(holes)
-    yield "transparent WebP", file(holes, "WEBP", lossless=True)
+    yield "transparent file", save(holes)
+    yield "transparent WebP", save(holes, "WEBP", lossless=True)
     yield "premultiplied", holes.convert("RGBa")
     yield "grey and alpha", holes.convert("LA")
     yield "channels first", np.asarray(white.convert("RGB")).transpose(2, 0, 1)
     palette = Image.fromarray(may.astype("uint8"))
     palette.putpalette([0, 0, 0, 9, 9, 9])
-    yield "palette with a hole", file(palette, transparency=1)
+    yield "palette with a hole", save(palette, transparency=1)
     dark = Image.new("RGB", SIZE, "white").convert("RGBA")
     dark.putalpha(Image.fromarray(np.where(may, 127, 128).astype("uint8")))
     yield "half transparent", dark
     turned = Image.Exif()
     turned[0x0112] = 3
-    yield "turned file", file(white.transpose(Image.Transpose.ROTATE_180), exif=turned)
+    yield "turned file", save(white.transpose(Image.Transpose.ROTATE_180), exif=turned)
 
 
 @pytest.mark.parametrize(("what", "thing"), list(forms()), ids=[what for what, _ in forms()])
 def test_whatever_holds_it_the_mask_is_the_same(what, thing):
-    one = read_mask(thing, SIZE)
-    assert np.array_equal(grid(one), left_half())
-    assert one == read_mask((0, 0, 4, 6), SIZE)
+    mask = read_mask(thing, SIZE)
+    assert np.array_equal(grid(mask), left_half())
+    assert mask == read_mask((0, 0, 4, 6), SIZE)
 
 
 def test_half_is_where_grey_becomes_white():
@@ -186,7 +167,7 @@ def test_a_photograph_is_no_mask():
     ramp = np.tile(np.linspace(0, 255, 64).astype("uint8"), (48, 1))
     for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
         size = thing.size if isinstance(thing, Image.Image) else thing.shape[1::-1]
-        with pytest.raises(InvalidInput, match="is an image of many shades, no mask"):
+        with pytest.raises(InvalidInput, match="many shades"):
             read_mask(thing, size)
     soft = Image.new("L", (64, 48)).convert("L")
     soft.paste(255, (10, 10, 40, 40))
@@ -203,10 +184,10 @@ def test_a_figure_is_a_mask_too():
 
 def test_a_path_is_a_mask_too(tmp_path):
     path = tmp_path / "mask.png"
-    path.write_bytes(file(Image.fromarray(left_half())))
+    path.write_bytes(save(Image.fromarray(left_half())))
     assert np.array_equal(grid(read_mask(path, SIZE)), left_half())
     (tmp_path / "bad.png").write_text("no")
-    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, no image."
+    assert refusal(tmp_path / "bad.png", "bad.png") == "is a text file, not an image."
 
 
 def test_the_mask_that_was_given_is_not_changed():
@@ -217,8 +198,6 @@ def test_the_mask_that_was_given_is_not_changed():
 
 
 # Refusals
-
-NOTHING = "leaves nothing to change. White, True or transparent is what may change."
 
 
 @pytest.mark.parametrize(
@@ -234,51 +213,46 @@ NOTHING = "leaves nothing to change. White, True or transparent is what may chan
     ],
 )
 def test_a_mask_that_changes_nothing_is_refused(thing):
-    assert refusal(thing) == NOTHING
+    assert "no pixel" in refusal(thing)
 
 
 def test_another_size_is_refused_with_both():
-    text = "is 6x8 pixels, and the image that it is for is 8x6. Give both one size."
-    assert refusal(Image.new("L", (6, 8), 255)) == text
-    assert refusal(np.ones((8, 6), bool)) == text
+    for thing in (Image.new("L", (6, 8), 255), np.ones((8, 6), bool)):
+        text = refusal(thing)
+        assert "6x8" in text
+        assert "8x6" in text
 
 
 @pytest.mark.parametrize(
     ("thing", "text"),
     [
-        (None, "is a value of type NoneType, no image."),
-        ([Image.new("L", SIZE)] * 4, "is a list of 4 images: choose one, such as x[0]."),
-        (
-            np.full((6, 8), -1),
-            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (
-            Image.new("I", SIZE, -1),
-            "has values from -1 to -1; whole numbers are read as 0 to 255. Scale or clip them.",
-        ),
-        (b"", "is empty: 0 bytes."),
+        (None, "NoneType"),
+        ([Image.new("L", SIZE)] * 4, "4 images"),
+        (np.full((6, 8), -1), "from -1 to -1"),
+        (Image.new("I", SIZE, -1), "from -1 to -1"),
+        (b"", "empty"),
     ],
 )
 def test_what_is_no_mask(thing, text):
-    assert refusal(thing).startswith(text)
+    assert text in refusal(thing)
 
 
 def test_without_a_name():
-    with pytest.raises(InvalidInput, match=r"^The mask leaves nothing to change\."):
+    with pytest.raises(InvalidInput, match=r"^The mask "):
         read_mask(np.zeros((6, 8)), SIZE)
 
 
 # An image that was scaled
 
 
-def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
-    one = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
-    assert grid(one)[0].tolist() == [False, False, True, True, False, False, False, False]
+def test_a_mask_for_an_image_that_was_scaled_goes_with_it():
+    mask = read_mask((4, 0, 4, 12), SIZE, scaled_from=(16, 12))
+    assert grid(mask)[0].tolist() == [False, False, True, True, False, False, False, False]
     assert np.array_equal(grid(read_mask(left_half((16, 12)), SIZE, scaled_from=(16, 12))), left_half())
     for at in (4, 5):
         assert grid(read_mask((at, at, 1, 1), SIZE, scaled_from=(16, 12))).sum() == 1  # small, and not lost
     assert "16x12" in refusal((0, 0, 17, 12), scaled_from=(16, 12))
-    assert refusal(left_half(), scaled_from=(16, 12)).startswith("is 8x6 pixels, and the image")
+    assert "8x6" in refusal(left_half(), scaled_from=(16, 12))
 
 
 # As servers read them
@@ -289,15 +263,15 @@ def test_a_mask_for_a_image_that_was_scaled_goes_with_it():
 def test_both_forms_say_the_same(width, height, source):
     may = np.frombuffer(source.randbytes(width * height), "uint8").reshape(height, width) > 127
     may[0, 0] = True
-    one = read_mask(may, (width, height))
-    white, alpha = convert_mask(one, "white"), convert_mask(one, "alpha")
+    mask = read_mask(may, (width, height))
+    white, alpha = convert_mask(mask, "white"), convert_mask(mask, "alpha")
     assert np.array_equal(grid(white), may)
-    image = decoded(alpha)
+    image = load(alpha.data)
     assert (image.mode, image.size, alpha.mime) == ("RGBA", (width, height), "image/png")
     array = np.asarray(image)
     assert np.array_equal(array[..., 3], np.where(may, 0, 255))
     assert all(np.array_equal(array[..., band], np.where(may, 255, 0)) for band in range(3))
-    assert (white.notes, alpha.notes) == (one.notes, one.notes)
+    assert (white.notes, alpha.notes) == (mask.notes, mask.notes)
     assert alpha.pixels != white.pixels
     assert np.array_equal(grid(read_mask(alpha.data, (width, height))), may)  # comes back as it went
 

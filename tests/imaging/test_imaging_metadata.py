@@ -91,11 +91,11 @@ def pixels(data):
 
 def shows(data):
     """Return what of the key a reader of the file finds, compressed texts included."""
-    found = [KEY[at : at + 8].encode() in data for at in range(len(KEY) - 7)]
+    parts = [KEY[at : at + 8].encode() in data for at in range(len(KEY) - 7)]
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        told = repr({**image.info, **getattr(image, "text", {})})
-    return any(found) or any(KEY[at : at + 8] in told for at in range(len(KEY) - 7))
+        texts = repr({**image.info, **getattr(image, "text", {})})
+    return any(parts) or any(KEY[at : at + 8] in texts for at in range(len(KEY) - 7))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,16 +1,15 @@
 """A preview is small, legible and the same every time, whatever is to be shown."""
 
-import io
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_files import open_preview
 from PIL import Image, ImageChops
 
 from ipyimagegen.imaging import EDGE, LIMIT, make_preview
-from ipyimagegen.imaging.lettering import cut, font, legible, wrapped
-from ipyimagegen.imaging.sheet import compose
+from ipyimagegen.imaging.lettering import load_own_font, to_legible, wrap
 
 
 def noise(width, height, mode="RGB", seed=0):
@@ -19,30 +18,23 @@ def noise(width, height, mode="RGB", seed=0):
     return Image.frombytes(mode, (width, height), data)
 
 
-def opened(made):
-    image = Image.open(io.BytesIO(made.data), formats=[made.mime.removeprefix("image/")])
-    image.load()
-    assert image.size == (made.width, made.height)
-    return image
-
-
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_noise_stays_within_the_limits(mode, count):
     made = make_preview([noise(768, 768, mode, seed) for seed in range(count)])
     assert len(made.data) <= LIMIT
-    assert max(opened(made).size) <= EDGE
+    assert max(open_preview(made).size) <= EDGE
 
 
-def test_one_image_is_itself():
+def test_a_single_image_is_itself():
     image = Image.radial_gradient("L").resize((700, 500)).convert("RGB")
-    shown = opened(make_preview([image], ["3.1"]))
+    shown = open_preview(make_preview([image], ["3.1"]))
     assert shown.size == (700, 500)
     assert max(high for _, high in ImageChops.difference(shown, image).getextrema()) < 24
 
 
-def test_a_image_beyond_the_edge_is_made_smaller():
-    assert opened(make_preview([noise(2000, 1000)], edge=300, limit=9000)).size <= (300, 150)
+def test_an_image_beyond_the_edge_is_made_smaller():
+    assert open_preview(make_preview([noise(2000, 1000)], edge=300, limit=9000)).size <= (300, 150)
 
 
 def test_flat_art_is_a_png_without_loss():
@@ -50,11 +42,11 @@ def test_flat_art_is_a_png_without_loss():
     art.paste("#cc3311", (100, 100, 400, 300))
     made = make_preview([art])
     assert made.mime == "image/png"
-    assert ImageChops.difference(opened(made), art).getbbox() is None
+    assert ImageChops.difference(open_preview(made), art).getbbox() is None
 
 
 def test_transparent_pixels_show_a_light_checkerboard():
-    shown = opened(make_preview([Image.new("RGBA", (300, 300), (0, 0, 0, 0))]))
+    shown = open_preview(make_preview([Image.new("RGBA", (300, 300), (0, 0, 0, 0))]))
     colours = {colour for _, colour in shown.getcolors()}
     assert len(colours) == 2
     assert all(min(colour) > 220 for colour in colours)
@@ -71,10 +63,12 @@ def test_the_same_input_gives_the_same_bytes():
 def test_reading_order_and_whole_images(count):
     """Each tile has a colour of its own; all appear, from left to right and from top to bottom."""
     colours = [(255, i * 2, 255 - i * 2) for i in range(count)]
-    sheet = compose([Image.new("RGB", (400, 300), one) for one in colours], ["9.9"] * count, (), EDGE)
+    sheet = open_preview(
+        make_preview([Image.new("RGB", (400, 300), colour) for colour in colours], ["9.9"] * count)
+    )
     boxes = []
-    for one in colours:
-        alike = ImageChops.difference(sheet, Image.new("RGB", sheet.size, one)).convert("L")
+    for colour in colours:
+        alike = ImageChops.difference(sheet, Image.new("RGB", sheet.size, colour)).convert("L")
         boxes.append(alike.point(lambda value: 255 if value == 0 else 0).getbbox())
     assert [tuple(box) for box in boxes] == sorted(boxes, key=lambda box: (box[3], box[0]))
     for left, top, right, bottom in boxes:
@@ -84,8 +78,9 @@ def test_reading_order_and_whole_images(count):
 
 def test_labels_stand_under_the_images_not_on_them():
     plain = Image.new("RGB", (300, 300), "#3366cc")
-    with_labels = compose([plain, plain], ["3.1", "3.2"], (), EDGE)
-    without = compose([plain, plain], (), (), EDGE)
+    with_labels, without = (
+        open_preview(make_preview([plain, plain], labels)) for labels in (["3.1", "3.2"], ())
+    )
     assert with_labels.height > without.height
     box = (0, 0, with_labels.width, without.height - 8)
     assert ImageChops.difference(with_labels.crop(box), without.crop(box)).getbbox() is None
@@ -93,11 +88,13 @@ def test_labels_stand_under_the_images_not_on_them():
 
 def test_missing_images_get_a_frame_and_a_reason():
     image = Image.new("RGB", (300, 300), "#3366cc")
-    refused = compose([image, None], ["1", "2"], ["", "refused by the server"], EDGE)
-    unsaid = compose([image, None], ["1", "2"], (), EDGE)
-    assert refused.size == unsaid.size
-    assert ImageChops.difference(refused, unsaid).getbbox() is not None
-    assert opened(make_preview([None], ["3"], ["may have been charged"])).size
+    reason, default = (
+        open_preview(make_preview([image, None], ["1", "2"], notes))
+        for notes in (["", "refused by the server"], ())
+    )
+    assert reason.size == default.size
+    assert ImageChops.difference(reason, default).getbbox() is not None
+    assert open_preview(make_preview([None], ["3"], ["may have been billed"])).size
 
 
 def test_nothing_to_show_is_an_error():
@@ -123,17 +120,30 @@ def test_nothing_to_show_is_an_error():
 )
 def test_no_label_shows_boxes(text, shown, monkeypatch):
     """With Pillow's own font alone."""
-    monkeypatch.setattr("ipyimagegen.imaging.fonts.FONTS", ())
-    assert legible(text, "7") == shown
+    monkeypatch.setattr("ipyimagegen.imaging.lettering.FONTS", ())
+    assert to_legible(text, "7") == shown
 
 
 def test_long_text_is_cut_to_its_room():
-    assert font(12).getlength(cut("w" * 200, 100, 12)) <= 100
-    assert cut("short", 100, 12) == "short"
-    lines = wrapped("one two three four five six seven eight nine ten", 60, 3, 12)
+    assert load_own_font(12).getlength(wrap("w" * 200, 100, 1, 12)[0]) <= 100
+    assert wrap("short", 100, 1, 12) == ["short"]
+    lines = wrap("one two three four five six seven eight nine ten", 60, 3, 12)
     assert len(lines) == 3
     assert lines[-1].endswith("…")
-    assert wrapped("one", 60, 0, 12) == []
+    assert wrap("one", 60, 0, 12) == []
+
+
+def test_a_sheet_has_at_most_so_many_rows():
+    tall = [Image.new("RGB", (150, 300), colour) for colour in ("red", "green", "blue", "black")]
+    heights = [open_preview(make_preview(tall, edge=300, rows=rows)).height for rows in (1, 2, 4)]
+    assert heights[0] < heights[1] <= heights[2]
+
+
+def test_a_long_label_takes_two_lines_and_is_cut_if_it_has_to_be():
+    tiles = [Image.new("RGB", (300, 300), "#3366cc")] * 2
+    labels = ["3", "a label of a dozen words that needs two lines under an image", "word " * 100]
+    heights = [open_preview(make_preview(tiles, [label, ""], edge=600, rows=1)).height for label in labels]
+    assert heights[0] == heights[2] < heights[1]
 
 
 sizes = st.tuples(st.integers(1, 900), st.integers(1, 900))
@@ -145,7 +155,7 @@ tiles = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(tiles, st.lists(st.text(max_size=30), max_size=30), st.lists(st.text(max_size=60), max_size=30))
 def test_any_mix_fits(chosen, labels, notes):
-    thumbs = [None if one is None else Image.new(one[1], one[0]) for one in chosen]
+    thumbs = [tile and Image.new(tile[1], tile[0]) for tile in chosen]
     made = make_preview(thumbs, labels, notes)
     assert len(made.data) <= LIMIT
-    assert max(opened(made).size) <= EDGE
+    assert max(open_preview(made).size) <= EDGE

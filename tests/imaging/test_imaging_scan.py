@@ -9,6 +9,7 @@ import time
 import zlib
 
 import pytest
+from image_files import SIGNATURE, chunk, header, save
 from PIL import Image, ImageFile, PngImagePlugin
 
 from ipyimagegen import imaging
@@ -18,7 +19,6 @@ from ipyimagegen.imaging import inspect
 from ipyimagegen.imaging.scan import scan_bytes
 
 MIB = 1 << 20
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECES = 65_536
 
 
@@ -26,21 +26,14 @@ PIECES = 65_536
 
 
 def saved(kind, size=(40, 24), mode="RGB", **options):
-    out = io.BytesIO()
     noise = Image.effect_noise(size, 90) if max(size) < 1000 else Image.radial_gradient("L").resize(size)
     noise = Image.frombytes("I;16", size, noise.tobytes() * 2) if mode == "I;16" else noise.convert(mode)
-    noise.save(out, kind, **options)
-    return out.getvalue()
-
-
-def chunk(kind, data=b""):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return save(noise, kind, **options)
 
 
 def png(*extra, width=2, height=1, behind=(), body=None):
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     body = zlib.compress((b"\0" + b"\1\2\3" * width) * height) if body is None else body
-    return b"".join([SIGNATURE, header, *extra, chunk(b"IDAT", body), *behind, chunk(b"IEND")])
+    return b"".join([SIGNATURE, header(width, height), *extra, chunk(b"IDAT", body), *behind, chunk(b"IEND")])
 
 
 def segment(marker, data=b""):
@@ -56,7 +49,7 @@ def jpeg(*extra, **options):
 def jpeg_of_scans(count, size=(40, 24), mode="L", progressive=True):
     """A JPEG that repeats its last scan, with so many in all."""
     data = saved("JPEG", size, mode, progressive=progressive)
-    at = [found.start() for found in re.finditer(rb"\xff\xda", data)]
+    at = [match.start() for match in re.finditer(rb"\xff\xda", data)]
     return data[:-2] + data[at[-1] : -2] * (count - len(at)) + data[-2:]
 
 
@@ -280,7 +273,7 @@ def test_as_many_megapixels_as_a_decoder_has_memory_for(look, kind, opened):
     assert scan_bytes(headers(kind, width, height)).excess == ""
     seen = look(headers(kind, width, height + 1))
     assert (seen.state, seen.width, seen.height) == (State.QUARANTINED, width, height + 1)
-    assert re.fullmatch(rf"{width}×{height + 1} px, over (40|32) megapixels", seen.note)
+    assert re.fullmatch(rf"{width}×{height + 1} px, more than (40|32) megapixels", seen.note)
     assert opened == []
 
 
@@ -361,7 +354,7 @@ def test_a_scan_takes_the_same_memory_for_any_file(tmp_path):
 
 def boundaries(data):
     """Every place at which a chunk, segment or field of them begins or ends, and one byte beside it."""
-    marks = [found.start() for found in re.finditer(rb"IHDR|IDAT|IEND|\xff[\xc0-\xfe]|VP8[ LX]|EXIF", data)]
+    marks = [match.start() for match in re.finditer(rb"IHDR|IDAT|IEND|\xff[\xc0-\xfe]|VP8[ LX]|EXIF", data)]
     places = {at + beside for at in marks for beside in (-5, -4, -1, 0, 1, 2, 3, 4, 5, 8, 9, 13)}
     return sorted(at for at in places if 0 < at < len(data))
 
@@ -462,7 +455,7 @@ def test_what_passes_the_scan_and_takes_too_long_is_stopped(look, monkeypatch):
     began = time.process_time()
     assert look(data).state is State.STORED
     whole = time.process_time() - began
-    monkeypatch.setattr("ipyimagegen.imaging.metering.MOST_SECONDS", whole / 8)
+    monkeypatch.setattr("ipyimagegen.imaging.inspection.MOST_SECONDS", whole / 8)
     began = time.process_time()
     seen = look(data)
     assert (seen.state, seen.note) == (

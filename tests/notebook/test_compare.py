@@ -1,4 +1,4 @@
-"""Runs side by side: the sheet and the words."""
+"""Runs side by side: the sheet, and the text below it."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from ipyimagegen.notebook.help_text import PAGES
 
 @pytest.fixture
 def drawn(kernel):
-    """Return a kernel whose session has three runs of sketch, the last one of two images."""
+    """Return a kernel whose session has three runs of sketch, the last with two images."""
     done = kernel.run(
         "%imagine --size 64x64 a red fox in the snow\n"
         "%imagine --size 64x64 --seed 7 a blue fox in the snow\n"
@@ -39,7 +39,7 @@ def test_images_side_by_side_and_what_differs(drawn):
     assert [output["output_type"] for output in cell.outputs] == ["display_data", "display_data"]
     assert set(cell.outputs[1]["data"]) == {"text/plain"}
     (sheet,) = cell.images
-    assert sheet.width > sheet.height  # four small tiles in a row, no one alone
+    assert sheet.width > sheet.height  # four small tiles in a row, none alone
     assert max(sheet.size) <= 768
     assert len(json.dumps(cell.outputs)) < 150 * 1024
     text = lines(cell.caption)
@@ -124,7 +124,7 @@ def test_twelve_at_most(kernel):
 def test_too_wide_for_columns_is_a_line_each(kernel):
     done = kernel.run(
         "for k in range(9):\n    %imagine --size 64x64 --seed {k} a fox\n"
-        "from ipyimagegen import history\nprint(*(one.id for one in history))\n"
+        "from ipyimagegen import history\nprint(*(run.id for run in history))\n"
         "import ipyimagegen\nipyimagegen._DEFAULT.clear()\n%reload_ext ipyimagegen"
     )
     # In another session they have long ids.
@@ -143,9 +143,9 @@ def test_the_python_call_shows_the_same(drawn):
     assert drawn.run("print(history.compare(1, 3), end='')").texts == [
         drawn.run("%imagine_compare 1 -1").caption
     ]
-    kept = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
-    assert kept.startswith(("image/png text/plain", "image/jpeg text/plain"))
-    assert "'alt': '3, 1 side by side'" in kept
+    bundle = drawn.run("data, more = history.compare(-1, 1)._repr_mimebundle_()\nprint(*data, more)").texts[0]
+    assert bundle.startswith(("image/png text/plain", "image/jpeg text/plain"))
+    assert "'alt': '3, 1 side by side'" in bundle
     assert "2 to 12" in drawn.run("history.compare(1)").error
 
 
@@ -211,7 +211,7 @@ def test_mismatches_and_inputs(kernel, serve):
     for number in (1, 2):
         kernel.run(f"path.write_bytes(history[{number}][0].bytes)\n%imagine --image cat.png a cap")
     (image,) = (x for x in lines(kernel.run("%imagine_compare 5 6").caption) if x.startswith("image"))
-    assert image.count("cat.png (") == 2  # one name for two images is not one image
+    assert image.count("cat.png (") == 2  # two images of the same name are different
     again = kernel.run("%imagine_rerun 5 --image cat.png")
     assert "image: cat.png (" in again.texts[-1]
 
@@ -221,9 +221,9 @@ def test_hostile_texts_stay_inert(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes(64, 64))}]}))
     done = kernel.run(
         "from ipyimagegen import imagine, history\n"
-        f"there = {server.base_url!r}\n"
-        f"imagine('{evil}', endpoint=there, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
-        f"imagine('{evil} at night', endpoint=there)"
+        f"url = {server.base_url!r}\n"
+        f"imagine('{evil}', endpoint=url, extra={{'x': '\\u202ey\\x1b[1m'}}, negative_prompt='a\\u202eb')\n"
+        f"imagine('{evil} at night', endpoint=url)"
     )
     assert done.error is None, done.error
     cell = kernel.run("%imagine_compare 1 2")
@@ -251,4 +251,4 @@ def test_the_examples_of_the_help_run(drawn):
         assert len(cell.images) == 1
     page = drawn.run("%imagine_compare --help").texts[0]
     assert "%imagine_compare 1 2" in page
-    assert "For compare there is %imagine_compare;" in drawn.run("%imagine compare").error
+    assert "Did you mean %imagine_compare?" in drawn.run("%imagine compare").error

@@ -46,11 +46,11 @@ def test_offered(drawn, code, offered):
     while reply["parent_header"].get("msg_id") != message:
         reply = client.get_shell_msg(timeout=20)
     content = reply["content"]
-    found = {match for match in content["matches"] if not match.startswith("%")}
+    matches = {match for match in content["matches"] if not match.startswith("%")}
     if not hasattr(completer, "context_matcher"):  # IPython before 8.6 adds its own, and splits at @
-        assert found >= {match.removeprefix("@") for match in offered}
+        assert matches >= {match.removeprefix("@") for match in offered}
         return
-    assert found == offered
+    assert matches == offered
     if offered:
         typed = code[content["cursor_start"] : content["cursor_end"]]
         assert all(match.startswith(typed) for match in offered)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, read
+from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, parse_line
 from ipyimagegen.notebook.tokenizer import tokenize, write_word
 
 NAMES = {
@@ -21,8 +21,8 @@ NAMES = {
 
 
 def values(line):
-    found = read(line, NAMES)
-    return {**found.values, **({"extra": found.extra} if found.extra else {})}, found.rest
+    parsed = parse_line(line, NAMES)
+    return {**parsed.values, **({"extra": parsed.extra} if parsed.extra else {})}, parsed.rest
 
 
 READ = [
@@ -88,7 +88,7 @@ REFUSED = [
     ("--seed 1, x", "empty place"),
     ("--seed 1,x x", "takes a whole number, not 'x'"),
     ("--seed 1-4 x", "Lists are written 1,2,3 and 1..4"),
-    ("--executor nothing x", "takes a variable that holds one"),
+    ("--executor nothing x", "name of a variable"),
     ('--"seed=1" x', "not closed"),
     ("--seed {ranged} x", "takes a whole number, not '1..4'"),
     ("--seed 1..99999999 x", "more than 10,000 values"),
@@ -103,9 +103,9 @@ REFUSED = [
     ("—size 1x1 x", "long dash; write --size"),
     ("–size 1x1 x", "long dash; write --size"),
     ("–n 2 x", "long dash; write --n"),
-    ("--watermark false x", "write --watermark=false, or --watermark -- false"),
-    ("--watermark off x", "write --watermark=off"),
-    ("--stream True x", "write --stream=true, or --stream -- True"),
+    ("--watermark false x", "Write --watermark=false, or --watermark -- false"),
+    ("--watermark off x", "Write --watermark=off"),
+    ("--stream True x", "Write --stream=true, or --stream -- True"),
     ("--new false", "begin the prompt with 'false'"),
     ("--dry-run=maybe x", "takes true, false"),
     ("--as 3x y", "variable name"),
@@ -115,14 +115,14 @@ REFUSED = [
 @pytest.mark.parametrize(("line", "says"), REFUSED)
 def test_refused(line, says):
     with pytest.raises(ImagineError) as caught:
-        read(line, NAMES)
+        parse_line(line, NAMES)
     assert says in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 
 def test_a_key_is_not_echoed():
     with pytest.raises(ImagineError) as caught:
-        read("--api-key sk-verysecretvalue x", NAMES)
+        parse_line("--api-key sk-verysecretvalue x", NAMES)
     assert "verysecret" not in str(caught.value)
 
 
@@ -149,7 +149,7 @@ def test_hardly_a_prompt(text, says):
 
 
 def test_prompts_that_are():
-    said = (
+    prompts = (
         "a fox",
         "show me a fox",
         "history of art",
@@ -158,7 +158,7 @@ def test_prompts_that_are():
         "(masterpiece:1.2), a fox",
         '("OPEN"), in neon',
     )
-    for text in (*said, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
+    for text in (*prompts, "(a fox)", "(red) fox", "a fox — at night", "snow —falling"):
         check_line_prompt(text)
     assert find_late_options("a fox -n 2 -m") == ["-n"]
     assert find_late_options("x --sizes --size=3") == ["--size"]

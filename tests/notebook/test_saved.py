@@ -20,7 +20,7 @@ CELLS = [
 
 def run(cells, environ, *, allow_errors=False):
     """Run a notebook in a fresh kernel and return it."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     client = NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=allow_errors)
     client.execute(env=environ)
     return notebook
@@ -28,12 +28,15 @@ def run(cells, environ, *, allow_errors=False):
 
 def texts(notebook):
     """Return the text of every output, cell by cell."""
-    return [[one.get("text") or one["data"]["text/plain"] for one in cell.outputs] for cell in notebook.cells]
+    return [
+        [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
+        for cell in notebook.cells
+    ]
 
 
-def without_last_lines(found):
+def without_last_lines(captions):
     """Return captions without the line that holds what changes."""
-    return [[text.rsplit("\n", 1)[0] for text in cell] for cell in found]
+    return [[text.rsplit("\n", 1)[0] for text in cell] for cell in captions]
 
 
 @pytest.fixture
@@ -55,9 +58,9 @@ def test_three_runs(home, answers):
     )
     first, second, third = (run(CELLS, environ) for _ in range(3))
     assert len(answers.posts) == 3  # from the second run on, no call
-    one, two, three = texts(first), texts(second), texts(third)
-    assert without_last_lines(one[1:4]) == without_last_lines(two[1:4])
-    assert two[:4] == three[:4]
+    first_texts, second_texts, third_texts = texts(first), texts(second), texts(third)
+    assert without_last_lines(first_texts[1:4]) == without_last_lines(second_texts[1:4])
+    assert second_texts[:4] == third_texts[:4]
     for a, b in zip(second.cells[1:4], third.cells[1:4], strict=True):
         assert [o.get("data") for o in a.outputs] == [o.get("data") for o in b.outputs]
     for notebook in (first, second, third):

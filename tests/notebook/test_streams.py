@@ -62,9 +62,9 @@ def streaming(kernel):
     def start(pieces, **entry):
         server = Streaming(pieces)
         running.append(server)
-        told = {"base_url": server.base_url, "free": False, **entry}
+        settings = {"base_url": server.base_url, "free": False, **entry}
         done = kernel.run(
-            f"%config Imagine.endpoints = {{'lab': {told!r}}}\n%config Imagine.endpoint = 'lab'"
+            f"%config Imagine.endpoints = {{'lab': {settings!r}}}\n%config Imagine.endpoint = 'lab'"
         )
         assert done.error is None, done.error
         return server
@@ -75,10 +75,10 @@ def streaming(kernel):
         server.httpd.server_close()
 
 
-def messages(kernel, code, between=lambda message: None):
-    """Run a cell with somebody watching; yield its display messages as they come."""
+def run_watched(kernel, code, between=lambda message: None):
+    """Run a cell with somebody watching; return its display messages; `between` gets each as it comes."""
     sent = kernel.start(code, watched=True)
-    found = []
+    messages = []
     while True:
         got = kernel.client.get_iopub_msg(timeout=30)
         if got["parent_header"].get("msg_id") != sent:
@@ -87,10 +87,10 @@ def messages(kernel, code, between=lambda message: None):
         if kind == "status" and content["execution_state"] == "idle":
             with contextlib.suppress(queue.Empty):
                 kernel.client.get_shell_msg(timeout=0.01)
-            return found
+            return messages
         if kind in ("display_data", "update_display_data", "error"):
-            found.append((kind, content))
-            between(found[-1])
+            messages.append((kind, content))
+            between(messages[-1])
 
 
 def image_in(message):
@@ -105,17 +105,17 @@ def test_partial_images_are_painted_in_the_place_of_the_result(kernel, streaming
         if message[0] == "update_display_data" and image_in(message):
             server.go.release()
 
-    found = messages(kernel, "%imagine --stream a fox", between)
+    messages = run_watched(kernel, "%imagine --stream a fox", between)
     assert json.loads(server.posts[0][2])["stream"] is True
-    painted = [one for one in found if image_in(one)]
+    painted = [message for message in messages if image_in(message)]
     assert len(painted) == 3  # two partials, and the result
-    assert len({image_in(one) for one in painted}) == 3
-    places = [one[1]["transient"]["display_id"] for one in found]
+    assert len({image_in(message) for message in painted}) == 3
+    places = [message[1]["transient"]["display_id"] for message in messages]
     assert len(set(places)) == 2
-    assert {one[1]["transient"]["display_id"] for one in painted} == {places[0]}
-    last = {one[1]["transient"]["display_id"]: one for one in found}
+    assert {message[1]["transient"]["display_id"] for message in painted} == {places[0]}
+    last = {message[1]["transient"]["display_id"]: message for message in messages}
     assert image_in(last[places[0]])
-    caption = next(one for place, one in last.items() if place != places[0])[1]["data"]["text/plain"]
+    caption = next(message for place, message in last.items() if place != places[0])[1]["data"]["text/plain"]
     assert caption.startswith("1 · ")
     assert "64x48" in caption
 
@@ -123,7 +123,7 @@ def test_partial_images_are_painted_in_the_place_of_the_result(kernel, streaming
 def test_unwatched_it_leaves_two_outputs_and_is_reused(kernel, streaming):
     server = streaming(whole())
     cell = kernel.run("%imagine --stream a fox")
-    assert [one["output_type"] for one in cell.outputs] == ["display_data", "display_data"]
+    assert [output["output_type"] for output in cell.outputs] == ["display_data", "display_data"]
     assert cell.images[0].getpixel((9, 9))[2] > 200
     assert kernel.run("%imagine a fox").caption.endswith("from history")
     assert kernel.run("%imagine --partial-images 1 a fox").caption.endswith("from history")
@@ -165,7 +165,7 @@ def test_a_stream_that_breaks_leaves_its_last_partial(kernel, streaming, home, m
     assert "may have been charged" in cell.caption
     (record,) = records(home).values()
     assert record["status"] == "unknown"
-    assert [one["state"] for one in record["images"]] == ["partial"]
+    assert [image["state"] for image in record["images"]] == ["partial"]
     again = kernel.run("%imagine --stream a fox")
     assert "--retry" in again.error
     assert len(server.posts) == 1
@@ -198,8 +198,8 @@ def test_ark_sends_finished_images_one_by_one(kernel, streaming):
 
 def test_sketch_streams_and_keeps_a_partial_when_cut(kernel):
     assert kernel.run("%imagine --endpoint sketch --size 256x256 --stream a fox").error is None
-    found = messages(kernel, "%imagine --endpoint sketch --size 256x256 --stream --set fault=slow:2 a cat")
-    assert len([one for one in found if image_in(one)]) >= 2
+    line = "%imagine --endpoint sketch --size 256x256 --stream --set fault=slow:2 a cat"
+    assert sum(image_in(message) is not None for message in run_watched(kernel, line)) >= 2
     cut = kernel.run("%imagine --endpoint sketch --size 256x256 --stream --set fault=cut a dog")
     assert cut.error is None, cut.error
     assert "cut" in cut.caption

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from kernels import Kernel, kernel_environ
-from loopback import b64, image_bytes
+from loopback import b64, image_bytes, records
 from PIL import Image
 
 SHEET = 150 * 1024  # bytes that a result may take in a saved notebook
@@ -19,10 +19,12 @@ class Server:
     """Answers sweeps by seed; `held` ones wait until they are let go."""
 
     def __init__(self, serve, held=()):
-        self.go, self.held = threading.Event(), set(held)
+        self.go, self.held, self.arrived = threading.Event(), set(held), threading.Condition()
         self.http = serve(self.answer)
 
     def answer(self, seen):
+        with self.arrived:
+            self.arrived.notify_all()
         if seen.json["seed"] in self.held:
             self.go.wait(30)
         image = image_bytes(96, 64, (seen.json["seed"] * 20 % 256, 80, 160))
@@ -39,26 +41,41 @@ class Server:
         assert done.error is None, done.error
 
     def wait_for(self, count):
-        until = time.monotonic() + 20
-        while len(self.seeds) < count and time.monotonic() < until:
-            time.sleep(0.01)
-        assert len(self.seeds) >= count
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.seeds) >= count, 20)
 
 
-def every_message(kernel, message, timeout=30):
-    """Return each output and update of a cell in order, as (kind, has an image, text)."""
-    found = []
+def done(home):
+    """Return how many records are done."""
+    return sum(record["status"] == "done" for record in records(home).values())
+
+
+def wait_until(holds, seconds=20):
+    """Wait until a condition holds."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
+def every_message(kernel, message, between=lambda imaged, text: None, timeout=30):
+    """Return each output and update of a cell in order, as (kind, has an image, text).
+
+    `between` gets the last two of each as it comes.
+    """
+    messages = []
     while True:
         got = kernel.client.get_iopub_msg(timeout=timeout)
         if got["parent_header"].get("msg_id") != message:
             continue
         if got["msg_type"] == "status" and got["content"]["execution_state"] == "idle":
             kernel.client.get_shell_msg(timeout=5)
-            return found
+            return messages
         data = got["content"].get("data", {})
         if data:
             imaged = any(mime.startswith("image/") for mime in data)
-            found.append((got["msg_type"], imaged, data.get("text/plain", "")))
+            messages.append((got["msg_type"], imaged, data.get("text/plain", "")))
+            between(*messages[-1][1:])
 
 
 def test_one_sheet_and_its_caption(kernel):
@@ -69,7 +86,7 @@ def test_one_sheet_and_its_caption(kernel):
     assert cell.texts[0].startswith("Sweep: 'a {red|blue} fox'")
     assert cell.caption.startswith("6 of 6 · a {red|blue} fox\nsketch · 128x128\n")
     assert kernel.run("print(len(x), type(x).__name__)").texts == ["6 Sweep\n"]
-    assert [len(kernel.run(one).images) for one in ("x", "x[1]", "_", "y = x", "x.pages[0]")] == [1] * 3 + [
+    assert [len(kernel.run(code).images) for code in ("x", "x[1]", "_", "y = x", "x.pages[0]")] == [1] * 3 + [
         0,
         1,
     ]
@@ -84,7 +101,7 @@ def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
     cell = kernel.run(f"{seeds}{line}")
     assert cell.error is None, cell.error
     assert cell.texts[-1] == "saved: out/4.png, out/5.png"
-    assert {one.name for one in (tmp_path / "out").iterdir()} == {"4.png", "5.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"4.png", "5.png"}
     assert kernel.run("print(both.axes)").texts == ["{'seed': (4, 5)}\n"]
     pool = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n"
     assert kernel.run(
@@ -94,9 +111,9 @@ def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
     assert "1 call · 1 image · 4 from history · free" in dry.texts[0]
     assert not dry.images
     rerun = kernel.run("%imagine_rerun -1 --seed 8..10")
-    sheet, said = (one["data"]["text/plain"] for one in rerun.outputs[-2:])
+    sheet, changes = (output["data"]["text/plain"] for output in rerun.outputs[-2:])
     assert sheet.startswith("3 of 3")
-    assert said.splitlines()[1:] == ["seed: 7 → 8", "seed: 7 → 9", "seed: 7 → 10"]
+    assert changes.splitlines()[1:] == ["seed: 7 → 8", "seed: 7 → 9", "seed: 7 → 10"]
 
 
 def test_help_and_completion_know_lists(kernel):
@@ -107,25 +124,30 @@ def test_the_plan_comes_first_and_the_sheet_fills_up(kernel, serve):
     server = Server(serve, held={3, 4})
     server.configure(kernel, max_parallel=1)
     message = kernel.start("%imagine --seed 1..4 a fox", watched=True)
-    server.wait_for(3)
-    time.sleep(2.5)  # longer than two sheets are apart
-    server.go.set()
-    seen = every_message(kernel, message)
+    shown = []
+
+    def go_on(imaged, text):
+        """Let the last calls end after a sheet and the status line of the first two were shown."""
+        shown.append(imaged)
+        if any(shown) and "2 of 4 · about" in text:
+            server.go.set()
+
+    seen = every_message(kernel, message, go_on)
     assert seen[0] == ("display_data", False, "4 calls · 4 images · cost unknown")
     lines = [text for _, imaged, text in seen if not imaged and text.startswith("lab · ")]
     assert any(text.startswith("lab · cost unknown · 2 of 4 · about ") for text in lines), lines
     sheets = [place for place, (_, imaged, _) in enumerate(seen) if imaged]
-    assert len(sheets) >= 2, "one that was half full, and the whole one"
-    assert [kind for kind, *_ in seen].count("display_data") == 2, "in one place each"
+    assert len(sheets) >= 2, "a partial sheet and the whole sheet"
+    assert [kind for kind, *_ in seen].count("display_data") == 2, "each in its place"
     assert seen[-1][2].startswith("4 of 4 · a fox")
 
 
-def test_a_stopped_sweep_keeps_what_came(kernel, serve):
+def test_a_stopped_sweep_keeps_what_came(kernel, home, serve):
     server = Server(serve, held={3})
     server.configure(kernel, max_parallel=1)
     message = kernel.start("%imagine --seed 1..5 a fox", watched=True)
     server.wait_for(3)
-    time.sleep(0.3)
+    wait_until(lambda: done(home) == 2)
     began = time.monotonic()
     kernel.interrupt()
     cell = kernel.collect(message)
@@ -147,7 +169,7 @@ def test_a_kernel_killed_in_the_middle_pays_nothing_twice(home, serve):
         server.configure(first, max_parallel=2)
         first.start("%imagine --seed 1..8 a fox")
         server.wait_for(5)
-        time.sleep(0.3)
+        wait_until(lambda: done(home) == 3)
         first.manager.provisioner.process.send_signal(signal.SIGKILL)
     finally:
         first.stop()

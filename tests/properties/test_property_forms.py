@@ -11,7 +11,7 @@ from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Run
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.parser import read
+from ipyimagegen.notebook.parser import parse_line
 
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
@@ -80,7 +80,7 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
         assert "cannot be written" in fault.args[0] or not all(map(passes, options.items())), fault  # noqa: PT017
         return
     line, _, body = cell.removeprefix("%%imagine").partition("\n")
-    parsed = read(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
+    parsed = parse_line(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
     assert parsed.rest == ""
     raw = parsed.values.get("raw", False)
     assert {k: v for k, v in parsed.values.items() if k != "raw"} == asked.options
@@ -107,7 +107,7 @@ def test_a_field_is_read_as_the_line_reads_it(field):
     if not text:
         return
     try:
-        meant = read(f"{OPTIONS[name].flag}={text}", {}).values[name]
+        meant = parse_line(f"{OPTIONS[name].flag}={text}", {}).values[name]
     except InvalidOption:
         assert not passes((name, text))
         return
@@ -124,4 +124,4 @@ def test_a_run_that_is_brought_back_is_one_run(value, endpoint):
     form = Form.from_run(run, endpoint, ["quality"])
     asked = {"quality": "default", name: value, "endpoint": endpoint}
     assert form.to_user_input({}).options == asked
-    assert read(form.to_cell({}).partition("\n")[0].removeprefix("%%imagine"), {}).values == asked
+    assert parse_line(form.to_cell({}).partition("\n")[0].removeprefix("%%imagine"), {}).values == asked

@@ -14,8 +14,8 @@ from tape import Tape, tapes
 from ipyimagegen import imaging
 from ipyimagegen.core.formats import BY_MIME, FORMATS, sniff
 from ipyimagegen.core.run import ImageState
-from ipyimagegen.imaging.kinds import PLUGINS, kind_of, what_else
 from ipyimagegen.imaging.scan import Scan, scan_bytes
+from ipyimagegen.imaging.sniff import PLUGINS, describe_other, sniff_format
 
 MOST = 40_000_000  # pixels that may be decoded
 SIZES = [(40, 24), (1, 1), (123, 45), (3, 200)]
@@ -161,7 +161,7 @@ def test_the_structure_of_a_file_proves_that_it_is_whole(tape, noise):
     marked = changed[:8] == data[:8] and (b"PLTE" in changed) == (b"PLTE" in data)
     if change is flipped and kind == "PNG" and marked and changed != data:
         assert scan.flaw
-    assert kind_of(changed) in (None, *PLUGINS)
-    assert kind_of(noise) in (None, *PLUGINS)
-    assert (sniff(changed) is None) or kind_of(changed) == BY_MIME[sniff(changed)].pillow
-    assert what_else(noise) is None or len(what_else(noise)) < 60
+    assert sniff_format(changed) in (None, *PLUGINS)
+    assert sniff_format(noise) in (None, *PLUGINS)
+    assert (sniff(changed) is None) or sniff_format(changed) == BY_MIME[sniff(changed)].pillow
+    assert describe_other(noise) is None or len(describe_other(noise)) < 60

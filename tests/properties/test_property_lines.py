@@ -15,7 +15,7 @@ from ipyimagegen.core.options import OPTIONS, SENT, Kind, normalise
 from ipyimagegen.core.request import Request
 from ipyimagegen.core.run import from_json, to_json
 from ipyimagegen.core.template import fill, parse
-from ipyimagegen.notebook.parser import check_line_prompt, read
+from ipyimagegen.notebook.parser import check_line_prompt, parse_line
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.credentials import Keychain
 
@@ -123,7 +123,7 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     if prompt[:1] in ("-", "－", "—") and prompt[1:2].strip() and not prompt[1].isdigit():
         verbatim |= prompt[0] != "—"
     verbatim |= prompt.startswith(("——", "—-", "default"))  # a long dash or a value, where one may stand
-    parsed = read(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
+    parsed = parse_line(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
     assert (parsed.rest, parsed.verbatim) == (prompt, verbatim)
     assert dict(parsed.values) == meant
     assert all(normalise(name, value) == value for name, value in meant.items())
@@ -162,7 +162,7 @@ def test_a_list_means_its_values_in_order(tape, prompt):
     option = OPTIONS[tape.choose(LISTED)]
     some = [element(tape, option) for _ in range(2 + tape.below(3))]
     text = tape.choose(",，").join(typed for typed, _ in some)
-    parsed = read(f"{option.flag}={text} -- {prompt.strip()}", {})
+    parsed = parse_line(f"{option.flag}={text} -- {prompt.strip()}", {})
     assert parsed.values == {option.name: tuple(value for _, meant in some for value in meant)}
     assert parsed.rest == prompt.strip()
 
@@ -233,7 +233,7 @@ def complaint(chain, line, names):
     """Return what a line is refused with, or None; only what is documented may be raised."""
     try:
         with chain.discreet():
-            parsed = read(line, names)
+            parsed = parse_line(line, names)
             check_line_prompt(parsed.rest, parsed.images)
             fill(parse(parsed.rest), names)
     except (InvalidOption, InvalidInput) as fault:

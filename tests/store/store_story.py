@@ -10,8 +10,8 @@ from pathlib import Path
 from store_samples import run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 from ipyimagegen.store.entries import Entry, Query
 

@@ -8,7 +8,7 @@ import pytest
 from store_samples import files
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.imaging import find_suffix
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.store import Store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"not quite an image" * 1000

@@ -14,8 +14,8 @@ import pytest
 from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.files import MARGIN
 from ipyimagegen.store.health import inspect_store

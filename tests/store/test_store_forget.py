@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 
 SECRET = "my grandmother's kitchen"

@@ -17,8 +17,8 @@ from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Status
-from ipyimagegen.imaging import find_suffix
 from ipyimagegen.store import Store
 from ipyimagegen.store.fallback import find_fallback, make_fallback
 from ipyimagegen.store.health import inspect_store

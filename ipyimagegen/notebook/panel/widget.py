@@ -27,7 +27,7 @@ from IPython.core.getipython import get_ipython
 from ipyimagegen import default_studio, imaging
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.core.messages import _, render
+from ipyimagegen.core.messages import _, join, render
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
@@ -201,7 +201,7 @@ class Panel(anywidget.AnyWidget):
         )
         if plan.local.get("new"):
             note = _("All of it is in the history. Generate sends it as a new request.")
-            report = f"{note}\n{report}"
+            report = join([note, report], "\n")
         self._show_message("plan", report)
 
     def do_cell(self, content: Message, _buffers: object) -> None:
@@ -296,7 +296,7 @@ class Panel(anywidget.AnyWidget):
     def show_progress(self, batch: Batch) -> None:
         """Show how far the calls are."""
         if time.monotonic() - self._plan_shown > PLAN:
-            self._line = escape_hidden(write_status(batch))
+            self._line = escape_hidden(render(write_status(batch), PANEL))
         self._elapsed = batch.elapsed
         new, self._partial = batch.partial is not self._partial, batch.partial or b""
         preview = imaging.preview_partial(self._partial) if new and self._partial else None
@@ -320,7 +320,7 @@ class Panel(anywidget.AnyWidget):
                 show_in(self._cell, result)
         kind = "note" if isinstance(result, Sweep) and result.failed else "done"
         lines.append(self.studio.warn_of_store() or "")
-        self._show_message(kind, "\n".join(filter(None, lines)))
+        self._show_message(kind, join(filter(None, lines), "\n"))
 
     def _add_run(self, run: Run) -> None:
         """Add a run that has ended to the gallery, whichever front door it came from."""

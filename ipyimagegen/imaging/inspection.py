@@ -1,0 +1,216 @@
+"""Inspect an untrusted image file: its format, size and transparency, and a thumbnail, from one decode.
+
+The format is known by the first bytes and the size by the header before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
+
+from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.run import ImageState
+from ipyimagegen.imaging.normalize import find_turn
+from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
+
+# Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
+Image.preinit()
+
+EDGE = 768  # pixels: the longest edge of a preview
+# Seconds of CPU for one image. The dearest that pass the scan take 1 to 3 s (benchmarks/decoding.py).
+# This stops what the scan cannot see, such as a PNG whose compressed data are millions of empty blocks.
+MOST_SECONDS = 4.0
+_MOST_WAITED_FOR = 16_000_000  # pixels of an image that is decoded while somebody waits
+_TRUNCATED = _("the file is cut short")
+_UNKNOWN = _("not a PNG, JPEG or WebP image")
+_clock = getattr(time, "thread_time", time.process_time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """What a file contains.
+
+    `state` is STORED when it can be shown (`note` is what is wrong with it, if anything), DAMAGED when
+    nothing of it can be decoded, QUARANTINED when it must not be opened. `width` and `height` are those
+    of its header in pixels. `alpha` is whether any pixel is transparent, None when not every pixel is
+    known. `thumb` is RGB or RGBA, upright, and None unless the state is STORED.
+    """
+
+    state: ImageState
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    alpha: bool | None = None
+    note: str = ""
+    thumb: Image.Image | None = None
+
+
+def choose_edge(count: int) -> int:
+    """Return the edge in pixels of the thumbnails of `count` images: tiles of a sheet are small."""
+    return EDGE if count <= 1 else EDGE // 2
+
+
+def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
+    """Return what the file contains, with a thumbnail of at most `edge` pixels.
+
+    Raises OSError when the file cannot be read. Nothing in the file raises.
+    """
+    scan = scan_path(path)
+    if scan is None:
+        return ImageInfo(state=ImageState.QUARANTINED, note=_UNKNOWN)
+    if scan.excess:
+        return _describe(scan, ImageState.QUARANTINED, scan.excess)
+    try:
+        return _decode(path, scan, edge)
+    except _DecodingTooSlow:
+        note = _("takes too long to decode; it is stored, not decoded")
+        return _describe(scan, ImageState.QUARANTINED, note)
+    except Exception as error:  # decoders of hostile files raise anything
+        if _comes_from_disk(error):
+            raise
+        if scan.whole:
+            note = _("cannot be opened ({error})", error=type(error).__name__)
+            return _describe(scan, ImageState.QUARANTINED, note)
+        return _describe(scan, ImageState.DAMAGED, _TRUNCATED)
+
+
+def decode_thumbnail(data: bytes, edge: int) -> Image.Image | None:
+    """Return a file's bytes as an upright RGB or RGBA image of at most `edge` pixels.
+
+    None for what is not an image, or has too many pixels to wait for.
+    """
+    scan = scan_bytes(data)
+    if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
+        return None
+    try:
+        with _MeteredFile(io.BytesIO(data)) as file, Image.open(file, formats=_formats(scan)) as image:
+            if image.size != (scan.width, scan.height):
+                return None
+            image.draft(None, _choose_draft(image.size, edge))
+            _load(image)
+            return _make_thumbnail(flatten_mode(image)[0], image, edge)
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        return None
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Return a file's bytes as a decoded Pillow image of its own size and mode.
+
+    Raises OSError for what is not a PNG, JPEG or WebP, or too costly to decode.
+    """
+    scan = scan_bytes(data)
+    if scan is None or scan.refusal:
+        raise OSError(scan.refusal if scan else _UNKNOWN)
+    with Image.open(io.BytesIO(data), formats=_formats(scan)) as image:
+        image.load()
+        return image
+
+
+def to_png(data: bytes) -> bytes:
+    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError, like `open_image`."""
+    out = io.BytesIO()
+    open_image(data).save(out, "PNG")
+    return out.getvalue()
+
+
+def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB"), False
+    image = image if image.mode == "RGBA" else image.convert("RGBA")
+    opaque = image.getchannel("A").histogram()[255]
+    return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
+
+
+class _DecodingTooSlow(Exception):
+    """The image takes more CPU time than one image may."""
+
+
+class _MeteredFile(io.BufferedReader):
+    """A file that can be read for some seconds of CPU time of this thread. Decoders read piece by piece."""
+
+    def __init__(self, raw: Any) -> None:
+        super().__init__(raw)
+        self._end = _clock() + MOST_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if _clock() > self._end:
+            raise _DecodingTooSlow
+        return super().read(size)
+
+
+def _describe(scan: Scan, state: ImageState, note: str) -> ImageInfo:
+    if not scan.width or not scan.height:
+        return ImageInfo(state=state, note=note)
+    return ImageInfo(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
+
+
+def _decode(path: Path, scan: Scan, edge: int) -> ImageInfo:
+    raw = path.open("rb", buffering=0)
+    with _MeteredFile(raw) as file, Image.open(file, formats=_formats(scan)) as image:
+        if image.size != (scan.width, scan.height):  # a second header behind the first
+            return _describe(scan, ImageState.QUARANTINED, _("its headers contradict each other"))
+        image.draft(None, _choose_draft(image.size, edge))
+        note = _load(image) or ("" if scan.whole else _TRUNCATED)
+        flat, transparent = flatten_mode(image)
+        thumb = _make_thumbnail(flat, image, edge)
+    return ImageInfo(
+        state=ImageState.STORED,
+        mime=scan.mime,
+        width=scan.width,
+        height=scan.height,
+        alpha=transparent if not note else None,
+        note=note,
+        thumb=thumb,
+    )
+
+
+def _load(image: Image.Image) -> Message | None:
+    """Decode all pixels, or those that the file has; return what is wrong, or None."""
+    try:
+        image.load()
+    except _DecodingTooSlow:
+        raise
+    except Exception as error:  # decoders of hostile files raise anything
+        if _comes_from_disk(error):
+            raise
+        # Pillow keeps the pixels that it has once no tiles are left to be read. Its own switch for this,
+        # LOAD_TRUNCATED_IMAGES, is global and belongs to the user.
+        image.tile = []  # type: ignore[attr-defined]
+        image.load()  # raises again when there are none
+        return _("the file is damaged or cut short")
+    return None
+
+
+def _formats(scan: Scan) -> list[str]:
+    return [scan.mime.removeprefix("image/")]
+
+
+def _choose_draft(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    """Return the least size at which to decode a JPEG, which can be a half, quarter or eighth of its own."""
+    width, height = _reduce(size, edge)
+    return 2 * width, 2 * height
+
+
+def _reduce(size: tuple[int, int], edge: int) -> tuple[int, int]:
+    scale = min(1.0, edge / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _comes_from_disk(error: Exception) -> bool:
+    """Return whether the file could not be read; Pillow's own OSErrors have no number."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def _make_thumbnail(flat: Image.Image, original: Image.Image, edge: int) -> Image.Image:
+    """Return `flat` scaled down and turned upright by the EXIF orientation of `original`."""
+    small = flat.resize(_reduce(flat.size, edge), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    turn = find_turn(original)
+    return small if turn is None else small.transpose(turn)

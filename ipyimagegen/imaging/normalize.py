@@ -1,0 +1,247 @@
+"""Normalize decoded images: upright, in a mode that servers read, encoded within their limits.
+
+The modes that are sent are L, RGB, RGBA, and I;16 for grey of 16 bits. Pixels change only where a limit
+requires it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, cast
+
+from PIL import Image
+
+from ipyimagegen.core.messages import _
+from ipyimagegen.imaging.refusal import refuse
+
+MOST_BYTES = 50_000_000  # that the API accepts of one image
+MOST_PIXELS = 40_000_000
+READY_MODES = ("L", "RGB", "RGBA", "I;16")
+ORIENTATION = 0x0112  # the EXIF tag
+# EXIF orientation to the turn that shows the image upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SLACK = 1 / 512  # half a step of 8 bits: what arithmetic adds to 0..1 without changing a pixel
+_ENCODERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "png": {"format": "PNG"},
+        "webp": {"format": "WEBP", "lossless": True, "exact": True},
+        "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedImage:
+    """An image ready to go with a request: a whole PNG, JPEG or WebP file, upright.
+
+    `width` and `height` are in pixels. `pixels` is the sha256 in hex over mode, size and pixels where
+    the bytes are our own encoding, None where they are the user's file as it is. `notes` are what was
+    done to it, in short phrases for a caption. `scaled_from` is its size before it was scaled.
+    """
+
+    data: bytes = field(repr=False)
+    mime: str
+    width: int
+    height: int
+    pixels: str | None = None
+    notes: tuple[str, ...] = ()
+    scaled_from: tuple[int, int] | None = None
+
+
+class Scale(Enum):
+    """Which value is white."""
+
+    UNIT = "1.0"
+    BYTE = "255"
+    DEEP = "65535"
+
+
+def find_turn(image: Image.Image) -> Image.Transpose | None:
+    """Return the turn that shows the image upright by its EXIF orientation, or None; decodes nothing.
+
+    The base class's own method: that of PNG files decodes every pixel to look behind them.
+    """
+    try:
+        return TURNS.get(Image.Image.getexif(image).get(ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - an EXIF block from outside raises anything
+        return None
+
+
+def turn_upright(image: Image.Image) -> Image.Image:
+    """Return the image turned by its EXIF orientation; the same object where nothing has to be turned."""
+    turn = find_turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def choose_scale(kind: str, low: float, high: float, label: str, *, deep: bool = False) -> Scale:
+    """Return the scale of numbers from `low` to `high`; `kind` is NumPy's: i, u or f.
+
+    `deep` allows whole numbers to 65535. Raises InvalidInput for other ranges.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise refuse(
+            _("{image} has NaN or infinite values. Replace them, such as with numpy.nan_to_num.", image=label)
+        )
+    if kind == "f":
+        if low >= -_SLACK and high <= 1 + _SLACK:
+            return Scale.UNIT
+        if low >= -_SLACK and 2 <= high <= 255.5:
+            return Scale.BYTE
+        signed = -1 - _SLACK <= low < 0 and high <= 1 + _SLACK
+        advice = _("Scale them with (x + 1) / 2.") if signed else _("Scale or clip them.")
+        allowed = _("Floats must be 0..1 or 0..255.")
+    else:
+        if low >= 0 and high <= 255:
+            return Scale.BYTE
+        if deep and low >= 0 and high <= 65535:
+            return Scale.DEEP
+        advice = _("Scale or clip them.")
+        allowed = _("Whole numbers must be 0 to 255.")
+    message = _(
+        "{image} has values from {low} to {high}. {allowed} {advice}",
+        image=label,
+        low=_to_text(low),
+        high=_to_text(high),
+        allowed=allowed,
+        advice=advice,
+    )
+    raise refuse(message)
+
+
+def to_ready_mode(image: Image.Image, label: str) -> tuple[Image.Image, bytes | None]:
+    """Return the image in one of `READY_MODES`, and the ICC profile that still holds for it.
+
+    Raises InvalidInput for values of an unknown scale.
+    """
+    profile = image.info.get("icc_profile") or None
+    space = profile[16:20] if profile else b""
+    if image.mode == "CMYK" and space == b"CMYK":
+        managed = _apply_profile(image, profile)
+        if managed is not None:
+            return managed, None
+    ready = _convert_mode(image, label)
+    holds = {"RGB": b"RGB ", "RGBA": b"RGB ", "L": b"GRAY", "I;16": b"GRAY"}[ready.mode] == space
+    return ready, profile if holds else None
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image of one of `READY_MODES` with 8 bits a channel; Pillow's own conversion clips at 255."""
+    return image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
+
+
+def encode_within(
+    image: Image.Image,
+    notes: tuple[str, ...] = (),
+    profile: bytes | None = None,
+    *,
+    form: str = "png",
+    limit: int = MOST_BYTES,
+    most_pixels: int = MOST_PIXELS,
+) -> EncodedImage:
+    """Return an image of one of `READY_MODES` in at most `limit` bytes and `most_pixels` pixels."""
+    small = _scale_down(image, (most_pixels / (image.width * image.height)) ** 0.5)
+    data = encode_file(small, form, profile)
+    while len(data) > limit and max(small.size) > 1:
+        # Bytes go with the area, roughly. Scaled from the image itself, so that it blurs once.
+        share = min(0.95, 0.98 * (limit / len(data)) ** 0.5)
+        small = _scale_down(image, small.width * share / image.width)
+        data = encode_file(small, form, profile)
+    if small.size != image.size:
+        before, after = to_size_text(image.size), to_size_text(small.size)
+        notes = (*notes, _("scaled from {before} to {after}", before=before, after=after))
+    return EncodedImage(
+        data=data,
+        mime=f"image/{form}",
+        width=small.width,
+        height=small.height,
+        pixels=hash_pixels(small, profile),
+        notes=notes,
+        scaled_from=image.size if small.size != image.size else None,
+    )
+
+
+def encode_file(image: Image.Image, form: str = "png", profile: bytes | None = None, **options: Any) -> bytes:
+    """Return the image as a file that contains nothing but pixels and colour profile."""
+    out = io.BytesIO()
+    image.save(out, **{**_ENCODERS[form], **options, "icc_profile": profile, "transparency": None})
+    return out.getvalue()
+
+
+def hash_pixels(image: Image.Image, profile: bytes | None = None) -> str:
+    """Return the sha256, in hex, of mode, size, pixels, and the profile that gives them a meaning."""
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
+    digest.update(image.tobytes())
+    digest.update(profile or b"")
+    return digest.hexdigest()
+
+
+def to_size_text(size: tuple[int, int]) -> str:
+    """Return a size as `1024x768`."""
+    return f"{size[0]}x{size[1]}"
+
+
+def _scale_down(image: Image.Image, share: float) -> Image.Image:
+    if share >= 1:
+        return image
+    size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _convert_mode(image: Image.Image, label: str) -> Image.Image:
+    mode = image.mode
+    if mode in ("I", "F"):
+        return _to_grey(image, label)
+    if mode == "I;16N":  # Pillow 11 clips it at 255 in every conversion
+        mode = "I;16" if sys.byteorder == "little" else "I;16B"
+        image = Image.frombytes(mode, image.size, image.tobytes())
+    if mode.startswith("I;16"):
+        # Between kinds of 16 bits Pillow clips at 255; by way of 32 it does not.
+        return image if mode == "I;16" else image.convert("I").convert("I;16")
+    if mode == "La":
+        return image.convert("LA").convert("RGBA")
+    if mode in ("LA", "PA", "RGBa") or (mode != "RGBA" and image.has_transparency_data):
+        return image.convert("RGBA")
+    if mode in ("1", "L"):
+        return image.convert("L")
+    return image if mode in READY_MODES else image.convert("RGB")
+
+
+def _to_grey(image: Image.Image, label: str) -> Image.Image:
+    """Return numbers of 32 bits as grey, by the range of their values."""
+    low, high = cast("tuple[float, float]", image.getextrema())
+    scale = choose_scale("f" if image.mode == "F" else "i", low, high, label, deep=True)
+    if scale is Scale.DEEP:
+        return image.convert("I;16")
+    factor = 255.0 if scale is Scale.UNIT else 1.0
+    # Rounded, as for arrays: Pillow itself cuts fractions off.
+    return image.convert("F").point(lambda value: value * factor + 0.5).convert("L")
+
+
+def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """Return CMYK as RGB by the image's own profile, or None when that is not possible."""
+    try:
+        from PIL import ImageCms  # noqa: PLC0415 - only for print files
+
+        source = ImageCms.getOpenProfile(io.BytesIO(profile or b""))
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except Exception:  # noqa: BLE001 - a profile from outside raises anything
+        return None
+
+
+def _to_text(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 100_000 or value % 1 else f"{value:.0f}"
