@@ -68,7 +68,7 @@ def _chunks(asked, items):
 
 def _progress(asked, items):
     """Write Xinference's own stream: what is done, then the whole reply."""
-    begun = {"type": "image_edit_started", "prompt": asked["prompt"], "image_count": len(asked.pictures)}
+    begun = {"type": "image_edit_started", "prompt": asked["prompt"], "image_count": len(asked.images)}
     going = {"type": "starting_generation", "timestamp": "2026-11-20T12:00:00"}
     done = {"created": 1_780_000_000, "data": items}
     return [event(begun, "start"), event(going, "processing"), event(done, "complete")]

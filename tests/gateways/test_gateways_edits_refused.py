@@ -151,5 +151,5 @@ def test_refused_there(kernel, start, at, cell, says):
     reason, bill = kernel.run(f"%%imagine {cell}\ngive it a hat").error.splitlines()
     assert reason.startswith(f"{at} answered ")
     assert says in reason
-    assert bill.startswith("No image was made: ")
+    assert bill.startswith("Nothing was billed. ")
     assert len(server.posts) == 1

@@ -93,7 +93,7 @@ def test_refused_there(kernel, serve, at, options, says):
     reason, bill = cell.error.splitlines()
     assert reason.startswith(f"{at} answered ")
     assert says in reason
-    assert bill.startswith("No image was made: ")
+    assert bill.startswith("Nothing was billed. ")
     assert len(server.posts) == 1
 
 

@@ -91,7 +91,7 @@ def test_refused_there(kernel, serve, at):
         reason, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
         assert reason.startswith(f"{at} answered ")
         assert says in reason, options
-        assert bill.startswith("No image was made: ")
+        assert bill.startswith("Nothing was billed. ")
         assert len(server.posts) == sent + 1
 
 
@@ -129,7 +129,7 @@ def test_without_a_key_or_with_a_wrong_one(kernel, serve, at):
     assert not server.posts
     kernel.run(f"os.environ[{variable!r}] = 'sk-another-key'")
     cell = kernel.run("%imagine -m dall-e-3 a fox")
-    assert cell.error.splitlines()[1].startswith("No image was made: ")
+    assert cell.error.splitlines()[1].startswith("Nothing was billed. ")
     assert "sk-another-key" not in str(cell.outputs)
     assert len(server.posts) == 1
 

@@ -188,7 +188,7 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     use(kernel, server, "whatai")
     reason, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
     assert "403" in reason
-    assert bill.startswith("It was probably billed; %imagine_show")
+    assert bill.startswith("You may have been charged. %imagine_show")
     assert "spent: at least ¥2.00 for 1 call" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
     assert len(kernel.run("%imagine_show -1").images) == 1
