@@ -8,7 +8,7 @@ import tempfile
 
 from figures import Row, above, interleaved, medians
 
-LIMIT = 50  # ms
+LIMIT = 25  # ms
 NEVER = ("requests", "PIL", "sqlite3", "ipywidgets")  # what must not come in by loading
 OTHERS = ("urllib3", "tomllib", "anywidget", "numpy", "email", "uuid", "decimal")
 

@@ -41,10 +41,10 @@ WAYS = {
         ),
     },
     "Vendors' keys": {
-        "catalog/test_catalog_endpoints.py": ("an_entry_may_not_send_a_vendors_key_elsewhere",),
+        "catalog/test_catalog_registry.py": ("an_entry_may_not_send_a_vendors_key_elsewhere",),
     },
     "Encryption": {
-        "catalog/test_catalog_endpoints.py": ("a_key_over_http_needs_leave",),
+        "catalog/test_catalog_registry.py": ("a_key_over_http_needs_leave",),
         ADDRESSES: (
             "63_a_name_below_localhost_that_leads_elsewhere",
             "64_a_name_below_localhost_that_leads_here",
@@ -141,7 +141,7 @@ WAYS = {
             "39_a_name_that_changes_its_mind",
         ),
         DOWNLOADS: ("loopback_in_every_spelling", "a_redirect_away_from_https", "redirects_end"),
-        "test_hosts.py": ("addresses_that_are_not_public",),
+        "core/test_hosts.py": ("addresses_that_are_not_public",),
     },
     "Offline": {"faults/test_faults_offline.py": ()},
     "Records of strangers": {STRANGERS: ()},
@@ -182,7 +182,7 @@ WAYS = {
     },
     "Temporary folders": {
         OWNERSHIP: ("a_fallback_that_others_prepared_is_not_used",),
-        "test_errands.py": ("a_folder_for_marks_that_others_prepared_is_not_used",),
+        "test_executors.py": ("a_folder_for_marks_that_others_prepared_is_not_used",),
     },
     "Place": {
         "test_homes.py": ("a_relative_home_is_refused_with_the_absolute_one", "a_home_in_every_spelling"),

@@ -1,9 +1,9 @@
-"""What is known of servers and models, and what follows from it. Pure: no network, no files but two tables.
+"""What is known of servers and models, and what follows from it. Pure: it reads two tables, and no network.
 
-`find_endpoint` finds a server, `find_model_row` what is known of a model there; `check` refuses or leaves
-out, `translate` writes what is sent, `estimate_cost` and `compute_cost` say what it costs. Adding a model or
-an endpoint is a row in models.toml or endpoints.toml. Modules come in at the first use of a name:
-loading the extension needs none of them.
+`find_endpoint` finds a server, `find_model_row` what is known of a model there. `check` refuses or leaves
+out options, `translate` writes what is sent, `estimate_cost` and `compute_cost` return what it costs. To
+add a model or an endpoint, add a row to models.toml or endpoints.toml. Modules are imported when a name is
+first used: loading the extension requires none of them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ipyimagegen.catalog.accepted import InputRequirements, find_input_requirements
-    from ipyimagegen.catalog.addresses import check_transport, is_loopback
-    from ipyimagegen.catalog.checks import check
-    from ipyimagegen.catalog.prices import compute_cost, count_partial_tokens, estimate_cost, estimate_seconds
-    from ipyimagegen.catalog.rows import find_model_row, list_fields, resolve_model_name
-    from ipyimagegen.catalog.servers import (
+    from ipyimagegen.catalog.input_requirements import InputRequirements, find_input_requirements
+    from ipyimagegen.catalog.lookup import find_model_row, list_fields
+    from ipyimagegen.catalog.pricing import (
+        compute_cost,
+        count_partial_tokens,
+        estimate_cost,
+        estimate_seconds,
+    )
+    from ipyimagegen.catalog.registry import (
+        check_transport,
         find_default_endpoint,
         find_endpoint,
         find_endpoint_of_request,
         find_owner,
+        is_loopback,
         list_configured_urls,
         list_endpoints,
     )
+    from ipyimagegen.catalog.sizes import describe_sizes
     from ipyimagegen.catalog.tables import find_model, load_models, suggest_model
     from ipyimagegen.catalog.translation import translate
+    from ipyimagegen.catalog.validation import check
 
 __all__ = [
     "InputRequirements",
@@ -34,6 +41,7 @@ __all__ = [
     "check_transport",
     "compute_cost",
     "count_partial_tokens",
+    "describe_sizes",
     "estimate_cost",
     "estimate_seconds",
     "find_default_endpoint",
@@ -48,31 +56,30 @@ __all__ = [
     "list_endpoints",
     "list_fields",
     "load_models",
-    "resolve_model_name",
     "suggest_model",
     "translate",
 ]
 
-_LATER = {
-    "check_transport": "addresses",
-    "is_loopback": "addresses",
-    "check": "checks",
-    "InputRequirements": "accepted",
-    "find_input_requirements": "accepted",
-    "compute_cost": "prices",
-    "estimate_cost": "prices",
-    "count_partial_tokens": "prices",
-    "estimate_seconds": "prices",
-    "list_fields": "rows",
-    "resolve_model_name": "rows",
-    "find_model_row": "rows",
-    "list_configured_urls": "servers",
-    "find_default_endpoint": "servers",
-    "find_endpoint": "servers",
-    "find_endpoint_of_request": "servers",
-    "list_endpoints": "servers",
-    "find_owner": "servers",
+_MODULES = {
+    "InputRequirements": "input_requirements",
+    "check": "validation",
+    "check_transport": "registry",
+    "compute_cost": "pricing",
+    "count_partial_tokens": "pricing",
+    "describe_sizes": "sizes",
+    "estimate_cost": "pricing",
+    "estimate_seconds": "pricing",
+    "find_default_endpoint": "registry",
+    "find_endpoint": "registry",
+    "find_endpoint_of_request": "registry",
+    "find_input_requirements": "input_requirements",
     "find_model": "tables",
+    "find_model_row": "lookup",
+    "find_owner": "registry",
+    "is_loopback": "registry",
+    "list_configured_urls": "registry",
+    "list_endpoints": "registry",
+    "list_fields": "lookup",
     "load_models": "tables",
     "suggest_model": "tables",
     "translate": "translation",
@@ -80,6 +87,6 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

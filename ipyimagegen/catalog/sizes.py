@@ -1,8 +1,7 @@
-"""Sizes: what a ratio or a word becomes, which sizes are right, and which is nearest.
+"""Sizes: what a ratio or a word becomes, which sizes a model takes, and which is nearest.
 
-Arithmetic is exact (fractions), so that a tie is a tie. A free size is found on a grid of the rule's
-multiple, or of 16 pixels where the rule has none finer to ask for: models like it, and people expect
-16:9 to be 1280x720.
+Arithmetic is exact (fractions), so that a tie is a tie. A free size is found on a grid of 16 pixels where
+the rule allows it: models prefer it, and people expect 16:9 to be 1280x720.
 """
 
 from __future__ import annotations
@@ -14,46 +13,48 @@ from fractions import Fraction
 from itertools import product
 
 from ipyimagegen.core.endpoints import Model, SizeRule
+from ipyimagegen.core.messages import _, join
 from ipyimagegen.core.options import parse_size
 
 Pixels = tuple[int, int]
 
-AREA = 1024 * 1024  # pixels; what a translated size comes near to
+AREA = 1024 * 1024  # pixels; a translated size comes near to it
 WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fraction(2, 3)}
-FREE = SizeRule(multiple=16)  # for a server that takes sizes of which nothing is known
+_FREE = SizeRule(multiple=16)  # for a server whose sizes are not known
 _GRID = 16
+_UNBOUNDED = SizeRule()
 _TIER = re.compile(r"(\d{1,3})K")
 
 
-def pixels(size: object) -> Pixels | None:
+def parse_pixels(size: object) -> Pixels | None:
     """Return width and height of `WxH`; None for anything else, such as a word or `2K`."""
     return parse_size(size) if isinstance(size, str) else None
 
 
-def tier_area(size: object) -> int | None:
+def parse_tier(size: object) -> int | None:
     """Return the pixels of a tier such as `2K` (2048 squared); None for anything else."""
-    found = _TIER.fullmatch(size) if isinstance(size, str) else None
-    return (int(found[1]) * 1024) ** 2 if found else None
+    match = _TIER.fullmatch(size) if isinstance(size, str) else None
+    return (int(match[1]) * 1024) ** 2 if match else None
 
 
-def ratio(text: str) -> Fraction:
+def parse_ratio(text: str) -> Fraction:
     """Return `16:9` as a fraction."""
-    width, _, height = text.partition(":")
+    width, _colon, height = text.partition(":")
     return Fraction(width) / Fraction(height)
 
 
-def written(value: Fraction) -> str:
+def format_ratio(ratio: Fraction) -> str:
     """Return a fraction as `16:9`."""
-    return f"{value.numerator}:{value.denominator}"
+    return f"{ratio.numerator}:{ratio.denominator}"
 
 
-def distance(one: Fraction, other: Fraction) -> Fraction:
-    """Return how unlike two ratios are: 1 when equal, and the same upright as lying."""
-    return max(one / other, other / one)
+def compare_ratios(first: Fraction, second: Fraction) -> Fraction:
+    """Return how unlike two ratios are: 1 when equal, and the same for 2:1 and 1:2 beside 1:1."""
+    return max(first / second, second / first)
 
 
-def obeys(rule: SizeRule, size: Pixels) -> bool:
-    """Say whether a size obeys the rule."""
+def obeys_rule(rule: SizeRule, size: Pixels) -> bool:
+    """Return whether a size obeys the rule."""
     width, height = size
     return (
         width % rule.multiple == 0
@@ -65,90 +66,110 @@ def obeys(rule: SizeRule, size: Pixels) -> bool:
     )
 
 
-def takes(row: Model, size: str) -> bool:
-    """Say whether a row takes that `WxH`, tier or word as it stands."""
-    found = pixels(size)
-    if found and row.size_rule:
-        return obeys(row.size_rule, found)
+def takes_size(row: Model, size: str) -> bool:
+    """Return whether a row takes that `WxH`, tier or word as it is."""
+    pixels = parse_pixels(size)
+    if pixels and row.size_rule:
+        return obeys_rule(row.size_rule, pixels)
     return size in row.sizes or not (row.sizes or row.size_rule)
 
 
-def for_ratio(row: Model | None, wanted: Fraction, area: int = AREA) -> Pixels | None:
-    """Return the size that comes nearest to a ratio; None when the row lists no size at all.
+def find_size(row: Model | None, ratio: Fraction, area: int = AREA) -> Pixels | None:
+    """Return the size that comes nearest to a ratio; None when the row lists no size in pixels.
 
-    Free sizes: the exact ratio with the area nearest to `area`. Listed ones: the nearest in ratio,
-    ties to the larger.
+    Free sizes: the exact ratio with the area nearest to `area`. Listed sizes: the nearest in ratio, ties to
+    the larger.
     """
     if row is None or row.size_rule:
-        return _free(row.size_rule if row and row.size_rule else FREE, wanted, area)
-    listed = [found for found in map(pixels, row.sizes) if found]
+        return _find_free(row.size_rule if row and row.size_rule else _FREE, ratio, area)
+    listed = _list_pixels(row)
     if not listed:
-        return None if row.sizes else _free(FREE, wanted, area)
-    return min(listed, key=lambda s: (distance(Fraction(*s), wanted), -s[0] * s[1]))
+        return None if row.sizes else _find_free(_FREE, ratio, area)
+    return min(listed, key=lambda size: (compare_ratios(Fraction(*size), ratio), -size[0] * size[1]))
 
 
-def nearest_ratio(listed: Iterable[str], wanted: Fraction) -> str:
-    """Return the listed ratio nearest to the wanted one, in its listed spelling."""
-    return min(listed, key=lambda text: distance(ratio(text), wanted))
+def find_ratio(listed: Iterable[str], ratio: Fraction) -> str:
+    """Return the listed ratio nearest to `ratio`, in its listed spelling."""
+    return min(listed, key=lambda text: compare_ratios(parse_ratio(text), ratio))
 
 
-def nearest(row: Model, size: Pixels) -> list[Pixels]:
-    """Return the size nearest to one that the row refuses (two where sizes are free); [] if it lists none."""
-    wanted = Fraction(*size)
+def find_nearest_sizes(row: Model, size: Pixels) -> list[Pixels]:
+    """Return the nearest sizes that the row takes: two where sizes are free, else at most one."""
+
+    def rank_ratio(other: Pixels) -> Fraction:
+        return compare_ratios(Fraction(*other), Fraction(*size))
+
+    def rank_edges(other: Pixels) -> int:
+        return abs(other[0] - size[0]) + abs(other[1] - size[1])
+
     if row.size_rule:
-        free = _around(row.size_rule, size, _step(row.size_rule)) or _around(row.size_rule, size)
-        return sorted(free, key=lambda s: (_apart(s, size), distance(Fraction(*s), wanted)))[:2]
-    listed = (found for found in map(pixels, row.sizes) if found)
-    return sorted(listed, key=lambda s: (distance(Fraction(*s), wanted), _apart(s, size)))[:1]
+        free = _list_around(row.size_rule, size, _find_step(row.size_rule)) or _list_around(
+            row.size_rule, size
+        )
+        return sorted(free, key=lambda other: (rank_edges(other), rank_ratio(other)))[:2]
+    return sorted(_list_pixels(row), key=lambda other: (rank_ratio(other), rank_edges(other)))[:1]
+
+
+def _list_pixels(row: Model) -> list[Pixels]:
+    return [pixels for pixels in map(parse_pixels, row.sizes) if pixels]
 
 
 def describe_sizes(row: Model) -> str:
-    """Return the sizes of a row in words."""
-    rule = row.size_rule
-    if not rule:
-        return ", ".join(row.sizes)
-    default = SizeRule()
-    parts = [
-        f"multiples of {rule.multiple}" if rule.multiple > 1 else "",
-        _span("edges", rule.min_edge, rule.max_edge, default.max_edge),
-        f"ratios up to {rule.max_ratio:g}:1" if rule.max_ratio < default.max_ratio else "",
-        _span("pixels", rule.min_pixels, rule.max_pixels, default.max_pixels),
-        *(one for one in row.sizes if not pixels(one)),
+    """Return in words which sizes and ratios a row takes; "" where that is not known."""
+    ratios = _("ratios {ratios}", ratios=row.ratios) if row.ratios else ""
+    listed = join(filter(None, (", ".join(row.sizes), ratios)), ", ")
+    if not row.size_rule:
+        return listed
+    rule = _describe_rule(row.size_rule)
+    free = _("any WIDTHxHEIGHT ({rule})", rule=rule) if rule else _("any WIDTHxHEIGHT")
+    return _("{listed}, or {free}", listed=listed, free=free) if listed else free
+
+
+def _describe_rule(rule: SizeRule) -> str:
+    edges = _describe_span(rule.min_edge, rule.max_edge, _UNBOUNDED.max_edge)
+    pixels = _describe_span(rule.min_pixels, rule.max_pixels, _UNBOUNDED.max_pixels)
+    parts: list[str] = [
+        _("multiples of {multiple}", multiple=rule.multiple) if rule.multiple > 1 else "",
+        _("edges {span}", span=edges) if edges else "",
+        _("ratios up to {ratio}:1", ratio=f"{rule.max_ratio:g}")
+        if rule.max_ratio < _UNBOUNDED.max_ratio
+        else "",
+        _("{span} pixels", span=pixels) if pixels else "",
     ]
-    return ", ".join(part for part in parts if part)
+    return join((part for part in parts if part), ", ")
 
 
-def _span(what: str, low: int, high: int, unbounded: int) -> str:
-    ends = [f"from {low:,}" if low > 1 else "", f"up to {high:,}" if high < unbounded else ""]
-    return " ".join([what, *filter(None, ends)]) if any(ends) else ""
+def _describe_span(low: int, high: int, unbounded: int) -> str:
+    least, most = f"{low:,}", f"{high:,}"
+    if low > 1 and high < unbounded:
+        return _("{least} to {most}", least=least, most=most)
+    if high < unbounded:
+        return _("up to {most}", most=most)
+    return _("from {least}", least=least) if low > 1 else ""
 
 
-def _apart(one: Pixels, other: Pixels) -> int:
-    return abs(one[0] - other[0]) + abs(one[1] - other[1])
-
-
-def _free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
+def _find_free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
     """Return the free size for a ratio: exact if there is one of about that area, else the nearest."""
     area = min(max(area, rule.min_pixels), rule.max_pixels)
-    wanted = _within(rule, wanted)
-    for step in (_step(rule), rule.multiple):
-        exact = [s for s in _exact(rule, wanted, step) if area <= 2 * s[0] * s[1] <= 4 * area]
+    wanted = _clamp_ratio(rule, wanted)
+    for step in (_find_step(rule), rule.multiple):
+        exact = [s for s in _list_exact(rule, wanted, step) if area <= 2 * s[0] * s[1] <= 4 * area]
         if exact:
             return min(exact, key=lambda s: (abs(s[0] * s[1] - area), -s[0]))
     height = math.sqrt(area / wanted)
     ideal = (max(1, round(height * wanted)), max(1, round(height)))
     return min(
-        _around(rule, ideal),
-        key=lambda s: (distance(Fraction(*s), wanted), abs(s[0] * s[1] - area)),
+        _list_around(rule, ideal),
+        key=lambda s: (compare_ratios(Fraction(*s), wanted), abs(s[0] * s[1] - area)),
         default=ideal,
     )
 
 
-def _step(rule: SizeRule) -> int:
+def _find_step(rule: SizeRule) -> int:
     return math.lcm(rule.multiple, _GRID)
 
 
-def _within(rule: SizeRule, wanted: Fraction) -> Fraction:
+def _clamp_ratio(rule: SizeRule, wanted: Fraction) -> Fraction:
     """Return the ratio nearest to `wanted` that any size within the rule's bounds can have."""
     most = min(
         Fraction(rule.max_ratio),
@@ -159,25 +180,25 @@ def _within(rule: SizeRule, wanted: Fraction) -> Fraction:
     return min(max(wanted, 1 / most), most)
 
 
-def _exact(rule: SizeRule, wanted: Fraction, step: int) -> Iterator[Pixels]:
+def _list_exact(rule: SizeRule, wanted: Fraction, step: int) -> Iterator[Pixels]:
     """Yield the sizes of exactly that ratio whose edges are multiples of `step`, smallest first."""
     across, down = wanted.numerator, wanted.denominator
     unit = math.lcm(step // math.gcd(step, across), step // math.gcd(step, down))
     longest = max(across, down) * unit
     for k in range(1, rule.max_edge // longest + 1):
         size = (across * unit * k, down * unit * k)
-        if obeys(rule, size):
+        if obeys_rule(rule, size):
             yield size
 
 
-def _around(rule: SizeRule, ideal: Pixels, step: int | None = None) -> list[Pixels]:
+def _list_around(rule: SizeRule, ideal: Pixels, step: int | None = None) -> list[Pixels]:
     """Return sizes that obey the rule, near `ideal` once it is brought within the rule's bounds."""
     step = step or rule.multiple
-    wanted = float(_within(rule, Fraction(*ideal)))
+    wanted = float(_clamp_ratio(rule, Fraction(*ideal)))
     area = min(max(ideal[0] * ideal[1], rule.min_pixels), rule.max_pixels)
     height = math.sqrt(area / wanted)
     scale = min(1.0, rule.max_edge / (height * max(wanted, 1.0)))
     scale = max(scale, rule.min_edge / (height * min(wanted, 1.0)))
     across, down = (round(edge * scale / step) for edge in (height * wanted, height))
     sizes = product(range(max(1, across - 8), across + 9), range(max(1, down - 8), down + 9))
-    return [size for x, y in sizes if obeys(rule, size := (x * step, y * step))]
+    return [size for x, y in sizes if obeys_rule(rule, size := (x * step, y * step))]

@@ -76,7 +76,7 @@ def label_points(axes: Sequence[Axis]) -> list[str]:
     return [DOT.join(labels) for labels in product(*(axis.labels for axis in axes))]
 
 
-# How an axis sets one of its values in what was typed.
+# Sets a value of an axis in what was typed.
 _Setter: TypeAlias = Callable[[UserInput, Value], UserInput]
 
 
@@ -100,12 +100,12 @@ def expand(typed: UserInput) -> tuple[tuple[Axis, ...], tuple[UserInput, ...]]:
             )
     count = math.prod(len(axis.values) for axis in axes)
     if count > MOST:
-        raise _too_many_runs(axes, count)
+        raise _refuse_runs(axes, count)
     points = (_set_values(typed, setters, values) for values in product(*(axis.values for axis in axes)))
     return tuple(axes), tuple(points)
 
 
-def _too_many_runs(axes: Sequence[Axis], count: int) -> InvalidOption:
+def _refuse_runs(axes: Sequence[Axis], count: int) -> InvalidOption:
     factors = [f"{len(axis.values)} {truncate(axis.title, 40)}" for axis in axes[:_NAMED]]
     factors += [_("{count} more", count=len(axes) - _NAMED)] if len(axes) > _NAMED else []
     return InvalidOption(

@@ -1,4 +1,8 @@
-"""What is known of a server or a model: the rows of the catalog's tables, frozen."""
+"""What is known of a server or a model: the rows of the catalog's tables, frozen.
+
+The annotations are the types of the tables' columns, in our own tables and in the users' entries; the text
+in an `Annotated` names a check of `catalog.tables`.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from ipyimagegen.core.options import Json
 
 T = TypeVar("T")
-ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the variable with the key of whatever IPYIMAGEGEN_BASE_URL names
+ANY_SERVER = "IPYIMAGEGEN_API_KEY"  # the variable with the key of the server that IPYIMAGEGEN_BASE_URL names
+
+ImageFormat: TypeAlias = Annotated[str, "format"]
+OptionName: TypeAlias = Annotated[str, "option"]
+OptionNames: TypeAlias = tuple[OptionName, ...]
+FieldChanges: TypeAlias = Annotated[OptionNames, "changes"]  # names, or changes such as `+user` and `-style`
+Size: TypeAlias = Annotated[str, "size"]
+Ratio: TypeAlias = Annotated[str, "ratio"]
+Count: TypeAlias = Annotated[int, "count"]  # 0 or more
+Positive: TypeAlias = Annotated[int, "positive"]
+Amount: TypeAlias = Annotated[float, "amount"]  # 0 or more
+ModelColumns: TypeAlias = Annotated[Mapping[str, Json], "model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +39,13 @@ class Price:
     `at_least` says that the source gives a lower bound.
     """
 
-    amount: float
+    amount: Amount
     currency: str
     source: str
     date: str
     quality: str | None = None
     size: str | None = None
-    amount_max: float | None = None
+    amount_max: Amount | None = None
     at_least: bool = False
 
 
@@ -45,61 +60,62 @@ class Rates:
     currency: str
     source: str
     date: str
-    text_in: float
-    image_in: float
-    image_out: float
-    detail: Mapping[str, int] = field(default_factory=dict)
-    partial_tokens: int = 0
+    text_in: Amount
+    image_in: Amount
+    image_out: Amount
+    detail: Mapping[str, Count] = field(default_factory=dict)
+    partial_tokens: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeRule:
     """Free sizes in pixels: both edges multiples of `multiple`, within the bounds."""
 
-    multiple: int = 1
-    min_edge: int = 1
-    max_edge: int = 16384
-    max_ratio: float = 1e9
-    min_pixels: int = 1
-    max_pixels: int = 1 << 40
+    multiple: Positive = 1
+    min_edge: Positive = 1
+    max_edge: Positive = 16384
+    max_ratio: Annotated[float, "positive"] = 1e9
+    min_pixels: Positive = 1
+    max_pixels: Positive = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A row of the catalog: what is known of a model, on its own vendor or behind one endpoint.
+    """A model, at its own vendor or behind an endpoint that lists it.
 
-    `fields`: names of the options that may be sent, or None when not known; `edit_fields` the same
-    for edits, where they differ. `choices` and `limits` bound the values of single options, `reported`
-    names options whose values are third parties' claims and refuse nothing. `compression_formats`:
-    the output formats that `output_compression` needs. `edit`: how many input images (0: none,
-    None: not known); `input_formats` and `input_bytes` what each may be, `input_square` that it must be.
+    `fields`: the options that may be sent, None where not known. `edit_fields`: the same for edits, as
+    names or as changes of `fields` (`+input_fidelity`, `-style`); None where they are the same.
+    `choices` and `limits` bound the values of single options. `reported` names options whose values are
+    third parties' claims: they are used to translate, never to refuse. `compression_formats`: the output
+    formats that `output_compression` requires. `edit`: the number of input images (0: none, None: not
+    known). `input_formats`, `input_bytes`, `input_square`: what each input image has to be.
     """
 
     name: str
     vendor: str = ""
     aliases: tuple[str, ...] = ()
-    fields: tuple[str, ...] | None = None
-    edit_fields: tuple[str, ...] | None = None
-    sizes: tuple[str, ...] = ()
+    fields: OptionNames | None = None
+    edit_fields: FieldChanges | None = None
+    sizes: tuple[Size, ...] = ()
     size_rule: SizeRule | None = None
-    ratios: tuple[str, ...] = ()
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    reported: tuple[str, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
+    choices: Mapping[OptionName, tuple[str, ...]] = field(default_factory=dict)
+    limits: Mapping[OptionName, tuple[float, float]] = field(default_factory=dict)
+    reported: OptionNames = ()
     compression_formats: tuple[str, ...] = ()
-    required: Mapping[str, Json] = field(default_factory=dict)
-    edit: int | None = None
+    required: Mapping[OptionName, Json] = field(default_factory=dict)
+    edit: Count | None = None
     mask: bool | None = None
-    input_formats: tuple[str, ...] = ()
-    input_bytes: int | None = None
+    input_formats: tuple[ImageFormat, ...] = ()
+    input_bytes: Positive | None = None
     input_square: bool = False
-    prompt_chars: int | None = None
-    prompt_cjk: int | None = None
-    prompt_words: int | None = None
-    prices: tuple[Price, ...] = ()
+    prompt_chars: Positive | None = None
+    prompt_cjk: Positive | None = None
+    prompt_words: Positive | None = None
+    prices: Annotated[tuple[Price, ...], "prices"] = ()
     rates: Rates | None = None
-    seconds: tuple[float, float] | None = None
-    retired: str | None = None
+    seconds: tuple[Amount, Amount] | None = None
+    retired: Annotated[str, "date"] | None = None
     successor: str | None = None
     note: str = ""
     source: str = ""
@@ -108,22 +124,22 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A server: where it is, how it is spoken to, whose key it takes, what it accepts.
+    """A server: its address, its dialect, whose key it takes, what it accepts.
 
-    `base_url` has no trailing slash and is all that stands before `/images/generations`; it is
-    empty where the user has to give it. `models` overrides model rows behind this endpoint (`*`: any
-    model). `may_drop` names options that its documents promise and its relay may not pass on.
+    `base_url` is everything before `/images/generations`, without a trailing slash; it is empty where the
+    user has to give it. `vendor` names the vendor whose models, with their fields and prices, are the
+    endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
+    of the model's row. `unreliable_fields` names options that its documents promise and that its relay may
+    not pass on.
 
-    `allow_key` says that the user lets a key go there that belongs to another server, and `keyring` that
-    the system keyring's key of this name belongs there.
+    `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
+    key of this name belongs there.
 
-    `edits` says whether it edits images (None: not known), and `edit_fields` and `mask_fields` what
-    it takes for edits, and for those with a mask, where that differs. `edit_form` is OpenAI's `json` in
-    place of a form, and so is a form with an option of `json_only`, for which a form has no field.
-    `image_field` is the field for images and `most_inputs` how many there may be, by the model's name
-    (`*kontext*`). `input_formats` and `input_bytes` say what images it takes, `mask` whether any mask;
-    `mask_as` how that is drawn, `alpha` (0 where to edit) or `white` there, and `mask_needs_size` that
-    the size must then be sent.
+    `edits`: whether it edits images, None where not known. `edit_fields` and `mask_fields`: the fields of
+    edits, and of edits with a mask, where they differ. `edit_form`: how edits are encoded; a form of
+    which an option is in `json_only` is sent as JSON too. `image_field` and `most_inputs`: the field for
+    images and their largest number, by a pattern of the model's name (`*kontext*`). `mask`: whether it takes
+    a mask; `mask_as`: `alpha` (0 where to edit) or `white` there; `mask_needs_size`: a mask requires `size`.
     """
 
     name: str
@@ -131,7 +147,7 @@ class Endpoint:
     title: str = ""
     dialect: str = "openai"
     vendor: str = ""
-    key_env: tuple[str, ...] = ()
+    key_env: Annotated[tuple[str, ...], "variables"] = ()
     key_optional: bool = False
     free: bool = False
     allow_key: bool = False
@@ -139,35 +155,35 @@ class Endpoint:
     allow_http: bool = False
     default_model: str | None = None
     model_required: bool = False
-    fields: tuple[str, ...] | None = None
-    may_drop: tuple[str, ...] = ()
-    required: Mapping[str, Json] = field(default_factory=dict)
-    models: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    fields: OptionNames | None = None
+    unreliable_fields: OptionNames = ()
+    required: Mapping[OptionName, Json] = field(default_factory=dict)
+    models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     edits: bool | None = None
-    edit_fields: tuple[str, ...] | None = None
-    mask_fields: tuple[str, ...] | None = None
-    edit_form: str = "multipart"
-    json_only: tuple[str, ...] = ()
+    edit_fields: FieldChanges | None = None
+    mask_fields: FieldChanges | None = None
+    edit_form: Literal["multipart", "json"] = "multipart"
+    json_only: OptionNames = ()
     image_field: Mapping[str, str] = field(default_factory=dict)
-    most_inputs: Mapping[str, int] = field(default_factory=dict)
+    most_inputs: Mapping[str, Positive] = field(default_factory=dict)
     mask: bool | None = None
-    mask_as: str = "alpha"
+    mask_as: Literal["alpha", "white"] = "alpha"
     mask_needs_size: bool = False
-    input_formats: tuple[str, ...] = ()
-    input_bytes: int | None = None
+    input_formats: tuple[ImageFormat, ...] = ()
+    input_bytes: Positive | None = None
     note: str = ""
     source: str = ""
     date: str = ""
 
 
 def match_model(table: Mapping[str, T], model: str | None) -> T | None:
-    """Return what a table says of a model: its first pattern that fits the name counts."""
+    """Return the value of the first pattern that matches a model's name."""
     return next((value for pattern, value in table.items() if fnmatchcase(model or "", pattern)), None)
 
 
 def sends_edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
-    """Say whether an edit with these options goes out as JSON rather than as a form."""
+    """Return whether an edit with these options is sent as JSON rather than as a form."""
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
 
@@ -175,17 +191,17 @@ def sends_edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-@lru_cache(256)  # asked for each endpoint whenever their table is made
+@lru_cache(256)  # called for every endpoint whenever their table is made
 def to_origin(url: str) -> str:
     """Return scheme, host and port of `url`, as `https://api.openai.com`; a default port is left out.
 
-    Raises ValueError for what is no address with a host, or has one that parsers read differently.
+    Raises ValueError for a URL without a host, or with a host that parsers read differently.
     """
     if _AMBIGUOUS.search(re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]):
-        raise ValueError("an address with control characters, spaces or backslashes before its path")
+        raise ValueError("the host contains control characters, spaces or backslashes")
     parts = urlsplit(url)
     if not parts.scheme or not parts.hostname:
-        raise ValueError("no address with a host")
+        raise ValueError("the URL has no host")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, usual) else f":{parts.port}"
@@ -193,5 +209,5 @@ def to_origin(url: str) -> str:
 
 
 def to_host(url: str) -> str:
-    """Return the host of an address, with its port where that is not the usual one. Raises ValueError."""
+    """Return the host of a URL, with its port unless that is the default. Raises ValueError."""
     return to_origin(url).partition("://")[2]

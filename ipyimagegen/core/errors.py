@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree of errors that carry data.
+"""The errors that users see, as a tree of exceptions that carry data.
 
 ImagineError
 ├── InvalidOption      a wrong option, value or combination (also ValueError)
@@ -107,8 +107,12 @@ class StoreError(ImagineError):
 
     def unsent(self) -> StoreError:
         """Return the same error, stating that nothing was sent."""
-        text = str(self)
-        return self if "Nothing was sent" in text else StoreError(f"{text} Nothing was sent.")
+        problem = self.args[0]
+        if "Nothing was sent" in problem:
+            return self
+        return StoreError(
+            _("{problem} Nothing was sent.", problem=problem), billed=self.billed, remedy=self.remedy
+        )
 
 
 class CallError(ImagineError):

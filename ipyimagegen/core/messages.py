@@ -64,13 +64,14 @@ class Remedy(StrEnum):
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
+    CHANGE_ENDPOINT = "change_endpoint"
     SEND_NEW = "send_new"
-    SHOW = "show"  # what came is stored; needs `run`
+    SHOW = "show"  # the response is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
     WAIT = "wait"  # the call goes on; needs `run`
     RUN_MISSING = "run_missing"  # a sweep that was stopped
     RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
-    FREE_SPACE = "free_space"  # what came is kept; the disk refused it
+    FREE_SPACE = "free_space"  # the response is kept; the disk refused to store it
     DIAGNOSE = "diagnose"
 
 
@@ -118,10 +119,10 @@ def render_remedy(remedy: Remedy, front: Front, **values: Any) -> str:
 
 
 def _fill(template: str, values: Mapping[str, Any], front: Front) -> str:
-    return template.format_map({name: _word(value, front) for name, value in values.items()})
+    return template.format_map({name: _render_value(value, front) for name, value in values.items()})
 
 
-def _word(value: Any, front: Front) -> Any:
+def _render_value(value: Any, front: Front) -> Any:
     match value:
         case Option():
             return front.option(value.name, value.value)
@@ -132,7 +133,7 @@ def _word(value: Any, front: Front) -> Any:
         case Message():
             return render(value, front)
         case list() | tuple():
-            return ", ".join(str(_word(item, front)) for item in value)
+            return ", ".join(str(_render_value(item, front)) for item in value)
     return value
 
 
@@ -155,6 +156,7 @@ PYTHON = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
             Remedy.SEND_NEW: "Use new=True to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",

@@ -1,4 +1,4 @@
-"""Asked against got: every difference, measured from the returned bytes."""
+"""What was asked compared with what was delivered, measured from the returned bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_mismatches(
             if image.note and image.state in IN_PLACE
         ),
         *(
-            Mismatch(_("one more item"), _("an image"), _("an error: {error}", error=error))
+            Mismatch(_("another item"), _("an image"), _("an error: {error}", error=error))
             for error in facts.get("errors", ())
         ),
     )

@@ -334,10 +334,10 @@ def _check_python(option: Option, value: object) -> Value:
         return _PARSERS[option.kind](option, str(value))
     kind = type(value).__name__
     is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
-    raise _not_taken(option, f"{value!r} ({kind})" if is_short else kind)
+    raise _refuse_value(option, f"{value!r} ({kind})" if is_short else kind)
 
 
-def _not_taken(option: Option, given: str, hint: str = "") -> InvalidOption:
+def _refuse_value(option: Option, given: str, hint: str = "") -> InvalidOption:
     expected = _EXPECTED.get(option.kind)
     if not expected:
         example = option.choices[:1]
@@ -405,7 +405,7 @@ def _parse_number(option: Option, text: str) -> int | float:
         number = None
     if number is None:
         lists = _(" Lists are written 1,2,3 and 1..4 in a cell, and [1, 2] in a variable or in Python.")
-        raise _not_taken(option, repr(text), lists if option.lists else "")
+        raise _refuse_value(option, repr(text), lists if option.lists else "")
     return _check_bounds(option, number)
 
 
@@ -470,11 +470,11 @@ def _drop_zeros(number: str) -> str:
 def _parse_flag(option: Option, text: str) -> bool:
     if text.lower() in (*_TRUE, *_FALSE):
         return text.lower() in _TRUE
-    raise _not_taken(option, repr(text))
+    raise _refuse_value(option, repr(text))
 
 
 def _refuse_text(option: Option, text: str) -> Value:
-    raise _not_taken(option, repr(text[:40]))
+    raise _refuse_value(option, repr(text[:40]))
 
 
 _PARSERS: Mapping[Kind, Callable[[Option, str], Value]] = {

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
+from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, Setting, _, join, ngettext
 from ipyimagegen.core.messages import Option as OptionName
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run
-
-if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.core.endpoints import Endpoint
 
 SKETCH = "sketch"
 
@@ -37,17 +35,17 @@ class Settings:
         for name in ("max_parallel", "max_calls", "max_images"):
             value, least = getattr(self, name), 1 if name == "max_parallel" else 0
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise _invalid_setting(name, value, _("a whole number from {least}", least=least))
+                raise _refuse_setting(name, value, _("a whole number from {least}", least=least))
         if not isinstance(self.reuse, bool):
-            raise _invalid_setting("reuse", self.reuse, _("True or False"))
+            raise _refuse_setting("reuse", self.reuse, _("True or False"))
         if self.embed not in ("preview", "original"):
-            raise _invalid_setting("embed", self.embed, _("preview or original"))
+            raise _refuse_setting("embed", self.embed, _("preview or original"))
         if not isinstance(self.endpoints, Mapping):
             example = '{"lab": {"base_url": "http://…/v1"}}'
-            raise _invalid_setting("endpoints", self.endpoints, _("a mapping such as {x}", x=example))
+            raise _refuse_setting("endpoints", self.endpoints, _("a mapping such as {x}", x=example))
 
 
-def _invalid_setting(name: str, value: object, expected: Message) -> InvalidOption:
+def _refuse_setting(name: str, value: object, expected: Message) -> InvalidOption:
     return InvalidOption(
         _("Invalid {setting}: use {expected}.", setting=Setting(name, value), expected=expected)
     )

@@ -5,6 +5,7 @@ A `Request` is what was asked, a `PreparedRequest` what goes to the server after
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -75,8 +76,6 @@ class Request:
         return self._hash(None)
 
     def _hash(self, base_url: str | None) -> str:
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading does not need
-
         parts = {
             "version": 1,
             "base_url": base_url,
@@ -139,7 +138,7 @@ _KEY = re.compile(r"[\w.\-]{1,100}")
 def check_key(key: str) -> None:
     """Raise InvalidOption when a key of `--set` or `extra` could be more than a field's name."""
     if not _KEY.fullmatch(key):
-        raise _invalid_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
+        raise _refuse_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
 
 
 def read_setting(text: str) -> tuple[str, Json]:
@@ -167,7 +166,7 @@ def read_setting(text: str) -> tuple[str, Json]:
     except RecursionError:
         problem = _describe_limits(key)
     if problem:
-        raise _invalid_extra(problem)
+        raise _refuse_extra(problem)
     check_extra({key: setting})
     return key, setting
 
@@ -186,9 +185,9 @@ def check_extra(extra: Mapping[str, Json]) -> None:
         values += len(value) if nested else 0
         text += len(value) if isinstance(value, str) else 0
         if values > MOST_VALUES or text > MOST_TEXT or (nested and depth > DEPTH):
-            raise _invalid_extra(_describe_limits(where))
+            raise _refuse_extra(_describe_limits(where))
         if not nested and (problem := _find_problem(value)):
-            raise _invalid_extra(
+            raise _refuse_extra(
                 _(
                     "{where} {problem}; use text, finite numbers, True, False, None, lists and mappings "
                     "of these",
@@ -202,7 +201,7 @@ def check_extra(extra: Mapping[str, Json]) -> None:
         waiting += [(part, where, depth + 1) for part in value] if nested else []
 
 
-def _invalid_extra(problem: Message) -> InvalidOption:
+def _refuse_extra(problem: Message) -> InvalidOption:
     return InvalidOption(
         _("Invalid {extra}: {problem}. Nothing was sent.", extra=OptionName("extra"), problem=problem)
     )
@@ -222,7 +221,7 @@ def _describe_limits(where: str) -> Message:
 def _check_keys(fields: Mapping[Json, Json], where: str) -> None:
     for key in fields:
         if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
-            raise _invalid_extra(_("a key of {where} is {key}; use text", where=where, key=f"{key!r:.40}"))
+            raise _refuse_extra(_("a key of {where} is {key}; use text", where=where, key=f"{key!r:.40}"))
 
 
 def _find_problem(value: Json) -> Message | None:
@@ -279,7 +278,7 @@ def check_count(extra: Mapping[str, Json]) -> None:
         count = read_count(value)
         if count is None or count > MOST_IMAGES:
             given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
-            raise _invalid_extra(
+            raise _refuse_extra(
                 _(
                     "{key} is {value}; use a whole number from 1 to {most:,}",
                     key=key[:20],

@@ -164,7 +164,7 @@ class Run:
     sent: PreparedRequest = field(default_factory=PreparedRequest)
     images: tuple[ImageRecord, ...] = ()
     response: Mapping[str, Json] = field(default_factory=dict)
-    raw: str | None = None  # hash of the response as it came, where not all of it became images
+    raw: str | None = None  # hash of the whole response, where not all of it became images
     mismatches: tuple[Mismatch, ...] = ()
     cost: Cost = field(default_factory=Cost)
     error: ErrorInfo | None = None

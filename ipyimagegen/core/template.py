@@ -221,7 +221,7 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
             kind=type(error).__name__,
             error=str(error),
         )
-    raise _refused(problem, part.source)
+    raise _refuse(problem, part.source)
 
 
 def _format(value: object, spec: str, source: str) -> str:
@@ -300,7 +300,7 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
         else:
             walked += step
             continue
-        raise _refused(problem, source)
+        raise _refuse(problem, source)
     return value
 
 
@@ -316,7 +316,7 @@ def _read_key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
     if text.lstrip("-").isdigit():
         return int(text)
     if text not in namespace:
-        raise _refused(
+        raise _refuse(
             _(
                 "{source}: there is no variable {text!r}; the text is written [{text!r}].",
                 source=source,
@@ -330,7 +330,7 @@ def _read_key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
 def _get_variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
     if name in namespace:
         return namespace[name]
-    raise _refused(
+    raise _refuse(
         _(
             "{source}: there is no variable {name!r}.{hint}",
             source=source,
@@ -347,7 +347,7 @@ def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
     return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
 
 
-def _refused(problem: Message, source: str) -> InvalidInput:
+def _refuse(problem: Message, source: str) -> InvalidInput:
     """Return the error with how to send a group in braces as typed."""
     if not source.startswith("{"):
         return InvalidInput(problem)

@@ -215,7 +215,7 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
         else:
             elements += _expand_range(name, piece) if value == piece else [value]
         if len(elements) > MOST:
-            raise _too_many(name)
+            raise _refuse_count(name)
     return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])
 
 
@@ -224,7 +224,7 @@ def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
     if not elements:
         raise InvalidOption(_("{option} is an empty list; nothing was sent.", option=OptionName(name)))
     if len(elements) > MOST:
-        raise _too_many(name)
+        raise _refuse_count(name)
     if any(isinstance(element, str) and not element.strip() for element in elements):
         raise InvalidOption(
             _(
@@ -244,11 +244,11 @@ def _expand_range(name: str, piece: str) -> Iterator[object]:
         return
     first, last = int(match[1]), int(match[2])
     if abs(last - first) >= MOST:
-        raise _too_many(name, truncate(piece, 40))
+        raise _refuse_count(name, truncate(piece, 40))
     yield from range(first, last + 1) if first <= last else range(first, last - 1, -1)
 
 
-def _too_many(name: str, given: str | None = None) -> InvalidOption:
+def _refuse_count(name: str, given: str | None = None) -> InvalidOption:
     return InvalidOption(
         _(
             "{option} has more than {most:,} values; nothing was sent. Give fewer.",

@@ -19,7 +19,10 @@ HELP = ("-h", "--help")
 def name_flag(name: str, value: object) -> str:
     """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
     if name == "extra":
-        return SETTING
+        items = value.items() if isinstance(value, Mapping) else ()
+        return " ".join(f"{SETTING} {key}={item}" for key, item in items) or SETTING
+    if isinstance(value, range):
+        value = f"{value.start}..{value.stop - 1}"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return flag if value else f"{flag}=false"
@@ -40,6 +43,7 @@ CELL = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images, and run the cell again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+            Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
             Remedy.SEND_NEW: "Use --new to send a new request.",
             Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
             Remedy.FETCH: "{run} fetches the image again at no cost; --new sends a new request.",

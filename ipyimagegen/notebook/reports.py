@@ -309,7 +309,7 @@ def report_models() -> str:
             (
                 model.name,
                 model.vendor,
-                truncate(render(format_sizes(model), CELL), 44),
+                truncate(catalog.describe_sizes(model) or _("unknown"), 44),
                 f"1–{limit[1]:g}" if limit else "",
                 _describe_edits(model),
                 _("yes") if "seed" in (model.fields or ()) else _("no"),
@@ -317,22 +317,6 @@ def report_models() -> str:
             )
         )
     return _join_lines([_format_rows(rows), _("A model in full: {magic}", magic="%imagine_models NAME")])
-
-
-def format_sizes(model: Model) -> Message:
-    """Return the sizes of a model in words."""
-    parts = [*model.sizes, *model.ratios]
-    if rule := model.size_rule:
-        parts.append(
-            _(
-                "WxH with edges {low}–{high}, {least:,}–{most:,} px",
-                low=rule.min_edge,
-                high=rule.max_edge,
-                least=rule.min_pixels,
-                most=rule.max_pixels,
-            )
-        )
-    return join(parts, ", ") if parts else _("unknown")
 
 
 def _describe_edits(model: Model) -> str:
@@ -363,7 +347,7 @@ def report_model(name: str) -> str:
 
 def _describe_model(model: Model) -> Iterator[str]:
     yield DOT.join([model.name, model.vendor])
-    yield _("sizes: {sizes}", sizes=format_sizes(model))
+    yield _("sizes: {sizes}", sizes=catalog.describe_sizes(model) or _("unknown"))
     for option, choices in model.choices.items():
         yield f"{option.replace('_', ' ')}: {', '.join(choices)}"
     for option, (low, high) in model.limits.items():

@@ -293,7 +293,7 @@ def _list_notes(generation: Generation, axes: Sequence[Axis]) -> list[str]:
     """Return the notes of a result without the values that vary: all then have the same note."""
     notes = list(generation.run.sent.notes) if generation else []
     for axis in axes:
-        value = f"{axis.name} {generation.run.request.options.get(axis.name)} "
+        value = f"{axis.name}={generation.run.request.options.get(axis.name)} "
         notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
     return notes
 

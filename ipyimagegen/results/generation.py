@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -25,37 +26,24 @@ if TYPE_CHECKING:
     from ipyimagegen.results.sweep import Sweep
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Generation(Sequence[Image]):
-    """The result of one call: its images in order, and everything known of its run."""
+    """The result of one call: its images in order, and everything known of its run.
 
-    __slots__ = ("_failure", "_handle", "_images", "_number", "_reused", "_run")
+    `run` is the record, `number` its number in the session that shows it, and `reused` tells that it is from
+    the history. `failure` is why it has no image, in a sweep that shows other images. `handle` is the studio,
+    None in a pickle.
+    """
 
-    _run: Run
-    _images: tuple[Image, ...]
-    _number: int | None
-    _reused: bool
-    _failure: ImagineError | str | None
-    _handle: Handle | None
-
-    def __init__(
-        self,
-        run: Run,
-        images: Sequence[Image],
-        *,
-        number: int | None = None,
-        reused: bool = False,
-        failure: ImagineError | str | None = None,
-        handle: Handle | None = None,
-    ) -> None:
-        values = {"_run": run, "_images": tuple(images), "_number": number, "_reused": reused}
-        for name, value in {**values, "_failure": failure, "_handle": handle}.items():
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Generation cannot be changed; {name} was not set")
+    run: Run
+    images: tuple[Image, ...]
+    number: int | None = None
+    reused: bool = False
+    failure: ImagineError | str | None = None
+    handle: Handle | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpickle, (self._run, self._images, self._number, self._reused, self._failure))
+        return (Generation, (self.run, self.images, self.number, self.reused, self.failure))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Generation) and self.id == other.id
@@ -64,114 +52,94 @@ class Generation(Sequence[Image]):
         return hash(self.id)
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.images)
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[Image, ...]: ...
     def __getitem__(self, index: int | slice) -> Image | tuple[Image, ...]:
-        return self._images[index]
+        return self.images[index]
 
     def __iter__(self) -> Iterator[Image]:
-        return iter(self._images)
-
-    @property
-    def run(self) -> Run:
-        """The record."""
-        return self._run
-
-    @property
-    def number(self) -> int | None:
-        """The number of the run in the session that shows it."""
-        return self._number
-
-    @property
-    def reused(self) -> bool:
-        """Whether it is from the history."""
-        return self._reused
-
-    @property
-    def failure(self) -> ImagineError | str | None:
-        """Why it has no image, in a sweep that shows other images; else None."""
-        return self._failure
+        return iter(self.images)
 
     @property
     def error(self) -> str | None:
         """The text of `failure`."""
-        return str(self._failure) if self._failure else None
+        return str(self.failure) if self.failure else None
 
     @property
     def id(self) -> str:
         """The lasting id of the run that made the images, as 1120-k7f2/3."""
-        return self._run.id
+        return self.run.id
 
     @property
     def prompt(self) -> str:
         """The prompt as sent."""
-        return self._run.request.prompt
+        return self.run.request.prompt
 
     @property
     def template(self) -> str:
         """The prompt as typed, names in braces and all."""
-        return self._run.request.template or self.prompt
+        return self.run.request.template or self.prompt
 
     @property
     def model(self) -> str | None:
         """The model as sent."""
-        return self._run.sent.model or self._run.request.model
+        return self.run.sent.model or self.run.request.model
 
     @property
     def endpoint(self) -> str:
         """The name of the endpoint."""
-        return self._run.request.endpoint
+        return self.run.request.endpoint
 
     @property
     def options(self) -> Mapping[str, Any]:
         """The options as requested, with `extra`."""
-        request = self._run.request
+        request = self.run.request
         return {**request.options, **({"extra": dict(request.extra)} if request.extra else {})}
 
     @property
     def status(self) -> Status:
         """The outcome of the run."""
-        return self._run.status
+        return self.run.status
 
     @property
     def mismatches(self) -> tuple[Mismatch, ...]:
         """What was requested and not returned."""
-        return self._run.mismatches
+        return self.run.mismatches
 
     @property
     def elapsed(self) -> float | None:
         """Seconds from sending to stored."""
-        return self._run.elapsed
+        return self.run.elapsed
 
     @property
     def cost(self) -> Cost:
         """The cost, as far as known."""
-        return self._run.cost
+        return self.run.cost
 
     @property
     def usage(self) -> Mapping[str, Any]:
         """Tokens as the server counted them; empty where it counted none."""
-        usage: Mapping[str, Any] = self._run.response.get("usage") or {}
+        usage: Mapping[str, Any] = self.run.response.get("usage") or {}
         return usage
 
     @property
     def created(self) -> float:
         """The time of the request, in seconds since the epoch."""
-        return self._run.created
+        return self.run.created
 
     @property
     def parents(self) -> tuple[str, ...]:
         """The lasting ids of its input images."""
-        return tuple(source.parent for source in self._run.request.inputs if source.parent)
+        return tuple(source.parent for source in self.run.request.inputs if source.parent)
 
     @property
     def revised_prompts(self) -> tuple[str | None, ...]:
         """The prompts as the server rewrote them, one for each image."""
-        return tuple(image.revised_prompt for image in self._images)
+        return tuple(image.revised_prompt for image in self.images)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -181,7 +149,7 @@ class Generation(Sequence[Image]):
     @property
     def edit_of(self) -> list[str]:
         """The inputs of an edit, in words; empty for other runs."""
-        return list_inputs(self._run, self._handle.name_input) if self._handle else list_inputs(self._run)
+        return list_inputs(self.run, self.handle.name_input) if self.handle else list_inputs(self.run)
 
     @property
     def caption(self) -> str:
@@ -190,18 +158,18 @@ class Generation(Sequence[Image]):
 
     def write_caption(self, front: Front = PYTHON) -> str:
         """Return the words under the image, for a front door."""
-        name_input = self._handle.name_input if self._handle else attrgetter("name")
+        name_input = self.handle.name_input if self.handle else attrgetter("name")
         return write_caption(
-            self._run, self._number, from_history=self._reused, name_input=name_input, front=front
+            self.run, self.number, from_history=self.reused, name_input=name_input, front=front
         )
 
     def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Generation | Sweep:
         """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
-        if self._handle is None:
+        if self.handle is None:
             raise InvalidInput(
                 _("An unpickled result has no server. Use history['{run}'].rerun().", run=self.id)
             )
-        return self._handle.rerun(self._run, prompt, **options)
+        return self.handle.rerun(self.run, prompt, **options)
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly one."""
@@ -225,7 +193,7 @@ class Generation(Sequence[Image]):
         several = len(self) > 1
         return tuple(
             saving.write_file(
-                image.bytes, saving.find_target(str(template), self._run, image.image, several=several)
+                image.bytes, saving.find_target(str(template), self.run, image.image, several=several)
             )
             for image in self
         )
@@ -236,12 +204,12 @@ class Generation(Sequence[Image]):
     @property
     def _summary(self) -> str:
         """Its `text/plain`: equal in every run of the same request."""
-        return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self._run))}"
+        return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self.run))}"
 
     def preview(self) -> imaging.Preview:
         """Return one image of at most 768 px and 100 KiB: its image, or a contact sheet."""
         edge = imaging.choose_edge(len(self))
-        labels = [f"{self._number or self.id}.{image.index}" for image in self]
+        labels = [f"{self.number or self.id}.{image.index}" for image in self]
         thumbs = [image.thumb(edge) for image in self]
         return imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
 
@@ -253,7 +221,7 @@ class Generation(Sequence[Image]):
         """Return what a notebook shows: a preview, or each original if so configured."""
         if not self:
             return [({"text/plain": self._summary}, {})]
-        if self._handle and self._handle.embed == "original":
+        if self.handle and self.handle.embed == "original":
             with suppress(StoreError):  # the preview shows that a file is missing
                 return [
                     make_bundle(image.bytes, image.mime, image.size, self._summary, self.prompt)
@@ -266,16 +234,6 @@ class Generation(Sequence[Image]):
         return [make_bundle(preview.data, preview.mime, size, self._summary, self.prompt)]
 
     def _ipython_display_(self) -> None:
-        if self._handle is None:
+        if self.handle is None:
             raise NotImplementedError  # IPython then uses the mimebundle
-        self._handle.display(self)
-
-
-def _unpickle(
-    run: Run,
-    images: Sequence[Image],
-    number: int | None,
-    reused: bool,
-    failure: ImagineError | str | None,
-) -> Generation:
-    return Generation(run, images, number=number, reused=reused, failure=failure)
+        self.handle.display(self)

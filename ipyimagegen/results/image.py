@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -68,22 +70,21 @@ class Handle(Protocol):
         """Show a result as the front end does. Raises NotImplementedError where there is no front end."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Image:
-    """An image of a result. Its bytes are as the server sent them."""
+    """An image of a result. Its bytes are as the server sent them.
 
-    __slots__ = ("_handle", "_image", "_path", "_run")
+    `run` is the record of its run, `image` its part of that record, `path` its file in the store. `handle` is
+    the studio, None in a pickle.
+    """
 
-    def __init__(self, run: Run, image: ImageRecord, path: Path, handle: Handle | None = None) -> None:
-        object.__setattr__(self, "_run", run)
-        object.__setattr__(self, "_image", image)
-        object.__setattr__(self, "_path", path)
-        object.__setattr__(self, "_handle", handle)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an Image cannot be changed; {name} was not set")
+    run: Run
+    image: ImageRecord
+    path: Path
+    handle: Handle | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Image, (self._run, self._image, self._path))
+        return (Image, (self.run, self.image, self.path))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and (self.id, self.sha256) == (other.id, other.sha256)
@@ -91,55 +92,33 @@ class Image:
     def __hash__(self) -> int:
         return hash((self.id, self.sha256))
 
-    _run: Run
-    _image: ImageRecord
-    _path: Path
-    _handle: Handle | None
-
-    @property
-    def run(self) -> Run:
-        """The record of its run."""
-        return self._run
-
-    @property
-    def image(self) -> ImageRecord:
-        """Its own part of that record."""
-        return self._image
-
     @property
     def id(self) -> str:
         """The lasting id, as 1120-k7f2/3.1."""
-        return f"{self._run.id}.{self._image.index}"
+        return f"{self.run.id}.{self.image.index}"
 
     @property
     def index(self) -> int:
         """Its place in the response, from 1."""
-        return self._image.index
-
-    @property
-    def path(self) -> Path:
-        """The file in the store."""
-        return self._path
+        return self.image.index
 
     @property
     def bytes(self) -> bytes:
         """The bytes as received. Raises StoreError when the file is missing or damaged."""
-        import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
         try:
-            data = self._path.read_bytes()
+            data = self.path.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             message = _(
                 "The file of {image} cannot be read: {reason}. {path}",
                 image=self.id,
                 reason=reason,
-                path=self._path,
+                path=self.path,
             )
         else:
             if hashlib.sha256(data).hexdigest() == self.sha256:
                 return data
-            message = _("The file of {image} is damaged. {path}", image=self.id, path=self._path)
+            message = _("The file of {image} is damaged. {path}", image=self.id, path=self.path)
         raise StoreError(message)
 
     @property
@@ -150,27 +129,27 @@ class Image:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return (self._image.width or 0, self._image.height or 0)
+        return (self.image.width or 0, self.image.height or 0)
 
     @property
     def mime(self) -> str:
         """`image/png`, `image/jpeg` or `image/webp`, by the bytes."""
-        return self._image.mime or ""
+        return self.image.mime or ""
 
     @property
     def sha256(self) -> str:
         """The hash of the bytes (hex)."""
-        return self._image.sha256 or ""
+        return self.image.sha256 or ""
 
     @property
     def revised_prompt(self) -> str | None:
         """The prompt as the server rewrote it, if it returned that."""
-        return self._image.revised_prompt
+        return self.image.revised_prompt
 
     @property
     def prompt(self) -> str:
         """The prompt as sent."""
-        return self._run.request.prompt
+        return self.run.request.prompt
 
     @property
     def changed_outside(self) -> float | None:
@@ -178,7 +157,7 @@ class Image:
 
         None without a mask, or where the images cannot be compared. Not a judgement: models redraw.
         """
-        return self._image.changed_outside
+        return self.image.changed_outside
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
         """Edit this image, by the same server and model unless others are given.
@@ -186,33 +165,33 @@ class Image:
         Options are those of `imagine`, with `mask`; none is taken over from this image's run. `image` adds
         more inputs after this image.
         """
-        if self._handle is None:
+        if self.handle is None:
             raise InvalidInput(
                 _("An unpickled image has no server. Use imagine(…, image='@{image}').", image=self.id)
             )
-        return self._handle.edit(self._run, self, prompt, options)
+        return self.handle.edit(self.run, self, prompt, options)
 
     def thumb(self, edge: int) -> PilImage | None:
         """Return a Pillow image of at most `edge` pixels, or None when the image cannot be shown."""
         with suppress(OSError):  # forgotten, or in a store that is not here
-            if self._handle:
-                return self._handle.thumb(self, edge)
-            return imaging.inspect(self._path, edge=edge).thumb
+            if self.handle:
+                return self.handle.thumb(self, edge)
+            return imaging.inspect(self.path, edge=edge).thumb
         return None
 
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
         return saving.write_file(
-            self.bytes, saving.find_target(str(path), self._run, self._image, several=False)
+            self.bytes, saving.find_target(str(path), self.run, self.image, several=False)
         )
 
     def __repr__(self) -> str:
-        return DOT.join([self._summary, *list_files([self._path])])
+        return DOT.join([self._summary, *list_files([self.path])])
 
     @property
     def _summary(self) -> str:
         """Its `text/plain`: equal in every run of the same request."""
-        return f"Image: {truncate(self._run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
+        return f"Image: {truncate(self.run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         del include, exclude

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -52,7 +52,7 @@ class Sweep(Sequence[Generation]):
         self._handle = handle
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpickle, (self._axes, self._generations, self._prompt))
+        return (partial(Sweep, prompt=self._prompt), (self._axes, self._generations))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sweep) and self._generations == other._generations
@@ -218,10 +218,6 @@ class Sweep(Sequence[Generation]):
         if self._handle is None:
             raise NotImplementedError  # IPython then uses the mimebundle
         self._handle.display(self)
-
-
-def _unpickle(axes: Sequence[Axis], generations: Sequence[Generation], prompt: str) -> Sweep:
-    return Sweep(axes, generations, prompt=prompt)
 
 
 @dataclass(frozen=True, eq=False)

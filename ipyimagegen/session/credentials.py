@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.redact import RUN, HiddenText, Redactor, hide_frames
@@ -78,8 +79,6 @@ class Keychain:
         if self.ask is None:
             return None
         name, variable = endpoint.title or endpoint.name, endpoint.key_env[0]
-        from ipyimagegen.core.endpoints import to_host  # noqa: PLC0415 - a key is asked for long after loading
-
         host = to_host(endpoint.base_url)
         typed = HiddenText(self.ask(f"Key for {name} ({variable}), sent to {host} only: ").strip())
         return ApiKey(typed, endpoint.base_url) if typed else None

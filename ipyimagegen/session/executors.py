@@ -32,6 +32,7 @@ from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
 from ipyimagegen.session.keys import Environment
+from ipyimagegen.sketch import create_app
 from ipyimagegen.store.ownership import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
@@ -176,8 +177,6 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
 def _find_mounts(endpoint: Endpoint) -> Mapping[str, Any]:
     if endpoint.name != SKETCH:
         return {}
-    from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only where it draws
-
     return {endpoint.base_url: create_app()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ipyimagegen import catalog, client, imaging
+from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.ids import Ref, parse_id
 from ipyimagegen.core.messages import Option as OptionName
@@ -205,8 +207,6 @@ class _Resolver:
 
     def _fetch(self, url: str) -> bytes:
         name = _name_url(url)
-        from ipyimagegen.core.endpoints import Endpoint  # noqa: PLC0415 - a tenth of the time that loading may take
-
         # A server on this machine may be asked: the person who typed the URL sits at it.
         server = Endpoint(name="the image", base_url=url)
         local = catalog.is_loopback(server)
@@ -253,8 +253,6 @@ def _find_display_url(thing: Any) -> object:
 
 def _verify(path: Path, sha256: str, id_: str) -> Path:
     """Return the file of an image if it is unchanged: a damaged one is not sent, and paid for."""
-    import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
     try:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
@@ -314,8 +312,6 @@ def _resolved(source: imaging.EncodedImage, label: str, parent: str | None) -> R
 
 
 def _record(source: imaging.EncodedImage, label: str, parent: str | None) -> Input:
-    import hashlib  # noqa: PLC0415 - OpenSSL takes 3 ms, which loading has no need of
-
     return Input(
         sha256=hashlib.sha256(source.data).hexdigest(),
         mime=source.mime,

@@ -15,16 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint
 from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.messages import Setting, _
 from ipyimagegen.core.redact import HiddenText, hide_frames
-
-if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.core.endpoints import Endpoint
 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
@@ -124,8 +122,6 @@ def list_known_keys(
     endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path
 ) -> Iterator[ApiKey]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
-    from ipyimagegen.core.endpoints import ANY_SERVER  # noqa: PLC0415 - not at load
-
     where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
     written = _dotenv(folder, {ANY_SERVER, *where})
     for name in (ANY_SERVER, *where):

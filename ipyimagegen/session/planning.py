@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ipyimagegen import catalog
 from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
+from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, Remedy, Setting, _, ngettext
 from ipyimagegen.core.messages import Option as OptionName
@@ -25,8 +26,7 @@ from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import list_some, truncate
 from ipyimagegen.core.user_input import UserInput
 
-if TYPE_CHECKING:  # its many dataclasses take a tenth of the time that loading may take
-    from ipyimagegen.core.endpoints import Endpoint
+if TYPE_CHECKING:
     from ipyimagegen.session.ledger import Ledger
 
 LONGEST_CALL = 900  # seconds: a call that is pending for longer was cut off

@@ -23,6 +23,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.results import measure_shape
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call, send_call
+from ipyimagegen.session.executors import ExecutorTransport
 from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.planning import look_up
 from ipyimagegen.session.processing import Thumbs, load_modules
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.executors import ExecutorTransport
     from ipyimagegen.session.studio import Studio
 
 ROOM = 8 << 20  # bytes: a generous image
@@ -140,8 +140,6 @@ class Scheduler:
         """Return the transport of the plan's executor once it has shown that it works, or None."""
         if plan.executor is None or not plan.new:  # an executor busy with what is waited for does not answer
             return None
-        from ipyimagegen.session.executors import ExecutorTransport  # noqa: PLC0415 - only where there is one
-
         transport = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
         timeout = plan.local.get("timeout")
         transport.check([call.endpoint for call in plan.new], *([float(timeout)] if timeout else []))

@@ -33,6 +33,7 @@ from ipyimagegen.session import inputs
 from ipyimagegen.session.batch import gather_final, gather_sweep
 from ipyimagegen.session.call import fetch_pending, make_error
 from ipyimagegen.session.credentials import Keychain
+from ipyimagegen.session.diagnostics import Report, examine
 from ipyimagegen.session.history import History
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.session.ledger import Ledger
@@ -41,13 +42,13 @@ from ipyimagegen.session.processing import CallContext
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
 from ipyimagegen.session.waiting import HeldInterrupts, ProgressDisplay, mark_unsent, wait_for
+from ipyimagegen.sketch import create_app
 from ipyimagegen.store import Store, location
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.session.diagnostics import Report
 
 UNAUTHORIZED = 401
 
@@ -298,8 +299,6 @@ class Studio:
     @cached_property
     def tools(self) -> CallContext:
         """What every call needs."""
-        from ipyimagegen.sketch import create_app  # noqa: PLC0415 - only when something is sent
-
         sketch = catalog.find_endpoint(SKETCH, {}, {})
         return CallContext(
             store=self.store, mounts={sketch.base_url: create_app()}, redactor=self.keys.redactor_for
@@ -378,8 +377,6 @@ class Studio:
 
     def doctor(self, endpoint: str | None = None, *, offline: bool = False) -> Report:
         """Return the diagnostics, at no cost: see `%imagine_doctor`."""
-        from ipyimagegen.session.diagnostics import examine  # noqa: PLC0415 - only when something is wrong
-
         mounts, offline = (lambda: self.tools.mounts), offline or self.offline
         return examine(self, endpoint, environ=self._environ, mounts=mounts, offline=offline)
 
@@ -395,7 +392,7 @@ class Studio:
             if path:
                 images.append(Image(run, image, path, self))
         number = self.ledger.number(run.id)
-        return Generation(run, images, number=number, reused=reused, failure=failure, handle=self)
+        return Generation(run, tuple(images), number=number, reused=reused, failure=failure, handle=self)
 
     def name_input(self, image: Input) -> str:
         """Return the name of an input image: one of ours by its id and the first words of its prompt."""

@@ -7,6 +7,7 @@ into the history as soon as that can be written again.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from zlib import crc32
 
@@ -20,8 +21,6 @@ def find_fallback(home: Path) -> Disk | None:
     The folder of temporary files is everybody's, and the names in it are known: somebody else may have
     put a folder or a link there.
     """
-    import tempfile  # noqa: PLC0415 - imports more than loading needs
-
     user = os.getuid() if hasattr(os, "getuid") else 0  # elsewhere the temporary folder is the user's own
     try:
         shared = Path(tempfile.gettempdir()).resolve()

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import platformdirs
+
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import truncate
@@ -118,6 +120,4 @@ def describe_impermanence(home: Path, environ: Mapping[str, str]) -> str | None:
 
 def find_user_folder() -> Path:
     """Return the default folder of the store."""
-    import platformdirs  # noqa: PLC0415 - only where no folder is named
-
     return _resolve(platformdirs.user_data_dir("ipyimagegen", appauthor=False), "The user data folder")

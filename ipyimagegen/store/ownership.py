@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -73,8 +74,6 @@ def check_folder(folder: Path, root: Path, *, close: bool) -> None:
 
 def _keeps_modes(folder: Path) -> bool:
     """Return whether a new file in a folder belongs to this user alone."""
-    import tempfile  # noqa: PLC0415 - imports more than loading needs
-
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             info = os.fstat(file.fileno())

@@ -3,36 +3,27 @@
 from fractions import Fraction
 
 import pytest
+from catalog_requests import IMAGE, make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog import sizes
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.request import Input, Request
 
-ENDPOINTS = [one for one in catalog.list_endpoints() if one.base_url]
 PAIRS = [
-    (one, name)
-    for one in ENDPOINTS
+    (endpoint, name)
+    for endpoint in catalog.list_endpoints()
+    if endpoint.base_url
     for name in [row.name for row in catalog.load_models()] + ["never-heard-of"]
     if name != "seededit-3.0"  # an edit has the size of its input: it takes neither size nor ratio
-    if catalog.find_model_row(one, name) or name == "never-heard-of"
+    if catalog.find_model_row(endpoint, name) or name == "never-heard-of"
 ]
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
 
 
-def translate(where, model=None, extra=None, inputs=(), **options):
-    endpoint = catalog.find_endpoint(where) if isinstance(where, str) else where
-    request = Request(
-        endpoint=endpoint.name,
-        base_url=endpoint.base_url,
-        model=model,
-        prompt="a fox",
-        options=options,
-        extra=extra or {},
-        inputs=inputs,
-    )
+def translate(where, model=None, **requested):
+    request, endpoint = make_request(where, model, **requested)
     request, _ = catalog.check(request, endpoint)
     return catalog.translate(request, endpoint)
 
@@ -64,15 +55,15 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("where", "model", "asked", "sent", "note"), SHAPES)
-def test_shapes(where, model, asked, sent, note):
-    found = translate(where, model, **asked)
-    assert found.options == sent
-    assert found.notes == ((note,) if note else ())
+@pytest.mark.parametrize(("where", "model", "requested", "options", "note"), SHAPES)
+def test_shapes(where, model, requested, options, note):
+    sent = translate(where, model, **requested)
+    assert sent.options == options
+    assert sent.notes == ((note,) if note else ())
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent", "note"),
+    ("requested", "ratio", "notes"),
     [
         ({"aspect_ratio": "16:9"}, "16:9", ()),
         ({"aspect_ratio": "5:4"}, "5:4", ()),  # any ratio from 9:21 to 21:9
@@ -81,30 +72,26 @@ def test_shapes(where, model, asked, sent, note):
         ({"size": "1000x800"}, "5:4", ("1000x800 was sent as 5:4",)),
     ],
 )
-def test_where_a_model_takes_only_ratios(asked, sent, note):
-    found = translate("whatai", "flux-kontext-max", **asked)
-    assert found.options == {"aspect_ratio": sent}
-    assert found.notes[:-1] == note
-    assert "whether its relay passes that on is not known" in found.notes[-1]
+def test_where_a_model_takes_only_ratios(requested, ratio, notes):
+    sent = translate("whatai", "flux-kontext-max", **requested)
+    assert sent.options == {"aspect_ratio": ratio}
+    assert sent.notes[:-1] == notes
+    assert "whatai" in sent.notes[-1]
 
 
-@pytest.mark.parametrize(("one", "name"), PAIRS, ids=lambda x: getattr(x, "name", x))
-@pytest.mark.parametrize("ratio", RATIOS)
-def test_every_ratio_becomes_something_that_the_model_takes(one, name, ratio):
-    row = catalog.find_model_row(one, name)
-    sent = translate(one, name, aspect_ratio=ratio).options
-    assert ("size" in sent) != ("aspect_ratio" in sent)
-    wanted = sizes.ratio(ratio)
-    if "size" in sent:
-        width, height = sizes.pixels(sent["size"])
-        assert row is None or sizes.takes(row, sent["size"])
-        assert (width - height) * (wanted - 1) >= 0  # never lying for standing
-        # And back: what was sent is itself translated to itself.
-        again = translate(one, name, size=sent["size"]).options
-        assert again["size"] == sent["size"]
-    else:
-        again = translate(one, name, aspect_ratio=sent["aspect_ratio"]).options
-        assert again["aspect_ratio"] == sent["aspect_ratio"]
+@pytest.mark.parametrize(("endpoint", "name"), PAIRS, ids=lambda value: getattr(value, "name", value))
+def test_every_ratio_becomes_something_that_the_model_takes(endpoint, name):
+    row = catalog.find_model_row(endpoint, name)
+    for ratio in RATIOS:
+        sent = translate(endpoint, name, aspect_ratio=ratio).options
+        assert ("size" in sent) != ("aspect_ratio" in sent), ratio
+        (option,) = sent.keys() & {"size", "aspect_ratio"}
+        again = translate(endpoint, name, **{option: sent[option]}).options
+        assert again[option] == sent[option]  # what was sent is translated to itself
+        if option == "size":
+            width, height = sizes.parse_pixels(sent["size"])
+            assert row is None or sizes.takes_size(row, sent["size"]), ratio
+            assert (width - height) * (sizes.parse_ratio(ratio) - 1) >= 0  # never lying for standing
 
 
 EDGE = st.integers(min_value=1, max_value=5000)
@@ -120,28 +107,28 @@ def test_a_typed_size_is_sent_as_typed_or_refused(pair, width, height, multiple)
     if "size" in sent:
         assert sent["size"] == typed
     else:
-        assert sizes.ratio(sent["aspect_ratio"]) == Fraction(width, height)
+        assert sizes.parse_ratio(sent["aspect_ratio"]) == Fraction(width, height)
 
 
 @given(width=EDGE, height=EDGE)
 def test_the_nearest_sizes_are_sizes(width, height):
     for name in ("gpt-image-2", "seedream-4.5", "doubao-seedream-3-0-t2i", "dall-e-3"):
         row = catalog.find_model(name)
-        near = sizes.nearest(row, (width, height))
+        near = sizes.find_nearest_sizes(row, (width, height))
         assert near
-        assert all(sizes.takes(row, f"{w}x{h}") for w, h in near)
+        assert all(sizes.takes_size(row, f"{w}x{h}") for w, h in near)
 
 
 def test_ties_go_to_the_larger():
     row = catalog.find_model("dall-e-2")
-    assert sizes.for_ratio(row, Fraction(1)) == (1024, 1024)
+    assert sizes.find_size(row, Fraction(1)) == (1024, 1024)
 
 
-def test_a_seed_without_a_channel_is_kept_here():
+def test_a_seed_without_a_channel_is_not_sent():
     sent = translate("openai", seed=7)
     assert sent.options == {}
     assert sent.unsent == ("seed",)
-    assert sent.notes == ("seed 7 was kept here: gpt-image-2 on openai has no seed",)
+    assert sent.notes == ("seed=7 not sent: gpt-image-2 on openai does not support seed",)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +143,7 @@ def test_a_seed_with_a_channel_is_sent(where, model):
 
 def test_a_relay_that_may_drop_a_seed_is_named():
     (note,) = translate("xzbzq", seed=7).notes
-    assert note == "xzbzq documents seed; whether its relay passes that on is not known"
+    assert note == "it is not known whether xzbzq passes on seed"
 
 
 def test_what_a_server_cannot_do_without_is_filled_in():
@@ -170,8 +157,8 @@ def test_what_a_server_cannot_do_without_is_filled_in():
 
 
 def test_nothing_else_is_ever_filled_in():
-    for one, name in PAIRS:
-        assert set(translate(one, name).options) <= {"response_format"}
+    for endpoint, name in PAIRS:
+        assert set(translate(endpoint, name).options) <= {"response_format"}
 
 
 def test_the_model_is_filled_in_and_sent_as_typed():
@@ -180,7 +167,7 @@ def test_the_model_is_filled_in_and_sent_as_typed():
     assert translate("xzbzq").model == "gpt-image-1"
 
 
-def test_streaming_asks_for_partial_images_where_there_are_some():
+def test_streaming_requests_partial_images_where_there_are_some():
     assert translate("openai", stream=True).options == {"stream": True, "partial_images": 2}
     assert translate("openai", stream=True, partial_images=0).options["partial_images"] == 0
     assert translate("openai", partial_images=3).options == {"stream": True, "partial_images": 3}
@@ -195,6 +182,5 @@ def test_one_image_needs_no_field():
 
 
 def test_an_edit_has_its_own_fields():
-    image = Input(sha256="00", mime="image/png", width=64, height=64)
-    sent = translate("openai", "gpt-image-1", inputs=(image,), input_fidelity="high")
+    sent = translate("openai", "gpt-image-1", inputs=(IMAGE,), input_fidelity="high")
     assert sent.options == {"input_fidelity": "high"}

@@ -8,7 +8,7 @@ import pytest
 from sockets import b64
 
 from ipyimagegen.catalog import compute_cost
-from ipyimagegen.catalog.sizes import pixels
+from ipyimagegen.catalog.sizes import parse_pixels
 from ipyimagegen.client import StoredResponse, errors
 from ipyimagegen.client.response import ERRORS, HttpResponse, limit_items, read_response
 from ipyimagegen.core.endpoints import Endpoint
@@ -173,7 +173,7 @@ def test_a_number_of_thousands_of_digits_costs_no_image(tmp_path):
 
 @pytest.mark.parametrize("size", ["0x0", "0x64", "64x0", "9" * 5000 + "x1", "x", ""])
 def test_a_size_that_is_none_has_no_price(size):
-    assert pixels(size) is None
+    assert parse_pixels(size) is None
     request = Request(
         endpoint="openai", base_url="https://api.openai.com/v1", model="gpt-image-1", prompt="a fox"
     )

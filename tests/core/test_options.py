@@ -55,7 +55,7 @@ EXPECTED = {
 }
 EVERY = pytest.mark.parametrize("name", OPTIONS)
 WRITTEN = pytest.mark.parametrize(
-    "name", [name for name, one in OPTIONS.items() if one.kind is not Kind.OBJECT]
+    "name", [name for name, option in OPTIONS.items() if option.kind is not Kind.OBJECT]
 )
 
 
@@ -79,8 +79,8 @@ def test_line(name):
     assert {flag for flag, option in BY_FLAG.items() if option.name == name} == set(flags.split())
     for flag in flags.split():
         spelled = f"{flag}='{typed}'" if flag.startswith("--") else f"{flag} '{typed}'"
-        found = parse_line(f"{spelled} a fox", {})
-        assert {**found.values, **found.images} == {name: (value,) if name in INPUTS else value}
+        parsed = parse_line(f"{spelled} a fox", {})
+        assert {**parsed.values, **parsed.images} == {name: (value,) if name in INPUTS else value}
 
 
 def test_a_variable_is_taken_as_it_is():
@@ -129,11 +129,11 @@ def test_python(name):
 def test_completion(name):
     flag = OPTIONS[name].flag
     studio = ipyimagegen.Studio()
-    found = list_values(flag, studio)
+    suggested = list_values(flag, studio)
     if OPTIONS[name].choices:
-        assert found == list(OPTIONS[name].choices)
+        assert suggested == list(OPTIONS[name].choices)
     if name in ("model", "endpoint"):
-        assert {"sketch"} <= set(found)
+        assert {"sketch"} <= set(suggested)
 
 
 @EVERY

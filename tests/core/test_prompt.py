@@ -79,8 +79,8 @@ def test_refused(template, says):
     ],
 )
 def test_alternatives(template, choices):
-    (found,) = [part for part in parse(template) if isinstance(part, Alternatives)]
-    assert found.choices == choices
+    (group,) = [part for part in parse(template) if isinstance(part, Alternatives)]
+    assert group.choices == choices
 
 
 @pytest.mark.parametrize("template", ["{a: 1 | b}", "{'a'|b}", "{x = a | b}", "{a\n|b}", "|x|", "{a[0]|b}"])

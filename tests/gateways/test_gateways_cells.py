@@ -6,8 +6,8 @@ from strict import strict
 from typed import Example, check_example
 
 
-def relayed(gateway, words):
-    return f"- {gateway} documents {words}; whether its relay passes that on is not known"
+def relayed(gateway, options):
+    return f"- it is not known whether {gateway} passes on {options}"
 
 
 def of_one_document(at):
@@ -84,7 +84,7 @@ def of_one_document(at):
             cell="-m flux-kontext-max --aspect-ratio 16:9 --seed 7 --quality medium",
             body={"model": "flux-kontext-max", "aspect_ratio": "16:9", "seed": 7, "quality": "medium"},
             shown="1392x752",
-            told=("! ratio: asked 16:9, got 1392x752", relayed(at, "seed and aspect_ratio")),
+            told=("! ratio: asked 16:9, got 1392x752", relayed(at, "seed, aspect_ratio")),
         ),
         Example(
             at=at,
@@ -162,7 +162,7 @@ OF_DMXAPI = [
         cell="--seed 3",
         body={"model": "gpt-image-1"},
         shown="256x256 · seed 3",
-        told=("- seed 3 was kept here: gpt-image-1 on dmxapi has no seed",),
+        told=("- seed=3 not sent: gpt-image-1 on dmxapi does not support seed",),
     ),
 ]
 
@@ -198,7 +198,7 @@ OF_API000 = [
         cell="-m flux-schnell --size 1280x720 -n 4 --seed 5",
         body={"model": "flux-schnell", "size": "1280x720", "n": 4},
         shown="1280x720 · 4 images · seed 5",
-        told=("- seed 5 was kept here: flux-schnell on api000 has no seed",),
+        told=("- seed=5 not sent: flux-schnell on api000 does not support seed",),
     ),
 ]
 
@@ -209,7 +209,7 @@ OF_NEW_API = [
         body={"model": "gpt-image-1", "quality": "high"},
         shown="gpt-image-1 · 256x256 · seed 7",
         cost="$0.08",
-        told=("- seed 7 was kept here: gpt-image-1 on new-api has no seed",),
+        told=("- seed=7 not sent: gpt-image-1 on new-api does not support seed",),
     ),
     Example(
         **NEW_API,
@@ -264,7 +264,7 @@ OF_NEW_API = [
             "watermark": False,
         },
         shown="1024x1024 · seed -1",
-        told=(relayed("new-api", "seed and guidance_scale"),),
+        told=(relayed("new-api", "seed, guidance_scale"),),
     ),
     Example(
         **NEW_API,
@@ -277,7 +277,7 @@ OF_NEW_API = [
             "watermark": True,
         },
         shown="512x2048",
-        told=(relayed("new-api", "seed and guidance_scale"),),
+        told=(relayed("new-api", "seed, guidance_scale"),),
     ),
 ]
 

@@ -48,7 +48,7 @@ EXAMPLES = [
         body={"model": SEEDREAM_4, "size": "1280x720"},
         shown="1280x720 · seed 3",
         cost="¥0.20",
-        told=(f"- seed 3 was kept here: {SEEDREAM_4} on ark has no seed",),
+        told=(f"- seed=3 not sent: {SEEDREAM_4} on ark does not support seed",),
     ),
     Example(
         **TOGETHER,

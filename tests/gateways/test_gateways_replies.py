@@ -79,7 +79,7 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     use(kernel, server, "dmxapi")
     for seed in (1, 2, 1, 2):
         cell = kernel.run(f"%imagine --seed {seed} a fox")
-        assert list_notes(cell) == [f"- seed {seed} was kept here: gpt-image-1 on dmxapi has no seed"]
+        assert list_notes(cell) == [f"- seed={seed} not sent: gpt-image-1 on dmxapi does not support seed"]
     assert [post.json for post in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
 
 
@@ -188,7 +188,7 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     use(kernel, server, "whatai")
     reason, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
     assert "403" in reason
-    assert bill.startswith("You may have been charged. %imagine_show")
+    assert "charged. %imagine_show" in bill
     assert "spent: at least ¥2.00 for 1 call" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
     assert len(kernel.run("%imagine_show -1").images) == 1

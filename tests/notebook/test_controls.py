@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ipyimagegen import Studio, catalog
-from ipyimagegen.catalog.checks import check
+from ipyimagegen.catalog import check
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Option, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise

@@ -144,14 +144,14 @@ def test_wrong_settings_are_findings(kernel, serve):
     ("setting", "told"),
     [
         ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "Did you mean base_url?"),
-        ("%config Imagine.endpoint = 'azure'", "azure needs your base URL"),
+        ("%config Imagine.endpoint = 'azure'", "azure requires your base URL"),
         (
             "%config Imagine.endpoint = 'https://me:s3cret@gpu.example/v1?t=s3cret'",
-            "holds a user or password",
+            "contains a user or password",
         ),
         (
             "os.environ['OPENAI_BASE_URL'] = 'https://me:s3cret@gpu.example/v1'",
-            "OPENAI_BASE_URL holds a user",
+            "OPENAI_BASE_URL contains a user",
         ),
         ("os.environ['IPYIMAGEGEN_BASE_URL'] = 'https://gpu.example/v1?t=s3cret'", "has a ? or # part"),
         ("%config Imagine.endpoint = 'opnai'", "Did you mean openai?"),

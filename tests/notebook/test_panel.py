@@ -545,7 +545,7 @@ def test_failures_have_reasons_and_retry_sends_what_is_unknown(kernel, serve):
     assert "! seed 3: " in message["text"]
     assert "2 calls have an unknown outcome" in message["text"]
     view.do("dry_run", form=form("a red fox", seed="1..5"))
-    view.wait_for_text("seed 4")
+    assert "--retry" not in view.wait_for_text("seed 4")
     for what in ("cell", "dry_run", "form"):  # Retry stays
         view.do(what, form=form("a red fox", seed="1..5"))
     view.do("cell", form=form("a blue fox"))

@@ -152,7 +152,7 @@ def test_a_stopped_sweep_keeps_what_came(kernel, home, serve):
     kernel.interrupt()
     cell = kernel.collect(message)
     assert time.monotonic() - began < 5
-    assert cell.error.startswith("Stopped: 2 of 5 came, 1 call under way, 2 not sent.\n")
+    assert "2 done, 1 in progress, 2 not sent" in cell.error
     assert len(cell.error.splitlines()) == 2
     assert len(cell.images) == 1
     server.go.set()
@@ -181,7 +181,8 @@ def test_a_kernel_killed_in_the_middle_pays_nothing_twice(home, serve):
         server.configure(second)
         cell = second.run("%imagine --seed 1..8 a fox")
         assert cell.caption.startswith("6 of 8; 2 failed"), cell.error
-        assert "! seed 4: This request is under way in another notebook, or was cut off there" in cell.caption
+        assert "! seed 4: " in cell.caption
+        assert "--retry" in cell.caption
         assert sorted(server.seeds) == [1, 2, 3, 4, 5, 6, 7, 8]
         assert second.run("%imagine --seed 1..8 --retry a fox").caption.startswith("8 of 8")
         assert sorted(server.seeds) == [1, 2, 3, 4, 4, 5, 5, 6, 7, 8]

@@ -16,7 +16,7 @@ from ipyimagegen.notebook.parser import parse_line
 TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
 FIELDS = [
-    name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT) and name != "raw"
+    name for name, option in OPTIONS.items() if option.kind not in (Kind.INPUT, Kind.OBJECT) and name != "raw"
 ]
 
 
@@ -29,8 +29,8 @@ def texts(name):
     """Return what is typed into a field: one value, or a list in a field that takes one."""
     if name not in LISTS:
         return single(name)
-    one = single(name) | (RANGES if OPTIONS[name].kind in NUMBERS else single(name).map("'{}'".format))
-    return single(name) | st.lists(one, min_size=2, max_size=4).flatmap(
+    element = single(name) | (RANGES if OPTIONS[name].kind in NUMBERS else single(name).map("'{}'".format))
+    return single(name) | st.lists(element, min_size=2, max_size=4).flatmap(
         lambda some: st.sampled_from([",", ", ", "，"]).map(lambda comma: comma.join(some))
     )
 
@@ -49,7 +49,7 @@ filled = st.lists(st.sampled_from(FIELDS), max_size=4, unique=True).flatmap(
 )
 values = st.recursive(
     TEXT | st.integers() | st.booleans() | st.none(),
-    lambda one: st.lists(one, max_size=2) | st.dictionaries(TEXT, one, max_size=2),
+    lambda value: st.lists(value, max_size=2) | st.dictionaries(TEXT, value, max_size=2),
     max_leaves=4,
 )
 words = st.lists(st.sampled_from(["@3.1", "@1120-k7f2/3.2", "a file.png", "it's.png", "data:,x"]), max_size=2)
@@ -80,12 +80,12 @@ def test_the_cell_of_a_form_asks_the_same(prompt, options, extra, images):
         assert "cannot be written" in fault.args[0] or not all(map(passes, options.items())), fault  # noqa: PT017
         return
     line, _, body = cell.removeprefix("%%imagine").partition("\n")
-    found = parse_line(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
-    assert found.rest == ""
-    raw = found.values.get("raw", False)
-    assert {k: v for k, v in found.values.items() if k != "raw"} == asked.options
-    assert found.extra == asked.extra == extra
-    assert list(found.images.get("image", ())) == images
+    parsed = parse_line(line, {"fox": "filled in", "a": "filled in", "b": "filled in"})
+    assert parsed.rest == ""
+    raw = parsed.values.get("raw", False)
+    assert {k: v for k, v in parsed.values.items() if k != "raw"} == asked.options
+    assert parsed.extra == asked.extra == extra
+    assert list(parsed.images.get("image", ())) == images
     assert raw or not set("{}") & set(prompt)
     assert body.strip() == prompt.strip()
 

@@ -151,16 +151,16 @@ def test_the_structure_of_a_file_proves_that_it_is_whole(tape, noise):
     kind, size, data = real(tape)
     change = tape.choose([None, cut, flipped, inserted, spliced])
     changed = data if change is None else change(tape, kind, data)
-    found = scan_bytes(changed) or Scan("", flaw="none")
+    scan = scan_bytes(changed) or Scan("", flaw="none")
     if change is None:
-        assert (found.flaw, (found.width, found.height)) == ("", size)
+        assert (scan.flaw, (scan.width, scan.height)) == ("", size)
         assert scan_bytes(data + noise).whole
     if change is cut:
-        assert found.flaw
-        assert (found.width, found.height) in ((0, 0), size)
+        assert scan.flaw
+        assert (scan.width, scan.height) in ((0, 0), size)
     marked = changed[:8] == data[:8] and (b"PLTE" in changed) == (b"PLTE" in data)
     if change is flipped and kind == "PNG" and marked and changed != data:
-        assert found.flaw
+        assert scan.flaw
     assert sniff_format(changed) in (None, *PLUGINS)
     assert sniff_format(noise) in (None, *PLUGINS)
     assert (sniff(changed) is None) or sniff_format(changed) == BY_MIME[sniff(changed)].pillow

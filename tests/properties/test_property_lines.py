@@ -1,4 +1,4 @@
-"""Magic lines: every spelling of an option means its value, the prompt comes out verbatim, no key is told."""
+"""Magic lines: every spelling of an option means its value, the prompt stays verbatim, no key is shown."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.credentials import Keychain
 
 FULL = str.maketrans("0123456789:.x=-|", "０１２３４５６７８９：．×＝－｜")
-TYPED = [name for name, one in OPTIONS.items() if one.kind not in (Kind.INPUT, Kind.OBJECT)]
+TYPED = [name for name, option in OPTIONS.items() if option.kind not in (Kind.INPUT, Kind.OBJECT)]
 NAMES = ["gpt-image-2", "a/b:c", "lab", "狐-1", "https://x.example/v1"]
 TEXTS = [
     "blurry",
@@ -123,9 +123,9 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     if prompt[:1] in ("-", "－", "—") and prompt[1:2].strip() and not prompt[1].isdigit():
         verbatim |= prompt[0] != "—"
     verbatim |= prompt.startswith(("——", "—-", "default"))  # a long dash or a value, where one may stand
-    found = parse_line(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
-    assert (found.rest, found.verbatim) == (prompt, verbatim)
-    assert dict(found.values) == meant
+    parsed = parse_line(f"{head} {'-- ' if verbatim else ''}{prompt}", {})
+    assert (parsed.rest, parsed.verbatim) == (prompt, verbatim)
+    assert dict(parsed.values) == meant
     assert all(normalise(name, value) == value for name, value in meant.items())
     sent = {name: value for name, value in meant.items() if name in SENT and name != "model"}
     request = Request(
@@ -140,7 +140,7 @@ def test_every_spelling_means_its_value_and_the_prompt_is_verbatim(tape, prompt,
     assert (replace(request, options={}).identity == request.identity) == (not asked)
 
 
-LISTED = [name for name, one in OPTIONS.items() if one.lists]
+LISTED = [name for name, option in OPTIONS.items() if option.lists]
 
 
 def element(tape, option):
@@ -161,10 +161,10 @@ def element(tape, option):
 def test_a_list_means_its_values_in_order(tape, prompt):
     option = OPTIONS[tape.choose(LISTED)]
     some = [element(tape, option) for _ in range(2 + tape.below(3))]
-    text = tape.choose(",，").join(one for one, _ in some)
-    found = parse_line(f"{option.flag}={text} -- {prompt.strip()}", {})
-    assert found.values == {option.name: tuple(one for _, meant in some for one in meant)}
-    assert found.rest == prompt.strip()
+    text = tape.choose(",，").join(typed for typed, _ in some)
+    parsed = parse_line(f"{option.flag}={text} -- {prompt.strip()}", {})
+    assert parsed.values == {option.name: tuple(value for _, meant in some for value in meant)}
+    assert parsed.rest == prompt.strip()
 
 
 UNASKED = {"response_format", "stream", "partial_images", "user"}  # the answer is the same without them
@@ -233,9 +233,9 @@ def complaint(chain, line, names):
     """Return what a line is refused with, or None; only what is documented may be raised."""
     try:
         with chain.discreet():
-            found = parse_line(line, names)
-            check_line_prompt(found.rest, found.images)
-            fill(parse(found.rest), names)
+            parsed = parse_line(line, names)
+            check_line_prompt(parsed.rest, parsed.images)
+            fill(parse(parsed.rest), names)
     except (InvalidOption, InvalidInput) as fault:
         return str(fault)
     return None

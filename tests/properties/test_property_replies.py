@@ -74,7 +74,7 @@ def restored(value, text):
     if isinstance(value, Slice):
         return json.loads(b'"' + text[value.start : value.stop] + b'"')
     if isinstance(value, list):
-        return [restored(one, text) for one in value]
+        return [restored(item, text) for item in value]
     return {k: restored(v, text) for k, v in value.items()} if isinstance(value, dict) else value
 
 
@@ -83,7 +83,7 @@ def slices(value):
     if isinstance(value, (Slice, str)):
         return [value]
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [found for one in inner for found in slices(one)]
+    return [part for item in inner for part in slices(item)]
 
 
 cuts = st.lists(st.integers(0, 150), max_size=8) | st.none()
@@ -93,12 +93,14 @@ cuts = st.lists(st.integers(0, 150), max_size=8) | st.none()
 @example(BOM + '{"a": "' + "狐" * 40 + '", "a": [1e999, NaN, "\\ud800"]}', [7, 8, 9])
 def test_any_json_in_any_pieces_is_what_json_loads_says(text, cuts):
     raw = text.encode()
-    found, whole = lift(cut_up(raw, cuts), LIFTED).load()
+    body, whole = lift(cut_up(raw, cuts), LIFTED).load()
     assert whole
-    assert restored(found, raw) == loads(text)
-    assert all((one.stop - one.start > LIFTED) if isinstance(one, Slice) else True for one in slices(found))
+    assert restored(body, raw) == loads(text)
+    assert all(
+        (part.stop - part.start > LIFTED) if isinstance(part, Slice) else True for part in slices(body)
+    )
     assert (
-        sum(isinstance(one, str) and len(one.encode("utf-8", "replace")) > LIFTED for one in slices(found))
+        sum(isinstance(part, str) and len(part.encode("utf-8", "replace")) > LIFTED for part in slices(body))
         == 0
     )
 
@@ -141,11 +143,11 @@ def test_a_cut_reply_is_every_member_that_arrived_whole(text, cut, cuts):
     arrived = raw[:cut].decode("utf-8", "ignore")
     expected = whole_members(arrived)
     try:
-        found, whole = lift(cut_up(raw[:cut], cuts), LIFTED).load()
+        body, whole = lift(cut_up(raw[:cut], cuts), LIFTED).load()
     except ValueError:
         assert expected is None
         return
-    assert restored(found, raw) == expected
+    assert restored(body, raw) == expected
     assert whole == (not raw[cut:].strip())
 
 
@@ -192,7 +194,7 @@ def test_a_image_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tap
         HttpResponse(body=load_body(path, len(items), clean=True)[0], spool=path), ENDPOINT
     )
     arrived = [data for data, end in zip(items, ends, strict=True) if end <= cut]
-    assert [b"".join(one.chunks()) for one in answer.images] == arrived
+    assert [b"".join(image.chunks()) for image in answer.images] == arrived
     assert answer.facts.get("usage", {}).get("total_tokens") in (None, 12345)
     if cut == len(raw):
         assert answer.facts["usage"] == {"total_tokens": 12345}
@@ -212,5 +214,5 @@ def test_a_reply_of_any_length_takes_little_memory():
     skeleton = lift(endless())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert [len(one) for one in skeleton.load()[0]["data"]] == [1, 1]
+    assert [len(item) for item in skeleton.load()[0]["data"]] == [1, 1]
     assert peak < 2 << 20

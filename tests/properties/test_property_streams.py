@@ -19,33 +19,33 @@ FACTS = ["created", "model", "size", "usage"]
 
 
 def event(tape):
-    """The lines of one event, as some server might write it."""
+    """The lines of an event, as some server might write it."""
     kind = tape.choose(KINDS)
-    said = {"type": kind} if tape.below(3) else {}
+    fields = {"type": kind} if tape.below(3) else {}
     if kind in ("error", "image_generation.partial_failed") or not tape.below(9):
-        said["error"] = tape.choose([{"code": "c", "message": "no"}, "overloaded", None])
+        fields["error"] = tape.choose([{"code": "c", "message": "no"}, "overloaded", None])
     elif kind == "image" or not tape.below(9):
-        said["data"] = tape.several(lambda: image(tape), 3)
+        fields["data"] = tape.several(lambda: image(tape), 3)
     elif tape.below(5):
-        said |= image(tape)
+        fields |= image(tape)
     for name in tape.several(lambda: tape.choose(FACTS), 2):
-        said[name] = {"total_tokens": tape.below(9)} if name == "usage" else tape.below(99)
-    text = json.dumps(said, ensure_ascii=bool(tape.below(2)), indent=tape.choose([None, None, 1]))
+        fields[name] = {"total_tokens": tape.below(9)} if name == "usage" else tape.below(99)
+    text = json.dumps(fields, ensure_ascii=bool(tape.below(2)), indent=tape.choose([None, None, 1]))
     lines = [tape.choose(["data: ", "data:"]) + line for line in text.split("\n")]
-    named = [f"event: {kind}"] if tape.below(2) or "type" not in said else []
+    named = [f"event: {kind}"] if tape.below(2) or "type" not in fields else []
     return [*named, *tape.several(lambda: tape.choose(NOISE[:3]), 1), *lines, ""]
 
 
 def image(tape):
-    said = {"b64_json": base64.b64encode(bytes([65 + tape.below(20)]) * 9).decode()}
-    said |= {"revised_prompt": "狐 / fox"} if tape.below(2) else {}
-    return said if tape.below(8) else {"url": f"https://x/{tape.below(9)}.png", "b64_json": ""}
+    fields = {"b64_json": base64.b64encode(bytes([65 + tape.below(20)]) * 9).decode()}
+    fields |= {"revised_prompt": "狐 / fox"} if tape.below(2) else {}
+    return fields if tape.below(8) else {"url": f"https://x/{tape.below(9)}.png", "b64_json": ""}
 
 
 def stream(tape):
     end = tape.choose(["\n", "\r\n", "\r"])
     events = tape.several(lambda: tape.choose([event, event, event, noise, done])(tape), 7)
-    lines = [line for one in events for line in one]
+    lines = [line for event in events for line in event]
     return (tape.choose(["", "\ufeff"]) + end.join([": begins", *lines, ""])).encode()
 
 
@@ -65,17 +65,17 @@ NAMELESS = Tape(
 )
 
 
-def said(text):
+def read_slowly(text):
     """Return the events that ended, and what the end cut: kind, value and whether that is whole JSON."""
     plain = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     rest = plain.removeprefix(b"\xef\xbb\xbf").rpartition(b"\n\n")[2]
     last = by_the_standard(rest + b"\n\n")
-    found = [spoken(name, data, True) for name, data in by_the_standard(text)]
+    spoken_events = [spoken(name, data, True) for name, data in by_the_standard(text)]
     cut = [spoken(name, data, False) or ("", {}, False) for name, data in last]
     partly = rest.rpartition(b"\n")[2]
     if not last and (b"event:" in rest or (partly and not partly.startswith(b":"))):
         cut.append(("", {}, False))
-    return [one for one in found if one], cut
+    return [event for event in spoken_events if event], cut
 
 
 DONE = object()
@@ -94,8 +94,8 @@ def spoken(name, data, ended):
     return (value.get("type") or name, value, whole) if isinstance(value, dict) else None
 
 
-def is_image(one):
-    return bool(one.get("b64_json") or one.get("url"))
+def is_image(image):
+    return bool(image.get("b64_json") or image.get("url"))
 
 
 def shown(kind, value, whole):
@@ -104,22 +104,22 @@ def shown(kind, value, whole):
     own = not kind.endswith(("completed", "complete", "succeeded")) if kind else not whole
     own = "partial" in kind if "data" in value else own
     alone = [(value, own)] if is_image(value) else []
-    return alone + [(one, "partial" in kind) for one in listed if is_image({**value, **one})]
+    return alone + [(image, "partial" in kind) for image in listed if is_image({**value, **image})]
 
 
-def content(one):
-    return one.get("b64_json") or one.get("url")
+def content(image):
+    return image.get("b64_json") or image.get("url")
 
 
 def assembled(events, n, clean):
     """Return what a stream brought: images, errors, usage, and whether it came to its end."""
     finished, partial, errors, wrong, usage = [], None, [], None, None
     ended = cut = counted = False
-    for one in events:
-        if one is DONE:
+    for event in events:
+        if event is DONE:
             ended = True
             break
-        kind, value, whole = one
+        kind, value, whole = event
         cut |= not whole
         images = shown(kind, value, whole)
         for image, is_partial in images:
@@ -142,15 +142,15 @@ def assembled(events, n, clean):
     enough = len(finished) + len(errors) >= n
     ended = ended or bool(wrong) or (counted and (enough or (clean and not cut and partial is None)))
     left = [(partial, True)] if partial and not (counted and len(finished) >= n) else []
-    return [(one, False) for one in finished] + left, errors, wrong, usage, ended
+    return [(image, False) for image in finished] + left, errors, wrong, usage, ended
 
 
 def told_of(events, n):
     """Return the images to be shown on the way: all but the last that was asked for."""
-    for one in events:
-        if one is DONE:
+    for event in events:
+        if event is DONE:
             return
-        kind, value, whole = one
+        kind, value, whole = event
         for image, is_partial in shown(kind, value, whole):
             n -= not is_partial and not kind.endswith("succeeded")
             if n > 0 or is_partial:
@@ -172,10 +172,10 @@ def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, c
         previews = Previews(heard.append, content, spool=spool, n=n, clock=lambda: next(seconds))
         for chunk in cut_up(text, cuts):
             previews.feed(spool.write(chunk))
-    events, last = said(text)
-    found, ended = load_body(path, n, clean=clean)
-    images = [(content(one), one["partial"]) for one in found["data"] if is_image(one)]
-    errors = [one["error"] for one in found["data"] if not is_image(one)]
-    usage = (found.get("usage") or {}).get("total_tokens")
-    assert (images, errors, found["error"], usage, ended) == assembled(events + last, n, clean)
+    events, last = read_slowly(text)
+    body, ended = load_body(path, n, clean=clean)
+    images = [(content(item), item["partial"]) for item in body["data"] if is_image(item)]
+    errors = [item["error"] for item in body["data"] if not is_image(item)]
+    usage = (body.get("usage") or {}).get("total_tokens")
+    assert (images, errors, body["error"], usage, ended) == assembled(events + last, n, clean)
     assert heard == list(told_of(events, n))

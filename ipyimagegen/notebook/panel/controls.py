@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.rows import EDITS, GENERATIONS, INPAINTING
+from ipyimagegen.catalog.lookup import EDITS, GENERATIONS, INPAINTING
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import render

@@ -196,9 +196,8 @@ class Panel(anywidget.AnyWidget):
         """Show the request of `form` without sending it."""
         request = self._form.to_user_input(self._attachments.to_refs(), dry_run=True)
         plan = self._queue.plan(request)
-        report = reports.report_plan(
-            plan, self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
-        )
+        calls, excess = self.studio.write_calls(plan), self.studio.describe_excess(plan, in_cell=False)
+        report = reports.report_plan(plan, calls, excess, front=PANEL)
         if plan.local.get("new"):
             note = _("All of it is in the history. Generate sends it as a new request.")
             report = join([note, report], "\n")

@@ -38,6 +38,7 @@ PANEL = Front(
             Remedy.ADD_CREDIT: "Add credit to the account at that server.",
             Remedy.SEND_LESS: "Send smaller or fewer images, and press Generate again.",
             Remedy.CHANGE_MODEL: "Choose another model; %imagine_models in a cell lists known models.",
+            Remedy.CHANGE_ENDPOINT: "Choose another server from the list.",
             Remedy.SHOW: "The response is stored. {run} in a cell reads it at no cost.",
             Remedy.FETCH: "{run} in a cell fetches the image again at no cost.",
             Remedy.WAIT: "Press Generate again to wait for its images; later, {run} in a cell shows them.",

@@ -3,44 +3,29 @@
 from datetime import date
 
 import pytest
+from catalog_requests import IMAGE, make_request
 
 from ipyimagegen import catalog
+from ipyimagegen.catalog.lookup import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.core.request import Input, Request
+from ipyimagegen.notebook.messages import CELL
 
 TODAY = date(2026, 11, 20)
-IMAGE = Input(sha256="00", mime="image/png", width=64, height=64)
 
 
-def ask(where, model=None, *, prompt="a fox", extra=None, inputs=(), mask=None, own=None, **options):
-    endpoint = catalog.find_endpoint(where, own or {})
-    request = Request(
-        operation="edits" if inputs else "generations",
-        endpoint=endpoint.name,
-        base_url=endpoint.base_url,
-        model=model,
-        prompt=prompt,
-        options=options,
-        extra=extra or {},
-        inputs=inputs,
-        mask=mask,
-    )
-    return request, endpoint
-
-
-def check(where, model=None, *, configured=(), today=TODAY, **asked):
-    request, endpoint = ask(where, model, **asked)
+def check(where, model=None, *, configured=(), today=TODAY, **requested):
+    request, endpoint = make_request(where, model, **requested)
     return catalog.check(request, endpoint, configured=frozenset(configured), today=today)
 
 
-def refusal(*args, **asked):
+def refuse(*args, **requested):
     with pytest.raises(ImagineError) as caught:
-        check(*args, **asked)
+        check(*args, **requested)
     text = str(caught.value)
     assert text.count("\n") <= 1
     assert len(text) < 320
     assert not text.startswith(" ")
-    return text
+    return caught.value
 
 
 # --- who decides ------------------------------------------------------------------------------------
@@ -68,18 +53,43 @@ def test_then_the_models_row_on_its_own_vendor_only():
 
 
 def test_else_it_goes_as_typed():
-    request, said = check("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99)
+    request, notes = check("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99)
     assert request.options == {"seed": 7, "style": "odd", "size": "7x7", "n": 99}
-    assert said == ()
-    sent = catalog.translate(*ask("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99))
+    assert notes == ()
+    sent = catalog.translate(*make_request("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99))
     assert sent.options == {"seed": 7, "style": "odd", "size": "7x7", "n": 99}
     assert sent.model == "gpt-image-9"
 
 
-def test_the_effective_row_says_which_fields_may_be_sent():
+def test_the_effective_row_lists_the_fields_that_may_be_sent():
     row = catalog.find_model_row(catalog.find_endpoint("whatai"), "gpt-image-1")
     assert set(row.fields) == {"n", "aspect_ratio", "size", "seed", "response_format", "quality"}
     assert row.sizes == ("1024x1024", "1536x1024", "1024x1536", "auto")
+
+
+def test_a_model_that_an_endpoint_lists_keeps_its_fields_unless_the_endpoint_has_its_own():
+    entry = {"base_url": "https://gpu.example", "models": {"gpt-image-2": {}}}
+    endpoint = catalog.find_endpoint("lab", {"lab": entry})
+    assert catalog.list_fields(endpoint, "gpt-image-2") == set(catalog.find_model("gpt-image-2").fields)
+    assert catalog.list_fields(endpoint, "dall-e-3") is None
+    with pytest.raises(InvalidOption):
+        check("lab", "gpt-image-2", own={"lab": entry}, negative_prompt="red")
+    own = {"lab": {**entry, "fields": ["negative_prompt"]}}
+    assert catalog.list_fields(catalog.find_endpoint("lab", own), "gpt-image-2") == {"negative_prompt"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [(["+user"], {"size", "style", "user"}), (["-style"], {"size"}), (["user"], {"user"}), ([], set()),
+     (["+user", "-style"], {"size", "user"}), (None, {"size", "style"})],
+)  # fmt: skip
+def test_the_fields_of_edits_are_names_or_changes(changes, fields):
+    base = {"base_url": "https://gpu.example", "fields": ["size", "style"], "edits": True}
+    model = {"models": {"mine": {"edit_fields": changes}}}
+    for own in ({**base, "edit_fields": changes}, {**base, **model}):
+        endpoint = catalog.find_endpoint("lab", {"lab": own})
+        assert catalog.list_fields(endpoint, "mine", EDITS) == fields
+        assert catalog.list_fields(endpoint, "mine") == {"size", "style"}
 
 
 def test_the_vendors_prices_stay_at_the_vendor():
@@ -94,56 +104,67 @@ def test_sketch_takes_any_model_name():
     assert "seed" in row.fields
     assert row.name == "gpt-image-2"
     check("sketch", "never-heard-of", size="64x4096", seed=1, quality="hd", negative_prompt="red")
-    assert "64" in refusal("sketch", size="63x64")
+    assert "64" in str(refuse("sketch", size="63x64"))
 
 
 # --- refusals: one or two lines, naming the right thing -------------------------------------------------
 
 REFUSED = [
-    (("openai",), {"response_format": "url"}, "gpt-image-2 on openai does not take --response-format"),
-    (("openai",), {"negative_prompt": "red"}, "--set negative_prompt=…"),
-    (("openai",), {"n": 12}, "--seed 1..12"),
-    (("openai", "dall-e-3"), {"n": 4}, "--seed 1..4"),
-    (("ark",), {"n": 4}, "--seed 1..4"),
-    (("openai",), {"size": "1000x1000"}, "nearest: 992x992 or 1008x1008"),
-    (("openai",), {"size": "1920x1080"}, "nearest: 1920x1088 or 1920x1072"),
-    (("openai",), {"size": "64x64"}, "nearest: 816x816"),
-    (("openai",), {"size": "9999x9999"}, "nearest: 2880x2880"),
-    (("openai",), {"size": "2K"}, "pixels from 655,360 up to 8,294,400, auto"),
-    (("openai", "dall-e-3"), {"size": "1920x1080"}, "nearest: 1792x1024"),
-    (("openai", "gpt-image-1"), {"size": "512x512"}, "nearest: 1024x1024"),
-    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "nearest: 1920x1920 or 1920x1936"),
+    (("openai",), {"response_format": "url"}, "gpt-image-2 on openai does not support response_format="),
+    (("openai",), {"negative_prompt": "red"}, "extra={'negative_prompt': 'red'}"),
+    (("openai",), {"n": 12}, "seed=range(1, 13)"),
+    (("openai", "dall-e-3"), {"n": 4}, "seed=range(1, 5)"),
+    (("ark",), {"n": 4}, "seed=range(1, 5)"),
+    (("openai",), {"size": "1000x1000"}, "Nearest: 992x992, 1008x1008"),
+    (("openai",), {"size": "1920x1080"}, "Nearest: 1920x1088, 1920x1072"),
+    (("openai",), {"size": "64x64"}, "Nearest: 816x816"),
+    (("openai",), {"size": "9999x9999"}, "Nearest: 2880x2880"),
+    (("openai",), {"size": "2K"}, "655,360 to 8,294,400 pixels"),
+    (("openai", "dall-e-3"), {"size": "1920x1080"}, "Nearest: 1792x1024"),
+    (("openai", "gpt-image-1"), {"size": "512x512"}, "Nearest: 1024x1024"),
+    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "Nearest: 1920x1920, 1920x1936"),
     (("ark", "seedream-4.5"), {"size": "1K"}, "2K, 4K"),
     (("openai",), {"quality": "hd"}, "auto, low, medium, high"),
     (("openai",), {"quality": "hihg"}, "Did you mean high?"),
     (("openai", "dall-e-3"), {"quality": "high"}, "standard, hd"),
-    (("openai", "dall-e-3"), {"background": "opaque"}, "does not take --background"),
-    (("openai",), {"background": "transparent", "output_format": "jpeg"}, "png or webp"),
-    (("openai",), {"output_compression": 85}, "--output-format jpeg or webp"),
-    (("openai",), {"output_compression": 85, "output_format": "png"}, "--output-format jpeg or webp"),
+    (("openai", "dall-e-3"), {"background": "opaque"}, "background="),
+    (("openai",), {"background": "transparent", "output_format": "jpeg"}, "output_format='webp'"),
+    (("openai",), {"output_compression": 85}, "output_format='jpeg'"),
+    (("openai",), {"output_compression": 85, "output_format": "png"}, "output_format='jpeg'"),
     (("openai",), {"size": "1024x1024", "aspect_ratio": "16:9"}, "contradict"),
     (("openai",), {"size": "portrait", "aspect_ratio": "16:9"}, "contradict"),
     (("ark", "doubao-seedream-3-0-t2i"), {"seed": 2**31}, "-1 to 2147483647"),
     (("ark", "doubao-seedream-3-0-t2i"), {"guidance_scale": 0.5}, "1 to 10"),
-    (("xzbzq", "seedream-3.0"), {"response_format": "url"}, "takes b64_json"),
-    (("xzbzq", "imagen4"), {"size": "1000x999"}, "nearest: --aspect-ratio 1:1"),
-    (("xai",), {"size": "2K"}, "--aspect-ratio"),
-    (("xai",), {"quality": "high"}, "does not take --quality"),
-    (("api000",), {"stream": True}, "does not take --stream"),
-    (("together",), {}, "--model NAME"),
-    (("openai", "dall-e-3"), {"inputs": (IMAGE,)}, "takes no --image"),
-    (("openai", "dall-e-2"), {"inputs": (IMAGE, IMAGE)}, "at most 1 --image, not 2"),
-    (("xzbzq", "flux-kontext-pro"), {"inputs": (IMAGE,), "mask": IMAGE}, "takes no --mask"),
-    (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters; dall-e-2 takes 1,000"),
-    (("openai",), {"inputs": (IMAGE,), "style": "vivid"}, "does not take --style for edits"),
-    (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with --image"),
-    (("openai",), {"input_fidelity": "high", "inputs": (IMAGE,)}, "does not take --input-fidelity"),
+    (("xzbzq", "seedream-3.0"), {"response_format": "url"}, "b64_json"),
+    (("xzbzq", "imagen4"), {"size": "1000x999"}, "aspect_ratio='1:1'"),
+    (("xai",), {"size": "2K"}, "aspect_ratio="),
+    (("xai",), {"quality": "high"}, "quality="),
+    (("api000",), {"stream": True}, "stream="),
+    (("together",), {}, "model="),
+    (("openai", "dall-e-3"), {"inputs": (IMAGE,)}, "does not support image edits"),
+    (("openai", "dall-e-2"), {"inputs": (IMAGE, IMAGE)}, "at most 1 input image, not 2"),
+    (("xzbzq", "flux-kontext-pro"), {"inputs": (IMAGE,), "mask": IMAGE}, "mask="),
+    (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters, dall-e-2 takes at most 1,000"),
+    (("openai",), {"inputs": (IMAGE,), "style": "vivid"}, "does not support style= for edits"),
+    (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with image="),
+    (("openai",), {"input_fidelity": "high", "inputs": (IMAGE,)}, "does not support input_fidelity="),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("where", "asked", "says"), REFUSED)
-def test_a_refusal_names_the_right_thing(where, asked, says):
-    assert says in refusal(*where, **asked)
+@pytest.mark.parametrize(("where", "requested", "named"), REFUSED)
+def test_a_refusal_names_the_right_thing(where, requested, named):
+    assert named in str(refuse(*where, **requested))
+
+
+def test_a_refusal_in_a_cell_names_flags():
+    error = refuse("openai", n=12)
+    error.front = CELL
+    assert "-n 12" in str(error) or "--n 12" in str(error)
+    assert "--seed 1..12" in str(error)
+    error = refuse("openai", negative_prompt="red")
+    error.front = CELL
+    assert "--negative-prompt" in str(error)
+    assert "--set negative_prompt=red" in str(error)
 
 
 TAKEN = [
@@ -170,9 +191,9 @@ TAKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("where", "asked"), TAKEN)
-def test_what_may_be_sent_passes(where, asked):
-    request, _ = check(*where, **asked)
+@pytest.mark.parametrize(("where", "requested"), TAKEN)
+def test_what_may_be_sent_passes(where, requested):
+    request, _ = check(*where, **requested)
     assert catalog.translate(request, catalog.find_endpoint(where[0])).model
 
 
@@ -181,16 +202,16 @@ def test_set_is_never_checked_and_replaces_the_option():
     assert request.extra == {"n": 99, "size": "7x7", "seed": 1}
     sent = catalog.translate(request, catalog.find_endpoint("openai"))
     assert sent.options == {}
-    refusal("openai", n=99, extra={"size": "7x7"})
+    refuse("openai", n=99, extra={"size": "7x7"})
 
 
 def test_a_model_by_set_decides_too():
-    refusal("openai", "gpt-image-2", style="vivid")
+    refuse("openai", "gpt-image-2", style="vivid")
     check("openai", "gpt-image-2", style="vivid", extra={"model": "dall-e-3"})
 
 
-def test_a_configured_value_is_left_out_and_said():
-    request, said = check(
+def test_a_configured_value_is_left_out_with_a_note():
+    request, notes = check(
         "openai",
         configured={"quality", "style", "n", "size"},
         quality="hd",
@@ -200,39 +221,39 @@ def test_a_configured_value_is_left_out_and_said():
         background="opaque",
     )
     assert request.options == {"background": "opaque"}
-    assert len(said) == 4
-    assert "the configured quality hd was left out: gpt-image-2 on openai takes auto, low" in " ".join(said)
+    assert len(notes) == 4
+    assert "ignored configured quality=hd: gpt-image-2 on openai supports auto, low" in " ".join(notes)
 
 
 def test_of_a_pair_the_configured_one_goes():
-    request, said = check(
+    request, notes = check(
         "openai", configured={"output_format"}, background="transparent", output_format="jpeg"
     )
     assert request.options == {"background": "transparent"}
-    assert said == ("the configured output_format jpeg was left out: a jpeg cannot be transparent",)
+    assert notes == ("ignored configured output_format=jpeg: a jpeg cannot be transparent",)
     with pytest.raises(InvalidOption):
         check("openai", configured={"output_format"}, output_compression=5, output_format="png")
 
 
 def test_a_configured_seed_stays_and_tells_runs_apart():
-    request, said = check("openai", configured={"seed"}, seed=7)
+    request, notes = check("openai", configured={"seed"}, seed=7)
     assert request.options == {"seed": 7}
-    assert said == ()
+    assert notes == ()
 
 
 @pytest.mark.parametrize(
-    ("where", "model", "says"),
+    ("where", "model", "note"),
     [
         ("openai", "gpt-image-1", "gpt-image-1 was shut down on 2026-10-23; gpt-image-2 replaces it"),
         ("openai", "gpt-image-1.5", "gpt-image-1.5 will be shut down on 2026-12-01; gpt-image-2 replaces it"),
         ("xzbzq", "imagen4", "imagen4 was shut down by its vendor (google) on 2026-08-17"),
     ],
 )
-def test_retirement_refuses_nothing(where, model, says):
-    assert check(where, model)[1] == (says,)
+def test_retirement_refuses_nothing(where, model, note):
+    assert check(where, model)[1] == (note,)
 
 
-def test_a_living_model_says_nothing():
+def test_a_model_that_is_not_retired_has_no_note():
     assert check("openai")[1] == ()
 
 

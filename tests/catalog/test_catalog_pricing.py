@@ -1,10 +1,10 @@
 """What a call may cost, and what it did."""
 
 import pytest
+from catalog_requests import IMAGE, make_request
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.prices import count_output_tokens
-from ipyimagegen.core.request import Input, Request
+from ipyimagegen.catalog.pricing import count_output_tokens
 from ipyimagegen.core.run import Cost
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
@@ -29,26 +29,17 @@ TOKENS = {  # low, medium, high: the formula's own examples
 }
 
 
-def sent_and_asked(where, model=None, extra=None, inputs=(), **options):
-    endpoint = catalog.find_endpoint(where) if isinstance(where, str) else where
-    request = Request(
-        endpoint=endpoint.name,
-        base_url=endpoint.base_url,
-        model=model,
-        prompt="a fox",
-        options=options,
-        extra=extra or {},
-        inputs=inputs,
-    )
+def prepare(*args, **requested):
+    request, endpoint = make_request(*args, **requested)
     return catalog.translate(request, endpoint), request, endpoint
 
 
-def estimate(*args, **asked) -> Cost:
-    return catalog.estimate_cost(*sent_and_asked(*args, **asked))
+def estimate(*args, **requested) -> Cost:
+    return catalog.estimate_cost(*prepare(*args, **requested))
 
 
-def actual(facts, images, *args, **asked) -> Cost:
-    return catalog.compute_cost(facts, images, *sent_and_asked(*args, **asked))
+def compute(facts, images, *args, **requested) -> Cost:
+    return catalog.compute_cost(facts, images, *prepare(*args, **requested))
 
 
 @pytest.mark.parametrize(("model", "quality", "size", "amount"), CELLS)
@@ -107,14 +98,13 @@ def test_partial_images_cost_tokens():
     plain = estimate("openai", quality="low", size="1024x1024", n=2)
     streamed = estimate("openai", quality="low", size="1024x1024", n=2, stream=True, partial_images=3)
     assert streamed.amount == pytest.approx(plain.amount + 2 * 3 * 100 * 30 / 1e6)
-    assert catalog.count_partial_tokens(*sent_and_asked("openai", stream=True)) == 200
-    assert catalog.count_partial_tokens(*sent_and_asked("openai")) == 0
-    assert catalog.count_partial_tokens(*sent_and_asked("sketch", stream=True)) == 0
+    assert catalog.count_partial_tokens(*prepare("openai", stream=True)) == 200
+    assert catalog.count_partial_tokens(*prepare("openai")) == 0
+    assert catalog.count_partial_tokens(*prepare("sketch", stream=True)) == 0
 
 
 def test_an_edit_is_at_least():
-    image = Input(sha256="00", mime="image/png", width=64, height=64)
-    cost = estimate("openai", quality="low", size="1024x1024", inputs=(image,))
+    cost = estimate("openai", quality="low", size="1024x1024", inputs=(IMAGE,))
     assert str(cost) == "at least $0.006"
 
 
@@ -154,45 +144,45 @@ def test_usage_times_rates():
         "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
         "output_tokens": 196,
     }
-    cost = actual({"usage": usage}, 1, "openai")
+    cost = compute({"usage": usage}, 1, "openai")
     assert cost.basis == "usage"
     assert cost.amount == pytest.approx((10 * 5 + 40 * 8 + 196 * 30) / 1e6)
     assert cost.date == "2026-10-02"
-    assert actual({"usage": usage}, 1, "openai", "gpt-image-2.5-flare").amount == cost.amount
+    assert compute({"usage": usage}, 1, "openai", "gpt-image-2.5-flare").amount == cost.amount
 
 
 def test_usage_is_no_price_at_a_gateway():
-    assert actual({"usage": {"input_tokens": 9, "output_tokens": 196}}, 1, "dmxapi").basis == "unknown"
+    assert compute({"usage": {"input_tokens": 9, "output_tokens": 196}}, 1, "dmxapi").basis == "unknown"
 
 
 def test_the_servers_own_amount_wins():
-    cost = actual(
+    cost = compute(
         {"cost": {"amount": 0.0125, "currency": "USD", "source": "usage.cost"}}, 1, "openrouter", "x"
     )
     assert (cost.amount, cost.currency, cost.basis) == (0.0125, "USD", "server")
     assert cost.source == "openrouter, usage.cost"
-    assert actual({"cost": 0.5, "usage": {"output_tokens": 196}}, 1, "openai").amount == 0.5
+    assert compute({"cost": 0.5, "usage": {"output_tokens": 196}}, 1, "openai").amount == 0.5
 
 
 def test_without_usage_the_table_for_what_came():
     facts = {"quality": "low", "size": "1024x1024"}
-    assert actual(facts, 2, "openai", n=3).amount == 0.012
-    assert actual({}, 2, "openai").amount_max == 0.422
-    assert actual({}, 1, "xzbzq", "seedream-3.0").amount == 0.08
-    assert actual({"usage": {"generated_images": 3}}, 2, "ark").amount == pytest.approx(0.6)
+    assert compute(facts, 2, "openai", n=3).amount == 0.012
+    assert compute({}, 2, "openai").amount_max == 0.422
+    assert compute({}, 1, "xzbzq", "seedream-3.0").amount == 0.08
+    assert compute({"usage": {"generated_images": 3}}, 2, "ark").amount == pytest.approx(0.6)
 
 
 def test_unknown_is_unknown():
-    assert actual({}, 0, "openai") == Cost()
-    assert actual({"usage": "?", "cost": "?"}, 1, "dmxapi") == Cost()
-    assert actual({"cost": True}, 1, "dmxapi") == Cost()
+    assert compute({}, 0, "openai") == Cost()
+    assert compute({"usage": "?", "cost": "?"}, 1, "dmxapi") == Cost()
+    assert compute({"cost": True}, 1, "dmxapi") == Cost()
 
 
 def test_free_is_free_whatever_the_reply_says():
-    assert actual({"cost": 1.0, "usage": {"output_tokens": 5}}, 1, "sketch").basis == "free"
+    assert compute({"cost": 1.0, "usage": {"output_tokens": 5}}, 1, "sketch").basis == "free"
 
 
 def test_seconds_only_where_known():
-    assert catalog.estimate_seconds(*sent_and_asked("openai")) is None
+    assert catalog.estimate_seconds(*prepare("openai")) is None
     own = {"lab": {"base_url": "http://localhost:1", "models": {"mine": {"seconds": [2, 9]}}}}
-    assert catalog.estimate_seconds(*sent_and_asked(catalog.find_endpoint("lab", own), "mine")) == (2, 9)
+    assert catalog.estimate_seconds(*prepare(catalog.find_endpoint("lab", own), "mine")) == (2, 9)

@@ -3,7 +3,7 @@
 import pytest
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.addresses import normalise_base_url
+from ipyimagegen.catalog.registry import normalise_base_url
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.request import Request
 
@@ -20,6 +20,12 @@ NORMALISED = {
     "https://gpu.example/api/v3/images/generations": "https://gpu.example/api/v3",
     "https://gpu.example/images/generations": "https://gpu.example",
     "https://gpu.example/api/v3": "https://gpu.example/api/v3",
+    "https://gpu.example/v4": "https://gpu.example/v4",
+    "gpu.example/api/paas/v4/": "https://gpu.example/api/paas/v4",
+    "https://gpu.example/v1beta/openai": "https://gpu.example/v1beta/openai",
+    "https://gpu.example/v1beta/openai/images/generations": "https://gpu.example/v1beta/openai",
+    "https://gpu.example/v1/chat/completions": "https://gpu.example/v1",
+    "https://gpu.example/api/paas/v4/chat/completions": "https://gpu.example/api/paas/v4",
     "https://gpu.example/Team/V1": "https://gpu.example/Team/V1",
     "localhost:8000": "http://localhost:8000/v1",
     "127.0.0.1:8000": "http://127.0.0.1:8000/v1",
@@ -38,6 +44,8 @@ REFUSED = [
     "https://gpu.example:port/secret",
     "https://[gpu/secret",
     "https://gpu example/secret",
+    "https://gpu＼secret.example/v1",
+    "https://é.gpu＼secret.example/v1",
 ]
 LAB = {"lab": {"base_url": "http://gpu.example:8000/v1", "key_env": "LAB_KEY", "dialect": "vllm-omni"}}
 
@@ -80,50 +88,61 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 
 def test_a_server_without_an_address_says_how_to_set_it():
-    with pytest.raises(InvalidOption, match=r'%config Imagine.endpoints = \{"azure": \{"base_url"'):
+    with pytest.raises(InvalidOption, match=r"%config Imagine.endpoints = \{'azure': \{'base_url'"):
         catalog.find_endpoint("azure")
     own = {
         "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
     }
-    found = catalog.find_endpoint("azure", own)
-    assert (found.dialect, found.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
-    assert found.query == {"api-version": "preview"}
+    endpoint = catalog.find_endpoint("azure", own)
+    assert (endpoint.dialect, endpoint.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
+    assert endpoint.query == {"api-version": "preview"}
 
 
 def test_an_own_entry():
-    found = catalog.find_endpoint("Lab", LAB)
-    assert found.name == "lab"
-    assert found.key_env == ("LAB_KEY",)
-    assert found.dialect == "vllm-omni"
-    assert "seed" in catalog.list_fields(found, "any-model")
-    assert not found.free
+    endpoint = catalog.find_endpoint("Lab", LAB)
+    assert endpoint.name == "lab"
+    assert endpoint.key_env == ("LAB_KEY",)
+    assert endpoint.dialect == "vllm-omni"
+    assert "seed" in catalog.list_fields(endpoint, "any-model")
+    assert not endpoint.free
 
 
 def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
     own = {"OpenAI": {"key_env": ["MY_KEY", "OPENAI_API_KEY"], "default_model": "gpt-image-1.5"}}
-    found = catalog.find_endpoint("openai", own)
-    assert found.base_url == "https://api.openai.com/v1"
-    assert found.vendor == "openai"
-    assert found.key_env == ("MY_KEY", "OPENAI_API_KEY")
-    assert found.default_model == "gpt-image-1.5"
+    endpoint = catalog.find_endpoint("openai", own)
+    assert endpoint.base_url == "https://api.openai.com/v1"
+    assert endpoint.vendor == "openai"
+    assert endpoint.key_env == ("MY_KEY", "OPENAI_API_KEY")
+    assert endpoint.default_model == "gpt-image-1.5"
 
 
 @pytest.mark.parametrize(
-    ("entry", "says"),
+    ("entry", "named"),
     [
         ({"keyenv": "X"}, "Did you mean key_env"),
         ({"api_key": "sk-secret"}, "no setting 'api_key'"),
         ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
         ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
-        ({"free": "yes"}, "free is bool, not str"),
-        ({"base_url": "https://me:secret@gpu.example"}, "the base_url of 'lab' holds a user"),
-        ("http://x", "takes settings"),
+        ({"base": "secret"}, "base"),
+        ({"free": "yes"}, "free"),
+        ({"base_url": "https://me:secret@gpu.example"}, "'lab': base_url"),
+        ("http://x", "'lab'"),
     ],
 )
-def test_a_wrong_entry_is_refused(entry, says):
-    with pytest.raises(InvalidOption, match=says) as caught:
+def test_a_wrong_entry_is_refused(entry, named):
+    with pytest.raises(InvalidOption, match=named) as caught:
         catalog.find_endpoint("lab", {"lab": entry})
     assert "secret" not in str(caught.value)
+
+
+def test_an_entry_may_begin_with_a_row_of_the_table():
+    entry = {"base": "xzbzq", "base_url": "https://relay.example", "key_env": "RELAY_KEY"}
+    endpoint = catalog.find_endpoint("relay", {"relay": entry})
+    assert (endpoint.name, endpoint.base_url) == ("relay", "https://relay.example/v1")
+    assert endpoint.key_env == ("RELAY_KEY",)
+    assert endpoint.unreliable_fields == catalog.find_endpoint("xzbzq").unreliable_fields
+    with pytest.raises(InvalidOption, match="XZBZQ_API_KEY"):
+        catalog.find_endpoint("relay", {"relay": {"base": "xzbzq", "base_url": "https://relay.example"}})
 
 
 def test_own_model_rows_may_hold_prices():
@@ -168,8 +187,13 @@ def test_a_typed_url_takes_the_key_of_its_origin_alone():
 
 
 def test_a_typed_url_is_plain_openai_named_by_its_host():
-    found = catalog.find_endpoint("https://gpu.example:8443/v1")
-    assert (found.name, found.dialect, found.vendor, found.free) == ("gpu.example:8443", "openai", "", False)
+    endpoint = catalog.find_endpoint("https://gpu.example:8443/v1")
+    assert (endpoint.name, endpoint.dialect, endpoint.vendor, endpoint.free) == (
+        "gpu.example:8443",
+        "openai",
+        "",
+        False,
+    )
 
 
 def test_loopback_is_free_unless_its_entry_says_otherwise():
@@ -198,8 +222,8 @@ def test_the_default_endpoint_by_order():
     environ = {"IPYIMAGEGEN_ENDPOINT": "ark", "IPYIMAGEGEN_BASE_URL": "https://mine.example"}
 
     def choose(typed=None, configured=None, environ=environ, has_key=lambda _: True):
-        found = catalog.find_default_endpoint(typed, configured, environ, {}, has_key)
-        return found and found.name
+        endpoint = catalog.find_default_endpoint(typed, configured, environ, {}, has_key)
+        return endpoint and endpoint.name
 
     assert choose("xai", "whatai") == "xai"
     assert choose(None, "whatai") == "whatai"
@@ -210,7 +234,7 @@ def test_the_default_endpoint_by_order():
 
 
 def test_every_endpoint_is_listed_with_the_users_own():
-    names = [one.name for one in catalog.list_endpoints(LAB, {})]
+    names = [endpoint.name for endpoint in catalog.list_endpoints(LAB, {})]
     assert names[0] == "openai"
     assert names[-1] == "lab"
     assert "azure" in names
@@ -226,9 +250,9 @@ def test_the_endpoint_of_a_stored_request():
     request = Request(endpoint="whatai", base_url="https://api.whatai.cc/v1", prompt="x")
     assert catalog.find_endpoint_of_request(request) == catalog.find_endpoint("whatai")
     gone = Request(endpoint="lab", base_url="https://old.example/v1", dialect="sglang", prompt="x")
-    found = catalog.find_endpoint_of_request(gone, LAB)
-    assert (found.name, found.base_url, found.dialect) == ("lab", "https://old.example/v1", "sglang")
-    assert found.key_env == ()
+    endpoint = catalog.find_endpoint_of_request(gone, LAB)
+    assert (endpoint.name, endpoint.base_url, endpoint.dialect) == ("lab", "https://old.example/v1", "sglang")
+    assert endpoint.key_env == ()
 
 
 @pytest.mark.parametrize(

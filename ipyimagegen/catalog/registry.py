@@ -1,0 +1,389 @@
+"""From a name or an address to an endpoint: the table, the user's entries, the environment.
+
+A base URL has one spelling, and a key goes only to the server that it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from ipyimagegen.catalog.tables import find_model, load_endpoints, read_columns
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, to_host, to_origin
+from ipyimagegen.core.errors import InvalidOption, suggest_name
+from ipyimagegen.core.hosts import is_loopback_host
+from ipyimagegen.core.messages import Remedy, Setting, _
+from ipyimagegen.core.options import to_half_width
+from ipyimagegen.core.request import Request
+
+UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
+NO_ENTRIES: UserEntries = {}
+OPENAI = "openai"
+_ADDRESSES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL")  # the variables that the endpoints depend on
+_ROUTES = ("/images/generations", "/images/edits", "/chat/completions")
+_ADDRESS = _("The address")
+_IN_RECORD = _("The address in the record")
+_EXAMPLE = {"NAME": {"base_url": "https://…", "query": {"api-version": "…"}}}
+
+
+def find_endpoint(
+    name_or_url: str, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
+) -> Endpoint:
+    """Return the endpoint of that name (of the table or the user's entries, in any case) or base URL.
+
+    Raises InvalidOption for an unknown name (with the nearest), a wrong entry, an invalid address, and an
+    endpoint of the table whose address the user has to give.
+    """
+    name = name_or_url.strip()
+    known = _list_by_name(entries, environ)
+    endpoint = known.get(name.casefold())
+    if endpoint is None and _is_address(name):
+        return _find_at(normalise_base_url(name), known, environ)
+    if endpoint is None:
+        raise InvalidOption(
+            _(
+                "There is no endpoint {name}.{hint} A base URL such as https://gpu.example/v1 works too.",
+                name=repr(name),
+                hint=suggest_name(name, known),
+            ),
+            remedy=Remedy.CHANGE_ENDPOINT,
+        )
+    if not endpoint.base_url:
+        raise InvalidOption(
+            _(
+                "{name} requires your base URL: {setting}",
+                name=endpoint.name,
+                setting=Setting("endpoints", {endpoint.name: {"base_url": "https://…"}}),
+            )
+        )
+    return endpoint
+
+
+def list_endpoints(
+    entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints of the table and the user; `base_url` is empty where the user has to give it."""
+    return tuple(_list_by_name(entries, environ).values())
+
+
+def find_default_endpoint(
+    typed: str | None,
+    configured: str | None,
+    environ: Mapping[str, str],
+    entries: UserEntries,
+    has_key: Callable[[Endpoint], bool],
+) -> Endpoint | None:
+    """Return the endpoint that is typed, else configured, else in the environment, else openai with its key.
+
+    None means that none was chosen. Raises InvalidOption like `find_endpoint`.
+    """
+    named = typed or configured or environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
+    if named:
+        return find_endpoint(named, entries, environ)
+    fallback = find_endpoint(OPENAI, entries, environ)
+    return fallback if has_key(fallback) else None
+
+
+def list_configured_urls(
+    entries: UserEntries, environ: Mapping[str, str], chosen: str | None = None
+) -> frozenset[str]:
+    """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
+    urls = {endpoint.base_url for endpoint in _list_by_name(entries, environ).values()}
+    for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
+        if text and _is_address(text):
+            urls.add(normalise_base_url(text))
+    return frozenset(urls - {""})
+
+
+def find_endpoint_of_request(
+    request: Request, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
+) -> Endpoint:
+    """Return the endpoint of a stored request: by its name if that still has its URL, else by URL.
+
+    Raises InvalidOption for an invalid address: somebody may have edited the record.
+    """
+    known = _list_by_name(entries, environ)
+    endpoint = known.get(request.endpoint.casefold())
+    if endpoint and endpoint.base_url == request.base_url:
+        return endpoint
+    if normalise_base_url(request.base_url, _IN_RECORD) != request.base_url:
+        raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
+    endpoint = _find_at(request.base_url, known, environ)
+    if request.dialect not in list_dialects():
+        return replace(endpoint, name=request.endpoint)
+    if endpoint.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
+        blank = _make_blank(request.endpoint, request.dialect)
+        same = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
+        endpoint = replace(blank, **{member: getattr(endpoint, member) for member in same})
+    return replace(endpoint, name=request.endpoint, dialect=request.dialect)
+
+
+def list_dialects() -> frozenset[str]:
+    """Return the names of the dialects."""
+    return frozenset(endpoint.dialect for endpoint in load_endpoints().values())
+
+
+def find_owner(
+    model_name: str, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
+) -> Endpoint:
+    """Return the endpoint of a model's vendor, else the first that lists the model, else openai."""
+    model = find_model(model_name)
+    known = load_endpoints().values()
+    at_vendor = (place.name for place in known if model and model.vendor and place.vendor == model.vendor)
+    listing = (place.name for place in known if model and model.name in place.models)
+    return _list_by_name(entries, environ)[next(chain(at_vendor, listing), OPENAI)]
+
+
+def is_loopback(endpoint: Endpoint) -> bool:
+    """Return whether the endpoint is a server on this machine."""
+    return is_loopback_host(urlsplit(endpoint.base_url).hostname or "")
+
+
+def check_transport(endpoint: Endpoint, has_key: bool) -> None:
+    """Raise InvalidOption where a key would travel unencrypted and the entry does not allow it."""
+    if not has_key or endpoint.allow_http or is_loopback(endpoint):
+        return
+    if urlsplit(endpoint.base_url).scheme == "http":
+        entry = {"base_url": endpoint.base_url, "allow_http": True}
+        if endpoint.key_env:
+            entry["key_env"] = endpoint.key_env[0]
+        raise InvalidOption(
+            _(
+                "{name} is http:, so its key would travel unencrypted. Nothing was sent. "
+                "To allow it:\n{setting}",
+                name=endpoint.name,
+                setting=Setting("endpoints", {endpoint.name: entry}),
+            )
+        )
+
+
+# --- base URLs --------------------------------------------------------------------------------------
+
+
+def _is_address(text: str) -> bool:
+    """Return whether `text` can only be an address: no endpoint's name looks like that."""
+    return any(sign in text for sign in ("/", ":", ".")) or text.casefold() == "localhost"
+
+
+def normalise_base_url(text: str, source: str = _ADDRESS) -> str:
+    """Return a base URL in its one spelling: scheme, host, port unless default, path; no slash at the end.
+
+    A bare host gets `/v1`, and any path is kept: it names its own version. The route of a whole
+    `…/images/generations` address is cut off. Without a scheme it is https, or http on this machine.
+    `source` begins a message. Raises InvalidOption; a message never repeats what may hold a password.
+    """
+    text = to_half_width(text).strip()
+    parts = _split(text if "://" in text else f"https://{text}", source)
+    scheme = parts.scheme
+    if "://" not in text and is_loopback_host(parts.hostname or ""):
+        scheme = "http"
+    path = parts.path.rstrip("/")
+    for route in _ROUTES:
+        if path.endswith(route):
+            return _join_origin(scheme, parts) + path.removesuffix(route).rstrip("/")
+    return _join_origin(scheme, parts) + (path or "/v1")
+
+
+def _split(text: str, source: str) -> SplitResult:
+    try:
+        to_origin(text)  # refuses what parsers read differently
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or any(character.isspace() or not character.isprintable() for character in text):
+        raise InvalidOption(_("{source} is not a base URL such as https://gpu.example/v1.", source=source))
+    if parts.username is not None or parts.password is not None:
+        raise InvalidOption(
+            _(
+                "{source} contains a user or password ({host}). Remove it; keys come from the environment.",
+                source=source,
+                host=host,
+            )
+        )
+    if parts.query or parts.fragment:
+        raise InvalidOption(
+            _(
+                "{source} has a ? or # part ({host}). A query belongs into\n{setting}",
+                source=source,
+                host=host,
+                setting=Setting("endpoints", _EXAMPLE),
+            )
+        )
+    if parts.scheme not in ("http", "https"):
+        raise InvalidOption(
+            _("{source} begins with {scheme}:, not with https: or http:.", source=source, scheme=parts.scheme)
+        )
+    return parts
+
+
+def _join_origin(scheme: str, parts: SplitResult) -> str:
+    """Return scheme, lower-case host and port unless default, as `https://gpu.example:8443`."""
+    host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    try:
+        host = host if host.isascii() else host.encode("idna").decode()
+        origin = to_origin(f"{scheme}://[{host}]{port}" if ":" in host else f"{scheme}://{host}{port}")
+    except ValueError:  # UnicodeError too
+        origin = ""
+    if not origin:
+        raise InvalidOption(_("That host name cannot be written as an address."))
+    return origin
+
+
+# --- the table with the user's entries over it --------------------------------------------------------
+
+# The last result of `_list_by_name`, by what it depends on: it is needed a dozen times for one request.
+_CACHED: dict[tuple[str | None, ...], Mapping[str, Endpoint]] = {}
+
+
+def _list_by_name(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
+    """Return every endpoint by casefolded name, the table's with the user's settings over them."""
+    key = (repr(entries), *map(environ.get, _ADDRESSES))
+    endpoints = _CACHED.get(key)
+    if endpoints is None:
+        endpoints = _merge(entries, environ)
+        _CACHED.clear()
+        _CACHED[key] = endpoints
+    return endpoints
+
+
+def _merge(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
+    endpoints = {name.casefold(): endpoint for name, endpoint in load_endpoints().items()}
+    address = environ.get("OPENAI_BASE_URL")
+    if address:
+        endpoints[OPENAI] = _move(endpoints[OPENAI], normalise_base_url(address, "OPENAI_BASE_URL"))
+    owners = _list_key_owners(endpoints.values(), environ)
+    for name, columns in entries.items():
+        if not isinstance(name, str):
+            raise InvalidOption(_("{setting}: names must be text.", setting=Setting("endpoints")))
+        key = name.casefold()
+        base = endpoints.get(key)
+        endpoints[key] = _bind_keys(_read_entry(name, columns, base), base, owners)
+    stated = {name.casefold() for name, columns in entries.items() if "free" in columns}
+    return {
+        key: replace(endpoint, free=True) if is_loopback(endpoint) and key not in stated else endpoint
+        for key, endpoint in endpoints.items()
+    }
+
+
+def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) -> Endpoint:
+    """Return an entry of the user's over `base`, the endpoint of that name. Values are never repeated."""
+    row = _("{setting}: {name}", setting=Setting("endpoints"), name=repr(name))
+    members = read_columns(Endpoint, columns, row)
+    dialect, base_name = members.get("dialect", OPENAI), members.pop("base", None)
+    for column, value, known in (
+        ("dialect", dialect, list_dialects()),
+        ("base", base_name, load_endpoints()),
+    ):
+        if value is not None and value not in known:
+            raise InvalidOption(
+                _(
+                    "{row}: {column} must be one of {names}.{hint}",
+                    row=row,
+                    column=column,
+                    names=", ".join(sorted(known)),
+                    hint=suggest_name(value, known),
+                )
+            )
+    if base_name is not None:
+        base = replace(load_endpoints()[base_name], name=name, title="")
+    elif base is None:
+        base = _make_blank(name, dialect)
+    if address := members.pop("base_url", ""):
+        base = _move(base, normalise_base_url(address, _("{row}: base_url", row=row)))
+    return replace(base, **members)
+
+
+def _make_blank(name: str, dialect: str) -> Endpoint:
+    """Return an endpoint without address or key, with what servers of that dialect take."""
+    usual = load_endpoints().get(dialect)
+    if usual is None or usual.vendor == OPENAI:
+        return Endpoint(name=name, base_url="", dialect=dialect)
+    return replace(
+        usual, name=name, base_url="", title="", vendor="", key_env=(), default_model=None, models={}
+    )
+
+
+def _move(base: Endpoint, base_url: str) -> Endpoint:
+    """Return the endpoint at another address.
+
+    Where the table has that address, its row holds; elsewhere it is not the vendor's server any more.
+    """
+    at_address = next((row for row in load_endpoints().values() if row.base_url == base_url), None)
+    if at_address:
+        return replace(at_address, name=base.name, key_env=base.key_env or at_address.key_env)
+    stays = not base.base_url or to_origin(base.base_url) == to_origin(base_url)
+    return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
+
+
+def _find_at(base_url: str, known: Mapping[str, Endpoint], environ: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint of a typed address, with the key of the endpoint that has its origin."""
+    near = [
+        endpoint
+        for endpoint in known.values()
+        if endpoint.base_url and to_origin(endpoint.base_url) == to_origin(base_url)
+    ]
+    endpoint = next((place for place in near if place.base_url == base_url), None)
+    if endpoint is None:
+        endpoint = Endpoint(name=to_host(base_url), base_url=base_url)
+        endpoint = replace(endpoint, free=is_loopback(endpoint))
+        if near:
+            same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
+            endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
+    address = environ.get("IPYIMAGEGEN_BASE_URL")
+    if address and to_origin(normalise_base_url(address, "IPYIMAGEGEN_BASE_URL")) == to_origin(base_url):
+        optional = endpoint.key_optional or not endpoint.key_env
+        endpoint = replace(endpoint, key_env=(*endpoint.key_env, ANY_SERVER), key_optional=optional)
+    return endpoint
+
+
+# --- whose key a variable holds -----------------------------------------------------------------------
+
+_Owners = Mapping[str, frozenset[str]]
+
+
+def _list_key_owners(known: Iterable[Endpoint], environ: Mapping[str, str]) -> _Owners:
+    """Return the origins that the key in each variable belongs to.
+
+    `known` are the endpoints of the table, at the addresses that the environment gives them. The key of an
+    endpoint that requires the user's base URL belongs to any address, so it is not among them.
+    """
+    owners: dict[str, frozenset[str]] = {}
+    for endpoint in known:
+        for variable in endpoint.key_env if endpoint.base_url else ():
+            owners[variable] = owners.get(variable, frozenset()) | {to_origin(endpoint.base_url)}
+    if address := environ.get("IPYIMAGEGEN_BASE_URL"):
+        with suppress(InvalidOption):  # reported where that address is used
+            owners[ANY_SERVER] = frozenset({to_origin(normalise_base_url(address))})
+    return owners
+
+
+def _bind_keys(entry: Endpoint, base: Endpoint | None, owners: _Owners) -> Endpoint:
+    """Return an entry of the user's, its `allow_key` and `keyring` as they are in effect.
+
+    `base` is the endpoint that it overrides. Raises InvalidOption where a key would go to another server
+    and the entry does not allow it.
+    """
+    if not entry.base_url:
+        return entry
+    origin = to_origin(entry.base_url)
+    foreign = [variable for variable in entry.key_env if origin not in owners.get(variable, {origin})]
+    if foreign and not entry.allow_key:
+        raise InvalidOption(
+            _(
+                "{setting}: {name} would send {variable}, the key of another server, to {host}. "
+                "Nothing was sent.\n"
+                'Set key_env to a variable of its own, or add "allow_key": True if {host} may have the key.',
+                setting=Setting("endpoints"),
+                name=repr(entry.name),
+                variable=foreign[0],
+                host=to_host(entry.base_url),
+            )
+        )
+    moved = base is not None and bool(base.base_url) and to_origin(base.base_url) != origin
+    allowed = entry.allow_key and (moved or bool(foreign))
+    return replace(entry, allow_key=allowed, keyring=allowed or not moved)

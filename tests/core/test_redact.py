@@ -1,0 +1,34 @@
+"""No spelling of a key survives, and what looks like a key is found."""
+
+import base64
+import json
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipyimagegen.core.redact import Redactor
+
+KEY = "sk-canary-0123456789abcdefXYZ"
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_form_of_a_key_survives(before, after):
+    raw = KEY.encode()
+    forms = [KEY, urllib.parse.quote(KEY, safe=""), json.dumps(KEY)[1:-1]]
+    forms += [base64.b64encode(b"x" * pad + raw).decode() for pad in range(3)]
+    for form in forms:
+        redacted = Redactor([KEY]).redact(f"{before}{form}{after}")
+        assert KEY[8:] not in redacted
+        assert base64.b64encode(raw[3:15]).decode() not in redacted
+
+
+@pytest.mark.parametrize("text", [f"key {KEY}", "Bearer abcdefghijklmnop1234", "api_key=abcdef0123456789xyz"])
+def test_what_looks_like_a_key(text):
+    assert Redactor().holds(text)
+
+
+@pytest.mark.parametrize("text", ["a skier in the alps", "sk-8 board", "bearer of light", "api key lime pie"])
+def test_what_does_not_look_like_a_key(text):
+    assert not Redactor().holds(text)

@@ -1,0 +1,48 @@
+"""Where an image is saved."""
+
+import pytest
+from samples import image, request, run
+
+from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.request import PreparedRequest
+from ipyimagegen.results import saving
+
+
+@pytest.mark.parametrize(
+    ("template", "several", "path"),
+    [
+        ("fox", False, "fox.png"),
+        ("fox.PNG", False, "fox.png"),
+        ("fox.jpg", False, "fox.png"),
+        ("out/{model}-{seed}-{index}", True, "out/m_1-7-1.png"),
+        ("fox.png", True, "fox-1.png"),
+        ("{id}", False, "1120-k7f2-3.png"),
+        ("{size}/{endpoint}", False, "1024x1024/lab.png"),
+        ("v1.5-fox", False, "v1.5-fox.png"),
+        ("con", False, "_con.png"),
+    ],
+)
+def test_targets(template, several, path):
+    one = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
+    assert saving.find_target(template, one, one.images[0], several=several).as_posix() == path
+
+
+def test_a_value_never_leaves_its_folder():
+    one = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
+    assert (
+        saving.find_target("out/{model}", one, one.images[0], several=False).as_posix()
+        == "out/-..-etc-passwd.png"
+    )
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = tmp_path / "deep" / "fox.png"
+    assert saving.write_file(b"one", path) == path
+    assert saving.write_file(b"one", path) == path
+    assert saving.write_file(b"two", path) == path.with_stem("fox-2")
+    assert path.read_bytes() == b"one"
+    with pytest.raises(StoreError, match="is in the history"):
+        saving.write_file(b"x", path / "below-a-file.png")
+    for name in ("a\0b", "\ud800", "W" * 3000):
+        with pytest.raises(StoreError, match="is in the history"):
+            saving.write_file(b"x", tmp_path / name / "fox.png")
