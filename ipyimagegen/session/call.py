@@ -234,7 +234,8 @@ def make_error(run: Run) -> ImagineError | None:
 
 
 def _describe_lack(run: Run) -> str:
-    note = next((sanitize(image.note, 300) for image in run.images if image.note), "")
+    note = next((image.note for image in run.images if image.note), "")
+    note = note if isinstance(note, Message) else sanitize(note, 300)  # a message is worded for each front
     endpoint = sanitize(run.request.endpoint, 80)
     if note.endswith("."):
         return note
