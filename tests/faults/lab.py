@@ -317,7 +317,7 @@ class Lab:
             assert [state for state, _ in fresh[-1][2]] == states
 
     def _told(self, cell, says, shown):
-        assert re.search(says, cell.texts), cell.texts
+        assert re.search(says, cell.texts, re.IGNORECASE), cell.texts
         assert len(cell.images) == shown, cell.texts
         for one in self.cells:
             if one.error:

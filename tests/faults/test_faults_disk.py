@@ -207,7 +207,7 @@ def test_53_a_flipped_bit_in_a_image(lab):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     again(lab)
-    assert "no image of it can be shown" in str(lab.cell().error)
+    assert "No image of the result" in str(lab.cell().error)
     (run,) = lab.runs
     shown = lab.cell(f"%imagine_show {run.id}")
     assert "damaged" in shown.texts
