@@ -437,7 +437,8 @@ class Studio:
         try:
             self.ledger.check_caps(plan.new, self.settings, self.cell() if in_cell else None)
         except OverBudget as error:
-            return str(error)
+            message: str = error.args[0]
+            return message
         return None
 
     def write_calls(self, plan: Plan) -> list[client.HttpCall]:
