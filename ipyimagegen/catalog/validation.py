@@ -35,7 +35,7 @@ from ipyimagegen.catalog.sizes import (
 from ipyimagegen.catalog.translation import ShapeFields, find_shape_fields, is_default, takes_ratio
 from ipyimagegen.core.endpoints import Endpoint, Model, match_model
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.messages import Option, Setting, _, ngettext
+from ipyimagegen.core.messages import OptionName, Setting, _, ngettext
 from ipyimagegen.core.options import SENT
 from ipyimagegen.core.request import Request
 
@@ -79,7 +79,7 @@ def check(
     name = resolve_model_name(request, endpoint)
     if name is None and endpoint.model_required:
         raise InvalidOption(
-            _("{endpoint} requires {option}.", endpoint=endpoint.name, option=Option("model", "NAME"))
+            _("{endpoint} requires {option}.", endpoint=endpoint.name, option=OptionName("model", "NAME"))
         )
     row = find_model_row(endpoint, name)
     operation = find_operation(request)
@@ -139,8 +139,8 @@ def _check_pair(facts: Facts) -> Iterator[Problem]:
         reason=_("it contradicts {value}", value=text if pixels else size),
         message=_(
             "{size} and {ratio} contradict each other. Remove one.",
-            size=Option("size", size),
-            ratio=Option("aspect_ratio", text),
+            size=OptionName("size", size),
+            ratio=OptionName("aspect_ratio", text),
         ),
     )
 
@@ -158,7 +158,7 @@ def _check_fields(facts: Facts) -> Iterator[Problem]:
             message=_(
                 "{refusal}\nTo send it anyway: {extra}",
                 refusal=_explain_refusal(name, facts),
-                extra=Option("extra", {name: value}),
+                extra=OptionName("extra", {name: value}),
             ),
         )
 
@@ -166,9 +166,9 @@ def _check_fields(facts: Facts) -> Iterator[Problem]:
 def _explain_refusal(name: str, facts: Facts) -> str:
     values = {
         "model": facts.model,
-        "option": Option(name),
+        "option": OptionName(name),
         "options": ", ".join(option for option in SENT if option in (facts.fields or ())) or _("the prompt"),
-        "image": Option("image"),
+        "image": OptionName("image"),
     }
     if facts.operation == INPAINTING:
         return _("{model} does not support {option} for edits with a mask, only {options}.", **values)
@@ -197,9 +197,9 @@ def _check_count(facts: Facts) -> Iterator[Problem]:
         reason=limit,
         message=_(
             "Invalid {option}: {limit}. Use {seeds} for one call each.",
-            option=Option("n", n),
+            option=OptionName("n", n),
             limit=limit,
-            seeds=Option("seed", range(1, n + 1)),
+            seeds=OptionName("seed", range(1, n + 1)),
         ),
     )
 
@@ -215,7 +215,7 @@ def _check_choices(facts: Facts) -> Iterator[Problem]:
             reason=_("{model} supports {choices}", model=facts.model, choices=words),
             message=_(
                 "Invalid {option}: {model} supports {choices}.{hint}",
-                option=Option(name, value),
+                option=OptionName(name, value),
                 model=facts.model,
                 choices=words,
                 hint=suggest_name(str(value), choices),
@@ -237,7 +237,9 @@ def _check_limits(facts: Facts) -> Iterator[Problem]:
             options=(name,),
             reason=_("{model} supports {low} to {high}", **bounds),
             message=_(
-                "Invalid {option}: {model} supports {low} to {high}.", option=Option(name, value), **bounds
+                "Invalid {option}: {model} supports {low} to {high}.",
+                option=OptionName(name, value),
+                **bounds,
             ),
         )
 
@@ -253,7 +255,7 @@ def _check_size(facts: Facts) -> Iterator[Problem]:
         return  # "2K and 16:9" is translated into pixels
     message = _(
         "Invalid {option}: {model} supports {sizes}.",
-        option=Option("size", size),
+        option=OptionName("size", size),
         model=facts.model,
         sizes=describe_sizes(row),
     )
@@ -271,13 +273,13 @@ def _check_size_as_ratio(facts: Facts) -> Iterator[Problem]:
     if size is None or facts.shape.size or not facts.shape.ratio:
         return
     pixels = parse_pixels(size)
-    values: dict[str, Any] = {"option": Option("size", size), "model": facts.model}
+    values: dict[str, Any] = {"option": OptionName("size", size), "model": facts.model}
     if pixels and row and row.ratios:
         ratio = Fraction(*pixels)
         listed = any(parse_ratio(text) == ratio for text in row.ratios)
         if listed or takes_ratio(row, ratio) or "aspect_ratio" in row.reported:
             return
-        nearest = Option("aspect_ratio", find_ratio(row.ratios, ratio))
+        nearest = OptionName("aspect_ratio", find_ratio(row.ratios, ratio))
         message = _(
             "Invalid {option}: {model} supports only the ratios {ratios}.\nUse {nearest}.",
             ratios=", ".join(row.ratios),
@@ -285,7 +287,7 @@ def _check_size_as_ratio(facts: Facts) -> Iterator[Problem]:
             **values,
         )
     elif parse_tier(size):
-        example = Option("aspect_ratio", "16:9")
+        example = OptionName("aspect_ratio", "16:9")
         message = _(
             "Invalid {option}: {model} supports only ratios, such as {example}.", example=example, **values
         )
@@ -304,9 +306,9 @@ def _check_formats(facts: Facts) -> Iterator[Problem]:
             reason=_("a jpeg cannot be transparent"),
             message=_(
                 "{background} requires {png} or {webp}: a jpeg cannot be transparent.",
-                background=Option("background", "transparent"),
-                png=Option("output_format", "png"),
-                webp=Option("output_format", "webp"),
+                background=OptionName("background", "transparent"),
+                png=OptionName("output_format", "png"),
+                webp=OptionName("output_format", "webp"),
             ),
         )
     formats = facts.row.compression_formats if facts.row else ()
@@ -317,10 +319,10 @@ def _check_formats(facts: Facts) -> Iterator[Problem]:
             reason=_("{model} supports it only for {formats}", model=facts.model, formats=names),
             message=_(
                 "Invalid {compression}: {model} supports it only for {formats}. Use {option}.",
-                compression=Option("output_compression", compression),
+                compression=OptionName("output_compression", compression),
                 model=facts.model,
                 formats=names,
-                option=Option("output_format", formats[0]),
+                option=OptionName("output_format", formats[0]),
             ),
         )
 
@@ -365,7 +367,7 @@ def _check_inputs(request: Request, endpoint: Endpoint, facts: Facts) -> None:
             _(
                 "{model} does not support {option}. Describe in the prompt what to change.",
                 model=facts.model,
-                option=Option("mask"),
+                option=OptionName("mask"),
             )
         )
 

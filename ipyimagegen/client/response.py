@@ -13,7 +13,7 @@ from ipyimagegen.client.errors import parse_error
 from ipyimagegen.client.spool import IMAGE_LIMIT, Slice, read_blocks
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.formats import sniff
-from ipyimagegen.core.messages import Option, _, ngettext
+from ipyimagegen.core.messages import OptionName, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo
@@ -201,7 +201,7 @@ _ON_DISK = re.compile(
 )
 ON_DISK = _(
     "The server sent a path on its own disk in place of the image; {option} requests the image itself.",
-    option=Option("response_format", "b64_json"),
+    option=OptionName("response_format", "b64_json"),
 )
 
 

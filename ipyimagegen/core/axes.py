@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _, join
+from ipyimagegen.core.messages import OptionName, _, join
 from ipyimagegen.core.options import OPTIONS, Value
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.core.user_input import MOST, UserInput

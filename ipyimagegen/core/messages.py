@@ -76,7 +76,7 @@ class Remedy(StrEnum):
 
 
 @dataclass(frozen=True)
-class Option:
+class OptionName:
     """The name of an option, with a value where one is recommended."""
 
     name: str
@@ -124,7 +124,7 @@ def _fill(template: str, values: Mapping[str, Any], front: Front) -> str:
 
 def _render_value(value: Any, front: Front) -> Any:
     match value:
-        case Option():
+        case OptionName():
             return front.option(value.name, value.value)
         case Setting():
             return front.setting(value.name, value.value)

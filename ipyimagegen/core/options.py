@@ -18,8 +18,7 @@ from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.formats import BY_NAME
-from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, _
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool

@@ -10,8 +10,7 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
-from ipyimagegen.core.messages import Message, Setting, _, join, ngettext
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run

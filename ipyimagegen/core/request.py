@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import SENT, Json
 
 

@@ -18,8 +18,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, suggest_name
-from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, _
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.options import (
     DEFAULT,
     INPUTS,

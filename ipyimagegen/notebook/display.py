@@ -25,7 +25,7 @@ from ipyimagegen.core.messages import Message, _, join, render
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.front import CELL
 from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
-from ipyimagegen.notebook.messages import NEGATED
+from ipyimagegen.notebook.front import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
 _WITH_CHOICES = (Kind.CHOICE, Kind.WORD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class HelpPage:
     """The help of a magic, and what its line takes.
 
     `flags` are its own, `options` says whether it takes those of a request, `words` what its words are.
@@ -40,8 +40,8 @@ class Page:
         return {flag.split()[0]: " " in flags[-1] for flags in spellings for flag in flags}
 
 
-PAGES: Mapping[str, Page] = {
-    "imagine": Page(
+PAGES: Mapping[str, HelpPage] = {
+    "imagine": HelpPage(
         usage=("%%imagine [options]      (the cell below is the prompt)", "%imagine [options] prompt"),
         text="Generate images and show them. {name} in the prompt is replaced by the value of your variable. "
         "If the store has a result of the same request, it is shown at no cost. Lists make a sweep, "
@@ -53,7 +53,7 @@ PAGES: Mapping[str, Page] = {
         options=True,
         words="prompt",
     ),
-    "imagine_rerun": Page(
+    "imagine_rerun": HelpPage(
         usage=("%imagine_rerun ID [options]", "%%imagine_rerun ID [options]      (a new prompt below)"),
         text="Send the request of a run again, with options or prompt changed, and show what differs. "
         "Unchanged, it sends (and bills) a new request every time. --NAME default removes an option.",
@@ -61,7 +61,7 @@ PAGES: Mapping[str, Page] = {
         options=True,
         words="ids",
     ),
-    "imagine_history": Page(
+    "imagine_history": HelpPage(
         usage=("%imagine_history [3 | 2-5 | -1] [--search TEXT] [--model M] [--all] [-l N]",),
         text="List the runs of this session, with small images.",
         examples=("%imagine_history", "%imagine_history --all --search fox -l 10"),
@@ -73,14 +73,14 @@ PAGES: Mapping[str, Page] = {
         },
         words="ids",
     ),
-    "imagine_show": Page(
+    "imagine_show": HelpPage(
         usage=("%imagine_show ID",),
         text="Show a run in full: request as sent, response, mismatches, cost and images. A pending "
         "download is tried again. An ID is 3, -1 (shown last), 3.2 (an image) or 1120-k7f2/3 (any run ever).",
         examples=("%imagine_show -1", "%imagine_show 1"),
         words="ids",
     ),
-    "imagine_compare": Page(
+    "imagine_compare": HelpPage(
         usage=("%imagine_compare ID ID …",),
         text="Show the images of 2 to 12 runs side by side, and how they differ from the first: prompts word "
         "by word, [-removed-] {+added+}, then the options. An ID is 3, -1 (shown last), 3.2 (an image), 2-5 "
@@ -89,32 +89,32 @@ PAGES: Mapping[str, Page] = {
         examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
         words="ids",
     ),
-    "imagine_models": Page(
+    "imagine_models": HelpPage(
         usage=("%imagine_models [NAME]",),
         text="List the models of the catalog, or everything it knows about a model: sizes, ratios, n, "
         "qualities, edits, seed, prices with source and date, retirement date.",
         examples=("%imagine_models", "%imagine_models gpt-image-2"),
         words="models",
     ),
-    "imagine_endpoints": Page(
+    "imagine_endpoints": HelpPage(
         usage=("%imagine_endpoints",),
         text="List the endpoints: base URL, whether a key is set and where (never any part of it), "
         "and which is the default.",
         examples=("%imagine_endpoints", '%config Imagine.endpoint = "sketch"'),
     ),
-    "imagine_cost": Page(
+    "imagine_cost": HelpPage(
         usage=("%imagine_cost",),
         text="Show the calls, images and reused results of this session, and its known spending.",
         examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
     ),
-    "imagine_panel": Page(
+    "imagine_panel": HelpPage(
         usage=("%imagine_panel",),
         text="Open the panel: a form with the options of the chosen model, input images with a mask to "
         "paint, and the images of this session. Its images stand under it as plain images, which are "
         'saved with the notebook. "Copy as cell" copies the request.',
         examples=("%imagine_panel", "panel = %imagine_panel\npanel"),
     ),
-    "imagine_doctor": Page(
+    "imagine_doctor": HelpPage(
         usage=("%imagine_doctor [ENDPOINT] [--offline]",),
         text="Check settings, endpoint, key, network, store and versions. The server gets one free request "
         "(GET /models) with its key. Nothing is billed or changed. The report contains no key, password or "
@@ -123,7 +123,7 @@ PAGES: Mapping[str, Page] = {
         flags={"--offline": "contact no server except on this machine"},
         words="endpoints",
     ),
-    "imagine_forget": Page(
+    "imagine_forget": HelpPage(
         usage=("%imagine_forget ID…",),
         text="Delete prompts and images of runs. Number, time, cost and what other runs use stay.",
         examples=("%imagine_forget -1", "%imagine_forget 1 2"),

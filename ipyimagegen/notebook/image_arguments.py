@@ -9,13 +9,12 @@ from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.ids import parse_id
-from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import DEFAULT, INPUTS
 from ipyimagegen.core.template import Name, fill, lookup, parse, suggest_variable
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
-from ipyimagegen.notebook.messages import BY_FLAG
+from ipyimagegen.notebook.front import BY_FLAG
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 _SHOWN = 60  # characters of a word

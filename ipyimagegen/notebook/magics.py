@@ -24,9 +24,9 @@ from ipyimagegen.notebook.display import (
     show_image,
     show_text,
 )
+from ipyimagegen.notebook.front import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.image_arguments import resolve_arguments
-from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.notebook.parser import Line
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.studio import Studio

@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.options import (
     DEFAULT,
     OPTIONS,
@@ -30,12 +29,12 @@ from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.template import Name, Part, fill, looks_like_alternatives, lookup, parse
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import list_elements, parse_values
-from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
+from ipyimagegen.notebook.front import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import (
     DASHES,
     LONG_DASHES,
     QUOTES,
-    Word,
+    Token,
     read_word,
     split_pieces,
     tokenize,
@@ -133,12 +132,12 @@ def parse_words(
         line = part.rest[word.end :]
 
 
-def _read_dashed_word(line: str, start: int) -> Word:
+def _read_dashed_word(line: str, start: int) -> Token:
     """Return the word that begins with a dash; a long dash usually begins a prompt, as in "—it's a fox"."""
     if line[start] not in LONG_DASHES:
         return read_word(line, start)
     text = line[start:].split(maxsplit=1)[0]
-    return Word(text, start, start + len(text))
+    return Token(text, start, start + len(text))
 
 
 class _Reader:
@@ -170,7 +169,7 @@ class _Reader:
             rest=rest,
         )
 
-    def read_flag(self, flag: str, value: str | None, word: Word) -> None:
+    def read_flag(self, flag: str, value: str | None, word: Token) -> None:
         """Read a flag and its value; `value` is the text after "=" if there was any."""
         self._raw = _get_raw_value(self._line[word.start : word.end], value)
         if flag in self._own:
@@ -287,7 +286,7 @@ def _get_raw_value(raw: str, value: str | None) -> str:
     return raw[match.end() :] if match else raw[2:] if value else ""
 
 
-def _is_flag(word: Word, line: str) -> bool:
+def _is_flag(word: Token, line: str) -> bool:
     text = to_half_width(word.text[:3])
     if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
         shown = _shorten(word.text)

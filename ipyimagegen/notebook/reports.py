@@ -11,13 +11,12 @@ from ipyimagegen.core import costs
 from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import Front, Message, Setting, _, join, ngettext, render
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.front import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes

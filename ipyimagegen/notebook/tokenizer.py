@@ -23,7 +23,7 @@ _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
 @dataclass(frozen=True)
-class Word:
+class Token:
     """A word without its quotes, and its place in the line."""
 
     text: str
@@ -31,7 +31,7 @@ class Word:
     end: int
 
 
-def tokenize(line: str, start: int = 0) -> Iterator[Word]:
+def tokenize(line: str, start: int = 0) -> Iterator[Token]:
     """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
     at = start
     while True:
@@ -44,13 +44,13 @@ def tokenize(line: str, start: int = 0) -> Iterator[Word]:
         at = word.end
 
 
-def read_word(line: str, start: int) -> Word:
+def read_word(line: str, start: int) -> Token:
     """Return the word that begins there. Raises InvalidOption for a quote that is not closed."""
     at, text = start, ""
     while at < len(line) and not line[at].isspace():
         part, at = _read_part(line, at)
         text += part
-    return Word(text, start, at)
+    return Token(text, start, at)
 
 
 def split_pieces(text: str) -> Iterator[str]:

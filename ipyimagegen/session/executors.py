@@ -25,8 +25,7 @@ from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate

@@ -21,8 +21,7 @@ from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.ids import Ref, parse_id
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input

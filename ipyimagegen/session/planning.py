@@ -17,8 +17,7 @@ from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
-from ipyimagegen.core.messages import Message, Remedy, Setting, _, ngettext
-from ipyimagegen.core.messages import Option as OptionName
+from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
 from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key

@@ -21,8 +21,7 @@ from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.ids import to_run_id
-from ipyimagegen.core.messages import Option as OptionName
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageState, Run, Status

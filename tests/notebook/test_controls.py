@@ -9,7 +9,7 @@ import pytest
 from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog import check
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.messages import Option, Remedy, _, render, render_remedy
+from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
 from ipyimagegen.notebook.panel.controls import (
@@ -166,9 +166,9 @@ def test_chinese_labels_have_chinese_punctuation():
 
 
 def test_messages_name_controls_and_buttons_in_place_of_flags():
-    message = _("{mask} needs an image ({image}).", mask=Option("mask"), image=Option("image"))
+    message = _("{mask} needs an image ({image}).", mask=OptionName("mask"), image=OptionName("image"))
     assert render(message, PANEL) == "Mask needs an image (Input images)."
-    words = [render(_("{option}", option=Option(name)), PANEL) for name in OPTIONS]
+    words = [render(_("{option}", option=OptionName(name)), PANEL) for name in OPTIONS]
     words += [render_remedy(remedy, PANEL, run="run") for remedy in Remedy]
     assert not [text for text in words if "--" in text or "_" in text.replace("%imagine_", "")]
 
