@@ -1,9 +1,10 @@
 """Messages as data: literal templates with named placeholders, worded for whoever reads them.
 
-    raise InvalidOption(_("{option} needs an image ({image}).", option=Option("mask"), image=Option("image")))
+    message = _("{mask} requires {image}.", mask=OptionName("mask"), image=OptionName("image"))
+    raise InvalidOption(message)
 
-A cell shows `--mask needs an image (--image).`, a Python call `mask= needs an image (image=).`, and the
-panel its own labels. A `Front` holds these words; `render` writes a message for one of them. A message is
+A cell shows `--mask requires --image.`, a Python call `mask= requires image=.`, and the panel its own
+labels. A `Front` holds these words; `render` writes a message for one of them. A message is
 also a `str` in the words of Python, so that it can be stored, logged and compared like any other text.
 
 `_` and `ngettext` mark templates for extraction, as the standard library's `gettext` does; translation
