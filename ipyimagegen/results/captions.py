@@ -142,7 +142,7 @@ def describe_edit(run: Run, name_input: NameInput) -> list[str]:
         source, result = run.request.inputs[0], run.shown[0]
         sizes = f"{source.width}x{source.height}", f"{result.width}x{result.height}"
         if sizes[0] != sizes[1]:
-            outside = _("not measured: {source} became {result}", source=sizes[0], result=sizes[1])
+            outside = _("not measured, {source} became {result}", source=sizes[0], result=sizes[1])
     return [*list_inputs(run, name_input), *([f"{OUTSIDE}: {outside}"] if outside else [])]
 
 
