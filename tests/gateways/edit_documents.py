@@ -1,4 +1,4 @@
-"""Routes that take pictures, as far as documents and sources describe them: who reads what, and where."""
+"""Routes that take images, as far as documents and sources describe them: who reads what, and where."""
 
 import gateway_documents as gateways
 import vendor_documents as vendors
@@ -46,7 +46,7 @@ _NEWER = {"gpt-image-1-mini": _NO_FIDELITY, "gpt-image-2": {**_NO_FIDELITY, "siz
 
 
 def _events(asked, items):
-    """Write partial pictures and then finished ones, without an index."""
+    """Write partial images and then finished ones, without an index."""
     shape = {"created_at": 1_780_000_000, "size": asked.get("size", "auto"), "quality": "high"}
     partial = [
         {"type": "image_edit.partial_image", "partial_image_index": k, **items[0], **shape}

@@ -59,10 +59,10 @@ SGLANG = edit(  # runtime/entrypoints/openai/image_api.py: a mask is taken and n
 
 
 def _chunks(asked, items):
-    """Write vLLM-Omni's own stream: text first, then all pictures at once."""
+    """Write vLLM-Omni's own stream: text first, then all images at once."""
     chunk = {"object": "image.edit.chunk", "created": 1_780_000_000, "model": "m"}
-    pictures = [{**item, "url": None, "revised_prompt": None} for item in items]
-    final = {**chunk, "type": "image", "data": pictures, "output_format": "png", "size": "64x48"}
+    images = [{**item, "url": None, "revised_prompt": None} for item in items]
+    final = {**chunk, "type": "image", "data": images, "output_format": "png", "size": "64x48"}
     return [event({**chunk, "type": "ar_delta", "delta": "A hat", "index": 0}), event(final), event("[DONE]")]
 
 
@@ -133,7 +133,7 @@ LEMONADE = edit(  # src/cpp/server/server.cpp, handle_image_edits: the first fil
     kinds=("png",),
     mask=GREY,
 )
-# What each server answers to: its edits first, then what it makes without pictures.
+# What each server answers to: its edits first, then what it makes without images.
 EDITS = {
     "openai": (docs.OPENAI_FORM, docs.OPENAI_JSON, docs.OPENAI_ITSELF),
     "strict": (docs.OPENAI_FORM, docs.OPENAI_JSON, docs.OPENAI_ITSELF),

@@ -640,4 +640,4 @@ def test_the_printed_cells_make_an_image(kernel, key):
         assert kernel.run(setup).error is None
         made = kernel.run("%%imagine --size 64x64\na red fox under a tree")
     assert made.error is None
-    assert made.pictures
+    assert made.images
