@@ -153,7 +153,7 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path, bad):
 
 def test_what_was_typed_is_checked_too():
     chain = keychain(lambda _: "two words")
-    with pytest.raises(InvalidOption, match="typed"):
+    with pytest.raises(InvalidOption, match="the prompt"):
         chain.secret(LAB)
     assert chain.source(LAB) is None
 
@@ -201,7 +201,7 @@ def test_missing_key_names_the_cure():
         keychain().secret(LAB)
     text = str(caught.value)
     assert "LAB_KEY or OTHER_KEY" in text
-    assert '%config Imagine.endpoint = "sketch"' in text
+    assert "%config Imagine.endpoint = 'sketch'" in text
     assert len(text.splitlines()) == 2
 
 
@@ -298,7 +298,7 @@ def test_a_vendors_key_that_may_go_elsewhere_is_named_before_it_goes(serve, home
     allowed = {"lab": {**entry, "allow_key": True}}
     studio = Studio("lab", home, settings=Settings(endpoints=allowed), environ=environ)
     (key,) = [finding for finding in studio.doctor() if finding.name == "key"]
-    assert host in key.told
+    assert host in key.text
     plan = studio.plan(from_call("a fox", {}))
     assert f"key sent to {host}" in write_status(Batch(plan, [Call(planned) for planned in plan.calls]))
 

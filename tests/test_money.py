@@ -162,7 +162,7 @@ def test_a_rerun_asks_the_server_of_its_run(home, serve):
     moved = Studio(
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": serve(good).base_url}})
     )
-    with pytest.raises(e.InvalidOption, match=f"--endpoint {address}"):  # nobody named it since
+    with pytest.raises(e.InvalidOption, match=f"endpoint=.{address}"):  # nobody named it since
         moved.history[first.id].rerun(seed=3)
     assert len(server.posts) == 3
     moved.history[first.id].rerun(seed=3, endpoint=address)

@@ -258,7 +258,7 @@ class Ledger:
     def _describe_missing(self, number: int) -> Message:
         others = self._store.find_numbered(number, limit=3) if number > 0 else []
         runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)
-        values = {"number": number, "count": len(self._numbers), "runs": runs}
+        values = {"number": number, "count": len(self._numbers) or _("none yet"), "runs": runs}
         if runs:
             return _(
                 "There is no run {number}; this session has {count}.\nIn other sessions: {runs}.", **values
