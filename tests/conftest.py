@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,47 @@ _ANY = {"deadline": None, "database": None, "print_blob": True}
 settings.register_profile("everyone", **_ANY, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("everyone"), max_examples=100_000)
 settings.load_profile("everyone")
+
+
+HERE = Path(__file__).parent
+
+# What takes longest: everything else runs in ten minutes on two cores (`-m "not slow"`).
+SLOW = (
+    "browser/",
+    "faults/test_faults_disk.py",
+    "faults/test_faults_keys.py",
+    "faults/test_faults_strangers.py",
+    "store/test_store_every_call.py",
+    "store/test_store_every_paid.py",
+)
+# What a change is first tried with: no kernel, no browser, no kills (`-m fast`).
+FAST = (
+    "catalog/",
+    "core/",
+    "results/",
+    "client/test_client_dialects.py",
+    "client/test_client_errors.py",
+    "imaging/test_imaging_masks.py",
+    "imaging/test_imaging_sniff.py",
+    "notebook/test_consistency.py",
+    "notebook/test_line.py",
+    "properties/test_property_forms.py",
+    "properties/test_property_lines.py",
+    "test_arrows.py",
+    "test_public.py",
+    "test_studio.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests by their file, so that the two lists are in one place."""
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue
+        path = item.path.relative_to(HERE).as_posix()
+        for mark, files in (("slow", SLOW), ("fast", FAST)):
+            if path.startswith(files):
+                item.add_marker(mark)
 
 
 def pytest_terminal_summary(terminalreporter):
