@@ -380,7 +380,8 @@ def _check_prompt(request: Request, row: Model | None, name: str | None) -> list
     if row.prompt_chars and characters > row.prompt_chars:
         raise InvalidInput(
             _(
-                "The prompt has {length:,} characters, {model} takes at most {most:,}. Nothing was sent.",
+                "The prompt has {length:,} characters, {model} takes at most {most:,}. Nothing was sent. "
+                "Use a shorter prompt.",
                 length=characters,
                 model=name,
                 most=row.prompt_chars,

@@ -89,7 +89,7 @@ def resolve_inputs(
     if len(image_refs) > MOST:
         raise InvalidInput(
             _(
-                "A request takes at most {limit} images, not {count}. Nothing was sent.",
+                "A request takes at most {limit} images, not {count}. Nothing was sent. Use fewer images.",
                 limit=MOST,
                 count=len(image_refs),
             )

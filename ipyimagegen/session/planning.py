@@ -219,7 +219,8 @@ def _fill_prompt(user: UserInput, *, raw: bool) -> str:
     if len(text) > template.LONGEST:
         raise InvalidInput(
             _(
-                "The prompt has {count} characters; at most {limit} can be sent. Nothing was sent.",
+                "The prompt has {count} characters; at most {limit} can be sent. Nothing was sent. "
+                "Use a shorter prompt.",
                 count=f"{len(text):,}",
                 limit=f"{template.LONGEST:,}",
             )

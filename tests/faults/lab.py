@@ -44,7 +44,7 @@ IMAGE = 64 * MIB  # the cap of one image, and of a reply for each image asked fo
 BILL = re.compile(r"(?i)billed|charged|costs? nothing|nothing was sent|not sent|not used|goes on")
 NEXT = re.compile(
     r"(?i)run the cell again|--retry|%imagine_|add credit|choose another|"
-    r"\b(set|use|write|choose|give|remove|send)\b"
+    r"\b(set|use|write|choose|give|remove|send|describe)\b"
 )
 # What a server delivers when all is well.
 PAINTED = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
@@ -158,6 +158,7 @@ class Lab:
         """Begin as after a restart of the kernel: a new studio on the same store."""
         self.studio = Studio(home=self.home)
         ipyimagegen._DEFAULT[:] = [self.studio]
+        ipyimagegen.attach(self.studio, self.shell)  # as default_studio() does, also before the first magic
         ipyimagegen.load_ipython_extension(self.shell)
         self.tools(timeouts=self.timeouts)
 

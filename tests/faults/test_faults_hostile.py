@@ -95,7 +95,7 @@ def test_33_images_that_burst(lab):
     lab.serve([reply(items(huge)), reply(items(GOOD, huge, long, lots))])
     lab.cell()
     lab.cell("%imagine -n 4 a red fox")
-    kept = r"kept, not opened \(.*"
+    kept = r"stored, not opened \(.*"
     says = rf"(?s)image 2: {kept}30000×30000 px.*image 3: {kept}.*image 4: {kept}"
     states = ["stored", *["quarantined"] * 3]
     lab.check([Status.DONE] * 2, 2, says, delivered=[GOOD, huge, long, lots], states=states)

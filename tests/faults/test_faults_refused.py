@@ -134,7 +134,7 @@ def test_20_refusal_that_echoes_the_key(lab):
         said = {"error": {"message": f"Incorrect API key provided: {echo}.", "code": echo, "type": echo}}
         headers = (f"X-Request-Id: {echo!a}", f"Set-Cookie: key={echo!a}", f"WWW-Authenticate: {echo!a}")
         server.answer = reply(said, "401 Unauthorized", *headers)
-        says = "(?s)lab answered 401: Incorrect API key provided.*check the key, %imagine_doctor tells"
+        says = "(?s)lab answered 401: Incorrect API key provided.*Check the API key; %imagine_doctor shows"
         assert re.search(says, lab.cell().texts), lab.cells[-1].texts
     server.answer = reply(f"<h1>No: {KEY}</h1>", f"401 Unauthorized {KEY}", kind="text/html")
     lab.cell()

@@ -59,7 +59,7 @@ def test_26_base64_that_is_damaged_or_dressed_up(lab):
     lab.serve(reply({"data": [{"b64_json": one} for one in (damaged, blanks, dressed)]}))
     lab.cell("%imagine -n 3 a red fox")
     states = ["quarantined", "stored", "stored"]
-    says = r"image 1: kept, not opened \(the base64 of the image is damaged"
+    says = r"image 1: stored, not opened \(the base64 of the image is damaged"
     lab.check(Status.DONE, 1, says, delivered=[IMAGES[0][:60], *IMAGES[1:3]], states=states)
 
 

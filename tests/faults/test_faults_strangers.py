@@ -130,7 +130,7 @@ def test_a_rerun_at_a_server_that_is_named_takes_no_key_along(handed, home, star
     server = start(reply({"data": [{"b64_json": "AAAA"}]}))
     studio = studio_with(home, start(reply({"data": []})))
     run = studio.find(handed(request={"base_url": f"{server.origin}/v1", "endpoint": "lab"}))[0]
-    with pytest.raises(InvalidOption, match=re.escape(f"--endpoint {server.origin}/v1")):
+    with pytest.raises(InvalidOption, match=re.escape(f"use endpoint='{server.origin}/v1'")):
         studio.rerun(run)
     with contextlib.suppress(ImagineError):
         studio.rerun(run, endpoint=f"{server.origin}/v1")
