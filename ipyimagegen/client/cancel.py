@@ -54,6 +54,11 @@ class CancelToken:
         self.ends = math.inf
         self.exchanges: set[Deadline] = set()
         self._cancelled, self._detached = threading.Event(), threading.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_stop(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the call is detached or cancelled, in the thread that does it."""
+        self._listeners.append(listener)
 
     def start(self, seconds: float) -> None:
         """Set the deadline for the call and for reading its response."""
@@ -77,6 +82,7 @@ class CancelToken:
     def detach(self) -> None:
         """Prevent sending; a call that was sent goes on."""
         self._detached.set()
+        self._notify()
 
     def attach(self) -> None:
         """Allow sending again, unless the call was cancelled."""
@@ -89,6 +95,11 @@ class CancelToken:
         self._detached.set()
         for exchange in tuple(self.exchanges):
             exchange.stop()
+        self._notify()
+
+    def _notify(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     def abandon(self) -> None:
         """Close the connections in a fork without a word to the server: they belong to the parent."""

@@ -38,7 +38,6 @@ SKETCH = "sketch"
 _CLAIM = re.compile(r"[0-9a-f]{16}")  # the name of a claim file is the nonce of its call
 PROBE_SECONDS = 60.0  # for the probe before the first call; a cluster may have to start
 DAY = 86400.0  # seconds for which claim files are kept
-STEP = 0.2  # seconds between two looks at whether a call was stopped
 # They run calls on this machine alone, so that both sides see the claim files.
 LOCAL_EXECUTORS = (ThreadPoolExecutor, ProcessPoolExecutor)
 
@@ -300,10 +299,16 @@ def _wait_for_worker(
     future: Future[Any], task: RemoteTask, token: client.CancelToken
 ) -> client.Outcome | None:
     """Wait for the future; return the outcome where the call was stopped from here."""
-    done = threading.Event()
-    future.add_done_callback(lambda _future: done.set())
+    changed, done = threading.Event(), threading.Event()
+
+    def note_done(_future: Future[Any]) -> None:
+        done.set()
+        changed.set()
+
+    future.add_done_callback(note_done)
+    token.on_stop(changed.set)
     begun = False
-    while not done.wait(STEP):
+    while not done.is_set():
         if token.detached and not begun:
             begun = not _take_back(task)
             if not begun:
@@ -311,9 +316,10 @@ def _wait_for_worker(
                 return client.make_not_sent(_("The call was stopped before it was sent."))
         if token.cancelled:
             future.cancel()  # some executors report success although the call runs
-            return client.Outcome(
-                status=Status.UNKNOWN, error=ErrorInfo(message=_("The call was cancelled."))
-            )
+            error = ErrorInfo(message=_("The call was cancelled."))
+            return client.Outcome(status=Status.UNKNOWN, error=error)
+        changed.wait()
+        changed.clear()  # before the next look: what happens from now on sets it again
     return None
 
 
