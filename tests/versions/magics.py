@@ -147,7 +147,7 @@ def in_terminal(home):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         shell.run_cell("%imagine_panel")
-    yield "panel says what it needs", "" if "needs a notebook" in out.getvalue() else out.getvalue()[-300:]
+    yield "panel says what it needs", "" if "requires a notebook" in out.getvalue() else out.getvalue()[-300:]
     for code, offered in OFFERED.items():
         _, matches = get_ipython().Completer.complete(line_buffer=code, cursor_pos=len(code))
         yield f"complete {code}", missing(offered, matches)
