@@ -232,7 +232,7 @@ class Studio:
                     "The record names the server {server}, which is not configured here. Nothing was sent.\n"
                     "To send the request there, use {endpoint}.",
                     server=server,
-                    endpoint=OptionName("endpoint", server),
+                    endpoint=OptionName("endpoint", base_url),
                 )
             )
 
