@@ -55,9 +55,7 @@ _MODULES = {
     "attach": "notebook.display",
 }
 
-__all__ = [  # noqa: RUF022 - the two verbs first
-    "imagine",
-    "history",
+__all__ = [
     "CallError",
     "Detached",
     "Generation",
@@ -66,18 +64,20 @@ __all__ = [  # noqa: RUF022 - the two verbs first
     "InvalidInput",
     "InvalidOption",
     "MissingKey",
-    "NotSent",
     "NotInHistory",
+    "NotSent",
     "OutcomeUnknown",
     "OverBudget",
     "Panel",
-    "RequestRefused",
     "RateLimited",
+    "RequestRefused",
     "Settings",
     "StoreError",
     "Studio",
     "Sweep",
     "default_studio",
+    "history",
+    "imagine",
 ]
 
 

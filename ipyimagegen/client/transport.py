@@ -55,7 +55,7 @@ def exchange(
     spool: Path,
     token: CancelToken,
     idempotency_key: str,
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    timeouts: Timeouts = Timeouts(),
     mounts: Mounts = NO_MOUNTS,
     partial: Callable[[ResponseImage], None] | None = None,
     fallback: Callable[[], Path | None] = lambda: None,

@@ -193,7 +193,7 @@ class Painter:
                 self._put(place, bundle)
         else:
             self._clear_line()
-            print("\n".join(map(str, result.files)))  # noqa: T201 - a terminal shows no images
+            print("\n".join(map(str, result.files)))  # a terminal shows no images
             _display(*caption)
 
     def _show_progress(self, batch: Batch) -> None:

@@ -170,7 +170,7 @@ class ImagineMagics:
 
 def show_help(magic: str) -> None:
     """Print the help of a magic."""
-    print(write_help(magic))  # noqa: T201 - plain text, as `?` shows it
+    print(write_help(magic))  # plain text, as `?` shows it
 
 
 def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: bool) -> UserInput:

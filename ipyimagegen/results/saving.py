@@ -32,8 +32,8 @@ def check_template(template: str) -> None:
                     suggestion=suggest_name(name, FIELDS),
                 )
             )
-    if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):  # noqa: PTH111, PTH112
-        inside = os.path.join(template, "{id}")  # noqa: PTH118 - as typed
+    if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):
+        inside = os.path.join(template, "{id}")  # as typed
         raise InvalidOption(
             _("{path} is a folder. Name a file, such as {example}.", path=template, example=inside)
         )
@@ -41,8 +41,8 @@ def check_template(template: str) -> None:
 
 def check_place(template: str) -> None:
     """Raise InvalidOption when the template names a place in which no file can be made, as far as known."""
-    known = os.path.dirname(template.partition("{")[0])  # noqa: PTH120 - folders up to the first field
-    place = Path(os.path.expanduser(known))  # noqa: PTH111 - as typed
+    known = os.path.dirname(template.partition("{")[0])  # folders up to the first field
+    place = Path(os.path.expanduser(known))  # as typed
     while not os.path.lexists(place) and place != place.parent:  # missing folders are made
         place = place.parent
     if not place.is_dir():
@@ -87,7 +87,7 @@ def find_target(
     """
     check_template(template)
     values = {**list_fields(run, image), **({} if index is None else {"index": str(index)})}
-    folder, name = os.path.split(os.path.expanduser(template))  # noqa: PTH111 - the parts as typed
+    folder, name = os.path.split(os.path.expanduser(template))  # the parts as typed
     if several and "{index}" not in template:
         stem, suffix = _split(name)
         name = f"{stem}-{values['index']}{suffix}"
@@ -118,7 +118,7 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
+    stem, suffix = os.path.splitext(name)  # a name, not a path
     return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
 
 

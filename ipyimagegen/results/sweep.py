@@ -116,7 +116,7 @@ class Sweep(Sequence[Generation]):
     @cached_property
     def _points(self) -> list[dict[str, Any]]:
         names = [axis.name for axis in self._axes]
-        combined = product(*(axis.values for axis in self._axes))  # noqa: PD011 - no pandas here
+        combined = product(*(axis.values for axis in self._axes))
         return [dict(zip(names, values, strict=True)) for values in combined]
 
     @property

@@ -46,12 +46,12 @@ class Batch:
             self.new[0].begin()
         for limiter, queue in queues.items():
             work = partial(self._work_off, queue, limiter, threading.Lock())
-            started, wanted = 0, min(len(queue), AHEAD * limiter.parallel)
+            threads: list[threading.Thread] = []
             try:
-                for started in range(wanted):  # noqa: B007 - looked at when a start fails
-                    run_in_background(work, "calls")
+                for _thread in range(min(len(queue), AHEAD * limiter.parallel)):
+                    threads.append(run_in_background(work, "calls"))  # noqa: PERF401 - some may start
             except RuntimeError as error:  # the system has no thread left; those that run do the work
-                if started == 0:
+                if not threads:
                     self._call_off(queue, _("Not sent: {cause}.", cause=str(error).rstrip(".")))
 
     def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:

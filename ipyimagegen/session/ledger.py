@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import datetime
 
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
@@ -44,7 +44,7 @@ class Ledger:
     def _find_session(self) -> str:
         """Return the session, created with its first run. Call with the lock held."""
         if self._session is None:
-            self._session = self._store.new_session(date.today())  # noqa: DTZ011 - the user's own day
+            self._session = self._store.new_session(datetime.now().astimezone().date())
         return self._session
 
     @property

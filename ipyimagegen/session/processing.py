@@ -55,8 +55,8 @@ class CallContext:
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
     offline: bool = False  # only this machine may be contacted
-    timeouts: client.Timeouts = field(default_factory=lambda: client.Timeouts())  # noqa: PLW0108 - not at load
-    control: Callable[[], client.CancelToken] = lambda: client.CancelToken()  # noqa: PLW0108 - not at load
+    timeouts: client.Timeouts = field(default_factory=client.Timeouts)
+    control: Callable[[], client.CancelToken] = client.CancelToken
     redactor: Callable[[ApiKey | None], Redactor] = lambda _key: NO_KEYS
     random: Callable[[], float] = random.random
 

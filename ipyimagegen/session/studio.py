@@ -82,10 +82,10 @@ class Studio:
         self._warned_of_store = False
         self._named_urls: set[str] = set()  # base URLs that the user named in this session
         self._history = History(self)
-        self._start_session()
+        self.start_session()
         _renew_after_fork(self)
 
-    def _start_session(self) -> None:
+    def start_session(self) -> None:
         """Create what belongs to one process, also in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._scheduler = Scheduler(self, self._tell)
@@ -454,6 +454,6 @@ def _renew_after_fork(studio: Studio) -> None:
     def renew() -> None:
         if (studio := reference()) is not None:
             studio.ledger.abandon_after_fork()
-            studio._start_session()  # noqa: SLF001 - this module's own
+            studio.start_session()
 
     os.register_at_fork(after_in_child=renew)

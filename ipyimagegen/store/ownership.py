@@ -90,7 +90,7 @@ def leads_through_link(root: str, parts: Sequence[str]) -> bool:
     """
     linked, path = False, root
     for part in parts:
-        path = os.path.join(path, part)  # noqa: PTH118 - as text, see above
+        path = os.path.join(path, part)  # as text, see above
         try:
             if not is_link(os.lstat(path)):
                 continue

@@ -38,7 +38,7 @@ class RandomStreams:
     def __call__(self, name: str) -> Random:
         """Return the stream of that name, from its beginning; it is the same on every machine."""
         digest = hashlib.sha256((self._key + name).encode("utf-8", "surrogatepass")).digest()
-        return Random(int.from_bytes(digest))  # noqa: S311 - a composition, no secret
+        return Random(int.from_bytes(digest))
 
 
 @dataclass(frozen=True, slots=True)
