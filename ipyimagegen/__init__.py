@@ -124,7 +124,7 @@ def imagine(
     A list of prompts, or of values of an option, makes a sweep: every combination is a call, all are
     checked before the first, and the result is a `Sweep`.
 
-    `image` is the image to edit, or a list of up to 16: a result or one of its images, a PIL image, a
+    `image` is the image to edit, or a list of up to 16: a result or an image of it, a PIL image, a
     NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, a URL, an id such as "@3". `mask`
     marks the part of the first image to edit: an image (white or transparent is edited), a boolean array,
     or a box (x, y, width, height) in pixels.

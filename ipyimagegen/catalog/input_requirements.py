@@ -18,7 +18,7 @@ _LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to 
 class InputRequirements:
     """What input images have to be: formats, bytes of each, whether square; `mask_as` is alpha or white.
 
-    `first` are the formats of the first image where there is a mask: OpenAI requires both in one format.
+    `first` are the formats of the first image with a mask: OpenAI requires the same format for both.
     """
 
     formats: tuple[str, ...] = _FORMATS

@@ -97,7 +97,7 @@ def estimate_seconds(
 
 
 def count_output_tokens(factor: int, size: Pixels) -> int:
-    """Return the output tokens of one image; `factor` is the quality's entry in `Rates.detail`.
+    """Return the output tokens of an image; `factor` is the quality's entry in `Rates.detail`.
 
     Source: community.openai.com topic 1382699; it reproduces OpenAI's published price table.
     """

@@ -1,6 +1,6 @@
 """From a name or an address to an endpoint: the table, the user's entries, the environment.
 
-A base URL has one spelling, and a key goes only to the server that it belongs to.
+A base URL has a single spelling, and a key goes only to the server that it belongs to.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _is_address(text: str) -> bool:
 
 
 def normalise_base_url(text: str, source: str = _ADDRESS) -> str:
-    """Return a base URL in its one spelling: scheme, host, port unless default, path; no slash at the end.
+    """Return a base URL in its canonical spelling: scheme, host, port unless default, path; no final slash.
 
     A bare host gets `/v1`, and any path is kept: it names its own version. The route of a whole
     `…/images/generations` address is cut off. Without a scheme it is https, or http on this machine.
@@ -236,7 +236,7 @@ def _join_origin(scheme: str, parts: SplitResult) -> str:
 
 # --- the table with the user's entries over it --------------------------------------------------------
 
-# The last result of `_list_by_name`, by what it depends on: it is needed a dozen times for one request.
+# The last result of `_list_by_name`, by what it depends on: a request needs it a dozen times.
 _CACHED: dict[tuple[str | None, ...], Mapping[str, Endpoint]] = {}
 
 

@@ -94,7 +94,7 @@ def find_ratio(listed: Iterable[str], ratio: Fraction) -> str:
 
 
 def find_nearest_sizes(row: Model, size: Pixels) -> list[Pixels]:
-    """Return the nearest sizes that the row takes: two where sizes are free, else at most one."""
+    """Return the nearest sizes that the row takes: two where sizes are free, else a single size or none."""
 
     def rank_ratio(other: Pixels) -> Fraction:
         return compare_ratios(Fraction(*other), Fraction(*size))
@@ -149,7 +149,7 @@ def _describe_span(low: int, high: int, unbounded: int) -> str:
 
 
 def _find_free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
-    """Return the free size for a ratio: exact if there is one of about that area, else the nearest."""
+    """Return the free size for a ratio: exact if such a size of about that area exists, else the nearest."""
     area = min(max(area, rule.min_pixels), rule.max_pixels)
     wanted = _clamp_ratio(rule, wanted)
     for step in (_find_step(rule), rule.multiple):

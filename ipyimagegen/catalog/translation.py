@@ -150,13 +150,13 @@ def _find_listed(row: Model | None, ratio: Fraction) -> str | None:
 
 
 def takes_ratio(row: Model, ratio: Fraction) -> bool:
-    """Return whether the row takes any ratio between two bounds, and this one is between them."""
+    """Return whether the row takes any ratio between two bounds, and this ratio is between them."""
     low, high = row.limits.get("aspect_ratio", (1.0, 0.0))
     return low <= ratio <= high
 
 
 def _note_inexact(typed: str, requested: Fraction, sent: Fraction, text: str) -> list[str]:
-    """Return the note on a translation. A word is exact when the orientation is the one that it names."""
+    """Return the note on a translation. A word is exact when it names the orientation."""
     same = (requested > 1) == (sent > 1) and (requested < 1) == (sent < 1)
     if sent == requested or (typed in WORDS and same):
         return []

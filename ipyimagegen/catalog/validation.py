@@ -349,7 +349,7 @@ def _check_inputs(request: Request, endpoint: Endpoint, facts: Facts) -> None:
     limits = [
         row.edit if row else None,
         match_model(endpoint.most_inputs, resolve_model_name(request, endpoint)),
-        1 if request.mask and endpoint.mask_fields is not None else None,  # a route of its own, for one image
+        1 if request.mask and endpoint.mask_fields is not None else None,  # its own route, for a single image
     ]
     most = min((limit for limit in limits if limit is not None), default=None)
     if most is not None and len(request.inputs) > most:

@@ -1,4 +1,4 @@
-"""One HTTP exchange: a call is written, sent once, and its response read. Only this folder uses requests.
+"""An HTTP exchange: write a call, send it once, read its response. Only this folder uses requests.
 
 `write_call` turns a request into an `HttpCall`, `exchange` posts it exactly once and returns its `Outcome`,
 `find_repeat_delay` decides whether and when it may be sent again, `download` fetches the URL of an image,

@@ -34,7 +34,7 @@ class Stopped(Exception):
 
 
 class CancelToken:
-    """The hold on one call in flight, for any thread.
+    """The hold on a call in flight, for any thread.
 
     `cancel` gives the call up, and is final. `detach` prevents only that it is sent: a call that was sent
     goes on. `abandon` closes the copies that a fork has of the connections.
@@ -116,7 +116,7 @@ class CancelToken:
 
 
 class Deadline:
-    """A context for one exchange, which ends at the token's deadline or after `seconds`, if that is sooner.
+    """A context for an exchange, which ends at the token's deadline or after `seconds`, if that is sooner.
 
     A timer ends what blocks. Between two reads `stopped` also follows the token's clock. Leaving the
     context closes the duplicates of the sockets.

@@ -1,8 +1,8 @@
-"""Send one HTTP request over a fresh connection and read its body: no retries, netrc, cookies or redirects.
+"""Send an HTTP request over a fresh connection and read its body: no retries, netrc, cookies or redirects.
 
 `AddressPolicy` decides by the address that is connected to, not by its name. Bodies are decompressed here
-with little memory: urllib3 before 2.6 decompresses whatever one read returns in one step, so that a few
-kilobytes can become gigabytes. Here one step gives at most `BLOCK` bytes, so that a cap on the size can stop
+with little memory: urllib3 before 2.6 decompresses whatever a read returns in a single step, so that a few
+kilobytes can become gigabytes. Here a step gives at most `BLOCK` bytes, so that a cap on the size can stop
 it.
 """
 
@@ -55,7 +55,7 @@ NO_MOUNTS: Mounts = MappingProxyType({})
 
 
 class BlockedAddress(ValueError):
-    """An address that is not connected to; its one argument is a message of ours without a full stop."""
+    """An address that is not connected to; its only argument is a message of ours without a full stop."""
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -276,7 +276,7 @@ def send(
 # Reading
 
 ACCEPTED = "gzip, deflate"  # the value of Accept-Encoding
-NESTED = 2  # encodings of one body; no server applies more
+NESTED = 2  # encodings of a body; no server applies more
 _HEAD = 1 << 12  # bytes of a valid header of compressed data
 _TEXT = frozenset(b"\t\n\r" + bytes(range(32, 127)))
 _IMAGES = (b"\x89P", b"\xff\xd8", b"\0\0")  # PNG, JPEG, AVIF; other formats begin with letters
@@ -353,7 +353,7 @@ def _decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
                     decompressor, padded = zlib.decompressobj(_GZIP), True
                 yield decompressor.decompress(data, BLOCK)
                 data = decompressor.unconsumed_tail or decompressor.unused_data
-        yield decompressor.flush()  # less than one block: all input has been consumed
+        yield decompressor.flush()  # less than a block: all input has been consumed
     except zlib.error:
         if not padded:
             raise DecodeError("the compressed data is damaged") from None

@@ -28,7 +28,7 @@ Body: TypeAlias = "dict[str, Json]"  # JSON values, and a BodyImage wherever an 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpCall:
-    """One HTTP request, complete but for its key.
+    """An HTTP request, complete but for its key.
 
     `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
     multipart/form-data. The key is put into `key_header` at sending, after "Bearer "

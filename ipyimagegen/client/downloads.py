@@ -87,7 +87,7 @@ def download(
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
-    """One try of a download, hop by hop."""
+    """An attempt at a download, hop by hop."""
 
     endpoint: Endpoint | None
     deadline: Deadline
@@ -116,7 +116,7 @@ class _Attempt:
             return ErrorInfo(message=problem), not is_unusable_request(error)
 
     def request(self, url: str) -> tuple[str | None, ErrorInfo | None, bool]:
-        """Request one URL; return where it redirects to, or why it failed and whether to try again."""
+        """Request a URL; return where it redirects to, or why it failed and whether to try again."""
         policy = replace(self.policy, public_only=not _is_own(url, self.endpoint))
         request = requests.Request("GET", url, headers={"Accept": "image/*,*/*;q=0.1"}, auth=KeyHeader())
         session, response = send(

@@ -107,7 +107,7 @@ def _open_envelope(body: Json, depth: int = 8) -> tuple[str, tuple[Json, ...]]:
 
 
 def _join_details(items: list[Json]) -> str:
-    """Return FastAPI's list of {loc, msg} as one text."""
+    """Return FastAPI's list of {loc, msg} as a text."""
     texts = []
     for item in items[:5] if not is_too_deep(items[:5]) else ():
         if isinstance(item, Mapping):

@@ -1,4 +1,4 @@
-"""What became of one POST, and what its response on disk means for the call."""
+"""The outcome of a POST, and what its response on disk means for the call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ipyimagegen.core.text import sanitize
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one POST.
+    """The outcome of a POST.
 
     `status` is never PENDING. `answer` is there when a response was read, also with UNKNOWN when it was cut
     after some images. `retry_after` is the seconds that the server requests to wait. `spool` is the file of

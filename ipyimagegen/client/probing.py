@@ -1,4 +1,4 @@
-"""Find out whether a server answers: one free request, sent in the way of an image call, and never a POST."""
+"""Find out whether a server answers: a free request, sent in the way of an image call, and never a POST."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ProbeResult:
     """What a server showed of itself; its texts are plain and without keys.
 
     `proxy`: scheme, host and port of the proxy in the way. `reached`: connected, and the certificate accepted
-    where there is one; else `message` is why not, and `untrusted` that it is the certificate. `status` is
+    where TLS is used; else `message` is why not, and `untrusted` that it is the certificate. `status` is
     None without a response. `message` is the reason of a refusal, `redirect` the target of a redirect, which
     is not followed. `is_api`: the body looks like an API's. `clock_offset` is by how many seconds the
     server's clock is ahead of ours, NaN where it sends no time. `seconds`: until the response.

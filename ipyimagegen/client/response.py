@@ -27,7 +27,7 @@ URL_LIMIT = 8192  # characters
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseImage:
-    """One image of a response.
+    """An image of a response.
 
     `base64` is text (or a slice of `spool`), `url` an absolute URL; either may be None. Where both are there,
     the URL is for the case that the base64 is damaged. `note` is why there is neither. `partial`: not
@@ -83,7 +83,7 @@ class Answer:
 
     `facts`: created, model, size, quality, background, output_format, seed, id as the server states them
     (which may be wrong); `usage` {input_tokens, output_tokens, total_tokens, …_details, generated_images};
-    `cost` {amount, currency, source} where the server names one; `items`, the number of images, where not all
+    `cost` {amount, currency, source} where the server names it; `items`, the number of images, where not all
     of them are in `images`. `errors` are those of single items; the error of a whole response of 200 is
     `failed` too, and the first of them. `note` is why there is no finished image.
     """
@@ -362,7 +362,7 @@ def _decode_base64(text: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _normalize_base64(text: bytes) -> bytes:
-    """Return the text without blanks, and in the plain alphabet where it has the URL-safe one."""
+    """Return the text without blanks, and in the plain alphabet instead of the URL-safe alphabet."""
     return text.translate(_PLAIN, b" \t\r\n")
 
 

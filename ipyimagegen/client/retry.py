@@ -13,7 +13,7 @@ from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Status
 
 REPEATS = 2
-LONGEST = 60.0  # seconds: of one Retry-After, and of all repeats of what was never sent
+LONGEST = 60.0  # seconds: of a single Retry-After, and of all repeats of what was never sent
 
 
 def find_repeat_delay(

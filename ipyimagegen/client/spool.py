@@ -32,8 +32,8 @@ SKELETON = 4 << 20  # bytes
 VALUES = 100_000  # JSON values in a skeleton; a response with 128 images has some thousands
 DIGITS = 4300  # of a number; Python reads no longer ones
 DEPTH = 32  # of nesting; responses have four
-IMAGE_LIMIT = 64 << 20  # decoded bytes of one image
-RESPONSE_LIMIT = 256 << 20  # decoded bytes of one response
+IMAGE_LIMIT = 64 << 20  # decoded bytes of an image
+RESPONSE_LIMIT = 256 << 20  # decoded bytes of a response
 
 
 def limit_response(n: int) -> int:

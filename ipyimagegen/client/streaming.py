@@ -1,4 +1,4 @@
-"""Read an event stream as the JSON body that it stands for, so that one reader serves both.
+"""Read an event stream as the JSON body that it stands for, so that the same reader serves both.
 
 OpenAI: image_generation.partial_image, .completed, the same with image_edit; no [DONE] is promised.
 Ark: .partial_succeeded is a finished image, .partial_failed an item that failed, .completed has usage alone,
@@ -26,8 +26,8 @@ from ipyimagegen.core.options import Json
 Span: TypeAlias = tuple[int, int]
 
 HEAD = 256  # bytes of a line that are examined: its field, and an event's name
-LINES = 1000  # of data in one event
-EVENTS = 100_000  # of one stream; servers that report each step send some thousands
+LINES = 1000  # of data in an event
+EVENTS = 100_000  # of a stream; servers that report each step send some thousands
 PER_SECOND = 4  # previews; the newest wins
 _SHORT = 4096  # bytes of data that is no JSON
 _STREAM = re.compile(rb"(?:data|event|id|retry)?:")
@@ -36,7 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class EventLines:
-    """One event: its name, and where its lines of data are in the file; `whole` unless the end cut it."""
+    """An event: its name, and where its lines of data are in the file; `whole` unless the end cut it."""
 
     name: str
     spans: tuple[Span, ...]
@@ -330,7 +330,7 @@ def _select_facts(value: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _add_usage(total: Json, more: Json, depth: int = 2) -> Json:
-    """Return the counts of two usages added up; what only one of them has stays as it is."""
+    """Return the sum of two usages; a count that only a single usage has stays as it is."""
     if depth and isinstance(total, Mapping) and isinstance(more, Mapping):
         return {**total, **{k: _add_usage(total.get(k), v, depth - 1) for k, v in more.items()}}
     numbers = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in (total, more))

@@ -1,4 +1,4 @@
-"""Send one call over the network, exactly once: whatever happens becomes an `Outcome`, never an exception."""
+"""Send a call over the network, exactly once: whatever happens becomes an `Outcome`, never an exception."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def exchange(
 
 @dataclass(frozen=True, kw_only=True)
 class _Exchange:
-    """The steps of one exchange, and what they share."""
+    """The steps of an exchange, and what they share."""
 
     call: HttpCall
     endpoint: Endpoint

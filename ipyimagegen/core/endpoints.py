@@ -33,7 +33,7 @@ ModelColumns: TypeAlias = Annotated[Mapping[str, Json], "model"]
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """One published price of an image, or of a million tokens; `source` and `date` always.
+    """A published price of an image, or of a million tokens; `source` and `date` always.
 
     `quality` and `size` are None where the price holds for any. `amount_max` makes it a range;
     `at_least` says that the source gives a lower bound.

@@ -39,7 +39,7 @@ class ImagineError(Exception):
     """The base of all errors raised on purpose.
 
     `billed` is True, False or None (unknown). `run` is the lasting id of the record, `status` the HTTP
-    status, `code` the error code and `request_id` the id that the server gave, each where there is one.
+    status, `code` the error code and `request_id` the server's id, each None where absent.
     """
 
     front: Front = PYTHON

@@ -1,4 +1,4 @@
-"""The file formats of images: one table of names, MIME types, suffixes and first bytes."""
+"""The file formats of images: a table of names, MIME types, suffixes and first bytes."""
 
 from __future__ import annotations
 

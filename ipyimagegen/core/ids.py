@@ -17,7 +17,7 @@ _RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
 
 @dataclass(frozen=True)
 class Ref:
-    """A run, or an image of it. Without a session it is of the current one; negative numbers count back."""
+    """A run, or an image of it. Without a session: of the current session; negative numbers count back."""
 
     number: int
     image: int | None = None

@@ -4,7 +4,7 @@
     raise InvalidOption(message)
 
 A cell shows `--mask requires --image.`, a Python call `mask= requires image=.`, and the panel its own
-labels. A `Front` holds these words; `render` writes a message for one of them. A message is
+labels. A `Front` holds these words; `render` writes a message for a front. A message is
 also a `str` in the words of Python, so that it can be stored, logged and compared like any other text.
 
 `_` and `ngettext` mark templates for extraction, as the standard library's `gettext` does; translation
@@ -78,7 +78,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class OptionName:
-    """The name of an option, with a value where one is recommended."""
+    """The name of an option, with the recommended value, if any."""
 
     name: str
     value: object = None
@@ -86,7 +86,7 @@ class OptionName:
 
 @dataclass(frozen=True)
 class Setting:
-    """The name of a setting, with a value where one is recommended."""
+    """The name of a setting, with the recommended value, if any."""
 
     name: str
     value: object = None
@@ -101,7 +101,7 @@ class RunLink:
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """The words of one front door: cells, Python calls, the panel."""
+    """The words of a front door: cells, Python calls, the panel."""
 
     option: Callable[[str, object], str]
     setting: Callable[[str, object], str]

@@ -4,7 +4,7 @@ Everything else is derived from this table: validation (`normalise`), the magics
 Imagine`, the wire's field names, completion, the panel's controls, the README's table. What a particular
 model or server allows is a row of the catalog.
 
-Unset is None; the word `default` unsets what is configured. A list of values is a sweep: one run for each.
+Unset is None; the word `default` unsets what is configured. A list of values is a sweep: a run for each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ipyimagegen.core.messages import Message, OptionName, _
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
-Values: TypeAlias = Value | tuple[Value, ...]  # a tuple is a sweep: one run for each
+Values: TypeAlias = Value | tuple[Value, ...]  # a tuple is a sweep: a run for each
 
 DEFAULT = "default"
 SIZE_WORDS = ("auto", "square", "landscape", "portrait")
@@ -46,9 +46,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """The declaration of one option.
+    """The declaration of an option.
 
-    `low` and `high` bound numbers (inclusive). `short` is a one-letter flag. `identity` is whether two
+    `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `identity` is whether two
     requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
     change between two calls is for a server, such as loading another model: the outer axis of a sweep is
     the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
@@ -79,7 +79,7 @@ class Option:
 
     @property
     def lists(self) -> bool:
-        """Whether a value may be a list, one run for each element."""
+        """Whether a value may be a list, a run for each element."""
         alone = (Kind.TEXT, Kind.INPUT, Kind.FLAG, Kind.OBJECT)
         return self.kind not in alone and (self.sent or self.kind is Kind.NAME)
 
@@ -299,14 +299,14 @@ def parse_size(text: str) -> tuple[int, int] | None:
 
 
 def find_option(name: str) -> Option:
-    """Return the option of that snake_case name. Raises InvalidOption, naming the nearest right one."""
+    """Return the option of that snake_case name. Raises InvalidOption, naming the nearest option."""
     if name in OPTIONS:
         return OPTIONS[name]
     raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_name(name, OPTIONS)))
 
 
 def normalise(name: str, value: object) -> Value:
-    """Return `value` as option `name` keeps it: the one check of syntax, for every front door.
+    """Return `value` as option `name` stores it: the only check of syntax, for every front door.
 
     `default` is returned as it is. Raises InvalidOption with the option, the value and the right ones.
     """

@@ -52,7 +52,7 @@ def _refuse_setting(name: str, value: object, expected: Message) -> InvalidOptio
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCall:
-    """One call: the request, what would be sent, and the stored run that makes it needless.
+    """A planned call: the request, what would be sent, and the stored run that makes it needless.
 
     `files` holds the bytes of its input images by their hash, as given and as sent. `seconds` is how long
     such a call takes, from and to. `force` (`--new`) sends it whatever is in flight elsewhere.

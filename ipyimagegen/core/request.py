@@ -173,7 +173,7 @@ def read_setting(text: str) -> tuple[str, Json]:
 def check_extra(extra: Mapping[str, Json]) -> None:
     """Raise InvalidOption where `extra` cannot be sent as JSON, or is more than a request takes.
 
-    Nothing is copied or written before it is known to be small: a list may hold itself, or one list many
+    Nothing is copied or written before it is known to be small: a list may hold itself, or the same list many
     times over.
     """
     waiting = [(value, str(key)[:60], 1) for key, value in extra.items()]
@@ -242,7 +242,7 @@ def _refuse_constant(word: str) -> Json:
 
 # How many images a request may bring, in whatever spelling a server may read their number.
 
-MOST_IMAGES = 10_000  # of one request; no server makes as many
+MOST_IMAGES = 10_000  # of a request; no server makes as many
 _COUNT_DEPTH = 4  # levels of nested fields that are searched
 # Other servers' names of `n`, as `_simplify` writes them.
 _COUNT_NAMES = re.compile(

@@ -1,6 +1,6 @@
-"""A run: one call and everything known about it, as frozen values and as a record on disk.
+"""A run: a call and everything known about it, as frozen values and as a record on disk.
 
-A run is one JSON file; `to_json` and `from_json` are its only writer and reader. Unknown keys are ignored,
+A run is a JSON file; `to_json` and `from_json` are its only writer and reader. Unknown keys are ignored,
 so that a newer version's records can still be read.
 """
 
@@ -58,7 +58,7 @@ ERRORS: Mapping[Status, type[CallError]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecord:
-    """One image of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
+    """An image of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
 
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
     a mask, or where the images cannot be compared. `altered` is "key" where the file's own texts held a
@@ -152,7 +152,7 @@ class ErrorInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One call and everything known of it. Its lasting id is SESSION/NUMBER."""
+    """A call and everything known about it. Its lasting id is SESSION/NUMBER."""
 
     session: str
     number: int

@@ -1,6 +1,6 @@
 r"""Prompt templates: names in braces and alternatives; every other brace stays as typed.
 
-One pass splits a template into parts. `{name}`, `{obj.attr}`, `{table[key]}` are names, with `!r` and
+A single pass splits a template into parts. `{name}`, `{obj.attr}`, `{table[key]}` are names, with `!r` and
 `:format` as in f-strings, names in the format included. `{red|blue}` is a group of alternatives.
 `{{` and `}}` are literal braces. Everything else stays as typed: JSON, code, Python keywords, and
 LaTeX groups (right after `\word`, `^`, `_` or another such group). A filled-in value is never expanded.
@@ -40,7 +40,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """A group of alternatives, one run for each."""
+    """A group of alternatives, a run for each."""
 
     source: str
     choices: tuple[str, ...]
@@ -244,7 +244,7 @@ def _format(value: object, spec: str, source: str) -> str:
 def _check_size(value: object, source: str) -> None:
     """Raise InvalidInput for a value whose text would be too long, without writing it.
 
-    A list may hold one list many times over.
+    A list may hold the same list many times over.
     """
     waiting, room = [value], LONGEST
     while waiting:

@@ -29,7 +29,7 @@ from ipyimagegen.core.request import check_extra
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 
-MOST = 10_000  # runs of one sweep, and values of one option
+MOST = 10_000  # runs of a sweep, and values of an option
 _RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
 
 
@@ -48,7 +48,7 @@ InputRefs: TypeAlias = Mapping[str, tuple[InputRef, ...]]
 class UserInput:
     """What a front door hands over. Values are normalised; `default` unsets what is configured.
 
-    A tuple, of prompts or of values of an option, makes a sweep: one run for each. `chosen` are the
+    A tuple, of prompts or of values of an option, makes a sweep: a run for each. `chosen` are the
     choices for the alternatives in the prompt, in order, once they are made. `executor` runs the calls.
     `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
@@ -235,7 +235,7 @@ def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
 
 
 def _expand_range(name: str, piece: str) -> Iterator[object]:
-    """Yield what one piece of a typed list stands for: itself, or the whole numbers of `1..4`."""
+    """Yield what a piece of a typed list stands for: itself, or the whole numbers of `1..4`."""
     is_number = find_option(name).kind in (Kind.INTEGER, Kind.NUMBER)
     match = _RANGE.fullmatch(to_half_width(piece)) if is_number else None
     if match is None:

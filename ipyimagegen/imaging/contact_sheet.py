@@ -1,4 +1,4 @@
-"""Show several images as one: a contact sheet with a label for each image, or for rows and columns.
+"""Show several images together: a contact sheet with a label for each image, or for rows and columns.
 
 All cells have the same size, so that what differs is the images. They are in reading order, none is
 cropped or enlarged, and transparent images lie on a light checkerboard.
@@ -65,7 +65,7 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The labels of one direction, as given and as drawn.
+    """The labels of a direction, as given and as drawn.
 
     `widths` are the pixels that all of them need in no line, one line and two lines: infinite when a label
     cannot be drawn in full, or when two labels would look the same.
@@ -82,7 +82,7 @@ class _Axis:
 
 @dataclass(frozen=True)
 class _Page:
-    """The content of one sheet of at most `edge` pixels; a strip when there are no rows.
+    """The content of a sheet of at most `edge` pixels; a strip when there are no rows.
 
     `shapes` counts the images of each ratio of width to height. A tile is not larger than `largest`. Labels
     of a strip that do not fit become letters, or are cut when they are `cuttable`. A strip has at most
@@ -130,7 +130,7 @@ def make_preview(
     limit: int = LIMIT,
     rows: int | None = None,
 ) -> Preview:
-    """Return one image to show for these: itself, or a contact sheet in reading order.
+    """Return a single image to show for these: itself, or a contact sheet in reading order.
 
     `labels` stand under the tiles, cut where they are too long. `notes` are, tile by tile, why an image is
     missing (None in `thumbs`). At most `edge` pixels and `limit` bytes for any content, and at most so many

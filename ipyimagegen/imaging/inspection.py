@@ -1,4 +1,4 @@
-"""Inspect an untrusted image file: its format, size and transparency, and a thumbnail, from one decode.
+"""Inspect an untrusted image file: its format, size and transparency, and a thumbnail, from a single decode.
 
 The format is known by the first bytes and the size by the header before anything is decoded.
 """
@@ -22,7 +22,7 @@ from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
 Image.preinit()
 
 EDGE = 768  # pixels: the longest edge of a preview
-# Seconds of CPU for one image. The dearest that pass the scan take 1 to 3 s (benchmarks/decoding.py).
+# Seconds of CPU for an image. The dearest that pass the scan take 1 to 3 s (benchmarks/decoding.py).
 # This stops what the scan cannot see, such as a PNG whose compressed data are millions of empty blocks.
 MOST_SECONDS = 4.0
 _MOST_WAITED_FOR = 16_000_000  # pixels of an image that is decoded while somebody waits
@@ -130,7 +130,7 @@ def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
 
 
 class _DecodingTooSlow(Exception):
-    """The image takes more CPU time than one image may."""
+    """The image takes more CPU time than is allowed."""
 
 
 class _MeteredFile(io.BufferedReader):

@@ -237,7 +237,7 @@ def _has_glyph(file: _FontFile, char: str) -> bool:
 
 @functools.cache
 def _load_probe(file: _FontFile) -> Font | None:
-    """Return a font that maps one character to one glyph, or None where there is none of that name."""
+    """Return a font that maps each character to a single glyph, or None where no font has that name."""
     if file == _OWN:
         return load_own_font(_PROBE_SIZE)
     try:
@@ -254,7 +254,7 @@ def _load_sized(file: _FontFile, size: int, shaped: bool) -> Font:
         raise OSError(file)
     layout = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
     font = probe.font_variant(size=size, layout_engine=layout)
-    # A font with all weights in a file may begin with a hairline; most fonts have one weight, and raise.
+    # A font with all weights in a file may begin with a hairline; most fonts have a single weight, and raise.
     with contextlib.suppress(OSError, ValueError, NotImplementedError):
         font.set_variation_by_name("Regular")
     return font

@@ -83,7 +83,7 @@ def convert_mask(mask: EncodedImage, style: str) -> EncodedImage:
 
 
 def to_mask_image(data: bytes, size: _Size) -> Image.Image:
-    """Return a mask as a Pillow image of mode 1, from one bit for each pixel, row by row: 0 is unchanged.
+    """Return a mask as a Pillow image of mode 1, from a bit for each pixel, row by row: 0 is unchanged.
 
     The leftmost pixel is the highest bit; each row fills whole bytes. Raises ValueError when the number
     of bytes does not fit the size.
@@ -191,7 +191,7 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
         if alpha.histogram()[255] < size[0] * size[1]:
             return alpha.point(lambda value: 255 * (value < 128))
         if image.convert("RGB").getcolors(1):
-            return Image.new("L", size)  # one opaque colour: nobody cut a hole
+            return Image.new("L", size)  # a single opaque colour: no hole
     grey = to_eight_bits(to_ready_mode(image, label)[0]).convert("L")
     half = 1 if grey.getextrema() in ((0, 1), (1, 1)) else 128  # labels: 0 and 1
     if half > 1 and sum(grey.histogram()[48:208]) > _MOST_SHADES * size[0] * size[1]:
@@ -224,7 +224,7 @@ def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
     if mask.size == size:
         return mask.point(lambda value: 255 * (value == 0))
     large = mask.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
-    # One white pixel of 49 still leaves 5 after the blur.
+    # A white pixel of 49 still leaves 5 after the blur.
     return large.filter(ImageFilter.BoxBlur(_BORDER)).point(lambda value: 255 * (value == 0))
 
 

@@ -23,7 +23,7 @@ from ipyimagegen.imaging.pieces import EOI, FRAMES, SOS, iterate_jpeg, iterate_p
 
 _MOST_FOR_PARTS = 4 << 20  # bytes of a file that are searched for parts of keys; the rest for whole keys
 _MOST_INFLATED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
-_MOST_PIECES = 65_536  # an image with more is not decoded, and its rest is searched as one piece
+_MOST_PIECES = 65_536  # an image with more is not decoded, and its rest is searched as a single piece
 _BLOCK = 1 << 20
 _OVERLAP = 512
 
@@ -44,7 +44,7 @@ def mask_keys(path: Path, redactor: Redactor) -> bool:
 
 
 class _KeyMasker:
-    """Masks keys in one open file. Each method that masks returns whether there were any."""
+    """Masks keys in an open file. Each method that masks returns whether there were any."""
 
     def __init__(self, file: BinaryIO, length: int, redactor: Redactor) -> None:
         self._file, self._length = file, length

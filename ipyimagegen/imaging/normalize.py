@@ -21,7 +21,7 @@ from PIL import Image
 from ipyimagegen.core.messages import _
 from ipyimagegen.imaging.refusal import refuse
 
-MOST_BYTES = 50_000_000  # that the API accepts of one image
+MOST_BYTES = 50_000_000  # that the API accepts for an image
 MOST_PIXELS = 40_000_000
 READY_MODES = ("L", "RGB", "RGBA", "I;16")
 ORIENTATION = 0x0112  # the EXIF tag

@@ -34,7 +34,7 @@ _TITLES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 class OpenedImage:
     """An image file whose header was read. Its frames are counted and its pixels not decoded.
 
-    `sendable` is whether its own bytes can be sent: a whole upright PNG, JPEG or WebP of one frame.
+    `sendable` is whether its own bytes can be sent: a whole upright PNG, JPEG or WebP of a single frame.
     """
 
     image: Image.Image

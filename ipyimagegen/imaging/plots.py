@@ -104,7 +104,7 @@ def _choose_box(part: Any, figure: Any) -> Any:
     if isinstance(part, axes):
         figure.draw_without_rendering()  # computes the layout
         bounds = part.get_position().bounds
-        # Twins have the same bounds: the right scale belongs to the left one's image.
+        # Twins have the same bounds: the right scale belongs to the image of the left scale.
         twins = [other for other in figure.axes if other.get_position().bounds == bounds]
         boxes = [box for twin in twins if (box := twin.get_tightbbox()) is not None]
         if boxes and len(twins) < len(figure.axes):

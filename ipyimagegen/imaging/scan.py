@@ -84,7 +84,7 @@ class Scan:
     `width` and `height` are in pixels, 0 where the header cannot be read. `flaw` is CUT or DAMAGED, and
     empty for a whole file. `refusal` is why the file must not be decoded at any size, such as "has more
     than 64 scans"; empty when it may be. `late` is whether EXIF data may follow the pixels or the coding
-    is a rare one, so that only decoding shows what the file is. `scans` is the number of passes over the
+    is rare, so that only decoding shows what the file is. `scans` is the number of passes over the
     pixels in which a JPEG is coded.
     """
 
@@ -165,7 +165,7 @@ def _check(limit: str, amount: int) -> None:
 
 @dataclass
 class _Walk:
-    """A walk through one file: what was read, and how much of each limit is used."""
+    """A walk through a file: what was read, and how much of each limit is used."""
 
     file: BinaryIO
     length: int
@@ -202,7 +202,7 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _FIXED = (b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"fcTL")
 _MAY_ORIENT = (b"XML:com.adobe.xmp", b"Raw profile type ")  # keywords of texts
 _EXIF_KEYWORDS = (b"exif", b"Raw profile type exif")
-_DENSEST = 1032  # bytes that one byte of deflate can stand for
+_DENSEST = 1032  # bytes that a byte of deflate can stand for
 
 
 def _walk_png(walk: _Walk) -> None:
@@ -368,14 +368,14 @@ _WALKERS: Mapping[str, Callable[[_Walk], None]] = MappingProxyType(
 
 _UNITS = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8)  # bytes of a value of each TIFF type
 _EXIF_MARKS = re.compile(rb"(?:Exif\0\0)*")
-_MOST_EXIF_MARKS = 60  # bytes; there is one mark of 6, and broken writers repeat it
+_MOST_EXIF_MARKS = 60  # bytes; a mark has 6, and broken writers repeat it
 
 
 def _measure_values(block: bytes) -> int:
     """Return how many bytes the values in the first directory of an EXIF or MPF block take, copied out."""
     marks = _EXIF_MARKS.match(block)
     assert marks
-    if marks.end() > _MOST_EXIF_MARKS:  # Pillow strips them one by one, in quadratic time
+    if marks.end() > _MOST_EXIF_MARKS:  # Pillow strips each mark separately, in quadratic time
         return _LIMITS["metadata values"].most + 1
     block = block[marks.end() :]
     order = "<" if block.startswith(b"II") else ">"

@@ -44,7 +44,7 @@ def attach(studio: Studio, shell: InteractiveShell) -> Screen:
     studio.cell = lambda: shell.execution_count
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
-    assert shell.display_formatter is not None  # every shell has one
+    assert shell.display_formatter is not None  # every shell has a formatter
     shell.display_formatter.ipython_display_formatter.for_type(Comparison, show_comparison)
     return screen
 
@@ -128,7 +128,7 @@ def _name_key_hosts(calls: Iterable[PlannedCall]) -> list[Message]:
 
 
 class Screen:
-    """The display of one shell. It remembers what the running cell has shown."""
+    """The display of a shell. It stores what the running cell has shown."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
@@ -148,7 +148,7 @@ class Screen:
 
 
 class Painter:
-    """The outputs of one request in one cell; each is updated until it holds the result.
+    """The outputs of a request in a cell; each is updated until it holds the result.
 
     During the call: the status line; with a stream also the newest image, with a sweep its sheet so far,
     above the status line. Afterwards, in the same outputs: the result and its caption.
@@ -275,7 +275,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 
 def show_text(text: str) -> None:
-    """Show plain text as one output."""
+    """Show plain text as a single output."""
     _display({"text/plain": text}, {})
 
 

@@ -25,7 +25,7 @@ _LOADED = "_ipyimagegen"  # the attribute of a shell that holds its extension
 
 
 class Extension:
-    """What is registered with one shell."""
+    """What is registered with a shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell

@@ -35,7 +35,7 @@ LISTED = 20  # runs that %imagine_history shows without -l
 
 
 class ImagineMagics:
-    """The magics of one shell and one studio; `run` calls the method of the magic's name."""
+    """The magics of a shell and its studio; `run` calls the method of the magic's name."""
 
     def __init__(self, shell: InteractiveShell, studio: Studio) -> None:
         self._shell = shell

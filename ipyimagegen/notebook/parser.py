@@ -1,6 +1,6 @@
 """Read the line of a magic: options first, then the prompt or the words.
 
-Words are read one at a time, because the prompt at the end of a line may hold anything, also an apostrophe.
+Words are read singly, because the prompt at the end of a line may hold anything, also an apostrophe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The texts of the magics that report: plain lines, one fact each."""
+"""The texts of the magics that report: plain lines, a fact each."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def report_endpoints(studio: Studio) -> str:
     )
     try:
         default: Endpoint | None = studio.default_endpoint()
-    except InvalidOption as error:  # the table names the right one to a user who mistyped it
+    except InvalidOption as error:  # the table names the right option after a typing error
         default, end = None, _("! No default: {error}", error=error.args[0])
     endpoints = list(studio.endpoints())
     if default and default.base_url not in {endpoint.base_url for endpoint in endpoints}:

@@ -1,4 +1,4 @@
-"""What users hold: an `Image`, a `Generation` of one call, a `Sweep` of many; immutable and picklable."""
+"""What users hold: an `Image`, a `Generation` of a call, a `Sweep` of many; immutable and picklable."""
 
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import Bundle, Handle, Image, Result, frame_bundle, make_bundle

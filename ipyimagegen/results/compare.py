@@ -1,4 +1,4 @@
-"""What differs between runs: as lines, or side by side with their images on one sheet.
+"""What differs between runs: as lines, or side by side with their images on a sheet.
 
 seed: 7 → 8
 prompt: a [-red-] {+blue+} fox
@@ -111,7 +111,7 @@ def mark_changes(base: ComparedValue, value: ComparedValue) -> str:
 
 
 def distinguish(values: Values, unset: Sequence[str]) -> list[str]:
-    """Return the texts of values; where one text stands for different values, with their keys."""
+    """Return the texts of values; where a text stands for different values, with their keys."""
     keys: dict[str, set[str]] = {}
     for value in filter(None, values):
         keys.setdefault(value.text, set()).add(value.key)
@@ -154,7 +154,7 @@ class Side:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """The values of all sides under one name."""
+    """The values of all sides under a name."""
 
     name: str
     sides: Sequence[Side]
@@ -329,7 +329,7 @@ def _make_thumb(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a notebook shows: one image, and the words under it."""
+    """What a notebook shows: an image, and the words under it."""
 
     sheet: imaging.Preview
     text: str

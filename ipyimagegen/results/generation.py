@@ -1,4 +1,4 @@
-"""The result of one call: a `Generation`, a sequence of `Image`s.
+"""The result of a call: a `Generation`, a sequence of `Image`s.
 
 It is immutable and can be pickled. A pickle has no studio: its result can be shown and saved wherever the
 store's files are, but not run again.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Generation(Sequence[Image]):
-    """The result of one call: its images in order, and everything known of its run.
+    """The result of a call: its images in order, and everything known of its run.
 
     `run` is the record, `number` its number in the session that shows it, and `reused` tells that it is from
     the history. `failure` is why it has no image, in a sweep that shows other images. `handle` is the studio,
@@ -138,7 +138,7 @@ class Generation(Sequence[Image]):
 
     @property
     def revised_prompts(self) -> tuple[str | None, ...]:
-        """The prompts as the server rewrote them, one for each image."""
+        """The prompts as the server rewrote them, a prompt for each image."""
         return tuple(image.revised_prompt for image in self.images)
 
     @property
@@ -172,7 +172,7 @@ class Generation(Sequence[Image]):
         return self.handle.rerun(self.run, prompt, **options)
 
     def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
-        """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly one."""
+        """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
         if len(self) != 1:
             raise InvalidInput(
                 _("This result has {count} images. Choose one, such as result[0].edit(…).", count=len(self))
@@ -207,7 +207,7 @@ class Generation(Sequence[Image]):
         return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self.run))}"
 
     def preview(self) -> imaging.Preview:
-        """Return one image of at most 768 px and 100 KiB: its image, or a contact sheet."""
+        """Return an image of at most 768 px and 100 KiB: its image, or a contact sheet."""
         edge = imaging.choose_edge(len(self))
         labels = [f"{self.number or self.id}.{image.index}" for image in self]
         thumbs = [image.thumb(edge) for image in self]

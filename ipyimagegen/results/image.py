@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # Pillow is imported when an image is first opened
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
-HEIGHT = 560  # pixels at which one image is shown, so that its caption fits on the screen with it
+HEIGHT = 560  # pixels at which a single image is shown, so that its caption fits on the screen with it
 ALT_LIMIT = 300  # characters of the prompt that become the image's alternative text
 
 

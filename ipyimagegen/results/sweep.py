@@ -359,7 +359,7 @@ def _divide(count: int, most: int) -> int:
 
 
 def count_shown(sheets: Sequence[Sheet]) -> int:
-    """Return how many sheets a cell shows: together they are as small as one, and each can be read."""
+    """Return how many sheets a cell shows: together as small as a single sheet, and each legible."""
     totals = accumulate(len(sheet.calls) for sheet in sheets[:SHEETS])
     return max(1, sum(total <= TILES for total in totals))
 

@@ -1,1 +1,1 @@
-"""One session: plan requests, run them, wait for them and remember them."""
+"""A session: plan requests, run them, wait for them and record them."""

@@ -1,4 +1,4 @@
-"""The calls of one plan: a single one, or the many of a sweep, started as their servers have room."""
+"""The calls of a plan: a single call, or the many of a sweep, started as their servers have room."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Batch:
                     self._call_off(queue, _("Not sent: {cause}.", cause=str(error).rstrip(".")))
 
     def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:
-        """Carry out the calls of one server in order, each as soon as it may be sent."""
+        """Carry out the calls of a server in order, each as soon as it may be sent."""
         while True:
             with turn:
                 permit = limiter.acquire(lambda: not queue)

@@ -1,4 +1,4 @@
-"""One call of a plan: send its request in the background, store what comes, record the outcome.
+"""A call of a plan: send its request in the background, store what comes, record the outcome.
 
 A call stores what it receives by itself: showing a result never decides whether it is kept. The thread that
 waits for a call only waits, so an interrupt ends the cell while the call goes on.
@@ -69,10 +69,10 @@ _STORED_REMEDIES: Mapping[ImageState, Remedy] = {
 
 
 class Call:
-    """One call of a batch: a request that is being sent, or the cached result that makes it needless.
+    """A call of a batch: a request that is being sent, or the cached result that makes it needless.
 
     `run` is the newest record, `error` the reason why there is no image. A new call has neither; the
-    scheduler gives it a run and its `work`, and one thread carries it out.
+    scheduler gives it a run and its `work`, and a single thread carries it out.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Call:
 
     @property
     def run(self) -> Run:
-        """The newest record; a call without one was not prepared."""
+        """The newest record; a call without a record was not prepared."""
         assert self._run is not None
         return self._run
 
@@ -254,7 +254,7 @@ def send_call(
     edge: int | None = None,
     exchange: Callable[..., client.Outcome] | None = None,
 ) -> Run:
-    """Send one call, keep what comes and return its final record.
+    """Send a call, store what arrives and return its final record.
 
     `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` sends in place of
     `client.exchange`. Raises Detached when the call was stopped before it was sent, StoreError when the
@@ -371,7 +371,7 @@ def _delete(spool: Path) -> None:
 def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
     """Store the input files before the request is sent; return why it must not be sent, if so.
 
-    The record exists already, so that nobody who forgets another run deletes a file of this one.
+    The record exists already, so that forgetting another run deletes no file of this run.
     """
     try:
         for sha256, data in call.planned.files.items():
@@ -385,9 +385,9 @@ def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
 
 
 def _find_rival(call: Call, store: Store) -> Message | None:
-    """Return a message when another notebook has sent the same request since this one was planned.
+    """Return a message when another notebook has sent the same request since the call was planned.
 
-    Both records are on disk before either is sent, so at least one of the two sees the other.
+    Both records are on disk before either is sent, so at least one notebook reads the other's record.
     """
     planned = call.planned
     if not planned.paid or planned.force:

@@ -1,4 +1,4 @@
-"""The API keys of one studio: where they come from, which were typed, and that none is shown.
+"""The API keys of a studio: where they come from, which were typed, and that none is shown.
 
 A key goes to its server and nowhere else. Every key that was found in the session is noted here with its
 origin; requests, outputs, records and errors are searched for all of them.
@@ -54,7 +54,7 @@ class Keychain:
         return found or (TYPED if self._find_typed(endpoint) else None)
 
     def held(self, endpoint: Endpoint) -> ApiKey | None:
-        """Return the key if there is one, without a prompt. Raises InvalidOption for an impossible key."""
+        """Return the key, if any, without a prompt. Raises InvalidOption for an impossible key."""
         found = keys.find_key(endpoint, environ=self._environ, folder=HERE, note=self._note)
         return found or self._find_typed(endpoint)
 
@@ -142,7 +142,7 @@ class Keychain:
 
     @contextmanager
     def discreet(self) -> Iterator[None]:
-        """Keep keys out of errors: a variable may hold one, and messages repeat what was given."""
+        """Remove keys from errors: a variable may hold a key, and messages repeat the input."""
         try:
             yield
         except ImagineError as error:
@@ -170,6 +170,6 @@ def _is_secret(key: HiddenText, public: Iterable[str]) -> bool:
 def _has_key(request: Request, redactor: Redactor) -> bool:
     images = (*request.inputs, *((request.mask,) if request.mask else ()))
     texts = [request.prompt, request.template or "", repr({**request.options, **request.extra})]
-    # Models and files may look like keys, as hf-internal-testing/tiny does; only a known one counts.
+    # Models and files may look like keys, as hf-internal-testing/tiny does; only a known key counts.
     names = [request.model or "", request.base_url, request.endpoint, *(image.label for image in images)]
     return redactor.holds("\n".join(texts)) or redactor.holds_known("\n".join(names))

@@ -1,7 +1,7 @@
-"""What works and what does not, as findings: one fact each, with the remedy where something is wrong.
+"""What works and what does not, as findings: a fact each, with the remedy where something is wrong.
 
 Nothing here costs money, and nothing is created or changed. The text is safe to paste anywhere: it holds no
-key or part of one, no password, no name of a user or machine.
+key or part of a key, no password, no name of a user or machine.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact about `name`: its state and a sentence."""
+    """A fact about `name`: its state and a sentence."""
 
     name: str
     state: State
@@ -122,7 +122,7 @@ def examine(
 ) -> Report:
     """Return all findings, within seconds. Raises nothing: a check that fails is a finding too.
 
-    `named` is an endpoint, else the default one is checked; `mounts` gives the applications that answer in
+    `named` is an endpoint, else that of the settings; `mounts` gives the applications that answer in
     this process; `offline` leaves the network alone.
     """
     examination = _Examination(studio, named, environ, mounts, offline)

@@ -2,8 +2,8 @@
 
 The call travels to a worker; the key is found there and travels only if the user permits it. The bytes of the
 response come back and are stored as if the call had been sent from here. Nothing depends on the kind of
-executor: a nonce in every call keeps an executor from merging equal calls, and a free probe detects one that
-broadcasts.
+executor: a nonce in every call prevents it from merging equal calls, and a free probe detects an executor
+that broadcasts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTask:
-    """One call as it travels to a worker. `nonce` makes it unique; without `key` the worker finds its own.
+    """A call as it travels to a worker. `nonce` makes it unique; without `key` the worker uses its own.
 
     `claims` is the caller's folder of claim files, where both sides can reach it.
     """

@@ -54,7 +54,7 @@ class History(Sequence[Generation]):
         return self._studio.generation(self._studio.find(self._to_id(index))[0])
 
     def _to_id(self, index: int | str) -> str:
-        """Return a number as an id; a negative one counts from the highest."""
+        """Return a number as an id; a negative number counts from the highest."""
         if isinstance(index, int) and index < 0:
             numbers = [number for number, _run in self._studio.ledger.numbered()]
             index = numbers[index] if -index <= len(numbers) else index
@@ -93,7 +93,7 @@ class History(Sequence[Generation]):
         return matches[-limit:]
 
     def make_sheet(self, runs: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
-        """Return the first image of each of these runs on one contact sheet."""
+        """Return the first image of each of these runs on a contact sheet."""
         generations = [(number, self._studio.generation(run)) for number, run in runs]
         shown = [(str(number or made.id), made[0].path) for number, made in generations if made]
         if not shown:
@@ -122,7 +122,7 @@ class History(Sequence[Generation]):
         return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
     def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
-        """Yield the ids of the runs, each with the number of the image if there is one."""
+        """Yield the ids of the runs, each with the number of the image, if any."""
         text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
         numbers = ids.parse_range(text)
         if numbers is None:
@@ -141,11 +141,11 @@ class History(Sequence[Generation]):
         return self._label(image.parent) if image.parent else image.name
 
     def list_reruns(self, run: Run) -> list[Run]:
-        """Return the runs of this session that ran this one again."""
+        """Return the reruns of this run in this session."""
         return [other for _n, other in self._studio.ledger.numbered() if other.rerun_of == run.id]
 
     def list_edits(self, run: Run) -> list[Run]:
-        """Return the runs of this session that edited an image of this one."""
+        """Return the runs of this session that edited an image of this run."""
         return [other for _n, other in self._studio.ledger.numbered() if run.id in list_parents(other)]
 
     def make_descent_sheet(self, run: Run) -> imaging.Preview | None:
@@ -167,7 +167,7 @@ class History(Sequence[Generation]):
         kept = shown[-MOST_ANCESTORS:]
         if len(kept) < len(shown):
             kept[0] = (f"… {kept[0][0]}", kept[0][1])
-        edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in one row, if there are not too many
+        edge = max(120, imaging.EDGE // max(len(kept), 3) - 10)  # in a single row, if there are not too many
         thumbs = [imaging.inspect(path, edge=edge).thumb for _label, path in kept]
         return imaging.make_preview(thumbs, [label for label, _path in kept])
 

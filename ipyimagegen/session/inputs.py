@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 FETCH = 60.0  # seconds that a URL may take, while the cell waits
-MOST = 16  # images of one request, at any server
+MOST = 16  # images of a request, at any server
 BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # or a typing error
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -45,7 +45,7 @@ _Found: TypeAlias = tuple[object, str, str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedInput:
-    """One input image: its record, and its file."""
+    """An input image: its record, and its file."""
 
     input: Input
     source: imaging.EncodedImage = field(repr=False)
@@ -104,7 +104,7 @@ def resolve_inputs(
 
 @dataclass(frozen=True, kw_only=True)
 class _Resolver:
-    """Resolves references to images, one step at a time."""
+    """Resolves references to images, step by step."""
 
     studio: Studio
     offline: bool
@@ -251,7 +251,7 @@ def _find_display_url(thing: Any) -> object:
 
 
 def _verify(path: Path, sha256: str, id_: str) -> Path:
-    """Return the file of an image if it is unchanged: a damaged one is not sent, and paid for."""
+    """Return the file of an image if it is unchanged: a damaged file is neither sent nor paid for."""
     try:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:

@@ -25,7 +25,7 @@ from ipyimagegen.core.messages import Setting, _
 from ipyimagegen.core.redact import HiddenText, hide_frames
 
 KEYRING_SERVICE = "ipyimagegen"
-KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within one
+KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within 1 s
 DOTENV_BYTES = 1 << 20
 
 
@@ -42,7 +42,7 @@ class Environment(Mapping[str, str]):
 
     @hide_frames
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a variable; no exception is made for one that is not set, which an interrupt could show."""
+        """Return a variable; no exception is made for an unset variable, which an interrupt could show."""
         return self._given.get(name, default)
 
     @hide_frames
@@ -79,7 +79,7 @@ def find_key(
 
 
 def check_key(secret: ApiKey, place: str) -> None:
-    """Raise InvalidOption, without the key, when it cannot be one; `place` says where it comes from."""
+    """Raise InvalidOption, without the key, when the key is impossible; `place` says where it comes from."""
     if not secret.possible:
         raise InvalidOption(
             _(
@@ -199,7 +199,7 @@ _hanging: list[threading.Thread] = []  # the look-up in the keyring that waits f
 def _keyring(user: str) -> HiddenText | None:
     """Return the system keyring's password, if that package is installed and answers within a second.
 
-    A backend may wait for a person at another screen, so it runs in the background, and no second one
+    A backend may wait for a person at another screen, so it runs in the background, and no second thread
     starts while it hangs.
     """
     if find_spec("keyring") is None or any(thread.is_alive() for thread in _hanging):

@@ -1,4 +1,4 @@
-"""What one session remembers: the numbers of its runs, its calls in flight, and what it spent."""
+"""The state of a session: the numbers of its runs, its calls in flight, and what it spent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
 
 
 class Ledger:
-    """Numbers, calls and spending of one session."""
+    """Numbers, calls and spending of a session."""
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._open = store
@@ -30,7 +30,7 @@ class Ledger:
         self._session: str | None = None
         self._numbers: list[str] = []  # lasting ids; number 1 is the first
         self._recorded: set[str] = set()  # those with a record of this session
-        self._recent: dict[str, None] = {}  # the same ids, the one shown last at the end
+        self._recent: dict[str, None] = {}  # the same ids, the last shown at the end
         self._calls: dict[str, Call] = {}  # in flight, by lasting id
         self._paid: dict[
             str, tuple[object, int]
@@ -110,7 +110,7 @@ class Ledger:
             return number, again
 
     def recall(self, run_id: str) -> None:
-        """Make a run that is shown the last one; it keeps its number.
+        """Make a run that is shown the last run; its number stays the same.
 
         So `@3` is the same image at every Run All; otherwise another edit would be billed.
         """
@@ -120,7 +120,7 @@ class Ledger:
                 self._numbers.append(run_id)
 
     def _touch(self, run_id: str) -> None:
-        """Make a run the last one, which `-1` names. Call with the lock held.
+        """Make a run the last run, which `-1` names. Call with the lock held.
 
         `-1` is not the highest number: a second Run All shows stored results, and `@-1` in a cell has to name
         the same image as the first time; otherwise another edit would be billed.
@@ -222,7 +222,7 @@ class Ledger:
     # Finding
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the image if it names one.
+        """Return the run of an id, and the number of the image if it names an image.
 
         Raises NotInHistory, naming the newest runs of that number in other sessions.
         """

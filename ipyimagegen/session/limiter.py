@@ -1,4 +1,4 @@
-"""What the calls to one server share: how many run at once, in which order, and the pause after a 429."""
+"""What the calls to a server share: how many run at once, in which order, and the pause after a 429."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Self
 from ipyimagegen import client
 
 STEP = 0.2  # seconds between two looks at whether a waiting call was given up
-# Images processed at once: one more than there are cores, since one of them waits for the disk.
+# Images processed at once: a slot more than there are cores, since an image waits for the disk.
 PROCESSING_SLOTS = (os.cpu_count() or 1) + 1
 PATIENCE = 1.0  # seconds for which processing lets calls be sent first
 
 
 class Limiter:
-    """Lets `parallel` calls to one server run at once, in the order in which they came."""
+    """Lets `parallel` calls to a server run at once, in the order of arrival."""
 
     def __init__(self) -> None:
         self.parallel = 1
@@ -32,7 +32,7 @@ class Limiter:
         self._slot_freed = threading.Condition(lock)
 
     def acquire(self, given_up: Callable[[], bool]) -> Permit:
-        """Wait for a permit and return it; a call that is given up gets one that counts for nothing."""
+        """Wait for a permit and return it; a call that is given up gets a permit that does not count."""
         ticket = object()
         with self._changed:
             self._queue.append(ticket)

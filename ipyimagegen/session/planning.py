@@ -1,7 +1,7 @@
 """Make a plan from the user's input: nothing is sent, written or numbered here.
 
 The order matters: typed options over configured ones, names filled in, checked against the catalog,
-**identity taken**, and only then translated. A change in our tables never makes an old request a new one.
+**identity taken**, and only then translated. A change in our tables never makes an old request a new request.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def build_plan(
 ) -> Plan:
     """Return the plan for the user's input and the images that go with it.
 
-    Raises InvalidOption, InvalidInput, MissingKey, and OutcomeUnknown where there is only one call.
+    Raises InvalidOption, InvalidInput, MissingKey, and OutcomeUnknown where there is only a single call.
     """
     axes, points = expand(user)
     pairs = [_plan_call(point, context, inputs, mask) for point in points]
@@ -188,7 +188,7 @@ def merge(user: UserInput, settings: Settings) -> tuple[dict[str, Value], frozen
     typed = {name: value for name, value in user.options.items() if not isinstance(value, tuple)}
     overridden = set(typed)
     if overridden & {"size", "aspect_ratio"}:
-        overridden |= {"size", "aspect_ratio"}  # they count as one option here
+        overridden |= {"size", "aspect_ratio"}  # they count as a single option here
     for name, value in settings.options.items():
         ignored = user.alone and name in SENT
         if value is not None and name not in overridden and not ignored:
@@ -235,7 +235,7 @@ def _choose_endpoint(
     context: RequestContext,
     local: Mapping[str, Value],
 ) -> tuple[Endpoint, Run | None]:
-    """Return the endpoint, and a stored result where none was chosen and the history has one."""
+    """Return the endpoint, and a stored result where no endpoint was chosen and the history has it."""
     own, environ = context.settings.endpoints, context.environ
     named = local.get("endpoint")
     if user.like and "endpoint" not in user.options:  # whatever is configured

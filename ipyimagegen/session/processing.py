@@ -63,7 +63,7 @@ class CallContext:
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseProcessor:
-    """Processes the response to one call. `thumbs` collects the thumbnails that are made on the way.
+    """Processes the response to a call. `thumbs` collects the thumbnails that are made on the way.
 
     They have `edge` pixels, or the size in which a result of so many images shows them. `slot` is held while
     an image is stored, and while it is inspected.
@@ -150,7 +150,7 @@ class ResponseProcessor:
         return run.replace(raw=blob.sha256)
 
     def store_image(self, item: client.ResponseImage, index: int) -> ImageRecord:
-        """Store one image of the response and return its record; raises no error of the disk."""
+        """Store an image of the response and return its record; raises no error of the disk."""
         image = ImageRecord(index=index, revised_prompt=item.revised_prompt, url=item.url)
         if self.token.over:
             state = ImageState.UNREAD if item.delivered or not item.url else ImageState.URL_PENDING

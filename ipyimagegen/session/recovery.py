@@ -33,7 +33,7 @@ WAIT = 2.0  # seconds that a cell waits for responses: enough for some ordinary 
 
 
 class Recovery:
-    """Recovers the responses of one studio's store, in a background thread.
+    """Recovers the responses of a studio's store, in a background thread.
 
     There is no lock, which an interrupt could leave closed: should two threads start at once, the claim files
     of the responses keep them apart.
@@ -85,7 +85,7 @@ class Recovery:
                     self._recover_claimed(spool, run)
 
     def _recover_claimed(self, spool: Path, run: Run) -> None:
-        """Recover one response; its claim file stays if that kills this process, or cannot be done."""
+        """Recover a response; its claim file stays if that kills this process, or cannot be done."""
         store = self._studio.store
         release = partial(store.release, spool)
         atexit.register(release)  # an ordinary end of the process is no failure of the response
@@ -101,9 +101,9 @@ class Recovery:
 
 
 def _recover(studio: Studio, run: Run, spool: Path) -> None:
-    """Recover one response.
+    """Recover a response.
 
-    An incomplete one may still be growing in another process: it is left for as long as a call may be silent.
+    An incomplete response may still grow in another process: it is left for as long as a call may be silent.
     The file stays, since that process may be about to read it; it is deleted after a day.
     """
     original, last_write = run, spool.stat().st_mtime

@@ -1,6 +1,6 @@
 """Start the calls of a plan: each request once, within the caps, with its key, and with room to store it.
 
-One lock here keeps two threads from starting the same request.
+A lock here prevents two threads from starting the same request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ AT_ONCE = 64  # images for which there has to be room before a sweep begins; it 
 
 
 class Scheduler:
-    """Starts calls for one studio; `tell` gets the run of every call that ends."""
+    """Starts calls for a studio; `tell` gets the run of every call that ends."""
 
     def __init__(self, studio: Studio, tell: Callable[[Run], None]) -> None:
         self._studio, self._tell = studio, tell

@@ -86,7 +86,7 @@ class Studio:
         _renew_after_fork(self)
 
     def start_session(self) -> None:
-        """Create what belongs to one process, also in a fork."""
+        """Create what belongs to a process, also in a fork."""
         self.ledger = Ledger(lambda: self.store)
         self._scheduler = Scheduler(self, self._tell)
         self._recovery = Recovery(self)
@@ -107,7 +107,7 @@ class Studio:
 
     @property
     def settings(self) -> Settings:
-        """The current settings. Raises InvalidOption for an invalid one."""
+        """The current settings. Raises InvalidOption for an invalid setting."""
         settings = self._settings() if callable(self._settings) else self._settings
         if self._endpoint and not settings.options.get("endpoint"):
             settings = replace(settings, options={**settings.options, "endpoint": self._endpoint})
@@ -178,7 +178,7 @@ class Studio:
     # Requests
 
     def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the image if it names one. Raises NotInHistory."""
+        """Return the run of an id, and the number of the image if it names an image. Raises NotInHistory."""
         with self.keys.discreet():
             self.recover_responses()
             return self.ledger.find(text)
@@ -394,7 +394,7 @@ class Studio:
         return Generation(run, tuple(images), number=number, reused=reused, failure=failure, handle=self)
 
     def name_input(self, image: Input) -> str:
-        """Return the name of an input image: one of ours by its id and the first words of its prompt."""
+        """Return the name of an input image; of ours, by its id and the first words of its prompt."""
         run = self.store.run(to_run_id(image.parent)) if image.parent else None
         known = run is not None and not run.forgotten
         return f"{image.parent} {truncate(run.request.prompt, 30)!r}" if run and known else image.name

@@ -56,7 +56,7 @@ class HeldInterrupts:
             signal.signal(signal.SIGINT, lambda number, frame: self._received.append((number, frame)))
 
     def release(self) -> None:
-        """Let interrupts through again, the held one at once."""
+        """Let interrupts through again, the held interrupt at once."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGINT, before)
@@ -120,7 +120,7 @@ def _wait_for_withdrawn(batch: Batch) -> None:
 def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None, began: float) -> None:
     """Paint until all calls have settled, or the time is over."""
     if painter and batch.plan.axes and (batch.new or not batch.settled):
-        painter.working(batch)  # at least once for every sweep, also for one that is over at once
+        painter.working(batch)  # at least once for every sweep, also for a sweep that is over at once
     while not batch.wait(POLL):
         if painter:
             painter.working(batch)

@@ -2,7 +2,7 @@
 
     HOME/images/ab/<sha256>.<ext>      bytes as received, each content once
     HOME/quarantine/<sha256>.bin       bytes that are not a known image
-    HOME/records/<session>/<n>.json    one run
+    HOME/records/<session>/<n>.json    a run
     HOME/spool/                        files that are not yet whole
     HOME/unindexed/                    names of records that the index may lack
     HOME/index.sqlite                  search and look-up; safe to delete

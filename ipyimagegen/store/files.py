@@ -56,7 +56,7 @@ UNLINKED = "unindexed"
 
 
 class Occupied(StoreError):
-    """A file has the name of a new one, and is not the store's to replace."""
+    """The name of a new file is taken by a file that the store must not replace."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Disk:
         self.move(part, path, known=known)
 
     def put_exclusive(self, path: Path, data: bytes) -> bool:
-        """Make a file that holds `data`; return False when there is one already. A failure leaves none."""
+        """Make a file that holds `data`; return False when the file exists. A failure leaves none."""
         with self.create_part() as (file, part):
             self.append(file, data)
         try:
@@ -250,7 +250,7 @@ class Disk:
         return True
 
     def create_exclusive(self, path: Path) -> bool:
-        """Create an empty file; return False when there is one already."""
+        """Create an empty file; return False when the file exists."""
         self.make_folder(path.parent)
         with self.translate_errors():
             try:

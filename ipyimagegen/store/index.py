@@ -320,7 +320,7 @@ def read_state(path: Path) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty index that only this user can read, or make the existing one private; raises OSError."""
+    """Make an empty index that only this user can read, or the existing index private; raises OSError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600))
     except FileExistsError:

@@ -83,7 +83,7 @@ def _keeps_modes(folder: Path) -> bool:
 
 
 def leads_through_link(root: str, parts: Sequence[str]) -> bool:
-    """Return whether a path of these parts below `root` is a link, or lies behind one.
+    """Return whether a path of these parts below `root` is a link, or lies behind a link.
 
     Paths are text here: this runs for each file that is read. Raises OSError for a link that
     leads anywhere but to a folder of this user.

@@ -1,4 +1,4 @@
-"""The record files: one run each, written whole, and read whatever they hold."""
+"""The record files: a run each, written whole, and read whatever they hold."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Records:
         """Replace a record; return what it was, if it could be read, and what was written.
 
         A forgotten record stays forgotten, and a stored image stays stored: two processes may read the same
-        response, and only one of them may succeed in a download. Raises StoreError when a newer version
+        response, and only one process may succeed in a download. Raises StoreError when a newer version
         wrote the record.
         """
         key = (run.session, run.number)

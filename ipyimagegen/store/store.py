@@ -140,7 +140,7 @@ class Store:
         """Delete prompt, inputs and images of these runs, and return how many had any.
 
         Number, time and cost stay, and so do files that another run mentions. A record that only reused
-        one of the runs is forgotten with it. Raises StoreError when a newer version wrote one of them; then
+        one of the runs is forgotten with it. Raises StoreError when a newer version wrote any of them; then
         none is forgotten. Raises StoreError that names files which are not the store's to delete; then all
         are forgotten.
         """
@@ -221,11 +221,11 @@ class Store:
     def find_numbered(
         self, number: int, *, other_than: str | None = None, limit: int | None = None
     ) -> list[Run]:
-        """Return the runs of that number, the newest first, without those of one session."""
+        """Return the runs of that number, the newest first, without those of a session."""
         return self.find(Query(number=number, other_than=other_than, limit=limit))
 
     def find_identical(self, identity: str, *, limit: int | None = None) -> list[Run]:
-        """Return the runs of the same request, the newest first; not those that only reused one."""
+        """Return the runs of the same request, the newest first; not those that only reused a run."""
         runs = self.find(Query(identity=identity, limit=limit))
         # Where locks do nothing an index may err, and a stranger's record may claim another identity.
         return [run for run in runs if run.identity == identity == compute_identity(run)]

@@ -74,7 +74,7 @@ class Attachment:
 
 
 class Attachments:
-    """The input images and the mask of one panel; a single thread changes them.
+    """The input images and the mask of a panel; a single thread changes them.
 
     Methods raise InvalidInput, NotInHistory or StoreError, and then nothing has changed.
     """
@@ -93,7 +93,7 @@ class Attachments:
         self.add_text("image", f"@{image_id}", {})
 
     def put_first(self, image_id: str) -> None:
-        """Make an image of the history the first one, to which the mask applies."""
+        """Make an image of the history the first image, to which the mask applies."""
         attachment = next((image for image in self.images if image.resolved.input.parent == image_id), None)
         if attachment is None:
             self.add_image(image_id)

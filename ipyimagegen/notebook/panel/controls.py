@@ -24,7 +24,7 @@ from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand under "More options"
-_TRANSLATED = {"size", "aspect_ratio"}  # where one is supported, the other is translated into it
+_TRANSLATED = {"size", "aspect_ratio"}  # where either is supported, the other is translated into it
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
     Kind.NUMBER: "number",

@@ -26,7 +26,7 @@ _LINES = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """The texts of the fields; an empty one is not set. `other` holds further fields, as lines `key=value`.
+    """The texts of the fields; an empty field is not set. `other` holds further fields, as lines `key=value`.
 
     A field may hold a list, as on the line of a magic: `1..4`, `low,high`, a value with a comma in quotes.
     """
@@ -86,7 +86,7 @@ class Form:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models of the field, none where it is empty; a list that is still being typed is one name."""
+        """The models of the field, none where it is empty; an unfinished list is a single name."""
         text = self.options.get("model")
         if text is None:
             return ()

@@ -34,7 +34,7 @@ class Tile:
 
 
 class Gallery:
-    """The tiles of one panel, in the order in which they came, without those that were removed."""
+    """The tiles of a panel, in the order of arrival, without removed tiles."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}

@@ -1,4 +1,4 @@
-"""The requests of one panel: one is carried out, the others wait for their turn."""
+"""The requests of a panel: the first is carried out, the others wait for their turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """Runs tasks one after another in a daemon thread, which lives while there are tasks.
+    """Runs tasks in order in a daemon thread, which lives while there are tasks.
 
     A task reports its own errors; what it raises is dropped.
     """
@@ -71,7 +71,7 @@ class UnknownOutcome:
 
 
 class RequestQueue:
-    """What runs, what waits, and what Retry sends again. It paints the progress of one panel."""
+    """What runs, what waits, and what Retry sends again. It paints the progress of a panel."""
 
     def __init__(self, studio: Studio, panel: Panel) -> None:
         self._studio, self._panel = studio, panel
@@ -101,7 +101,7 @@ class RequestQueue:
         return plan
 
     def submit(self, user_input: UserInput) -> bool:
-        """Queue a request. Return False, and queue nothing, when the same one is in progress.
+        """Queue a request. Return False, and queue nothing, when the same request is in progress.
 
         Raises what `Studio.plan` raises.
         """

@@ -2,7 +2,7 @@
 
 The front end (`panel.js`) holds only what is being typed, painted and scrolled. Everything else is here and
 is sent to every view when it changes. A message `{do: name}` is handled by the method `do_name`, in the order
-of arrival in one thread, so that an upload is there when Generate is pressed. Other threads send images
+of arrival in a single thread, so that an upload is there when Generate is pressed. Other threads send images
 and carry out requests (`RequestQueue`): the kernel stays free.
 """
 
@@ -184,7 +184,7 @@ class Panel(anywidget.AnyWidget):
             self._show_message("note", note if dropped else _("Cancelling …"))
 
     def do_rerun(self, content: Message, _buffers: object) -> None:
-        """Send the request of the image `key` as a new one, which is billed."""
+        """Send the request of the image `key` as a new request, which is billed."""
         run, _index = self.studio.find(_get_key(content))
         self._submit(self.studio.again(run, user_input.from_call(run.request.prompt, {})))
 

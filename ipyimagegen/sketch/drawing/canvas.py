@@ -12,7 +12,7 @@ from ipyimagegen.sketch.drawing.palette import RGB, Colour, mix_along
 
 Point = tuple[float, float]
 
-STEPS = 8  # segments per curve: enough at the sizes that one curve takes
+STEPS = 8  # segments per curve: enough at the sizes that a curve takes
 
 
 def smooth(points: Sequence[Point], *, closed: bool) -> list[Point]:
@@ -101,7 +101,7 @@ class Pen:
 
     @property
     def unit(self) -> float:
-        """Pixels of one unit."""
+        """Pixels of a unit."""
         return math.hypot(self.xx, self.yx)
 
     def _pixel(self, point: Point) -> tuple[int, int]:
@@ -176,7 +176,7 @@ class Pen:
                 self.disc(x, y, size / 2, fill)
 
     def stroke(self, points: Sequence[Point], width: float, fill: Colour) -> None:
-        """Draw a smooth line of one width with round ends."""
+        """Draw a smooth line of constant width with round ends."""
         self.ribbon(points, [width] * len(points), fill)
 
     def ring(self, x: float, y: float, r: float, width: float, fill: Colour, *, steps: int = 96) -> None:

@@ -261,7 +261,7 @@ def add_mark(image: Image.Image, corner: tuple[int, int] | None = None) -> None:
 
 
 def remove_mark(image: Image.Image) -> Image.Image:
-    """Return the image (RGB or RGBA) without its mark, if it has one in the lower right.
+    """Return the image (RGB or RGBA) without its mark, if any, in the lower right.
 
     An image that is put into another would bring a second mark along.
     """

@@ -26,7 +26,7 @@ LISTED = {"disc", "oval", "box", "eyes", "smile"}  # operations that take lists 
 
 @dataclass(frozen=True, slots=True)
 class DrawingLine:
-    """One line of a drawing: an operation, a colour expression, and its numbers in units.
+    """A line of a drawing: an operation, a colour expression, and its numbers in units.
 
     `spin` is how often it is painted around a point, and from which angle.
     """
@@ -221,7 +221,7 @@ def paint_figure(pens: Sequence[Pen], scene: Scene, item: Placed, rng: Random) -
     """Paint a placed figure with its shadow and its hat.
 
     The first pen also cuts out where the background is transparent, the second only paints. `rng` chooses
-    the colours of shapes without one; it begins alike for all of one kind.
+    the colours of shapes without a colour; it begins alike for all figures of a kind.
     """
     figure = item.figure
     pen = pens[0].at(item.x, item.y, item.size, turn=item.turn, flip=item.flip)

@@ -104,7 +104,7 @@ class Landscape:
         return [(x, y + height * math.sin(2 * math.pi * (x / length + phase))) for x in xs]
 
     def plant(self, name: str, x: float, foot: float, size: float, colour: RGB) -> None:
-        """Paint a far thing in one colour."""
+        """Paint a far thing in a single colour."""
         paint_thing(self.pen.at(x, foot, size), name, Skin(colour, colour))
 
 

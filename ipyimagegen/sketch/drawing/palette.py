@@ -81,14 +81,14 @@ def find_name(colour: RGB) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """The colours of one figure; `chosen` is whether the prompt names them."""
+    """The colours of a figure; `chosen` is whether the prompt names them."""
 
     main: RGB
     second: RGB
     chosen: bool = False
 
     def tone(self, name: str) -> RGB:
-        """Return one of the colours: main, second, light, pale, dark, deep or eye."""
+        """Return a colour by its name: main, second, light, pale, dark, deep or eye."""
         if name == "second":
             return self.second
         if name == "eye":  # dark, or light on a dark face

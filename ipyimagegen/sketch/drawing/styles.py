@@ -1,4 +1,4 @@
-"""Styles: each turns a flat image into one that looks painted, drawn or printed."""
+"""Styles: each turns a flat image into an image that looks painted, drawn or printed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ipyimagegen.sketch.drawing.canvas import make_curve, mend
 from ipyimagegen.sketch.drawing.palette import RGB, luminance
 
 LONG_EDGE = 96  # pixels of the reduced image
-NEAR = 8  # of its pixels, between parts of one subject
+NEAR = 8  # of its pixels, between parts of a subject
 PLAIN = 14  # levels by which half of the border's pixels may stray from their median
 TOLERANCE = 48  # levels by which any pixel of the ground may stray
 INK_GROUND = 0.45, 190  # share and luminance of the ground of an ink drawing, at least

@@ -15,8 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-MOST = 60  # figures of one kind: more would be specks
-KINDS = 8  # different figures in one image
+MOST = 60  # figures of a kind: more would be specks
+KINDS = 8  # different figures in an image
 SOME = 0  # the count of a bare plural: the layout chooses
 
 _PLURALS = {"children": "child", "men": "man", "women": "woman", "people": "people", "leaves": "leaf"}

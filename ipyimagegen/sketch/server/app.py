@@ -25,7 +25,7 @@ from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error
 from ipyimagegen.sketch.server.welcome import find_origin, make_page
 
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
-LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not go in one call
+LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not fit in a call
 KEPT = 64 << 20  # bytes of images that are kept for their URLs
 FILES = "/images/files/"
 MODEL = {"id": "sketch", "object": "model", "created": 1_767_225_600, "owned_by": "ipyimagegen"}

@@ -1,7 +1,7 @@
 """The HTTP server of a class: threads, time limits and a log line for each request.
 
-Each connection carries one request. Its head is read strictly: what is malformed, ambiguous or too slow is
-refused in the API's error envelope. Nothing that a client sends reaches the log unescaped.
+Each connection carries a single request. Its head is read strictly: what is malformed, ambiguous or too slow
+is refused in the API's error envelope. Nothing that a client sends reaches the log unescaped.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ConnectionLimits:
 def read_request_line(file: BinaryIO) -> bytes:
     """Return the request line as it arrives, b"" if there is none."""
     line = file.readline(MOST_HEAD + 1)
-    return file.readline(MOST_HEAD + 1) if line in _EMPTY else line  # one empty line may precede it
+    return file.readline(MOST_HEAD + 1) if line in _EMPTY else line  # an empty line may precede it
 
 
 def parse_request_line(line: bytes) -> tuple[str, str]:
@@ -158,7 +158,7 @@ class _SocketStream(io.RawIOBase):
 
 
 class _AppRunner(SimpleHandler):
-    """Runs the application for one request; `outcome` is the status once the response is sent."""
+    """Runs the application for a request; `outcome` is the status once the response is sent."""
 
     os_environ: dict[str, str] = {}  # noqa: RUF012 - instead of the variables of the process
     wsgi_multiprocess = False

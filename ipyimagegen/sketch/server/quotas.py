@@ -32,7 +32,7 @@ class Ticket:
 class Quota:
     """An amount that calls divide among themselves. The oldest waiting call is served first.
 
-    A call that has begun is therefore finished before the next one begins, which bounds how many calls hold
+    A call that has begun is therefore finished before the next call begins, which bounds how many calls hold
     decoded images.
     """
 

@@ -187,7 +187,7 @@ def _find_boundaries(raw: bytes, boundary: bytes) -> Iterator[tuple[int, int, bo
 
 
 def _split_part(raw: bytes, start: int, end: int) -> tuple[str, bytes]:
-    # two bytes back: a part without header lines has only the empty one
+    # two bytes back: a part without header lines has only the empty line
     stop = raw.find(b"\r\n\r\n", start - 2, min(end + 2, start + PART_HEAD))
     if stop < 0:
         raise _refuse_form("a part has no end of its header lines")
