@@ -197,7 +197,7 @@ def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: b
 def _to_generation(call: Call, studio: Studio) -> Generation:
     if call.has_images or (call.cached and not call.error):
         return studio.generation(call.run, reused=call.cached is not None)
-    status = "in progress" if call.elapsed else "waiting"
+    status = "in progress" if call.has_begun else "waiting"
     run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
     assert run is not None  # a request of unknown outcome has a record
     return studio.generation(run.replace(images=()), failure=call.error or status)

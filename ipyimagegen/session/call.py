@@ -179,6 +179,11 @@ class Call:
         return self._settled.is_set()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its clock runs; `elapsed` may still be 0 where clocks are coarse."""
+        return self._began is not None
+
+    @property
     def elapsed(self) -> float:
         """Seconds since it began; 0 before."""
         return 0.0 if self._began is None else self.token.clock() - self._began

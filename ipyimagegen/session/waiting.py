@@ -130,7 +130,7 @@ def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None,
 
 def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) -> Detached:
     """Return the error of a wait that ended early; a second interrupt gives the calls up."""
-    if not [call for call in batch.calls if call.elapsed]:
+    if not [call for call in batch.calls if call.has_begun]:
         return Detached(STOPPED_BEFORE, remedy=Remedy.RUN_AGAIN)
     cancelled: set[Call] = set()
     for call in batch.calls:
