@@ -335,7 +335,7 @@ def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serv
             os.kill(next(iter(executor._processes)), signal.SIGKILL)
 
         threading.Thread(target=kill, daemon=True).start()
-        with pytest.raises(e.OutcomeUnknown, match="1 may have been charged"):
+        with pytest.raises(e.OutcomeUnknown, match="1 may have been billed"):
             one.imagine("a fox", seed=range(4), executor=executor)
     go.set()
     assert sorted(run.status for run in one.store.runs()) == [Status.NOT_SENT] * 3 + [Status.UNKNOWN]

@@ -739,7 +739,7 @@ def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
     server = serve(three_fail)
     with pytest.raises(
         e.OutcomeUnknown,
-        match=r"None of 3 calls returned an image; 1 may have been charged. The first: No answer",
+        match=r"None of 3 calls returned an image; 1 may have been billed. The first: No answer",
     ):
         studio(home, server).imagine("a fox", seed=[3, 9, 6])
 
@@ -756,7 +756,7 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
 
     monkeypatch.setattr(client, "exchange", unreadable)
     with pytest.raises(
-        e.StoreError, match=r"None of 2 calls .*; 1 may have been charged. .* cannot be read back"
+        e.StoreError, match=r"None of 2 calls .*; 1 may have been billed. .* cannot be read back"
     ):
         studio(home, server).imagine("a fox", seed=[3, 1])
 
@@ -767,7 +767,7 @@ def test_a_stop_counts_what_may_have_been_billed(home, serve):
     with pytest.raises(e.Detached) as told:
         studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
     go.set()
-    assert "Of 3 calls: 1 in progress, 1 that may have been charged, 1 failed" in str(told.value)
+    assert "Of 3 calls: 1 in progress, 1 that may have been billed, 1 failed" in str(told.value)
     assert "retry=True also sends" in str(told.value)
 
 

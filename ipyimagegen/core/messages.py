@@ -164,7 +164,7 @@ PYTHON = Front(
             Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
             Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
             Remedy.RETRY_UNKNOWN: (
-                "Call it again for what is missing; retry=True also sends what may have been charged."
+                "Call it again for what is missing; retry=True also sends what may have been billed."
             ),
             Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
             Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",

@@ -50,7 +50,7 @@ CELL = Front(
             Remedy.WAIT: "Run the cell again to wait for its images; later, {run} shows them.",
             Remedy.RUN_MISSING: "Run the cell again: only what is missing is sent.",
             Remedy.RETRY_UNKNOWN: (
-                "Run the cell again for what is missing; --retry also sends what may have been charged."
+                "Run the cell again for what is missing; --retry also sends what may have been billed."
             ),
             Remedy.FREE_SPACE: "What came is kept. Free disk space and run the cell again, at no cost.",
             Remedy.DIAGNOSE: "Run the cell again, or find the cause with %imagine_doctor.",

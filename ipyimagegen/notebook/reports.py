@@ -249,7 +249,7 @@ def report_cost(runs: Sequence[Run], reused: int) -> str:
     open_ = [run for run in billable if run.status is not Status.DONE and run.cost.basis != "free"]
     if open_:
         calls = _count_calls(len(open_))
-        lines.append(_("unknown outcome, may have been charged: {calls}", calls=calls))
+        lines.append(_("unknown outcome, may have been billed: {calls}", calls=calls))
     return _join_lines(lines)
 
 

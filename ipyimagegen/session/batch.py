@@ -131,7 +131,7 @@ class Batch:
         message = _("None of {count} calls returned an image. The first: {error}", **values)
         if billed:
             message = _(
-                "None of {count} calls returned an image; {billed} may have been charged. The first: {error}",
+                "None of {count} calls returned an image; {billed} may have been billed. The first: {error}",
                 **values,
             )
         error = copy(error)

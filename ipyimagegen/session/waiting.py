@@ -168,7 +168,7 @@ def _make_sweep_detached(
         "done": _("{count} done", count=counts["done"]),
         "cancelled": _("{count} cancelled", count=counts["cancelled"]),
         "in progress": _("{count} in progress", count=counts["in progress"]),
-        "unknown": _("{count} that may have been charged", count=counts["unknown"]),
+        "unknown": _("{count} that may have been billed", count=counts["unknown"]),
         "failed": _("{count} failed", count=counts["failed"]),
         "not sent": _("{count} not sent", count=counts["not sent"]),
     }

@@ -44,7 +44,7 @@ PANEL = Front(
             Remedy.WAIT: "Press Generate again to wait for its images; later, {run} in a cell shows them.",
             Remedy.RUN_MISSING: "Press Generate again: only what is missing is sent.",
             Remedy.RETRY_UNKNOWN: (
-                "Press Generate again for what is missing; Retry sends what may have been charged."
+                "Press Generate again for what is missing; Retry sends what may have been billed."
             ),
             Remedy.FREE_SPACE: "What came is kept. Free disk space and press Generate again, at no cost.",
             Remedy.DIAGNOSE: "Press Generate again, or run %imagine_doctor in a cell to find the cause.",
