@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ipyimagegen.catalog.lookup import find_model_row, resolve_model_name
+from ipyimagegen.catalog.capabilities import Capabilities
 from ipyimagegen.catalog.sizes import Pixels, parse_pixels
 from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
 from ipyimagegen.core.options import Json
@@ -30,17 +30,17 @@ class ImageFacts:
     count: int
 
 
-def estimate_cost(sent: PreparedRequest, request: Request, endpoint: Endpoint) -> Cost:
+def estimate_cost(sent: PreparedRequest, request: Request, capabilities: Capabilities) -> Cost:
     """Return what the call may cost: an amount, a range or lower bound, free, or unknown."""
-    row = find_model_row(endpoint, sent.model)
+    row, endpoint = capabilities.row, capabilities.endpoint
     options = {**sent.options, **request.extra}
     images = ImageFacts(
         quality=_pin(options.get("quality")), size=_pin(options.get("size")), count=request.count
     )
     cost = _look_up(row, images, endpoint)
-    if cost.amount is None or row is None or row.rates is None:
+    if cost.amount is None or row.rates is None:
         return cost
-    partials = count_partial_tokens(sent, request, endpoint) * row.rates.image_out / _MILLION
+    partials = count_partial_tokens(sent, request, capabilities) * row.rates.image_out / _MILLION
     cost = replace(
         cost,
         amount=round(cost.amount + partials, 6),
@@ -49,24 +49,23 @@ def estimate_cost(sent: PreparedRequest, request: Request, endpoint: Endpoint) -
     return replace(cost, at_least=True) if request.inputs and cost.amount_max is None else cost
 
 
-def count_partial_tokens(sent: PreparedRequest, request: Request, endpoint: Endpoint) -> int:
+def count_partial_tokens(sent: PreparedRequest, request: Request, capabilities: Capabilities) -> int:
     """Return the output tokens that partial images add at most; 0 without any, or where not known."""
-    row = find_model_row(endpoint, sent.model)
+    rates = capabilities.row.rates
     options = {**sent.options, **request.extra}
     partials = _read_count(options, "partial_images") or 0
-    if not options.get("stream") or row is None or row.rates is None:
-        return 0
-    return partials * row.rates.partial_tokens * request.count
+    return partials * rates.partial_tokens * request.count if options.get("stream") and rates else 0
 
 
 def compute_cost(
-    facts: Mapping[str, Any], images: int, sent: PreparedRequest, request: Request, endpoint: Endpoint
+    facts: Mapping[str, Any], images: int, sent: PreparedRequest, request: Request, capabilities: Capabilities
 ) -> Cost:
     """Return what the call cost, from the facts of the response.
 
     `facts` may hold `cost` (the server's amount: a number in US$, or `{amount, currency, source}`), `usage`
     (token counts under OpenAI's names), `size` and `quality`; `images` is how many came.
     """
+    row, endpoint = capabilities.row, capabilities.endpoint
     if endpoint.free:
         return Cost(basis="free")
     stated = _read_cost(facts.get("cost"), endpoint)
@@ -74,11 +73,8 @@ def compute_cost(
         return stated
     usage = facts.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    row = find_model_row(endpoint, sent.model or resolve_model_name(request, endpoint))
-    if row and row.rates:
-        cost = _price_usage(usage, row.rates)
-        if cost:
-            return cost
+    if row.rates and (cost := _price_usage(usage, row.rates)):
+        return cost
     options = {**sent.options, **request.extra}
     received = ImageFacts(
         quality=_pin(facts.get("quality")) or _pin(options.get("quality")),
@@ -86,14 +82,6 @@ def compute_cost(
         count=_read_count(usage, "generated_images") or images,
     )
     return _look_up(row, received, endpoint) if received.count else Cost()
-
-
-def estimate_seconds(
-    sent: PreparedRequest, request: Request, endpoint: Endpoint
-) -> tuple[float, float] | None:
-    """Return how long the call may take, shortest and longest, or None when that is not known."""
-    row = find_model_row(endpoint, sent.model or resolve_model_name(request, endpoint))
-    return row.seconds if row else None
 
 
 def count_output_tokens(factor: int, size: Pixels) -> int:
@@ -124,12 +112,10 @@ def _pin(value: Json) -> str | None:
     return value if isinstance(value, str) and value != "auto" else None
 
 
-def _look_up(row: Model | None, images: ImageFacts, endpoint: Endpoint) -> Cost:
+def _look_up(row: Model, images: ImageFacts, endpoint: Endpoint) -> Cost:
     """Return the cost by the table of prices, else by the formula for tokens."""
     if endpoint.free:
         return Cost(basis="free")
-    if row is None:
-        return Cost()
     prices = [
         price
         for price in row.prices

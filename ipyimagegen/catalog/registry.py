@@ -5,7 +5,7 @@ A base URL has a single spelling, and a key goes only to the server that it belo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -23,119 +23,125 @@ from ipyimagegen.core.request import Request
 UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
 NO_ENTRIES: UserEntries = {}
 OPENAI = "openai"
-_ADDRESSES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL")  # the variables that the endpoints depend on
+ADDRESS_VARIABLES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL", "IPYIMAGEGEN_ENDPOINT")
 _ROUTES = ("/images/generations", "/images/edits", "/chat/completions")
 _ADDRESS = _("The address")
 _IN_RECORD = _("The address in the record")
 _EXAMPLE = {"NAME": {"base_url": "https://…", "query": {"api-version": "…"}}}
 
 
-def find_endpoint(
-    name_or_url: str, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
-) -> Endpoint:
-    """Return the endpoint of that name (of the table or the user's entries, in any case) or base URL.
+class Registry:
+    """The endpoints in effect: the table, the user's entries over it, the addresses of the environment.
 
-    Raises InvalidOption for an unknown name (with the nearest), a wrong entry, an invalid address, and an
-    endpoint of the table whose address the user has to give.
+    Raises InvalidOption for a wrong entry or address.
+
+        Registry({"lab": {"base_url": "https://lab.example/v1"}}).find("lab")
     """
-    name = name_or_url.strip()
-    known = _list_by_name(entries, environ)
-    endpoint = known.get(name.casefold())
-    if endpoint is None and _is_address(name):
-        return _find_at(normalise_base_url(name), known, environ)
-    if endpoint is None:
-        raise InvalidOption(
-            _(
-                "There is no endpoint {name}.{hint} A base URL such as https://gpu.example/v1 works too.",
-                name=repr(name),
-                hint=suggest_name(name, known),
-            ),
-            remedy=Remedy.CHANGE_ENDPOINT,
-        )
-    if not endpoint.base_url:
-        raise InvalidOption(
-            _(
-                "{name} requires your base URL: {setting}",
-                name=endpoint.name,
-                setting=Setting("endpoints", {endpoint.name: {"base_url": "https://…"}}),
+
+    def __init__(self, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}) -> None:
+        self._chosen = environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
+        self._base_url = environ.get("IPYIMAGEGEN_BASE_URL", "")
+        self._by_name = _merge(entries, environ)
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        """Yield the endpoints that have a name; `base_url` is empty where the user has to give it."""
+        return iter(self._by_name.values())
+
+    def find(self, name_or_url: str) -> Endpoint:
+        """Return the endpoint of that name (in any case) or base URL.
+
+        Raises InvalidOption for an unknown name (with the nearest), an invalid address, and an endpoint of
+        the table whose address the user has to give.
+        """
+        name = name_or_url.strip()
+        endpoint = self._by_name.get(name.casefold())
+        if endpoint is None and _is_address(name):
+            return self._find_at(normalise_base_url(name))
+        if endpoint is None:
+            raise InvalidOption(
+                _(
+                    "There is no endpoint {name}.{hint} A base URL such as https://gpu.example/v1 works too.",
+                    name=repr(name),
+                    hint=suggest_name(name, self._by_name),
+                ),
+                remedy=Remedy.CHANGE_ENDPOINT,
             )
-        )
-    return endpoint
-
-
-def list_endpoints(
-    entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
-) -> tuple[Endpoint, ...]:
-    """Return the endpoints of the table and the user; `base_url` is empty where the user has to give it."""
-    return tuple(_list_by_name(entries, environ).values())
-
-
-def find_default_endpoint(
-    typed: str | None,
-    configured: str | None,
-    environ: Mapping[str, str],
-    entries: UserEntries,
-    has_key: Callable[[Endpoint], bool],
-) -> Endpoint | None:
-    """Return the endpoint that is typed, else configured, else in the environment, else openai with its key.
-
-    None means that none was chosen. Raises InvalidOption like `find_endpoint`.
-    """
-    named = typed or configured or environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
-    if named:
-        return find_endpoint(named, entries, environ)
-    fallback = find_endpoint(OPENAI, entries, environ)
-    return fallback if has_key(fallback) else None
-
-
-def list_configured_urls(
-    entries: UserEntries, environ: Mapping[str, str], chosen: str | None = None
-) -> frozenset[str]:
-    """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
-    urls = {endpoint.base_url for endpoint in _list_by_name(entries, environ).values()}
-    for text in (chosen, environ.get("IPYIMAGEGEN_ENDPOINT"), environ.get("IPYIMAGEGEN_BASE_URL")):
-        if text and _is_address(text):
-            urls.add(normalise_base_url(text))
-    return frozenset(urls - {""})
-
-
-def find_endpoint_of_request(
-    request: Request, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
-) -> Endpoint:
-    """Return the endpoint of a stored request: by its name if that still has its URL, else by URL.
-
-    Raises InvalidOption for an invalid address: somebody may have edited the record.
-    """
-    known = _list_by_name(entries, environ)
-    endpoint = known.get(request.endpoint.casefold())
-    if endpoint and endpoint.base_url == request.base_url:
+        if not endpoint.base_url:
+            raise InvalidOption(
+                _(
+                    "{name} requires your base URL: {setting}",
+                    name=endpoint.name,
+                    setting=Setting("endpoints", {endpoint.name: {"base_url": "https://…"}}),
+                )
+            )
         return endpoint
-    if normalise_base_url(request.base_url, _IN_RECORD) != request.base_url:
-        raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
-    endpoint = _find_at(request.base_url, known, environ)
-    if request.dialect not in list_dialects():
-        return replace(endpoint, name=request.endpoint)
-    if endpoint.dialect != request.dialect:  # its entry is gone; what servers of that dialect take is known
-        blank = _make_blank(request.endpoint, request.dialect)
-        same = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
-        endpoint = replace(blank, **{member: getattr(endpoint, member) for member in same})
-    return replace(endpoint, name=request.endpoint, dialect=request.dialect)
+
+    def find_default(self, chosen: str | None, has_key: Callable[[Endpoint], bool]) -> Endpoint | None:
+        """Return the endpoint that is chosen, else in the environment, else openai if its key is known.
+
+        None means that no endpoint was chosen. Raises InvalidOption like `find`.
+        """
+        if chosen or self._chosen:
+            return self.find(chosen or self._chosen or "")
+        fallback = self.find(OPENAI)
+        return fallback if has_key(fallback) else None
+
+    def find_of_request(self, request: Request) -> Endpoint:
+        """Return the endpoint of a stored request: by its name if that still has its URL, else by URL.
+
+        Raises InvalidOption for an invalid address: somebody may have edited the record.
+        """
+        endpoint = self._by_name.get(request.endpoint.casefold())
+        if endpoint and endpoint.base_url == request.base_url:
+            return endpoint
+        if normalise_base_url(request.base_url, _IN_RECORD) != request.base_url:
+            raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
+        endpoint = self._find_at(request.base_url)
+        if request.dialect not in list_dialects():
+            return replace(endpoint, name=request.endpoint)
+        if endpoint.dialect != request.dialect:  # its entry is gone, what its dialect takes is not
+            blank = _make_blank(request.endpoint, request.dialect)
+            same = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
+            endpoint = replace(blank, **{member: getattr(endpoint, member) for member in same})
+        return replace(endpoint, name=request.endpoint, dialect=request.dialect)
+
+    def find_owner(self, model_name: str) -> Endpoint:
+        """Return the endpoint of a model's vendor, else the first that lists the model, else openai."""
+        model = find_model(model_name)
+        known = load_endpoints().values()
+        at_vendor = (place.name for place in known if model and model.vendor and place.vendor == model.vendor)
+        listing = (place.name for place in known if model and model.name in place.models)
+        return self._by_name[next(chain(at_vendor, listing), OPENAI)]
+
+    def list_urls(self, chosen: str | None = None) -> frozenset[str]:
+        """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
+        urls = {endpoint.base_url for endpoint in self}
+        for text in (chosen, self._chosen, self._base_url):
+            if text and _is_address(text):
+                urls.add(normalise_base_url(text))
+        return frozenset(urls - {""})
+
+    def _find_at(self, base_url: str) -> Endpoint:
+        """Return the endpoint of a typed address, with the key of the endpoint that has its origin."""
+        origin = to_origin(base_url)
+        near = [place for place in self if place.base_url and to_origin(place.base_url) == origin]
+        endpoint = next((place for place in near if place.base_url == base_url), None)
+        if endpoint is None:
+            endpoint = Endpoint(name=to_host(base_url), base_url=base_url)
+            endpoint = replace(endpoint, free=is_loopback(endpoint))
+            if near:
+                same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
+                endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
+        address = self._base_url
+        if address and to_origin(normalise_base_url(address, "IPYIMAGEGEN_BASE_URL")) == origin:
+            optional = endpoint.key_optional or not endpoint.key_env
+            endpoint = replace(endpoint, key_env=(*endpoint.key_env, ANY_SERVER), key_optional=optional)
+        return endpoint
 
 
 def list_dialects() -> frozenset[str]:
     """Return the names of the dialects."""
     return frozenset(endpoint.dialect for endpoint in load_endpoints().values())
-
-
-def find_owner(
-    model_name: str, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}
-) -> Endpoint:
-    """Return the endpoint of a model's vendor, else the first that lists the model, else openai."""
-    model = find_model(model_name)
-    known = load_endpoints().values()
-    at_vendor = (place.name for place in known if model and model.vendor and place.vendor == model.vendor)
-    listing = (place.name for place in known if model and model.name in place.models)
-    return _list_by_name(entries, environ)[next(chain(at_vendor, listing), OPENAI)]
 
 
 def is_loopback(endpoint: Endpoint) -> bool:
@@ -236,20 +242,6 @@ def _join_origin(scheme: str, parts: SplitResult) -> str:
 
 # --- the table with the user's entries over it --------------------------------------------------------
 
-# The last result of `_list_by_name`, by what it depends on: a request needs it a dozen times.
-_CACHED: dict[tuple[str | None, ...], Mapping[str, Endpoint]] = {}
-
-
-def _list_by_name(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
-    """Return every endpoint by casefolded name, the table's with the user's settings over them."""
-    key = (repr(entries), *map(environ.get, _ADDRESSES))
-    endpoints = _CACHED.get(key)
-    if endpoints is None:
-        endpoints = _merge(entries, environ)
-        _CACHED.clear()
-        _CACHED[key] = endpoints
-    return endpoints
-
 
 def _merge(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
     endpoints = {name.casefold(): endpoint for name, endpoint in load_endpoints().items()}
@@ -318,27 +310,6 @@ def _move(base: Endpoint, base_url: str) -> Endpoint:
         return replace(at_address, name=base.name, key_env=base.key_env or at_address.key_env)
     stays = not base.base_url or to_origin(base.base_url) == to_origin(base_url)
     return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
-
-
-def _find_at(base_url: str, known: Mapping[str, Endpoint], environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint of a typed address, with the key of the endpoint that has its origin."""
-    near = [
-        endpoint
-        for endpoint in known.values()
-        if endpoint.base_url and to_origin(endpoint.base_url) == to_origin(base_url)
-    ]
-    endpoint = next((place for place in near if place.base_url == base_url), None)
-    if endpoint is None:
-        endpoint = Endpoint(name=to_host(base_url), base_url=base_url)
-        endpoint = replace(endpoint, free=is_loopback(endpoint))
-        if near:
-            same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
-            endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
-    address = environ.get("IPYIMAGEGEN_BASE_URL")
-    if address and to_origin(normalise_base_url(address, "IPYIMAGEGEN_BASE_URL")) == to_origin(base_url):
-        optional = endpoint.key_optional or not endpoint.key_env
-        endpoint = replace(endpoint, key_env=(*endpoint.key_env, ANY_SERVER), key_optional=optional)
-    return endpoint
 
 
 # --- whose key a variable holds -----------------------------------------------------------------------

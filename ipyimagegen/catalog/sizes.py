@@ -74,17 +74,17 @@ def takes_size(row: Model, size: str) -> bool:
     return size in row.sizes or not (row.sizes or row.size_rule)
 
 
-def find_size(row: Model | None, ratio: Fraction, area: int = AREA) -> Pixels | None:
+def find_size(row: Model, ratio: Fraction, area: int = AREA) -> Pixels | None:
     """Return the size that comes nearest to a ratio; None when the row lists no size in pixels.
 
     Free sizes: the exact ratio with the area nearest to `area`. Listed sizes: the nearest in ratio, ties to
     the larger.
     """
-    if row is None or row.size_rule:
-        return _find_free(row.size_rule if row and row.size_rule else _FREE, ratio, area)
+    if row.size_rule or not row.sizes:
+        return _find_free(row.size_rule or _FREE, ratio, area)
     listed = _list_pixels(row)
     if not listed:
-        return None if row.sizes else _find_free(_FREE, ratio, area)
+        return None
     return min(listed, key=lambda size: (compare_ratios(Fraction(*size), ratio), -size[0] * size[1]))
 
 
@@ -103,9 +103,8 @@ def find_nearest_sizes(row: Model, size: Pixels) -> list[Pixels]:
         return abs(other[0] - size[0]) + abs(other[1] - size[1])
 
     if row.size_rule:
-        free = _list_around(row.size_rule, size, _find_step(row.size_rule)) or _list_around(
-            row.size_rule, size
-        )
+        step = math.lcm(row.size_rule.multiple, _GRID)
+        free = _list_around(row.size_rule, size, step) or _list_around(row.size_rule, size)
         return sorted(free, key=lambda other: (rank_edges(other), rank_ratio(other)))[:2]
     return sorted(_list_pixels(row), key=lambda other: (rank_ratio(other), rank_edges(other)))[:1]
 
@@ -152,7 +151,7 @@ def _find_free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
     """Return the free size for a ratio: exact if such a size of about that area exists, else the nearest."""
     area = min(max(area, rule.min_pixels), rule.max_pixels)
     wanted = _clamp_ratio(rule, wanted)
-    for step in (_find_step(rule), rule.multiple):
+    for step in (math.lcm(rule.multiple, _GRID), rule.multiple):
         exact = [s for s in _list_exact(rule, wanted, step) if area <= 2 * s[0] * s[1] <= 4 * area]
         if exact:
             return min(exact, key=lambda s: (abs(s[0] * s[1] - area), -s[0]))
@@ -163,10 +162,6 @@ def _find_free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
         key=lambda s: (compare_ratios(Fraction(*s), wanted), abs(s[0] * s[1] - area)),
         default=ideal,
     )
-
-
-def _find_step(rule: SizeRule) -> int:
-    return math.lcm(rule.multiple, _GRID)
 
 
 def _clamp_ratio(rule: SizeRule, wanted: Fraction) -> Fraction:

@@ -94,10 +94,12 @@ class PlannedCall:
 class Plan:
     """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
 
-    `executor` runs the calls, where it is given. `prompt` is what was typed, for a list all of it.
+    `settings` are those in effect when it was made. `executor` runs the calls, where it is given. `prompt`
+    is what was typed, for a list all of it.
     """
 
     calls: tuple[PlannedCall, ...]
+    settings: Settings = field(default_factory=Settings)
     local: Mapping[str, Value] = field(default_factory=dict)
     axes: tuple[Axis, ...] = ()
     executor: Any = None

@@ -102,7 +102,7 @@ def _list_numbers(studio: Studio) -> list[str]:
 
 def _list_endpoints(studio: Studio) -> list[str]:
     try:
-        return [endpoint.name for endpoint in studio.endpoints()]
+        return [endpoint.name for endpoint in studio.registry]
     except ImagineError:  # the next cell reports a bad setting
         return []
 

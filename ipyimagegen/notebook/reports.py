@@ -51,7 +51,10 @@ def report_plan(
         lines.append(_format_rows(rows, front))
     lines.append(str(plan))
     if tokens := sum(
-        catalog.count_partial_tokens(call.sent, call.request, call.endpoint) for call in plan.to_send
+        catalog.count_partial_tokens(
+            call.sent, call.request, catalog.find_capabilities(call.request, call.endpoint)
+        )
+        for call in plan.to_send
     ):
         lines.append(_("The estimate includes up to {tokens:,} tokens for partial images.", tokens=tokens))
     durations = {call.seconds for call in plan.to_send if call.seconds}
@@ -272,7 +275,7 @@ def report_endpoints(studio: Studio) -> str:
         default: Endpoint | None = studio.default_endpoint()
     except InvalidOption as error:  # the table names the right option after a typing error
         default, end = None, _("! No default: {error}", error=error.args[0])
-    endpoints = list(studio.endpoints())
+    endpoints = list(studio.registry)
     if default and default.base_url not in {endpoint.base_url for endpoint in endpoints}:
         endpoints.insert(0, default)
     rows: list[tuple[str, ...]] = [("", _("endpoint"), _("base URL"), _("key"))]
@@ -287,7 +290,7 @@ def report_endpoints(studio: Studio) -> str:
 def _describe_key(studio: Studio, endpoint: Endpoint) -> str:
     if not endpoint.key_env:
         return _("not required")
-    source = studio.key_source(endpoint)
+    source = studio.keys.source(endpoint)
     if not source:
         if endpoint.key_optional:
             return _("not set ({variable}), optional", variable=endpoint.key_env[0])
@@ -366,7 +369,7 @@ def _describe_model(model: Model) -> Iterator[str]:
         yield _("note: {note}", note=model.note)
     if model.source:
         yield _("source: {source}, {date}", source=model.source, date=model.date)
-    listed = [endpoint.name for endpoint in catalog.list_endpoints({}, {}) if model.name in endpoint.models]
+    listed = [endpoint.name for endpoint in catalog.Registry() if model.name in endpoint.models]
     if listed:
         yield _("listed by: {endpoints}", endpoints=listed)
 

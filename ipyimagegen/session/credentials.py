@@ -53,6 +53,10 @@ class Keychain:
         found = keys.find_key_source(endpoint, environ=self._environ, folder=HERE, note=self._note)
         return found or (TYPED if self._find_typed(endpoint) else None)
 
+    def holds(self, endpoint: Endpoint) -> bool:
+        """Return whether the key of an endpoint is known."""
+        return self.source(endpoint) is not None
+
     def held(self, endpoint: Endpoint) -> ApiKey | None:
         """Return the key, if any, without a prompt. Raises InvalidOption for an impossible key."""
         found = keys.find_key(endpoint, environ=self._environ, folder=HERE, note=self._note)

@@ -312,7 +312,7 @@ def _check_endpoint(examination: _Examination) -> Iterator[Finding]:
         yield Finding("endpoint", State.UNKNOWN, _("not checked while a setting is wrong"))
         return
     if examination.named:
-        endpoint = catalog.find_endpoint(examination.named, settings.endpoints, examination.environ)
+        endpoint = studio.registry.find(examination.named)
         reason = ""
     else:
         endpoint = studio.default_endpoint()

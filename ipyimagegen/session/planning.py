@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog
+from ipyimagegen.catalog import Registry
 from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
@@ -34,11 +35,11 @@ USE_SKETCH = OptionName("endpoint", SKETCH)
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """What a plan depends on besides the user's input: settings, history, environment, keys."""
+    """What a plan depends on besides the user's input, resolved once per cell, call or click."""
 
     settings: Settings
+    registry: Registry
     ledger: Ledger
-    environ: Mapping[str, str]
     has_key: Callable[[Endpoint], bool]
 
 
@@ -70,6 +71,7 @@ def build_plan(
         _check_mixed(calls)
     return Plan(
         calls=calls,
+        settings=context.settings,
         local={name: value for name, value in local.items() if name != "endpoint"},
         axes=axes,
         executor=user.executor,
@@ -171,7 +173,7 @@ def _plan_call(
     endpoint, cached = _choose_endpoint(draft, configured, user, context, local)
     call = _translate(draft, endpoint, configured, user, local)
     try:
-        call = replace(call, reused=cached or look_up(call, local, context))
+        call = replace(call, reused=cached or look_up(call, local, context.settings, context.ledger))
     except OutcomeUnknown as error:
         call = replace(call, unknown_outcome=error.with_traceback(None))
     if call.asks and not local.get("new"):
@@ -236,19 +238,16 @@ def _choose_endpoint(
     local: Mapping[str, Value],
 ) -> tuple[Endpoint, Run | None]:
     """Return the endpoint, and a stored result where no endpoint was chosen and the history has it."""
-    own, environ = context.settings.endpoints, context.environ
-    named = local.get("endpoint")
+    registry = context.registry
     if user.like and "endpoint" not in user.options:  # whatever is configured
-        return catalog.find_endpoint_of_request(user.like.request, own, environ), None
-    endpoint = catalog.find_default_endpoint(
-        str(named) if named else None, None, environ, own, context.has_key
-    )
-    if endpoint:
+        return registry.find_of_request(user.like.request), None
+    named = local.get("endpoint")
+    if endpoint := registry.find_default(str(named) if named else None, context.has_key):
         return endpoint, None
-    owner = catalog.find_owner(draft.model or "", own, environ)
+    owner = registry.find_owner(draft.model or "")
     if context.settings.reuse and not local.get("new"):
         for run in _find_results(draft, configured, owner, context.ledger):
-            return catalog.find_endpoint_of_request(run.request, own, environ), run
+            return registry.find_of_request(run.request), run
     if draft.model and draft.model != SKETCH:
         raise MissingKey(
             _(
@@ -260,7 +259,7 @@ def _choose_endpoint(
                 sketch=USE_SKETCH,
             )
         )
-    return catalog.find_endpoint(SKETCH, own, environ), None
+    return registry.find(SKETCH), None
 
 
 def _find_results(
@@ -272,7 +271,8 @@ def _find_results(
     """
     drafts = [draft]
     with suppress(InvalidOption, InvalidInput):
-        drafts.append(catalog.check(draft, owner, configured=configured & SENT.keys())[0])
+        capabilities = catalog.find_capabilities(draft, owner)
+        drafts.append(catalog.check(draft, capabilities, configured=configured & SENT.keys())[0])
     for question in dict.fromkeys(request.question for request in drafts):
         for run in ledger.find_same_question(question):
             if run.request.endpoint != SKETCH and run.status is Status.DONE and ledger.usable(run):
@@ -288,8 +288,9 @@ def _translate(
 ) -> PlannedCall:
     """Return the checked request for that endpoint, with what is sent to it."""
     request = replace(draft, endpoint=endpoint.name, base_url=endpoint.base_url, dialect=endpoint.dialect)
-    request, notes = catalog.check(request, endpoint, configured=configured & SENT.keys())
-    sent = catalog.translate(request, endpoint)
+    capabilities = catalog.find_capabilities(request, endpoint)
+    request, notes = catalog.check(request, capabilities, configured=configured & SENT.keys())
+    sent = catalog.translate(request, capabilities)
     rerun = user.rerun_of
     known = not draft.model or endpoint.name == SKETCH or catalog.find_model(draft.model)
     if not known and endpoint.vendor and (near := catalog.suggest_model(draft.model or "")):
@@ -305,22 +306,21 @@ def _translate(
         request=request,
         sent=replace(sent, notes=(*user.notes, *notes, *sent.notes)),
         endpoint=endpoint,
-        estimate=catalog.estimate_cost(sent, request, endpoint),
-        seconds=catalog.estimate_seconds(sent, request, endpoint),
+        estimate=catalog.estimate_cost(sent, request, capabilities),
+        seconds=capabilities.row.seconds,
         rerun_of=rerun.id if rerun else None,
         force=bool(local.get("new")),
     )
 
 
-def look_up(call: PlannedCall, local: Mapping[str, Value], context: RequestContext) -> Run | None:
+def look_up(call: PlannedCall, local: Mapping[str, Value], settings: Settings, ledger: Ledger) -> Run | None:
     """Return the newest stored result. Raises OutcomeUnknown where sending again may be billed twice."""
     if local.get("new"):
         return None
-    ledger = context.ledger
     in_flight = ledger.in_flight()  # before the records: what ends between the two is in neither
     unknown: Run | None = None
     for run in ledger.find_identical(call.request.identity):
-        if run.status is Status.DONE and not context.settings.reuse:
+        if run.status is Status.DONE and not settings.reuse:
             continue
         if run.status is Status.DONE and ledger.usable(run):
             return run

@@ -105,7 +105,9 @@ class ResponseProcessor:
             status=outcome.status,
             error=outcome.error,
             mismatches=find_mismatches(run.request, run.sent, images, facts),
-            cost=catalog.compute_cost(facts, billed, run.sent, run.request, self.endpoint),
+            cost=catalog.compute_cost(
+                facts, billed, run.sent, run.request, catalog.find_capabilities(run.request, self.endpoint)
+            ),
         )
         return self._keep_raw(run, outcome)
 

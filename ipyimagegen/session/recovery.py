@@ -107,7 +107,7 @@ def _recover(studio: Studio, run: Run, spool: Path) -> None:
     The file stays, since that process may be about to read it; it is deleted after a day.
     """
     original, last_write = run, spool.stat().st_mtime
-    context, endpoint = studio.tools, studio.endpoint_of(run)
+    context, endpoint = studio.tools, studio.registry.find_of_request(run.request)
     redactor, token = studio.keys.redactor_of(endpoint), context.control()
     response = client.StoredResponse(
         path=spool, n=run.request.count, endpoint=endpoint, problem=CUT_OFF, redactor=redactor, token=token

@@ -95,7 +95,7 @@ class Scheduler:
         # Listed before the history is read: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in ledger.find_identical(planned.request.identity))
         try:
-            cached = look_up(planned, plan.local, self._studio.context())
+            cached = look_up(planned, plan.local, plan.settings, self._studio.ledger)
         except OutcomeUnknown as error:
             if not plan.axes:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipyimagegen import catalog, client
+from ipyimagegen.catalog import Registry
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
@@ -74,6 +75,7 @@ class Studio:
         self._endpoint = endpoint
         self._settings: Settings | Callable[[], Settings] = settings or Settings()
         self._environ = Environment(environ)
+        self._registry: tuple[tuple[str | None, ...], Registry] | None = None
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = location.find_folder_or_reason(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # identifies the running cell
@@ -137,33 +139,27 @@ class Studio:
             notes.append(text)
         return "\n".join(filter(None, notes)) or None
 
-    def key_source(self, endpoint: Endpoint) -> str | None:
-        """Return where the key of an endpoint comes from, or None; never any part of it."""
-        return self.keys.source(endpoint)
+    @property
+    def registry(self) -> Registry:
+        """The endpoints in effect; built again where settings or environment changed."""
+        entries = self.settings.endpoints
+        sources = (repr(entries), *map(self._environ.get, catalog.ADDRESS_VARIABLES))
+        if self._registry is None or self._registry[0] != sources:
+            self._registry = (sources, Registry(entries, self._environ))
+        return self._registry[1]
 
-    def _known_endpoints(self) -> tuple[Endpoint, ...]:
+    def _known_endpoints(self) -> Iterable[Endpoint]:
         """Return all endpoints, or only the built-in ones while a setting is invalid."""
         try:
-            return self.endpoints()
+            return self.registry
         except ImagineError:
-            return catalog.list_endpoints({}, {})
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """Return all endpoints that have a name."""
-        return catalog.list_endpoints(self.settings.endpoints, self._environ)
+            return Registry()
 
     def default_endpoint(self) -> Endpoint:
         """Return the endpoint of a request that names none."""
-        settings = self.settings
-        configured = settings.options.get("endpoint")
-        chosen = catalog.find_default_endpoint(
-            None,
-            str(configured) if configured else None,
-            self._environ,
-            settings.endpoints,
-            lambda endpoint: self.key_source(endpoint) is not None,
-        )
-        return chosen or catalog.find_endpoint(SKETCH, settings.endpoints, self._environ)
+        configured = self.settings.options.get("endpoint")
+        chosen = self.registry.find_default(str(configured) if configured else None, self.keys.holds)
+        return chosen or self.registry.find(SKETCH)
 
     @property
     def history(self) -> History:
@@ -193,6 +189,7 @@ class Studio:
         """Return what would be sent, reused and spent. Nothing is sent; URLs of input images are fetched."""
         self.keys.refuse(f"{user.prompt} {dict(user.extra)}")  # before any URL is fetched
         self.recover_responses()
+        context = self.context()
         timeout = user.options.get("timeout")
         if self.offline:
             user = replace(user, options={**user.options, "offline": True})
@@ -204,46 +201,48 @@ class Studio:
         )
         mask = resolved.mask.input if resolved.mask else None
         try:
-            plan = build_plan(user, self.context(), tuple(image.input for image in resolved.images), mask)
+            plan = build_plan(user, context, tuple(image.input for image in resolved.images), mask)
         except CallError as error:
             if error.run:
                 self.ledger.recall(error.run)
             raise
         self.keys.refuse_in([call.request for call in plan.calls])
         plan = inputs.fit_plan(plan, resolved)
-        self._check_named(user, plan)
-        for call in plan.to_send:
-            catalog.check_transport(call.endpoint, has_key=self.key_source(call.endpoint) is not None)
+        named = user.like is None or "endpoint" in user.options
+        self._check_servers([call.endpoint for call in plan.to_send], context, named=named)
         if "save" in plan.local:
             saving.check_template(str(plan.local["save"]))
             if plan.to_send:  # checked before anything is paid for
                 saving.check_place(str(plan.local["save"]))
         return plan
 
-    def _check_named(self, user: UserInput, plan: Plan) -> None:
-        """Raise InvalidOption for a call to a server that only a stored record names."""
-        base_urls = {call.endpoint.base_url for call in plan.to_send}
-        if user.like is None or "endpoint" in user.options:
-            self._named_urls |= base_urls
-        for base_url in base_urls - self._trusted_urls():
-            server = truncate(base_url, 120)
-            raise InvalidOption(
-                _(
-                    "The record names the server {server}, which is not configured here. Nothing was sent.\n"
-                    "To send the request there, use {endpoint}.",
-                    server=server,
-                    endpoint=OptionName("endpoint", base_url),
-                )
-            )
+    def _check_servers(self, endpoints: Sequence[Endpoint], context: RequestContext, *, named: bool) -> None:
+        """Raise InvalidOption for a server that only a stored record names, and for a key sent in the clear.
 
-    def _trusted_urls(self) -> frozenset[str]:
-        """Return the base URLs that the user configured or named. Raises InvalidOption for a bad setting."""
-        settings = self.settings
-        chosen = settings.options.get("endpoint")
-        configured = catalog.list_configured_urls(
-            settings.endpoints, self._environ, str(chosen) if chosen else None
-        )
-        return configured | self._named_urls
+        `named` says that the user chose the servers.
+        """
+        if named:
+            self._named_urls |= {endpoint.base_url for endpoint in endpoints}
+        for endpoint in endpoints:
+            if not self._trusts(endpoint.base_url, context):
+                raise InvalidOption(
+                    _(
+                        "The record names the server {server}, which is not configured here. Nothing was "
+                        "sent.\nTo send the request there, use {endpoint}.",
+                        server=truncate(endpoint.base_url, 120),
+                        endpoint=OptionName("endpoint", endpoint.base_url),
+                    )
+                )
+            catalog.check_transport(endpoint, has_key=context.has_key(endpoint))
+
+    def trusts(self, base_url: str) -> bool:
+        """Return whether the user configured or named a server. Raises InvalidOption for a bad setting."""
+        return self._trusts(base_url, self.context())
+
+    def _trusts(self, base_url: str, context: RequestContext) -> bool:
+        chosen = context.settings.options.get("endpoint")
+        configured = context.registry.list_urls(str(chosen) if chosen else None)
+        return base_url in configured or base_url in self._named_urls
 
     @property
     def offline(self) -> bool:
@@ -254,9 +253,9 @@ class Studio:
         """Return what a plan depends on besides the user's input."""
         return RequestContext(
             settings=self.settings,
+            registry=self.registry,
             ledger=self.ledger,
-            environ=self._environ,
-            has_key=lambda endpoint: self.key_source(endpoint) is not None,
+            has_key=self.keys.holds,
         )
 
     def carry_out(
@@ -298,7 +297,7 @@ class Studio:
     @cached_property
     def tools(self) -> CallContext:
         """What every call needs."""
-        sketch = catalog.find_endpoint(SKETCH, {}, {})
+        sketch = Registry().find(SKETCH)
         return CallContext(
             store=self.store, mounts={sketch.base_url: create_app()}, redactor=self.keys.redactor_for
         )
@@ -342,7 +341,7 @@ class Studio:
         if not any(image.state is ImageState.URL_PENDING for image in run.images):
             return run
         try:
-            endpoint, trusted = self.endpoint_of(run), self.trusts(run.request.base_url)
+            endpoint, trusted = self.registry.find_of_request(run.request), self.trusts(run.request.base_url)
         except InvalidOption:  # an edited record or an invalid setting: the stored images are shown
             return run
         tools = replace(self.tools, offline=offline or self.offline)
@@ -361,18 +360,6 @@ class Studio:
         )
         wait_for(batch, painter, timeout)
         return batch.calls[0].run
-
-    def endpoint_named(self, name_or_url: str) -> Endpoint:
-        """Return the endpoint of a name or base URL. Raises InvalidOption."""
-        return catalog.find_endpoint(name_or_url, self.settings.endpoints, self._environ)
-
-    def endpoint_of(self, run: Run) -> Endpoint:
-        """Return the endpoint of a run."""
-        return catalog.find_endpoint_of_request(run.request, self.settings.endpoints, self._environ)
-
-    def trusts(self, base_url: str) -> bool:
-        """Return whether the user configured or named a server. Raises InvalidOption for a bad setting."""
-        return base_url in self._trusted_urls()
 
     def doctor(self, endpoint: str | None = None, *, offline: bool = False) -> Report:
         """Return the diagnostics, at no cost: see `%imagine_doctor`."""
@@ -425,11 +412,10 @@ class Studio:
     def again(self, run: Run, changed: UserInput) -> UserInput:
         """Return the stored request of a run as user input, with the options of `changed` over it."""
         endpoint = changed.options.get("endpoint")
-        same = endpoint is None or (isinstance(endpoint, str) and self._is_server_of(run, endpoint))
+        same = endpoint is None or (
+            isinstance(endpoint, str) and self.registry.find(endpoint).base_url == run.request.base_url
+        )
         return user_input.from_run(run, changed, same_server=same)
-
-    def _is_server_of(self, run: Run, endpoint: str) -> bool:
-        return self.endpoint_named(endpoint).base_url == run.request.base_url
 
     def describe_excess(self, plan: Plan, *, in_cell: bool = True) -> str | None:
         """Return why a plan exceeds the settings, or None; see `carry_out`."""

@@ -31,7 +31,8 @@ TOKENS = {  # low, medium, high: the formula's own examples
 
 def prepare(*args, **requested):
     request, endpoint = make_request(*args, **requested)
-    return catalog.translate(request, endpoint), request, endpoint
+    capabilities = catalog.find_capabilities(request, endpoint)
+    return catalog.translate(request, capabilities), request, capabilities
 
 
 def estimate(*args, **requested) -> Cost:
@@ -134,7 +135,7 @@ def test_estimates_by_server(where, model, text):
 
 
 def test_the_generic_gateway_documents_prices():
-    own = catalog.find_endpoint("new-api", {"new-api": {"base_url": "https://gate.example"}})
+    own = catalog.Registry({"new-api": {"base_url": "https://gate.example"}}).find("new-api")
     assert str(estimate(own, "gpt-image-1")) == "$0.02–0.08"
 
 
@@ -183,6 +184,6 @@ def test_free_is_free_whatever_the_reply_says():
 
 
 def test_seconds_only_where_known():
-    assert catalog.estimate_seconds(*prepare("openai")) is None
+    assert prepare("openai")[2].row.seconds is None
     own = {"lab": {"base_url": "http://localhost:1", "models": {"mine": {"seconds": [2, 9]}}}}
-    assert catalog.estimate_seconds(*prepare(catalog.find_endpoint("lab", own), "mine")) == (2, 9)
+    assert prepare(catalog.Registry(own).find("lab"), "mine")[2].row.seconds == (2, 9)

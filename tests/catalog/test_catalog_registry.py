@@ -1,6 +1,7 @@
 """From a name or an address to an endpoint."""
 
 import pytest
+from catalog_requests import find_fields, find_row
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.registry import normalise_base_url
@@ -66,50 +67,49 @@ def test_what_is_no_base_url_is_refused_without_its_secret(typed):
     "name", ["openai", "OpenAI", " xzbzq ", "whatai", "dmxapi", "api000", "ark", "sketch"]
 )
 def test_known_names_in_any_case(name):
-    assert catalog.find_endpoint(name).name == name.strip().lower()
+    assert catalog.Registry().find(name).name == name.strip().lower()
 
 
 def test_the_gateways_addresses():
-    assert catalog.find_endpoint("xzbzq").base_url == "https://chat-api.xzbzq.com/v1"
-    assert catalog.find_endpoint("whatai").base_url == "https://api.whatai.cc/v1"
-    assert catalog.find_endpoint("dmxapi").base_url == "https://www.dmxapi.cn/v1"
-    assert catalog.find_endpoint("api000").base_url == "https://api000.com/v1"
+    assert catalog.Registry().find("xzbzq").base_url == "https://chat-api.xzbzq.com/v1"
+    assert catalog.Registry().find("whatai").base_url == "https://api.whatai.cc/v1"
+    assert catalog.Registry().find("dmxapi").base_url == "https://www.dmxapi.cn/v1"
+    assert catalog.Registry().find("api000").base_url == "https://api000.com/v1"
 
 
 def test_a_whole_address_of_a_known_endpoint_is_that_endpoint():
-    assert catalog.find_endpoint("https://API.whatai.cc/v1/images/generations") == catalog.find_endpoint(
-        "whatai"
-    )
+    whatai = catalog.Registry().find("whatai")
+    assert catalog.Registry().find("https://API.whatai.cc/v1/images/generations") == whatai
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(InvalidOption, match="Did you mean openai"):
-        catalog.find_endpoint("opnai")
+        catalog.Registry().find("opnai")
 
 
 def test_a_server_without_an_address_says_how_to_set_it():
     with pytest.raises(InvalidOption, match=r"%config Imagine.endpoints = \{'azure': \{'base_url'"):
-        catalog.find_endpoint("azure")
+        catalog.Registry().find("azure")
     own = {
         "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
     }
-    endpoint = catalog.find_endpoint("azure", own)
+    endpoint = catalog.Registry(own).find("azure")
     assert (endpoint.dialect, endpoint.key_env) == ("azure", ("AZURE_OPENAI_API_KEY",))
     assert endpoint.query == {"api-version": "preview"}
 
 
 def test_an_own_entry():
-    endpoint = catalog.find_endpoint("Lab", LAB)
+    endpoint = catalog.Registry(LAB).find("Lab")
     assert endpoint.name == "lab"
     assert endpoint.key_env == ("LAB_KEY",)
     assert endpoint.dialect == "vllm-omni"
-    assert "seed" in catalog.list_fields(endpoint, "any-model")
+    assert "seed" in find_fields(endpoint, "any-model")
     assert not endpoint.free
 
 
 def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
     own = {"OpenAI": {"key_env": ["MY_KEY", "OPENAI_API_KEY"], "default_model": "gpt-image-1.5"}}
-    endpoint = catalog.find_endpoint("openai", own)
+    endpoint = catalog.Registry(own).find("openai")
     assert endpoint.base_url == "https://api.openai.com/v1"
     assert endpoint.vendor == "openai"
     assert endpoint.key_env == ("MY_KEY", "OPENAI_API_KEY")
@@ -131,18 +131,18 @@ def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
 )
 def test_a_wrong_entry_is_refused(entry, named):
     with pytest.raises(InvalidOption, match=named) as caught:
-        catalog.find_endpoint("lab", {"lab": entry})
+        catalog.Registry({"lab": entry}).find("lab")
     assert "secret" not in str(caught.value)
 
 
 def test_an_entry_may_begin_with_a_row_of_the_table():
     entry = {"base": "xzbzq", "base_url": "https://relay.example", "key_env": "RELAY_KEY"}
-    endpoint = catalog.find_endpoint("relay", {"relay": entry})
+    endpoint = catalog.Registry({"relay": entry}).find("relay")
     assert (endpoint.name, endpoint.base_url) == ("relay", "https://relay.example/v1")
     assert endpoint.key_env == ("RELAY_KEY",)
-    assert endpoint.unreliable_fields == catalog.find_endpoint("xzbzq").unreliable_fields
+    assert endpoint.unreliable_fields == catalog.Registry().find("xzbzq").unreliable_fields
     with pytest.raises(InvalidOption, match="XZBZQ_API_KEY"):
-        catalog.find_endpoint("relay", {"relay": {"base": "xzbzq", "base_url": "https://relay.example"}})
+        catalog.Registry({"relay": {"base": "xzbzq", "base_url": "https://relay.example"}}).find("relay")
 
 
 def test_own_model_rows_may_hold_prices():
@@ -150,44 +150,44 @@ def test_own_model_rows_may_hold_prices():
     own = {
         "lab": {"base_url": "https://gpu.example", "models": {"mine": {"price": price, "fields": ["size"]}}}
     }
-    row = catalog.find_model_row(catalog.find_endpoint("lab", own), "mine")
+    row = find_row(catalog.Registry(own).find("lab"), "mine")
     assert row.prices[0].amount == 0.01
     assert row.fields == ("size",)
 
 
 def test_openai_base_url_moves_openai_and_its_key_only_there():
     environ = {"OPENAI_BASE_URL": "https://proxy.example/openai/v1"}
-    moved = catalog.find_endpoint("openai", {}, environ)
+    moved = catalog.Registry({}, environ).find("openai")
     assert moved.base_url == "https://proxy.example/openai/v1"
     assert moved.key_env == ("OPENAI_API_KEY",)
     assert moved.vendor == ""  # no longer the vendor's own server
-    assert catalog.find_endpoint("https://api.openai.com/v1", {}, environ).key_env == ()
-    assert catalog.find_endpoint("https://proxy.example/v1", {}, environ).key_env == ("OPENAI_API_KEY",)
+    assert catalog.Registry({}, environ).find("https://api.openai.com/v1").key_env == ()
+    assert catalog.Registry({}, environ).find("https://proxy.example/v1").key_env == ("OPENAI_API_KEY",)
 
 
 def test_an_address_of_the_table_is_known_under_any_name():
-    moved = catalog.find_endpoint("openai", {}, {"OPENAI_BASE_URL": "https://api.whatai.cc/v1"})
+    moved = catalog.Registry({}, {"OPENAI_BASE_URL": "https://api.whatai.cc/v1"}).find("openai")
     assert (moved.name, moved.key_env, moved.default_model) == ("openai", ("OPENAI_API_KEY",), "gpt-image-1")
-    assert catalog.find_model_row(moved, "seedream-3.0").required == {"response_format": "b64_json"}
-    assert catalog.find_endpoint("lab", {"lab": {"base_url": "https://api.x.ai"}}).dialect == "xai"
+    assert find_row(moved, "seedream-3.0").required == {"response_format": "b64_json"}
+    assert catalog.Registry({"lab": {"base_url": "https://api.x.ai"}}).find("lab").dialect == "xai"
 
 
 def test_a_wrong_openai_base_url_names_the_variable():
     with pytest.raises(InvalidOption, match="OPENAI_BASE_URL"):
-        catalog.find_endpoint("openai", {}, {"OPENAI_BASE_URL": "ftp://x"})
+        catalog.Registry({}, {"OPENAI_BASE_URL": "ftp://x"}).find("openai")
 
 
 def test_a_typed_url_takes_the_key_of_its_origin_alone():
-    assert catalog.find_endpoint("http://gpu.example:8000/other", LAB).key_env == ("LAB_KEY",)
-    assert catalog.find_endpoint("http://gpu.example:8001/v1", LAB).key_env == ()
-    assert catalog.find_endpoint("https://gpu.example:8000/v1", LAB).key_env == ()
+    assert catalog.Registry(LAB).find("http://gpu.example:8000/other").key_env == ("LAB_KEY",)
+    assert catalog.Registry(LAB).find("http://gpu.example:8001/v1").key_env == ()
+    assert catalog.Registry(LAB).find("https://gpu.example:8000/v1").key_env == ()
     environ = {"IPYIMAGEGEN_BASE_URL": "https://mine.example"}
-    assert catalog.find_endpoint("https://mine.example/v2", {}, environ).key_env == ("IPYIMAGEGEN_API_KEY",)
-    assert catalog.find_endpoint("https://other.example/v2", {}, environ).key_env == ()
+    assert catalog.Registry({}, environ).find("https://mine.example/v2").key_env == ("IPYIMAGEGEN_API_KEY",)
+    assert catalog.Registry({}, environ).find("https://other.example/v2").key_env == ()
 
 
 def test_a_typed_url_is_plain_openai_named_by_its_host():
-    endpoint = catalog.find_endpoint("https://gpu.example:8443/v1")
+    endpoint = catalog.Registry().find("https://gpu.example:8443/v1")
     assert (endpoint.name, endpoint.dialect, endpoint.vendor, endpoint.free) == (
         "gpu.example:8443",
         "openai",
@@ -197,36 +197,35 @@ def test_a_typed_url_is_plain_openai_named_by_its_host():
 
 
 def test_loopback_is_free_unless_its_entry_says_otherwise():
-    assert catalog.find_endpoint("http://127.0.0.1:8000").free
-    assert catalog.find_endpoint("lab", {"lab": {"base_url": "http://localhost:8000"}}).free
+    assert catalog.Registry().find("http://127.0.0.1:8000").free
+    assert catalog.Registry({"lab": {"base_url": "http://localhost:8000"}}).find("lab").free
     paid = {"lab": {"base_url": "http://localhost:8000", "free": False}}
-    assert not catalog.find_endpoint("lab", paid).free
-    assert not catalog.find_endpoint("http://localhost:8000/other", paid).free
-    assert catalog.is_loopback(catalog.find_endpoint("http://[::1]:8000"))
-    assert not catalog.is_loopback(catalog.find_endpoint("http://localhost.example"))
+    assert not catalog.Registry(paid).find("lab").free
+    assert not catalog.Registry(paid).find("http://localhost:8000/other").free
+    assert catalog.is_loopback(catalog.Registry().find("http://[::1]:8000"))
+    assert not catalog.is_loopback(catalog.Registry().find("http://localhost.example"))
 
 
 def test_a_key_over_http_needs_leave():
-    lab = catalog.find_endpoint("lab", LAB)
+    lab = catalog.Registry(LAB).find("lab")
     catalog.check_transport(lab, False)
     with pytest.raises(InvalidOption, match="unencrypted") as caught:
         catalog.check_transport(lab, True)
     assert str(caught.value).count("\n") == 1
     allowed = {"lab": {**LAB["lab"], "allow_http": True}}
-    catalog.check_transport(catalog.find_endpoint("lab", allowed), True)
-    catalog.check_transport(catalog.find_endpoint("http://localhost:8000"), True)
-    catalog.check_transport(catalog.find_endpoint("openai"), True)
+    catalog.check_transport(catalog.Registry(allowed).find("lab"), True)
+    catalog.check_transport(catalog.Registry().find("http://localhost:8000"), True)
+    catalog.check_transport(catalog.Registry().find("openai"), True)
 
 
 def test_the_default_endpoint_by_order():
     environ = {"IPYIMAGEGEN_ENDPOINT": "ark", "IPYIMAGEGEN_BASE_URL": "https://mine.example"}
 
-    def choose(typed=None, configured=None, environ=environ, has_key=lambda _: True):
-        endpoint = catalog.find_default_endpoint(typed, configured, environ, {}, has_key)
+    def choose(chosen=None, environ=environ, has_key=lambda _: True):
+        endpoint = catalog.Registry({}, environ).find_default(chosen, has_key)
         return endpoint and endpoint.name
 
-    assert choose("xai", "whatai") == "xai"
-    assert choose(None, "whatai") == "whatai"
+    assert choose("whatai") == "whatai"
     assert choose() == "ark"
     assert choose(environ={"IPYIMAGEGEN_BASE_URL": "https://mine.example"}) == "mine.example"
     assert choose(environ={}) == "openai"
@@ -234,7 +233,7 @@ def test_the_default_endpoint_by_order():
 
 
 def test_every_endpoint_is_listed_with_the_users_own():
-    names = [endpoint.name for endpoint in catalog.list_endpoints(LAB, {})]
+    names = [endpoint.name for endpoint in catalog.Registry(LAB, {})]
     assert names[0] == "openai"
     assert names[-1] == "lab"
     assert "azure" in names
@@ -243,14 +242,14 @@ def test_every_endpoint_is_listed_with_the_users_own():
 @pytest.mark.parametrize("address", ["", "http://[bad", "http://lab:port/v1", "ftp://lab/v1"])
 def test_an_address_that_somebody_wrote_into_a_record_is_refused_in_words(address):
     with pytest.raises(InvalidOption, match="The address in the record"):
-        catalog.find_endpoint_of_request(Request(endpoint="nobody", base_url=address, prompt="a fox"))
+        catalog.Registry().find_of_request(Request(endpoint="nobody", base_url=address, prompt="a fox"))
 
 
 def test_the_endpoint_of_a_stored_request():
     request = Request(endpoint="whatai", base_url="https://api.whatai.cc/v1", prompt="x")
-    assert catalog.find_endpoint_of_request(request) == catalog.find_endpoint("whatai")
+    assert catalog.Registry().find_of_request(request) == catalog.Registry().find("whatai")
     gone = Request(endpoint="lab", base_url="https://old.example/v1", dialect="sglang", prompt="x")
-    endpoint = catalog.find_endpoint_of_request(gone, LAB)
+    endpoint = catalog.Registry(LAB).find_of_request(gone)
     assert (endpoint.name, endpoint.base_url, endpoint.dialect) == ("lab", "https://old.example/v1", "sglang")
     assert endpoint.key_env == ()
 
@@ -261,8 +260,8 @@ def test_the_endpoint_of_a_stored_request():
      ("flux-schnell", "api000"), ("gpt-image-1", "openai"), ("never-heard-of", "openai")],
 )  # fmt: skip
 def test_the_owner_of_a_model(name, where):
-    assert catalog.find_owner(name).name == where
-    assert catalog.find_owner(name, {}, {"OPENAI_BASE_URL": "https://proxy.example"}).name == where
+    assert catalog.Registry().find_owner(name).name == where
+    assert catalog.Registry({}, {"OPENAI_BASE_URL": "https://proxy.example"}).find_owner(name).name == where
 
 
 FOREIGN = [
@@ -291,9 +290,9 @@ def test_an_entry_may_not_send_a_vendors_key_elsewhere(name, entry, base_url):
     own = {name: {**entry, "base_url": base_url}}
     for asked in (name, base_url, "sketch"):
         with pytest.raises(InvalidOption, match=r'OPENAI_API_KEY(.|\n)*"allow_key": True') as refused:
-            catalog.find_endpoint(asked, own)
+            catalog.Registry(own).find(asked)
         assert base_url.split("/")[2] in str(refused.value)
-    allowed = catalog.find_endpoint(name, {name: {**own[name], "allow_key": True}})
+    allowed = catalog.Registry({name: {**own[name], "allow_key": True}}).find(name)
     assert (allowed.allow_key, "OPENAI_API_KEY" in allowed.key_env) == (True, True)
 
 
@@ -313,32 +312,30 @@ def test_an_entry_may_not_send_a_vendors_key_elsewhere(name, entry, base_url):
 )
 def test_a_key_that_stays_where_it_belongs_needs_no_leave(own):
     (name,) = own
-    assert not catalog.find_endpoint(name, own).allow_key
+    assert not catalog.Registry(own).find(name).allow_key
 
 
 def test_the_environments_own_address_may_have_its_key():
     moved = {"OPENAI_BASE_URL": "https://proxy.example/v1"}
     own = {"lab": {"base_url": "https://proxy.example/v1", "key_env": "OPENAI_API_KEY"}}
-    assert catalog.find_endpoint("lab", own, moved).key_env == ("OPENAI_API_KEY",)
+    assert catalog.Registry(own, moved).find("lab").key_env == ("OPENAI_API_KEY",)
     with pytest.raises(InvalidOption, match="OPENAI_API_KEY"):
-        catalog.find_endpoint("lab", {"lab": {**own["lab"], "base_url": "https://api.openai.com/v1"}}, moved)
+        catalog.Registry({"lab": {**own["lab"], "base_url": "https://api.openai.com/v1"}}, moved).find("lab")
 
 
 def test_the_key_of_any_server_goes_to_the_one_that_the_environment_names():
     own = {"lab": {"base_url": "https://mine.example/v1", "key_env": "IPYIMAGEGEN_API_KEY"}}
-    assert catalog.find_endpoint("lab", own, {"IPYIMAGEGEN_BASE_URL": "https://mine.example"})
-    assert catalog.find_endpoint(
-        "sketch", own, {"IPYIMAGEGEN_BASE_URL": "no address"}
-    )  # nor does it stop others
-    assert catalog.find_endpoint("lab", own, {})  # it belongs to no other server
+    assert catalog.Registry(own, {"IPYIMAGEGEN_BASE_URL": "https://mine.example"}).find("lab")
+    assert catalog.Registry(own, {"IPYIMAGEGEN_BASE_URL": "no address"}).find("sketch")  # others work
+    assert catalog.Registry(own, {}).find("lab")  # it belongs to no other server
     for environ in ({"IPYIMAGEGEN_BASE_URL": "https://other.example"},):
         with pytest.raises(InvalidOption, match="IPYIMAGEGEN_API_KEY"):
-            catalog.find_endpoint("lab", own, environ)
+            catalog.Registry(own, environ).find("lab")
 
 
 def test_the_keyrings_key_of_a_known_name_stays_with_its_server():
     own = {"openai": {"base_url": "https://evil.example", "key_env": "LAB_KEY"}}
-    assert not catalog.find_endpoint("openai", own).keyring
-    assert catalog.find_endpoint("openai", {"openai": {**own["openai"], "allow_key": True}}).keyring
-    assert catalog.find_endpoint("openai").keyring
-    assert catalog.find_endpoint("lab", {"lab": own["openai"]}).keyring
+    assert not catalog.Registry(own).find("openai").keyring
+    assert catalog.Registry({"openai": {**own["openai"], "allow_key": True}}).find("openai").keyring
+    assert catalog.Registry().find("openai").keyring
+    assert catalog.Registry({"lab": own["openai"]}).find("lab").keyring

@@ -7,6 +7,7 @@ import sys
 from datetime import date
 
 import pytest
+from catalog_requests import find_row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from ipyimagegen.core.request import PreparedRequest, Request
 ENDPOINTS = tables.load_endpoints()
 # Every row, as it stands and as it is behind each endpoint that has it.
 ROWS = [pytest.param(row, id=row.name) for row in catalog.load_models()] + [
-    pytest.param(catalog.find_model_row(endpoint, name), id=f"{endpoint.name}/{name}")
+    pytest.param(find_row(endpoint, name), id=f"{endpoint.name}/{name}")
     for endpoint in ENDPOINTS.values()
     for name in endpoint.models
 ]
@@ -102,7 +103,7 @@ def test_an_endpoint_is_well_formed(endpoint):
     for names in (endpoint.unreliable_fields, endpoint.required):
         assert set(names) <= set(endpoint.fields or names)
     if endpoint.default_model:
-        assert catalog.find_model_row(endpoint, endpoint.default_model)
+        assert find_row(endpoint, endpoint.default_model)
     assert endpoint.key_env or endpoint.key_optional or endpoint.free
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", variable) for variable in endpoint.key_env)
 
@@ -154,7 +155,8 @@ def find_vendor(model):
 
 def price_of(endpoint, model, **options):
     request = Request(endpoint=endpoint.name, base_url=endpoint.base_url, model=model, prompt="a fox")
-    return catalog.estimate_cost(PreparedRequest(model=model, options=options), request, endpoint)
+    sent = PreparedRequest(model=model, options=options)
+    return catalog.estimate_cost(sent, request, catalog.find_capabilities(request, endpoint))
 
 
 def test_every_price_and_rate_of_the_tables_is_reached():
@@ -163,7 +165,7 @@ def test_every_price_and_rate_of_the_tables_is_reached():
     for endpoint in ENDPOINTS.values():
         for name, columns in endpoint.models.items():
             if "prices" in columns or "rates" in columns:
-                places.append((endpoint, name, catalog.find_model_row(endpoint, name)))
+                places.append((endpoint, name, find_row(endpoint, name)))
     for endpoint, name, model in places:
         for price in model.prices:
             shape = {"quality": price.quality, "size": price.size}
@@ -174,7 +176,13 @@ def test_every_price_and_rate_of_the_tables_is_reached():
         if model.rates:
             request = Request(endpoint=endpoint.name, base_url=endpoint.base_url, model=name, prompt="a fox")
             usage = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
-            cost = catalog.compute_cost({"usage": usage}, 1, PreparedRequest(model=name), request, endpoint)
+            cost = catalog.compute_cost(
+                {"usage": usage},
+                1,
+                PreparedRequest(model=name),
+                request,
+                catalog.find_capabilities(request, endpoint),
+            )
             if cost.amount != model.rates.text_in + model.rates.image_out:
                 unreached.append((endpoint.name, name, model.rates))
         if (model.prices or model.rates) and endpoint.name == "own":
@@ -244,18 +252,19 @@ VALUES = [
 
 def use_entry(entry):
     """Read an entry, and use what was accepted: only errors of ours may come of it."""
-    endpoint = catalog.find_endpoint("lab", {"lab": entry})
+    endpoint = catalog.Registry({"lab": entry}).find("lab")
     request = Request(
         endpoint="lab", base_url=endpoint.base_url, model="mine", prompt="a fox", options=OPTIONS
     )
+    capabilities = catalog.find_capabilities(request, endpoint)
     try:
-        request, _ = catalog.check(request, endpoint, configured=frozenset(OPTIONS))
+        request, _ = catalog.check(request, capabilities, configured=frozenset(OPTIONS))
     except ImagineError:
         return
-    sent = catalog.translate(request, endpoint)
-    catalog.estimate_cost(sent, request, endpoint)
+    sent = catalog.translate(request, capabilities)
+    catalog.estimate_cost(sent, request, capabilities)
     catalog.find_input_requirements(request, sent, endpoint)
-    catalog.describe_sizes(catalog.find_model_row(endpoint, "mine") or Model(name="mine"))
+    catalog.describe_sizes(find_row(endpoint, "mine") or Model(name="mine"))
 
 
 def test_every_column_of_the_tables_may_be_set_by_a_user():
@@ -314,9 +323,9 @@ def test_no_model_in_an_entry_causes_an_error_of_another_kind(column, value):
 def test_a_wrong_column_is_named_with_the_nearest():
     for entry in ({"titel": "x"}, {"models": {"mine": {"size": ["1x1"]}}}):
         with pytest.raises(InvalidOption, match=r"'lab'.*Did you mean (title|sizes)"):
-            catalog.find_endpoint("lab", {"lab": entry})
+            catalog.Registry({"lab": entry}).find("lab")
     with pytest.raises(InvalidOption, match="names must be text"):
-        catalog.find_endpoint("lab", {5: {}})
+        catalog.Registry({5: {}}).find("lab")
 
 
 def test_importing_reads_no_table():

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from catalog_requests import IMAGE, make_request
+from catalog_requests import IMAGE, find_row, make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,19 +13,19 @@ from ipyimagegen.core.errors import InvalidOption
 
 PAIRS = [
     (endpoint, name)
-    for endpoint in catalog.list_endpoints()
+    for endpoint in tuple(catalog.Registry())
     if endpoint.base_url
     for name in [row.name for row in catalog.load_models()] + ["never-heard-of"]
     if name != "seededit-3.0"  # an edit has the size of its input: it takes neither size nor ratio
-    if catalog.find_model_row(endpoint, name) or name == "never-heard-of"
+    if find_row(endpoint, name) or name == "never-heard-of"
 ]
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
 
 
 def translate(where, model=None, **requested):
     request, endpoint = make_request(where, model, **requested)
-    request, _ = catalog.check(request, endpoint)
-    return catalog.translate(request, endpoint)
+    request, _ = catalog.check(request, catalog.find_capabilities(request, endpoint))
+    return catalog.translate(request, catalog.find_capabilities(request, endpoint))
 
 
 SHAPES = [
@@ -81,7 +81,7 @@ def test_where_a_model_takes_only_ratios(requested, ratio, notes):
 
 @pytest.mark.parametrize(("endpoint", "name"), PAIRS, ids=lambda value: getattr(value, "name", value))
 def test_every_ratio_becomes_something_that_the_model_takes(endpoint, name):
-    row = catalog.find_model_row(endpoint, name)
+    row = find_row(endpoint, name)
     for ratio in RATIOS:
         sent = translate(endpoint, name, aspect_ratio=ratio).options
         assert ("size" in sent) != ("aspect_ratio" in sent), ratio
@@ -151,7 +151,7 @@ def test_what_a_server_cannot_do_without_is_filled_in():
         assert translate(where, "seedream-3.0").options == {"response_format": "b64_json"}
         assert translate(where, "seedream-3.0", extra={"response_format": "url"}).options == {}
         assert translate(where, "gpt-image-1").options == {}
-    own = catalog.find_endpoint("xinference", {"xinference": {"base_url": "http://localhost:9997"}})
+    own = catalog.Registry({"xinference": {"base_url": "http://localhost:9997"}}).find("xinference")
     assert translate(own, "sd3").options == {"response_format": "b64_json"}
     assert translate(own, "sd3", response_format="url").options == {"response_format": "url"}
 

@@ -3,10 +3,10 @@
 from datetime import date
 
 import pytest
-from catalog_requests import IMAGE, make_request
+from catalog_requests import IMAGE, find_fields, find_row, make_request
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.lookup import EDITS
+from ipyimagegen.catalog.capabilities import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
 from ipyimagegen.notebook.front import CELL
 
@@ -15,7 +15,9 @@ TODAY = date(2026, 11, 20)
 
 def check(where, model=None, *, configured=(), today=TODAY, **requested):
     request, endpoint = make_request(where, model, **requested)
-    return catalog.check(request, endpoint, configured=frozenset(configured), today=today)
+    return catalog.check(
+        request, catalog.find_capabilities(request, endpoint), configured=frozenset(configured), today=today
+    )
 
 
 def refuse(*args, **requested):
@@ -33,49 +35,51 @@ def refuse(*args, **requested):
 
 def test_the_endpoints_row_for_the_model_decides_first():
     own = {"xzbzq": {"models": {"gpt-image-1": {"fields": ["size"]}}}}
-    endpoint = catalog.find_endpoint("xzbzq", own)
-    assert catalog.list_fields(endpoint, "gpt-image-1") == {"size"}
+    endpoint = catalog.Registry(own).find("xzbzq")
+    assert find_fields(endpoint, "gpt-image-1") == {"size"}
 
 
 def test_then_the_endpoints_row():
-    endpoint = catalog.find_endpoint("dmxapi")
-    assert "style" in catalog.list_fields(endpoint, "gpt-image-1")  # as its documents have it
-    assert catalog.list_fields(endpoint, "gpt-image-1") == catalog.list_fields(endpoint, "never-heard-of")
-    assert catalog.list_fields(endpoint, None) == set(endpoint.fields)
+    endpoint = catalog.Registry().find("dmxapi")
+    assert "style" in find_fields(endpoint, "gpt-image-1")  # as its documents have it
+    assert find_fields(endpoint, "gpt-image-1") == find_fields(endpoint, "never-heard-of")
+    assert find_fields(endpoint, None) == set(endpoint.fields)
 
 
 def test_then_the_models_row_on_its_own_vendor_only():
-    assert "style" in catalog.list_fields(catalog.find_endpoint("openai"), "dall-e-3")
-    assert "seed" not in catalog.list_fields(catalog.find_endpoint("openai"), "gpt-image-2")
-    assert catalog.list_fields(catalog.find_endpoint("https://gpu.example"), "gpt-image-2") is None
-    assert catalog.find_model_row(catalog.find_endpoint("https://gpu.example"), "gpt-image-2") is None
-    assert catalog.list_fields(catalog.find_endpoint("ark"), "gpt-image-2") is None
+    assert "style" in find_fields(catalog.Registry().find("openai"), "dall-e-3")
+    assert "seed" not in find_fields(catalog.Registry().find("openai"), "gpt-image-2")
+    assert find_fields(catalog.Registry().find("https://gpu.example"), "gpt-image-2") is None
+    assert find_row(catalog.Registry().find("https://gpu.example"), "gpt-image-2") is None
+    assert find_fields(catalog.Registry().find("ark"), "gpt-image-2") is None
 
 
 def test_else_it_goes_as_typed():
     request, notes = check("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99)
     assert request.options == {"seed": 7, "style": "odd", "size": "7x7", "n": 99}
     assert notes == ()
-    sent = catalog.translate(*make_request("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99))
+    request, endpoint = make_request("openai", "gpt-image-9", seed=7, style="odd", size="7x7", n=99)
+    sent = catalog.translate(request, catalog.find_capabilities(request, endpoint))
     assert sent.options == {"seed": 7, "style": "odd", "size": "7x7", "n": 99}
     assert sent.model == "gpt-image-9"
 
 
-def test_the_effective_row_lists_the_fields_that_may_be_sent():
-    row = catalog.find_model_row(catalog.find_endpoint("whatai"), "gpt-image-1")
-    assert set(row.fields) == {"n", "aspect_ratio", "size", "seed", "response_format", "quality"}
+def test_an_endpoints_columns_go_over_the_models_row():
+    whatai = catalog.Registry().find("whatai")
+    fields, row = find_fields(whatai, "gpt-image-1"), find_row(whatai, "gpt-image-1")
+    assert fields == {"n", "aspect_ratio", "size", "seed", "response_format", "quality"}
     assert row.sizes == ("1024x1024", "1536x1024", "1024x1536", "auto")
 
 
 def test_a_model_that_an_endpoint_lists_keeps_its_fields_unless_the_endpoint_has_its_own():
     entry = {"base_url": "https://gpu.example", "models": {"gpt-image-2": {}}}
-    endpoint = catalog.find_endpoint("lab", {"lab": entry})
-    assert catalog.list_fields(endpoint, "gpt-image-2") == set(catalog.find_model("gpt-image-2").fields)
-    assert catalog.list_fields(endpoint, "dall-e-3") is None
+    endpoint = catalog.Registry({"lab": entry}).find("lab")
+    assert find_fields(endpoint, "gpt-image-2") == set(catalog.find_model("gpt-image-2").fields)
+    assert find_fields(endpoint, "dall-e-3") is None
     with pytest.raises(InvalidOption):
         check("lab", "gpt-image-2", own={"lab": entry}, negative_prompt="red")
     own = {"lab": {**entry, "fields": ["negative_prompt"]}}
-    assert catalog.list_fields(catalog.find_endpoint("lab", own), "gpt-image-2") == {"negative_prompt"}
+    assert find_fields(catalog.Registry(own).find("lab"), "gpt-image-2") == {"negative_prompt"}
 
 
 @pytest.mark.parametrize(
@@ -87,20 +91,20 @@ def test_the_fields_of_edits_are_names_or_changes(changes, fields):
     base = {"base_url": "https://gpu.example", "fields": ["size", "style"], "edits": True}
     model = {"models": {"mine": {"edit_fields": changes}}}
     for own in ({**base, "edit_fields": changes}, {**base, **model}):
-        endpoint = catalog.find_endpoint("lab", {"lab": own})
-        assert catalog.list_fields(endpoint, "mine", EDITS) == fields
-        assert catalog.list_fields(endpoint, "mine") == {"size", "style"}
+        endpoint = catalog.Registry({"lab": own}).find("lab")
+        assert find_fields(endpoint, "mine", EDITS) == fields
+        assert find_fields(endpoint, "mine") == {"size", "style"}
 
 
 def test_the_vendors_prices_stay_at_the_vendor():
-    assert catalog.find_model_row(catalog.find_endpoint("dmxapi"), "gpt-image-1").prices == ()
-    assert catalog.find_model_row(catalog.find_endpoint("dmxapi"), "gpt-image-1").rates is None
-    (price,) = catalog.find_model_row(catalog.find_endpoint("xzbzq"), "gpt-image-1").prices
+    assert find_row(catalog.Registry().find("dmxapi"), "gpt-image-1").prices == ()
+    assert find_row(catalog.Registry().find("dmxapi"), "gpt-image-1").rates is None
+    (price,) = find_row(catalog.Registry().find("xzbzq"), "gpt-image-1").prices
     assert (price.amount, price.currency, price.at_least) == (1, "CNY", True)
 
 
 def test_sketch_takes_any_model_name():
-    row = catalog.find_model_row(catalog.find_endpoint("sketch"), "gpt-image-2")
+    row = find_row(catalog.Registry().find("sketch"), "gpt-image-2")
     assert "seed" in row.fields
     assert row.name == "gpt-image-2"
     check("sketch", "never-heard-of", size="64x4096", seed=1, quality="hd", negative_prompt="red")
@@ -194,13 +198,15 @@ TAKEN = [
 @pytest.mark.parametrize(("where", "requested"), TAKEN)
 def test_what_may_be_sent_passes(where, requested):
     request, _ = check(*where, **requested)
-    assert catalog.translate(request, catalog.find_endpoint(where[0])).model
+    assert catalog.translate(
+        request, catalog.find_capabilities(request, catalog.Registry().find(where[0]))
+    ).model
 
 
 def test_set_is_never_checked_and_replaces_the_option():
     request, _ = check("openai", n=99, size="7x7", extra={"n": 99, "size": "7x7", "seed": 1})
     assert request.extra == {"n": 99, "size": "7x7", "seed": 1}
-    sent = catalog.translate(request, catalog.find_endpoint("openai"))
+    sent = catalog.translate(request, catalog.find_capabilities(request, catalog.Registry().find("openai")))
     assert sent.options == {}
     refuse("openai", n=99, extra={"size": "7x7"})
 

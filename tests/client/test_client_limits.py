@@ -7,7 +7,7 @@ import time
 import pytest
 from sockets import b64
 
-from ipyimagegen.catalog import compute_cost
+from ipyimagegen.catalog import compute_cost, find_capabilities
 from ipyimagegen.catalog.sizes import parse_pixels
 from ipyimagegen.client import StoredResponse, errors
 from ipyimagegen.client.response import ERRORS, HttpResponse, limit_items, read_response
@@ -178,4 +178,6 @@ def test_a_size_that_is_none_has_no_price(size):
         endpoint="openai", base_url="https://api.openai.com/v1", model="gpt-image-1", prompt="a fox"
     )
     openai = Endpoint(name="openai", base_url=request.base_url, vendor="openai")
-    compute_cost({"size": size, "quality": "low"}, 1, PreparedRequest(model="gpt-image-1"), request, openai)
+    capabilities = find_capabilities(request, openai)
+    sent = PreparedRequest(model="gpt-image-1")
+    compute_cost({"size": size, "quality": "low"}, 1, sent, request, capabilities)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from ipyimagegen import Studio, catalog
-from ipyimagegen.catalog import check
+from ipyimagegen.catalog import check, find_capabilities
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
@@ -57,12 +57,12 @@ KINDS = {
     "send_key": None,
     "raw": None,
 }
-ENDPOINTS = [endpoint for endpoint in catalog.list_endpoints() if endpoint.base_url]
+ENDPOINTS = [endpoint for endpoint in catalog.Registry() if endpoint.base_url]
 MODELS = [(endpoint.name, model) for endpoint in ENDPOINTS for model in ("", *list_models(endpoint))]
 
 
 def controls_of(endpoint, model="", configured=None, **inputs):
-    controls = list_controls(catalog.find_endpoint(endpoint), model, configured or {}, **inputs)
+    controls = list_controls(catalog.Registry().find(endpoint), model, configured or {}, **inputs)
     return {control.name: control for control in controls}
 
 
@@ -114,7 +114,7 @@ def test_an_edit_may_have_other_controls():
 @pytest.mark.parametrize(("endpoint", "model"), MODELS)
 def test_no_control_offers_what_is_then_refused(endpoint, model):
     """Every choice of a list, and every bound, passes the checks of a cell."""
-    server = catalog.find_endpoint(endpoint)
+    server = catalog.Registry().find(endpoint)
     if server.model_required and not model:
         return
     for name, control in controls_of(endpoint, model).items():
@@ -135,14 +135,14 @@ def test_no_control_offers_what_is_then_refused(endpoint, model):
                 options=options,
             )
             try:
-                check(request, server)
+                check(request, find_capabilities(request, server))
             except InvalidOption as error:
                 pytest.fail(f"{name} {text}: {error}")
 
 
 def test_input_images_only_where_a_model_edits():
-    assert find_input_limits(catalog.find_endpoint("openai"), "dall-e-3") == (0, False)
-    assert find_input_limits(catalog.find_endpoint("sketch"), "")[1]
+    assert find_input_limits(catalog.Registry().find("openai"), "dall-e-3") == (0, False)
+    assert find_input_limits(catalog.Registry().find("sketch"), "")[1]
 
 
 # Words

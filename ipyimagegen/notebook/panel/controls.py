@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ipyimagegen import catalog
-from ipyimagegen.catalog.lookup import EDITS, GENERATIONS, INPAINTING
+from ipyimagegen.catalog.capabilities import EDITS, GENERATIONS, INPAINTING
 from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import render
@@ -62,12 +62,12 @@ def describe_choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> 
     """
     endpoints: tuple[Endpoint, ...] = ()
     default, configured = "", Settings().options
-    endpoint = catalog.find_endpoint(SKETCH)
+    endpoint = catalog.Registry().find(SKETCH)
     with suppress(ImagineError):  # a wrong setting is reported by the next request
-        settings, endpoints = studio.settings, studio.endpoints()
+        settings, endpoints = studio.settings, tuple(studio.registry)
         configured, default = settings.options, studio.default_endpoint().name
         configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
-        endpoint = studio.endpoint_named(form.endpoint or default)
+        endpoint = studio.registry.find(form.endpoint or default)
     models = form.models or (str(configured.get("model") or ""),)
     limits = [find_input_limits(endpoint, model) for model in models]
     first, *others = (
@@ -96,8 +96,8 @@ def list_controls(
 ) -> tuple[Control, ...]:
     """Return the controls for a request with that many input images, in the order of the option table."""
     operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
-    row = catalog.find_model_row(endpoint, model or endpoint.default_model)
-    fields = catalog.list_fields(endpoint, model or endpoint.default_model, operation)
+    capabilities = catalog.describe_capabilities(endpoint, model, operation)
+    row, fields = capabilities.row, capabilities.fields
     if fields is not None and fields & _TRANSLATED:
         fields |= _TRANSLATED
     return tuple(
@@ -109,11 +109,11 @@ def list_controls(
 
 def find_input_limits(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
     """Return how many input images an edit may have, and whether it may have a mask."""
-    row = catalog.find_model_row(endpoint, model or endpoint.default_model)
-    if endpoint.edits is False or (row is not None and row.edit == 0):
+    row = catalog.describe_capabilities(endpoint, model, EDITS).row
+    if endpoint.edits is False or row.edit == 0:
         return 0, False
-    images = MOST if row is None or row.edit is None else min(row.edit, MOST)
-    return images, endpoint.mask is not False and not (row is not None and row.mask is False)
+    images = MOST if row.edit is None else min(row.edit, MOST)
+    return images, endpoint.mask is not False and row.mask is not False
 
 
 def list_models(endpoint: Endpoint) -> tuple[str, ...]:
@@ -128,9 +128,9 @@ def list_models(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*first, *listed, *own]))
 
 
-def _make_control(option: Option, row: Model | None, configured: Any) -> Control:
+def _make_control(option: Option, row: Model, configured: Any) -> Control:
     low, high = option.low, option.high
-    if low is not None and row:
+    if low is not None:
         low, high = row.limits.get(option.name, (low, high))
     return Control(
         name=option.name,
@@ -145,9 +145,7 @@ def _make_control(option: Option, row: Model | None, configured: Any) -> Control
     )
 
 
-def _list_choices(option: Option, row: Model | None) -> tuple[str, ...]:
-    if row is None:
-        return option.choices
+def _list_choices(option: Option, row: Model) -> tuple[str, ...]:
     if option.kind is Kind.SIZE and row.sizes:
         return (*(word for word in SIZE_WORDS if word != "auto" or word in row.sizes), *row.sizes)
     if option.kind is Kind.RATIO and row.ratios:

@@ -371,7 +371,7 @@ class Panel(anywidget.AnyWidget):
         The base URL of a record that nobody here configured or named is left out.
         """
         base_url = run.request.base_url
-        names = (endpoint.name for endpoint in self.studio.endpoints() if endpoint.base_url == base_url)
+        names = (endpoint.name for endpoint in self.studio.registry if endpoint.base_url == base_url)
         return next(names, base_url if self.studio.trusts(base_url) else "")
 
 
