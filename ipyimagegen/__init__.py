@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         RequestRefused,
         StoreError,
     )
-    from ipyimagegen.core.plan import Settings
+    from ipyimagegen.core.settings import Settings
     from ipyimagegen.notebook.panel.widget import Panel
     from ipyimagegen.results import Generation, Image, Sweep
     from ipyimagegen.session.history import History

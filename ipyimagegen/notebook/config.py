@@ -12,16 +12,17 @@ from traitlets import Any as Untyped
 from traitlets.config import Configurable
 
 from ipyimagegen.core.options import OPTIONS, Kind, Option
+from ipyimagegen.core.settings import Settings
 
+_DEFAULTS = Settings()
 _KINDS = {Kind.INTEGER: "a whole number", Kind.NUMBER: "a number", Kind.FLAG: "True or False"}
-# The defaults of `core.plan.Settings`, repeated because its import would double the time of loading.
-_OTHERS = {
-    "endpoints": ({}, 'your own servers: {"lab": {"base_url": "https://…/v1", "key_env": "LAB_KEY"}}'),
-    "reuse": (True, "show the stored result of an identical request, at no cost (True or False)"),
-    "embed": ("preview", "what the notebook file holds: preview (at most 100 KiB) or original"),
-    "max_parallel": (4, "calls to one endpoint at the same time"),
-    "max_calls": (16, "paid calls in one cell"),
-    "max_images": (100, "paid images in one session"),
+_HELP = {
+    "endpoints": 'your own servers: {"lab": {"base_url": "https://…/v1", "key_env": "LAB_KEY"}}',
+    "reuse": "show the stored result of an identical request, at no cost (True or False)",
+    "embed": "what the notebook file holds: preview (at most 100 KiB) or original",
+    "max_parallel": "calls to one endpoint at the same time",
+    "max_calls": "paid calls in one cell",
+    "max_images": "paid images in one session",
 }
 
 
@@ -40,11 +41,10 @@ def _read_values(self: Configurable) -> dict[str, Any]:
     options = {name: getattr(self, name) for name in _OPTIONS}
     return {
         "options": {name: value for name, value in options.items() if value is not None},
-        **{name: getattr(self, name) for name in _OTHERS},
+        **{name: getattr(self, name) for name in _HELP},
     }
 
 
-_TRAITS = {name: (None, help_) for name, help_ in _OPTIONS.items()} | _OTHERS
 Imagine: Any = type(
     "Imagine",
     (Configurable,),
@@ -52,8 +52,8 @@ Imagine: Any = type(
         "__doc__": "Settings of %%imagine. An option that is None is not sent.",
         "read_values": _read_values,
         **{
-            name: Untyped(default, allow_none=True, help=help_).tag(config=True)
-            for name, (default, help_) in _TRAITS.items()
+            name: Untyped(getattr(_DEFAULTS, name, None), allow_none=True, help=help_).tag(config=True)
+            for name, help_ in (_OPTIONS | _HELP).items()
         },
     },
 )

@@ -22,7 +22,8 @@ from ipyimagegen import imaging
 from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.messages import Message, _, join, render
-from ipyimagegen.core.plan import Plan, PlannedCall, Settings
+from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.front import CELL

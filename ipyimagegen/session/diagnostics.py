@@ -28,7 +28,8 @@ from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _, ngettext
-from ipyimagegen.core.plan import SKETCH, Settings
+from ipyimagegen.core.plan import SKETCH
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.session.planning import merge

@@ -11,9 +11,10 @@ from datetime import datetime
 from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.messages import Message, _, ngettext
-from ipyimagegen.core.plan import PlannedCall, Settings, check_caps
+from ipyimagegen.core.plan import PlannedCall, check_caps
 from ipyimagegen.core.request import Request
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.session.call import Call
 from ipyimagegen.store import Store

@@ -20,9 +20,10 @@ from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
-from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
+from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
 from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key
 from ipyimagegen.core.run import Run, Status
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import list_some, truncate
 from ipyimagegen.core.user_input import UserInput
 

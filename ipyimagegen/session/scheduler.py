@@ -18,8 +18,9 @@ from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
-from ipyimagegen.core.plan import Plan, PlannedCall, Settings
+from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.run import Run
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.results import measure_shape
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call, send_call

@@ -23,9 +23,10 @@ from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, Over
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.ids import to_run_id
 from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
+from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageState, Run, Status
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving

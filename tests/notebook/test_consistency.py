@@ -6,7 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import ipyimagegen
-from ipyimagegen.core.plan import Settings
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import complete
 from ipyimagegen.notebook.config import Imagine

@@ -16,7 +16,8 @@ from ipyimagegen.core.endpoints import Endpoint, Model
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import render
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
-from ipyimagegen.core.plan import SKETCH, Settings
+from ipyimagegen.core.plan import SKETCH
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import escape_hidden
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.wording import PANEL
