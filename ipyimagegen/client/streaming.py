@@ -18,8 +18,7 @@ from typing import TypeAlias
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import OPENAI, Dialect
-from ipyimagegen.client.response import ResponseImage, holds_image
-from ipyimagegen.client.spool import SKELETON, Spool, lift, read_blocks
+from ipyimagegen.client.spool import SKELETON, Slice, Spool, load_json, read_blocks
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json
 
@@ -143,6 +142,16 @@ class Event:
         return not self.kind.endswith(("completed", "complete", "succeeded"))
 
 
+def is_present(value: Json) -> bool:
+    """Return whether a text is there; "" and null are not."""
+    return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
+
+
+def holds_image(item: Mapping[str, Json]) -> bool:
+    """Return whether an item has base64 or a URL."""
+    return is_present(item.get("b64_json")) or is_present(item.get("url"))
+
+
 def is_stream(path: Path) -> bool:
     """Return whether a file begins like server-sent events and not like JSON. Raises OSError."""
     head = b""
@@ -175,8 +184,7 @@ def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect
         if lines.name == "error" and lines.whole and not text.startswith("{"):
             return Event(kind="error", value={"error": text or _("no reason given")}, size=len(text))
     try:
-        skeleton = lift(_join_lines(spans, path))
-        value, whole = skeleton.load(lambda at: _locate(at, spans))
+        value, whole, size = load_json(_join_lines(spans, path), lambda at: _locate(at, spans))
     except ValueError:
         return None
     if not isinstance(value, Mapping) or (lines.whole and not whole):
@@ -186,7 +194,7 @@ def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect
     value = _convert(value, dialect.read_event)
     if not isinstance(value, Mapping):
         return None
-    return Event(kind=str(value.get("type") or ""), value=value, whole=whole, size=len(skeleton.text))
+    return Event(kind=str(value.get("type") or ""), value=value, whole=whole, size=size)
 
 
 def _convert(value: Json, read: Callable[[Json], Json]) -> Json:
@@ -226,7 +234,7 @@ def load_body(
     """
     blocks = _read_until_over(path, token)
     if not is_stream(path):
-        body, whole = lift(blocks).load()
+        body, whole, _size = load_json(blocks)
         return _convert(body, dialect.read_body), whole
     stream = _StreamBody(n)
     for event in _read_all(path, blocks, dialect):
@@ -276,9 +284,12 @@ class _StreamBody:
             return False
         self._cut |= not event.whole
         images, failures = event.images, event.failures
-        for image in images:
-            self._add_image(image, event)
-        finished = any(not image["partial"] for image in images)
+        finished = [image for image in images if not image["partial"]]
+        self._finished += finished
+        if images:
+            self._partial = images[-1] if images[-1]["partial"] else None
+        if finished:  # Ark may send more than were requested, or fewer: only its own end counts
+            self._counted = not event.kind.endswith("succeeded")
         self._failures += failures
         if event.error is not None and not failures:
             self._error = event.error
@@ -293,15 +304,6 @@ class _StreamBody:
         full = self._room <= 0
         self._cut |= full
         return not full
-
-    def _add_image(self, image: Mapping[str, Json], event: Event) -> None:
-        if image["partial"]:
-            self._partial = image
-            return
-        self._finished.append(image)
-        self._partial = None
-        # Ark may send more than were requested, or fewer: only its own end counts.
-        self._counted = not event.kind.endswith("succeeded")
 
     def is_whole(self, *, clean: bool) -> bool:
         """Return whether the stream reached its end.
@@ -338,27 +340,26 @@ def _add_usage(total: Json, more: Json, depth: int = 2) -> Json:
 
 
 class Previews:
-    """Reads what goes into a spool and passes on each image whose event is whole.
+    """Reads what goes into a spool and shows the item of each image whose event is whole.
 
-    The last finished image of `n` is not passed on: it comes with the answer. An error in here, or in `show`,
+    The last finished image of `n` is not shown: it comes with the answer. An error in here, or in `show`,
     ends the previews and nothing else.
     """
 
     def __init__(
         self,
-        show: Callable[[ResponseImage], None],
-        make_image: Callable[[Mapping[str, Json]], ResponseImage],
+        show: Callable[[Mapping[str, Json]], None],
         dialect: Dialect = OPENAI,
         *,
         spool: Spool,
         n: int,
         clock: Callable[[], float],
     ) -> None:
-        self._show, self._make_image, self._spool, self._clock = show, make_image, spool, clock
-        self._left, self._dialect = n, dialect
+        self._show, self._dialect, self._spool, self._clock = show, dialect, spool, clock
+        self._left = n
         self._splitter = StreamSplitter()
         self._shown_at: deque[float] = deque(maxlen=PER_SECOND)
-        self._waiting: ResponseImage | None = None
+        self._waiting: Mapping[str, Json] | None = None
         self._events = 0
         self._over = False
 
@@ -380,9 +381,9 @@ class Previews:
                 for image in event.images if not self._over else ():
                     self._left -= not image["partial"] and not event.kind.endswith("succeeded")
                     if self._left > 0 or image["partial"]:
-                        self._pass_on(self._make_image(image))
+                        self._pass_on(image)
 
-    def _pass_on(self, image: ResponseImage | None) -> None:
+    def _pass_on(self, image: Mapping[str, Json] | None) -> None:
         """Show an image now or, when it is too early, with the next event."""
         if image is None:
             return
