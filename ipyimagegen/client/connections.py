@@ -147,8 +147,10 @@ class StoppableAdapter(HTTPAdapter):
         """
         deadline, idle = self._deadline, self._idle
 
-        def derive(base: Any) -> Any:
-            class StoppableConnection(base):  # type: ignore[misc]  # a class for each scheme and proxy
+        classes = {}
+        for scheme, pool in manager.pool_classes_by_scheme.items():
+
+            class StoppableConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
                 response_class = FinalResponse
 
                 def _new_conn(self) -> socket.socket:
@@ -164,12 +166,8 @@ class StoppableAdapter(HTTPAdapter):
                     # urllib3 leaves the connect timeout on while sending: too short for large inputs.
                     self.sock.settimeout(idle)
 
-            return StoppableConnection
-
-        manager.pool_classes_by_scheme = {
-            scheme: type(pool.__name__, (pool,), {"ConnectionCls": derive(pool.ConnectionCls)})
-            for scheme, pool in manager.pool_classes_by_scheme.items()
-        }
+            classes[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": StoppableConnection})
+        manager.pool_classes_by_scheme = classes
         return manager
 
 

@@ -223,10 +223,6 @@ def _describe_proxy(error: BaseException) -> Message:
     return _("the proxy refused the connection")
 
 
-def _describe_encoding(error: BaseException) -> Message:
-    return _("it is compressed as {name}, which was not requested", name=sanitize(error, 40))
-
-
 _UNKNOWN_ISSUERS = (18, 19, 20, 21)  # OpenSSL's: self-signed, or signed by an unknown issuer
 _NO_TLS_AT_ALL = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # of OpenSSL 3.0, and of 3.2
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client's own text
@@ -248,7 +244,10 @@ _BY_KIND: tuple[tuple[type[BaseException], Message | Callable[[BaseException], M
     (u3.ConnectTimeoutError, _("no connection in time")),
     (ssl.SSLError, _describe_tls),
     (u3.ReadTimeoutError, _("it was silent for too long")),
-    (UnsupportedEncoding, _describe_encoding),
+    (
+        UnsupportedEncoding,
+        lambda error: _("it is compressed as {name}, which was not requested", name=sanitize(error, 40)),
+    ),
     (u3.DecodeError, _("it is damaged")),
     (u3.IncompleteRead, _("it was cut short")),
     (TimeoutError, _("it was silent for too long")),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
@@ -26,6 +27,7 @@ from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
 ERRORS = 4  # of single items are listed
 URL_LIMIT = 8192  # characters
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +65,6 @@ class ResponseImage:
             blocks = read_blocks(self.spool, self.base64.start, self.base64.stop)
             return decode_base64(blocks, escaped=True)
         return read_blocks(self.spool)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpResponse:
-    """A response of 2xx: `body` is its JSON with slices of `spool`, `headers` have lower-case names.
-
-    `n` images were requested.
-    """
-
-    body: Json
-    headers: Mapping[str, str] = field(default_factory=dict)
-    spool: Path | None = None
-    n: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +145,11 @@ class StoredResponse:
             # Its owner may be about to write to an empty file.
             spool = self.path if self.path.is_file() and self.path.stat().st_size else None
             try:
-                answer, whole = self._read_json(headers)
+                dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
+                body, whole = load_body(self.path, self.n, dialect, clean=not problem, token=self.token)
+                answer = read_response(
+                    body, self.endpoint, self.redactor, headers=headers, spool=self.path, n=self.n
+                )
             except ValueError:
                 answer, whole = read_bare_image(self.path), not problem
                 problem = problem or ("" if answer else self._describe_no_json())
@@ -181,13 +174,6 @@ class StoredResponse:
             kind = classify_error_in_200(failure.code) if in_body else classify_status(500, failure.code)
         failure = replace(failure, status=status) if failure else None
         return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
-
-    def _read_json(self, headers: Mapping[str, str]) -> tuple[Answer, bool]:
-        """Return the answer, and whether it is whole. Raises ValueError for what is no JSON."""
-        dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
-        body, whole = load_body(self.path, self.n, dialect, clean=not self.problem, token=self.token)
-        response = HttpResponse(body=body, headers=headers, spool=self.path, n=self.n)
-        return read_response(response, self.endpoint, self.redactor), whole
 
     def _describe_no_json(self) -> Message:
         with self.path.open("rb") as file:
@@ -227,21 +213,32 @@ def limit_items(n: int) -> int:
     return max(2 * n, 16)
 
 
-def read_response(response: HttpResponse, endpoint: Endpoint, redactor: Redactor = NO_KEYS) -> Answer:
-    """Return what `response` contains; relative URLs are joined with the endpoint's base."""
-    body = response.body if isinstance(response.body, Mapping) else {"data": response.body}
+def read_response(
+    body: Json,
+    endpoint: Endpoint,
+    redactor: Redactor = NO_KEYS,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    spool: Path | None = None,
+    n: int = 1,
+) -> Answer:
+    """Return what a response of 2xx contains; relative URLs are joined with the endpoint's base.
+
+    `body` is its JSON with slices of `spool`, `headers` have lower-case names, `n` images were requested.
+    """
+    body = body if isinstance(body, Mapping) else {"data": body}
     data = body.get("data")
     items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
     mappings = [item for item in items if isinstance(item, Mapping)]
     failed = parse_error(body, redactor=redactor) if body.get("error") else None
     with_image = [item for item in mappings if not item.get("error") and holds_image(item)]
-    taken = with_image[: limit_items(response.n)]
-    images = [make_image(item, response.spool, endpoint, redactor) for item in taken]
+    taken = with_image[: limit_items(n)]
+    images = [make_image(item, spool, endpoint, redactor) for item in taken]
     left_out = {"items": len(with_image)} if len(with_image) > len(taken) else {}
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     facts = _select_facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, redactor)
     usage = _parse_usage(body.get("usage"))
-    cost = _parse_cost(body.get("usage"), response.headers)
+    cost = _parse_cost(body.get("usage"), headers)
     return Answer(
         images=tuple(images),
         facts=facts | left_out | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -97,49 +97,22 @@ class StreamSplitter:
         return not head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
-    """The data of an event: `kind` is its type, `size` what it takes in memory; `done`: it was [DONE]."""
+    """The data of an event: `kind` is its type, `size` what it takes in memory; `done`: it was [DONE].
+
+    `images` are its items with an image, each with `partial` true or false, `failures` the errors of single
+    items, and `error` is that of the whole stream or of its item.
+    """
 
     kind: str = ""
-    value: Mapping[str, Json] | None = None
+    value: Mapping[str, Json] = field(default_factory=dict)
     whole: bool = True
     size: int = 0
     done: bool = False
-
-    @property
-    def error(self) -> Json:
-        """The error of the whole stream or of its item, or None."""
-        value = self.value or {}
-        if self.kind == "error" and not value.get("error"):
-            return {k: v for k, v in value.items() if k != "type"} or _("no reason given")
-        return value.get("error") or None
-
-    @property
-    def failures(self) -> list[Json]:
-        """The errors of single items."""
-        if self.kind.endswith("partial_failed"):
-            return [self.error]
-        return [item["error"] for item in self._items if item.get("error")]
-
-    @property
-    def images(self) -> list[Mapping[str, Json]]:
-        """The items with an image, each with `partial` true or false."""
-        value = self.value or {}
-        items = [value, *({**value, "data": None, **item} for item in self._items)]
-        return [{**item, "partial": self._is_partial(item)} for item in items if holds_image(item)]
-
-    @property
-    def _items(self) -> list[Mapping[str, Json]]:
-        data = (self.value or {}).get("data")
-        return [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
-
-    def _is_partial(self, item: Mapping[str, Json]) -> bool:
-        if "data" in item:  # a list, as in a plain response
-            return "partial" in self.kind
-        if not self.kind:
-            return "partial_image_index" in item or not self.whole
-        return not self.kind.endswith(("completed", "complete", "succeeded"))
+    images: Sequence[Mapping[str, Json]] = ()
+    failures: Sequence[Json] = ()
+    error: Json = None
 
 
 def is_present(value: Json) -> bool:
@@ -167,22 +140,21 @@ def read_events(lines: EventLines, path: Path, dialect: Dialect = OPENAI) -> Ite
 
     Yields nothing for data that is no JSON. Raises OSError.
     """
-    together = _parse_event(lines, lines.spans, path, dialect)
-    if together or len(lines.spans) == 1:
-        yield from [together] if together else []
-        return
-    for span in lines.spans:
-        if event := _parse_event(lines, (span,), path, dialect):
-            yield event
+    if event := _load_event(lines, lines.spans, path, dialect):
+        yield event
+    elif len(lines.spans) > 1:
+        for span in lines.spans:
+            if event := _load_event(lines, (span,), path, dialect):
+                yield event
 
 
-def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect: Dialect) -> Event | None:
+def _load_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect: Dialect) -> Event | None:
     if sum(stop - start for start, stop in spans) <= _SHORT:
         text = b"".join(_join_lines(spans, path)).decode("utf-8", "replace").strip()
         if text == "[DONE]":
             return Event(done=True)
         if lines.name == "error" and lines.whole and not text.startswith("{"):
-            return Event(kind="error", value={"error": text or _("no reason given")}, size=len(text))
+            return Event(kind="error", error=text or _("no reason given"), size=len(text))
     try:
         value, whole, size = load_json(_join_lines(spans, path), lambda at: _locate(at, spans))
     except ValueError:
@@ -192,9 +164,30 @@ def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect
     kind = value.get("type")
     value = value if isinstance(kind, str) and kind else {**value, "type": lines.name}
     value = _convert(value, dialect.read_event)
-    if not isinstance(value, Mapping):
-        return None
-    return Event(kind=str(value.get("type") or ""), value=value, whole=whole, size=size)
+    return _read_event(value, whole=whole, size=size) if isinstance(value, Mapping) else None
+
+
+def _read_event(value: Mapping[str, Json], *, whole: bool, size: int) -> Event:
+    """Return what an event in OpenAI's form means."""
+    kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
+    if kind == "error" and error is None:
+        error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
+    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
+    if kind.endswith("partial_failed"):
+        failures = [error]
+    else:
+        failures = [item["error"] for item in items if item.get("error")]
+    if "data" in value:  # a list, as in a plain response
+        partial = "partial" in kind
+    elif kind:
+        partial = not kind.endswith(("completed", "complete", "succeeded"))
+    else:
+        partial = "partial_image_index" in value or not whole
+    candidates = [value, *({**value, "data": None, **item} for item in items)]
+    images = [{**item, "partial": partial} for item in candidates if holds_image(item)]
+    return Event(
+        kind=kind, value=value, whole=whole, size=size, images=images, failures=failures, error=error
+    )
 
 
 def _convert(value: Json, read: Callable[[Json], Json]) -> Json:
@@ -293,7 +286,7 @@ class _StreamBody:
         self._failures += failures
         if event.error is not None and not failures:
             self._error = event.error
-        facts = _select_facts(event.value or {})
+        facts = _select_facts(event.value)
         if images:  # each finished image has usage of its own; an event without an image has the total
             more = facts.get("usage") if finished else None
             facts["usage"] = _add_usage(self._facts.get("usage"), more)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.client.response import HttpResponse, ResponseImage, read_response
+from ipyimagegen.client.response import ResponseImage, read_response
 from ipyimagegen.client.spool import Slice, Spool, TooLarge, load_json
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
@@ -207,7 +207,7 @@ def test_a_word_as_key_damages_no_image_and_no_address(tmp_path, dummy):
         spool.write(text.encode())
     assert path.read_text() == text
     answer = read_response(
-        HttpResponse(body=json.loads(text)),
+        json.loads(text),
         Endpoint(name="lab", base_url="https://x.example"),
         Redactor([dummy]),
     )

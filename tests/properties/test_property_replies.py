@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.client.response import HttpResponse, read_response
+from ipyimagegen.client.response import read_response
 from ipyimagegen.client.spool import Slice, load_json
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
@@ -190,9 +190,7 @@ def test_a_image_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tap
     cut = len(raw) if cut is None else cut % len(raw) or 1
     path = tmp_path_factory.getbasetemp() / "reply.json"
     path.write_bytes(raw[:cut])
-    answer = read_response(
-        HttpResponse(body=load_body(path, len(items), clean=True)[0], spool=path), ENDPOINT
-    )
+    answer = read_response(load_body(path, len(items), clean=True)[0], ENDPOINT, spool=path)
     arrived = [data for data, end in zip(items, ends, strict=True) if end <= cut]
     assert [b"".join(image.chunks()) for image in answer.images] == arrived
     assert answer.facts.get("usage", {}).get("total_tokens") in (None, 12345)
