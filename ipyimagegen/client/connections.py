@@ -326,23 +326,17 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
     head = b""
     for chunk in chunks:
         head += chunk
-        bits = next((bits for bits in _FORMATS[name] if _may_be_compressed(head, bits)), None)
-        if bits is None or len(head) > _HEAD:
-            return head, bits
-        trial = zlib.decompressobj(bits)
-        if trial.decompress(head, 1) or trial.eof:
-            return head, bits
+        for bits in _FORMATS[name]:
+            if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
+                continue
+            trial = zlib.decompressobj(bits)
+            with contextlib.suppress(zlib.error):
+                if trial.decompress(head, 1) or trial.eof or len(head) > _HEAD:
+                    return head, bits
+                break  # it may be, and more has to be read
+        else:
+            return head, None
     return head, None
-
-
-def _may_be_compressed(head: bytes, bits: int) -> bool:
-    if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
-        return False
-    try:
-        zlib.decompressobj(bits).decompress(head, 1)
-    except zlib.error:
-        return False
-    return True
 
 
 def _is_plain(head: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -151,8 +151,9 @@ class StoredResponse:
                     body, self.endpoint, self.redactor, headers=headers, spool=self.path, n=self.n
                 )
             except ValueError:
-                answer, whole = read_bare_image(self.path), not problem
-                problem = problem or ("" if answer else self._describe_no_json())
+                whole = not problem
+                answer, other = self._read_other()
+                problem = problem or other
         except Stopped:
             late = _("The response of {server} was not read in time", server=self.server)
             error = ErrorInfo(message=_("{problem}.", problem=problem or late))
@@ -175,14 +176,18 @@ class StoredResponse:
         failure = replace(failure, status=status) if failure else None
         return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
 
-    def _describe_no_json(self) -> Message:
+    def _read_other(self) -> tuple[Answer | None, str]:
+        """Return the answer in what is no JSON, or None and what is wrong with it."""
         with self.path.open("rb") as file:
-            if is_page(file.read(BODY).decode("utf-8", "replace")):
-                return _(
-                    "{server} returned a web page, no JSON. Check that the base URL includes /v1",
-                    server=self.server,
-                )
-        return _("{server} returned something that is no JSON", server=self.server)
+            head = file.read(BODY)
+        if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
+            return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
+        if is_page(head.decode("utf-8", "replace")):
+            return None, _(
+                "{server} returned a web page, no JSON. Check that the base URL includes /v1",
+                server=self.server,
+            )
+        return None, _("{server} returned something that is no JSON", server=self.server)
 
     def _find_error(self, answer: Answer) -> ErrorInfo | None:
         """Return why a whole answer has no image, or not all: its own errors, or its shape."""
@@ -246,16 +251,6 @@ def read_response(
         failed=failed,
         note="" if any(not image.partial for image in images) else _explain_no_image(body),
     )
-
-
-def read_bare_image(spool: Path) -> Answer | None:
-    """Return the answer of a server that sends the image itself in place of JSON, None if it is no image.
-
-    vLLM-Omni does so for `response_format: file`.
-    """
-    with spool.open("rb") as file:
-        head = file.read(16)
-    return Answer(images=(ResponseImage(spool=spool, bare=True),)) if sniff(head) else None
 
 
 def _list_errors(items: Iterable[Mapping[str, Json]], redactor: Redactor) -> Iterator[ErrorInfo]:
@@ -348,37 +343,31 @@ def _select_facts(source: Mapping[str, Json], redactor: Redactor) -> dict[str, J
     return facts
 
 
-# Both forms of counting tokens are in use; the second is the older form of chat completions.
-_USAGE = {
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
-    "total_tokens": ("total_tokens",),
-    "generated_images": ("generated_images",),
-}
-_DETAILS = {
-    "input_tokens_details": ("input_tokens_details", "prompt_tokens_details"),
-    "output_tokens_details": ("output_tokens_details", "completion_tokens_details"),
-}
-_COUNTS = ("text_tokens", "image_tokens", "cached_tokens")
+# The names of the counts that are kept, and others for the same: those of chat completions are older.
+_USAGE = (
+    ("input_tokens", "prompt_tokens"),
+    ("output_tokens", "completion_tokens"),
+    ("total_tokens",),
+    ("generated_images",),
+    ("input_tokens_details", "prompt_tokens_details"),
+    ("output_tokens_details", "completion_tokens_details"),
+)
+_DETAILS = (("text_tokens",), ("image_tokens",), ("cached_tokens",))
 
 
-def _parse_usage(usage: Json) -> dict[str, Json]:
+def _parse_usage(usage: Json, table: Iterable[Sequence[str]] = _USAGE) -> dict[str, Json]:
     if not isinstance(usage, Mapping):
         return {}
-    counts = {name: _get_count(usage, keys) for name, keys in _USAGE.items()}
-    details = {name: _get_details(usage, keys) for name, keys in _DETAILS.items()}
-    return {k: v for k, v in {**counts, **details}.items() if v not in (None, {})}
-
-
-def _get_count(usage: Mapping[str, Json], keys: Iterable[str]) -> int | None:
-    values = (_get_number(usage.get(key)) for key in keys)
-    return next((int(v) for v in values if v is not None and v >= 0), None)
-
-
-def _get_details(usage: Mapping[str, Json], keys: Iterable[str]) -> dict[str, int]:
-    inner = next((v for key in keys if isinstance(v := usage.get(key), Mapping)), {})
-    counts = {name: _get_count(inner, (name,)) for name in _COUNTS}
-    return {k: v for k, v in counts.items() if v is not None}
+    parsed: dict[str, Json] = {}
+    for names in table:
+        values = [usage.get(name) for name in names]
+        if names[0].endswith("_details"):
+            details = next((value for value in values if isinstance(value, Mapping)), None)
+            parsed[names[0]] = _parse_usage(details, _DETAILS)
+        else:
+            counts = (number for value in values if (number := _get_number(value)) is not None)
+            parsed[names[0]] = next((int(number) for number in counts if number >= 0), None)
+    return {name: value for name, value in parsed.items() if value not in (None, {})}
 
 
 def _parse_cost(usage: Json, headers: Mapping[str, str]) -> dict[str, Json] | None:

@@ -87,12 +87,12 @@ class StreamSplitter:
         """Read the line up to `stop`; return whether it is the blank line that ends an event."""
         bom = len(_BOM) if self._start == 0 and self._head.startswith(_BOM) else 0
         head = self._head[bom : stop - self._start]
-        field, colon, value = head.partition(b":")
+        name, colon, value = head.partition(b":")
         blank = value[:1] == b" "
-        if field == b"event":
+        if name == b"event":
             self._name = value[blank:].decode("utf-8", "replace")
-        elif field == b"data" and len(self._spans) <= LINES:
-            begin = self._start + bom + len(field) + len(colon) + blank
+        elif name == b"data" and len(self._spans) <= LINES:
+            begin = self._start + bom + len(name) + len(colon) + blank
             self._spans.append((begin, stop))
         return not head
 

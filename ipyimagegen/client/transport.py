@@ -315,7 +315,6 @@ def _redact(value: Any, redactor: Redactor) -> Any:
 
 ROUTE = "/models"  # every known server has it or answers that it has not; it is free everywhere
 HEAD = 8 << 10  # bytes of a body that are read
-SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,9 +343,8 @@ def probe(
     endpoint: Endpoint,
     secret: ApiKey | None,
     *,
+    seconds: float,
     mounts: Mounts = NO_MOUNTS,
-    seconds: float = SECONDS,
-    redactor: Redactor | None = None,
     offline: bool = False,
 ) -> ProbeResult:
     """Request the list of models and return what came of it; raises nothing that a network can cause.
@@ -356,7 +354,7 @@ def probe(
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     url = f"{endpoint.base_url.rstrip('/')}{ROUTE}{query}"
     key = secret.reveal(url) if secret else None
-    known = redactor or Redactor([key] if key else [])
+    redactor = Redactor([key] if key else [])
     late = _("no answer within {time} s", time=f"{seconds:g}")
     with Deadline(token := CancelToken(), seconds) as deadline:
         try:
@@ -395,8 +393,8 @@ def probe(
         proxy=proxy,
         reached=True,
         status=status,
-        message=parse_error(body, status, known).message if status >= 400 or refused else "",
-        redirect=find_redirect(url, headers.get("Location"), known) if 300 <= status < 400 else "",
+        message=parse_error(body, status, redactor).message if status >= 400 or refused else "",
+        redirect=find_redirect(url, headers.get("Location"), redactor) if 300 <= status < 400 else "",
         is_api=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
         clock_offset=clock_offset,
         seconds=spent,
