@@ -146,7 +146,7 @@ STEPS = (  # from first to last
     ("name a spool file", Store, "spool"),
     ("request until its status line", transport, "send"),
     ("body into the spool", transport._Exchange, "write_spool"),  # noqa: SLF001
-    ("scan the JSON", streaming, "lift"),
+    ("scan the JSON", streaming, "load_json"),
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
     ("decode", inspection, "_load"),

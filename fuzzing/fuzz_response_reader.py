@@ -15,8 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ipyimagegen", "json"]):
-    from ipyimagegen.client.outcome import StoredResponse
-    from ipyimagegen.client.response import ERRORS, limit_items
+    from ipyimagegen.client.response import ERRORS, StoredResponse, limit_items
     from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, limit_response
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import Redactor

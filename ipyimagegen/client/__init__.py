@@ -3,31 +3,24 @@
 `write_call` turns a request into an `HttpCall`, `exchange` posts it exactly once and returns its `Outcome`,
 `find_repeat_delay` decides whether and when it may be sent again, `download` fetches the URL of an image,
 `probe` sends a free request, `StoredResponse` reads a response again that is on disk. Nothing here raises for
-what a network or server does. Modules are imported at the first use of a name, requests with `exchange`.
+what a network or server does.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ipyimagegen.client.cancel import CancelToken, Timeouts
-    from ipyimagegen.client.dialects import DIALECTS, HttpCall, write_call
-    from ipyimagegen.client.downloads import download
-    from ipyimagegen.client.outcome import (
-        Outcome,
-        PackedOutcome,
-        StoredResponse,
-        make_not_sent,
-        pack_outcome,
-        unpack_outcome,
-    )
-    from ipyimagegen.client.probing import ProbeResult, probe
-    from ipyimagegen.client.response import ResponseImage
-    from ipyimagegen.client.retry import find_repeat_delay
-    from ipyimagegen.client.spool import IMAGE_LIMIT
-    from ipyimagegen.client.transport import exchange
+from ipyimagegen.client.body import HttpCall
+from ipyimagegen.client.cancel import CancelToken, Timeouts
+from ipyimagegen.client.dialects import DIALECTS, write_call
+from ipyimagegen.client.downloads import download
+from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_not_sent
+from ipyimagegen.client.retry import find_repeat_delay
+from ipyimagegen.client.spool import IMAGE_LIMIT
+from ipyimagegen.client.transport import (
+    PackedOutcome,
+    ProbeResult,
+    exchange,
+    pack_outcome,
+    probe,
+    unpack_outcome,
+)
 
 __all__ = [
     "DIALECTS",
@@ -49,30 +42,3 @@ __all__ = [
     "unpack_outcome",
     "write_call",
 ]
-
-_MODULES = {
-    "DIALECTS": "dialects",
-    "IMAGE_LIMIT": "spool",
-    "CancelToken": "cancel",
-    "HttpCall": "dialects",
-    "Outcome": "outcome",
-    "PackedOutcome": "outcome",
-    "ProbeResult": "probing",
-    "ResponseImage": "response",
-    "StoredResponse": "outcome",
-    "Timeouts": "cancel",
-    "download": "downloads",
-    "exchange": "transport",
-    "find_repeat_delay": "retry",
-    "make_not_sent": "outcome",
-    "pack_outcome": "outcome",
-    "probe": "probing",
-    "unpack_outcome": "outcome",
-    "write_call": "dialects",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Encode the body of a call: JSON with images as data URLs, or a form with images as files."""
+"""The HTTP request of a call, and its body: JSON with images as data URLs, or a form with images as files."""
 
 from __future__ import annotations
 
@@ -32,29 +32,45 @@ class BodyImage:
         size = f"{self.width}x{self.height}, {len(self.data):,} bytes"
         return f"<{self.mime.removeprefix('image/')} {size}, sha256 {self.sha256[:12]}>"
 
-    @property
-    def url(self) -> str:
-        """The image as a data URL, or as bare base64."""
+    def to_text(self) -> str:
+        """Return the image as a data URL, or as bare base64."""
         head = "" if self.bare else f"data:{self.mime};base64,"
         return head + base64.b64encode(self.data).decode()
 
 
-def summarize_body(value: Json) -> Json:
-    """Return a body as it is shown and recorded: a few words stand for each image."""
-    return _replace_images(value, str)
+@dataclass(frozen=True, kw_only=True)
+class HttpCall:
+    """An HTTP request, complete but for its key.
 
-
-def encode_body(body: Mapping[str, Json], *, form: bool, boundary: str) -> tuple[str, bytes]:
-    """Return the content type and the bytes of a body.
-
-    A form repeats a field for each image of a list; what is neither text nor image is written as JSON.
-    `boundary` is random, and the same for every repeat of a call.
+    `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
+    multipart/form-data. The key is put into `key_header` at sending, after "Bearer "
+    if that is Authorization. `n` is how many images are requested; it bounds the size of the response.
     """
-    if not form:
-        with_urls = _replace_images(body, lambda image: image.url)
-        return "application/json", json.dumps(with_urls, allow_nan=False).encode()
-    data, content_type = encode_multipart_formdata(list(_iterate_fields(body)), boundary)
-    return content_type, data
+
+    url: str
+    body: Mapping[str, Json]
+    form: bool = False
+    key_header: str = "Authorization"
+    n: int = 1
+    streams: bool = False
+
+    @property
+    def summary(self) -> Mapping[str, Json]:
+        """The body as it is shown and recorded: a few words stand for each image."""
+        body: Mapping[str, Json] = _replace_images(self.body, str)
+        return body
+
+    def encode(self, boundary: str) -> tuple[str, bytes]:
+        """Return the content type and the bytes of the body.
+
+        A form repeats a field for each image of a list; what is neither text nor image is written as JSON.
+        `boundary` is random, and the same for every repeat of a call.
+        """
+        if not self.form:
+            body = _replace_images(self.body, BodyImage.to_text)
+            return "application/json", json.dumps(body, allow_nan=False).encode()
+        data, content_type = encode_multipart_formdata(list(_list_fields(self.body)), boundary)
+        return content_type, data
 
 
 def _replace_images(value: Json, convert: Callable[[BodyImage], str]) -> Json:
@@ -65,7 +81,7 @@ def _replace_images(value: Json, convert: Callable[[BodyImage], str]) -> Json:
     return [_replace_images(v, convert) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def _iterate_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
+def _list_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
     for name, value in body.items():
         several = isinstance(value, list) and value and all(isinstance(item, BodyImage) for item in value)
         for item in value if several else [value]:
@@ -73,7 +89,8 @@ def _iterate_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
                 form_field = RequestField(name, item.data, filename=item.name)
                 form_field.make_multipart(content_type=item.mime)
             else:
-                text = item if isinstance(item, str) else json.dumps(summarize_body(item), allow_nan=False)
+                summary = _replace_images(item, str)
+                text = item if isinstance(item, str) else json.dumps(summary, allow_nan=False)
                 form_field = RequestField(name, text.encode())
                 form_field.make_multipart()
             yield form_field

@@ -82,7 +82,8 @@ class CancelToken:
     def detach(self) -> None:
         """Prevent sending; a call that was sent goes on."""
         self._detached.set()
-        self._notify()
+        for listener in tuple(self._listeners):
+            listener()
 
     def attach(self) -> None:
         """Allow sending again, unless the call was cancelled."""
@@ -92,14 +93,9 @@ class CancelToken:
     def cancel(self) -> None:
         """Give the call up: shut down its connections, and open no other."""
         self._cancelled.set()
-        self._detached.set()
+        self.detach()
         for exchange in tuple(self.exchanges):
             exchange.stop()
-        self._notify()
-
-    def _notify(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
 
     def abandon(self) -> None:
         """Close the connections in a fork without a word to the server: they belong to the parent."""
@@ -124,7 +120,7 @@ class Deadline:
 
     def __init__(self, token: CancelToken, seconds: float = math.inf) -> None:
         self.token = token
-        self.proxied = False  # a proxy stands before the server
+        self.proxy: str | None = None  # the address of the proxy before the server
         self._ends = min(token.ends, token.clock() + seconds)
         self._expired = False
         self._sockets: list[socket.socket] = []

@@ -15,6 +15,7 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from types import MappingProxyType
@@ -23,7 +24,6 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import ConnectTimeoutError, DecodeError
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
-Connect: TypeAlias = Callable[[str, int, float | None], socket.socket]
 Mounts: TypeAlias = Mapping[str, "WSGIApplication"]
 NO_MOUNTS: Mounts = MappingProxyType({})
 
@@ -76,43 +75,40 @@ class AddressPolicy:
     public_only: bool = False
     resolver: Resolver = resolve
 
-    def restricts(self, host: str) -> bool:
-        """Return whether the addresses of a host have to be checked."""
-        return self.offline or self.public_only or is_loopback_host(host)
-
-    def list_addresses(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses to connect to for a restricted host. Raises BlockedAddress or OSError."""
+    def list_addresses(self, host: str, port: int) -> Sequence[str] | None:
+        """Return the addresses that may be connected to, None: any. Raises BlockedAddress or OSError."""
         local = is_loopback_host(host)
+        if not (local or self.offline or self.public_only):
+            return None
         private = _("The image URL leads into a private network; it was not fetched")
         if self.offline and not local:
             raise BlockedAddress(_("Offline: {host} was not contacted", host=sanitize(host, 80)))
         if self.public_only and local:
             raise BlockedAddress(private)
-        addresses = self._look_up(host, port, local=local)
+        addresses: Sequence[str] = LOOPBACK
+        if address := parse_address(host):
+            addresses = (str(address),)
+        elif not (local and (self.offline or host.rstrip(".").casefold() == LOCALHOST)):
+            try:
+                addresses = self.resolver(host, port)
+            except OSError:  # few systems know names below localhost: RFC 6761 defines where they lead
+                if not local:
+                    raise
         if not addresses or not all(map(is_public if self.public_only else is_loopback_address, addresses)):
             elsewhere = _("{host} does not lead to this machine", host=sanitize(host, 80))
             raise BlockedAddress(private if self.public_only else elsewhere)
         return addresses
 
-    def _look_up(self, host: str, port: int, *, local: bool) -> Sequence[str]:
-        if address := parse_address(host):
-            return (str(address),)
-        if local and (self.offline or host.rstrip(".").casefold() == LOCALHOST):
-            return LOOPBACK
-        try:
-            return self.resolver(host, port)
-        except OSError:  # few systems know names below localhost: RFC 6761 defines where they lead
-            if local:
-                return LOOPBACK
-            raise
-
-    def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        """Return a connection to the first address that accepts it.
+    def connect(self, host: str, port: int, timeout: float | None) -> socket.socket | None:
+        """Return a connection to the first address that accepts it, None: connect to any.
 
         Raises BlockedAddress, OSError or ConnectTimeoutError.
         """
         errors: list[OSError] = []
-        for address in self.list_addresses(host, port):
+        addresses = self.list_addresses(host, port)
+        if addresses is None:
+            return None
+        for address in addresses:
             try:
                 connected = socket.create_connection((address, port), timeout)
             except OSError as error:
@@ -125,80 +121,54 @@ class AddressPolicy:
         raise errors[0]
 
 
-ANYWHERE = AddressPolicy()
-
 # Sending
 
 
-class KeyHeader(AuthBase):
-    """Adds the header with the key when a request is sent.
-
-    Without a key it still keeps requests from making a header of a URL's user or of .netrc.
-    """
-
-    def __init__(self, name: str = "", value: HiddenText | None = None) -> None:
-        self._name = name
-        self._value = HiddenText("Bearer " + value) if value and name == "Authorization" else value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return `request` with the header."""
-        if self._value:
-            request.headers[self._name] = self._value
-        return request
-
-
 class StoppableAdapter(HTTPAdapter):
-    """An adapter that registers its connections with a deadline; `connect` replaces how they are made.
+    """An adapter that registers its connections with a deadline; `policy` decides where direct ones lead.
 
     The pool managers get connection classes of ours: every version of requests sends through these, while
     the method that requests a pool from them has had three names.
     """
 
-    def __init__(self, deadline: Deadline, idle: float, connect: Connect | None = None) -> None:
-        self._deadline, self._idle, self._connect = deadline, idle, connect
+    def __init__(self, deadline: Deadline, idle: float, policy: AddressPolicy) -> None:
         super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the manager of direct connections."""
-        super().init_poolmanager(*args, **kwargs)
-        self._replace_pools(self.poolmanager)
+        self._deadline, self._idle = deadline, idle
+        self._replace_classes(self.poolmanager, policy)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the manager of the connections through a proxy."""
-        return self._replace_pools(super().proxy_manager_for(*args, **kwargs))
+        """Return the manager of the connections through a proxy, wherever that is."""
+        return self._replace_classes(super().proxy_manager_for(*args, **kwargs), None)
 
-    def _replace_pools(self, manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {
-            scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._derive(pool.ConnectionCls)})
-            for scheme, pool in manager.pool_classes_by_scheme.items()
-        }
-        return manager
-
-    def _derive(self, base: Any) -> Any:
-        """Return the connection class `base` whose sockets are registered with the deadline.
+    def _replace_classes(self, manager: Any, policy: AddressPolicy | None) -> Any:
+        """Make the manager's connections register their sockets with the deadline.
 
         `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
         """
-        deadline, idle, connect_to = self._deadline, self._idle, self._connect
+        deadline, idle = self._deadline, self._idle
 
-        class StoppableConnection(base):  # type: ignore[misc]  # a class for each scheme and proxy
-            response_class = FinalResponse
+        classes = {}
+        for scheme, pool in manager.pool_classes_by_scheme.items():
 
-            def _new_conn(self) -> socket.socket:
-                connected = (
-                    connect_to(self.host, self.port, self.timeout) if connect_to else super()._new_conn()
-                )
-                deadline.add_connection(connected)
-                return connected
+            class StoppableConnection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
+                response_class = FinalResponse
 
-            def connect(self) -> None:
-                super().connect()
-                # Until here nothing but TLS and a proxy's CONNECT went out.
-                deadline.mark_sent()
-                # urllib3 leaves the connect timeout on while sending: too short for large inputs.
-                self.sock.settimeout(idle)
+                def _new_conn(self) -> socket.socket:
+                    checked = policy and policy.connect(self.host, self.port, self.timeout)
+                    connected: socket.socket = checked or super()._new_conn()
+                    deadline.add_connection(connected)
+                    return connected
 
-        return StoppableConnection
+                def connect(self) -> None:
+                    super().connect()
+                    # Until here nothing but TLS and a proxy's CONNECT went out.
+                    deadline.mark_sent()
+                    # urllib3 leaves the connect timeout on while sending: too short for large inputs.
+                    self.sock.settimeout(idle)
+
+            classes[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": StoppableConnection})
+        manager.pool_classes_by_scheme = classes
+        return manager
 
 
 class FinalResponse(http.client.HTTPResponse):
@@ -209,65 +179,62 @@ class FinalResponse(http.client.HTTPResponse):
         return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
 
 
-def _list_proxies(url: str) -> dict[str, str]:
-    """Return the environment's proxies for a URL; there are none before this machine itself.
-
-    A key may go there unencrypted because it stays here; through a proxy it would leave.
-    """
-    return {} if is_loopback_host(urlsplit(url).hostname or "") else get_environ_proxies(url)
-
-
-def find_proxy(url: str) -> str | None:
-    """Return the address of the proxy that requests takes for a URL, if any."""
-    return select_proxy(url, _list_proxies(url))
-
-
-def _choose_connect(url: str, policy: AddressPolicy, *, proxied: bool) -> Connect | None:
-    """Return how to connect for a URL, None: as urllib3 does. Raises BlockedAddress or OSError."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if not policy.restricts(host):
-        return None
-    if proxied:
-        policy.list_addresses(host, parts.port or 443)
-        return None
-    return policy.connect
-
-
 def send(
     deadline: Deadline,
-    request: requests.Request,
+    method: str,
+    url: str,
     *,
+    headers: Mapping[str, str],
+    data: bytes | None = None,
+    key: HiddenText | None = None,
+    key_header: str = "Authorization",
     timeout: tuple[float, float],
     mounts: Mounts,
-    policy: AddressPolicy = ANYWHERE,
+    policy: AddressPolicy,
 ) -> tuple[requests.Session, requests.Response]:
-    """Send `request` once over a fresh connection; return the session and the response with its body unread.
+    """Send a request once over a fresh connection; return the session and the response with its body unread.
 
-    The caller closes both. The adapter is called directly: `Session.send` would read the whole body of a
-    redirect. Behind a proxy the addresses are checked here, but the proxy connects. Raises BlockedAddress,
-    and what requests and urllib3 raise.
+    The caller closes both. `mounts` maps URL prefixes to WSGI applications that run in this process. The
+    adapter is called directly: `Session.send` would read the whole body of a redirect. Behind a proxy the
+    addresses are checked here, but the proxy connects. Raises BlockedAddress, and what requests and urllib3
+    raise.
     """
-    to_origin(request.url or "")  # a host that parsers read differently is refused, whatever urllib3 does
+    to_origin(url)  # a host that parsers read differently is refused, whatever urllib3 does
+
+    def add_key(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Without a key too: else requests makes a header of the user in a URL.
+        if key:
+            prepared.headers[key_header] = (
+                HiddenText("Bearer " + key) if key_header == "Authorization" else key
+            )
+        return prepared
+
     session = requests.Session()
     session.trust_env = False  # what counts of the environment is below; .netrc is not read
     session.headers["User-Agent"] = "ipyimagegen"
     session.headers["Accept-Encoding"] = ACCEPTED
-    for prefix, app in mounts.items():
-        session.mount(prefix, WsgiAdapter(app, deadline.mark_sent))
     try:
-        prepared = session.prepare_request(request)
+        prepared = session.prepare_request(
+            requests.Request(method, url, headers=dict(headers), data=data, auth=add_key)
+        )
         url = prepared.url or ""
-        proxies = _list_proxies(url)
-        deadline.proxied = select_proxy(url, proxies) is not None
-        mounted = any(url.startswith(prefix) for prefix in mounts)
-        connect = None if mounted else _choose_connect(url, policy, proxied=deadline.proxied)
-        adapter = StoppableAdapter(deadline, timeout[1], connect)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+        adapter: HTTPAdapter | None = None
+        for prefix, app in mounts.items():
+            if url.startswith(prefix):
+                adapter = WsgiAdapter(app, deadline.mark_sent)
+        proxies: dict[str, str] = {}
+        if adapter is None:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            # No proxy before this machine: a key may go there unencrypted because it stays here.
+            proxies = {} if is_loopback_host(host) else get_environ_proxies(url)
+            deadline.proxy = select_proxy(url, proxies)
+            if deadline.proxy:
+                policy.list_addresses(host, parts.port or 443)
+            adapter = StoppableAdapter(deadline, timeout[1], policy)
+        session.mount(url, adapter)  # closed with the session
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        chosen = session.get_adapter(url)
-        return session, chosen.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
+        return session, adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
     except BaseException:
         session.close()
         raise
@@ -298,7 +265,7 @@ def read_chunks(response: requests.Response, deadline: Deadline, size: int = BLO
     """
     names = [name.strip().lower() for name in response.headers.get("Content-Encoding", "").split(",")]
     compressed = [name for name in names if name in _FORMATS or name in _UNSUPPORTED]
-    chunks = _read_raw(response, size)
+    chunks = iter(partial(response.raw.read1, size, decode_content=False), b"")
     if len(compressed) > NESTED or any(name in _UNSUPPORTED for name in compressed):
         chunks = _pass_through(chunks, ", ".join(compressed)[:80])
     else:
@@ -320,11 +287,6 @@ def read_head(response: requests.Response, deadline: Deadline, size: int) -> byt
             if len(head) >= size:
                 break
     return bytes(head[:size])
-
-
-def _read_raw(response: requests.Response, size: int) -> Iterator[bytes]:
-    while chunk := response.raw.read1(size, decode_content=False):
-        yield chunk
 
 
 def _pass_through(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
@@ -364,23 +326,17 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
     head = b""
     for chunk in chunks:
         head += chunk
-        bits = next((bits for bits in _FORMATS[name] if _may_be_compressed(head, bits)), None)
-        if bits is None or len(head) > _HEAD:
-            return head, bits
-        trial = zlib.decompressobj(bits)
-        if trial.decompress(head, 1) or trial.eof:
-            return head, bits
+        for bits in _FORMATS[name]:
+            if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
+                continue
+            trial = zlib.decompressobj(bits)
+            with contextlib.suppress(zlib.error):
+                if trial.decompress(head, 1) or trial.eof or len(head) > _HEAD:
+                    return head, bits
+                break  # it may be, and more has to be read
+        else:
+            return head, None
     return head, None
-
-
-def _may_be_compressed(head: bytes, bits: int) -> bool:
-    if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
-        return False
-    try:
-        zlib.decompressobj(bits).decompress(head, 1)
-    except zlib.error:
-        return False
-    return True
 
 
 def _is_plain(head: bytes) -> bool:

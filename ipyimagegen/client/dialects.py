@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
-from ipyimagegen.client.body import BodyImage, summarize_body
+from ipyimagegen.client.body import BodyImage, HttpCall
 from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.messages import _
@@ -24,29 +24,6 @@ from ipyimagegen.core.request import Input, PreparedRequest, Request
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Body: TypeAlias = "dict[str, Json]"  # JSON values, and a BodyImage wherever an image stands
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpCall:
-    """An HTTP request, complete but for its key.
-
-    `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
-    multipart/form-data. The key is put into `key_header` at sending, after "Bearer "
-    if that is Authorization. `n` is how many images are requested; it bounds the size of the response.
-    """
-
-    url: str
-    body: Mapping[str, Json]
-    form: bool = False
-    key_header: str = "Authorization"
-    n: int = 1
-    streams: bool = False
-
-    @property
-    def summary(self) -> Mapping[str, Json]:
-        """The body as it is shown and recorded: a few words stand for each image."""
-        body: Mapping[str, Json] = summarize_body(self.body)
-        return body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +51,18 @@ def _as_it_is(value: Json) -> Json:
     return value
 
 
+def _as_files(edit: EditImages, single: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
+    """Return images as a form has them: openai-python's way, which most servers were tested with."""
+    images = list(edit.images)
+    name = edit.field or (single if len(images) == 1 else several)
+    return {name: images} | ({mask: edit.mask} if edit.mask else {})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """A row: what differs from OpenAI's API.
 
-    `names` renames options, `values` replaces values of an option, `shape` rearranges the body. `edit` is for
+    `names` renames options, `values` replaces values of an option, `write` rearranges the body. `edit` is for
     edits without a mask, and for those with a mask unless there is `inpaint`. `read_body` turns the JSON of a
     response into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the
     data of an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in
@@ -88,10 +72,10 @@ class Dialect:
     route: str = "/images/generations"
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[Json, Json]] = field(default_factory=dict)
-    shape: Callable[[Body], Body] = dict
     model_in_path: bool = False
     key_header: str = "Authorization"
-    edit: EditFormat = field(default_factory=lambda: EditFormat(write=_as_files))
+    write: Callable[[Body], Body] = dict
+    edit: EditFormat = EditFormat(write=_as_files)
     inpaint: EditFormat | None = None
     read_body: Callable[[Json], Json] = _as_it_is
     read_event: Callable[[Json], Json] = _as_it_is
@@ -105,69 +89,59 @@ def write_call(
     `files` holds the bytes of its images by their hash. `request.extra` is merged last, under the names it
     was given, and replaces the option of that name. Raises InvalidOption for an unknown dialect.
     """
-    dialect = _find_dialect(endpoint.dialect)
-    images = _collect_images(sent, endpoint, files)
-    edit = _choose_edit_format(dialect, sent, endpoint, images)
+    name, model, base = endpoint.dialect, sent.model, endpoint.base_url.rstrip("/")
+    if name not in DIALECTS:
+        suggestion = suggest_name(name, DIALECTS)
+        raise InvalidOption(
+            _("Dialect {name!r} does not exist.{suggestion}", name=name, suggestion=suggestion)
+        )
+    dialect = DIALECTS[name]
     extra = dict(request.extra)
-    options = {k: v for k, v in sent.options.items() if k not in extra and k != "model"}
-    model = sent.model
-    in_path = dialect.model_in_path and not endpoint.base_url.rstrip("/").endswith("/v1")
+    in_path = dialect.model_in_path and not base.endswith("/v1")
     if in_path:
         model = str(extra.pop("model", model) or "")
+        base += f"/deployments/{quote(model, safe='')}"
     body: Body = {} if in_path or model is None else {"model": model}
     body["prompt"] = request.prompt
-    for name, value in options.items():
-        body[dialect.names.get(name, name)] = dialect.values.get(name, {}).get(value, value)
-    body = dialect.shape(body) | (edit.write(images) if edit else {}) | extra
-    prefix = f"/deployments/{quote(model or '', safe='')}" if in_path else ""
+    for option, value in sent.options.items():
+        if option not in extra and option != "model":
+            body[dialect.names.get(option, option)] = dialect.values.get(option, {}).get(value, value)
+    body, route, form = dialect.write(body), dialect.route, False
+    if sent.inputs:
+        edit = dialect.inpaint if dialect.inpaint and sent.mask else dialect.edit
+        if sends_edits_as_json(endpoint, sent.options):
+            edit = _OPENAI_JSON
+        body |= edit.write(_load_images(sent, endpoint, files))
+        route, form = edit.route, edit.form
+    body |= extra
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     return HttpCall(
-        url=endpoint.base_url.rstrip("/") + prefix + (edit.route if edit else dialect.route) + query,
+        url=base + route + query,
         body=body,
-        form=edit is not None and edit.form,
+        form=form,
         key_header=dialect.key_header,
         n=request.count,
         streams=body.get("stream") is True,
     )
 
 
-def _find_dialect(name: str) -> Dialect:
-    if name in DIALECTS:
-        return DIALECTS[name]
-    suggestion = suggest_name(name, DIALECTS)
-    raise InvalidOption(_("Dialect {name!r} does not exist.{suggestion}", name=name, suggestion=suggestion))
+def _load_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]) -> EditImages:
+    def load(image: Input, name: str) -> BodyImage:
+        return BodyImage(
+            data=files[image.sha256],
+            mime=image.mime,
+            # Relays derive the type from the name's suffix (new-api).
+            name=f"{name}.{image.mime.removeprefix('image/').replace('jpeg', 'jpg')}",
+            sha256=image.sha256,
+            width=image.width,
+            height=image.height,
+        )
 
-
-def _collect_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]) -> EditImages:
     return EditImages(
-        images=[_load_image(image, f"image-{k}", files) for k, image in enumerate(sent.inputs, start=1)],
-        mask=_load_image(sent.mask, "mask", files) if sent.mask else None,
+        images=[load(image, f"image-{number}") for number, image in enumerate(sent.inputs, start=1)],
+        mask=load(sent.mask, "mask") if sent.mask else None,
         field=match_model(endpoint.image_field, sent.model),
     )
-
-
-def _load_image(image: Input, name: str, files: Mapping[str, bytes]) -> BodyImage:
-    # Relays derive the type from the name's suffix (new-api).
-    suffix = image.mime.removeprefix("image/").replace("jpeg", "jpg")
-    return BodyImage(
-        data=files[image.sha256],
-        mime=image.mime,
-        name=f"{name}.{suffix}",
-        sha256=image.sha256,
-        width=image.width,
-        height=image.height,
-    )
-
-
-def _choose_edit_format(
-    dialect: Dialect, sent: PreparedRequest, endpoint: Endpoint, images: EditImages
-) -> EditFormat | None:
-    """Return how the images are sent, None when there are none."""
-    if not images.images:
-        return None
-    if sends_edits_as_json(endpoint, sent.options):
-        return _OPENAI_JSON
-    return dialect.inpaint if dialect.inpaint and images.mask else dialect.edit
 
 
 # Options
@@ -220,13 +194,6 @@ def _move_to_kwargs(body: Body) -> Body:
 
 
 # Input images
-
-
-def _as_files(edit: EditImages, single: str = "image", several: str = "image[]", mask: str = "mask") -> Body:
-    """Return images as a form has them: openai-python's way, which most servers were tested with."""
-    images = list(edit.images)
-    name = edit.field or (single if len(images) == 1 else several)
-    return {name: images} | ({mask: edit.mask} if edit.mask else {})
 
 
 def _as_references(edit: EditImages) -> Body:
@@ -289,7 +256,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "litellm": Dialect(),
     "ark": Dialect(edit=EditFormat(route="/images/generations", form=False, write=_for_ark)),
     "together": Dialect(
-        shape=_split_size,
+        write=_split_size,
         values={"response_format": {"b64_json": "base64"}},
         edit=EditFormat(route="/images/generations", form=False, write=_for_together),
     ),
@@ -298,13 +265,13 @@ DIALECTS: Mapping[str, Dialect] = {
         route="/images", edit=EditFormat(route="/images", form=False, write=_for_openrouter)
     ),
     "localai": Dialect(
-        shape=_join_negative_prompt,
+        write=_join_negative_prompt,
         edit=EditFormat(route="/images/generations", form=False, write=_for_localai),
         inpaint=EditFormat(route="/images/inpainting", write=_as_files),
     ),
-    "sdcpp": Dialect(shape=_add_arguments_tag),
+    "sdcpp": Dialect(write=_add_arguments_tag),
     "sglang": Dialect(),
     "vllm-omni": Dialect(edit=EditFormat(write=partial(_as_files, several="image", mask="mask_image"))),
-    "xinference": Dialect(shape=_move_to_kwargs, read_body=_mark_paths),
+    "xinference": Dialect(write=_move_to_kwargs, read_body=_mark_paths),
     "lemonade": Dialect(names={"guidance_scale": "cfg_scale"}),
 }

@@ -7,7 +7,8 @@ name cannot change its address in between; the server of the call may serve its 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -18,24 +19,31 @@ from ipyimagegen.client.connections import (
     NO_MOUNTS,
     AddressPolicy,
     BlockedAddress,
-    KeyHeader,
     Mounts,
     Resolver,
     read_chunks,
     resolve,
     send,
 )
-from ipyimagegen.client.errors import redact_error
-from ipyimagegen.client.failures import describe_failure, is_unusable_request
+from ipyimagegen.client.errors import describe_failure, is_unusable_request
 from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, describe_disk_failure
 from ipyimagegen.core.endpoints import Endpoint, to_origin
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo
 
 HOPS = 3
 TRIES = 3
 CONNECT, IDLE, WHOLE = 10.0, 30.0, 300.0  # seconds
+
+
+class _NotFetched(Exception):
+    """The image was not fetched; `repeatable` means that another try makes sense."""
+
+    def __init__(self, message: Message, status: int | None = None, *, repeatable: bool = False) -> None:
+        super().__init__(message)
+        self.error = ErrorInfo(message=message, status=status)
+        self.repeatable = repeatable
 
 
 def download(
@@ -58,95 +66,86 @@ def download(
     without an endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows
     loopback alone.
     """
-    error = ErrorInfo(message=_("Given up."))
+    error, repeatable = ErrorInfo(message=_("Given up.")), True
+    policy = AddressPolicy(offline=offline, resolver=resolver)
     with Deadline(token, whole) as deadline:
-        attempt = _Attempt(
-            endpoint=endpoint,
-            deadline=deadline,
-            into=into,
-            cap=cap,
-            policy=AddressPolicy(offline=offline, resolver=resolver),
-            mounts=mounts,
-            redactor=redactor,
-        )
         for number in range(TRIES):
-            if number and token.wait(min(0.5 * number, max(deadline.left, 0))):
+            if number and (not repeatable or token.wait(min(0.5 * number, max(deadline.left, 0)))):
                 break
             if deadline.stopped:
                 break
-            newest, repeatable = attempt.run(url)
-            if newest is None:
+            try:
+                session, response = _open(url, endpoint, deadline, redactor, mounts=mounts, policy=policy)
+                with session, response:
+                    _save(response, deadline, into, cap, redactor)
+            except _NotFetched as failure:
+                error, repeatable = failure.error, failure.repeatable
+            except BlockedAddress as blocked:
+                error, repeatable = ErrorInfo(message=_("{problem}.", problem=blocked.args[0])), False
+            except Exception as foreign:  # noqa: BLE001 - every foreign exception becomes a value here
+                reason, repeatable = describe_failure(foreign), not is_unusable_request(foreign)
+                error = ErrorInfo(message=_("The image could not be fetched: {reason}.", reason=reason))
+            else:
                 return None
-            error = newest
-            if not repeatable:
-                break
     with contextlib.suppress(OSError):
         into.unlink(missing_ok=True)
-    return redact_error(error, redactor)
+    clear = redactor.redact(error.message)
+    return error if clear == error.message else replace(error, message=clear)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
-    """An attempt at a download, hop by hop."""
-
-    endpoint: Endpoint | None
-    deadline: Deadline
-    into: Path
-    cap: int
-    policy: AddressPolicy
-    mounts: Mounts
-    redactor: Redactor
-
-    def run(self, url: str) -> tuple[ErrorInfo | None, bool]:
-        """Return why it failed (None: it did not), and whether another try makes sense."""
-        try:
-            for _hop in range(HOPS + 1):
-                target, error, repeatable = self.request(url)
-                if target is None:
-                    return error, repeatable
-                url = urljoin(url, target)
-                if self.redactor.holds_part(url):
-                    problem = _("The image URL redirects to a URL that contains the key; it was not fetched.")
-                    return ErrorInfo(message=problem), False
-            return ErrorInfo(message=_("The image URL redirects too often.")), False
-        except BlockedAddress as error:
-            return ErrorInfo(message=_("{problem}.", problem=error.args[0])), False
-        except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            problem = _("The image could not be fetched: {reason}.", reason=describe_failure(error))
-            return ErrorInfo(message=problem), not is_unusable_request(error)
-
-    def request(self, url: str) -> tuple[str | None, ErrorInfo | None, bool]:
-        """Request a URL; return where it redirects to, or why it failed and whether to try again."""
-        policy = replace(self.policy, public_only=not _is_own(url, self.endpoint))
-        request = requests.Request("GET", url, headers={"Accept": "image/*,*/*;q=0.1"}, auth=KeyHeader())
+def _open(
+    url: str,
+    endpoint: Endpoint | None,
+    deadline: Deadline,
+    redactor: Redactor,
+    *,
+    mounts: Mounts,
+    policy: AddressPolicy,
+) -> tuple[requests.Session, requests.Response]:
+    """Return the response with the image, hop by hop. Raises _NotFetched, and what `send` raises."""
+    for _hop in range(HOPS + 1):
         session, response = send(
-            self.deadline, request, timeout=(CONNECT, IDLE), mounts=self.mounts, policy=policy
+            deadline,
+            "GET",
+            url,
+            headers={"Accept": "image/*,*/*;q=0.1"},
+            timeout=(CONNECT, IDLE),
+            mounts=mounts,
+            policy=replace(policy, public_only=not _is_own(url, endpoint)),
         )
-        with session, response:
-            status = response.status_code
-            if 300 <= status < 400 and response.headers.get("Location"):
-                return response.headers["Location"], None, False
-            if status != requests.codes.ok:
-                host = urlsplit(url).hostname
-                problem = _(
-                    "The image could not be fetched: {host} answered {status}.", host=host, status=status
-                )
-                return None, ErrorInfo(message=problem, status=status), status >= 500
-            return None, self.save(response), False
+        status, target = response.status_code, response.headers.get("Location")
+        if status == HTTPStatus.OK:
+            return session, response
+        response.close()
+        session.close()
+        if not (300 <= status < 400 and target):
+            host = urlsplit(url).hostname
+            problem = _("The image could not be fetched: {host} answered {status}.", host=host, status=status)
+            raise _NotFetched(problem, status, repeatable=status >= 500)
+        url = urljoin(url, target)
+        if redactor.holds_part(url):
+            problem = _("The image URL redirects to a URL that contains the key; it was not fetched.")
+            raise _NotFetched(problem)
+    raise _NotFetched(_("The image URL redirects too often."))
 
-    def save(self, response: requests.Response) -> ErrorInfo | None:
-        """Write the body to the file. Raises what urllib3 raises when it is cut."""
-        try:
-            with Spool(self.into, self.cap, self.redactor) as file:
-                for chunk in read_chunks(response, self.deadline):
-                    file.write(chunk)
-        except TooLarge:
-            return ErrorInfo(message=_("The image is larger than {size} MiB.", size=self.cap >> 20))
-        except OSError as error:  # the disk's: urllib3 gives the network's other types
-            return ErrorInfo(message=_("The image {problem}.", problem=describe_disk_failure(error)))
-        if self.deadline.stopped:
-            raise TimeoutError
-        return None if file.size else ErrorInfo(message=_("The image URL returned nothing."))
+
+def _save(response: requests.Response, deadline: Deadline, into: Path, cap: int, redactor: Redactor) -> None:
+    """Write a body to the file. Raises _NotFetched, and what urllib3 raises when the body is cut."""
+    problem = None
+    try:
+        with Spool(into, cap, redactor) as file:
+            for chunk in read_chunks(response, deadline):
+                file.write(chunk)
+    except TooLarge:
+        problem = _("The image is larger than {size} MiB.", size=cap >> 20)
+    except OSError as error:  # the disk's: urllib3 gives the network's other types
+        problem = _("The image {problem}.", problem=describe_disk_failure(error))
+    if problem:
+        raise _NotFetched(problem)
+    if deadline.stopped:
+        raise TimeoutError
+    if not file.size:
+        raise _NotFetched(_("The image URL returned nothing."))
 
 
 def _is_own(url: str, endpoint: Endpoint | None) -> bool:

@@ -1,28 +1,33 @@
-"""Find the images, facts, usage and errors in a response."""
+"""Find the images, facts, usage and errors in a response, and say what it means for its call."""
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
-from ipyimagegen.client.errors import parse_error
-from ipyimagegen.client.spool import IMAGE_LIMIT, Slice, read_blocks
+from ipyimagegen.client.cancel import CancelToken, Stopped
+from ipyimagegen.client.dialects import DIALECTS, OPENAI
+from ipyimagegen.client.errors import BODY, classify_error_in_200, classify_status, is_page, parse_error
+from ipyimagegen.client.spool import Slice, decode_base64, read_blocks
+from ipyimagegen.client.streaming import holds_image, is_present, load_body
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.formats import sniff
-from ipyimagegen.core.messages import OptionName, _, ngettext
+from ipyimagegen.core.messages import Message, OptionName, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import ErrorInfo
+from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 # What a response states of itself, at the top or, with some gateways, in its items.
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
 ERRORS = 4  # of single items are listed
 URL_LIMIT = 8192  # characters
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,28 +58,13 @@ class ResponseImage:
         Raises ValueError for bad base64, or more than 64 MiB, after yielding what was good; OSError when the
         spool cannot be read.
         """
-        if self.bare:
-            assert self.spool is not None
-            return read_blocks(self.spool)
+        if not isinstance(self.base64, Slice) and not self.bare:
+            return decode_base64([(self.base64 or "").encode("ascii", "replace")])
+        assert self.spool is not None
         if isinstance(self.base64, Slice):
-            assert self.spool is not None
-            text = _unescape(read_blocks(self.spool, self.base64.start, self.base64.stop))
-        else:
-            text = iter([(self.base64 or "").encode("ascii", "replace")])
-        return _decode_base64(_drop_prefix(text))
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpResponse:
-    """A response of 2xx: `body` is its JSON with slices of `spool`, `headers` have lower-case names.
-
-    `n` images were requested.
-    """
-
-    body: Json
-    headers: Mapping[str, str] = field(default_factory=dict)
-    spool: Path | None = None
-    n: int = 1
+            blocks = read_blocks(self.spool, self.base64.start, self.base64.stop)
+            return decode_base64(blocks, escaped=True)
+        return read_blocks(self.spool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,26 +90,160 @@ class Answer:
         return sum(not image.partial for image in self.images)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The outcome of a POST.
+
+    `status` is never PENDING. `answer` is there when a response was read, also with UNKNOWN when it was cut
+    after some images. `retry_after` is the seconds that the server requests to wait. `spool` is the file of
+    the response while it is kept; the caller deletes it. `final`: not to be repeated whatever the status (bad
+    certificate, cancelled, or the server forbids it).
+    """
+
+    status: Status
+    answer: Answer | None = None
+    error: ErrorInfo | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    spool: Path | None = None
+    final: bool = False
+
+
+def make_not_sent(reason: str, *, final: bool = True) -> Outcome:
+    """Return the outcome of a call of which nothing left this machine."""
+    return Outcome(status=Status.NOT_SENT, error=ErrorInfo(message=reason), final=final)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredResponse:
+    """A response of 2xx on disk: `n` images were requested from `endpoint`.
+
+    `problem` is why it may not be whole: a message without a full stop, or "".
+    """
+
+    path: Path
+    n: int
+    endpoint: Endpoint
+    problem: str = ""
+    redactor: Redactor = NO_KEYS
+    token: CancelToken | None = None
+
+    @property
+    def server(self) -> str:
+        """What messages call the server."""
+        return sanitize(self.endpoint.name, 80)
+
+    def read(self, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> tuple[Outcome, bool]:
+        """Return what it means for the call, and whether it is whole; `headers` have lower-case names.
+
+        A body that contains its whole JSON is an answer even when the connection broke after it. A body that
+        is not read to its end, because `token` is over, counts as one image that was not read. Raises
+        OSError when the disk does not return what it took: it may be read later.
+        """
+        problem, answer, whole = self.problem, None, False
+        try:
+            # Its owner may be about to write to an empty file.
+            spool = self.path if self.path.is_file() and self.path.stat().st_size else None
+            try:
+                dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
+                body, whole = load_body(self.path, self.n, dialect, clean=not problem, token=self.token)
+                answer = read_response(
+                    body, self.endpoint, self.redactor, headers=headers, spool=self.path, n=self.n
+                )
+            except ValueError:
+                whole = not problem
+                answer, other = self._read_other()
+                problem = problem or other
+        except Stopped:
+            late = _("The response of {server} was not read in time", server=self.server)
+            error = ErrorInfo(message=_("{problem}.", problem=problem or late))
+            unread = Answer(images=(ResponseImage(),))
+            return Outcome(status=Status.UNKNOWN, answer=unread, error=error, spool=spool), False
+        except OSError:
+            if not problem:
+                raise
+            error = ErrorInfo(message=_("{problem}.", problem=problem), status=status)
+            return Outcome(status=Status.UNKNOWN, error=error), False
+        if answer and whole:
+            failure = self._find_error(answer)
+        else:
+            problem = problem or _("The response of {server} was cut short", server=self.server)
+            failure = ErrorInfo(message=_add_count(problem, answer.finished if answer else 0))
+        kind = Status.UNKNOWN if failure else Status.DONE
+        if failure and not (answer and answer.images):  # a partial image shows that work was done, and billed
+            in_body = answer is not None and answer.failed is not None
+            kind = classify_error_in_200(failure.code) if in_body else classify_status(500, failure.code)
+        failure = replace(failure, status=status) if failure else None
+        return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
+
+    def _read_other(self) -> tuple[Answer | None, str]:
+        """Return the answer in what is no JSON, or None and what is wrong with it."""
+        with self.path.open("rb") as file:
+            head = file.read(BODY)
+        if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
+            return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
+        if is_page(head.decode("utf-8", "replace")):
+            return None, _(
+                "{server} returned a web page, no JSON. Check that the base URL includes /v1",
+                server=self.server,
+            )
+        return None, _("{server} returned something that is no JSON", server=self.server)
+
+    def _find_error(self, answer: Answer) -> ErrorInfo | None:
+        """Return why a whole answer has no image, or not all: its own errors, or its shape."""
+        failed = answer.failed
+        if failed and answer.images and answer.finished < self.n:
+            reason = failed.message.rstrip(".")
+            problem = _("{server} broke off: {reason}", server=self.server, reason=reason)
+            return replace(failed, message=_add_count(problem, answer.finished))
+        if not answer.note:
+            return None
+        error = answer.errors[0] if answer.errors else ErrorInfo(message=answer.note)
+        message = _("{server} answered without an image: {reason}", server=self.server, reason=error.message)
+        return replace(error, message=message)
+
+
+def _add_count(problem: str, whole: int) -> Message:
+    """Return the sentence of a problem, with the number of images that are whole nevertheless."""
+    if not whole:
+        return _("{problem}.", problem=problem)
+    return _("{problem}; images that arrived whole: {count}.", problem=problem, count=whole)
+
+
+# The contents of a response
+
+
 def limit_items(n: int) -> int:
     """Return how many images of a response are taken when `n` were requested."""
     return max(2 * n, 16)
 
 
-def read_response(response: HttpResponse, endpoint: Endpoint, redactor: Redactor = NO_KEYS) -> Answer:
-    """Return what `response` contains; relative URLs are joined with the endpoint's base."""
-    body = response.body if isinstance(response.body, Mapping) else {"data": response.body}
+def read_response(
+    body: Json,
+    endpoint: Endpoint,
+    redactor: Redactor = NO_KEYS,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    spool: Path | None = None,
+    n: int = 1,
+) -> Answer:
+    """Return what a response of 2xx contains; relative URLs are joined with the endpoint's base.
+
+    `body` is its JSON with slices of `spool`, `headers` have lower-case names, `n` images were requested.
+    """
+    body = body if isinstance(body, Mapping) else {"data": body}
     data = body.get("data")
     items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
     mappings = [item for item in items if isinstance(item, Mapping)]
     failed = parse_error(body, redactor=redactor) if body.get("error") else None
     with_image = [item for item in mappings if not item.get("error") and holds_image(item)]
-    taken = with_image[: limit_items(response.n)]
-    images = [make_image(item, response.spool, endpoint, redactor) for item in taken]
+    taken = with_image[: limit_items(n)]
+    images = [make_image(item, spool, endpoint, redactor) for item in taken]
     left_out = {"items": len(with_image)} if len(with_image) > len(taken) else {}
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     facts = _select_facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, redactor)
     usage = _parse_usage(body.get("usage"))
-    cost = _parse_cost(body.get("usage"), response.headers)
+    cost = _parse_cost(body.get("usage"), headers)
     return Answer(
         images=tuple(images),
         facts=facts | left_out | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
@@ -127,16 +251,6 @@ def read_response(response: HttpResponse, endpoint: Endpoint, redactor: Redactor
         failed=failed,
         note="" if any(not image.partial for image in images) else _explain_no_image(body),
     )
-
-
-def read_bare_image(spool: Path) -> Answer | None:
-    """Return the answer of a server that sends the image itself in place of JSON, None if it is no image.
-
-    vLLM-Omni does so for `response_format: file`.
-    """
-    with spool.open("rb") as file:
-        head = file.read(16)
-    return Answer(images=(ResponseImage(spool=spool, bare=True),)) if sniff(head) else None
 
 
 def _list_errors(items: Iterable[Mapping[str, Json]], redactor: Redactor) -> Iterator[ErrorInfo]:
@@ -160,22 +274,18 @@ def _explain_no_image(body: Mapping[str, Json]) -> str:
     return _("its items contain no image")
 
 
-def holds_image(item: Mapping[str, Json]) -> bool:
-    """Return whether an item has base64 or a URL."""
-    return any(_is_present(item.get(name)) for name in ("b64_json", "url"))
-
-
 def make_image(
     item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, redactor: Redactor
 ) -> ResponseImage:
     """Return the image of an item that has base64 or a URL."""
-    base64 = item["b64_json"] if _is_present(item.get("b64_json")) else None
-    address = item["url"] if _is_present(item.get("url")) else None
-    if address is not None and _get_head(address).lstrip()[:5].lower() == "data:":
-        base64, address = base64 or address, None
-    url, note = (
-        (None, "") if address is None else _resolve_url(_get_head(address).strip(), endpoint, redactor)
-    )
+    base64 = item["b64_json"] if is_present(item.get("b64_json")) else None
+    url, note = None, ""
+    if is_present(address := item.get("url")):
+        text = str(address.head if isinstance(address, Slice) else address).strip()
+        if text[:5].lower() == "data:":
+            base64 = base64 or address
+        else:
+            url, note = _resolve_url(text, endpoint, redactor)
     return ResponseImage(
         base64=base64,
         spool=spool if isinstance(base64, Slice) else None,
@@ -184,15 +294,6 @@ def make_image(
         note="" if base64 is not None else note,
         partial=item.get("partial") is True,
     )
-
-
-def _is_present(value: Json) -> bool:
-    """Return whether a text is there; "" and null are not."""
-    return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
-
-
-def _get_head(value: str | Slice) -> str:
-    return value.head if isinstance(value, Slice) else value
 
 
 # Some local servers send the path of a file on their own disk unless base64 is requested.
@@ -242,37 +343,31 @@ def _select_facts(source: Mapping[str, Json], redactor: Redactor) -> dict[str, J
     return facts
 
 
-# Both forms of counting tokens are in use; the second is the older form of chat completions.
-_USAGE = {
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
-    "total_tokens": ("total_tokens",),
-    "generated_images": ("generated_images",),
-}
-_DETAILS = {
-    "input_tokens_details": ("input_tokens_details", "prompt_tokens_details"),
-    "output_tokens_details": ("output_tokens_details", "completion_tokens_details"),
-}
-_COUNTS = ("text_tokens", "image_tokens", "cached_tokens")
+# The names of the counts that are kept, and others for the same: those of chat completions are older.
+_USAGE = (
+    ("input_tokens", "prompt_tokens"),
+    ("output_tokens", "completion_tokens"),
+    ("total_tokens",),
+    ("generated_images",),
+    ("input_tokens_details", "prompt_tokens_details"),
+    ("output_tokens_details", "completion_tokens_details"),
+)
+_DETAILS = (("text_tokens",), ("image_tokens",), ("cached_tokens",))
 
 
-def _parse_usage(usage: Json) -> dict[str, Json]:
+def _parse_usage(usage: Json, table: Iterable[Sequence[str]] = _USAGE) -> dict[str, Json]:
     if not isinstance(usage, Mapping):
         return {}
-    counts = {name: _get_count(usage, keys) for name, keys in _USAGE.items()}
-    details = {name: _get_details(usage, keys) for name, keys in _DETAILS.items()}
-    return {k: v for k, v in {**counts, **details}.items() if v not in (None, {})}
-
-
-def _get_count(usage: Mapping[str, Json], keys: Iterable[str]) -> int | None:
-    values = (_get_number(usage.get(key)) for key in keys)
-    return next((int(v) for v in values if v is not None and v >= 0), None)
-
-
-def _get_details(usage: Mapping[str, Json], keys: Iterable[str]) -> dict[str, int]:
-    inner = next((v for key in keys if isinstance(v := usage.get(key), Mapping)), {})
-    counts = {name: _get_count(inner, (name,)) for name in _COUNTS}
-    return {k: v for k, v in counts.items() if v is not None}
+    parsed: dict[str, Json] = {}
+    for names in table:
+        values = [usage.get(name) for name in names]
+        if names[0].endswith("_details"):
+            details = next((value for value in values if isinstance(value, Mapping)), None)
+            parsed[names[0]] = _parse_usage(details, _DETAILS)
+        else:
+            counts = (number for value in values if (number := _get_number(value)) is not None)
+            parsed[names[0]] = next((int(number) for number in counts if number >= 0), None)
+    return {name: value for name, value in parsed.items() if value not in (None, {})}
 
 
 def _parse_cost(usage: Json, headers: Mapping[str, str]) -> dict[str, Json] | None:
@@ -286,92 +381,3 @@ def _parse_cost(usage: Json, headers: Mapping[str, str]) -> dict[str, Json] | No
         except ValueError:
             amount = None
     return None if amount is None or amount < 0 else {"amount": amount, "currency": "USD", "source": source}
-
-
-# Base64 as servers write it
-
-
-def _unescape(text: Iterable[bytes]) -> Iterator[bytes]:
-    r"""Yield the text of a JSON string without its escapes: PHP writes \/, .NET writes \u002B."""
-    held = b""
-    for block in text:
-        joined = held + block
-        cut = _find_cut_escape(joined)
-        held = joined[cut:]
-        yield _ESCAPE.sub(_decode_escape, joined[:cut]) if b"\\" in joined else joined[:cut]
-    if held:
-        yield held  # no escape, so no base64 either: the decoder reports it
-
-
-_ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_BLANKS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-
-
-def _find_cut_escape(text: bytes) -> int:
-    """Return where an escape begins that the end of `text` cuts, or its length."""
-    last = text.rfind(b"\\", max(len(text) - 5, 0))
-    if last < 0:
-        return len(text)
-    before = text[: last + 1]
-    is_escape = (len(before) - len(before.rstrip(b"\\"))) % 2 == 1
-    rest = text[last + 1 :]
-    whole = rest and (rest[:1] != b"u" or len(rest) >= 5)
-    return last if is_escape and not whole else len(text)
-
-
-def _decode_escape(escape: re.Match[bytes]) -> bytes:
-    code = escape[1]
-    if len(code) == 5:
-        return chr(int(code[1:], 16)).encode("utf-8", "replace")
-    return _BLANKS.get(code, code)
-
-
-def _drop_prefix(text: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the text without its `data:image/png;base64,`."""
-    first = next(text, b"").lstrip()
-    yield first.partition(b",")[2] if first[:5].lower() == b"data:" else first
-    yield from text
-
-
-_PLAIN = bytes.maketrans(b"-_", b"+/")
-_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
-
-
-def _decode_base64(text: Iterable[bytes]) -> Iterator[bytes]:
-    held, size = b"", 0
-    for block in text:
-        held += block
-        padding = held.find(b"=")
-        cut = (padding if padding >= 0 else len(held)) // 4 * 4
-        try:
-            data = binascii.a2b_base64(held[:cut], strict_mode=True)
-        except binascii.Error:  # searched for only now: searching takes longer than decoding
-            held = _normalize_base64(held)
-            wrong = _NO_BASE64.search(held)
-            cut = (wrong.start() if wrong else len(held)) // 4 * 4
-            data = binascii.a2b_base64(held[:cut])
-        held = _normalize_base64(held[cut:])
-        size += len(data)
-        if size > IMAGE_LIMIT:
-            raise ValueError(_("the image is larger than 64 MiB"))
-        if data:
-            yield data
-        if len(held) > 4:
-            raise ValueError(_("the base64 of the image is damaged"))
-    yield from _decode_last(held, size)
-
-
-def _normalize_base64(text: bytes) -> bytes:
-    """Return the text without blanks, and in the plain alphabet instead of the URL-safe alphabet."""
-    return text.translate(_PLAIN, b" \t\r\n")
-
-
-def _decode_last(held: bytes, size: int) -> Iterator[bytes]:
-    """Yield the bytes of the last group, whose padding may be missing."""
-    digits = held.rstrip(b"=")
-    if len(digits) == 1 or len(held) > 4 or _NO_BASE64.search(digits) or (held and not digits):
-        raise ValueError(_("the base64 of the image is damaged"))
-    if digits:
-        yield binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
-    elif not size:
-        raise ValueError(_("the image is empty"))

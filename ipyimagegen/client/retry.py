@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ipyimagegen.client.outcome import Outcome
+from ipyimagegen.client.response import Outcome
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Status
 

@@ -7,6 +7,7 @@ keeps every member that arrived whole.
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import json
 import re
@@ -91,29 +92,13 @@ class Spool:
         before = len(self._received)
         received = self._received + chunk
         data = self._redactor.mask(received)
-        if data[:before] != self._written:
-            self._overwrite(bytes(map(_keep_mask, self._written, data)))
+        if data[:before] != self._written:  # what is masked stays masked
+            self._written = bytes(
+                old if old == ord("*") else new for old, new in zip(self._written, data, strict=False)
+            )
+            self._file.seek(self.size - before)
+            self._append(self._written)
         data = data[before:]
-        self._put(data)
-        self._received, self._written = received[-WINDOW:], (self._written + data)[-WINDOW:]
-        if self.size > self._limit:
-            raise TooLarge
-        return data
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file. Raises OSError."""
-        self._file.close()
-
-    def _overwrite(self, data: bytes) -> None:
-        """Replace the last bytes of the file."""
-        self._file.seek(self.size - len(data))
-        self._append(data)
-        self._written = data
-
-    def _put(self, data: bytes) -> None:
         try:
             self._append(data)
         except OSError as error:
@@ -125,6 +110,17 @@ class Spool:
                 self._move(error)
                 self._append(data)
         self.size += len(data)
+        self._received, self._written = received[-WINDOW:], (self._written + data)[-WINDOW:]
+        if self.size > self._limit:
+            raise TooLarge
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file. Raises OSError."""
+        self._file.close()
 
     def _move(self, error: OSError) -> None:
         """Continue in the fallback, with a copy of what has arrived. Raises `error` where there is none."""
@@ -151,10 +147,6 @@ def describe_disk_failure(error: OSError) -> Message:
     return _("could not be written to disk: {reason}", reason=sanitize(error.strerror or "error", 80))
 
 
-def _keep_mask(before: int, now: int) -> int:
-    return before if before == ord("*") else now
-
-
 def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """Yield the bytes of a file between two offsets, 256 KiB at a time."""
     with path.open("rb") as file:
@@ -165,47 +157,37 @@ def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator
             yield block
 
 
-@dataclass(frozen=True)
-class Skeleton:
-    """JSON text without its long strings: {nonce: [start, stop, head]} stands for each."""
+# Its JSON
 
-    text: str
-    nonce: str  # a server cannot forge a slice
 
-    def load(self, locate: Callable[[int], int] = lambda at: at) -> tuple[Json, bool]:
-        """Return the value, and whether it is whole; `locate` maps offsets to the file.
+def load_json(
+    blocks: Iterable[bytes], locate: Callable[[int], int] = lambda at: at, lifted: int = LIFTED
+) -> tuple[Json, bool, int]:
+    """Return the value of a JSON text, whether it is whole, and the size of what is in memory of it.
 
-        Raises ValueError for what is no JSON.
-        """
-        if not self.text.lstrip().startswith(("{", "[")):
-            raise ValueError("no JSON")
-
-        def restore_slice(value: dict[str, Json]) -> Json:
-            if self.nonce not in value:
-                return value
-            start, stop, head = value[self.nonce]
-            return Slice(locate(start), locate(stop), head)
-
-        def decode(text: str) -> Json:
-            return json.loads(
-                text, object_hook=restore_slice, parse_int=_parse_int, parse_constant=lambda _: None
-            )
-
+    A `Slice` stands for each string longer than `lifted` bytes; `locate` maps its offsets in the text to
+    those in the file. Raises ValueError for what is no JSON.
+    """
+    text, slices, nonce = _lift(blocks, locate, lifted)
+    size = len(text) + HEAD * len(slices)
+    if not text.lstrip().startswith(("{", "[")):
+        raise ValueError("no JSON")
+    decoder = json.JSONDecoder(
+        object_hook=lambda value: slices[value[nonce]] if nonce in value else value,
+        # Python reads no longer numbers, and they mean nothing.
+        parse_int=lambda digits: int(digits) if len(digits) <= DIGITS else None,
+        parse_constant=lambda _name: None,
+    )
+    try:
         try:
-            try:
-                return decode(self.text), True
-            except ValueError:
-                for candidate in _close_cut_json(self.text):
-                    with contextlib.suppress(ValueError):
-                        return decode(candidate), False
-                raise
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-
-
-def _parse_int(digits: str) -> int | None:
-    """Return the number, or None when it is too long to mean anything."""
-    return int(digits) if len(digits) <= DIGITS else None
+            return decoder.decode(text), True, size
+        except ValueError:
+            for candidate in _close_cut_json(text):
+                with contextlib.suppress(ValueError):
+                    return decoder.decode(candidate), False, size
+            raise
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def is_too_deep(value: Json) -> bool:
@@ -223,16 +205,18 @@ def is_too_deep(value: Json) -> bool:
 _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
-def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
-    """Return the skeleton of `text`, without a string that the end cuts.
+def _lift(blocks: Iterable[bytes], locate: Callable[[int], int], lifted: int) -> tuple[str, list[Slice], str]:
+    """Return a JSON text without its long strings, and without a string that the end cuts.
 
-    `lifted` is the length of the longest string that stays. Raises ValueError for a large skeleton.
+    The object {nonce: number} stands for each slice: no server can forge the nonce. Raises ValueError for
+    more JSON than images need.
     """
     nonce = secrets.token_hex(8)
+    slices: list[Slice] = []
     out, held = bytearray(), bytearray()
     inside = escaped = False
     offset = start = 0
-    for block in text:
+    for block in blocks:
         at = 0
         while at < len(block):
             if not inside:
@@ -248,16 +232,18 @@ def lift(text: Iterable[bytes], lifted: int = LIFTED) -> Skeleton:
                 inside = block[end : end + 1] != b'"'
                 if escaped and len(held) <= lifted:
                     held += b"\\"
-                if not inside:
-                    long = offset + end - start > lifted
-                    out += _encode_slice(held, start, offset + end, nonce) if long else b'"' + held + b'"'
+                if not inside and offset + end - start > lifted:
+                    out += b'{"%s":%d}' % (nonce.encode(), len(slices))
+                    slices.append(Slice(locate(start), locate(offset + end), _decode_head(held)))
+                elif not inside:
+                    out += b'"' + held + b'"'
                 at = end + 1
-            if len(out) > SKELETON:
+            if len(out) + HEAD * len(slices) > SKELETON:
                 raise ValueError("more JSON than images need")
         offset += len(block)
     if sum(map(out.count, (b",", b"{", b"["))) > VALUES:
         raise ValueError("more JSON than images need")
-    return Skeleton(out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), nonce)
+    return out.removeprefix(BOM_UTF8).decode("utf-8", "replace"), slices, nonce
 
 
 def _find_end(block: bytes, at: int) -> int:
@@ -268,10 +254,6 @@ def _find_end(block: bytes, at: int) -> int:
         return end  # base64 as most servers write it does not need the slower search
     inside = _INSIDE.match(block, at)
     return inside.end() if inside else at
-
-
-def _encode_slice(held: bytearray, start: int, stop: int, nonce: str) -> bytes:
-    return json.dumps({nonce: [start, stop, _decode_head(held)]}).encode()
 
 
 def _decode_head(raw: bytearray) -> str:
@@ -307,3 +289,76 @@ def _close_cut_json(skeleton: str) -> Iterator[str]:
     # A number or a word at the end of the text may be cut.
     yield skeleton.rstrip(_SCALAR) + "".join(reversed(closers))
     yield skeleton[:end] + closing
+
+
+# Its base64, as servers write it
+
+_ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|[^u])", re.DOTALL)
+_CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"?"}  # no base64 has the last
+_PLAIN = bytes.maketrans(b"-_", b"+/")
+_BLANK = b" \t\r\n"
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+
+
+def decode_base64(blocks: Iterable[bytes], *, escaped: bool = False) -> Iterator[bytes]:
+    r"""Yield the bytes of an image, some 192 KiB at a time.
+
+    The text may be a data URL, have blanks, the URL-safe alphabet, no padding, and, where `escaped`, the
+    escapes of JSON: PHP writes \/, .NET writes \u002B. Raises ValueError for damaged text and for more than
+    `IMAGE_LIMIT` bytes, after yielding what was good.
+    """
+    held = cut_escape = b""
+    size, begun = 0, False
+    for block in blocks:
+        text = cut_escape + block
+        cut_escape = b""
+        if escaped and b"\\" in text:
+            text, cut_escape = _unescape(text)
+        if not begun:
+            begun, text = True, text.lstrip()
+            text = text.partition(b",")[2] if text[:5].lower() == b"data:" else text
+        data, held = _decode_groups(held + text)
+        size += len(data)
+        if size > IMAGE_LIMIT:
+            raise ValueError(_("the image is larger than 64 MiB"))
+        if data:
+            yield data
+        if len(held) > 4:
+            break
+    held += cut_escape
+    digits = held.rstrip(b"=")  # of the last group, whose padding may be missing
+    if len(digits) == 1 or len(held) > 4 or _NO_BASE64.search(digits) or (held and not digits):
+        raise ValueError(_("the base64 of the image is damaged"))
+    if digits:
+        yield binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+    elif not size:
+        raise ValueError(_("the image is empty"))
+
+
+def _decode_groups(text: bytes) -> tuple[bytes, bytes]:
+    """Return the bytes of the whole groups before what is no base64, and the rest of the text."""
+    padding = text.find(b"=")
+    cut = (padding if padding >= 0 else len(text)) // 4 * 4
+    try:
+        data = binascii.a2b_base64(text[:cut], strict_mode=True)
+    except binascii.Error:  # searched for only now: searching takes longer than decoding
+        text = text.translate(_PLAIN, _BLANK)
+        wrong = _NO_BASE64.search(text)
+        cut = (wrong.start() if wrong else len(text)) // 4 * 4
+        data = binascii.a2b_base64(text[:cut])
+    return data, text[cut:].translate(_PLAIN, _BLANK)
+
+
+def _unescape(text: bytes) -> tuple[bytes, bytes]:
+    """Return the text without its escapes, and the escape that its end cuts."""
+
+    def decode(escape: re.Match[bytes]) -> bytes:
+        code = escape[1]
+        if len(code) == 5:
+            return chr(int(code[1:], 16)).encode("utf-8", "replace")
+        return _UNESCAPED.get(code, code)
+
+    text = _ESCAPE.sub(decode, text)
+    cut = _CUT_ESCAPE.search(text, max(len(text) - 5, 0))
+    return (text[: cut.start()], text[cut.start() :]) if cut else (text, b"")

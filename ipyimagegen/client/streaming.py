@@ -11,15 +11,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import OPENAI, Dialect
-from ipyimagegen.client.response import ResponseImage, holds_image
-from ipyimagegen.client.spool import SKELETON, Spool, lift, read_blocks
+from ipyimagegen.client.spool import SKELETON, Slice, Spool, load_json, read_blocks
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json
 
@@ -88,59 +87,42 @@ class StreamSplitter:
         """Read the line up to `stop`; return whether it is the blank line that ends an event."""
         bom = len(_BOM) if self._start == 0 and self._head.startswith(_BOM) else 0
         head = self._head[bom : stop - self._start]
-        field, colon, value = head.partition(b":")
+        name, colon, value = head.partition(b":")
         blank = value[:1] == b" "
-        if field == b"event":
+        if name == b"event":
             self._name = value[blank:].decode("utf-8", "replace")
-        elif field == b"data" and len(self._spans) <= LINES:
-            begin = self._start + bom + len(field) + len(colon) + blank
+        elif name == b"data" and len(self._spans) <= LINES:
+            begin = self._start + bom + len(name) + len(colon) + blank
             self._spans.append((begin, stop))
         return not head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
-    """The data of an event: `kind` is its type, `size` what it takes in memory; `done`: it was [DONE]."""
+    """The data of an event: `kind` is its type, `size` what it takes in memory; `done`: it was [DONE].
+
+    `images` are its items with an image, each with `partial` true or false, `failures` the errors of single
+    items, and `error` is that of the whole stream or of its item.
+    """
 
     kind: str = ""
-    value: Mapping[str, Json] | None = None
+    value: Mapping[str, Json] = field(default_factory=dict)
     whole: bool = True
     size: int = 0
     done: bool = False
+    images: Sequence[Mapping[str, Json]] = ()
+    failures: Sequence[Json] = ()
+    error: Json = None
 
-    @property
-    def error(self) -> Json:
-        """The error of the whole stream or of its item, or None."""
-        value = self.value or {}
-        if self.kind == "error" and not value.get("error"):
-            return {k: v for k, v in value.items() if k != "type"} or _("no reason given")
-        return value.get("error") or None
 
-    @property
-    def failures(self) -> list[Json]:
-        """The errors of single items."""
-        if self.kind.endswith("partial_failed"):
-            return [self.error]
-        return [item["error"] for item in self._items if item.get("error")]
+def is_present(value: Json) -> bool:
+    """Return whether a text is there; "" and null are not."""
+    return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
 
-    @property
-    def images(self) -> list[Mapping[str, Json]]:
-        """The items with an image, each with `partial` true or false."""
-        value = self.value or {}
-        items = [value, *({**value, "data": None, **item} for item in self._items)]
-        return [{**item, "partial": self._is_partial(item)} for item in items if holds_image(item)]
 
-    @property
-    def _items(self) -> list[Mapping[str, Json]]:
-        data = (self.value or {}).get("data")
-        return [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
-
-    def _is_partial(self, item: Mapping[str, Json]) -> bool:
-        if "data" in item:  # a list, as in a plain response
-            return "partial" in self.kind
-        if not self.kind:
-            return "partial_image_index" in item or not self.whole
-        return not self.kind.endswith(("completed", "complete", "succeeded"))
+def holds_image(item: Mapping[str, Json]) -> bool:
+    """Return whether an item has base64 or a URL."""
+    return is_present(item.get("b64_json")) or is_present(item.get("url"))
 
 
 def is_stream(path: Path) -> bool:
@@ -158,25 +140,23 @@ def read_events(lines: EventLines, path: Path, dialect: Dialect = OPENAI) -> Ite
 
     Yields nothing for data that is no JSON. Raises OSError.
     """
-    together = _parse_event(lines, lines.spans, path, dialect)
-    if together or len(lines.spans) == 1:
-        yield from [together] if together else []
-        return
-    for span in lines.spans:
-        if event := _parse_event(lines, (span,), path, dialect):
-            yield event
+    if event := _load_event(lines, lines.spans, path, dialect):
+        yield event
+    elif len(lines.spans) > 1:
+        for span in lines.spans:
+            if event := _load_event(lines, (span,), path, dialect):
+                yield event
 
 
-def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect: Dialect) -> Event | None:
+def _load_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect: Dialect) -> Event | None:
     if sum(stop - start for start, stop in spans) <= _SHORT:
         text = b"".join(_join_lines(spans, path)).decode("utf-8", "replace").strip()
         if text == "[DONE]":
             return Event(done=True)
         if lines.name == "error" and lines.whole and not text.startswith("{"):
-            return Event(kind="error", value={"error": text or _("no reason given")}, size=len(text))
+            return Event(kind="error", error=text or _("no reason given"), size=len(text))
     try:
-        skeleton = lift(_join_lines(spans, path))
-        value, whole = skeleton.load(lambda at: _locate(at, spans))
+        value, whole, size = load_json(_join_lines(spans, path), lambda at: _locate(at, spans))
     except ValueError:
         return None
     if not isinstance(value, Mapping) or (lines.whole and not whole):
@@ -184,9 +164,30 @@ def _parse_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect
     kind = value.get("type")
     value = value if isinstance(kind, str) and kind else {**value, "type": lines.name}
     value = _convert(value, dialect.read_event)
-    if not isinstance(value, Mapping):
-        return None
-    return Event(kind=str(value.get("type") or ""), value=value, whole=whole, size=len(skeleton.text))
+    return _read_event(value, whole=whole, size=size) if isinstance(value, Mapping) else None
+
+
+def _read_event(value: Mapping[str, Json], *, whole: bool, size: int) -> Event:
+    """Return what an event in OpenAI's form means."""
+    kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
+    if kind == "error" and error is None:
+        error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
+    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
+    if kind.endswith("partial_failed"):
+        failures = [error]
+    else:
+        failures = [item["error"] for item in items if item.get("error")]
+    if "data" in value:  # a list, as in a plain response
+        partial = "partial" in kind
+    elif kind:
+        partial = not kind.endswith(("completed", "complete", "succeeded"))
+    else:
+        partial = "partial_image_index" in value or not whole
+    candidates = [value, *({**value, "data": None, **item} for item in items)]
+    images = [{**item, "partial": partial} for item in candidates if holds_image(item)]
+    return Event(
+        kind=kind, value=value, whole=whole, size=size, images=images, failures=failures, error=error
+    )
 
 
 def _convert(value: Json, read: Callable[[Json], Json]) -> Json:
@@ -226,7 +227,7 @@ def load_body(
     """
     blocks = _read_until_over(path, token)
     if not is_stream(path):
-        body, whole = lift(blocks).load()
+        body, whole, _size = load_json(blocks)
         return _convert(body, dialect.read_body), whole
     stream = _StreamBody(n)
     for event in _read_all(path, blocks, dialect):
@@ -276,13 +277,16 @@ class _StreamBody:
             return False
         self._cut |= not event.whole
         images, failures = event.images, event.failures
-        for image in images:
-            self._add_image(image, event)
-        finished = any(not image["partial"] for image in images)
+        finished = [image for image in images if not image["partial"]]
+        self._finished += finished
+        if images:
+            self._partial = images[-1] if images[-1]["partial"] else None
+        if finished:  # Ark may send more than were requested, or fewer: only its own end counts
+            self._counted = not event.kind.endswith("succeeded")
         self._failures += failures
         if event.error is not None and not failures:
             self._error = event.error
-        facts = _select_facts(event.value or {})
+        facts = _select_facts(event.value)
         if images:  # each finished image has usage of its own; an event without an image has the total
             more = facts.get("usage") if finished else None
             facts["usage"] = _add_usage(self._facts.get("usage"), more)
@@ -293,15 +297,6 @@ class _StreamBody:
         full = self._room <= 0
         self._cut |= full
         return not full
-
-    def _add_image(self, image: Mapping[str, Json], event: Event) -> None:
-        if image["partial"]:
-            self._partial = image
-            return
-        self._finished.append(image)
-        self._partial = None
-        # Ark may send more than were requested, or fewer: only its own end counts.
-        self._counted = not event.kind.endswith("succeeded")
 
     def is_whole(self, *, clean: bool) -> bool:
         """Return whether the stream reached its end.
@@ -338,27 +333,26 @@ def _add_usage(total: Json, more: Json, depth: int = 2) -> Json:
 
 
 class Previews:
-    """Reads what goes into a spool and passes on each image whose event is whole.
+    """Reads what goes into a spool and shows the item of each image whose event is whole.
 
-    The last finished image of `n` is not passed on: it comes with the answer. An error in here, or in `show`,
+    The last finished image of `n` is not shown: it comes with the answer. An error in here, or in `show`,
     ends the previews and nothing else.
     """
 
     def __init__(
         self,
-        show: Callable[[ResponseImage], None],
-        make_image: Callable[[Mapping[str, Json]], ResponseImage],
+        show: Callable[[Mapping[str, Json]], None],
         dialect: Dialect = OPENAI,
         *,
         spool: Spool,
         n: int,
         clock: Callable[[], float],
     ) -> None:
-        self._show, self._make_image, self._spool, self._clock = show, make_image, spool, clock
-        self._left, self._dialect = n, dialect
+        self._show, self._dialect, self._spool, self._clock = show, dialect, spool, clock
+        self._left = n
         self._splitter = StreamSplitter()
         self._shown_at: deque[float] = deque(maxlen=PER_SECOND)
-        self._waiting: ResponseImage | None = None
+        self._waiting: Mapping[str, Json] | None = None
         self._events = 0
         self._over = False
 
@@ -380,9 +374,9 @@ class Previews:
                 for image in event.images if not self._over else ():
                     self._left -= not image["partial"] and not event.kind.endswith("succeeded")
                     if self._left > 0 or image["partial"]:
-                        self._pass_on(self._make_image(image))
+                        self._pass_on(image)
 
-    def _pass_on(self, image: ResponseImage | None) -> None:
+    def _pass_on(self, image: Mapping[str, Json] | None) -> None:
         """Show an image now or, when it is too early, with the next event."""
         if image is None:
             return

@@ -1,38 +1,42 @@
-"""Send a call over the network, exactly once: whatever happens becomes an `Outcome`, never an exception."""
+"""Send a call over the network, exactly once: whatever happens becomes an `Outcome`, never an exception.
+
+`probe` finds out whether a server answers, by a free request that goes the same way.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial as bind
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from ipyimagegen.client.body import encode_body
+from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
-from ipyimagegen.client.connections import (
-    NO_MOUNTS,
-    AddressPolicy,
-    KeyHeader,
-    Mounts,
-    read_chunks,
-    read_head,
-    send,
+from ipyimagegen.client.connections import NO_MOUNTS, AddressPolicy, Mounts, read_chunks, read_head, send
+from ipyimagegen.client.dialects import DIALECTS, OPENAI
+from ipyimagegen.client.errors import (
+    BODY,
+    classify_status,
+    describe_failure,
+    find_redirect,
+    is_bad_certificate,
+    is_unusable_request,
+    parse_body,
+    parse_error,
 )
-from ipyimagegen.client.dialects import DIALECTS, OPENAI, HttpCall
-from ipyimagegen.client.errors import BODY, classify_status, find_redirect, parse_body, parse_error
-from ipyimagegen.client.failures import describe_failure, is_bad_certificate, is_unusable_request
-from ipyimagegen.client.outcome import Outcome, StoredResponse, make_not_sent
-from ipyimagegen.client.response import ResponseImage, make_image
-from ipyimagegen.client.retry import LONGEST, format_wait, parse_retry_after
+from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_image, make_not_sent
+from ipyimagegen.client.retry import LONGEST, count_seconds_until, format_wait, parse_retry_after
 from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, limit_response
 from ipyimagegen.client.streaming import Previews
 from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import Message, _, ngettext
-from ipyimagegen.core.redact import HiddenText, Redactor
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.redact import NO_KEYS, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
@@ -82,15 +86,13 @@ def exchange(
         return _Exchange(
             call=call,
             endpoint=endpoint,
-            key=key,
             redactor=redactor or Redactor([key] if key else []),
             deadline=deadline,
             timeouts=timeouts,
             spool=spool,
             fallback=fallback,
             partial=partial,
-            policy=AddressPolicy(offline=offline),
-        ).run(idempotency_key, mounts)
+        ).run(key, idempotency_key, mounts, AddressPolicy(offline=offline))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,54 +101,59 @@ class _Exchange:
 
     call: HttpCall
     endpoint: Endpoint
-    key: HiddenText | None
     redactor: Redactor
     deadline: Deadline
     timeouts: Timeouts
     spool: Path
     fallback: Callable[[], Path | None]
     partial: Callable[[ResponseImage], None] | None
-    policy: AddressPolicy
 
     @property
     def server(self) -> str:
         """What messages call the server."""
         return sanitize(self.endpoint.name, 80)
 
-    @property
-    def server_at_url(self) -> str:
-        """The server with its origin: where to look for the cause."""
-        with contextlib.suppress(ValueError):  # a malformed URL has a message of its own
-            origin = sanitize(to_origin(self.call.url), 120)
-            if self.server not in origin:
-                return _("{server} at {url}", server=self.server, url=origin)
-        return self.server
-
-    def run(self, idempotency_key: str, mounts: Mounts) -> Outcome:
+    def run(
+        self, key: HiddenText | None, idempotency_key: str, mounts: Mounts, policy: AddressPolicy
+    ) -> Outcome:
+        call, timeouts = self.call, self.timeouts
         try:
-            content_type, data = encode_body(self.call.body, form=self.call.form, boundary=idempotency_key)
-            request = requests.Request(
+            content_type, data = call.encode(boundary=idempotency_key)
+            session, response = send(
+                self.deadline,
                 "POST",
-                self.call.url,
+                call.url,
                 headers={
-                    "Accept": f"{'text/event-stream, ' if self.call.streams else ''}application/json",
+                    "Accept": f"{'text/event-stream, ' if call.streams else ''}application/json",
                     "Content-Type": content_type,
                     "Idempotency-Key": idempotency_key,
                 },
                 data=data,
-                auth=KeyHeader(self.call.key_header, self.key),
-            )
-            timeout = (min(self.timeouts.connect, self.timeouts.whole), self.timeouts.idle)
-            session, response = send(
-                self.deadline, request, timeout=timeout, mounts=mounts, policy=self.policy
+                key=key,
+                key_header=call.key_header,
+                timeout=(min(timeouts.connect, timeouts.whole), timeouts.idle),
+                mounts=mounts,
+                policy=policy,
             )
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return self.make_failed(error)
         with session, response:
             headers = {k.lower(): v for k, v in response.headers.items()}
-            if 200 <= response.status_code < 300:
-                return self.make_received(response, headers)
-            return self.make_refused(response, headers)
+            if not 200 <= response.status_code < 300:
+                outcome = self.make_refused(response, headers)
+            else:
+                path, problem = self.write_spool(response)
+                stored = StoredResponse(
+                    path=path,
+                    n=call.n,
+                    endpoint=self.endpoint,
+                    problem=problem,
+                    redactor=self.redactor,
+                    token=self.deadline.token,
+                )
+                outcome, _whole = stored.read(headers, response.status_code)
+        request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
+        return replace(outcome, request_id=self.redactor.clean(request_id, 200) or None)
 
     def make_failed(self, error: Exception) -> Outcome:
         """Return the outcome of an exchange without a status line."""
@@ -156,10 +163,13 @@ class _Exchange:
             message = _("No answer from {server}: {reason}.", server=self.server, reason=reason)
             message = _("{problem}.", problem=stopped) if stopped else message
             return Outcome(status=Status.UNKNOWN, error=ErrorInfo(message=message))
-        server = self.server_at_url
+        server = self.server  # with its origin, where to look for the cause
+        with contextlib.suppress(ValueError):  # a malformed URL has a message of its own
+            origin = sanitize(to_origin(self.call.url), 120)
+            server = server if server in origin else _("{server} at {url}", server=server, url=origin)
         if stopped:
             message = _("{problem}.", problem=stopped)
-        elif self.deadline.proxied:
+        elif self.deadline.proxy:
             message = _("Could not reach {server} through the proxy: {reason}.", server=server, reason=reason)
         else:
             message = _("Could not reach {server}: {reason}.", server=server, reason=reason)
@@ -184,7 +194,6 @@ class _Exchange:
         return Outcome(
             status=classify_status(status, error.code),
             error=replace(error, message=self.describe_refusal(error, headers, wait)),
-            request_id=self.find_request_id(headers),
             retry_after=wait,
             final=headers.get("x-should-retry", "").lower() == "false",
         )
@@ -212,26 +221,12 @@ class _Exchange:
             )
         return _("{server} answered {status}: {reason}", server=server, status=status, reason=reason)
 
-    def make_received(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
-        """Return the outcome of a 2xx: the body spooled, then read."""
-        path, problem = self.write_spool(response)
-        stored = StoredResponse(
-            path=path,
-            n=self.call.n,
-            endpoint=self.endpoint,
-            problem=problem,
-            redactor=self.redactor,
-            token=self.deadline.token,
-        )
-        outcome, _whole = stored.read(headers, response.status_code)
-        return replace(outcome, request_id=self.find_request_id(headers))
-
     def write_spool(self, response: requests.Response) -> tuple[Path, str]:
         """Write the body to disk as it arrives; return where it is, and what went wrong, or ""."""
         spool, problem = None, ""
         try:
             with Spool(self.spool, limit_response(self.call.n), self.redactor, self.fallback) as spool:
-                previews = self.make_previews(spool)
+                previews = self.make_previews(spool) if self.partial else None
                 for chunk in read_chunks(response, self.deadline):
                     written = spool.write(chunk)
                     if previews:
@@ -250,14 +245,168 @@ class _Exchange:
             problem = _("The response of {server} is incomplete: {reason}", server=self.server, reason=reason)
         return spool.path if spool else self.spool, self.explain_stop() or problem
 
-    def make_previews(self, spool: Spool) -> Previews | None:
-        """Return the previews of the images in a stream, None where nobody shows them."""
-        if self.partial is None:
-            return None
-        make = bind(make_image, spool=self.spool, endpoint=self.endpoint, redactor=self.redactor)
-        dialect, clock = DIALECTS.get(self.endpoint.dialect, OPENAI), self.deadline.token.clock
-        return Previews(self.partial, make, dialect, spool=spool, n=self.call.n, clock=clock)
+    def make_previews(self, spool: Spool) -> Previews:
+        """Return the previews of the images in a stream."""
 
-    def find_request_id(self, headers: Mapping[str, str]) -> str | None:
-        request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
-        return self.redactor.clean(request_id, 200) or None
+        def show(item: Mapping[str, Json]) -> None:
+            if self.partial:
+                self.partial(make_image(item, spool.path, self.endpoint, self.redactor))
+
+        dialect, clock = DIALECTS.get(self.endpoint.dialect, OPENAI), self.deadline.token.clock
+        return Previews(show, dialect, spool=spool, n=self.call.n, clock=clock)
+
+
+# Outcomes that travel between processes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedOutcome:
+    """An outcome without its file, and the bytes of that file; None where there was none."""
+
+    outcome: Outcome
+    response: bytes | None = field(default=None, repr=False)
+
+
+def pack_outcome(outcome: Outcome) -> PackedOutcome:
+    """Return the outcome with its response in memory. Raises OSError when that cannot be read."""
+    if outcome.spool is None:
+        return PackedOutcome(outcome=outcome)
+    return PackedOutcome(outcome=outcome, response=outcome.spool.read_bytes())
+
+
+def unpack_outcome(
+    packed: PackedOutcome, spool: Path, fallback: Callable[[], Path | None], redactor: Redactor = NO_KEYS
+) -> Outcome:
+    """Return the outcome with its response in the file `spool`, or in what `fallback` returns."""
+    outcome = replace(packed.outcome, spool=None)
+    if packed.response is not None:
+        try:
+            with Spool(spool, len(packed.response), redactor, fallback) as file:
+                file.write(packed.response)
+        except OSError as error:
+            problem = _("The response {problem}.", problem=describe_disk_failure(error))
+            return replace(outcome, status=Status.UNKNOWN, answer=None, error=ErrorInfo(message=problem))
+        answer = outcome.answer
+        if answer:
+            images = (replace(image, spool=image.spool and file.path) for image in answer.images)
+            answer = replace(answer, images=tuple(images))
+        outcome = replace(outcome, answer=answer, spool=file.path)
+    redacted: Outcome = _redact(outcome, redactor)
+    return redacted
+
+
+def _redact(value: Any, redactor: Redactor) -> Any:
+    """Return an outcome without keys in its texts: where it was made only the key of its call was known."""
+    if type(value) in (str, Message):
+        clear = redactor.redact(value)
+        return value if clear == value else clear
+    if isinstance(value, Mapping):
+        return {name: _redact(member, redactor) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_redact(member, redactor) for member in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        # The bytes of an image are searched when it is stored.
+        names = (member.name for member in fields(value) if member.name != "base64")
+        return replace(value, **{name: _redact(getattr(value, name), redactor) for name in names})
+    return value
+
+
+# Whether a server answers
+
+ROUTE = "/models"  # every known server has it or answers that it has not; it is free everywhere
+HEAD = 8 << 10  # bytes of a body that are read
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """What a server showed of itself; its texts are plain and without keys.
+
+    `proxy`: scheme, host and port of the proxy in the way. `reached`: connected, and the certificate accepted
+    where TLS is used; else `message` is why not, and `untrusted` that it is the certificate. `status` is
+    None without a response. `message` is the reason of a refusal, `redirect` the target of a redirect, which
+    is not followed. `is_api`: the body looks like an API's. `clock_offset` is by how many seconds the
+    server's clock is ahead of ours, NaN where it sends no time. `seconds`: until the response.
+    """
+
+    proxy: str | None
+    reached: bool
+    untrusted: bool = False
+    status: int | None = None
+    message: str = ""
+    redirect: str = ""
+    is_api: bool = False
+    clock_offset: float = float("nan")
+    seconds: float = 0.0
+
+
+def probe(
+    endpoint: Endpoint,
+    secret: ApiKey | None,
+    *,
+    seconds: float,
+    mounts: Mounts = NO_MOUNTS,
+    offline: bool = False,
+) -> ProbeResult:
+    """Request the list of models and return what came of it; raises nothing that a network can cause.
+
+    It is no POST. The key goes to its own origin only. `mounts` and `offline` are as those of `exchange`.
+    """
+    query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
+    url = f"{endpoint.base_url.rstrip('/')}{ROUTE}{query}"
+    key = secret.reveal(url) if secret else None
+    redactor = Redactor([key] if key else [])
+    late = _("no answer within {time} s", time=f"{seconds:g}")
+    with Deadline(token := CancelToken(), seconds) as deadline:
+        try:
+            session, response = send(
+                deadline,
+                "GET",
+                url,
+                headers={
+                    "Accept": "application/json",
+                    "Cache-Control": "no-cache",
+                },  # a cache sends an old time
+                key=key,
+                key_header=DIALECTS[endpoint.dialect].key_header,
+                timeout=(seconds, seconds),
+                mounts=mounts,
+                policy=AddressPolicy(offline=offline),
+            )
+        except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
+            reason, untrusted = (
+                late if deadline.expired else describe_failure(error),
+                is_bad_certificate(error),
+            )
+            proxy = _describe_proxy(deadline.proxy)
+            return ProbeResult(proxy=proxy, reached=token.sent, untrusted=untrusted, message=reason)
+        proxy = _describe_proxy(deadline.proxy)
+        with session, response:
+            if deadline.expired:  # shut down in the middle of its head, a response looks whole
+                return ProbeResult(proxy=proxy, reached=True, message=late)
+            # Both before the body, which may take its time.
+            spent, headers = seconds - deadline.left, response.headers
+            clock_offset = count_seconds_until(headers.get("Date", ""))
+            status, body = response.status_code, parse_body(read_head(response, deadline, HEAD))
+    # Gateways send some refusals with 200.
+    refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
+    return ProbeResult(
+        proxy=proxy,
+        reached=True,
+        status=status,
+        message=parse_error(body, status, redactor).message if status >= 400 or refused else "",
+        redirect=find_redirect(url, headers.get("Location"), redactor) if 300 <= status < 400 else "",
+        is_api=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
+        clock_offset=clock_offset,
+        seconds=spent,
+    )
+
+
+def _describe_proxy(address: str | None) -> str | None:
+    """Return the origin of a proxy, never its user and password."""
+    if not address:
+        return None
+    proxy = address if "://" in address else f"http://{address}"
+    with contextlib.suppress(ValueError):
+        if ("@" in address) == ("@" in urlsplit(proxy).netloc):  # a sign in a password may end it early
+            return sanitize(to_origin(proxy), 80)
+    return _("an invalid address")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -71,7 +72,7 @@ class _Body(io.RawIOBase):
     """An application's iterable as a file that returns bytes as they arrive."""
 
     def __init__(self, result: Iterable[bytes], parts: Iterator[bytes], first: list[bytes]) -> None:
-        self._result, self._parts, self._first = result, parts, first
+        self._result, self._parts = result, chain(first, parts)
         self._held = b""
 
     def readable(self) -> bool:
@@ -79,33 +80,21 @@ class _Body(io.RawIOBase):
 
     def read1(self, size: int = -1) -> bytes:
         """Return some bytes, or none at the end. Raises ConnectionResetError when the application fails."""
-        while not self._held:
-            part = self._first.pop(0) if self._first else self._take_part()
-            if part is None:
-                return b""
-            self._held = part
+        failed = False
+        try:
+            self._held = self._held or next(filter(None, self._parts), b"")
+        except Exception:  # noqa: BLE001 - like a dropped connection
+            failed = True
+        if failed:
+            raise ConnectionResetError("the application failed")
         cut = len(self._held) if size < 0 else size
         data, self._held = self._held[:cut], self._held[cut:]
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read1(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         if not self.closed and hasattr(self._result, "close"):
             self._result.close()
         super().close()
-
-    def _take_part(self) -> bytes | None:
-        try:
-            return next(self._parts, None)
-        except Exception:  # noqa: BLE001 - like a dropped connection
-            failed = True
-        if failed:
-            raise ConnectionResetError("the application failed")
-        return None
 
 
 def _make_environ(request: requests.PreparedRequest) -> dict[str, Any]:

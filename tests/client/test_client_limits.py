@@ -10,7 +10,7 @@ from sockets import b64
 from ipyimagegen.catalog import compute_cost, find_capabilities
 from ipyimagegen.catalog.sizes import parse_pixels
 from ipyimagegen.client import StoredResponse, errors
-from ipyimagegen.client.response import ERRORS, HttpResponse, limit_items, read_response
+from ipyimagegen.client.response import ERRORS, limit_items, read_response
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Status
@@ -122,16 +122,16 @@ def test_responses_take_time_in_proportion(tmp_path, begin, unit, end):
 @pytest.mark.parametrize("n", [1, 8, 9, 128])
 def test_a_few_more_items_than_asked_are_taken(n):
     items = [{"b64_json": PNG}, {"url": "https://host/1.png"}] * 300
-    answer = read_response(HttpResponse(body={"data": items}, n=n), HERE)
+    answer = read_response({"data": items}, HERE, n=n)
     assert len(answer.images) == limit_items(n) == max(2 * n, 16)
     assert answer.facts["items"] == 600
-    as_many = read_response(HttpResponse(body={"data": items[: 2 * n]}, n=n), HERE)
+    as_many = read_response({"data": items[: 2 * n]}, HERE, n=n)
     assert (len(as_many.images), "items" in as_many.facts) == (2 * n, False)
 
 
 def test_of_many_errors_a_few_are_told():
     body = {"data": [{"b64_json": PNG}, *[{"error": {"message": f"no {k}"}} for k in range(1000)]]}
-    answer = read_response(HttpResponse(body=body), HERE)
+    answer = read_response(body, HERE)
     assert [error.message for error in answer.errors] == [
         *(f"no {k}" for k in range(ERRORS)),
         "996 more items failed",

@@ -12,7 +12,7 @@ import pytest
 from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, trickle_body, trickle_head
 
 from ipyimagegen.client import probe
-from ipyimagegen.client.probing import HEAD
+from ipyimagegen.client.transport import HEAD
 from ipyimagegen.core.api_key import ApiKey
 
 LIST = {"object": "list", "data": [{"id": "m"}]}

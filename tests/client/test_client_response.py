@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sockets import b64
 
 from ipyimagegen.client import DIALECTS
-from ipyimagegen.client.response import ON_DISK, HttpResponse, read_response
+from ipyimagegen.client.response import ON_DISK, read_response
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
 
@@ -16,7 +16,7 @@ PNG = b64(b"\x89PNG")
 
 def answer(body, *, endpoint=HERE, headers=None, secrets=()):
     body = DIALECTS[endpoint.dialect].read_body(body)
-    return read_response(HttpResponse(body=body, headers=headers or {}), endpoint, Redactor(secrets))
+    return read_response(body, endpoint, Redactor(secrets), headers=headers or {})
 
 
 def read_item(item, **more):

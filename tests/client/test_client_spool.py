@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipyimagegen.client.response import HttpResponse, ResponseImage, read_response
-from ipyimagegen.client.spool import Slice, Spool, TooLarge, lift
+from ipyimagegen.client.response import ResponseImage, read_response
+from ipyimagegen.client.spool import Slice, Spool, TooLarge, load_json
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
 
@@ -48,7 +48,7 @@ def restored(value, text):
 @given(documents, st.lists(st.integers(0, 20)), st.booleans(), st.sampled_from([None, 1]))
 def test_any_json_comes_back_whatever_the_chunks(document, sizes, ascii_, indent):
     text = json.dumps(document, ensure_ascii=ascii_, indent=indent).encode()
-    value, whole = lift(cut_up(text, sizes), LIFTED).load()
+    value, whole, _ = load_json(cut_up(text, sizes), lifted=LIFTED)
     assert whole
     assert restored(value, text) == document
 
@@ -59,7 +59,7 @@ def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
     items = [{"b64_json": base64.b64encode(image).decode(), "revised_prompt": 'a "fox"'} for image in images]
     text = json.dumps({"created": 1, "data": items, "usage": {"total_tokens": 3}}).encode()
     cut = data.draw(st.integers(1, len(text) - 1))
-    value, whole = lift([text[:cut]], LIFTED).load()
+    value, whole, _ = load_json([text[:cut]], lifted=LIFTED)
     kept = [item for item in restored(value, text).get("data", []) if "b64_json" in item]
     arrived, at = [], 0
     for item in items:
@@ -75,7 +75,7 @@ def test_a_cut_reply_keeps_every_image_that_came_whole(images, data):
 def test_any_bytes_are_a_value_or_a_value_error(noise):
     for text in (noise, b'{"data":[' + noise, b'[{"a":"' + noise):
         with contextlib.suppress(ValueError):
-            lift([text], LIFTED).load()
+            load_json([text], lifted=LIFTED)
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_any_bytes_are_a_value_or_a_value_error(noise):
 )
 def test_hostile_shapes_are_refused(text):
     with pytest.raises(ValueError):
-        lift([text]).load()
+        load_json([text])
 
 
 def test_what_a_server_sends_cannot_pass_for_a_slice():
-    value, _ = lift([b'{"data":[{"b64_json":{"start":0,"stop":9,"head":""}}]}']).load()
+    value, _, _ = load_json([b'{"data":[{"b64_json":{"start":0,"stop":9,"head":""}}]}'])
     assert value == {"data": [{"b64_json": {"start": 0, "stop": 9, "head": ""}}]}
 
 
 def test_a_byte_order_mark_and_leading_keep_alive_blanks():
-    assert lift([b"\xef\xbb\xbf", b" \n" * 500, b'{"a":NaN}']).load() == ({"a": None}, True)
+    assert load_json([b"\xef\xbb\xbf", b" \n" * 500, b'{"a":NaN}'])[:2] == ({"a": None}, True)
 
 
 @st.composite
@@ -207,7 +207,7 @@ def test_a_word_as_key_damages_no_image_and_no_address(tmp_path, dummy):
         spool.write(text.encode())
     assert path.read_text() == text
     answer = read_response(
-        HttpResponse(body=json.loads(text)),
+        json.loads(text),
         Endpoint(name="lab", base_url="https://x.example"),
         Redactor([dummy]),
     )

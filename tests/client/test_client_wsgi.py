@@ -1,8 +1,6 @@
 """One WSGI application, through the adapter and through a real server: the same outcomes."""
 
 import json
-import subprocess
-import sys
 import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -123,12 +121,3 @@ def test_a_local_application_needs_no_network_settings(post, monkeypatch):
     outcome = post("http://local.invalid/done", mounts={"http://local.invalid/": app}, timeouts=timeouts)
     assert outcome.status is Status.DONE
     assert KEY not in repr(outcome)
-
-
-def test_importing_the_client_imports_no_requests():
-    check = (
-        "import sys, ipyimagegen.client as w\n"
-        "assert not {'requests', 'urllib3'} & set(sys.modules)\n"
-        "w.exchange, w.download"
-    )
-    subprocess.run([sys.executable, "-c", check], check=True)

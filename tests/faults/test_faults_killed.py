@@ -43,7 +43,7 @@ POINTS = {
     "in_the_head": (-20, Status.PENDING, ()),
     "in_image_one": (IN_ONE, Status.UNKNOWN, CUT),
     "in_image_two": (IN_TWO, Status.UNKNOWN, ONE),
-    "reply_not_read": ("ipyimagegen.client.outcome:StoredResponse.read 1 before", Status.DONE, BOTH),
+    "reply_not_read": ("ipyimagegen.client.response:StoredResponse.read 1 before", Status.DONE, BOTH),
     "first_image_without_its_name": ("ipyimagegen.store.files:Disk.move 1 before", Status.DONE, BOTH),
     "between_the_images": ("ipyimagegen.store:Store.keep 2 before", Status.DONE, BOTH),
     "before_it_is_done": ("ipyimagegen.store:Store.update 1 before", Status.DONE, BOTH),

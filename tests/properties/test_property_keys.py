@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ipyimagegen.client.errors import parse_error
-from ipyimagegen.client.response import ON_DISK, HttpResponse, read_response
+from ipyimagegen.client.response import ON_DISK, read_response
 from ipyimagegen.client.spool import Spool
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.redact import Redactor
@@ -129,7 +129,7 @@ ENDPOINT = Endpoint(name="lab", base_url="https://lab.example/v1")
 
 
 def answer(key, item, **body):
-    return read_response(HttpResponse(body={"data": [item], **body}), ENDPOINT, Redactor([key]))
+    return read_response({"data": [item], **body}, ENDPOINT, Redactor([key]))
 
 
 SAYERS = (

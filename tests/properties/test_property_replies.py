@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tape import tapes
 
-from ipyimagegen.client.response import HttpResponse, read_response
-from ipyimagegen.client.spool import Slice, lift
+from ipyimagegen.client.response import read_response
+from ipyimagegen.client.spool import Slice, load_json
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
 
@@ -93,7 +93,7 @@ cuts = st.lists(st.integers(0, 150), max_size=8) | st.none()
 @example(BOM + '{"a": "' + "狐" * 40 + '", "a": [1e999, NaN, "\\ud800"]}', [7, 8, 9])
 def test_any_json_in_any_pieces_is_what_json_loads_says(text, cuts):
     raw = text.encode()
-    body, whole = lift(cut_up(raw, cuts), LIFTED).load()
+    body, whole, _ = load_json(cut_up(raw, cuts), lifted=LIFTED)
     assert whole
     assert restored(body, raw) == loads(text)
     assert all(
@@ -143,7 +143,7 @@ def test_a_cut_reply_is_every_member_that_arrived_whole(text, cut, cuts):
     arrived = raw[:cut].decode("utf-8", "ignore")
     expected = whole_members(arrived)
     try:
-        body, whole = lift(cut_up(raw[:cut], cuts), LIFTED).load()
+        body, whole, _ = load_json(cut_up(raw[:cut], cuts), lifted=LIFTED)
     except ValueError:
         assert expected is None
         return
@@ -190,9 +190,7 @@ def test_a_image_that_is_whole_before_the_cut_is_recovered(tmp_path_factory, tap
     cut = len(raw) if cut is None else cut % len(raw) or 1
     path = tmp_path_factory.getbasetemp() / "reply.json"
     path.write_bytes(raw[:cut])
-    answer = read_response(
-        HttpResponse(body=load_body(path, len(items), clean=True)[0], spool=path), ENDPOINT
-    )
+    answer = read_response(load_body(path, len(items), clean=True)[0], ENDPOINT, spool=path)
     arrived = [data for data, end in zip(items, ends, strict=True) if end <= cut]
     assert [b"".join(image.chunks()) for image in answer.images] == arrived
     assert answer.facts.get("usage", {}).get("total_tokens") in (None, 12345)
@@ -211,8 +209,8 @@ def test_a_reply_of_any_length_takes_little_memory():
         yield b'"}]}'
 
     tracemalloc.start()
-    skeleton = lift(endless())
+    body = load_json(endless())[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert [len(item) for item in skeleton.load()[0]["data"]] == [1, 1]
+    assert [len(item) for item in body["data"]] == [1, 1]
     assert peak < 2 << 20

@@ -169,7 +169,9 @@ def test_a_stream_is_what_its_events_say(tmp_path_factory, tape, cut, cuts, n, c
     path = tmp_path_factory.getbasetemp() / "stream"
     heard, seconds = [], iter(range(10**6))
     with Spool(path, 1 << 20) as spool:
-        previews = Previews(heard.append, content, spool=spool, n=n, clock=lambda: next(seconds))
+        previews = Previews(
+            lambda item: heard.append(content(item)), spool=spool, n=n, clock=lambda: next(seconds)
+        )
         for chunk in cut_up(text, cuts):
             previews.feed(spool.write(chunk))
     events, last = read_slowly(text)
