@@ -17,7 +17,7 @@ from functools import lru_cache
 from PIL import Image, ImageDraw
 
 from ipyimagegen.core.messages import _
-from ipyimagegen.imaging.inspection import EDGE
+from ipyimagegen.imaging.inspection import EDGE, scale_into
 from ipyimagegen.imaging.lettering import (
     draw_lines,
     measure_breadths,
@@ -137,7 +137,7 @@ def make_preview(
     `rows`; the same input gives the same bytes. Raises ValueError when there are no thumbs.
     """
     if len(thumbs) == 1 and thumbs[0] is not None:
-        return encode_preview(make_opaque(thumbs[0], _scale_into(thumbs[0].size, (edge, edge))), limit)
+        return encode_preview(make_opaque(thumbs[0], scale_into(thumbs[0].size, (edge, edge))), limit)
     return _draw_within(_make_strip(thumbs, labels, notes, edge, rows), limit)[0]
 
 
@@ -147,7 +147,7 @@ def make_tile(thumbs: Sequence[Image.Image], edge: int) -> Image.Image | None:
         return thumbs[0] if thumbs else None
     page = _make_strip(thumbs, (), (), edge)
     image = _paint(page, _choose_layout(page, edge))
-    return make_opaque(image, _scale_into(image.size, (edge, edge)))
+    return make_opaque(image, scale_into(image.size, (edge, edge)))
 
 
 def make_contact_sheet(
@@ -288,7 +288,7 @@ def _draw_within(page: _Page, limit: int) -> tuple[Preview, _Layout]:
         share = (limit / len(preview.data)) ** 0.5  # bytes go with the area, roughly
         tallest = max(_SMALLEST, int(max(layout.tile) * max(0.7, min(0.95, share))))
     if len(preview.data) > limit or max(image.size) > page.edge:
-        preview = encode_preview(make_opaque(image, _scale_into(image.size, (page.edge, page.edge))), limit)
+        preview = encode_preview(make_opaque(image, scale_into(image.size, (page.edge, page.edge))), limit)
     return preview, layout
 
 
@@ -329,12 +329,6 @@ def _measure_head(page: _Page, lines: int) -> int:
     """Return the height of title and columns' headings above the first row, in pixels."""
     heights = (bool(page.title), lines if page.rows.labels else 0)
     return sum(LINE * count + UNDER_HEADINGS for count in heights if count)
-
-
-def _scale_into(size: _Size, room: _Size) -> _Size:
-    """Return `size` scaled down into that room; nothing is enlarged."""
-    scale = min(1.0, room[0] / size[0], room[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 # Labels
@@ -384,7 +378,7 @@ def _paint(page: _Page, layout: _Layout) -> Image.Image:
         left = _MARGIN + ordinal % layout.across * (layout.cell + _GAP)
         top = _MARGIN + head + ordinal // layout.across * step + (LINE if rows else 0)
         base = top + layout.tile[1]
-        size = layout.tile if tile.image is None else _scale_into(tile.image.size, layout.tile)
+        size = layout.tile if tile.image is None else scale_into(tile.image.size, layout.tile)
         # Each image is beside its label: below it in a grid, above it in a strip.
         at = (left + (layout.cell - size[0]) // 2, top if rows else base - size[1])
         _paint_tile(sheet, tile, at, size)
