@@ -17,8 +17,9 @@ from PIL import Image, ImageChops, ImageFilter
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
+from ipyimagegen.imaging.errors import add_path, refuse, to_label
 from ipyimagegen.imaging.inputs import decode_input
-from ipyimagegen.imaging.inspection import flatten_mode
+from ipyimagegen.imaging.inspection import flatten_mode, open_image
 from ipyimagegen.imaging.normalize import (
     EncodedImage,
     encode_file,
@@ -26,9 +27,8 @@ from ipyimagegen.imaging.normalize import (
     to_eight_bits,
     to_ready_mode,
     to_size_text,
+    turn_upright,
 )
-from ipyimagegen.imaging.opening import decode, open_file
-from ipyimagegen.imaging.refusal import add_path, refuse, to_label
 from ipyimagegen.imaging.scan import scan_bytes
 
 _MOST_BYTES = 4_000_000  # that servers accept of a mask
@@ -210,9 +210,9 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
 def _decode_flat(data: bytes) -> Image.Image:
     """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
     scan = scan_bytes(data)
-    if scan is None or scan.excess:
+    if scan is None or scan.excess or scan.flaw:
         raise ValueError("not to be decoded")
-    return flatten_mode(decode(open_file(data, "The image"), "The image")[0])[0]
+    return flatten_mode(turn_upright(open_image(data)))[0]
 
 
 def _have_same_ratio(size: _Size, other: _Size) -> bool:
