@@ -12,11 +12,11 @@ from ipyimagegen.imaging.contact_sheet import (
     measure_tile_edge,
 )
 from ipyimagegen.imaging.inputs import encode_input, fit_input
-from ipyimagegen.imaging.inspection import EDGE, ImageInfo, choose_edge, inspect, open_image, to_png
+from ipyimagegen.imaging.inspection import ImageInfo, inspect, open_image, preview_partial, to_png
 from ipyimagegen.imaging.masks import convert_mask, measure_changed_outside, read_mask, to_mask_image
 from ipyimagegen.imaging.metadata import mask_keys
 from ipyimagegen.imaging.normalize import EncodedImage
-from ipyimagegen.imaging.preview import LIMIT, Preview, preview_partial
+from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, choose_edge
 
 __all__ = [
     "EDGE",

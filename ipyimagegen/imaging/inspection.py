@@ -16,12 +16,12 @@ from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.normalize import find_turn
+from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, encode_preview, make_opaque, scale_into
 from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_file
 
 # Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
 Image.preinit()
 
-EDGE = 768  # pixels: the longest edge of a preview
 # Seconds of CPU for an image. The dearest that pass the scan take 1 to 3 s (benchmarks/decoding.py).
 # This stops what the scan cannot see, such as a PNG whose compressed data are millions of empty blocks.
 MOST_SECONDS = 4.0
@@ -48,11 +48,6 @@ class ImageInfo:
     alpha: bool | None = None
     note: str = ""
     thumb: Image.Image | None = None
-
-
-def choose_edge(count: int) -> int:
-    """Return the edge in pixels of the thumbnails of `count` images: tiles of a sheet are small."""
-    return EDGE if count <= 1 else EDGE // 2
 
 
 def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
@@ -83,18 +78,19 @@ def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
     return replace(info, state=ImageState.STORED, alpha=alpha, note=note, thumb=thumb)
 
 
-def decode_thumbnail(data: bytes, edge: int) -> Image.Image | None:
-    """Return a file's bytes as an upright RGB or RGBA image of at most `edge` pixels.
+def preview_partial(data: bytes) -> Preview | None:
+    """Return the preview of a partial image, or None when nothing of it can be shown.
 
-    None for what is not an image, or has too many pixels to wait for.
+    A partial image over some megapixels is left out: it is decoded while somebody waits.
     """
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
         return None
     try:
-        return _decode(io.BytesIO(data), scan, edge)[0]
+        thumb = _decode(io.BytesIO(data), scan, EDGE)[0]
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
+    return encode_preview(make_opaque(thumb, thumb.size), LIMIT)
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -126,12 +122,6 @@ def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
     image = image if image.mode == "RGBA" else image.convert("RGBA")
     opaque = image.getchannel("A").histogram()[255]
     return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
-
-
-def scale_into(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
-    """Return `size` scaled down into that room; nothing is enlarged."""
-    scale = min(1.0, room[0] / size[0], room[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 class _Refused(Exception):

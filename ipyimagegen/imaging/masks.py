@@ -102,7 +102,8 @@ def measure_changed_outside(before: bytes, after: Path, mask: bytes) -> float | 
         sent, returned = _decode_flat(before), _decode_flat(after.read_bytes())
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
-    if holes.size != sent.size or not _have_same_ratio(sent.size, returned.size):
+    ratio = (sent.width * returned.height) / (sent.height * returned.width)
+    if holes.size != sent.size or abs(ratio - 1) > _RATIO_TOLERANCE:
         return None
     outside = _select_outside(holes, returned.size)
     count = outside.histogram()[255]
@@ -215,10 +216,6 @@ def _decode_flat(data: bytes) -> Image.Image:
     return flatten_mode(turn_upright(open_image(data)))[0]
 
 
-def _have_same_ratio(size: _Size, other: _Size) -> bool:
-    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= _RATIO_TOLERANCE
-
-
 def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
     """Return 255 where nothing was to change, in that size; the border of the mask does not count."""
     if mask.size == size:
@@ -229,19 +226,15 @@ def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
 
 
 def _count_changed(sent: Image.Image, returned: Image.Image, outside: Image.Image) -> Iterator[int]:
-    """Yield the number of changed pixels of each strip: comparing takes several copies."""
+    """Yield the number of pixels of each strip in which a channel changed: comparing takes several copies."""
     width, height = returned.size
     for top in range(0, height, _STRIP):
         box = (0, top, width, min(top + _STRIP, height))
-        changed = _find_changed(sent.crop(box), returned.crop(box))
+        before, after = sent.crop(box), returned.crop(box)
+        if before.mode != after.mode:
+            before, after = before.convert("RGBA"), after.convert("RGBA")
+        if before.mode == "RGBA":  # what is wholly transparent has no colour
+            before, after = before.convert("RGBa"), after.convert("RGBa")
+        difference = functools.reduce(ImageChops.lighter, ImageChops.difference(before, after).split())
+        changed = difference.point(lambda value: 255 * (value > _TOLERANCE))
         yield changed.histogram(mask=outside.crop(box))[255]
-
-
-def _find_changed(image: Image.Image, other: Image.Image) -> Image.Image:
-    """Return 255 where a channel of the two differs by more than `_TOLERANCE`, as mode L."""
-    if image.mode != other.mode:
-        image, other = image.convert("RGBA"), other.convert("RGBA")
-    if image.mode == "RGBA":  # what is wholly transparent has no colour
-        image, other = image.convert("RGBa"), other.convert("RGBa")
-    difference = functools.reduce(ImageChops.lighter, ImageChops.difference(image, other).split())
-    return difference.point(lambda value: 255 * (value > _TOLERANCE))
