@@ -23,7 +23,7 @@ from ipyimagegen.imaging.inspection import flatten_mode, open_image
 from ipyimagegen.imaging.normalize import (
     EncodedImage,
     encode_file,
-    hash_pixels,
+    encode_within,
     to_eight_bits,
     to_ready_mode,
     to_size_text,
@@ -118,11 +118,10 @@ def measure_changed_outside(before: bytes, after: Path, mask: bytes) -> float | 
 
 
 def _encode(image: Image.Image) -> EncodedImage:
-    data = encode_file(image)
-    if len(data) > _MOST_BYTES:  # ten times slower, for masks of noise
-        data = encode_file(image, compress_level=9)
-    pixels = hash_pixels(image)
-    return EncodedImage(data=data, mime="image/png", width=image.width, height=image.height, pixels=pixels)
+    mask = encode_within(image)
+    if len(mask.data) > _MOST_BYTES:  # ten times slower, for masks of noise
+        mask = replace(mask, data=encode_file(image, compress_level=9))
+    return mask
 
 
 def _read_box(thing: Any, label: str) -> _Box | None:

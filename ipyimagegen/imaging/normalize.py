@@ -158,7 +158,11 @@ def encode_within(
         share = min(0.95, 0.98 * (limit / len(data)) ** 0.5)
         small = _scale_down(image, small.width * share / image.width)
         data = encode_file(small, form, profile)
-    if small.size != image.size:
+    digest = hashlib.sha256(f"{small.mode} {to_size_text(small.size)}\n".encode())
+    digest.update(small.tobytes())
+    digest.update(profile or b"")  # gives the pixels a meaning
+    scaled_from = image.size if small.size != image.size else None
+    if scaled_from:
         before, after = to_size_text(image.size), to_size_text(small.size)
         notes = (*notes, _("scaled from {before} to {after}", before=before, after=after))
     return EncodedImage(
@@ -166,9 +170,9 @@ def encode_within(
         mime=f"image/{form}",
         width=small.width,
         height=small.height,
-        pixels=hash_pixels(small, profile),
+        pixels=digest.hexdigest(),
         notes=notes,
-        scaled_from=image.size if small.size != image.size else None,
+        scaled_from=scaled_from,
     )
 
 
@@ -177,14 +181,6 @@ def encode_file(image: Image.Image, form: str = "png", profile: bytes | None = N
     out = io.BytesIO()
     image.save(out, **{**_ENCODERS[form], **options, "icc_profile": profile, "transparency": None})
     return out.getvalue()
-
-
-def hash_pixels(image: Image.Image, profile: bytes | None = None) -> str:
-    """Return the sha256, in hex, of mode, size, pixels, and the profile that gives them a meaning."""
-    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
-    digest.update(image.tobytes())
-    digest.update(profile or b"")
-    return digest.hexdigest()
 
 
 def to_size_text(size: tuple[int, int]) -> str:
