@@ -17,6 +17,7 @@ import requests
 from figures import Row, above, interleaved, medians
 from PIL import Image
 
+from ipyimagegen import imaging
 from ipyimagegen.client import streaming, transport
 from ipyimagegen.client.response import ResponseImage
 from ipyimagegen.imaging import contact_sheet, inspection
@@ -151,7 +152,7 @@ STEPS = (  # from first to last
     ("hash and write the image", Store, "keep"),
     ("decode", inspection, "_load"),
     ("thumbnail", inspection, "_make_thumbnail"),
-    ("inspect, the rest", inspection, "inspect"),
+    ("inspect, the rest", imaging, "inspect"),
     ("record: done", Store, "update"),
     ("index, its syncs included", Index, "_execute"),
     ("JPEG of the preview", contact_sheet, "encode_preview"),

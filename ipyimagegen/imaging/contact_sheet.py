@@ -6,18 +6,18 @@ cropped or enlarged, and transparent images lie on a light checkerboard.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from PIL import Image, ImageDraw
 
 from ipyimagegen.core.messages import _
-from ipyimagegen.imaging.inspection import EDGE
 from ipyimagegen.imaging.lettering import (
     draw_lines,
     measure_breadths,
@@ -27,7 +27,15 @@ from ipyimagegen.imaging.lettering import (
     wrap,
     wrap_evenly,
 )
-from ipyimagegen.imaging.preview import LIMIT, Preview, encode_preview, encode_size, make_opaque
+from ipyimagegen.imaging.preview import (
+    EDGE,
+    LIMIT,
+    Preview,
+    encode_preview,
+    encode_size,
+    make_opaque,
+    scale_into,
+)
 
 FONT_SIZE = 13  # pixels, however small the tiles are
 LINE = measure_line(FONT_SIZE)
@@ -56,14 +64,6 @@ class ContactSheet:
 
 
 @dataclass(frozen=True)
-class _Tile:
-    """An image, or the reason why it is missing."""
-
-    image: Image.Image | None
-    note: str
-
-
-@dataclass(frozen=True)
 class _Axis:
     """The labels of a direction, as given and as drawn.
 
@@ -75,29 +75,26 @@ class _Axis:
     drawn: Sequence[str]
     widths: tuple[float, float, float]
 
-    def fits(self, lines: int, width: float) -> bool:
-        """Return whether every label fits in so many lines of that width."""
-        return self.widths[lines] <= width
-
 
 @dataclass(frozen=True)
 class _Page:
     """The content of a sheet of at most `edge` pixels; a strip when there are no rows.
 
-    `shapes` counts the images of each ratio of width to height. A tile is not larger than `largest`. Labels
-    of a strip that do not fit become letters, or are cut when they are `cuttable`. A strip has at most
-    `most_rows`.
+    `notes` are why images are missing. `shapes` counts the images of each ratio of width to height. A tile
+    is not larger than `largest`. Labels of a strip that do not fit become letters, or are cut when they are
+    `cuttable`. A strip has at most `most_rows`.
     """
 
-    tiles: Sequence[_Tile]
+    images: Sequence[Image.Image | None]
+    notes: Sequence[str]
     rows: _Axis
     columns: _Axis
     edge: int
-    shapes: Mapping[float, int]
+    shapes: Counter[float]
     largest: _Size
-    title: str = ""  # or its mark, where it cannot be drawn in full
-    cuttable: bool = False
-    most_rows: int | None = None
+    title: str  # or its mark, where it cannot be drawn in full
+    cuttable: bool
+    most_rows: int
 
     @property
     def room(self) -> int:
@@ -137,7 +134,7 @@ def make_preview(
     `rows`; the same input gives the same bytes. Raises ValueError when there are no thumbs.
     """
     if len(thumbs) == 1 and thumbs[0] is not None:
-        return encode_preview(make_opaque(thumbs[0], _scale_into(thumbs[0].size, (edge, edge))), limit)
+        return encode_preview(make_opaque(thumbs[0], scale_into(thumbs[0].size, (edge, edge))), limit)
     return _draw_within(_make_strip(thumbs, labels, notes, edge, rows), limit)[0]
 
 
@@ -147,7 +144,7 @@ def make_tile(thumbs: Sequence[Image.Image], edge: int) -> Image.Image | None:
         return thumbs[0] if thumbs else None
     page = _make_strip(thumbs, (), (), edge)
     image = _paint(page, _choose_layout(page, edge))
-    return make_opaque(image, _scale_into(image.size, (edge, edge)))
+    return make_opaque(image, scale_into(image.size, (edge, edge)))
 
 
 def make_contact_sheet(
@@ -171,8 +168,11 @@ def make_contact_sheet(
     """
     page = _make_grid(tiles, rows, columns, notes, title=title, mark=mark, edge=edge)
     preview, layout = _draw_within(page, limit)
-    marked = [(mark, title)] if title and page.title == mark else []
-    return ContactSheet(preview=preview, legend=(*marked, *_list_legend(page, layout)))
+    legend = [(mark, title)] if title and page.title == mark else []
+    for axis, texts in zip((page.columns, page.rows), _choose_labels(page, layout), strict=True):
+        if texts is not axis.drawn:
+            legend += zip(texts, axis.labels, strict=True)
+    return ContactSheet(preview=preview, legend=tuple(legend))
 
 
 @lru_cache(64)
@@ -183,7 +183,7 @@ def measure_tile_edge(rows: int, columns: int) -> int:
     """
     columns = max(1, columns)
     page = _make_grid([None] * max(1, rows) * columns, ["1"] * rows, ["1"] * columns)
-    return max(max(_choose_layout(replace(page, shapes={ratio: 1}), EDGE).tile) for ratio in _RATIOS)
+    return max(max(_choose_layout(replace(page, shapes=Counter([ratio])), EDGE).tile) for ratio in _RATIOS)
 
 
 # Pages
@@ -200,10 +200,8 @@ def _make_strip(
         to_legible(label, str(ordinal)) if label else ""
         for ordinal, label in enumerate(_pad(labels, len(images)), 1)
     ]
-    page = _make_page(images, _make_axis(()), _make_axis(drawn, exact=False), notes, edge)
-    if not any(images):
-        page = replace(page, largest=(edge * 2 // 3, edge * 2 // 3))
-    return replace(page, cuttable=True, most_rows=most_rows)
+    columns = _make_axis(drawn, exact=False)
+    return _make_page(images, notes, _make_axis(()), columns, edge, cuttable=True, most_rows=most_rows)
 
 
 def _make_grid(
@@ -219,37 +217,45 @@ def _make_grid(
     across = max(len(columns), -(-len(images) // len(rows))) if rows else len(images)
     missing = across * max(1, len(rows)) - len(images)
     heading = _make_axis([title])
-    page = _make_page(
+    return _make_page(
         [*images, *[None] * missing] if images else [],
+        notes,
         _make_axis(rows),
         _make_axis(_pad(columns, across)),
-        notes,
         edge,
+        title=heading.drawn[0] if heading.widths[1] <= edge - 2 * _MARGIN else mark,
     )
-    return replace(page, title=heading.drawn[0] if heading.fits(1, page.room) else mark)
 
 
 def _make_page(
-    images: Sequence[Image.Image | None], rows: _Axis, columns: _Axis, notes: Sequence[str], edge: int
+    images: Sequence[Image.Image | None],
+    notes: Sequence[str],
+    rows: _Axis,
+    columns: _Axis,
+    edge: int,
+    *,
+    title: str = "",
+    cuttable: bool = False,
+    most_rows: int | None = None,
 ) -> _Page:
     if not images:
         raise ValueError("There is nothing to show.")
     sizes = [image.size for image in images if image is not None]
+    widths, heights = [size[0] for size in sizes], [size[1] for size in sizes]
     ratios = [max(_RATIOS[0], min(_RATIOS[-1], width / height)) for width, height in sizes]
+    vacant = edge * 2 // 3 if cuttable else edge
     no_image = str(_("no image"))
     return _Page(
-        tiles=[
-            _Tile(image, to_legible(note, no_image, _LONGEST_NOTE) or no_image)
-            for image, note in zip(images, _pad(notes, len(images)), strict=True)
-        ],
+        images=images,
+        notes=[to_legible(note, no_image, _LONGEST_NOTE) or no_image for note in _pad(notes, len(images))],
         rows=rows,
         columns=columns,
         edge=edge,
         shapes=Counter(ratios or [1.0]),
-        largest=(
-            max([_SMALL, *(width for width, _height in sizes)] if sizes else [edge]),
-            max([_SMALL, *(height for _width, height in sizes)] if sizes else [edge]),
-        ),
+        largest=(max(_SMALL, *widths), max(_SMALL, *heights)) if sizes else (vacant, vacant),
+        title=title,
+        cuttable=cuttable,
+        most_rows=most_rows or len(images),
     )
 
 
@@ -288,37 +294,31 @@ def _draw_within(page: _Page, limit: int) -> tuple[Preview, _Layout]:
         share = (limit / len(preview.data)) ** 0.5  # bytes go with the area, roughly
         tallest = max(_SMALLEST, int(max(layout.tile) * max(0.7, min(0.95, share))))
     if len(preview.data) > limit or max(image.size) > page.edge:
-        preview = encode_preview(make_opaque(image, _scale_into(image.size, (page.edge, page.edge))), limit)
+        preview = encode_preview(make_opaque(image, scale_into(image.size, (page.edge, page.edge))), limit)
     return preview, layout
 
 
 def _choose_layout(page: _Page, tallest: int) -> _Layout:
     """Return the best layout of the page with tiles of at most `tallest` pixels."""
-    count = len(page.tiles)
-    widths = [len(page.columns.labels)]
-    if not page.rows.labels:
-        widths = list(range(-(-count // (page.most_rows or count)), count + 1))
-    lines = (1, 2) if any(page.columns.labels) else (0,)
-    every = [ratio for ratio, count in page.shapes.items() for _copy in range(count)]
-    ratios = sorted({min(every), statistics.median(every), max(every)})
-    layouts = (
-        _lay_out(page, tallest, ratio, across, some)
-        for ratio in ratios
-        for across in widths
-        for some in lines
-    )
+    count = len(page.images)
+    widths = [len(page.columns.labels)] if page.rows.labels else range(-(-count // page.most_rows), count + 1)
+    line_counts = (1, 2) if any(page.columns.labels) else (0,)
+    shapes = list(page.shapes.elements())
+    ratios = sorted({min(shapes), statistics.median(shapes), max(shapes)})
+    choices = itertools.product(ratios, widths, line_counts)
+    layouts = [_lay_out(page, tallest, ratio, across, lines) for ratio, across, lines in choices]
     return max(layouts, key=lambda layout: layout.worth)
 
 
 def _lay_out(page: _Page, tallest: int, ratio: float, across: int, lines: int) -> _Layout:
     """Return the layout with so many cells of that ratio side by side, and so many lines for each label."""
     room = (page.room - _GAP * (across - 1)) // across
-    down = -(-len(page.tiles) // across)
+    down = -(-len(page.images) // across)
     text = _measure_head(page, lines) + LINE * down * (1 if page.rows.labels else lines)
     height = (page.room - text - _GAP * (down - 1)) / down
     width = min(room, height * ratio, tallest, tallest * ratio)
     tile = max(1, int(min(width, page.largest[0]))), max(1, int(min(width / ratio, page.largest[1])))
-    whole = page.columns.fits(lines, room)
+    whole = page.columns.widths[lines] <= room
     need = page.columns.widths[lines] if whole else room if page.cuttable else min(room, _NARROW)
     area = sum(count * min(tile[0], tile[1] * shape) ** 2 / shape for shape, count in page.shapes.items())
     worth = math.sqrt(area) * (1 if whole else _WORTH), across
@@ -331,12 +331,6 @@ def _measure_head(page: _Page, lines: int) -> int:
     return sum(LINE * count + UNDER_HEADINGS for count in heights if count)
 
 
-def _scale_into(size: _Size, room: _Size) -> _Size:
-    """Return `size` scaled down into that room; nothing is enlarged."""
-    scale = min(1.0, room[0] / size[0], room[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
 # Labels
 
 
@@ -344,7 +338,7 @@ def _choose_labels(page: _Page, layout: _Layout) -> tuple[Sequence[str], Sequenc
     """Return the texts of columns and rows: labels, or letters; numbers for rows where both need them."""
     whole = layout.whole or page.cuttable
     columns = page.columns.drawn if whole else [_to_letters(n) for n in range(len(page.columns.labels))]
-    if page.rows.fits(1, page.room):
+    if page.rows.widths[1] <= page.room:
         return columns, page.rows.drawn
     return columns, [_to_letters(n) if whole else str(n + 1) for n in range(len(page.rows.labels))]
 
@@ -353,12 +347,6 @@ def _to_letters(ordinal: int) -> str:
     """Return A, B … Z, AA, AB … for 0, 1 …, as spreadsheets do."""
     before, last = divmod(ordinal, 26)
     return (_to_letters(before - 1) if before else "") + string.ascii_uppercase[last]
-
-
-def _list_legend(page: _Page, layout: _Layout) -> Iterator[tuple[str, str]]:
-    for axis, texts in zip((page.columns, page.rows), _choose_labels(page, layout), strict=True):
-        if texts is not axis.drawn:
-            yield from zip(texts, axis.labels, strict=True)
 
 
 # Drawing
@@ -371,7 +359,7 @@ def _paint(page: _Page, layout: _Layout) -> Image.Image:
     width = max(layout.across * (layout.cell + _GAP) - _GAP, *headings)
     head = _measure_head(page, layout.lines)
     step = layout.tile[1] + LINE * (1 if rows else layout.lines) + _GAP
-    down = -(-len(page.tiles) // layout.across)
+    down = -(-len(page.images) // layout.across)
     sheet = Image.new("RGB", (width + 2 * _MARGIN, head + down * step - _GAP + 2 * _MARGIN), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for text, y in ((page.title, 0), *((text, head + n * step) for n, text in enumerate(rows))):
@@ -380,14 +368,19 @@ def _paint(page: _Page, layout: _Layout) -> Image.Image:
     if rows and layout.lines:
         under = _MARGIN + head - UNDER_HEADINGS / 2
         draw.line((_MARGIN, under, _MARGIN + width, under), fill=_HAIRLINE)
-    for ordinal, tile in enumerate(page.tiles):
+    for ordinal, image in enumerate(page.images):
         left = _MARGIN + ordinal % layout.across * (layout.cell + _GAP)
         top = _MARGIN + head + ordinal // layout.across * step + (LINE if rows else 0)
         base = top + layout.tile[1]
-        size = layout.tile if tile.image is None else _scale_into(tile.image.size, layout.tile)
+        size = layout.tile if image is None else scale_into(image.size, layout.tile)
         # Each image is beside its label: below it in a grid, above it in a strip.
         at = (left + (layout.cell - size[0]) // 2, top if rows else base - size[1])
-        _paint_tile(sheet, tile, at, size)
+        if image is None:
+            _paint_note(draw, page.notes[ordinal], at, size)
+        else:
+            # A white image still has an edge.
+            draw.rectangle((at[0] - 1, at[1] - 1, at[0] + size[0], at[1] + size[1]), outline=_HAIRLINE)
+            sheet.paste(make_opaque(image, size), at)
         if rows and ordinal >= layout.across:
             continue
         text = columns[ordinal]
@@ -398,23 +391,8 @@ def _paint(page: _Page, layout: _Layout) -> Image.Image:
     return sheet
 
 
-def _paint_tile(sheet: Image.Image, tile: _Tile, at: _Size, size: _Size) -> None:
-    """Draw an image in that size, or a dashed frame around the reason why it is missing."""
-    draw = ImageDraw.Draw(sheet)
-    if tile.image is not None:
-        # A white image still has an edge.
-        draw.rectangle((at[0] - 1, at[1] - 1, at[0] + size[0], at[1] + size[1]), outline=_HAIRLINE)
-        sheet.paste(make_opaque(tile.image, size), at)
-        return
-    _draw_dashes(draw, at, size)
-    font_size = max(11, min(FONT_SIZE, size[1] // 12))
-    width, most = size[0] - 12, (size[1] - 8) // measure_line(font_size)
-    lines = wrap(tile.note, width, most, font_size)
-    middle = (at[0] + size[0] / 2, at[1] + size[1] / 2)
-    draw_lines(draw, middle, lines, width=width, size=font_size, ink=_SOFT)
-
-
-def _draw_dashes(draw: ImageDraw.ImageDraw, at: _Size, size: _Size, dash: int = 6) -> None:
+def _paint_note(draw: ImageDraw.ImageDraw, note: str, at: _Size, size: _Size, dash: int = 6) -> None:
+    """Draw a dashed frame in that size around the reason why an image is missing."""
     left, top, right, bottom = at[0], at[1], at[0] + size[0] - 1, at[1] + size[1] - 1
     for x in range(left, right, 2 * dash):
         for y in (top, bottom):
@@ -422,3 +400,8 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, at: _Size, size: _Size, dash: int = 
     for y in range(top, bottom, 2 * dash):
         for x in (left, right):
             draw.line((x, y, x, min(y + dash, bottom)), fill=_DASHES)
+    font_size = max(11, min(FONT_SIZE, size[1] // 12))
+    width, most = size[0] - 12, (size[1] - 8) // measure_line(font_size)
+    lines = wrap(note, width, most, font_size)
+    middle = (at[0] + size[0] / 2, at[1] + size[1] / 2)
+    draw_lines(draw, middle, lines, width=width, size=font_size, ink=_SOFT)

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import itertools
 import os
-from dataclasses import replace
+import stat
+import unicodedata
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.errors import InvalidInput, find_nearest
+from ipyimagegen.core.formats import FORMATS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import truncate
-from ipyimagegen.imaging import arrays, plots
+from ipyimagegen.imaging.errors import add_path, attempt, describe_error, refuse, to_label
 from ipyimagegen.imaging.normalize import (
     MOST_BYTES,
     MOST_PIXELS,
+    ORIENTATION,
+    TURNS,
     EncodedImage,
+    check_size,
     encode_within,
+    find_turn,
     to_eight_bits,
     to_ready_mode,
     to_size_text,
     turn_upright,
 )
-from ipyimagegen.imaging.opening import check_bytes, check_size, decode, open_file, read_file, to_title
-from ipyimagegen.imaging.refusal import add_path, attempt, describe_type, index_first, refuse, to_label
+from ipyimagegen.imaging.objects import Decoded, decode_object
+from ipyimagegen.imaging.scan import CUT, DAMAGED, scan_bytes
+from ipyimagegen.imaging.sniff import PLUGINS, describe_other, sniff_format
 
-_Decoded = tuple[Image.Image, tuple[str, ...]]
+_MOST_FILE_BYTES = 512 * 1024 * 1024  # a larger file is refused unread
+_MOST_NAMES = 5000  # names of a folder that are searched for a similar name
 _PNG_DEPTH = 24  # offset of the bit depth in a PNG; the colour type follows
-_READABLE = _(
-    "a path, bytes, a Pillow image, a NumPy array, a tensor, a matplotlib figure or axes,"
-    " an IPython.display.Image"
-)
+_SUPPORTED = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, TGA"
+_TITLES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
+
+
+@dataclass(frozen=True)
+class _OpenedImage:
+    """An image file whose header was read. Its frames are counted and its pixels not decoded.
+
+    `sendable` is whether its own bytes can be sent: a whole upright PNG, JPEG or WebP of a single frame.
+    """
+
+    image: Image.Image
+    kind: str
+    frames: int
+    sendable: bool
 
 
 def encode_input(thing: object, name: str = "the image") -> EncodedImage:
@@ -46,16 +68,18 @@ def encode_input(thing: object, name: str = "the image") -> EncodedImage:
     label = to_label(name)
     file = _read_file(thing, label)
     if file is None:
-        return _encode(*_decode_object(thing, label), label)
-    data, label, suffix = file
-    opened = open_file(data, label, suffix)
-    width, height = opened.image.size
-    if opened.sendable and len(data) <= MOST_BYTES and width * height <= MOST_PIXELS:
-        return EncodedImage(data=data, mime=f"image/{opened.kind.lower()}", width=width, height=height)
-    image, notes = decode(opened, label)
-    if opened.kind != "PNG":
-        notes = (*notes, _describe_conversion(opened.kind, "PNG"))
-    return _encode(image, notes, label)
+        image, notes = decode_object(thing, label)
+    else:
+        data, label, suffix = file
+        opened = _open_file(data, label, suffix)
+        width, height = opened.image.size
+        if opened.sendable and len(data) <= MOST_BYTES and width * height <= MOST_PIXELS:
+            return EncodedImage(data=data, mime=f"image/{opened.kind.lower()}", width=width, height=height)
+        image, notes = _decode(opened, label)
+        if opened.kind != "PNG":
+            notes = (*notes, _describe_conversion(opened.kind, "PNG"))
+    ready, profile = to_ready_mode(image, label)
+    return encode_within(ready, notes, profile)
 
 
 def decode_input(thing: object, label: str) -> Image.Image:
@@ -65,9 +89,9 @@ def decode_input(thing: object, label: str) -> Image.Image:
     """
     file = _read_file(thing, label)
     if file is None:
-        return _decode_object(thing, label)[0]
+        return decode_object(thing, label)[0]
     data, label, suffix = file
-    return decode(open_file(data, label, suffix), label)[0]
+    return _decode(_open_file(data, label, suffix), label)[0]
 
 
 def fit_input(
@@ -97,7 +121,7 @@ def fit_input(
     form = source.mime.removeprefix("image/")
     if form in formats and len(source.data) <= limit and not _is_deep_grey(source):
         return source
-    image, profile = to_ready_mode(decode(open_file(source.data, label), label)[0], label)
+    image, profile = to_ready_mode(_decode(_open_file(source.data, label), label)[0], label)
     notes = source.notes
     if image.mode == "I;16":
         image = to_eight_bits(image)
@@ -106,7 +130,9 @@ def fit_input(
     if target != form:
         notes = (*notes, _describe_conversion(form.upper(), target.upper()))
     if target == "jpeg" and image.mode == "RGBA":
-        image = _lay_on_white(image)
+        paper = Image.new("RGB", image.size, "white")
+        paper.paste(image, mask=image.getchannel("A"))
+        image = paper
         notes = (*notes, _("laid on white"))
     fitted = encode_within(image, notes, profile, form=target, limit=limit)
     if len(fitted.data) > limit:
@@ -114,6 +140,19 @@ def fit_input(
             _("{image} does not fit into {limit} bytes at any size.", image=label, limit=f"{limit:,}")
         )
     return replace(fitted, scaled_from=fitted.scaled_from and (source.scaled_from or fitted.scaled_from))
+
+
+def _describe_conversion(before: str, after: str) -> Message:
+    return _("converted from {before} to {after}", before=_to_title(before), after=_to_title(after))
+
+
+def _is_deep_grey(source: EncodedImage) -> bool:
+    """Return whether it is a PNG of 16-bit grey, which servers that use Pillow read as white."""
+    depth, colour_type = _PNG_DEPTH, _PNG_DEPTH + 1
+    return source.mime == "image/png" and source.data[depth] == 16 and source.data[colour_type] in (0, 4)
+
+
+# Reading
 
 
 def _read_file(thing: Any, label: str) -> tuple[bytes, str, str] | None:
@@ -125,11 +164,14 @@ def _read_file(thing: Any, label: str) -> tuple[bytes, str, str] | None:
     if isinstance(thing, io.BytesIO):
         thing = thing.getbuffer()
     if isinstance(thing, (bytes, bytearray, memoryview)):
-        check_bytes(memoryview(thing).nbytes, label)
+        length = memoryview(thing).nbytes
+        if length > _MOST_FILE_BYTES:
+            raise refuse(_describe_excess(length, label))
         return bytes(thing), label, ""
     if isinstance(thing, os.PathLike):
         path = Path(os.fsdecode(thing))
-        return read_file(path, label), add_path(label, path), path.suffix
+        label = add_path(label, path)
+        return _read_path(path, label), label, path.suffix
     return None
 
 
@@ -143,84 +185,176 @@ def _unwrap_ipython(thing: Any, label: str) -> object:
     raise refuse(_("{image} is an IPython Image that holds only a URL. Pass the URL itself.", image=label))
 
 
-def _decode_object(thing: Any, label: str) -> _Decoded:
-    """Return what is not a file as a Pillow image, upright, with notes on what was done."""
-    if isinstance(thing, Image.Image):
-        return _decode_pillow(thing, label)
-    part = plots.find_figure(thing)
-    if part is not None:
-        return plots.to_image(part, label), ()
-    if isinstance(thing, (list, tuple)):
-        raise _refuse_list(thing, label)
-    if arrays.is_array(thing) and not isinstance(thing, type):
-        return arrays.to_image(thing, label)
-    if isinstance(thing, str):
-        path = repr(truncate(thing, 60))
-        raise refuse(_("{image} is text. Pass a path as pathlib.Path({path}).", image=label, path=path))
-    message = _(
-        "{image} is a value of type {type}, not an image. Supported: {supported}.",
+def _read_path(path: Path, label: str) -> bytes:
+    """Return the bytes of a regular file of bounded size."""
+    path = attempt(path.expanduser)[0] or path  # no such user, or no home
+    # Systems differ in the Unicode form of accents.
+    forms = [path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))]
+    path = next((form for form in forms if attempt(form.exists)[0]), path)
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_FILE_BYTES:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:  # missing, too long, a loop of links, a NUL
+        problem = _explain_unread(error, path, label)
+    else:
+        if stat.S_ISDIR(status.st_mode):
+            problem = _("{image} is a folder. Choose an image in it.", image=label)
+        elif not stat.S_ISREG(status.st_mode):
+            problem = _("{image} is not a regular file.", image=label)
+        else:
+            problem = _describe_excess(status.st_size, label)
+    raise refuse(problem)
+
+
+def _describe_excess(length: int, label: str) -> Message:
+    return _(
+        "{image} has {size} MB. The limit is {limit} MB. Use a smaller file.",
         image=label,
-        type=describe_type(thing),
-        supported=_READABLE,
+        size=f"{length / 1e6:,.0f}",
+        limit=f"{_MOST_FILE_BYTES / 1e6:,.0f}",
     )
-    raise refuse(message)
 
 
-def _decode_pillow(thing: Image.Image, label: str) -> _Decoded:
-    check_size(thing.width, thing.height, label)
-    if not thing.width or not thing.height:
-        raise refuse(_("{image} is empty: {size} pixels.", image=label, size=to_size_text(thing.size)))
-    _loaded, problem = attempt(thing.load)  # its file may be closed
+def _explain_unread(error: Exception, path: Path, label: str) -> Message:
+    if isinstance(error, PermissionError):
+        return _("{image} cannot be read: permission denied.", image=label)
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _("{image} cannot be read ({error}).", image=label, error=describe_error(error))
+    folder = truncate(str(path.parent))
+    try:
+        names = [entry.name for entry in itertools.islice(os.scandir(path.parent), _MOST_NAMES)]
+    except NotADirectoryError:
+        return _("{image} does not exist: {folder} is not a folder.", image=label, folder=folder)
+    except OSError:
+        return _("{image} does not exist: there is no folder {folder}.", image=label, folder=folder)
+    folder = truncate(str(path.parent.absolute()))
+    similar = find_nearest(path.name, names)
+    if similar is None:
+        return _("{image} does not exist in {folder}.", image=label, folder=folder)
+    return _(
+        "{image} does not exist in {folder}. Did you mean {name}?",
+        image=label,
+        folder=folder,
+        name=truncate(similar, 160),
+    )
+
+
+# Opening
+
+
+def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
+    """Return the file, opened. Raises InvalidInput for what is not an image, too large or cut short."""
+    kind = sniff_format(data, suffix)
+    if kind is None:
+        raise refuse(_describe_unsupported(data, label))
+    late, size = False, None
+    scan = scan_bytes(data)
+    if scan is not None:
+        check_size(scan.width, scan.height, label)
+        if scan.flaw:
+            raise _refuse_flaw(scan.flaw, label)
+        if scan.refusal:
+            message = _("{image} {problem}. Save it with another program.", image=label, problem=scan.refusal)
+            raise refuse(message)
+        late, size = scan.late, (scan.width, scan.height)
+    image, problem = attempt(lambda: _open_header(data, kind))
+    if image is None:
+        raise _refuse_undecodable(kind, problem, label)
+    if size not in (None, image.size):  # a second header behind the first
+        raise _refuse_flaw(DAMAGED, label)
+    check_size(image.width, image.height, label)
+    if kind == "TIFF" and _is_raw(image, data):
+        raise refuse(_("{image} is a camera's raw file. Export it as JPEG or PNG.", image=label))
+    frames = attempt(lambda: int(getattr(image, "n_frames", 1)))[0] or 1  # a broken second frame is ignored
+    own = kind in {file_format.pillow for file_format in FORMATS} and frames == 1 and image.mode != "CMYK"
+    if own and late:
+        _load(image, kind, label)
+    return _OpenedImage(image, image.format or kind, frames, own and find_turn(image) is None)
+
+
+def _decode(opened: _OpenedImage, label: str) -> Decoded:
+    """Return the first frame with all its pixels, upright, and notes on what was done.
+
+    Raises InvalidInput when it cannot be decoded.
+    """
+    # Pillow turns a TIFF while it decodes, and forgets that.
+    tags: Any = getattr(opened.image, "tag_v2", {}) if opened.kind == "TIFF" else {}
+    turned = tags.get(ORIENTATION, 1) in TURNS
+    _load(opened.image, opened.kind, label)
+    image = turn_upright(opened.image)
+    if opened.kind == "PPM" and image.mode == "I":  # always 0..65535, however dark
+        image = image.convert("I;16")
+    notes: tuple[Message, ...] = ()
+    if opened.frames > 1:
+        notes = (_describe_first(opened),)
+    if turned or find_turn(opened.image) is not None:
+        notes = (*notes, _("turned upright"))
+    return image, notes
+
+
+def _open_header(data: bytes, kind: str) -> Image.Image:
+    # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
+    importlib.import_module(f"PIL.{PLUGINS[kind]}")
+    factory: Any = Image.OPEN[kind][0]
+    image: Image.Image = factory(io.BytesIO(data), "")
+    return image
+
+
+def _load(image: Image.Image, kind: str, label: str) -> None:
+    problem = attempt(lambda: _load_pixels(image))[1]
     if problem:
-        message = _(
-            "{image} is a Pillow image that cannot be read ({error}). Call load() while its file is open.",
-            image=label,
-            error=problem,
-        )
-        raise refuse(message)
-    image = turn_upright(thing)
-    return image, (_("turned upright"),) if image is not thing else ()
+        if "truncated" in problem or "EOF" in problem:
+            raise _refuse_flaw(CUT, label)
+        raise _refuse_undecodable(kind, problem, label)
 
 
-def _refuse_list(things: Any, label: str) -> InvalidInput:
-    values: dict[str, Any] = {
-        "image": label,
-        "type": describe_type(things),
-        "count": len(things),
-        "example": index_first(label),
-    }
-    if not things:
-        return refuse(_("{image} is an empty {type}.", **values))
-    if any(plots.find_figure(thing) is not None for thing in things):
-        return refuse(
-            _("{image} is a {type} of {count} axes or figures. Choose one, such as {example}.", **values)
-        )
-    if all(isinstance(thing, Image.Image) or arrays.is_array(thing) for thing in things):
-        return refuse(_("{image} is a {type} of {count} images. Choose one, such as {example}.", **values))
-    return refuse(
-        _(
-            "{image} is a {type} of {count} values, not an image. Convert numbers with numpy.array.",
-            **values,
-        )
+def _load_pixels(image: Image.Image) -> None:
+    if image.format == "TIFF":
+        # Given room for its pixels, Pillow does not compare them with the user's own limit.
+        image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
+    image.load()
+
+
+def _is_raw(image: Any, data: bytes) -> bool:
+    """Return whether a TIFF is a camera's raw file, of which Pillow opens the small preview."""
+    return data[8:10] == b"CR" or 50706 in image.tag_v2 or image.tag_v2.get(254) == 1
+
+
+def _to_title(kind: str) -> str:
+    """Return Pillow's name of a format as people write it."""
+    return _TITLES.get(kind, kind)
+
+
+def _describe_first(opened: _OpenedImage) -> Message:
+    match opened.kind:
+        case "TIFF":
+            return _("the first of {count} pages", count=opened.frames)
+        case "MPO":
+            return _("the first of {count} images", count=opened.frames)
+    return _("the first of {count} frames", count=opened.frames)
+
+
+def _describe_unsupported(data: bytes, label: str) -> Message:
+    if not data:
+        return _("{image} is empty: 0 bytes.", image=label)
+    description = describe_other(data)
+    if description:
+        return _("{image} is {description}.", image=label, description=description)
+    return _(
+        "{image} is not a supported image. Supported formats: {formats}.", image=label, formats=_SUPPORTED
     )
 
 
-def _encode(image: Image.Image, notes: tuple[str, ...], label: str) -> EncodedImage:
-    ready, profile = to_ready_mode(image, label)
-    return encode_within(ready, notes, profile)
+def _refuse_flaw(flaw: str, label: str) -> InvalidInput:
+    return refuse(_("{image} {flaw}. Download or save it again.", image=label, flaw=flaw))
 
 
-def _describe_conversion(before: str, after: str) -> Message:
-    return _("converted from {before} to {after}", before=to_title(before), after=to_title(after))
-
-
-def _is_deep_grey(source: EncodedImage) -> bool:
-    """Return whether it is a PNG of 16-bit grey, which servers that use Pillow read as white."""
-    depth, colour_type = _PNG_DEPTH, _PNG_DEPTH + 1
-    return source.mime == "image/png" and source.data[depth] == 16 and source.data[colour_type] in (0, 4)
-
-
-def _lay_on_white(image: Image.Image) -> Image.Image:
-    paper = Image.new("RGB", image.size, "white")
-    paper.paste(image, mask=image.getchannel("A"))
-    return paper
+def _refuse_undecodable(kind: str, error: str, label: str) -> InvalidInput:
+    message = _(
+        "{image} cannot be decoded as {format} ({error}). It may be damaged or of a rare variant.",
+        image=label,
+        format=_to_title(kind),
+        error=error,
+    )
+    return refuse(message)

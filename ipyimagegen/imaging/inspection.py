@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.normalize import find_turn
-from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_path
+from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, encode_preview, make_opaque, scale_into
+from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_file
 
 # Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
 Image.preinit()
 
-EDGE = 768  # pixels: the longest edge of a preview
 # Seconds of CPU for an image. The dearest that pass the scan take 1 to 3 s (benchmarks/decoding.py).
 # This stops what the scan cannot see, such as a PNG whose compressed data are millions of empty blocks.
 MOST_SECONDS = 4.0
@@ -50,52 +50,47 @@ class ImageInfo:
     thumb: Image.Image | None = None
 
 
-def choose_edge(count: int) -> int:
-    """Return the edge in pixels of the thumbnails of `count` images: tiles of a sheet are small."""
-    return EDGE if count <= 1 else EDGE // 2
-
-
 def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
     """Return what the file contains, with a thumbnail of at most `edge` pixels.
 
     Raises OSError when the file cannot be read. Nothing in the file raises.
     """
-    scan = scan_path(path)
+    with path.open("rb") as file:
+        scan = scan_file(file)
     if scan is None:
         return ImageInfo(state=ImageState.QUARANTINED, note=_UNKNOWN)
+    info = ImageInfo(state=ImageState.QUARANTINED, note=scan.excess)
+    if scan.width and scan.height:
+        info = replace(info, mime=scan.mime, width=scan.width, height=scan.height)
     if scan.excess:
-        return _describe(scan, ImageState.QUARANTINED, scan.excess)
+        return info
     try:
-        return _decode(path, scan, edge)
-    except _DecodingTooSlow:
-        note = _("takes too long to decode; it is stored, not decoded")
-        return _describe(scan, ImageState.QUARANTINED, note)
+        thumb, transparent, note = _decode(path.open("rb", buffering=0), scan, edge)
+    except _Refused as refused:
+        return replace(info, note=refused.args[0])
     except Exception as error:  # decoders of hostile files raise anything
         if _comes_from_disk(error):
             raise
-        if scan.whole:
-            note = _("cannot be opened ({error})", error=type(error).__name__)
-            return _describe(scan, ImageState.QUARANTINED, note)
-        return _describe(scan, ImageState.DAMAGED, _TRUNCATED)
+        if scan.flaw:
+            return replace(info, state=ImageState.DAMAGED, note=_TRUNCATED)
+        return replace(info, note=_("cannot be opened ({error})", error=type(error).__name__))
+    alpha = None if note else transparent
+    return replace(info, state=ImageState.STORED, alpha=alpha, note=note, thumb=thumb)
 
 
-def decode_thumbnail(data: bytes, edge: int) -> Image.Image | None:
-    """Return a file's bytes as an upright RGB or RGBA image of at most `edge` pixels.
+def preview_partial(data: bytes) -> Preview | None:
+    """Return the preview of a partial image, or None when nothing of it can be shown.
 
-    None for what is not an image, or has too many pixels to wait for.
+    A partial image over some megapixels is left out: it is decoded while somebody waits.
     """
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
         return None
     try:
-        with _MeteredFile(io.BytesIO(data)) as file, Image.open(file, formats=_formats(scan)) as image:
-            if image.size != (scan.width, scan.height):
-                return None
-            image.draft(None, _choose_draft(image.size, edge))
-            _load(image)
-            return _make_thumbnail(flatten_mode(image)[0], image, edge)
+        thumb = _decode(io.BytesIO(data), scan, EDGE)[0]
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
+    return encode_preview(make_opaque(thumb, thumb.size), LIMIT)
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -106,7 +101,7 @@ def open_image(data: bytes) -> Image.Image:
     scan = scan_bytes(data)
     if scan is None or scan.refusal:
         raise OSError(scan.refusal if scan else _UNKNOWN)
-    with Image.open(io.BytesIO(data), formats=_formats(scan)) as image:
+    with Image.open(io.BytesIO(data), formats=[scan.mime.removeprefix("image/")]) as image:
         image.load()
         return image
 
@@ -129,8 +124,8 @@ def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
     return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
 
 
-class _DecodingTooSlow(Exception):
-    """The image takes more CPU time than is allowed."""
+class _Refused(Exception):
+    """The image must not be decoded; the argument is why."""
 
 
 class _MeteredFile(io.BufferedReader):
@@ -142,41 +137,31 @@ class _MeteredFile(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if _clock() > self._end:
-            raise _DecodingTooSlow
+            raise _Refused(_("takes too long to decode; it is stored, not decoded"))
         return super().read(size)
 
 
-def _describe(scan: Scan, state: ImageState, note: str) -> ImageInfo:
-    if not scan.width or not scan.height:
-        return ImageInfo(state=state, note=note)
-    return ImageInfo(state=state, mime=scan.mime, width=scan.width, height=scan.height, note=note)
+def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> tuple[Image.Image, bool, str]:
+    """Return a thumbnail, whether a pixel of the image is transparent, and what is wrong with the file.
 
-
-def _decode(path: Path, scan: Scan, edge: int) -> ImageInfo:
-    raw = path.open("rb", buffering=0)
-    with _MeteredFile(raw) as file, Image.open(file, formats=_formats(scan)) as image:
+    Raises _Refused, and anything else when no pixel can be decoded.
+    """
+    with _MeteredFile(raw) as file, Image.open(file, formats=[scan.mime.removeprefix("image/")]) as image:
         if image.size != (scan.width, scan.height):  # a second header behind the first
-            return _describe(scan, ImageState.QUARANTINED, _("its headers contradict each other"))
-        image.draft(None, _choose_draft(image.size, edge))
-        note = _load(image) or ("" if scan.whole else _TRUNCATED)
+            raise _Refused(_("its headers contradict each other"))
+        # A JPEG can be decoded to a half, quarter or eighth of its size; twice the thumbnail's is enough.
+        width, height = scale_into(image.size, (edge, edge))
+        image.draft(None, (2 * width, 2 * height))
+        note = _load(image) or (_TRUNCATED if scan.flaw else "")
         flat, transparent = flatten_mode(image)
-        thumb = _make_thumbnail(flat, image, edge)
-    return ImageInfo(
-        state=ImageState.STORED,
-        mime=scan.mime,
-        width=scan.width,
-        height=scan.height,
-        alpha=transparent if not note else None,
-        note=note,
-        thumb=thumb,
-    )
+        return _make_thumbnail(flat, image, edge), transparent, note
 
 
 def _load(image: Image.Image) -> Message | None:
     """Decode all pixels, or those that the file has; return what is wrong, or None."""
     try:
         image.load()
-    except _DecodingTooSlow:
+    except _Refused:
         raise
     except Exception as error:  # decoders of hostile files raise anything
         if _comes_from_disk(error):
@@ -189,21 +174,6 @@ def _load(image: Image.Image) -> Message | None:
     return None
 
 
-def _formats(scan: Scan) -> list[str]:
-    return [scan.mime.removeprefix("image/")]
-
-
-def _choose_draft(size: tuple[int, int], edge: int) -> tuple[int, int]:
-    """Return the least size at which to decode a JPEG, which can be a half, quarter or eighth of its own."""
-    width, height = _reduce(size, edge)
-    return 2 * width, 2 * height
-
-
-def _reduce(size: tuple[int, int], edge: int) -> tuple[int, int]:
-    scale = min(1.0, edge / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
 def _comes_from_disk(error: Exception) -> bool:
     """Return whether the file could not be read; Pillow's own OSErrors have no number."""
     return isinstance(error, OSError) and error.errno is not None
@@ -211,6 +181,7 @@ def _comes_from_disk(error: Exception) -> bool:
 
 def _make_thumbnail(flat: Image.Image, original: Image.Image, edge: int) -> Image.Image:
     """Return `flat` scaled down and turned upright by the EXIF orientation of `original`."""
-    small = flat.resize(_reduce(flat.size, edge), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    size = scale_into(flat.size, (edge, edge))
+    small = flat.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     turn = find_turn(original)
     return small if turn is None else small.transpose(turn)

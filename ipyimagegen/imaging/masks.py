@@ -17,18 +17,18 @@ from PIL import Image, ImageChops, ImageFilter
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
+from ipyimagegen.imaging.errors import add_path, refuse, to_label
 from ipyimagegen.imaging.inputs import decode_input
-from ipyimagegen.imaging.inspection import flatten_mode
+from ipyimagegen.imaging.inspection import flatten_mode, open_image
 from ipyimagegen.imaging.normalize import (
     EncodedImage,
     encode_file,
-    hash_pixels,
+    encode_within,
     to_eight_bits,
     to_ready_mode,
     to_size_text,
+    turn_upright,
 )
-from ipyimagegen.imaging.opening import decode, open_file
-from ipyimagegen.imaging.refusal import add_path, refuse, to_label
 from ipyimagegen.imaging.scan import scan_bytes
 
 _MOST_BYTES = 4_000_000  # that servers accept of a mask
@@ -102,7 +102,8 @@ def measure_changed_outside(before: bytes, after: Path, mask: bytes) -> float | 
         sent, returned = _decode_flat(before), _decode_flat(after.read_bytes())
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
-    if holes.size != sent.size or not _have_same_ratio(sent.size, returned.size):
+    ratio = (sent.width * returned.height) / (sent.height * returned.width)
+    if holes.size != sent.size or abs(ratio - 1) > _RATIO_TOLERANCE:
         return None
     outside = _select_outside(holes, returned.size)
     count = outside.histogram()[255]
@@ -117,11 +118,10 @@ def measure_changed_outside(before: bytes, after: Path, mask: bytes) -> float | 
 
 
 def _encode(image: Image.Image) -> EncodedImage:
-    data = encode_file(image)
-    if len(data) > _MOST_BYTES:  # ten times slower, for masks of noise
-        data = encode_file(image, compress_level=9)
-    pixels = hash_pixels(image)
-    return EncodedImage(data=data, mime="image/png", width=image.width, height=image.height, pixels=pixels)
+    mask = encode_within(image)
+    if len(mask.data) > _MOST_BYTES:  # ten times slower, for masks of noise
+        mask = replace(mask, data=encode_file(image, compress_level=9))
+    return mask
 
 
 def _read_box(thing: Any, label: str) -> _Box | None:
@@ -210,13 +210,9 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
 def _decode_flat(data: bytes) -> Image.Image:
     """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
     scan = scan_bytes(data)
-    if scan is None or scan.excess:
+    if scan is None or scan.excess or scan.flaw:
         raise ValueError("not to be decoded")
-    return flatten_mode(decode(open_file(data, "The image"), "The image")[0])[0]
-
-
-def _have_same_ratio(size: _Size, other: _Size) -> bool:
-    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= _RATIO_TOLERANCE
+    return flatten_mode(turn_upright(open_image(data)))[0]
 
 
 def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
@@ -229,19 +225,15 @@ def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:
 
 
 def _count_changed(sent: Image.Image, returned: Image.Image, outside: Image.Image) -> Iterator[int]:
-    """Yield the number of changed pixels of each strip: comparing takes several copies."""
+    """Yield the number of pixels of each strip in which a channel changed: comparing takes several copies."""
     width, height = returned.size
     for top in range(0, height, _STRIP):
         box = (0, top, width, min(top + _STRIP, height))
-        changed = _find_changed(sent.crop(box), returned.crop(box))
+        before, after = sent.crop(box), returned.crop(box)
+        if before.mode != after.mode:
+            before, after = before.convert("RGBA"), after.convert("RGBA")
+        if before.mode == "RGBA":  # what is wholly transparent has no colour
+            before, after = before.convert("RGBa"), after.convert("RGBa")
+        difference = functools.reduce(ImageChops.lighter, ImageChops.difference(before, after).split())
+        changed = difference.point(lambda value: 255 * (value > _TOLERANCE))
         yield changed.histogram(mask=outside.crop(box))[255]
-
-
-def _find_changed(image: Image.Image, other: Image.Image) -> Image.Image:
-    """Return 255 where a channel of the two differs by more than `_TOLERANCE`, as mode L."""
-    if image.mode != other.mode:
-        image, other = image.convert("RGBA"), other.convert("RGBA")
-    if image.mode == "RGBA":  # what is wholly transparent has no colour
-        image, other = image.convert("RGBa"), other.convert("RGBa")
-    difference = functools.reduce(ImageChops.lighter, ImageChops.difference(image, other).split())
-    return difference.point(lambda value: 255 * (value > _TOLERANCE))

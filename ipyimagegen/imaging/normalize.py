@@ -10,19 +10,17 @@ import hashlib
 import io
 import math
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from types import MappingProxyType
 from typing import Any, cast
 
 from PIL import Image
 
 from ipyimagegen.core.messages import _
-from ipyimagegen.imaging.refusal import refuse
+from ipyimagegen.imaging.errors import refuse
 
 MOST_BYTES = 50_000_000  # that the API accepts for an image
 MOST_PIXELS = 40_000_000
+_MOST_DECODED = 120_000_000  # pixels; a larger image is never decoded
 READY_MODES = ("L", "RGB", "RGBA", "I;16")
 ORIENTATION = 0x0112  # the EXIF tag
 # EXIF orientation to the turn that shows the image upright.
@@ -36,13 +34,11 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SLACK = 1 / 512  # half a step of 8 bits: what arithmetic adds to 0..1 without changing a pixel
-_ENCODERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "png": {"format": "PNG"},
-        "webp": {"format": "WEBP", "lossless": True, "exact": True},
-        "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    }
-)
+_ENCODERS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG"},
+    "webp": {"format": "WEBP", "lossless": True, "exact": True},
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +59,6 @@ class EncodedImage:
     scaled_from: tuple[int, int] | None = None
 
 
-class Scale(Enum):
-    """Which value is white."""
-
-    UNIT = "1.0"
-    BYTE = "255"
-    DEEP = "65535"
-
-
 def find_turn(image: Image.Image) -> Image.Transpose | None:
     """Return the turn that shows the image upright by its EXIF orientation, or None; decodes nothing.
 
@@ -88,29 +76,39 @@ def turn_upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def choose_scale(kind: str, low: float, high: float, label: str, *, deep: bool = False) -> Scale:
-    """Return the scale of numbers from `low` to `high`; `kind` is NumPy's: i, u or f.
+def check_size(width: int, height: int, label: str) -> None:
+    """Raise InvalidInput when an image of that size in pixels is never decoded."""
+    if width * height > _MOST_DECODED:
+        message = _(
+            "{image} is {size} pixels, more than {limit} megapixels. Scale it down first.",
+            image=label,
+            size=to_size_text((width, height)),
+            limit=_MOST_DECODED // 1_000_000,
+        )
+        raise refuse(message)
 
-    `deep` allows whole numbers to 65535. Raises InvalidInput for other ranges.
+
+def find_white(kind: str, low: float, high: float, label: str, *, deep: bool = False) -> int:
+    """Return which value is white in numbers from `low` to `high`: 1, 255 or 65535.
+
+    `kind` is NumPy's: i, u or f. `deep` allows whole numbers to 65535. Raises InvalidInput for other ranges.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         raise refuse(
             _("{image} has NaN or infinite values. Replace them, such as with numpy.nan_to_num.", image=label)
         )
+    advice = _("Scale or clip them.")
     if kind == "f":
         if low >= -_SLACK and high <= 1 + _SLACK:
-            return Scale.UNIT
+            return 1
         if low >= -_SLACK and 2 <= high <= 255.5:
-            return Scale.BYTE
-        signed = -1 - _SLACK <= low < 0 and high <= 1 + _SLACK
-        advice = _("Scale them with (x + 1) / 2.") if signed else _("Scale or clip them.")
+            return 255
+        if -1 - _SLACK <= low < 0 and high <= 1 + _SLACK:
+            advice = _("Scale them with (x + 1) / 2.")
         allowed = _("Floats must be 0..1 or 0..255.")
     else:
-        if low >= 0 and high <= 255:
-            return Scale.BYTE
-        if deep and low >= 0 and high <= 65535:
-            return Scale.DEEP
-        advice = _("Scale or clip them.")
+        if low >= 0 and high <= (65535 if deep else 255):
+            return 255 if high <= 255 else 65535
         allowed = _("Whole numbers must be 0 to 255.")
     message = _(
         "{image} has values from {low} to {high}. {allowed} {advice}",
@@ -151,17 +149,20 @@ def encode_within(
     *,
     form: str = "png",
     limit: int = MOST_BYTES,
-    most_pixels: int = MOST_PIXELS,
 ) -> EncodedImage:
-    """Return an image of one of `READY_MODES` in at most `limit` bytes and `most_pixels` pixels."""
-    small = _scale_down(image, (most_pixels / (image.width * image.height)) ** 0.5)
+    """Return an image of one of `READY_MODES` in at most `limit` bytes and `MOST_PIXELS` pixels."""
+    small = _scale_down(image, (MOST_PIXELS / (image.width * image.height)) ** 0.5)
     data = encode_file(small, form, profile)
     while len(data) > limit and max(small.size) > 1:
         # Bytes go with the area, roughly. Scaled from the image itself, so that it blurs once.
         share = min(0.95, 0.98 * (limit / len(data)) ** 0.5)
         small = _scale_down(image, small.width * share / image.width)
         data = encode_file(small, form, profile)
-    if small.size != image.size:
+    digest = hashlib.sha256(f"{small.mode} {to_size_text(small.size)}\n".encode())
+    digest.update(small.tobytes())
+    digest.update(profile or b"")  # gives the pixels a meaning
+    scaled_from = image.size if small.size != image.size else None
+    if scaled_from:
         before, after = to_size_text(image.size), to_size_text(small.size)
         notes = (*notes, _("scaled from {before} to {after}", before=before, after=after))
     return EncodedImage(
@@ -169,9 +170,9 @@ def encode_within(
         mime=f"image/{form}",
         width=small.width,
         height=small.height,
-        pixels=hash_pixels(small, profile),
+        pixels=digest.hexdigest(),
         notes=notes,
-        scaled_from=image.size if small.size != image.size else None,
+        scaled_from=scaled_from,
     )
 
 
@@ -180,14 +181,6 @@ def encode_file(image: Image.Image, form: str = "png", profile: bytes | None = N
     out = io.BytesIO()
     image.save(out, **{**_ENCODERS[form], **options, "icc_profile": profile, "transparency": None})
     return out.getvalue()
-
-
-def hash_pixels(image: Image.Image, profile: bytes | None = None) -> str:
-    """Return the sha256, in hex, of mode, size, pixels, and the profile that gives them a meaning."""
-    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
-    digest.update(image.tobytes())
-    digest.update(profile or b"")
-    return digest.hexdigest()
 
 
 def to_size_text(size: tuple[int, int]) -> str:
@@ -224,10 +217,10 @@ def _convert_mode(image: Image.Image, label: str) -> Image.Image:
 def _to_grey(image: Image.Image, label: str) -> Image.Image:
     """Return numbers of 32 bits as grey, by the range of their values."""
     low, high = cast("tuple[float, float]", image.getextrema())
-    scale = choose_scale("f" if image.mode == "F" else "i", low, high, label, deep=True)
-    if scale is Scale.DEEP:
+    white = find_white("f" if image.mode == "F" else "i", low, high, label, deep=True)
+    if white == 65535:
         return image.convert("I;16")
-    factor = 255.0 if scale is Scale.UNIT else 1.0
+    factor = 255 / white
     # Rounded, as for arrays: Pillow itself cuts fractions off.
     return image.convert("F").point(lambda value: value * factor + 0.5).convert("L")
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ipyimagegen.imaging.inspection import EDGE, decode_thumbnail
-
+EDGE = 768  # pixels: the longest edge of a preview
 LIMIT = 100 * 1024  # bytes of a preview, so that a saved notebook stays small
 _QUALITIES = (88, 80, 72, 64, 55, 45)
 _FEW_COLOURS = 8192  # drawings and charts have fewer, photographs never do
@@ -26,13 +25,15 @@ class Preview:
     height: int
 
 
-def preview_partial(data: bytes) -> Preview | None:
-    """Return the preview of a partial image, or None when nothing of it can be shown.
+def choose_edge(count: int) -> int:
+    """Return the edge in pixels of the thumbnails of `count` images: tiles of a sheet are small."""
+    return EDGE if count <= 1 else EDGE // 2
 
-    A partial image over some megapixels is left out: it is decoded while somebody waits.
-    """
-    thumb = decode_thumbnail(data, EDGE)
-    return None if thumb is None else encode_preview(make_opaque(thumb, thumb.size), LIMIT)
+
+def scale_into(size: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """Return `size` scaled down into that room; nothing is enlarged."""
+    scale = min(1.0, room[0] / size[0], room[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def encode_preview(image: Image.Image, limit: int) -> Preview:

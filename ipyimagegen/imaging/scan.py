@@ -2,6 +2,8 @@
 
 A scan takes time in proportion to the file and bounded memory: it stops at the first limit that is
 exceeded. Decoders and Pillow's own parsers receive only files that pass.
+
+Sources: PNG specification (third edition) 5 and 11.3; ITU-T T.81 annex B; the WebP container specification.
 """
 
 from __future__ import annotations
@@ -11,26 +13,13 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
-from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.messages import Message, _
-from ipyimagegen.imaging.pieces import (
-    EOI,
-    FRAMES,
-    SEGMENTS,
-    SOS,
-    STANDALONE,
-    iterate_jpeg,
-    iterate_png,
-    iterate_webp,
-    read_exactly,
-)
 
 CUT = _("is cut short: its end is missing")
 DAMAGED = _("is damaged")
@@ -38,7 +27,7 @@ DAMAGED = _("is damaged")
 _MIB = 1 << 20
 # Megapixels that are decoded. libwebp holds 16 bytes for each pixel and cannot decode to a smaller size:
 # 40 megapixels take 650 MiB, 32 take 520.
-_MEGAPIXELS: Mapping[str, int] = MappingProxyType({"image/png": 40, "image/jpeg": 40, "image/webp": 32})
+_MEGAPIXELS = {"image/png": 40, "image/jpeg": 40, "image/webp": 32}
 # Scans of a JPEG times its megapixels. A dense scan takes 1 to 6 ms for each megapixel, so that 800 take
 # at most 5 s. Encoders write 10 scans for RGB and 18 for CMYK: both pass at 40 megapixels.
 _SCANNED_MEGAPIXELS = 800
@@ -53,28 +42,26 @@ class _Limit(NamedTuple):
 
 # Each limit with an honest maximum and the cost that it bounds, for files of 64 MiB on a machine with two
 # cores. Pillow parses metadata in Python: a few microseconds for each piece, whatever its size.
-_LIMITS: Mapping[str, _Limit] = MappingProxyType(
-    {
-        # PNG chunks, WebP chunks, JPEG segments and fill bytes. 64 MiB in the usual IDAT chunks of 8 KiB
-        # are 8,192. Pillow takes 4 to 8 us for each: half a second at the limit, 30 s for 5 million.
-        "pieces": _Limit(65_536, _("has more than 65,536 chunks or segments")),
-        # Encoders write 1 to 18. See also the limit on scans times megapixels.
-        "scans": _Limit(64, _("has more than 64 scans")),
-        # A second header contradicts the first, or is a trick.
-        "headers": _Limit(1, _("has more than one image header")),
-        # PNG text and ICC profiles, as stored and again inflated. The workflow of a user interface takes
-        # a few MiB. Pillow holds each text four times: 64 MiB at the limit.
-        "text": _Limit(16 * _MIB, _("has more than 16 MiB of text")),
-        # A JPEG segment holds 64 KiB. Pillow joins segments in quadratic time: 32 GiB are copied for 64 MiB.
-        "metadata": _Limit(_MIB, _("has more than 1 MiB of EXIF, MPF or Photoshop metadata")),
-        # Values may overlap, so that 64 KiB stand for 350 MiB, which Pillow copies out.
-        "metadata values": _Limit(_MIB, _("has metadata that unfolds to more than 1 MiB")),
-        # Four tables take 520 bytes. Pillow takes 3 us for each table of 65 bytes: 3 s for 64 MiB.
-        "tables": _Limit(64 * 1024, _("has more than 64 KiB of quantization tables")),
-        # The palette is the largest PNG chunk of a fixed form, 768 bytes.
-        "palette": _Limit(4096, _("has a palette or header field of more than 4 KiB")),
-    }
-)
+_LIMITS = {
+    # PNG chunks, WebP chunks, JPEG segments and fill bytes. 64 MiB in the usual IDAT chunks of 8 KiB
+    # are 8,192. Pillow takes 4 to 8 us for each: half a second at the limit, 30 s for 5 million.
+    "pieces": _Limit(65_536, _("has more than 65,536 chunks or segments")),
+    # Encoders write 1 to 18. See also the limit on scans times megapixels.
+    "scans": _Limit(64, _("has more than 64 scans")),
+    # A second header contradicts the first, or is a trick.
+    "headers": _Limit(1, _("has more than one image header")),
+    # PNG text and ICC profiles, as stored and again inflated. The workflow of a user interface takes
+    # a few MiB. Pillow holds each text four times: 64 MiB at the limit.
+    "text": _Limit(16 * _MIB, _("has more than 16 MiB of text")),
+    # A JPEG segment holds 64 KiB. Pillow joins segments in quadratic time: 32 GiB are copied for 64 MiB.
+    "metadata": _Limit(_MIB, _("has more than 1 MiB of EXIF, MPF or Photoshop metadata")),
+    # Values may overlap, so that 64 KiB stand for 350 MiB, which Pillow copies out.
+    "metadata values": _Limit(_MIB, _("has metadata that unfolds to more than 1 MiB")),
+    # Four tables take 520 bytes. Pillow takes 3 us for each table of 65 bytes: 3 s for 64 MiB.
+    "tables": _Limit(64 * 1024, _("has more than 64 KiB of quantization tables")),
+    # The palette is the largest PNG chunk of a fixed form, 768 bytes.
+    "palette": _Limit(4096, _("has a palette or header field of more than 4 KiB")),
+}
 
 
 @dataclass(frozen=True)
@@ -83,9 +70,9 @@ class Scan:
 
     `width` and `height` are in pixels, 0 where the header cannot be read. `flaw` is CUT or DAMAGED, and
     empty for a whole file. `refusal` is why the file must not be decoded at any size, such as "has more
-    than 64 scans"; empty when it may be. `late` is whether EXIF data may follow the pixels or the coding
-    is rare, so that only decoding shows what the file is. `scans` is the number of passes over the
-    pixels in which a JPEG is coded.
+    than 64 scans"; empty when it may be. `excess` is why it is not decoded unless the user asks for it, by
+    its structure or size. `late` is whether EXIF data may follow the pixels or the coding is rare, so that
+    only decoding shows what the file is.
     """
 
     mime: str
@@ -93,30 +80,8 @@ class Scan:
     height: int = 0
     flaw: str = ""
     refusal: str = ""
+    excess: str = ""
     late: bool = False
-    scans: int = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether the file is complete and its checksums match."""
-        return not self.flaw
-
-    @property
-    def excess(self) -> str:
-        """Why the file is not decoded, by its structure or size; empty when it is."""
-        pixels, limit = self.width * self.height, _MEGAPIXELS[self.mime]
-        if pixels > limit * 1_000_000:
-            size = f"{self.width}×{self.height}"
-            return _("{size} px, more than {limit} megapixels", size=size, limit=limit)
-        if self.refusal:
-            return _("{problem}; it is stored, not decoded", problem=self.refusal)
-        if pixels * self.scans > _SCANNED_MEGAPIXELS * 1_000_000:
-            return _(
-                "has {scans} scans of {megapixels} megapixels; it is stored, not decoded",
-                scans=self.scans,
-                megapixels=f"{pixels / 1e6:.0f}",
-            )
-        return ""
 
 
 def scan_file(file: BinaryIO) -> Scan | None:
@@ -135,12 +100,25 @@ def scan_file(file: BinaryIO) -> Scan | None:
             _WALKERS[mime](walk)
         except (EOFError, struct.error):  # ends inside a field
             walk.flaw = walk.flaw or CUT
-        walk.check_directories()
+        for block in filter(None, [bytes(walk.exif), *walk.directories]):
+            walk.count("metadata values", _measure_values(block))
     except _LimitExceeded as exceeded:
         refusal = _LIMITS[exceeded.args[0]].complaint
-    if not walk.width or not walk.height:
+    width, height = walk.width, walk.height
+    if not width or not height:
         refusal = refusal or _("has a header that is damaged or cut short")
-    return Scan(mime, walk.width, walk.height, walk.flaw, refusal, walk.late, walk.counts["scans"])
+    excess, scans, limit = "", walk.counts["scans"], _MEGAPIXELS[mime]
+    if width * height > limit * 1_000_000:
+        excess = _("{size} px, more than {limit} megapixels", size=f"{width}×{height}", limit=limit)
+    elif refusal:
+        excess = _("{problem}; it is stored, not decoded", problem=refusal)
+    elif width * height * scans > _SCANNED_MEGAPIXELS * 1_000_000:
+        excess = _(
+            "has {scans} scans of {megapixels} megapixels; it is stored, not decoded",
+            scans=scans,
+            megapixels=f"{width * height / 1e6:.0f}",
+        )
+    return Scan(mime, width, height, walk.flaw, refusal, excess, walk.late)
 
 
 def scan_bytes(data: bytes) -> Scan | None:
@@ -148,19 +126,8 @@ def scan_bytes(data: bytes) -> Scan | None:
     return scan_file(BytesIO(data))
 
 
-def scan_path(path: Path) -> Scan | None:
-    """Return the scan of the file at `path`; see `scan_file`."""
-    with path.open("rb") as file:
-        return scan_file(file)
-
-
 class _LimitExceeded(Exception):
     """The file holds more of something than is decoded; the argument is the name of the limit."""
-
-
-def _check(limit: str, amount: int) -> None:
-    if amount > _LIMITS[limit].most:
-        raise _LimitExceeded(limit)
 
 
 @dataclass
@@ -180,34 +147,65 @@ class _Walk:
     def count(self, limit: str, amount: int = 1) -> None:
         """Add to what is counted. Raises _LimitExceeded."""
         self.counts[limit] += amount
-        _check(limit, self.counts[limit])
-
-    def read(self, length: int) -> bytes:
-        return read_exactly(self.file, length)
+        if self.counts[limit] > _LIMITS[limit].most:
+            raise _LimitExceeded(limit)
 
     def read_directory(self, length: int) -> None:
         self.count("metadata", length)
-        self.directories.append(self.read(length))
+        self.directories.append(_read(self.file, length))
 
-    def check_directories(self) -> None:
-        """Raise _LimitExceeded when the values of the EXIF and MPF blocks take too much memory."""
-        for block in [bytes(self.exif), *self.directories]:
-            self.count("metadata values", _measure_values(block))
 
+def _read(file: BinaryIO, length: int) -> bytes:
+    """Return exactly `length` bytes. Raises EOFError."""
+    data = file.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data
+
+
+# The generators of this module yield the type of a piece and the offsets of its body, as decoders find them.
+# They read headers only. A body may reach beyond the end of the file; EOFError is raised where the file ends
+# inside a header.
 
 # PNG
 
 _BLOCK = 64 * 1024  # bytes read at once for a checksum
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _FIXED = (b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"fcTL")
 _MAY_ORIENT = (b"XML:com.adobe.xmp", b"Raw profile type ")  # keywords of texts
-_EXIF_KEYWORDS = (b"exif", b"Raw profile type exif")
 _DENSEST = 1032  # bytes that a byte of deflate can stand for
+# What precedes a text: its keyword, and a flag of compression where that is optional.
+TEXT_HEADS = {
+    b"tEXt": re.compile(rb"([^\0]*)\0()"),
+    b"zTXt": re.compile(rb"([^\0]*)\0().", re.DOTALL),
+    b"iCCP": re.compile(rb"([^\0]*)\0().", re.DOTALL),
+    b"iTXt": re.compile(rb"([^\0]*)\0(.).[^\0]*\0[^\0]*\0", re.DOTALL),
+}
+
+
+def iterate_png(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of each chunk up to IEND; a checksum of four bytes follows each."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", _read(file, 8))
+        yield kind, at + 8, at + 8 + length
+        at += 12 + length
+
+
+def split_text(kind: bytes, body: bytes) -> tuple[bytes, int, bool]:
+    """Return the keyword of a chunk of `TEXT_HEADS`, where its text begins, and whether it is compressed.
+
+    A damaged chunk has no text: it begins at the end.
+    """
+    head = TEXT_HEADS[kind].match(body)
+    if head is None:
+        return b"", len(body), False
+    return head[1], head.end(), kind in (b"zTXt", b"iCCP") or head[2] > b"\0"
 
 
 def _walk_png(walk: _Walk) -> None:
-    pixels = False
-    for kind, start, end in iterate_png(walk.file):
+    pixels, file = False, walk.file
+    for kind, start, end in iterate_png(file):
         first = start == 16
         walk.count("pieces")
         if first is not (kind == b"IHDR"):
@@ -216,53 +214,48 @@ def _walk_png(walk: _Walk) -> None:
                 return
         if kind == b"IHDR":
             walk.count("headers")
-            walk.width, walk.height = struct.unpack(">II", walk.read(8))
+            walk.width, walk.height = struct.unpack(">II", _read(file, 8))
         pixels = pixels or kind == b"IDAT"
         if end + 4 > walk.length:
             raise EOFError
-        walk.file.seek(start)
+        file.seek(start)
         _read_chunk(walk, kind, end - start, late=pixels)
-        critical = not kind[0] & 0x20
-        if critical and _compute_crc(walk, start - 4, end) != int.from_bytes(walk.read(4), "big"):
-            walk.flaw = DAMAGED
+        if not kind[0] & 0x20:  # a critical chunk
+            file.seek(start)
+            crc = zlib.crc32(kind)
+            for at in range(start, end, _BLOCK):
+                crc = zlib.crc32(_read(file, min(_BLOCK, end - at)), crc)
+            if crc != int.from_bytes(_read(file, 4), "big"):
+                walk.flaw = DAMAGED
     if not pixels:
         walk.flaw = DAMAGED
 
 
 def _read_chunk(walk: _Walk, kind: bytes, length: int, *, late: bool) -> None:
-    if kind in _FIXED:
-        _check("palette", length)
-    elif kind == b"eXIf":
+    """Count what decoders read besides the pixels, texts as they are inflated, and note EXIF blocks."""
+    if kind in _FIXED and length > _LIMITS["palette"].most:
+        raise _LimitExceeded("palette")
+    if kind == b"eXIf":
         walk.late |= late
         walk.read_directory(length)
-    elif kind in _TEXTS:
-        walk.count("text", length)
-        body = walk.read(length)
-        walk.late |= late and body.startswith(_MAY_ORIENT)
-        keyword, _separator, rest = body.partition(b"\0")
-        text = _inflate(walk, kind, rest)
-        if keyword in _EXIF_KEYWORDS:
-            walk.count("metadata", len(text) // 2)
-            walk.directories.append(text if keyword == b"exif" else _decode_hex_profile(text))
-
-
-def _inflate(walk: _Walk, kind: bytes, rest: bytes) -> bytes:
-    """Return what follows the keyword of a text or profile, inflated where it is compressed."""
-    if kind == b"tEXt":
-        return rest
-    if kind == b"iTXt":
-        text = rest[2:].split(b"\0", 2)[-1]
-        if rest[:1] in (b"", b"\0"):
-            return text
-        rest = b"\0" + text
-    left = _LIMITS["text"].most - walk.counts["text"]
-    try:
-        text = zlib.decompressobj().decompress(rest[1:], left + 1)
-    except zlib.error:
-        walk.count("text", min(_DENSEST * len(rest), left // 2))  # decoders may inflate most of it too
-        return b""
-    walk.count("text", len(text))
-    return text
+    if kind not in TEXT_HEADS:
+        return
+    walk.count("text", length)
+    body = _read(walk.file, length)
+    walk.late |= late and body.startswith(_MAY_ORIENT)
+    keyword, start, compressed = split_text(kind, body)
+    text = body[start:]
+    if compressed:
+        left = _LIMITS["text"].most - walk.counts["text"]
+        try:
+            text = zlib.decompressobj().decompress(text, left + 1)
+        except zlib.error:
+            walk.count("text", min(_DENSEST * len(text), left // 2))  # decoders may inflate most of it too
+            return
+        walk.count("text", len(text))
+    if keyword in (b"exif", b"Raw profile type exif"):
+        walk.count("metadata", len(text) // 2)
+        walk.directories.append(text if keyword == b"exif" else _decode_hex_profile(text))
 
 
 def _decode_hex_profile(text: bytes) -> bytes:
@@ -273,28 +266,65 @@ def _decode_hex_profile(text: bytes) -> bytes:
         return b""
 
 
-def _compute_crc(walk: _Walk, start: int, end: int) -> int:
-    walk.file.seek(start)
-    crc = 0
-    for at in range(start, end, _BLOCK):
-        crc = zlib.crc32(walk.read(min(_BLOCK, end - at)), crc)
-    return crc
-
-
 # JPEG
 
+SOS, _EOI, _DQT = 0xDA, 0xD9, 0xDB  # the start of coded pixels, the end of the image, a quantization table
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size
 _COMMON_FRAMES = (0xC0, 0xC1, 0xC2)  # that every decoder reads: baseline, extended, progressive
-_DQT = 0xDB
+_SEGMENTS = {*FRAMES, 0xC4, 0xCC, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}
+_STANDALONE = (0x01, *range(0xD0, 0xD8), 0xFF)  # markers without a segment; 0xFF is a fill byte
+# What ends coded pixels, in libjpeg too: any marker but stuffing, restarts and fill bytes.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MOST_SEARCHED = 64 * 1024  # bytes searched for a marker at once
+
+
+def iterate_jpeg(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment, without the coded pixels.
+
+    Markers without a segment have an empty body. The first marker that is not known, or the end of the
+    image, is the last.
+    """
+    at, scanned = 2, False
+    while True:
+        at = _find_marker(file, at) if scanned else at
+        file.seek(at)
+        lead, marker = _read(file, 2)
+        if lead != 0xFF:
+            return
+        at += 1 if marker == 0xFF else 2
+        if marker not in _SEGMENTS:
+            yield marker, at, at
+            if marker in _STANDALONE:
+                continue
+            return
+        end = at + max(int.from_bytes(_read(file, 2), "big"), 2)
+        yield marker, at + 2, end
+        at, scanned = end, scanned or marker == SOS
+
+
+def _find_marker(file: BinaryIO, at: int) -> int:
+    """Return the offset of the next marker at or behind `at`. Raises EOFError."""
+    size = 512  # most gaps are short when there are many
+    while True:
+        file.seek(at)
+        block = file.read(size)
+        marker = _MARKER.search(block)
+        if marker:
+            return at + marker.start()
+        if len(block) < size:
+            raise EOFError
+        at += size - 1  # the last byte may begin a marker
+        size = min(2 * size, _MOST_SEARCHED)
 
 
 def _walk_jpeg(walk: _Walk) -> None:
     for marker, start, end in iterate_jpeg(walk.file):
         walk.count("pieces")
-        if marker in STANDALONE:
+        if marker in _STANDALONE:
             continue
-        if marker == EOI and walk.counts["scans"]:
+        if marker == _EOI and walk.counts["scans"]:
             return
-        if marker not in SEGMENTS:
+        if marker not in _SEGMENTS:
             break
         walk.file.seek(start)
         _read_segment(walk, marker, end - start)
@@ -310,20 +340,20 @@ def _read_segment(walk: _Walk, marker: int, length: int) -> None:
         if walk.counts["headers"]:
             walk.flaw = DAMAGED
         walk.count("headers")
-        walk.height, walk.width = struct.unpack(">xHH", walk.read(5))
+        walk.height, walk.width = struct.unpack(">xHH", _read(walk.file, 5))
         walk.late = marker not in _COMMON_FRAMES
     elif marker == SOS:
         walk.count("scans")
     elif marker == _DQT:
         walk.count("tables", length)
     elif marker in (0xE1, 0xE2, 0xED) and length > 4:
-        head = walk.read(min(length, 14))
-        walk.file.seek(-len(head), 1)
+        head = _read(walk.file, min(length, 14))
+        walk.file.seek(-len(head), os.SEEK_CUR)
         if head.startswith(b"Exif\0\0"):
             walk.count("metadata", length)
-            walk.exif += walk.read(length)[6 if walk.exif else 0 :]
+            walk.exif += _read(walk.file, length)[6 if walk.exif else 0 :]
         elif head.startswith(b"MPF\0"):
-            walk.read(4)
+            walk.file.seek(4, os.SEEK_CUR)
             walk.read_directory(length - 4)
         elif head == b"Photoshop 3.0\0":
             walk.count("metadata", length)
@@ -334,13 +364,23 @@ def _read_segment(walk: _Walk, marker: int, length: int) -> None:
 _WEBP_HEADERS = {b"VP8X": 10, b"VP8L": 5, b"VP8 ": 10}  # bytes up to the size of the image
 
 
+def iterate_webp(file: BinaryIO, stop: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of each chunk that begins before `stop`."""
+    at = 12
+    while at + 8 <= stop:
+        file.seek(at)
+        kind, length = struct.unpack("<4sI", _read(file, 8))
+        yield kind, at + 8, at + 8 + length
+        at += 8 + length + (length & 1)
+
+
 def _walk_webp(walk: _Walk) -> None:
     walk.file.seek(4)
-    whole = 8 + int.from_bytes(walk.read(4), "little")
+    whole = 8 + int.from_bytes(_read(walk.file, 4), "little")
     for kind, start, end in iterate_webp(walk.file, min(whole, walk.length)):
         walk.count("pieces")
         if start == 20:
-            walk.width, walk.height = _read_webp_size(kind, walk.read(_WEBP_HEADERS.get(kind, 0)))
+            walk.width, walk.height = _read_webp_size(kind, _read(walk.file, _WEBP_HEADERS.get(kind, 0)))
             walk.file.seek(start)
         if kind == b"EXIF" and end <= walk.length:
             walk.read_directory(end - start)
@@ -360,9 +400,7 @@ def _read_webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-_WALKERS: Mapping[str, Callable[[_Walk], None]] = MappingProxyType(
-    {"image/png": _walk_png, "image/jpeg": _walk_jpeg, "image/webp": _walk_webp}
-)
+_WALKERS = {"image/png": _walk_png, "image/jpeg": _walk_jpeg, "image/webp": _walk_webp}
 
 # EXIF and MPF
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from ipyimagegen.core.formats import BY_MIME, sniff
 from ipyimagegen.core.messages import Message, _
 
 # Pillow's names of the formats that can be converted, and the module that reads each.
-PLUGINS: Mapping[str, str] = MappingProxyType(
-    {
-        "PNG": "PngImagePlugin",
-        "JPEG": "JpegImagePlugin",
-        "WEBP": "WebPImagePlugin",
-        "GIF": "GifImagePlugin",
-        "BMP": "BmpImagePlugin",
-        "TIFF": "TiffImagePlugin",
-        "AVIF": "AvifImagePlugin",
-        "PPM": "PpmImagePlugin",
-        "ICO": "IcoImagePlugin",
-        "JPEG2000": "Jpeg2KImagePlugin",
-        "TGA": "TgaImagePlugin",
-    }
-)
+PLUGINS = {
+    "PNG": "PngImagePlugin",
+    "JPEG": "JpegImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "GIF": "GifImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "AVIF": "AvifImagePlugin",
+    "PPM": "PpmImagePlugin",
+    "ICO": "IcoImagePlugin",
+    "JPEG2000": "Jpeg2KImagePlugin",
+    "TGA": "TgaImagePlugin",
+}
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"GIF8[79]a"), "GIF"),
     (re.compile(rb"BM.{12}[\x0c\x10(48@l|]\0\0\0", re.DOTALL), "BMP"),  # with the size of its header

