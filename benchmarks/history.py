@@ -94,7 +94,7 @@ def measured(home, runs):
     rows["search, a common word, 20"] = median(lambda _: store.runs(search="fox", limit=20))
     rows["search, nothing found"] = median(lambda _: store.runs(search="zebra", limit=20))
     rows["search in one model, 20"] = median(lambda _: store.runs(search="狐狸", model="dall-e-3", limit=20))
-    rows["runs of one number, 5"] = median(lambda _: store.find_numbered(3, limit=5))
+    rows["runs of one number, 5"] = median(lambda _: store.runs(number=3, limit=5))
     fresh = [run(session, 1 + turn, runs + turn, draw) for turn in range(TIMES)]
     rows["append"] = median(lambda turn: store.create(fresh[turn]))
     rows["append, unsynced"] = median(lambda turn: quick.create(run(session, 101 + turn, runs + turn, draw)))

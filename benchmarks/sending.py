@@ -10,8 +10,6 @@ import samples
 from figures import Row, above, interleaved, medians
 from speed import opened, studio
 
-from ipyimagegen.core.formats import find_suffix
-
 LIMIT = 15  # ms over the raw way
 NUMBERS = itertools.count()
 
@@ -38,7 +36,7 @@ def ours(made, path):
 def stored(made, image):
     """Keep an image that nobody has seen, as is done before it is sent."""
     data = samples.several(image, 1)[0] + next(NUMBERS).to_bytes(8, "big")
-    made.store.keep([data], cap=len(data), suffix_of=find_suffix)
+    made.store.keep([data], cap=len(data))
 
 
 def fresh(folder, image):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from foreign import OTHER, needs_root
 
-from ipyimagegen.store.ownership import (
+from ipyimagegen.store.files import (
     check_folder,
     delete_file,
     delete_old_files,

@@ -151,7 +151,9 @@ def test_what_neither_disk_nor_refuge_took_is_kept_as_the_reply(home, server, mo
 
     full = Disk(home, write=write)
     one.store = Store(home, disk=full)
-    monkeypatch.setattr("ipyimagegen.store.blobs.find_fallback", lambda _: replace(full, home=home / "aside"))
+    monkeypatch.setattr(
+        "ipyimagegen.store.blobs.find_fallback", lambda *_, **__: replace(full, home=home / "aside")
+    )
     with pytest.raises(e.CallError, match="What came is kept"):
         one.imagine("a fox", n=2)
     with pytest.raises(e.OutcomeUnknown, match="is stored and not read yet"):

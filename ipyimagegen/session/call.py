@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Self
 from ipyimagegen import client
 from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import Redactor
@@ -382,7 +381,7 @@ def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
         for sha256, data in call.planned.files.items():
             path = store.path(sha256)
             if path is None or path.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
-                store.keep([data], cap=len(data), suffix_of=find_suffix)
+                store.keep([data], cap=len(data))
         rival = _find_rival(call, store)
     except (StoreError, OSError) as error:
         return client.make_not_sent(sanitize(error, 300))

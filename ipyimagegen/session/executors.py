@@ -32,7 +32,7 @@ from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.sketch import create_app
-from ipyimagegen.store.ownership import delete_old_files, make_private_folder
+from ipyimagegen.store.files import delete_old_files, make_private_folder
 
 SKETCH = "sketch"
 _CLAIM = re.compile(r"[0-9a-f]{16}")  # the name of a claim file is the nonce of its call

@@ -257,7 +257,7 @@ class Ledger:
         raise NotInHistory(self._describe_missing(ref.number))
 
     def _describe_missing(self, number: int) -> Message:
-        others = self._store.find_numbered(number, limit=3) if number > 0 else []
+        others = self._store.runs(number=number, limit=3) if number > 0 else []
         runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)
         values = {"number": number, "count": len(self._numbers) or _("none yet"), "runs": runs}
         if runs:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -144,9 +143,7 @@ class ResponseProcessor:
             return run
         try:
             with outcome.spool.open("rb") as file:
-                blob = self.context.store.keep(
-                    _blocks(file), cap=LARGEST_RESPONSE, suffix_of=lambda _head: None
-                )
+                blob = self.context.store.keep(_blocks(file), cap=LARGEST_RESPONSE, raw=True)
         except (StoreError, OSError):
             return run
         return run.replace(raw=blob.sha256)
@@ -185,12 +182,9 @@ class ResponseProcessor:
         return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
-        store, suffix_of = self.context.store, find_suffix
         with self.slot():
             clean = partial(imaging.mask_keys, redactor=self.redactor)
-            return store.keep(
-                chunks, cap=client.IMAGE_LIMIT, suffix_of=suffix_of, fallback=aside, clean=clean
-            )
+            return self.context.store.keep(chunks, cap=client.IMAGE_LIMIT, fallback=aside, clean=clean)
 
     def _download(self, image: ImageRecord) -> ImageRecord:
         if self.token.over or not self.downloads:

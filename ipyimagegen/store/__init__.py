@@ -7,7 +7,7 @@
     HOME/unindexed/                    names of records that the index may lack
     HOME/index.sqlite                  search and look-up; safe to delete
 
-What a full disk refuses is kept among the system's temporary files until it can be stored (`fallback`).
+What a full disk refuses is kept among the system's temporary files until it can be stored (`find_fallback`).
 
 No handle outlives a call, so any number of processes and threads share a home, a fork inherits nothing,
 and a store can be pickled.

@@ -1,26 +1,48 @@
-"""Images and other files by the hash of their bytes: each content once, never re-encoded."""
+"""The files of a store that are not records: images by the hash of their bytes, and responses on their way.
+
+What a full disk refuses is kept in the fallback: a folder among the system's temporary files that only its
+owner can read. What lies there goes into the history as soon as that can be written again.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+from zlib import crc32
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
-from ipyimagegen.store.fallback import find_fallback, make_fallback
-from ipyimagegen.store.files import DAY, HASH, RESPONSE, Disk, Occupied
-from ipyimagegen.store.records import Key, parse_key
+from ipyimagegen.core.run import Run, Status
+from ipyimagegen.store.files import (
+    DAY,
+    HASH,
+    RESPONSE,
+    Disk,
+    Occupied,
+    is_private_folder,
+    make_private_folder,
+)
+from ipyimagegen.store.journal import Journal
+from ipyimagegen.store.records import Key, Records, parse_key
 
 HEAD = 64  # bytes, enough for any magic number
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="BlobStore")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredBlob:
-    """A stored file: the hash of its bytes, where it is, its size in bytes, and its first 64 bytes.
+    """A stored file: the hash of its bytes, where it is, and its size in bytes.
 
     `altered`: `clean` changed what was received.
     """
@@ -28,167 +50,190 @@ class StoredBlob:
     sha256: str
     path: Path
     size: int
-    head: bytes
     altered: bool = False
 
 
-@dataclass(frozen=True)
-class Blobs:
-    """The files of a store that are not records."""
+def translate_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a method of a store raise StoreError where it would raise OSError."""
 
-    disk: Disk
+    @wraps(method)
+    def translated(store: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(store, *args, **kwargs)
+        except OSError as error:
+            raise store.disk.explain(error) from error
+
+    return translated
+
+
+class BlobStore:
+    """The images of a store, each content once and never re-encoded, and its responses."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.home = disk.home
+        self._records = Records(disk)
+        self._journal = Journal(disk)
 
     def keep(
         self,
         chunks: Iterable[bytes],
-        cap: int,
-        suffix_of: Callable[[bytes], str | None],
         *,
-        fallback: bool,
-        announce: Callable[[str], None],
-        clean: Callable[[Path], bool],
+        cap: int,
+        raw: bool = False,
+        fallback: bool = False,
+        clean: Callable[[Path], bool] = lambda _: False,
     ) -> StoredBlob:
-        """Stream bytes into a file that is named by their hash; see `Store.keep`.
+        """Stream bytes into a file that is named by their hash; the same bytes are stored once.
 
-        `announce` gets the hash before the file has its name.
+        What does not begin as an image does, and what is `raw`, goes into quarantine, as `.bin`. `fallback`
+        stores it in the fallback, for a day. `clean` may change the file in place before it is named, and
+        returns whether it did. Raises StoreError when there are more than `cap` bytes or the disk fails, and
+        whatever `chunks` raises; then no file is left.
         """
-        disk = find_fallback(self.disk.home) if fallback else self.disk
-        if disk is None or (fallback and not make_fallback(disk)):
+        disk = find_fallback(self.home, make=True) if fallback else self.disk
+        if disk is None:
             raise StoreError(_("No folder for temporary files is private to you."))
         digest, size, head = hashlib.sha256(), 0, b""
-        with disk.create_part() as (file, part):
+        with ExitStack() as stack:
+            with disk.translate_errors():
+                file, part = stack.enter_context(disk.create_part())
             for chunk in chunks:
                 size += len(chunk)
                 if size > cap:
                     raise StoreError(_("The image has more than {cap} bytes: not stored.", cap=f"{cap:,}"))
                 head += chunk[: HEAD - len(head)]
                 digest.update(chunk)
-                disk.append(file, chunk)
-            altered = clean(part)
-            with self.disk.translate_errors():
-                name = _hash_file(part) if altered else digest.hexdigest()
-            if not fallback:
-                announce(name)
-        suffix = suffix_of(head)
-        path = self._folder(name) / f"{name}{suffix}" if suffix else self._quarantine(name)
-        if fallback:
-            path = disk.spool / path.name
-        try:
-            disk.move(part, path)  # also over the same content: that heals a damaged file
-        except Occupied:
+                with disk.translate_errors():
+                    disk.append(file, chunk)
             with disk.translate_errors():
-                if not disk.is_file(path) or _hash_file(path) != name:
-                    raise
-        return StoredBlob(sha256=name, path=path, size=size, head=head, altered=altered)
+                altered = clean(part)
+                sha256 = _hash_file(part) if altered else digest.hexdigest()
+                if not fallback:
+                    self._journal.drop_hash(sha256)
+                stack.close()
+                suffix = None if raw else find_suffix(head)
+                folder = self.home / (f"images/{sha256[:2]}" if suffix else "quarantine")
+                path = (disk.spool if fallback else folder) / f"{sha256}{suffix or '.bin'}"
+                try:
+                    disk.move(part, path)  # also over the same content: that heals a damaged file
+                except Occupied:
+                    if path not in disk.list_files(path.parent, sha256) or _hash_file(path) != sha256:
+                        raise
+        return StoredBlob(sha256=sha256, path=path, size=size, altered=altered)
 
+    @translate_errors
     def path(self, sha256: str) -> Path | None:
-        """Return where those bytes are, also in quarantine or in the fallback, or None."""
+        """Return where the bytes with that hash are, also in quarantine or in the fallback, or None."""
         return next((path for _disk, path in self._find_files(sha256)), None)
 
+    @translate_errors
     def verify(self, sha256: str) -> bool:
         """Return whether the stored bytes still have that hash."""
         path = self.path(sha256)
-        with self.disk.translate_errors():
-            return path is not None and _hash_file(path) == sha256
-
-    def delete(self, sha256: str) -> list[Path]:
-        """Delete the files of those bytes; return those that are not the store's to delete."""
-        return [path for disk, path in self._find_files(sha256) if not disk.delete(path)]
+        return path is not None and _hash_file(path) == sha256
 
     def _find_files(self, sha256: str) -> Iterator[tuple[Disk, Path]]:
         if not HASH.fullmatch(sha256):
             return
-        yield from _list_named(sha256, self.disk, self._folder(sha256))
-        if self.disk.is_file(path := self._quarantine(sha256)):
-            yield self.disk, path
-        for disk in self._fallbacks():
-            yield from _list_named(sha256, disk, disk.spool)
+        for folder in (f"images/{sha256[:2]}", "quarantine"):
+            yield from ((self.disk, path) for path in self.disk.list_files(self.home / folder, sha256))
+        if fallback := find_fallback(self.home):
+            yield from ((fallback, path) for path in fallback.list_files(fallback.spool, sha256))
 
     # Responses while they are received
 
-    def spool(self, key: Key | None, is_needed: Callable[[Key], bool]) -> Path:
-        """Return a new file for bytes that are being received: the response of that run, if there is a run.
+    @translate_errors
+    def spool(self, run: Run | None = None) -> Path:
+        """Return a new file for bytes that are being received: the response of the run, if there is a run.
 
         Files that are older than a day are deleted, except responses of runs that still need them.
         """
-        path = self.disk.make_spool_path(_name_response(key) if key else "part")
+        path = _make_spool_path(self.disk, run)
         self.disk.create_exclusive(path)
-        with suppress(StoreError):  # a later call deletes them
-            self._delete_old(is_needed)
+        with suppress(OSError):  # a later call deletes them
+            for disk, old in self._list_spooled():
+                with suppress(OSError):  # another process deletes it too
+                    if time.time() - old.lstat().st_mtime > DAY and not self._find_waiting(old):
+                        disk.delete(old)
         return path
 
-    def spool_fallback(self, key: Key) -> Path | None:
-        """Return a new file in the fallback for the response of that run; None where there is none."""
-        disk = find_fallback(self.disk.home)
-        if disk and make_fallback(disk):
-            path = disk.make_spool_path(_name_response(key))
-            with suppress(StoreError):
+    def spool_fallback(self, run: Run) -> Path | None:
+        """Return a new file in the fallback for the rest of a response that the home cannot hold."""
+        if disk := find_fallback(self.home, make=True):
+            path = _make_spool_path(disk, run)
+            with suppress(OSError):
                 return path if disk.create_exclusive(path) else None
         return None
 
-    def _delete_old(self, is_needed: Callable[[Key], bool]) -> None:
-        for disk, path in self._list_spooled():
-            with suppress(OSError, StoreError):  # another process deletes it too
-                if time.time() - path.lstat().st_mtime > DAY:
-                    key = _find_key(path)
-                    if key is None or not is_needed(key):
-                        disk.delete(path)
+    @translate_errors
+    def list_responses(self) -> list[tuple[Path, Run]]:
+        """Return the responses in the spool that are not completely stored yet, and their runs.
 
-    def list_responses(self) -> list[tuple[Path, Key]]:
-        """Return the responses in spool and fallback, and the runs that they belong to."""
-        responses = (path for _disk, path in self._list_spooled() if path.suffix == ".reply")
-        return [(path, key) for path in responses if (key := _find_key(path))]
+        Such a call is in flight, or its process was killed, or the disk was full.
+        """
+        paths = [path for _disk, path in self._list_spooled() if path.suffix == ".reply"]
+        return [(path, run) for path in paths if (run := self._find_waiting(path))]
 
-    def delete_responses(self, key: Key) -> list[Path]:
-        """Delete the responses of a run; return those that are not the store's to delete."""
-        return [
-            path for disk, path in self._list_spooled() if _find_key(path) == key and not disk.delete(path)
-        ]
-
+    @translate_errors
     def claim(self, response: Path) -> bool:
-        """Mark a response as being read; return False where another reader has begun."""
+        """Mark a response in the spool as being read; return False where another reader has begun.
+
+        The mark of a reader that died stays: a response that ended a process is not read again by itself.
+        """
         return self.disk.create_exclusive(_claim_of(response))
 
+    @translate_errors
     def release(self, response: Path) -> None:
         """Remove that mark."""
-        for disk in self._disks():
-            if disk.spool == response.parent:
-                disk.delete(_claim_of(response))
+        claim = _claim_of(response)
+        for disk, path in self._list_spooled():
+            if path == claim:
+                disk.delete(path)
+
+    def _find_waiting(self, path: Path) -> Run | None:
+        """Return the run that still needs a response, or the mark of its reader; None for other files."""
+        key = find_key(path)
+        run = self._records.read(key) if key else None
+        needs = run and (run.status is Status.PENDING or any(image.unstored for image in run.images))
+        return run if needs else None
 
     def _list_spooled(self) -> list[tuple[Disk, Path]]:
-        return [(disk, path) for disk in self._disks() for path in disk.list_files(disk.spool)]
+        """Return what lies in the spools, first that of the fallback: a response is more whole there."""
+        disks = (find_fallback(self.home), self.disk)
+        return [(disk, path) for disk in disks if disk for path in disk.list_files(disk.spool)]
 
-    def _disks(self) -> tuple[Disk, ...]:
-        """Return fallback and home: a response that moved to the fallback is more whole there."""
-        return (*self._fallbacks(), self.disk)
 
-    def _fallbacks(self) -> tuple[Disk, ...]:
-        disk = find_fallback(self.disk.home)
-        return (disk,) if disk else ()
+def find_fallback(home: Path, *, make: bool = False) -> Disk | None:
+    """Return the fallback of a store; None where there is none, or no place can be trusted.
 
-    def _folder(self, sha256: str) -> Path:
-        return self.disk.home / "images" / sha256[:2]
+    The folder of temporary files is everybody's, and the names in it are known: somebody else may have
+    put a folder or a link there.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0  # elsewhere the temporary folder is the user's own
+    try:
+        shared = Path(tempfile.gettempdir()).resolve()
+    except OSError:
+        return None
+    owned = shared / f"ipyimagegen-{user}"
+    place = owned / f"{crc32(os.fsencode(home)):08x}"
+    check = make_private_folder if make else is_private_folder
+    return Disk(place) if check(owned) and check(place) else None
 
-    def _quarantine(self, sha256: str) -> Path:
-        return self.disk.home / "quarantine" / f"{sha256}.bin"
+
+def find_key(path: Path) -> Key | None:
+    """Return the run whose response, or mark of a reader, a file in the spool is; None for other files."""
+    response = RESPONSE.fullmatch(path.name)
+    return parse_key(f"{response[1]}/{response[2]}") if response else None
 
 
 def _claim_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.claim")
 
 
-def _name_response(key: Key) -> str:
-    return f"{key[0]}.{key[1]}.reply"
-
-
-def _find_key(path: Path) -> Key | None:
-    """Return the run whose response, or mark of a reader, a file in the spool is; None for other files."""
-    response = RESPONSE.fullmatch(path.name)
-    return parse_key(f"{response[1]}/{response[2]}") if response else None
-
-
-def _list_named(sha256: str, disk: Disk, folder: Path) -> Iterator[tuple[Disk, Path]]:
-    return ((disk, path) for path in disk.list_files(folder) if path.stem == sha256)
+def _make_spool_path(disk: Disk, run: Run | None) -> Path:
+    end = f"{run.session}.{run.number}.reply" if run else "part"
+    return disk.spool / f"{os.urandom(16).hex()}.{end}"
 
 
 def _hash_file(path: Path) -> str:

@@ -1,7 +1,12 @@
-"""The files of a store: which there are, and how they are written whole or not at all.
+"""The files of a store: which there are, how they are written whole or not at all, and what may be deleted.
 
 HOME may be a folder that holds other things too, and an archive may bring anything. What `FILES` does not
 name is not read, replaced or deleted.
+
+A file is deleted only if it is ours by place (a known folder that is a real folder, not a link), by its
+whole name, and by kind (a regular file that belongs to this user). Everything else is left as it is. Where
+the system can do that, the check and the deletion use the same open folder: nobody can put a link in its
+place in between.
 """
 
 from __future__ import annotations
@@ -9,19 +14,18 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.ids import SESSION as _SESSION
 from ipyimagegen.core.messages import _
-from ipyimagegen.store.ownership import check_folder, delete_file, is_own_file, leads_through_link
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
 DAY = 86_400.0  # seconds
@@ -29,6 +33,10 @@ PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.0)  # seconds between attempts to reach a
 BLOCK = 1 << 20  # bytes that are copied at a time
 T = TypeVar("T")
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_FOLDER = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+_NO_FOLDER = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)  # from opening a link or a file as a folder
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,15})"
 _HASH = r"[0-9a-f]{64}"
@@ -61,10 +69,11 @@ class Occupied(StoreError):
 
 @dataclass(frozen=True)
 class Disk:
-    """The system calls that can fail, and what is built of them. Its methods raise StoreError.
+    """The system calls that can fail, and what is built of them. Its methods raise OSError.
 
     `home` may be a link or lie behind a link: it is resolved here, once. Inside it a link is followed only
-    to a folder of the same user, and no file is deleted or replaced through it (see `ownership`).
+    to a folder of the same user, and no file is deleted or replaced through it. `spool` is the folder of
+    files that are not yet whole.
     """
 
     home: Path
@@ -72,9 +81,11 @@ class Disk:
     fsync: Callable[[int], None] = os.fsync
     replace: Callable[[Path, Path], None] = os.replace
     sleep: Callable[[float], None] = time.sleep
+    spool: Path = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", _resolve_home(self.home))
+        object.__setattr__(self, "spool", self.home / "spool")
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
@@ -82,73 +93,62 @@ class Disk:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise StoreError(
-                _(
-                    "The history in {home} cannot be used: {reason}.\n"
-                    "Free some space or grant access there, or set IPYIMAGEGEN_HOME to another folder.",
-                    home=self.home,
-                    reason=f"{reason} ({error.filename})" if error.filename else reason,
-                )
-            ) from error
+            raise self.explain(error) from error
 
-    @property
-    def spool(self) -> Path:
-        """The folder of files that are not yet whole."""
-        return self.home / "spool"
-
-    def make_spool_path(self, name: str = "part") -> Path:
-        """Return a path in the spool that no other file has."""
-        return self.spool / f"{os.urandom(16).hex()}.{name}"
+    def explain(self, error: OSError) -> StoreError:
+        """Return what to report for an error of the system: its cause, the folder and the cure."""
+        reason = error.strerror or str(error)
+        return StoreError(
+            _(
+                "The history in {home} cannot be used: {reason}.\n"
+                "Free some space or grant access there, or set IPYIMAGEGEN_HOME to another folder.",
+                home=self.home,
+                reason=f"{reason} ({error.filename})" if error.filename else reason,
+            )
+        )
 
     # Checks
 
-    def probe(self, need: int) -> None:
-        """Raise StoreError unless files can be written and `need` bytes fit."""
-        self.check_folders(close=True)
-        with self.create_part() as (file, part):
-            self.append(file, b"probe")
-        with self.translate_errors():
-            part.unlink()
-            free = shutil.disk_usage(self.home).free
-        if free < need + MARGIN:
-            raise StoreError(
-                _(
-                    "The history in {home} has no room: {free} MiB are free, {need} MiB are needed.\n"
-                    "Free some space there, or set IPYIMAGEGEN_HOME to another folder.",
-                    home=self.home,
-                    free=f"{free >> 20:,}",
-                    need=f"{need + MARGIN >> 20:,}",
-                )
-            )
-
     def check_folders(self, *, close: bool = False) -> None:
-        """Raise StoreError when a folder of the store is something else, or is not the user's.
+        """Raise OSError when a folder of the store is something else, or is not the user's.
 
         `close` takes from others the right to write into the user's folders.
         """
-        with self.translate_errors():
-            if self.home.is_dir():
-                check_folder(self.home, self.home, close=close)
-            for path in (self.home / name for name in FILES):
-                self.is_linked(path)
-                if path.is_dir():
-                    check_folder(path, self.home, close=close)
-                if os.path.lexists(path) and not path.is_dir():
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-                if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        if self.home.is_dir():
+            check_folder(self.home, self.home, close=close)
+        for path in (self.home / name for name in FILES):
+            self.is_linked(path)
+            if not os.path.lexists(path):
+                continue
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            check_folder(path, self.home, close=close)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     def is_linked(self, path: Path) -> bool:
-        """Return whether a path in HOME leads through a link; raises StoreError for a refused link."""
-        root = str(self.home)
-        if not str(path).startswith(root + os.sep):  # HOME, or above it
+        """Return whether a path in HOME is a link or lies behind a link; outside of HOME nothing does.
+
+        Raises OSError for a link that leads anywhere but to a folder of this user.
+        """
+        linked, place = False, str(self.home)  # as text: this runs for each file that is read
+        if not str(path).startswith(place + os.sep):
             return False
-        parts = path.parts[len(self.home.parts) :]
-        with self.translate_errors():
-            linked = leads_through_link(root, parts)
-            if linked and parts[0] == UNLINKED:
-                raise OSError(errno.ELOOP, "a link to a folder in which files are deleted", str(path))
+        for part in path.parts[len(self.home.parts) :]:
+            place = os.path.join(place, part)
+            try:
+                if not is_link(os.lstat(place)):
+                    continue
+            except (FileNotFoundError, NotADirectoryError):
+                break
+            linked = True
+            with suppress(FileNotFoundError, NotADirectoryError):
+                target = os.stat(place)
+                if stat.S_ISDIR(target.st_mode) and belongs_to_user(target):
+                    continue
+            raise OSError(errno.ELOOP, "a link that does not lead to a folder of yours", place)
+        if linked and path.is_relative_to(self.home / UNLINKED):
+            raise OSError(errno.ELOOP, "a link to a folder in which files are deleted", str(path))
         return linked
 
     # Reading
@@ -156,42 +156,38 @@ class Disk:
     def read(self, path: Path) -> bytes | None:
         """Return what a file holds, or None when there is none."""
         self.is_linked(path.parent)
-        with self.translate_errors():
-            try:
-                return self._retry_denied(path.read_bytes) if stat.S_ISREG(path.lstat().st_mode) else None
-            except _ABSENT:
-                return None
+        try:
+            return self._retry_denied(path.read_bytes) if stat.S_ISREG(path.lstat().st_mode) else None
+        except _ABSENT:
+            return None
 
-    def is_file(self, path: Path) -> bool:
-        """Return whether a file of the store is there."""
-        self.is_linked(path.parent)
-        return self._is_store_file(path)
+    def list_files(self, folder: Path, start: str = "") -> list[Path]:
+        """Return the files in a folder that have the place, the name and the kind of files of the store.
 
-    def list_files(self, folder: Path) -> list[Path]:
-        """Return the files of the store in a folder."""
-        return [path for path in self.list_paths(folder) if self._is_store_file(path)]
-
-    def list_paths(self, folder: Path) -> list[Path]:
-        """Return what is in a folder; nothing when there is none."""
-        return [folder / name for name in self.list_names(folder)]
+        `start` is that of their names.
+        """
+        files = []
+        for path in (folder / name for name in self.list_names(folder) if name.startswith(start)):
+            with suppress(*_ABSENT):  # deleted meanwhile
+                if self._has_store_name(path) and stat.S_ISREG(path.lstat().st_mode):
+                    files.append(path)
+        return files
 
     def list_names(self, folder: Path) -> list[str]:
         """Return the names of what is in a folder; nothing when there is none."""
         self.is_linked(folder)
-        with self.translate_errors():
-            try:
-                return os.listdir(folder)  # a hundred thousand paths take a tenth of a second
-            except _ABSENT:
-                return []
+        try:
+            return os.listdir(folder)  # a hundred thousand paths take a tenth of a second
+        except _ABSENT:
+            return []
 
     # Writing
 
     def append(self, file: int, data: bytes) -> None:
         """Write all of `data` to an open file."""
         rest = memoryview(data)
-        with self.translate_errors():
-            while rest:
-                rest = rest[self.write(file, rest) :]
+        while rest:
+            rest = rest[self.write(file, rest) :]
 
     @contextmanager
     def create_part(self, folder: Path | None = None) -> Iterator[tuple[int, Path]]:
@@ -199,18 +195,19 @@ class Disk:
 
         When the block ends its bytes are on the disk; when the block fails the file is gone.
         """
-        self.make_folder(folder or self.spool)
-        part = (folder or self.spool) / self.make_spool_path().name
-        with self.translate_errors():
-            file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        folder = folder or self.spool
+        self.make_folder(folder)
+        part = folder / f"{os.urandom(16).hex()}.part"
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         with _delete_on_failure(part):
             try:
                 yield file, part
-                with self.translate_errors():
-                    self.fsync(file)
-            finally:
-                with self.translate_errors():  # some network folders report here what they could not write
+                self.fsync(file)
+            except BaseException:
+                with suppress(OSError):
                     os.close(file)
+                raise
+            os.close(file)  # some network folders report here what they could not write
 
     def put(self, path: Path, data: bytes, *, known: bool = False) -> None:
         """Make `path` hold `data`: at any time it has the old content or the new, never a part.
@@ -227,8 +224,15 @@ class Disk:
             self.append(file, data)
         try:
             self.make_folder(path.parent)
-            if not self._name_exclusive(part, path):
+            try:
+                os.link(part, path)
+            except FileExistsError:
                 return False
+            except OSError:  # a file system without links: the file is empty for a moment
+                if not self.create_exclusive(path):
+                    return False
+                with _delete_on_failure(path):
+                    self._rename(part, path)
             with _delete_on_failure(path):
                 self.fsync_dir(path.parent)
         finally:
@@ -236,28 +240,14 @@ class Disk:
                 part.unlink()
         return True
 
-    def _name_exclusive(self, part: Path, path: Path) -> bool:
-        """Give a finished file a name, unless something has it; return whether nothing had."""
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links: empty for a moment
-            if not self.create_exclusive(path):
-                return False
-            with _delete_on_failure(path), self.translate_errors():
-                self._rename(part, path)
-        return True
-
     def create_exclusive(self, path: Path) -> bool:
         """Create an empty file; return False when the file exists."""
         self.make_folder(path.parent)
-        with self.translate_errors():
-            try:
-                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                return False
-        with _delete_on_failure(path), self.translate_errors():
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return False
+        with _delete_on_failure(path):
             os.close(file)
         return True
 
@@ -269,16 +259,23 @@ class Disk:
         """
         with _delete_on_failure(part):
             self.make_folder(path.parent)
-            if not self._is_replaceable(path, known=known):
-                raise Occupied(
-                    _(
-                        "{path} was not replaced: it is a link, behind a link, or another user's file.",
-                        path=path,
+            linked = self.is_linked(path.parent)
+            with suppress(*_ABSENT):
+                info = path.lstat()
+                own = not linked and self._has_store_name(path) and is_own_file(info)
+                if not (stat.S_ISREG(info.st_mode) if known else own):
+                    raise Occupied(
+                        _(
+                            "{path} was not replaced: it is a link, behind a link, or another user's file.",
+                            path=path,
+                        )
                     )
-                )
-            with self.translate_errors():
-                self._rename(part, path)
+            self._rename(part, path)
         self.fsync_dir(path.parent)
+
+    def _has_store_name(self, path: Path) -> bool:
+        folder, _separator, name = path.relative_to(self.home).as_posix().partition("/")
+        return folder in FILES and FILES[folder].fullmatch(name) is not None
 
     def _rename(self, part: Path, path: Path) -> None:
         """Rename a finished file; where a link leads to another disk, copy it there first."""
@@ -305,57 +302,28 @@ class Disk:
 
     def delete(self, path: Path) -> bool:
         """Delete a file of the store; return False where it stays because it is not the store's to delete."""
-        with self.translate_errors():
-            return self._has_store_name(path) and delete_file(self.home, path.relative_to(self.home))
+        return self._has_store_name(path) and delete_file(self.home, path.relative_to(self.home))
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder, and those above it that are missing, private to the user."""
         self.is_linked(folder)
-        with self.translate_errors():
-            if folder.is_dir():
-                return
-        self.make_folder(folder.parent)
-        with self.translate_errors():
+        if not folder.is_dir():
+            self.make_folder(folder.parent)
             folder.mkdir(mode=0o700, exist_ok=True)
-        self.fsync_dir(folder.parent)
+            self.fsync_dir(folder.parent)
 
     def fsync_dir(self, folder: Path) -> None:
         """Bring the names in a folder to the disk, where the system can do that."""
         if os.name == "nt":
             return
-        with self.translate_errors():
-            file = os.open(folder, os.O_RDONLY)
-            try:
-                self.fsync(file)
-            except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
-                    raise
-            finally:
-                os.close(file)
-
-    def _is_store_file(self, path: Path) -> bool:
-        """Return whether a path has the place, the name and the kind of a file of the store."""
-        with self.translate_errors():
-            try:
-                return self._has_store_name(path) and stat.S_ISREG(path.lstat().st_mode)
-            except _ABSENT:
-                return False
-
-    def _has_store_name(self, path: Path) -> bool:
-        folder, _separator, name = path.relative_to(self.home).as_posix().partition("/")
-        return folder in FILES and FILES[folder].fullmatch(name) is not None
-
-    def _is_replaceable(self, path: Path, *, known: bool) -> bool:
-        """Return whether nothing is there, or a file that the store may replace."""
-        linked = self.is_linked(path.parent)
-        with self.translate_errors():
-            try:
-                info = path.lstat()
-            except _ABSENT:
-                return True
-        if known:
-            return stat.S_ISREG(info.st_mode)
-        return not linked and self._has_store_name(path) and is_own_file(info)
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            self.fsync(file)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+                raise
+        finally:
+            os.close(file)
 
 
 @contextmanager
@@ -370,11 +338,120 @@ def _delete_on_failure(path: Path) -> Iterator[None]:
 
 def _resolve_home(home: Path) -> Path:
     """Return the real path of a store; a link to nowhere stays as it is: its disk may not be mounted."""
-    real = Path(os.path.realpath(home))
-    if real == home:
-        return home
     try:
         dangling = any(path.is_symlink() and not path.exists() for path in (home, *home.parents))
     except OSError:  # reported when the folder is needed
         return home
-    return home if dangling else real
+    return home if dangling else Path(os.path.realpath(home))
+
+
+# Whose a file or a folder is
+
+
+def belongs_to_user(info: os.stat_result) -> bool:
+    """Return whether a file or folder belongs to the user of this process; on Windows always."""
+    return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
+
+
+def is_own_file(info: os.stat_result) -> bool:
+    """Return whether this is a regular file of this user; `info` comes from lstat."""
+    return stat.S_ISREG(info.st_mode) and belongs_to_user(info)
+
+
+def is_link(info: os.stat_result) -> bool:
+    """Return whether this is a link, or a junction of Windows; `info` comes from lstat."""
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+    return stat.S_ISLNK(info.st_mode) or getattr(info, "st_reparse_tag", 0) == junction
+
+
+def _is_folder(info: os.stat_result) -> bool:
+    return stat.S_ISDIR(info.st_mode) and not is_link(info)
+
+
+def is_private_folder(folder: Path) -> bool:
+    """Return whether this is a real folder of this user that nobody else can enter."""
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    closed = os.name == "nt" or (belongs_to_user(info) and not info.st_mode & 0o077)
+    return closed and _is_folder(info)
+
+
+def make_private_folder(folder: Path) -> bool:
+    """Make a folder for this user alone; return whether there is such a folder now."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700)
+    return is_private_folder(folder)
+
+
+def check_folder(folder: Path, root: Path, *, close: bool) -> None:
+    """Raise OSError for a folder below `root` in which other users may have put something.
+
+    `close` first takes from them the right to write where the folder is this user's. A folder whose file
+    system keeps no owners and modes, such as a folder that a container shares with its host, is accepted.
+    """
+    if os.name == "nt":
+        return
+    info = folder.stat()
+    open_to_others = bool(info.st_mode & stat.S_IWOTH)
+    if belongs_to_user(info):
+        if open_to_others and close:
+            with suppress(OSError):
+                folder.chmod(stat.S_IMODE(info.st_mode) & ~stat.S_IWOTH)
+        return
+    if open_to_others:
+        problem = "other users can write into this folder"
+    elif info.st_uid not in (0, root.stat().st_uid):
+        problem = "this folder belongs to another user"
+    else:
+        return
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        new = os.fstat(file.fileno())
+        if not belongs_to_user(new) or new.st_mode & 0o077:
+            return
+    raise PermissionError(errno.EACCES, problem, str(folder))
+
+
+def delete_file(root: Path, name: Path) -> bool:
+    """Delete the file `name` below `root`; return False where it stays because it is not this user's.
+
+    `root` and all folders in `name` must be real folders. A missing file counts as deleted. Raises OSError
+    when the system does not delete it.
+    """
+    try:
+        with ExitStack() as stack:
+            folder, path = None, root / name
+            if os.name != "nt":
+                path = Path(name.name)
+                for part in (str(root), *name.parent.parts):
+                    folder = os.open(part, _FOLDER, dir_fd=folder)
+                    stack.callback(_close, folder)
+            elif not all(_is_folder((root / above).lstat()) for above in name.parents):
+                return False
+            if not is_own_file(os.stat(path, dir_fd=folder, follow_symlinks=False)):
+                return False
+            os.unlink(path, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_FOLDER:
+            raise
+        return False
+    return True
+
+
+def _close(folder: int) -> None:
+    with suppress(OSError):  # nothing was written to it
+        os.close(folder)
+
+
+def delete_old_files(folder: Path, pattern: re.Pattern[str], seconds: float) -> None:
+    """Delete the files of a private folder whose whole name matches and that are older than `seconds`."""
+    if not is_private_folder(folder):
+        return
+    with suppress(OSError):
+        oldest = time.time() - seconds
+        for path in folder.iterdir():
+            if pattern.fullmatch(path.name) and path.lstat().st_mtime < oldest:
+                delete_file(folder, Path(path.name))

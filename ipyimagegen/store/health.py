@@ -12,8 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipyimagegen.core.errors import StoreError
-from ipyimagegen.store.fallback import find_fallback
+from ipyimagegen.store.blobs import find_fallback
 from ipyimagegen.store.files import MARGIN, Disk
 from ipyimagegen.store.index import SQLITE_LOCK, VERSION, is_damage, list_aside, read_state, read_version
 
@@ -67,7 +66,7 @@ def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS
         unindexed=len(_list_paths(home / "unindexed")),
         spool=_measure(disk.spool, *([fallback.spool] if fallback else [])),
         quarantine=_measure(home / "quarantine"),
-        aside=_has_aside(home),
+        aside=bool(list_aside(home)),
     )
 
 
@@ -75,11 +74,11 @@ def _find_trouble(disk: Disk, folder: Path) -> str:
     """Return why no file can be written; it has no name, where the system allows that."""
     try:
         disk.check_folders()
-        with disk.translate_errors(), tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             disk.append(file.fileno(), b"probe")
             disk.fsync(file.fileno())
-    except StoreError as error:
-        return str(error)
+    except OSError as error:
+        return str(disk.explain(error))
     return ""
 
 
@@ -87,12 +86,6 @@ def _list_paths(folder: Path) -> list[Path]:
     with suppress(OSError):  # missing, or not a folder
         return list(folder.iterdir())
     return []
-
-
-def _has_aside(home: Path) -> bool:
-    with suppress(OSError):
-        return any(list_aside(home))
-    return False
 
 
 _OCTAL = re.compile(r"\\([0-7]{3})")

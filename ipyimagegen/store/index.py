@@ -18,13 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ipyimagegen.store.entries import Entry, Query, Unusable, fold, to_sql_text
-from ipyimagegen.store.ownership import delete_file, is_link, is_own_file
-from ipyimagegen.store.records import Key
+from ipyimagegen.store.files import delete_file, is_link, is_own_file
+from ipyimagegen.store.records import Entry, Key, Query, Unusable, to_sql_text
 
 T = TypeVar("T")
 VERSION = 1
@@ -36,24 +34,24 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 STEP = 0.2  # seconds that SQLite waits for a lock at a time: meanwhile no interrupt is noticed
 
 # Prompts have a table of their own, in order of time: a search reads a narrow table once, newest first.
-_TABLES = """
-DROP TABLE IF EXISTS runs;
-DROP TABLE IF EXISTS prompts;
-CREATE TABLE runs (
-    session TEXT, number INTEGER, created REAL, identity TEXT, question TEXT, model TEXT,
-    PRIMARY KEY (session, number)
-) WITHOUT ROWID;
-CREATE TABLE prompts (
-    created REAL, session TEXT, number INTEGER, prompt TEXT,
-    PRIMARY KEY (created, session, number)
-) WITHOUT ROWID;
-"""
-_INDEXES = """
-CREATE INDEX by_time ON runs (created);
-CREATE INDEX by_number ON runs (number, created);
-CREATE INDEX by_identity ON runs (identity, created) WHERE identity <> '';
-CREATE INDEX by_question ON runs (question, created) WHERE question <> '';
-"""
+_TABLES = (
+    "DROP TABLE IF EXISTS runs",
+    "DROP TABLE IF EXISTS prompts",
+    """CREATE TABLE runs (
+        session TEXT, number INTEGER, created REAL, identity TEXT, question TEXT, model TEXT,
+        PRIMARY KEY (session, number)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE prompts (
+        created REAL, session TEXT, number INTEGER, prompt TEXT,
+        PRIMARY KEY (created, session, number)
+    ) WITHOUT ROWID""",
+)
+_INDEXES = (
+    "CREATE INDEX by_time ON runs (created)",
+    "CREATE INDEX by_number ON runs (number, created)",
+    "CREATE INDEX by_identity ON runs (identity, created) WHERE identity <> ''",
+    "CREATE INDEX by_question ON runs (question, created) WHERE question <> ''",
+)
 
 # A fork while another thread is inside SQLite would leave its locks closed in the child for ever.
 SQLITE_LOCK = threading.RLock()
@@ -63,7 +61,6 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-@dataclass(frozen=True)
 class Index:
     """The index at `path`; `everything` yields an entry of each record, `wait` is in seconds.
 
@@ -71,23 +68,38 @@ class Index:
     cannot be used for another reason. A missing, empty or damaged file is rebuilt first.
     """
 
-    path: Path
-    everything: Callable[[], Iterable[Entry]]
-    wait: float = 10.0
-    # The time until which waits are short
-    _short_until: list[float] = field(default_factory=lambda: [0.0], compare=False)
+    def __init__(self, path: Path, everything: Callable[[], Iterable[Entry]], wait: float = 10.0) -> None:
+        self.path = path
+        self.everything = everything
+        self.wait = wait
+        self._short_until = 0.0  # the time until which waits are short
 
     def is_private(self) -> bool:
         """Return whether other users cannot read the index; they can where the file system has no modes."""
         with suppress(OSError), SQLITE_LOCK:
-            info = self.path.lstat()
-            is_open = os.name != "nt" and is_own_file(info) and bool(info.st_mode & 0o077)
+            is_open = os.name != "nt" and self.path.lstat().st_mode & 0o077
             return not (is_open and read_state(self.path) == "ours")
         return True
 
     def find(self, query: Query) -> list[Key]:
         """Return the keys of the runs sought, in order."""
-        statement, values = _select(query)
+        sought: dict[str, str | int | None] = {
+            "number = ?": query.number,
+            "model = ?": query.model,
+            "identity <> ?": "" if query.originals else None,
+            "identity = ? AND identity <> ''": query.identity,
+            "question = ? AND question <> ''": query.question,
+        }
+        conditions = {sql: value for sql, value in sought.items() if value is not None}
+        table = "runs"
+        if query.search:
+            table = "prompts NATURAL JOIN runs" if conditions else "prompts"
+            conditions["instr(prompt, ?)"] = to_sql_text(query.search).casefold()
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        order = "ORDER BY created DESC, session DESC, number DESC LIMIT ?"
+        statement = f"SELECT session, number FROM {table} {where}{order}"  # noqa: S608 - no text from outside
+        values = [to_sql_text(value) if isinstance(value, str) else value for value in conditions.values()]
+        values.append(-1 if query.limit is None else query.limit)
         return self._execute(lambda connection: connection.execute(statement, values).fetchall())
 
     def list_numbers(self) -> dict[str, set[str]]:
@@ -128,93 +140,91 @@ class Index:
             _delete_aside(self.path.parent)
 
     def _execute(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        for _ in range(3):
-            inode = _read_inode(self.path)
+        """Do the work; repeat it while another process holds the index, or once it was moved aside."""
+        # A cell waits long once; until the lock may be gone, later attempts are short.
+        wait = min(self.wait, 0.05) if time.monotonic() < self._short_until else self.wait
+        until, repairs = time.monotonic() + wait, 0
+        while True:
+            inode, left = _read_inode(self.path), until - time.monotonic()
             try:
-                return self._retry_busy(work)
-            except OSError as error:
-                raise Unusable(str(error)) from error
+                with SQLITE_LOCK, self._connect(min(max(left, 0), STEP)) as connection:
+                    return work(connection)
             except sqlite3.Error as error:
                 fault = error
-            if not is_damage(fault):
-                self._short_until[0] = time.monotonic() + self.wait
+            if is_damage(fault) and repairs < 3:
+                self._move_aside(inode)
+                repairs += 1
+            elif left > STEP and _has_code(fault, sqlite3.SQLITE_BUSY):
+                time.sleep(0.01)  # some locks are reported at once
+            else:
                 break
-            self._move_aside(inode)
+        if not is_damage(fault):
+            self._short_until = time.monotonic() + self.wait
         raise Unusable(str(fault)) from fault
 
-    def _retry_busy(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Repeat the work for as long as another process may hold the index."""
-        # A cell waits long once; until the lock may be gone, later attempts are short.
-        wait = min(self.wait, 0.05) if time.monotonic() < self._short_until[0] else self.wait
-        until = time.monotonic() + wait
-        while True:
-            left = until - time.monotonic()
-            try:
-                with SQLITE_LOCK, closing(self._connect(min(max(left, 0), STEP))) as connection:
-                    return work(connection)
-            except sqlite3.OperationalError as error:
-                if left <= STEP or not _has_code(error, sqlite3.SQLITE_BUSY):
-                    raise
-            time.sleep(0.01)  # some locks are reported at once
-
-    def _connect(self, wait: float) -> sqlite3.Connection:
-        state = read_state(self.path)
+    @contextmanager
+    def _connect(self, wait: float) -> Iterator[sqlite3.Connection]:
+        """Open the index, made, marked or rebuilt first where it has to be."""
+        try:
+            state = read_state(self.path)
+            if state in ("missing", "empty", "ours"):
+                _make_private(self.path)
+        except OSError as error:
+            raise Unusable(str(error)) from error
         if state == "no database":
             raise NoDatabase
         if state in ("foreign", "unreadable"):
             raise Unusable(f"{self.path} is not an index of ipyimagegen, or belongs to another user.")
-        _make_private(self.path)
-        connection = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
-        try:
-            self._prepare(connection, marked=state == "ours")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection, *, marked: bool) -> None:
-        # What is forgotten is overwritten, not only unlinked.
-        connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
-        if not marked:
-            _mark(connection)
-        version = read_version(connection)
-        if version < VERSION:
-            self._build(connection, known=version)
-        elif version > VERSION:
-            raise Unusable("The index was written by a newer version.")
+        with closing(sqlite3.connect(self.path, timeout=wait, isolation_level=None)) as connection:
+            # What is forgotten is overwritten, not only unlinked.
+            connection.executescript("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")
+            if state != "ours":  # marked before anything else is in it
+                (mark,) = connection.execute("PRAGMA application_id").fetchone()
+                (pages,) = connection.execute("PRAGMA page_count").fetchone()
+                if mark != _MARK and pages:
+                    raise Unusable("Another program has created a database in the place of the index.")
+                connection.execute(f"PRAGMA application_id = {_MARK}")
+            version = read_version(connection)
+            if version > VERSION:
+                raise Unusable("The index was written by a newer version.")
+            if version < VERSION:
+                self._build(connection, known=version)
+            yield connection
 
     def _build(self, connection: sqlite3.Connection, known: int) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         with _transaction(connection):
             if read_version(connection) > known:  # another process was faster
                 return
-            _run_script(connection, _TABLES)
+            for statement in _TABLES:
+                connection.execute(statement)
             _insert(connection, sorted(self.everything()))
-            _run_script(connection, _INDEXES)
+            for statement in _INDEXES:
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _move_aside(self, inode: int) -> None:
-        """Move a damaged file aside, unless another process has done so meanwhile."""
+        """Move a damaged file aside with what SQLite left beside it, unless another process has done so.
+
+        An older index that was moved aside is deleted first if it carries the mark; nothing else is replaced.
+        """
         with suppress(OSError), SQLITE_LOCK:
-            state = read_state(self.path)
-            if _read_inode(self.path) == inode and state in ("ours", "no database"):
-                _move_file_aside(self.path)
+            if _read_inode(self.path) != inode or read_state(self.path) not in ("ours", "no database"):
+                return
+            _delete_aside(self.path.parent)
+            for number in itertools.count():
+                aside = self.path.with_name(f"index.{number}.damaged" if number else "index.damaged")
+                if not any(os.path.lexists(f"{aside}{suffix}") for suffix in ("", *_BESIDE)):
+                    break
+            for suffix in (*_BESIDE, ""):  # the journal first: SQLite would replay it into the next index
+                if os.path.lexists(f"{self.path}{suffix}"):
+                    _rename_new(Path(f"{self.path}{suffix}"), Path(f"{aside}{suffix}"))
 
 
 class NoDatabase(sqlite3.DatabaseError):
     """The file in the place of the index is not a database; SQLite has not opened it."""
 
     sqlite_errorcode = sqlite3.SQLITE_NOTADB
-
-
-def _mark(connection: sqlite3.Connection) -> None:
-    """Mark an empty database as ours, before anything else is in it."""
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    if mark != _MARK and pages:
-        raise Unusable("Another program has created a database in the place of the index.")
-    if mark != _MARK:
-        connection.execute(f"PRAGMA application_id = {_MARK}")
 
 
 def _read_inode(path: Path) -> int:
@@ -253,11 +263,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    for statement in script.split(";"):  # executescript would commit first
-        connection.execute(statement)
-
-
 def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     for e in entries:
         connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", e[:6])
@@ -266,30 +271,6 @@ def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
             connection.execute("INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?)", (*place, e.prompt))
         else:
             connection.execute("DELETE FROM prompts WHERE (created, session, number) = (?, ?, ?)", place)
-
-
-def _select(query: Query) -> tuple[str, list[str | int]]:
-    sought: dict[str, str | int | None] = {
-        "session = ?": query.session,
-        "session <> ?": query.other_than,
-        "number = ?": query.number,
-        "model = ?": query.model,
-        "identity <> ?": "" if query.originals else None,
-        "identity = ? AND identity <> ''": query.identity,
-        "question = ? AND question <> ''": query.question,
-    }
-    conditions = {sql: value for sql, value in sought.items() if value is not None}
-    table = "runs"
-    if query.search:
-        table = "prompts NATURAL JOIN runs" if conditions else "prompts"
-        conditions["instr(prompt, ?)"] = fold(query.search)
-    order = "DESC" if query.newest_first else "ASC"
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    limit = -1 if query.limit is None else query.limit
-    by = ", ".join(f"{column} {order}" for column in ("created", "session", "number"))
-    statement = f"SELECT session, number FROM {table} {where}ORDER BY {by} LIMIT ?"  # noqa: S608 - no text from outside
-    values = [to_sql_text(value) if isinstance(value, str) else value for value in conditions.values()]
-    return statement, [*values, limit]
 
 
 # The file
@@ -335,21 +316,6 @@ def _make_private(path: Path) -> None:
             os.close(file)
 
 
-def _move_file_aside(path: Path) -> None:
-    """Rename an index that cannot be used, and what SQLite left beside it; raises OSError.
-
-    An older index that was moved aside is deleted first if it carries the mark; nothing else is replaced.
-    """
-    _delete_aside(path.parent)
-    for number in itertools.count():
-        aside = path.with_name(f"index.{number}.damaged" if number else "index.damaged")
-        if not any(os.path.lexists(f"{aside}{suffix}") for suffix in ("", *_BESIDE)):
-            break
-    for suffix in (*_BESIDE, ""):  # the journal first: SQLite would replay it into the next index
-        if os.path.lexists(f"{path}{suffix}"):
-            _rename_new(Path(f"{path}{suffix}"), Path(f"{aside}{suffix}"))
-
-
 def _delete_aside(home: Path) -> None:
     """Delete the damaged indexes that were moved aside, if they are ours: they hold prompts."""
     for path in list_aside(home):
@@ -358,10 +324,11 @@ def _delete_aside(home: Path) -> None:
                 delete_file(home, Path(f"{path.name}{suffix}"))
 
 
-def list_aside(home: Path) -> Iterator[Path]:
-    """Yield the indexes that were moved aside."""
-    with suppress(FileNotFoundError):
-        yield from (path for path in list(home.iterdir()) if _ASIDE.fullmatch(path.name))
+def list_aside(home: Path) -> list[Path]:
+    """Return the indexes that were moved aside."""
+    with suppress(OSError):
+        return [path for path in home.iterdir() if _ASIDE.fullmatch(path.name)]
+    return []
 
 
 def _rename_new(source: Path, target: Path) -> None:

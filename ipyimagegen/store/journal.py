@@ -10,59 +10,55 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from ipyimagegen.core.errors import StoreError
 from ipyimagegen.store.files import DAY, Disk
 from ipyimagegen.store.records import Key, parse_key
 
 
-@dataclass(frozen=True)
 class Journal:
-    """The names in HOME/unindexed. Its methods raise StoreError."""
+    """The names in HOME/unindexed. Its methods raise OSError."""
 
-    disk: Disk
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.folder = disk.home / "unindexed"
+
+    def path(self, key: Key) -> Path:
+        """Return where a record is noted."""
+        return self.folder / f"{key[0]}.{key[1]}"
 
     def add(self, key: Key, hashes: Iterable[str] = ()) -> None:
         """Note a record, and the hashes of the files that go when it is forgotten."""
         if hashes:
-            self.disk.put(self._path(key), "\n".join(hashes).encode())
+            self.disk.put(self.path(key), "\n".join(hashes).encode())
         else:
-            self.disk.create_exclusive(self._path(key))
+            self.disk.create_exclusive(self.path(key))
+
+    def list_keys(self) -> list[Key]:
+        """Return the key of every record noted."""
+        paths = self.disk.list_files(self.folder)
+        return [key for path in paths if (key := parse_key(path.name.replace(".", "/"))) is not None]
 
     def read_hashes(self, key: Key) -> set[str]:
         """Return the hashes that were noted for a record."""
-        return set((self.disk.read(self._path(key)) or b"").decode("ascii", "replace").split())
+        return set((self.disk.read(self.path(key)) or b"").decode("ascii", "replace").split())
 
     def drop_hash(self, sha256: str) -> None:
         """Let a file stay that was to be deleted: the same bytes are stored anew."""
         for key in self.list_keys():
             hashes = self.read_hashes(key)
             if sha256 in hashes:
-                self.disk.put(self._path(key), "\n".join(hashes - {sha256}).encode())
-
-    def remove(self, keys: Iterable[Key]) -> None:
-        """Remove the notes of records that the index has."""
-        for key in keys:
-            with suppress(StoreError):  # another process did, or its next reader will
-                self.disk.delete(self._path(key))
-
-    def list_keys(self) -> list[Key]:
-        """Return the key of every record noted."""
-        paths = self.disk.list_files(self._folder)
-        return [key for path in paths if (key := parse_key(path.name.replace(".", "/"))) is not None]
+                self.disk.put(self.path(key), "\n".join(hashes - {sha256}).encode())
 
     def is_stale(self, key: Key) -> bool:
         """Return whether a record was noted so long ago that it will not be written any more."""
         try:
-            return time.time() - self._path(key).stat().st_mtime > DAY  # whatever the clock did since
+            return time.time() - self.path(key).stat().st_mtime > DAY  # whatever the clock did since
         except OSError:
             return False
 
-    @property
-    def _folder(self) -> Path:
-        return self.disk.home / "unindexed"
-
-    def _path(self, key: Key) -> Path:
-        return self._folder / f"{key[0]}.{key[1]}"
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Remove the notes of records that the index has."""
+        for key in keys:
+            with suppress(OSError):  # another process did, or its next reader will
+                self.disk.delete(self.path(key))

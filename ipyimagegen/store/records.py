@@ -1,16 +1,13 @@
-"""The record files: a run each, written whole, and read whatever they hold."""
+"""The record files: a run each, written whole, and read whatever they hold; and what is searched of a run."""
 
 from __future__ import annotations
 
 import json
 import math
-import random
-import string
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
@@ -25,30 +22,16 @@ NUMBERS = 2**53  # the largest number of a run
 YEAR_9999 = 253_370_764_800  # seconds since the epoch: no date can be written from here on
 DEEPEST = 64  # lists and objects within each other; Python's own limit is near 1,000 calls
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
-_LETTERS = string.ascii_lowercase + string.digits
-_RANDOM = random.SystemRandom()
+# What a record raises that a newer version or a stranger wrote.
+_INVALID = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
 
-@dataclass(frozen=True)
 class Records:
-    """The record files of a store."""
+    """The record files of a store, in a folder for each session. Its methods raise OSError."""
 
-    disk: Disk
-
-    @property
-    def folder(self) -> Path:
-        """The folder of all sessions."""
-        return self.disk.home / "records"
-
-    def new_session(self, today: date) -> str:
-        """Create a session of that day and return its name: month, day and four letters or digits."""
-        self.disk.make_folder(self.folder)
-        while True:
-            name = f"{today:%m%d}-{''.join(_RANDOM.choices(_LETTERS, k=4))}"
-            with self.disk.translate_errors(), suppress(FileExistsError):
-                (self.folder / name).mkdir(mode=0o700)
-                self.disk.fsync_dir(self.folder)
-                return name
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.folder = disk.home / "records"
 
     def path(self, key: Key) -> Path:
         """Return where the record of that session and number is, or would be."""
@@ -72,25 +55,30 @@ class Records:
         old = self.read(key)
         if old is not None:
             _check_schema(old)
-            run = forget(run) if old.forgotten else _keep_stored(old, run)
+            stored = {image.index: image for image in old.images if image.state is ImageState.STORED}
+            images = tuple(
+                stored.get(image.index, image) if image.state is ImageState.URL_PENDING else image
+                for image in run.images
+            )
+            run = forget(run) if old.forgotten else run.replace(images=images)
         self.disk.put(self.path(key), _to_bytes(run), known=old is not None)
         return old, run
-
-    def delete(self, key: Key) -> None:
-        """Delete a record, if the disk allows it."""
-        with suppress(StoreError):
-            self.disk.delete(self.path(key))
 
     def read(self, key: Key) -> Run | None:
         """Return the run, or None when there is no record or it is not valid.
 
-        Raises StoreError when that cannot be known: what is taken for absent is paid for again, or deleted.
+        Raises OSError when that cannot be known: what is taken for absent is paid for again, or deleted.
         """
         data = self.disk.read(self.path(key))
+        if data is None:
+            return None
         try:
-            run = from_json(Run, _parse_json(data or b""))
+            value = json.loads(data, parse_constant=lambda _: None, parse_float=_to_finite)
+            if data.count(b"[") + data.count(b"{") > DEEPEST:  # fewer cannot be nested as deeply
+                value = _prune(value, DEEPEST)
+            run = from_json(Run, value)
             sound = (run.session, run.number) == key and 0 <= run.created < YEAR_9999
-        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
+        except _INVALID:
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, PreparedRequest)
         return run if sound and whole and run.number <= NUMBERS else None
@@ -98,13 +86,13 @@ class Records:
     def list_numbers(self) -> dict[str, set[str]]:
         """Return the numbers of the record files, as text, by session; the files are not opened."""
         return {
-            folder.name: {
+            session: {
                 stem
-                for name in self.disk.list_names(folder)
+                for name in self.disk.list_names(self.folder / session)
                 if name.endswith(".json") and NUMBER.fullmatch(stem := name[:-5])
             }
-            for folder in self.disk.list_paths(self.folder)
-            if SESSION.fullmatch(folder.name)
+            for session in self.disk.list_names(self.folder)
+            if SESSION.fullmatch(session)
         }
 
     def list_keys(self) -> Iterator[Key]:
@@ -166,14 +154,6 @@ def forget(run: Run) -> Run:
     )
 
 
-def _keep_stored(old: Run, run: Run) -> Run:
-    """Return `run` with the images that `old` has stored in place of pending ones."""
-    stored = {image.index: image for image in old.images if image.state is ImageState.STORED}
-    pending = ImageState.URL_PENDING
-    images = (stored.get(image.index, image) if image.state is pending else image for image in run.images)
-    return run.replace(images=tuple(images))
-
-
 def _to_bytes(run: Run) -> bytes:
     _check_schema(run)
     return json.dumps(to_json(run), indent=1).encode()  # ASCII, so lone surrogates survive
@@ -186,23 +166,14 @@ def _check_schema(run: Run) -> None:
         )
 
 
-def _parse_json(data: bytes) -> Json:
-    """Return the JSON value of a record. NaN, infinite numbers and what is nested too deeply become None.
-
-    Raises ValueError, or RecursionError for what is nested far too deeply.
-    """
-    value = json.loads(data, parse_constant=lambda _: None, parse_float=_to_finite)
-    if data.count(b"[") + data.count(b"{") > DEEPEST:  # fewer cannot be nested as deeply
-        return _prune(value, DEEPEST)
-    return value
-
-
 def _to_finite(text: str) -> float | None:
+    """Return the number, or None for what is infinite."""
     number = float(text)
     return number if math.isfinite(number) else None
 
 
 def _prune(value: Json, levels: int) -> Json:
+    """Return the value with None in place of what is nested more deeply."""
     if not isinstance(value, (dict, list)):
         return value
     if not levels:
@@ -210,3 +181,81 @@ def _prune(value: Json, levels: int) -> Json:
     if isinstance(value, list):
         return [_prune(member, levels - 1) for member in value]
     return {name: _prune(member, levels - 1) for name, member in value.items()}
+
+
+# What is searched
+
+
+class Unusable(Exception):
+    """The index cannot be searched now, or take a run; the record files can."""
+
+
+class Entry(NamedTuple):
+    """A row of the index, reduced to what never changes: the status is in the record alone.
+
+    The hashes are empty where the run must not be found by them (a reuse, or forgotten); `prompt` is
+    casefolded, and empty when forgotten.
+    """
+
+    session: str
+    number: int
+    created: float
+    identity: str
+    question: str
+    model: str
+    prompt: str
+
+    @classmethod
+    def from_run(cls, run: Run) -> Entry:
+        """Return the entry of a run."""
+        hidden = run.forgotten or run.reused_from is not None
+        return cls(
+            run.session,
+            run.number,
+            float(run.created),
+            "" if hidden else to_sql_text(run.identity),
+            "" if hidden else compute_hash(run, "question"),
+            to_sql_text(run.request.model or run.sent.model or ""),
+            "" if run.forgotten else to_sql_text(run.request.prompt).casefold(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which runs, and how many at most, the newest first; unset members restrict nothing."""
+
+    number: int | None = None
+    model: str | None = None
+    identity: str | None = None
+    question: str | None = None
+    search: str | None = None
+    originals: bool = False  # without runs that only reused another, and without forgotten ones
+    limit: int | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        """Return whether an entry is among the runs sought."""
+        sought = (self.number, self.model, self.identity, self.question)
+        values = (entry.number, entry.model, entry.identity, entry.question)
+        return (
+            all(want is None or want == value for want, value in zip(sought, values, strict=True))
+            and (not self.originals or entry.identity != "")
+            and to_sql_text(self.search or "").casefold() in entry.prompt
+        )
+
+    def select(self, entries: Iterable[Entry]) -> list[Key]:
+        """Return the keys of the entries sought, in order."""
+        rows = sorted(((e.created, e.session, e.number) for e in entries if self.matches(e)), reverse=True)
+        return [(session, number) for _, session, number in rows[: self.limit]]
+
+
+def compute_hash(run: Run, name: Literal["identity", "question"]) -> str:
+    """Return a hash of a run's request, whatever its record claims; empty where it has none."""
+    try:
+        return str(getattr(run.request, name))
+    except _INVALID:
+        return ""
+
+
+def to_sql_text(text: object) -> str:
+    """Return text that SQLite can hold: no lone surrogates, no NUL."""
+    return str(text).replace("\0", " ").encode(errors="replace").decode()

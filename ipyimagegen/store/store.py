@@ -1,10 +1,12 @@
-"""The store: its operations, and the order in which files are written."""
+"""The store: its operations on runs, and the order in which files are written."""
 
 from __future__ import annotations
 
 import random
+import shutil
+import string
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import date
 from functools import cached_property
@@ -13,13 +15,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.run import SCHEMA, Run, Status
+from ipyimagegen.core.run import SCHEMA, Run
 from ipyimagegen.core.text import list_some
-from ipyimagegen.store.blobs import Blobs, StoredBlob
-from ipyimagegen.store.entries import Entry, Query, Unusable, compute_identity, compute_question
-from ipyimagegen.store.files import Disk
-from ipyimagegen.store.journal import Journal
-from ipyimagegen.store.records import Key, Records, forget, list_hashes, parse_key
+from ipyimagegen.store.blobs import BlobStore, find_key, translate_errors
+from ipyimagegen.store.files import MARGIN, Disk
+from ipyimagegen.store.records import (
+    Entry,
+    Key,
+    Query,
+    Unusable,
+    compute_hash,
+    forget,
+    list_hashes,
+    parse_key,
+)
 
 if TYPE_CHECKING:
     from ipyimagegen.store.index import Index
@@ -27,9 +36,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHECK_INTERVAL = 5.0  # seconds for which the index is taken to be complete after a check
 SAMPLE = 4  # records that a check compares with the index: all differ where another store was copied here
+_LETTERS = string.ascii_lowercase + string.digits
+_RANDOM = random.SystemRandom()
 
 
-class Store:
+class Store(BlobStore):
     """Runs and images in the folder `home`, which is not touched before it is needed.
 
     `wait` is how long another process may hold the index, in seconds, before the record files are read in
@@ -38,31 +49,51 @@ class Store:
     """
 
     def __init__(self, home: Path, *, wait: float = 10.0, disk: Disk | None = None) -> None:
-        self._disk = disk or Disk(home)
-        self.home = self._disk.home
-        self._records = Records(self._disk)
-        self._blobs = Blobs(self._disk)
-        self._journal = Journal(self._disk)
+        super().__init__(disk or Disk(home))
         self._wait = wait
         self._checked = 0.0  # when records and index were last compared
 
     def __repr__(self) -> str:
         return f"Store({str(self.home)!r})"
 
+    @translate_errors
     def probe(self, need: int = 0) -> None:
         """Raise StoreError unless `need` bytes can be stored: call it before anything is paid for."""
-        self._disk.probe(need)
+        self.disk.check_folders(close=True)
+        with self.disk.create_part() as (file, part):
+            self.disk.append(file, b"probe")
+        part.unlink()
+        free = shutil.disk_usage(self.home).free
+        if free < need + MARGIN:
+            raise StoreError(
+                _(
+                    "The history in {home} has no room: {free} MiB are free, {need} MiB are needed.\n"
+                    "Free some space there, or set IPYIMAGEGEN_HOME to another folder.",
+                    home=self.home,
+                    free=f"{free >> 20:,}",
+                    need=f"{need + MARGIN >> 20:,}",
+                )
+            )
 
     def is_private(self) -> bool:
         """Return whether other users cannot read the index; they can where the file system has no modes."""
         return self._index.is_private()
 
+    @translate_errors
     def new_session(self, today: date) -> str:
         """Create a session and return its name, such as 1120-k7f2: month, day, four letters or digits."""
-        return self._records.new_session(today)
+        folder = self._records.folder
+        self.disk.make_folder(folder)
+        while True:
+            name = f"{today:%m%d}-{''.join(_RANDOM.choices(_LETTERS, k=4))}"
+            with suppress(FileExistsError):
+                (folder / name).mkdir(mode=0o700)
+                self.disk.fsync_dir(folder)
+                return name
 
     # Writing
 
+    @translate_errors
     def create(self, run: Run) -> None:
         """Write the record of a new run; raises StoreError when its number is taken."""
         key = run.session, run.number
@@ -70,6 +101,7 @@ class Store:
         self._records.create(run)
         self._index_record(key)
 
+    @translate_errors
     def update(self, run: Run) -> None:
         """Replace the record of a run; raises StoreError when a newer version wrote it."""
         old, written = self._records.update(run)
@@ -80,62 +112,10 @@ class Store:
 
     def withdraw(self, run: Run) -> None:
         """Delete the record of a run that was not sent and cannot be updated: pending means unknown."""
-        self._records.delete((run.session, run.number))
+        with suppress(OSError):
+            self.disk.delete(self._records.path((run.session, run.number)))
 
-    def keep(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        cap: int,
-        suffix_of: Callable[[bytes], str | None],
-        fallback: bool = False,
-        clean: Callable[[Path], bool] = lambda _: False,
-    ) -> StoredBlob:
-        """Stream bytes into a file that is named by their hash; the same bytes are stored once.
-
-        `suffix_of` gets the first 64 bytes (or less) and returns a suffix such as `.png`; None puts
-        the file into quarantine, as `.bin`. `fallback` stores it in the fallback, for a day. `clean` may
-        change the file in place before it is named, and returns whether it did. Raises StoreError when
-        there are more than `cap` bytes or the disk fails, and whatever `chunks` raises; then no file is left.
-        """
-        return self._blobs.keep(
-            chunks, cap, suffix_of, fallback=fallback, announce=self._journal.drop_hash, clean=clean
-        )
-
-    def spool(self, run: Run | None = None) -> Path:
-        """Return a new file for bytes that are being received, and delete files that are a day old.
-
-        It is named after the run whose response it will be: `list_responses` finds it should the process end.
-        """
-        key = (run.session, run.number) if run else None
-        return self._blobs.spool(key, lambda key: self._read_incomplete(key) is not None)
-
-    def spool_fallback(self, run: Run) -> Path | None:
-        """Return a new file in the fallback for the rest of a response that the home cannot hold."""
-        return self._blobs.spool_fallback((run.session, run.number))
-
-    def list_responses(self) -> list[tuple[Path, Run]]:
-        """Return the responses in the spool that are not completely stored yet, and their runs.
-
-        Such a call is in flight, or its process was killed, or the disk was full.
-        """
-        return [
-            (path, run)
-            for path, key in self._blobs.list_responses()
-            if (run := self._read_incomplete(key)) is not None
-        ]
-
-    def claim(self, response: Path) -> bool:
-        """Mark a response in the spool as being read; return False where another reader has begun.
-
-        The mark of a reader that died stays: a response that ended a process is not read again by itself.
-        """
-        return self._blobs.claim(response)
-
-    def release(self, response: Path) -> None:
-        """Remove that mark."""
-        self._blobs.release(response)
-
+    @translate_errors
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and images of these runs, and return how many had any.
 
@@ -163,10 +143,11 @@ class Store:
             key = run.session, run.number
             self._journal.add(key, list_hashes(run))
             self._records.update(forget(run))
-            staying += self._blobs.delete_responses(key)
+            responses = [(disk, path) for disk, path in self._list_spooled() if find_key(path) == key]
+            staying += [path for disk, path in responses if not disk.delete(path)]
         staying += self._delete_noted((run.session, run.number) for run in runs)
         with suppress(Unusable):
-            self._catch_up()
+            self._catch_up(self._journal.list_keys())
             self._index.delete_damaged()
         if staying:
             raise StoreError(
@@ -180,14 +161,7 @@ class Store:
 
     # Reading
 
-    def path(self, sha256: str) -> Path | None:
-        """Return where the bytes with that hash are, also in quarantine, or None."""
-        return self._blobs.path(sha256)
-
-    def verify(self, sha256: str) -> bool:
-        """Return whether the stored bytes still have that hash."""
-        return self._blobs.verify(sha256)
-
+    @translate_errors
     def run(self, id_: str) -> Run | None:
         """Return the run of a lasting id such as 1120-k7f2/3, or None."""
         key = parse_key(id_)
@@ -196,55 +170,39 @@ class Store:
     def runs(
         self,
         *,
-        session: str | None = None,
         search: str | None = None,
         model: str | None = None,
+        number: int | None = None,
         limit: int | None = None,
-        newest_first: bool = True,
         originals: bool = False,
     ) -> list[Run]:
-        """Return the runs of a session and a model whose prompts contain a text, in order of time.
+        """Return the runs of a model and a number whose prompts contain a text, the newest first.
 
         `originals` leaves out runs that only reused another, and forgotten ones.
         """
-        return self.find(
-            Query(
-                session=session,
-                search=search,
-                model=model,
-                limit=limit,
-                newest_first=newest_first,
-                originals=originals,
-            )
-        )
+        return self.find(Query(search=search, model=model, number=number, limit=limit, originals=originals))
 
-    def find_numbered(
-        self, number: int, *, other_than: str | None = None, limit: int | None = None
-    ) -> list[Run]:
-        """Return the runs of that number, the newest first, without those of a session."""
-        return self.find(Query(number=number, other_than=other_than, limit=limit))
-
-    def find_identical(self, identity: str, *, limit: int | None = None) -> list[Run]:
+    def find_identical(self, identity: str) -> list[Run]:
         """Return the runs of the same request, the newest first; not those that only reused a run."""
-        runs = self.find(Query(identity=identity, limit=limit))
+        runs = self.find(Query(identity=identity))
         # Where locks do nothing an index may err, and a stranger's record may claim another identity.
-        return [run for run in runs if run.identity == identity == compute_identity(run)]
+        return [run for run in runs if run.identity == identity == compute_hash(run, "identity")]
 
-    def find_same_question(self, question: str, *, limit: int | None = None) -> list[Run]:
+    def find_same_question(self, question: str) -> list[Run]:
         """Return the runs of the same request to any server, as `find_identical` does."""
-        runs = self.find(Query(question=question, limit=limit))
-        return [run for run in runs if compute_question(run) == question]
+        runs = self.find(Query(question=question))
+        return [run for run in runs if compute_hash(run, "question") == question]
 
+    @translate_errors
     def find(self, query: Query) -> list[Run]:
         """Return the runs that a query seeks: from the index, or from the record files where it fails."""
-        self._disk.is_linked(self._records.folder)
-        with self._disk.translate_errors():
-            if not self._records.folder.is_dir():
-                return []
-            try:
-                return self._find_indexed(query)
-            except Unusable:
-                return self._read_runs(query.select(self._read_entries()))
+        self.disk.is_linked(self._records.folder)
+        if not self._records.folder.is_dir():
+            return []
+        try:
+            return self._find_indexed(query)
+        except Unusable:
+            return list(self._records.read_all(query.select(self._read_entries())))
 
     # Between files and index
 
@@ -255,26 +213,26 @@ class Store:
         return Index(self.home / "index.sqlite", self._read_entries, self._wait)
 
     def _find_indexed(self, query: Query) -> list[Run]:
-        self._catch_up()
+        if noted := self._journal.list_keys():
+            self._catch_up(noted)
         keys = self._index.find(query)
-        runs = self._read_runs(keys)
+        runs = list(self._records.read_all(keys))
         # A request that is not found may be paid for again.
         missed = query.identity is not None and all(run.identity != query.identity for run in runs)
-        if self._check_index(now=missed):
+        due = not self._checked or (missed and time.monotonic() >= self._checked + CHECK_INTERVAL)
+        if due and self._repair_index():
             keys = self._index.find(query)
-            runs = self._read_runs(keys)
+            runs = list(self._records.read_all(keys))
         if len(runs) < len(keys):  # records were deleted, or damaged
             self._index.rebuild()
-            runs = self._read_runs(self._index.find(query))
+            runs = list(self._records.read_all(self._index.find(query)))
         return runs
 
-    def _check_index(self, *, now: bool) -> bool:
-        """Compare index and records, the first time and if `now`; return whether the index was repaired.
+    def _repair_index(self) -> bool:
+        """Compare index and records, and return whether the index had to be repaired.
 
         It lacks records where locks do nothing, and holds those of another store when it was copied.
         """
-        if self._checked and (not now or time.monotonic() < self._checked + CHECK_INTERVAL):
-            return False
         self._checked = time.monotonic()
         known, existing = self._index.list_numbers(), self._records.list_numbers()
         lost = [
@@ -292,20 +250,18 @@ class Store:
     def _index_record(self, key: Key) -> None:
         try:
             self._index.add(lambda: self._read_entries([key]))
-        except (Unusable, StoreError):  # the record itself is on disk
-            with suppress(StoreError):
+        except (Unusable, OSError):  # the record itself is on disk
+            with suppress(OSError):
                 self._journal.add(key)
         else:
             self._journal.remove([key])
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, noted: Iterable[Key]) -> None:
         """Add records to the index that it may lack, and delete the files of forgotten records.
 
-        Raises Unusable, and StoreError when a file cannot be read or deleted.
+        Raises Unusable, and OSError when a file cannot be read or deleted.
         """
-        noted = self._journal.list_keys()
-        with self._disk.translate_errors():
-            existing = [key for key in noted if self._records.path(key).exists()]
+        existing = [key for key in noted if self._records.path(key).exists()]
         self._delete_noted(existing)
         if existing:
             self._index.add(lambda: self._read_entries(existing))
@@ -315,15 +271,6 @@ class Store:
         """Yield the index entries of these records, or of all."""
         return map(Entry.from_run, self._records.read_all(keys))
 
-    def _read_runs(self, keys: Iterable[Key]) -> list[Run]:
-        return list(self._records.read_all(keys))
-
-    def _read_incomplete(self, key: Key) -> Run | None:
-        """Return a run whose response is still needed, or None."""
-        run = self._records.read(key)
-        needed = run and (run.status is Status.PENDING or any(image.unstored for image in run.images))
-        return run if needed else None
-
     def _delete_noted(self, keys: Iterable[Key]) -> list[Path]:
         """Delete what was noted with forgotten records; return the files that stay, as `_delete_unused`."""
         forgotten = [(run.session, run.number) for run in self._records.read_all(keys) if run.forgotten]
@@ -331,9 +278,10 @@ class Store:
 
     def _delete_unused(self, hashes: set[str]) -> list[Path]:
         """Delete files that no record mentions; return those that are not the store's to delete."""
-        stored = {sha256 for sha256 in hashes if self._blobs.path(sha256)}
+        stored = {sha256 for sha256 in hashes if self.path(sha256)}
         unused = stored - self._records.find_mentioned(stored)
-        return [path for sha256 in unused for path in self._blobs.delete(sha256)]
+        files = [file for sha256 in unused for file in self._find_files(sha256)]
+        return [path for disk, path in files if not disk.delete(path)]
 
 
 def _sample(population: Collection[T]) -> list[T]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from store_samples import run
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
 from ipyimagegen.store import Store
-from ipyimagegen.store.entries import Entry, Query
+from ipyimagegen.store.records import Entry, Query
 
 SHARED, OWN, LATE, ODD = (b"\x89PNG\r\n\x1a\n" + name * 9 for name in (b"shared", b"own", b"late", b"odd"))
 ODD = ODD[1:]  # no image: goes into quarantine
@@ -25,7 +24,7 @@ def sha256(data):
 
 
 def keep(store, data):
-    return store.keep([data[:20], data[20:]], cap=9999, suffix_of=find_suffix)
+    return store.keep([data[:20], data[20:]], cap=9999)
 
 
 def image(data, index=1):

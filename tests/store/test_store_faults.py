@@ -14,7 +14,6 @@ import pytest
 from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import Status
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.files import MARGIN
@@ -29,7 +28,7 @@ def store(tmp_path):
 
 
 def keep(store, data=PNG):
-    return store.keep([data[:50], data[50:]], cap=9999, suffix_of=find_suffix)
+    return store.keep([data[:50], data[50:]], cap=9999)
 
 
 def elsewhere(store, code, **options):
@@ -145,7 +144,7 @@ def test_a_file_system_without_links_will_do(store, monkeypatch):
 
 STEPS = (
     lambda store: store.create(run()),
-    lambda store: store.keep([PNG], cap=9999, suffix_of=find_suffix),
+    lambda store: store.keep([PNG], cap=9999),
     lambda store: store.update(run(status=Status.DONE)),
 )
 
@@ -240,7 +239,7 @@ def test_a_newer_index_is_left_alone(store):
     store.create(run(2))
     store.update(run(2, status=Status.DONE))
     assert ids(store.runs(search="fox")) == [f"{SESSION}/2", f"{SESSION}/1"]
-    assert ids(store.find_identical(run().identity, limit=1)) == [f"{SESSION}/2"]
+    assert ids(store.find_identical(run().identity)) == [f"{SESSION}/2", f"{SESSION}/1"]
     assert index.read_bytes() == before
     assert files(store)[-1] == f"unindexed/{SESSION}.2"  # for the newer version to find
 
@@ -354,7 +353,7 @@ PLACES = [
     "store._records.create",
     "store._index.add",
     "store._journal.remove",
-    "store._blobs.disk.move",
+    "store.disk.move",
     "store._records.update",
     "os.replace",
     "os.fsync",

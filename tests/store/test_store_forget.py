@@ -5,7 +5,6 @@ import sqlite3
 import pytest
 from store_samples import SESSION, files, ids, run
 
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
 from ipyimagegen.store import Store
@@ -19,7 +18,7 @@ def store(tmp_path):
 
 
 def image(store, text, index=1):
-    kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999, suffix_of=find_suffix)
+    kept = store.keep([b"\x89PNG\r\n\x1a\n" + text.encode()], cap=999)
     return ImageRecord(index=index, sha256=kept.sha256, mime="image/png", revised_prompt=SECRET)
 
 
@@ -129,7 +128,7 @@ def test_the_index_forgets_once_it_can(store):
 def test_the_same_bytes_that_come_anew_outlive_a_forgetting_that_was_cut_off(store, monkeypatch):
     record = full(store)
     store.create(record)
-    monkeypatch.setattr(store, "_catch_up", lambda: 1 / 0)
+    monkeypatch.setattr(store, "_catch_up", lambda _noted: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store.forget([record.id])
     monkeypatch.undo()

@@ -21,8 +21,7 @@ from test_store_faults import DAMAGE
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import SCHEMA, Run, Status, from_json, to_json
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.entries import Entry, Query
-from ipyimagegen.store.records import forget, list_hashes
+from ipyimagegen.store.records import Entry, Query, forget, list_hashes
 
 SESSIONS = ["1120-aaaa", "1120-bbbb"]
 DATAS = [b"\x89PNG\r\n\x1a\n" + bytes([k]) * 40 for k in range(4)]
@@ -39,13 +38,11 @@ deaths = st.tuples(nths, st.builds(dies))
 fates = st.none() | faults | deaths
 queries = st.builds(
     Query,
-    session=st.none() | st.sampled_from(SESSIONS),
     number=st.none() | st.integers(1, 3),
     identity=st.none() | st.sampled_from([run(prompt=word).identity for word in WORDS]),
     search=st.none() | st.sampled_from(["FOX", "cat", "dog"]),
     originals=st.booleans(),
     limit=st.none() | st.integers(0, 2),
-    newest_first=st.booleans(),
 )
 
 

@@ -17,10 +17,9 @@ from foreign import OTHER, PREPARED, needs_root
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.run import ImageRecord, Status
 from ipyimagegen.store import Store
-from ipyimagegen.store.fallback import find_fallback, make_fallback
+from ipyimagegen.store.blobs import find_fallback
 from ipyimagegen.store.health import inspect_store
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
@@ -30,7 +29,7 @@ HEX = "0123456789abcdef" * 2
 
 
 def keep(store, data=PNG):
-    return store.keep([data], cap=9999, suffix_of=find_suffix)
+    return store.keep([data], cap=9999)
 
 
 def live(store):
@@ -522,9 +521,8 @@ def test_an_index_that_is_copied_over_while_a_store_is_in_use_hides_nothing(tmp_
 
 def test_the_fallback_is_made_private(tmp_path):
     home = Store(tmp_path / "home").home
-    made = find_fallback(home)
-    assert not made.home.parent.exists()
-    assert make_fallback(made)
+    assert find_fallback(home) is None
+    made = find_fallback(home, make=True)
     assert find_fallback(home) == made
     for folder in (made.home, made.home.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -534,9 +532,7 @@ def test_the_fallback_is_made_private(tmp_path):
 @pytest.mark.parametrize("level", ["first", "second"])
 def test_a_fallback_that_others_prepared_is_not_used(tmp_path, make, level):
     store = Store(tmp_path / "home")
-    prepared = find_fallback(store.home)
-    assert make_fallback(prepared)
-    place = prepared.home
+    place = find_fallback(store.home, make=True).home
     taken = place if level == "second" else place.parent
     place.rmdir()
     if level == "first":
@@ -548,10 +544,10 @@ def test_a_fallback_that_others_prepared_is_not_used(tmp_path, make, level):
     make(taken, documents if level == "first" else documents / place.name)
     before = contents(tmp_path / "documents"), contents(taken)
     assert find_fallback(store.home) is None
-    assert not make_fallback(prepared)  # the folders were replaced after the check
+    assert find_fallback(store.home, make=True) is None
     assert store.spool_fallback(run(1)) is None
     with pytest.raises(StoreError):
-        store.keep([PNG], cap=9999, suffix_of=find_suffix, fallback=True)
+        store.keep([PNG], cap=9999, fallback=True)
     live(store)
     store.create(run(1))
     assert store.list_responses() == []

@@ -29,7 +29,7 @@ from ipyimagegen.core.run import (
     to_json,
 )
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.entries import Entry, Query
+from ipyimagegen.store.records import Entry, Query
 from ipyimagegen.store.store import SAMPLE
 
 
@@ -39,7 +39,7 @@ def store(tmp_path):
 
 
 def test_nothing_is_touched_before_it_is_needed(store):
-    assert store.runs() == store.find_identical("x") == store.find_numbered(1) == []
+    assert store.runs() == store.find_identical("x") == store.runs(number=1) == []
     assert store.run("1120-k7f2/1") is None
     assert store.path("0" * 64) is None
     assert not store.home.exists()
@@ -88,16 +88,14 @@ def test_queries(store):
     store.create(run(3, "100% of a_b", sent=PreparedRequest(model="dall-e-3")))
     store.create(run(2, "a red fox", session="1121-aaaa", created=9000.0))
     assert ids(store.runs()) == ["1121-aaaa/2", "1120-k7f2/3", "1120-k7f2/2", "1120-k7f2/1"]
-    assert ids(store.runs(newest_first=False, limit=2)) == ["1120-k7f2/1", "1120-k7f2/2"]
-    assert ids(store.runs(session=SESSION, limit=1)) == ["1120-k7f2/3"]
+    assert ids(store.runs(limit=1)) == ["1121-aaaa/2"]
     assert ids(store.runs(model="dall-e-3")) == ["1120-k7f2/3", "1120-k7f2/1"]
     assert ids(store.runs(search="red fox")) == ["1121-aaaa/2", "1120-k7f2/1"]
     assert ids(store.runs(search="狐狸")) == ["1120-k7f2/2"]
-    assert ids(store.runs(search="red", session=SESSION, model="dall-e-3")) == ["1120-k7f2/1"]
+    assert ids(store.runs(search="red", model="dall-e-3")) == ["1120-k7f2/1"]
     assert ids(store.runs(search="%")) == ids(store.runs(search="_")) == ["1120-k7f2/3"]
-    assert ids(store.find_numbered(2)) == ["1121-aaaa/2", "1120-k7f2/2"]
-    assert ids(store.find_numbered(2, other_than="1121-aaaa")) == ["1120-k7f2/2"]
-    assert ids(store.find_numbered(2, limit=1)) == ["1121-aaaa/2"]
+    assert ids(store.runs(number=2)) == ["1121-aaaa/2", "1120-k7f2/2"]
+    assert ids(store.runs(number=2, limit=1)) == ["1121-aaaa/2"]
 
 
 def test_look_up_by_hash(store):
@@ -109,7 +107,6 @@ def test_look_up_by_hash(store):
     elsewhere = Request(endpoint="other", base_url="https://other.example/v1", prompt=elsewhere.prompt)
     store.create(run(4, request=elsewhere, identity=elsewhere.identity))
     assert ids(store.find_identical(first.identity)) == ["1120-k7f2/2", "1120-k7f2/1"]
-    assert ids(store.find_identical(first.identity, limit=1)) == ["1120-k7f2/2"]
     assert ids(store.find_same_question(first.request.question)) == [
         "1120-k7f2/4",
         "1120-k7f2/2",
@@ -288,7 +285,7 @@ def test_threads_at_once(store):
         list(pool.map(lambda number: store.create(run(number)), range(1, 65)))
         list(pool.map(lambda number: store.update(run(number, status=Status.DONE)), range(1, 65)))
     assert [record.status for record in store.runs()] == [Status.DONE] * 64
-    assert [record.number for record in store.runs(newest_first=False)] == list(range(1, 65))
+    assert [record.number for record in store.runs()] == list(range(64, 0, -1))
 
 
 text = st.text(min_size=1, max_size=20)
@@ -367,13 +364,10 @@ words = st.sampled_from(["", "fox", "FOX", "狐狸", "ß", "ss", "a_b", "%", "\0
 prompts = st.lists(words, min_size=1, max_size=4).map(" ".join).filter(bool)
 queries = st.builds(
     Query,
-    session=st.sampled_from([None, SESSION, "1121-aaaa"]),
-    other_than=st.sampled_from([None, SESSION]),
     number=st.sampled_from([None, 1, 2]),
     model=st.sampled_from([None, "m"]),
     search=st.none() | words,
     limit=st.sampled_from([None, 0, 1, 3]),
-    newest_first=st.booleans(),
 )
 
 

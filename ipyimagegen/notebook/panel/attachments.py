@@ -9,7 +9,6 @@ from typing import Any
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
@@ -70,7 +69,7 @@ class Attachment:
         if self.word:
             return self.word
         data = self.resolved.source.data
-        return str(studio.store.keep([data], cap=len(data), suffix_of=find_suffix).path)
+        return str(studio.store.keep([data], cap=len(data)).path)
 
 
 class Attachments:
