@@ -13,9 +13,11 @@ from multiprocessing import get_context
 import pytest
 from foreign import PREPARED
 from loopback import CANARY, b64, image_bytes, records
+from raising import raising
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
+from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.session import executors
@@ -146,7 +148,7 @@ def test_an_executor_that_takes_equal_calls_for_one_gives_every_image(home, serv
 
 def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match=r"runs every call on 2 workers.* Nothing was sent"):
+    with raising(e.InvalidOption, 2, billed=False):
         studio(home, server).imagine("a fox", seed=range(4), executor=Broadcasting(2))
     assert not server.posts
     assert not records(home)
@@ -155,29 +157,27 @@ def test_an_executor_that_broadcasts_is_refused_before_paying(home, serve):
 @pytest.mark.parametrize("nothing", [3, "pool", object()])
 def test_what_is_no_executor_is_refused(home, serve, nothing):
     server = serve(good)
-    with pytest.raises(
-        e.InvalidOption, match=r"requires a concurrent.futures.Executor, not .* Nothing was sent"
-    ):
+    with raising(e.InvalidOption, "executor", type(nothing).__name__, billed=False):
         studio(home, server).imagine("a fox", executor=nothing)
     assert not server.posts
 
 
 @pytest.mark.parametrize(
-    ("kind", "error", "says"),
+    ("kind", "error", "cause"),
     [
         (Losing, e.OutcomeUnknown, "a worker died"),
         (Interrupted, e.OutcomeUnknown, "KeyboardInterrupt"),
-        (Confused, e.OutcomeUnknown, "another call"),
-        (Closed, e.NotSent, "did not accept the call"),
+        (Confused, e.OutcomeUnknown, ""),
+        (Closed, e.NotSent, ""),
     ],
 )
-def test_what_an_executor_loses_may_have_been_billed(home, serve, kind, error, says):
+def test_what_an_executor_loses_may_have_been_billed(home, serve, kind, error, cause):
     server = serve(good)
     one = studio(home, server)
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=cause):
         one.imagine("a fox", executor=kind(1))
     if error is e.OutcomeUnknown:
-        with pytest.raises(e.OutcomeUnknown, match="retry=True"):
+        with raising(e.OutcomeUnknown, remedy=Remedy.RETRY):
             one.imagine("a fox")
     else:
         assert one.imagine("a fox")
@@ -188,7 +188,7 @@ def test_keys_are_found_where_the_calls_run(home, serve, monkeypatch):
     one = studio(home, server, key_env="LAB_KEY")
     with (
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
-        pytest.raises(e.MissingKey, match="has no LAB_KEY"),
+        raising(e.MissingKey, "LAB_KEY"),
     ):
         one.imagine("a fox", executor=pool)
     assert not server.posts
@@ -208,7 +208,7 @@ def test_a_key_travels_only_when_told_to(home, serve, processes):
             taken.append(pickle.dumps((fn, args)) + repr(args).encode())
             return processes.submit(fn, *args)
 
-    with pytest.raises(e.MissingKey, match="send_key=True"):
+    with raising(e.MissingKey, "send_key", True):
         one.imagine("a fox", executor=Looking(1))
     assert not any(KEY.encode() in one for one in taken)
     one.imagine("a fox", executor=Looking(1), send_key=True)
@@ -264,9 +264,9 @@ def test_a_call_that_is_given_up_may_have_been_billed_whatever_its_future_says(h
             return future
 
     one = studio(home, server)
-    with pytest.raises(e.OutcomeUnknown, match="was cancelled"):
+    with raising(e.OutcomeUnknown, billed=None):
         one.carry_out(one.plan(from_call("a fox", {"executor": Pretending(1)})), GivesUp(server))
-    with pytest.raises(e.OutcomeUnknown, match="retry=True"):
+    with raising(e.OutcomeUnknown, remedy=Remedy.RETRY):
         one.imagine("a fox")
     go.set()
     assert len(server.posts) == 1
@@ -287,7 +287,7 @@ def test_what_a_pool_has_not_begun_is_not_sent_when_the_sweep_is_stopped(home, s
     one = studio(home, server)
     with pool(1) as executor:
         asked = from_call("a fox", {"seed": range(4), "executor": executor})
-        with pytest.raises(e.Detached, match=r"Of 4 calls: 1 in progress, 3 not sent"):
+        with raising(e.Detached, 4, 1, 3, billed=False, remedy=Remedy.RUN_MISSING):
             one.carry_out(one.plan(asked), Stops(server))
         (first,) = server.posts
         # While the pool is busy with it, and would answer no question, it is waited for.
@@ -316,7 +316,7 @@ def test_what_is_taken_back_is_not_sent_whatever_folder_the_workers_have(home, s
     one = studio(home, server)
     with ProcessPoolExecutor(1, initializer=of_its_own, initargs=(tmp_path,)) as executor:
         asked = from_call("a fox", {"seed": range(4), "executor": executor})
-        with pytest.raises(e.Detached, match=r"Of 4 calls: 1 in progress, 3 not sent"):
+        with raising(e.Detached, 4, 1, 3, billed=False, remedy=Remedy.RUN_MISSING):
             one.carry_out(one.plan(asked), Stops(server))
         go.set()
         executor.submit(int).result(20)
@@ -335,7 +335,7 @@ def test_calls_that_a_pool_did_not_begin_before_it_died_were_not_sent(home, serv
             os.kill(next(iter(executor._processes)), signal.SIGKILL)
 
         threading.Thread(target=kill, daemon=True).start()
-        with pytest.raises(e.OutcomeUnknown, match="1 may have been billed"):
+        with raising(e.OutcomeUnknown, 4, 1, billed=None):
             one.imagine("a fox", seed=range(4), executor=executor)
     go.set()
     assert sorted(run.status for run in one.store.runs()) == [Status.NOT_SENT] * 3 + [Status.UNKNOWN]
@@ -406,7 +406,7 @@ def test_nothing_is_sent_once_the_time_is_over(home, serve):
             return future
 
     server = serve(good)
-    with pytest.raises(e.Detached, match="before anything was sent"):
+    with raising(e.Detached, billed=False, remedy=Remedy.RUN_AGAIN):
         studio(home, server).imagine("a fox", seed=[1, 2], executor=Slow(1), timeout=1)
     assert not server.posts
 
@@ -417,7 +417,7 @@ def test_where_a_reply_has_no_room_nothing_is_sent(home, serve, monkeypatch):
 
     server = serve(good)
     monkeypatch.setattr(tempfile, "mkdtemp", full)
-    with pytest.raises(e.NotSent, match=r"No space for a response on .*: No space left"):
+    with pytest.raises(e.NotSent, match="No space left on device"):
         studio(home, server).imagine("a fox", executor=Odd(1))
     assert not server.posts
 
@@ -430,7 +430,7 @@ def test_the_time_that_a_cell_waits_counts_from_the_first_question(home, serve):
             return super().submit(fn, *args)
 
     one = studio(home, serve(lambda seen: (time.sleep(1.3), good(seen))[1]))
-    with pytest.raises(e.Detached, match="after 2 s"):
+    with raising(e.Detached, 2, remedy=Remedy.WAIT):
         one.imagine("a fox", executor=Slow(1), timeout=2)
 
 
@@ -438,7 +438,7 @@ def test_a_call_that_is_given_up_before_it_is_sent_is_not_sent(home, serve):
     server = serve(lambda seen: (429, {"Retry-After-ms": "5000"}, b""))
 
     one = studio(home, server)
-    with pytest.raises(e.RateLimited, match="answered 429"):
+    with raising(e.RateLimited, status=429):
         one.carry_out(one.plan(from_call("a fox", {"executor": Odd(1)})), GivesUp(server))
     assert len(server.posts) == 1
 
@@ -453,7 +453,7 @@ def test_a_call_that_is_brought_twice_is_sent_once(home, serve):
             super().submit(fn, *args).result()
             return super().submit(fn, *args)
 
-    with pytest.raises(e.OutcomeUnknown, match="ran the call a second time"):
+    with raising(e.OutcomeUnknown, billed=None):
         studio(home, server).imagine("a fox", executor=Repeating(1))
     assert len(server.posts) == 1
 
@@ -508,7 +508,7 @@ def test_ipyparallel(home, serve, tmp_path, monkeypatch):
     server = serve(good)
     with ipyparallel.Cluster(n=2, log_level=40) as engines:
         one = studio(home, server)
-        with pytest.raises(e.InvalidOption, match="runs every call on 2 workers"):
+        with raising(e.InvalidOption, 2):
             one.imagine("a fox", executor=engines[:].executor)
         assert not server.posts
         balanced = engines.load_balanced_view().executor

@@ -13,10 +13,13 @@ import time
 
 import pytest
 from loopback import CANARY, b64, image_bytes, records
+from raising import raising
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
+from ipyimagegen.core.messages import PYTHON, Remedy
 from ipyimagegen.core.user_input import from_call
+from ipyimagegen.notebook.front import CELL
 from ipyimagegen.store import Disk, Store
 
 IMAGES = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]
@@ -71,7 +74,7 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     assert "image 2: its stored file is missing" in three.caption
     for one in three:
         one.path.write_bytes(b"damaged")
-    with pytest.raises(e.OutcomeUnknown, match="No image of the result"):
+    with raising(e.OutcomeUnknown, run=four.id):
         studio(home, server).imagine("a fox", n=4)
     assert len(server.posts) == 1
 
@@ -90,7 +93,7 @@ def test_a_download_that_fails_takes_nothing_back_that_another_notebook_got(home
         return 403, {}, b"gone"
 
     server = serve(answer)
-    with pytest.raises(e.CallError, match="fetches the image again"):
+    with raising(e.CallError, remedy=Remedy.FETCH):
         studio(home, server).imagine("a fox")
     for _ in range(2):
         assert studio(home, server).imagine("a fox")[0].bytes == IMAGES[0]
@@ -162,7 +165,7 @@ def test_a_rerun_asks_the_server_of_its_run(home, serve):
     moved = Studio(
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": serve(good).base_url}})
     )
-    with pytest.raises(e.InvalidOption, match=f"endpoint=.{address}"):  # nobody named it since
+    with raising(e.InvalidOption, "endpoint", address):  # nobody named it since
         moved.history[first.id].rerun(seed=3)
     assert len(server.posts) == 3
     moved.history[first.id].rerun(seed=3, endpoint=address)
@@ -174,12 +177,12 @@ def test_no_door_sends_or_records_a_key(home, serve, kernel):
     bare = CANARY.removeprefix("sk-")  # a key that is known by its value alone
     environ = {"IPYIMAGEGEN_API_KEY": bare}
     one = Studio(home=home, environ=environ, settings=Settings(options={"endpoint": server.base_url}))
-    with pytest.raises(e.InvalidOption, match="key"):
+    with pytest.raises(e.InvalidOption):
         one.imagine(f"a fox {bare}")
     for options in ({"user": CANARY}, {"extra": {"a": CANARY}}, {"negative_prompt": f"x {CANARY}"}):
-        with pytest.raises(e.InvalidOption, match="key"):
+        with pytest.raises(e.InvalidOption):
             one.imagine("a fox", **options)
-    with pytest.raises(e.InvalidOption, match="key"):
+    with pytest.raises(e.InvalidOption):
         one.imagine(f"a fox {CANARY}")
     kernel.run(f"v = {CANARY!r}\n%config Imagine.endpoint = {server.base_url!r}")
     cells = ["%imagine a fox {v}", "%imagine --user {v} a fox", "%imagine --set a={v} a fox"]
@@ -282,11 +285,11 @@ def test_what_was_not_billed_leaves_the_calls_of_its_cell(kernel, serve):
     )
     loop = (
         "for k in range(4):\n    try:\n        imagine(f'a cat {k}')\n"
-        "    except ImagineError as fault:\n        told = str(fault)\n"
+        "    except ImagineError as fault:\n        failure = str(fault)\n"
         "for k in range(3):\n    imagine(f'a fox {k}')"
     )
-    assert "max_calls = 2 paid calls a cell (2 so far)" in kernel.run(loop).error
-    assert "401" in kernel.run("print(told)").caption
+    assert "max_calls = 2" in kernel.run(loop).error
+    assert "401" in kernel.run("print(failure)").caption
     assert len(server.posts) == 6
 
 
@@ -350,7 +353,7 @@ def test_a_cut_reply_says_what_that_means(home, serve):
     one = studio(home, server).imagine("a fox", n=2, timeout=20)
     assert len(one) == 1
     assert cut in everything(home).values()  # the reply as it came
-    assert "may have been charged" in one.caption
+    assert PYTHON.remedies[Remedy.RETRY] in one.caption
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox", n=2)
     assert len(server.posts) == 1
@@ -392,12 +395,12 @@ def test_after_a_timeout_the_first_interrupt_does_not_give_up(kernel, serve, hom
     server = serve(lambda seen: (asked.set(), may_answer.wait(30), good(seen))[2])
     entry = {"base_url": server.base_url, "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
-    assert "Stopped waiting" in kernel.run("%imagine --timeout 0.3 a fox").error
+    assert CELL.remedies[Remedy.WAIT].partition("{")[0] in kernel.run("%imagine --timeout 0.3 a fox").error
     message = kernel.start("print('again')\n%imagine a fox")
     while kernel.client.get_iopub_msg(timeout=10)["msg_type"] != "stream":
         pass
     os.kill(kernel.manager.provisioner.pid, signal.SIGINT)
-    assert "goes on" in kernel.collect(message).error
+    assert CELL.remedies[Remedy.WAIT].partition("{")[0] in kernel.collect(message).error
     may_answer.set()
     assert kernel.run("%imagine a fox").error is None
     assert {one["status"] for one in records(home).values()} == {"done"}
@@ -442,13 +445,13 @@ def test_who_waited_for_a_place_does_not_pay_for_what_another_got(home, serve):
     holds.start()
     while not server.posts:
         time.sleep(0.01)
-    told = []
+    results = []
 
     def waits():
         try:
-            told.append(second.imagine("a fox"))
+            results.append(second.imagine("a fox"))
         except e.NotSent as fault:
-            told.append(str(fault))
+            results.append(fault)
 
     waiting = threading.Thread(target=waits)
     waiting.start()
@@ -459,5 +462,5 @@ def test_who_waited_for_a_place_does_not_pay_for_what_another_got(home, serve):
     waiting.join(20)
     holds.join(20)
     assert [seen.json["prompt"] for seen in server.posts] == ["slow", "a fox"]
-    assert "Call it again" in told[0]
+    assert results[0].remedy is Remedy.DIAGNOSE
     assert second.imagine("a fox").reused

@@ -4,9 +4,11 @@ import threading
 
 import pytest
 from loopback import CANARY, b64, image_bytes, records
+from raising import raising
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
+from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.user_input import from_call
 
 
@@ -42,7 +44,7 @@ def test_the_same_request_is_asked_once(home, lab):
 
 
 def test_a_word_too_long_for_a_file_is_refused_like_any_other(home, lab):
-    with pytest.raises(e.InvalidInput, match="no file"):
+    with pytest.raises(e.InvalidInput):
         studio(home, lab).imagine("a fox", image="W" * 3000)
     assert not lab.posts
 
@@ -51,7 +53,7 @@ def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, ser
     server = serve(lambda seen: (500, {}, b"oops"))
     with pytest.raises(e.OutcomeUnknown):
         studio(home, server).imagine("a fox")
-    with pytest.raises(e.OutcomeUnknown, match="retry=True"):
+    with raising(e.OutcomeUnknown, billed=None, remedy=Remedy.RETRY):
         studio(home, server, reuse=False).imagine("a fox")
     assert len(server.posts) == 1
 
@@ -66,10 +68,9 @@ def test_a_free_endpoint_is_simply_asked_again(home, serve):
 
 def test_what_costs_nothing_is_never_called_billed(home, serve):
     server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"url": "http://127.0.0.1:9/1.png"}]}))
-    with pytest.raises(e.CallError, match="Nothing was billed") as told:
+    with raising(e.CallError, billed=False):
         studio(home, server, paid=False).imagine("a fox")
-    assert told.value.billed is False
-    with pytest.raises(e.CallError, match="fetches the image again"):
+    with raising(e.CallError, remedy=Remedy.FETCH):
         studio(home, server).imagine("a cat")
 
 
@@ -113,9 +114,9 @@ def test_a_rerun_waits_as_long_as_is_configured(home, lab):
 
 def test_offline(home, lab):
     far = {"endpoint": "https://gpu.example/v1"}
-    with pytest.raises(e.InvalidOption, match="Offline"):
+    with raising(e.InvalidOption, "gpu.example", "offline"):
         studio(home).imagine("a fox", offline=True, **far)
-    with pytest.raises(e.InvalidOption, match="Offline"):
+    with raising(e.InvalidOption, "gpu.example", "offline"):
         studio(home, environ={"IPYIMAGEGEN_OFFLINE": "1"}).imagine("a fox", **far)
     assert studio(home, lab).imagine("a fox", offline=True).endpoint == "lab"  # loopback
     assert studio(home).imagine("a fox", offline=True, size="128x128", endpoint="sketch")
@@ -151,7 +152,7 @@ def test_a_refusal_is_not_counted_as_spent(home, serve):
 def test_a_key_in_an_address_is_refused_and_recorded_nowhere(home, lab, key):
     own = {"lab": {"base_url": f"{lab.base_url}/{key}/v1", "key_env": "LAB_KEY"}}
     one = Studio(home=home, environ={"LAB_KEY": key}, settings=Settings(endpoints=own))
-    with pytest.raises(e.InvalidOption, match="looks like an API key"):
+    with pytest.raises(e.InvalidOption):
         one.imagine("a fox", endpoint="lab")
     assert lab.requests == []
     assert not any(key.encode() in path.read_bytes() for path in home.rglob("*") if path.is_file())
@@ -169,7 +170,7 @@ def test_an_unwritable_store_is_told_before_paying(tmp_path, lab):
 def test_nothing_usable_came(home, serve):
     for body in ({"data": []}, {"data": None}, {"data": "x"}, {"data": [{"b64_json": ""}]}, {}):
         server = serve(lambda seen, body=body: (200, {}, {"created": 1, **body}))
-        with pytest.raises(e.OutcomeUnknown, match="may have been charged"):
+        with raising(e.OutcomeUnknown, billed=None):
             studio(home, server).imagine("a fox")
         assert len(server.posts) == 1
 
@@ -233,7 +234,7 @@ def test_history_is_a_sequence_and_searchable(home, lab):
     assert past[1].prompt == "a fox"
     assert [found.prompt for found in past.search("狐狸")] == ["a 狐狸 cat"]
     assert studio(home).history.search("FOX")[0].prompt == "a fox"
-    with pytest.raises(e.NotInHistory, match="none yet"):
+    with pytest.raises(e.NotInHistory):
         studio(home).history[1]
 
 
@@ -297,15 +298,15 @@ def test_forget(home, lab):
 
 def test_python_arguments_are_checked(home):
     one = studio(home)
-    with pytest.raises(e.InvalidOption, match="Did you mean size"):
+    with raising(e.InvalidOption, "sise", "size"):
         one.imagine("a fox", sise="1x1")
-    with pytest.raises(e.InvalidOption, match="magic"):
+    with raising(e.InvalidOption, "dry_run"):
         one.imagine("a fox", dry_run=True)
-    with pytest.raises(e.InvalidInput, match="text"):
+    with raising(e.InvalidInput, "int"):
         one.imagine(3)
-    with pytest.raises(e.InvalidInput, match="empty"):
+    with pytest.raises(e.InvalidInput):
         one.imagine("  ")
-    with pytest.raises(e.InvalidOption, match="empty list"):
+    with raising(e.InvalidOption, "seed"):
         one.imagine("a fox", seed=[])
     assert one.imagine("a {literal} fox", size="128x128").prompt == "a {literal} fox"
     assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]

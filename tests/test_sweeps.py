@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ import time
 
 import pytest
 from loopback import b64, image_bytes, records
+from raising import assert_names, raising, values_of
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.axes import Axis, expand
+from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.user_input import UserInput, from_call
@@ -120,7 +123,7 @@ def test_alternatives_are_for_templates_alone():
 
 
 def test_too_many_combinations_are_refused_before_they_are_made():
-    with pytest.raises(e.InvalidOption, match="9000 n × 9000 seed makes 81,000,000 runs"):
+    with pytest.raises(e.InvalidOption, match="9000 n × 9000 seed .* 81,000,000 "):
         points("a fox", seed=tuple(range(9000)), n=tuple(range(9000)))
 
 
@@ -131,14 +134,14 @@ def test_python_lists(home, serve):
 
     assert from_call("a", {"seed": np.arange(3)}).options["seed"] == (0, 1, 2)
     assert from_call("a", {"seed": np.int64(3)}).options["seed"] == 3
-    with pytest.raises(e.InvalidOption, match=r"one text such as '1024x1024', not 64 \(int\)"):
+    with raising(e.InvalidOption, "size", "64 (int)"):
         from_call("a", {"size": (64, 64)})
-    with pytest.raises(e.InvalidOption, match=r"a whole number, not 7.0 \(float\)"):
+    with raising(e.InvalidOption, "seed", "7.0 (float)"):
         from_call("a", {"seed": np.array([7, np.nan])})
-    with pytest.raises(e.InvalidInput, match="list of prompts is empty"):
+    with pytest.raises(e.InvalidInput):
         from_call([], {})
-    for wrong in ([3], [None], 3):
-        with pytest.raises(e.InvalidInput, match="text"):
+    for wrong, kind in (([3], "int"), ([None], "NoneType"), (3, "int")):
+        with raising(e.InvalidInput, kind):
             from_call(wrong, {})
 
 
@@ -245,7 +248,7 @@ def test_sketch_does_not_fill_the_gaps_of_another_servers_history(home, serve):
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": server.base_url}})
     )
     assert len(nobody.imagine("a fox", seed=[1, 2])) == 2
-    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab"):
+    with raising(e.MissingKey, 2, 3, "lab"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
@@ -257,7 +260,7 @@ def test_what_the_history_has_from_several_servers_is_shown_without_a_key(home, 
     own = {name: {"base_url": it.base_url} for name, it in zip(("lab", "lab2"), servers, strict=True)}
     nobody = Studio(home=home, environ={}, settings=Settings(endpoints=own))
     assert [tile.endpoint for tile in nobody.imagine("a fox", seed=[1, 2])] == ["lab", "lab2"]
-    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab, lab2"):
+    with raising(e.MissingKey, 2, 3, "lab", "lab2"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
@@ -265,7 +268,7 @@ def test_two_combinations_that_are_one_request_are_refused(home, serve):
     server = serve(good)
     one = studio(home, server)
     for again in ({"seed": [1, 1]}, {"response_format": ["url", "b64_json"]}, {"prompt": ["a", " a "]}):
-        with pytest.raises(e.InvalidOption, match="the same request"):
+        with raising(e.InvalidOption, "new"):
             one.imagine(**{"prompt": "a fox", **again})
     assert not server.posts
 
@@ -274,7 +277,7 @@ def test_all_combinations_are_checked_before_the_first_call(home, serve):
     server = serve(good)
     with pytest.raises(e.InvalidOption):
         studio(home, server).imagine("a fox", size=["64x64", "0x0"])
-    with pytest.raises(e.InvalidOption, match="no endpoint"):
+    with raising(e.InvalidOption, "nowhere"):
         studio(home, server).imagine("a fox", endpoint=["lab", "nowhere"])
     assert not server.posts
     assert not records(home)
@@ -287,10 +290,10 @@ def test_over_a_cap_nothing_is_sent(home, serve, caps, says):
     server = serve(good)
     one = studio(home, server, **caps)
     one.cell = lambda: 1
-    with pytest.raises(e.OverBudget, match=says) as told:
+    with pytest.raises(e.OverBudget, match=says) as caught:
         one.imagine("a fox", seed=[1, 2, 3, 4], n=2)
-    assert len(str(told.value).splitlines()) == 1
-    assert "4 paid calls, 8 images" in str(told.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert values_of(caught.value)[:2] == ["4", "8"]
     assert not server.posts
     one.imagine("a fox", seed=[1, 2, 3])
     with pytest.raises(e.OverBudget):
@@ -380,12 +383,9 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
-    with pytest.raises(
-        e.RequestRefused, match=r"None of 3 calls returned an image. The first: lab answered 401"
-    ) as told:
+    with raising(e.RequestRefused, 3, "lab", status=401, remedy=Remedy.CHECK_KEY) as caught:
         studio(home, server).imagine("a fox", seed=[1, 2, 3])
-    assert len(str(told.value).splitlines()) == 2
-    assert told.value.status == 401
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_a_429_slows_all_of_them_down(home, serve):
@@ -482,9 +482,10 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
     one = studio(home, server, max_parallel=2)
     plan = one.plan(from_call("a fox", {"seed": range(1, 11)}))
     painter = Stops(after=3, also=lambda: len(server.posts) == 5)
-    with pytest.raises(e.Detached, match="Of 10 calls: 3 done, 2 in progress, 5 not sent") as told:
+    with raising(e.Detached, remedy=Remedy.RUN_MISSING) as caught:
         one.carry_out(plan, painter)
-    assert len(str(told.value).splitlines()) == 2
+    assert values_of(caught.value) == ["10", "3", "2", "5"]  # done, in progress, not sent
+    assert len(str(caught.value).splitlines()) == 2
     assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
     assert [tile.error for tile in painter.last][3:5] == ["in progress"] * 2
     assert painter.last[5].error.startswith(STOPPED)
@@ -529,9 +530,9 @@ def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     server = serve(lambda seen: (429, {"Retry-After": "1"}, b"") if busy[0] else good(seen))
     one = studio(home, server, max_parallel=4)
     painter = Stops(after=0, also=lambda: bool(server.posts))
-    with pytest.raises(e.Detached, match="Of 6 calls: ") as told:
+    with raising(e.Detached, 6) as caught:
         one.carry_out(one.plan(from_call("a fox", {"seed": range(6)})), painter)
-    assert "in progress" not in str(told.value)
+    assert caught.value.billed is False
     assert one.ledger.in_flight() == frozenset()
     assert {tile.error.splitlines()[0].partition(":")[0] for tile in painter.last} <= {
         "lab answered 429",
@@ -568,8 +569,9 @@ def test_a_call_that_somebody_else_waits_for_is_carried_through(home, serve, amo
                 time.sleep(0.01)
         return len(server.posts) == 2
 
-    with pytest.raises(e.Detached, match="2 in progress"):
+    with raising(e.Detached, billed=False, remedy=Remedy.RUN_MISSING) as caught:
         one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(0, also))
+    assert values_of(caught.value) == ["2", "2"]
     if among:
         waits.start()  # the cell that was stopped, run again
         while len([job for job in one.ledger._calls.values() if job.shared]) < 2:
@@ -590,8 +592,9 @@ def test_the_only_missing_call_of_a_sweep_is_not_sent_once_that_is_stopped(home,
     other.start()
     while len(server.posts) < 2:
         time.sleep(0.01)
-    with pytest.raises(e.Detached, match="1 not sent"):
+    with raising(e.Detached, billed=False) as caught:
         one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(after=1))
+    assert values_of(caught.value) == ["2", "1", "1"]  # done, not sent
     go.set()
     other.join()
     time.sleep(0.5)
@@ -603,13 +606,14 @@ def test_what_is_given_up_is_what_was_given_up(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(20), good(seen))[1])
     one = studio(home, server, max_parallel=4)
-    for seeds, says in (
-        (range(2), "Of 2 calls: 2 in progress"),
-        (range(4), "Of 4 calls: 2 cancelled, 2 in progress"),
+    for seeds, counts, billed in (
+        (range(2), ["2", "2"], False),  # in progress
+        (range(4), ["4", "2", "2"], None),  # cancelled, in progress
     ):
         also = lambda seeds=seeds: len(server.posts) == len(seeds)  # noqa: E731
-        with pytest.raises(e.Detached, match=says):
+        with raising(e.Detached, billed=billed) as caught:
             one.carry_out(one.plan(from_call("a fox", {"seed": seeds})), Stops(0, also))
+        assert values_of(caught.value) == counts
     go.set()
     assert not one.imagine("a fox", seed=[2, 3]).failed
     assert len(server.posts) == 4
@@ -627,7 +631,7 @@ def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, mon
         settle(job)
 
     monkeypatch.setattr(one.ledger, "settle", interrupted)
-    with pytest.raises(e.Detached, match=r"Of 100 calls"):
+    with raising(e.Detached, 100):
         one.carry_out(one.plan(from_call("a fox", {"seed": range(100)})), Stops(after=1))
     assert len(one.ledger.in_flight()) <= 2
     assert not one.imagine("a fox", seed=range(100), timeout=60).failed
@@ -638,8 +642,8 @@ def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(10), good(seen))[1])
     one = studio(home, server, max_parallel=2)
-    for says in ("2 in progress, 2 not sent", "2 cancelled"):
-        with pytest.raises(e.Detached, match=says):
+    for billed in (False, None):  # in progress, then cancelled
+        with raising(e.Detached, 4, 2, billed=billed):
             one.carry_out(one.plan(from_call("a fox", {"seed": range(4)})), Waits())
     go.set()
     assert len(server.posts) == 2
@@ -705,7 +709,7 @@ def test_where_no_thread_is_to_be_had_nothing_is_sent(home, serve, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refused)
     for seed in (1, [1, 2]):
-        with pytest.raises(e.Detached, match="Not sent: can't start new thread"):
+        with pytest.raises(e.Detached, match="can't start new thread"):
             one.imagine("a fox", seed=seed)
     monkeypatch.undo()
     assert one.imagine("a fox", seed=1).number == 1
@@ -730,17 +734,15 @@ def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] and go.wait(20), good(seen))[1])
     one = studio(home, server, max_parallel=1)
-    with pytest.raises(e.Detached, match=r"Stopped after 3 s. Of 5 calls: 1 done, 1 in progress, 3 not sent"):
+    with raising(e.Detached, billed=False) as caught:
         one.imagine("a fox", seed=range(5), timeout=3)
+    assert values_of(caught.value) == ["3", "5", "1", "1", "3"]  # seconds, calls, done, in progress, not sent
     go.set()
 
 
 def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
     server = serve(three_fail)
-    with pytest.raises(
-        e.OutcomeUnknown,
-        match=r"None of 3 calls returned an image; 1 may have been billed. The first: No answer",
-    ):
+    with raising(e.OutcomeUnknown, 3, 1, billed=None, status=None):
         studio(home, server).imagine("a fox", seed=[3, 9, 6])
 
 
@@ -755,20 +757,17 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
         return outcome
 
     monkeypatch.setattr(client, "exchange", unreadable)
-    with pytest.raises(
-        e.StoreError, match=r"None of 2 calls .*; 1 may have been billed. .* cannot be read back"
-    ):
+    with raising(e.StoreError, 2, 1, billed=None, remedy=Remedy.FREE_SPACE):
         studio(home, server).imagine("a fox", seed=[3, 1])
 
 
 def test_a_stop_counts_what_may_have_been_billed(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] == 4 and go.wait(20), three_fail(seen))[1])
-    with pytest.raises(e.Detached) as told:
+    with raising(e.Detached, billed=None, remedy=Remedy.RETRY_UNKNOWN) as caught:
         studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
     go.set()
-    assert "Of 3 calls: 1 in progress, 1 that may have been billed, 1 failed" in str(told.value)
-    assert "retry=True also sends" in str(told.value)
+    assert values_of(caught.value) == ["2", "3", "1", "1", "1"]  # in progress, unknown, failed
 
 
 def test_calls_that_were_under_way_are_not_asked_again(home, serve):
@@ -798,7 +797,7 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
 )
 def test_the_same_value_twice_is_refused(home, serve, swept):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match=r"are the same request. Nothing was sent"):
+    with raising(e.InvalidOption, "new", billed=False):
         studio(home, server).imagine(**swept)
     assert not server.posts
 
@@ -807,7 +806,7 @@ def test_the_same_value_twice_is_refused(home, serve, swept):
 def test_nothing_stands_in_place_of_a_list(home, serve, name):
     server = serve(good)
     swept = {"prompt": "a fox", name: [1, 2] if name == "seed" else ["a hen", "an owl"]}
-    with pytest.raises(e.InvalidOption, match=f"field {name}, which would replace every value"):
+    with raising(e.InvalidOption, "extra", name):
         studio(home, server).imagine(**swept, extra={name: 3})
     assert not server.posts
 
@@ -837,9 +836,9 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
 
 def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
-    with pytest.raises(e.StoreError, match="has no image to save: lab answered 400"):
+    with pytest.raises(e.StoreError, match="lab .*400"):
         made[1].save(tmp_path / "fox")
-    with pytest.raises(e.InvalidOption, match=r"is a folder\. Name a file, such as .*/\{id\}"):
+    with raising(e.InvalidOption, tmp_path, tmp_path / "{id}"):
         made.save(tmp_path)
     assert not list(tmp_path.glob("*.png"))
 
@@ -858,17 +857,16 @@ saving.check_place(sys.argv[1])
             [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
         )
         place = template[: template.index("/", 1)].partition("{")[0]
-        assert (
-            f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent."
-            in done.stderr
-        )
+        *_, error = done.stderr.splitlines()
+        assert error.startswith("ipyimagegen.core.errors.InvalidOption")
+        assert re.search(rf"{re.escape(template)}: .* {place}\.", error)
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):
     one = studio(home, serve(good))
     made = one.imagine(["a fox", "an owl"], seed=[1, 2])
     assert str(one.history.compare(made)) == str(one.history.compare(*made))
-    with pytest.raises(e.InvalidOption, match="2 to 12"):
+    with raising(e.InvalidOption, 1, 12):
         one.history.compare(made[0])
 
 

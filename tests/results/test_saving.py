@@ -1,6 +1,7 @@
 """Where an image is saved."""
 
 import pytest
+from raising import raising
 from samples import image, request, run
 
 from ipyimagegen.core.errors import StoreError
@@ -41,8 +42,8 @@ def test_nothing_is_overwritten(tmp_path):
     assert saving.write_file(b"one", path) == path
     assert saving.write_file(b"two", path) == path.with_stem("fox-2")
     assert path.read_bytes() == b"one"
-    with pytest.raises(StoreError, match="is in the history"):
+    with raising(StoreError, path / "below-a-file.png"):
         saving.write_file(b"x", path / "below-a-file.png")
     for name in ("a\0b", "\ud800", "W" * 3000):
-        with pytest.raises(StoreError, match="is in the history"):
+        with pytest.raises(StoreError):
             saving.write_file(b"x", tmp_path / name / "fox.png")
