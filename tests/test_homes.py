@@ -94,7 +94,7 @@ def test_a_relative_home_is_refused_with_the_absolute_one(user, value):
     studio = Studio(environ={"IPYIMAGEGEN_HOME": value, "PART": "part"})
     absolute = Path(value.strip('"').replace("$PART", "part")).resolve()
     for _ in range(2):
-        with pytest.raises(InvalidOption, match=f"IPYIMAGEGEN_HOME.* {re.escape(str(absolute))} "):
+        with pytest.raises(InvalidOption, match=f"(?s)IPYIMAGEGEN_HOME.* {re.escape(str(absolute))} "):
             studio.imagine("a fox", endpoint="sketch")
     assert list(Path.cwd().iterdir()) == []
 

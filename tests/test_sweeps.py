@@ -12,7 +12,7 @@ import time
 
 import pytest
 from loopback import b64, image_bytes, records
-from raising import assert_names, raising, values_of
+from raising import raising, values_of
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
@@ -123,7 +123,7 @@ def test_alternatives_are_for_templates_alone():
 
 
 def test_too_many_combinations_are_refused_before_they_are_made():
-    with pytest.raises(e.InvalidOption, match="9000 n × 9000 seed .* 81,000,000 "):
+    with pytest.raises(e.InvalidOption, match=r"9000 n × 9000 seed .* 81,000,000 "):
         points("a fox", seed=tuple(range(9000)), n=tuple(range(9000)))
 
 
@@ -836,7 +836,7 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
 
 def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
     made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
-    with pytest.raises(e.StoreError, match="lab .*400"):
+    with pytest.raises(e.StoreError, match=r"lab .*400"):
         made[1].save(tmp_path / "fox")
     with raising(e.InvalidOption, tmp_path, tmp_path / "{id}"):
         made.save(tmp_path)
