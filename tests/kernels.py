@@ -29,6 +29,16 @@ class Cell:
         return "\n".join(found[0]["traceback"]) if found else None
 
     @property
+    def kind(self):
+        """Return the name of the error's class, or None."""
+        return next((output["ename"] for output in self.outputs if output["output_type"] == "error"), None)
+
+    @property
+    def reused(self):
+        """Whether the caption says that nothing was sent, for the result was in the history."""
+        return self.caption.endswith("from history")
+
+    @property
     def texts(self):
         """Return the text of every output, errors left out."""
         return [

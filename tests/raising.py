@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ipyimagegen.core.messages import Message, OptionName, RunLink, Setting
+from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.messages import PYTHON, Message, OptionName, Remedy, RunLink, Setting
 
 
 def values_of(stated):
@@ -48,3 +49,12 @@ def raising(kind, *values, **data):
         yield caught
     assert {name: getattr(caught.value, name) for name in data} == data
     assert_names(caught.value, *values)
+
+
+def write_bill(*, billed):
+    """Return the sentence on the bill that stands before a remedy, as every front door words it."""
+    text = str(ImagineError("", billed=billed, remedy=Remedy.RETRY))
+    return text.strip().removesuffix(PYTHON.remedies[Remedy.RETRY])
+
+
+UNBILLED = write_bill(billed=False)

@@ -359,14 +359,14 @@ def test_waits_that_end_early(home, start):
         for prompt, options in (
             ("a fox", {}),
             ("a hen", {"seed": [1, 9, 3]}),
-            ("a hen", {"seed": [1, 9, 3], "timeout": 1}),
+            ("a hen", {"seed": [1, 9, 3], "timeout": 3}),
         )
     )
     before = studio_at(home / "before", server.origin)
     before.store.probe = lambda need: signal.raise_signal(signal.SIGINT)
     texts = {
         "stopped before it was sent": read(catch(before.imagine, "a fox")),
-        "timeout": read(catch(studio.imagine, "a fox", timeout=0.1)),
+        "timeout": read(catch(studio.imagine, "a fox", timeout=2)),
         "interrupt": read(catch(lambda: studio.carry_out(one, Clicks(server, 1)))),
         "second interrupt": read(catch(lambda: studio.carry_out(one, Clicks(server, 1)))),
         "sweep, timeout": read(catch(studio.carry_out, short)),

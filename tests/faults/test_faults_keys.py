@@ -323,7 +323,7 @@ def test_a_hidden_text_shows_itself_nowhere(caplog):
     )
     assert not traces(shown, KEYS.values())
     for spread in (pickle.dumps, copy.copy, copy.deepcopy, lambda text: pickle.dumps({"key": [text]})):
-        with pytest.raises(TypeError, match="not copied or pickled"):
+        with pytest.raises(TypeError):
             spread(hidden)
     assert "Bearer " + hidden == f"Bearer {KEYS['with a prefix']}"
 

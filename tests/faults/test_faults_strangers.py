@@ -3,12 +3,12 @@
 import contextlib
 import hashlib
 import json
-import re
 from dataclasses import replace
 
 import pytest
 from lab import Shell
 from loopback import image_bytes
+from raising import raising
 from sockets import reply
 from traitlets.config import Config
 
@@ -130,7 +130,7 @@ def test_a_rerun_at_a_server_that_is_named_takes_no_key_along(handed, home, star
     server = start(reply({"data": [{"b64_json": "AAAA"}]}))
     studio = studio_with(home, start(reply({"data": []})))
     run = studio.find(handed(request={"base_url": f"{server.origin}/v1", "endpoint": "lab"}))[0]
-    with pytest.raises(InvalidOption, match=re.escape(f"use endpoint='{server.origin}/v1'")):
+    with raising(InvalidOption, "endpoint", f"{server.origin}/v1"):
         studio.rerun(run)
     with contextlib.suppress(ImagineError):
         studio.rerun(run, endpoint=f"{server.origin}/v1")

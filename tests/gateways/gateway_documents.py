@@ -31,8 +31,8 @@ _NOT_GPT = dict.fromkeys(_GPT_ONLY, never)
 
 def new_api_error(status, code, message):
     """Write an error of the gateway software that all these servers run."""
-    told = {"message": f"{message} (request id: 20261120113214)", "type": "new_api_error", "param": ""}
-    return {"error": {**told, "code": code}}
+    error = {"message": f"{message} (request id: 20261120113214)", "type": "new_api_error", "param": ""}
+    return {"error": {**error, "code": code}}
 
 
 # --- xzbzq and whatai: one document, two hosts ----------------------------------------------------

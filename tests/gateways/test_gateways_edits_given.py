@@ -117,7 +117,8 @@ def test_run_again_it_is_from_history_until_a_image_changes(kernel, start, tmp_p
     server = start(openai())
     cell = f"%imagine -m gpt-image-1 {ONE} --image {{hat}} {BOX} {PROMPT}"
     first, second = kernel.run(cell), kernel.run(cell)
-    assert second.caption == f"{first.caption} · from history"
+    assert second.reused
+    assert second.caption.startswith(f"{first.caption} · ")
     assert len(server.posts) == 1
     scene(9).save(tmp_path / "cat.png")
     assert kernel.run(cell).error is None
@@ -140,8 +141,8 @@ def test_a_repeat_after_a_429_sends_the_same_bytes(kernel, start):
     def answer(seen):
         if busy:
             busy.pop()
-            told = {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}
-            return 429, {"retry-after-ms": "1"}, {"error": told}
+            error = {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}
+            return 429, {"retry-after-ms": "1"}, {"error": error}
         return good(seen)
 
     server = start(openai(), answer)

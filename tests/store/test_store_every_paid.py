@@ -36,7 +36,7 @@ def imagine(studio_):
         result = studio_.imagine("a fox", n=2)
         return [image.bytes for image in result], result.caption
     except e.ImagineError as fault:
-        return [], str(fault)
+        return [], fault
 
 
 def on_disk(*folders):
@@ -59,16 +59,16 @@ def test_a_disk_that_fails_at_any_call(quick, tmp_path, serve, code, lasts):
         if calls.met is None:
             break
         where = (nth, calls.met, text)
-        assert "failed in this program" not in text, where
         posts = len(server.posts) - before
         statuses = {run.status for run in check_files(home).values()}
         if not posts:  # refused before anything was paid
-            assert "IPYIMAGEGEN_HOME" in text or "Nothing was sent" in text, where
+            assert text.billed is False, where
             assert lasts or statuses <= {Status.NOT_SENT}, where
         else:
             assert on_disk(home, tmp_path / "temporary"), where
-            unread = any(words in text for words in ("kept", str(home), "may have been charged"))
-            assert shown == IMAGES or (code == errno.EIO and unread), where  # nor does it read any more
+            assert shown == IMAGES or (code == errno.EIO and text.billed is not False), (
+                where
+            )  # nor does it read any more
         # Once it is mended, a fresh session shows what was paid, and pays for what was not.
         again, text = imagine(studio(home, server.base_url))
         if posts or not statuses - {Status.NOT_SENT}:
@@ -95,7 +95,7 @@ def test_a_process_that_is_killed_at_any_call(quick, serve):
         if came or not runs:
             assert again == IMAGES, (nth, text)
         else:
-            assert "may have been charged" in text, nth
+            assert text.billed is None, nth
         paid += not runs
         assert len(server.posts) == paid, nth
         check_files(home)
