@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 LINES = ["data: x", "data:y:z", "data", "data:  two", "data: 狐", "datax: no", " data: no"]
 LINES += ["event: a", "event:b", "event", ": keep-alive", ":", "id: 1", "retry: 5", "", "", ""]
-lines = st.sampled_from([*(one.encode() for one in LINES), b"data: " + b"long" * 100])
+lines = st.sampled_from([*(line.encode() for line in LINES), b"data: " + b"long" * 100])
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 

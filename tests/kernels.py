@@ -25,8 +25,8 @@ class Cell:
     @property
     def error(self):
         """Return the error's text as the notebook shows it, or None."""
-        found = [one for one in self.outputs if one["output_type"] == "error"]
-        return "\n".join(found[0]["traceback"]) if found else None
+        errors = [output for output in self.outputs if output["output_type"] == "error"]
+        return "\n".join(errors[0]["traceback"]) if errors else None
 
     @property
     def kind(self):
@@ -42,9 +42,9 @@ class Cell:
     def texts(self):
         """Return the text of every output, errors left out."""
         return [
-            one["text"] if one["output_type"] == "stream" else one["data"].get("text/plain", "")
-            for one in self.outputs
-            if one["output_type"] != "error"
+            output["text"] if output["output_type"] == "stream" else output["data"].get("text/plain", "")
+            for output in self.outputs
+            if output["output_type"] != "error"
         ]
 
     @property
@@ -55,12 +55,12 @@ class Cell:
     @property
     def images(self):
         """Return the images shown, as Pillow images."""
-        found = []
-        for one in self.outputs:
-            for mime, data in one.get("data", {}).items():
+        images = []
+        for output in self.outputs:
+            for mime, data in output.get("data", {}).items():
                 if mime.startswith("image/"):
-                    found.append(Image.open(io.BytesIO(base64.b64decode(data))))
-        return found
+                    images.append(Image.open(io.BytesIO(base64.b64decode(data))))
+        return images
 
 
 class Kernel:

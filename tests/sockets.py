@@ -52,7 +52,7 @@ class Server:
 
     @property
     def posts(self):
-        return sum(one.line.startswith("POST") for one in self.seen)
+        return sum(request.line.startswith("POST") for request in self.seen)
 
     def _run(self):
         while not self.done.is_set():
@@ -107,7 +107,7 @@ def read_request(conn, received=None, *, early=False):
             return Seen("TLS hello", {}, data)
     head, _, body = data.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
-    headers = {k.lower(): v for k, _, v in (one.partition(": ") for one in rest)}
+    headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in rest)}
     while not early and len(body) < int(headers.get("content-length", 0)):
         if not (more := conn.recv(65536)):
             return None
@@ -130,7 +130,7 @@ def b64(data):
 
 
 def images(count=1, of=IMAGES):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in of[:count]]}
+    return {"created": 1, "data": [{"b64_json": b64(image)} for image in of[:count]]}
 
 
 def reset(conn, _seen=None):

@@ -23,7 +23,7 @@ for cell in json.load(sys.stdin):
     with capture_output() as captured:
         done = shell.run_cell(cell)
     error = done.error_before_exec or done.error_in_exec
-    shown = " ".join(one.data.get("text/plain", "") for one in captured.outputs)
+    shown = " ".join(output.data.get("text/plain", "") for output in captured.outputs)
     results.append([type(error).__name__ if error else "", f"{captured.stdout}{shown}{error or ''}"])
 print(json.dumps(results))
 """
@@ -123,10 +123,10 @@ def test_a_loop_of_links_is_refused(user):
     (user / "b").symlink_to(user / "a")
     studio = Studio(environ={"IPYIMAGEGEN_HOME": str(user / "a" / "pics")})
     try:
-        found = studio.home  # newer Pythons resolve a loop to itself
+        home = studio.home  # newer Pythons resolve a loop to itself
     except InvalidOption:
         return
-    assert found.is_absolute()
+    assert home.is_absolute()
 
 
 def test_the_home_does_not_move_with_the_folder_or_a_link(user, monkeypatch):

@@ -127,7 +127,7 @@ def test_dotenv(tmp_path, line, key):
 def test_a_dotenv_that_powershell_wrote(tmp_path, order):
     (tmp_path / ".env").write_bytes("\ufeffFIRST=1\r\nLAB_KEY=abc\r\n".encode(order))
     assert value(find(tmp_path)) == "abc"
-    assert [one.clear for one in keys.list_known_keys([LAB], environ={}, folder=tmp_path)] == ["abc"]
+    assert [key.clear for key in keys.list_known_keys([LAB], environ={}, folder=tmp_path)] == ["abc"]
 
 
 @given(st.binary(max_size=200))
@@ -218,10 +218,10 @@ def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
 
 def test_known_for_redaction(tmp_path):
     (tmp_path / ".env").write_text("OTHER_KEY=file-key\nUNRELATED=x")
-    found = keys.list_known_keys(
+    known = keys.list_known_keys(
         [LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path
     )
-    assert {one.clear for one in found} == {"longer-env-key", "file-key"}
+    assert {key.clear for key in known} == {"longer-env-key", "file-key"}
 
 
 def backend(tmp_path, monkeypatch, body):
@@ -254,9 +254,9 @@ def test_a_keyring_that_waits_for_somebody_is_waited_for_once(tmp_path, monkeypa
     assert time.monotonic() - began < 1.5
     unlocked.set()
     until = time.monotonic() + 5
-    while (found := find(tmp_path)) is None and time.monotonic() < until:
+    while (key := find(tmp_path)) is None and time.monotonic() < until:
         time.sleep(0.01)
-    assert value(found) == "typed-elsewhere"
+    assert value(key) == "typed-elsewhere"
 
 
 @pytest.mark.parametrize("body", [lambda *_: 1 / 0, lambda *_: None, lambda *_: time.sleep(2)])

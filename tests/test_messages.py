@@ -188,8 +188,8 @@ def test_settings(home, serve, tmp_path):
         ),
         "a home below a file": fail(_home=tmp_path / "file" / "home", **lab),
     }
-    for name, found in texts.items():
-        check("setting", name, found)
+    for name, text in texts.items():
+        check("setting", name, text)
     assert texts.keys() == EXPECTED["setting"].keys()
 
 
@@ -319,8 +319,8 @@ def test_servers_that_are_not_reached(home, start, tls, monkeypatch):
     for name, proxy in proxies.items():
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         texts[name] = read(catch(studio_at(home, "https://images.example").imagine, name))
-    for name, found in texts.items():
-        check("network", name, found)
+    for name, text in texts.items():
+        check("network", name, text)
 
 
 # What is known of a request that was sent before, and of one in flight
@@ -354,7 +354,7 @@ def test_waits_that_end_early(home, start):
     server = start(answer)
     studio = studio_at(home, server.origin, max_parallel=1)
     studio.tools = replace(studio.tools, timeouts=Timeouts(connect=20, idle=20, whole=20))
-    one, sweep, short = (
+    single, sweep, short = (
         studio.plan(from_call(prompt, options))
         for prompt, options in (
             ("a fox", {}),
@@ -367,15 +367,15 @@ def test_waits_that_end_early(home, start):
     texts = {
         "stopped before it was sent": read(catch(before.imagine, "a fox")),
         "timeout": read(catch(studio.imagine, "a fox", timeout=2)),
-        "interrupt": read(catch(lambda: studio.carry_out(one, Clicks(server, 1)))),
-        "second interrupt": read(catch(lambda: studio.carry_out(one, Clicks(server, 1)))),
+        "interrupt": read(catch(lambda: studio.carry_out(single, Clicks(server, 1)))),
+        "second interrupt": read(catch(lambda: studio.carry_out(single, Clicks(server, 1)))),
         "sweep, timeout": read(catch(studio.carry_out, short)),
         "sweep, interrupt": read(catch(lambda: studio.carry_out(sweep, Clicks(server, 3)))),
         "sweep, second interrupt": read(catch(lambda: studio.carry_out(sweep, Clicks(server, 3)))),
     }
     go.set()
-    for name, found in texts.items():
-        check("wait", name, found)
+    for name, text in texts.items():
+        check("wait", name, text)
 
 
 def test_sweeps_of_which_nothing_came(home, start):
@@ -404,8 +404,8 @@ def test_requests_that_were_sent_before(home, start):
     }
     studio.store.spool(studio.store.run(run.id)).write_bytes(b"{")
     texts["stored and not read"] = look(status=Status.DONE, images=unread)
-    for name, found in texts.items():
-        check("history", name, found)
+    for name, text in texts.items():
+        check("history", name, text)
 
 
 def test_ids(home, start):
@@ -418,8 +418,8 @@ def test_ids(home, start):
         "no id": read(catch(lambda: studio.history["x y"])),
         "one run to compare": read(catch(lambda: studio.history.compare(1))),
     }
-    for name, found in texts.items():
-        check("id", name, found)
+    for name, text in texts.items():
+        check("id", name, text)
 
 
 def test_files_to_save_to(home, start, tmp_path):
@@ -430,8 +430,8 @@ def test_files_to_save_to(home, start, tmp_path):
         "below a file": read(catch(made.save, "/dev/null/fox")),
         "not writable": read(catch(check_place, "/dev/null/fox")),
     }
-    for name, found in texts.items():
-        check("save", name, found)
+    for name, text in texts.items():
+        check("save", name, text)
 
 
 def test_full_disks(home, start, monkeypatch):

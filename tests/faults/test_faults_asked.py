@@ -40,7 +40,7 @@ def test_55_clock_jumps_an_hour(lab, monkeypatch, hours):
     lab.serve([slow, hanging])
     lab.cell("%imagine a red fox")
     lab.cell("%imagine a cat")
-    assert all(0.4 < one.elapsed < 2 for one in lab.runs)
+    assert all(0.4 < run.elapsed < 2 for run in lab.runs)
     assert 1 <= lab.cells[1].seconds < 2
     by_the_clock = [Status.DONE, Status.UNKNOWN][::hours]
     lab.check(by_the_clock, 2, " 1 s", delivered=PAINTED[:1])
@@ -61,7 +61,7 @@ def test_56_run_all_twice(lab):
         lab.new_session()
         lab.use(lab.servers[0].origin)
         shown = [lab.cell(code) for code in NOTEBOOK]
-        before.append([(one.images, one.texts.rsplit("\n", 2)[0]) for one in shown])
+        before.append([(cell.images, cell.texts.rsplit("\n", 2)[0]) for cell in shown])
         paid.append(lab.posts)
     assert paid == [4, 4, 4]
     assert before[0] == before[1] == before[2]
@@ -90,7 +90,9 @@ def test_59_odd_prompts(lab):
     lab.shell.user_ns["prompts"] = SENT.values()  # the same from a variable, so from history
     again = lab.cell("for p in prompts:\n    get_ipython().run_line_magic('imagine', '{p}')")
     assert len(again.images) == len(SENT)
-    assert [json.loads(seen.body)["prompt"] for seen in server.seen] == [one.strip() for one in SENT.values()]
+    assert [json.loads(seen.body)["prompt"] for seen in server.seen] == [
+        prompt.strip() for prompt in SENT.values()
+    ]
     for prompt in REFUSED.values():
         lab.shell.user_ns["p"] = prompt
         assert lab.cell("%imagine {p}").error

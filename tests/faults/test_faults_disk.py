@@ -70,7 +70,7 @@ def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
     )
     statuses = [run.status for run in lab.runs]
     assert set(statuses) <= {Status.DONE, Status.NOT_SENT}
-    delivered = [one for k in range(1, nth + 1) for one in painted[k]]
+    delivered = [image for k in range(1, nth + 1) for image in painted[k]]
     lab.check(statuses, nth, delivered=delivered, images=nth, within=20)
     assert bool(list(lab.artefacts.glob("ipyimagegen-*/*/spool/*.reply"))) == lasts
 
@@ -192,7 +192,7 @@ def test_52_locks_that_do_nothing(lab, monkeypatch):
     for k in range(4):  # IPython's own history does not bear four that begin it at once
         monkeypatch.setenv("IPYTHONDIR", str(lab.artefacts / f"ipython-{k}"))
         writers.append(subprocess.Popen([*command, str(k)], stdout=subprocess.PIPE))
-    assert [(one.communicate(timeout=120), one.returncode)[1] for one in writers] == [0] * 4
+    assert [(writer.communicate(timeout=120), writer.returncode)[1] for writer in writers] == [0] * 4
     assert len(list(lab.home.glob("images/*/*"))) == 1
     assert len(list(lab.home.glob("records/*/*.json"))) == 200
     lab.cell("%imagine fox 3-49")

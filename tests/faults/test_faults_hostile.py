@@ -21,7 +21,7 @@ ENDLESS = {"one string": (BEGIN, b"A" * MIB), "items": (b'{"data":[', b"{}," * M
 
 
 def items(*images):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in images]}
+    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 def for_ever(begin, more, head):
@@ -49,7 +49,7 @@ def test_31_json_without_end(lab, kind):
 def bomb(begin=BEGIN):
     """Return some kilobytes of gzip that are 160 MiB when they are unpacked."""
     packer = zlib.compressobj(wbits=31)
-    first, more = (packer.compress(one) + packer.flush(zlib.Z_FULL_FLUSH) for one in (begin, b"A" * MIB))
+    first, more = (packer.compress(part) + packer.flush(zlib.Z_FULL_FLUSH) for part in (begin, b"A" * MIB))
     return first + more * 160  # after a full flush each piece stands alone
 
 
@@ -83,8 +83,8 @@ def png(width, height, pixels, *more):
 def test_33_images_that_burst(lab):
     """Of what the header promises nothing is decoded, and no text is unpacked."""
     huge = png(30_000, 30_000, zlib.compress(bytes(20 * MIB)))
-    one, many = (zlib.compress(bytes(size * MIB), 9) for size in (64, 1))
-    texts = [chunk(b"zTXt", b"Comment\0\0" + packed) for packed in (one, *[many] * 70)]
+    large, many = (zlib.compress(bytes(size * MIB), 9) for size in (64, 1))
+    texts = [chunk(b"zTXt", b"Comment\0\0" + packed) for packed in (large, *[many] * 70)]
     rows = zlib.compress(b"\0\xff" * 8)
     long, lots = png(8, 8, rows, texts[0]), png(8, 8, rows, *texts[1:])
     assert len(huge) < 21_000
@@ -105,15 +105,15 @@ LABELLED = [SVG, b"<!doctype html><script>alert(1)</script>", b"%PDF-1.7\n%%EOF"
 def test_34_other_files_labelled_as_png(lab):
     server = lab.serve([])
     served = [{"url": f"{server.origin}/{k}.png"} for k in range(3)]
-    inline = [{"b64_json": b64(one), "output_format": "png"} for one in LABELLED]
+    inline = [{"b64_json": b64(data), "output_format": "png"} for data in LABELLED]
     server.answer = [
         reply({"data": [*inline, {"b64_json": b64(GOOD)}]}),
         reply({"data": served}),
-        *(reply(one + b" ", kind="image/png") for one in LABELLED),
+        *(reply(data + b" ", kind="image/png") for data in LABELLED),
     ]
     assert lab.cell("%imagine -n 4 a red fox").error is None
     lab.cell("%imagine -n 3 a cat")
-    kept = [GOOD, *LABELLED, *(one + b" " for one in LABELLED)]
+    kept = [GOOD, *LABELLED, *(data + b" " for data in LABELLED)]
     lab.check([Status.DONE] * 2, 2, delivered=kept, states=["quarantined"] * 3)
     assert [path.read_bytes() for path in lab.home.glob("images/*/*")] == [GOOD]
     assert {path.suffix for path in lab.home.glob("quarantine/*")} == {".bin"}
@@ -141,18 +141,18 @@ def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
         f"{elsewhere.origin}/image.png",
         f"![x]({elsewhere.origin}/x.png) $\\href{{javascript:alert(3)}}{{x}}$",
     ]
-    said = [{"b64_json": b64(GOOD), "revised_prompt": one} for one in hostile]
-    lab.serve(reply({"data": said, "model": hostile[0], "size": hostile[1]}))
+    items = [{"b64_json": b64(GOOD), "revised_prompt": text} for text in hostile]
+    lab.serve(reply({"data": items, "model": hostile[0], "size": hostile[1]}))
     read, stop = watched_reads(secret)
     lab.cell("%imagine -n 4 a red fox")
     lab.cell("%imagine_show 1")
     lab.cell("_1[0]")
-    lab.cell("for one in _1: display(one.revised_prompt, one)")
+    lab.cell("for image in _1: display(image.revised_prompt, image)")
     stop()
     assert read == []
     assert elsewhere.accepted == 0
     for cell in lab.cells:
-        kinds = {mime for one in cell.outputs for mime in one["data"]}
+        kinds = {mime for output in cell.outputs for mime in output["data"]}
         assert kinds <= {"text/plain", "image/png", "image/jpeg"}
     lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, images=1)
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))

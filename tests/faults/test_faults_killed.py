@@ -16,7 +16,7 @@ from sockets import reply
 from ipyimagegen.core.run import Status
 
 IMAGES = [image_bytes(300 + 20 * k, 200, (200, 60 * k, 30)) for k in range(2)]
-BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(one)} for one in IMAGES]}).encode()
+BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(image)} for image in IMAGES]}).encode()
 WHOLE = reply(BODY)
 IDLE = 600  # seconds that a call may be silent
 
@@ -67,8 +67,8 @@ def test_47_kill_at_a_marked_point(lab, point):
         child.wait()
     spools = list(lab.home.glob("spool/*.reply"))
     posts = server.posts
-    for one in spools if status is Status.UNKNOWN else ():
-        os.utime(one, (time.time() - IDLE - 1,) * 2)  # nobody reads it any more
+    for spool in spools if status is Status.UNKNOWN else ():
+        os.utime(spool, (time.time() - IDLE - 1,) * 2)  # nobody reads it any more
     # A fresh session asks the same.
     cell = lab.cell("%imagine -n 2 a red fox")
     if status is NEVER:
@@ -100,7 +100,7 @@ def come_to(child, server, home, place):
         return
     until = time.monotonic() + 20
     wanted = max(place or 0, 0)
-    while not server.posts or sum(one.stat().st_size for one in home.glob("spool/*.reply")) < wanted:
+    while not server.posts or sum(path.stat().st_size for path in home.glob("spool/*.reply")) < wanted:
         assert time.monotonic() < until
         time.sleep(0.01)
     time.sleep(0.05)

@@ -47,7 +47,7 @@ def as_events(_, count):
     events = (
         {"type": "image_generation.completed", "b64_json": b64(image(number))} for number in range(count)
     )
-    return HEAD + b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in events) + DONE
+    return HEAD + b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events) + DONE
 
 
 def as_one_event(_, count):

@@ -30,12 +30,12 @@ def crowded():
     """The address of a listener whose queue is full: it lets nobody in."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
         yield full.getsockname()
-        for one in waiting:
-            one.close()
+        for client in waiting:
+            client.close()
 
 
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN])
@@ -128,7 +128,7 @@ def test_05_proxy_refuses_connect(lab, clock, monkeypatch):
         login = f"teacher:{quote(PASSWORD, safe='')}"
         monkeypatch.setenv("HTTPS_PROXY", f"http://{login}@127.0.0.1:{proxy.port}")
         assert status in lab.cell().texts
-        assert [one.line for one in proxy.seen] == ["CONNECT images.example:443 HTTP/1.0"] * 3
+        assert [request.line for request in proxy.seen] == ["CONNECT images.example:443 HTTP/1.0"] * 3
         assert "proxy-authorization" in proxy.seen[0].headers
         assert (lab.names, clock.waited) == (["127.0.0.1"] * 3, TWICE)
     # One that is not there, and one whose address cannot be read: its password has a slash.

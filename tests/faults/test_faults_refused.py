@@ -108,7 +108,7 @@ def test_19_status_429_for_ever(lab, clock):
     server = lab.serve(later())
     lab.cell()
     assert sum(clock.waited) == pytest.approx(1 + 2)
-    assert len({one.headers["idempotency-key"] for one in server.seen}) == 1
+    assert len({request.headers["idempotency-key"] for request in server.seen}) == 1
     says = f"(?s)429: slow down.*{CELL.remedies[Remedy.RUN_LATER]}"
     lab.check(Status.RATE_LIMITED, 3, says)
 
@@ -124,16 +124,16 @@ ECHOES = [
     f"{KEY[:7]}{'*' * 20}{KEY[-4:]}",
     f"{KEY[:20]}...{KEY[-12:]}",
     "\u200b".join(KEY),
-    "".join(f"\\u{ord(one):04x}" for one in KEY),
+    "".join(f"\\u{ord(letter):04x}" for letter in KEY),
 ]
 
 
 def test_20_refusal_that_echoes_the_key(lab):
     server = lab.serve(GOOD)
     for echo in ECHOES:
-        said = {"error": {"message": f"Incorrect API key provided: {echo}.", "code": echo, "type": echo}}
+        body = {"error": {"message": f"Incorrect API key provided: {echo}.", "code": echo, "type": echo}}
         headers = (f"X-Request-Id: {echo!a}", f"Set-Cookie: key={echo!a}", f"WWW-Authenticate: {echo!a}")
-        server.answer = reply(said, "401 Unauthorized", *headers)
+        server.answer = reply(body, "401 Unauthorized", *headers)
         says = f"(?s)401: Incorrect API key provided.*{CELL.remedies[Remedy.CHECK_KEY]}"
         assert re.search(says, lab.cell().texts), lab.cells[-1].texts
     server.answer = reply(f"<h1>No: {KEY}</h1>", f"401 Unauthorized {KEY}", kind="text/html")
@@ -172,7 +172,7 @@ def test_21_refusal_with_more_than_text(lab):
     exported = "".join(path.read_text() for path in lab.artefacts.glob("*.html"))
     assert "<img src=x" not in exported
     assert "<script>alert" not in exported
-    assert "\x1b" not in "".join(one.printed for one in lab.cells)
+    assert "\x1b" not in "".join(cell.printed for cell in lab.cells)
 
 
 NGINX = (

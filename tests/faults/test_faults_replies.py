@@ -20,7 +20,7 @@ UNUSABLE = [{"data": []}, {"data": None}, {"data": "an image"}, {"created": 1}]
 
 
 def items(*images):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in images]}
+    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
@@ -58,7 +58,7 @@ def test_26_base64_that_is_damaged_or_dressed_up(lab):
     blanks = " \n".join(text[at : at + 76] for at in range(0, len(text), 76))
     dressed = f"data:image/png;base64,{b64(IMAGES[2])}"
     damaged = b64(IMAGES[0][:60]) + "@@@@"
-    lab.serve(reply({"data": [{"b64_json": one} for one in (damaged, blanks, dressed)]}))
+    lab.serve(reply({"data": [{"b64_json": blank} for blank in (damaged, blanks, dressed)]}))
     lab.cell("%imagine -n 3 a red fox")
     states = ["quarantined", "stored", "stored"]
     lab.check(Status.DONE, 1, "image 1: ", delivered=[IMAGES[0][:60], *IMAGES[1:3]], states=states)
@@ -75,9 +75,9 @@ AT_ONCE = """
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from ipyimagegen import imagine
 with ThreadPoolExecutor(4) as pool:
-    for one in as_completed(pool.submit(imagine, prompt) for prompt in ("hang", "busy", "reset", "good")):
-        error = one.exception()
-        display({"text/plain": str(error)} if error else one.result(), raw=bool(error))
+    for call in as_completed(pool.submit(imagine, prompt) for prompt in ("hang", "busy", "reset", "good")):
+        error = call.exception()
+        display({"text/plain": str(error)} if error else call.result(), raw=bool(error))
         shown.set()
 """
 BECAME = {"good": Status.DONE, "busy": Status.RATE_LIMITED, "reset": Status.UNKNOWN, "hang": Status.UNKNOWN}
@@ -115,7 +115,7 @@ def stream(*events):
     return reply(b"".join(events), length=False, kind="text/event-stream")
 
 
-PARTIALS = [event("image_generation.partial_image", one) for one in IMAGES[:2]]
+PARTIALS = [event("image_generation.partial_image", image) for image in IMAGES[:2]]
 FINAL = event("image_generation.completed", IMAGES[2])
 FELL = event("error", error={"message": "the model fell over", "code": "server_error"})
 CUTS = {"between": (b"", ""), "inside": (FINAL[:-40], ""), "stated": (FELL, "the model fell over")}

@@ -66,7 +66,7 @@ def test_08_stale_keep_alive(lab):
     server = lab.serve([stale, stale, reset])
     for seed in range(3):
         lab.cell(f"%imagine --seed {seed} a red fox")
-    assert [json.loads(one.body)["seed"] for one in server.seen] == [0, 1, 2]
+    assert [json.loads(request.body)["seed"] for request in server.seen] == [0, 1, 2]
     assert server.accepted == 3
     lab.check([Status.DONE, Status.DONE, Status.UNKNOWN], 3, delivered=PAINTED[:1])
     assert asked_again == [b"", b""]
@@ -143,7 +143,7 @@ def test_14_status_after_which_it_may_be_done(lab, clock):
 def test_15_status_503(lab, clock):
     body = {"error": {"message": "No available channel", "code": "get_channel_failed"}}
     headers = [(), ("Retry-After: 1",), ("x-should-retry: true",)]
-    answers = [reply(body, "503 Service Unavailable", *one) for one in headers]
+    answers = [reply(body, "503 Service Unavailable", *header) for header in headers]
     unknown(lab, answers, "503.*No available channel")
     no_model = [  # new-api's ways to say so
         {"error": {"message": "No available channel for model red", "code": "model_not_found"}},

@@ -57,7 +57,7 @@ def _size(asked):
 
 
 def _item(drawn):
-    """Give seedream-3.0 only as base64: asked for anything else, no picture comes."""
+    """Give seedream-3.0 only as base64: asked for anything else, no image comes."""
     wanted = drawn.asked.get("response_format", "url")
     if drawn.asked["model"] == "seedream-3.0" and wanted != "b64_json":
         return {"url": "", "revised_prompt": ""}

@@ -52,8 +52,8 @@ def test_the_python_call_sends_what_the_cell_sends(kernel, start, tmp_path, form
     code = (
         "from ipyimagegen import imagine\nfrom PIL import Image\n"
         "mask = Image.open('white.png')\n"
-        f"one = imagine('{PROMPT}', image=['cat.png', hat], mask=mask, model='gpt-image-1', **{moderation})\n"
-        "print(len(one), one.model)"
+        f"x = imagine('{PROMPT}', image=['cat.png', hat], mask=mask, model='gpt-image-1', **{moderation})\n"
+        "print(len(x), x.model)"
     )
     assert kernel.run(code).texts[-1] == "1 gpt-image-1\n"
     check_arrived(server.posts[0], example, tmp_path)

@@ -55,7 +55,7 @@ HERE = [
     ("localai", "--style vivid", "--style"),
     ("sdcpp", "--quality high", "--quality"),
     ("sdcpp", "--response-format url", "--response-format"),
-    ("sglang", "--no-watermark", "--no-watermark"),
+    ("sglang", "--no-watermark", "watermark"),
     ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "--aspect-ratio 16:9"),
     ("xinference", "", "xinference"),
     ("xinference", "-m sd3 --quality high", "--quality"),

@@ -353,7 +353,7 @@ def test_a_scan_takes_the_same_memory_for_any_file(tmp_path):
 
 
 def boundaries(data):
-    """Every place at which a chunk, segment or field of them begins or ends, and one byte beside it."""
+    """Every place at which a chunk, segment or field of them begins or ends, and one byte next to it."""
     marks = [match.start() for match in re.finditer(rb"IHDR|IDAT|IEND|\xff[\xc0-\xfe]|VP8[ LX]|EXIF", data)]
     places = {at + beside for at in marks for beside in (-5, -4, -1, 0, 1, 2, 3, 4, 5, 8, 9, 13)}
     return sorted(at for at in places if 0 < at < len(data))

@@ -92,7 +92,7 @@ REFUSED = [
     ("--executor nothing x", ("executor", "nothing")),
     ('--"seed=1" x', ('"',)),
     ("--seed {ranged} x", ("seed", "'1..4'")),
-    ("--seed 1..99999999 x", ("10,000",)),
+    ("--seed 1..99999999 x", ("seed", "10000")),
     ("--timeout 1,2 x", ("timeout", "'1,2'")),
     ("--seed {nope} x", ("nope", "raw")),
     ("--user 'open x", ("'open x",)),

@@ -24,14 +24,14 @@ from ipyimagegen.results import saving
     ],
 )
 def test_targets(template, several, path):
-    one = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
-    assert saving.find_target(template, one, one.images[0], several=several).as_posix() == path
+    made = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
+    assert saving.find_target(template, made, made.images[0], several=several).as_posix() == path
 
 
 def test_a_value_never_leaves_its_folder():
-    one = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
+    made = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
     assert (
-        saving.find_target("out/{model}", one, one.images[0], several=False).as_posix()
+        saving.find_target("out/{model}", made, made.images[0], several=False).as_posix()
         == "out/-..-etc-passwd.png"
     )
 

@@ -289,7 +289,7 @@ def database(path):
 
 
 def write_ahead(path):
-    """A database that another program has open, with what it wrote last beside it."""
+    """A database that another program has open, with what it wrote last next to it."""
     code = (
         "import os, sqlite3, sys\nbase = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "base.execute('PRAGMA journal_mode = WAL')\nbase.execute('CREATE TABLE runs (km REAL)')\n"
