@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sockets
 from hypothesis import HealthCheck, settings
 from kernels import OURS, Kernel, kernel_environ
 from loopback import Seen, Server
@@ -140,6 +141,19 @@ def serve():
     for httpd in running:
         httpd.shutdown()
         httpd.server_close()
+
+
+@pytest.fixture
+def start():
+    """Return a function that starts a raw server and stops it at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def run(answer, tls=None):
+            server = sockets.Server(answer, tls)
+            stack.callback(server.close)
+            return server
+
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Raw socket servers on loopback that misbehave on purpose; each counts what it was sent."""
 
-import base64
 import json
 import socket
 import ssl
@@ -8,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from loopback import b64
 
 from ipyimagegen.core.endpoints import Endpoint
 
@@ -125,12 +126,13 @@ def reply(body, status="200 OK", *headers, length=True, kind="application/json")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def b64(data):
-    return base64.b64encode(data).decode()
+def items(*images):
+    """Return the JSON of a response with these images."""
+    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 def images(count=1, of=IMAGES):
-    return {"created": 1, "data": [{"b64_json": b64(image)} for image in of[:count]]}
+    return items(*of[:count])
 
 
 def reset(conn, _seen=None):

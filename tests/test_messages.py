@@ -21,7 +21,7 @@ import pytest
 import sockets
 from loopback import b64, image_bytes
 from PIL import Image
-from sockets import Server, reply
+from sockets import reply
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.client import Timeouts
@@ -276,20 +276,6 @@ def studio_at(home, origin, **settings):
     studio = Studio(home=home, environ={}, settings=settings)
     studio.tools = replace(studio.tools, timeouts=Timeouts(connect=1, idle=1, whole=2))
     return studio
-
-
-@pytest.fixture
-def start():
-    """Return a function that starts a socket server, which is closed at the end of the test."""
-    servers = []
-
-    def start(answer, tls=None):
-        servers.append(Server(answer, tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -14,6 +14,7 @@ import time
 import pytest
 from loopback import CANARY, b64, image_bytes, records
 from raising import raising
+from studios import make_studio
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
@@ -29,12 +30,6 @@ HASHES = {hashlib.sha256(image).hexdigest() for image in IMAGES}
 def good(seen):
     count = seen.json.get("n", 1)
     return 200, {}, {"created": 1, "data": [{"b64_json": b64(image)} for image in IMAGES[:count]]}
-
-
-def make_studio(home, server, **settings):
-    own = {"lab": {"base_url": server.base_url, "free": False}}
-    configured = Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
-    return Studio(home=home, environ={}, settings=configured)
 
 
 def everything(home):

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 from loopback import b64, image_bytes, records
 from raising import raising
+from studios import make_studio
 
-from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import ImageRecord, ImageState, Status
@@ -26,11 +26,6 @@ BODY = json.dumps({"created": 1, "data": [{"b64_json": b64(image)} for image in 
 @pytest.fixture
 def server(serve):
     return serve(lambda seen: (200, {}, BODY))
-
-
-def make_studio(home, server):
-    own = {"lab": {"base_url": server.base_url, "free": False}}
-    return Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import threading
 import pytest
 from loopback import CANARY, b64, image_bytes, records
 from raising import raising
+from studios import make_studio
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
@@ -19,14 +20,6 @@ def good(seen):
 @pytest.fixture
 def lab(serve):
     return serve(good)
-
-
-def make_studio(home, server=None, *, paid=True, environ=None, **settings):
-    own = {"lab": {"base_url": server.base_url, "free": not paid}} if server else {}
-    endpoint = {"endpoint": "lab"} if server else {}
-    return Studio(
-        home=home, environ=environ or {}, settings=Settings(endpoints=own, options=endpoint, **settings)
-    )
 
 
 def test_the_same_request_is_asked_once(home, lab):

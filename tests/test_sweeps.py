@@ -13,6 +13,7 @@ import time
 import pytest
 from loopback import b64, image_bytes, records
 from raising import raising, values_of
+from studios import make_studio
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
@@ -38,16 +39,6 @@ def good(seen):
         200,
         {},
         {"created": 1, "data": [{"b64_json": b64(image_for(seen.json))}] * seen.json.get("n", 1)},
-    )
-
-
-def make_studio(home, server, *, paid=True, others=(), **settings):
-    own = {"lab": {"base_url": server.base_url, "free": not paid}}
-    own |= {
-        f"lab{k}": {"base_url": other.base_url, "free": not paid} for k, other in enumerate(others, start=2)
-    }
-    return Studio(
-        home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
     )
 
 

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from loopback import b64, image_bytes
 from PIL import Image
-from sockets import reply
+from sockets import items, reply
 from watching import Peak, watched_reads
 
 from ipyimagegen.core.run import Status
@@ -18,10 +18,6 @@ MIB = 1 << 20
 GOOD = image_bytes()
 BEGIN = b'{"data":[{"b64_json":"'
 ENDLESS = {"one string": (BEGIN, b"A" * MIB), "items": (b'{"data":[', b"{}," * MIB)}
-
-
-def items(*images):
-    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 def for_ever(begin, more, head):

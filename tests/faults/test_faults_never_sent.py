@@ -6,7 +6,7 @@ import ssl
 from urllib.parse import quote
 
 import pytest
-from lab import PAINTED, Clock
+from lab import PAINTED
 from sockets import hang, images, reply, reset
 
 from ipyimagegen.client import Timeouts
@@ -15,14 +15,6 @@ from ipyimagegen.core.run import Status
 GOOD = reply(images(1, PAINTED))
 TWICE = [0.25, 0.5]  # the pauses before two repeats, when chance is one half
 PASSWORD = "hQ8+wZ/3mVx=Kc5:Yt"  # of a proxy
-
-
-@pytest.fixture
-def clock(lab):
-    """Seconds that pass by themselves, and chance that is one half."""
-    made = Clock()
-    lab.wait_on(made)
-    return made
 
 
 @pytest.fixture

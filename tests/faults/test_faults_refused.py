@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 from canary import KEY
-from lab import PAINTED, Clock
+from lab import PAINTED
 from PIL import Image
 from sockets import b64, images, reply
 
@@ -17,14 +17,6 @@ from ipyimagegen.core.run import Status
 from ipyimagegen.notebook.front import CELL
 
 GOOD = reply(images(1, PAINTED))
-
-
-@pytest.fixture
-def clock(lab):
-    """Seconds that pass by themselves."""
-    made = Clock()
-    lab.wait_on(made)
-    return made
 
 
 def later(*headers):

@@ -6,9 +6,10 @@ import threading
 import time
 
 import pytest
+from event_lines import event
 from lab import Clock
 from loopback import b64, image_bytes
-from sockets import hang, reply, reset
+from sockets import hang, items, reply, reset
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
@@ -17,10 +18,6 @@ from ipyimagegen.notebook.front import CELL
 IMAGES = [image_bytes(64, 48, (40 * k, 90, 10)) for k in range(5)]
 PAGE = "<!doctype html><title>Welcome</title><script>document.body.append('hello')</script>"
 UNUSABLE = [{"data": []}, {"data": None}, {"data": "an image"}, {"created": 1}]
-
-
-def items(*images):
-    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
@@ -104,11 +101,6 @@ def test_28_four_calls_at_once_and_three_fail(lab):
     assert sorted(run.request.prompt for run in lab.runs) == sorted(BECAME)
     statuses = [BECAME[run.request.prompt] for run in lab.runs]
     lab.check(statuses, 6, "429", delivered=IMAGES[:1], images=1)
-
-
-def event(kind, image=None, **more):
-    data = {"type": kind, **({"b64_json": b64(image)} if image else {}), **more}
-    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def stream(*events):

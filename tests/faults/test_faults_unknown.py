@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from lab import PAINTED, Clock
+from lab import PAINTED
 from sockets import b64, hang, images, reply, reset, status_line_only, trickle_body
 
 from ipyimagegen.core import errors as e
@@ -125,12 +125,10 @@ def test_13_cut_inside_image_two_of_three(lab):
 
 
 @pytest.fixture
-def clock(lab):
+def clock(clock):
     """Seconds of which none may pass here: nothing is waited for."""
-    made = Clock()
-    lab.wait_on(made)
-    yield made
-    assert made.waited == []
+    yield clock
+    assert clock.waited == []
 
 
 def test_14_status_after_which_it_may_be_done(lab, clock):

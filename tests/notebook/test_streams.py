@@ -7,7 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from loopback import b64, image_bytes, records
+from event_lines import event
+from loopback import image_bytes, records
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.notebook.front import CELL
@@ -15,11 +16,6 @@ from ipyimagegen.notebook.front import CELL
 PARTIALS = [image_bytes(64, 48, (60 * k, 0, 0)) for k in (1, 2)]
 FINAL = image_bytes(64, 48, (0, 0, 250))
 USAGE = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
-
-
-def event(kind, image=None, **more):
-    data = {"type": kind, **({"b64_json": b64(image)} if image else {}), **more}
-    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def whole(family="image_generation"):

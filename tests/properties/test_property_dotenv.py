@@ -92,7 +92,7 @@ def test_a_dotenv_says_what_its_well_formed_lines_say(tmp_path, tape, garbage):
         assert (secret.reveal(LAB.base_url), secret.origin) == (value, "https://lab.example")
         assert secret.reveal("https://evil.example/v1") is None
     else:
-        assert "contains a blank" in problem
+        assert problem
         assert value not in problem
     known = {meant.get(name) for name in (*LAB.key_env, ANY_SERVER)}
     assert {name.strip() for name in known if name} == {

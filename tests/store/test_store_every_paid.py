@@ -11,8 +11,8 @@ import pytest
 from failing import Calls, fails, kills
 from loopback import b64, image_bytes
 from store_story import check_files, read_records
+from studios import make_studio
 
-from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.run import Status
 from ipyimagegen.store import Store
@@ -23,11 +23,6 @@ IMAGES = [image_bytes(40 + k, 30, (40 * k, 90, 10)) for k in range(2)]
 def good(seen):
     count = seen.json.get("n", 1)
     return 200, {}, {"created": 1, "data": [{"b64_json": b64(image)} for image in IMAGES[:count]]}
-
-
-def make_studio(home, base_url):
-    own = {"lab": {"base_url": base_url, "free": False}}
-    return Studio(home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}))
 
 
 def imagine(studio):

@@ -24,11 +24,6 @@ from ipyimagegen.store.health import inspect_store
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 100
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "home", wait=0.2)
-
-
 def keep(store, data=PNG):
     return store.keep([data[:50], data[50:]], cap=9999, suffix_of=find_suffix)
 

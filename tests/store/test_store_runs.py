@@ -26,17 +26,10 @@ from ipyimagegen.core.run import (
     Mismatch,
     Run,
     Status,
-    from_json,
-    to_json,
 )
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.entries import Entry, Query
 from ipyimagegen.store.store import SAMPLE
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "home", wait=0.2)
 
 
 def test_nothing_is_touched_before_it_is_needed(store):
@@ -347,12 +340,6 @@ runs = st.builds(
     reused_from=st.none() | text,
     forgotten=st.booleans(),
 )
-
-
-@settings(max_examples=200, deadline=None)
-@given(runs)
-def test_a_run_survives_json(record):
-    assert from_json(Run, json.loads(json.dumps(to_json(record)))) == record
 
 
 @settings(max_examples=25, deadline=None)
