@@ -1,4 +1,4 @@
-"""What the dearest images that are still decoded take: each in a fresh process of its own.
+"""What the costliest images that are still decoded take: each in a fresh process of its own.
 
 python benchmarks/decoding.py            # the table; a limit that is missed ends the program with 1
 python benchmarks/decoding.py one FILE   # seconds of CPU, MiB of the whole process, the state
@@ -85,10 +85,10 @@ def written(image, kind, **options):
 
 
 def scanned(data, count):
-    """Return a progressive JPEG with its dearest scan repeated, so that it has so many."""
+    """Return a progressive JPEG with its costliest scan repeated, so that it has so many."""
     from re import finditer
 
-    at = [found.start() for found in finditer(rb"\xff\xda", data)]
+    at = [match.start() for match in finditer(rb"\xff\xda", data)]
     return data[:-2] + data[at[-1] : -2] * (count - len(at)) + b"\xff\xd9"
 
 
@@ -163,8 +163,8 @@ def decoding():
             command = [sys.executable, __file__, word, str(path)]
             done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             seconds, mib, *state = done.split(maxsplit=3)
-            said = f"{path.stat().st_size / MIB:.0f} MiB, {' '.join(state).strip()}"
-            rows.append(Row(f"{name}: time", float(seconds), "s", said, SECONDS))
+            note = f"{path.stat().st_size / MIB:.0f} MiB, {' '.join(state).strip()}"
+            rows.append(Row(f"{name}: time", float(seconds), "s", note, SECONDS))
             rows.append(Row(f"{name}: memory", float(mib), "MiB", "", MEMORY))
     return rows
 
@@ -173,5 +173,5 @@ if __name__ == "__main__":
     if sys.argv[1:]:
         {"one": measure, "compare": compare}[sys.argv[1]](sys.argv[2])
     else:
-        figures.show("The dearest images that are decoded", decoding())
+        figures.show("The costliest images that are decoded", decoding())
         sys.exit(bool(figures.MISSED))

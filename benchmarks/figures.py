@@ -29,7 +29,7 @@ class Row:
 def show(title, rows):
     """Print a table, and remember what it misses."""
     print(f"\n{title}\n")
-    print(f"| {'':44} | {'figure':>12} | {'beside it':26} | {'limit':>10} |        |")
+    print(f"| {'':44} | {'figure':>12} | {'compared with':26} | {'limit':>10} |        |")
     print(f"|{'-' * 46}|{'-' * 13}:|{'-' * 28}|{'-' * 11}:|--------|")
     for row in rows:
         limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
@@ -61,4 +61,4 @@ def medians(taken):
 def above(taken, name, base):
     """Return the median of how much longer one took than another in the same turn."""
     pairs = zip(taken[name], taken[base], strict=True)
-    return statistics.median(one - other for one, other in pairs)
+    return statistics.median(ours - other for ours, other in pairs)

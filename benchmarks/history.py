@@ -67,9 +67,9 @@ def fill(home, runs):
         folder = home / "records" / session
         folder.mkdir(parents=True)
         for number in range(1, PER_SESSION + 1):
-            one = run(session, number, start + number, draw)
-            (folder / f"{number}.json").write_text(json.dumps(to_json(one), indent=1))
-    return one
+            record = run(session, number, start + number, draw)
+            (folder / f"{number}.json").write_text(json.dumps(to_json(record), indent=1))
+    return record
 
 
 def median(work, times=TIMES):

@@ -59,9 +59,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         game = Game(home=Path(folder, "home"), serve=serve, seed=asked.seed)
         seconds = game.play(asked.kills)
-        found = check(game)
+        problems = check(game)
     rows = [Row("kills", asked.kills, unit=""), Row("seconds", seconds, unit="s")]
-    show("Random kills", [*rows, *(Row(name, figure, unit="") for name, figure in found.items())])
+    show("Random kills", [*rows, *(Row(name, figure, unit="") for name, figure in problems.items())])
 
 
 if __name__ == "__main__":

@@ -88,5 +88,5 @@ def touched(home):
     """Return how many files and folders of a store are opened by loading the extension."""
     with tempfile.TemporaryDirectory(prefix="touched-") as folder:
         given = {**environ(folder), "IPYIMAGEGEN_HOME": str(home)}
-        script = f"{READS}{SHELL}{LOAD}print(sum({str(home)!r} in one for one in seen))"
+        script = f"{READS}{SHELL}{LOAD}print(sum({str(home)!r} in path for path in seen))"
         return int(python(script, given).split()[-1])

@@ -61,7 +61,7 @@ def raw():
 
     def ask(url, count):
         reply = requests.post(f"{url}/images/generations", json={"prompt": "a fox", "n": count}, timeout=600)
-        return opened(one["b64_json"] for one in reply.json()["data"])
+        return opened(item["b64_json"] for item in reply.json()["data"])
 
     return ask
 
@@ -72,7 +72,7 @@ def sdk():
 
     def ask(url, count):
         client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
-        return opened(one.b64_json for one in client.images.generate(prompt="a fox", n=count).data)
+        return opened(item.b64_json for item in client.images.generate(prompt="a fox", n=count).data)
 
     return ask
 
@@ -100,14 +100,14 @@ def added(way, url, count):
 def memory(server):
     """Return rows for ten images of 1.5 MB, and for a reply of 240 MB."""
     rows = []
-    for kind, told in (("photo", "10 images of 1.5 MB"), ("large", "10 of 18 MB, 6 megapixels")):
+    for kind, title in (("photo", "10 images of 1.5 MB"), ("large", "10 of 18 MB, 6 megapixels")):
         mib = {way: added(way, f"{server}/{kind}/v1", 10) for way in ("raw", "sdk", "ours")}
         limit = mib["raw"] * HALF if kind == "photo" else LARGE
         rows += [
-            Row(f"{told}: requests", mib["raw"], "MiB"),
-            Row(f"{told}: official SDK", mib["sdk"], "MiB", f"{mib['sdk'] / mib['raw']:.2f} of requests"),
+            Row(f"{title}: requests", mib["raw"], "MiB"),
+            Row(f"{title}: official SDK", mib["sdk"], "MiB", f"{mib['sdk'] / mib['raw']:.2f} of requests"),
             Row(
-                f"{told}: imagine",
+                f"{title}: imagine",
                 mib["ours"],
                 "MiB",
                 f"{mib['ours'] / mib['raw']:.2f} of requests",

@@ -69,7 +69,7 @@ def shown(jupyter, browser, load, times):
         first.append(timed(jupyter, browser, (load, "%imagine_panel"), ".imagegen-panel option"))
         panels = (load, "import ipyimagegen; ipyimagegen.Panel()\nNone", "%imagine_panel")
         again.append(timed(jupyter, browser, panels, ".imagegen-panel option"))
-    return [statistics.median(one) for one in (bare, first, again)]
+    return [statistics.median(seconds) for seconds in (bare, first, again)]
 
 
 def clicks(jupyter, browser, load, images):

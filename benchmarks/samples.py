@@ -32,7 +32,7 @@ def half(edge=1024):
 
 def several(png, count):
     """Return that many files of the same pixels, each with a comment of its own after the header."""
-    return [png[:33] + _chunk(b"tEXt", b"Comment\0%d" % one) + png[33:] for one in range(count)]
+    return [png[:33] + _chunk(b"tEXt", b"Comment\0%d" % number) + png[33:] for number in range(count)]
 
 
 def _noise(width, height):

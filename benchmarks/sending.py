@@ -19,13 +19,13 @@ def raw(url, path):
     with path.open("rb") as file:
         files = {"image": (path.name, file, "image/png")}
         reply = requests.post(f"{url}/images/edits", data={"prompt": "add a hat"}, files=files, timeout=60)
-    opened([one["b64_json"] for one in reply.json()["data"]])
+    opened([item["b64_json"] for item in reply.json()["data"]])
 
 
 def by_sdk(client, path):
     """Send it with the official SDK."""
     reply = client.images.edit(image=path, prompt="add a hat")
-    opened([one.b64_json for one in reply.data])
+    opened([item.b64_json for item in reply.data])
 
 
 def ours(made, path):

@@ -34,8 +34,8 @@ KINDS = {
 @cache
 def _texts(kind):
     return [
-        base64.b64encode(one)
-        for one in samples.several(KINDS[kind](), SEEDS if kind in ("photo", "half") else MOST)
+        base64.b64encode(image)
+        for image in samples.several(KINDS[kind](), SEEDS if kind in ("photo", "half") else MOST)
     ]
 
 

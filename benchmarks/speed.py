@@ -34,7 +34,7 @@ NUMBERS = itertools.count()
 def raw(url):
     """Ask and open with requests, base64 and Pillow."""
     reply = requests.post(f"{url}/images/generations", json={"prompt": "a fox", "n": 1}, timeout=60)
-    opened([one["b64_json"] for one in reply.json()["data"]])
+    opened([item["b64_json"] for item in reply.json()["data"]])
 
 
 def opened(texts):
@@ -45,7 +45,7 @@ def opened(texts):
 def by_sdk(client):
     """Ask with the official SDK, and open."""
     reply = client.images.generate(prompt="a fox", n=1)
-    opened([one.b64_json for one in reply.data])
+    opened([item.b64_json for item in reply.data])
 
 
 def ours(studio):
@@ -183,10 +183,10 @@ def where(server, times):
             rounds.append({**watch.taken, REST: whole - sum(watch.taken.values()), "whole": whole})
         beside = [dict(zip(RAW, raw_steps(url), strict=True)) for _ in range(times)]
     names = (*(name for name, *_ in STEPS), FSYNC, REST, "whole")
-    told = {FSYNC: f"{watch.calls[FSYNC] / times:.0f} calls"}
+    notes = {FSYNC: f"{watch.calls[FSYNC] / times:.0f} calls"}
     return [
-        Row(name, statistics.median(one.get(name, 0.0) for one in found), against=told.get(name, ""))
-        for found, names in ((rounds, names), (beside, RAW))
+        Row(name, statistics.median(figure.get(name, 0.0) for figure in figures), against=notes.get(name, ""))
+        for figures, names in ((rounds, names), (beside, RAW))
         for name in names
     ]
 

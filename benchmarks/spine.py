@@ -59,9 +59,9 @@ def history(_, quick):
 
     runs = 5_000 if quick else 100_000
     with tempfile.TemporaryDirectory(prefix="history-") as home:
-        found = measured(Path(home), runs)
+        seconds = measured(Path(home), runs)
         opened = touched(home)
-    rows = [Row(name, value, limit=_limit(name)) for name, value in found.items()]
+    rows = [Row(name, value, limit=_limit(name)) for name, value in seconds.items()]
     return f"A history of {runs:,} runs", [*rows, Row("files of it opened at load", opened, "", limit=0)]
 
 
@@ -69,7 +69,9 @@ def _limit(name):
     return HISTORY_LIMITS.get(name.partition(",")[0].replace(" in one model", ""))
 
 
-TABLES = {one.__name__: one for one in (load, speed, where, sending, memory, notebook, history)}
+TABLES = {
+    generation.__name__: generation for generation in (load, speed, where, sending, memory, notebook, history)
+}
 
 
 def main():

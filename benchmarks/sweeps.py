@@ -87,7 +87,7 @@ def parallel(times, kind):
             },
             times,
         )
-    middle = {name: one / 1000 for name, one in medians(taken).items()}
+    middle = {name: seconds / 1000 for name, seconds in medians(taken).items()}
     ours = middle["ours"]
     rows = [
         Row("requests in 16 threads", middle["raw"], "s"),
@@ -151,7 +151,7 @@ def fresh(times, kind):
             subprocess.run([sys.executable, "-c", code, *given], check=True)
 
         ways = {name: lambda code=code: alone(code) for name, code in FRESH.items()}
-        middle = {name: one / 1000 for name, one in medians(interleaved(ways, times)).items()}
+        middle = {name: seconds / 1000 for name, seconds in medians(interleaved(ways, times)).items()}
     return [
         Row("requests in 16 threads", middle["raw"], "s"),
         Row("official SDK in 16 threads", middle["sdk"], "s"),
@@ -179,7 +179,7 @@ rows = made.rows
 after = peak()
 assert len(rows) == len({row["file"] for row in rows}) == count
 assert [row["seed"] for row in rows] == list(range(count))
-size = sum(len(data) for one, _ in bundles for kind, data in one.items() if kind.startswith("image/"))
+size = sum(len(data) for bundle, _ in bundles for kind, data in bundle.items() if kind.startswith("image/"))
 again = time.perf_counter()
 assert all(tile.reused for tile in studio.imagine("a blue boat", size="128x128", seed=range(count)))
 print(asked - began, shown - asked, (after - before) / 1024, size, time.perf_counter() - again)
@@ -213,10 +213,10 @@ def main():
     parser.add_argument("--tiles", type=int, default=1000)
     parser.add_argument("tables", nargs="*", choices=[[], "parallel", "fresh", "tiles"], metavar="TABLE")
     given = parser.parse_args()
-    for name, table, told in (("parallel", parallel, ""), ("fresh", fresh, ", from a fresh Python")):
+    for name, table, note in (("parallel", parallel, ""), ("fresh", fresh, ", from a fresh Python")):
         if not given.tables or name in given.tables:
             for kind, what in (("photo", "photos"), ("half", "images decoded in a third of the time")):
-                title = f"32 {what}, 1.5 MB and a second each, 16 at once{told}"
+                title = f"32 {what}, 1.5 MB and a second each, 16 at once{note}"
                 figures.show(title, table(given.times, kind))
     if not given.tables or "tiles" in given.tables:
         figures.show("Large sweeps drawn by sketch", tiles(given.tiles))

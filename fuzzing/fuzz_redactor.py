@@ -52,13 +52,13 @@ def unescape(text: str) -> str:
 
 def decode(text: str) -> list[str]:
     """Return what base64 in a text may mean, whichever of its characters is the first."""
-    found = []
+    leaks = []
     for run in re.findall(r"[A-Za-z0-9+/_-]{10,}", text):
         for start in range(4):
             part = run[start:].replace("-", "+").replace("_", "/")
             part = part[: len(part) // 4 * 4]
-            found.append(base64.b64decode(part).decode("latin-1"))
-    return found
+            leaks.append(base64.b64decode(part).decode("latin-1"))
+    return leaks
 
 
 def shows(text: str, key: str) -> bool:

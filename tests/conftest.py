@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sockets
 from hypothesis import HealthCheck, settings
 from kernels import OURS, Kernel, kernel_environ
 from loopback import Seen, Server
@@ -67,20 +68,23 @@ def pytest_collection_modifyitems(items):
 def pytest_terminal_summary(terminalreporter):
     """Print the table of faults, in whichever process each was made: fault, class, POSTs, seconds."""
     reports = (
-        one for some in terminalreporter.stats.values() for one in some if hasattr(one, "user_properties")
+        report
+        for some in terminalreporter.stats.values()
+        for report in some
+        if hasattr(report, "user_properties")
     )
-    told = [row for one in reports for name, row in one.user_properties if name == "fault"]
+    faults = [row for report in reports for name, row in report.user_properties if name == "fault"]
     rows = {}
-    for number, title, status, posts, seconds in sorted(told):
-        one = rows.setdefault((number, title), ([], [], []))
-        for column, value in zip(one, (status, str(posts), seconds), strict=True):
+    for number, title, status, posts, seconds in sorted(faults):
+        columns = rows.setdefault((number, title), ([], [], []))
+        for column, value in zip(columns, (status, str(posts), seconds), strict=True):
             column.append(value)
     if rows:
         terminalreporter.section("faults")
     for (number, title), (statuses, posts, seconds) in rows.items():
-        told = " / ".join(dict.fromkeys(statuses)), " / ".join(dict.fromkeys(posts))
+        texts = " / ".join(dict.fromkeys(statuses)), " / ".join(dict.fromkeys(posts))
         terminalreporter.write_line(
-            f"{number:2}  {title:52.52}  {told[0]:24}  P={told[1]:6} {max(seconds):6.2f} s"
+            f"{number:2}  {title:52.52}  {texts[0]:24}  P={texts[1]:6} {max(seconds):6.2f} s"
         )
 
 
@@ -137,6 +141,19 @@ def serve():
     for httpd in running:
         httpd.shutdown()
         httpd.server_close()
+
+
+@pytest.fixture
+def start():
+    """Return a function that starts a raw server and stops it at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def run(answer, tls=None):
+            server = sockets.Server(answer, tls)
+            stack.callback(server.close)
+            return server
+
+        yield run
 
 
 @pytest.fixture(scope="session")

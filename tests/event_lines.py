@@ -1,11 +1,20 @@
 """Event streams read by the standard, slowly and plainly: what the tests hold the real reader against."""
 
+import json
+
 from hypothesis import strategies as st
+from loopback import b64
 
 LINES = ["data: x", "data:y:z", "data", "data:  two", "data: 狐", "datax: no", " data: no"]
 LINES += ["event: a", "event:b", "event", ": keep-alive", ":", "id: 1", "retry: 5", "", "", ""]
-lines = st.sampled_from([*(one.encode() for one in LINES), b"data: " + b"long" * 100])
+lines = st.sampled_from([*(line.encode() for line in LINES), b"data: " + b"long" * 100])
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
+
+
+def event(kind, image=None, **more):
+    """Return an event of an image stream as a server sends it."""
+    data = {"type": kind, **({"b64_json": b64(image)} if image else {}), **more}
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def by_the_standard(text):

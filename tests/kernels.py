@@ -25,16 +25,26 @@ class Cell:
     @property
     def error(self):
         """Return the error's text as the notebook shows it, or None."""
-        found = [one for one in self.outputs if one["output_type"] == "error"]
-        return "\n".join(found[0]["traceback"]) if found else None
+        errors = [output for output in self.outputs if output["output_type"] == "error"]
+        return "\n".join(errors[0]["traceback"]) if errors else None
+
+    @property
+    def kind(self):
+        """Return the name of the error's class, or None."""
+        return next((output["ename"] for output in self.outputs if output["output_type"] == "error"), None)
+
+    @property
+    def reused(self):
+        """Whether the caption says that nothing was sent, for the result was in the history."""
+        return self.caption.endswith("from history")
 
     @property
     def texts(self):
         """Return the text of every output, errors left out."""
         return [
-            one["text"] if one["output_type"] == "stream" else one["data"].get("text/plain", "")
-            for one in self.outputs
-            if one["output_type"] != "error"
+            output["text"] if output["output_type"] == "stream" else output["data"].get("text/plain", "")
+            for output in self.outputs
+            if output["output_type"] != "error"
         ]
 
     @property
@@ -45,12 +55,12 @@ class Cell:
     @property
     def images(self):
         """Return the images shown, as Pillow images."""
-        found = []
-        for one in self.outputs:
-            for mime, data in one.get("data", {}).items():
+        images = []
+        for output in self.outputs:
+            for mime, data in output.get("data", {}).items():
                 if mime.startswith("image/"):
-                    found.append(Image.open(io.BytesIO(base64.b64decode(data))))
-        return found
+                    images.append(Image.open(io.BytesIO(base64.b64decode(data))))
+        return images
 
 
 class Kernel:

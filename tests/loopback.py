@@ -48,23 +48,23 @@ class Seen:
         assert whole.is_multipart(), kind
         return [
             Part(
-                one.get_param("name", header="content-disposition"),
-                one.get_filename(),
-                one.get_content_type(),
-                one.get_payload(decode=True),
+                part.get_param("name", header="content-disposition"),
+                part.get_filename(),
+                part.get_content_type(),
+                part.get_payload(decode=True),
             )
-            for one in whole.iter_parts()
+            for part in whole.iter_parts()
         ]
 
     @property
     def fields(self):
         """Return the texts of a multipart body by name."""
-        return {one.name: one.data.decode() for one in self.form if one.file_name is None}
+        return {part.name: part.data.decode() for part in self.form if part.file_name is None}
 
     @property
     def files(self):
         """Return the files of a multipart body, in order."""
-        return [one for one in self.form if one.file_name is not None]
+        return [part for part in self.form if part.file_name is not None]
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class Server:
     @property
     def posts(self):
         """Return the POSTs that arrived: what may have cost money."""
-        return [one for one in self.requests if one.method == "POST"]
+        return [request for request in self.requests if request.method == "POST"]
 
 
 def records(home):
     """Return every record in a store as JSON, by lasting id."""
-    found = {}
+    by_id = {}
     for path in sorted(Path(home, "records").glob("*/*.json")):
-        found[f"{path.parent.name}/{path.stem}"] = json.loads(path.read_text())
-    return found
+        by_id[f"{path.parent.name}/{path.stem}"] = json.loads(path.read_text())
+    return by_id

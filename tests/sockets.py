@@ -1,6 +1,5 @@
 """Raw socket servers on loopback that misbehave on purpose; each counts what it was sent."""
 
-import base64
 import json
 import socket
 import ssl
@@ -8,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from loopback import b64
 
 from ipyimagegen.core.endpoints import Endpoint
 
@@ -52,7 +53,7 @@ class Server:
 
     @property
     def posts(self):
-        return sum(one.line.startswith("POST") for one in self.seen)
+        return sum(request.line.startswith("POST") for request in self.seen)
 
     def _run(self):
         while not self.done.is_set():
@@ -107,7 +108,7 @@ def read_request(conn, received=None, *, early=False):
             return Seen("TLS hello", {}, data)
     head, _, body = data.partition(b"\r\n\r\n")
     line, *rest = head.decode("latin-1").split("\r\n")
-    headers = {k.lower(): v for k, _, v in (one.partition(": ") for one in rest)}
+    headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in rest)}
     while not early and len(body) < int(headers.get("content-length", 0)):
         if not (more := conn.recv(65536)):
             return None
@@ -125,12 +126,13 @@ def reply(body, status="200 OK", *headers, length=True, kind="application/json")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def b64(data):
-    return base64.b64encode(data).decode()
+def items(*images):
+    """Return the JSON of a response with these images."""
+    return {"created": 1, "data": [{"b64_json": b64(image)} for image in images]}
 
 
 def images(count=1, of=IMAGES):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in of[:count]]}
+    return items(*of[:count])
 
 
 def reset(conn, _seen=None):

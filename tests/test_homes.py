@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +18,14 @@ import json, sys
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
-told = []
+results = []
 for cell in json.load(sys.stdin):
     with capture_output() as captured:
         done = shell.run_cell(cell)
     error = done.error_before_exec or done.error_in_exec
-    shown = " ".join(one.data.get("text/plain", "") for one in captured.outputs)
-    told.append([type(error).__name__ if error else "", f"{captured.stdout}{shown}{error or ''}"])
-print(json.dumps(told))
+    shown = " ".join(output.data.get("text/plain", "") for output in captured.outputs)
+    results.append([type(error).__name__ if error else "", f"{captured.stdout}{shown}{error or ''}"])
+print(json.dumps(results))
 """
 
 
@@ -93,10 +94,8 @@ def test_a_relative_home_is_refused_with_the_absolute_one(user, value):
     studio = Studio(environ={"IPYIMAGEGEN_HOME": value, "PART": "part"})
     absolute = Path(value.strip('"').replace("$PART", "part")).resolve()
     for _ in range(2):
-        with pytest.raises(InvalidOption) as refused:
+        with pytest.raises(InvalidOption, match=f"(?s)IPYIMAGEGEN_HOME.* {re.escape(str(absolute))} "):
             studio.imagine("a fox", endpoint="sketch")
-        assert "IPYIMAGEGEN_HOME" in str(refused.value)
-        assert f" {absolute} " in str(refused.value)
     assert list(Path.cwd().iterdir()) == []
 
 
@@ -124,10 +123,10 @@ def test_a_loop_of_links_is_refused(user):
     (user / "b").symlink_to(user / "a")
     studio = Studio(environ={"IPYIMAGEGEN_HOME": str(user / "a" / "pics")})
     try:
-        found = studio.home  # newer Pythons resolve a loop to itself
+        home = studio.home  # newer Pythons resolve a loop to itself
     except InvalidOption:
         return
-    assert found.is_absolute()
+    assert home.is_absolute()
 
 
 def test_the_home_does_not_move_with_the_folder_or_a_link(user, monkeypatch):
@@ -151,11 +150,11 @@ def test_loading_and_what_needs_no_store_work_with_a_bad_home(user):
     environ = {**os.environ, "IPYIMAGEGEN_HOME": "store", "IPYTHONDIR": str(user / "ipython")}
     harmless = ["%imagine --help", "%imagine_endpoints", "%imagine_doctor"]
     needing = ["%imagine --endpoint sketch a fox", "%imagine_history", "%imagine_show 1", "%imagine_cost"]
-    told = run_cells("%load_ext ipyimagegen", *harmless, "%cd ..", *needing, **environ)
-    assert [name for name, _ in told[: len(harmless) + 2]] == [""] * (len(harmless) + 2)
-    assert "IPYIMAGEGEN_HOME" in told[3][1]
-    for name, text in told[len(harmless) + 2 :]:
+    results = run_cells("%load_ext ipyimagegen", *harmless, "%cd ..", *needing, **environ)
+    assert [name for name, _ in results[: len(harmless) + 2]] == [""] * (len(harmless) + 2)
+    assert "IPYIMAGEGEN_HOME" in results[3][1]
+    for name, text in results[len(harmless) + 2 :]:
         assert name in ("InvalidOption", "")
         assert "IPYIMAGEGEN_HOME" in text or not name
-    assert told[len(harmless) + 2][0] == "InvalidOption"
+    assert results[len(harmless) + 2][0] == "InvalidOption"
     assert not list(user.parent.rglob("store"))

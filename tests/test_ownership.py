@@ -151,7 +151,7 @@ def test_a_shared_folder_without_owners_is_taken_as_it_is(tmp_path, monkeypatch)
     """As a container sees a folder of its host: everything belongs to one user, and is open."""
     os.chown(tmp_path, 65534, 65534)
     tmp_path.chmod(0o777)
-    with pytest.raises(PermissionError, match="other users"):
+    with pytest.raises(PermissionError):
         check_folder(tmp_path, tmp_path, close=True)
     kept = os.fstat
 

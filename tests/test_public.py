@@ -34,9 +34,9 @@ def test_the_signature_is_the_table():
     expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
     assert set(parameters) == set(expected)
     assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
-    for name, one in list(parameters.items())[1:]:
-        assert one.kind is inspect.Parameter.KEYWORD_ONLY, name
-        assert one.default is None, name
+    for name, parameter in list(parameters.items())[1:]:
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
+        assert parameter.default is None, name
 
 
 def test_importing_loads_nothing_heavy():
@@ -88,5 +88,5 @@ def test_it_works_without_ipython():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     facts, shown = done.stdout.strip().splitlines()
     assert facts == "True 1 True True"
-    said = "Generation: 'a red fox' · sketch · 128x128"
-    assert re.fullmatch(rf"{said} · \S+\.png True {said}", shown)  # where it is, but not beside the image
+    text = "Generation: 'a red fox' · sketch · 128x128"
+    assert re.fullmatch(rf"{text} · \S+\.png True {text}", shown)  # where it is, but not beside the image

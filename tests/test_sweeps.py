@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ import time
 
 import pytest
 from loopback import b64, image_bytes, records
+from raising import raising, values_of
+from studios import make_studio
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.axes import Axis, expand
+from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
 from ipyimagegen.core.user_input import UserInput, from_call
@@ -38,14 +42,6 @@ def good(seen):
     )
 
 
-def studio(home, server, *, paid=True, others=(), **settings):
-    own = {"lab": {"base_url": server.base_url, "free": not paid}}
-    own |= {f"lab{k}": {"base_url": one.base_url, "free": not paid} for k, one in enumerate(others, start=2)}
-    return Studio(
-        home=home, environ={}, settings=Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
-    )
-
-
 def asked(server, *names):
     return [tuple(post.json.get(name) for name in names) for post in server.posts]
 
@@ -54,17 +50,17 @@ def asked(server, *names):
 
 
 def points(prompt, namespace=None, **options):
-    axes, found = expand(UserInput(prompt=prompt, options=options, namespace=namespace))
-    return [axis.name for axis in axes], found
+    axes, requests = expand(UserInput(prompt=prompt, options=options, namespace=namespace))
+    return [axis.name for axis in axes], requests
 
 
 def test_nothing_varies():
-    axes, (one,) = points("a fox", seed=1)
+    axes, (request,) = points("a fox", seed=1)
     assert not axes
-    assert one.options == {"seed": 1}
+    assert request.options == {"seed": 1}
 
 
-def test_the_axis_that_is_dearest_to_change_is_the_outer_one():
+def test_the_axis_that_is_costliest_to_change_is_the_outer_one():
     options = {
         "seed": (1, 2),
         "size": ("1x1", "2x2"),
@@ -72,17 +68,17 @@ def test_the_axis_that_is_dearest_to_change_is_the_outer_one():
         "endpoint": ("p", "q"),
         "model": ("m", "k"),
     }
-    axes, found = points("a {red|blue} fox", {}, **options)
+    axes, requests = points("a {red|blue} fox", {}, **options)
     assert axes == ["endpoint", "model", "size", "{red|blue}", "quality", "seed"]
-    assert len(found) == 64
-    assert [one.options["endpoint"] for one in found] == ["p"] * 32 + ["q"] * 32
-    assert [one.options["seed"] for one in found] == [1, 2] * 32
+    assert len(requests) == 64
+    assert [request.options["endpoint"] for request in requests] == ["p"] * 32 + ["q"] * 32
+    assert [request.options["seed"] for request in requests] == [1, 2] * 32
 
 
 def test_alternatives_are_found_before_values_are_filled_in():
-    axes, found = points("a {red|blue} {thing} and {big|small|} one", {"thing": "{x|y}"})
+    axes, requests = points("a {red|blue} {thing} and {big|small|} one", {"thing": "{x|y}"})
     assert axes == ["{red|blue}", "{big|small|}"]
-    assert [one.chosen for one in found[:4]] == [
+    assert [request.chosen for request in requests[:4]] == [
         ("red", "big"),
         ("red", "small"),
         ("red", ""),
@@ -91,7 +87,7 @@ def test_alternatives_are_found_before_values_are_filled_in():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "likely"),
     [
         ('{"a": "b|c"}', True),
         ("{a|b:c}", True),
@@ -109,9 +105,9 @@ def test_alternatives_are_found_before_values_are_filled_in():
         ("{ red }", False),
     ],
 )
-def test_other_braces_stay_as_typed_and_where_alternatives_may_be_meant_that_is_told(text, told):
+def test_other_braces_stay_as_typed_and_where_alternatives_may_be_meant_that_is_told(text, likely):
     assert points(f"a {text} fox", {})[0] == []
-    assert looks_like_alternatives(parse(f"a {text} fox")) == told
+    assert looks_like_alternatives(parse(f"a {text} fox")) == likely
 
 
 def test_alternatives_are_for_templates_alone():
@@ -120,7 +116,7 @@ def test_alternatives_are_for_templates_alone():
 
 
 def test_too_many_combinations_are_refused_before_they_are_made():
-    with pytest.raises(e.InvalidOption, match="9000 n × 9000 seed makes 81,000,000 runs"):
+    with pytest.raises(e.InvalidOption, match=r"9000 n × 9000 seed .* 81,000,000 "):
         points("a fox", seed=tuple(range(9000)), n=tuple(range(9000)))
 
 
@@ -131,21 +127,23 @@ def test_python_lists(home, serve):
 
     assert from_call("a", {"seed": np.arange(3)}).options["seed"] == (0, 1, 2)
     assert from_call("a", {"seed": np.int64(3)}).options["seed"] == 3
-    with pytest.raises(e.InvalidOption, match=r"one text such as '1024x1024', not 64 \(int\)"):
+    with raising(e.InvalidOption, "size", "64 (int)"):
         from_call("a", {"size": (64, 64)})
-    with pytest.raises(e.InvalidOption, match=r"a whole number, not 7.0 \(float\)"):
+    with raising(e.InvalidOption, "seed", "7.0 (float)"):
         from_call("a", {"seed": np.array([7, np.nan])})
-    with pytest.raises(e.InvalidInput, match="list of prompts is empty"):
+    with pytest.raises(e.InvalidInput):
         from_call([], {})
-    for wrong in ([3], [None], 3):
-        with pytest.raises(e.InvalidInput, match="text"):
+    for wrong, kind in (([3], "int"), ([None], "NoneType"), (3, "int")):
+        with raising(e.InvalidInput, kind):
             from_call(wrong, {})
 
 
 def test_the_same_group_twice_is_two_axes():
-    axes, found = points("a {red|blue} fox, a {red|blue} hat", {})
+    axes, requests = points("a {red|blue} fox, a {red|blue} hat", {})
     assert axes == ["{red|blue}", "{red|blue} (2)"]
-    assert [one.chosen for one in found] == [(a, b) for a in ("red", "blue") for b in ("red", "blue")]
+    assert [request.chosen for request in requests] == [
+        (a, b) for a in ("red", "blue") for b in ("red", "blue")
+    ]
 
 
 def test_long_prompts_are_told_by_what_differs():
@@ -163,14 +161,14 @@ def test_every_tile_stands_on_one_sheet():
     for lengths in ((1,), (48,), (49,), (1000,), (3, 4), (7, 9), (20, 20), (2, 3, 4), (2, 2, 7, 9)):
         axes = [axis_of(f"x{k}", n) for k, n in enumerate(lengths)]
         made = layout_sheets(axes)
-        places = [place for one in made for place in one.calls]
+        places = [place for tile in made for place in tile.calls]
         count = 1
         for n in lengths:
             count *= n
         assert sorted(places) == list(range(count))
-        for one in made:
-            assert len(one.calls) == (len(one.rows) or 1) * len(one.columns)
-            assert bool(one.title) == (len(lengths) > 2)
+        for tile in made:
+            assert len(tile.calls) == (len(tile.rows) or 1) * len(tile.columns)
+            assert bool(tile.title) == (len(lengths) > 2)
 
 
 def axis_of(name, count):
@@ -182,8 +180,8 @@ def axis_of(name, count):
 
 def test_every_combination_is_asked_once_and_each_tile_is_a_generation(home, serve):
     server = serve(good)
-    one = studio(home, server, max_parallel=1)
-    made = one.imagine(["a fox", "a cat"], seed=[1, 2, 3], model=["x", "y"])
+    studio = make_studio(home, server, max_parallel=1)
+    made = studio.imagine(["a fox", "a cat"], seed=[1, 2, 3], model=["x", "y"])
     assert isinstance(made, Sweep)
     assert asked(server, "model", "prompt", "seed") == [
         (model, prompt, seed) for model in "xy" for prompt in ("a fox", "a cat") for seed in (1, 2, 3)
@@ -205,7 +203,7 @@ def test_every_combination_is_asked_once_and_each_tile_is_a_generation(home, ser
 def test_the_table_as_a_dataframe(home, serve):
     import pandas as pd
 
-    made = studio(home, serve(good)).imagine("a fox", seed=[1, 2], quality=["low", "default"])
+    made = make_studio(home, serve(good)).imagine("a fox", seed=[1, 2], quality=["low", "default"])
     frame = made.to_dataframe()
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["seed"]) == [1, 2, 1, 2]
@@ -215,14 +213,14 @@ def test_the_table_as_a_dataframe(home, serve):
 
 def test_run_again_nothing_is_asked(home, serve):
     server = serve(good)
-    first = studio(home, server).imagine("a fox", seed=[1, 2, 3])
-    other = studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    first = make_studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    other = make_studio(home, server).imagine("a fox", seed=[1, 2, 3])
     assert len(server.posts) == 3
     assert [tile.id for tile in other] == [tile.id for tile in first]
     assert all(tile.reused for tile in other)
     assert other.caption.splitlines()[:-1] == first.caption.splitlines()[:-1]
     assert other.caption.endswith("from history")
-    more = studio(home, server).imagine("a fox", seed=[0, 1, 2, 3, 4])
+    more = make_studio(home, server).imagine("a fox", seed=[0, 1, 2, 3, 4])
     assert sorted(asked(server, "seed")[3:]) == [(0,), (4,)]
     assert [tile.reused for tile in more] == [False, True, True, True, False]
     assert [tile.number for tile in more] == [1, 2, 3, 4, 5]
@@ -231,51 +229,51 @@ def test_run_again_nothing_is_asked(home, serve):
 
 
 def test_a_caption_tells_this_cells_prompt_though_another_asked_first(home, serve):
-    one = studio(home, serve(good))
-    one.imagine(["a red cat", "a blue cat"])
-    made = one.imagine(["a red cat", "a green cat"])
+    studio = make_studio(home, serve(good))
+    studio.imagine(["a red cat", "a blue cat"])
+    made = studio.imagine(["a red cat", "a green cat"])
     assert made.caption.startswith("2 of 2 · a red cat | a green cat\n")
     assert pickle.loads(pickle.dumps(made)).prompt == made.prompt == "a red cat | a green cat"
 
 
 def test_sketch_does_not_fill_the_gaps_of_another_servers_history(home, serve):
     server = serve(good)
-    studio(home, server).imagine("a fox", seed=[1, 2])
+    make_studio(home, server).imagine("a fox", seed=[1, 2])
     nobody = Studio(
         home=home, environ={}, settings=Settings(endpoints={"lab": {"base_url": server.base_url}})
     )
     assert len(nobody.imagine("a fox", seed=[1, 2])) == 2
-    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab"):
+    with raising(e.MissingKey, 2, 3, "lab"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
 def test_what_the_history_has_from_several_servers_is_shown_without_a_key(home, serve):
     servers = [serve(good), serve(good)]
-    one = studio(home, servers[0], others=servers[1:])
+    studio = make_studio(home, servers[0], others=servers[1:])
     for seed, endpoint in ((1, "lab"), (2, "lab2")):
-        one.imagine("a fox", seed=seed, endpoint=endpoint)
+        studio.imagine("a fox", seed=seed, endpoint=endpoint)
     own = {name: {"base_url": it.base_url} for name, it in zip(("lab", "lab2"), servers, strict=True)}
     nobody = Studio(home=home, environ={}, settings=Settings(endpoints=own))
     assert [tile.endpoint for tile in nobody.imagine("a fox", seed=[1, 2])] == ["lab", "lab2"]
-    with pytest.raises(e.MissingKey, match="2 of 3 results are in the history, from lab, lab2"):
+    with raising(e.MissingKey, 2, 3, "lab", "lab2"):
         nobody.imagine("a fox", seed=[1, 2, 3])
 
 
 def test_two_combinations_that_are_one_request_are_refused(home, serve):
     server = serve(good)
-    one = studio(home, server)
+    studio = make_studio(home, server)
     for again in ({"seed": [1, 1]}, {"response_format": ["url", "b64_json"]}, {"prompt": ["a", " a "]}):
-        with pytest.raises(e.InvalidOption, match="the same request"):
-            one.imagine(**{"prompt": "a fox", **again})
+        with raising(e.InvalidOption, "new"):
+            studio.imagine(**{"prompt": "a fox", **again})
     assert not server.posts
 
 
 def test_all_combinations_are_checked_before_the_first_call(home, serve):
     server = serve(good)
     with pytest.raises(e.InvalidOption):
-        studio(home, server).imagine("a fox", size=["64x64", "0x0"])
-    with pytest.raises(e.InvalidOption, match="no endpoint"):
-        studio(home, server).imagine("a fox", endpoint=["lab", "nowhere"])
+        make_studio(home, server).imagine("a fox", size=["64x64", "0x0"])
+    with raising(e.InvalidOption, "nowhere"):
+        make_studio(home, server).imagine("a fox", endpoint=["lab", "nowhere"])
     assert not server.posts
     assert not records(home)
 
@@ -285,24 +283,24 @@ def test_all_combinations_are_checked_before_the_first_call(home, serve):
 )
 def test_over_a_cap_nothing_is_sent(home, serve, caps, says):
     server = serve(good)
-    one = studio(home, server, **caps)
-    one.cell = lambda: 1
-    with pytest.raises(e.OverBudget, match=says) as told:
-        one.imagine("a fox", seed=[1, 2, 3, 4], n=2)
-    assert len(str(told.value).splitlines()) == 1
-    assert "4 paid calls, 8 images" in str(told.value)
+    studio = make_studio(home, server, **caps)
+    studio.cell = lambda: 1
+    with pytest.raises(e.OverBudget, match=says) as caught:
+        studio.imagine("a fox", seed=[1, 2, 3, 4], n=2)
+    assert len(str(caught.value).splitlines()) == 1
+    assert values_of(caught.value)[:2] == ["4", "8"]
     assert not server.posts
-    one.imagine("a fox", seed=[1, 2, 3])
+    studio.imagine("a fox", seed=[1, 2, 3])
     with pytest.raises(e.OverBudget):
-        one.imagine("a fox", seed=[1, 2, 3, 4, 5], n=2)
+        studio.imagine("a fox", seed=[1, 2, 3, 4, 5], n=2)
     assert len(server.posts) == 3
 
 
 def test_what_failed_gives_its_budget_back(home, serve):
     server = serve(lambda seen: (400, {}, b"no") if seen.json["seed"] > 2 else good(seen))
-    one = studio(home, server, max_images=4)
-    assert len(one.imagine("a fox", seed=[1, 2, 3, 4]).failed) == 2
-    assert len(one.imagine("a cat", seed=[1, 2])) == 2
+    studio = make_studio(home, server, max_images=4)
+    assert len(studio.imagine("a fox", seed=[1, 2, 3, 4]).failed) == 2
+    assert len(studio.imagine("a cat", seed=[1, 2])) == 2
 
 
 # Failures
@@ -330,7 +328,7 @@ def calls_of(server, before):
 def test_nine_of_twelve(home, serve):
     server = serve(three_fail)
     seeds = list(range(1, 13))
-    made = studio(home, server).imagine("a fox", seed=seeds)
+    made = make_studio(home, server).imagine("a fox", seed=seeds)
     assert made.caption.startswith("9 of 12; 3 failed · ")
     assert [place for place, tile in enumerate(made, start=1) if not tile] == [3, 6, 9]
     assert [tile.error.split(":")[0] for tile in made.failed] == [
@@ -338,8 +336,8 @@ def test_nine_of_twelve(home, serve):
         "lab answered 429",
         "No answer from lab",
     ]
-    told = [line for line in made.caption.splitlines() if line.startswith("! ")]
-    assert [line.split(":")[0] for line in told] == ["! seed 3", "! seed 6", "! seed 9"]
+    failures = [line for line in made.caption.splitlines() if line.startswith("! ")]
+    assert [line.split(":")[0] for line in failures] == ["! seed 3", "! seed 6", "! seed 9"]
     alone = [[line for line in tile.caption.splitlines() if line.startswith("! ")] for tile in made.failed]
     assert [line.split(":")[0] for (line,) in alone] == [
         "! lab answered 400",
@@ -347,8 +345,8 @@ def test_nine_of_twelve(home, serve):
         "! No answer from lab",
     ]
     assert made.caption.endswith("12 calls sent · cost unknown")
-    one = studio(home, serve(three_fail)).imagine("a fox", seed=[21, 3])
-    assert one.caption.splitlines()[1:3] == [
+    sweep = make_studio(home, serve(three_fail)).imagine("a fox", seed=[21, 3])
+    assert sweep.caption.splitlines()[1:3] == [
         "lab · 64x48",
         "seed: 21, 3",
     ]  # the seed of the only one is no fact
@@ -358,12 +356,12 @@ def test_nine_of_twelve(home, serve):
     rows = made.rows
     assert [row["status"] for row in rows if row["error"]] == ["refused", "rate_limited", "unknown"]
     before = len(server.posts)
-    again = studio(home, server).imagine("a fox", seed=seeds)
+    again = make_studio(home, server).imagine("a fox", seed=seeds)
     assert calls_of(server, before) == [3, 6]
     assert "outcome is unknown" in again[8].error
     assert again.caption.startswith("9 of 12; 3 failed")
     before = len(server.posts)
-    studio(home, server).imagine("a fox", seed=seeds, retry=True)
+    make_studio(home, server).imagine("a fox", seed=seeds, retry=True)
     assert calls_of(server, before) == [3, 6, 9]
 
 
@@ -380,12 +378,9 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):
     server = serve(lambda seen: (401, {}, {"error": {"message": "no such key", "code": "invalid_api_key"}}))
-    with pytest.raises(
-        e.RequestRefused, match=r"None of 3 calls returned an image. The first: lab answered 401"
-    ) as told:
-        studio(home, server).imagine("a fox", seed=[1, 2, 3])
-    assert len(str(told.value).splitlines()) == 2
-    assert told.value.status == 401
+    with raising(e.RequestRefused, 3, "lab", status=401, remedy=Remedy.CHECK_KEY) as caught:
+        make_studio(home, server).imagine("a fox", seed=[1, 2, 3])
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_a_429_slows_all_of_them_down(home, serve):
@@ -398,7 +393,7 @@ def test_a_429_slows_all_of_them_down(home, serve):
         return (429, {"Retry-After-ms": "600"}, b"") if first else good(seen)
 
     server = serve(answer)
-    made = studio(home, server, max_parallel=1).imagine("a fox", seed=[1, 2, 3])
+    made = make_studio(home, server, max_parallel=1).imagine("a fox", seed=[1, 2, 3])
     assert not made.failed
     assert times[1] - times[0] >= 0.6
 
@@ -421,30 +416,30 @@ def test_no_more_than_max_parallel_at_once_and_servers_beside_each_other(home, s
         return answer
 
     first, second = serve(counting("first", "both")), serve(counting("second", "both"))
-    one = studio(home, first, others=[second], max_parallel=3, max_calls=40)
-    assert not one.imagine("a fox", seed=range(12), endpoint=["lab", "lab2"]).failed
+    studio = make_studio(home, first, others=[second], max_parallel=3, max_calls=40)
+    assert not studio.imagine("a fox", seed=range(12), endpoint=["lab", "lab2"]).failed
     assert (most["first"], most["second"]) == (3, 3)
     assert most["both"] > 3
 
 
 def test_images_to_start_from_are_opened_once_for_all(home, serve):
     server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}))
-    one = studio(home, server)
-    plan = one.plan(from_call("a hat", {"image": image_bytes(80, 60, kind="BMP"), "seed": range(3)}))
+    studio = make_studio(home, server)
+    plan = studio.plan(from_call("a hat", {"image": image_bytes(80, 60, kind="BMP"), "seed": range(3)}))
     files = [call.files for call in plan.calls]
     assert all(file[name] is files[0][name] for file in files for name in files[0])
-    assert not one.carry_out(plan).failed
+    assert not studio.carry_out(plan).failed
     assert [post.path.endswith("/edits") for post in server.posts] == [True] * 3
 
 
 def test_a_single_call_waits_for_its_turn_not_for_the_end_of_a_sweep(home, serve):
     server = serve(lambda seen: (time.sleep(0.05), good(seen))[1])
-    one = studio(home, server, max_parallel=1)
-    sweep = threading.Thread(target=lambda: one.imagine("a fox", seed=range(12)))
+    studio = make_studio(home, server, max_parallel=1)
+    sweep = threading.Thread(target=lambda: studio.imagine("a fox", seed=range(12)))
     sweep.start()
     while not server.posts:
         time.sleep(0.005)
-    one.imagine("a cat", seed=99)
+    studio.imagine("a cat", seed=99)
     sweep.join()
     assert asked(server, "seed").index((99,)) < 6
 
@@ -479,20 +474,21 @@ def test_an_interrupt_starts_no_more_and_keeps_what_came(home, serve):
         return good(seen)
 
     server = serve(answer)
-    one = studio(home, server, max_parallel=2)
-    plan = one.plan(from_call("a fox", {"seed": range(1, 11)}))
+    studio = make_studio(home, server, max_parallel=2)
+    plan = studio.plan(from_call("a fox", {"seed": range(1, 11)}))
     painter = Stops(after=3, also=lambda: len(server.posts) == 5)
-    with pytest.raises(e.Detached, match="Of 10 calls: 3 done, 2 in progress, 5 not sent") as told:
-        one.carry_out(plan, painter)
-    assert len(str(told.value).splitlines()) == 2
+    with raising(e.Detached, remedy=Remedy.RUN_MISSING) as caught:
+        studio.carry_out(plan, painter)
+    assert values_of(caught.value) == ["10", "3", "2", "5"]  # done, in progress, not sent
+    assert len(str(caught.value).splitlines()) == 2
     assert [bool(tile) for tile in painter.last] == [True] * 3 + [False] * 7
     assert [tile.error for tile in painter.last][3:5] == ["in progress"] * 2
     assert painter.last[5].error.startswith(STOPPED)
     go.set()
-    made = one.imagine("a fox", seed=range(1, 11))
+    made = studio.imagine("a fox", seed=range(1, 11))
     assert not made.failed
     assert sorted(asked(server, "seed")) == [(seed,) for seed in range(1, 11)]
-    assert one.ledger.in_flight() == frozenset()
+    assert studio.ledger.in_flight() == frozenset()
 
 
 def test_a_painter_that_fails_lets_no_more_be_sent(home, serve):
@@ -502,12 +498,12 @@ def test_a_painter_that_fails_lets_no_more_be_sent(home, serve):
         def working(self, batch):
             raise IndexError
 
-    one = studio(home, server, max_parallel=1)
+    studio = make_studio(home, server, max_parallel=1)
     with pytest.raises(IndexError):
-        one.carry_out(one.plan(from_call("a fox", {"seed": range(10)})), Fails(0))
+        studio.carry_out(studio.plan(from_call("a fox", {"seed": range(10)})), Fails(0))
     time.sleep(0.6)
     assert len(server.posts) <= 4
-    assert one.ledger.in_flight() == frozenset()
+    assert studio.ledger.in_flight() == frozenset()
 
 
 def test_the_seconds_of_a_tile_are_its_own(home, serve):
@@ -519,7 +515,7 @@ def test_the_seconds_of_a_tile_are_its_own(home, serve):
             return 429, {"Retry-After": "2"}, b""
         return good(seen)
 
-    made = studio(home, serve(answer), max_parallel=2).imagine("a fox", seed=range(1, 6))
+    made = make_studio(home, serve(answer), max_parallel=2).imagine("a fox", seed=range(1, 6))
     assert not made.failed
     assert sum(row["seconds"] for row in made.rows) < 2  # of the pause, which all of them kept
 
@@ -527,12 +523,12 @@ def test_the_seconds_of_a_tile_are_its_own(home, serve):
 def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     busy = [True]
     server = serve(lambda seen: (429, {"Retry-After": "1"}, b"") if busy[0] else good(seen))
-    one = studio(home, server, max_parallel=4)
+    studio = make_studio(home, server, max_parallel=4)
     painter = Stops(after=0, also=lambda: bool(server.posts))
-    with pytest.raises(e.Detached, match="Of 6 calls: ") as told:
-        one.carry_out(one.plan(from_call("a fox", {"seed": range(6)})), painter)
-    assert "in progress" not in str(told.value)
-    assert one.ledger.in_flight() == frozenset()
+    with raising(e.Detached, 6) as caught:
+        studio.carry_out(studio.plan(from_call("a fox", {"seed": range(6)})), painter)
+    assert caught.value.billed is False
+    assert studio.ledger.in_flight() == frozenset()
     assert {tile.error.splitlines()[0].partition(":")[0] for tile in painter.last} <= {
         "lab answered 429",
         "not sent",
@@ -541,9 +537,9 @@ def test_a_stopped_sweep_sends_nothing_more_once_a_pause_is_over(home, serve):
     before, busy[0] = len(server.posts), False
     time.sleep(1.5)
     assert len(server.posts) == before
-    assert not one.imagine("a fox", seed=range(6)).failed
+    assert not studio.imagine("a fox", seed=range(6)).failed
     assert len(server.posts) == before + 6
-    assert {run.status for run in one.store.runs()} <= {Status.DONE, Status.RATE_LIMITED, Status.NOT_SENT}
+    assert {run.status for run in studio.store.runs()} <= {Status.DONE, Status.RATE_LIMITED, Status.NOT_SENT}
 
 
 @pytest.mark.parametrize("among", [True, False])
@@ -558,21 +554,22 @@ def test_a_call_that_somebody_else_waits_for_is_carried_through(home, serve, amo
         return good(seen)
 
     server = serve(answer)
-    one, made = studio(home, server, max_parallel=4), []
-    waits = threading.Thread(target=lambda: made.append(one.imagine("a fox", seed=[1, 2] if among else 1)))
+    studio, made = make_studio(home, server, max_parallel=4), []
+    waits = threading.Thread(target=lambda: made.append(studio.imagine("a fox", seed=[1, 2] if among else 1)))
 
     def also():
         if len(server.posts) == 2 and not among and not waits.is_alive():
             waits.start()  # before the sweep is stopped
-            while not [job for job in one.ledger._calls.values() if job.shared]:
+            while not [job for job in studio.ledger._calls.values() if job.shared]:
                 time.sleep(0.01)
         return len(server.posts) == 2
 
-    with pytest.raises(e.Detached, match="2 in progress"):
-        one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(0, also))
+    with raising(e.Detached, billed=False, remedy=Remedy.RUN_MISSING) as caught:
+        studio.carry_out(studio.plan(from_call("a fox", {"seed": [1, 2]})), Stops(0, also))
+    assert values_of(caught.value) == ["2", "2"]
     if among:
         waits.start()  # the cell that was stopped, run again
-        while len([job for job in one.ledger._calls.values() if job.shared]) < 2:
+        while len([job for job in studio.ledger._calls.values() if job.shared]) < 2:
             time.sleep(0.01)
     go.set()
     waits.join()
@@ -584,41 +581,43 @@ def test_a_call_that_somebody_else_waits_for_is_carried_through(home, serve, amo
 def test_the_only_missing_call_of_a_sweep_is_not_sent_once_that_is_stopped(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] == 9 and go.wait(20), good(seen))[1])
-    one = studio(home, server, max_parallel=1)
-    one.imagine("a fox", seed=1)
-    other = threading.Thread(target=lambda: one.imagine("a fox", seed=9))
+    studio = make_studio(home, server, max_parallel=1)
+    studio.imagine("a fox", seed=1)
+    other = threading.Thread(target=lambda: studio.imagine("a fox", seed=9))
     other.start()
     while len(server.posts) < 2:
         time.sleep(0.01)
-    with pytest.raises(e.Detached, match="1 not sent"):
-        one.carry_out(one.plan(from_call("a fox", {"seed": [1, 2]})), Stops(after=1))
+    with raising(e.Detached, billed=False) as caught:
+        studio.carry_out(studio.plan(from_call("a fox", {"seed": [1, 2]})), Stops(after=1))
+    assert values_of(caught.value) == ["2", "1", "1"]  # done, not sent
     go.set()
     other.join()
     time.sleep(0.5)
     assert sorted(asked(server, "seed")) == [(1,), (9,)]
-    assert one.imagine("a fox", seed=2).number == 3  # as if it had never been asked for
+    assert studio.imagine("a fox", seed=2).number == 3  # as if it had never been asked for
 
 
 def test_what_is_given_up_is_what_was_given_up(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(20), good(seen))[1])
-    one = studio(home, server, max_parallel=4)
-    for seeds, says in (
-        (range(2), "Of 2 calls: 2 in progress"),
-        (range(4), "Of 4 calls: 2 cancelled, 2 in progress"),
+    studio = make_studio(home, server, max_parallel=4)
+    for seeds, counts, billed in (
+        (range(2), ["2", "2"], False),  # in progress
+        (range(4), ["4", "2", "2"], None),  # cancelled, in progress
     ):
         also = lambda seeds=seeds: len(server.posts) == len(seeds)  # noqa: E731
-        with pytest.raises(e.Detached, match=says):
-            one.carry_out(one.plan(from_call("a fox", {"seed": seeds})), Stops(0, also))
+        with raising(e.Detached, billed=billed) as caught:
+            studio.carry_out(studio.plan(from_call("a fox", {"seed": seeds})), Stops(0, also))
+        assert values_of(caught.value) == counts
     go.set()
-    assert not one.imagine("a fox", seed=[2, 3]).failed
+    assert not studio.imagine("a fox", seed=[2, 3]).failed
     assert len(server.posts) == 4
 
 
 def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, monkeypatch):
     server = serve(lambda seen: (time.sleep(0.05), good(seen))[1])
-    one = studio(home, server, max_parallel=1, max_calls=500, max_images=500)
-    settle, calls = one.ledger.settle, []
+    studio = make_studio(home, server, max_parallel=1, max_calls=500, max_images=500)
+    settle, calls = studio.ledger.settle, []
 
     def interrupted(job):
         calls.append(job)
@@ -626,28 +625,28 @@ def test_another_interrupt_while_it_stops_leaves_nothing_behind(home, serve, mon
             signal.raise_signal(signal.SIGINT)
         settle(job)
 
-    monkeypatch.setattr(one.ledger, "settle", interrupted)
-    with pytest.raises(e.Detached, match=r"Of 100 calls"):
-        one.carry_out(one.plan(from_call("a fox", {"seed": range(100)})), Stops(after=1))
-    assert len(one.ledger.in_flight()) <= 2
-    assert not one.imagine("a fox", seed=range(100), timeout=60).failed
+    monkeypatch.setattr(studio.ledger, "settle", interrupted)
+    with raising(e.Detached, 100):
+        studio.carry_out(studio.plan(from_call("a fox", {"seed": range(100)})), Stops(after=1))
+    assert len(studio.ledger.in_flight()) <= 2
+    assert not studio.imagine("a fox", seed=range(100), timeout=60).failed
     assert len(server.posts) == 100
 
 
 def test_a_second_interrupt_gives_up_what_is_under_way(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(10), good(seen))[1])
-    one = studio(home, server, max_parallel=2)
-    for says in ("2 in progress, 2 not sent", "2 cancelled"):
-        with pytest.raises(e.Detached, match=says):
-            one.carry_out(one.plan(from_call("a fox", {"seed": range(4)})), Waits())
+    studio = make_studio(home, server, max_parallel=2)
+    for billed in (False, None):  # in progress, then cancelled
+        with raising(e.Detached, 4, 2, billed=billed):
+            studio.carry_out(studio.plan(from_call("a fox", {"seed": range(4)})), Waits())
     go.set()
     assert len(server.posts) == 2
 
 
 def test_a_painter_hears_of_every_sweep_also_of_one_that_is_over_at_once(home, serve):
-    one, painter = studio(home, serve(good), max_parallel=8), Stops(after=99)
-    one.carry_out(one.plan(from_call("a fox", {"seed": range(2)})), painter)
+    studio, painter = make_studio(home, serve(good), max_parallel=8), Stops(after=99)
+    studio.carry_out(studio.plan(from_call("a fox", {"seed": range(2)})), painter)
     assert painter.lines
 
 
@@ -665,13 +664,13 @@ class Waits(Stops):
 def test_a_sweep_waits_for_a_call_that_is_under_way_already(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(10), good(seen))[1])
-    one = studio(home, server)
-    thread = threading.Thread(target=lambda: one.imagine("a fox", seed=1))
+    studio = make_studio(home, server)
+    thread = threading.Thread(target=lambda: studio.imagine("a fox", seed=1))
     thread.start()
     while not server.posts:
         time.sleep(0.01)
     threading.Timer(0.3, go.set).start()
-    made = one.imagine("a fox", seed=[1, 2])
+    made = studio.imagine("a fox", seed=[1, 2])
     thread.join()
     assert not made.failed
     assert len(server.posts) == 2
@@ -680,23 +679,23 @@ def test_a_sweep_waits_for_a_call_that_is_under_way_already(home, serve):
 def test_a_call_that_was_under_way_is_the_last_one_once_it_is_shown(home, serve):
     go = threading.Event()
     server = serve(lambda seen: ("fox" in seen.json["prompt"] and go.wait(10), good(seen))[1])
-    one = studio(home, server)
-    thread = threading.Thread(target=lambda: one.imagine("a fox", seed=1))
+    studio = make_studio(home, server)
+    thread = threading.Thread(target=lambda: studio.imagine("a fox", seed=1))
     thread.start()
     while not server.posts:
         time.sleep(0.01)
-    one.imagine("an owl", seed=1)
-    assert one.find("-1")[0].request.prompt == "an owl"
+    studio.imagine("an owl", seed=1)
+    assert studio.find("-1")[0].request.prompt == "an owl"
     threading.Timer(0.2, go.set).start()
-    one.imagine("a fox", seed=1)
+    studio.imagine("a fox", seed=1)
     thread.join()
-    assert one.find("-1")[0].request.prompt == "a fox"
+    assert studio.find("-1")[0].request.prompt == "a fox"
     assert len(server.posts) == 2
 
 
 def test_where_no_thread_is_to_be_had_nothing_is_sent(home, serve, monkeypatch):
     server = serve(good)
-    one, start = studio(home, server), threading.Thread.start
+    studio, start = make_studio(home, server), threading.Thread.start
 
     def refused(thread):
         if thread.name.startswith("imagine"):
@@ -705,43 +704,41 @@ def test_where_no_thread_is_to_be_had_nothing_is_sent(home, serve, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refused)
     for seed in (1, [1, 2]):
-        with pytest.raises(e.Detached, match="Not sent: can't start new thread"):
-            one.imagine("a fox", seed=seed)
+        with pytest.raises(e.Detached, match="can't start new thread"):
+            studio.imagine("a fox", seed=seed)
     monkeypatch.undo()
-    assert one.imagine("a fox", seed=1).number == 1
+    assert studio.imagine("a fox", seed=1).number == 1
 
 
 def test_numbers_that_no_run_took_do_not_count(home, serve):
     go = threading.Event()
     servers = [serve(lambda seen: (seen.json["seed"] > 1 and go.wait(10), good(seen))[1]) for _ in range(2)]
-    one = studio(home, servers[0], others=servers[1:], max_parallel=1, max_calls=20)
+    studio = make_studio(home, servers[0], others=servers[1:], max_parallel=1, max_calls=20)
     swept = {"seed": range(1, 9), "endpoint": ["lab", "lab2"]}
     with pytest.raises(e.Detached):
-        one.carry_out(one.plan(from_call("a fox", swept)), Stops(after=2))
+        studio.carry_out(studio.plan(from_call("a fox", swept)), Stops(after=2))
     go.set()
-    numbers = [tile.number for tile in one.history]
+    numbers = [tile.number for tile in studio.history]
     assert numbers != list(range(1, len(numbers) + 1))
-    assert [one.history[-k].number for k in range(1, len(numbers) + 1)] == numbers[::-1]
+    assert [studio.history[-k].number for k in range(1, len(numbers) + 1)] == numbers[::-1]
     with pytest.raises(e.NotInHistory):
-        one.history[-len(numbers) - 1]
+        studio.history[-len(numbers) - 1]
 
 
 def test_the_time_that_a_cell_waits_is_for_the_whole_sweep(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] and go.wait(20), good(seen))[1])
-    one = studio(home, server, max_parallel=1)
-    with pytest.raises(e.Detached, match=r"Stopped after 3 s. Of 5 calls: 1 done, 1 in progress, 3 not sent"):
-        one.imagine("a fox", seed=range(5), timeout=3)
+    studio = make_studio(home, server, max_parallel=1)
+    with raising(e.Detached, billed=False) as caught:
+        studio.imagine("a fox", seed=range(5), timeout=3)
+    assert values_of(caught.value) == ["3", "5", "1", "1", "3"]  # seconds, calls, done, in progress, not sent
     go.set()
 
 
 def test_what_may_have_been_billed_comes_first_and_is_counted(home, serve):
     server = serve(three_fail)
-    with pytest.raises(
-        e.OutcomeUnknown,
-        match=r"None of 3 calls returned an image; 1 may have been billed. The first: No answer",
-    ):
-        studio(home, server).imagine("a fox", seed=[3, 9, 6])
+    with raising(e.OutcomeUnknown, 3, 1, billed=None, status=None):
+        make_studio(home, server).imagine("a fox", seed=[3, 9, 6])
 
 
 def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch):
@@ -755,33 +752,30 @@ def test_what_cannot_be_read_back_may_have_been_billed(home, serve, monkeypatch)
         return outcome
 
     monkeypatch.setattr(client, "exchange", unreadable)
-    with pytest.raises(
-        e.StoreError, match=r"None of 2 calls .*; 1 may have been billed. .* cannot be read back"
-    ):
-        studio(home, server).imagine("a fox", seed=[3, 1])
+    with raising(e.StoreError, 2, 1, billed=None, remedy=Remedy.FREE_SPACE):
+        make_studio(home, server).imagine("a fox", seed=[3, 1])
 
 
 def test_a_stop_counts_what_may_have_been_billed(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (seen.json["seed"] == 4 and go.wait(20), three_fail(seen))[1])
-    with pytest.raises(e.Detached) as told:
-        studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
+    with raising(e.Detached, billed=None, remedy=Remedy.RETRY_UNKNOWN) as caught:
+        make_studio(home, server).imagine("a fox", seed=[9, 3, 4], timeout=2)
     go.set()
-    assert "Of 3 calls: 1 in progress, 1 that may have been billed, 1 failed" in str(told.value)
-    assert "retry=True also sends" in str(told.value)
+    assert values_of(caught.value) == ["2", "3", "1", "1", "1"]  # in progress, unknown, failed
 
 
 def test_calls_that_were_under_way_are_not_asked_again(home, serve):
     go = threading.Event()
     server = serve(lambda seen: (go.wait(20), good(seen))[1])
-    one = studio(home, server)
+    studio = make_studio(home, server)
     with pytest.raises(e.Detached):
-        one.imagine("a fox", seed=[1, 2], timeout=1)
-    plan = one.plan(from_call("a fox", {"seed": [1, 2, 3]}))
+        studio.imagine("a fox", seed=[1, 2], timeout=1)
+    plan = studio.plan(from_call("a fox", {"seed": [1, 2, 3]}))
     assert str(plan) == "1 call · 1 image · 2 in flight · cost unknown"
-    assert reports.report_plan(plan, one.write_calls(plan)).count("in flight: its result is used") == 2
+    assert reports.report_plan(plan, studio.write_calls(plan)).count("in flight: its result is used") == 2
     threading.Timer(0.5, go.set).start()
-    made = one.imagine("a fox", seed=[1, 2, 3])
+    made = studio.imagine("a fox", seed=[1, 2, 3])
     assert made.caption.endswith("1 call sent · cost unknown")
     assert len(server.posts) == 3
 
@@ -798,8 +792,8 @@ def test_calls_that_were_under_way_are_not_asked_again(home, serve):
 )
 def test_the_same_value_twice_is_refused(home, serve, swept):
     server = serve(good)
-    with pytest.raises(e.InvalidOption, match=r"are the same request. Nothing was sent"):
-        studio(home, server).imagine(**swept)
+    with raising(e.InvalidOption, "new", billed=False):
+        make_studio(home, server).imagine(**swept)
     assert not server.posts
 
 
@@ -807,8 +801,8 @@ def test_the_same_value_twice_is_refused(home, serve, swept):
 def test_nothing_stands_in_place_of_a_list(home, serve, name):
     server = serve(good)
     swept = {"prompt": "a fox", name: [1, 2] if name == "seed" else ["a hen", "an owl"]}
-    with pytest.raises(e.InvalidOption, match=f"field {name}, which would replace every value"):
-        studio(home, server).imagine(**swept, extra={name: 3})
+    with raising(e.InvalidOption, "extra", name):
+        make_studio(home, server).imagine(**swept, extra={name: 3})
     assert not server.posts
 
 
@@ -824,10 +818,10 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
         "c/{seed}-{index}": "3-1.png",
         "d/{seed}": "3.png",
     }
-    part = studio(home, server).imagine("a fox", seed=[1, 3, 2])
+    part = make_studio(home, server).imagine("a fox", seed=[1, 3, 2])
     before = {template: part.save(tmp_path / template) for template in templates}
     failing.clear()
-    whole = studio(home, server).imagine("a fox", seed=[1, 3, 2])
+    whole = make_studio(home, server).imagine("a fox", seed=[1, 3, 2])
     for template, added in templates.items():
         files = whole.save(tmp_path / template)
         assert [file.name for file in files if file not in before[template]] == [added]
@@ -836,10 +830,10 @@ def test_what_comes_later_takes_the_name_that_was_left_for_it(home, serve, tmp_p
 
 
 def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
-    made = studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
-    with pytest.raises(e.StoreError, match="has no image to save: lab answered 400"):
+    made = make_studio(home, serve(three_fail)).imagine("a fox", seed=[1, 3])
+    with pytest.raises(e.StoreError, match=r"lab .*400"):
         made[1].save(tmp_path / "fox")
-    with pytest.raises(e.InvalidOption, match=r"is a folder\. Name a file, such as .*/\{id\}"):
+    with raising(e.InvalidOption, tmp_path, tmp_path / "{id}"):
         made.save(tmp_path)
     assert not list(tmp_path.glob("*.png"))
 
@@ -858,28 +852,27 @@ saving.check_place(sys.argv[1])
             [sys.executable, "-c", code, template], capture_output=True, text=True, check=False
         )
         place = template[: template.index("/", 1)].partition("{")[0]
-        assert (
-            f"Cannot save to {template}: you are not allowed to write in {place}. Nothing was sent."
-            in done.stderr
-        )
+        *_, error = done.stderr.splitlines()
+        assert error.startswith("ipyimagegen.core.errors.InvalidOption")
+        assert re.search(rf"{re.escape(template)}: .* {place}\.", error)
 
 
 def test_a_sweep_is_compared_as_its_runs(home, serve):
-    one = studio(home, serve(good))
-    made = one.imagine(["a fox", "an owl"], seed=[1, 2])
-    assert str(one.history.compare(made)) == str(one.history.compare(*made))
-    with pytest.raises(e.InvalidOption, match="2 to 12"):
-        one.history.compare(made[0])
+    studio = make_studio(home, serve(good))
+    made = studio.imagine(["a fox", "an owl"], seed=[1, 2])
+    assert str(studio.history.compare(made)) == str(studio.history.compare(*made))
+    with raising(e.InvalidOption, 1, 12):
+        studio.history.compare(made[0])
 
 
 def test_only_what_would_have_one_name_is_numbered(home, serve, tmp_path):
-    made = studio(home, serve(good)).imagine(["a fox", "an owl"], seed=[1, 2], n=2)
+    made = make_studio(home, serve(good)).imagine(["a fox", "an owl"], seed=[1, 2], n=2)
     names = [file.name for file in made.save(tmp_path / "{seed}")]
     assert names == [f"{seed}-{k}.png" for half in ((1, 2), (3, 4)) for seed in (1, 2) for k in half]
 
 
 def test_a_sweep_is_pickled_and_saved_by_template(home, serve, tmp_path):
-    made = studio(home, serve(good)).imagine("a fox", seed=[1, 2, 3])
+    made = make_studio(home, serve(good)).imagine("a fox", seed=[1, 2, 3])
     back = pickle.loads(pickle.dumps(made))
     assert [tile[0].bytes for tile in back] == [tile[0].bytes for tile in made]
     assert back.caption.splitlines()[0] == made.caption.splitlines()[0]
@@ -897,7 +890,7 @@ def test_a_sweep_is_pickled_and_saved_by_template(home, serve, tmp_path):
 def test_costs_are_added_up_apart_from_the_estimate(home, serve):
     usage = {"input_tokens": 10, "output_tokens": 1000, "input_tokens_details": {"image_tokens": 0}}
     server = serve(lambda seen: (200, {}, {**good(seen)[2], "usage": usage}))
-    one = Studio(
+    studio = Studio(
         home=home,
         environ={"OPENAI_API_KEY": "sk-" + "a" * 40},
         settings=Settings(
@@ -906,7 +899,7 @@ def test_costs_are_added_up_apart_from_the_estimate(home, serve):
             }
         ),
     )
-    made = one.imagine(
+    made = studio.imagine(
         "a fox", model="gpt-image-1.5", quality=["low", "medium"], size="1024x1024", endpoint="openai"
     )
     last = made.caption.splitlines()[-1]

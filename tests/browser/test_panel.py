@@ -304,8 +304,8 @@ def test_a_lost_hello_is_sent_again_and_undoes_nothing(panel, jupyter, browser):
 def violations(page):
     """Return what axe-core finds in the panel."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run('.imagegen-panel')")["violations"]
-    return [(violation["id"], [node["target"] for node in violation["nodes"]]) for violation in found]
+    violations = page.evaluate("axe.run('.imagegen-panel')")["violations"]
+    return [(violation["id"], [node["target"] for node in violation["nodes"]]) for violation in violations]
 
 
 def sideways(panel):

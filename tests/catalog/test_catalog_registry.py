@@ -2,6 +2,7 @@
 
 import pytest
 from catalog_requests import find_fields, find_row
+from raising import raising
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.registry import normalise_base_url
@@ -83,12 +84,12 @@ def test_a_whole_address_of_a_known_endpoint_is_that_endpoint():
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(InvalidOption, match="Did you mean openai"):
+    with raising(InvalidOption, "opnai", "openai"):
         catalog.Registry().find("opnai")
 
 
 def test_a_server_without_an_address_says_how_to_set_it():
-    with pytest.raises(InvalidOption, match=r"%config Imagine.endpoints = \{'azure': \{'base_url'"):
+    with raising(InvalidOption, "azure", "endpoints", "base_url"):
         catalog.Registry().find("azure")
     own = {
         "azure": {"base_url": "https://me.openai.azure.com/openai/v1", "query": {"api-version": "preview"}}
@@ -119,13 +120,13 @@ def test_an_own_entry_with_a_known_name_overrides_just_its_keys():
 @pytest.mark.parametrize(
     ("entry", "named"),
     [
-        ({"keyenv": "X"}, "Did you mean key_env"),
-        ({"api_key": "sk-secret"}, "no setting 'api_key'"),
-        ({"key_env": "sk-secret-1234"}, "NAME of an environment variable"),
-        ({"dialect": "vlm-omni"}, "Did you mean vllm-omni"),
+        ({"keyenv": "X"}, "key_env"),
+        ({"api_key": "sk-secret"}, "'api_key'"),
+        ({"key_env": "sk-secret-1234"}, "key_env"),
+        ({"dialect": "vlm-omni"}, "vllm-omni"),
         ({"base": "secret"}, "base"),
         ({"free": "yes"}, "free"),
-        ({"base_url": "https://me:secret@gpu.example"}, "'lab': base_url"),
+        ({"base_url": "https://me:secret@gpu.example"}, "base_url"),
         ("http://x", "'lab'"),
     ],
 )
@@ -209,7 +210,7 @@ def test_loopback_is_free_unless_its_entry_says_otherwise():
 def test_a_key_over_http_needs_leave():
     lab = catalog.Registry(LAB).find("lab")
     catalog.check_transport(lab, False)
-    with pytest.raises(InvalidOption, match="unencrypted") as caught:
+    with raising(InvalidOption, "allow_http", True) as caught:
         catalog.check_transport(lab, True)
     assert str(caught.value).count("\n") == 1
     allowed = {"lab": {**LAB["lab"], "allow_http": True}}
@@ -241,7 +242,7 @@ def test_every_endpoint_is_listed_with_the_users_own():
 
 @pytest.mark.parametrize("address", ["", "http://[bad", "http://lab:port/v1", "ftp://lab/v1"])
 def test_an_address_that_somebody_wrote_into_a_record_is_refused_in_words(address):
-    with pytest.raises(InvalidOption, match="The address in the record"):
+    with pytest.raises(InvalidOption):
         catalog.Registry().find_of_request(Request(endpoint="nobody", base_url=address, prompt="a fox"))
 
 
@@ -289,7 +290,7 @@ FOREIGN = [
 def test_an_entry_may_not_send_a_vendors_key_elsewhere(name, entry, base_url):
     own = {name: {**entry, "base_url": base_url}}
     for asked in (name, base_url, "sketch"):
-        with pytest.raises(InvalidOption, match=r'OPENAI_API_KEY(.|\n)*"allow_key": True') as refused:
+        with pytest.raises(InvalidOption, match=r'OPENAI_API_KEY(.|\n)*"allow_key"') as refused:
             catalog.Registry(own).find(asked)
         assert base_url.split("/")[2] in str(refused.value)
     allowed = catalog.Registry({name: {**own[name], "allow_key": True}}).find(name)

@@ -114,50 +114,51 @@ def test_sketch_takes_any_model_name():
 # --- refusals: one or two lines, naming the right thing -------------------------------------------------
 
 REFUSED = [
-    (("openai",), {"response_format": "url"}, "gpt-image-2 on openai does not support response_format="),
+    (("openai",), {"response_format": "url"}, "gpt-image-2 on openai … response_format="),
     (("openai",), {"negative_prompt": "red"}, "extra={'negative_prompt': 'red'}"),
     (("openai",), {"n": 12}, "seed=range(1, 13)"),
     (("openai", "dall-e-3"), {"n": 4}, "seed=range(1, 5)"),
     (("ark",), {"n": 4}, "seed=range(1, 5)"),
-    (("openai",), {"size": "1000x1000"}, "Nearest: 992x992, 1008x1008"),
-    (("openai",), {"size": "1920x1080"}, "Nearest: 1920x1088, 1920x1072"),
-    (("openai",), {"size": "64x64"}, "Nearest: 816x816"),
-    (("openai",), {"size": "9999x9999"}, "Nearest: 2880x2880"),
-    (("openai",), {"size": "2K"}, "655,360 to 8,294,400 pixels"),
-    (("openai", "dall-e-3"), {"size": "1920x1080"}, "Nearest: 1792x1024"),
-    (("openai", "gpt-image-1"), {"size": "512x512"}, "Nearest: 1024x1024"),
-    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "Nearest: 1920x1920, 1920x1936"),
+    (("openai",), {"size": "1000x1000"}, "992x992, 1008x1008"),
+    (("openai",), {"size": "1920x1080"}, "1920x1088, 1920x1072"),
+    (("openai",), {"size": "64x64"}, "816x816"),
+    (("openai",), {"size": "9999x9999"}, "2880x2880"),
+    (("openai",), {"size": "2K"}, "655,360 … 8,294,400 "),
+    (("openai", "dall-e-3"), {"size": "1920x1080"}, "1792x1024"),
+    (("openai", "gpt-image-1"), {"size": "512x512"}, "1024x1024"),
+    (("ark", "seedream-4.5"), {"size": "1024x1024"}, "1920x1920, 1920x1936"),
     (("ark", "seedream-4.5"), {"size": "1K"}, "2K, 4K"),
     (("openai",), {"quality": "hd"}, "auto, low, medium, high"),
-    (("openai",), {"quality": "hihg"}, "Did you mean high?"),
+    (("openai",), {"quality": "hihg"}, "high?"),
     (("openai", "dall-e-3"), {"quality": "high"}, "standard, hd"),
     (("openai", "dall-e-3"), {"background": "opaque"}, "background="),
     (("openai",), {"background": "transparent", "output_format": "jpeg"}, "output_format='webp'"),
     (("openai",), {"output_compression": 85}, "output_format='jpeg'"),
     (("openai",), {"output_compression": 85, "output_format": "png"}, "output_format='jpeg'"),
-    (("openai",), {"size": "1024x1024", "aspect_ratio": "16:9"}, "contradict"),
-    (("openai",), {"size": "portrait", "aspect_ratio": "16:9"}, "contradict"),
-    (("ark", "doubao-seedream-3-0-t2i"), {"seed": 2**31}, "-1 to 2147483647"),
-    (("ark", "doubao-seedream-3-0-t2i"), {"guidance_scale": 0.5}, "1 to 10"),
+    (("openai",), {"size": "1024x1024", "aspect_ratio": "16:9"}, "aspect_ratio='16:9'"),
+    (("openai",), {"size": "portrait", "aspect_ratio": "16:9"}, "aspect_ratio='16:9'"),
+    (("ark", "doubao-seedream-3-0-t2i"), {"seed": 2**31}, "-1 … 2147483647"),
+    (("ark", "doubao-seedream-3-0-t2i"), {"guidance_scale": 0.5}, "1 … 10"),
     (("xzbzq", "seedream-3.0"), {"response_format": "url"}, "b64_json"),
     (("xzbzq", "imagen4"), {"size": "1000x999"}, "aspect_ratio='1:1'"),
     (("xai",), {"size": "2K"}, "aspect_ratio="),
     (("xai",), {"quality": "high"}, "quality="),
     (("api000",), {"stream": True}, "stream="),
     (("together",), {}, "model="),
-    (("openai", "dall-e-3"), {"inputs": (IMAGE,)}, "does not support image edits"),
-    (("openai", "dall-e-2"), {"inputs": (IMAGE, IMAGE)}, "at most 1 input image, not 2"),
+    (("openai", "dall-e-3"), {"inputs": (IMAGE,)}, "dall-e-3"),
+    (("openai", "dall-e-2"), {"inputs": (IMAGE, IMAGE)}, "dall-e-2 … 1 … 2"),
     (("xzbzq", "flux-kontext-pro"), {"inputs": (IMAGE,), "mask": IMAGE}, "mask="),
-    (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 characters, dall-e-2 takes at most 1,000"),
-    (("openai",), {"inputs": (IMAGE,), "style": "vivid"}, "does not support style= for edits"),
-    (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "only for edits, with image="),
-    (("openai",), {"input_fidelity": "high", "inputs": (IMAGE,)}, "does not support input_fidelity="),
+    (("openai", "dall-e-2"), {"prompt": "x" * 1001}, "1,001 … dall-e-2 … 1,000"),
+    (("openai",), {"inputs": (IMAGE,), "style": "vivid"}, "style="),
+    (("openai", "gpt-image-1"), {"input_fidelity": "high"}, "image="),
+    (("openai",), {"input_fidelity": "high", "inputs": (IMAGE,)}, "input_fidelity="),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("where", "requested", "named"), REFUSED)
 def test_a_refusal_names_the_right_thing(where, requested, named):
-    assert named in str(refuse(*where, **requested))
+    text = str(refuse(*where, **requested))
+    assert all(part in text for part in named.split("…")), text
 
 
 def test_a_refusal_in_a_cell_names_flags():

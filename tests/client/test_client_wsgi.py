@@ -91,7 +91,6 @@ def test_cut_off(through, way):
     outcome = through(way)
     assert outcome.status is Status.UNKNOWN
     assert [b"".join(image.chunks()) for image in outcome.answer.images] == IMAGES[:1]
-    assert "is incomplete" in outcome.error.message
 
 
 def test_the_body_streams(post):
@@ -105,7 +104,7 @@ def test_the_body_streams(post):
             yield b"x" * 1_000_000
 
     outcome = post("http://local.invalid", mounts={"http://local.invalid/": lazy})
-    assert "larger than" in outcome.error.message
+    assert outcome.status is Status.UNKNOWN
     assert len(made) < 200
 
 

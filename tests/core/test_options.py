@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from raising import raising
 
 import ipyimagegen
 from ipyimagegen.client import write_call
@@ -69,7 +70,7 @@ def test_validation(name):
     assert normalise(name, typed) == value
     assert normalise(name, value) == value
     assert normalise(name, DEFAULT) == DEFAULT
-    with pytest.raises(InvalidOption, match=f"{name}="):
+    with raising(InvalidOption, name):
         normalise(name, refused)
 
 
@@ -88,9 +89,9 @@ def test_a_variable_is_taken_as_it_is():
     for spelled in (typed, f"{{{typed}}}", "cluster.executor"):
         cluster = type("Cluster", (), {"executor": value})
         assert parse_line(f"--executor {spelled} a fox", {typed: value, "cluster": cluster}).executor is value
-    with pytest.raises(InvalidOption, match="name of a variable"):
+    with raising(InvalidOption, "executor", refused):
         parse_line(f"--executor {refused} a fox", {})
-    with pytest.raises(InvalidInput, match="no variable 'nowhere'"):
+    with raising(InvalidInput, "nowhere"):
         parse_line("--executor nowhere a fox", {})
 
 
@@ -159,7 +160,7 @@ def test_settings_of_any_name(text, read_as):
 
 @pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a={b: 1}", "a\n=1"])
 def test_settings_refused(text):
-    with pytest.raises(InvalidOption, match="extra="):
+    with raising(InvalidOption, "extra"):
         read_setting(text)
 
 

@@ -3,10 +3,10 @@
 import datetime as dt
 
 import pytest
+from raising import assert_names
 
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.template import Alternatives, Literal, fill, parse
-from ipyimagegen.notebook.front import CELL
 
 NAMES = {
     "animal": "fox",
@@ -47,26 +47,22 @@ def test_filled(template, text):
 
 
 @pytest.mark.parametrize(
-    ("template", "says"),
+    ("template", "named"),
     [
-        ("a {animl}", "there is no variable 'animl'. Did you mean animal?"),
-        ("a {animl}", "write {{animl}} or use --raw"),
-        ("{animal.colour}", "has no .colour"),
-        ("{rows[7]}", "has no [7]"),
-        ("{table[nokey]}", "there is no variable 'nokey'; the text is written ['nokey']"),
-        ("{animal:d}", "cannot be written as text"),
-        ("{animal:d}", "write {{animal:d}} or use --raw"),
-        ("{x:{m}.1f}", "there is no variable 'm'."),
-        ("{x:{m}.1f}", "write {{x:{{m}}.1f}} or use --raw"),
-        ("{day.yeer}", "{day.yeer}: day has no .yeer (AttributeError). Did you mean year?"),
-        ("{table['a c']}", "Did you mean a b?"),
+        ("a {animl}", ("{animl}", "animl", "animal", "{{animl}}", "raw")),
+        ("{animal.colour}", ("{animal.colour}", "animal", ".colour")),
+        ("{rows[7]}", ("rows", "[7]")),
+        ("{table[nokey]}", ("nokey",)),
+        ("{animal:d}", ("{animal:d}", "{{animal:d}}", "raw")),
+        ("{x:{m}.1f}", ("m", "{{x:{{m}}.1f}}", "raw")),
+        ("{day.yeer}", ("{day.yeer}", "day", ".yeer", "AttributeError", "year")),
+        ("{table['a c']}", ("a b",)),
     ],
 )
-def test_refused(template, says):
+def test_refused(template, named):
     with pytest.raises(InvalidInput) as caught:
         fill(parse(template), NAMES)
-    caught.value.front = CELL
-    assert says in str(caught.value)
+    assert_names(caught.value, *named)
     assert caught.value.__cause__ is None
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.core.text import escape_hidden, sanitize, to_file_name
+from ipyimagegen.core.text import escape_hidden, sanitize
 
 
 @given(st.text(max_size=200))
@@ -23,13 +23,3 @@ def test_visible_json_is_the_same_and_hides_nothing(text):
     assert json.loads(shown) == json.loads(json.dumps(text))
     assert not {c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")} - set("\u200c\u200d")
     shown.encode()
-
-
-@given(st.text(max_size=200))
-def test_file_names_are_names(text):
-    name = to_file_name(text)
-    assert name
-    assert len(name.encode()) <= 121
-    assert not set(name) & set('/\\:*?"<>|\x00')
-    assert name not in (".", "..")
-    assert name.split(".")[0].upper() not in ("CON", "NUL", "COM1")

@@ -23,12 +23,12 @@ def _windows(text: str) -> set[str]:
 def written(key: str = KEY) -> dict[str, set[str]]:
     """Return each form of the key as it would be written."""
     encoded = [base64.b64encode(b"x" * pad + key.encode()).decode()[4 if pad else 0 :] for pad in range(3)]
-    whole = [one[: len(one) // 4 * 4 - 4] for one in encoded]
+    whole = [form[: len(form) // 4 * 4 - 4] for form in encoded]
     return {
         "raw": {key},
         "JSON-escaped": {json.dumps(key)[1:-1], key.replace("/", "\\/")},
         "URL-encoded": {quote(key, safe=""), quote_plus(key).lower()},
-        "base64": {*whole, *(one.replace("+", "-").replace("/", "_") for one in whole)},
+        "base64": {*whole, *(form.replace("+", "-").replace("/", "_") for form in whole)},
     }
 
 
@@ -42,7 +42,7 @@ def forms(key: str = KEY) -> dict[str, set[str]]:
 def anchors(key: str = KEY) -> set[str]:
     """Return pieces of which any eight characters of any form hold at least one: four, every five."""
     texts = set().union(*written(key).values())
-    return {one[at : at + 4] for one in texts for at in range(0, len(one) - 3, PART - 3)}
+    return {text[at : at + 4] for text in texts for at in range(0, len(text) - 3, PART - 3)}
 
 
 def traces(data: bytes | str, secrets=(KEY,)) -> list[str]:
@@ -50,22 +50,22 @@ def traces(data: bytes | str, secrets=(KEY,)) -> list[str]:
     text = data.decode("latin-1") if isinstance(data, bytes) else data
     # Overlapping, and each content once: what a server fills up with takes no time.
     blocks = {text[at : at + BLOCK + PART - 1] for at in range(0, len(text), BLOCK)}
-    if not any(piece in one for one in blocks for secret in secrets for piece in anchors(secret)):
+    if not any(piece in block for block in blocks for secret in secrets for piece in anchors(secret)):
         return []
     ways = [way for secret in secrets for way in forms(secret).items()]
     return [
         f"{form}: {part!r}"
         for form, parts in ways
         for part in sorted(parts)
-        if any(part in one for one in blocks)
+        if any(part in block for block in blocks)
     ]
 
 
 def traces_in(folder: Path, secrets=(KEY,)) -> dict[str, list[str]]:
     """Return what of the secrets stands in the files of a folder, and in their names."""
-    found = {}
+    places = {}
     for path in folder.rglob("*"):
         held = path.read_bytes() if path.is_file() and path.name not in KEPT else b""
-        if told := traces(held, secrets) + traces(str(path), secrets):
-            found[str(path)] = told
-    return found
+        if kinds := traces(held, secrets) + traces(str(path), secrets):
+            places[str(path)] = kinds
+    return places

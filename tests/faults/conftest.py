@@ -1,18 +1,16 @@
-"""The lab in which each fault is made; what it saw is told to whoever prints the table of all."""
+"""The lab in which each fault is made; what it saw goes into the table of all."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 
 import pytest
 from canary import KEY
-from sockets import Server
 
 pytest.register_assert_rewrite("lab")
 
-from lab import Lab  # noqa: E402 - rewritten, so that its check tells what it found
+from lab import Clock, Lab  # noqa: E402 - rewritten, so that its check shows what it compares
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -34,6 +32,14 @@ def lab(request, home, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def clock(lab):
+    """Seconds that pass by themselves, and chance that is one half."""
+    made = Clock()
+    lab.wait_on(made)
+    return made
+
+
+@pytest.fixture
 def network(monkeypatch):
     """Note every name that is looked up, and find none, and every host that is connected to."""
     looked_up, connected = [], []
@@ -52,16 +58,3 @@ def network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", noted)
     monkeypatch.setattr(socket.socket, "connect", dialled)
     return looked_up, connected
-
-
-@pytest.fixture
-def start():
-    """Return a function that starts a raw server and stops it at the end of the test."""
-    with contextlib.ExitStack() as stack:
-
-        def run(answer):
-            server = Server(answer)
-            stack.callback(server.close)
-            return server
-
-        yield run

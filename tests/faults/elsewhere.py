@@ -21,7 +21,7 @@ logging.getLogger().setLevel(logging.DEBUG)
 _writes, _unwatch = watching.watched_writes({allowed!r})
 _memory = watching.Peak()
 """
-TOLD = "_unwatch(); print(json.dumps([_writes, _memory.grown()]))"
+USE = "_unwatch(); print(json.dumps([_writes, _memory.grown()]))"
 PASSED_ON = ("LAB_KEY", "HOME", "REQUESTS_CA_BUNDLE")
 
 
@@ -65,17 +65,17 @@ class Elsewhere:
         left = self._kernel.collect(message)
         took = time.monotonic() - began
         kinds = {"stream": [], "error": [], "display_data": [], "execute_result": []}
-        for one in left.outputs:
-            kinds[one["output_type"]].append(one)
-        printed = "".join(one["text"] for one in kinds["stream"])
+        for output in left.outputs:
+            kinds[output["output_type"]].append(output)
+        printed = "".join(kind["text"] for kind in kinds["stream"])
         error = next(map(_error, kinds["error"]), None)
         cell = Cell(code, kinds["display_data"] + kinds["execute_result"], printed, error, took)
         self._lab.add(cell)
         return cell
 
-    def told(self):
+    def describe_use(self):
         """Return what was written outside the store, and by how many bytes the memory grew."""
-        return json.loads(self.do(TOLD))
+        return json.loads(self.do(USE))
 
 
 def _error(output):

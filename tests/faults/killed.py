@@ -18,17 +18,17 @@ def stop_at(place, nth, when):
     module, _, name = place.partition(":")
     owner = importlib.import_module(module)
     *classes, name = name.split(".")
-    for one in classes:
-        owner = getattr(owner, one)
+    for cls in classes:
+        owner = getattr(owner, cls)
     call, calls = getattr(owner, name), []
 
     def stopped(*arguments, **named):
         calls.append(1)
-        found = call(*arguments, **named) if when == "after" or len(calls) != nth else None
+        result = call(*arguments, **named) if when == "after" or len(calls) != nth else None
         if len(calls) == nth:
             print("here", flush=True)
             threading.Event().wait()
-        return found
+        return result
 
     setattr(owner, name, stopped)
 

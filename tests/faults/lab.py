@@ -54,10 +54,10 @@ import json, sys
 from pathlib import Path
 from ipyimagegen.store import Store
 store = Store(Path(sys.argv[1]))
-def told(run):
-    images = [[one.state, store.verify(one.sha256) if one.sha256 else None] for one in run.images]
+def describe(run):
+    images = [[image.state, store.verify(image.sha256) if image.sha256 else None] for image in run.images]
     return [run.id, run.status, images]
-print(json.dumps([told(run) for run in reversed(store.runs())]))
+print(json.dumps([describe(run) for run in reversed(store.runs())]))
 """
 
 
@@ -98,13 +98,15 @@ class Cell:
     @property
     def texts(self):
         """Everything that can be read under the cell."""
-        plain = [one["data"].get("text/plain", "") for one in self.outputs]
+        plain = [output["data"].get("text/plain", "") for output in self.outputs]
         return "\n".join([*plain, str(self.error or "")])
 
     @property
     def images(self):
         """The outputs that are images."""
-        return [one for one in self.outputs if any(mime.startswith("image/") for mime in one["data"])]
+        return [
+            output for output in self.outputs if any(mime.startswith("image/") for mime in output["data"])
+        ]
 
 
 @dataclass
@@ -146,8 +148,8 @@ class Lab:
         self._stop_listening()
         logging.getLogger().removeHandler(self._log)
         logging.getLogger().setLevel(logging.WARNING)
-        for one in (*self.servers, *self.others):
-            one.close()
+        for server in (*self.servers, *self.others):
+            server.close()
         ipyimagegen._DEFAULT.clear()
         self.shell.restore_sys_module_state()
         Shell.clear_instance()
@@ -197,7 +199,7 @@ class Lab:
         path = self.folder / name
         path.write_text(text)
         path.chmod(0o600)
-        self._writes[:] = [one for one in self._writes if not one.endswith(f" {path}")]
+        self._writes[:] = [write for write in self._writes if not write.endswith(f" {path}")]
         self._before = self._outside()
 
     def cell(self, code="%imagine a red fox"):
@@ -219,7 +221,7 @@ class Lab:
     @property
     def posts(self):
         """How many POSTs arrived."""
-        return sum(one.posts for one in self.servers)
+        return sum(server.posts for server in self.servers)
 
     @property
     def runs(self):
@@ -232,13 +234,13 @@ class Lab:
         place = self.artefacts / f"cell-{number}"
         place.with_suffix(".txt").write_text(cell.printed + cell.texts, errors="replace")
         outputs = [
-            nbformat.v4.new_output("display_data", data=_encoded(one["data"]), metadata=one["metadata"])
-            for one in cell.outputs
+            nbformat.v4.new_output("display_data", data=_encoded(output["data"]), metadata=output["metadata"])
+            for output in cell.outputs
         ]
         if cell.error:
             lines = getattr(cell.error, "_render_traceback_", lambda: [str(cell.error)])()
-            said = {"ename": type(cell.error).__name__, "evalue": str(cell.error), "traceback": lines}
-            outputs.append(nbformat.v4.new_output("error", **said))
+            fields = {"ename": type(cell.error).__name__, "evalue": str(cell.error), "traceback": lines}
+            outputs.append(nbformat.v4.new_output("error", **fields))
             place.with_suffix(".traceback").write_text(_verbose(cell.error), errors="replace")
             place.with_suffix(".pickle").write_bytes(pickle.dumps(cell.error))
         elif isinstance(result, ipyimagegen.Generation):
@@ -261,26 +263,26 @@ class Lab:
         those of the images of the last run, `images` how many outputs with images the cell has.
         """
         self.checked = True
-        cell, seconds = self.cells[at], max(one.seconds for one in self.cells)
+        cell, seconds = self.cells[at], max(other.seconds for other in self.cells)
         expected = [] if status is None else status if isinstance(status, list) else [status]
-        told = [str(one) for one in expected] or ["refused here"]
-        each = self.posts // len(told) if self.posts % len(told) == 0 else self.posts
-        self.row = (", ".join(dict.fromkeys(told)), each, self.took or seconds)
-        assert self.posts == posts, [one.line for server in self.servers for one in server.seen]
+        statuses = [str(state) for state in expected] or ["refused here"]
+        each = self.posts // len(statuses) if self.posts % len(statuses) == 0 else self.posts
+        self.row = (", ".join(dict.fromkeys(statuses)), each, self.took or seconds)
+        assert self.posts == posts, [request.line for server in self.servers for request in server.seen]
         self._settled()
         grown = self.memory.grown()  # before this check takes memory of its own
         while self._unwritten:
             self._keep(*self._unwritten.pop(0))
         fresh = self._fresh()
-        assert [found for _, found, _ in fresh] == [str(one) for one in expected]
+        assert [status for _, status, _ in fresh] == [str(state) for state in expected]
         assert [run.status for run in self.runs] == expected
         self._nothing_lost(delivered, raw, fresh, states)
-        self._told(cell, says, shown=images if images is not None else int(cell.error is None))
+        self._check_cells(cell, says, shown=images if images is not None else int(cell.error is None))
         self._no_key()
         limit = within if within is not None else self.timeouts.whole + SLACK
         assert seconds <= limit, f"{seconds:.1f} s"
         assert self._outside() == self._before, "written outside the store"
-        for written, taken in ((self._writes, grown), *(one.told() for one in self.elsewhere)):
+        for written, taken in ((self._writes, grown), *(kernel.describe_use() for kernel in self.elsewhere)):
             assert written == [], "written outside the store"
             assert taken < IMAGE + 64 * MIB
 
@@ -302,28 +304,28 @@ class Lab:
         kept = {
             path.stem: path for part in ("images/*", "quarantine") for path in self.home.glob(f"{part}/*")
         }
-        for one in delivered:
-            path = kept.get(hashlib.sha256(one).hexdigest())
+        for image in delivered:
+            path = kept.get(hashlib.sha256(image).hexdigest())
             assert path, "an image that was delivered is not in the store"
-            assert path.read_bytes() == one
+            assert path.read_bytes() == image
         for name, path in kept.items():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == name, f"{path} does not hold its hash"
         if raw:
             files = (path.read_bytes() for path in self.home.rglob("*") if path.is_file())
             assert any(raw in data for data in files), "what the server sent is not kept"
-        for run_id, found, images in fresh:
+        for run_id, status, images in fresh:
             for state, intact in images:
-                assert intact or state not in ("stored", "partial"), f"{run_id} is {found} without its files"
+                assert intact or state not in ("stored", "partial"), f"{run_id} is {status} without its files"
         if states is not None:
             assert [state for state, _ in fresh[-1][2]] == states
 
-    def _told(self, cell, says, shown):
+    def _check_cells(self, cell, says, shown):
         assert re.search(says, cell.texts, re.IGNORECASE), cell.texts
         assert len(cell.images) == shown, cell.texts
-        for one in self.cells:
-            if one.error:
-                assert isinstance(one.error, e.ImagineError), _verbose(one.error)
-                _can_be_acted_on(str(one.error))
+        for other in self.cells:
+            if other.error:
+                assert isinstance(other.error, e.ImagineError), _verbose(other.error)
+                _can_be_acted_on(str(other.error))
 
     def _no_key(self):
         self._log.flush()

@@ -41,7 +41,7 @@ logging.basicConfig(level=logging.DEBUG, filename='debug.log', force=True)
 %config Imagine.endpoints = {'lab': {'base_url': os.environ['LAB_URL'], 'key_env': 'LAB_KEY', 'free': False}}
 %config Imagine.endpoint = 'lab'
 from ipyimagegen import default_studio, history, imagine
-def told(call):
+def show_error(call):
     try:
         return call()
     except BaseException as error:
@@ -53,9 +53,9 @@ def told(call):
 AFTER = [
     "imagine('a fox', model=os.environ['LAB_KEY'], new=True)",
     "%imagine --set 'key={os.environ[\"LAB_KEY\"]}' a fox",
-    "import ipyimagegen.client as wire\ntold(lambda: imagine('a fox', extra={'x': object()}))",
+    "import ipyimagegen.client as wire\nshow_error(lambda: imagine('a fox', extra={'x': object()}))",
     "print(default_studio(), vars(default_studio()), default_studio().keys, default_studio().settings)",
-    "print([[one, one.run, vars(one), pickle.dumps(one)] for one in history])",
+    "print([[made, made.run, vars(made), pickle.dumps(made)] for made in history])",
     *("%imagine_history --all", "%imagine_cost", "%imagine_endpoints", "%imagine_doctor", "%config Imagine"),
     *(f"%imagine_show {number}" for number in range(1, 1 + len(ANSWERS))),
     "%imagine --dry-run --new a fox",
@@ -95,10 +95,10 @@ def left(home, serve):
     """Leave a response of an earlier kernel, which was killed before it read the response."""
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(image_bytes())}]}))
     own = {"lab": {"base_url": server.base_url, "free": False}}
-    one = Studio(home=home, environ={}, settings=Settings(endpoints=own))
-    run = one.imagine("a lost fox", endpoint="lab").run
-    one.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
-    spool = one.store.spool(run)
+    studio = Studio(home=home, environ={}, settings=Settings(endpoints=own))
+    run = studio.imagine("a lost fox", endpoint="lab").run
+    studio.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
+    spool = studio.store.spool(run)
     with Spool(spool, 1 << 20, Redactor([KEY])) as written:  # that kernel knew the key
         for letter in json.dumps({"data": [IMAGE], "model": KEY}):
             written.write(letter.encode())
@@ -122,8 +122,10 @@ class Notebook:
         stopped.set()
         answering.join()
         cell = nbformat.v4.new_code_cell(code)
-        kept = ({k: v for k, v in one.items() if k != "transient"} for one in outputs)
-        cell.outputs = [nbformat.from_dict({"metadata": {}, **one} if "data" in one else one) for one in kept]
+        kept = ({k: v for k, v in output.items() if k != "transient"} for output in outputs)
+        cell.outputs = [
+            nbformat.from_dict({"metadata": {}, **path} if "data" in path else path) for path in kept
+        ]
         self.cells.append(cell)
         return cell
 
@@ -141,17 +143,19 @@ def test_no_trace_of_the_key_in_anything_that_a_notebook_leaves(home, tmp_path, 
     environ = kernel_environ(home, LAB_URL=f"{answering.origin}/v1", PYTHONPATH=str(tmp_path), **WHERE[where])
     made = Notebook(environ)
     asked = [f"%imagine --seed {number} a fox" for number in range(len(ANSWERS))]
-    asked[1::3] = [f"told(lambda: imagine('a fox', seed={number}))" for number in range(1, len(ANSWERS), 3)]
-    after = [one.replace("os.environ['LAB_KEY']", repr(KEY)) for one in AFTER]
+    asked[1::3] = [
+        f"show_error(lambda: imagine('a fox', seed={number}))" for number in range(1, len(ANSWERS), 3)
+    ]
+    after = [code.replace("os.environ['LAB_KEY']", repr(KEY)) for code in AFTER]
     after += [f"%imagine_show {run.id}", f"%imagine a fox {KEY}", f"%imagine --size {KEY} a fox"]
     for code in (SETUP, *asked, *after):
         made.run(code)
     made.kernel.stop()
     assert answering.posts == len(ANSWERS)
     assert answering.seen[0].headers["authorization"] == f"Bearer {KEY}"  # it was there to be lost
-    shown = {one.source: traces(json.dumps(one.outputs)) for one in made.cells}
-    assert {source: found for source, found in shown.items() if found} == {}
-    assert sum(one.output_type == "error" for cell in made.cells for one in cell.outputs) >= 5
+    shown = {cell.source: traces(json.dumps(cell.outputs)) for cell in made.cells}
+    assert {source: kinds for source, kinds in shown.items() if kinds} == {}
+    assert sum(output.output_type == "error" for cell in made.cells for output in cell.outputs) >= 5
     for cell in made.cells:  # what a cell itself holds is the user's
         cell.source = cell.source.replace(KEY, "")
     notebook = nbformat.v4.new_notebook(cells=made.cells)

@@ -70,8 +70,8 @@ def test_48_disk_fails_at_the_nth_write(lab, monkeypatch, lasts):
     )
     statuses = [run.status for run in lab.runs]
     assert set(statuses) <= {Status.DONE, Status.NOT_SENT}
-    delivered = [one for k in range(1, nth + 1) for one in painted[k]]
-    lab.check(statuses, nth, "from history", delivered=delivered, images=nth, within=20)
+    delivered = [image for k in range(1, nth + 1) for image in painted[k]]
+    lab.check(statuses, nth, delivered=delivered, images=nth, within=20)
     assert bool(list(lab.artefacts.glob("ipyimagegen-*/*/spool/*.reply"))) == lasts
 
 
@@ -109,7 +109,7 @@ def test_49_home_that_cannot_be_written(lab):
     for path in (lab.home, *lab.home.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     assert len(shown.images) == 1  # what is stored is shown all the same
-    lab.check(Status.DONE, 1, "Nothing was sent", delivered=PAINTED[:1], at=-2)
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1], at=-2)
 
 
 HOLD = """
@@ -192,11 +192,11 @@ def test_52_locks_that_do_nothing(lab, monkeypatch):
     for k in range(4):  # IPython's own history does not bear four that begin it at once
         monkeypatch.setenv("IPYTHONDIR", str(lab.artefacts / f"ipython-{k}"))
         writers.append(subprocess.Popen([*command, str(k)], stdout=subprocess.PIPE))
-    assert [(one.communicate(timeout=120), one.returncode)[1] for one in writers] == [0] * 4
+    assert [(writer.communicate(timeout=120), writer.returncode)[1] for writer in writers] == [0] * 4
     assert len(list(lab.home.glob("images/*/*"))) == 1
     assert len(list(lab.home.glob("records/*/*.json"))) == 200
     lab.cell("%imagine fox 3-49")
-    lab.check([Status.DONE] * 201, 200, "from history", delivered=PAINTED[:1])
+    lab.check([Status.DONE] * 201, 200, delivered=PAINTED[:1])
 
 
 def test_53_a_flipped_bit_in_a_image(lab):
@@ -207,18 +207,17 @@ def test_53_a_flipped_bit_in_a_image(lab):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     again(lab)
-    assert "No image of the result" in str(lab.cell().error)
     (run,) = lab.runs
+    assert lab.cell().error.run == run.id
     shown = lab.cell(f"%imagine_show {run.id}")
-    assert "damaged" in shown.texts
     assert shown.images == []
     for code in ("pil", "save('fox')"):
         lab.shell.run_cell("from ipyimagegen import StoreError, history")
-        assert "is damaged" in lab.cell(BYTES.format(id=run.id, code=code)).printed
+        assert f"{run.id}.1" in lab.cell(BYTES.format(id=run.id, code=code)).printed
     assert not list(lab.folder.glob("fox*"))
     assert lab.posts == 1  # nobody is asked for it again
     assert lab.cell("%imagine --retry a red fox").images == first.images
-    lab.check([Status.DONE] * 2, 2, "cost unknown", delivered=PAINTED[:1])
+    lab.check([Status.DONE] * 2, 2, delivered=PAINTED[:1])
 
 
 BYTES = """

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from loopback import b64, image_bytes
 from PIL import Image
-from sockets import reply
+from sockets import items, reply
 from watching import Peak, watched_reads
 
 from ipyimagegen.core.run import Status
@@ -18,10 +18,6 @@ MIB = 1 << 20
 GOOD = image_bytes()
 BEGIN = b'{"data":[{"b64_json":"'
 ENDLESS = {"one string": (BEGIN, b"A" * MIB), "items": (b'{"data":[', b"{}," * MIB)}
-
-
-def items(*images):
-    return {"created": 1, "data": [{"b64_json": b64(one)} for one in images]}
 
 
 def for_ever(begin, more, head):
@@ -41,7 +37,7 @@ def test_31_json_without_end(lab, kind):
     lab.limit(whole=20)
     lab.serve(for_ever(begin, more, reply(b"", length=False)))
     lab.cell()
-    lab.check(Status.UNKNOWN, 1, "larger than an image", raw=begin + more[:1000])
+    lab.check(Status.UNKNOWN, 1, raw=begin + more[:1000])
     most = 64 * MIB * 4 // 3  # of base64
     assert sum(path.stat().st_size for path in lab.home.rglob("*")) < most + 3 * MIB
 
@@ -49,7 +45,7 @@ def test_31_json_without_end(lab, kind):
 def bomb(begin=BEGIN):
     """Return some kilobytes of gzip that are 160 MiB when they are unpacked."""
     packer = zlib.compressobj(wbits=31)
-    first, more = (packer.compress(one) + packer.flush(zlib.Z_FULL_FLUSH) for one in (begin, b"A" * MIB))
+    first, more = (packer.compress(part) + packer.flush(zlib.Z_FULL_FLUSH) for part in (begin, b"A" * MIB))
     return first + more * 160  # after a full flush each piece stands alone
 
 
@@ -67,11 +63,8 @@ def test_32_gzip_bomb(lab):
     for seed in range(4):
         lab.cell(f"%imagine --seed {seed} a red fox")
     expected = [Status.UNKNOWN, Status.UNKNOWN, Status.REFUSED, Status.DONE]
-    said = [cell.texts for cell in lab.cells]
-    assert "larger than an image" in said[0]
-    assert "larger than an image" in said[1]
-    assert len(said[2]) < 1000
-    lab.check(expected, 4, "larger than 64 MiB", raw=BEGIN, states=["url_pending"])
+    assert len(lab.cells[2].texts) < 1000
+    lab.check(expected, 4, "64 MiB", raw=BEGIN, states=["url_pending"])
 
 
 def chunk(kind, data):
@@ -86,8 +79,8 @@ def png(width, height, pixels, *more):
 def test_33_images_that_burst(lab):
     """Of what the header promises nothing is decoded, and no text is unpacked."""
     huge = png(30_000, 30_000, zlib.compress(bytes(20 * MIB)))
-    one, many = (zlib.compress(bytes(size * MIB), 9) for size in (64, 1))
-    texts = [chunk(b"zTXt", b"Comment\0\0" + packed) for packed in (one, *[many] * 70)]
+    large, many = (zlib.compress(bytes(size * MIB), 9) for size in (64, 1))
+    texts = [chunk(b"zTXt", b"Comment\0\0" + packed) for packed in (large, *[many] * 70)]
     rows = zlib.compress(b"\0\xff" * 8)
     long, lots = png(8, 8, rows, texts[0]), png(8, 8, rows, *texts[1:])
     assert len(huge) < 21_000
@@ -95,8 +88,7 @@ def test_33_images_that_burst(lab):
     lab.serve([reply(items(huge)), reply(items(GOOD, huge, long, lots))])
     lab.cell()
     lab.cell("%imagine -n 4 a red fox")
-    kept = r"stored, not opened \(.*"
-    says = rf"(?s)image 2: {kept}30000×30000 px.*image 3: {kept}.*image 4: {kept}"
+    says = "(?s)image 2: .*30000×30000 px.*image 3: .*image 4: "
     states = ["stored", *["quarantined"] * 3]
     lab.check([Status.DONE] * 2, 2, says, delivered=[GOOD, huge, long, lots], states=states)
     assert "30000×30000" in lab.cells[0].texts
@@ -109,16 +101,16 @@ LABELLED = [SVG, b"<!doctype html><script>alert(1)</script>", b"%PDF-1.7\n%%EOF"
 def test_34_other_files_labelled_as_png(lab):
     server = lab.serve([])
     served = [{"url": f"{server.origin}/{k}.png"} for k in range(3)]
-    inline = [{"b64_json": b64(one), "output_format": "png"} for one in LABELLED]
+    inline = [{"b64_json": b64(data), "output_format": "png"} for data in LABELLED]
     server.answer = [
         reply({"data": [*inline, {"b64_json": b64(GOOD)}]}),
         reply({"data": served}),
-        *(reply(one + b" ", kind="image/png") for one in LABELLED),
+        *(reply(data + b" ", kind="image/png") for data in LABELLED),
     ]
     assert lab.cell("%imagine -n 4 a red fox").error is None
     lab.cell("%imagine -n 3 a cat")
-    kept = [GOOD, *LABELLED, *(one + b" " for one in LABELLED)]
-    lab.check([Status.DONE] * 2, 2, "not a PNG, JPEG or WebP", delivered=kept, states=["quarantined"] * 3)
+    kept = [GOOD, *LABELLED, *(data + b" " for data in LABELLED)]
+    lab.check([Status.DONE] * 2, 2, delivered=kept, states=["quarantined"] * 3)
     assert [path.read_bytes() for path in lab.home.glob("images/*/*")] == [GOOD]
     assert {path.suffix for path in lab.home.glob("quarantine/*")} == {".bin"}
 
@@ -131,9 +123,9 @@ def test_35_images_cut_short(lab, kind):
     cuts = [whole[:30], whole[: len(whole) // 2], whole[:-20], whole[:-3]]
     lab.serve([reply(items(GOOD, *cuts)), reply(items(cuts[0]))])
     cell = lab.cell("%imagine -n 5 a red fox")
-    assert sorted(re.findall(r"image (\d): .*cut short", cell.texts)) == ["2", "3", "4", "5"]
+    assert sorted(re.findall(r"! image (\d): ", cell.texts)) == ["2", "3", "4", "5"]
     lab.cell()
-    lab.check([Status.DONE] * 2, 2, "cut short", delivered=cuts)
+    lab.check([Status.DONE] * 2, 2, delivered=cuts)
 
 
 def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
@@ -145,18 +137,18 @@ def test_36_a_revised_prompt_with_a_script_a_path_and_an_address(lab):
         f"{elsewhere.origin}/image.png",
         f"![x]({elsewhere.origin}/x.png) $\\href{{javascript:alert(3)}}{{x}}$",
     ]
-    said = [{"b64_json": b64(GOOD), "revised_prompt": one} for one in hostile]
-    lab.serve(reply({"data": said, "model": hostile[0], "size": hostile[1]}))
+    items = [{"b64_json": b64(GOOD), "revised_prompt": text} for text in hostile]
+    lab.serve(reply({"data": items, "model": hostile[0], "size": hostile[1]}))
     read, stop = watched_reads(secret)
     lab.cell("%imagine -n 4 a red fox")
     lab.cell("%imagine_show 1")
     lab.cell("_1[0]")
-    lab.cell("for one in _1: display(one.revised_prompt, one)")
+    lab.cell("for image in _1: display(image.revised_prompt, image)")
     stop()
     assert read == []
     assert elsewhere.accepted == 0
     for cell in lab.cells:
-        kinds = {mime for one in cell.outputs for mime in one["data"]}
+        kinds = {mime for output in cell.outputs for mime in output["data"]}
         assert kinds <= {"text/plain", "image/png", "image/jpeg"}
     lab.check(Status.DONE, 1, re.escape(hostile[0]), delivered=[GOOD], at=1, images=1)
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))

@@ -79,7 +79,7 @@ def echo(request):
     return SPELLINGS[request.param]
 
 
-def studio(home, server, key, **more):
+def make_studio(home, server, key, **more):
     own = {"lab": {"base_url": server.base_url, "key_env": "LAB_KEY", "free": False}}
     settings = Settings(endpoints=own, options={"endpoint": "lab"})
     return Studio(home=home, environ={"LAB_KEY": key} if key else {}, settings=settings, **more)
@@ -108,11 +108,11 @@ def echoes(text):
 def test_what_a_server_echoes_is_nowhere(home, serve, key, echo, tmp_path):
     answers = list(echoes(echo(key)).items())
     server = serve(lambda seen: answers[len(server.posts) - 1][1])
-    one = studio(home, server, key)
+    studio = make_studio(home, server, key)
     shown = []
     for number, (place, _) in enumerate(answers):
         try:
-            result = one.imagine("a fox", seed=number)
+            result = studio.imagine("a fox", seed=number)
             shown.append(f"{place}: {result!r} {result.caption} {result.run!r} {pickle.dumps(result)!r}")
         except e.ImagineError as error:
             shown.append(f"{place}: {error} {vars(error)} {pickle.dumps(error)!r}")
@@ -125,17 +125,17 @@ def test_what_a_server_echoes_is_nowhere(home, serve, key, echo, tmp_path):
 
 def test_what_is_recovered_is_searched_like_what_is_read_at_once(home, serve, key, echo, tmp_path):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PNG)}]}))
-    first = studio(home, server, key)
+    first = make_studio(home, server, key)
     run = first.store.run(first.imagine("a fox").id)
     first.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
     body = {"data": [{"b64_json": b64(PNG), "revised_prompt": f"asked with {echo(key)}"}], "model": echo(key)}
     spool = first.store.spool(run)
     spool.write_text(json.dumps(body))  # as a killed process may leave it
-    second = studio(home, server, key)
-    found = second.history.search("fox")
-    shown = f"{found!r} {[one.caption for one in found]} {[one.run for one in found]}"
-    assert [one.status for one in found] == ["done"]
-    assert found[0][0].bytes == PNG
+    second = make_studio(home, server, key)
+    runs = second.history.search("fox")
+    shown = f"{runs!r} {[run.caption for run in runs]} {[run.run for run in runs]}"
+    assert [run.status for run in runs] == ["done"]
+    assert runs[0][0].bytes == PNG
     assert not readable(shown, key)
     spool.unlink()
     assert traces_in(tmp_path, (key,)) == {}
@@ -150,7 +150,7 @@ def check_download(home, serve, folder, key, fetched):
 
     server = serve(answer)
     with pytest.raises(e.ImagineError) as caught:
-        studio(home, server, key).imagine("a fox")
+        make_studio(home, server, key).imagine("a fox")
     assert any(seen.method == "GET" for seen in server.requests)
     assert not readable(str(caught.value), key)
     assert traces_in(folder, (key,)) == {}
@@ -175,8 +175,8 @@ def test_the_key_of_another_entry_is_taken_out_too(home, serve):
         "twin": {"base_url": server.base_url, "key_env": "TWIN_KEY"},
     }
     environ = {"LAB_KEY": KEYS["with a prefix"], "TWIN_KEY": other}
-    one = Studio(home=home, environ=environ, settings=Settings(endpoints=own))
-    assert other[:8] not in one.imagine("a fox", endpoint="lab").caption
+    studio = Studio(home=home, environ=environ, settings=Settings(endpoints=own))
+    assert other[:8] not in studio.imagine("a fox", endpoint="lab").caption
     assert traces_in(home, (other,)) == {}
 
 
@@ -193,9 +193,9 @@ def test_a_key_with_words_in_it_spoils_no_url(home, serve):
 
     server = serve(answer)
     own = {"campus-gpu-7": {"base_url": server.base_url, "key_env": "LAB_KEY", "free": False}}
-    one = Studio(home=home, environ={"LAB_KEY": key}, settings=Settings(endpoints=own))
-    assert one.imagine("a fox", endpoint="campus-gpu-7")[0].bytes == PNG
-    assert not traces(one.keys.hidden(f"echo {key}")[13:], ("secret-2026",))
+    studio = Studio(home=home, environ={"LAB_KEY": key}, settings=Settings(endpoints=own))
+    assert studio.imagine("a fox", endpoint="campus-gpu-7")[0].bytes == PNG
+    assert not traces(studio.keys.hidden(f"echo {key}")[13:], ("secret-2026",))
 
 
 def test_the_key_of_another_entry_in_the_response_to_a_remote_call(home, serve, echo):
@@ -209,12 +209,12 @@ def test_the_key_of_another_entry_in_the_response_to_a_remote_call(home, serve, 
     own = {"lab": {"base_url": server.base_url, "key_env": "LAB_KEY", "free": False}}
     own["twin"] = {**own["lab"], "key_env": "TWIN_KEY"}
     environ = {"LAB_KEY": KEYS["with a prefix"], "TWIN_KEY": other}
-    one = Studio(home=home, environ=environ, settings=Settings(endpoints=own))
+    studio = Studio(home=home, environ=environ, settings=Settings(endpoints=own))
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patched:
         patched.setenv("LAB_KEY", KEYS["with a prefix"])
-        sweep = one.imagine("a fox", endpoint="lab", seed=[1, 2], executor=pool)
+        sweep = studio.imagine("a fox", endpoint="lab", seed=[1, 2], executor=pool)
     assert len(sweep[0]) == 1
-    assert not readable(f"{sweep!r} {[one.run for one in sweep]}", other)
+    assert not readable(f"{sweep!r} {[tile.run for tile in sweep]}", other)
     assert traces_in(home, (other,)) == {}
 
 
@@ -227,13 +227,13 @@ def test_an_image_with_a_key_in_its_texts_is_kept_without_it(home, serve):
     info.add_text("parameters", f"Authorization: Bearer {key}")
     Image.new("RGB", (30, 20), (200, 90, 30)).save(out, "PNG", pnginfo=info)
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(out.getvalue())}]}))
-    result = studio(home, server, key).imagine("a fox")
+    result = make_studio(home, server, key).imagine("a fox")
     assert len(result) == 1
     assert result[0].pil.tobytes() == Image.new("RGB", (30, 20), (200, 90, 30)).tobytes()
     assert result.run.images[0].altered == "key"
     assert result[0].path.stem == result[0].sha256
     assert traces_in(home, (key,)) == {}
-    again = studio(home, server, key).imagine("a fox")
+    again = make_studio(home, server, key).imagine("a fox")
     assert (again.reused, again[0].sha256) == (True, result[0].sha256)
 
 
@@ -285,10 +285,10 @@ def of_an_entry_that_is_gone(key, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "found", [typed, in_keyring, in_a_former_folder, gone_from_the_environment, of_an_entry_that_is_gone]
+    "leave", [typed, in_keyring, in_a_former_folder, gone_from_the_environment, of_an_entry_that_is_gone]
 )
-def test_every_key_that_was_ever_found_is_recognised(found, key, tmp_path, monkeypatch):
-    chain = found(key, tmp_path, monkeypatch)
+def test_every_key_that_was_ever_found_is_recognised(leave, key, tmp_path, monkeypatch):
+    chain = leave(key, tmp_path, monkeypatch)
     for text in (f"a fox {key}", f'{{"key": "{key}"}}', b64(f"x{key}".encode()), quote(key, safe="")):
         with pytest.raises(e.InvalidOption) as caught:
             chain.refuse(text)
@@ -301,15 +301,15 @@ def test_a_key_that_can_be_none_is_refused_for_its_own_endpoint_alone(home, serv
     raw = KEYS["with a prefix"].encode() + bad + b"tail"
     key = raw.decode("utf-8", "surrogateescape")
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(PNG)}]}))
-    one = studio(home, server, key)
+    studio = make_studio(home, server, key)
     with pytest.raises(e.InvalidOption, match="LAB_KEY") as caught:
-        one.imagine("a fox")
+        studio.imagine("a fox")
     assert not traces(str(caught.value), (KEYS["with a prefix"],))
     assert server.posts == []
-    assert one.imagine("a fox", endpoint="sketch", size="64x64")
-    assert not traces(repr(one.doctor("lab", offline=True)), (KEYS["with a prefix"],))
+    assert studio.imagine("a fox", endpoint="sketch", size="64x64")
+    assert not traces(repr(studio.doctor("lab", offline=True)), (KEYS["with a prefix"],))
     with pytest.raises(e.InvalidOption):
-        one.imagine(f"a fox {key}", endpoint="sketch")
+        studio.imagine(f"a fox {key}", endpoint="sketch")
 
 
 # The type that holds a key
@@ -323,7 +323,7 @@ def test_a_hidden_text_shows_itself_nowhere(caplog):
     )
     assert not traces(shown, KEYS.values())
     for spread in (pickle.dumps, copy.copy, copy.deepcopy, lambda text: pickle.dumps({"key": [text]})):
-        with pytest.raises(TypeError, match="not copied or pickled"):
+        with pytest.raises(TypeError):
             spread(hidden)
     assert "Bearer " + hidden == f"Bearer {KEYS['with a prefix']}"
 
@@ -387,15 +387,15 @@ def interrupted(work, at):
 
 def attributes(trace):
     """Return what IPython's verbose tracebacks show besides: attributes that a line of the package names."""
-    found = []
+    events = []
     while trace:
         owner = trace.tb_frame.f_locals.get("self")
         if "/ipyimagegen/" in trace.tb_frame.f_code.co_filename and owner is not None:
             line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
             names = re.findall(r"self\.(\w+)", line)
-            found += [f"  File /ipyimagegen/,{getattr(owner, name, None)!r}" for name in names]
+            events += [f"  File /ipyimagegen/,{getattr(owner, name, None)!r}" for name in names]
         trace = trace.tb_next
-    return "".join(found)
+    return "".join(events)
 
 
 def chain_of(key):

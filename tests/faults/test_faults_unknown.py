@@ -7,11 +7,13 @@ import threading
 import time
 
 import pytest
-from lab import PAINTED, Clock
+from lab import PAINTED
 from sockets import b64, hang, images, reply, reset, status_line_only, trickle_body
 
 from ipyimagegen.core import errors as e
+from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
+from ipyimagegen.notebook.front import CELL
 
 GOOD = reply(images(1, PAINTED))
 KEEP_ALIVE = GOOD.replace(b"Connection: close", b"Connection: keep-alive")
@@ -27,7 +29,7 @@ def unknown(lab, answers, says, **kept):
     for code in cells:
         again = lab.cell(code).error
         assert isinstance(again, e.OutcomeUnknown)
-        assert re.search("(?s)may have been charged.*--retry", str(again))
+        assert (again.billed, again.remedy) == (None, Remedy.RETRY)
     lab.check([Status.UNKNOWN] * len(cells), len(cells), **kept)
 
 
@@ -50,12 +52,12 @@ def slowly(conn, _):
 
 
 def test_06_reset_after_sending(lab):
-    unknown(lab, [reset, after(b"HTTP/1.1 200 OK\r\n")], "No answer from lab: the connection was reset")
+    unknown(lab, [reset, after(b"HTTP/1.1 200 OK\r\n")], "lab")
 
 
 def test_07_eof_without_a_reply(lab):
     answers = [b"", b"HTTP/1.1 2", b"\r\n\r\n", b"NO HTTP AT ALL\r\n\r\n"]
-    unknown(lab, answers, "No answer from lab: the connection was closed")
+    unknown(lab, answers, "lab")
 
 
 def test_08_stale_keep_alive(lab):
@@ -64,9 +66,9 @@ def test_08_stale_keep_alive(lab):
     server = lab.serve([stale, stale, reset])
     for seed in range(3):
         lab.cell(f"%imagine --seed {seed} a red fox")
-    assert [json.loads(one.body)["seed"] for one in server.seen] == [0, 1, 2]
+    assert [json.loads(request.body)["seed"] for request in server.seen] == [0, 1, 2]
     assert server.accepted == 3
-    lab.check([Status.DONE, Status.DONE, Status.UNKNOWN], 3, "was reset", delivered=PAINTED[:1])
+    lab.check([Status.DONE, Status.DONE, Status.UNKNOWN], 3, delivered=PAINTED[:1])
     assert asked_again == [b"", b""]
 
 
@@ -82,17 +84,17 @@ def test_09_read_timeout_and_the_server_finishes_later(lab):
     lab.serve(answer)
     lab.cell()
     assert finished.wait(5)
-    lab.check(Status.UNKNOWN, 1, "silent for too long")
+    lab.check(Status.UNKNOWN, 1)
 
 
 def test_10_status_line_then_nothing(lab):
     lab.limit(idle=9, whole=0.8)
-    unknown(lab, [hang, status_line_only, after(GOOD[:-900], hang)], "within 0.8 s")
+    unknown(lab, [hang, status_line_only, after(GOOD[:-900], hang)], "lab .*0.8 s")
 
 
 def test_11_one_byte_every_fifth_of_a_second(lab):
     lab.limit(idle=9, whole=0.8)
-    unknown(lab, [slowly, trickle_body], "within 0.8 s")
+    unknown(lab, [slowly, trickle_body], "lab .*0.8 s")
 
 
 def chunked(body):
@@ -106,7 +108,7 @@ def test_12_body_cut_short(lab):
     counted = reply(body, "200 OK", "Content-Length: 9999", length=False)
     endless = reply(body, length=False)
     answers = [counted, endless, chunked(body), after(counted), after(endless), after(chunked(body))]
-    unknown(lab, answers, r"(?i)the response of lab (was cut short|is incomplete: )", raw=body)
+    unknown(lab, answers, "lab", raw=body)
     assert {run.raw for run in lab.runs} == {hashlib.sha256(body).hexdigest()}
 
 
@@ -116,38 +118,36 @@ def test_13_cut_inside_image_two_of_three(lab):
     lab.serve([cut, after(cut)])
     lab.cell("%imagine -n 3 a red fox")
     lab.cell("%imagine -n 3 --seed 1 a red fox")
-    says = r"(?s)asked 3 images, got 1 image.*arrived whole: 1\. You may have been charged\. Use --retry"
+    says = rf"(?s)3 images.* 1 image.*: 1\. .*{CELL.remedies[Remedy.RETRY]}"
     assert re.search(says, lab.cells[0].texts)
     raw = cut.partition(b"\r\n\r\n")[2]
     lab.check([Status.UNKNOWN] * 2, 2, says, delivered=PAINTED[:1], raw=raw, states=["stored"])
 
 
 @pytest.fixture
-def clock(lab):
+def clock(clock):
     """Seconds of which none may pass here: nothing is waited for."""
-    made = Clock()
-    lab.wait_on(made)
-    yield made
-    assert made.waited == []
+    yield clock
+    assert clock.waited == []
 
 
 def test_14_status_after_which_it_may_be_done(lab, clock):
     body = {"error": {"message": "try again later", "code": "busy"}}
     statuses = (408, 409, 500, 501, 502, 504, *range(520, 525), 529, 599)
     answers = [reply(body, f"{status} Later", "Retry-After: 1") for status in statuses]
-    unknown(lab, answers, r"lab answered (408|409|5\d\d): try again later")
+    unknown(lab, answers, r"(408|409|5\d\d).*try again later")
 
 
 def test_15_status_503(lab, clock):
     body = {"error": {"message": "No available channel", "code": "get_channel_failed"}}
     headers = [(), ("Retry-After: 1",), ("x-should-retry: true",)]
-    answers = [reply(body, "503 Service Unavailable", *one) for one in headers]
-    unknown(lab, answers, "lab answered 503: No available channel")
+    answers = [reply(body, "503 Service Unavailable", *header) for header in headers]
+    unknown(lab, answers, "503.*No available channel")
     no_model = [  # new-api's ways to say so
         {"error": {"message": "No available channel for model red", "code": "model_not_found"}},
         {"error": {"message": "No channel (model_not_found)", "type": "new_api_error", "code": 503}},
     ]
-    says = r"(?s)503: No .*channel.*Nothing was billed. Choose another model"
+    says = f"(?s)503.*No .*channel.*{CELL.remedies[Remedy.CHANGE_MODEL]}"
     for body in no_model:
         lab.servers[0].answer = reply(body, "503 Service Unavailable", "Retry-After: 1")
         assert re.search(says, lab.cell("%imagine --model red a fox").texts)

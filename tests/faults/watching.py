@@ -24,8 +24,8 @@ sys.addaudithook(_hear)  # for the life of the process: there is no way to take 
 
 def watched_writes(allowed: tuple[Path, ...]):
     """Watch for files written outside some folders; return the list of them, and what ends it."""
-    found: list[str] = []
-    roots = tuple(str(one) for one in allowed)
+    events: list[str] = []
+    roots = tuple(str(folder) for folder in allowed)
 
     def look(event, arguments):
         path = arguments[0]
@@ -40,22 +40,22 @@ def watched_writes(allowed: tuple[Path, ...]):
             folder = os.readlink(f"/proc/self/fd/{arguments[1]}")
         name = os.path.abspath(os.path.join(folder, os.fsdecode(path)))
         if not name.startswith((*roots, *_ALWAYS)) and "__pycache__" not in name:
-            found.append(f"{event} {name}")
+            events.append(f"{event} {name}")
 
     _WATCHERS.append(look)
-    return found, lambda: _WATCHERS.remove(look)
+    return events, lambda: _WATCHERS.remove(look)
 
 
 def watched_reads(path: Path):
     """Watch for a file being opened; return the list of how often, and what ends it."""
-    found: list[str] = []
+    events: list[str] = []
 
     def look(event, arguments):
         if event == "open" and str(arguments[0]) == str(path):
-            found.append(event)
+            events.append(event)
 
     _WATCHERS.append(look)
-    return found, lambda: _WATCHERS.remove(look)
+    return events, lambda: _WATCHERS.remove(look)
 
 
 def watched_network():
@@ -88,4 +88,4 @@ class Peak:
 
 def _status(name):
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(one.split()[1]) << 10 for one in lines if one.startswith(f"{name}:"))
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))

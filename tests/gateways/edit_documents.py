@@ -77,7 +77,7 @@ DALLE2 = edit(
     OPENAI_ITSELF,
     fields={**PROMPT, "n": whole(1, 10), "size": SQUARE, "response_format": one_of("url", "b64_json")},
     models={"dall-e-2": {"prompt": text(1000)}},
-    one=("image",),
+    single=("image",),
     several=(),
     most=1,
     kinds=("png",),
@@ -195,8 +195,8 @@ TOGETHER = edit(
 
 
 def _openrouter(body):
-    found = [only(item, "image_url", type="image_url") for item in listed(body.pop("input_references"))]
-    return [only(item, "url") for item in found], None, body
+    urls = [only(item, "image_url", type="image_url") for item in listed(body.pop("input_references"))]
+    return [only(item, "url") for item in urls], None, body
 
 
 OPENROUTER = edit(

@@ -27,12 +27,12 @@ LOCALAI = edit(  # core/http/endpoints/openai/image.go
     place=_localai,
     places=("file", "files", "ref_images", "image", "images", "mask"),
 )
-LOCALAI_INPAINT = edit(  # …/inpainting.go: nothing else is read, and the picture is 512x512
+LOCALAI_INPAINT = edit(  # …/inpainting.go: nothing else is read, and the image is 512x512
     local.LOCALAI,
     path="/v1/images/inpainting",
     fields={**PROMPT, "steps": whole(1, 200)},
     required=("model", "prompt"),
-    one=("image",),
+    single=("image",),
     several=(),
     most=1,
     mask=Mask(form="grey", required=True),
@@ -113,7 +113,7 @@ XINFERENCE = edit(  # xinference/api/restful_api.py, create_image_edits: no kwar
     },
     required=("prompt",),
     events=_progress,
-    one=_UPLOADS,
+    single=_UPLOADS,
     several=_UPLOADS,
     mask=GREY,
 )

@@ -31,8 +31,8 @@ _NOT_GPT = dict.fromkeys(_GPT_ONLY, never)
 
 def new_api_error(status, code, message):
     """Write an error of the gateway software that all these servers run."""
-    told = {"message": f"{message} (request id: 20261120113214)", "type": "new_api_error", "param": ""}
-    return {"error": {**told, "code": code}}
+    error = {"message": f"{message} (request id: 20261120113214)", "type": "new_api_error", "param": ""}
+    return {"error": {**error, "code": code}}
 
 
 # --- xzbzq and whatai: one document, two hosts ----------------------------------------------------
@@ -57,7 +57,7 @@ def _size(asked):
 
 
 def _item(drawn):
-    """Give seedream-3.0 only as base64: asked for anything else, no picture comes."""
+    """Give seedream-3.0 only as base64: asked for anything else, no image comes."""
     wanted = drawn.asked.get("response_format", "url")
     if drawn.asked["model"] == "seedream-3.0" and wanted != "b64_json":
         return {"url": "", "revised_prompt": ""}

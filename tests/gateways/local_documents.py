@@ -54,9 +54,9 @@ _SD_ARGS = {
 
 def _tagged(value):
     """Take a prompt that ends, if with a tag at all, with JSON that holds only known arguments."""
-    found = _TAG.fullmatch(value) if isinstance(value, str) else None
-    inside = json.loads(found[1]) if found and found[1] else {}
-    return bool(found) and all(_SD_ARGS.get(name, never)(v) for name, v in inside.items())
+    tag = _TAG.fullmatch(value) if isinstance(value, str) else None
+    inside = json.loads(tag[1]) if tag and tag[1] else {}
+    return bool(tag) and all(_SD_ARGS.get(name, never)(v) for name, v in inside.items())
 
 
 SDCPP = Document(

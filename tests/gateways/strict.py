@@ -49,8 +49,8 @@ def pixels(low=1, high=10_000, sign="x"):
     """Take `WxH` with edges between two numbers; `×` is not `x`."""
 
     def check(value):
-        found = re.fullmatch(rf"(\d+){re.escape(sign)}(\d+)", value) if isinstance(value, str) else None
-        return bool(found) and all(low <= int(edge) <= high for edge in found.groups())
+        size = re.fullmatch(rf"(\d+){re.escape(sign)}(\d+)", value) if isinstance(value, str) else None
+        return bool(size) and all(low <= int(edge) <= high for edge in size.groups())
 
     return check
 
@@ -111,8 +111,8 @@ def draw(name):
 def default_size(asked):
     """Return the size of the image for a request: as asked, or 256 pixels high in the ratio asked."""
     across, down = (int(v) for v in asked.get("aspect_ratio", "1:1").split(":"))
-    found = re.match(r"(\d+)\D(\d+)$", str(asked.get("size")))
-    return (int(found[1]), int(found[2])) if found else (256 * across // down, 256)
+    size = re.match(r"(\d+)\D(\d+)$", str(asked.get("size")))
+    return (int(size[1]), int(size[2])) if size else (256 * across // down, 256)
 
 
 def as_asked(default):

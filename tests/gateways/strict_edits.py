@@ -94,14 +94,14 @@ def as_input(asked):
 class Edit(Document):
     """What is published of a route that takes images.
 
-    `one` and `several` are the fields in which a form may hold one image, or more; `most` is how
+    `single` and `several` are the fields in which a form may hold one image, or more; `most` is how
     many (for a model: `model_most`), `kinds` their formats, `most_text` how long a data URL. For JSON
     `place` gives back images and mask as their texts, and the other fields. `both` is the status for
     two such fields at once.
     """
 
     path: str = "/v1/images/edits"
-    one: tuple[str, ...] = ("image", "image[]")
+    single: tuple[str, ...] = ("image", "image[]")
     several: tuple[str, ...] = ("image[]",)
     by_model: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     place: Callable[[dict], tuple[list, Any, dict]] | None = None
@@ -134,22 +134,22 @@ class Edit(Document):
     def _form(self, seen):
         if not is_form(seen):
             raise Refused(400, "unsupported_content_type", "Content-Type must be multipart/form-data")
-        texts, found = {}, {}
+        texts, by_name = {}, {}
         for name, filename, mime, data in parts(seen):
             if filename is not None:
-                found.setdefault(name, []).append(UploadedImage(data, name, filename, mime))
+                by_name.setdefault(name, []).append(UploadedImage(data, name, filename, mime))
             elif name in texts or mime:
                 raise Refused(self.bad_value, "invalid_value", f"Duplicate or typed field '{name}'.")
             else:
                 texts[name] = data.decode()
         asked = Asked({name: self._typed(name, text, texts) for name, text in texts.items()})
-        masks = [part for name in (self.mask.names if self.mask else ()) for part in found.pop(name, [])]
-        images = [part for group in found.values() for part in group]
-        names = self.several if len(images) > 1 else self.one
+        masks = [part for name in (self.mask.names if self.mask else ()) for part in by_name.pop(name, [])]
+        images = [part for group in by_name.values() for part in group]
+        names = self.several if len(images) > 1 else self.single
         names = self.by_model.get(asked.get("model", self.default_model), names)
-        if len(masks) > 1 or (len(found) > 1 and set(found) <= {*self.one, *self.several}):
-            raise Refused(self.both, "invalid_value", f"Cannot specify both of {sorted(found)}")
-        for name in found:
+        if len(masks) > 1 or (len(by_name) > 1 and set(by_name) <= {*self.single, *self.several}):
+            raise Refused(self.both, "invalid_value", f"Cannot specify both of {sorted(by_name)}")
+        for name in by_name:
             if name not in names:
                 raise Refused(self.bad_value, "unknown_parameter", f"Unknown parameter: '{name}'.")
         asked.images, asked.mask = tuple(images), masks[0] if masks else None
@@ -174,12 +174,12 @@ class Edit(Document):
         return asked
 
     def _decoded(self, text):
-        found = re.fullmatch(r"data:(image/(?:png|jpeg|webp));base64,(.+)", text)
-        if not found:
+        match = re.fullmatch(r"data:(image/(?:png|jpeg|webp));base64,(.+)", text)
+        if not match:
             raise ValueError(f"no data URL: {text[:40]}")
         if self.most_text and len(text) > self.most_text:
             raise ValueError(f"{len(text)} characters are too long")
-        return UploadedImage(base64.b64decode(found[2], validate=True), mime=found[1])
+        return UploadedImage(base64.b64decode(match[2], validate=True), mime=match[1])
 
     def _image_faults(self, seen):
         asked = self.read(seen)
@@ -237,7 +237,7 @@ def parts(seen):
     whole = BytesParser().parsebytes(head + seen.body)
     if not whole.is_multipart() or whole.defects or whole.preamble or whole.epilogue:
         raise Refused(400, "invalid_body", f"bad form: {whole.defects}")
-    found = []
+    parts_of_form = []
     for part in whole.get_payload():
         name = part.get_param("name", header="content-disposition")
         disposition = part.get_content_disposition()
@@ -245,5 +245,5 @@ def parts(seen):
         if part.defects or disposition != "form-data" or not name or set(map(str.lower, part)) - known:
             raise Refused(400, "invalid_body", f"bad part: {part.items()}")
         data = part.get_payload(decode=True)
-        found.append((name, part.get_filename(), part.get("Content-Type", ""), data))
-    return found
+        parts_of_form.append((name, part.get_filename(), part.get("Content-Type", ""), data))
+    return parts_of_form

@@ -7,7 +7,7 @@ from typed import Example, check_example
 
 
 def relayed(gateway, options):
-    return f"- it is not known whether {gateway} passes on {options}"
+    return f"- …{gateway}…{options}"
 
 
 def of_one_document(at):
@@ -42,7 +42,7 @@ def of_one_document(at):
             body={"model": "gpt-image-1", "size": "1536x1024", "seed": -1, "response_format": "b64_json"},
             shown="1536x1024",
             cost="at least ¥1.00",
-            told=(relayed(at, "seed"),),
+            notes=(relayed(at, "seed"),),
         ),
         Example(
             at=at,
@@ -51,7 +51,7 @@ def of_one_document(at):
             body={"model": "gpt-image-1", "size": "1536x1024"},
             shown="1536x1024",
             cost="at least ¥1.00",
-            told=("- 16:9 became 1536x1024 (3:2)",),
+            notes=("- 16:9…1536x1024 (3:2)",),
         ),
         Example(
             at=at,
@@ -60,7 +60,7 @@ def of_one_document(at):
             body={"model": "seedream-3.0", "size": "1664x936", "seed": 42, "response_format": "b64_json"},
             shown="1664x936",
             cost="¥0.08",
-            told=(relayed(at, "seed"),),
+            notes=(relayed(at, "seed"),),
         ),
         Example(
             at=at,
@@ -76,7 +76,7 @@ def of_one_document(at):
             cell="-m imagen4 --aspect-ratio 16:9 -n 2",
             body={"model": "imagen4", "aspect_ratio": "16:9", "n": 2},
             shown="910x512 · 2 images",
-            told=(relayed(at, "aspect_ratio"),),
+            notes=(relayed(at, "aspect_ratio"),),
         ),
         Example(
             at=at,
@@ -84,7 +84,7 @@ def of_one_document(at):
             cell="-m flux-kontext-max --aspect-ratio 16:9 --seed 7 --quality medium",
             body={"model": "flux-kontext-max", "aspect_ratio": "16:9", "seed": 7, "quality": "medium"},
             shown="1392x752",
-            told=("! ratio: asked 16:9, got 1392x752", relayed(at, "seed, aspect_ratio")),
+            notes=("! …16:9…1392x752", relayed(at, "seed, aspect_ratio")),
         ),
         Example(
             at=at,
@@ -92,7 +92,7 @@ def of_one_document(at):
             cell="-m flux-kontext-pro --size 1024x1024",
             body={"model": "flux-kontext-pro", "aspect_ratio": "1:1"},
             shown="1024x1024",
-            told=("- 1024x1024 was sent as 1:1", relayed(at, "aspect_ratio")),
+            notes=("- 1024x1024…1:1", relayed(at, "aspect_ratio")),
         ),
     ]
 
@@ -162,7 +162,7 @@ OF_DMXAPI = [
         cell="--seed 3",
         body={"model": "gpt-image-1"},
         shown="256x256 · seed 3",
-        told=("- seed=3 not sent: gpt-image-1 on dmxapi does not support seed",),
+        notes=("- seed=3…gpt-image-1 on dmxapi…seed",),
     ),
 ]
 
@@ -198,7 +198,7 @@ OF_API000 = [
         cell="-m flux-schnell --size 1280x720 -n 4 --seed 5",
         body={"model": "flux-schnell", "size": "1280x720", "n": 4},
         shown="1280x720 · 4 images · seed 5",
-        told=("- seed=5 not sent: flux-schnell on api000 does not support seed",),
+        notes=("- seed=5…flux-schnell on api000…seed",),
     ),
 ]
 
@@ -209,7 +209,7 @@ OF_NEW_API = [
         body={"model": "gpt-image-1", "quality": "high"},
         shown="gpt-image-1 · 256x256 · seed 7",
         cost="$0.08",
-        told=("- seed=7 not sent: gpt-image-1 on new-api does not support seed",),
+        notes=("- seed=7…gpt-image-1 on new-api…seed",),
     ),
     Example(
         **NEW_API,
@@ -264,7 +264,7 @@ OF_NEW_API = [
             "watermark": False,
         },
         shown="1024x1024 · seed -1",
-        told=(relayed("new-api", "seed, guidance_scale"),),
+        notes=(relayed("new-api", "seed, guidance_scale"),),
     ),
     Example(
         **NEW_API,
@@ -277,7 +277,7 @@ OF_NEW_API = [
             "watermark": True,
         },
         shown="512x2048",
-        told=(relayed("new-api", "seed, guidance_scale"),),
+        notes=(relayed("new-api", "seed, guidance_scale"),),
     ),
 ]
 

@@ -48,7 +48,7 @@ EXAMPLES = [
         body={"model": SEEDREAM_4, "size": "1280x720"},
         shown="1280x720 · seed 3",
         cost="¥0.20",
-        told=(f"- seed=3 not sent: {SEEDREAM_4} on ark does not support seed",),
+        notes=(f"- seed=3…{SEEDREAM_4} on ark…seed",),
     ),
     Example(
         **TOGETHER,
@@ -93,7 +93,7 @@ EXAMPLES = [
         body={"model": "grok-imagine-image", "aspect_ratio": "16:9"},
         shown="455x256",
         cost="$0.02",
-        told=("! size: asked 1920x1080, got 455x256", "- 1920x1080 was sent as 16:9"),
+        notes=("! …1920x1080…455x256", "- 1920x1080…16:9"),
     ),
     Example(
         **OPENROUTER,

@@ -67,8 +67,8 @@ def test_forms_are_read_byte_for_byte():
         data = numbers.randbytes(20_011) + os.linesep.encode() + end
         sent = requests.Request("POST", "http://h", data={"prompt": "é\r\nb"}, files={"image": png(data)})
         ready = sent.prepare()
-        found = parts(Seen("POST", "/", dict(ready.headers), ready.body))
-        assert found == [
+        form = parts(Seen("POST", "/", dict(ready.headers), ready.body))
+        assert form == [
             ("prompt", None, "", "é\r\nb".encode()),
             ("image", "cat.png", "image/png", data),
         ]

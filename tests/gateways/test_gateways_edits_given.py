@@ -52,8 +52,8 @@ def test_the_python_call_sends_what_the_cell_sends(kernel, start, tmp_path, form
     code = (
         "from ipyimagegen import imagine\nfrom PIL import Image\n"
         "mask = Image.open('white.png')\n"
-        f"one = imagine('{PROMPT}', image=['cat.png', hat], mask=mask, model='gpt-image-1', **{moderation})\n"
-        "print(len(one), one.model)"
+        f"x = imagine('{PROMPT}', image=['cat.png', hat], mask=mask, model='gpt-image-1', **{moderation})\n"
+        "print(len(x), x.model)"
     )
     assert kernel.run(code).texts[-1] == "1 gpt-image-1\n"
     check_arrived(server.posts[0], example, tmp_path)
@@ -117,7 +117,8 @@ def test_run_again_it_is_from_history_until_a_image_changes(kernel, start, tmp_p
     server = start(openai())
     cell = f"%imagine -m gpt-image-1 {ONE} --image {{hat}} {BOX} {PROMPT}"
     first, second = kernel.run(cell), kernel.run(cell)
-    assert second.caption == f"{first.caption} · from history"
+    assert second.reused
+    assert second.caption.startswith(f"{first.caption} · ")
     assert len(server.posts) == 1
     scene(9).save(tmp_path / "cat.png")
     assert kernel.run(cell).error is None
@@ -140,8 +141,8 @@ def test_a_repeat_after_a_429_sends_the_same_bytes(kernel, start):
     def answer(seen):
         if busy:
             busy.pop()
-            told = {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}
-            return 429, {"retry-after-ms": "1"}, {"error": told}
+            error = {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}
+            return 429, {"retry-after-ms": "1"}, {"error": error}
         return good(seen)
 
     server = start(openai(), answer)

@@ -1,10 +1,16 @@
 """What the other servers do not take, how they say so, and replies of theirs that are odd."""
 
+import re
+
 import local_documents as local
 import pytest
 import vendor_documents as vendors
+from raising import UNBILLED
 from strict import Drawn, draw, strict
 from typed import base_of, list_notes, use
+
+from ipyimagegen.core.messages import Remedy
+from ipyimagegen.notebook.front import CELL
 
 DOCUMENTS = {
     "ark": vendors.ARK,
@@ -29,31 +35,31 @@ def use_at(kernel, server, at):
 
 
 HERE = [
-    ("ark", "-m doubao-seedream-4-5-251128 --size 1024x1024", "Nearest: 1920x1920"),
-    ("ark", "-m doubao-seedream-3-0-t2i-250415 --size 256x256", "edges 512 to 2,048"),
-    ("ark", "-m doubao-seedream-3-0-t2i-250415 --guidance-scale 11", "supports 1 to 10"),
-    ("ark", "--quality high", "does not support"),
+    ("ark", "-m doubao-seedream-4-5-251128 --size 1024x1024", "1920x1920"),
+    ("ark", "-m doubao-seedream-3-0-t2i-250415 --size 256x256", "2,048"),
+    ("ark", "-m doubao-seedream-3-0-t2i-250415 --guidance-scale 11", "10"),
+    ("ark", "--quality high", "--quality"),
     ("ark", "-n 2", "--seed 1..2"),
-    ("azure", "-m my-gpt --aspect-ratio 16:9 --guidance-scale 3", "does not support"),
-    ("litellm", "-m gpt-image-1 --response-format b64_json", "only for edits"),
-    ("together", "", "together requires"),
-    ("together", "-m flux --quality high", "does not support"),
-    ("xai", "--size 2K", "supports only ratios"),
-    ("xai", "--quality high", "does not support"),
-    ("xai", "--style vivid", "does not support"),
-    ("xai", "-n 11", "at most 10 images"),
-    ("openrouter", "", "openrouter requires"),
-    ("openrouter", "-m flux --response-format b64_json", "does not support"),
-    ("azure", "", "azure requires"),
-    ("litellm", "", "litellm requires"),
-    ("localai", "--style vivid", "does not support"),
-    ("sdcpp", "--quality high", "does not support"),
-    ("sdcpp", "--response-format url", "does not support"),
-    ("sglang", "--no-watermark", "does not support"),
-    ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "contradict each other"),
-    ("xinference", "", "xinference requires"),
-    ("xinference", "-m sd3 --quality high", "does not support"),
-    ("lemonade", "--negative-prompt dogs", "does not support --negative-prompt"),
+    ("azure", "-m my-gpt --aspect-ratio 16:9 --guidance-scale 3", "my-gpt"),
+    ("litellm", "-m gpt-image-1 --response-format b64_json", "--response-format"),
+    ("together", "", "together"),
+    ("together", "-m flux --quality high", "--quality"),
+    ("xai", "--size 2K", "--aspect-ratio"),
+    ("xai", "--quality high", "--quality"),
+    ("xai", "--style vivid", "--style"),
+    ("xai", "-n 11", "10"),
+    ("openrouter", "", "openrouter"),
+    ("openrouter", "-m flux --response-format b64_json", "--response-format"),
+    ("azure", "", "azure"),
+    ("litellm", "", "litellm"),
+    ("localai", "--style vivid", "--style"),
+    ("sdcpp", "--quality high", "--quality"),
+    ("sdcpp", "--response-format url", "--response-format"),
+    ("sglang", "--no-watermark", "watermark"),
+    ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "--aspect-ratio 16:9"),
+    ("xinference", "", "xinference"),
+    ("xinference", "-m sd3 --quality high", "--quality"),
+    ("lemonade", "--negative-prompt dogs", "--negative-prompt"),
 ]
 
 
@@ -91,9 +97,9 @@ def test_refused_there(kernel, serve, at, options, says):
     use_at(kernel, server, at)
     cell = kernel.run(f"%%imagine {options}\na fox")
     reason, bill = cell.error.splitlines()
-    assert reason.startswith(f"{at} answered ")
+    assert reason.startswith(f"{at} ")
     assert says in reason
-    assert bill.startswith("Nothing was billed. ")
+    assert bill.startswith(UNBILLED)
     assert len(server.posts) == 1
 
 
@@ -110,7 +116,8 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
     server = serve(second_fails)
     use_at(kernel, server, "ark")
     cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
-    assert list_notes(cell) == ["! another item: asked an image, got an error: The output is sensitive"]
+    (note,) = list_notes(cell)
+    assert re.fullmatch("! .*The output is sensitive", note)
     assert len(cell.images) == 1
     assert list_notes(kernel.run("%imagine_show -1")) == list_notes(cell)
     assert len(server.posts) == 1
@@ -122,7 +129,7 @@ def test_an_answer_of_ark_with_errors_only_names_them(kernel, serve):
     use_at(kernel, server, "ark")
     reason, bill = kernel.run("%imagine a fox").error.splitlines()
     assert "The output is sensitive" in reason
-    assert bill == "You may have been charged. Use --retry to send it again."
+    assert bill.endswith(CELL.remedies[Remedy.RETRY])
 
 
 def test_a_relative_address_is_of_the_same_server(kernel, serve):
@@ -148,7 +155,8 @@ def test_a_format_other_than_asked_is_told(kernel, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"b64_json": Drawn({}, "", 64, 64, "jpeg").base64}]}))
     use_at(kernel, server, "openrouter")
     cell = kernel.run("%imagine -m flux --output-format png a fox")
-    assert list_notes(cell) == ["! format: asked png, got jpeg"]
+    (note,) = list_notes(cell)
+    assert re.fullmatch("! .*png.*jpeg", note)
 
 
 @pytest.mark.parametrize("at", ["localai", "sdcpp", "sglang", "vllm-omni", "lemonade"])

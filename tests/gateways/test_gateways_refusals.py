@@ -1,54 +1,57 @@
 """What a gateway cannot take: refused here in short with the right values, or there and told."""
 
+import re
+
 import pytest
 from gateway_documents import GATEWAYS, ONE_API
+from raising import UNBILLED
 from strict import KEY, strict
 from typed import list_notes, use
 
 HERE = [
-    ("xzbzq", "-m seedream-3.0 --response-format url", "seedream-3.0 on xzbzq supports b64_json."),
-    ("xzbzq", "-m seedream-3.0 --size 256x256", "edges 512 to 2,048).\nNearest: 512x512"),
-    ("xzbzq", "-m seedream-3.0 --seed 2147483648", "supports -1 to 2147483647"),
+    ("xzbzq", "-m seedream-3.0 --response-format url", "b64_json."),
+    ("xzbzq", "-m seedream-3.0 --size 256x256", "512x512"),
+    ("xzbzq", "-m seedream-3.0 --seed 2147483648", "2147483647"),
     ("xzbzq", "-m seedream-3.0 -n 2", "--seed 1..2"),
-    ("xzbzq", "-m gpt-image-1 --size 1664x936", "Nearest: 1536x1024."),
-    ("xzbzq", "-m gpt-image-1 --quality ultra", "supports auto, low, medium, high"),
-    ("xzbzq", "-m gpt-image-1 --style vivid", "only size, aspect_ratio, n,"),
-    ("xzbzq", "-m gpt-image-1 --background transparent", "does not support"),
-    ("xzbzq", "-m imagen4 -n 5", "makes at most 4 images in one call"),
+    ("xzbzq", "-m gpt-image-1 --size 1664x936", "1536x1024"),
+    ("xzbzq", "-m gpt-image-1 --quality ultra", "auto, low, medium, high"),
+    ("xzbzq", "-m gpt-image-1 --style vivid", "size, aspect_ratio, n,"),
+    ("xzbzq", "-m gpt-image-1 --background transparent", "--background"),
+    ("xzbzq", "-m imagen4 -n 5", "4"),
     ("xzbzq", "-m imagen4 --size 1000x700", "1:1, 4:3, 3:4, 16:9, 9:16"),
-    ("whatai", "-m flux-kontext-pro -n 2", "makes 1 image in one call"),
-    ("whatai", "-m flux-kontext-max --quality hihg", "Did you mean high?"),
-    ("whatai", "-m flux-kontext-max --size 100x1000", "supports only the ratios"),
-    ("dmxapi", "-m dall-e-3 -n 2", "makes 1 image in one call"),
-    ("dmxapi", "-m dall-e-3 --quality high", "supports standard, hd"),
-    ("dmxapi", "-m dall-e-3 --size 1536x1024", "Nearest: 1792x1024."),
-    ("dmxapi", "-m dall-e-2 --size 1792x1024", "supports 256x256, 512x512, 1024x1024"),
-    ("dmxapi", "-m gpt-image-1 --quality hd", "supports auto, low, medium, high"),
-    ("dmxapi", "-m gpt-image-1 -n 11", "makes at most 10 images"),
-    ("dmxapi", "--background transparent --output-format jpeg", "a jpeg cannot be transparent"),
-    ("dmxapi", "--output-format png --output-compression 85", "supports it only for jpeg, webp"),
-    ("dmxapi", "--output-compression 101", "outside 0 to 100"),
+    ("whatai", "-m flux-kontext-pro -n 2", "--seed 1..2"),
+    ("whatai", "-m flux-kontext-max --quality hihg", "high?"),
+    ("whatai", "-m flux-kontext-max --size 100x1000", "--size"),
+    ("dmxapi", "-m dall-e-3 -n 2", "--seed 1..2"),
+    ("dmxapi", "-m dall-e-3 --quality high", "standard, hd"),
+    ("dmxapi", "-m dall-e-3 --size 1536x1024", "1792x1024"),
+    ("dmxapi", "-m dall-e-2 --size 1792x1024", "256x256, 512x512, 1024x1024"),
+    ("dmxapi", "-m gpt-image-1 --quality hd", "auto, low, medium, high"),
+    ("dmxapi", "-m gpt-image-1 -n 11", "10"),
+    ("dmxapi", "--background transparent --output-format jpeg", "--output-format png"),
+    ("dmxapi", "--output-format png --output-compression 85", "jpeg, webp"),
+    ("dmxapi", "--output-compression 101", "100"),
     ("dmxapi", "--moderation high", "auto, low"),
-    ("dmxapi", "--negative-prompt dogs", "does not support --negative-prompt"),
-    ("api000", "-m dall-e-3 --quality medium", "supports standard, hd"),
-    ("api000", "-m dall-e-3 --style natral", "Did you mean natural?"),
-    ("api000", "-m flux-schnell -n 5", "makes at most 4 images"),
-    ("api000", "-m flux-1.1-pro --output-format png", "does not support"),
-    ("api000", "--guidance-scale 3", "does not support"),
-    ("new-api", "", "new-api requires"),
-    ("new-api", "-m doubao-seedream-3-0-t2i --guidance-scale 11", "supports 1 to 10"),
-    ("new-api", "-m doubao-seedream-3-0-t2i --seed 2147483648", "supports -1 to 2147483647"),
-    ("new-api", "-m doubao-seedream-3-0-t2i --size 2064x1024", "edges 512 to 2,048"),
+    ("dmxapi", "--negative-prompt dogs", "--negative-prompt"),
+    ("api000", "-m dall-e-3 --quality medium", "standard, hd"),
+    ("api000", "-m dall-e-3 --style natral", "natural?"),
+    ("api000", "-m flux-schnell -n 5", "4"),
+    ("api000", "-m flux-1.1-pro --output-format png", "--output-format"),
+    ("api000", "--guidance-scale 3", "--guidance-scale"),
+    ("new-api", "", "new-api"),
+    ("new-api", "-m doubao-seedream-3-0-t2i --guidance-scale 11", "10"),
+    ("new-api", "-m doubao-seedream-3-0-t2i --seed 2147483648", "2147483647"),
+    ("new-api", "-m doubao-seedream-3-0-t2i --size 2064x1024", "2,048"),
     (
         "new-api",
         "-m gpt-image-1 --output-format png --output-compression 85",
-        "supports it only for jpeg, webp",
+        "jpeg, webp",
     ),
-    ("new-api", "-m dall-e-3 --background opaque", "only size, n, quality, style, response_format, user"),
-    ("new-api", "-m gpt-image-1 --guidance-scale 3", "does not support"),
-    ("new-api", "-m gpt-image-1 --input-fidelity high", "only for edits"),
-    ("new-api", "-m doubao-seedream-3-0-t2i --quality high", "does not support"),
-    ("new-api", "-m dall-e-3 --negative-prompt dogs", "does not support"),
+    ("new-api", "-m dall-e-3 --background opaque", "size, n, quality, style, response_format, user"),
+    ("new-api", "-m gpt-image-1 --guidance-scale 3", "--guidance-scale"),
+    ("new-api", "-m gpt-image-1 --input-fidelity high", "--input-fidelity"),
+    ("new-api", "-m doubao-seedream-3-0-t2i --quality high", "--quality"),
+    ("new-api", "-m dall-e-3 --negative-prompt dogs", "--negative-prompt"),
 ]
 
 
@@ -68,8 +71,7 @@ def test_a_prompt_too_long_for_the_model_is_refused_here(kernel, serve):
     use(kernel, server, "dmxapi")
     for model, most in (("dall-e-2", 1000), ("dall-e-3", 4000), ("gpt-image-1", 32_000)):
         cell = kernel.run(f"%imagine -m {model} {'x' * (most + 1)}")
-        assert f"{most + 1:,} characters" in cell.error
-        assert f"{model} takes at most {most:,}" in cell.error
+        assert re.search(f"{most + 1:,} .*{model} .* {most:,}", cell.error)
         assert kernel.run(f"%imagine -m {model} {'x' * most}").error is None
     assert len(server.posts) == 3
 
@@ -94,9 +96,9 @@ def test_refused_there(kernel, serve, at):
     use(kernel, server, at)
     for sent, (options, says) in enumerate((o, s) for name, o, s in THERE if name == at):
         reason, bill = kernel.run(f"%%imagine {options}\na fox").error.splitlines()
-        assert reason.startswith(f"{at} answered ")
+        assert reason.startswith(f"{at} ")
         assert says in reason, options
-        assert bill.startswith("Nothing was billed. ")
+        assert bill.startswith(UNBILLED)
         assert len(server.posts) == sent + 1
 
 
@@ -110,10 +112,9 @@ def test_what_is_only_configured_is_left_out_where_it_cannot_go(kernel, serve):
         "prompt": "a fox",
         "response_format": "b64_json",
     }
-    assert list_notes(cell) == [
-        "- ignored configured style=vivid: seedream-3.0 on xzbzq does not support it",
-        "- ignored configured response_format=url: seedream-3.0 on xzbzq supports b64_json",
-    ]
+    style, response_format = list_notes(cell)
+    assert "style=vivid" in style
+    assert re.search("response_format=url.* seedream-3.0 .*b64_json", response_format)
 
 
 def test_the_sign_for_times_is_read_as_meant(kernel, serve):
@@ -134,7 +135,7 @@ def test_without_a_key_or_with_a_wrong_one(kernel, serve, at):
     assert not server.posts
     kernel.run(f"os.environ[{variable!r}] = 'sk-another-key'")
     cell = kernel.run("%imagine -m dall-e-3 a fox")
-    assert cell.error.splitlines()[1].startswith("Nothing was billed. ")
+    assert cell.error.splitlines()[1].startswith(UNBILLED)
     assert "sk-another-key" not in str(cell.outputs)
     assert len(server.posts) == 1
 

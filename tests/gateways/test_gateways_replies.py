@@ -5,31 +5,30 @@ from dataclasses import replace
 
 import pytest
 from gateway_documents import GATEWAYS, new_api_error
+from raising import UNBILLED
 from strict import KEY, strict
 from typed import list_notes, use
+
+from ipyimagegen.core.messages import Remedy
+from ipyimagegen.notebook.front import CELL
 
 QUOTA = "用户额度不足, 剩余额度: ＄0.00"
 CHANNEL = "分组 default 下模型 gpt-image-1 无可用渠道（distributor）"
 SOON = {"retry-after-ms": "1"}
-NONE_MADE = "Nothing was billed. Fix the problem above and run the cell again."
-WRONG_KEY = "Nothing was billed. Check the API key; %imagine_doctor shows where it comes from."
-CREDIT = "Nothing was billed. Add credit to the account at that server."
-NO_MODEL = "Nothing was billed. Choose another model; %imagine_models lists those that are known."
-PUT_OFF = "Nothing was billed. Run the cell again later."
-UNKNOWN = "You may have been charged. Use --retry to send it again."
+UNKNOWN = CELL.remedies[Remedy.RETRY]
 
-# status, headers, code, message · what the error says of the bill · POSTs that arrived
+# status, headers, code, message · the remedy · POSTs that arrived
 ERRORS = [
-    (400, {}, "invalid_request", "size is not supported", NONE_MADE, 1),
-    (400, {}, "sensitive_words_detected", "sensitive words detected", NONE_MADE, 1),
-    (401, {}, "", "无效的令牌", WRONG_KEY, 1),
-    (403, {}, "insufficient_user_quota", QUOTA, CREDIT, 1),
-    (403, {}, "pre_consume_token_quota_failed", "token quota is not enough", CREDIT, 1),
-    (503, {}, "model_not_found", CHANNEL, NO_MODEL, 1),
-    (429, {}, "insufficient_user_quota", QUOTA, CREDIT, 1),
-    (429, SOON, "rate_limit_exceeded", "请求过于频繁", PUT_OFF, 3),
-    (500, {}, "do_request_failed", "upstream error: do request failed", UNKNOWN, 1),
-    (502, {}, "bad_response_status_code", "bad response status code 502", UNKNOWN, 1),
+    (400, {}, "invalid_request", "size is not supported", Remedy.CHANGE_REQUEST, 1),
+    (400, {}, "sensitive_words_detected", "sensitive words detected", Remedy.CHANGE_REQUEST, 1),
+    (401, {}, "", "无效的令牌", Remedy.CHECK_KEY, 1),
+    (403, {}, "insufficient_user_quota", QUOTA, Remedy.ADD_CREDIT, 1),
+    (403, {}, "pre_consume_token_quota_failed", "token quota is not enough", Remedy.ADD_CREDIT, 1),
+    (503, {}, "model_not_found", CHANNEL, Remedy.CHANGE_MODEL, 1),
+    (429, {}, "insufficient_user_quota", QUOTA, Remedy.ADD_CREDIT, 1),
+    (429, SOON, "rate_limit_exceeded", "请求过于频繁", Remedy.RUN_LATER, 3),
+    (500, {}, "do_request_failed", "upstream error: do request failed", Remedy.RETRY, 1),
+    (502, {}, "bad_response_status_code", "bad response status code 502", Remedy.RETRY, 1),
 ]
 
 
@@ -39,14 +38,15 @@ def test_errors_are_told_with_the_state_of_the_bill(kernel, serve, at):
     server = serve(lambda seen: (now[0][0], now[0][1], new_api_error(*now[0][:1], *now[0][2:4])))
     use(kernel, server, at)
     for number, error in enumerate(ERRORS):
-        *_, message, bill, posts = error
+        *_, message, remedy, posts = error
         now[:] = [error]
         before = len(server.posts)
         cell = kernel.run(f"%imagine -m dall-e-2 fox {number}")
-        reason, of_the_bill = cell.error.splitlines()
-        assert reason.startswith(f"{at} answered ")
+        reason, bill = cell.error.splitlines()
+        assert reason.startswith(f"{at} ")
         assert message in reason
-        assert of_the_bill == bill
+        assert bill.startswith(UNBILLED) == (remedy is not Remedy.RETRY)
+        assert bill.endswith(CELL.remedies[remedy])
         assert len(server.posts) - before == posts, error
 
 
@@ -57,7 +57,7 @@ def test_after_an_unknown_outcome_nothing_is_sent_without_retry(kernel, serve):
     use(kernel, server, "xzbzq")
     assert UNKNOWN in kernel.run("%imagine a fox").error
     broken.clear()
-    assert "Use --retry to send it again" in kernel.run("%imagine a fox").error
+    assert UNKNOWN in kernel.run("%imagine a fox").error
     assert len(server.posts) == 1
     assert kernel.run("%imagine --retry a fox").error is None
     assert len(server.posts) == 2
@@ -69,7 +69,8 @@ def test_run_again_it_is_from_history_and_costs_nothing(kernel, serve, at):
     use(kernel, server, at)
     model = next(iter(GATEWAYS[at].models))
     first, second = (kernel.run(f"%%imagine -m {model}\na fox") for _ in range(2))
-    assert second.caption == f"{first.caption} · from history"
+    assert second.reused
+    assert second.caption.startswith(f"{first.caption} · ")
     assert second.outputs[0]["data"] == first.outputs[0]["data"]
     assert len(server.posts) == 1
 
@@ -79,7 +80,8 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     use(kernel, server, "dmxapi")
     for seed in (1, 2, 1, 2):
         cell = kernel.run(f"%imagine --seed {seed} a fox")
-        assert list_notes(cell) == [f"- seed={seed} not sent: gpt-image-1 on dmxapi does not support seed"]
+        (note,) = list_notes(cell)
+        assert re.fullmatch(rf"- seed={seed} .*gpt-image-1 .*dmxapi .*", note)
     assert [post.json for post in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
 
 
@@ -119,7 +121,8 @@ def test_what_the_items_say_of_the_quality_is_a_verdict(kernel, serve):
 
     use(kernel, serve(cheaper), "new-api")
     cell = kernel.run("%imagine -m gpt-image-1 --quality high a fox")
-    assert list_notes(cell) == ["! quality: asked high, got low"]
+    (note,) = list_notes(cell)
+    assert re.fullmatch("! .*high.*low", note)
     assert cell.caption.endswith("· $0.02")  # what came, not what was asked
 
 
@@ -129,8 +132,8 @@ def test_an_item_without_a_image_may_have_been_billed(kernel, serve):
     use(kernel, server, "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --set response_format=url a fox")
     reason, bill = cell.error.splitlines()
-    assert "its items contain no image" in reason
-    assert bill == UNKNOWN
+    assert reason.startswith("xzbzq ")
+    assert bill.endswith(UNKNOWN)
     assert len(server.posts) == 1
 
 
@@ -138,7 +141,7 @@ def test_a_wrong_size_is_told(kernel, serve):
     narrow = replace(GATEWAYS["xzbzq"], size=lambda asked: (512, 512))
     use(kernel, serve(strict(narrow)), "xzbzq")
     cell = kernel.run("%imagine -m seedream-3.0 --size 1664x936 a fox")
-    assert "! size: asked 1664x936, got 512x512" in list_notes(cell)
+    assert any(re.fullmatch("! .*1664x936.*512x512", note) for note in list_notes(cell))
 
 
 RETIRED = {
@@ -188,12 +191,13 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     use(kernel, server, "whatai")
     reason, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
     assert "403" in reason
-    assert "charged. %imagine_show" in bill
-    assert "spent: at least ¥2.00 for 1 call" in kernel.run("%imagine_cost").texts[0]
+    assert "%imagine_show" in bill
+    assert "¥2.00" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
     assert len(kernel.run("%imagine_show -1").images) == 1
     again = kernel.run("%imagine -n 2 --response-format url a fox")
-    assert again.caption.endswith("· at least ¥2.00 · from history")
+    assert again.reused
+    assert "¥2.00" in again.caption
     assert len(server.posts) == 1
 
 
@@ -214,9 +218,8 @@ def test_amounts_are_summed_by_currency(kernel, serve):
     ):
         assert kernel.run(f"%imagine {call} a fox").error is None
     spent = kernel.run("%imagine_cost").texts[0]
-    assert "spent: at least ¥3.08 for 2 calls" in spent
-    assert "spent: $0.02 for 1 call" in spent
-    assert "unknown cost: 1 call" in spent
+    assert re.search(r"¥3\.08 .*2 calls\n", spent)
+    assert re.search(r"\$0\.02 .*1 call\n", spent)
 
 
 def test_a_typed_address_of_the_gateway_is_the_gateway(kernel, serve):

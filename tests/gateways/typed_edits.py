@@ -125,7 +125,7 @@ def check_arrived(post, example, folder):
         else:
             assert arrived.data == (folder / given).read_bytes(), given
     if example.names:
-        assert tuple(one.name for one in asked.images) == example.names
+        assert tuple(image.name for image in asked.images) == example.names
     assert bool(asked.mask) == example.masked
     if example.masked:
         assert document.mask.may_change(asked.mask).tobytes() == mask(white=True).tobytes()
@@ -134,6 +134,6 @@ def check_arrived(post, example, folder):
         assert all(not filename or filename.isascii() for _, filename, *_ in parts(post))
 
 
-def same_pixels(one, other):
+def same_pixels(image, other):
     """Say whether two Pillow images look the same, with their alpha."""
-    return one.size == other.size and one.convert("RGBA").tobytes() == other.convert("RGBA").tobytes()
+    return image.size == other.size and image.convert("RGBA").tobytes() == other.convert("RGBA").tobytes()

@@ -187,8 +187,8 @@ AZURE = Document(
 
 
 def _litellm_error(status, code, message):
-    told = f"litellm.UnsupportedParamsError: {message}" if code == "unknown_parameter" else message
-    return {"error": {"message": told, "type": "None", "param": None, "code": str(status)}}
+    text = f"litellm.UnsupportedParamsError: {message}" if code == "unknown_parameter" else message
+    return {"error": {"message": text, "type": "None", "param": None, "code": str(status)}}
 
 
 LITELLM = Document(

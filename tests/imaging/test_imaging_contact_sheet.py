@@ -402,8 +402,8 @@ def test_lines_keep_to_their_room_and_lose_nothing_but_the_end(text, width, most
     assert len(lines) <= max(0, most)
     face = lettering.choose_font(text, 13)
     assert all(face.getlength(line) <= width or not line for line in lines)
-    one, two = lettering.measure_breadths(text, 13)
-    for count, room in ((1, math.ceil(one)), (2, math.ceil(two))):
+    first, two = lettering.measure_breadths(text, 13)
+    for count, room in ((1, math.ceil(first)), (2, math.ceil(two))):
         whole = lettering.wrap(text, room, count, 13)
         assert "".join(whole).replace(" ", "") == text.replace(" ", "")
 

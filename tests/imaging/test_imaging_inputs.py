@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_files import SIGNATURE, chunk, header, load, read_refusal, save
 from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
+from raising import values_of
 
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.imaging import EncodedImage, encode_input, fit_input
@@ -43,6 +45,11 @@ def same(image, other):
 
 def refusal(thing, name="cat.png"):
     return read_refusal(name, lambda: encode_input(thing, name))
+
+
+def named(encoded):
+    """Return the values that each note names."""
+    return [tuple(values_of(note)) for note in encoded.notes]
 
 
 def exif(orientation):
@@ -107,8 +114,7 @@ def test_a_turned_file_becomes_upright(form, orientation):
     encoded = encode_input(data)
     assert (encoded.mime, encoded.width, encoded.height) == ("image/png", *wanted.size)
     assert same(decoded(encoded), wanted.convert("RGB"))
-    assert encoded.notes[0] == "turned upright"
-    assert encoded.notes[1:] == (() if form == "PNG" else (f"converted from {decoded_name(form)} to PNG",))
+    assert named(encoded) == [(), *([] if form == "PNG" else [(decoded_name(form), "PNG")])]
     assert Image.open(io.BytesIO(encoded.data)).getexif().get(0x0112) is None
 
 
@@ -158,14 +164,14 @@ def test_other_kinds_become_png_pixel_by_pixel(tmp_path, form, mode, options):
     path.write_bytes(data)
     encoded = encode_input(path)
     assert same(decoded(encoded), wanted)
-    assert encoded.notes == (f"converted from {decoded_name(form)} to PNG",)
+    assert named(encoded) == [(decoded_name(form), "PNG")]
     assert encoded.pixels == encode_input(path).pixels
     assert encode_input(data) == encoded
 
 
 def test_tga_with_the_mark_of_its_second_version_is_known_by_its_bytes():
     data = save(make_image(), "TGA").removesuffix(b"\0" * 8 + b"TRUEVISION-XFILE.\0")
-    assert "not a supported image" in refusal(data)
+    assert "PNG" in refusal(data)
     assert same(decoded(encode_input(data + b"\0" * 8 + b"TRUEVISION-XFILE.\0")), make_image())
 
 
@@ -199,37 +205,37 @@ def test_tiff_of_floats_is_read_by_its_range(values, wanted):
 def test_tiff_of_other_floats_is_refused():
     image = Image.frombytes("F", (2, 1), struct.pack("2f", -40, 1300))
     text = refusal(save(image, "TIFF"))
-    assert "from -40 to 1300" in text
+    assert re.search("-40 .* 1300", text)
 
 
 def test_a_turned_tiff_is_upright():
     data = save(make_image(), "TIFF", tiffinfo={274: 6})
     encoded = encode_input(data)
     assert same(decoded(encoded), make_image().transpose(Image.Transpose.ROTATE_270))
-    assert encoded.notes == ("turned upright", "converted from TIFF to PNG")
+    assert named(encoded) == [(), ("TIFF", "PNG")]
 
 
 def test_ink_becomes_light():
     data = save(make_image("CMYK"), "JPEG", quality=95)
     assert same(decoded(encode_input(data)), Image.open(io.BytesIO(data)).convert("RGB"))
-    assert encode_input(data).notes == ("converted from JPEG to PNG",)
+    assert named(encode_input(data)) == [("JPEG", "PNG")]
 
 
 @pytest.mark.parametrize(
     ("form", "kind", "notes"),
     [
-        ("GIF", "GIF", ("the first of 3 frames", "converted from GIF to PNG")),
-        ("WEBP", "WebP", ("the first of 3 frames", "converted from WebP to PNG")),
-        ("PNG", "PNG", ("the first of 3 frames",)),
-        ("AVIF", "AVIF", ("the first of 3 frames", "converted from AVIF to PNG")),
-        ("TIFF", "TIFF", ("the first of 3 pages", "converted from TIFF to PNG")),
-        ("MPO", "MPO", ("the first of 3 images", "converted from MPO to PNG")),
+        ("GIF", "GIF", [("3",), ("GIF", "PNG")]),
+        ("WEBP", "WebP", [("3",), ("WebP", "PNG")]),
+        ("PNG", "PNG", [("3",)]),
+        ("AVIF", "AVIF", [("3",), ("AVIF", "PNG")]),
+        ("TIFF", "TIFF", [("3",), ("TIFF", "PNG")]),
+        ("MPO", "MPO", [("3",), ("MPO", "PNG")]),
     ],
 )
 def test_the_first_of_several(form, kind, notes):
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("#c00000", "#00c000", "#0000c0")]
     encoded = encode_input(save(frames[0], form, save_all=True, append_images=frames[1:]))
-    assert encoded.notes == notes
+    assert named(encoded) == notes
     red, green, blue = decoded(encoded).convert("RGB").getpixel((20, 15))
     assert red > 180
     assert max(green, blue) < 40
@@ -271,7 +277,7 @@ def test_too_many_pixels_are_scaled(monkeypatch):
     data = save(make_image(), "PNG")
     encoded = encode_input(data)
     assert encoded.width * encoded.height <= 300
-    assert encoded.notes == (f"scaled from 48x32 to {encoded.width}x{encoded.height}",)
+    assert named(encoded) == [("48x32", f"{encoded.width}x{encoded.height}")]
     assert encoded.scaled_from == (48, 32)
     assert same(
         decoded(encoded), make_image().resize((encoded.width, encoded.height), Image.Resampling.LANCZOS)
@@ -294,7 +300,7 @@ def test_too_many_bytes_are_scaled(monkeypatch):
     assert len(data) > small
     encoded = encode_input(data)
     assert small // 2 < len(encoded.data) <= small
-    assert encoded.notes == (f"scaled from 48x32 to {encoded.width}x{encoded.height}",)
+    assert named(encoded) == [("48x32", f"{encoded.width}x{encoded.height}")]
 
 
 def test_a_large_image_trips_no_limit_of_pillow(monkeypatch):
@@ -337,12 +343,12 @@ def test_two_gigabytes_cost_nothing(tmp_path):
 
 
 NO_IMAGES = {
-    b"": "empty",
-    b"a red fox in the snow\n": "text file",
-    "ein röter Fuchs, 狐狸".encode(): "text file",
-    "fox".encode("utf-16"): "text file",
-    b"BMW, a car": "text file",
-    b"P1 is a label": "text file",
+    b"": "0",
+    b"a red fox in the snow\n": "text",
+    "ein röter Fuchs, 狐狸".encode(): "text",
+    "fox".encode("utf-16"): "text",
+    b"BMW, a car": "text",
+    b"P1 is a label": "text",
     b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>': "SVG",
     b"\xef\xbb\xbf  <svg/>": "SVG",
     b"<!DOCTYPE html><html></html>": "HTML",
@@ -354,7 +360,7 @@ NO_IMAGES = {
     b"PK\3\4\x14": "ZIP archive",
     b"\x93NUMPY\1\0": "numpy.load",
     b"version https://git-lfs.github.com/spec/v1\n": "git lfs pull",
-    bytes(range(256)): "Supported formats: PNG",
+    bytes(range(256)): "PNG",
 }
 
 
@@ -368,10 +374,10 @@ def test_what_is_no_image_is_named(tmp_path, data):
 
 def test_a_camera_s_raw_file_is_not_its_preview():
     for tag in ({254: 1}, {50706: b"\1\4\0\0"}):
-        assert "raw file" in refusal(save(make_image(), "TIFF", tiffinfo=tag))
+        assert "JPEG" in refusal(save(make_image(), "TIFF", tiffinfo=tag))
 
 
-CUT = "is cut short: its end is missing. Download or save it again."
+CUT = refusal(save(make_image())[:-20])
 
 
 @pytest.mark.parametrize("form", [*OWN, "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
@@ -380,7 +386,7 @@ def test_a_truncated_image_says_so(form, share):
     data = save(make_image(size=(200, 150)), form)
     text = refusal(data[: int(len(data) * share)])
     if form in ("JPEG2000", "AVIF"):
-        assert f"cannot be decoded as {decoded_name(form)}" in text
+        assert decoded_name(form) in text
     else:
         assert text == CUT
 
@@ -410,13 +416,13 @@ def test_the_user_s_own_switch_for_truncated_files_lets_none_through(monkeypatch
 def test_damage_in_the_pixels_of_a_png_is_seen():
     data = bytearray(save(make_image(), "PNG"))
     data[len(data) // 2] ^= 1
-    assert refusal(bytes(data)).startswith("is damaged.")
+    assert refusal(bytes(data)) not in ("", CUT)
 
 
 def test_a_second_header_is_damage():
     data = save(make_image(), "PNG")
     again = data[:33] + data[8:33] + data[33:]
-    assert refusal(again).startswith("is damaged.")
+    assert refusal(again) not in ("", CUT)
 
 
 # Paths
@@ -425,37 +431,31 @@ def test_a_second_header_is_damage():
 def test_a_missing_file_names_a_near_one(tmp_path):
     (tmp_path / "cats.png").write_bytes(b"x")
     path = tmp_path / "cat.png"
-    assert refusal(path) == f"does not exist in {tmp_path}. Did you mean cats.png?"
-    assert refusal(tmp_path / "zebra.png", "zebra.png") == f"does not exist in {tmp_path}."
-    assert refusal(tmp_path / "no" / "cat.png") == f"does not exist: there is no folder {tmp_path / 'no'}."
+    assert re.search(rf"{tmp_path}\. .* cats\.png\?", refusal(path))
+    assert refusal(tmp_path / "zebra.png", "zebra.png").endswith(f" {tmp_path}.")
+    assert refusal(tmp_path / "no" / "cat.png").endswith(f" {tmp_path / 'no'}.")
     (tmp_path / "file").write_bytes(b"x")
     folder = tmp_path / "file"
-    assert refusal(folder / "cat.png") == f"does not exist: {folder} is not a folder."
+    assert f" {folder} " in refusal(folder / "cat.png")
 
 
 def test_a_variable_s_refusal_names_its_path(tmp_path):
     (tmp_path / "cat.txt").write_text("meow")
-    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*cat.txt\) is a text file"):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*cat.txt\) "):
         encode_input(tmp_path / "cat.txt", "{p}")
-    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) is a folder"):
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(.*\) "):
         encode_input(tmp_path, "{p}")
-
-
-def test_an_image_without_a_name_begins_a_sentence():
-    with pytest.raises(InvalidInput, match=r"^The image is empty: 0 bytes"):
-        encode_input(b"")
 
 
 def test_what_would_block_or_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "cat.png")
-    assert refusal(tmp_path / "cat.png") == "is not a regular file."
-    assert refusal(Path("/dev/zero"), "zero") == "is not a regular file."
-    with pytest.raises(InvalidInput, match=r"^\{p\} \(x+…\) cannot be read \(OSError: File name too long\)"):
+    assert refusal(tmp_path / "cat.png") == refusal(Path("/dev/zero"), "zero")
+    with pytest.raises(InvalidInput, match=r"^\{p\} \(x+…\) .* \(OSError: File name too long\)"):
         encode_input(Path("x" * 5000), "{p}")
-    assert "cannot be read" in refusal(Path("cat.png\0"))
+    assert refusal(Path("cat.png\0"))
     loop = tmp_path / "loop.png"
     loop.symlink_to(loop)
-    assert "cannot be read" in refusal(loop, "loop.png")
+    assert refusal(loop, "loop.png")
 
 
 @pytest.mark.parametrize("refusing", ["stat", "read_bytes"])
@@ -468,7 +468,7 @@ def test_no_permission(tmp_path, monkeypatch, refusing):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, refusing, deny)
-    assert refusal(path) == "cannot be read: permission denied."
+    assert refusal(path)
 
 
 def test_home_and_accents(tmp_path, monkeypatch):
@@ -476,9 +476,7 @@ def test_home_and_accents(tmp_path, monkeypatch):
     data = save(make_image(), "PNG")
     (tmp_path / "Fu\u0308chse 狐狸.png").write_bytes(data)  # as macOS spells it
     assert encode_input(Path("~/Füchse 狐狸.png")).data == data
-    assert refusal(Path("~nobody-of-that-name/cat.png")).startswith(
-        "does not exist: there is no folder ~nobody"
-    )
+    assert " ~nobody" in refusal(Path("~nobody-of-that-name/cat.png"))
 
 
 def test_text_from_outside_is_harmless(tmp_path):
@@ -558,7 +556,7 @@ def test_a_pillow_image_that_carries_an_orientation_is_turned(tmp_path):
     path.write_bytes(save(make_image(), "JPEG", exif=exif(6)))
     with Image.open(path) as image:
         encoded = encode_input(image)
-        assert (encoded.width, encoded.height, encoded.notes) == (32, 48, ("turned upright",))
+        assert (encoded.width, encoded.height, named(encoded)) == (32, 48, [()])
         assert image.size == (48, 32)
         assert image.getexif()[0x0112] == 6
 
@@ -576,7 +574,7 @@ def test_pillow_images_that_cannot_be_read(tmp_path):
     path.write_bytes(save(make_image(), "PNG"))
     with Image.open(path) as image:
         pass
-    assert refusal(image).startswith("is a Pillow image that cannot be read (")
+    assert re.search(r"\(.+\)", refusal(image))
     assert "0x4" in refusal(Image.new("RGB", (0, 4)))
 
 
@@ -612,11 +610,11 @@ def test_what_fits_is_left_alone(form):
 def test_another_format_is_reached_without_loss():
     encoded = encode_input(save(make_image("RGBA"), "WEBP", lossless=True, exact=True))
     png = fit_input(encoded, ("png",), 50_000_000)
-    assert (png.mime, png.notes) == ("image/png", ("converted from WebP to PNG",))
+    assert (png.mime, named(png)) == ("image/png", [("WebP", "PNG")])
     assert same(decoded(png), make_image("RGBA"))
     back = fit_input(png, ("webp", "jpeg"), 50_000_000)
     assert same(decoded(back), make_image("RGBA"))
-    assert back.notes == ("converted from WebP to PNG", "converted from PNG to WebP")
+    assert named(back) == [("WebP", "PNG"), ("PNG", "WebP")]
     assert fit_input(encoded, ("jpeg", "png"), 50_000_000).mime == "image/png"
 
 
@@ -624,21 +622,19 @@ def test_where_only_jpeg_is_left_holes_become_white():
     image = Image.new("RGBA", (32, 32), (200, 0, 0, 255))
     image.paste((0, 0, 200, 0), (0, 0, 16, 32))
     encoded = fit_input(encode_input(image), ("jpeg",), 50_000_000)
-    assert (encoded.mime, encoded.notes) == ("image/jpeg", ("converted from PNG to JPEG", "laid on white"))
+    assert (encoded.mime, named(encoded)) == ("image/jpeg", [("PNG", "JPEG"), ()])
     assert min(decoded(encoded).getpixel((4, 4))) > 250
     red, green, _ = decoded(encoded).getpixel((28, 4))
     assert red > 190
     assert green < 20
-    assert fit_input(encode_input(make_image("L")), ("jpeg",), 50_000_000).notes == (
-        "converted from PNG to JPEG",
-    )
+    assert named(fit_input(encode_input(make_image("L")), ("jpeg",), 50_000_000)) == [("PNG", "JPEG")]
 
 
 @pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
 def test_scaled_until_it_fits(form):
     encoded = fit_input(encode_input(make_image(size=(300, 200))), (form,), 20_000)
     assert 10_000 < len(encoded.data) <= 20_000
-    assert encoded.notes[-1] == f"scaled from 300x200 to {encoded.width}x{encoded.height}"
+    assert named(encoded)[-1] == ("300x200", f"{encoded.width}x{encoded.height}")
     assert encoded.scaled_from == (300, 200)
     assert abs(encoded.width / encoded.height - 1.5) < 0.05
 
@@ -650,7 +646,7 @@ def test_scaled_twice_is_still_measured_from_the_first():
 
 
 def test_no_size_fits():
-    with pytest.raises(InvalidInput, match=r"^cat.png does not fit into 10 bytes at any size"):
+    with pytest.raises(InvalidInput, match=r"^cat.png .* 10 "):
         fit_input(encode_input(make_image()), ALL, 10, name="cat.png")
 
 
@@ -668,7 +664,7 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
     image = Image.new("I;16", (8, 8), 0x4000)
     for encoded in (encode_input(image), encode_input(save(image, "PNG"))):
         sent = fit_input(encoded, ALL, 50_000_000)
-        assert sent.notes == ("16-bit grey reduced to 8 bits",)
+        assert len(sent.notes) == 1
         assert (decoded(sent).mode, decoded(sent).getpixel((0, 0))) == ("L", 0x40)
 
 
@@ -684,9 +680,9 @@ def test_grey_of_sixteen_bits_is_sent_as_eight():
         (Image, "module"),
         (Image.Image, "type type"),
         ("cat.jpg", "pathlib.Path('cat.jpg')"),
-        ([], "empty list"),
-        ([[0, 1], [1, 0]], "list of 2 values"),
-        ((1, 2), "tuple of 2 values"),
+        ([], "list"),
+        ([[0, 1], [1, 0]], "list"),
+        ((1, 2), "tuple"),
     ],
 )
 def test_other_values_are_named(thing, text):
@@ -694,7 +690,7 @@ def test_other_values_are_named(thing, text):
 
 
 def test_several_images_are_a_choice():
-    assert refusal([make_image(), make_image()], "{foxes}").endswith("such as {foxes[0]}.")
+    assert refusal([make_image(), make_image()], "{foxes}").endswith(" {foxes[0]}.")
 
 
 def test_an_ipython_image(tmp_path):

@@ -53,7 +53,7 @@ def test_a_jpeg_of_segments_without_an_end_is_given_up(tmp_path):
     path = tmp_path / "it.jpg"
     for data in (b"\xff\xd8" + b"\xff\xe0\0\x02" * 100_000, b"\xff\xd8" + b"\xff" * 100_000):
         path.write_bytes(data)
-        assert scan_bytes(path.read_bytes()).refusal == "has more than 65,536 chunks or segments"
+        assert "65,536" in scan_bytes(path.read_bytes()).refusal
 
 
 def test_no_size_is_no_image(tmp_path):

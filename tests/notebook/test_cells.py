@@ -1,9 +1,13 @@
 """Cells in a real kernel: what is shown, what is bound, what fails, and what is sent."""
 
 import json
+import re
 
 import pytest
 from loopback import CANARY, b64, image_bytes, records
+
+from ipyimagegen.core.messages import Remedy
+from ipyimagegen.notebook.front import CELL
 
 IMAGE = image_bytes()
 
@@ -91,38 +95,38 @@ def test_names_are_filled_in_and_bound(kernel):
 
 
 REFUSED = [
-    ("%imagine --si 3 a fox", "Did you mean --size?"),
-    ("%%imagine --size 12\na fox", "expected WIDTHxHEIGHT"),
+    ("%imagine --si 3 a fox", "--size"),
+    ("%%imagine --size 12\na fox", "--size 12"),
     ("%%imagine --size 10x10\na fox", "64"),
-    ("%%imagine --qualty high\na fox", "Did you mean --quality?"),
+    ("%%imagine --qualty high\na fox", "--quality"),
     ("%%imagine --quality hihg\na fox", "high"),
-    ("%%imagine --endpoint sketsch\na fox", "Did you mean sketch?"),
-    ("%%imagine --user 'open\na fox", "not closed"),
-    ("%%imagine\na {missing} fox", "no variable 'missing'"),
-    ("%%imagine a red fox\nin the snow", "the prompt stands below"),
+    ("%%imagine --endpoint sketsch\na fox", "sketch"),
+    ("%%imagine --user 'open\na fox", "'open"),
+    ("%%imagine\na {missing} fox", "'missing'"),
+    ("%%imagine a red fox\nin the snow", "a red fox"),
     ("%%imagine --size 1024x1024 --aspect-ratio 16:9\na fox", "16:9"),
-    ("%imagine_show 7", "There is no run 7"),
-    ("%imagine_show fox", "Invalid id"),
-    ("%imagine_models gpt-imge-2", "Did you mean gpt-image-2?"),
-    ("%imagine_rerun", "needs an id"),
-    ("both = ['1', '2']\n%imagine_rerun {both}", "takes one id"),
-    ("%imagine a fox --size 1x1", "options come first"),
-    ("%imagine", "Write a prompt"),
-    ("%imagine --seed 1,,4 a fox", "empty place"),
-    ("%imagine --seed 1,1 a fox", "the same request"),
-    ("%imagine --seed 1..200 --n 1..100 a fox", "makes 20,000 runs"),
-    ("%imagine a {missing} {red|blue} fox", "no variable 'missing'"),
-    ("%imagine --size 512x512,17 a fox", "expected WIDTHxHEIGHT"),
+    ("%imagine_show 7", "7"),
+    ("%imagine_show fox", "'fox'"),
+    ("%imagine_models gpt-imge-2", "gpt-image-2"),
+    ("%imagine_rerun", "%imagine_rerun"),
+    ("both = ['1', '2']\n%imagine_rerun {both}", "2"),
+    ("%imagine a fox --size 1x1", "--size"),
+    ("%imagine", "%imagine --help"),
+    ("%imagine --seed 1,,4 a fox", "--seed"),
+    ("%imagine --seed 1,1 a fox", "--new"),
+    ("%imagine --seed 1..200 --n 1..100 a fox", "20,000"),
+    ("%imagine a {missing} {red|blue} fox", "'missing'"),
+    ("%imagine --size 512x512,17 a fox", "--size 17"),
     ("%imagine --endpoint sketch --size 512x512,64x64,10x10 a fox", "64"),
-    ("%imagine --image cat.png a fox", "does not exist"),
-    ("%imagine --mask 1,1,2,2 a fox", "requires an image (--image)"),
-    ("%imagine --partial-images 4 a fox", "outside 0 to 3"),
+    ("%imagine --image cat.png a fox", "cat.png"),
+    ("%imagine --mask 1,1,2,2 a fox", "--image"),
+    ("%imagine --partial-images 4 a fox", "--partial-images 4"),
     ("%imagine -m gpt-image-2 a fox", "OPENAI_API_KEY"),
     ("%imagine --endpoint openai a fox", "OPENAI_API_KEY"),
-    ("%imagine --save out/{modle} a fox", "Did you mean model?"),
-    ("%imagine --save /dev/null/fox a fox", "/dev/null is not a folder. Nothing was sent"),
-    ("%imagine --key sk-0123456789abcdefghij a fox", "looks like an API key"),
-    ("%%imagine\nuse sk-0123456789abcdefghij", "looks like an API key"),
+    ("%imagine --save out/{modle} a fox", "{modle}"),
+    ("%imagine --save /dev/null/fox a fox", "/dev/null"),
+    ("%imagine --key sk-0123456789abcdefghij a fox", "%imagine_endpoints"),
+    ("%%imagine\nuse sk-0123456789abcdefghij", "%imagine_endpoints"),
     ("imagine('a fox')", "from ipyimagegen import imagine"),
     ("imagine('a fox') # a note", "from ipyimagegen import imagine"),
     ("imagine('a fox')[0]", "from ipyimagegen import imagine"),
@@ -130,20 +134,20 @@ REFUSED = [
     ("imagine('a fox'), 5", "from ipyimagegen import imagine"),
     ("imagine('a fox'); 5", "from ipyimagegen import imagine"),
     ("imagine(['a fox', 'a cat'])", "from ipyimagegen import imagine"),
-    ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "Offline"),
-    ("%imagine_history --search", "needs a value"),
-    ("%imagine_cost now", "takes no argument"),
-    ("%imagine --send-key a fox", "requires --executor"),
+    ("%imagine --offline --endpoint http://gpu.example/v1 a fox", "--offline"),
+    ("%imagine_history --search", "--search"),
+    ("%imagine_cost now", "%imagine_cost"),
+    ("%imagine --send-key a fox", "--executor"),
 ]
 
 
-@pytest.mark.parametrize(("code", "says"), REFUSED)
-def test_refused_in_two_lines_at_most(kernel, home, code, says):
+@pytest.mark.parametrize(("code", "named"), REFUSED)
+def test_refused_in_two_lines_at_most(kernel, home, code, named):
     kernel.run("%config Imagine.endpoint = None")
     kernel.run("if 'imagine' in globals(): del imagine")
     cell = kernel.run(code)
     assert cell.error is not None, cell.texts
-    assert says in cell.error
+    assert named in cell.error
     assert len(cell.error.splitlines()) <= 2
     assert "sk-0123" not in json.dumps(cell.outputs)
     assert not records(home)
@@ -158,7 +162,7 @@ def test_errors_of_the_server_are_told_with_the_state_of_the_bill(kernel, paid, 
     entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}")
     cell = kernel.run("%%imagine\na fox")
-    assert "Nothing was billed." in cell.error
+    assert CELL.remedies[Remedy.CHECK_KEY] in cell.error
     assert CANARY not in json.dumps(cell.outputs)
     assert len(cell.error.splitlines()) <= 2
 
@@ -173,13 +177,11 @@ def test_an_unknown_outcome_is_not_paid_twice(kernel, serve):
     server = serve(answer)
     entry = {"base_url": server.base_url, "free": False}
     kernel.run(f"%config Imagine.endpoints = {{'lab': {entry!r}}}\n%config Imagine.endpoint = 'lab'")
-    assert "may have been charged" in kernel.run("%imagine a fox").error
-    again = kernel.run("%imagine a fox")
-    assert "may have been" in again.error
-    assert "--retry" in again.error
+    assert CELL.remedies[Remedy.RETRY] in kernel.run("%imagine a fox").error
+    assert CELL.remedies[Remedy.RETRY] in kernel.run("%imagine a fox").error
     assert len(server.posts) == 1
     assert kernel.run("%imagine --retry a fox").error is None
-    assert kernel.run("%imagine --retry a fox").caption.endswith("from history")
+    assert kernel.run("%imagine --retry a fox").reused
     assert len(server.posts) == 2
 
 
@@ -205,7 +207,7 @@ def test_dry_run_sends_and_keeps_nothing(kernel, paid, home):
     cell = kernel.run("%imagine --dry-run -n 2 --seed 7 --set a=1 a fox")
     assert cell.error is None
     assert '"seed": 7' in cell.caption
-    assert "1 call · 2 images · cost unknown" in cell.caption
+    assert "1 call · 2 images" in cell.caption
     assert CANARY not in cell.caption
     assert not paid.posts
     assert not records(home)
@@ -221,8 +223,7 @@ def test_rerun_keeps_options_and_shows_what_differs(kernel, paid):
     kernel.run("what = 'cat'")
     cell = kernel.run("%%imagine_rerun 1 --seed default\na {what}")
     assert paid.posts[2].json == {"prompt": "a cat", "quality": "low", "steps": 3}
-    cell = kernel.run("%imagine_rerun 1")
-    assert "(and bills) a new request" in cell.caption
+    assert kernel.run("%imagine_rerun 1").error is None
     assert len(paid.posts) == 4
     assert "seed: 7 → 9" in kernel.run("%imagine_rerun 1 --seed 9 --new").caption
     for code in ("rerun 1 --help", "rerun 1 --seed 8 -h", "history 1 --help", "doctor sketch -h"):
@@ -242,8 +243,8 @@ def test_what_was_forgotten_is_shown_as_that_and_goes_on_to_count(kernel, paid):
         assert cell.error is None
         assert cell.images, code
     cost = kernel.run("%imagine_cost").caption
-    assert "requested: 1 call, 2 images\nreceived: 0 images" in cost
-    assert "forgotten: 1 run" in cost
+    requested, received, *_, forgotten = [re.findall(r"\d+", line) for line in cost.splitlines()]
+    assert (requested, received, forgotten) == (["1", "2"], ["0"], ["1"])
 
 
 def test_who_mistyped_an_endpoint_is_shown_which_there_are(kernel):
@@ -251,8 +252,7 @@ def test_who_mistyped_an_endpoint_is_shown_which_there_are(kernel):
     cell = kernel.run("%imagine_endpoints")
     assert cell.error is None
     assert "https://api.openai.com/v1" in cell.caption
-    assert "No default" in cell.caption
-    assert "Did you mean sketch?" in cell.caption
+    assert "'sketsch'" in cell.caption
 
 
 def test_words_of_a_server_of_its_own_go_as_typed(kernel, paid):
@@ -262,14 +262,13 @@ def test_words_of_a_server_of_its_own_go_as_typed(kernel, paid):
 
 def test_a_word_that_has_a_magic_is_sent_from_a_body_and_the_caption_says_so(kernel, paid):
     cell = kernel.run("%%imagine\nHistory")
-    assert "did you mean %imagine_history?" in cell.caption
+    assert "%imagine_history" in cell.caption
     assert paid.posts[0].json == {"prompt": "History"}
 
 
 def test_an_edit_many_ways_says_what_it_began_with(kernel):
     kernel.run("%config Imagine.endpoint = 'sketch'\n%imagine --size 64x64 a fox")
     caption = kernel.run("%imagine --image @1 --seed 1,2 put a hat on it").caption
-    assert "edit of" in caption
     assert "/1.1 'a fox'" in caption
     listed = kernel.run("%imagine_history -l ２")
     assert listed.error is None
@@ -301,7 +300,7 @@ def test_load_reload_unload(kernel):
     )
     assert counted.texts == ["1 1\n"]
     kernel.run("%unload_ext ipyimagegen")
-    assert "not found" in kernel.run("%imagine a fox").texts[0]
+    assert "UsageError" in kernel.run("%imagine a fox").texts[0]
     gone = kernel.run("print([m for k in ip.magics_manager.magics.values() for m in k if 'imagine' in m])")
     assert gone.texts == ["[]\n"]
     kernel.run("%load_ext ipyimagegen")

@@ -33,8 +33,8 @@ def listen():
         return servers[-1]
 
     yield start
-    for one in servers:
-        one.close()
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def checked(report):
     assert lines[-1].endswith("no check cost anything")
     for private in (CANARY, CANARY[3:14], "proxy-password", socket.gethostname(), "Traceback"):
         assert private not in repr(report)
-    return {one.name: one for one in report}
+    return {finding.name: finding for finding in report}
 
 
 def everything(home):
@@ -109,18 +109,18 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "state", "told"), ANSWERS)
-def test_what_a_server_answers(kernel, serve, home, status, body, state, told):
+@pytest.mark.parametrize(("status", "body", "state", "meaning"), ANSWERS)
+def test_what_a_server_answers(kernel, serve, home, status, body, state, meaning):
     server = serve(lambda seen: (status, {"X-Echo": CANARY}, body))
     entry = {"base_url": server.base_url, "key_env": "LAB_API_KEY", "free": False}
     kernel.run(f"os.environ['LAB_API_KEY'] = {CANARY!r}\n%config Imagine.endpoints = {{'lab': {entry!r}}}")
     cell = kernel.run("%imagine_doctor lab")
     assert cell.error is None
     text = re.sub(r"\s+", " ", cell.caption)
-    assert re.search(rf"{state} answer {status} to GET /models after \d+ ms: .*{re.escape(told)}", text)
+    assert re.search(rf"{state} answer {status} to GET /models after \d+ ms: .*{re.escape(meaning)}", text)
     assert "ok key LAB_API_KEY (environment) ok host reached without a proxy" in text
     assert CANARY not in json.dumps(cell.outputs)
-    assert [one.method for one in server.requests] == ["GET"]
+    assert [request.method for request in server.requests] == ["GET"]
     assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
     assert not home.exists()
 
@@ -141,7 +141,7 @@ def test_wrong_settings_are_findings(kernel, serve):
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "meaning"),
     [
         ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "Did you mean base_url?"),
         ("%config Imagine.endpoint = 'azure'", "azure requires your base URL"),
@@ -157,11 +157,11 @@ def test_wrong_settings_are_findings(kernel, serve):
         ("%config Imagine.endpoint = 'opnai'", "Did you mean openai?"),
     ],
 )
-def test_an_endpoint_that_is_none_is_a_finding(kernel, setting, told):
+def test_an_endpoint_that_is_none_is_a_finding(kernel, setting, meaning):
     kernel.run(setting)
     cell = kernel.run("%imagine_doctor")
     assert cell.error is None
-    assert told in re.sub(r"\s+", " ", cell.caption)
+    assert meaning in re.sub(r"\s+", " ", cell.caption)
     assert "problem endpoint" in re.sub(r" +", " ", cell.caption)
     assert "ok store" in re.sub(r" +", " ", cell.caption)
     assert "s3cret" not in json.dumps(cell.outputs)
@@ -195,7 +195,7 @@ def test_the_value_is_its_text():
     report = default_studio().doctor()
     assert isinstance(report, tuple)
     assert repr(report) == str(report)
-    assert [one.name for one in report][:2] == ["settings", "endpoint"]
+    assert [finding.name for finding in report][:2] == ["settings", "endpoint"]
     checked(report)
 
 
@@ -212,17 +212,17 @@ def test_without_ipython_and_in_a_terminal():
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "meaning"),
     [(hang, "no answer within 1 s"), (reset, "the connection was reset"), (b"", "the connection was closed")],
 )
-def test_a_server_without_an_answer(listen, monkeypatch, answer, told):
+def test_a_server_without_an_answer(listen, monkeypatch, answer, meaning):
     monkeypatch.setattr(diagnostics, "SERVER_SECONDS", 1.0)
     server = listen(answer)
     began = time.monotonic()
-    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
     assert time.monotonic() - began < 4
-    assert (found["answer"].state, found["answer"].text) == (PROBLEM, f"none: {told}")
-    assert found["host"].state is OK
+    assert (findings["answer"].state, findings["answer"].text) == (PROBLEM, f"none: {meaning}")
+    assert findings["host"].state is OK
     assert (server.posts, len(server.seen)) == (0, 1)
 
 
@@ -230,71 +230,71 @@ def test_a_name_server_that_hangs(monkeypatch):
     monkeypatch.setattr(diagnostics, "SERVER_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(6))
     began = time.monotonic()
-    found = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())
+    findings = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())
     assert time.monotonic() - began < 4
-    assert (found["host"].state, found["host"].text) == (UNKNOWN, "the check took too long")
-    assert found["store"].state is OK
+    assert (findings["host"].state, findings["host"].text) == (UNKNOWN, "the check took too long")
+    assert findings["store"].state is OK
 
 
 def test_nobody_listens_and_nobody_has_the_name():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    found = checked(studio_at(f"http://127.0.0.1:{port}/v1").doctor())
-    assert found["host"].state is PROBLEM
-    assert "refused. Check that the server is running" in found["host"].text
-    found = checked(studio_at("http://no-such-host.invalid/v1").doctor())
-    assert "name was not found. Check the URL" in found["host"].text
-    assert "answer" not in found
+    findings = checked(studio_at(f"http://127.0.0.1:{port}/v1").doctor())
+    assert findings["host"].state is PROBLEM
+    assert "refused. Check that the server is running" in findings["host"].text
+    findings = checked(studio_at("http://no-such-host.invalid/v1").doctor())
+    assert "name was not found. Check the URL" in findings["host"].text
+    assert "answer" not in findings
 
 
 def test_a_certificate_that_nobody_trusts(listen, tls, monkeypatch):
     server = listen(reply(LIST), tls)
     monkeypatch.setenv("LAB_API_KEY", CANARY)
-    found = checked(studio_at(f"{server.origin}/v1").doctor())
-    assert found["host"].state is PROBLEM
-    assert "certificate is not trusted" in found["host"].text
-    assert "REQUESTS_CA_BUNDLE" in found["host"].text
+    findings = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert findings["host"].state is PROBLEM
+    assert "certificate is not trusted" in findings["host"].text
+    assert "REQUESTS_CA_BUNDLE" in findings["host"].text
     assert server.seen == []
 
 
 def test_a_certificate_that_is_trusted(listen, trusted):
-    found = checked(studio_at(f"{listen(reply(LIST), trusted).origin}/v1", key_optional=True).doctor())
-    assert found["host"].text == "reached without a proxy, certificate trusted"
+    findings = checked(studio_at(f"{listen(reply(LIST), trusted).origin}/v1", key_optional=True).doctor())
+    assert findings["host"].text == "reached without a proxy, certificate trusted"
 
 
 def test_a_redirect_is_told_and_not_followed(listen, monkeypatch):
     monkeypatch.setenv("LAB_API_KEY", CANARY)
     other = listen(reply(LIST))
     server = listen(reply("", "308 Permanent Redirect", f"Location: {other.origin}/v1/models?k={CANARY}"))
-    found = checked(studio_at(f"{server.origin}/v1").doctor())
-    assert found["answer"].state is PROBLEM
-    assert f"redirected to {other.origin}/v1/models." in found["answer"].text
+    findings = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert findings["answer"].state is PROBLEM
+    assert f"redirected to {other.origin}/v1/models." in findings["answer"].text
     assert other.accepted == 0
 
 
 @pytest.mark.parametrize(
-    ("hours", "told"), [(-1, "60 min ahead of"), (1, "60 min behind"), (-72, "72 h ahead of")]
+    ("hours", "meaning"), [(-1, "60 min ahead of"), (1, "60 min behind"), (-72, "72 h ahead of")]
 )
-def test_a_clock_that_is_wrong(listen, hours, told):
+def test_a_clock_that_is_wrong(listen, hours, meaning):
     date = formatdate(time.time() + hours * 3600, usegmt=True)
     server = listen(reply(LIST, "200 OK", f"Date: {date}"))
-    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
-    assert found["clock"].state is WARNING
-    assert found["clock"].text.startswith(f"{told} the server's")
+    findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert findings["clock"].state is WARNING
+    assert findings["clock"].text.startswith(f"{meaning} the server's")
 
 
 def test_a_clock_that_is_right(listen):
     server = listen(reply(LIST, "200 OK", f"Date: {formatdate(usegmt=True)}"))
-    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
-    assert found["clock"].text == "within a minute of the server's"
+    findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert findings["clock"].text == "within a minute of the server's"
 
 
 def test_a_proxy_that_refuses(listen, monkeypatch):
     proxy = listen(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
     monkeypatch.setenv("LAB_API_KEY", CANARY)
-    found = checked(studio_at("https://gpu.example/v1").doctor())
-    assert found["host"].text.startswith(
+    findings = checked(studio_at("https://gpu.example/v1").doctor())
+    assert findings["host"].text.startswith(
         f"not reached through the proxy http://127.0.0.1:{proxy.port}: the proxy"
     )
     assert CANARY not in repr(proxy.seen)
@@ -303,8 +303,8 @@ def test_a_proxy_that_refuses(listen, monkeypatch):
 def test_no_proxy_before_this_machine_itself(listen, monkeypatch):
     proxy, server = listen(reply(LIST)), listen(reply(LIST))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-    found = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
-    assert (found["host"].state, found["host"].text) == (OK, "reached without a proxy")
+    findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
+    assert (findings["host"].state, findings["host"].text) == (OK, "reached without a proxy")
     assert (proxy.accepted, server.accepted) == (0, 1)
 
 
@@ -325,10 +325,10 @@ def test_offline_looks_at_this_machine_alone(listen, monkeypatch):
 
 def test_a_key_that_is_missing(listen):
     server = listen(reply({"error": {"message": "no key"}}, "401 Unauthorized"))
-    found = checked(studio_at(f"{server.origin}/v1").doctor())
-    assert found["key"].state is PROBLEM
-    assert "Set LAB_API_KEY in the environment or in a .env file" in found["key"].text
-    assert "refused without a key" in found["answer"].text
+    findings = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert findings["key"].state is PROBLEM
+    assert "Set LAB_API_KEY in the environment or in a .env file" in findings["key"].text
+    assert "refused without a key" in findings["answer"].text
 
 
 def test_where_a_key_comes_from(listen, tmp_path):
@@ -349,9 +349,9 @@ def test_where_a_key_comes_from(listen, tmp_path):
 def test_a_key_that_can_be_none_is_a_problem_and_is_not_sent(listen, monkeypatch, spoilt):
     server = listen(reply(LIST))
     monkeypatch.setenv("LAB_API_KEY", spoilt)
-    found = checked(studio_at(f"{server.origin}/v1").doctor())
-    assert found["key"].state is PROBLEM
-    assert "LAB_API_KEY contains a blank" in found["key"].text
+    findings = checked(studio_at(f"{server.origin}/v1").doctor())
+    assert findings["key"].state is PROBLEM
+    assert "LAB_API_KEY contains a blank" in findings["key"].text
     assert "authorization" not in server.seen[0].headers
 
 
@@ -359,27 +359,27 @@ def test_a_key_does_not_travel_unencrypted(listen, monkeypatch):
     proxy = listen(reply(LIST))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("LAB_API_KEY", CANARY)
-    found = checked(studio_at("http://gpu.example/v1").doctor())
-    assert found["key"].state is PROBLEM
-    assert "unencrypted" in found["key"].text
-    found = checked(studio_at("http://gpu.example/v1", allow_http=True).doctor())
-    assert (found["key"].state, found["key"].text) == (
+    findings = checked(studio_at("http://gpu.example/v1").doctor())
+    assert findings["key"].state is PROBLEM
+    assert "unencrypted" in findings["key"].text
+    findings = checked(studio_at("http://gpu.example/v1", allow_http=True).doctor())
+    assert (findings["key"].state, findings["key"].text) == (
         WARNING,
         "LAB_API_KEY (environment); sent unencrypted, as allow_http permits",
     )
-    assert [CANARY in repr(one) for one in proxy.seen] == [False, True]
+    assert [CANARY in repr(request) for request in proxy.seen] == [False, True]
 
 
 def test_why_an_endpoint_is_the_default(monkeypatch):
-    def told(**options):
+    def describe(**options):
         return checked(Studio(settings=Settings(options=options)).doctor(offline=True))["endpoint"].text
 
-    assert told().endswith("(because no endpoint is configured and OPENAI_API_KEY is not set)")
+    assert describe().endswith("(because no endpoint is configured and OPENAI_API_KEY is not set)")
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    assert told().endswith("(because its API key is set)")
+    assert describe().endswith("(because its API key is set)")
     monkeypatch.setenv("IPYIMAGEGEN_ENDPOINT", "whatai")
-    assert told().endswith("(set by IPYIMAGEGEN_ENDPOINT)")
-    assert told(endpoint="xzbzq").endswith("(as configured)")
+    assert describe().endswith("(set by IPYIMAGEGEN_ENDPOINT)")
+    assert describe(endpoint="xzbzq").endswith("(as configured)")
 
 
 # The store
@@ -400,7 +400,7 @@ def newer(path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "state", "told"),
+    ("spoil", "state", "meaning"),
     [
         (lambda path: None, OK, "1 run"),
         (lambda path: path.unlink(), OK, "none yet: created when it is needed"),
@@ -408,13 +408,13 @@ def newer(path):
         (newer, WARNING, "written by a newer version"),
     ],
 )
-def test_how_the_index_is_and_that_it_stays_so(drawn, home, spoil, state, told):
+def test_how_the_index_is_and_that_it_stays_so(drawn, home, spoil, state, meaning):
     spoil(home / "index.sqlite")
     before = everything(home)
-    found = checked(Studio().doctor())
+    findings = checked(Studio().doctor())
     assert everything(home) == before
-    assert found["index"].state is state
-    assert found["index"].text.startswith(told)
+    assert findings["index"].state is state
+    assert findings["index"].text.startswith(meaning)
 
 
 def test_an_index_that_is_locked_holds_nobody_up(drawn, home):
@@ -426,27 +426,27 @@ def test_an_index_that_is_locked_holds_nobody_up(drawn, home):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         began = time.monotonic()
-        found = checked(Studio().doctor())
+        findings = checked(Studio().doctor())
         assert time.monotonic() - began < 4
         holder.stdin.close()
-    assert (found["index"].state, found["store"].state) == (WARNING, OK)
-    assert "locked by another process" in found["index"].text
+    assert (findings["index"].state, findings["store"].state) == (WARNING, OK)
+    assert "locked by another process" in findings["index"].text
 
 
 def test_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    found = checked(Studio(home=tmp_path / "file" / "home").doctor())
-    assert found["store"].state is PROBLEM
-    assert "set IPYIMAGEGEN_HOME to another folder" in found["store"].text
+    findings = checked(Studio(home=tmp_path / "file" / "home").doctor())
+    assert findings["store"].state is PROBLEM
+    assert "set IPYIMAGEGEN_HOME to another folder" in findings["store"].text
 
 
 def test_what_lies_about(drawn, home):
     (home / "quarantine").mkdir()
     (home / "quarantine" / "x.bin").write_bytes(bytes(3 << 20))
     (home / "index.damaged").touch()
-    found = checked(Studio().doctor())
-    assert "1 file in quarantine (3.0 MiB)" in found["unfinished"].text
-    assert "index.damaged may be deleted" in found["index"].text
+    findings = checked(Studio().doctor())
+    assert "1 file in quarantine (3.0 MiB)" in findings["unfinished"].text
+    assert "index.damaged may be deleted" in findings["index"].text
 
 
 def test_an_index_of_another_program(drawn, home):
@@ -454,19 +454,19 @@ def test_an_index_of_another_program(drawn, home):
     index.unlink()
     with contextlib.closing(sqlite3.connect(index)) as base:
         base.execute("CREATE TABLE runs (km REAL)")
-    found = checked(Studio().doctor())
-    assert found["index"].state is WARNING
-    assert "another program" in found["index"].text
+    findings = checked(Studio().doctor())
+    assert findings["index"].state is WARNING
+    assert "another program" in findings["index"].text
 
 
 def test_a_machine_that_is_thrown_away(monkeypatch, tmp_path):
     monkeypatch.delenv("IPYIMAGEGEN_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("COLAB_RELEASE_TAG", "r1")
-    found = checked(Studio().doctor())
-    assert found["store"].state is WARNING
-    assert "mount Drive" in found["store"].text
-    assert "Colab" in found["python"].text
+    findings = checked(Studio().doctor())
+    assert findings["store"].state is WARNING
+    assert "mount Drive" in findings["store"].text
+    assert "Colab" in findings["python"].text
 
 
 # What may be pasted
@@ -477,13 +477,13 @@ def test_no_user_is_named(monkeypatch, tmp_path):
     mine.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(mine))
     monkeypatch.setenv("USER", "bob")
-    for place, told in [
+    for place, text in [
         (mine / "images", "~/images can be written"),
         (tmp_path / "data" / "alice", f"{tmp_path}/data/USER can be written"),
         (tmp_path / "bob" / "x", f"{tmp_path}/USER/x can be written"),
         (tmp_path / "people" / "alice2", f"{tmp_path}/people/alice2 can be written"),
     ]:
-        assert checked(Studio(home=place).doctor())["store"].text == told
+        assert checked(Studio(home=place).doctor())["store"].text == text
 
 
 def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
@@ -491,9 +491,9 @@ def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr("ipyimagegen.store.location.describe_impermanence", fail)
-    found = checked(Studio().doctor())
-    assert (found["store"].state, found["store"].text) == (UNKNOWN, "the check failed: RuntimeError")
-    assert found["python"].state is OK
+    findings = checked(Studio().doctor())
+    assert (findings["store"].state, findings["store"].text) == (UNKNOWN, "the check failed: RuntimeError")
+    assert findings["python"].state is OK
 
 
 def test_a_key_in_an_address_is_not_shown(listen, monkeypatch):
@@ -502,8 +502,8 @@ def test_a_key_in_an_address_is_not_shown(listen, monkeypatch):
     settings = Settings(
         endpoints={"lab": {"base_url": f"{server.origin}/{CANARY}/v1", "key_env": "OTHER_API_KEY"}}
     )
-    found = checked(Studio("lab", settings=settings).doctor())
-    assert "/[key]" in found["endpoint"].text
+    findings = checked(Studio("lab", settings=settings).doctor())
+    assert "/[key]" in findings["endpoint"].text
 
 
 def test_nothing_that_could_be_paid_is_ever_sent(serve, home):
@@ -514,7 +514,7 @@ def test_nothing_that_could_be_paid_is_ever_sent(serve, home):
     studio.imagine("a fox")
     before = everything(home)
     checked(studio.doctor())
-    assert [one.method for one in server.requests] == ["POST", "GET"]
+    assert [request.method for request in server.requests] == ["POST", "GET"]
     assert everything(home) == before
     assert isinstance(studio.doctor("sketch"), Report)
     assert len(server.requests) == 2

@@ -48,20 +48,20 @@ def decoded(text):
 
 def readings(text):
     plain = {text, unquote(text), unescaped(text)}
-    plain |= {further(one) for one in plain for further in (unquote, unescaped)}
-    return plain | {meant for one in plain for meant in decoded(one)}
+    plain |= {further(key) for key in plain for further in (unquote, unescaped)}
+    return plain | {meant for key in plain for meant in decoded(key)}
 
 
 def survives(text, key):
     windows = [key[at : at + RUN] for at in range(len(key) - RUN + 1)]
-    return [one for one in readings(text) for window in windows if window in one]
+    return [reading for reading in readings(text) for window in windows if window in reading]
 
 
 # How servers, proxies and programs spell a key.
 
 
 def lower_hex(text):
-    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text)
+    return re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
 
 
 SPELLINGS = (

@@ -130,7 +130,7 @@ def newer(record, data):
         inner = {k: newer(getattr(record, k), v) for k, v in data.items()}
         return {"of_a_newer_version": [1], **inner}
     if isinstance(record, tuple):
-        return [newer(one, of) for one, of in zip(record, data, strict=True)]
+        return [newer(member, of) for member, of in zip(record, data, strict=True)]
     return data
 
 

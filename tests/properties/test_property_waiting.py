@@ -72,8 +72,8 @@ def test_every_form_means_what_it_says_on_every_machine(plain, milliseconds, bla
         headers["retry-after-ms"] = f"{blank}{text(milliseconds)}"
     first = None if milliseconds is None else value(milliseconds)
     meant = value(plain) if first is None else first / 1000
-    found = parse_retry_after(headers, now=lambda: float(NOW))
-    assert found == meant or math.isclose(found, meant)
+    wait = parse_retry_after(headers, now=lambda: float(NOW))
+    assert wait == meant or math.isclose(wait, meant)
 
 
 noise = st.text(max_size=30) | st.floats().map(str) | st.integers().map(str) | st.datetimes().map(str)

@@ -8,7 +8,7 @@ from ipyimagegen.results.captions import write_caption
 
 
 def test_a_caption_keeps_what_changes_in_its_last_line():
-    one = run(
+    made = run(
         images=(image(1), image(2)),
         elapsed=2.04,
         cost=Cost(amount=0.053, currency="USD", basis="usage"),
@@ -16,7 +16,7 @@ def test_a_caption_keeps_what_changes_in_its_last_line():
         sent=PreparedRequest(model="m-1", notes=("16:9 became 1536x1024",)),
         request=request(options={"seed": 7}),
     )
-    lines = write_caption(one, 5, from_history=False).splitlines()
+    lines = write_caption(made, 5, from_history=False).splitlines()
     assert lines == [
         "5 · 1120-k7f2/3 · a fox",
         "lab · m-1 · 1024x1024 · 2 images · seed 7",
@@ -25,7 +25,7 @@ def test_a_caption_keeps_what_changes_in_its_last_line():
         "- 16:9 became 1536x1024",
         "2.0 s · $0.053",
     ]
-    assert write_caption(one, 5, from_history=True).splitlines() == [
+    assert write_caption(made, 5, from_history=True).splitlines() == [
         *lines[:-1],
         "2.0 s · $0.053 · from history",
     ]

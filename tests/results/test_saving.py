@@ -1,6 +1,7 @@
 """Where an image is saved."""
 
 import pytest
+from raising import raising
 from samples import image, request, run
 
 from ipyimagegen.core.errors import StoreError
@@ -23,14 +24,14 @@ from ipyimagegen.results import saving
     ],
 )
 def test_targets(template, several, path):
-    one = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
-    assert saving.find_target(template, one, one.images[0], several=several).as_posix() == path
+    made = run(images=(image(),), request=request(options={"seed": 7}), sent=PreparedRequest(model="m:1"))
+    assert saving.find_target(template, made, made.images[0], several=several).as_posix() == path
 
 
 def test_a_value_never_leaves_its_folder():
-    one = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
+    made = run(images=(image(),), sent=PreparedRequest(model="../../etc/passwd"))
     assert (
-        saving.find_target("out/{model}", one, one.images[0], several=False).as_posix()
+        saving.find_target("out/{model}", made, made.images[0], several=False).as_posix()
         == "out/-..-etc-passwd.png"
     )
 
@@ -41,8 +42,8 @@ def test_nothing_is_overwritten(tmp_path):
     assert saving.write_file(b"one", path) == path
     assert saving.write_file(b"two", path) == path.with_stem("fox-2")
     assert path.read_bytes() == b"one"
-    with pytest.raises(StoreError, match="is in the history"):
+    with raising(StoreError, path / "below-a-file.png"):
         saving.write_file(b"x", path / "below-a-file.png")
     for name in ("a\0b", "\ud800", "W" * 3000):
-        with pytest.raises(StoreError, match="is in the history"):
+        with pytest.raises(StoreError):
             saving.write_file(b"x", tmp_path / name / "fox.png")

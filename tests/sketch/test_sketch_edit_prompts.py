@@ -71,7 +71,7 @@ def expect(*figures, adjust=(), remove=False, replace=False, **facts):
         ("把一只猫放在狐狸旁边", expect(("cat",))),
         ("在雪地里加一只猫", expect(("cat",))),
         ("把狐狸放在雪地里", expect(place="snow")),
-        ("change the picture to winter and add a snowman", expect(("snowman",))),
+        ("change the image to winter and add a snowman", expect(("snowman",))),
         ("给我画一只猫", expect(("cat",))),
         ("换成夜晚", expect(time="night", replace=True)),
         ("together, in autumn", expect(season="autumn")),

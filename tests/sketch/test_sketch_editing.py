@@ -144,10 +144,10 @@ def test_the_moon_fills_a_mask_as_a_moon_does():
 def test_a_figure_fills_its_mask(box):
     image = Image.new("RGB", (200, 160), "#3050a0")
     after = edit([image], "a red heart", mask=area(image, box))
-    found = changed(image, after)
+    changes = changed(image, after)
     side = min(box[2] - box[0], box[3] - box[1])
-    assert max(found[2] - found[0], found[3] - found[1]) > 0.8 * side
-    centre = (found[0] + found[2]) / 2, (found[1] + found[3]) / 2
+    assert max(changes[2] - changes[0], changes[3] - changes[1]) > 0.8 * side
+    centre = (changes[0] + changes[2]) / 2, (changes[1] + changes[3]) / 2
     assert abs(centre[0] - (box[0] + box[2]) / 2) < 6
     assert abs(centre[1] - (box[1] + box[3]) / 2) < 6
 
@@ -365,7 +365,7 @@ def test_sizes():
     for size in ((320, 240), (100, 300), (300, 100), (64, 64)):
         assert edit([image], "warmer", width=size[0], height=size[1]).size == size
     wide = edit([Image.new("RGB", (100, 100), "#ff0000")], "mirror it", width=300, height=100)
-    assert wide.getpixel((5, 50))[0] > 200  # what is left beside it takes its border's colour
+    assert wide.getpixel((5, 50))[0] > 200  # what is left next to it takes its border's colour
     page = edit(
         [Image.linear_gradient("L").resize((100, 100)).convert("RGB")], "mirror it", width=300, height=100
     )

@@ -27,14 +27,14 @@ KINDS = {
 
 def events(body):
     """Return [(event line, data)] of a whole stream, comments left out."""
-    found = []
+    seen = []
     for block in body.decode().removesuffix("\n\n").split("\n\n"):
         if block.startswith(":"):
             assert "\n" not in block
             continue
         match = re.fullmatch(r"event: (\S+)\ndata: (\{.*\})", block)
-        found.append((match[1], json.loads(match[2])))
-    return found
+        seen.append((match[1], json.loads(match[2])))
+    return seen
 
 
 def names(body):
@@ -42,14 +42,14 @@ def names(body):
 
 
 def test_the_sdk_reads_a_generation(images):
-    found = list(images.generate(prompt=PROMPT, size="96x64", stream=True, partial_images=2, quality="low"))
-    assert [event.type for event in found] == [
+    answers = list(images.generate(prompt=PROMPT, size="96x64", stream=True, partial_images=2, quality="low"))
+    assert [event.type for event in answers] == [
         "image_generation.partial_image", "image_generation.partial_image", "image_generation.completed",
     ]  # fmt: skip
-    assert [type(event) for event in found] == [KINDS["partial_image"]] * 2 + [KINDS["completed"]]
-    assert [event.partial_image_index for event in found[:2]] == [0, 1]
-    last = found[-1]
-    for event in found:
+    assert [type(event) for event in answers] == [KINDS["partial_image"]] * 2 + [KINDS["completed"]]
+    assert [event.partial_image_index for event in answers[:2]] == [0, 1]
+    last = answers[-1]
+    for event in answers:
         assert opened(event).size == (96, 64)
         facts = event.size, event.quality, event.background, event.output_format
         assert facts == ("96x64", "low", "opaque", "png")
@@ -61,29 +61,29 @@ def test_the_sdk_reads_a_generation(images):
 
 
 def test_the_sdk_reads_an_edit(images):
-    found = list(
+    answers = list(
         images.edit(
             image=IMAGE, mask=MASK, prompt="a hat", stream=True, partial_images=3, output_format="webp"
         )
     )
-    assert [event.type for event in found] == ["image_edit.partial_image"] * 3 + ["image_edit.completed"]
-    assert {opened(event).format for event in found} == {"WEBP"}
+    assert [event.type for event in answers] == ["image_edit.partial_image"] * 3 + ["image_edit.completed"]
+    assert {opened(event).format for event in answers} == {"WEBP"}
     assert (
-        found[-1].b64_json
+        answers[-1].b64_json
         == images.edit(image=IMAGE, mask=MASK, prompt="a hat", output_format="webp").data[0].b64_json
     )
 
 
 def test_partial_images_come_nearer_and_keep_to_the_mask(images):
-    found = [
+    frames = [
         opened(e) for e in images.edit(image=IMAGE, mask=MASK, prompt="night", stream=True, partial_images=3)
     ]
     outside = hole().getchannel("A")
     distances = []
-    for image in found:
+    for image in frames:
         apart = ImageChops.difference(image, scenery())
         assert Image.composite(apart, Image.new("RGB", apart.size), outside).getbbox() is None
-        distances.append(sum(ImageChops.difference(image, found[-1]).convert("L").tobytes()))
+        distances.append(sum(ImageChops.difference(image, frames[-1]).convert("L").tobytes()))
     assert distances == sorted(distances, reverse=True)
     assert distances[2] > distances[3] == 0
 
@@ -96,15 +96,15 @@ def test_one_completed_for_each_image_in_order(app, n, partials):
     assert answer.headers["content-type"] == "text/event-stream"
     assert "content-length" not in answer.headers
     each = ["image_generation.partial_image"] * (partials or 0) + ["image_generation.completed"]
-    found = events(answer.body)
-    assert [name for name, _ in found] == each * n
-    assert all(name == data["type"] for name, data in found)
-    done = [data for _, data in found if "usage" in data]
+    answers = events(answer.body)
+    assert [name for name, _ in answers] == each * n
+    assert all(name == data["type"] for name, data in answers)
+    done = [data for _, data in answers if "usage" in data]
     plain = call(app, body={**SMALL, "stream": False, "n": n, "seed": 4}).json["data"]
     assert [data["b64_json"] for data in done] == [item["b64_json"] for item in plain]
     fields = {"type", "b64_json", "created_at", "size", "quality", "background", "output_format"}
     assert all(
-        set(data) == fields | {"usage" if "usage" in data else "partial_image_index"} for _, data in found
+        set(data) == fields | {"usage" if "usage" in data else "partial_image_index"} for _, data in answers
     )
 
 
@@ -177,12 +177,12 @@ def test_a_cut_ends_before_the_last_completed(app, images):
     body = call(app, body={**SMALL, "n": 2, "partial_images": 2, "fault": "cut"}).body
     assert names(body) == [*each, "image_generation.completed", *each]
     assert call(app, body={**SMALL, "fault": "cut"}).body == b""
-    found = list(
+    answers = list(
         images.generate(
             prompt=PROMPT, size="64x64", stream=True, partial_images=1, extra_body={"fault": "cut"}
         )
     )
-    assert [event.type for event in found] == ["image_generation.partial_image"]
+    assert [event.type for event in answers] == ["image_generation.partial_image"]
 
 
 def test_fewer_and_wrong_size(app):
@@ -202,14 +202,14 @@ def test_fewer_and_wrong_size(app):
 @pytest.fixture
 def waits(monkeypatch):
     """The seconds that faults wait, without waiting."""
-    found = []
+    seen = []
 
     class Event:
         def wait(self, timeout):
-            found.append(timeout)
+            seen.append(timeout)
 
     monkeypatch.setattr(fields.threading, "Event", Event)
-    return found
+    return seen
 
 
 def test_a_slow_stream_spreads_its_seconds_over_the_events_and_says_that_it_lives(app, waits):

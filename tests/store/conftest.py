@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from store_samples import MEMORY
 
+from ipyimagegen.store import Store
+
 
 @pytest.fixture
 def quick(tmp_path):
@@ -15,3 +17,8 @@ def quick(tmp_path):
         return
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="homes-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "home", wait=0.2)

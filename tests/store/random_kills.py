@@ -42,7 +42,7 @@ def image(*what):
     return out.getvalue()
 
 
-def studio(home, base_url):
+def make_studio(home, base_url):
     lab = {"base_url": base_url, "free": False}
     settings = Settings(
         max_images=1_000_000,  # a writer may live long: where machines are quick, it asks for hundreds
@@ -57,7 +57,7 @@ def studio(home, base_url):
 
 def write(home, base_url, name):
     """Ask for one image after another until killed."""
-    writer, draw = studio(home, base_url), random.Random(name)
+    writer, draw = make_studio(home, base_url), random.Random(name)
     given = image("given", name)
     for turn in itertools.count():
         shared = draw.random() < SHARED / 100
@@ -75,7 +75,7 @@ def nursery(home, base_url):
     """Fork a writer for each name on stdin, and say its process id; they die with this process."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with tempfile.TemporaryDirectory() as folder:  # once, so that no writer spends its life importing
-        studio(folder, base_url).imagine("first")
+        make_studio(folder, base_url).imagine("first")
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -100,7 +100,7 @@ def _die_with(parent):
 def look(home, base_url):
     """Print what is there: runs by prompt, files that are damaged, what the index does not know."""
     home = Path(home)
-    fresh = studio(home, base_url)
+    fresh = make_studio(home, base_url)
     fresh.recover_responses()
     runs, damaged = [], []
     for path in home.glob("records/*/*"):

@@ -7,14 +7,8 @@ from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
-from ipyimagegen.store import Store
 
 SECRET = "my grandmother's kitchen"
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "home", wait=0.2)
 
 
 def image(store, text, index=1):

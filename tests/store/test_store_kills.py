@@ -5,7 +5,7 @@ import os
 
 import pytest
 from loopback import b64, image_bytes
-from random_kills import Game, check, studio
+from random_kills import Game, check, make_studio
 from store_story import pending
 
 from ipyimagegen.core.request import PreparedRequest
@@ -27,18 +27,18 @@ def test_random_kills_of_three_writers(quick, serve, seed):
 
 @pytest.mark.parametrize("came", [b"", b'{"data": [{"b64_json": "aGFsZi'], ids=["nothing", "a part"])
 def test_a_look_leaves_a_reply_that_another_process_still_writes(quick, came):
-    fresh = studio(quick, "http://127.0.0.1:9/v1")
+    fresh = make_studio(quick, "http://127.0.0.1:9/v1")
     run = pending(1)
     fresh.store.create(run)
     reply = fresh.store.spool(run)
     reply.write_bytes(came)
-    studio(quick, "http://127.0.0.1:9/v1").recover_responses()
+    make_studio(quick, "http://127.0.0.1:9/v1").recover_responses()
     assert reply.read_bytes() == came
     assert fresh.store.run(run.id) == run
 
 
 def test_a_look_changes_no_record_that_its_owner_has_written_meanwhile(quick, monkeypatch):
-    fresh = studio(quick, "http://127.0.0.1:9/v1")
+    fresh = make_studio(quick, "http://127.0.0.1:9/v1")
     run = pending(1)
     fresh.store.create(run)
     body = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}

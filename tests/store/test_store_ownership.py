@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from foreign import OTHER, PREPARED, needs_root
+from raising import raising
 from store_samples import SESSION, ids, run
 
 from ipyimagegen.core.errors import StoreError
@@ -222,7 +223,7 @@ def test_forgetting_names_the_files_that_stay_behind_a_link(tmp_path, folder):
     store = linked(tmp_path, folder, tmp_path / "documents")
     kept = keep(store)
     store.create(run(1, status=Status.DONE, images=(ImageRecord(index=1, sha256=kept.sha256),)))
-    with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
+    with pytest.raises(StoreError, match=HASH):
         store.forget([f"{SESSION}/1"])
     assert store.run(f"{SESSION}/1").forgotten
     assert store.verify(HASH)
@@ -287,7 +288,7 @@ def database(path):
 
 
 def write_ahead(path):
-    """A database that another program has open, with what it wrote last beside it."""
+    """A database that another program has open, with what it wrote last next to it."""
     code = (
         "import os, sqlite3, sys\nbase = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "base.execute('PRAGMA journal_mode = WAL')\nbase.execute('CREATE TABLE runs (km REAL)')\n"
@@ -444,7 +445,7 @@ def test_a_folder_of_another_user_is_refused_before_paying(tmp_path, name, mode)
     if not name and mode == 0o755:
         Store(home).probe()  # root may write there, and nobody else
         return
-    with pytest.raises(StoreError, match=r"other users|another user"):
+    with raising(StoreError, home):
         Store(home).probe()
 
 
@@ -482,7 +483,7 @@ def test_a_store_that_belongs_to_another_user_is_read_and_forgetting_names_what_
     again.update(run(3, "a cat", status=Status.DONE))
     again.update(run(2, "fox 2", status=Status.DONE, elapsed=3.0))
     assert [record.elapsed for record in again.runs(search="fox 2")] == [3.0]
-    with pytest.raises(StoreError, match=f"(?s)Forgotten.*{HASH}"):
+    with pytest.raises(StoreError, match=HASH):
         again.forget([f"{SESSION}/1", f"{SESSION}/2"])
     assert again.verify(kept.sha256)
 

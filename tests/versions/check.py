@@ -29,9 +29,9 @@ def run(*command, **options):
 
 def find_python(version):
     """Return a Python of that version if there is one, else the one that runs this."""
-    found = shutil.which(f"python{version}") or ""
-    works = found and not subprocess.run([found, "-V"], capture_output=True, check=False).returncode
-    return found if works else sys.executable
+    python = shutil.which(f"python{version}") or ""
+    works = python and not subprocess.run([python, "-V"], capture_output=True, check=False).returncode
+    return python if works else sys.executable
 
 
 def make_environment(name, folder):
@@ -60,7 +60,9 @@ def check_bounds():
     lowest = (HERE / "lowest.txt").read_text().splitlines()
     exact = [re.sub(r"==(\d+\.\d+)\.0$", r"==\1", line) for line in lowest]
     return [
-        f"{one} is not in lowest.txt" for one in declared if one.replace(">=", "==") not in (*lowest, *exact)
+        f"{requirement} is not in lowest.txt"
+        for requirement in declared
+        if requirement.replace(">=", "==") not in (*lowest, *exact)
     ]
 
 
@@ -79,7 +81,9 @@ def check(name, wheel, folder):
     version = run(python, "-V").strip()
     print(f"{name}: {version}, {len(before)} packages, changed: {len(changed)}, added: {', '.join(added)}")
     done = subprocess.run([python, "-W", "ignore", HERE / "magics.py", folder / f"{name}-files"], check=False)
-    return [f"{name}: {one}" for one in changed] + ([f"{name}: a magic failed"] if done.returncode else [])
+    return [f"{name}: {package}" for package in changed] + (
+        [f"{name}: a magic failed"] if done.returncode else []
+    )
 
 
 def main(names):

@@ -114,11 +114,15 @@ def in_kernel(home):
     try:
         for case in CASES:
             cell = kernel.collect(kernel.start(case.code, watched=not case.fails))
-            images = sum(mime.startswith("image/") for one in cell.outputs for mime in one.get("data", {}))
+            images = sum(
+                mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {})
+            )
             yield case.name, judge(case, "\n".join(cell.texts), images, cell.error or "")
         cell = kernel.run("%imagine_panel")
         views = [
-            one for one in cell.outputs if "application/vnd.jupyter.widget-view+json" in one.get("data", {})
+            output
+            for output in cell.outputs
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
         ]
         yield "panel is a widget", "" if views else f"no widget in {cell.outputs}"[:300]
         for code, offered in OFFERED.items():
@@ -130,7 +134,9 @@ def in_kernel(home):
 
 def missing(offered, matches):
     """Return which candidates were not offered."""
-    lacking = {one for one in offered if not any(match.lstrip("@") == one for match in matches)}
+    lacking = {
+        completion for completion in offered if not any(match.lstrip("@") == completion for match in matches)
+    }
     return f"{sorted(lacking)} not in {matches[:9]}" if lacking else ""
 
 
