@@ -259,13 +259,11 @@ def use_entry(entry):
     )
     capabilities = catalog.find_capabilities(request, endpoint)
     try:
-        request, _ = catalog.check(
-            request, catalog.find_capabilities(request, capabilities), configured=frozenset(OPTIONS)
-        )
+        request, _ = catalog.check(request, capabilities, configured=frozenset(OPTIONS))
     except ImagineError:
         return
-    sent = catalog.translate(request, catalog.find_capabilities(request, capabilities))
-    catalog.estimate_cost(sent, request, catalog.find_capabilities(request, capabilities))
+    sent = catalog.translate(request, capabilities)
+    catalog.estimate_cost(sent, request, capabilities)
     catalog.find_input_requirements(request, sent, endpoint)
     catalog.describe_sizes(find_row(endpoint, "mine") or Model(name="mine"))
 
