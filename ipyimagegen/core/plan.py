@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipyimagegen.core import costs
 from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
-from ipyimagegen.core.run import Cost, Run
+from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
 
 SKETCH = "sketch"
 
@@ -131,8 +130,8 @@ class Plan:
                     retry=OptionName("retry", True),
                 )
             )
-        cost = costs.format_costs(estimates) if estimates else _("free")
-        sources = costs.list_price_sources(estimates)
+        cost = format_costs(estimates) if estimates else _("free")
+        sources = list_price_sources(estimates)
         return join([*facts, _("{cost} ({sources})", cost=cost, sources=sources) if sources else cost])
 
 
@@ -173,7 +172,7 @@ def check_caps(
             "Nothing was sent. Set a higher limit, or request fewer.",
             calls=ngettext("{count} paid call", "{count} paid calls", len(paid)),
             images=_format_images(images),
-            cost=costs.format_costs(call.estimate for call in paid),
+            cost=format_costs(call.estimate for call in paid),
             limit=limit,
         )
     )

@@ -20,7 +20,7 @@ from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, Out
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
-from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key
+from ipyimagegen.core.request import Input, Request, check_extra
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import list_some, truncate
 from ipyimagegen.core.user_input import UserInput
@@ -164,10 +164,7 @@ def _plan_call(
         inputs=inputs,
         mask=mask,
     )
-    for key in draft.extra:
-        check_key(key)
     check_extra(draft.extra)
-    check_count(draft.extra)
     endpoint, cached = _choose_endpoint(draft, configured, user, context, local)
     call = _translate(draft, endpoint, configured, user, local)
     try:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.ids import SESSION as _SESSION
 from ipyimagegen.core.messages import _
+from ipyimagegen.core.run import SESSION as _SESSION
 from ipyimagegen.store.ownership import check_folder, delete_file, is_own_file, leads_through_link
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
