@@ -22,10 +22,9 @@ from ipyimagegen.client.dialects import DIALECTS
 from ipyimagegen.client.errors import find_redirect, parse_body, parse_error
 from ipyimagegen.client.failures import describe_failure, is_bad_certificate
 from ipyimagegen.client.retry import count_seconds_until
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.redact import Redactor
+from ipyimagegen.core.redact import ApiKey, Redactor
 from ipyimagegen.core.text import sanitize
 
 ROUTE = "/models"  # every known server has it or answers that it has not; it is free everywhere

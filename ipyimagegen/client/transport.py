@@ -29,10 +29,9 @@ from ipyimagegen.client.response import ResponseImage, make_image
 from ipyimagegen.client.retry import LONGEST, format_wait, parse_retry_after
 from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, limit_response
 from ipyimagegen.client.streaming import Previews
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import Message, _, ngettext
-from ipyimagegen.core.redact import HiddenText, Redactor
+from ipyimagegen.core.redact import ApiKey, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 

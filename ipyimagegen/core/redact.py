@@ -1,7 +1,8 @@
 """Keep API keys out of everything: text that hides itself, and a redactor for text from outside.
 
-A key is `HiddenText` as soon as it is read: repr, `str` and format show nothing. Code that reads the clear
-text is decorated with `hide_frames`: a traceback that leaves it has none of its frames.
+A key is `HiddenText` as soon as it is read: repr, `str` and format show nothing. An `ApiKey` shows it to its
+own server only. Code that reads the clear text is decorated with `hide_frames`: a traceback that leaves it
+has none of its frames.
 
 A server may echo a key raw, cut, masked, URL- or JSON-escaped, as HTML entities, or inside base64. The
 redactor works on runs of characters, so it finds a part of a key like the whole.
@@ -17,6 +18,7 @@ from functools import wraps
 from typing import Any, Never, ParamSpec, TypeVar
 from urllib.parse import quote
 
+from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 P = ParamSpec("P")
@@ -45,6 +47,53 @@ class HiddenText(str):
 
     def __format__(self, spec: str) -> str:
         return repr(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Never:
+        raise TypeError("a key is not copied or pickled")
+
+
+# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
+_POSSIBLE = re.compile(r"[!#-&(-_a-~]+")
+
+
+class ApiKey:
+    """A key bound to the origin of a URL; no repr shows it, and it cannot be copied or pickled."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, base_url: str) -> None:
+        self._value = value if isinstance(value, HiddenText) else HiddenText(value)
+        self.origin = to_origin(base_url)
+
+    def reveal(self, url: str) -> HiddenText | None:
+        """Return the key if `url` is of its origin, else None."""
+        return self._value if self.belongs_to(url) else None
+
+    def belongs_to(self, url: str) -> bool:
+        """Return whether `url` is of the key's origin."""
+        try:
+            return to_origin(url) == self.origin
+        except ValueError:
+            return False
+
+    @property
+    def clear(self) -> HiddenText:
+        """The key whatever the URL: for the redactor alone."""
+        return self._value
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be a key at all: no blank, quote, line break, or other text that no header takes."""
+        return bool(_POSSIBLE.fullmatch(self._value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApiKey) and (self.origin, self._value) == (other.origin, other._value)
+
+    def __hash__(self) -> int:
+        return hash((self.origin, self._value))
+
+    def __repr__(self) -> str:
+        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has an origin
 
     def __reduce_ex__(self, protocol: Any) -> Never:
         raise TypeError("a key is not copied or pickled")
