@@ -57,17 +57,20 @@ _POSSIBLE = re.compile(r"[!#-&(-_a-~]+")
 
 
 class ApiKey:
-    """A key bound to the origin of a URL; no repr shows it, and it cannot be copied or pickled."""
+    """A key bound to the origin of a URL; no repr shows it, and it cannot be copied or pickled.
 
-    __slots__ = ("_value", "origin")
+    `clear` is the key whatever the URL: for the redactor alone.
+    """
+
+    __slots__ = ("clear", "origin")
 
     def __init__(self, value: str, base_url: str) -> None:
-        self._value = value if isinstance(value, HiddenText) else HiddenText(value)
+        self.clear = HiddenText(str.__str__(value))
         self.origin = to_origin(base_url)
 
     def reveal(self, url: str) -> HiddenText | None:
         """Return the key if `url` is of its origin, else None."""
-        return self._value if self.belongs_to(url) else None
+        return self.clear if self.belongs_to(url) else None
 
     def belongs_to(self, url: str) -> bool:
         """Return whether `url` is of the key's origin."""
@@ -77,20 +80,15 @@ class ApiKey:
             return False
 
     @property
-    def clear(self) -> HiddenText:
-        """The key whatever the URL: for the redactor alone."""
-        return self._value
-
-    @property
     def possible(self) -> bool:
         """Whether it can be a key at all: no blank, quote, line break, or other text that no header takes."""
-        return bool(_POSSIBLE.fullmatch(self._value))
+        return bool(_POSSIBLE.fullmatch(self.clear))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ApiKey) and (self.origin, self._value) == (other.origin, other._value)
+        return isinstance(other, ApiKey) and (self.origin, self.clear) == (other.origin, other.clear)
 
     def __hash__(self) -> int:
-        return hash((self.origin, self._value))
+        return hash((self.origin, self.clear))
 
     def __repr__(self) -> str:
         return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has an origin
@@ -130,7 +128,9 @@ class Redactor:
 
     @hide_frames
     def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
-        texts = {text for key in keys for text in (str.__str__(key), _to_latin1(key)) if len(text) >= WHOLE}
+        # Each key as it is, and as `mask` reads it: each UTF-8 byte as a character.
+        spelled = [text for key in keys for text in (str.__str__(key), _encode(key).decode("latin-1"))]
+        texts = {text for text in spelled if len(text) >= WHOLE}
         cores = {core for text in texts for core in _list_cores(text)}
         long = {text for text in texts if len(text) >= RUN}
         self._raw = _Runs(RUN, long, public)
@@ -145,7 +145,9 @@ class Redactor:
     @hide_frames
     def holds(self, text: str) -> bool:
         """Return whether a text holds what looks like a key, or a whole known key, in any spelling."""
-        return _looks_like_key(text) or self.holds_known(text)
+        named = any(_DIGIT.search(match[1] or match[2]) for match in _NAMED.finditer(text))
+        shaped = named or _SHAPE.search(text) or _CUT.search(text[-_END:])
+        return bool(shaped) or self.holds_known(text)
 
     @hide_frames
     def holds_known(self, text: str) -> bool:
@@ -160,14 +162,15 @@ class Redactor:
     @hide_frames
     def redact(self, text: str) -> str:
         """Return a text without keys: no eight characters of a key in a row remain, in any spelling."""
-        spans = self._find_spans(text, self._dummies)
         pieces: list[str] = []
         end = 0
-        for start, stop in sorted(spans):
+        for start, stop in sorted(self._find_spans(text, self._dummies)):
             if start > end or not pieces:
                 pieces += [text[end:start], REDACTED]
             end = max(end, stop)
-        return _redact_shapes("".join(pieces) + text[end:])
+        text = _NAMED.sub(_redact_named, "".join(pieces) + text[end:])
+        text = _SHAPE.sub(REDACTED, text)
+        return text[:-_END] + _CUT.sub(REDACTED, text[-_END:])
 
     def clean(self, text: object, limit: int = TEXT_LIMIT) -> str:
         """Return outside text as `sanitize` does, without keys.
@@ -222,8 +225,7 @@ class Redactor:
         """Yield where keys are in a text as it is."""
         numbers = _to_numbers(text)
         yield from self._raw.find_spans(text, numbers)
-        if not self._coded.are_missing(numbers):
-            yield from self._coded.find_spans(text.translate(_URL_SAFE), numbers)
+        yield from self._coded.find_spans(text, numbers)
         for dummy in dummies:
             yield from _find_all(dummy, text)
             yield from _find_all(dummy, text.translate(_URL_SAFE))
@@ -250,15 +252,13 @@ class _Runs:
         self._runs = frozenset(runs)
         self._fours = frozenset(_to_numbers("".join(fours)))
 
-    def are_missing(self, numbers: memoryview) -> bool:
-        """Return whether a text, given as numbers, certainly holds no run."""
-        return self._fours.isdisjoint(numbers)
-
     def find_spans(self, text: str, numbers: memoryview) -> Iterator[tuple[int, int]]:
         """Yield where a run is in a text, which is also given as numbers."""
         fours, runs, size = self._fours, self._runs, self._size
-        if self.are_missing(numbers):
+        if fours.isdisjoint(numbers):
             return
+        if size == CODED:
+            text = text.translate(_URL_SAFE)
         for at in [_FOUR * place for place, number in enumerate(numbers) if number in fours]:
             for start in range(max(at + _FOUR - size, 0), at + 1):
                 if text[start : start + size] in runs:
@@ -285,11 +285,6 @@ def _encode(key: str) -> bytes:
     except UnicodeEncodeError:
         pass
     return key.encode("utf-8", "replace")
-
-
-def _to_latin1(key: str) -> str:
-    """Return a key as `mask` reads it: each UTF-8 byte as a character."""
-    return _encode(key).decode("latin-1")
 
 
 # An escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
@@ -350,15 +345,13 @@ def _list_spellings(text: str) -> set[str]:
     url |= {re.sub("%..", lambda match: match[0].lower(), spelling) for spelling in url}
     in_json = json.dumps(text)[1:-1]
     escaped = {
-        re.sub(f"[{marks}]", _make_escape(form), in_json) for marks in _MARKUP for form in ("04x", "04X")
+        in_json.translate({ord(mark): f"\\u{ord(mark):{form}}" for mark in marks})
+        for marks in _MARKUP
+        for form in ("04x", "04X")
     }
     cores = {*_list_cores(text)}
     cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
     return {text, in_json, in_json.replace("/", "\\/")} | url | escaped | cores
-
-
-def _make_escape(form: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"\\u{ord(match[0]):{form}}"
 
 
 # The shapes of known servers' keys. A key after a name has a digit: otherwise any long word would match.
@@ -375,17 +368,7 @@ _END = 256  # characters at the end that are searched for the beginning of a key
 _DIGIT = re.compile(r"\d")
 
 
-def _looks_like_key(text: str) -> bool:
-    named = any(_DIGIT.search(match[1] or match[2]) for match in _NAMED.finditer(text))
-    return named or bool(_SHAPE.search(text)) or bool(_CUT.search(text[-_END:]))
-
-
-def _redact_shapes(text: str) -> str:
-    text = _SHAPE.sub(REDACTED, _NAMED.sub(_redact_match, text))
-    return text[:-_END] + _CUT.sub(REDACTED, text[-_END:])
-
-
-def _redact_match(match: re.Match[str]) -> str:
+def _redact_named(match: re.Match[str]) -> str:
     return REDACTED if _DIGIT.search(match[1] or match[2]) else match[0]
 
 
