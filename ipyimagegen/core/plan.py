@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidOption, OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
+from ipyimagegen.core.user_input import Axis
 
 SKETCH = "sketch"
 

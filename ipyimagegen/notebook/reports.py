@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
@@ -15,6 +14,7 @@ from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
+from ipyimagegen.core.user_input import label_points
 from ipyimagegen.notebook.front import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title

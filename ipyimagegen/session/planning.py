@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog
 from ipyimagegen.core import template
-from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
@@ -23,7 +22,7 @@ from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
 from ipyimagegen.core.request import Input, Request, check_extra
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import list_some, truncate
-from ipyimagegen.core.user_input import UserInput
+from ipyimagegen.core.user_input import Axis, UserInput, expand, label_points
 
 if TYPE_CHECKING:
     from ipyimagegen.session.ledger import Ledger
