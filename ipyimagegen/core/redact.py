@@ -11,12 +11,10 @@ redactor works on runs of characters, so it finds a part of a key like the whole
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import Any, Never, ParamSpec, TypeVar
-from urllib.parse import quote
 
 from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
@@ -124,7 +122,7 @@ class Redactor:
     what looks like a key. Its repr shows nothing.
     """
 
-    __slots__ = ("_coded", "_dummies", "_needles", "_raw", "_spellings")
+    __slots__ = ("_coded", "_cores", "_dummies", "_needles", "_raw", "_whole")
 
     @hide_frames
     def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
@@ -136,7 +134,9 @@ class Redactor:
         self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
         self._dummies = tuple(map(HiddenText, (texts - long) | {core for core in cores if len(core) < CODED}))
-        self._spellings = tuple({HiddenText(form) for text in long for form in _list_spellings(text)})
+        read = {_unescape(text, range(len(text) + 1))[0] for text in long}  # a key may hold a %2F of its own
+        self._whole = tuple(map(HiddenText, long | {text for text in read if len(text) >= RUN}))
+        self._cores = tuple(HiddenText(core) for text in long for core in _list_cores(text))
         self._needles = tuple(HiddenText(text[1:-1]) for text in long)
 
     def __repr__(self) -> str:
@@ -152,7 +152,12 @@ class Redactor:
     @hide_frames
     def holds_known(self, text: str) -> bool:
         """Return whether a text holds a whole known key, in any spelling."""
-        return any(form in text for form in self._spellings)
+        for _ in range(3):
+            in_base64 = text.translate(_URL_SAFE)
+            if any(key in text for key in self._whole) or any(core in in_base64 for core in self._cores):
+                return True
+            text = _unescape(text, range(len(text) + 1))[0]
+        return False
 
     @hide_frames
     def holds_part(self, text: str) -> bool:
@@ -289,7 +294,7 @@ def _encode(key: str) -> bytes:
 
 # An escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
 _ESCAPE = re.compile(
-    r"""\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|&\#x([0-9a-fA-F]{2});?|&\#([0-9]{2,3});?|\\([\\/"'])""",
+    r"""\\u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|&\#x([0-9a-fA-F]{2});?|&\#([0-9]{2,3});?|\\([\\/"'])""",
     re.VERBOSE,
 )
 _MARKS = ("\\", "%", "&#")
@@ -334,24 +339,6 @@ def _list_cores(text: str) -> Iterator[str]:
         core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         if len(core) >= RUN:
             yield core
-
-
-_MARKUP = ("<>&", "<>&'+", "<>&'=")  # what Go, .NET and Java write as \u003c for the sake of HTML
-
-
-def _list_spellings(text: str) -> set[str]:
-    """Return the spellings of a whole key: raw, URL-, JSON- and base64-escaped."""
-    url = {quote(_encode(text), safe) for safe in ("", "/")}
-    url |= {re.sub("%..", lambda match: match[0].lower(), spelling) for spelling in url}
-    in_json = json.dumps(text)[1:-1]
-    escaped = {
-        in_json.translate({ord(mark): f"\\u{ord(mark):{form}}" for mark in marks})
-        for marks in _MARKUP
-        for form in ("04x", "04X")
-    }
-    cores = {*_list_cores(text)}
-    cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
-    return {text, in_json, in_json.replace("/", "\\/")} | url | escaped | cores
 
 
 # The shapes of known servers' keys. A key after a name has a digit: otherwise any long word would match.
