@@ -168,14 +168,7 @@ def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
     for part in parts:
         texts.append(_to_text(part, namespace))
         room -= len(texts[-1])
-        if room < 0:
-            raise InvalidInput(
-                _(
-                    "The text has more than {most:,} characters once its names are filled in; "
-                    "nothing was sent. Use shorter values.",
-                    most=LONGEST,
-                )
-            )
+        _check_room(room, _("The text with its names filled in"))
     return "".join(texts)
 
 
@@ -216,14 +209,7 @@ def _format(value: object, spec: str, source: str) -> str:
     """Return the formatted value. Raises InvalidInput for a text that is too long, before it is made."""
     widths = re.findall(r"\d+", spec)
     if len(spec) > _LONGEST_SPEC or any(len(digits) > 9 or int(digits) > LONGEST for digits in widths):
-        raise InvalidInput(
-            _(
-                "The format of {source} has more than {most:,} characters; nothing was sent. "
-                "Use a smaller width.",
-                source=source,
-                most=LONGEST,
-            )
-        )
+        _check_room(-1, source)
     if spec and isinstance(value, numbers.Number) and hasattr(value, "adjusted"):  # a Decimal, spelled out
         _check_room(LONGEST - abs(value.adjusted()), source)
     _check_size(value, source)
@@ -253,13 +239,10 @@ def _check_size(value: object, source: str) -> None:
 
 def _check_room(room: int, source: str) -> None:
     if room < 0:
-        raise InvalidInput(
-            _(
-                "{source} is longer than {most:,} characters; nothing was sent. Use a part of it.",
-                source=source,
-                most=LONGEST,
-            )
+        problem = _(
+            "{source} is longer than {most:,} characters; nothing was sent.", source=source, most=LONGEST
         )
+        raise InvalidInput(problem)
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:

@@ -80,19 +80,17 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     given = {name: value for name, value in options.items() if value is not None}
     executor, extra = given.pop("executor", None), given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
-        raise InvalidOption(
-            _(
-                "{extra} takes a mapping such as {example}.",
-                extra=OptionName("extra"),
-                example='{"key": "value"}',
-            )
-        )
+        mapping = '{"key": "value"}'
+        raise InvalidOption(_("{extra} takes a mapping such as {x}.", extra=OptionName("extra"), x=mapping))
     check_extra(extra)
     inputs = {name: _to_input_refs(name, given.pop(name)) for name in INPUTS if name in given}
-    for name in given:
-        if not find_option(name).python:
+    values: dict[str, Values] = {}
+    for name, value in given.items():
+        option = find_option(name)
+        if not option.python:
             raise InvalidOption(_("A Python call has no {name}=; it is an option of the magics.", name=name))
-    values = {name: read_values(name, value) for name, value in given.items()}
+        elements = list_elements(value) if option.lists else None
+        values[name] = normalise(name, value) if elements is None else normalise_all(name, elements)
     return UserInput(
         prompt=_read_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor
     )
@@ -128,12 +126,7 @@ def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
         if not value:
-            raise InvalidInput(
-                _(
-                    "{option} is an empty list; nothing was sent. Without an image, leave it out.",
-                    option=OptionName(name),
-                )
-            )
+            raise InvalidInput(_("{option} is an empty list; nothing was sent.", option=OptionName(name)))
         return tuple(InputRef(thing, f"{name}[{index}]") for index, thing in enumerate(value))
     return (InputRef(value, name),)
 
@@ -197,12 +190,6 @@ def list_elements(thing: Any) -> list[Any] | None:
     return elements if isinstance(elements, list) else None
 
 
-def read_values(name: str, thing: object) -> Values:
-    """Return the value of option `name` that code gave, or the values of a list. Raises InvalidOption."""
-    elements = list_elements(thing) if find_option(name).lists else None
-    return normalise(name, thing) if elements is None else normalise_all(name, elements)
-
-
 def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], object] = str) -> Values:
     """Return what was typed for option `name`, split at commas; `1..4` is a range. Raises InvalidOption.
 
@@ -230,12 +217,8 @@ def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
     if len(elements) > MOST:
         raise _refuse_count(name)
     if any(isinstance(element, str) and not element.strip() for element in elements):
-        raise InvalidOption(
-            _(
-                "The list of {option} has an empty place. Write it without blanks: 1,2,3 or low,high.",
-                option=OptionName(name),
-            )
-        )
+        problem = _("{option} has an empty place. Write it without blanks: 1,2,3.", option=OptionName(name))
+        raise InvalidOption(problem)
     return tuple(normalise(name, element) for element in elements)
 
 
@@ -253,12 +236,9 @@ def _expand_range(name: str, piece: str) -> Iterator[object]:
 
 
 def _refuse_count(name: str, given: str | None = None) -> InvalidOption:
+    option = OptionName(name, given)
     return InvalidOption(
-        _(
-            "{option} has more than {most:,} values; nothing was sent. Give fewer.",
-            option=OptionName(name, given),
-            most=MOST,
-        )
+        _("{option} has more than {most:,} values; nothing was sent.", option=option, most=MOST)
     )
 
 
