@@ -134,7 +134,7 @@ class Redactor:
         self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
         self._dummies = tuple(map(HiddenText, (texts - long) | {core for core in cores if len(core) < CODED}))
-        read = {_unescape(text, range(len(text) + 1))[0] for text in long}  # a key may hold a %2F of its own
+        read = {_ESCAPE.sub(_decode_escape, text) for text in long}  # a key may hold a %2F of its own
         self._whole = tuple(map(HiddenText, long | {text for text in read if len(text) >= RUN}))
         self._cores = tuple(HiddenText(core) for text in long for core in _list_cores(text))
         self._needles = tuple(HiddenText(text[1:-1]) for text in long)
@@ -156,7 +156,7 @@ class Redactor:
             in_base64 = text.translate(_URL_SAFE)
             if any(key in text for key in self._whole) or any(core in in_base64 for core in self._cores):
                 return True
-            text = _unescape(text, range(len(text) + 1))[0]
+            text = _ESCAPE.sub(_decode_escape, text)
         return False
 
     @hide_frames
@@ -317,15 +317,18 @@ def _find_escapes(text: str) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
+def _decode_escape(match: re.Match[str]) -> str:
+    in_hex = match[1] or match[2] or match[3]
+    return chr(int(in_hex, 16)) if in_hex else chr(int(match[4])) if match[4] else match[5]
+
+
 def _unescape(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
     """Return a text with its escapes decoded once, and where each character begins."""
     parts: list[str] = []
     places: list[int] = []
     end = 0
     for match in _ESCAPE.finditer(text):
-        in_hex = match[1] or match[2] or match[3]
-        code = int(in_hex, 16) if in_hex else int(match[4]) if match[4] else None
-        parts += [text[end : match.start()], match[5] if code is None else chr(code)]
+        parts += [text[end : match.start()], _decode_escape(match)]
         places += begins[end : match.start() + 1]
         end = match.end()
     return "".join(parts) + text[end:], [*places, *begins[end:]]
