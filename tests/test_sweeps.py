@@ -17,11 +17,10 @@ from studios import make_studio
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
-from ipyimagegen.core.axes import Axis, expand
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
-from ipyimagegen.core.user_input import UserInput, from_call
+from ipyimagegen.core.user_input import Axis, UserInput, expand, from_call
 from ipyimagegen.notebook import reports
 from ipyimagegen.results.sweep import layout_sheets
 from ipyimagegen.session.call import STOPPED
@@ -841,7 +840,6 @@ def test_what_did_not_come_is_not_saved_in_silence(home, serve, tmp_path):
 def test_a_folder_that_nobody_may_write_in_is_told_before_anything_is_paid():
     code = """
 import os, sys
-from ipyimagegen.core import errors
 from ipyimagegen.results import saving
 if os.getuid() == 0:  # who may do anything
     os.setuid(65534)

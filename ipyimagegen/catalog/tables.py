@@ -22,7 +22,7 @@ from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import BY_NAME
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.options import SENT, Json, normalise
-from ipyimagegen.core.request import check_extra
+from ipyimagegen.core.request import check_values
 
 T = TypeVar("T")
 
@@ -210,7 +210,7 @@ def _read_list(kinds: tuple[Any, ...], value: Json, place: _Place) -> tuple[Any,
 
 def _read_json(value: Json, place: _Place) -> Json:
     try:
-        check_extra({"": value})
+        check_values({"": value})
     except InvalidOption:
         place.refuse(_("text, a finite number, true, false, a list or a table"))
     return _freeze(value)

@@ -32,11 +32,10 @@ from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, 
 from ipyimagegen.client.retry import LONGEST, count_seconds_until, format_wait, parse_retry_after
 from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, limit_response
 from ipyimagegen.client.streaming import Previews
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import Message, _, ngettext
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.redact import NO_KEYS, HiddenText, Redactor
+from ipyimagegen.core.redact import NO_KEYS, ApiKey, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 

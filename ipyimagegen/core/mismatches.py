@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ipyimagegen.core.formats import BY_NAME
-from ipyimagegen.core.messages import _, ngettext
+from ipyimagegen.core.messages import Message, _, ngettext
 from ipyimagegen.core.options import parse_size
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import IN_PLACE, ImageRecord, ImageState, Mismatch
@@ -24,85 +24,51 @@ def find_mismatches(
     """
     asked = {**request.options, **sent.options, **request.extra}
     whole = [image for image in images if image.whole]
-    partial = [image for image in images if image.state is ImageState.PARTIAL]
-    return (
-        *_compare_count(request, facts, whole, partial),
-        *_compare_size(asked, whole),
-        *_compare_ratio(request, asked, whole),
-        *_compare_format(asked, whole),
-        *_compare_transparency(asked, whole),
-        *_compare_quality(asked, facts),
-        *(
-            Mismatch(_("image {number}", number=image.index), _("a whole image"), image.note)
-            for image in images
-            if image.note and image.state in IN_PLACE
-        ),
-        *(
-            Mismatch(_("another item"), _("an image"), _("an error: {error}", error=error))
-            for error in facts.get("errors", ())
-        ),
-    )
-
-
-def _compare_count(
-    request: Request, facts: Mapping[str, Any], whole: Sequence[ImageRecord], partial: Sequence[ImageRecord]
-) -> Iterator[Mismatch]:
-    asked = _format_images(request.count)
+    partial = sum(image.state is ImageState.PARTIAL for image in images)  # each has a note of its own
+    got: Message | None = None
     if items := facts.get("items"):  # more than are taken
         got = _("{items}: {shown} shown, the rest is kept in the response", items=items, shown=len(whole))
-        yield Mismatch(_("count"), asked, got)
-    elif not request.fewest <= len(whole) + len(partial) <= request.count:  # a partial has its own note
-        yield Mismatch(_("count"), asked, _format_images(len(whole)))
+    elif not request.fewest <= len(whole) + partial <= request.count:
+        got = ngettext("{count} image", "{count} images", len(whole))
+    wanted = ngettext("{count} image", "{count} images", request.count)
+    mismatches = [Mismatch(_("count"), wanted, got)] if got else []
+    mismatches += _compare_images(request, asked, whole)
+    quality, reported = asked.get("quality"), facts.get("quality")
+    if isinstance(reported, str) and quality not in (None, "auto", reported):
+        mismatches.append(Mismatch(_("quality"), str(quality), reported))
+    mismatches += [
+        Mismatch(_("image {number}", number=image.index), _("a whole image"), image.note)
+        for image in images
+        if image.note and image.state in IN_PLACE
+    ]
+    mismatches += [
+        Mismatch(_("another item"), _("an image"), _("an error: {error}", error=error))
+        for error in facts.get("errors", ())
+    ]
+    return tuple(mismatches)
 
 
-def _format_images(count: int) -> str:
-    return ngettext("{count} image", "{count} images", count)
-
-
-def _list_sizes(images: Sequence[ImageRecord]) -> list[str]:
-    return sorted({f"{image.width}x{image.height}" for image in images})
-
-
-def _find_size(asked: Mapping[str, Any]) -> str:
-    """Return the `WIDTHxHEIGHT` that was asked; empty where the size is a word or a tier."""
-    pixels = parse_size(str(asked.get("size", "")))
-    return f"{pixels[0]}x{pixels[1]}" if pixels else ""
-
-
-def _compare_size(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
-    size = _find_size(asked)
-    if size and whole and _list_sizes(whole) != [size]:
-        yield Mismatch(_("size"), size, ", ".join(_list_sizes(whole)))
-
-
-def _compare_ratio(
+def _compare_images(
     request: Request, asked: Mapping[str, Any], whole: Sequence[ImageRecord]
 ) -> Iterator[Mismatch]:
+    """Yield what can be measured: size, ratio, format, transparency."""
+    pixels = parse_size(str(asked.get("size", "")))  # None for a word or a tier
+    size = f"{pixels[0]}x{pixels[1]}" if pixels else ""
+    sizes = _list_sizes(whole)
+    if size and whole and sizes != [size]:
+        yield Mismatch(_("size"), size, ", ".join(sizes))
     ratio = str(request.options.get("aspect_ratio", ""))
-    if ":" not in ratio or "size" in request.extra:
-        return
-    if _list_sizes(whole) == [_find_size(asked)]:
-        return  # translated to this size, and the caption's note says so
-    width, height = (float(part) for part in ratio.split(":"))
-    wrong = [
-        image
-        for image in whole
-        if abs(((image.width or 1) / (image.height or 1)) / (width / height) - 1) > _ROUNDING
-    ]
-    if wrong:
-        yield Mismatch(_("ratio"), ratio, ", ".join(_list_sizes(wrong)))
-
-
-def _compare_format(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
-    file_format = BY_NAME.get(str(asked.get("output_format")))
-    if file_format is None:
-        return
-    others = {str(image.mime).removeprefix("image/") for image in whole if image.mime != file_format.mime}
-    if others:
-        yield Mismatch(_("format"), file_format.name, ", ".join(sorted(others)))
-
-
-def _compare_transparency(asked: Mapping[str, Any], whole: Sequence[ImageRecord]) -> Iterator[Mismatch]:
+    # Where it was translated to this size, the caption's note says so.
+    if ":" in ratio and "size" not in request.extra and sizes != [size]:
+        width, height = (float(part) for part in ratio.split(":"))
+        shapes = [(image, (image.width or 1) / (image.height or 1)) for image in whole]
+        wrong = [image for image, shape in shapes if abs(shape / (width / height) - 1) > _ROUNDING]
+        if wrong:
+            yield Mismatch(_("ratio"), ratio, ", ".join(_list_sizes(wrong)))
+    if file_format := BY_NAME.get(str(asked.get("output_format"))):
+        others = {str(image.mime).removeprefix("image/") for image in whole if image.mime != file_format.mime}
+        if others:
+            yield Mismatch(_("format"), file_format.name, ", ".join(sorted(others)))
     background = asked.get("background")
     if background == "transparent" and any(not image.alpha for image in whole):
         yield Mismatch(_("background"), "transparent", "opaque")
@@ -110,7 +76,5 @@ def _compare_transparency(asked: Mapping[str, Any], whole: Sequence[ImageRecord]
         yield Mismatch(_("background"), "opaque", "transparent")
 
 
-def _compare_quality(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Mismatch]:
-    quality, reported = asked.get("quality"), facts.get("quality")
-    if isinstance(reported, str) and quality not in (None, "auto", reported):
-        yield Mismatch(_("quality"), str(quality), reported)
+def _list_sizes(images: Sequence[ImageRecord]) -> list[str]:
+    return sorted({f"{image.width}x{image.height}" for image in images})

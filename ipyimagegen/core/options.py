@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, suggest_name
@@ -44,6 +45,19 @@ class Kind(StrEnum):
     OBJECT = "object"  # a variable, taken as it is
 
 
+# How the help writes a value of that kind, where the option has no word of its own for it.
+_METAVARS = {
+    Kind.TEXT: "TEXT",
+    Kind.NAME: "NAME",
+    Kind.INTEGER: "N",
+    Kind.NUMBER: "X",
+    Kind.SIZE: "WxH",
+    Kind.RATIO: "W:H",
+    Kind.INPUT: "X",
+    Kind.OBJECT: "NAME",
+}
+
+
 @dataclass(frozen=True)
 class Option:
     """The declaration of an option.
@@ -72,6 +86,9 @@ class Option:
     python: bool = True
     panel: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metavar", self.metavar or _METAVARS.get(self.kind, ""))
+
     @property
     def flag(self) -> str:
         """The long flag, as `--aspect-ratio`."""
@@ -84,55 +101,41 @@ class Option:
         return self.kind not in alone and (self.sent or self.kind is Kind.NAME)
 
 
+_local = partial(Option, sent=False, config=False)
+_RATIOS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
+_QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
+
 _TABLE = (
     # Sent, under the API's own names, and only when set.
-    Option(
-        "model",
-        Kind.NAME,
-        _("model that makes the image"),
-        short="-m",
-        metavar="NAME",
-        change_cost=4,
-        panel=False,
-    ),
+    Option("model", Kind.NAME, _("model that makes the image"), short="-m", change_cost=4, panel=False),
     Option(
         "size",
         Kind.SIZE,
         _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
-        metavar="WxH",
         change_cost=3,
     ),
     Option(
         "aspect_ratio",
         Kind.RATIO,
         _("width to height; becomes the nearest size where a server takes only sizes"),
-        choices=("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9"),
-        metavar="W:H",
+        choices=_RATIOS,
         change_cost=3,
     ),
-    Option("n", Kind.INTEGER, _("images in one call"), low=1, high=128, short="-n", metavar="N"),
+    Option("n", Kind.INTEGER, _("images in one call"), low=1, high=128, short="-n"),
     Option(
         "seed",
         Kind.INTEGER,
         _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
-        metavar="N",
         change_cost=0,
     ),
-    Option(
-        "quality",
-        Kind.WORD,
-        _("effort, and price"),
-        choices=("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
-    ),
+    Option("quality", Kind.WORD, _("effort, and price"), choices=_QUALITIES),
     Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
     Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
     Option("output_format", Kind.CHOICE, _("file format of the images"), choices=tuple(BY_NAME)),
-    Option(
-        "output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100, metavar="N"
-    ),
+    Option("output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100),
     Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
     Option(
         "response_format",
@@ -144,10 +147,8 @@ _TABLE = (
     Option(
         "input_fidelity", Kind.CHOICE, _("how closely an edit keeps to its input"), choices=("low", "high")
     ),
-    Option("negative_prompt", Kind.TEXT, _("what should not be in the image"), metavar="TEXT"),
-    Option(
-        "guidance_scale", Kind.NUMBER, _("how closely to follow the prompt"), low=0, high=100, metavar="X"
-    ),
+    Option("negative_prompt", Kind.TEXT, _("what should not be in the image")),
+    Option("guidance_scale", Kind.NUMBER, _("how closely to follow the prompt"), low=0, high=100),
     Option("watermark", Kind.FLAG, _("the server's visible watermark")),
     Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
     Option(
@@ -156,7 +157,6 @@ _TABLE = (
         _("how many partial images; turns on streaming"),
         low=0,
         high=3,
-        metavar="N",
         identity=False,
     ),
     Option(
@@ -171,104 +171,53 @@ _TABLE = (
         "image",
         Kind.INPUT,
         _("image to edit: @ID, variable, path or URL; repeatable"),
-        metavar="X",
         repeats=True,
         config=False,
         panel=False,
     ),
-    Option(
-        "mask", Kind.INPUT, _("where to edit: an image, or x,y,w,h"), metavar="X", config=False, panel=False
-    ),
-    # Local, never sent.
-    Option(
+    Option("mask", Kind.INPUT, _("where to edit: an image, or x,y,w,h"), config=False, panel=False),
+    # Never sent.
+    _local(
         "endpoint",
         Kind.NAME,
         _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
-        sent=False,
         change_cost=5,
+        config=True,
         panel=False,
     ),
-    Option(
-        "as_",
-        Kind.TEXT,
-        _("variable to bind the result to"),
-        metavar="NAME",
-        sent=False,
-        config=False,
-        python=False,
+    _local("as_", Kind.TEXT, _("variable to bind the result to"), metavar="NAME", python=False),
+    _local(
+        "save", Kind.TEXT, _("file to save to, such as out/{{model}}-{{index}}"), metavar="PATH", python=False
     ),
-    Option(
-        "save",
-        Kind.TEXT,
-        _("file to save to, such as out/{{model}}-{{index}}"),
-        metavar="PATH",
-        sent=False,
-        config=False,
-        python=False,
-    ),
-    Option(
-        "new",
-        Kind.FLAG,
-        _("send (and pay for) a new request even if the result is stored"),
-        sent=False,
-        config=False,
-        panel=False,
-    ),
-    Option(
-        "retry",
-        Kind.FLAG,
-        _("send a request of unknown outcome again; you may pay twice"),
-        sent=False,
-        config=False,
-        panel=False,
-    ),
-    Option("offline", Kind.FLAG, _("only the store, sketch and this machine"), sent=False, config=False),
-    Option(
+    _local("new", Kind.FLAG, _("send (and pay for) a new request even if the result is stored"), panel=False),
+    _local("retry", Kind.FLAG, _("send a request of unknown outcome again; you may pay twice"), panel=False),
+    _local("offline", Kind.FLAG, _("only the store, sketch and this machine")),
+    _local(
         "dry_run",
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
-        sent=False,
-        config=False,
         python=False,
         panel=False,
     ),
-    Option(
+    _local(
         "timeout",
         Kind.NUMBER,
         _("seconds the cell waits for"),
         low=0.1,
         high=86400,
         metavar="SECONDS",
-        sent=False,
+        config=True,
         panel=False,
     ),
-    Option(
+    _local(
         "executor",
         Kind.OBJECT,
         _("run the calls on this concurrent.futures.Executor, such as a cluster's"),
-        metavar="NAME",
-        sent=False,
-        config=False,
         panel=False,
     ),
-    Option(
-        "send_key",
-        Kind.FLAG,
-        _("let the key travel to where the executor runs the calls"),
-        sent=False,
-        config=False,
-        panel=False,
-    ),
-    Option(
-        "raw",
-        Kind.FLAG,
-        _("send the prompt as typed, braces and all"),
-        sent=False,
-        config=False,
-        python=False,
-        panel=False,
-    ),
+    _local("send_key", Kind.FLAG, _("let the key travel to where the executor runs the calls"), panel=False),
+    _local("raw", Kind.FLAG, _("send the prompt as typed, braces and all"), python=False, panel=False),
 )
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
@@ -311,41 +260,36 @@ def normalise(name: str, value: object) -> Value:
     `default` is returned as it is. Raises InvalidOption with the option, the value and the right ones.
     """
     option = find_option(name)
+    kind = option.kind
     if isinstance(value, str):
-        text = value if option.kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
-        return DEFAULT if text == DEFAULT else _PARSERS[option.kind](option, text)
+        text = value if kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
+        return DEFAULT if text == DEFAULT else _PARSERS[kind](option, text)
     if isinstance(value, (list, tuple)):
         raise InvalidOption(_("{option} takes a single value here, not a list.", option=OptionName(name)))
-    return _check_python(option, value)
-
-
-def _check_python(option: Option, value: object) -> Value:
-    if option.kind is Kind.FLAG:
-        if isinstance(value, bool):
+    if isinstance(value, bool):
+        if kind is Kind.FLAG:
             return value
-    elif option.kind in (Kind.INTEGER, Kind.NUMBER) and not isinstance(value, bool):
+    elif kind in (Kind.INTEGER, Kind.NUMBER):
         # NumPy's numbers are numbers here, and are kept as Python's own.
         if hasattr(value, "__index__"):
             return _check_bounds(option, value.__index__())
-        if hasattr(value, "__float__") and option.kind is Kind.NUMBER:
+        if hasattr(value, "__float__") and kind is Kind.NUMBER:
             return _check_bounds(option, float(value))
-    elif option.kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (bool, int, float, bytes)):
-        return _PARSERS[option.kind](option, str(value))
-    kind = type(value).__name__
+    elif kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (int, float, bytes)):
+        return _PARSERS[kind](option, str(value))
+    type_name = type(value).__name__
     is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
-    raise _refuse_value(option, f"{value!r} ({kind})" if is_short else kind)
+    raise _refuse_value(option, f"{value!r} ({type_name})" if is_short else type_name)
 
 
 def _refuse_value(option: Option, given: str, hint: str = "") -> InvalidOption:
-    expected = _EXPECTED.get(option.kind)
-    if not expected:
-        example = option.choices[:1]
-        expected = _("text such as {example!r}", example=example[0]) if example else _("text")
+    example = option.choices[:1]
+    expected = _("text such as {example!r}", example=example[0]) if example else _("text")
     return InvalidOption(
         _(
             "{option} takes {expected}, not {given}.{hint}",
             option=OptionName(option.name),
-            expected=expected,
+            expected=_EXPECTED.get(option.kind, expected),
             given=given,
             hint=hint,
         )
@@ -357,7 +301,6 @@ _EXPECTED: Mapping[Kind, Message] = {
     Kind.NUMBER: _("a number"),
     Kind.FLAG: _("true, false or default"),
     Kind.SIZE: _("one text such as '1024x1024'"),  # not a pair of numbers, which is a list
-    Kind.OBJECT: _("a variable"),
 }
 
 
@@ -369,19 +312,9 @@ def _parse_text(option: Option, text: str) -> str:
             _("{option} takes a variable name, not {text!r}.", option=OptionName(option.name), text=text)
         )
     if option.kind is not Kind.INPUT and _BREAKS.search(text):
-        raise InvalidOption(
-            _(
-                "{option} contains a line break or control character. "
-                "Write it on one line; nothing was sent.",
-                option=OptionName(option.name),
-            )
-        )
-    return text
-
-
-def _parse_word(option: Option, text: str) -> str:
-    known = _parse_text(option, text).lower()
-    return known if known in option.choices else text
+        broken = _("{option} contains a line break or control character.", option=OptionName(option.name))
+        raise InvalidOption(broken)
+    return text.lower() if text.lower() in option.choices else text  # only a WORD has choices
 
 
 def _parse_choice(option: Option, text: str) -> str:
@@ -414,21 +347,18 @@ def _check_bounds(option: Option, number: float) -> int | float:
     assert high is not None
     if low <= number <= high:  # not so for what is not a number
         return float(number) if option.kind is Kind.NUMBER else number
+    texts = [f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}" for bound in (low, high)]
     raise InvalidOption(
         _(
             "{option} is outside {low} to {high}.",
             option=OptionName(option.name, None if abs(number) >= _SHOWN else number),
-            low=_format_bound(low),
-            high=_format_bound(high),
+            low=texts[0],
+            high=texts[1],
         )
     )
 
 
-def _format_bound(bound: float) -> str:
-    return f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}"
-
-
-def _parse_size_or_word(option: Option, text: str) -> str:
+def _parse_size(option: Option, text: str) -> str:
     if text.lower() in SIZE_WORDS:
         return text.lower()
     if _TIER.fullmatch(text):
@@ -472,20 +402,15 @@ def _parse_flag(option: Option, text: str) -> bool:
     raise _refuse_value(option, repr(text))
 
 
-def _refuse_text(option: Option, text: str) -> Value:
-    raise _refuse_value(option, repr(text[:40]))
-
-
 _PARSERS: Mapping[Kind, Callable[[Option, str], Value]] = {
     Kind.TEXT: _parse_text,
     Kind.NAME: _parse_text,
     Kind.INPUT: _parse_text,
-    Kind.WORD: _parse_word,
+    Kind.WORD: _parse_text,
     Kind.CHOICE: _parse_choice,
     Kind.INTEGER: _parse_number,
     Kind.NUMBER: _parse_number,
-    Kind.SIZE: _parse_size_or_word,
+    Kind.SIZE: _parse_size,
     Kind.RATIO: _parse_ratio,
     Kind.FLAG: _parse_flag,
-    Kind.OBJECT: _refuse_text,
 }

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ipyimagegen.core import costs
-from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
-from ipyimagegen.core.run import Cost, Run
+from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
 from ipyimagegen.core.settings import Settings
+from ipyimagegen.core.user_input import Axis
 
 SKETCH = "sketch"
 
@@ -102,8 +101,8 @@ class Plan:
                     retry=OptionName("retry", True),
                 )
             )
-        cost = costs.format_costs(estimates) if estimates else _("free")
-        sources = costs.list_price_sources(estimates)
+        cost = format_costs(estimates) if estimates else _("free")
+        sources = list_price_sources(estimates)
         return join([*facts, _("{cost} ({sources})", cost=cost, sources=sources) if sources else cost])
 
 
@@ -144,7 +143,7 @@ def check_caps(
             "Nothing was sent. Set a higher limit, or request fewer.",
             calls=ngettext("{count} paid call", "{count} paid calls", len(paid)),
             images=_format_images(images),
-            cost=costs.format_costs(call.estimate for call in paid),
+            cost=format_costs(call.estimate for call in paid),
             limit=limit,
         )
     )

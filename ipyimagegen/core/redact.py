@@ -1,7 +1,8 @@
 """Keep API keys out of everything: text that hides itself, and a redactor for text from outside.
 
-A key is `HiddenText` as soon as it is read: repr, `str` and format show nothing. Code that reads the clear
-text is decorated with `hide_frames`: a traceback that leaves it has none of its frames.
+A key is `HiddenText` as soon as it is read: repr, `str` and format show nothing. An `ApiKey` shows it to its
+own server only. Code that reads the clear text is decorated with `hide_frames`: a traceback that leaves it
+has none of its frames.
 
 A server may echo a key raw, cut, masked, URL- or JSON-escaped, as HTML entities, or inside base64. The
 redactor works on runs of characters, so it finds a part of a key like the whole.
@@ -10,13 +11,12 @@ redactor works on runs of characters, so it finds a part of a key like the whole
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import Any, Never, ParamSpec, TypeVar
-from urllib.parse import quote
 
+from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 P = ParamSpec("P")
@@ -50,6 +50,51 @@ class HiddenText(str):
         raise TypeError("a key is not copied or pickled")
 
 
+# A blank, a quote or a line break in a key is always a slip of copying; other text is no header.
+_POSSIBLE = re.compile(r"[!#-&(-_a-~]+")
+
+
+class ApiKey:
+    """A key bound to the origin of a URL; no repr shows it, and it cannot be copied or pickled.
+
+    `clear` is the key whatever the URL: for the redactor alone.
+    """
+
+    __slots__ = ("clear", "origin")
+
+    def __init__(self, value: str, base_url: str) -> None:
+        self.clear = HiddenText(str.__str__(value))
+        self.origin = to_origin(base_url)
+
+    def reveal(self, url: str) -> HiddenText | None:
+        """Return the key if `url` is of its origin, else None."""
+        return self.clear if self.belongs_to(url) else None
+
+    def belongs_to(self, url: str) -> bool:
+        """Return whether `url` is of the key's origin."""
+        try:
+            return to_origin(url) == self.origin
+        except ValueError:
+            return False
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be a key at all: no blank, quote, line break, or other text that no header takes."""
+        return bool(_POSSIBLE.fullmatch(self.clear))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ApiKey) and (self.origin, self.clear) == (other.origin, other.clear)
+
+    def __hash__(self) -> int:
+        return hash((self.origin, self.clear))
+
+    def __repr__(self) -> str:
+        return f"<key for {getattr(self, 'origin', '')}>"  # an interrupt may come before it has an origin
+
+    def __reduce_ex__(self, protocol: Any) -> Never:
+        raise TypeError("a key is not copied or pickled")
+
+
 def hide_frames(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that reads keys: the traceback of what it raises has none of its frames.
 
@@ -77,17 +122,21 @@ class Redactor:
     what looks like a key. Its repr shows nothing.
     """
 
-    __slots__ = ("_coded", "_dummies", "_needles", "_raw", "_spellings")
+    __slots__ = ("_coded", "_cores", "_dummies", "_needles", "_raw", "_whole")
 
     @hide_frames
     def __init__(self, keys: Iterable[str] = (), public: Iterable[str] = ()) -> None:
-        texts = {text for key in keys for text in (str.__str__(key), _to_latin1(key)) if len(text) >= WHOLE}
+        # Each key as it is, and as `mask` reads it: each UTF-8 byte as a character.
+        spelled = [text for key in keys for text in (str.__str__(key), _encode(key).decode("latin-1"))]
+        texts = {text for text in spelled if len(text) >= WHOLE}
         cores = {core for text in texts for core in _list_cores(text)}
         long = {text for text in texts if len(text) >= RUN}
         self._raw = _Runs(RUN, long, public)
         self._coded = _Runs(CODED, cores)
         self._dummies = tuple(map(HiddenText, (texts - long) | {core for core in cores if len(core) < CODED}))
-        self._spellings = tuple({HiddenText(form) for text in long for form in _list_spellings(text)})
+        read = {_ESCAPE.sub(_decode_escape, text) for text in long}  # a key may hold a %2F of its own
+        self._whole = tuple(map(HiddenText, long | {text for text in read if len(text) >= RUN}))
+        self._cores = tuple(HiddenText(core) for text in long for core in _list_cores(text))
         self._needles = tuple(HiddenText(text[1:-1]) for text in long)
 
     def __repr__(self) -> str:
@@ -96,12 +145,19 @@ class Redactor:
     @hide_frames
     def holds(self, text: str) -> bool:
         """Return whether a text holds what looks like a key, or a whole known key, in any spelling."""
-        return _looks_like_key(text) or self.holds_known(text)
+        named = any(_DIGIT.search(match[1] or match[2]) for match in _NAMED.finditer(text))
+        shaped = named or _SHAPE.search(text) or _CUT.search(text[-_END:])
+        return bool(shaped) or self.holds_known(text)
 
     @hide_frames
     def holds_known(self, text: str) -> bool:
         """Return whether a text holds a whole known key, in any spelling."""
-        return any(form in text for form in self._spellings)
+        for _ in range(3):
+            in_base64 = text.translate(_URL_SAFE)
+            if any(key in text for key in self._whole) or any(core in in_base64 for core in self._cores):
+                return True
+            text = _ESCAPE.sub(_decode_escape, text)
+        return False
 
     @hide_frames
     def holds_part(self, text: str) -> bool:
@@ -111,14 +167,15 @@ class Redactor:
     @hide_frames
     def redact(self, text: str) -> str:
         """Return a text without keys: no eight characters of a key in a row remain, in any spelling."""
-        spans = self._find_spans(text, self._dummies)
         pieces: list[str] = []
         end = 0
-        for start, stop in sorted(spans):
+        for start, stop in sorted(self._find_spans(text, self._dummies)):
             if start > end or not pieces:
                 pieces += [text[end:start], REDACTED]
             end = max(end, stop)
-        return _redact_shapes("".join(pieces) + text[end:])
+        text = _NAMED.sub(_redact_named, "".join(pieces) + text[end:])
+        text = _SHAPE.sub(REDACTED, text)
+        return text[:-_END] + _CUT.sub(REDACTED, text[-_END:])
 
     def clean(self, text: object, limit: int = TEXT_LIMIT) -> str:
         """Return outside text as `sanitize` does, without keys.
@@ -173,8 +230,7 @@ class Redactor:
         """Yield where keys are in a text as it is."""
         numbers = _to_numbers(text)
         yield from self._raw.find_spans(text, numbers)
-        if not self._coded.are_missing(numbers):
-            yield from self._coded.find_spans(text.translate(_URL_SAFE), numbers)
+        yield from self._coded.find_spans(text, numbers)
         for dummy in dummies:
             yield from _find_all(dummy, text)
             yield from _find_all(dummy, text.translate(_URL_SAFE))
@@ -201,15 +257,13 @@ class _Runs:
         self._runs = frozenset(runs)
         self._fours = frozenset(_to_numbers("".join(fours)))
 
-    def are_missing(self, numbers: memoryview) -> bool:
-        """Return whether a text, given as numbers, certainly holds no run."""
-        return self._fours.isdisjoint(numbers)
-
     def find_spans(self, text: str, numbers: memoryview) -> Iterator[tuple[int, int]]:
         """Yield where a run is in a text, which is also given as numbers."""
         fours, runs, size = self._fours, self._runs, self._size
-        if self.are_missing(numbers):
+        if fours.isdisjoint(numbers):
             return
+        if size == CODED:
+            text = text.translate(_URL_SAFE)
         for at in [_FOUR * place for place, number in enumerate(numbers) if number in fours]:
             for start in range(max(at + _FOUR - size, 0), at + 1):
                 if text[start : start + size] in runs:
@@ -238,14 +292,9 @@ def _encode(key: str) -> bytes:
     return key.encode("utf-8", "replace")
 
 
-def _to_latin1(key: str) -> str:
-    """Return a key as `mask` reads it: each UTF-8 byte as a character."""
-    return _encode(key).decode("latin-1")
-
-
 # An escape: JSON's (\u002f, \/), a URL's (%2F), or HTML's (&#47; &#x2f;).
 _ESCAPE = re.compile(
-    r"""\\u00([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|&\#x([0-9a-fA-F]{2});?|&\#([0-9]{2,3});?|\\([\\/"'])""",
+    r"""\\u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|&\#x([0-9a-fA-F]{2});?|&\#([0-9]{2,3});?|\\([\\/"'])""",
     re.VERBOSE,
 )
 _MARKS = ("\\", "%", "&#")
@@ -268,15 +317,18 @@ def _find_escapes(text: str) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
+def _decode_escape(match: re.Match[str]) -> str:
+    in_hex = match[1] or match[2] or match[3]
+    return chr(int(in_hex, 16)) if in_hex else chr(int(match[4])) if match[4] else match[5]
+
+
 def _unescape(text: str, begins: Sequence[int]) -> tuple[str, Sequence[int]]:
     """Return a text with its escapes decoded once, and where each character begins."""
     parts: list[str] = []
     places: list[int] = []
     end = 0
     for match in _ESCAPE.finditer(text):
-        in_hex = match[1] or match[2] or match[3]
-        code = int(in_hex, 16) if in_hex else int(match[4]) if match[4] else None
-        parts += [text[end : match.start()], match[5] if code is None else chr(code)]
+        parts += [text[end : match.start()], _decode_escape(match)]
         places += begins[end : match.start() + 1]
         end = match.end()
     return "".join(parts) + text[end:], [*places, *begins[end:]]
@@ -290,26 +342,6 @@ def _list_cores(text: str) -> Iterator[str]:
         core = coded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
         if len(core) >= RUN:
             yield core
-
-
-_MARKUP = ("<>&", "<>&'+", "<>&'=")  # what Go, .NET and Java write as \u003c for the sake of HTML
-
-
-def _list_spellings(text: str) -> set[str]:
-    """Return the spellings of a whole key: raw, URL-, JSON- and base64-escaped."""
-    url = {quote(_encode(text), safe) for safe in ("", "/")}
-    url |= {re.sub("%..", lambda match: match[0].lower(), spelling) for spelling in url}
-    in_json = json.dumps(text)[1:-1]
-    escaped = {
-        re.sub(f"[{marks}]", _make_escape(form), in_json) for marks in _MARKUP for form in ("04x", "04X")
-    }
-    cores = {*_list_cores(text)}
-    cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
-    return {text, in_json, in_json.replace("/", "\\/")} | url | escaped | cores
-
-
-def _make_escape(form: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"\\u{ord(match[0]):{form}}"
 
 
 # The shapes of known servers' keys. A key after a name has a digit: otherwise any long word would match.
@@ -326,17 +358,7 @@ _END = 256  # characters at the end that are searched for the beginning of a key
 _DIGIT = re.compile(r"\d")
 
 
-def _looks_like_key(text: str) -> bool:
-    named = any(_DIGIT.search(match[1] or match[2]) for match in _NAMED.finditer(text))
-    return named or bool(_SHAPE.search(text)) or bool(_CUT.search(text[-_END:]))
-
-
-def _redact_shapes(text: str) -> str:
-    text = _SHAPE.sub(REDACTED, _NAMED.sub(_redact_match, text))
-    return text[:-_END] + _CUT.sub(REDACTED, text[-_END:])
-
-
-def _redact_match(match: re.Match[str]) -> str:
+def _redact_named(match: re.Match[str]) -> str:
     return REDACTED if _DIGIT.search(match[1] or match[2]) else match[0]
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
@@ -64,7 +65,7 @@ class Request:
     inputs: tuple[Input, ...] = ()
     mask: Input | None = None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The hash by which the same request is recognised (hex SHA-256)."""
         return self._hash(self.base_url)
@@ -89,7 +90,7 @@ class Request:
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The largest number of images that it may bring: the largest that a server may read in any field."""
         options = {name: value for name, value in self.options.items() if name not in self.extra}
@@ -134,12 +135,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[\w.\-]{1,100}")
 
 
-def check_key(key: str) -> None:
-    """Raise InvalidOption when a key of `--set` or `extra` could be more than a field's name."""
-    if not _KEY.fullmatch(key):
-        raise _refuse_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
-
-
 def read_setting(text: str) -> tuple[str, Json]:
     """Return the key and value of `--set key=value`; the value is JSON if it is valid JSON, else text.
 
@@ -149,21 +144,20 @@ def read_setting(text: str) -> tuple[str, Json]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise InvalidOption(_("{extra} takes key=value, not {text!r}.", extra=OptionName("extra"), text=text))
-    check_key(key)
     setting: Json = value
     problem: Message | None = None
     try:
-        setting = json.loads(value, parse_constant=_refuse_constant)
+        setting = json.loads(value, parse_constant=int)  # refuses NaN and Infinity: they are not JSON
     except ValueError:
         if value.startswith(("{", "[")):
             problem = _(
                 "{key} is not valid JSON: {value}. Put the whole in single quotes: {example}",
-                key=key,
+                key=key[:60],
                 value=value[:60],
-                example=f"'{key}={{\"a\": 1}}'",
+                example=f"'{key[:60]}={{\"a\": 1}}'",
             )
     except RecursionError:
-        problem = _describe_limits(key)
+        problem = _describe_limits(key[:60])
     if problem:
         raise _refuse_extra(problem)
     check_extra({key: setting})
@@ -171,12 +165,31 @@ def read_setting(text: str) -> tuple[str, Json]:
 
 
 def check_extra(extra: Mapping[str, Json]) -> None:
-    """Raise InvalidOption where `extra` cannot be sent as JSON, or is more than a request takes.
+    """Raise InvalidOption where further fields cannot be sent, or ask for no possible number of images."""
+    check_values(extra)
+    for key, value in extra.items():
+        if not _KEY.fullmatch(key):
+            raise _refuse_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
+        count = read_count(value)
+        if _simplify(key) == "n" and (count is None or count > MOST_IMAGES):
+            given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
+            raise _refuse_extra(
+                _(
+                    "{key} is {value}; use a whole number from 1 to {most:,}",
+                    key=key[:20],
+                    value=f"{value:,}" if count and count < 10**12 else given[:40],
+                    most=MOST_IMAGES,
+                )
+            )
+
+
+def check_values(fields: Mapping[str, Json]) -> None:
+    """Raise InvalidOption where a value cannot be sent as JSON, or is more than a request takes.
 
     Nothing is copied or written before it is known to be small: a list may hold itself, or the same list many
     times over.
     """
-    waiting = [(value, str(key)[:60], 1) for key, value in extra.items()]
+    waiting = [(value, str(key)[:60], 1) for key, value in fields.items()]
     values, text = len(waiting), 0
     while waiting:
         value, where, depth = waiting.pop()
@@ -195,32 +208,13 @@ def check_extra(extra: Mapping[str, Json]) -> None:
                 )
             )
         if isinstance(value, dict):
-            _check_keys(value, where)
+            for key in value:
+                if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
+                    raise _refuse_extra(
+                        _("a key of {where} is {key}; use text", where=where, key=f"{key!r:.40}")
+                    )
             value = value.values()
         waiting += [(part, where, depth + 1) for part in value] if nested else []
-
-
-def _refuse_extra(problem: Message) -> InvalidOption:
-    return InvalidOption(
-        _("Invalid {extra}: {problem}. Nothing was sent.", extra=OptionName("extra"), problem=problem)
-    )
-
-
-def _describe_limits(where: str) -> Message:
-    return _(
-        "{where} is nested too deeply or too large; use at most {depth} levels, {values:,} values "
-        "and {text} MiB of text",
-        where=where,
-        depth=DEPTH,
-        values=MOST_VALUES,
-        text=MOST_TEXT >> 20,
-    )
-
-
-def _check_keys(fields: Mapping[Json, Json], where: str) -> None:
-    for key in fields:
-        if not isinstance(key, str) or len(key) > MOST_KEY or _SURROGATE.search(key):
-            raise _refuse_extra(_("a key of {where} is {key}; use text", where=where, key=f"{key!r:.40}"))
 
 
 def _find_problem(value: Json) -> Message | None:
@@ -236,8 +230,21 @@ def _find_problem(value: Json) -> Message | None:
     return _("is of type {kind}, which JSON cannot hold", kind=type(value).__name__)
 
 
-def _refuse_constant(word: str) -> Json:
-    raise ValueError(word)  # NaN and Infinity are not JSON; they stay text
+def _describe_limits(where: str) -> Message:
+    return _(
+        "{where} is nested too deeply or too large; use at most {depth} levels, {values:,} values "
+        "and {text} MiB of text",
+        where=where,
+        depth=DEPTH,
+        values=MOST_VALUES,
+        text=MOST_TEXT >> 20,
+    )
+
+
+def _refuse_extra(problem: Message) -> InvalidOption:
+    return InvalidOption(
+        _("Invalid {extra}: {problem}. Nothing was sent.", extra=OptionName("extra"), problem=problem)
+    )
 
 
 # How many images a request may bring, in whatever spelling a server may read their number.
@@ -269,24 +276,6 @@ def read_count(value: Json) -> int | None:
     return int(number) if whole and number >= 1 else None
 
 
-def check_count(extra: Mapping[str, Json]) -> None:
-    """Raise InvalidOption where a field `n` of `extra` is not a whole number from 1 to `MOST_IMAGES`."""
-    for key, value in extra.items():
-        if _simplify(key) != "n":
-            continue
-        count = read_count(value)
-        if count is None or count > MOST_IMAGES:
-            given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
-            raise _refuse_extra(
-                _(
-                    "{key} is {value}; use a whole number from 1 to {most:,}",
-                    key=key[:20],
-                    value=f"{value:,}" if count and count < 10**12 else given[:40],
-                    most=MOST_IMAGES,
-                )
-            )
-
-
 def _find_counts(fields: Mapping[str, Json], depth: int = _COUNT_DEPTH) -> Iterator[int]:
     """Yield the numbers of images that `fields` name, in nested fields too."""
     for key, value in fields.items():
@@ -295,18 +284,15 @@ def _find_counts(fields: Mapping[str, Json], depth: int = _COUNT_DEPTH) -> Itera
             yield count
         if isinstance(value, str) and (count := _COUNT_WORDS.get(name, {}).get(value.strip().lower())):
             yield count
-        for inner in _find_mappings(value) if depth > 1 else ():
-            yield from _find_counts(inner, depth - 1)
-
-
-def _find_mappings(value: Json) -> Iterator[Mapping[str, Json]]:
-    """Yield the mappings that a value is or holds; Xinference takes further fields as a text of JSON."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        with suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    for part in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(part, Mapping):
-            yield part
+        if depth == 1:
+            continue
+        nested = value
+        if isinstance(value, str) and value.lstrip().startswith("{"):  # so Xinference takes further fields
+            with suppress(ValueError, RecursionError):
+                nested = json.loads(value)
+        for part in nested if isinstance(nested, (list, tuple)) else [nested]:
+            if isinstance(part, Mapping):
+                yield from _find_counts(part, depth - 1)
 
 
 def _simplify(key: object) -> str:

@@ -1,4 +1,4 @@
-"""A run: a call and everything known about it, as frozen values and as a record on disk.
+"""A run: a call and everything known about it, as frozen values and as a record on disk; its id, its cost.
 
 A run is a JSON file; `to_json` and `from_json` are its only writer and reader. Unknown keys are ignored,
 so that a newer version's records can still be read.
@@ -6,17 +6,25 @@ so that a newer version's records can still be read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from types import UnionType
-from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from ipyimagegen.core.errors import CallError, NotSent, OutcomeUnknown, RateLimited, RequestRefused
+from ipyimagegen.core.errors import (
+    CallError,
+    InvalidInput,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRefused,
+)
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import Json
-from ipyimagegen.core.request import Input, PreparedRequest, Request
+from ipyimagegen.core.options import Json, to_half_width
+from ipyimagegen.core.request import PreparedRequest, Request
 
 SCHEMA = 1
 LARGEST = 2**53  # largest number in a record; floats hold every whole number up to it
@@ -188,28 +196,41 @@ class Run:
         return replace(self, **changes)
 
 
-_NESTED: Mapping[tuple[type, str], type] = {
-    (Run, "request"): Request,
-    (Run, "sent"): PreparedRequest,
-    (Run, "images"): ImageRecord,
-    (Run, "mismatches"): Mismatch,
-    (Run, "cost"): Cost,
-    (Run, "error"): ErrorInfo,
-    (Run, "status"): Status,
-    (Request, "inputs"): Input,
-    (Request, "mask"): Input,
-    (PreparedRequest, "inputs"): Input,
-    (PreparedRequest, "mask"): Input,
-    (ImageRecord, "state"): ImageState,
-}
+class _Member(NamedTuple):
+    """How a member of a record is read: `types` are those of its value or, for a tuple, of its items."""
+
+    required: bool
+    is_tuple: bool
+    types: tuple[type, ...]
+    read: Callable[[Json], Any] | None
+
+
+@cache  # rebuilding the index reads 100,000 runs
+def _list_members(kind: Any) -> Mapping[str, _Member]:
+    hints, members = get_type_hints(kind), {}
+    for member in fields(kind):
+        hint = hints[member.name]
+        is_tuple = get_origin(hint) is tuple
+        parts = get_args(hint)[:1] if is_tuple else get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        types: tuple[Any, ...] = tuple(get_origin(part) or part for part in parts)
+        word = next((part for part in types if issubclass(part, StrEnum)), None)
+        record: Any = next((part for part in types if is_dataclass(part)), None)
+        members[member.name] = _Member(
+            required=member.default is member.default_factory is MISSING,
+            is_tuple=is_tuple,
+            types=(*types, int) if float in types else types,  # JSON writes 2.0 as 2
+            read=partial(from_json, record) if record else word,
+        )
+    return members
 
 
 def to_json(value: Any) -> Json:
     """Return a record as plain JSON values; optional members that are empty are left out."""
     if is_dataclass(value):
         kind: Any = type(value)
-        members = {name: to_json(getattr(value, name)) for name in _list_fields(kind)}
-        return {k: v for k, v in members.items() if k in _list_required(kind) or v not in _EMPTY}
+        members = _list_members(kind)
+        values = {name: to_json(getattr(value, name)) for name in members}
+        return {name: v for name, v in values.items() if members[name].required or v not in _EMPTY}
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -217,57 +238,136 @@ def to_json(value: Any) -> Json:
     return str(value) if isinstance(value, StrEnum) else value
 
 
-def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
-    """Return the record of that kind; members that it does not know are ignored.
-
-    Raises TypeError, ValueError or KeyError for anything else than such a record: somebody may have edited
-    the file, and whatever shows it relies on a width being a number.
-    """
-    fields_of_kind, types = _list_fields(cast("Any", kind)), _list_types(cast("Any", kind))
-    members = {k: _read_member(_NESTED.get((kind, k)), data[k]) for k in fields_of_kind if k in data}
-    for name, value in members.items():
-        allowed, allowed_items = types[name]
-        items = value if isinstance(value, tuple) else ()
-        if not isinstance(value, allowed) or not all(isinstance(item, allowed_items) for item in items):
-            raise TypeError(f"{name} of a {kind.__name__} is {type(value).__name__}")
-        if isinstance(value, (int, float)) and not abs(value) <= LARGEST:
-            raise ValueError(f"{name} of a {kind.__name__} is out of range")
-    return kind(**members)
-
-
 _EMPTY: tuple[Json, ...] = (None, {}, [], "")
 
 
-@cache  # rebuilding the index reads 100,000 runs
-def _list_fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(member.name for member in fields(kind))
+def from_json(kind: type[T], data: Mapping[str, Json]) -> T:
+    """Return the record of that kind; members that it does not know are ignored.
+
+    Raises TypeError or ValueError for anything else than such a record: somebody may have edited the file,
+    and whatever shows it relies on a width being a number.
+    """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"a {kind.__name__} is {type(data).__name__}")
+    values: dict[str, Any] = {}
+    for name, member in _list_members(cast("Any", kind)).items():
+        if name not in data:
+            continue
+        value = data[name]
+        is_list = isinstance(value, list)
+        items = value if is_list else [value]
+        if member.read:
+            items = [item if item is None else member.read(item) for item in items]
+        if is_list is not member.is_tuple or not all(isinstance(item, member.types) for item in items):
+            raise TypeError(f"{name} of a {kind.__name__} is {type(value).__name__}")
+        if any(isinstance(item, (int, float)) and not abs(item) <= LARGEST for item in items):
+            raise ValueError(f"{name} of a {kind.__name__} is out of range")
+        values[name] = tuple(items) if member.is_tuple else items[0]
+    return kind(**values)
 
 
-@cache
-def _list_required(kind: type[Any]) -> frozenset[str]:
-    unset = (member for member in fields(kind) if member.default is member.default_factory is MISSING)
-    return frozenset(member.name for member in unset)
+# Sums of costs: by currency, with ranges and lower bounds, and unknown costs counted apart.
 
 
-@cache
-def _list_types(kind: type[Any]) -> Mapping[str, tuple[tuple[type, ...], tuple[type, ...]]]:
-    """Return by name the types that a member may have and, for a tuple, those of its items."""
-    hints = get_type_hints(kind)
-    items = {name: get_args(hint)[:1] if get_origin(hint) is tuple else () for name, hint in hints.items()}
-    return {name: (_to_types(hint), items[name]) for name, hint in hints.items()}
+def sum_costs(costs: Iterable[Cost]) -> Mapping[str, Cost]:
+    """Return the sum of the known amounts in each currency, in the order of the currencies' names."""
+    known = [cost for cost in costs if cost.amount is not None and cost.currency]
+    sums = {}
+    for currency in sorted({cost.currency for cost in known}):
+        same = [cost for cost in known if cost.currency == currency]
+        low = sum(cost.amount or 0 for cost in same)
+        high = sum(cost.amount_max or cost.amount or 0 for cost in same)
+        at_least = any(cost.at_least for cost in same)
+        sums[currency] = Cost(
+            amount=round(low, 6),
+            amount_max=round(high, 6) if high > low and not at_least else None,
+            at_least=at_least,
+            currency=currency,
+            basis="table",
+        )
+    return sums
 
 
-def _to_types(hint: Any) -> tuple[type, ...]:
-    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    types = tuple(get_origin(part) or part for part in parts)
-    return (*types, int) if float in types else types  # JSON writes 2.0 as 2
+def format_costs(costs: Iterable[Cost]) -> str:
+    """Return the sum in words: `$0.48`, `$0.20–0.40 + ¥1.20 + 2 of unknown cost`, `free`."""
+    costs = list(costs)
+    unknown = sum(cost.basis == "unknown" for cost in costs)
+    sums = [str(cost) for cost in sum_costs(costs).values()]
+    if unknown and not sums:
+        return _("cost unknown")
+    sums += [_("{count} of unknown cost", count=unknown)] if unknown else []
+    if sums:
+        return " + ".join(sums)
+    return _("free") if any(cost.basis == "free" for cost in costs) else _("nothing billed")
 
 
-def _read_member(kind: type | None, value: Json) -> Any:
-    if kind is not None and issubclass(kind, StrEnum):
-        return kind(value)
-    if kind is not None and isinstance(value, Mapping):
-        return from_json(kind, value)
-    if isinstance(value, list):
-        return tuple(_read_member(kind, item) for item in value)
-    return value
+def list_price_sources(costs: Iterable[Cost]) -> str:
+    """Return where the prices come from, and of what date; empty where none is known."""
+    sources = (f"{cost.source}, {cost.date}" for cost in costs if cost.source and cost.date)
+    return ", ".join(dict.fromkeys(sources))
+
+
+# The ids of runs and images: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`.
+
+SESSION = r"[0-9]{4}-[a-z0-9]{4}"
+_REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
+_RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A run, or an image of it. Without a session: of the current session; negative numbers count back."""
+
+    number: int
+    image: int | None = None
+    session: str | None = None
+
+    def __str__(self) -> str:
+        prefix = f"{self.session}/" if self.session else ""
+        return f"{prefix}{self.number}" + (f".{self.image}" if self.image else "")
+
+
+def parse_id(text: str) -> Ref:
+    """Return the reference that `text` spells. Raises InvalidInput."""
+    match = _REF.fullmatch(to_half_width(text).strip())
+    if not match or not int(match[2]) or match[3] == "0":
+        raise InvalidInput(
+            _(
+                "Invalid id {text!r}: use a number such as 3, -1 (the last run), 3.2 (an image of run 3) "
+                "or 1120-k7f2/3 (run 3 of that session).",
+                text=text,
+            )
+        )
+    return Ref(int(match[2]), int(match[3]) if match[3] else None, match[1])
+
+
+def to_run_id(image_id: str) -> str:
+    """Return the run of an image's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
+    return image_id.partition(".")[0]
+
+
+def parse_range(text: str) -> range | None:
+    """Return the numbers of `2-5`, `2..5` or `5-2`, or None when `text` is not a range."""
+    match = _RANGE.fullmatch(to_half_width(text).strip())
+    low, high = sorted(map(int, match.groups())) if match else (0, 0)
+    return range(low, high + 1) if match else None
+
+
+def format_numbers(numbers: Iterable[int]) -> str:
+    """Return numbers in short: `3–5, 8`."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{low}" if low == high else f"{low}–{high}" for low, high in ranges)
+
+
+def format_ids(run_ids: Iterable[str]) -> str:
+    """Return lasting ids in short, session by session: `1120-k7f2/3–5, 8`."""
+    by_session: dict[str, list[int]] = {}
+    for run_id in run_ids:
+        session, _slash, number = run_id.partition("/")
+        by_session.setdefault(session, []).append(int(number))
+    return "; ".join(f"{session}/{format_numbers(numbers)}" for session, numbers in by_session.items())

@@ -12,9 +12,8 @@ import keyword
 import numbers
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, suggest_name
@@ -70,42 +69,32 @@ _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a":
 def parse(template: str) -> tuple[Part, ...]:
     """Return the parts of `template`, doubled braces already single in its literals."""
     parts: list[Part] = []
-    for literal, pieces in groupby(_split(template), key=lambda piece: isinstance(piece, Literal)):
-        if literal:
-            parts.append(Literal("".join(piece.text for piece in pieces if isinstance(piece, Literal))))
-        else:
-            parts += pieces
-    return tuple(parts)
-
-
-def _split(template: str) -> Iterator[Part]:
+    literal: list[str] = []
     still_open: list[str] = []  # "{" stays as typed, "{{" becomes "{"
     at, latex_end, ends = 0, -1, _find_group_ends(template)
     while at < len(template):
         start = at
         if template[at] == "{" and (end := _find_latex_end(template, at, latex_end, ends)):
             at = latex_end = end
-            yield Literal(template[start:end])
+            literal.append(template[start:end])
         elif group := _match_group(template, at):
             at += len(group.source)
-            yield group
+            parts += [Literal("".join(literal)), group] if literal else [group]
+            literal = []
         elif template[at] == "{":
             still_open.append("{{" if template.startswith("{{", at) else "{")
             at += len(still_open[-1])
-            yield Literal("{")
+            literal.append("{")
         elif template[at] == "}":
             # The end of JSON such as {"a": {"b": 1}} closes two single braces.
             opened = still_open.pop() if still_open else "{{"
             at += 2 if opened == "{{" and template.startswith("}}", at) else 1
-            yield Literal("}")
+            literal.append("}")
         else:
-            at = _find_brace(template, at)
-            yield Literal(template[start:at])
-
-
-def _find_brace(template: str, at: int) -> int:
-    match = _BRACE.search(template, at)
-    return match.start() if match else len(template)
+            brace = _BRACE.search(template, at)
+            at = brace.start() if brace else len(template)
+            literal.append(template[start:at])
+    return (*parts, Literal("".join(literal))) if literal else tuple(parts)
 
 
 def _find_group_ends(template: str) -> Mapping[int, int]:
@@ -179,14 +168,7 @@ def fill(parts: tuple[Part, ...], namespace: Mapping[str, Any]) -> str:
     for part in parts:
         texts.append(_to_text(part, namespace))
         room -= len(texts[-1])
-        if room < 0:
-            raise InvalidInput(
-                _(
-                    "The text has more than {most:,} characters once its names are filled in; "
-                    "nothing was sent. Use shorter values.",
-                    most=LONGEST,
-                )
-            )
+        _check_room(room, _("The text with its names filled in"))
     return "".join(texts)
 
 
@@ -227,14 +209,7 @@ def _format(value: object, spec: str, source: str) -> str:
     """Return the formatted value. Raises InvalidInput for a text that is too long, before it is made."""
     widths = re.findall(r"\d+", spec)
     if len(spec) > _LONGEST_SPEC or any(len(digits) > 9 or int(digits) > LONGEST for digits in widths):
-        raise InvalidInput(
-            _(
-                "The format of {source} has more than {most:,} characters; nothing was sent. "
-                "Use a smaller width.",
-                source=source,
-                most=LONGEST,
-            )
-        )
+        _check_room(-1, source)
     if spec and isinstance(value, numbers.Number) and hasattr(value, "adjusted"):  # a Decimal, spelled out
         _check_room(LONGEST - abs(value.adjusted()), source)
     _check_size(value, source)
@@ -264,13 +239,10 @@ def _check_size(value: object, source: str) -> None:
 
 def _check_room(room: int, source: str) -> None:
     if room < 0:
-        raise InvalidInput(
-            _(
-                "{source} is longer than {most:,} characters; nothing was sent. Use a part of it.",
-                source=source,
-                most=LONGEST,
-            )
+        problem = _(
+            "{source} is longer than {most:,} characters; nothing was sent.", source=source, most=LONGEST
         )
+        raise InvalidInput(problem)
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
@@ -280,7 +252,11 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
     """
     source = source or path
     walked = _get_first(path)
-    value = _get_variable(walked, namespace, source)
+    if walked not in namespace:
+        hint = suggest_variable(walked, namespace)
+        problem = _("{source}: there is no variable {name!r}.{hint}", source=source, name=walked, hint=hint)
+        raise _refuse(problem, source)
+    value = namespace[walked]
     for step in _STEP.findall(path, len(walked)):
         try:
             key = step[1:] if step[0] == "." else _read_key(step[1:-1], namespace, source)
@@ -314,30 +290,12 @@ def _read_key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
         return text[1:-1]
     if text.lstrip("-").isdigit():
         return int(text)
-    if text not in namespace:
-        raise _refuse(
-            _(
-                "{source}: there is no variable {text!r}; the text is written [{text!r}].",
-                source=source,
-                text=text,
-            ),
-            source,
-        )
-    return namespace[text]
-
-
-def _get_variable(name: str, namespace: Mapping[str, Any], source: str) -> Any:
-    if name in namespace:
-        return namespace[name]
-    raise _refuse(
-        _(
-            "{source}: there is no variable {name!r}.{hint}",
-            source=source,
-            name=name,
-            hint=suggest_variable(name, namespace),
-        ),
-        source,
+    if text in namespace:
+        return namespace[text]
+    missing = _(
+        "{source}: there is no variable {text!r}; the text is written [{text!r}].", source=source, text=text
     )
+    raise _refuse(missing, source)
 
 
 def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:

@@ -19,10 +19,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from ipyimagegen import imaging
-from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.messages import Message, _, join, render
 from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
@@ -97,7 +97,7 @@ def write_status(batch: Batch) -> Message:
     parts: list[str] = [
         ", ".join(endpoints),
         *_name_key_hosts(batch.plan.calls),
-        costs.format_costs(estimates),
+        format_costs(estimates),
         _("{done} of {total}", done=sum(call.has_images for call in calls), total=len(calls)),
     ]
     if reused:

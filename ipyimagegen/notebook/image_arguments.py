@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.ids import parse_id
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import DEFAULT, INPUTS
+from ipyimagegen.core.run import parse_id
 from ipyimagegen.core.template import Name, fill, lookup, parse, suggest_variable
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs

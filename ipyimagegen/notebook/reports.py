@@ -7,15 +7,14 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core import costs
-from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
+from ipyimagegen.core.user_input import label_points
 from ipyimagegen.notebook.front import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
@@ -242,7 +241,7 @@ def report_cost(runs: Sequence[Run], reused: int) -> str:
     if forgotten:
         lines.append(_("forgotten: {runs}", runs=ngettext("{count} run", "{count} runs", forgotten)))
     billable = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
-    for currency, spent in costs.sum_costs(run.cost for run in billable).items():
+    for currency, spent in sum_costs(run.cost for run in billable).items():
         count = sum(run.cost.currency == currency for run in billable)
         lines.append(_("spent: {amount} for {calls}", amount=str(spent), calls=_count_calls(count)))
     if runs and all(run.cost.basis == "free" for run in billable):

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ipyimagegen.core import costs, ids
-from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import (
     PYTHON,
@@ -23,8 +21,19 @@ from ipyimagegen.core.messages import (
     render_remedy,
 )
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import IN_PLACE, Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.run import (
+    IN_PLACE,
+    Cost,
+    ImageRecord,
+    ImageState,
+    Run,
+    Status,
+    format_costs,
+    format_ids,
+    format_numbers,
+)
 from ipyimagegen.core.text import DOT, NAMED, list_some, sanitize, truncate
+from ipyimagegen.core.user_input import Axis, label_points
 
 if TYPE_CHECKING:
     from ipyimagegen.results.generation import Generation
@@ -277,8 +286,8 @@ def _list_values(axis: Axis) -> str:
 
 def _list_runs(shown: Sequence[Generation]) -> str:
     numbers = [generation.number for generation in shown if generation.number]
-    names = [f"runs {ids.format_numbers(numbers)}"] if numbers else []
-    return DOT.join(filter(None, [*names, ids.format_ids([generation.id for generation in shown])]))
+    names = [f"runs {format_numbers(numbers)}"] if numbers else []
+    return DOT.join(filter(None, [*names, format_ids([generation.id for generation in shown])]))
 
 
 def _list_mismatches(generation: Generation) -> list[str]:
@@ -337,12 +346,12 @@ def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, 
     facts = [f"slowest call {max(seconds):.1f} s"] if seconds else []
     sent = [generation.cost for place, generation in enumerate(sweep) if place in estimates]
     if sent and not all(cost.basis in ("free", "none") for cost in sent):
-        estimate, spent = costs.format_costs(estimates.values()), costs.format_costs(sent)
+        estimate, spent = format_costs(estimates.values()), format_costs(sent)
         facts.append(ngettext("{count} call sent", "{count} calls sent", len(sent)))
         both = [f"estimate {estimate.removeprefix('cost ')}", f"spent {spent.removeprefix('cost ')}"]
         facts += [spent] if estimate == spent == "cost unknown" else both
     else:
-        facts.append(costs.format_costs([generation.cost for generation in sweep if generation]))
+        facts.append(format_costs([generation.cost for generation in sweep if generation]))
     reused = sum(generation.reused for generation in sweep if generation)
     if reused:
         facts.append("from history" if reused == len(sweep) else f"{reused} from history")

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ipyimagegen import client
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
-from ipyimagegen.core.redact import Redactor
+from ipyimagegen.core.redact import ApiKey, Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
 from ipyimagegen.session.limiter import Limiter, Permit

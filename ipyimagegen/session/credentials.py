@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.redact import RUN, HiddenText, Redactor, hide_frames
+from ipyimagegen.core.redact import RUN, ApiKey, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
 
 if TYPE_CHECKING:

@@ -37,8 +37,8 @@ from ipyimagegen.store import location
 from ipyimagegen.store.health import StoreHealth, inspect_store
 
 if TYPE_CHECKING:
-    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.redact import ApiKey
     from ipyimagegen.session.studio import Studio
 
 T = TypeVar("T")

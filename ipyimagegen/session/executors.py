@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ipyimagegen import __version__, catalog, client
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.redact import NO_KEYS, ApiKey, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from ipyimagegen import imaging
-from ipyimagegen.core import ids
 from ipyimagegen.core.errors import InvalidOption, NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import Run
+from ipyimagegen.core.run import Run, parse_range, to_run_id
 from ipyimagegen.core.text import truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison
@@ -25,7 +24,7 @@ MOST_ANCESTORS = 12  # images in a line of descent, the newest
 
 def list_parents(run: Run) -> set[str]:
     """Return the ids of the runs whose images a run edited."""
-    return {ids.to_run_id(image.parent) for image in run.request.inputs if image.parent}
+    return {to_run_id(image.parent) for image in run.request.inputs if image.parent}
 
 
 class History(Sequence[Generation]):
@@ -78,7 +77,7 @@ class History(Sequence[Generation]):
         if everywhere:
             runs = self._studio.store.runs(search=search, model=model, limit=limit, originals=True)
             return [(ledger.number(run.id), run) for run in reversed(runs)]
-        numbers = ids.parse_range(ids_text) if ids_text else None
+        numbers = parse_range(ids_text) if ids_text else None
         numbered: Sequence[tuple[int | None, Run]] = ledger.numbered()
         if ids_text and numbers is None:
             run, _index = ledger.find(ids_text)
@@ -124,7 +123,7 @@ class History(Sequence[Generation]):
     def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
         """Yield the ids of the runs, each with the number of the image, if any."""
         text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
-        numbers = ids.parse_range(text)
+        numbers = parse_range(text)
         if numbers is None:
             run, index = self._studio.find(text)
             yield run.id, index
@@ -178,7 +177,7 @@ class History(Sequence[Generation]):
             if (image.parent or image.sha256) in seen:
                 continue
             seen.add(image.parent or image.sha256)
-            parent = self._studio.store.run(ids.to_run_id(image.parent)) if image.parent else None
+            parent = self._studio.store.run(to_run_id(image.parent)) if image.parent else None
             older = list(self._list_ancestors(parent, seen, depth + 1)) if parent else []
             yield from older
             label = self._label(image.parent) if image.parent else image.label
@@ -192,8 +191,8 @@ class History(Sequence[Generation]):
 
     def _label(self, id_: str) -> str:
         """Return the number of an image here, `2.1`, or its lasting id in another session."""
-        number = self._studio.ledger.number(ids.to_run_id(id_))
-        return id_.replace(ids.to_run_id(id_), str(number), 1) if number else id_
+        number = self._studio.ledger.number(to_run_id(id_))
+        return id_.replace(to_run_id(id_), str(number), 1) if number else id_
 
     def forget(self, texts: Sequence[str]) -> list[Run]:
         """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""

@@ -20,11 +20,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.ids import Ref, parse_id
 from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
+from ipyimagegen.core.run import Ref, parse_id
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
 from ipyimagegen.results import Generation, Image

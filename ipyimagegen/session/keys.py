@@ -17,12 +17,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint
 from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.messages import Setting, _
-from ipyimagegen.core.redact import HiddenText, hide_frames
+from ipyimagegen.core.redact import ApiKey, HiddenText, hide_frames
 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within 1 s

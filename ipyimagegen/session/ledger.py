@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from ipyimagegen.core import ids
 from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.messages import Message, _, ngettext
 from ipyimagegen.core.plan import PlannedCall, check_caps
 from ipyimagegen.core.request import Request
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Ref, Run, Status, parse_id
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.session.call import Call
@@ -227,7 +226,7 @@ class Ledger:
 
         Raises NotInHistory, naming the newest runs of that number in other sessions.
         """
-        ref = ids.parse_id(text)
+        ref = parse_id(text)
         if ref.session:
             run = self._store.run(f"{ref.session}/{ref.number}")
             if not run:
@@ -248,7 +247,7 @@ class Ledger:
             )
         return run, ref.image
 
-    def _find_own(self, ref: ids.Ref) -> Run:
+    def _find_own(self, ref: Ref) -> Run:
         run_ids = self._numbers if ref.number > 0 else list(self._recent)
         index = ref.number - 1 if ref.number > 0 else len(run_ids) + ref.number
         run = self._store.run(run_ids[index]) if 0 <= index < len(run_ids) else None

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 from ipyimagegen import catalog
 from ipyimagegen.catalog import Registry
 from ipyimagegen.core import template
-from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
-from ipyimagegen.core.request import Input, Request, check_count, check_extra, check_key
+from ipyimagegen.core.request import Input, Request, check_extra
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import list_some, truncate
-from ipyimagegen.core.user_input import UserInput
+from ipyimagegen.core.user_input import Axis, UserInput, expand, label_points
 
 if TYPE_CHECKING:
     from ipyimagegen.session.ledger import Ledger
@@ -167,10 +166,7 @@ def _plan_call(
         inputs=inputs,
         mask=mask,
     )
-    for key in draft.extra:
-        check_key(key)
     check_extra(draft.extra)
-    check_count(draft.extra)
     endpoint, cached = _choose_endpoint(draft, configured, user, context, local)
     call = _translate(draft, endpoint, configured, user, local)
     try:

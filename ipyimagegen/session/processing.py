@@ -26,8 +26,8 @@ from ipyimagegen.store import Store, StoredBlob
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-    from ipyimagegen.core.api_key import ApiKey
     from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.redact import ApiKey
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
 LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more

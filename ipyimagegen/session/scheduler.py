@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, imaging
-from ipyimagegen.core.api_key import ApiKey
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import Detached, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.results import measure_shape

@@ -21,11 +21,10 @@ from ipyimagegen.catalog import Registry
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
-from ipyimagegen.core.ids import to_run_id
 from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import ImageState, Run, Status
+from ipyimagegen.core.run import ImageState, Run, Status, to_run_id
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.ids import SESSION as _SESSION
 from ipyimagegen.core.messages import _
+from ipyimagegen.core.run import SESSION as _SESSION
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
 DAY = 86_400.0  # seconds

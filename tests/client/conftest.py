@@ -4,7 +4,7 @@ import pytest
 from sockets import KEY, endpoint_at
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.request import PreparedRequest, Request
 
 

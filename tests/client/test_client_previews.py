@@ -29,7 +29,7 @@ from sse import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Status
 

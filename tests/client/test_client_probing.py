@@ -13,7 +13,7 @@ from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, tric
 
 from ipyimagegen.client import probe
 from ipyimagegen.client.transport import HEAD
-from ipyimagegen.core.api_key import ApiKey
+from ipyimagegen.core.redact import ApiKey
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 
