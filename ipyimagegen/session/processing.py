@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -235,6 +235,7 @@ class ResponseProcessor:
         )
 
 
+@cache
 def load_modules() -> None:
     """Load the modules that the thread of a call needs."""
     for module in _NEEDED:

@@ -41,12 +41,14 @@ class Recovery:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        self.started = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start to recover what there is, and wait a moment for it; usually there is nothing."""
         if self._is_running():
             return  # whoever started it has waited
+        self.started = True
         if responses := self._list_responses():
             self._start(responses).join(WAIT)
 

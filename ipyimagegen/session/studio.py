@@ -29,7 +29,6 @@ from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
 from ipyimagegen.session import inputs
-from ipyimagegen.session.batch import gather_final, gather_sweep
 from ipyimagegen.session.call import fetch_pending, make_error
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.diagnostics import Report, examine
@@ -40,7 +39,14 @@ from ipyimagegen.session.planning import RequestContext, build_plan
 from ipyimagegen.session.processing import CallContext
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
-from ipyimagegen.session.waiting import HeldInterrupts, ProgressDisplay, mark_unsent, wait_for
+from ipyimagegen.session.waiting import (
+    HeldInterrupts,
+    ProgressDisplay,
+    gather_final,
+    gather_sweep,
+    mark_unsent,
+    wait_for,
+)
 from ipyimagegen.sketch import create_app
 from ipyimagegen.store import Store, location
 
@@ -87,7 +93,7 @@ class Studio:
 
     def start_session(self) -> None:
         """Create what belongs to a process, also in a fork."""
-        self.ledger = Ledger(lambda: self.store)
+        self.ledger = Ledger(lambda: self.store, self.recover_responses)
         self._scheduler = Scheduler(self, self._tell)
         self._recovery = Recovery(self)
 
@@ -192,7 +198,8 @@ class Studio:
     def plan(self, user: UserInput) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; URLs of input images are fetched."""
         self.keys.refuse(f"{user.prompt} {dict(user.extra)}")  # before any URL is fetched
-        self.recover_responses()
+        if not self._recovery.started:  # later, the ledger recovers what a request lacks
+            self.recover_responses()
         timeout = user.options.get("timeout")
         if self.offline:
             user = replace(user, options={**user.options, "offline": True})
@@ -268,8 +275,11 @@ class Studio:
         Raises MissingKey, OverBudget, StoreError before anything is sent; CallError when no image came;
         Detached when the wait was interrupted or timed out: the call itself goes on.
         """
-        timeout = plan.local.get("timeout")
+        timeout, offline = plan.local.get("timeout"), bool(plan.local.get("offline"))
         seconds = float(timeout) if timeout is not None else None
+        if not plan.axes and (stored := plan.calls[0].reused):
+            self.ledger.recall(stored.id)
+            return self.reuse(stored, painter, seconds, offline=offline)
         began = time.monotonic()
         ends = None if seconds is None else began + seconds
         if painter and plan.axes and plan.to_send:
@@ -283,7 +293,6 @@ class Studio:
                 self.keys.forget(call.planned.endpoint)
         if batch.error:
             raise batch.error
-        offline = bool(plan.local.get("offline"))
         if plan.axes:
             return gather_final(batch, self, ends, offline=offline)
         (call,) = batch.calls
@@ -318,7 +327,7 @@ class Studio:
             self.ledger.recall(run.id)
             raise error
         with suppress(StoreError):  # a stored result is shown, also where nothing can be written
-            _, again = self.ledger.show(run)
+            again = self.ledger.show(run)
             if again:
                 self.store.create(again)
         self._tell(run)
