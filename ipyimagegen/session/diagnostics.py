@@ -381,9 +381,10 @@ def _describe_way(endpoint: Endpoint, probe: client.ProbeResult) -> tuple[State,
 
 
 def _describe_answer(probe: client.ProbeResult, *, has_key: bool) -> tuple[State, str]:
-    status, meaning = probe.status, ""
+    status = probe.status
     if status is None:
         return PROBLEM, _("none: {cause}", cause=probe.message)
+    meaning: str
     if status < 300 and probe.message:
         state, meaning = PROBLEM, _("but the server refuses")
     elif status < 300 and not probe.is_api:
