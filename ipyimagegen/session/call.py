@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreErro
 from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
-from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
 from ipyimagegen.session.processing import (
@@ -35,7 +33,6 @@ from ipyimagegen.session.processing import (
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
-    from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.scheduler import Limiter
 
 STOPPED = _("The call was stopped before it was sent.")
@@ -214,13 +211,13 @@ def send_call(
     key: ApiKey | None,
     limiter: Limiter,
     context: CallContext,
-    edge: int | None = None,
-    exchange: Callable[..., client.Outcome] | None = None,
+    edge: int | None,
+    exchange: Callable[..., client.Outcome],
 ) -> Run:
     """Send a call, store what arrives and return its final record.
 
-    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` sends in place of
-    `client.exchange`. Raises Detached when the call was stopped before it was sent, StoreError when the
+    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` is `client.exchange` or sends in
+    its place. Raises Detached when the call was stopped before it was sent, StoreError when the
     record or the response cannot be written or read.
     """
     planned, store = call.planned, context.store
@@ -234,9 +231,11 @@ def send_call(
         store.create(call.run)
         call.recorded = True
         obstacle = _prepare_inputs(call, store)
-    post = partial(_post, call, http_call, key, context, exchange or client.exchange)
     try:
-        outcome = client.make_not_sent(obstacle) if obstacle else _send(call, post, limiter, context.random)
+        if obstacle:
+            outcome = client.make_not_sent(obstacle)
+        else:
+            outcome = _send(call, http_call, key=key, limiter=limiter, context=context, exchange=exchange)
         cause = ""
     except OSError as error:
         cause = error.strerror or type(error).__name__
@@ -281,64 +280,63 @@ def _prepare_inputs(call: Call, store: Store) -> str | None:
 
 
 def _send(
-    call: Call, post: Callable[[], client.Outcome], limiter: Limiter, random: Callable[[], float]
-) -> client.Outcome:
-    """Send, and repeat only what the server certainly did not execute."""
-    attempt, outcome = 1, client.make_not_sent(STOPPED)
-    while True:
-        limiter.wait_for_back_off(call.token)
-        if call.token.detached:
-            return outcome
-        call.sending = True
-        call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
-        began = call.token.clock()
-        outcome = post()
-        call.run = call.run.replace(elapsed=round(call.token.clock() - began, 3))
-        pause = client.find_repeat_delay(outcome, attempt, random=random, elapsed=call.elapsed)
-        if pause is None or call.token.cancelled:
-            return outcome
-        call.sending = False
-        if outcome.status is Status.RATE_LIMITED:
-            limiter.back_off(call.token, pause)  # the other calls to this endpoint slow down too
-        else:
-            call.token.wait_to_send(pause)
-        attempt += 1
-
-
-def _post(
     call: Call,
     http_call: client.HttpCall,
+    *,
     key: ApiKey | None,
+    limiter: Limiter,
     context: CallContext,
     exchange: Callable[..., client.Outcome],
 ) -> client.Outcome:
-    """Send the request once; partial images of a stream are noted on the way."""
+    """Send the request, and repeat only what the server certainly did not execute."""
 
     def note_partial(image: client.ResponseImage) -> None:
         if image.base64 is not None:  # it is decoded where it is shown: this thread goes on reading
             call.partial = b"".join(image.chunks())
 
-    try:
-        spool = context.store.spool(call.run)
-    except StoreError as error:
-        return client.make_not_sent(sanitize(error, 300))
-    outcome = exchange(
-        http_call,
-        call.planned.endpoint,
-        key,
-        spool=spool,
-        token=call.token,
-        timeouts=context.timeouts,
-        mounts=context.mounts,
-        idempotency_key=call.run.sent.idempotency_key,
-        partial=note_partial if http_call.streams else None,
-        fallback=lambda: context.store.spool_fallback(call.run),
-        redactor=context.redactor(key),
-        offline=context.offline,
-    )
-    if outcome.spool is None:
-        _delete(spool)
-    return outcome
+    token, attempt, outcome = call.token, 1, client.make_not_sent(STOPPED)
+    while True:
+        limiter.wait_for_back_off(token)
+        if token.detached:
+            return outcome
+        call.sending = True
+        call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
+        began = token.clock()
+        try:
+            spool = context.store.spool(call.run)
+        except StoreError as error:
+            return client.make_not_sent(sanitize(error, 300))
+        outcome = exchange(
+            http_call,
+            call.planned.endpoint,
+            key,
+            spool=spool,
+            token=token,
+            timeouts=context.timeouts,
+            mounts=context.mounts,
+            idempotency_key=call.run.sent.idempotency_key,
+            partial=note_partial if http_call.streams else None,
+            fallback=lambda: context.store.spool_fallback(call.run),
+            redactor=context.redactor(key),
+            offline=context.offline,
+        )
+        if outcome.spool is None:
+            _delete(spool)
+        call.run = call.run.replace(elapsed=round(token.clock() - began, 3))
+        pause = client.find_repeat_delay(outcome, attempt, random=context.random, elapsed=call.elapsed)
+        if pause is None or token.cancelled:
+            return outcome
+        call.sending = False
+        if outcome.status is Status.RATE_LIMITED:
+            limiter.back_off(token, pause)  # the other calls to this endpoint slow down too
+        else:
+            token.wait_to_send(pause)
+        attempt += 1
+
+
+def _delete(spool: Path) -> None:
+    with suppress(OSError):  # the store deletes old files after a day
+        spool.unlink(missing_ok=True)
 
 
 def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) -> Run:
@@ -356,11 +354,6 @@ def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) ->
     return run
 
 
-def _delete(spool: Path) -> None:
-    with suppress(OSError):  # its content is stored; the store deletes old files after a day
-        spool.unlink(missing_ok=True)
-
-
 def _record(run: Run, store: Store) -> bool:
     """Write the record; return whether it and every image reached the disk."""
     for _attempt in range(2):  # a disk that fails once may take the second try
@@ -370,25 +363,3 @@ def _record(run: Run, store: Store) -> bool:
     if run.status is Status.NOT_SENT:
         store.withdraw(run)
     return False
-
-
-def fetch_pending(
-    call: Call,
-    _permit: ExitStack,
-    *,
-    endpoint: Endpoint,
-    context: CallContext,
-    redactor: Redactor,
-    trusted: bool,
-) -> Run:
-    """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
-    call.token.start(context.timeouts.whole)
-    processor = ResponseProcessor(
-        context=context,
-        endpoint=endpoint,
-        token=call.token,
-        redactor=redactor,
-        thumbs=call.thumbs,
-        trusted=trusted,
-    )
-    return processor.fetch_pending(call.run)

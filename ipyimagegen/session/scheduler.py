@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
@@ -29,12 +29,13 @@ from ipyimagegen.results import Sweep, measure_shape
 from ipyimagegen.session.call import STOPPED, Call, send_call
 from ipyimagegen.session.executors import PROBE_SECONDS, ExecutorTransport
 from ipyimagegen.session.planning import RequestContext, look_up
-from ipyimagegen.session.processing import Thumbs, load_modules
+from ipyimagegen.session.processing import ResponseProcessor, Thumbs, load_modules
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.studio import Studio
 
 AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
@@ -253,7 +254,7 @@ class Scheduler:
 
     def __init__(self, studio: Studio, tell: Callable[[Run], None]) -> None:
         self._studio, self._tell = studio, tell
-        self._limiters: dict[str, Limiter] = {}
+        self._limiters: defaultdict[str, Limiter] = defaultdict(Limiter)  # by base URL
         self._starting = threading.Lock()
         self._thumbs: Thumbs = {}  # of the newest calls alone: they are large
 
@@ -338,19 +339,19 @@ class Scheduler:
         queues: dict[Limiter, deque[Call]] = {}
         for call in new:
             url = call.planned.endpoint.base_url
-            limiter = self._limiters.setdefault(url, Limiter())
+            limiter = self._limiters[url]
             limiter.parallel = context.settings.max_parallel
             queues.setdefault(limiter, deque()).append(call)
-            self._give_work(
-                call,
-                partial(
-                    send_call, key=keys[url], limiter=limiter, context=tools, edge=edge, exchange=exchange
-                ),
+            call.token, call.done = tools.control(), self._finish
+            call.work = partial(
+                send_call,
+                key=keys[url],
+                limiter=limiter,
+                context=tools,
+                edge=edge,
+                exchange=exchange or client.exchange,
             )
         return queues
-
-    def _give_work(self, call: Call, work: Callable[[Call, ExitStack], Run]) -> None:
-        call.token, call.work, call.done = self._studio.tools.control(), work, self._finish
 
     def _finish(self, call: Call) -> None:
         if len(self._thumbs) < KEPT:
@@ -359,15 +360,28 @@ class Scheduler:
         self._studio.ledger.settle(call)
         self._tell(call.run)
 
-    def fetch(self, planned: PlannedCall, work: Callable[[Call, ExitStack], Run]) -> Batch:
-        """Return the call that fetches the pending downloads of a stored run, started."""
-        assert planned.reused is not None
+    def fetch(self, run: Run, endpoint: Endpoint, *, trusted: bool, offline: bool) -> Batch:
+        """Return the call that fetches the pending downloads of a stored run, started.
+
+        `trusted` is whether the user configured the endpoint, see `ResponseProcessor`.
+        """
         load_modules()
-        call = Call(replace(planned, reused=None))
-        call.run, call.recorded = planned.reused, True
-        self._give_work(call, work)
-        run_in_background(partial(call.carry_out, ExitStack()), f"fetch {call.run.id}")
-        return Batch(Plan(calls=(planned,)), [call])
+        context = replace(self._studio.tools, offline=offline)
+        call = Call(PlannedCall(request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost))
+        call.run, call.recorded = run, True
+        call.token, call.done = context.control(), self._finish
+        call.token.start(context.timeouts.whole)
+        processor = ResponseProcessor(
+            context=context,
+            endpoint=endpoint,
+            token=call.token,
+            redactor=self._studio.keys.redactor_of(endpoint),
+            thumbs=call.thumbs,
+            trusted=trusted,
+        )
+        call.work = lambda call, _permit: processor.fetch_pending(call.run)
+        run_in_background(partial(call.carry_out, ExitStack()), f"fetch {run.id}")
+        return Batch(Plan(calls=(call.planned,)), [call])
 
     def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
         """Return the thumbnail made while a file was checked, or make it now."""

@@ -22,14 +22,14 @@ from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, Over
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.ids import to_run_id
 from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall, Settings
+from ipyimagegen.core.plan import SKETCH, Plan, Settings
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageState, Run, Status
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
 from ipyimagegen.session import inputs
-from ipyimagegen.session.call import fetch_pending, make_error
+from ipyimagegen.session.call import make_error
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.diagnostics import Report, examine
 from ipyimagegen.session.history import History
@@ -354,20 +354,7 @@ class Studio:
             endpoint, trusted = self.endpoint_of(run), self.trusts(run.request.base_url)
         except InvalidOption:  # an edited record or an invalid setting: the stored images are shown
             return run
-        tools = replace(self.tools, offline=offline or self.offline)
-        planned = PlannedCall(
-            request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
-        )
-        batch = self._scheduler.fetch(
-            planned,
-            partial(
-                fetch_pending,
-                endpoint=endpoint,
-                context=tools,
-                redactor=self.keys.redactor_of(endpoint),
-                trusted=trusted,
-            ),
-        )
+        batch = self._scheduler.fetch(run, endpoint, trusted=trusted, offline=offline or self.offline)
         wait_for(batch, painter, timeout)
         return batch.calls[0].run
 
