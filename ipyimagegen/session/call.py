@@ -216,9 +216,9 @@ def send_call(
 ) -> Run:
     """Send a call, store what arrives and return its final record.
 
-    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` is `client.exchange` or sends in
-    its place. Raises Detached when the call was stopped before it was sent, StoreError when the
-    record or the response cannot be written or read.
+    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` is `client.exchange`, or sends
+    in its place. Raises Detached when the call was stopped before it was sent, StoreError when the record or
+    the response cannot be written or read.
     """
     planned, store = call.planned, context.store
     limiter.wait_for_back_off(call.token)

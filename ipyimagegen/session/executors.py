@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ipyimagegen import __version__, catalog, client
 from ipyimagegen.core.api_key import ApiKey
@@ -40,13 +40,6 @@ PROBE_SECONDS = 60.0  # for the probe before the first call; a cluster may have 
 DAY = 86400.0  # seconds for which claim files are kept
 # They run calls on this machine alone, so that both sides see the claim files.
 LOCAL_EXECUTORS = (ThreadPoolExecutor, ProcessPoolExecutor)
-
-
-class Executor(Protocol):
-    """What an executor has to offer: `concurrent.futures.Executor`, Dask's, ipyparallel's, Ray's."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Run `fn(*args)` somewhere and return its future."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +168,12 @@ def _find_required_key(endpoint: Endpoint) -> ApiKey | None:
 
 
 class ExecutorTransport:
-    """Sends calls through an executor, in place of `client.exchange`. `send_key` lets keys travel."""
+    """Sends calls through an executor, in place of `client.exchange`. `send_key` lets keys travel.
 
-    def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
+    An executor has `submit`: those of `concurrent.futures`, Dask, ipyparallel and Ray do.
+    """
+
+    def __init__(self, executor: Any, *, send_key: bool) -> None:
         self._executor, self._send_key = executor, send_key
         self._claims: str | None = None  # a private folder for claim files, where one can be created
         if type(executor) in LOCAL_EXECUTORS:
