@@ -193,14 +193,19 @@ class Batch:
 
     def wait(self, seconds: float) -> bool:
         """Wait that long at most; return whether all calls have settled."""
-        return self.settled or (self.calls[self._first].wait(seconds) and self.settled)
+        if self.settled:
+            return True
+        first = min(self._first, len(self.calls) - 1)  # another thread may have looked meanwhile
+        return self.calls[first].wait(seconds) and self.settled
 
     @property
     def settled(self) -> bool:
         """Whether nothing more will happen; calls that have settled are not looked at again."""
-        while self._first < len(self.calls) and self.calls[self._first].settled:
-            self._first += 1
-        return self._first == len(self.calls)
+        first = self._first
+        while first < len(self.calls) and self.calls[first].settled:
+            first += 1
+        self._first = first
+        return first == len(self.calls)
 
     @property
     def is_taking_back(self) -> bool:
