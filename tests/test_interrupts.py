@@ -19,7 +19,7 @@ from ipyimagegen.core.messages import Remedy
 from ipyimagegen.session.waiting import STOPPED_BEFORE, HeldInterrupts
 
 SESSION = Path(ipyimagegen.__file__).parent / "session"
-MODULES = ("studio", "scheduler", "batch", "ledger", "call", "waiting")
+MODULES = ("studio", "scheduler", "ledger", "call", "waiting")
 STEPS = {str(SESSION / f"{name}.py") for name in MODULES}
 IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 

@@ -21,9 +21,9 @@ from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.notebook.display import write_status
 from ipyimagegen.session import keys
-from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.call import Call
 from ipyimagegen.session.credentials import Keychain
+from ipyimagegen.session.scheduler import Batch
 
 LAB = Endpoint(
     name="lab", title="The lab", base_url="https://lab.example/v1", key_env=("LAB_KEY", "OTHER_KEY")

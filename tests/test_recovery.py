@@ -65,6 +65,14 @@ def test_a_whole_reply_is_taken_in_at_once(home, server, left):
     assert len(server.posts) == 1
 
 
+def test_what_is_left_during_a_session_is_taken_in_when_it_is_asked_for(home, server, left):
+    one = make_studio(home, server)
+    one.imagine("a cat", n=2)
+    run_id, _ = left()
+    assert one.imagine("a fox", n=2).id == run_id
+    assert len(server.posts) == 2
+
+
 def test_one_that_may_still_grow_is_left(home, server, left):
     left(BODY[:-50], age=300)
     assert looked(home, server)["status"] == "pending"

@@ -42,6 +42,33 @@ def test_a_word_too_long_for_a_file_is_refused_like_any_other(home, lab):
     assert not lab.posts
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        "",
+        "nothing",
+        "@2",
+        "@3",
+        "https:///cat.png",
+        "http://images.example/cat.png",
+        "https://images.example/cat.png",
+        "file:///cat.png",
+        "data:image/png;base64,A",
+        None,
+    ],
+)
+def test_a_refused_image_names_the_next_step(home, lab, image):
+    one = make_studio(home, lab, environ={"IPYIMAGEGEN_OFFLINE": "1"})
+    for prompt in ("a fox", "a hat", "an owl"):
+        one.imagine(prompt)
+    one.history.forget(["2"])
+    one.history[3][0].path.write_bytes(b"damaged")
+    options = {"image": image} if image is not None else {"mask": "1,1,2,2"}
+    with pytest.raises(e.InvalidInput, match=r"Nothing was sent\. [A-Z].+\.$"):
+        one.imagine("add a hat", **options)
+    assert len(lab.posts) == 3
+
+
 def test_reuse_can_be_turned_off_but_not_for_what_may_have_been_billed(home, serve):
     server = serve(lambda seen: (500, {}, b"oops"))
     with pytest.raises(e.OutcomeUnknown):

@@ -29,7 +29,7 @@ from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.front import CELL
 from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
-from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
 
 _INTERVAL = 0.25  # seconds between two updates of the status line

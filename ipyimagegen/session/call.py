@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ipyimagegen import client
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
-from ipyimagegen.core.redact import ApiKey, Redactor
+from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
 from ipyimagegen.core.text import sanitize
-from ipyimagegen.session.limiter import Limiter, Permit
 from ipyimagegen.session.processing import (
     CallContext,
     ResponseProcessor,
@@ -34,7 +32,7 @@ from ipyimagegen.session.processing import (
 from ipyimagegen.store import Store
 
 if TYPE_CHECKING:
-    from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.session.scheduler import Limiter
 
 STOPPED = _("The call was stopped before it was sent.")
 _BILLABLE = (Status.PENDING, Status.UNKNOWN, Status.DONE)
@@ -69,9 +67,13 @@ _STORED_REMEDIES: Mapping[ImageState, Remedy] = {
 class Call:
     """A call of a batch: a request that is being sent, or the cached result that makes it needless.
 
-    `run` is the newest record, `error` the reason why there is no image. A new call has neither; the
-    scheduler gives it a run and its `work`, and a single thread carries it out.
+    `error` is the reason why there is no image. The scheduler gives a new call its `token`, `work` and
+    `done`, the ledger its run, and a single thread carries it out.
     """
+
+    run: Run  # the newest record; a call of unknown outcome has none
+    token: client.CancelToken  # stops a call that has work
+    done: Callable[[Call], None]  # called when its work has ended
 
     def __init__(
         self,
@@ -90,58 +92,21 @@ class Call:
         self.recorded = False  # its record is on disk
         self.sending = False  # it can no longer be kept from being sent
         self.shared = False  # another batch waits for it, too
-        self._run = cached
-        self._token: client.CancelToken | None = None
-        self._began: float | None = None
+        self.began: float | None = None  # when its clock was started
+        self.work: Callable[[Call, ExitStack], Run] | None = None
         self._settled = threading.Event()
-        self._work: Callable[[Call, Permit | None], Run] | None = None
-        self._done: Callable[[Call], None] = _ignore
-        if self.cached or self.error:
+        if cached:
+            self.run = cached
+        if cached or self.error:
             self._settled.set()
 
-    def prepare(
-        self,
-        run: Run,
-        token: client.CancelToken,
-        work: Callable[[Call, Permit | None], Run],
-        done: Callable[[Call], None],
-    ) -> Self:
-        """Give a new call its pending record and its work; `done` is called when it has finished."""
-        self._run, self._token, self._work, self._done = run, token, work, done
-        return self
-
-    @property
-    def run(self) -> Run:
-        """The newest record; a call without a record was not prepared."""
-        assert self._run is not None
-        return self._run
-
-    @run.setter
-    def run(self, run: Run) -> None:
-        self._run = run
-
-    @property
-    def token(self) -> client.CancelToken:
-        """What stops it."""
-        assert self._token is not None
-        return self._token
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it has to be sent and is not prepared yet."""
-        return self._run is None and self.error is None
-
-    def begin(self) -> None:
-        """Start its clock."""
-        self._began = self.token.clock()
-
-    def carry_out(self, permit: Permit | None = None) -> None:
-        """Do its work in this thread. The permit is returned when nothing more is sent."""
-        assert self._work is not None
-        if self._began is None:
-            self.begin()
+    def carry_out(self, permit: ExitStack) -> None:
+        """Do its work in this thread. The permit is closed when nothing more is sent."""
+        assert self.work is not None
+        if self.began is None:
+            self.began = self.token.clock()
         try:
-            self.run = self._work(self, permit)
+            self.run = self.work(self, permit)
             self.error = make_error(self.run)
         except StoreError as error:
             self.error = error if self.recorded else error.unsent()
@@ -154,10 +119,9 @@ class Call:
                 _("{run} failed inside ipyimagegen: {cause}", run=self.run.id, cause=cause), billed=billed
             )
         finally:
-            if permit:
-                permit.give()
+            permit.close()
             try:
-                self._done(self)
+                self.done(self)
             finally:  # whatever happens, nobody waits for ever
                 self.partial = None
                 self._settled.set()
@@ -177,39 +141,31 @@ class Call:
         return self._settled.is_set()
 
     @property
-    def has_begun(self) -> bool:
-        """Whether its clock runs; `elapsed` may still be 0 where clocks are coarse."""
-        return self._began is not None
-
-    @property
     def elapsed(self) -> float:
-        """Seconds since it began; 0 before."""
-        return 0.0 if self._began is None else self.token.clock() - self._began
+        """Seconds since it began; 0 before, and for a moment where clocks are coarse."""
+        return 0.0 if self.began is None else self.token.clock() - self.began
 
     @property
     def has_images(self) -> bool:
         """Whether it has settled with images."""
-        return self.settled and not self.error and self._run is not None and bool(self._run.shown)
+        return self.settled and not self.error and bool(self.run.shown)
 
     @property
     def may_be_billed(self) -> bool:
         """Whether it ended without an image and may have been billed."""
         if isinstance(self.error, CallError):
             return self.error.billed is not False
-        sent = self._run is not None and self._run.sent.attempts > 0
-        return isinstance(self.error, StoreError) and sent and not self.planned.endpoint.free
+        if not isinstance(self.error, StoreError):
+            return False
+        return self.run.sent.attempts > 0 and not self.planned.endpoint.free
 
     @property
     def unsent(self) -> bool:
         """Whether it was stopped before it was sent."""
         if isinstance(self.error, Detached):
             return True
-        stopped = self._token is not None and self._token.detached
-        return stopped and bool(self.error) and self.run.status is Status.NOT_SENT
-
-
-def _ignore(_call: Call) -> None:
-    """Do nothing."""
+        stopped = self.work is not None and self.token.detached
+        return stopped and self.error is not None and self.run.status is Status.NOT_SENT
 
 
 def make_error(run: Run) -> ImagineError | None:
@@ -249,44 +205,43 @@ def _describe_lack(run: Run) -> str:
 
 def send_call(
     call: Call,
-    permit: Permit | None,
+    permit: ExitStack,
     *,
     key: ApiKey | None,
     limiter: Limiter,
     context: CallContext,
-    edge: int | None = None,
-    exchange: Callable[..., client.Outcome] | None = None,
+    edge: int | None,
+    exchange: Callable[..., client.Outcome],
 ) -> Run:
     """Send a call, store what arrives and return its final record.
 
-    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` sends in place of
-    `client.exchange`. Raises Detached when the call was stopped before it was sent, StoreError when the
-    record or the response cannot be written or read.
+    `edge` is the size of thumbnails for a sweep's sheet in pixels; `exchange` is `client.exchange`, or sends
+    in its place. Raises Detached when the call was stopped before it was sent, StoreError when the record or
+    the response cannot be written or read.
     """
     planned, store = call.planned, context.store
-    with permit or limiter.acquire(lambda: call.token.detached):
-        limiter.wait_for_back_off(call.token)
-        if call.token.detached:
-            raise Detached(STOPPED, remedy=Remedy.RUN_AGAIN)
-        with limiter.prepare_sending():
-            http_call = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
-            idempotency_key = os.urandom(16).hex()
-            sent = replace(planned.sent, idempotency_key=idempotency_key, body=http_call.summary)
-            call.run = call.run.replace(sent=sent)
-            store.create(call.run)
-            call.recorded = True
-            outcome = _store_inputs(call, store)
-        with _explain_unreadable(call.run):
-            post = partial(
-                _post,
-                call,
-                http_call,
-                exchange=exchange or client.exchange,
-                key=key,
-                idempotency_key=idempotency_key,
-                context=context,
-            )
-            outcome = outcome or _send_with_repeats(call, limiter, post, context.random)
+    limiter.wait_for_back_off(call.token)
+    if call.token.detached:
+        raise Detached(STOPPED, remedy=Remedy.RUN_AGAIN)
+    with limiter.prepare_sending():
+        http_call = client.write_call(planned.request, planned.sent, planned.endpoint, planned.files)
+        sent = replace(planned.sent, idempotency_key=os.urandom(16).hex(), body=http_call.summary)
+        call.run = call.run.replace(sent=sent)
+        store.create(call.run)
+        call.recorded = True
+        obstacle = _prepare_inputs(call, store)
+    try:
+        if obstacle:
+            outcome = client.make_not_sent(obstacle)
+        else:
+            outcome = _send(call, http_call, key=key, limiter=limiter, context=context, exchange=exchange)
+        cause = ""
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+    if cause:
+        message = _("The response of the server cannot be read back from the disk: {cause}.", cause=cause)
+        raise StoreError(message, billed=None, remedy=Remedy.FREE_SPACE, run=call.run.id)
+    permit.close()  # while this response is processed, the next call is sent
     call.run = call.run.replace(sent=replace(call.run.sent, request_id=outcome.request_id))
     processor = ResponseProcessor(
         context=context,
@@ -300,42 +255,87 @@ def send_call(
     return _process(call.run, processor, outcome)
 
 
-def _post(
+def _prepare_inputs(call: Call, store: Store) -> str | None:
+    """Store the input files before the request is sent; return why it must not be sent, if so.
+
+    The record exists already, so that forgetting another run deletes no file of this run, and so that of two
+    notebooks which send the same request at least one reads the other's record.
+    """
+    planned = call.planned
+    try:
+        for sha256, data in planned.files.items():
+            path = store.path(sha256)
+            if path is None or path.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
+                store.keep([data], cap=len(data))
+        for run in store.find_identical(call.run.identity) if planned.paid and not planned.force else ():
+            if run.session == call.run.session or run.id in call.known or run.status not in _BILLABLE:
+                continue
+            if run.status is Status.DONE:
+                return _("Another notebook has just received the result of this request: {run}.", run=run.id)
+            return _("Another notebook is sending this request at this moment: {run}.", run=run.id)
+    except (StoreError, OSError) as error:
+        return sanitize(error, 300)
+    return None
+
+
+def _send(
     call: Call,
     http_call: client.HttpCall,
     *,
-    exchange: Callable[..., client.Outcome],
     key: ApiKey | None,
-    idempotency_key: str,
+    limiter: Limiter,
     context: CallContext,
+    exchange: Callable[..., client.Outcome],
 ) -> client.Outcome:
-    """Send the request once; partial images of a stream are noted on the way."""
+    """Send the request, and repeat only what the server certainly did not execute."""
 
     def note_partial(image: client.ResponseImage) -> None:
         if image.base64 is not None:  # it is decoded where it is shown: this thread goes on reading
             call.partial = b"".join(image.chunks())
 
-    try:
-        spool = context.store.spool(call.run)
-    except StoreError as error:
-        return client.make_not_sent(sanitize(error, 300))
-    outcome = exchange(
-        http_call,
-        call.planned.endpoint,
-        key,
-        spool=spool,
-        token=call.token,
-        timeouts=context.timeouts,
-        mounts=context.mounts,
-        idempotency_key=idempotency_key,
-        partial=note_partial if http_call.streams else None,
-        fallback=lambda: context.store.spool_fallback(call.run),
-        redactor=context.redactor(key),
-        offline=context.offline,
-    )
-    if outcome.spool is None:
-        _delete(spool)
-    return outcome
+    token, attempt, outcome = call.token, 1, client.make_not_sent(STOPPED)
+    while True:
+        limiter.wait_for_back_off(token)
+        if token.detached:
+            return outcome
+        call.sending = True
+        call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
+        began = token.clock()
+        try:
+            spool = context.store.spool(call.run)
+        except StoreError as error:
+            return client.make_not_sent(sanitize(error, 300))
+        outcome = exchange(
+            http_call,
+            call.planned.endpoint,
+            key,
+            spool=spool,
+            token=token,
+            timeouts=context.timeouts,
+            mounts=context.mounts,
+            idempotency_key=call.run.sent.idempotency_key,
+            partial=note_partial if http_call.streams else None,
+            fallback=lambda: context.store.spool_fallback(call.run),
+            redactor=context.redactor(key),
+            offline=context.offline,
+        )
+        if outcome.spool is None:
+            _delete(spool)
+        call.run = call.run.replace(elapsed=round(token.clock() - began, 3))
+        pause = client.find_repeat_delay(outcome, attempt, random=context.random, elapsed=call.elapsed)
+        if pause is None or token.cancelled:
+            return outcome
+        call.sending = False
+        if outcome.status is Status.RATE_LIMITED:
+            limiter.back_off(token, pause)  # the other calls to this endpoint slow down too
+        else:
+            token.wait_to_send(pause)
+        attempt += 1
+
+
+def _delete(spool: Path) -> None:
+    with suppress(OSError):  # the store deletes old files after a day
+        spool.unlink(missing_ok=True)
 
 
 def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) -> Run:
@@ -353,81 +353,6 @@ def _process(run: Run, processor: ResponseProcessor, outcome: client.Outcome) ->
     return run
 
 
-@contextmanager
-def _explain_unreadable(run: Run) -> Iterator[None]:
-    """Turn an OSError into a StoreError: the response cannot be read back, and the record stays pending."""
-    try:
-        yield
-    except OSError as error:
-        cause = error.strerror or type(error).__name__
-        message = _("The response of the server cannot be read back from the disk: {cause}.", cause=cause)
-    else:
-        return
-    raise StoreError(message, billed=None, remedy=Remedy.FREE_SPACE, run=run.id)
-
-
-def _delete(spool: Path) -> None:
-    with suppress(OSError):  # its content is stored; the store deletes old files after a day
-        spool.unlink(missing_ok=True)
-
-
-def _store_inputs(call: Call, store: Store) -> client.Outcome | None:
-    """Store the input files before the request is sent; return why it must not be sent, if so.
-
-    The record exists already, so that forgetting another run deletes no file of this run.
-    """
-    try:
-        for sha256, data in call.planned.files.items():
-            path = store.path(sha256)
-            if path is None or path.stat().st_size != len(data):  # hashing 4 MB again would take 2 ms
-                store.keep([data], cap=len(data))
-        rival = _find_rival(call, store)
-    except (StoreError, OSError) as error:
-        return client.make_not_sent(sanitize(error, 300))
-    return client.make_not_sent(rival) if rival else None
-
-
-def _find_rival(call: Call, store: Store) -> Message | None:
-    """Return a message when another notebook has sent the same request since the call was planned.
-
-    Both records are on disk before either is sent, so at least one notebook reads the other's record.
-    """
-    planned = call.planned
-    if not planned.paid or planned.force:
-        return None
-    for run in store.find_identical(call.run.identity):
-        if run.session != call.run.session and run.id not in call.known and run.status in _BILLABLE:
-            if run.status is Status.DONE:
-                return _("Another notebook has just received the result of this request: {run}.", run=run.id)
-            return _("Another notebook is sending this request at this moment: {run}.", run=run.id)
-    return None
-
-
-def _send_with_repeats(
-    call: Call, limiter: Limiter, post: Callable[[], client.Outcome], random: Callable[[], float]
-) -> client.Outcome:
-    """Send, and repeat only what the server certainly did not execute."""
-    attempt, outcome = 1, client.make_not_sent(STOPPED)
-    while True:
-        limiter.wait_for_back_off(call.token)
-        if call.token.detached:
-            return outcome
-        call.sending = True
-        call.run = call.run.replace(sent=replace(call.run.sent, attempts=attempt))
-        began = call.token.clock()
-        outcome = post()
-        call.run = call.run.replace(elapsed=round(call.token.clock() - began, 3))
-        pause = client.find_repeat_delay(outcome, attempt, random=random, elapsed=call.elapsed)
-        if pause is None or call.token.cancelled:
-            return outcome
-        call.sending = False
-        if outcome.status is Status.RATE_LIMITED:
-            limiter.back_off(call.token, pause)  # the other calls to this endpoint slow down too
-        else:
-            call.token.wait_to_send(pause)
-        attempt += 1
-
-
 def _record(run: Run, store: Store) -> bool:
     """Write the record; return whether it and every image reached the disk."""
     for _attempt in range(2):  # a disk that fails once may take the second try
@@ -437,25 +362,3 @@ def _record(run: Run, store: Store) -> bool:
     if run.status is Status.NOT_SENT:
         store.withdraw(run)
     return False
-
-
-def fetch_pending(
-    call: Call,
-    _permit: Permit | None,
-    *,
-    endpoint: Endpoint,
-    context: CallContext,
-    redactor: Redactor,
-    trusted: bool,
-) -> Run:
-    """Fetch the downloads of a stored run that are still pending; see `ResponseProcessor.trusted`."""
-    call.token.start(context.timeouts.whole)
-    processor = ResponseProcessor(
-        context=context,
-        endpoint=endpoint,
-        token=call.token,
-        redactor=redactor,
-        thumbs=call.thumbs,
-        trusted=trusted,
-    )
-    return processor.fetch_pending(call.run)

@@ -18,14 +18,15 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ipyimagegen import __version__, catalog, client
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.redact import NO_KEYS, ApiKey, Redactor
+from ipyimagegen.core.plan import SKETCH
+from ipyimagegen.core.redact import ApiKey, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
@@ -33,19 +34,11 @@ from ipyimagegen.session.keys import Environment
 from ipyimagegen.sketch import create_app
 from ipyimagegen.store.files import delete_old_files, make_private_folder
 
-SKETCH = "sketch"
 _CLAIM = re.compile(r"[0-9a-f]{16}")  # the name of a claim file is the nonce of its call
 PROBE_SECONDS = 60.0  # for the probe before the first call; a cluster may have to start
 DAY = 86400.0  # seconds for which claim files are kept
 # They run calls on this machine alone, so that both sides see the claim files.
 LOCAL_EXECUTORS = (ThreadPoolExecutor, ProcessPoolExecutor)
-
-
-class Executor(Protocol):
-    """What an executor has to offer: `concurrent.futures.Executor`, Dask's, ipyparallel's, Ray's."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Run `fn(*args)` somewhere and return its future."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +82,15 @@ class WorkerInfo:
 
 def probe_worker(nonce: str, endpoints: tuple[Endpoint, ...]) -> WorkerInfo:
     """Return what the caller has to know before the first call; `endpoints` require a key of this worker."""
-    _delete_old_claims()
-    missing = tuple(endpoint.key_env[0] for endpoint in endpoints if not _has_key(endpoint))
-    return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), missing_keys=missing)
+    with suppress(OSError):
+        delete_old_files(_find_claims_folder(), _CLAIM, DAY)
+    missing = []
+    for endpoint in endpoints:
+        try:
+            _find_required_key(endpoint)
+        except MissingKey:
+            missing.append(endpoint.key_env[0])
+    return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), missing_keys=tuple(missing))
 
 
 def send_remotely(task: RemoteTask) -> tuple[str, client.PackedOutcome]:
@@ -104,9 +103,9 @@ def send_remotely(task: RemoteTask) -> tuple[str, client.PackedOutcome]:
         message = _("{folder} cannot be written.", folder=task.claims)
         return task.nonce, client.pack_outcome(client.make_not_sent(message))
     if claimed is False:
-        error = ErrorInfo(message=_("The executor ran the call a second time; it was not sent again"))
-        outcome = client.Outcome(status=Status.UNKNOWN, error=error, final=True)
-        return task.nonce, client.PackedOutcome(outcome=outcome)
+        problem = ErrorInfo(message=_("The executor ran the call a second time; it was not sent again"))
+        outcome = client.Outcome(status=Status.UNKNOWN, error=problem, final=True)
+        return task.nonce, client.pack_outcome(outcome)
     try:
         folder = tempfile.TemporaryDirectory(prefix="ipyimagegen-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -120,20 +119,6 @@ def _find_claims_folder() -> Path:
     """Return this user's folder of claim files on this machine, which may not exist."""
     user = getattr(os, "getuid", str)()  # all users share the folder of temporary files
     return Path(tempfile.gettempdir(), f"ipyimagegen-begun-{user}")
-
-
-def _make_claims_folder() -> str | None:
-    """Return a private folder for claim files, or None where none can be created."""
-    with suppress(OSError):
-        if make_private_folder(folder := _find_claims_folder()):
-            return str(folder)
-        return tempfile.mkdtemp(prefix="ipyimagegen-begun-")
-    return None
-
-
-def _delete_old_claims() -> None:
-    with suppress(OSError):
-        delete_old_files(_find_claims_folder(), _CLAIM, DAY)
 
 
 def _claim(task: RemoteTask) -> bool | None:
@@ -165,16 +150,10 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
         spool=spool,
         token=client.CancelToken(),
         timeouts=task.timeouts,
-        mounts=_find_mounts(endpoint),
+        mounts={endpoint.base_url: create_app()} if endpoint.name == SKETCH else {},
         idempotency_key=task.idempotency_key,
         offline=task.offline or is_offline(os.environ),
     )
-
-
-def _find_mounts(endpoint: Endpoint) -> Mapping[str, Any]:
-    if endpoint.name != SKETCH:
-        return {}
-    return {endpoint.base_url: create_app()}
 
 
 def _find_required_key(endpoint: Endpoint) -> ApiKey | None:
@@ -184,30 +163,31 @@ def _find_required_key(endpoint: Endpoint) -> ApiKey | None:
     return key
 
 
-def _has_key(endpoint: Endpoint) -> bool:
-    try:
-        _find_required_key(endpoint)
-    except MissingKey:
-        return False
-    return True
-
-
 # What runs in the notebook
 
 
 class ExecutorTransport:
-    """Sends calls through an executor, in place of `client.exchange`. `send_key` lets keys travel."""
+    """Sends calls through an executor, in place of `client.exchange`. `send_key` lets keys travel.
 
-    def __init__(self, executor: Executor, *, send_key: bool = False) -> None:
+    An executor has `submit`: those of `concurrent.futures`, Dask, ipyparallel and Ray do.
+    """
+
+    def __init__(self, executor: Any, *, send_key: bool) -> None:
         self._executor, self._send_key = executor, send_key
-        self._claims = _make_claims_folder() if type(executor) in LOCAL_EXECUTORS else None
+        self._claims: str | None = None  # a private folder for claim files, where one can be created
+        if type(executor) in LOCAL_EXECUTORS:
+            with suppress(OSError):
+                folder = _find_claims_folder()
+                usable = make_private_folder(folder)
+                self._claims = str(folder) if usable else tempfile.mkdtemp(prefix="ipyimagegen-begun-")
 
-    def check(self, endpoints: Iterable[Endpoint], seconds: float = PROBE_SECONDS) -> None:
+    def check(self, endpoints: Iterable[Endpoint], seconds: float) -> None:
         """Check at no cost that a call runs once and returns. Raises InvalidOption or MissingKey."""
         if isinstance(self._executor, type) or not callable(getattr(self._executor, "submit", None)):
             raise InvalidOption(
                 _(
-                    "{executor} requires a concurrent.futures.Executor, not {kind}. Nothing was sent.",
+                    "{executor} requires a concurrent.futures.Executor, not {kind}. Nothing was sent. Create "
+                    "one, such as ThreadPoolExecutor(4).",
                     executor=OptionName("executor"),
                     kind=type(self._executor).__name__,
                 )
@@ -215,7 +195,7 @@ class ExecutorTransport:
         nonce = os.urandom(8).hex()
         probed = () if self._send_key else tuple({server.base_url: server for server in endpoints}.values())
         try:
-            reply = self._executor.submit(probe_worker, nonce, probed).result(min(seconds, PROBE_SECONDS))
+            reply = self._executor.submit(probe_worker, nonce, probed).result(seconds)
         except Exception as error:  # noqa: BLE001 - an executor may raise anything
             problem: str = _(
                 "The executor did not answer a probe ({cause}). Nothing was sent. It has to run, with "
@@ -247,9 +227,9 @@ class ExecutorTransport:
         token: client.CancelToken,
         idempotency_key: str,
         timeouts: client.Timeouts,
-        fallback: Callable[[], Path | None] = lambda: None,
-        offline: bool = False,
-        redactor: Redactor = NO_KEYS,
+        fallback: Callable[[], Path | None],
+        offline: bool,
+        redactor: Redactor,
         **_unused: object,
     ) -> client.Outcome:
         """Send the call from elsewhere, once; see `client.exchange`."""
@@ -269,8 +249,19 @@ class ExecutorTransport:
         except Exception as error:  # noqa: BLE001 - an executor may raise anything
             message = _("The executor did not accept the call: {cause}.", cause=_describe(error, task.key))
             return client.make_not_sent(message)
-        stopped = _wait_for_worker(future, task, token)
-        return stopped or _receive(future, task, spool, fallback, redactor)
+        if stopped := _wait_for_worker(future, task, token):
+            return stopped
+        try:
+            nonce, packed = future.result()
+            if nonce == task.nonce and isinstance(packed, client.PackedOutcome):
+                return client.unpack_outcome(packed, spool, fallback, redactor)
+            cause: str = _("it returned the result of another call")
+        except BaseException as error:  # noqa: BLE001 - a worker may raise anything, an interrupt too
+            cause = _describe(error, task.key)
+            if _take_back(task):
+                return client.make_not_sent(_("The executor did not begin the call ({cause}).", cause=cause))
+        message = _("The executor lost the call ({cause}).", cause=cause)
+        return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message=message), final=True)
 
 
 def _find_problem(reply: object, nonce: str) -> str:
@@ -282,11 +273,15 @@ def _find_problem(reply: object, nonce: str) -> str:
             count=len(reply),
         )
     if not isinstance(reply, WorkerInfo) or reply.nonce != nonce:
-        kind = truncate(type(reply).__name__)
-        return _("The executor answered a probe with {kind}. Nothing was sent.", kind=kind)
+        return _(
+            "The executor answered a probe with {kind}. Nothing was sent. Use an executor that returns what "
+            "a call returns.",
+            kind=truncate(type(reply).__name__),
+        )
     if reply.version != __version__:
         return _(
-            "{host}, where the calls would run, has ipyimagegen {version}, not {expected}. Nothing was sent.",
+            "{host}, where the calls would run, has ipyimagegen {version}, not {expected}. Nothing was sent. "
+            "Install the same version there.",
             host=reply.place,
             version=reply.version,
             expected=__version__,
@@ -325,26 +320,6 @@ def _wait_for_worker(
 def _take_back(task: RemoteTask) -> bool:
     """Return whether the call certainly did not begin; its claim file keeps workers from it from now on."""
     return task.claims is not None and _claim(task) is True
-
-
-def _receive(
-    future: Future[Any],
-    task: RemoteTask,
-    spool: Path,
-    fallback: Callable[[], Path | None],
-    redactor: Redactor,
-) -> client.Outcome:
-    try:
-        nonce, packed = future.result()
-        if nonce == task.nonce and isinstance(packed, client.PackedOutcome):
-            return client.unpack_outcome(packed, spool, fallback, redactor)
-        cause: str = _("it returned the result of another call")
-    except BaseException as error:  # noqa: BLE001 - a worker may raise anything, an interrupt too
-        cause = _describe(error, task.key)
-        if _take_back(task):
-            return client.make_not_sent(_("The executor did not begin the call ({cause}).", cause=cause))
-    message = _("The executor lost the call ({cause}).", cause=cause)
-    return client.Outcome(status=Status.UNKNOWN, error=ErrorInfo(message=message), final=True)
 
 
 def _describe(error: BaseException, key: ApiKey | None = None) -> str:

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 MOST_ANCESTORS = 12  # images in a line of descent, the newest
 
 
-def list_parents(run: Run) -> set[str]:
-    """Return the ids of the runs whose images a run edited."""
-    return {to_run_id(image.parent) for image in run.request.inputs if image.parent}
-
-
 class History(Sequence[Generation]):
     """The runs of this session, oldest first, counted from 1; ids of other sessions work too.
 
@@ -145,7 +140,11 @@ class History(Sequence[Generation]):
 
     def list_edits(self, run: Run) -> list[Run]:
         """Return the runs of this session that edited an image of this run."""
-        return [other for _n, other in self._studio.ledger.numbered() if run.id in list_parents(other)]
+        return [
+            other
+            for _n, other in self._studio.ledger.numbered()
+            if run.id in {to_run_id(image.parent or "") for image in other.request.inputs}
+        ]
 
     def make_descent_sheet(self, run: Run) -> imaging.Preview | None:
         """Return the line of descent as a contact sheet, the oldest first, or None when there is none.

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.messages import OptionName, _
+from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
@@ -38,6 +38,8 @@ MOST = 16  # images of a request, at any server
 BOX = re.compile(r"\s*[-－]?[\d０-９.]+(?:\s*[,，]\s*[-－]?[\d０-９.]+)+\s*")  # or a typing error
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+_CHOOSE = _("Choose another image.")
 
 # What `imaging` can open (or a stored Input), its label in a caption, and the id of the image that it is.
 _Found: TypeAlias = tuple[object, str, str | None]
@@ -79,27 +81,21 @@ def resolve_inputs(
     """
     image_refs, mask_refs = refs.get("image", ()), refs.get("mask", ())
     if mask_refs and not image_refs:
-        raise InvalidInput(
-            _(
-                "{mask} requires an image ({image}). Nothing was sent.",
-                mask=OptionName("mask"),
-                image=OptionName("image"),
-            )
-        )
+        options = {"mask": OptionName("mask"), "image": OptionName("image")}
+        raise _refuse(_("{mask} requires an image ({image}).", **options), _("Add one, or remove the mask."))
     if len(image_refs) > MOST:
-        raise InvalidInput(
-            _(
-                "A request takes at most {limit} images, not {count}. Nothing was sent. Use fewer images.",
-                limit=MOST,
-                count=len(image_refs),
-            )
-        )
+        problem = _("A request takes at most {limit} images, not {count}.", limit=MOST, count=len(image_refs))
+        raise _refuse(problem, _("Use fewer images."))
     if not image_refs:
         return ResolvedInputs()
     resolver = _Resolver(studio=studio, offline=offline, seconds=min(seconds, FETCH))
     images = tuple(resolver.resolve_image(ref) for ref in image_refs)
     mask = resolver.resolve_mask(mask_refs[0], images[0].source) if mask_refs else None
     return ResolvedInputs(images=images, mask=mask)
+
+
+def _refuse(problem: Message, remedy: Message) -> InvalidInput:
+    return InvalidInput(_("{problem} Nothing was sent. {remedy}", problem=problem, remedy=remedy))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +131,10 @@ class _Resolver:
         """Return what is behind a result, an id, a URL or a path."""
         thing = _find_display_url(ref.thing)
         if isinstance(thing, Generation):
-            thing = _choose_only(thing, ref.name)
+            if len(thing) != 1:
+                variable = ref.name.removeprefix("{").removesuffix("}")
+                raise _refuse_count(ref.name, len(thing), f"{variable}[0]")
+            thing = thing[0]
         if isinstance(thing, Image):
             return _verify(thing.path, thing.sha256, thing.id), "", thing.id
         if isinstance(thing, Ref):
@@ -154,48 +153,32 @@ class _Resolver:
         if BOX.fullmatch(text):
             return text, _("the box {box}", box=to_half_width(text).strip()), None
         if not text.strip():
-            raise InvalidInput(_("{name} is empty. Nothing was sent.", name=name))
+            raise _refuse(_("{name} is empty.", name=name), _("Give a file, a URL or an id such as @3."))
         if text.isidentifier() and not exists(Path(text)):
-            raise InvalidInput(
-                _(
-                    "{name}: no file {file!r} exists. A variable is given without quotes. Nothing was sent.",
-                    name=name,
-                    file=truncate(text, 60),
-                )
-            )
+            problem = _("{name}: no file {file!r} exists.", name=name, file=truncate(text, 60))
+            raise _refuse(problem, _("A variable is given without quotes."))
         return Path(text), truncate(Path(text).name, 60), None
 
     def _find_by_id(self, ref: Ref, name: str) -> _Found:
         run, index = self.studio.find(str(ref))
         if run.forgotten:
-            raise InvalidInput(_("{name}: run {run} was forgotten. Nothing was sent.", name=name, run=run.id))
+            raise _refuse(_("{name}: run {run} was forgotten.", name=name, run=run.id), _CHOOSE)
         images = run.shown
         if index is None and len(images) > 1:
-            raise InvalidInput(
-                _(
-                    "{name} has {count} images. Choose one, such as @{example}.1. Nothing was sent.",
-                    name=name,
-                    count=len(images),
-                    example=str(ref),
-                )
-            )
+            raise _refuse_count(name, len(images), f"@{ref}.1")
         image = next((image for image in images if index in (None, image.index)), None)
         if image is None:
-            raise InvalidInput(
-                _("{name}: run {run} has no such image. Nothing was sent.", name=name, run=run.id)
-            )
+            raise _refuse(_("{name}: run {run} has no such image.", name=name, run=run.id), _CHOOSE)
         id_ = f"{run.id}.{image.index}"
-        path = self.studio.store.path(image.sha256 or "")
-        if path is None:
-            raise InvalidInput(_("The file of {id} is missing in the store. Nothing was sent.", id=id_))
-        return _verify(path, image.sha256 or "", id_), "", id_
+        sha256 = image.sha256 or ""
+        return _verify(self.studio.store.path(sha256), sha256, id_), "", id_
 
     def _read_stored(self, record: Input) -> imaging.EncodedImage:
         """Return an input of an earlier run, with the same bytes."""
         store = self.studio.store
         path = store.path(record.sha256)
         if path is None or not store.verify(record.sha256):
-            raise InvalidInput(_("{name} is missing in the store. Give it again.", name=record.name))
+            raise _refuse(_("{name} is missing in the store.", name=record.name), _("Give it again."))
         return imaging.EncodedImage(
             data=path.read_bytes(),
             mime=record.mime,
@@ -210,11 +193,12 @@ class _Resolver:
         server = Endpoint(name="the image", base_url=url)
         local = catalog.is_loopback(server)
         if self.offline and not local:
-            raise InvalidInput(_("Offline: {url} was not fetched. Nothing was sent.", url=name))
+            raise _refuse(_("Offline: {url} was not fetched.", url=name), _("Use a file of this machine."))
         if url[:5].lower() == "file:":
-            raise InvalidInput(_("{url}: write the path without file://. Nothing was sent.", url=name))
+            raise _refuse(_("{url}: the URL names a file.", url=name), _("Write its path without file://."))
         if not local and urlsplit(url).scheme.lower() != "https":
-            raise InvalidInput(_("{url}: the URL has to begin with https:. Nothing was sent.", url=name))
+            problem = _("{url}: the URL has to begin with https:.", url=name)
+            raise _refuse(problem, _("Use an https: URL or a file."))
         into = self.studio.store.spool()
         try:
             error = client.download(
@@ -229,7 +213,8 @@ class _Resolver:
                 return into.read_bytes()
         finally:
             into.unlink(missing_ok=True)
-        raise InvalidInput(_("{url}: {cause} Nothing was sent.", url=name, cause=error.message))
+        problem = _("{url}: {cause}", url=name, cause=error.message)
+        raise _refuse(problem, _("Check the URL, or use a file."))
 
 
 def exists(path: Path) -> bool:
@@ -250,33 +235,25 @@ def _find_display_url(thing: Any) -> object:
     return getattr(thing, "url", None) or thing
 
 
-def _verify(path: Path, sha256: str, id_: str) -> Path:
+def _verify(path: Path | None, sha256: str, id_: str) -> Path:
     """Return the file of an image if it is unchanged: a damaged file is neither sent nor paid for."""
-    try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-                return path
-    except OSError:
-        problem = _("The file of {id} cannot be read. Nothing was sent.", id=id_)
-    else:
-        problem = _("The file of {id} is damaged. Nothing was sent.", id=id_)
-    raise InvalidInput(problem)
+    problem = _("The file of {id} is missing in the store.", id=id_)
+    if path is not None:
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    return path
+            problem = _("The file of {id} is damaged.", id=id_)
+        except OSError:
+            problem = _("The file of {id} cannot be read.", id=id_)
+    raise _refuse(problem, _CHOOSE)
 
 
-def _choose_only(generation: Generation, name: str) -> Image:
-    if len(generation) == 1:
-        return generation[0]
-    if not generation:
-        raise InvalidInput(_("{name} has no image. Nothing was sent.", name=name))
-    variable = name.removeprefix("{").removesuffix("}")
-    raise InvalidInput(
-        _(
-            "{name} has {count} images. Choose one, such as {example}. Nothing was sent.",
-            name=name,
-            count=len(generation),
-            example=f"{variable}[0]",
-        )
-    )
+def _refuse_count(name: str, count: int, example: str) -> InvalidInput:
+    if not count:
+        return _refuse(_("{name} has no image.", name=name), _CHOOSE)
+    problem = _("{name} has {count} images.", name=name, count=count)
+    return _refuse(problem, _("Choose one, such as {example}.", example=example))
 
 
 def _decode_data_url(url: str, name: str) -> bytes:
@@ -286,10 +263,8 @@ def _decode_data_url(url: str, name: str) -> bytes:
             return unquote_to_bytes(body)
         return base64.b64decode("".join(unquote_to_bytes(body).decode("ascii").split()), validate=True)
     except (binascii.Error, ValueError):
-        message = _(
-            "{name}: the base64 of the data URL is damaged. Nothing was sent.", name=truncate(name, 40)
-        )
-    raise InvalidInput(message)
+        problem = _("{name}: the base64 of the data URL is damaged.", name=truncate(name, 40))
+    raise _refuse(problem, _("Copy the whole URL, or use a file."))
 
 
 def _name_url(url: str) -> str:
@@ -300,18 +275,14 @@ def _name_url(url: str) -> str:
     except ValueError:
         parts, host = urlsplit(""), None
     if not host and not url.lower().startswith("file:"):
-        raise InvalidInput(_("The URL has no host. Nothing was sent."))
+        raise _refuse(_("The URL has no host."), _("Write it in full, as https://example.org/fox.png."))
     name = Path(parts.path).name if host else ""
     path = f"/…/{name}" if Path(name).suffix.lower() in SUFFIXES else "/…" if parts.path[1:] else ""
     return truncate(f"{host or 'a file'}{path}", 60)
 
 
 def _resolved(source: imaging.EncodedImage, label: str, parent: str | None) -> ResolvedInput:
-    return ResolvedInput(input=_record(source, label, parent), source=source)
-
-
-def _record(source: imaging.EncodedImage, label: str, parent: str | None) -> Input:
-    return Input(
+    record = Input(
         sha256=hashlib.sha256(source.data).hexdigest(),
         mime=source.mime,
         width=source.width,
@@ -320,9 +291,10 @@ def _record(source: imaging.EncodedImage, label: str, parent: str | None) -> Inp
         parent=parent,
         pixels=source.pixels,
     )
+    return ResolvedInput(input=record, source=source)
 
 
-def fit_inputs(resolved: ResolvedInputs, required: catalog.InputRequirements) -> ResolvedInputs:
+def _fit_inputs(resolved: ResolvedInputs, required: catalog.InputRequirements) -> ResolvedInputs:
     """Return the images in the form that a server requires. Raises InvalidInput where that is impossible."""
     images = []
     for position, image in enumerate(resolved.images):
@@ -334,15 +306,13 @@ def fit_inputs(resolved: ResolvedInputs, required: catalog.InputRequirements) ->
         images.append(image if unchanged else _resolved(source, image.input.label, image.input.parent))
     mask = resolved.mask
     if mask:
-        converted = imaging.convert_mask(_scale(mask.source, images[0].source), required.mask_as)
+        first, source = images[0].source, mask.source
+        size, before = (first.width, first.height), (source.width, source.height)
+        if size != before:  # the mask has the size in which the first image is sent
+            source = imaging.read_mask(source.data, size, scaled_from=before)
+        converted = imaging.convert_mask(source, required.mask_as)
         mask = _resolved(converted, mask.input.label, mask.input.parent)
     return ResolvedInputs(images=tuple(images), mask=mask)
-
-
-def _scale(mask: imaging.EncodedImage, first: imaging.EncodedImage) -> imaging.EncodedImage:
-    """Return the mask in the size in which the first image is sent."""
-    size, before = (first.width, first.height), (mask.width, mask.height)
-    return mask if size == before else imaging.read_mask(mask.data, size, scaled_from=before)
 
 
 def fit_plan(plan: Plan, resolved: ResolvedInputs) -> Plan:
@@ -350,7 +320,7 @@ def fit_plan(plan: Plan, resolved: ResolvedInputs) -> Plan:
     if not resolved.images:
         return plan
     dry_run = bool(plan.local.get("dry_run"))
-    fit_once = cache(lambda required: fit_inputs(resolved, required))  # mostly the same for a whole sweep
+    fit_once = cache(lambda required: _fit_inputs(resolved, required))  # mostly the same for a whole sweep
 
     def add_images(call: PlannedCall) -> PlannedCall:
         if call.reused and not dry_run:

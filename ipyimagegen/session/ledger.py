@@ -9,47 +9,37 @@ from dataclasses import replace
 from datetime import datetime
 
 from ipyimagegen.core.errors import NotInHistory, StoreError
-from ipyimagegen.core.messages import Message, _, ngettext
+from ipyimagegen.core.messages import _, ngettext
 from ipyimagegen.core.plan import PlannedCall, check_caps
 from ipyimagegen.core.request import Request
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Ref, Run, Status, parse_id
+from ipyimagegen.core.run import Cost, ImageState, Run, Status, parse_id
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.session.call import Call
 from ipyimagegen.store import Store
 
 _NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
+_PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)
 
 
 class Ledger:
     """Numbers, calls and spending of a session."""
 
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._open = store
+    def __init__(self, store: Callable[[], Store], recover: Callable[[], None] = lambda: None) -> None:
+        self._store, self._recover = store, recover
         self._lock = threading.RLock()
         self._session: str | None = None
         self._numbers: list[str] = []  # lasting ids; number 1 is the first
         self._recorded: set[str] = set()  # those with a record of this session
         self._recent: dict[str, None] = {}  # the same ids, the last shown at the end
         self._calls: dict[str, Call] = {}  # in flight, by lasting id
-        self._paid: dict[
-            str, tuple[object, int]
-        ] = {}  # lasting id to its cell and the number of requested images
+        self._paid: dict[str, tuple[object, int]] = {}  # lasting id to cell and number of requested images
         self._reused = 0
-
-    @property
-    def _store(self) -> Store:
-        return self._open()
 
     def _find_session(self) -> str:
         """Return the session, created with its first run. Call with the lock held."""
         if self._session is None:
-            self._session = self._store.new_session(datetime.now().astimezone().date())
-        return self._session
-
-    @property
-    def session(self) -> str | None:
-        """The session's name, or None before its first run."""
+            self._session = self._store().new_session(datetime.now().astimezone().date())
         return self._session
 
     # Numbers
@@ -61,72 +51,53 @@ class Ledger:
         before = sum(cell is not None and cell == paid_cell for paid_cell, _images in paid)
         check_caps(calls, settings, before=before, spent_images=sum(images for _cell, images in paid))
 
-    def take(self, calls: Sequence[PlannedCall], settings: Settings, cell: object = None) -> list[Run]:
-        """Give each call the next number, in order, and return a pending run for each that is to be sent.
+    def take(self, call: Call, cell: object = None) -> None:
+        """Give a call that is to be sent the next number and its pending run; it is in flight from now on.
 
-        `cell` identifies the running cell; None where there are no cells. The limits are checked under the
-        same lock, so that two threads cannot both use the rest of the budget. Raises OverBudget; then no
-        number was taken.
+        `cell` identifies the running cell; None where there are no cells.
         """
+        planned = call.planned
         with self._lock:
-            self.check_caps(calls, settings, cell)
-            runs = []
-            for call in calls:
-                if not call.asks:
-                    if call.answered:
-                        self.recall(call.answered)
-                    continue
-                session = self._find_session()
-                run = Run(
-                    session=session,
-                    number=len(self._numbers) + 1,
-                    identity=call.request.identity,
-                    request=call.request,
-                    sent=call.sent,
-                    created=time.time(),
-                    cost=call.estimate if call.endpoint.free else Cost(),
-                    rerun_of=call.rerun_of,
-                )
-                self._numbers.append(run.id)
-                self._recorded.add(run.id)
-                self._touch(run.id)
-                if call.paid:
-                    self._paid[run.id] = (cell, call.request.count)
-                runs.append(run)
-            return runs
+            call.run = run = Run(
+                session=self._find_session(),
+                number=len(self._numbers) + 1,
+                identity=planned.request.identity,
+                request=planned.request,
+                sent=planned.sent,
+                created=time.time(),
+                cost=planned.estimate if planned.endpoint.free else Cost(),
+                rerun_of=planned.rerun_of,
+            )
+            self.recall(run.id)
+            self._recorded.add(run.id)
+            self._calls[run.id] = call
+            if planned.paid:
+                self._paid[run.id] = (cell, planned.request.count)
 
-    def show(self, run: Run) -> tuple[int, Run | None]:
-        """Return the number of a stored run in this session, and the reuse record if it is new here."""
+    def show(self, run: Run) -> Run | None:
+        """Give a stored run that is shown a number; return its reuse record if it is new in this session."""
         with self._lock:
-            session = self._find_session()
             self._reused += 1
             if run.id not in self._numbers:
                 self.recall(run.id)
-            number = self._numbers.index(run.id) + 1
             if run.id in self._recorded:
-                return number, None
+                return None
+            session, number = self._find_session(), self._numbers.index(run.id) + 1
             self._recorded.add(run.id)
-            again = run.replace(session=session, number=number, created=time.time(), reused_from=run.id)
-            return number, again
+            return run.replace(session=session, number=number, created=time.time(), reused_from=run.id)
 
     def recall(self, run_id: str) -> None:
-        """Make a run that is shown the last run; its number stays the same.
+        """Make a run that is shown the last run, which `-1` names; its number stays the same.
 
-        So `@3` is the same image at every Run All; otherwise another edit would be billed.
+        So `@3` is the same image at every Run All. `-1` is not the highest number: a second Run All shows
+        stored results, and `@-1` in a cell has to name the same image as the first time. Otherwise another
+        edit would be billed.
         """
         with self._lock:
-            self._touch(run_id)
+            self._recent.pop(run_id, None)
+            self._recent[run_id] = None
             if run_id not in self._numbers:
                 self._numbers.append(run_id)
-
-    def _touch(self, run_id: str) -> None:
-        """Make a run the last run, which `-1` names. Call with the lock held.
-
-        `-1` is not the highest number: a second Run All shows stored results, and `@-1` in a cell has to name
-        the same image as the first time; otherwise another edit would be billed.
-        """
-        self._recent.pop(run_id, None)
-        self._recent[run_id] = None
 
     def number(self, run_id: str) -> int | None:
         """Return the number under which this session shows a run."""
@@ -134,19 +105,14 @@ class Ledger:
 
     def numbered(self) -> Sequence[tuple[int, Run]]:
         """Return the runs of this session in order of number."""
-        runs = ((number, self._store.run(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
+        runs = ((number, self._store().run(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
         return [(number, run) for number, run in runs if run]
 
     def spending(self) -> tuple[list[Run], int]:
         """Return the runs that this session sent, and how many results it reused."""
-        return [run for _n, run in self.numbered() if run.session == self.session], self._reused
+        return [run for _n, run in self.numbered() if run.session == self._session], self._reused
 
     # Calls in flight
-
-    def add(self, call: Call) -> None:
-        """Remember a call while it is in flight."""
-        with self._lock:
-            self._calls[call.run.id] = call
 
     def settle(self, call: Call) -> None:
         """Forget a call that has finished; what was certainly not billed is free to spend again.
@@ -180,30 +146,39 @@ class Ledger:
     # Earlier runs of a request
 
     def find_identical(self, identity: str) -> Sequence[Run]:
-        """Return the runs of that identity, newest first, without reuse records."""
-        return self._store.find_identical(identity)
+        """Return the runs of that identity, newest first, without reuse records.
+
+        Where one of them was not read to its end, the responses that are left are recovered first.
+        """
+        runs = self._store().find_identical(identity)
+        waiting = [run for run in runs if run.id not in self._calls]
+        if any(
+            run.status is Status.PENDING or any(image.unstored for image in run.images) for run in waiting
+        ):
+            self._recover()
+            runs = self._store().find_identical(identity)
+        return runs
 
     def find_same_question(self, question: str) -> Sequence[Run]:
-        """Likewise, whatever server was asked."""
-        return self._store.find_same_question(question)
+        """Return the runs of the same request to any server, newest first, without reuse records."""
+        return self._store().find_same_question(question)
 
     def usable(self, run: Run) -> bool:
         """Return whether some image of the run can be shown or still be fetched; files are hashed again."""
-        pending = (ImageState.URL_PENDING, ImageState.UNREAD)
-        return any(self._is_stored(image) or image.state in pending for image in run.images)
-
-    def _is_stored(self, image: ImageRecord) -> bool:
-        sha256 = image.sha256 if image.whole else None
-        return bool(sha256 and self._store.verify(sha256))
+        return any(
+            image.state in _PENDING or (image.whole and self._store().verify(image.sha256 or ""))
+            for image in run.images
+        )
 
     def as_it_is(self, run: Run) -> Run:
         """Return the run with those images marked whose files are missing or changed."""
-        damaged = {
-            image.index: replace(image, state=ImageState.DAMAGED, note="")
+        images = tuple(
+            replace(image, state=ImageState.DAMAGED, note="")
+            if image.state is ImageState.STORED and not self._store().verify(image.sha256 or "")
+            else image
             for image in run.images
-            if image.state is ImageState.STORED and not self._is_stored(image)
-        }
-        return run.replace(images=tuple(damaged.get(image.index, image) for image in run.images))
+        )
+        return run if images == run.images else run.replace(images=images)
 
     def in_flight(self) -> frozenset[str]:
         """Return the ids of the runs that this process is sending."""
@@ -214,7 +189,7 @@ class Ledger:
         """Return whether the store holds an unread response to the run."""
         try:
             return any(
-                other.id == run.id and spool.stat().st_size for spool, other in self._store.list_responses()
+                other.id == run.id and spool.stat().st_size for spool, other in self._store().list_responses()
             )
         except (OSError, StoreError):
             return False
@@ -228,13 +203,13 @@ class Ledger:
         """
         ref = parse_id(text)
         if ref.session:
-            run = self._store.run(f"{ref.session}/{ref.number}")
+            run = self._store().run(f"{ref.session}/{ref.number}")
             if not run:
                 raise NotInHistory(_("There is no run {ref}.", ref=str(ref)))
         else:
-            run = self._find_own(ref)
+            run = self._find_own(ref.number)
         if run.reused_from:
-            run = self._store.run(run.reused_from) or run
+            run = self._store().run(run.reused_from) or run
         if ref.image and not 1 <= ref.image <= len(run.images):
             raise NotInHistory(
                 ngettext(
@@ -247,20 +222,17 @@ class Ledger:
             )
         return run, ref.image
 
-    def _find_own(self, ref: Ref) -> Run:
-        run_ids = self._numbers if ref.number > 0 else list(self._recent)
-        index = ref.number - 1 if ref.number > 0 else len(run_ids) + ref.number
-        run = self._store.run(run_ids[index]) if 0 <= index < len(run_ids) else None
-        if run:
+    def _find_own(self, number: int) -> Run:
+        run_ids = self._numbers if number > 0 else list(self._recent)
+        index = number - 1 if number > 0 else len(run_ids) + number
+        if 0 <= index < len(run_ids) and (run := self._store().run(run_ids[index])):
             return run
-        raise NotInHistory(self._describe_missing(ref.number))
-
-    def _describe_missing(self, number: int) -> Message:
-        others = self._store.runs(number=number, limit=3) if number > 0 else []
+        others = self._store().runs(number=number, limit=3) if number > 0 else []
         runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)
         values = {"number": number, "count": len(self._numbers) or _("none yet"), "runs": runs}
+        message = _("There is no run {number}; this session has {count}.", **values)
         if runs:
-            return _(
+            message = _(
                 "There is no run {number}; this session has {count}.\nIn other sessions: {runs}.", **values
             )
-        return _("There is no run {number}; this session has {count}.", **values)
+        raise NotInHistory(message)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -26,6 +26,7 @@ from ipyimagegen.store import Store, StoredBlob
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.client.response import Answer
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import ApiKey
 
@@ -80,35 +81,44 @@ class ResponseProcessor:
     known: Mapping[str, ImageRecord] = field(default_factory=dict)  # by the hash of their bytes
 
     def process(self, run: Run, outcome: client.Outcome) -> Run:
-        """Return the run with its images in the store, mismatches and cost."""
-        answer = outcome.answer
-        if answer is None:
-            cost = run.cost if outcome.status is Status.UNKNOWN else Cost(basis="none")
-            return self._keep_raw(run.replace(status=outcome.status, error=outcome.error, cost=cost), outcome)
+        """Return the run with its images in the store, mismatches and cost.
+
+        The response is kept too, unopened, where not all of it became images.
+        """
+        run = run.replace(status=outcome.status, error=outcome.error)
+        if outcome.answer is not None:
+            run = self._store_images(run, outcome.answer)
+        elif run.status is not Status.UNKNOWN:
+            run = run.replace(cost=Cost(basis="none"))
+        unread = any(image.state is ImageState.UNREAD for image in run.images)
+        if outcome.spool is None or is_complete(run) or unread:  # what is unread is read from the spool later
+            return run
+        with suppress(StoreError, OSError), outcome.spool.open("rb") as file:
+            blob = self.context.store.keep(_blocks(file), cap=LARGEST_RESPONSE, raw=True)
+            return run.replace(raw=blob.sha256)
+        return run
+
+    def _store_images(self, run: Run, answer: Answer) -> Run:
         known = {image.sha256: image for image in run.images if image.sha256 and not image.unstored}
         processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
         stored = [processor.store_image(item, index) for index, item in enumerate(answer.images, start=1)]
-        images = drop_duplicates(stored, run.request.count)
+        images = _drop_duplicates(stored, run.request.count)
         # The error of the whole response is reported as the run's own.
         errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
         if not images:
             message = "; ".join(errors) or answer.note or _("The response contains no image.")
-            status = Status.UNKNOWN if outcome.status is Status.DONE else outcome.status
-            error = outcome.error or ErrorInfo(message=message)
-            return self._keep_raw(run.replace(status=status, error=error), outcome)
+            status = Status.UNKNOWN if run.status is Status.DONE else run.status
+            return run.replace(status=status, error=run.error or ErrorInfo(message=message))
         # An image that could not be fetched yet is billed all the same.
         billed = sum(image.whole or image.state in _PENDING for image in images)
-        run = run.replace(
-            status=outcome.status,
-            error=outcome.error,
+        return run.replace(
             mismatches=find_mismatches(run.request, run.sent, images, facts),
             cost=catalog.compute_cost(
                 facts, billed, run.sent, run.request, catalog.find_capabilities(run.request, self.endpoint)
             ),
         )
-        return self._keep_raw(run, outcome)
 
     def fetch_pending(self, run: Run) -> Run:
         """Return the run with its pending downloads fetched, at no cost.
@@ -135,18 +145,6 @@ class ResponseProcessor:
         if measured != run:
             self.context.store.update(measured)
         return measured
-
-    def _keep_raw(self, run: Run, outcome: client.Outcome) -> Run:
-        """Return the run with its response kept, unopened, where not all of it became images."""
-        unread = any(image.state is ImageState.UNREAD for image in run.images)
-        if outcome.spool is None or is_complete(run) or unread:  # what is unread is read from the spool later
-            return run
-        try:
-            with outcome.spool.open("rb") as file:
-                blob = self.context.store.keep(_blocks(file), cap=LARGEST_RESPONSE, raw=True)
-        except (StoreError, OSError):
-            return run
-        return run.replace(raw=blob.sha256)
 
     def store_image(self, item: client.ResponseImage, index: int) -> ImageRecord:
         """Store an image of the response and return its record; raises no error of the disk."""
@@ -182,8 +180,8 @@ class ResponseProcessor:
         return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
 
     def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
+        clean = partial(imaging.mask_keys, redactor=self.redactor)
         with self.slot():
-            clean = partial(imaging.mask_keys, redactor=self.redactor)
             return self.context.store.keep(chunks, cap=client.IMAGE_LIMIT, fallback=aside, clean=clean)
 
     def _download(self, image: ImageRecord) -> ImageRecord:
@@ -231,6 +229,7 @@ class ResponseProcessor:
         )
 
 
+@cache
 def load_modules() -> None:
     """Load the modules that the thread of a call needs."""
     for module in _NEEDED:
@@ -243,7 +242,7 @@ def is_complete(run: Run) -> bool:
     return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.response)
 
 
-def drop_duplicates(images: Sequence[ImageRecord], n: int) -> tuple[ImageRecord, ...]:
+def _drop_duplicates(images: Sequence[ImageRecord], n: int) -> tuple[ImageRecord, ...]:
     """Return the images, numbered from 1, without repeated bytes beyond the `n` that were requested."""
     seen: set[str | None] = set()
     surplus, kept = len(images) - n, list[ImageRecord]()
@@ -272,11 +271,8 @@ def measure_changes(run: Run, store: Store, token: client.CancelToken) -> Run:
         measured = image.state is ImageState.STORED and not token.over
         path = store.path(image.sha256 or "") if measured else None
         with suppress(OSError):
-            return (
-                imaging.measure_changed_outside(original.read_bytes(), path, area.read_bytes())
-                if path
-                else None
-            )
+            if path:
+                return imaging.measure_changed_outside(original.read_bytes(), path, area.read_bytes())
         return None
 
     run = run.replace(images=tuple(replace(image, changed_outside=share(image)) for image in run.images))

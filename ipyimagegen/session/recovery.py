@@ -33,7 +33,7 @@ WAIT = 2.0  # seconds that a cell waits for responses: enough for some ordinary 
 
 
 class Recovery:
-    """Recovers the responses of a studio's store, in a background thread.
+    """Recovers the responses of a studio's store, in a background thread; `started` is whether it has looked.
 
     There is no lock, which an interrupt could leave closed: should two threads start at once, the claim files
     of the responses keep them apart.
@@ -42,11 +42,13 @@ class Recovery:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._thread: threading.Thread | None = None
+        self.started = False
 
     def start(self) -> None:
         """Start to recover what there is, and wait a moment for it; usually there is nothing."""
         if self._is_running():
             return  # whoever started it has waited
+        self.started = True
         if responses := self._list_responses():
             self._start(responses).join(WAIT)
 
@@ -79,25 +81,23 @@ class Recovery:
         return []
 
     def _recover_all(self, responses: list[tuple[Path, Run]], *, again: bool) -> None:
+        """Recover responses; the claim file of one stays if it kills this process, or cannot be read."""
+        store = self._studio.store
         for spool, run in responses:
             with suppress(StoreError, OSError):  # the disk may take it later
-                if self._studio.store.claim(spool) or again:
-                    self._recover_claimed(spool, run)
-
-    def _recover_claimed(self, spool: Path, run: Run) -> None:
-        """Recover a response; its claim file stays if that kills this process, or cannot be done."""
-        store = self._studio.store
-        release = partial(store.release, spool)
-        atexit.register(release)  # an ordinary end of the process is no failure of the response
-        try:
-            _recover(self._studio, run, spool)
-        except (StoreError, OSError):
-            pass
-        except Exception:  # noqa: BLE001 - what cannot be read is not read again by each cell
-            return
-        finally:
-            atexit.unregister(release)
-        store.release(spool)
+                if not store.claim(spool) and not again:
+                    continue
+                release = partial(store.release, spool)
+                atexit.register(release)  # an ordinary end of the process is no failure of the response
+                try:
+                    with suppress(StoreError, OSError):
+                        _recover(self._studio, run, spool)
+                except Exception:  # noqa: BLE001, S110 - what cannot be read is not read again by each cell
+                    pass
+                else:
+                    release()
+                finally:
+                    atexit.unregister(release)
 
 
 def _recover(studio: Studio, run: Run, spool: Path) -> None:

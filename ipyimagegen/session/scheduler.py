@@ -1,33 +1,35 @@
 """Start the calls of a plan: each request once, within the caps, with its key, and with room to store it.
 
-A lock here prevents two threads from starting the same request.
+`Scheduler` decides what has to be sent, under a lock that prevents two threads from starting the same
+request. A `Batch` carries the calls of a plan out in background threads, as the `Limiter` of each server
+allows.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog, imaging
+from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.background import run_in_background
-from ipyimagegen.core.errors import Detached, OutcomeUnknown
+from ipyimagegen.core.errors import Detached, ImagineError, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.run import Run
-from ipyimagegen.core.settings import Settings
-from ipyimagegen.results import measure_shape
-from ipyimagegen.session.batch import Batch
-from ipyimagegen.session.call import Call, send_call
-from ipyimagegen.session.executors import ExecutorTransport
-from ipyimagegen.session.limiter import Limiter, Permit
-from ipyimagegen.session.planning import look_up
-from ipyimagegen.session.processing import Thumbs, load_modules
+from ipyimagegen.results import Sweep, measure_shape
+from ipyimagegen.session.call import STOPPED, Call, send_call
+from ipyimagegen.session.executors import PROBE_SECONDS, ExecutorTransport
+from ipyimagegen.session.planning import RequestContext, look_up
+from ipyimagegen.session.processing import ResponseProcessor, Thumbs, load_modules
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
 if TYPE_CHECKING:
@@ -36,9 +38,220 @@ if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.session.studio import Studio
 
+AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
+STEP = 0.2  # seconds between two looks at whether a waiting call was given up
+# Images processed at once: a slot more than there are cores, since an image waits for the disk.
+PROCESSING_SLOTS = (os.cpu_count() or 1) + 1
+PATIENCE = 1.0  # seconds for which processing lets calls be sent first
 ROOM = 8 << 20  # bytes: a generous image
 KEPT = 192  # small images: of the sheets that a cell shows, whose tiles may hold several
 AT_ONCE = 64  # images for which there has to be room before a sweep begins; it says when there is none left
+
+
+class Limiter:
+    """What the calls to a server share: how many run at once, in which order, and the pause after a 429."""
+
+    def __init__(self) -> None:
+        self.parallel = 1
+        self._running = 0
+        self._queue: deque[ExitStack] = deque()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._resume_at = 0.0
+        self._about_to_send, self._free_slots = 0, PROCESSING_SLOTS
+        self._slot_freed = threading.Condition(lock)
+
+    def acquire(self, given_up: Callable[[], bool]) -> ExitStack:
+        """Wait in the order of arrival for a permit to send, and return it; its closing lets the next run.
+
+        A call that is given up gets a permit that does not count.
+        """
+        permit = ExitStack()
+        with self._changed:
+            self._queue.append(permit)
+            while (self._queue[0] is not permit or self._running >= self.parallel) and not given_up():
+                self._changed.wait(STEP)
+            if self._queue[0] is permit and self._running < self.parallel:
+                self._running += 1
+                permit.callback(self._release)
+            self._queue.remove(permit)
+            self._changed.notify_all()
+        return permit
+
+    def _release(self) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    def back_off(self, token: client.CancelToken, seconds: float) -> None:
+        """Let no call be sent for that long."""
+        with self._changed:
+            self._resume_at = max(self._resume_at, token.clock() + seconds)
+
+    def wait_for_back_off(self, token: client.CancelToken) -> None:
+        """Wait until calls may be sent, or this call is not to be sent any more."""
+        while (left := self._resume_at - token.clock()) > 0 and not token.wait_to_send(min(left, STEP)):
+            pass
+
+    @contextmanager
+    def prepare_sending(self) -> Iterator[None]:
+        """Let no image be processed meanwhile: a call is about to be sent."""
+        with self._changed:
+            self._about_to_send += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._about_to_send -= 1
+                self._slot_freed.notify(self._free_slots)
+
+    @contextmanager
+    def processing_slot(self) -> Iterator[None]:
+        """Wait for a slot to process an image in, and hold it.
+
+        Calls that are about to be sent come first, for a while: images can be processed while the server
+        works.
+        """
+        patient_until = time.monotonic() + PATIENCE
+        with self._changed:
+            while True:
+                sends_next = self._about_to_send or (self._queue and self._running < self.parallel)
+                if self._free_slots and (not sends_next or time.monotonic() >= patient_until):
+                    break
+                self._slot_freed.wait(STEP)
+            self._free_slots -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free_slots += 1
+                self._slot_freed.notify()
+
+
+class Batch:
+    """The calls of a plan, in its order; `new` are those that this batch sends itself."""
+
+    def __init__(self, plan: Plan, calls: Sequence[Call], new: Sequence[Call] = ()) -> None:
+        self.plan, self.calls, self.new = plan, tuple(calls), tuple(new)
+        self.snapshot: Callable[[], Sweep] | None = None  # the results so far, as a sweep
+        self._first = 0  # the calls before it have settled
+        self._lock = threading.Lock()
+        self._queues: Mapping[Limiter, deque[Call]] = {}
+        self._forget: Callable[[Call], None]
+
+    def start(self, queues: Mapping[Limiter, deque[Call]], forget: Callable[[Call], None]) -> None:
+        """Start the new calls as their limiters allow; `forget` gets each that is not started after all."""
+        self._queues, self._forget = queues, forget
+        if len(self.new) == 1:  # its clock also counts the wait for a permit
+            self.new[0].began = self.new[0].token.clock()
+        for limiter, queue in queues.items():
+            work = partial(self._work_off, queue, limiter, threading.Lock())
+            threads: list[threading.Thread] = []
+            try:
+                for _thread in range(min(len(queue), AHEAD * limiter.parallel)):
+                    threads.append(run_in_background(work, "calls"))  # noqa: PERF401 - some may start
+            except RuntimeError as error:  # the system has no thread left; those that run do the work
+                if not threads:
+                    self._call_off(queue, _("Not sent: {cause}.", cause=str(error).rstrip(".")))
+
+    def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:
+        """Carry out the calls of a server in order, each as soon as it may be sent."""
+        while True:
+            with turn:
+                permit = limiter.acquire(lambda: not queue)
+                with self._lock:
+                    call = queue.popleft() if queue else None
+            if call is None:
+                permit.close()
+                return
+            call.carry_out(permit)
+
+    def _call_off(self, queue: deque[Call], reason: str) -> None:
+        """Empty a queue; every call in it ends unsent, the last first, so that numbers are given back."""
+        with self._lock:
+            calls = list(queue)
+            queue.clear()
+            for call in reversed(calls):
+                self._forget(call)  # first, so that nobody waits for it from now on
+                call.call_off(Detached(reason, remedy=Remedy.RUN_AGAIN))
+
+    def stop(self) -> None:
+        """Send no more: neither what waits here nor what an executor has not begun."""
+        for queue in self._queues.values():
+            self._call_off(queue, STOPPED)
+        if self.plan.axes:  # a single call goes on
+            for call in self.calls:
+                if not call.settled and not call.shared:
+                    call.token.detach()
+
+    def cancel(self) -> None:
+        """Give up what was begun, and begin no more."""
+        self.stop()
+        for call in self.calls:
+            if not call.settled:
+                call.token.cancel()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait that long at most; return whether all calls have settled."""
+        if self.settled:
+            return True
+        first = min(self._first, len(self.calls) - 1)  # another thread may have looked meanwhile
+        return self.calls[first].wait(seconds) and self.settled
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen; calls that have settled are not looked at again."""
+        first = self._first
+        while first < len(self.calls) and self.calls[first].settled:
+            first += 1
+        self._first = first
+        return first == len(self.calls)
+
+    @property
+    def is_taking_back(self) -> bool:
+        """Whether some call that is not to be sent any more may still end unsent."""
+        remote = self.plan.executor is not None
+        left = [call for call in self.calls if not call.settled and call.token.detached]
+        return any(remote or not call.sending for call in left)
+
+    @property
+    def error(self) -> ImagineError | None:
+        """Why there is nothing at all to show, once all calls have settled."""
+        # Lists: an interrupt that comes while Python closes a generator is lost.
+        errors = [call.error for call in self.calls if call.error] if self.settled else []
+        if not errors or [call for call in self.calls if call.has_images or call.cached]:
+            return None
+        billed = [call.error for call in self.calls if call.error and call.may_be_billed]
+        error = (billed or errors)[0]
+        if len(self.calls) == 1:
+            return error
+        values = {"count": len(self.calls), "billed": len(billed), "error": error.args[0]}
+        message = _("None of {count} calls returned an image. The first: {error}", **values)
+        if billed:
+            message = _(
+                "None of {count} calls returned an image; {billed} may have been billed. The first: {error}",
+                **values,
+            )
+        error = copy(error)
+        error.args = (message,)
+        return error
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first of its calls began, here or in an earlier cell."""
+        return max((call.elapsed for call in self.calls), default=0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that it may still take, judged by what it took so far; None while that is not known."""
+        sent = [call for call in self.calls if not call.cached and not call.planned.unknown_outcome]
+        settled = sum(call.settled for call in sent)
+        return self.elapsed / settled * (len(sent) - settled) if settled else None
+
+    @property
+    def partial(self) -> bytes | None:
+        """The newest partial image of a single call's stream, as it came."""
+        return None if self.plan.axes else self.calls[0].partial
 
 
 class Scheduler:
@@ -46,7 +259,7 @@ class Scheduler:
 
     def __init__(self, studio: Studio, tell: Callable[[Run], None]) -> None:
         self._studio, self._tell = studio, tell
-        self._limiters: dict[str, Limiter] = {}
+        self._limiters: defaultdict[str, Limiter] = defaultdict(Limiter)  # by base URL
         self._starting = threading.Lock()
         self._thumbs: Thumbs = {}  # of the newest calls alone: they are large
 
@@ -59,44 +272,45 @@ class Scheduler:
         the moment something is started. Raises MissingKey, OverBudget, StoreError, or Detached when
         `time.monotonic` is past `ends` before that; then nothing was sent.
         """
-        studio = self._studio
-        settings = studio.settings
-        exchange = self._find_exchange(plan)
+        studio, ledger = self._studio, self._studio.ledger
+        exchange = None
+        if plan.executor is not None and plan.new:  # one that is busy with what is waited for does not answer
+            exchange = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
+            timeout = plan.local.get("timeout")
+            seconds = min(float(timeout), PROBE_SECONDS) if timeout else PROBE_SECONDS
+            exchange.check([call.endpoint for call in plan.new], seconds)
         with self._starting:
-            calls = [self._find_call(planned, plan) for planned in plan.calls]
-            new = [call for call in calls if call.is_new]
-            works = self._prepare(plan, new, settings, cell, exchange)
+            context = studio.context()
+            calls = [self._find_call(planned, plan, context) for planned in plan.calls]
+            new = [call for call in calls if call.work is None and not call.settled]
+            queues = self._prepare(plan, new, context, cell, exchange) if new else {}
             if new and ends is not None and time.monotonic() > ends:
                 raise Detached(_("The time was over before anything was sent."), remedy=Remedy.RUN_AGAIN)
             if new:
                 hold.take()  # until somebody waits for it
                 self._thumbs.clear()
-            numbered = [call.planned for call in calls if call.is_new or not call.planned.asks]
-            runs = studio.ledger.take(numbered, settings, cell)
-            for call, run, work in zip(new, runs, works, strict=True):
-                studio.ledger.add(call.prepare(run, studio.tools.control(), work, self._finish))
+            to_start = set(new)
             for call in calls:  # in the order of the plan, as the next time
-                studio.ledger.recall(call.planned.answered or call.run.id)
+                if call in to_start:
+                    ledger.take(call, cell)
+                else:
+                    ledger.recall(call.planned.answered or call.run.id)
             batch = Batch(replace(plan, calls=tuple(call.planned for call in calls)), calls, new)
-            batch.start(
-                lambda call: self._find_limiter(call.planned.endpoint, settings.max_parallel),
-                studio.ledger.settle,
-            )
+            batch.start(queues, ledger.settle)
             return batch
 
-    def _find_call(self, planned: PlannedCall, plan: Plan) -> Call:
+    def _find_call(self, planned: PlannedCall, plan: Plan, context: RequestContext) -> Call:
         """Return the call in flight or the cached result of a request, or a new call."""
         if planned.reused:
             return Call(planned, cached=planned.reused)
-        ledger = self._studio.ledger
-        if not plan.local.get("new") and (call := ledger.live(planned.request)):
+        if not plan.local.get("new") and (call := context.ledger.live(planned.request)):
             call.shared = True
             call.token.attach()
             return call
         # Listed before the history is read: what another notebook adds meanwhile is a rival.
-        known = frozenset(run.id for run in ledger.find_identical(planned.request.identity))
+        known = frozenset(run.id for run in self._studio.store.find_identical(planned.request.identity))
         try:
-            cached = look_up(planned, plan.local, plan.settings, self._studio.ledger)
+            cached = look_up(planned, plan.local, context.settings, context.ledger)
         except OutcomeUnknown as error:
             if not plan.axes:
                 raise
@@ -106,55 +320,43 @@ class Scheduler:
     def _prepare(
         self,
         plan: Plan,
-        new: list[Call],
-        settings: Settings,
+        new: Sequence[Call],
+        context: RequestContext,
         cell: object,
         exchange: ExecutorTransport | None,
-    ) -> list[Callable[[Call, Permit | None], Run]]:
-        """Return the work of each new call, when there are budget, keys and disk space for all."""
-        if not new:
-            return []
+    ) -> Mapping[Limiter, deque[Call]]:
+        """Give the new calls work if budget, keys and disk space suffice for all; return their queues."""
         if plan.executor is not None and exchange is None:
             raise Detached(_("The call in flight has just ended. Nothing was sent."), remedy=Remedy.RUN_AGAIN)
         studio, planned = self._studio, [call.planned for call in new]
-        studio.ledger.check_caps(planned, settings, cell)  # before a key is asked for
-        endpoints = {call.endpoint.base_url: call.endpoint for call in planned}
-        local = exchange is None or bool(plan.local.get("send_key"))  # else the workers find the key
-        keys = {url: self._find_key(endpoint) if local else None for url, endpoint in endpoints.items()}
+        context.ledger.check_caps(planned, context.settings, cell)  # before a key is asked for
+        keys = {}
+        for url, endpoint in {call.endpoint.base_url: call.endpoint for call in planned}.items():
+            here = exchange is None or plan.local.get("send_key")  # else the workers find the key
+            keys[url] = studio.keys.secret(endpoint) if here else None
+            catalog.check_transport(endpoint, has_key=keys[url] is not None)
         files = {sha256: data for call in planned for sha256, data in call.files.items()}
         images = min(sum(call.request.count for call in planned), max(AT_ONCE, planned[0].request.count))
         studio.store.probe(images * ROOM + sum(map(len, files.values())))
         load_modules()
-        return [
-            partial(
+        tools = replace(studio.tools, offline=bool(plan.local.get("offline")))
+        edge = imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None
+        queues: dict[Limiter, deque[Call]] = {}
+        for call in new:
+            url = call.planned.endpoint.base_url
+            limiter = self._limiters[url]
+            limiter.parallel = context.settings.max_parallel
+            queues.setdefault(limiter, deque()).append(call)
+            call.token, call.done = tools.control(), self._finish
+            call.work = partial(
                 send_call,
-                key=keys[call.endpoint.base_url],
-                limiter=self._find_limiter(call.endpoint, settings.max_parallel),
-                context=replace(studio.tools, offline=bool(plan.local.get("offline"))),
-                edge=imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None,
-                exchange=exchange,
+                key=keys[url],
+                limiter=limiter,
+                context=tools,
+                edge=edge,
+                exchange=exchange or client.exchange,
             )
-            for call in planned
-        ]
-
-    def _find_exchange(self, plan: Plan) -> ExecutorTransport | None:
-        """Return the transport of the plan's executor once it has shown that it works, or None."""
-        if plan.executor is None or not plan.new:  # an executor busy with what is waited for does not answer
-            return None
-        transport = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
-        timeout = plan.local.get("timeout")
-        transport.check([call.endpoint for call in plan.new], *([float(timeout)] if timeout else []))
-        return transport
-
-    def _find_key(self, endpoint: Endpoint) -> ApiKey | None:
-        key = self._studio.keys.secret(endpoint)
-        catalog.check_transport(endpoint, has_key=key is not None)
-        return key
-
-    def _find_limiter(self, endpoint: Endpoint, parallel: int) -> Limiter:
-        limiter = self._limiters.setdefault(endpoint.base_url, Limiter())
-        limiter.parallel = parallel
-        return limiter
+        return queues
 
     def _finish(self, call: Call) -> None:
         if len(self._thumbs) < KEPT:
@@ -163,16 +365,28 @@ class Scheduler:
         self._studio.ledger.settle(call)
         self._tell(call.run)
 
-    def fetch(self, planned: PlannedCall, work: Callable[[Call, Permit | None], Run]) -> Batch:
-        """Return the call that fetches the pending downloads of a stored run, started."""
-        assert planned.reused is not None
+    def fetch(self, run: Run, endpoint: Endpoint, *, trusted: bool, offline: bool) -> Batch:
+        """Return the call that fetches the pending downloads of a stored run, started.
+
+        `trusted` is whether the user configured the endpoint, see `ResponseProcessor`.
+        """
         load_modules()
-        call = Call(replace(planned, reused=None)).prepare(
-            planned.reused, self._studio.tools.control(), work, self._finish
+        context = replace(self._studio.tools, offline=offline)
+        call = Call(PlannedCall(request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost))
+        call.run, call.recorded = run, True
+        call.token, call.done = context.control(), self._finish
+        call.token.start(context.timeouts.whole)
+        processor = ResponseProcessor(
+            context=context,
+            endpoint=endpoint,
+            token=call.token,
+            redactor=self._studio.keys.redactor_of(endpoint),
+            thumbs=call.thumbs,
+            trusted=trusted,
         )
-        call.recorded = True
-        run_in_background(call.carry_out, f"fetch {call.run.id}")
-        return Batch(Plan(calls=(planned,)), [call])
+        call.work = lambda call, _permit: processor.fetch_pending(call.run)
+        run_in_background(partial(call.carry_out, ExitStack()), f"fetch {run.id}")
+        return Batch(Plan(calls=(call.planned,)), [call])
 
     def thumb(self, sha256: str, path: Path, edge: int) -> PilImage | None:
         """Return the thumbnail made while a file was checked, or make it now."""

@@ -22,7 +22,7 @@ from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
+from ipyimagegen.core.plan import SKETCH, Plan
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageState, Run, Status, to_run_id
 from ipyimagegen.core.settings import Settings
@@ -30,8 +30,7 @@ from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.results import Generation, Image, Result, Sweep, saving
 from ipyimagegen.session import inputs
-from ipyimagegen.session.batch import gather_final, gather_sweep
-from ipyimagegen.session.call import fetch_pending, make_error
+from ipyimagegen.session.call import make_error
 from ipyimagegen.session.credentials import Keychain
 from ipyimagegen.session.diagnostics import Report, examine
 from ipyimagegen.session.history import History
@@ -41,7 +40,14 @@ from ipyimagegen.session.planning import RequestContext, build_plan
 from ipyimagegen.session.processing import CallContext
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
-from ipyimagegen.session.waiting import HeldInterrupts, ProgressDisplay, mark_unsent, wait_for
+from ipyimagegen.session.waiting import (
+    HeldInterrupts,
+    ProgressDisplay,
+    gather_final,
+    gather_sweep,
+    mark_unsent,
+    wait_for,
+)
 from ipyimagegen.sketch import create_app
 from ipyimagegen.store import Store, location
 
@@ -89,7 +95,7 @@ class Studio:
 
     def start_session(self) -> None:
         """Create what belongs to a process, also in a fork."""
-        self.ledger = Ledger(lambda: self.store)
+        self.ledger = Ledger(lambda: self.store, self.recover_responses)
         self._scheduler = Scheduler(self, self._tell)
         self._recovery = Recovery(self)
 
@@ -188,7 +194,8 @@ class Studio:
     def plan(self, user: UserInput) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; URLs of input images are fetched."""
         self.keys.refuse(f"{user.prompt} {dict(user.extra)}")  # before any URL is fetched
-        self.recover_responses()
+        if not self._recovery.started:  # later, the ledger recovers what a request lacks
+            self.recover_responses()
         context = self.context()
         timeout = user.options.get("timeout")
         if self.offline:
@@ -267,8 +274,11 @@ class Studio:
         Raises MissingKey, OverBudget, StoreError before anything is sent; CallError when no image came;
         Detached when the wait was interrupted or timed out: the call itself goes on.
         """
-        timeout = plan.local.get("timeout")
+        timeout, offline = plan.local.get("timeout"), bool(plan.local.get("offline"))
         seconds = float(timeout) if timeout is not None else None
+        if not plan.axes and (stored := plan.calls[0].reused):
+            self.ledger.recall(stored.id)
+            return self.reuse(stored, painter, seconds, offline=offline)
         began = time.monotonic()
         ends = None if seconds is None else began + seconds
         if painter and plan.axes and plan.to_send:
@@ -282,7 +292,6 @@ class Studio:
                 self.keys.forget(call.planned.endpoint)
         if batch.error:
             raise batch.error
-        offline = bool(plan.local.get("offline"))
         if plan.axes:
             return gather_final(batch, self, ends, offline=offline)
         (call,) = batch.calls
@@ -317,7 +326,7 @@ class Studio:
             self.ledger.recall(run.id)
             raise error
         with suppress(StoreError):  # a stored result is shown, also where nothing can be written
-            _, again = self.ledger.show(run)
+            again = self.ledger.show(run)
             if again:
                 self.store.create(again)
         self._tell(run)
@@ -344,20 +353,7 @@ class Studio:
             endpoint, trusted = self.registry.find_of_request(run.request), self.trusts(run.request.base_url)
         except InvalidOption:  # an edited record or an invalid setting: the stored images are shown
             return run
-        tools = replace(self.tools, offline=offline or self.offline)
-        planned = PlannedCall(
-            request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost, reused=run
-        )
-        batch = self._scheduler.fetch(
-            planned,
-            partial(
-                fetch_pending,
-                endpoint=endpoint,
-                context=tools,
-                redactor=self.keys.redactor_of(endpoint),
-                trusted=trusted,
-            ),
-        )
+        batch = self._scheduler.fetch(run, endpoint, trusted=trusted, offline=offline or self.offline)
         wait_for(batch, painter, timeout)
         return batch.calls[0].run
 

@@ -1,4 +1,4 @@
-"""Wait for calls: an interrupt ends the wait, the call goes on, and nothing is left half done."""
+"""Wait for calls and gather their results: an interrupt ends the wait, and nothing is left half done."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from types import FrameType
-from typing import ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan
-from ipyimagegen.session.batch import Batch
-from ipyimagegen.session.call import Call
+from ipyimagegen.results import Generation, Sweep
+
+if TYPE_CHECKING:
+    from ipyimagegen.session.call import Call
+    from ipyimagegen.session.scheduler import Batch
+    from ipyimagegen.session.studio import Studio
 
 STEP = 0.02  # seconds between two looks at calls that are withdrawn
 POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
@@ -39,39 +43,35 @@ class ProgressDisplay(Protocol):
 
 
 class HeldInterrupts:
-    """Interrupts, held back from `take` to `release`, so that no call is left half started.
+    """Interrupts, held back from `take` to `release` or the end of the context.
 
-    Leaving the context releases them too.
+    So no call is left half started.
     """
 
     def __init__(self) -> None:
-        self._received: list[tuple[int, FrameType | None]] = []
+        self.received: list[tuple[int, FrameType | None]] = []
         self._before: Callable[[int, FrameType | None], object] | None = None
+
+    def __enter__(self) -> Self:
+        return self
 
     def take(self) -> None:
         """Hold interrupts back from now on; Python interrupts the main thread alone."""
         before = signal.getsignal(signal.SIGINT)
         if callable(before) and threading.current_thread() is threading.main_thread():
             self._before = before
-            signal.signal(signal.SIGINT, lambda number, frame: self._received.append((number, frame)))
+            signal.signal(signal.SIGINT, lambda number, frame: self.received.append((number, frame)))
 
-    def release(self) -> None:
-        """Let interrupts through again, the held interrupt at once."""
+    def release(self, *_exception: object) -> None:
+        """Let interrupts through again, a held interrupt at once."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGINT, before)
-            if self._received:
-                before(*self._received.pop())
+            received, self.received = self.received, []
+            if received:
+                before(*received[-1])
 
-    def forget(self) -> None:
-        """Drop held interrupts: what they are for is done already."""
-        self._received.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    __exit__ = release
 
 
 def wait_for(
@@ -86,16 +86,22 @@ def wait_for(
     Raises Detached when the wait is interrupted, or takes more than `timeout` seconds since `began`
     (`time.monotonic`) or now: calls that were sent go on, the rest of a sweep is not sent.
     """
+    began = time.monotonic() if began is None else began
     stopped = halted = False
-    with HeldInterrupts() as tail:  # a second interrupt does not disturb what follows the first
+    with hold or HeldInterrupts() as interrupts:
         try:
-            if hold:
-                hold.release()
-            _watch(batch, painter, timeout, time.monotonic() if began is None else began)
+            interrupts.release()
+            if painter and batch.plan.axes and (batch.new or not batch.settled):
+                painter.working(batch)  # at least once for every sweep, also for a sweep that is over at once
+            while not batch.wait(POLL):
+                if painter:
+                    painter.working(batch)
+                if timeout is not None and time.monotonic() - began > timeout:
+                    break
         except KeyboardInterrupt:
             stopped = True
         finally:
-            tail.take()
+            interrupts.take()  # a second interrupt does not disturb what follows the first
             halted = not batch.settled
             if halted:
                 batch.stop()
@@ -106,7 +112,7 @@ def wait_for(
         if painter:
             painter.failed(batch)
         if not ended:
-            tail.forget()
+            interrupts.received.clear()
             raise _make_detached(batch, timeout, interrupted=stopped)
 
 
@@ -117,22 +123,11 @@ def _wait_for_withdrawn(batch: Batch) -> None:
         batch.wait(min(left, STEP))
 
 
-def _watch(batch: Batch, painter: ProgressDisplay | None, timeout: float | None, began: float) -> None:
-    """Paint until all calls have settled, or the time is over."""
-    if painter and batch.plan.axes and (batch.new or not batch.settled):
-        painter.working(batch)  # at least once for every sweep, also for a sweep that is over at once
-    while not batch.wait(POLL):
-        if painter:
-            painter.working(batch)
-        if timeout is not None and time.monotonic() - began > timeout:
-            return
-
-
 def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) -> Detached:
     """Return the error of a wait that ended early; a second interrupt gives the calls up."""
-    if not [call for call in batch.calls if call.has_begun]:
+    if all(call.began is None for call in batch.calls):
         return Detached(STOPPED_BEFORE, remedy=Remedy.RUN_AGAIN)
-    cancelled: set[Call] = set()
+    cancelled = set()
     for call in batch.calls:
         if interrupted and call.interrupted and not call.settled:
             call.token.cancel()
@@ -198,6 +193,53 @@ def _find_fate(call: Call, cancelled: set[Call], *, remote: bool) -> str:
     if call.unsent:
         return "not sent"
     return "unknown" if call.may_be_billed else "failed"
+
+
+def gather_sweep(batch: Batch, studio: Studio, results: Sequence[Generation] | None = None) -> Sweep:
+    """Return a sweep as it is now, or of these results."""
+    new = set(batch.new)
+    sent = {
+        index: call.planned.estimate
+        for index, call in enumerate(batch.calls)
+        if call in new and not call.unsent and call.run.sent.attempts
+    }
+    generations = results or [_to_generation(call, studio) for call in batch.calls]
+    return Sweep(batch.plan.axes, generations, prompt=batch.plan.prompt, estimates=sent, handle=studio)
+
+
+def gather_final(batch: Batch, studio: Studio, ends: float | None, *, offline: bool) -> Sweep:
+    """Return a sweep whose calls have settled: pending downloads of stored results are fetched until `ends`.
+
+    Raises Detached when that is interrupted or takes longer, and the last error when nothing can be shown.
+    """
+    results: list[Generation] = []
+    last_error: ImagineError | None = None
+    for call in batch.calls:
+        if call.cached is None:
+            results.append(_to_generation(call, studio))
+            continue
+        left = None if ends is None else max(ends - time.monotonic(), 0.0)
+        try:
+            results.append(studio.reuse(call.cached, None, left, offline=offline))
+        except Detached:
+            stopped = _("Stopped. The images so far are in the history.")
+            last_error = Detached(stopped, remedy=Remedy.RUN_AGAIN)
+            break
+        except ImagineError as error:
+            last_error = error
+            results.append(studio.generation(call.cached.replace(images=()), failure=error))
+    if last_error and (isinstance(last_error, Detached) or not any(results)):
+        raise last_error
+    return gather_sweep(batch, studio, results)
+
+
+def _to_generation(call: Call, studio: Studio) -> Generation:
+    if call.has_images or (call.cached and not call.error):
+        return studio.generation(call.run, reused=call.cached is not None)
+    status = "waiting" if call.began is None else "in progress"
+    run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
+    assert run is not None  # a request of unknown outcome has a record
+    return studio.generation(run.replace(images=()), failure=call.error or status)
 
 
 def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:

@@ -43,7 +43,7 @@ from ipyimagegen.notebook.panel.request_queue import RequestQueue, Worker
 from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import list_facts, list_failures
-from ipyimagegen.session.batch import Batch
+from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
 
 STATIC = Path(__file__).parent / "static"
