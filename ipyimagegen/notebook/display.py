@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from getpass import getpass
 from typing import Any
 
@@ -22,11 +22,12 @@ from ipyimagegen import imaging
 from ipyimagegen.core import costs
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.messages import Message, _, join, render
+from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.front import CELL
-from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
+from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.results import Bundle, Generation, Image, Result, Sweep, frame_bundle, make_bundle
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
@@ -35,6 +36,7 @@ _INTERVAL = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
+_FILES = 8  # that are named when a result is saved; the others are counted
 
 
 def attach(studio: Studio, shell: InteractiveShell) -> Screen:
@@ -249,7 +251,7 @@ class Painter:
 
 
 def show_in(cell: Mapping[str, Any], result: Result) -> None:
-    """Show a result among the outputs of a cell that has ended; `cell` is the message that started it.
+    """Show a result of the panel among the outputs of its cell; `cell` is the message that started that cell.
 
     For a thread of its own: its later outputs appear there too.
     """
@@ -282,3 +284,20 @@ def show_text(text: str) -> None:
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:
     data = {**data, "text/plain": escape_hidden(data["text/plain"])}
     display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
+
+
+def deliver_result(
+    result: Generation | Sweep, local: Mapping[str, Value], variables: MutableMapping[str, Any]
+) -> str:
+    """Bind and save the result as its options say, and return the line that names the files.
+
+    Call it after the result was shown: a file that cannot be written hides no image. Raises StoreError.
+    """
+    if "as_" in local:
+        variables[str(local["as_"])] = result
+    if "save" not in local:
+        return ""
+    files = [str(path) for path in result.save(str(local["save"]))]
+    if len(files) > _FILES:
+        return _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
+    return _("saved: {files}", files=files)

@@ -15,19 +15,18 @@ from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import completion, parser, reports
-from ipyimagegen.notebook.delivery import deliver_result
 from ipyimagegen.notebook.display import (
     Painter,
     attach,
+    deliver_result,
     is_notebook,
     show_comparison,
     show_image,
     show_text,
 )
-from ipyimagegen.notebook.front import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
-from ipyimagegen.notebook.image_arguments import resolve_arguments
-from ipyimagegen.notebook.parser import Line
+from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.parser import Line, resolve_images
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.session.studio import Studio
 
@@ -178,7 +177,7 @@ def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: b
         prompt=prompt,
         options=line.values,
         extra=line.extra,
-        inputs=resolve_arguments(line.images, names),
+        inputs=resolve_images(line.images, names),
         namespace=None if literal else names,
         executor=line.executor,
         notes=tuple(parser.list_notes(line, prompt, literal=literal)),

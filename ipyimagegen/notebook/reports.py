@@ -16,7 +16,7 @@ from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
-from ipyimagegen.notebook.front import CELL
+from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes

@@ -19,6 +19,7 @@ QUOTES = "\"'"
 LONG_DASHES = "—–"  # editors and phones put them in place of two hyphens
 DASHES = f"-－{LONG_DASHES}"
 COMMAS = ",，"
+NON_BLANK = re.compile(r"\S")
 _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
@@ -33,15 +34,10 @@ class Token:
 
 def tokenize(line: str, start: int = 0) -> Iterator[Token]:
     """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
-    at = start
-    while True:
-        while at < len(line) and line[at].isspace():
-            at += 1
-        if at >= len(line):
-            return
-        word = read_word(line, at)
+    while match := NON_BLANK.search(line, start):
+        word = read_word(line, match.start())
         yield word
-        at = word.end
+        start = word.end
 
 
 def read_word(line: str, start: int) -> Token:
@@ -51,6 +47,11 @@ def read_word(line: str, start: int) -> Token:
         part, at = _read_part(line, at)
         text += part
     return Token(text, start, at)
+
+
+def unquote(word: str) -> str:
+    """Return a word without its quotes."""
+    return read_word(word, 0).text
 
 
 def split_pieces(text: str) -> Iterator[str]:

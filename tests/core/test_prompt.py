@@ -6,7 +6,7 @@ import pytest
 
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.template import Alternatives, Literal, fill, parse
-from ipyimagegen.notebook.front import CELL
+from ipyimagegen.notebook.messages import CELL
 
 NAMES = {
     "animal": "fox",

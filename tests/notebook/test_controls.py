@@ -12,6 +12,7 @@ from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
+from ipyimagegen.notebook.messages import PANEL, load_labels
 from ipyimagegen.notebook.panel.controls import (
     describe_choices,
     find_input_limits,
@@ -20,8 +21,8 @@ from ipyimagegen.notebook.panel.controls import (
 )
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.widget import STATIC
-from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 
+LABELS = load_labels()
 # Every option and the kind of its control; None where it has a place of its own, or a button.
 KINDS = {
     "model": None,

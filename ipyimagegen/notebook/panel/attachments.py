@@ -11,11 +11,10 @@ from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.formats import find_suffix
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
-from ipyimagegen.notebook.image_arguments import resolve_argument
+from ipyimagegen.notebook.parser import resolve_image
 from ipyimagegen.session import inputs
 from ipyimagegen.session.studio import Studio
 
@@ -86,7 +85,7 @@ class Attachments:
 
     def add_text(self, target: str, text: str, names: Mapping[str, Any]) -> None:
         """Attach what a text refers to: an id, a variable, a file, a URL; for a mask also a box."""
-        self._add(target, resolve_argument(text, names, INPUTS[target].flag), text.strip())
+        self._add(target, resolve_image(text, names, target), text.strip())
 
     def add_image(self, image_id: str) -> None:
         """Attach an image of the history."""

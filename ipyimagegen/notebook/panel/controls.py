@@ -18,8 +18,8 @@ from ipyimagegen.core.messages import render
 from ipyimagegen.core.options import OPTIONS, SIZE_WORDS, Kind, Option
 from ipyimagegen.core.plan import SKETCH, Settings
 from ipyimagegen.core.text import escape_hidden
+from ipyimagegen.notebook.messages import PANEL
 from ipyimagegen.notebook.panel.form import Form
-from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 

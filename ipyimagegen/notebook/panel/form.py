@@ -15,7 +15,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.template import Literal, list_groups, parse
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRefs, UserInput, parse_values
-from ipyimagegen.notebook.front import NEGATED, SETTING
+from ipyimagegen.notebook.messages import NEGATED, SETTING
 from ipyimagegen.notebook.parser import AS_TYPED
 from ipyimagegen.notebook.tokenizer import split_pieces, write_word
 

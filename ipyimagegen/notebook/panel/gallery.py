@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from ipyimagegen.core.errors import NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import escape_hidden, truncate
+from ipyimagegen.notebook.messages import PANEL
 from ipyimagegen.notebook.panel.attachments import ImageFile
-from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.results import Generation, Image
 
 PROMPT_LENGTH = 300  # characters of a prompt in the name of a tile

@@ -33,14 +33,13 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
-from ipyimagegen.notebook.delivery import deliver_result
-from ipyimagegen.notebook.display import PLAN, show_in, write_status
+from ipyimagegen.notebook.display import PLAN, deliver_result, show_in, write_status
+from ipyimagegen.notebook.messages import PANEL, load_labels
 from ipyimagegen.notebook.panel import controls
 from ipyimagegen.notebook.panel.attachments import Attachments, ImageFile
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.gallery import Gallery, Tile
 from ipyimagegen.notebook.panel.request_queue import RequestQueue, Worker
-from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 from ipyimagegen.results import Generation, Sweep
 from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.batch import Batch
@@ -64,7 +63,7 @@ class Panel(anywidget.AnyWidget):
 
     _esm = STATIC / "panel.js"
     _css = STATIC / "panel.css"
-    labels = traitlets.Dict(dict(LABELS)).tag(sync=True)
+    labels = traitlets.Dict(dict(load_labels())).tag(sync=True)
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
     _panels: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()  # those that are displayed
