@@ -26,8 +26,8 @@ from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.messages import CELL
-from ipyimagegen.results import Bundle, Generation, Image, Result, Sweep, frame_bundle, make_bundle
+from ipyimagegen.notebook.messages import CELL, PANEL
+from ipyimagegen.results import Bundle, Generation, Image, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.batch import Batch
 from ipyimagegen.session.studio import Studio
@@ -89,13 +89,21 @@ def write_status(batch: Batch) -> Message:
     """Return the status line without the time: endpoint, model and estimate, or the progress of a sweep."""
     calls = batch.calls
     if not batch.plan.axes:
-        return join(_describe_call(batch.plan.calls[0]))
+        (planned,) = batch.plan.calls
+        parts = [truncate(planned.endpoint.name)]
+        if planned.sent.model and planned.sent.model != planned.endpoint.name:
+            parts.append(truncate(planned.sent.model))
+        parts += [*_name_key_hosts([planned]), str(planned.estimate)]
+        if planned.seconds:
+            low, high = planned.seconds
+            parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
+        return join(parts)
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
     failed = sum(call.settled and not call.has_images for call in calls) - unsent
     estimates = [call.planned.estimate for call in calls if call.planned.asks]
-    parts: list[str] = [
+    parts = [
         ", ".join(endpoints),
         *_name_key_hosts(batch.plan.calls),
         costs.format_costs(estimates),
@@ -110,17 +118,6 @@ def write_status(batch: Batch) -> Message:
     elif seconds := batch.seconds_left:
         parts.append(_("about {seconds:.0f} s left", seconds=seconds))
     return join(parts)
-
-
-def _describe_call(planned: PlannedCall) -> list[str]:
-    parts = [truncate(planned.endpoint.name)]
-    if planned.sent.model and planned.sent.model != planned.endpoint.name:
-        parts.append(truncate(planned.sent.model))
-    parts += [*_name_key_hosts([planned]), str(planned.estimate)]
-    if planned.seconds:
-        low, high = planned.seconds
-        parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
-    return parts
 
 
 def _name_key_hosts(calls: Iterable[PlannedCall]) -> list[Message]:
@@ -223,17 +220,13 @@ class Painter:
         self._partial = partial
         preview = imaging.preview_partial(partial)
         prompt = batch.plan.calls[0].request.prompt
-        return frame_bundle(preview, _("a partial image"), prompt) if preview else None
+        return bundle_preview(preview, _("a partial image"), prompt, framed=True) if preview else None
 
     def _make_sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep, if more calls have settled and the last sheet is old enough."""
         settled, now = sum(call.settled for call in batch.calls), time.monotonic()
-        if (
-            not batch.plan.axes
-            or batch.snapshot is None
-            or settled == self._settled
-            or now < self._next_sheet
-        ):
+        is_new = settled != self._settled and now >= self._next_sheet
+        if not (batch.plan.axes and batch.snapshot and is_new):
             return None
         self._settled, bundle = settled, batch.snapshot().pages[0].bundle
         self._next_sheet = time.monotonic() + max(_SHEET_INTERVAL, _SHEET_SHARE * (time.monotonic() - now))
@@ -258,14 +251,14 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 this sets the parent of every thread.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
+    for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(PANEL)}, {})]:
         _display(*bundle)
 
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
     """Show an image without a caption; `name` stands for a preview where images are not shown."""
     if isinstance(image, imaging.Preview):
-        _display(*make_bundle(image.data, image.mime, (image.width, image.height), name, name))
+        _display(*bundle_preview(image, name, name))
     else:
         _display(*image._repr_mimebundle_())
 
@@ -286,9 +279,7 @@ def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> 
     display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
 
 
-def deliver_result(
-    result: Generation | Sweep, local: Mapping[str, Value], variables: MutableMapping[str, Any]
-) -> str:
+def deliver_result(result: Result, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
     """Bind and save the result as its options say, and return the line that names the files.
 
     Call it after the result was shown: a file that cannot be written hides no image. Raises StoreError.

@@ -44,7 +44,7 @@ class Extension:
         self.shell.configurables.append(self._settings)
         self.shell.Completer.custom_matchers.append(self._matcher)
         for name, page in PAGES.items():
-            kind = "line_cell" if page.has_body else "line"
+            kind = "line_cell" if any(usage.startswith("%%") for usage in page.usage) else "line"
             self.shell.magics_manager.register_function(_make_magic(self, name), kind, name)
 
     def unregister(self) -> None:

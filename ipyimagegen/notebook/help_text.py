@@ -29,11 +29,6 @@ class HelpPage:
     words: Literal["", "prompt", "ids", "models", "endpoints"] = ""
 
     @property
-    def has_body(self) -> bool:
-        """Whether it works on a cell too."""
-        return any(line.startswith("%%") for line in self.usage)
-
-    @property
     def own(self) -> dict[str, bool]:
         """Its own flags, and whether each takes a value."""
         spellings = [names.split(", ") for names in self.flags]

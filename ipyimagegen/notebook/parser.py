@@ -15,20 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.ids import parse_id
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
 from ipyimagegen.core.request import read_setting
-from ipyimagegen.core.template import (
-    Name,
-    Part,
-    fill,
-    looks_like_alternatives,
-    lookup,
-    parse,
-    suggest_variable,
-)
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs, list_elements, parse_values
 from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
@@ -97,31 +89,29 @@ class Line:
 
 
 def parse_line(
-    text: str, names: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
+    text: str,
+    names: Mapping[str, Any],
+    *,
+    own: Mapping[str, bool] = NOTHING,
+    options: bool = True,
+    words: bool = False,
 ) -> Line:
     """Return the line with its options read and names in braces filled in.
 
     `own` maps a magic's own flags to whether they take a value. `options` allows the options of a
-    request. Raises InvalidOption or InvalidInput; never echoes what may be a key.
+    request. With `words`, options may stand before, between and after them; an option that is given again
+    after a word replaces the one before. Raises InvalidOption or InvalidInput, which never echo a key.
     """
     reader = _Reader(text, names, own, options)
-    reader.line.rest = reader.read_options()
-    return reader.line
-
-
-def parse_words(
-    text: str, names: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
-) -> Line:
-    """Return a line whose options may stand before, between and after its words.
-
-    Options that are given again after a word replace those before it; see `parse_line`.
-    """
-    reader = _Reader(text, names, own, options)
-    while reader.read_options():
+    line = reader.line
+    while rest := reader.read_options():
+        if not words:
+            line.rest = rest
+            break
         word = next(tokenize(text, reader.at))
         reader.at, reader.given = word.end, set()
-        reader.line.words += ("".join(_fill_id(part, names) for part in parse(word.text)),)
-    return reader.line
+        line.words += ("".join(_fill_id(part, names) for part in template.parse(word.text)),)
+    return line
 
 
 class _Reader:
@@ -177,7 +167,11 @@ class _Reader:
         typed = self._take_value(flag, value)
         text = unquote(typed)
         if option is None:
-            key, setting = self._read_setting(text)
+            try:
+                key, setting = read_setting(template.fill(template.parse(text), self._names))
+            except InvalidInput:
+                read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
+                raise
             line.extra[key] = setting
         elif option.kind is Kind.OBJECT:
             line.executor = _find_object(text, option, self._names)
@@ -197,31 +191,19 @@ class _Reader:
         if value is None and not negated:
             if option.config and (match := _DEFAULT.match(self._text, self.at)):
                 self.at, value = match.end(), DEFAULT
-            else:
-                self._refuse_separate_truth(flag, option)
+            elif match := (_ON_OR_OFF if option in NEGATED.values() else _TRUTH).match(self._text, self.at):
+                # The value of `--stream true` would become the first word of the prompt.
+                raise InvalidOption(
+                    _(
+                        "{flag} {word} would begin the prompt with {word!r}. Write {flag}={value}, "
+                        "or {flag} -- {word} … for such a prompt.",
+                        flag=flag,
+                        word=match[1],
+                        value=match[1].lower(),
+                    )
+                )
         given = not negated if value is None else _fill_value(unquote(value), self._names)
         self.line.values[option.name] = normalise(option.name, given)
-
-    def _refuse_separate_truth(self, flag: str, option: Option) -> None:
-        """Refuse `--stream true`, where the value would become the first word of the prompt."""
-        pattern = _ON_OR_OFF if option in NEGATED.values() else _TRUTH
-        if match := pattern.match(self._text, self.at):
-            raise InvalidOption(
-                _(
-                    "{flag} {word} would begin the prompt with {word!r}. Write {flag}={value}, "
-                    "or {flag} -- {word} … for such a prompt.",
-                    flag=flag,
-                    word=match[1],
-                    value=match[1].lower(),
-                )
-            )
-
-    def _read_setting(self, text: str) -> tuple[str, Json]:
-        try:
-            return read_setting(fill(parse(text), self._names))
-        except InvalidInput:
-            read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
-            raise
 
     def _read_values(self, option: Option, typed: str, text: str) -> Values:
         if option.lists:
@@ -276,8 +258,8 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
 
 def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
-    path = _get_only_name(parse(f"{{{text.removeprefix('{').removesuffix('}')}}}"))
-    if path and (value := lookup(path, names)) is not None:
+    path = _get_only_name(template.parse(f"{{{text.removeprefix('{').removesuffix('}')}}}"))
+    if path and (value := template.lookup(path, names)) is not None:
         return value
     shown = truncate(text, 40)
     raise InvalidOption(
@@ -285,29 +267,29 @@ def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     )
 
 
-def _get_only_name(parts: Sequence[Part]) -> str | None:
+def _get_only_name(parts: Sequence[template.Part]) -> str | None:
     """Return the path of a name that stands alone, without a format."""
     part = parts[0] if len(parts) == 1 else None
-    return part.path if isinstance(part, Name) and not (part.spec or part.conversion) else None
+    return part.path if isinstance(part, template.Name) and not (part.spec or part.conversion) else None
 
 
 def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     """Return an option's value with names filled in; a name that stands alone may hold a list."""
-    parts = parse(text)
+    parts = template.parse(text)
     if path := _get_only_name(parts):
-        value = lookup(path, names, source=text)
+        value = template.lookup(path, names, source=text)
         if list_elements(value) is not None:
             return value
-    return fill(parts, names)
+    return template.fill(parts, names)
 
 
-def _fill_id(part: Part, names: Mapping[str, Any]) -> str:
+def _fill_id(part: template.Part, names: Mapping[str, Any]) -> str:
     """Return ids with names filled in: `{i}` in a loop, `{fox}` for a result or a list of results."""
     if path := _get_only_name((part,)):
-        value = lookup(path, names)
+        value = template.lookup(path, names)
         if isinstance(value, (Image, Sequence)) and not isinstance(value, (str, bytes)):
             return " ".join(_list_ids(value))
-    return fill((part,), names)
+    return template.fill((part,), names)
 
 
 def _list_ids(value: object) -> Iterator[str]:
@@ -337,12 +319,12 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     Raises InvalidInput for a word that could be both a variable and a file, or is neither.
     """
     text = text.strip()
-    parts = parse(text)
+    parts = template.parse(text)
     if path := _get_only_name(parts):
-        return InputRef(lookup(path, names), path)
-    has_names = any(isinstance(part, Name) for part in parts)
+        return InputRef(template.lookup(path, names), path)
+    has_names = any(isinstance(part, template.Name) for part in parts)
     if has_names:
-        text = fill(parts, names).strip()
+        text = template.fill(parts, names).strip()
     if text.startswith("@"):
         return InputRef(parse_id(text), text)
     if ADDRESS.match(text):
@@ -351,9 +333,9 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
         return InputRef(text, _("the box"))
     file, shown = Path(text).expanduser(), truncate(text, _SHOWN)
     first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
-    if first and first[0] in names and _get_only_name(parse(f"{{{text}}}")) == text:
+    if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
         if not exists(file):
-            return InputRef(lookup(text, names), text)
+            return InputRef(template.lookup(text, names), text)
         raise InvalidInput(
             _(
                 "{option} {text} is a variable and a file. Write {variable} for the variable, "
@@ -377,7 +359,7 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
     if _IDENTIFIER.fullmatch(text):
-        suggestion = suggest_variable(text, names)
+        suggestion = template.suggest_variable(text, names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")
@@ -393,61 +375,54 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
 
 def list_notes(line: Line, prompt: str, *, literal: bool) -> list[str]:
     """Return the notes on a prompt that is sent although it looks like something else."""
-    notes: list[str] = [
-        _("{flag} stands in the prompt and was sent as text", flag=flag) for flag in find_late_options(prompt)
-    ]
-    word = prompt.strip().lower()
-    if word in _MAGIC_FOR:
-        notes.append(
-            _("{word} was sent as the prompt; did you mean {magic}?", word=word, magic=_MAGIC_FOR[word])
+    word, late, example = prompt.strip().lower(), find_late_options(prompt), "{a|b}"
+    notes: list[str] = [_("{flag} stands in the prompt and was sent as text", flag=flag) for flag in late]
+    if magic := _MAGIC_FOR.get(word):
+        notes.append(_("{word} was sent as the prompt; did you mean {magic}?", word=word, magic=magic))
+    if (
+        not literal
+        and not line.values.get("raw")
+        and template.looks_like_alternatives(template.parse(prompt))
+    ):
+        text = _(
+            "braces were sent as typed: alternatives are {example}, plain words on one line", example=example
         )
-    if not literal and not line.values.get("raw") and looks_like_alternatives(parse(prompt)):
-        notes.append(
-            _(
-                "braces were sent as typed: alternatives are {example}, plain words on one line",
-                example="{a|b}",
-            )
-        )
+        notes.append(text)
     return notes
 
 
 def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
     """Refuse a line that is hardly meant as a prompt and name the right form. Raises InvalidOption."""
+    word, late = text.strip().lower(), find_late_options(text)
     if not text:
-        raise InvalidOption(_("Write a prompt: %imagine a red fox. All options: %imagine --help"))
-    if _LIKE_A_CALL.match(text) or _is_call(text):
-        raise InvalidOption(
-            _(
-                "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
-                "To send the text as a prompt: %imagine -- …",
-                call=truncate(text, 30),
-            )
+        problem = _("Write a prompt: %imagine a red fox. All options: %imagine --help")
+    elif _LIKE_A_CALL.match(text) or _is_call(text):
+        problem = _(
+            "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
+            "To send the text as a prompt: %imagine -- …",
+            call=truncate(text, 30),
         )
-    word = text.strip().lower()
-    if word in _MAGIC_FOR:
-        raise InvalidOption(
-            _(
-                "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
-                magic=_MAGIC_FOR[word],
-                word=word,
-            )
+    elif word in _MAGIC_FOR:
+        problem = _(
+            "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
+            magic=_MAGIC_FOR[word],
+            word=word,
         )
-    if images and text.startswith("@"):
-        raise InvalidOption(
-            _(
-                "{word} stands in the prompt; write --image once for each image. "
-                "To send it as typed: %imagine -- …",
-                word=truncate(text.split(maxsplit=1)[0], 30),
-            )
+    elif images and text.startswith("@"):
+        problem = _(
+            "{word} stands in the prompt; write --image once for each image. "
+            "To send it as typed: %imagine -- …",
+            word=truncate(text.split(maxsplit=1)[0], 30),
         )
-    if late := find_late_options(text):
-        raise InvalidOption(
-            _(
-                "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
-                "To send it as typed: %imagine -- …",
-                flag=late[0],
-            )
+    elif late:
+        problem = _(
+            "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
+            "To send it as typed: %imagine -- …",
+            flag=late[0],
         )
+    else:
+        return
+    raise InvalidOption(problem)
 
 
 def _is_call(text: str) -> bool:

@@ -539,6 +539,8 @@ def test_failures_have_reasons_and_retry_sends_what_is_unknown(kernel, serve):
     server = serve(answer)
     view = View(kernel, server.base_url)
     message = view.generate_and_wait("a red fox", seed="1..5")
+    view.until(lambda: captions(view))
+    assert "Press Retry to send again." in captions(view)[-1]  # the words of the panel, not of a cell
     assert message["text"].startswith("2 of 5; 3 failed")
     assert message["kind"] == "note"
     assert "! seed 2: " in message["text"]
