@@ -33,7 +33,6 @@ from ipyimagegen.notebook.tokenizer import (
     read_word,
     split_pieces,
     tokenize,
-    unquote,
 )
 from ipyimagegen.results import Generation, Image
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
@@ -132,11 +131,11 @@ class _Reader:
             if word.text == "--":
                 self.line.verbatim = True
                 return self._text[self.at :].strip()
-            flag, _value = _split_flag(word.text)
+            flag, value = _split_flag(word.text)
             if flag in HELP:
                 self.line.help = True
                 return ""
-            self._read_flag(flag, _split_flag(self._text[word.start : word.end])[1])
+            self._read_flag(flag, value, _split_flag(self._text[word.start : word.end])[1] or "")
         return ""
 
     def _read_dashed_word(self, start: int) -> Token:
@@ -146,11 +145,11 @@ class _Reader:
         text = self._text[start:].split(maxsplit=1)[0]
         return Token(text, start, start + len(text))
 
-    def _read_flag(self, flag: str, value: str | None) -> None:
-        """Read a flag and its value; `value` is the text after "=" as typed, if there was any."""
+    def _read_flag(self, flag: str, value: str | None, typed: str) -> None:
+        """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
         line = self.line
         if flag in self._own:
-            line.own[flag] = unquote(self._take_value(flag, value)) if self._own[flag] else True
+            line.own[flag] = self._take_value(flag, value, typed)[0] if self._own[flag] else True
             return
         if not self._options:
             raise InvalidOption(
@@ -164,8 +163,7 @@ class _Reader:
         if option and option.kind is Kind.FLAG:
             self._switch(flag, value, option)
             return
-        typed = self._take_value(flag, value)
-        text = unquote(typed)
+        text, typed = self._take_value(flag, value, typed)
         if option is None:
             try:
                 key, setting = read_setting(template.fill(template.parse(text), self._names))
@@ -202,7 +200,7 @@ class _Reader:
                         value=match[1].lower(),
                     )
                 )
-        given = not negated if value is None else _fill_value(unquote(value), self._names)
+        given = not negated if value is None else _fill_value(value, self._names)
         self.line.values[option.name] = normalise(option.name, given)
 
     def _read_values(self, option: Option, typed: str, text: str) -> Values:
@@ -211,15 +209,15 @@ class _Reader:
             return parse_values(option.name, tuple(split_pieces(typed)), resolve)
         return normalise(option.name, text if option.name in AS_TYPED else _fill_value(text, self._names))
 
-    def _take_value(self, flag: str, value: str | None) -> str:
-        """Return the value after "=", or the next word, as typed."""
+    def _take_value(self, flag: str, value: str | None, typed: str) -> tuple[str, str]:
+        """Return the value after "=", or the next word: without its quotes, and as typed."""
         if value is not None:
-            return value
+            return value, typed
         word = next(tokenize(self._text, self.at), None)
         if word is None or (_is_flag(word, self._text) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(_("{flag} needs a value.", flag=flag))
         self.at = word.end
-        return self._text[word.start : word.end]
+        return word.text, self._text[word.start : word.end]
 
 
 def _is_flag(word: Token, line: str) -> bool:

@@ -49,11 +49,6 @@ def read_word(line: str, start: int) -> Token:
     return Token(text, start, at)
 
 
-def unquote(word: str) -> str:
-    """Return a word without its quotes."""
-    return read_word(word, 0).text
-
-
 def split_pieces(text: str) -> Iterator[str]:
     """Yield the pieces between commas; commas in quotes or in the brackets of a name do not split.
 

@@ -277,11 +277,9 @@ def _describe_failure(generation: Generation, front: Front) -> str:
     if not isinstance(failure, ImagineError):
         return truncate(failure or "no image", 200)
     reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
-    return (
-        f"{reason.rstrip('.')}. {render_remedy(Remedy.RETRY, front)}"
-        if failure.remedy is Remedy.RETRY
-        else reason
-    )
+    if failure.remedy is not Remedy.RETRY:
+        return reason
+    return f"{reason.rstrip('.')}. {render_remedy(Remedy.RETRY, front)}"
 
 
 def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:

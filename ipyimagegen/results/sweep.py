@@ -131,22 +131,20 @@ class Sweep(Sequence[Generation]):
         A missing image leaves its number free, and gets it when the sweep is run again.
         """
         saving.check_template(str(template))
-        images = {
-            (place, image.index): image for place, generation in enumerate(self) for image in generation
-        }
-        if not images:
+        sample = next((image.image for generation in self for image in generation), None)
+        if sample is None:
             raise saving.make_empty_error(_("The sweep"), self[0].error)
-        sample = next(iter(images.values())).image  # stands for the missing images
-        places = {
-            (place, index): (generation.run, replace(sample, index=index))
-            for place, generation in enumerate(self)
-            for index in range(1, generation.run.request.count + 1)
-        }
-        places |= {key: (image.run, image.image) for key, image in images.items()}
-        order = sorted(places)
-        targets = saving.list_targets(str(template), [places[key] for key in order])
-        files = dict(zip(order, targets, strict=True))
-        return tuple(saving.write_file(image.bytes, files[key]) for key, image in images.items())
+        places, images = [], []
+        for generation in self:
+            by_index = {image.index: image for image in generation}
+            for index in sorted({*range(1, generation.run.request.count + 1), *by_index}):
+                image = by_index.get(index)  # the sample stands for a missing image
+                places.append((generation.run, image.image if image else replace(sample, index=index)))
+                images.append(image)
+        files = saving.list_targets(str(template), places)
+        return tuple(
+            saving.write_file(image.bytes, file) for image, file in zip(images, files, strict=True) if image
+        )
 
     # What is shown
 
