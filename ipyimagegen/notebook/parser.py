@@ -125,7 +125,7 @@ class _Reader:
         while match := NON_BLANK.search(self._text, self.at):
             start = match.start()
             # The dash is looked at before quotes are read: a prompt may begin with "it's".
-            if match[0] not in DASHES or not _is_flag(word := self._read_dashed_word(start), self._text):
+            if match[0] not in DASHES or not _is_flag(word := self._read_dashed_word(start)):
                 return self._text[start:].rstrip()
             self.at = word.end
             if word.text == "--":
@@ -135,7 +135,7 @@ class _Reader:
             if flag in HELP:
                 self.line.help = True
                 return ""
-            self._read_flag(flag, value, _split_flag(self._text[word.start : word.end])[1] or "")
+            self._read_flag(flag, value, _split_flag(word.typed)[1] or "")
         return ""
 
     def _read_dashed_word(self, start: int) -> Token:
@@ -143,7 +143,7 @@ class _Reader:
         if self._text[start] not in LONG_DASHES:
             return read_word(self._text, start)
         text = self._text[start:].split(maxsplit=1)[0]
-        return Token(text, start, start + len(text))
+        return Token(text, text, start + len(text))
 
     def _read_flag(self, flag: str, value: str | None, typed: str) -> None:
         """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
@@ -180,7 +180,12 @@ class _Reader:
             line.images[option.name] = (*line.images.get(option.name, ()), word)
         else:
             self.given.add(option.name)
-            line.values[option.name] = self._read_values(option, typed, text)
+            resolve = partial(_fill_value, names=self._names)
+            if option.lists:
+                line.values[option.name] = parse_values(option.name, tuple(split_pieces(typed)), resolve)
+            else:
+                given = text if option.name in AS_TYPED else resolve(text)
+                line.values[option.name] = normalise(option.name, given)
 
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
         negated = flag in NEGATED
@@ -203,30 +208,23 @@ class _Reader:
         given = not negated if value is None else _fill_value(value, self._names)
         self.line.values[option.name] = normalise(option.name, given)
 
-    def _read_values(self, option: Option, typed: str, text: str) -> Values:
-        if option.lists:
-            resolve = partial(_fill_value, names=self._names)
-            return parse_values(option.name, tuple(split_pieces(typed)), resolve)
-        return normalise(option.name, text if option.name in AS_TYPED else _fill_value(text, self._names))
-
     def _take_value(self, flag: str, value: str | None, typed: str) -> tuple[str, str]:
         """Return the value after "=", or the next word: without its quotes, and as typed."""
         if value is not None:
             return value, typed
         word = next(tokenize(self._text, self.at), None)
-        if word is None or (_is_flag(word, self._text) and not re.match(r"-[\d.]", word.text)):
+        if word is None or (_is_flag(word) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(_("{flag} needs a value.", flag=flag))
         self.at = word.end
-        return word.text, self._text[word.start : word.end]
+        return word.text, word.typed
 
 
-def _is_flag(word: Token, line: str) -> bool:
+def _is_flag(word: Token) -> bool:
     text = to_half_width(word.text[:3])
     if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
         shown = truncate(word.text, 40)
         raise InvalidOption(_("{word} begins with a long dash; write {flag}", word=shown, flag=f"--{name}"))
-    quoted = line[word.start] in QUOTES
-    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and not quoted
+    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and word.typed[0] not in QUOTES
 
 
 def _split_flag(text: str) -> tuple[str, str | None]:

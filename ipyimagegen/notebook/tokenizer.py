@@ -25,10 +25,10 @@ _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 @dataclass(frozen=True)
 class Token:
-    """A word without its quotes, and its place in the line."""
+    """A word without its quotes, as typed, and where it ends in the line."""
 
     text: str
-    start: int
+    typed: str
     end: int
 
 
@@ -46,7 +46,7 @@ def read_word(line: str, start: int) -> Token:
     while at < len(line) and not line[at].isspace():
         part, at = _read_part(line, at)
         text += part
-    return Token(text, start, at)
+    return Token(text, line[start:at], at)
 
 
 def split_pieces(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import accumulate
 
 from ipyimagegen.core.text import sanitize
 
@@ -167,13 +168,8 @@ def _shorten(stretch: Stretch, first: bool, last: bool) -> str:
 
 def _take(words: Sequence[Word], room: int, *, back: bool = False) -> str:
     """Return as many words as fit; where none fits, a part of the first."""
-    taken: list[Word] = []
-    used = 0
-    for word in words:
-        used += len(word.text) + word.spaced
-        if used > room:
-            break
-        taken.append(word)
+    widths = accumulate(len(word.text) + word.spaced for word in words)
+    taken = words[: sum(width <= room for width in widths)]
     if not taken:
         return words[0].text[-room:] if back else words[0].text[:room]
     return _join(taken[::-1] if back else taken)
