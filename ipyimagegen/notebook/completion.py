@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 from ipyimagegen import catalog
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
-from ipyimagegen.notebook.front import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
+from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.parser import NOTHING
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.inputs import SUFFIXES
@@ -45,14 +46,16 @@ def _complete_word(
     magic: str, line: str, studio: Studio, names: Mapping[str, Any]
 ) -> tuple[str, Iterable[str]]:
     """Return the last word of a line, as far as it is completed, and its candidates."""
+    page = PAGES.get(magic)
     *before, fragment = re.split(r"\s+", line)
     flag, equals, value = fragment.partition("=")
     if not (equals and flag in BY_FLAG):
         if fragment.startswith("-"):
-            return fragment, _list_flags(magic)
+            options = [*BY_FLAG, *NEGATED, SETTING] if page and page.options else []
+            return fragment, [*options, *(page.own if page else ()), *HELP]
         flag, value = before[-1] if before else "", fragment
         if flag not in BY_FLAG or BY_FLAG[flag].kind is Kind.FLAG:
-            return fragment, _list_words(magic, studio)
+            return fragment, _list_names(page.words if page else "", studio)
     if BY_FLAG[flag].lists:
         value = value.rpartition(",")[2]
     return value, list_values(flag, studio, names, value)
@@ -67,44 +70,27 @@ def list_values(
 ) -> list[str]:
     """Return the values of an option: models, endpoints, its choices, or ids, variables and image files."""
     option = BY_FLAG[flag]
-    if option.name == "model":
-        return [model.name for model in catalog.load_models()]
-    if option.name == "endpoint":
-        return _list_endpoints(studio)
+    if option.name in ("model", "endpoint"):
+        return _list_names(f"{option.name}s", studio)
     if option.kind is Kind.OBJECT:
         return [name for name, value in names.items() if name[0] != "_" and hasattr(value, "submit")]
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_image(name, value)]
-        return [*(f"@{number}" for number in _list_numbers(studio)), *variables, *_list_files(fragment)]
+        return [*(f"@{number}" for number in _list_names("ids", studio)), *variables, *_list_files(fragment)]
     return list(option.choices)
 
 
-def _list_flags(magic: str) -> list[str]:
-    page = PAGES.get(magic)
-    options = [*BY_FLAG, *NEGATED, SETTING] if page and page.options else []
-    return [*options, *(page.own if page else ()), *HELP]
-
-
-def _list_words(magic: str, studio: Studio) -> list[str]:
-    match PAGES[magic].words if magic in PAGES else "":
+def _list_names(kind: str, studio: Studio) -> list[str]:
+    """Return the names of a kind of words: ids, models or endpoints."""
+    match kind:
         case "ids":
-            return _list_numbers(studio)
-        case "endpoints":
-            return _list_endpoints(studio)
+            return [str(number) for number, _run in studio.ledger.numbered()]
         case "models":
             return [model.name for model in catalog.load_models()]
+        case "endpoints":
+            with suppress(ImagineError):  # the next cell reports a bad setting
+                return [endpoint.name for endpoint in studio.registry]
     return []
-
-
-def _list_numbers(studio: Studio) -> list[str]:
-    return [str(number) for number, _run in studio.ledger.numbered()]
-
-
-def _list_endpoints(studio: Studio) -> list[str]:
-    try:
-        return [endpoint.name for endpoint in studio.registry]
-    except ImagineError:  # the next cell reports a bad setting
-        return []
 
 
 def _list_files(fragment: str) -> list[str]:

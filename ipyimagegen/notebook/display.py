@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from getpass import getpass
 from typing import Any
 
@@ -21,13 +21,14 @@ from IPython.display import display
 from ipyimagegen import imaging
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.messages import Message, _, join, render
+from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.front import CELL
-from ipyimagegen.results import Bundle, Generation, Image, Result, frame_bundle, make_bundle
+from ipyimagegen.notebook.messages import CELL, PANEL
+from ipyimagegen.results import Bundle, Generation, Image, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
@@ -36,6 +37,7 @@ _INTERVAL = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
+_FILES = 8  # that are named when a result is saved; the others are counted
 
 
 def attach(studio: Studio, shell: InteractiveShell) -> Screen:
@@ -88,13 +90,21 @@ def write_status(batch: Batch) -> Message:
     """Return the status line without the time: endpoint, model and estimate, or the progress of a sweep."""
     calls = batch.calls
     if not batch.plan.axes:
-        return join(_describe_call(batch.plan.calls[0]))
+        (planned,) = batch.plan.calls
+        parts = [truncate(planned.endpoint.name)]
+        if planned.sent.model and planned.sent.model != planned.endpoint.name:
+            parts.append(truncate(planned.sent.model))
+        parts += [*_name_key_hosts([planned]), str(planned.estimate)]
+        if planned.seconds:
+            low, high = planned.seconds
+            parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
+        return join(parts)
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
     failed = sum(call.settled and not call.has_images for call in calls) - unsent
     estimates = [call.planned.estimate for call in calls if call.planned.asks]
-    parts: list[str] = [
+    parts = [
         ", ".join(endpoints),
         *_name_key_hosts(batch.plan.calls),
         format_costs(estimates),
@@ -109,17 +119,6 @@ def write_status(batch: Batch) -> Message:
     elif seconds := batch.seconds_left:
         parts.append(_("about {seconds:.0f} s left", seconds=seconds))
     return join(parts)
-
-
-def _describe_call(planned: PlannedCall) -> list[str]:
-    parts = [truncate(planned.endpoint.name)]
-    if planned.sent.model and planned.sent.model != planned.endpoint.name:
-        parts.append(truncate(planned.sent.model))
-    parts += [*_name_key_hosts([planned]), str(planned.estimate)]
-    if planned.seconds:
-        low, high = planned.seconds
-        parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
-    return parts
 
 
 def _name_key_hosts(calls: Iterable[PlannedCall]) -> list[Message]:
@@ -222,17 +221,13 @@ class Painter:
         self._partial = partial
         preview = imaging.preview_partial(partial)
         prompt = batch.plan.calls[0].request.prompt
-        return frame_bundle(preview, _("a partial image"), prompt) if preview else None
+        return bundle_preview(preview, _("a partial image"), prompt, framed=True) if preview else None
 
     def _make_sheet(self, batch: Batch) -> Bundle | None:
         """Return the first sheet of a sweep, if more calls have settled and the last sheet is old enough."""
         settled, now = sum(call.settled for call in batch.calls), time.monotonic()
-        if (
-            not batch.plan.axes
-            or batch.snapshot is None
-            or settled == self._settled
-            or now < self._next_sheet
-        ):
+        is_new = settled != self._settled and now >= self._next_sheet
+        if not (batch.plan.axes and batch.snapshot and is_new):
             return None
         self._settled, bundle = settled, batch.snapshot().pages[0].bundle
         self._next_sheet = time.monotonic() + max(_SHEET_INTERVAL, _SHEET_SHARE * (time.monotonic() - now))
@@ -250,21 +245,21 @@ class Painter:
 
 
 def show_in(cell: Mapping[str, Any], result: Result) -> None:
-    """Show a result among the outputs of a cell that has ended; `cell` is the message that started it.
+    """Show a result of the panel among the outputs of its cell; `cell` is the message that started that cell.
 
     For a thread of its own: its later outputs appear there too.
     """
     publisher: Any = InteractiveShell.instance().display_pub
     # Before ipykernel 7.2 this sets the parent of every thread.
     getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
-    for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(CELL)}, {})]:
+    for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(PANEL)}, {})]:
         _display(*bundle)
 
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
     """Show an image without a caption; `name` stands for a preview where images are not shown."""
     if isinstance(image, imaging.Preview):
-        _display(*make_bundle(image.data, image.mime, (image.width, image.height), name, name))
+        _display(*bundle_preview(image, name, name))
     else:
         _display(*image._repr_mimebundle_())
 
@@ -283,3 +278,18 @@ def show_text(text: str) -> None:
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:
     data = {**data, "text/plain": escape_hidden(data["text/plain"])}
     display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
+
+
+def deliver_result(result: Result, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
+    """Bind and save the result as its options say, and return the line that names the files.
+
+    Call it after the result was shown: a file that cannot be written hides no image. Raises StoreError.
+    """
+    if "as_" in local:
+        variables[str(local["as_"])] = result
+    if "save" not in local:
+        return ""
+    files = [str(path) for path in result.save(str(local["save"]))]
+    if len(files) > _FILES:
+        return _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
+    return _("saved: {files}", files=files)

@@ -25,12 +25,17 @@ _LOADED = "_ipyimagegen"  # the attribute of a shell that holds its extension
 
 
 class Extension:
-    """What is registered with a shell."""
+    """Magics, settings and completion, registered with a shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self._settings = Imagine(parent=shell)
         self._matcher = _make_matcher(self)
+        shell.configurables.append(self._settings)
+        shell.Completer.custom_matchers.append(self._matcher)
+        for name, page in PAGES.items():
+            kind = "line_cell" if any(usage.startswith("%%") for usage in page.usage) else "line"
+            shell.magics_manager.register_function(_make_magic(self, name), kind, name)
 
     @cached_property
     def magics(self) -> ImagineMagics:
@@ -39,16 +44,8 @@ class Extension:
 
         return ImagineMagics(self.shell, default_studio())
 
-    def register(self) -> None:
-        """Add magics, settings and completion to the shell."""
-        self.shell.configurables.append(self._settings)
-        self.shell.Completer.custom_matchers.append(self._matcher)
-        for name, page in PAGES.items():
-            kind = "line_cell" if page.has_body else "line"
-            self.shell.magics_manager.register_function(_make_magic(self, name), kind, name)
-
     def unregister(self) -> None:
-        """Remove what `register` added."""
+        """Remove what was registered."""
         self.shell.configurables.remove(self._settings)
         self.shell.Completer.custom_matchers.remove(self._matcher)
         for registered in self.shell.magics_manager.magics.values():
@@ -59,9 +56,7 @@ class Extension:
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics to a shell: `%load_ext ipyimagegen`. Loading again replaces them."""
     unload_ipython_extension(shell)
-    extension = Extension(shell)
-    extension.register()
-    setattr(shell, _LOADED, extension)
+    setattr(shell, _LOADED, Extension(shell))
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
-from ipyimagegen.notebook.front import NEGATED
+from ipyimagegen.notebook.messages import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
 _WITH_CHOICES = (Kind.CHOICE, Kind.WORD)
@@ -27,11 +27,6 @@ class HelpPage:
     flags: Mapping[str, str] = field(default_factory=dict)
     options: bool = False
     words: Literal["", "prompt", "ids", "models", "endpoints"] = ""
-
-    @property
-    def has_body(self) -> bool:
-        """Whether it works on a cell too."""
-        return any(line.startswith("%%") for line in self.usage)
 
     @property
     def own(self) -> dict[str, bool]:

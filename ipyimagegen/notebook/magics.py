@@ -15,20 +15,19 @@ from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import completion, parser, reports
-from ipyimagegen.notebook.delivery import deliver_result
 from ipyimagegen.notebook.display import (
     Painter,
     attach,
+    deliver_result,
     is_notebook,
     show_comparison,
     show_image,
     show_text,
 )
-from ipyimagegen.notebook.front import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
-from ipyimagegen.notebook.image_arguments import resolve_arguments
-from ipyimagegen.notebook.parser import Line
-from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.parser import Line, resolve_images
+from ipyimagegen.results import Result
 from ipyimagegen.session.studio import Studio
 
 LISTED = 20  # runs that %imagine_history shows without -l
@@ -45,14 +44,16 @@ class ImagineMagics:
     def run(self, name: str, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> object:
         """Run a magic. Its errors hold no key and are worded for cells."""
         page, names = PAGES[name], ChainMap(dict(local_ns or {}), self._shell.user_ns)
-        parse = parser.parse_line if page.words == "prompt" else parser.parse_words
         with self._studio.keys.discreet():
             try:
                 self._studio.keys.refuse(f"{line}\n{cell or ''}")
-                parsed = parse(line, names, own=page.own, options=page.options)
+                words = page.words != "prompt"
+                parsed = parser.parse_line(line, names, own=page.own, options=page.options, words=words)
                 if parsed.help:
-                    show_help(name)
+                    print(write_help(name))  # plain text, as `?` shows it
                     return None
+                if not page.words:
+                    _refuse_words(" ".join(parsed.words), _("{magic} takes no argument", magic=f"%{name}"))
                 return getattr(self, name)(parsed, cell, names)
             except ImagineError as error:
                 error.front = CELL
@@ -62,7 +63,7 @@ class ImagineMagics:
         """Complete a magic's line; see `completion.complete`."""
         return completion.complete(until, whole, self._studio, self._shell.user_ns)
 
-    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Generation | Sweep | None:
+    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         """Generate images from a prompt."""
         if cell is not None:
             _refuse_words(line.rest, _("the prompt stands below this line"))
@@ -70,9 +71,7 @@ class ImagineMagics:
             parser.check_line_prompt(line.rest, line.images)
         return self._send(_make_input(line, line.rest if cell is None else cell, names, literal=False))
 
-    def imagine_rerun(
-        self, line: Line, cell: str | None, names: Mapping[str, Any]
-    ) -> Generation | Sweep | None:
+    def imagine_rerun(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
         """Run again, with options or prompt changed."""
         run, _number = self._studio.find(_take_id(line, "%imagine_rerun"))
         prompt = run.request.prompt if cell is None else cell
@@ -120,19 +119,16 @@ class ImagineMagics:
         """List the models of the catalog, or show a model in full."""
         show_text(reports.report_model(" ".join(line.words)) if line.words else reports.report_models())
 
-    def imagine_endpoints(self, line: Line, *_cell: object) -> None:
+    def imagine_endpoints(self, *_line: object) -> None:
         """List the endpoints and whether their keys are set."""
-        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_endpoints"))
         show_text(reports.report_endpoints(self._studio))
 
-    def imagine_cost(self, line: Line, *_cell: object) -> None:
+    def imagine_cost(self, *_line: object) -> None:
         """Show the calls and the spending of this session."""
-        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_cost"))
         show_text(reports.report_cost(*self._studio.ledger.spending()))
 
-    def imagine_panel(self, line: Line, *_cell: object) -> object:
+    def imagine_panel(self, *_line: object) -> object:
         """Return the panel, which the cell displays."""
-        _refuse_words(" ".join(line.words), _("{magic} takes no argument", magic="%imagine_panel"))
         if not is_notebook(self._shell):
             raise InvalidOption(_("The panel requires a notebook. In a terminal use %imagine."))
         return ipyimagegen.Panel(self._studio)
@@ -150,7 +146,7 @@ class ImagineMagics:
         forgotten = self._studio.history.forget(line.ids)
         show_text(reports.report_forgotten(forgotten, self._studio.history))
 
-    def _send(self, user_input: UserInput) -> Generation | Sweep | None:
+    def _send(self, user_input: UserInput) -> Result | None:
         """Carry out a request and show its result, or show its plan for a dry run."""
         plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
@@ -168,17 +164,12 @@ class ImagineMagics:
         return result
 
 
-def show_help(magic: str) -> None:
-    """Print the help of a magic."""
-    print(write_help(magic))  # plain text, as `?` shows it
-
-
 def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: bool) -> UserInput:
     return UserInput(
         prompt=prompt,
         options=line.values,
         extra=line.extra,
-        inputs=resolve_arguments(line.images, names),
+        inputs=resolve_images(line.images, names),
         namespace=None if literal else names,
         executor=line.executor,
         notes=tuple(parser.list_notes(line, prompt, literal=literal)),

@@ -1,4 +1,4 @@
-"""Read the line of a magic: options first, then the prompt or the words.
+"""Read the line of a magic: options, then the prompt or words; and what the words of images stand for.
 
 Words are read singly, because the prompt at the end of a line may hold anything, also an apostrophe.
 """
@@ -9,30 +9,25 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.messages import OptionName, _
-from ipyimagegen.core.options import (
-    DEFAULT,
-    OPTIONS,
-    Json,
-    Kind,
-    Option,
-    Values,
-    normalise,
-    to_half_width,
-)
+from ipyimagegen.core.ids import parse_id
+from ipyimagegen.core.messages import Message, OptionName, _
+from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
 from ipyimagegen.core.request import read_setting
-from ipyimagegen.core.template import Name, Part, fill, looks_like_alternatives, lookup, parse
 from ipyimagegen.core.text import truncate
-from ipyimagegen.core.user_input import list_elements, parse_values
-from ipyimagegen.notebook.front import BY_FLAG, HELP, NEGATED, SETTING
+from ipyimagegen.core.user_input import InputRef, InputRefs, list_elements, parse_values
+from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import (
     DASHES,
     LONG_DASHES,
+    NON_BLANK,
     QUOTES,
     Token,
     read_word,
@@ -40,6 +35,7 @@ from ipyimagegen.notebook.tokenizer import (
     tokenize,
 )
 from ipyimagegen.results import Generation, Image
+from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 # Words that are hardly meant as a prompt, and the magic for each.
 _MAGIC_FOR = {
@@ -53,6 +49,9 @@ _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
+_SHOWN = 60  # characters of the word of an image
+_ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _EQUALS = re.compile("[=＝]")
 # What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
 _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*+(?:;\s*+)?$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
@@ -63,7 +62,7 @@ _ON_OR_OFF = re.compile(r"(?i)\s*(true|false|on|off|yes|no)(?!\S)")  # for optio
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Line:
     """What a line says: `values` (normalised, lists as tuples), `--set` in `extra`, and the rest.
 
@@ -72,10 +71,10 @@ class Line:
     `own` holds the magic's own flags. `verbatim` is True where `--` ended the options.
     """
 
-    values: Mapping[str, Values] = field(default_factory=dict)
-    extra: Mapping[str, Json] = field(default_factory=dict)
-    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    own: Mapping[str, str | bool] = field(default_factory=dict)
+    values: dict[str, Values] = field(default_factory=dict)
+    extra: dict[str, Json] = field(default_factory=dict)
+    images: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own: dict[str, str | bool] = field(default_factory=dict)
     executor: object = None
     rest: str = ""
     words: tuple[str, ...] = ()
@@ -89,210 +88,143 @@ class Line:
 
 
 def parse_line(
-    line: str, names: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
+    text: str,
+    names: Mapping[str, Any],
+    *,
+    own: Mapping[str, bool] = NOTHING,
+    options: bool = True,
+    words: bool = False,
 ) -> Line:
     """Return the line with its options read and names in braces filled in.
 
     `own` maps a magic's own flags to whether they take a value. `options` allows the options of a
-    request. Raises InvalidOption or InvalidInput; never echoes what may be a key.
+    request. With `words`, options may stand before, between and after them; an option that is given again
+    after a word replaces the one before. Raises InvalidOption or InvalidInput, which never echo a key.
     """
-    reader = _Reader(line, names, own, options)
-    while (start := reader.skip_blanks()) is not None:
-        # The dash is looked at before quotes are read: a prompt may begin with "it's".
-        if line[start] not in DASHES or not _is_flag(word := _read_dashed_word(line, start), line):
-            return reader.finish(line[start:].rstrip())
-        reader.at = word.end
-        if word.text == "--":
-            return replace(reader.finish(line[word.end :].strip()), verbatim=True)
-        flag, value = _split_flag(word.text)
-        if flag in HELP:
-            return Line(help=True)
-        reader.read_flag(flag, value, word)
-    return reader.finish("")
-
-
-def parse_words(
-    line: str, names: Mapping[str, Any], *, own: Mapping[str, bool] = NOTHING, options: bool = True
-) -> Line:
-    """Return a line whose options may stand before, between and after its words.
-
-    Options that are given again replace those before them; see `parse_line`.
-    """
-    words: list[str] = []
-    whole = Line()
-    while True:
-        part = parse_line(line, names, own=own, options=options)
-        if part.help:
-            return part
-        whole = _merge_lines(whole, part)
-        if not part.rest:
-            return replace(whole, words=tuple(words))
-        word = next(tokenize(part.rest))
-        words.append(_fill_ids(word.text, names))
-        line = part.rest[word.end :]
-
-
-def _read_dashed_word(line: str, start: int) -> Token:
-    """Return the word that begins with a dash; a long dash usually begins a prompt, as in "—it's a fox"."""
-    if line[start] not in LONG_DASHES:
-        return read_word(line, start)
-    text = line[start:].split(maxsplit=1)[0]
-    return Token(text, start, start + len(text))
+    reader = _Reader(text, names, own, options)
+    line = reader.line
+    while rest := reader.read_options():
+        if not words:
+            line.rest = rest
+            break
+        word = next(tokenize(text, reader.at))
+        reader.at, reader.given = word.end, set()
+        line.words += ("".join(_fill_id(part, names) for part in template.parse(word.text)),)
+    return line
 
 
 class _Reader:
-    """The position in a line, and what was read before it."""
+    """The position in a line, and what was read before it: `given` holds the options since the last word."""
 
-    def __init__(self, line: str, names: Mapping[str, Any], own: Mapping[str, bool], options: bool) -> None:
-        self.at = 0
-        self._line, self._names, self._own, self._options = line, names, own, options
-        self._values: dict[str, Values] = {}
-        self._extra: dict[str, Json] = {}
-        self._images: dict[str, tuple[str, ...]] = {}
-        self._own_values: dict[str, str | bool] = {}
-        self._executor: object = None
-        self._raw = ""  # the value of the current flag as it was typed
+    def __init__(self, text: str, names: Mapping[str, Any], own: Mapping[str, bool], options: bool) -> None:
+        self.line, self.at, self.given = Line(), 0, set[str]()
+        self._text, self._names, self._own, self._options = text, names, own, options
 
-    def skip_blanks(self) -> int | None:
-        """Return where the next word begins, or None at the end."""
-        rest = self._line[self.at :]
-        return len(self._line) - len(rest.lstrip()) if rest.strip() else None
+    def read_options(self) -> str:
+        """Read options up to the next word; return the text from there."""
+        while match := NON_BLANK.search(self._text, self.at):
+            start = match.start()
+            # The dash is looked at before quotes are read: a prompt may begin with "it's".
+            if match[0] not in DASHES or not _is_flag(word := self._read_dashed_word(start)):
+                return self._text[start:].rstrip()
+            self.at = word.end
+            if word.text == "--":
+                self.line.verbatim = True
+                return self._text[self.at :].strip()
+            flag, value = _split_flag(word.text)
+            if flag in HELP:
+                self.line.help = True
+                return ""
+            self._read_flag(flag, value, _split_flag(word.typed)[1] or "")
+        return ""
 
-    def finish(self, rest: str) -> Line:
-        """Return what was read, with the rest of the line."""
-        return Line(
-            values=self._values,
-            extra=self._extra,
-            images=self._images,
-            own=self._own_values,
-            executor=self._executor,
-            rest=rest,
-        )
+    def _read_dashed_word(self, start: int) -> Token:
+        """Return the word that begins with a dash; a long dash usually begins a prompt: "—it's a fox"."""
+        if self._text[start] not in LONG_DASHES:
+            return read_word(self._text, start)
+        text = self._text[start:].split(maxsplit=1)[0]
+        return Token(text, text, start + len(text))
 
-    def read_flag(self, flag: str, value: str | None, word: Token) -> None:
-        """Read a flag and its value; `value` is the text after "=" if there was any."""
-        self._raw = _get_raw_value(self._line[word.start : word.end], value)
+    def _read_flag(self, flag: str, value: str | None, typed: str) -> None:
+        """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
+        line = self.line
         if flag in self._own:
-            self._own_values[flag] = self._take_value(flag, value) if self._own[flag] else True
-        elif not self._options:
-            known = [*self._own, *HELP]
+            line.own[flag] = self._take_value(flag, value, typed)[0] if self._own[flag] else True
+            return
+        if not self._options:
             raise InvalidOption(
                 _(
                     "There is no option {flag} here.{suggestion}",
-                    flag=_shorten(flag),
-                    suggestion=suggest_name(flag, known),
+                    flag=truncate(flag, 40),
+                    suggestion=suggest_name(flag, [*self._own, *HELP]),
                 )
             )
-        elif flag == SETTING:
-            self._set(self._take_value(flag, value))
-        elif (option := _find_option(flag, self._own)).kind is Kind.FLAG:
+        option = None if flag == SETTING else _find_option(flag, self._own)
+        if option and option.kind is Kind.FLAG:
             self._switch(flag, value, option)
+            return
+        text, typed = self._take_value(flag, value, typed)
+        if option is None:
+            try:
+                key, setting = read_setting(template.fill(template.parse(text), self._names))
+            except InvalidInput:
+                read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
+                raise
+            line.extra[key] = setting
         elif option.kind is Kind.OBJECT:
-            self._executor = _find_object(self._take_value(flag, value), option, self._names)
+            line.executor = _find_object(text, option, self._names)
+        elif option.name in (line.images if option.kind is Kind.INPUT else self.given) and not option.repeats:
+            raise InvalidOption(_("{option} is given twice.", option=OptionName(option.name)))
         elif option.kind is Kind.INPUT:
-            self._add_image(option, str(normalise(option.name, self._take_value(flag, value))))
+            word = str(normalise(option.name, text))
+            line.images[option.name] = (*line.images.get(option.name, ()), word)
         else:
-            self._assign(option, self._take_value(flag, value))
+            self.given.add(option.name)
+            resolve = partial(_fill_value, names=self._names)
+            if option.lists:
+                line.values[option.name] = parse_values(option.name, tuple(split_pieces(typed)), resolve)
+            else:
+                given = text if option.name in AS_TYPED else resolve(text)
+                line.values[option.name] = normalise(option.name, given)
 
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
         negated = flag in NEGATED
         if negated and value is not None:
             raise InvalidOption(_("{flag} takes no value.", flag=flag))
         if value is None and not negated:
-            if option.config and (match := _DEFAULT.match(self._line, self.at)):
+            if option.config and (match := _DEFAULT.match(self._text, self.at)):
                 self.at, value = match.end(), DEFAULT
-            else:
-                self._refuse_separate_truth(flag, option)
-        given = not negated if value is None else _fill_value(value, self._names)
-        self._values[option.name] = normalise(option.name, given)
-
-    def _refuse_separate_truth(self, flag: str, option: Option) -> None:
-        """Refuse `--stream true`, where the value would become the first word of the prompt."""
-        pattern = _ON_OR_OFF if option in NEGATED.values() else _TRUTH
-        if match := pattern.match(self._line, self.at):
-            raise InvalidOption(
-                _(
-                    "{flag} {word} would begin the prompt with {word!r}. Write {flag}={value}, "
-                    "or {flag} -- {word} … for such a prompt.",
-                    flag=flag,
-                    word=match[1],
-                    value=match[1].lower(),
+            elif match := (_ON_OR_OFF if option in NEGATED.values() else _TRUTH).match(self._text, self.at):
+                # The value of `--stream true` would become the first word of the prompt.
+                raise InvalidOption(
+                    _(
+                        "{flag} {word} would begin the prompt with {word!r}. Write {flag}={value}, "
+                        "or {flag} -- {word} … for such a prompt.",
+                        flag=flag,
+                        word=match[1],
+                        value=match[1].lower(),
+                    )
                 )
-            )
+        given = not negated if value is None else _fill_value(value, self._names)
+        self.line.values[option.name] = normalise(option.name, given)
 
-    def _add_image(self, option: Option, text: str) -> None:
-        before = self._images.get(option.name, ())
-        if before and not option.repeats:
-            raise _make_twice_error(option)
-        self._images[option.name] = (*before, text)
-
-    def _set(self, text: str) -> None:
-        try:
-            key, setting = read_setting(fill(parse(text), self._names))
-        except InvalidInput:
-            read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
-            raise
-        self._extra[key] = setting
-
-    def _assign(self, option: Option, text: str) -> None:
-        if option.name in self._values:
-            raise _make_twice_error(option)
-        if option.name in AS_TYPED:
-            self._values[option.name] = normalise(option.name, text)
-        elif option.lists:
-            self._values[option.name] = parse_values(
-                option.name, tuple(split_pieces(self._raw)), lambda piece: _fill_value(piece, self._names)
-            )
-        else:
-            self._values[option.name] = normalise(option.name, _fill_value(text, self._names))
-
-    def _take_value(self, flag: str, value: str | None) -> str:
-        """Return the value after "=", or the next word."""
+    def _take_value(self, flag: str, value: str | None, typed: str) -> tuple[str, str]:
+        """Return the value after "=", or the next word: without its quotes, and as typed."""
         if value is not None:
-            return value
-        word = next(tokenize(self._line, self.at), None)
-        if word is None or (_is_flag(word, self._line) and not re.match(r"-[\d.]", word.text)):
+            return value, typed
+        word = next(tokenize(self._text, self.at), None)
+        if word is None or (_is_flag(word) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(_("{flag} needs a value.", flag=flag))
-        self.at, self._raw = word.end, self._line[word.start : word.end]
-        return word.text
+        self.at = word.end
+        return word.text, word.typed
 
 
-def _make_twice_error(option: Option) -> InvalidOption:
-    return InvalidOption(_("{option} is given twice.", option=OptionName(option.name)))
-
-
-def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
-    """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
-    parts = parse(f"{{{text.removeprefix('{').removesuffix('}')}}}")
-    if path := _get_only_name(parts):
-        value = lookup(path, names)
-        if value is not None:
-            return value
-    shown = truncate(text, 40)
-    raise InvalidOption(
-        _("{option} takes the name of a variable, not {text!r}.", option=OptionName(option.name), text=shown)
-    )
-
-
-def _get_only_name(parts: Sequence[Part]) -> str | None:
-    """Return the path of a name that stands alone, without a format."""
-    part = parts[0] if len(parts) == 1 else None
-    return part.path if isinstance(part, Name) and not (part.spec or part.conversion) else None
-
-
-def _get_raw_value(raw: str, value: str | None) -> str:
-    """Return the value in a word such as --seed=1 or -n4 as it was typed, with its quotes."""
-    match = _EQUALS.search(raw)
-    return raw[match.end() :] if match else raw[2:] if value else ""
-
-
-def _is_flag(word: Token, line: str) -> bool:
+def _is_flag(word: Token) -> bool:
     text = to_half_width(word.text[:3])
     if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
-        shown = _shorten(word.text)
+        shown = truncate(word.text, 40)
         raise InvalidOption(_("{word} begins with a long dash; write {flag}", word=shown, flag=f"--{name}"))
-    quoted = line[word.start] in QUOTES
-    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and not quoted
+    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and word.typed[0] not in QUOTES
 
 
 def _split_flag(text: str) -> tuple[str, str | None]:
@@ -305,8 +237,7 @@ def _split_flag(text: str) -> tuple[str, str | None]:
 
 
 def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
-    option = BY_FLAG.get(flag) or NEGATED.get(flag)
-    if option:
+    if option := BY_FLAG.get(flag) or NEGATED.get(flag):
         return option
     if _SECRET_FLAGS.match(flag):
         raise InvalidOption(
@@ -317,35 +248,44 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
         )
     suggestion = suggest_name(flag, [*BY_FLAG, *NEGATED, SETTING, *own, *HELP])
     raise InvalidOption(
-        _("There is no option {flag}.{suggestion}", flag=_shorten(flag), suggestion=suggestion)
+        _("There is no option {flag}.{suggestion}", flag=truncate(flag, 40), suggestion=suggestion)
     )
 
 
-def _shorten(flag: str) -> str:
-    return truncate(flag, 40)
+def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
+    """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
+    path = _get_only_name(template.parse(f"{{{text.removeprefix('{').removesuffix('}')}}}"))
+    if path and (value := template.lookup(path, names)) is not None:
+        return value
+    shown = truncate(text, 40)
+    raise InvalidOption(
+        _("{option} takes the name of a variable, not {text!r}.", option=OptionName(option.name), text=shown)
+    )
+
+
+def _get_only_name(parts: Sequence[template.Part]) -> str | None:
+    """Return the path of a name that stands alone, without a format."""
+    part = parts[0] if len(parts) == 1 else None
+    return part.path if isinstance(part, template.Name) and not (part.spec or part.conversion) else None
 
 
 def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     """Return an option's value with names filled in; a name that stands alone may hold a list."""
-    parts = parse(text)
+    parts = template.parse(text)
     if path := _get_only_name(parts):
-        value = lookup(path, names, source=text)
+        value = template.lookup(path, names, source=text)
         if list_elements(value) is not None:
             return value
-    return fill(parts, names)
+    return template.fill(parts, names)
 
 
-def _fill_ids(text: str, names: Mapping[str, Any]) -> str:
+def _fill_id(part: template.Part, names: Mapping[str, Any]) -> str:
     """Return ids with names filled in: `{i}` in a loop, `{fox}` for a result or a list of results."""
-    return "".join(_fill_id(part, names) for part in parse(text))
-
-
-def _fill_id(part: Part, names: Mapping[str, Any]) -> str:
     if path := _get_only_name((part,)):
-        value = lookup(path, names)
+        value = template.lookup(path, names)
         if isinstance(value, (Image, Sequence)) and not isinstance(value, (str, bytes)):
             return " ".join(_list_ids(value))
-    return fill((part,), names)
+    return template.fill((part,), names)
 
 
 def _list_ids(value: object) -> Iterator[str]:
@@ -358,81 +298,127 @@ def _list_ids(value: object) -> Iterator[str]:
         yield str(value)
 
 
-def _merge_lines(before: Line, after: Line) -> Line:
-    """Return two parts of a line as a single line; options of the second part replace the first ones."""
-    for name in before.images.keys() & after.images.keys():
-        if not OPTIONS[name].repeats:
-            raise _make_twice_error(OPTIONS[name])
-    images = {
-        name: (*before.images.get(name, ()), *after.images.get(name, ()))
-        for name in {**before.images, **after.images}
+# What the words of --image and --mask stand for
+
+
+def resolve_images(words: Mapping[str, tuple[str, ...]], names: Mapping[str, Any]) -> InputRefs:
+    """Return the images that the words stand for; `default` stands for none. Raises InvalidInput."""
+    return {
+        target: tuple(resolve_image(word, names, target) for word in option_words if word != DEFAULT)
+        for target, option_words in words.items()
     }
-    return Line(
-        values={**before.values, **after.values},
-        extra={**before.extra, **after.extra},
-        images=images,
-        own={**before.own, **after.own},
-        executor=before.executor if after.executor is None else after.executor,
-    )
+
+
+def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
+    """Return the image that a word of `image` or `mask` stands for: an id, a URL, a variable or a file.
+
+    Raises InvalidInput for a word that could be both a variable and a file, or is neither.
+    """
+    text = text.strip()
+    parts = template.parse(text)
+    if path := _get_only_name(parts):
+        return InputRef(template.lookup(path, names), path)
+    has_names = any(isinstance(part, template.Name) for part in parts)
+    if has_names:
+        text = template.fill(parts, names).strip()
+    if text.startswith("@"):
+        return InputRef(parse_id(text), text)
+    if ADDRESS.match(text):
+        return InputRef(text, _("the URL"))
+    if target == "mask" and BOX.fullmatch(text):
+        return InputRef(text, _("the box"))
+    file, shown = Path(text).expanduser(), truncate(text, _SHOWN)
+    first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
+    if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
+        if not exists(file):
+            return InputRef(template.lookup(text, names), text)
+        raise InvalidInput(
+            _(
+                "{option} {text} is a variable and a file. Write {variable} for the variable, "
+                "{path} for the file. Nothing was sent.",
+                option=OptionName(target),
+                text=text,
+                variable=f"{{{text}}}",
+                path=f"./{text}",
+            )
+        )
+    if not has_names and not exists(file) and (problem := _explain(text, names, target)):
+        option = OptionName(target)
+        raise InvalidInput(
+            _("{option} {text}: {problem} Nothing was sent.", option=option, text=shown, problem=problem)
+        )
+    return InputRef(file, shown)
+
+
+def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None:
+    """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
+    if _ID.fullmatch(text):
+        return _("write {id} for an image of the history.", id=f"@{text}")
+    if _IDENTIFIER.fullmatch(text):
+        suggestion = template.suggest_variable(text, names)
+        return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
+    if "," in text and target == "mask":
+        box = OptionName("mask", "10,20,30,40")
+        return _("a box is four whole numbers without blanks, such as {box}.", box=box)
+    first = _IDENTIFIER.match(text.lstrip("{"))
+    if first and first[0] in names:
+        return _("only names, dots and [index] are supported. Assign the value to a variable first.")
+    return _("write {option} once for each image.", option=OptionName("image")) if "," in text else None
+
+
+# Prompts that are hardly meant as such
 
 
 def list_notes(line: Line, prompt: str, *, literal: bool) -> list[str]:
     """Return the notes on a prompt that is sent although it looks like something else."""
-    notes: list[str] = [
-        _("{flag} stands in the prompt and was sent as text", flag=flag) for flag in find_late_options(prompt)
-    ]
-    word = prompt.strip().lower()
-    if word in _MAGIC_FOR:
-        notes.append(
-            _("{word} was sent as the prompt; did you mean {magic}?", word=word, magic=_MAGIC_FOR[word])
+    word, late, example = prompt.strip().lower(), find_late_options(prompt), "{a|b}"
+    notes: list[str] = [_("{flag} stands in the prompt and was sent as text", flag=flag) for flag in late]
+    if magic := _MAGIC_FOR.get(word):
+        notes.append(_("{word} was sent as the prompt; did you mean {magic}?", word=word, magic=magic))
+    if (
+        not literal
+        and not line.values.get("raw")
+        and template.looks_like_alternatives(template.parse(prompt))
+    ):
+        text = _(
+            "braces were sent as typed: alternatives are {example}, plain words on one line", example=example
         )
-    if not literal and not line.values.get("raw") and looks_like_alternatives(parse(prompt)):
-        notes.append(
-            _(
-                "braces were sent as typed: alternatives are {example}, plain words on one line",
-                example="{a|b}",
-            )
-        )
+        notes.append(text)
     return notes
 
 
 def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
     """Refuse a line that is hardly meant as a prompt and name the right form. Raises InvalidOption."""
+    word, late = text.strip().lower(), find_late_options(text)
     if not text:
-        raise InvalidOption(_("Write a prompt: %imagine a red fox. All options: %imagine --help"))
-    if _LIKE_A_CALL.match(text) or _is_call(text):
-        raise InvalidOption(
-            _(
-                "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
-                "To send the text as a prompt: %imagine -- …",
-                call=truncate(text, 30),
-            )
+        problem = _("Write a prompt: %imagine a red fox. All options: %imagine --help")
+    elif _LIKE_A_CALL.match(text) or _is_call(text):
+        problem = _(
+            "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
+            "To send the text as a prompt: %imagine -- …",
+            call=truncate(text, 30),
         )
-    word = text.strip().lower()
-    if word in _MAGIC_FOR:
-        raise InvalidOption(
-            _(
-                "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
-                magic=_MAGIC_FOR[word],
-                word=word,
-            )
+    elif word in _MAGIC_FOR:
+        problem = _(
+            "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
+            magic=_MAGIC_FOR[word],
+            word=word,
         )
-    if images and text.startswith("@"):
-        raise InvalidOption(
-            _(
-                "{word} stands in the prompt; write --image once for each image. "
-                "To send it as typed: %imagine -- …",
-                word=truncate(text.split(maxsplit=1)[0], 30),
-            )
+    elif images and text.startswith("@"):
+        problem = _(
+            "{word} stands in the prompt; write --image once for each image. "
+            "To send it as typed: %imagine -- …",
+            word=truncate(text.split(maxsplit=1)[0], 30),
         )
-    if late := find_late_options(text):
-        raise InvalidOption(
-            _(
-                "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
-                "To send it as typed: %imagine -- …",
-                flag=late[0],
-            )
+    elif late:
+        problem = _(
+            "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
+            "To send it as typed: %imagine -- …",
+            flag=late[0],
         )
+    else:
+        return
+    raise InvalidOption(problem)
 
 
 def _is_call(text: str) -> bool:
@@ -450,12 +436,10 @@ def _is_call(text: str) -> bool:
     ]
     arguments = [argument for call in calls for argument in (*call.args[:1], *call.keywords)]
     return any(
-        isinstance(node, (ast.List, ast.JoinedStr, ast.keyword)) or _is_text(node) for node in arguments
+        isinstance(node, (ast.List, ast.JoinedStr, ast.keyword))
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+        for node in arguments
     )
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def find_late_options(text: str) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core.endpoints import Endpoint, Model, Price
+from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
 from ipyimagegen.core.plan import Plan, PlannedCall
@@ -15,8 +16,8 @@ from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
 from ipyimagegen.core.user_input import label_points
-from ipyimagegen.notebook.front import CELL
-from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
@@ -26,8 +27,16 @@ _LONGEST_VALUE = 400  # characters of a text in a request that is shown
 _CHANGES = 8  # lines about the changes of a sweep
 
 
+Fact: TypeAlias = tuple[str, object]  # a label and its value
+
+
 def _join_lines(lines: Iterable[str], front: Front = CELL) -> str:
     return render(join(lines, "\n"), front)
+
+
+def _list_lines(facts: Iterable[Fact]) -> list[str]:
+    """Return `label: value` for each fact, without those that are empty."""
+    return [_("{label}: {value}", label=label, value=value) for label, value in facts if value]
 
 
 def _format_rows(rows: Iterable[Sequence[str]], front: Front = CELL) -> str:
@@ -42,7 +51,17 @@ def report_plan(
     `over` says why the settings do not allow it.
     """
     first = next((place for place, call in enumerate(plan.calls) if call.asks), 0) if plan.axes else 0
-    lines = list(_describe_request(plan.calls[first], calls[first]))
+    planned, call = plan.calls[first], calls[first]
+    lines = [
+        f"POST {call.url}{' (multipart/form-data)' if call.form else ''}",
+        json.dumps(call.summary, indent=2, ensure_ascii=False),
+    ]
+    if planned.reused:
+        lines.append(_("Reuses the result of {run}: nothing would be sent.", run=planned.reused.id))
+    lines += [f"- {sanitize(note)}" for note in planned.sent.notes]
+    if planned.unknown_outcome:
+        error, retry = planned.unknown_outcome.args[0], OptionName("retry", value=True)
+        lines.append(_("- Fails without {option}: {error}", option=retry, error=error))
     if plan.axes:
         labels = label_points(plan.axes)
         rows = [(label, *_describe_outcome(call)) for label, call in zip(labels, plan.calls, strict=True)]
@@ -60,20 +79,6 @@ def report_plan(
     lines += [_("takes about {low:g}–{high:g} s", low=low, high=high) for low, high in sorted(durations)]
     lines += [over] if over else []
     return _join_lines([*lines, _("Dry run: nothing was sent.")], front)
-
-
-def _describe_request(planned: PlannedCall, call: client.HttpCall) -> Iterator[str]:
-    yield f"POST {call.url}{' (multipart/form-data)' if call.form else ''}"
-    yield json.dumps(call.summary, indent=2, ensure_ascii=False)
-    if planned.reused:
-        yield _("Reuses the result of {run}: nothing would be sent.", run=planned.reused.id)
-    yield from (f"- {sanitize(note)}" for note in planned.sent.notes)
-    if planned.unknown_outcome:
-        yield _(
-            "- Fails without {option}: {error}",
-            option=OptionName("retry", value=True),
-            error=planned.unknown_outcome.args[0],
-        )
 
 
 def _describe_outcome(planned: PlannedCall) -> tuple[str, str]:
@@ -112,68 +117,49 @@ def _describe_status(run: Run, in_flight: Collection[str]) -> str:
 
 def report_run(run: Run, studio: Studio) -> str:
     """Return everything known about a run: request, response, mismatches, cost, relatives, error."""
-    history, ledger = studio.history, studio.ledger
-    facts = [_describe_status(run, ledger.in_flight()), *list_facts(run)]
-    created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
-    cost = str(run.cost).removeprefix("cost ")
+    history, ledger, request, sent = studio.history, studio.ledger, run.request, run.sent
     source = f" ({run.cost.source}, {run.cost.date})" if run.cost.source else ""
-    lines: list[str] = [
-        write_title(run, ledger.number(run.id)),
-        _("status: {facts}", facts=join(facts)),
-        _("created: {time}", time=created),
-        *([_("seconds: {seconds:.1f}", seconds=run.elapsed)] if run.elapsed is not None else []),
-        _("cost: {cost}{source}", cost=cost, source=source),
-        *_describe_sent(run, studio),
-        *_describe_response(run),
-        *(f"! {mismatch}" for mismatch in run.mismatches),
-        *(f"- {note}" for note in run.sent.notes),
+    template, options = request.template or "", {**request.options, **request.extra}
+    body = {
+        name: truncate(value, _LONGEST_VALUE) if isinstance(value, str) else value
+        for name, value in sent.body.items()
+    }
+    raw = _("{file} in the store's quarantine, not opened", file=f"{run.raw[:12]}….bin") if run.raw else ""
+    facts: list[Fact] = [
+        (_("status"), join([_describe_status(run, ledger.in_flight()), *list_facts(run)])),
+        (_("created"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))),
+        (_("seconds"), f"{run.elapsed:.1f}" if run.elapsed is not None else ""),
+        (_("cost"), str(run.cost).removeprefix("cost ") + source),
+        (_("template"), template if template.strip() != request.prompt else ""),
+        *((_("input"), _describe_input(item, studio)) for item in request.inputs),
+        (_("mask"), _describe_input(request.mask, studio) if request.mask else ""),
+        (_("requested"), _to_json(options) if options else ""),
+        (_("sent"), f"{request.base_url} {_to_json(body)}" if body else ""),
+        (_("attempts"), sent.attempts if body else 0),  # recorded at the end
+        (_("not sent"), sent.unsent),
+        (_("request id"), truncate(sent.request_id or "", 100)),
+        (_("response"), _to_json(run.response) if run.response else ""),
+        (_("raw response"), raw),
+        *((_("image {number}", number=image.index), join(_list_image_facts(image))) for image in run.images),
     ]
-    if run.rerun_of:
-        lines.append(_("rerun of: {run}", run=run.rerun_of))
-    if reruns := history.list_reruns(run):
-        lines.append(_("rerun as: {runs}", runs=_name_runs(reruns)))
-    if edits := history.list_edits(run):
-        lines.append(_("edited as: {runs}", runs=_name_runs(edits)))
-    if run.error:
-        lines.append(_("error: {message}", message=run.error.message))
+    relatives: list[Fact] = [
+        (_("rerun of"), run.rerun_of),
+        (_("rerun as"), _name_runs(history.list_reruns(run))),
+        (_("edited as"), _name_runs(history.list_edits(run))),
+        (_("error"), run.error and run.error.message),
+    ]
+    lines = [
+        write_title(run, ledger.number(run.id)),
+        *_list_lines(facts),
+        *(f"! {mismatch}" for mismatch in run.mismatches),
+        *(f"- {note}" for note in sent.notes),
+        *_list_lines(relatives),
+    ]
     return "\n".join(sanitize(render(line, CELL)) for line in lines)  # a value cannot forge a line
 
 
 def _name_runs(runs: Sequence[Run]) -> list[str]:
     return [f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in runs]
-
-
-def _describe_sent(run: Run, studio: Studio) -> Iterator[str]:
-    request, sent = run.request, run.sent
-    if request.template and request.template.strip() != request.prompt:
-        yield _("template: {template_text}", template_text=request.template)
-    for item in request.inputs:
-        yield _("input: {facts}", facts=_describe_input(item, studio))
-    if request.mask:
-        yield _("mask: {facts}", facts=_describe_input(request.mask, studio))
-    if request.options or request.extra:
-        yield _("requested: {options}", options=_to_json({**request.options, **request.extra}))
-    if sent.body:
-        body = {
-            name: truncate(value, _LONGEST_VALUE) if isinstance(value, str) else value
-            for name, value in sent.body.items()
-        }
-        yield _("sent: {url} {body}", url=request.base_url, body=_to_json(body))
-        if sent.attempts:  # recorded at the end
-            yield _("attempts: {count}", count=sent.attempts)
-    if sent.unsent:
-        yield _("not sent: {options}", options=sent.unsent)
-    if sent.request_id:
-        yield _("request id: {id}", id=truncate(sent.request_id, 100))
-
-
-def _describe_response(run: Run) -> Iterator[str]:
-    if run.response:
-        yield _("response: {body}", body=_to_json(run.response))
-    if run.raw:
-        yield _("raw response: {file} in the store's quarantine, not opened", file=f"{run.raw[:12]}….bin")
-    for image in run.images:
-        yield _("image {number}: {facts}", number=image.index, facts=join(_list_image_facts(image)))
 
 
 def _describe_input(item: Input, studio: Studio) -> str:
@@ -211,48 +197,44 @@ def report_forgotten(runs: Sequence[Run], history: History) -> str:
     return _join_lines(lines)
 
 
-def report_rerun(before: Run, result: Generation | Sweep, *, forced: bool) -> str:
+def report_rerun(before: Run, result: Result, *, forced: bool) -> str:
     """Return what a rerun changed, each change once; `forced` says that a new request was sent anyway."""
     runs = [generation.run for generation in result] if isinstance(result, Sweep) else [result.run]
     changes = list(dict.fromkeys(change for run in runs for change in list_changes(before, run)))
     if not changes and forced and not isinstance(result, Sweep):
-        if result.run.cost.basis == "free":
-            line = _("rerun of {run}, unchanged: every rerun sends a new request", run=before.id)
-        else:
-            line = _("rerun of {run}, unchanged: every rerun sends (and bills) a new request", run=before.id)
-        return render(line, CELL)
-    if not changes:
-        return render(_("rerun of {run}, the same request", run=before.id), CELL)
-    lines = [_("rerun of {run}", run=before.id), *changes]
+        head = _("rerun of {run}, unchanged: every rerun sends (and bills) a new request", run=before.id)
+        if result.cost.basis == "free":
+            head = _("rerun of {run}, unchanged: every rerun sends a new request", run=before.id)
+    elif not changes:
+        head = _("rerun of {run}, the same request", run=before.id)
+    else:
+        head = _("rerun of {run}", run=before.id)
     if isinstance(result, Sweep) and len(changes) > _CHANGES + 1:
-        lines[_CHANGES + 1 :] = [_("and {count} more changes", count=len(changes) - _CHANGES)]
-    return _join_lines(lines)
+        changes[_CHANGES:] = [_("and {count} more changes", count=len(changes) - _CHANGES)]
+    return _join_lines([head, *changes])
 
 
 def report_cost(runs: Sequence[Run], reused: int) -> str:
     """Return the calls, images and reused results of a session, and its known spending."""
     images, shown = sum(run.request.count for run in runs), sum(len(run.shown) for run in runs)
     forgotten = sum(run.forgotten for run in runs)
-    lines: list[str] = [
-        _("requested: {calls}, {images}", calls=_count_calls(len(runs)), images=_count_images(images)),
-        _("received: {images}", images=_count_images(shown)),
-        _("reused: {results}", results=ngettext("{count} result", "{count} results", reused)),
-    ]
-    if forgotten:
-        lines.append(_("forgotten: {runs}", runs=ngettext("{count} run", "{count} runs", forgotten)))
     billable = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
+    unknown = sum(run.cost.basis == "unknown" for run in billable)
+    unsettled = sum(run.status is not Status.DONE and run.cost.basis != "free" for run in billable)
+    facts: list[Fact] = [
+        (_("requested"), [_count_calls(len(runs)), _count_images(images)]),
+        (_("received"), _count_images(shown)),
+        (_("reused"), ngettext("{count} result", "{count} results", reused)),
+        (_("forgotten"), forgotten and ngettext("{count} run", "{count} runs", forgotten)),
+    ]
     for currency, spent in sum_costs(run.cost for run in billable).items():
-        count = sum(run.cost.currency == currency for run in billable)
-        lines.append(_("spent: {amount} for {calls}", amount=str(spent), calls=_count_calls(count)))
+        calls = _count_calls(sum(run.cost.currency == currency for run in billable))
+        facts.append((_("spent"), _("{amount} for {calls}", amount=str(spent), calls=calls)))
     if runs and all(run.cost.basis == "free" for run in billable):
-        lines.append(_("spent: nothing"))
-    if unknown := sum(run.cost.basis == "unknown" for run in billable):
-        lines.append(_("unknown cost: {calls}", calls=_count_calls(unknown)))
-    open_ = [run for run in billable if run.status is not Status.DONE and run.cost.basis != "free"]
-    if open_:
-        calls = _count_calls(len(open_))
-        lines.append(_("unknown outcome, may have been billed: {calls}", calls=calls))
-    return _join_lines(lines)
+        facts.append((_("spent"), _("nothing")))
+    facts.append((_("unknown cost"), unknown and _count_calls(unknown)))
+    facts.append((_("unknown outcome, may have been billed"), unsettled and _count_calls(unsettled)))
+    return _join_lines(_list_lines(facts))
 
 
 def _count_calls(count: int) -> Message:
@@ -343,59 +325,47 @@ def report_model(name: str) -> str:
                 suggestion=suggestion,
             )
         )
-    return _join_lines(_describe_model(model))
+    prompt_limits = [
+        model.prompt_chars and _("{count:,} characters", count=model.prompt_chars),
+        model.prompt_cjk and _("{count:,} Chinese characters", count=model.prompt_cjk),
+        model.prompt_words and _("{count:,} words", count=model.prompt_words),
+    ]
+    limits = [limit for limit in prompt_limits if isinstance(limit, Message)]
+    successor = _("; replaced by {model}", model=model.successor) if model.successor else ""
+    facts: list[Fact] = [
+        (_("sizes"), catalog.describe_sizes(model) or _("unknown")),
+        *((option.replace("_", " "), choices) for option, choices in model.choices.items()),
+        *(
+            (option.replace("_", " "), _("{low:g} to {high:g}", low=low, high=high))
+            for option, (low, high) in model.limits.items()
+        ),
+        (_("edits"), _describe_edits(model)),
+        (_("fields"), model.fields),
+        (_("prompt"), limits and _("at most {limits}", limits=join(limits, " / "))),
+        *((_("price"), _describe_price(price)) for price in model.prices),
+        (_("price of a million tokens"), model.rates and _describe_rates(model.rates)),
+        (_("retired"), model.retired and f"{model.retired}{successor}"),
+        (_("also known as"), model.aliases),
+        (_("note"), model.note),
+        (_("source"), model.source and f"{model.source}, {model.date}"),
+        (
+            _("listed by"),
+            [endpoint.name for endpoint in catalog.Registry() if model.name in endpoint.models],
+        ),
+    ]
+    return _join_lines([DOT.join([model.name, model.vendor]), *_list_lines(facts)])
 
 
-def _describe_model(model: Model) -> Iterator[str]:
-    yield DOT.join([model.name, model.vendor])
-    yield _("sizes: {sizes}", sizes=catalog.describe_sizes(model) or _("unknown"))
-    for option, choices in model.choices.items():
-        yield f"{option.replace('_', ' ')}: {', '.join(choices)}"
-    for option, (low, high) in model.limits.items():
-        yield _("{option}: {low:g} to {high:g}", option=option.replace("_", " "), low=low, high=high)
-    yield _("edits: {edits}", edits=_describe_edits(model))
-    if model.fields is not None:
-        yield _("fields: {fields}", fields=model.fields)
-    if limits := list(_list_prompt_limits(model)):
-        yield _("prompt: at most {limits}", limits=join(limits, " / "))
-    yield from _describe_prices(model)
-    if model.retired:
-        successor = _("; replaced by {model}", model=model.successor) if model.successor else ""
-        yield _("retired: {date}{successor}", date=model.retired, successor=successor)
-    if model.aliases:
-        yield _("also known as: {names}", names=model.aliases)
-    if model.note:
-        yield _("note: {note}", note=model.note)
-    if model.source:
-        yield _("source: {source}, {date}", source=model.source, date=model.date)
-    listed = [endpoint.name for endpoint in catalog.Registry() if model.name in endpoint.models]
-    if listed:
-        yield _("listed by: {endpoints}", endpoints=listed)
-
-
-def _list_prompt_limits(model: Model) -> Iterator[Message]:
-    if model.prompt_chars:
-        yield _("{count:,} characters", count=model.prompt_chars)
-    if model.prompt_cjk:
-        yield _("{count:,} Chinese characters", count=model.prompt_cjk)
-    if model.prompt_words:
-        yield _("{count:,} words", count=model.prompt_words)
-
-
-def _describe_prices(model: Model) -> Iterator[Message]:
-    for price in model.prices:
-        yield _describe_price(price)
-    if rates := model.rates:
-        yield _(
-            "price of a million tokens: {currency} {text:g} text in, {image:g} image in, {output:g} image out"
-            ", {source}, {date}",
-            currency=rates.currency,
-            text=rates.text_in,
-            image=rates.image_in,
-            output=rates.image_out,
-            source=rates.source,
-            date=rates.date,
-        )
+def _describe_rates(rates: Rates) -> Message:
+    return _(
+        "{currency} {text:g} text in, {image:g} image in, {output:g} image out, {source}, {date}",
+        currency=rates.currency,
+        text=rates.text_in,
+        image=rates.image_in,
+        output=rates.image_out,
+        source=rates.source,
+        date=rates.date,
+    )
 
 
 def _describe_price(price: Price) -> Message:
@@ -408,7 +378,7 @@ def _describe_price(price: Price) -> Message:
     )
     scope = " ".join(filter(None, [price.quality, price.size]))
     return _(
-        "price: {cost} per image{scope}, {source}, {date}",
+        "{cost} per image{scope}, {source}, {date}",
         cost=str(cost),
         scope=f" ({scope})" if scope else "",
         source=price.source,

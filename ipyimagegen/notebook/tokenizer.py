@@ -19,29 +19,25 @@ QUOTES = "\"'"
 LONG_DASHES = "—–"  # editors and phones put them in place of two hyphens
 DASHES = f"-－{LONG_DASHES}"
 COMMAS = ",，"
+NON_BLANK = re.compile(r"\S")
 _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word without its quotes, and its place in the line."""
+    """A word without its quotes, as typed, and where it ends in the line."""
 
     text: str
-    start: int
+    typed: str
     end: int
 
 
 def tokenize(line: str, start: int = 0) -> Iterator[Token]:
     """Yield the words of a line, lazily. Raises InvalidOption for a quote that is not closed."""
-    at = start
-    while True:
-        while at < len(line) and line[at].isspace():
-            at += 1
-        if at >= len(line):
-            return
-        word = read_word(line, at)
+    while match := NON_BLANK.search(line, start):
+        word = read_word(line, match.start())
         yield word
-        at = word.end
+        start = word.end
 
 
 def read_word(line: str, start: int) -> Token:
@@ -50,7 +46,7 @@ def read_word(line: str, start: int) -> Token:
     while at < len(line) and not line[at].isspace():
         part, at = _read_part(line, at)
         text += part
-    return Token(text, start, at)
+    return Token(text, line[start:at], at)
 
 
 def split_pieces(text: str) -> Iterator[str]:

@@ -10,16 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.core.messages import (
-    PYTHON,
-    Front,
-    Remedy,
-    RunLink,
-    _,
-    ngettext,
-    render,
-    render_remedy,
-)
+from ipyimagegen.core.messages import PYTHON, Front, Remedy, RunLink, _, ngettext, render, render_remedy
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import (
     IN_PLACE,
@@ -62,22 +53,23 @@ def write_caption(
     `number` is the run's number in this session; None outside a session. `name_input` returns the name of
     an input image.
     """
-    lines: list[str] = [_list_tiles(run, number)] if len(run.shown) > 1 else []
-    lines += describe_edit(run, name_input)
+    lines: list[str] = []
+    if len(run.shown) > 1:
+        names = [f"{number or run.id}.{image.index}" for image in run.shown]
+        lines.append(f"tiles: {'  '.join(names) if len(names) <= _TILES else f'{names[0]} … {names[-1]}'}")
+    lines += _describe_edit(run, name_input)
     lines += [f"! {sanitize(mismatch)}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
     lost = [_describe_lost(image, run, front) for image in run.images if image.state not in IN_PLACE]
-    lines += _limit_lines(lost, run, front)
+    more = len(lost) - NAMED
+    lines += [*lost[:NAMED], _count_more(more, run, front)] if more > 1 else lost
     lines += [f"- {sanitize(note)}" for note in run.sent.notes]
-    end = [f"! {_describe_error(run, front)}"] if run.error and _explains(run) else []
-    end.append(write_last_line(run, from_history=from_history))
+    explained = run.error and (run.status is Status.UNKNOWN or not run.shown)
+    end = [f"! {_describe_error(run, front)}"] if explained else []
+    last = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
+    end.append(DOT.join([*last, truncate(str(run.cost)), *(["from history"] if from_history else [])]))
     begin = [write_title(run, number), DOT.join(list_facts(run))]
     room = LONGEST - sum(map(len, (*begin, *end)))
     return "\n".join([*begin, *_fit_lines(lines, room, run, front), *end])
-
-
-def _explains(run: Run) -> bool:
-    """Return whether the error of a run explains what the caption shows."""
-    return run.status is Status.UNKNOWN or not run.shown
 
 
 def _describe_error(run: Run, front: Front) -> str:
@@ -101,24 +93,12 @@ def _fit_lines(lines: Sequence[str], room: int, run: Run, front: Front) -> list[
     return fitting
 
 
-def _limit_lines(lines: Sequence[str], run: Run, front: Front) -> list[str]:
-    """Return the first of many lines, and how many more there are."""
-    more = len(lines) - NAMED
-    return [*lines[:NAMED], _count_more(more, run, front)] if more > 1 else [*lines]
-
-
 def _count_more(count: int, run: Run, front: Front) -> str:
     link = RunLink(run.id)
     more = ngettext(
         "! and {count} more line: see {run}", "! and {count} more lines: see {run}", count, run=link
     )
     return render(more, front)
-
-
-def _list_tiles(run: Run, number: int | None) -> str:
-    """Return the names of the tiles: all of a few, the first and the last of many."""
-    names = [f"{number or run.id}.{image.index}" for image in run.shown]
-    return "tiles: " + ("  ".join(names) if len(names) <= _TILES else f"{names[0]} … {names[-1]}")
 
 
 def write_title(run: Run, number: int | None) -> str:
@@ -144,29 +124,26 @@ def list_facts(run: Run) -> list[str]:
     return facts
 
 
-def describe_edit(run: Run, name_input: NameInput) -> list[str]:
+def _describe_edit(run: Run, name_input: NameInput) -> list[str]:
     """Return the inputs of an edit, and how much changed outside its mask."""
     outside = describe_changes_outside(run)
     if not outside and run.request.mask and run.shown:
-        source, result = run.request.inputs[0], run.shown[0]
-        sizes = f"{source.width}x{source.height}", f"{result.width}x{result.height}"
-        if sizes[0] != sizes[1]:
-            outside = _("not measured, {source} became {result}", source=sizes[0], result=sizes[1])
+        before, after = (f"{image.width}x{image.height}" for image in (run.request.inputs[0], run.shown[0]))
+        if before != after:
+            outside = _("not measured, {source} became {result}", source=before, result=after)
     return [*list_inputs(run, name_input), *([f"{OUTSIDE}: {outside}"] if outside else [])]
 
 
-def list_inputs(run: Run, name_input: NameInput = attrgetter("name")) -> list[str]:
+def list_inputs(run: Run, name_input: NameInput) -> list[str]:
     """Return the line that names the inputs of an edit; nothing for other runs."""
     names = [sanitize(name_input(source), 120) for source in run.request.inputs]
     names = [*names[:NAMED], f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else names
     if not names:
         return []
     inputs = " + ".join(names)
-    return [
-        _("edit of {inputs} with a mask", inputs=inputs)
-        if run.request.mask
-        else _("edit of {inputs}", inputs=inputs)
-    ]
+    if run.request.mask:
+        return [_("edit of {inputs} with a mask", inputs=inputs)]
+    return [_("edit of {inputs}", inputs=inputs)]
 
 
 def describe_changes_outside(run: Run) -> str:
@@ -222,20 +199,7 @@ def _describe_lost(image: ImageRecord, run: Run, front: Front) -> str:
     return line
 
 
-def write_last_line(run: Run, *, from_history: bool) -> str:
-    """Return what changes from run to run: seconds, cost, and whether it is from history."""
-    facts = [f"{run.elapsed:.1f} s"] if run.elapsed is not None else []
-    facts.append(truncate(str(run.cost)))
-    return DOT.join([*facts, "from history"] if from_history else facts)
-
-
 # Sweeps
-
-
-def write_sweep_title(prompt: str, axes: Sequence[Axis]) -> str:
-    """Return `Sweep: 'a {red|blue} fox' · 2 {red|blue} × 3 seed`."""
-    dimensions = " × ".join(f"{len(axis.values)} {truncate(axis.title, 30)}" for axis in axes)
-    return f"Sweep: {truncate(prompt, 60)!r}{DOT}{dimensions}"
 
 
 def write_sweep_caption(
@@ -251,72 +215,58 @@ def write_sweep_caption(
     shown = [generation for generation in sweep if generation]
     failed = len(sweep) - len(shown)
     head = f"{len(shown)} of {len(sweep)}" + (f"; {failed} failed" if failed else "")
+    facts = [list_facts(generation.run) for generation in shown]
+    varied = {label for axis in axes for label in axis.labels}  # a single result would share its own
+    shared = [
+        fact for fact in (facts or [[]])[0] if fact not in varied and all(fact in others for others in facts)
+    ]
+    numbers = [generation.number for generation in shown if generation.number]
+    runs = [f"runs {format_numbers(numbers)}"] if numbers else []
+    runs.append(format_ids([generation.id for generation in shown]))
     names = label_points(axes)
-    mismatches = [_list_mismatches(generation) for generation in sweep]
-    notes = [_list_notes(generation, axes) for generation in sweep]
     lines = [
         DOT.join([head, truncate(prompt, 80)]),
-        DOT.join(_list_shared_facts(shown, axes)),
+        DOT.join(shared),
         *(shown[0].edit_of if shown else []),  # inputs are never split, so all have the same
         " × ".join(f"{truncate(axis.title, 40)}: {_list_values(axis)}" for axis in axes),
-        _list_runs(shown),
+        DOT.join(filter(None, runs)),
         *(sanitize(line, 400) for line in legend),
-        *(f"! {line}" for line in _merge_lines(mismatches, names, len(shown))),
-        *(f"- {line}" for line in _merge_lines(notes, names, len(shown))),
+        *_merge_remarks(shown, [name for name, made in zip(names, sweep, strict=True) if made], axes),
         *list_failures(sweep, names, front),
         _write_last_sweep_line(sweep, estimates),
     ]
     return "\n".join(filter(None, lines))
 
 
-def _list_shared_facts(shown: Sequence[Generation], axes: Sequence[Axis]) -> list[str]:
-    """Return the facts that all share, without what varies: a single result would share all of its own."""
-    facts = [list_facts(generation.run) for generation in shown]
-    varied = {label for axis in axes for label in axis.labels}
-    shared = [fact for fact in facts[0] if all(fact in others for others in facts)] if facts else []
-    return [fact for fact in shared if fact not in varied]
-
-
 def _list_values(axis: Axis) -> str:
     values = [truncate(value, 40) for value in axis.texts]
-    return (
-        ", ".join(values) if len(values) <= 12 else f"{', '.join(values[:4])} … {values[-1]} ({len(values)})"
-    )
+    if len(values) > 12:
+        return f"{', '.join(values[:4])} … {values[-1]} ({len(values)})"
+    return ", ".join(values)
 
 
-def _list_runs(shown: Sequence[Generation]) -> str:
-    numbers = [generation.number for generation in shown if generation.number]
-    names = [f"runs {format_numbers(numbers)}"] if numbers else []
-    return DOT.join(filter(None, [*names, format_ids([generation.id for generation in shown])]))
-
-
-def _list_mismatches(generation: Generation) -> list[str]:
-    if not generation:
-        return []
-    mismatches = [str(mismatch) for mismatch in generation.mismatches if mismatch.subject != OUTSIDE]
-    lost = [image for image in generation.run.images if image.state not in IN_PLACE]
-    return [*mismatches, *(f"image {image.index}: {image.note or image.state}" for image in lost)]
-
-
-def _list_notes(generation: Generation, axes: Sequence[Axis]) -> list[str]:
-    """Return the notes of a result without the values that vary: all then have the same note."""
-    notes = list(generation.run.sent.notes) if generation else []
-    for axis in axes:
-        value = f"{axis.name}={generation.run.request.options.get(axis.name)} "
-        notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
-    return notes
-
-
-def _merge_lines(lists: Sequence[Sequence[str]], names: Sequence[str], shown: int) -> list[str]:
-    """Return each line once, with the names of its results unless all that are shown have it."""
-    names_by_line: dict[str, list[str]] = {}
-    for lines, name in zip(lists, names, strict=True):
-        for line in dict.fromkeys(lines):
-            names_by_line.setdefault(line, []).append(name)
+def _merge_remarks(shown: Sequence[Generation], names: Sequence[str], axes: Sequence[Axis]) -> list[str]:
+    """Return each mismatch and each note once, with the names of its results unless all have it."""
+    names_by_remark: dict[str, list[str]] = {}
+    for generation, name in zip(shown, names, strict=True):
+        for remark in dict.fromkeys(_list_remarks(generation.run, axes)):
+            names_by_remark.setdefault(remark, []).append(name)
     return [
-        sanitize(line) + ("" if len(some) == shown else f" ({list_some(some)})")
-        for line, some in names_by_line.items()
+        remark + ("" if len(some) == len(shown) else f" ({list_some(some)})")
+        for remark, some in sorted(names_by_remark.items(), key=lambda item: item[0][0])  # ! before -
     ]
+
+
+def _list_remarks(run: Run, axes: Sequence[Axis]) -> list[str]:
+    """Return mismatches, and notes without the values that vary: all results then have the same note."""
+    lost = [image for image in run.images if image.state not in IN_PLACE]
+    remarks = [f"! {mismatch}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
+    remarks += [f"! image {image.index}: {image.note or image.state}" for image in lost]
+    notes = list(run.sent.notes)
+    for axis in axes:
+        value = f"{axis.name}={run.request.options.get(axis.name)} "
+        notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
+    return [sanitize(remark) for remark in (*remarks, *(f"- {note}" for note in notes))]
 
 
 def list_failures(sweep: Sequence[Generation], names: Sequence[str], front: Front = PYTHON) -> list[str]:
@@ -327,9 +277,8 @@ def list_failures(sweep: Sequence[Generation], names: Sequence[str], front: Fron
         if not generation
     ]
     more = len(failures) - _FAILURES
-    return (
-        [*failures[:_FAILURES], _("! and {count} more: sweep.failed", count=more)] if more > 0 else failures
-    )
+    rest = [_("! and {count} more: sweep.failed", count=more)] if more > 0 else []
+    return [*failures[:_FAILURES], *rest]
 
 
 def _describe_failure(generation: Generation, front: Front) -> str:
@@ -337,7 +286,9 @@ def _describe_failure(generation: Generation, front: Front) -> str:
     if not isinstance(failure, ImagineError):
         return truncate(failure or "no image", 200)
     reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
-    return f"{reason} {render_remedy(Remedy.RETRY, front)}" if failure.remedy is Remedy.RETRY else reason
+    if failure.remedy is not Remedy.RETRY:
+        return reason
+    return f"{reason.rstrip('.')}. {render_remedy(Remedy.RETRY, front)}"
 
 
 def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:

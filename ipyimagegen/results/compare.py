@@ -7,7 +7,7 @@ prompt: a [-red-] {+blue+} fox
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -19,7 +19,7 @@ from ipyimagegen.core.options import OPTIONS, Kind
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run, Status
 from ipyimagegen.core.text import format_table, measure_width, pad, sanitize, truncate
-from ipyimagegen.results import Bundle, make_bundle
+from ipyimagegen.results import Bundle, bundle_preview
 from ipyimagegen.results.captions import OUTSIDE, NameInput, describe_state, format_percent
 from ipyimagegen.results.word_diff import mark_words, same_words
 
@@ -53,30 +53,38 @@ Values: TypeAlias = Sequence[ComparedValue | None]
 
 
 def list_changes(before: Run, after: Run) -> list[str]:
-    """Return what differs between two requests, a line for each value."""
+    """Return what differs between two requests: `seed: 7 → 8` or `prompt: a [-red-] {+blue+} fox`."""
     old, new = (
-        list_request_values(run, attrgetter("name"), model=run.request.model) for run in (before, after)
+        _list_request_values(run, attrgetter("name"), model=run.request.model) for run in (before, after)
     )
-    lines = (_describe_change(name, old.get(name), new.get(name)) for name in {**old, **new})
-    return [line for line in lines if line]
+    lines = []
+    for name in {**old, **new}:
+        first, second = pair = old.get(name), new.get(name)
+        if (first and first.key) == (second and second.key):
+            continue
+        if first and second and _is_text(name, pair):
+            lines.append(f"{_title_option(name)}: {_mark_changes(first, second)}")
+        else:
+            lines.append(f"{_title_option(name)}: {' → '.join(_distinguish(pair, ('default', 'default')))}")
+    return lines
 
 
-def list_request_values(run: Run, name_input: NameInput, *, model: str | None) -> dict[str, ComparedValue]:
+def _list_request_values(run: Run, name_input: NameInput, *, model: str | None) -> dict[str, ComparedValue]:
     """Return the values of a request by name, the endpoint first."""
     request = run.request
     values = {"endpoint": ComparedValue(request.endpoint, request.base_url)}
     if model:
-        values["model"] = to_compared_value(model)
-    values["prompt"] = to_compared_value(request.prompt)
+        values["model"] = _to_value(model)
+    values["prompt"] = _to_value(request.prompt)
     if request.inputs:
         values["image"] = _compare_inputs(request.inputs, name_input)
     if request.mask:
         values["mask"] = _compare_inputs([request.mask], name_input)
     options = {**request.options, **request.extra}
-    return {**values, **{name: to_compared_value(value) for name, value in options.items()}}
+    return {**values, **{name: _to_value(value) for name, value in options.items()}}
 
 
-def to_compared_value(value: object) -> ComparedValue:
+def _to_value(value: object) -> ComparedValue:
     """Return a JSON value as it is shown and compared: 1 is not "1"."""
     key = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return ComparedValue(key if isinstance(value, (dict, list)) else str(value), key)
@@ -87,30 +95,20 @@ def _compare_inputs(inputs: Sequence[Input], name_input: NameInput) -> ComparedV
     return ComparedValue(" + ".join(map(name_input, inputs)), keys)
 
 
-def _describe_change(name: str, old: ComparedValue | None, new: ComparedValue | None) -> str:
-    """Return `seed: 7 → 8` or `prompt: a [-red-] {+blue+} fox`; empty if the values are equal."""
-    if (old and old.key) == (new and new.key):
-        return ""
-    if old and new and is_text(name, (old, new)):
-        return f"{title_option(name)}: {mark_changes(old, new)}"
-    before, after = distinguish((old, new), ("default", "default"))
-    return f"{title_option(name)}: {before} → {after}"
-
-
-def is_text(name: str, values: Values) -> bool:
+def _is_text(name: str, values: Values) -> bool:
     """Return whether values are compared word by word."""
     free = name == "prompt" or (name in OPTIONS and OPTIONS[name].kind is Kind.TEXT)
     return free or any(measure_width(value.text) > _CELL for value in values if value)
 
 
-def mark_changes(base: ComparedValue, value: ComparedValue) -> str:
+def _mark_changes(base: ComparedValue, value: ComparedValue) -> str:
     """Return a text as a change of another text, word by word."""
     if same_words(base.text, value.text):
         return _("the same, except for blanks and invisible characters")
     return mark_words(base.text, value.text)
 
 
-def distinguish(values: Values, unset: Sequence[str]) -> list[str]:
+def _distinguish(values: Values, unset: Sequence[str]) -> list[str]:
     """Return the texts of values; where a text stands for different values, with their keys."""
     keys: dict[str, set[str]] = {}
     for value in filter(None, values):
@@ -125,7 +123,7 @@ def distinguish(values: Values, unset: Sequence[str]) -> list[str]:
     ]
 
 
-def title_option(name: str) -> str:
+def _title_option(name: str) -> str:
     """Return the name of an option in sentences; an unknown field keeps its name."""
     return truncate(name.replace("_", " ") if name in OPTIONS else name, _CELL)
 
@@ -152,45 +150,24 @@ class Side:
         return tuple(image for image in self.run.images if self.image in (None, image.index))
 
 
-@dataclass(frozen=True)
-class ComparisonRow:
-    """The values of all sides under a name."""
-
-    name: str
-    sides: Sequence[Side]
-    values: Values
-    is_requested: bool
-
-    @property
-    def unset(self) -> list[str]:
-        """What stands for a missing value of each side."""
-        return ["(forgotten)" if side.run.forgotten else "–" for side in self.sides]
-
-    @property
-    def differs(self) -> bool:
-        """Whether two sides differ, as far as is known."""
-        return len({value and value.key for value in self.values}) > 1
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the values are compared word by word."""
-        return self.is_requested and is_text(self.name, self.values)
-
-    @property
-    def first(self) -> ComparedValue:
-        """The first value."""
-        return next(value for value in self.values if value)
-
-    @property
-    def cells(self) -> list[str]:
-        """The row of a table."""
-        return [title_option(self.name), *distinguish(self.values, self.unset)]
-
-
 def _describe(sides: Sequence[Side], name_input: NameInput) -> str:
-    rows = list(_make_rows(sides, name_input))
-    others = [row for row in rows if not row.is_text]
-    same = [f"{title_option(row.name)} {truncate(row.first.text, LINE)}" for row in others if not row.differs]
+    requested = [_list_requested(side, name_input) for side in sides]
+    returned = [_list_returned(side) for side in sides]
+    unset = ["(forgotten)" if side.run.forgotten else "–" for side in sides]
+    texts, same, table = [], [], [["", *(side.label for side in sides)]]
+    for by_side in (requested, returned):
+        for name in dict.fromkeys(name for values in by_side for name in values):
+            row, title = [values.get(name) for values in by_side], _title_option(name)
+            if name == _GOT and row == [values.get("size") for values in requested]:
+                continue
+            if name == "status" and all(value == _to_value(str(Status.DONE)) for value in row):
+                continue
+            if by_side is requested and _is_text(name, row):
+                texts.append(_format_text(title, row, sides, unset))
+            elif len({value and value.key for value in row}) > 1:
+                table.append([title, *_distinguish(row, unset)])
+            else:
+                same.append(f"{title} {truncate(_get_first(row).text, LINE)}")
     errors = [
         f"! {side.label}: {sanitize(side.run.error.message)}"
         for side in sides
@@ -198,8 +175,8 @@ def _describe(sides: Sequence[Side], name_input: NameInput) -> str:
     ]
     forgotten = [side.label for side in sides if side.run.forgotten]
     parts = [
-        *(_format_text(row) for row in rows if row.is_text),
-        _format_rows([row for row in others if row.differs], sides),
+        *texts,
+        _format_rows(table) if len(table) > 1 else "",
         f"same: {', '.join(same)}" if same else "",
         f"forgotten: {', '.join(forgotten)}" if forgotten else "",
         "\n".join(errors),
@@ -207,26 +184,14 @@ def _describe(sides: Sequence[Side], name_input: NameInput) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _make_rows(sides: Sequence[Side], name_input: NameInput) -> Iterator[ComparisonRow]:
-    requested = [_list_requested(side, name_input) for side in sides]
-    returned = [_list_returned(side) for side in sides]
-    for values_by_side in (requested, returned):
-        for name in dict.fromkeys(name for values in values_by_side for name in values):
-            row = tuple(values.get(name) for values in values_by_side)
-            if not _is_redundant(name, row, requested):
-                yield ComparisonRow(name, sides, row, values_by_side is requested)
-
-
-def _is_redundant(name: str, values: Values, requested: Sequence[Mapping[str, ComparedValue]]) -> bool:
-    if name == _GOT:
-        return list(values) == [values_of_side.get("size") for values_of_side in requested]
-    return name == "status" and all(value == to_compared_value(str(Status.DONE)) for value in values)
+def _get_first(values: Values) -> ComparedValue:
+    return next(value for value in values if value)
 
 
 def _list_requested(side: Side, name_input: NameInput) -> dict[str, ComparedValue]:
     run = side.run
     model = run.sent.model or run.request.model
-    values = list_request_values(run, name_input, model=model if model != run.request.endpoint else None)
+    values = _list_request_values(run, name_input, model=model if model != run.request.endpoint else None)
     if run.forgotten:
         del values["prompt"]
     for name in values.keys() & set(run.sent.unsent):
@@ -249,36 +214,35 @@ def _list_returned(side: Side) -> dict[str, ComparedValue]:
             texts[name] = f"{texts[name]}; {text}" if name in texts else text
     texts["seconds"] = f"{run.elapsed:.1f}" if run.elapsed is not None else ""
     texts["cost"] = str(run.cost).removeprefix("cost ")
-    return {name: to_compared_value(text) for name, text in texts.items() if text}
+    return {name: _to_value(text) for name, text in texts.items() if text}
 
 
-def _format_text(row: ComparisonRow) -> str:
+def _format_text(title: str, values: Values, sides: Sequence[Side], unset: Sequence[str]) -> str:
     """Return a text of the first side, and what the other sides have instead."""
-    if not row.differs:
-        return f"{title_option(row.name)}: the same\n  {truncate(row.first.text, _PROMPT)}"
-    room = max(measure_width(side.label) for side in row.sides)
+    first, labels = _get_first(values), [side.label for side in sides]
+    if all(value and value.key == first.key for value in values):
+        return f"{title}: the same\n  {truncate(first.text, _PROMPT)}"
+    room = max(map(measure_width, labels))
     first_labels: dict[str, str] = {}  # by key, the side that has the value first
     lines = []
-    for side, value, unset in zip(row.sides, row.values, row.unset, strict=True):
+    for label, value, nothing in zip(labels, values, unset, strict=True):
         if value is None:
-            text = unset
+            text = nothing
         elif value.key in first_labels:
             text = f"same as {first_labels[value.key]}"
         else:
-            text = mark_changes(row.first, value) if first_labels else truncate(value.text, _PROMPT)
-            first_labels[value.key] = side.label
-        lines.append(f"  {pad(side.label, room)}  {text}")
+            text = _mark_changes(first, value) if first_labels else truncate(value.text, _PROMPT)
+            first_labels[value.key] = label
+        lines.append(f"  {pad(label, room)}  {text}")
     base = f", against {next(iter(first_labels.values()))}" if len(first_labels) > 1 else ""
-    return "\n".join([f"{title_option(row.name)}{base}:", *lines])
+    return "\n".join([f"{title}{base}:", *lines])
 
 
-def _format_rows(rows: Sequence[ComparisonRow], sides: Sequence[Side]) -> str:
+def _format_rows(rows: Sequence[Sequence[str]]) -> str:
     """Return a table with a column for each side; with a line for each where columns would be too wide."""
-    if not rows:
-        return ""
-    cells = [["", *(side.label for side in sides)], *(row.cells for row in rows)]
-    upright, lying = format_table(cells), format_table(zip(*cells, strict=True))
-    return min((upright, lying), key=_measure_table) if _measure_table(upright) > _WIDE else upright
+    upright, lying = format_table(rows), format_table(list(zip(*rows, strict=True)))
+    width = _measure_table(upright)
+    return lying if width > _WIDE and _measure_table(lying) < width else upright
 
 
 def _measure_table(text: str) -> int:
@@ -292,13 +256,22 @@ def _draw_sheet(sides: Sequence[Side], find_path: FindPath) -> imaging.Preview:
     most = max(1, _TILES // len(sides))
     tiles = [tile for side in sides for tile in _list_tiles(side, most)]
     edge = imaging.EDGE if len(tiles) <= 4 else imaging.EDGE // 2
-    thumbs = [_make_thumb(image, reason, find_path, edge) for _label, image, reason in tiles]
-    return imaging.make_preview(
-        [thumb for thumb, _note in thumbs],
-        [label for label, *_rest in tiles],
-        [note for _thumb, note in thumbs],
-        rows=-(-len(tiles) // _ABREAST),
-    )
+    thumbs: list[PilImage | None] = []
+    notes = []
+    for _label, image, reason in tiles:
+        file, thumb, note = find_path(image.sha256 or "") if image else None, None, reason
+        if file:
+            try:
+                inspected = imaging.inspect(file, edge=edge)
+                thumb, note = inspected.thumb, inspected.note
+            except OSError:
+                note = _("its file cannot be read")
+        elif image:
+            note = _("its file is missing")
+        thumbs.append(thumb)
+        notes.append(note)
+    labels = [label for label, _image, _reason in tiles]
+    return imaging.make_preview(thumbs, labels, notes, rows=-(-len(tiles) // _ABREAST))
 
 
 def _list_tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None, str]]:
@@ -314,19 +287,6 @@ def _list_tiles(side: Side, most: int) -> Iterator[tuple[str, ImageRecord | None
         yield label + more, image if image.viewable else None, describe_state(image)
 
 
-def _make_thumb(
-    image: ImageRecord | None, reason: str, find_path: FindPath, edge: int
-) -> tuple[PilImage | None, str]:
-    file = find_path(image.sha256 or "") if image else None
-    if file is None:
-        return None, _("its file is missing") if image else reason
-    try:
-        inspected = imaging.inspect(file, edge=edge)
-    except OSError:
-        return None, _("its file cannot be read")
-    return inspected.thumb, inspected.note
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What a notebook shows: an image, and the words under it."""
@@ -338,10 +298,8 @@ class Comparison:
     def __repr__(self) -> str:
         return self.text
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        del include, exclude
-        sheet = self.sheet
-        return make_bundle(sheet.data, sheet.mime, (sheet.width, sheet.height), self.text, self.name)
+    def _repr_mimebundle_(self, **_options: Any) -> Bundle:
+        return bundle_preview(self.sheet, self.text, self.name)
 
 
 def compare(sides: Sequence[Side], *, name_input: NameInput, find_path: FindPath) -> Comparison:

@@ -19,11 +19,11 @@ from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import GONE, list_facts, list_inputs, write_caption
-from ipyimagegen.results.image import Bundle, Handle, Image, frame_bundle, list_files, make_bundle
+from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_inputs, write_caption
+from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
 
 if TYPE_CHECKING:
-    from ipyimagegen.results.sweep import Sweep
+    from ipyimagegen.results.sweep import Result
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,7 +149,11 @@ class Generation(Sequence[Image]):
     @property
     def edit_of(self) -> list[str]:
         """The inputs of an edit, in words; empty for other runs."""
-        return list_inputs(self.run, self.handle.name_input) if self.handle else list_inputs(self.run)
+        return list_inputs(self.run, self._name_input)
+
+    @property
+    def _name_input(self) -> NameInput:
+        return self.handle.name_input if self.handle else attrgetter("name")
 
     @property
     def caption(self) -> str:
@@ -158,12 +162,11 @@ class Generation(Sequence[Image]):
 
     def write_caption(self, front: Front = PYTHON) -> str:
         """Return the words under the image, for a front door."""
-        name_input = self.handle.name_input if self.handle else attrgetter("name")
         return write_caption(
-            self.run, self.number, from_history=self.reused, name_input=name_input, front=front
+            self.run, self.number, from_history=self.reused, name_input=self._name_input, front=front
         )
 
-    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Generation | Sweep:
+    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
         """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
         if self.handle is None:
             raise InvalidInput(
@@ -171,7 +174,7 @@ class Generation(Sequence[Image]):
             )
         return self.handle.rerun(self.run, prompt, **options)
 
-    def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
+    def edit(self, prompt: str, **options: Any) -> Result:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
         if len(self) != 1:
             raise InvalidInput(
@@ -191,12 +194,10 @@ class Generation(Sequence[Image]):
         if not self:
             raise saving.make_empty_error(self.id, self.error)
         several = len(self) > 1
-        return tuple(
-            saving.write_file(
-                image.bytes, saving.find_target(str(template), self.run, image.image, several=several)
-            )
-            for image in self
-        )
+        targets = [
+            saving.find_target(str(template), self.run, image.image, several=several) for image in self
+        ]
+        return tuple(saving.write_file(image.bytes, file) for image, file in zip(self, targets, strict=True))
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files(self.files)])
@@ -213,8 +214,7 @@ class Generation(Sequence[Image]):
         thumbs = [image.thumb(edge) for image in self]
         return imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        del include, exclude
+    def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.to_bundles()[0]
 
     def to_bundles(self) -> list[Bundle]:
@@ -227,11 +227,7 @@ class Generation(Sequence[Image]):
                     make_bundle(image.bytes, image.mime, image.size, self._summary, self.prompt)
                     for image in self
                 ]
-        preview = self.preview()
-        if len(self) == 1:
-            return [frame_bundle(preview, self._summary, self.prompt)]
-        size = preview.width, preview.height
-        return [make_bundle(preview.data, preview.mime, size, self._summary, self.prompt)]
+        return [bundle_preview(self.preview(), self._summary, self.prompt, framed=len(self) == 1)]
 
     def _ipython_display_(self) -> None:
         if self.handle is None:

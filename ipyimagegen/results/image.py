@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.messages import PYTHON, Front, _
+from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
@@ -22,27 +22,12 @@ from ipyimagegen.results.captions import GONE
 if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
 
-    from ipyimagegen.results.generation import Generation
-    from ipyimagegen.results.sweep import Sweep
+    from ipyimagegen.results.sweep import Result
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
 
 HEIGHT = 560  # pixels at which a single image is shown, so that its caption fits on the screen with it
 ALT_LIMIT = 300  # characters of the prompt that become the image's alternative text
-
-
-class Result(Protocol):
-    """What a front end shows: images, and the words under them."""
-
-    def write_caption(self, front: Front = PYTHON) -> str:
-        """Return the words under the images."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files of the images, for front ends that show none."""
-
-    def to_bundles(self) -> list[Bundle]:
-        """Return the images as a notebook shows them."""
 
 
 class Handle(Protocol):
@@ -52,12 +37,10 @@ class Handle(Protocol):
     def embed(self) -> str:
         """`preview` or `original`."""
 
-    def rerun(
-        self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
-    ) -> Generation | Sweep:
+    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
         """Run the request again, with prompt or options changed."""
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result:
         """Edit an image of a run, by its server and model unless others are given."""
 
     def name_input(self, source: Input) -> str:
@@ -108,13 +91,8 @@ class Image:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            message = _(
-                "The file of {image} cannot be read: {reason}. {path}",
-                image=self.id,
-                reason=reason,
-                path=self.path,
-            )
+            values = {"image": self.id, "reason": error.strerror or type(error).__name__, "path": self.path}
+            message = _("The file of {image} cannot be read: {reason}. {path}", **values)
         else:
             if hashlib.sha256(data).hexdigest() == self.sha256:
                 return data
@@ -159,7 +137,7 @@ class Image:
         """
         return self.image.changed_outside
 
-    def edit(self, prompt: str, **options: Any) -> Generation | Sweep:
+    def edit(self, prompt: str, **options: Any) -> Result:
         """Edit this image, by the same server and model unless others are given.
 
         Options are those of `imagine`, with `mask`; none is taken over from this image's run. `image` adds
@@ -181,9 +159,9 @@ class Image:
 
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
-        return saving.write_file(
-            self.bytes, saving.find_target(str(path), self.run, self.image, several=False)
-        )
+        saving.check_template(str(path))
+        file = saving.find_target(str(path), self.run, self.image, several=False)
+        return saving.write_file(self.bytes, file)
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files([self.path])])
@@ -193,11 +171,10 @@ class Image:
         """Its `text/plain`: equal in every run of the same request."""
         return f"Image: {truncate(self.run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        del include, exclude
+    def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         thumb = self.thumb(imaging.EDGE)
         preview = imaging.make_preview([thumb], notes=[GONE if thumb is None else ""])
-        return frame_bundle(preview, self._summary, self.prompt)
+        return bundle_preview(preview, self._summary, self.prompt, framed=True)
 
 
 def list_files(files: Iterable[Path]) -> list[str]:
@@ -206,9 +183,9 @@ def list_files(files: Iterable[Path]) -> list[str]:
     return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
 
 
-def frame_bundle(preview: imaging.Preview, text: str, prompt: str) -> Bundle:
-    """Return an image as a bundle, so high that a screen has room for its caption too."""
-    scale = min(1.0, HEIGHT / preview.height)
+def bundle_preview(preview: imaging.Preview, text: str, prompt: str, *, framed: bool = False) -> Bundle:
+    """Return a preview as a bundle; `framed`, so high that a screen has room for its caption too."""
+    scale = min(1.0, HEIGHT / preview.height) if framed else 1.0
     size = round(preview.width * scale), round(preview.height * scale)
     return make_bundle(preview.data, preview.mime, size, text, prompt)
 

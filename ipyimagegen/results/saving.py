@@ -46,21 +46,18 @@ def check_place(template: str) -> None:
     while not os.path.lexists(place) and place != place.parent:  # missing folders are made
         place = place.parent
     if not place.is_dir():
-        raise InvalidOption(
-            _(
-                "Cannot save to {path}: {folder} is not a folder. Nothing was sent.",
-                path=truncate(template, 300),
-                folder=place,
-            )
+        problem = _("{folder} is not a folder.", folder=place)
+    elif not os.access(place, os.W_OK | os.X_OK):
+        problem = _("you are not allowed to write in {folder}.", folder=place.absolute())
+    else:
+        return
+    raise InvalidOption(
+        _(
+            "Cannot save to {path}: {problem} Nothing was sent. Choose another folder.",
+            path=truncate(template, 300),
+            problem=problem,
         )
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InvalidOption(
-            _(
-                "Cannot save to {path}: you are not allowed to write in {folder}. Nothing was sent.",
-                path=truncate(template, 300),
-                folder=place.absolute(),
-            )
-        )
+    )
 
 
 def list_targets(template: str, places: Sequence[tuple[Run, ImageRecord]]) -> list[Path]:
@@ -83,33 +80,29 @@ def find_target(
 ) -> Path:
     """Return the file for an image: fields filled in and cleaned, with the suffix of its format.
 
-    With `several` the name gets a number: `index`, else the image's own in the response.
+    With `several` the name gets a number: `index`, else the image's own in the response. The template is
+    one that `check_template` accepts.
     """
-    check_template(template)
-    values = {**list_fields(run, image), **({} if index is None else {"index": str(index)})}
-    folder, name = os.path.split(os.path.expanduser(template))  # the parts as typed
-    if several and "{index}" not in template:
-        stem, suffix = _split(name)
-        name = f"{stem}-{values['index']}{suffix}"
-    stem, suffix = _split(name)
-    right = BY_MIME[image.mime or "image/png"].suffixes
-    filled = to_file_name(_fill(stem, values), suffix if suffix in right else right[0])
-    folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
-    return Path(*folders, filled)
-
-
-def list_fields(run: Run, image: ImageRecord) -> Mapping[str, str]:
-    """Return the values of the fields of a template."""
     options = {**run.request.options, **run.request.extra}
-    return {
-        "id": run.id.replace("/", "-"),
-        "index": str(image.index),
+    values = {
+        "id": run.id,
+        "index": str(image.index if index is None else index),
         "model": run.sent.model or run.request.model or "default",
         "endpoint": run.request.endpoint,
         "seed": str(options.get("seed", "none")),
         "size": f"{image.width}x{image.height}",
         "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
     }
+    folder, name = os.path.split(os.path.expanduser(template))  # the parts as typed
+    stem, suffix = os.path.splitext(name)  # a name, not a path
+    if suffix.lower() not in _KNOWN:
+        stem, suffix = name, ""
+    if several and "{index}" not in template:
+        stem += "-{index}"
+    right = BY_MIME[image.mime or "image/png"].suffixes
+    filled = to_file_name(_fill(stem, values), suffix.lower() if suffix.lower() in right else right[0])
+    folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
+    return Path(*folders, filled)
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
@@ -117,27 +110,11 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
     return _FIELD.sub(lambda match: re.sub(r"[/\\]", "-", values[match[1]]), text)
 
 
-def _split(name: str) -> tuple[str, str]:
-    stem, suffix = os.path.splitext(name)  # a name, not a path
-    return (stem, suffix.lower()) if suffix.lower() in _KNOWN else (name, "")
-
-
 def make_empty_error(result: str, reason: str | None) -> StoreError:
     """Return the error for a result without an image."""
-    if not reason:
-        return StoreError(_("{result} has no image to save.", result=result))
-    return StoreError(_("{result} has no image to save: {reason}", result=result, reason=reason))
-
-
-def _write_new(data: bytes, path: Path) -> None:
-    """Write a file that must not exist; when that fails, none is left."""
-    with path.open("xb") as file:
-        try:
-            file.write(data)
-            file.flush()
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
+    if reason:
+        return StoreError(_("{result} has no image to save: {reason}", result=result, reason=reason))
+    return StoreError(_("{result} has no image to save. Save a result that has one.", result=result))
 
 
 def write_file(data: bytes, path: Path) -> Path:
@@ -163,8 +140,19 @@ def write_file(data: bytes, path: Path) -> Path:
         reason = _("no file can have that name")
     raise StoreError(
         _(
-            "The image is in the history, but {path} cannot be written: {reason}.",
+            "The image is in the history, but {path} cannot be written: {reason}. Save it to another file.",
             path=truncate(str(path), 300),
             reason=reason,
         )
     )
+
+
+def _write_new(data: bytes, path: Path) -> None:
+    """Write a file that must not exist; when that fails, none is left."""
+    with path.open("xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise

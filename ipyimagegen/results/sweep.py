@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, TypeAlias, overload
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import ImagineError, InvalidInput
@@ -19,12 +19,9 @@ from ipyimagegen.core.run import Cost
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.core.user_input import PROMPT, Axis, label_points
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import GONE, write_sweep_caption, write_sweep_title
+from ipyimagegen.results.captions import GONE, write_sweep_caption
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import Bundle, Handle, make_bundle
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as PilImage
+from ipyimagegen.results.image import Bundle, Handle, bundle_preview
 
 ROWS, COLUMNS = 6, 8  # of a sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS
@@ -96,7 +93,11 @@ class Sweep(Sequence[Generation]):
         is the option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (of
         the first image; `files` has all), `id`, `status`, `error`, `from_history`.
         """
-        rows = [_make_row(generation, point) for generation, point in zip(self, self._points, strict=True)]
+        points = product(*(axis.values for axis in self._axes))
+        rows = [
+            _make_row(generation, {axis.name: value for axis, value in zip(self._axes, point, strict=True)})
+            for generation, point in zip(self, points, strict=True)
+        ]
         names = dict.fromkeys(name for row in rows for name in row)
         return [{name: row.get(name) for name in names} for row in rows]
 
@@ -112,12 +113,6 @@ class Sweep(Sequence[Generation]):
         else:
             return pd.DataFrame(self.rows)
         raise InvalidInput(message)
-
-    @cached_property
-    def _points(self) -> list[dict[str, Any]]:
-        names = [axis.name for axis in self._axes]
-        combined = product(*(axis.values for axis in self._axes))
-        return [dict(zip(names, values, strict=True)) for values in combined]
 
     @property
     def labels(self) -> list[str]:
@@ -136,22 +131,20 @@ class Sweep(Sequence[Generation]):
         A missing image leaves its number free, and gets it when the sweep is run again.
         """
         saving.check_template(str(template))
-        images = {
-            (place, image.index): image for place, generation in enumerate(self) for image in generation
-        }
-        if not images:
+        sample = next((image.image for generation in self for image in generation), None)
+        if sample is None:
             raise saving.make_empty_error(_("The sweep"), self[0].error)
-        sample = next(iter(images.values())).image  # stands for the missing images
-        places = {
-            (place, index): (generation.run, replace(sample, index=index))
-            for place, generation in enumerate(self)
-            for index in range(1, generation.run.request.count + 1)
-        }
-        places |= {key: (image.run, image.image) for key, image in images.items()}
-        order = sorted(places)
-        targets = saving.list_targets(str(template), [places[key] for key in order])
-        files = dict(zip(order, targets, strict=True))
-        return tuple(saving.write_file(image.bytes, files[key]) for key, image in images.items())
+        places, images = [], []
+        for generation in self:
+            by_index = {image.index: image for image in generation}
+            for index in sorted({*range(1, generation.run.request.count + 1), *by_index}):
+                image = by_index.get(index)  # the sample stands for a missing image
+                places.append((generation.run, image.image if image else replace(sample, index=index)))
+                images.append(image)
+        files = saving.list_targets(str(template), places)
+        return tuple(
+            saving.write_file(image.bytes, file) for image, file in zip(images, files, strict=True) if image
+        )
 
     # What is shown
 
@@ -162,39 +155,29 @@ class Sweep(Sequence[Generation]):
 
     def write_caption(self, front: Front = PYTHON) -> str:
         """Return the words under the sheets, for a front door."""
-        count, shown = len(self.pages), self._shown_pages
-        legend = [line for page in shown for line in page.legend]
-        if count > len(shown) > 1:
-            legend.append(
-                _(
-                    "sheets 1 to {last} of {count}; the next is sweep.pages[{last}]",
-                    last=len(shown),
-                    count=count,
-                )
-            )
-        elif count > len(shown):
-            legend.append(_("sheet 1 of {count}; the next is sweep.pages[1]", count=count))
+        shown = self._shown_pages
+        legend = list(dict.fromkeys(line for page in shown for line in page.legend))
+        values = {"last": len(shown), "count": len(self.pages)}
+        if len(self.pages) > len(shown) > 1:
+            legend.append(_("sheets 1 to {last} of {count}; the next is sweep.pages[{last}]", **values))
+        elif len(self.pages) > len(shown):
+            legend.append(_("sheet 1 of {count}; the next is sweep.pages[1]", **values))
         return write_sweep_caption(
-            self,
-            self._axes,
-            self._estimates,
-            prompt=self._prompt,
-            legend=list(dict.fromkeys(legend)),
-            front=front,
+            self, self._axes, self._estimates, prompt=self._prompt, legend=legend, front=front
         )
 
     @cached_property
     def pages(self) -> tuple[Page, ...]:
         """The contact sheets; each is displayed where a cell returns it."""
         sheets = layout_sheets(self._axes)
-        limit = imaging.LIMIT // count_shown(sheets)
+        limit = imaging.LIMIT // _count_shown(sheets)
         return tuple(
             Page(self, sheet, number, len(sheets), limit) for number, sheet in enumerate(sheets, start=1)
         )
 
     @property
     def _shown_pages(self) -> tuple[Page, ...]:
-        return self.pages[: count_shown([page.sheet for page in self.pages])]
+        return self.pages[: _count_shown([page.sheet for page in self.pages])]
 
     def to_bundles(self) -> list[Bundle]:
         """Return what a notebook shows: the first contact sheets, or each original if so configured."""
@@ -202,22 +185,20 @@ class Sweep(Sequence[Generation]):
             return [bundle for generation in self if generation for bundle in generation.to_bundles()]
         return [page.bundle for page in self._shown_pages]
 
-    def thumb(self, place: int, edge: int) -> PilImage | None:
-        """Return a small image of a generation, several images as a tile, or None when it has none."""
-        thumbs = [image.thumb(edge) for image in self[place]]
-        return imaging.make_tile([thumb for thumb in thumbs if thumb is not None], edge)
-
     def __repr__(self) -> str:
-        return write_sweep_title(self._prompt, self._axes)
+        dimensions = " × ".join(f"{len(axis.values)} {truncate(axis.title, 30)}" for axis in self._axes)
+        return f"Sweep: {truncate(self._prompt, 60)!r}{DOT}{dimensions}"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        del include, exclude
+    def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.to_bundles()[0]
 
     def _ipython_display_(self) -> None:
         if self._handle is None:
             raise NotImplementedError  # IPython then uses the mimebundle
         self._handle.display(self)
+
+
+Result: TypeAlias = Generation | Sweep
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,8 +215,9 @@ class Page:
     def _drawn(self) -> imaging.ContactSheet:
         sheet, sweep = self.sheet, self.sweep
         edge = imaging.measure_tile_edge(len(sheet.rows), len(sheet.columns))
+        thumbs = ([image.thumb(edge) for image in sweep[place]] for place in sheet.calls)
         return imaging.make_contact_sheet(
-            [sweep.thumb(place, edge) for place in sheet.calls],
+            [imaging.make_tile([thumb for thumb in tile if thumb is not None], edge) for tile in thumbs],
             sheet.rows,
             sheet.columns,
             notes=[_describe_tile(sweep[place]) for place in sheet.calls],
@@ -252,16 +234,13 @@ class Page:
     @property
     def bundle(self) -> Bundle:
         """The sheet as a notebook shows it."""
-        preview = self._drawn.preview
-        size = preview.width, preview.height
-        return make_bundle(preview.data, preview.mime, size, repr(self), self.sweep.prompt)
+        return bundle_preview(self._drawn.preview, repr(self), self.sweep.prompt)
 
     def __repr__(self) -> str:
         which = f" · sheet {self.number} of {self.count}" if self.count > 1 else ""
         return f"{self.sweep!r}{which}"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
-        del include, exclude
+    def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.bundle
 
 
@@ -327,19 +306,13 @@ def layout_sheets(axes: Sequence[Axis]) -> tuple[Sheet, ...]:
     A page that is larger than a sheet continues on the next sheet.
     """
     *outer, columns = [axis.labels for axis in axes]
-    if not outer:
-        size = _divide(len(columns), STRIP)
-        return tuple(
-            Sheet(columns=columns[at : at + size], calls=tuple(range(at, min(at + size, len(columns)))))
-            for at in range(0, len(columns), size)
-        )
-    *pages, rows = outer
+    *pages, rows = outer or [("",)]  # a strip is a row without a name
     size = len(rows) * len(columns)
-    high, wide = _divide(len(rows), ROWS), _divide(len(columns), COLUMNS)
+    high, wide = _divide(len(rows), ROWS), _divide(len(columns), COLUMNS if outer else STRIP)
     return tuple(
         Sheet(
             title=DOT.join(titles),
-            rows=rows[down : down + high],
+            rows=rows[down : down + high] if outer else (),
             columns=columns[across : across + wide],
             calls=tuple(
                 number * size + row * len(columns) + column
@@ -358,7 +331,7 @@ def _divide(count: int, most: int) -> int:
     return -(-count // -(-count // most))
 
 
-def count_shown(sheets: Sequence[Sheet]) -> int:
+def _count_shown(sheets: Sequence[Sheet]) -> int:
     """Return how many sheets a cell shows: together as small as a single sheet, and each legible."""
     totals = accumulate(len(sheet.calls) for sheet in sheets[:SHEETS])
     return max(1, sum(total <= TILES for total in totals))

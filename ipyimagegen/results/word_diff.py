@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import count
+from itertools import accumulate
 
 from ipyimagegen.core.text import sanitize
 
@@ -41,20 +41,14 @@ class Stretch:
 
 def split_words(text: str) -> list[Word]:
     """Return the words of a text; scripts without blanks between words are split by character."""
-    return [
-        Word(piece, spaced=place > 0 and at == 0)
-        for place, part in enumerate(text.split())
-        for at, piece in enumerate(_split_part(part))
-    ]
-
-
-def _split_part(text: str) -> Iterator[str]:
-    start = 0
-    for at in range(1, len(text)):
-        if not _continues(text, at):
-            yield text[start:at]
-            start = at
-    yield text[start:]
+    words = []
+    for place, part in enumerate(text.split()):
+        start = 0
+        for at in range(1, len(part) + 1):
+            if at == len(part) or not _continues(part, at):
+                words.append(Word(part[start:at], spaced=place > 0 and start == 0))
+                start = at
+    return words
 
 
 def _continues(text: str, at: int) -> bool:
@@ -135,7 +129,12 @@ def mark_words(old: str, new: str, *, shortened: bool = True) -> str:
     """
     old, new = _sanitize(old), _sanitize(new)
     stretches = diff_words(split_words(old), split_words(new))
-    signs = _count_signs(old, new)
+    both, signs = f"{old}\n{new}", 1
+    while any(
+        mark in both
+        for mark in (f"[{'-' * signs}", f"{'-' * signs}]", f"{{{'+' * signs}", f"{'+' * signs}}}")
+    ):
+        signs += 1
     marked = []
     for place, stretch in enumerate(stretches):
         at_start = place == 0 or (place == 1 and stretches[0].sign == "-" and stretch.sign == "+")
@@ -150,16 +149,6 @@ def mark_words(old: str, new: str, *, shortened: bool = True) -> str:
 
 def _sanitize(text: str) -> str:
     return sanitize(text, len(text) + 1)
-
-
-def _count_signs(old: str, new: str) -> int:
-    """Return how many signs a mark needs so that neither text holds such a mark."""
-    both = f"{old}\n{new}"
-    return next(
-        k
-        for k in count(1)
-        if not any(mark in both for mark in ("[" + "-" * k, "-" * k + "]", "{" + "+" * k, "+" * k + "}"))
-    )
 
 
 def _join(words: Sequence[Word]) -> str:
@@ -179,13 +168,8 @@ def _shorten(stretch: Stretch, first: bool, last: bool) -> str:
 
 def _take(words: Sequence[Word], room: int, *, back: bool = False) -> str:
     """Return as many words as fit; where none fits, a part of the first."""
-    taken: list[Word] = []
-    used = 0
-    for word in words:
-        used += len(word.text) + word.spaced
-        if used > room:
-            break
-        taken.append(word)
+    widths = accumulate(len(word.text) + word.spaced for word in words)
+    taken = words[: sum(width <= room for width in widths)]
     if not taken:
         return words[0].text[-room:] if back else words[0].text[:room]
     return _join(taken[::-1] if back else taken)

@@ -8,7 +8,7 @@ from catalog_requests import IMAGE, find_fields, find_row, make_request
 from ipyimagegen import catalog
 from ipyimagegen.catalog.capabilities import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.notebook.front import CELL
+from ipyimagegen.notebook.messages import CELL
 
 TODAY = date(2026, 11, 20)
 

@@ -14,7 +14,7 @@ from sockets import b64, images, reply
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
-from ipyimagegen.notebook.front import CELL
+from ipyimagegen.notebook.messages import CELL
 
 GOOD = reply(images(1, PAINTED))
 

@@ -7,7 +7,7 @@ import pytest
 from loopback import CANARY, b64, image_bytes, records
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.front import CELL
+from ipyimagegen.notebook.messages import CELL
 
 IMAGE = image_bytes()
 

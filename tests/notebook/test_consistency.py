@@ -6,14 +6,15 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import ipyimagegen
+from ipyimagegen.core.messages import PYTHON, Message, Remedy, RunLink, render_remedy
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import complete
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.extension import load_ipython_extension, unload_ipython_extension
-from ipyimagegen.notebook.front import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.magics import ImagineMagics
+from ipyimagegen.notebook.messages import CELL, PANEL
 
 ROOT = Path(__file__).parent.parent.parent
 EVERY = pytest.mark.parametrize("magic", PAGES)
@@ -70,7 +71,10 @@ def test_settings_have_the_defaults_of_their_class():
     assert Settings(**Imagine().read_values()) == Settings()
 
 
-def test_cells_word_every_remedy():
-    from ipyimagegen.core.messages import PYTHON
-
-    assert set(CELL.remedies) == set(PYTHON.remedies)
+@pytest.mark.parametrize("front", [CELL, PANEL])
+def test_every_remedy_is_a_message_that_can_be_translated(front):
+    assert set(front.remedies) == set(PYTHON.remedies)
+    assert {type(text) for text in front.remedies.values()} == {Message}
+    for remedy in Remedy:
+        assert "{" not in render_remedy(remedy, front, run=RunLink("1120-k7f2/3"))
+    assert render_remedy(Remedy.SHOW, front, run=RunLink("1120-k7f2/3")).count("%imagine_show 1120-k7f2/3")

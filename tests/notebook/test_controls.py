@@ -8,20 +8,21 @@ import pytest
 
 from ipyimagegen import Studio, catalog
 from ipyimagegen.catalog import check, find_capabilities
-from ipyimagegen.core.errors import InvalidOption
+from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
-from ipyimagegen.notebook.panel.controls import (
+from ipyimagegen.notebook.messages import PANEL, load_labels
+from ipyimagegen.notebook.panel.form import (
+    Form,
     describe_choices,
     find_input_limits,
     list_controls,
     list_models,
 )
-from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.widget import STATIC
-from ipyimagegen.notebook.panel.wording import LABELS, PANEL
 
+LABELS = load_labels()
 # Every option and the kind of its control; None where it has a place of its own, or a button.
 KINDS = {
     "model": None,
@@ -181,3 +182,8 @@ def test_the_front_end_is_valid_javascript(tmp_path):
     copy.write_bytes((STATIC / "panel.js").read_bytes())
     checked = subprocess.run([node, "--check", copy], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_an_empty_prompt_says_that_nothing_was_sent():
+    with pytest.raises(InvalidInput, match="Nothing was sent"):
+        Form(prompt=" ").to_cell({})

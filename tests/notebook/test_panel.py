@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from ipyimagegen.notebook.panel.wording import PANEL
 from kernels import Kernel, kernel_environ
 from loopback import b64, image_bytes
 from panels import View, form
@@ -16,7 +17,6 @@ from ipyimagegen.core.messages import Remedy
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.gallery import Gallery
 from ipyimagegen.notebook.panel.widget import IN_PROGRESS
-from ipyimagegen.notebook.panel.wording import PANEL
 
 RED = image_bytes(64, 48, (200, 30, 30))
 
@@ -541,6 +541,8 @@ def test_failures_have_reasons_and_retry_sends_what_is_unknown(kernel, serve):
     server = serve(answer)
     view = View(kernel, server.base_url)
     message = view.generate_and_wait("a red fox", seed="1..5")
+    view.until(lambda: captions(view))
+    assert "Press Retry to send again." in captions(view)[-1]  # the words of the panel, not of a cell
     assert message["text"].startswith("2 of 5; 3 failed")
     assert message["kind"] == "note"
     assert "! seed 2: " in message["text"]

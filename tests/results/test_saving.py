@@ -4,7 +4,7 @@ import pytest
 from raising import raising
 from samples import image, request, run
 
-from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.errors import InvalidOption, StoreError
 from ipyimagegen.core.request import PreparedRequest
 from ipyimagegen.results import saving
 
@@ -47,3 +47,12 @@ def test_nothing_is_overwritten(tmp_path):
     for name in ("a\0b", "\ud800", "W" * 3000):
         with pytest.raises(StoreError):
             saving.write_file(b"x", tmp_path / name / "fox.png")
+
+
+def test_a_refusal_names_the_next_step(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(InvalidOption, match=r"is not a folder. Nothing was sent. Choose another folder."):
+        saving.check_place(str(tmp_path / "file" / "fox.png"))
+    with pytest.raises(StoreError, match="Save it to another file"):
+        saving.write_file(b"x", tmp_path / "file" / "fox.png")
+    assert "Save a result that has one" in str(saving.make_empty_error("1120-k7f2/3", None))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import INPUTS
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
-from ipyimagegen.notebook.image_arguments import resolve_argument
+from ipyimagegen.notebook.parser import resolve_image
 from ipyimagegen.session import inputs
 from ipyimagegen.session.studio import Studio
 
@@ -28,12 +28,6 @@ class ImageFile:
     width: int
     height: int
     name: str
-
-    def make_thumbnail(self, edge: int) -> imaging.Preview:
-        """Return the image reduced to at most `edge` pixels a side."""
-        image = imaging.open_image(self.data)
-        image.thumbnail((edge, edge))
-        return imaging.make_preview([image])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +58,6 @@ class Attachment:
         name = escape_hidden(truncate(self.name, 60))
         return {"key": self.key, "name": name, "width": source.width, "height": source.height}
 
-    def to_word(self, studio: Studio) -> str:
-        """Return its name in a cell: for bytes without a name, their file in the store, written now."""
-        if self.word:
-            return self.word
-        data = self.resolved.source.data
-        return str(studio.store.keep([data], cap=len(data)).path)
-
 
 class Attachments:
     """The input images and the mask of a panel; a single thread changes them.
@@ -85,7 +72,7 @@ class Attachments:
 
     def add_text(self, target: str, text: str, names: Mapping[str, Any]) -> None:
         """Attach what a text refers to: an id, a variable, a file, a URL; for a mask also a box."""
-        self._add(target, resolve_argument(text, names, INPUTS[target].flag), text.strip())
+        self._add(target, resolve_image(text, names, target), text.strip())
 
     def add_image(self, image_id: str) -> None:
         """Attach an image of the history."""
@@ -131,30 +118,36 @@ class Attachments:
         if target == "image":
             self.images = tuple(image for image in self.images if image.key != key)
 
+    @property
+    def by_target(self) -> dict[str, tuple[Attachment, ...]]:
+        """The inputs by the name of their option; what is not attached is left out."""
+        given = {"image": self.images, "mask": (self.mask,) if self.mask else ()}
+        return {target: attachments for target, attachments in given.items() if attachments}
+
     def to_refs(self) -> InputRefs:
-        """Return the inputs of a request; what is not attached is left out."""
+        """Return the inputs of a request."""
         return {
             target: tuple(attachment.ref for attachment in attachments)
-            for target, attachments in self._by_target().items()
-            if attachments
+            for target, attachments in self.by_target.items()
         }
 
     def to_words(self) -> dict[str, list[str]]:
-        """Return the names of the inputs in a cell."""
+        """Return the names of the inputs in a cell; bytes without a name are written to the store now."""
         return {
-            target: [attachment.to_word(self._studio) for attachment in attachments]
-            for target, attachments in self._by_target().items()
+            target: [attachment.word or self._store(attachment) for attachment in attachments]
+            for target, attachments in self.by_target.items()
         }
+
+    def _store(self, attachment: Attachment) -> str:
+        data = attachment.resolved.source.data
+        return str(self._studio.store.keep([data], cap=len(data)).path)
 
     def find(self, key: str) -> Attachment | None:
         """Return the attachment of that key; of an empty key the first image."""
         if not key:
             return self.images[0] if self.images else None
-        attachments = (*self.images, *self._by_target()["mask"])
+        attachments = chain(*self.by_target.values())
         return next((attachment for attachment in attachments if attachment.key == key), None)
-
-    def _by_target(self) -> dict[str, tuple[Attachment, ...]]:
-        return {"image": self.images, "mask": (self.mask,) if self.mask else ()}
 
     def _add(self, target: str, ref: InputRef, word: str) -> None:
         self._attach(target, ref.name, word, self._resolve(target, ref))

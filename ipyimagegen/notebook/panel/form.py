@@ -1,25 +1,58 @@
-"""The form of the panel: its fields as a request, and as the cell that sends the same request."""
+"""The form of the panel: its fields as a request, and as the cell that sends the same request.
+
+Its controls are the table of options, as far as the chosen model and endpoint support them: the rows of the
+catalog decide. An option of which nothing is known is shown: a cell may send it, too.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.messages import _
-from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Kind, Value, Values, find_option, normalise
+from ipyimagegen import catalog
+from ipyimagegen.catalog.capabilities import EDITS, GENERATIONS, INPAINTING
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
+from ipyimagegen.core.messages import _, render
+from ipyimagegen.core.options import (
+    DEFAULT,
+    OPTIONS,
+    SENT,
+    SIZE_WORDS,
+    Kind,
+    Value,
+    Values,
+    find_option,
+    normalise,
+)
+from ipyimagegen.core.plan import SKETCH
 from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.run import Run
+from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.template import Literal, list_groups, parse
-from ipyimagegen.core.text import truncate
+from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import InputRefs, UserInput, parse_values
-from ipyimagegen.notebook.front import NEGATED, SETTING
+from ipyimagegen.notebook.messages import NEGATED, PANEL, SETTING
 from ipyimagegen.notebook.parser import AS_TYPED
 from ipyimagegen.notebook.tokenizer import split_pieces, write_word
+from ipyimagegen.session.inputs import MOST
+from ipyimagegen.session.studio import Studio
 
 BRACES = _("braces sent as typed: the panel does not expand {{red|blue}}, a cell does")
+BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand under "More options"
+_TRANSLATED = {"size", "aspect_ratio"}  # where either is supported, the other is translated into it
+_KINDS: Mapping[Kind, str] = {
+    Kind.INTEGER: "number",
+    Kind.NUMBER: "number",
+    Kind.CHOICE: "suggest",
+    Kind.WORD: "suggest",
+    Kind.SIZE: "suggest",
+    Kind.RATIO: "suggest",
+    Kind.FLAG: "flag",
+}
 # Line ends to a cell that JSON leaves as they are.
 _LINES = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
 
@@ -55,7 +88,10 @@ class Form:
         return cls(
             prompt=run.request.prompt,
             endpoint=endpoint,
-            options={name: _write_field(name, value) for name, value in options.items()},
+            options={
+                name: write_word(_to_text(value), apart=True) if OPTIONS[name].lists else _to_text(value)
+                for name, value in options.items()
+            },
             other="\n".join(f"{key}={_to_json(value)}" for key, value in run.request.extra.items()),
         )
 
@@ -75,7 +111,7 @@ class Form:
         Raises InvalidOption, or InvalidInput for an empty prompt.
         """
         if not self.prompt.strip():
-            raise InvalidInput(_("The prompt is empty. Describe the image."))
+            raise InvalidInput(_("The prompt is empty. Nothing was sent. Describe the image."))
         words = [_write_option(name, value) for name, value in self._read_values().items()]
         extra = (f"{key}={_to_json(value)}" for key, value in self._read_extra().items())
         words += [f"{SETTING} {write_word(_escape_braces(setting))}" for setting in extra]
@@ -107,11 +143,6 @@ class Form:
 def _read_field(name: str, text: str) -> Values:
     """Return the value of a field: the line of a magic without names in braces. Raises InvalidOption."""
     return parse_values(name, tuple(split_pieces(text))) if find_option(name).lists else normalise(name, text)
-
-
-def _write_field(name: str, value: object) -> str:
-    """Return the text of a field for a single value."""
-    return write_word(_to_text(value), apart=True) if OPTIONS[name].lists else _to_text(value)
 
 
 def _write_option(name: str, value: Values) -> str:
@@ -164,3 +195,116 @@ def _to_json(value: object) -> str:
             if value[:1] not in ("{", "["):
                 return value
     return json.dumps(value, ensure_ascii=False).translate(_LINES)
+
+
+# Controls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A field of the form. `kind`: text, number, suggest (words such as `choices`) or flag.
+
+    `lists`: it may hold a list. `configured`: what `%config Imagine` sends while it is empty. `basic`: it
+    is always visible.
+    """
+
+    name: str
+    kind: str
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    configured: str = ""
+    basic: bool = False
+    lists: bool = False
+
+
+def describe_choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> dict[str, Any]:
+    """Return what the front end offers: endpoints, models, and the controls that all chosen models support.
+
+    `inputs` is the number of input images, `mask` whether there is a mask.
+    """
+    endpoints: tuple[Endpoint, ...] = ()
+    default, configured = "", Settings().options
+    endpoint = catalog.Registry().find(SKETCH)
+    with suppress(ImagineError):  # a wrong setting is reported by the next request
+        settings, endpoints = studio.settings, tuple(studio.registry)
+        configured, default = settings.options, studio.default_endpoint().name
+        configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
+        endpoint = studio.registry.find(form.endpoint or default)
+    models = form.models or (str(configured.get("model") or ""),)
+    limits = [find_input_limits(endpoint, model) for model in models]
+    by_model = [list_controls(endpoint, model, configured, inputs=inputs, mask=mask) for model in models]
+    shared = set.intersection(*({control.name for control in controls} for controls in by_model))
+    labels = [{"name": other.name, "label": escape_hidden(other.title or other.name)} for other in endpoints]
+    return {
+        "endpoints": [{"name": "", "label": f"({default})"}, *labels],
+        "models": list(list_models(endpoint)),
+        "model": str(configured.get("model") or endpoint.default_model or ""),
+        "controls": [asdict(control) for control in by_model[0] if control.name in shared],
+        "accepts": {"images": min(count for count, _ in limits), "mask": all(masked for _, masked in limits)},
+    }
+
+
+def list_controls(
+    endpoint: Endpoint,
+    model: str | None,
+    configured: Mapping[str, Any],
+    *,
+    inputs: int = 0,
+    mask: bool = False,
+) -> tuple[Control, ...]:
+    """Return the controls for a request with that many input images, in the order of the option table."""
+    operation = INPAINTING if mask else EDITS if inputs else GENERATIONS
+    capabilities = catalog.describe_capabilities(endpoint, model, operation)
+    row, fields = capabilities.row, capabilities.fields
+    if fields is not None and fields & _TRANSLATED:
+        fields |= _TRANSLATED
+    controls = []
+    for name, option in OPTIONS.items():
+        if not option.panel or (fields is not None and option.sent and name not in fields):
+            continue
+        low, high, choices = option.low, option.high, option.choices
+        if low is not None:
+            low, high = row.limits.get(name, (low, high))
+        if option.kind is Kind.SIZE and row.sizes:
+            choices = (*(word for word in SIZE_WORDS if word != "auto" or word in row.sizes), *row.sizes)
+        elif option.kind is Kind.RATIO and row.ratios:
+            choices = row.ratios
+        else:
+            choices = row.choices.get(name, choices)
+        set_to = configured.get(name)
+        control = Control(
+            name=name,
+            kind=_KINDS.get(option.kind, "text"),
+            help=render(option.help, PANEL),
+            choices=choices,
+            low=low,
+            high=high,
+            configured="" if set_to is None else str(set_to),
+            basic=name in BASIC,
+            lists=option.lists,
+        )
+        controls.append(control)
+    return tuple(controls)
+
+
+def find_input_limits(endpoint: Endpoint, model: str | None) -> tuple[int, bool]:
+    """Return how many input images an edit may have, and whether it may have a mask."""
+    row = catalog.describe_capabilities(endpoint, model, EDITS).row
+    if endpoint.edits is False or row.edit == 0:
+        return 0, False
+    images = MOST if row.edit is None else min(row.edit, MOST)
+    return images, endpoint.mask is not False and row.mask is not False
+
+
+def list_models(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the models that are known at an endpoint, without those that are retired."""
+    first = [endpoint.default_model] if endpoint.default_model else []
+    listed = [name for name in endpoint.models if name != "*"]
+    own = [
+        model.name
+        for model in catalog.load_models()
+        if model.vendor and model.vendor == endpoint.vendor and not model.retired
+    ]
+    return tuple(dict.fromkeys([*first, *listed, *own]))

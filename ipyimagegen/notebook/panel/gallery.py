@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ipyimagegen.core.errors import NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import escape_hidden, truncate
+from ipyimagegen.notebook.messages import PANEL
 from ipyimagegen.notebook.panel.attachments import ImageFile
-from ipyimagegen.notebook.panel.wording import PANEL
 from ipyimagegen.results import Generation, Image
 
 PROMPT_LENGTH = 300  # characters of a prompt in the name of a tile
@@ -17,27 +18,37 @@ PROMPT_LENGTH = 300  # characters of a prompt in the name of a tile
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """An image. `key` is its lasting id; `parents` and `children` are the ids of related images.
+    """An image and its result. `children` are the ids of its edits."""
 
-    The front end sorts tiles by `number`: those of a sweep arrive in any order.
-    """
-
-    key: str
-    number: int
-    label: str
-    prompt: str
-    caption: str
-    width: int
-    height: int
-    parents: tuple[str, ...] = ()
+    image: Image
+    generation: Generation
     children: tuple[str, ...] = ()
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the form in which the front end receives it.
+
+        The front end sorts tiles by `number`: those of a sweep arrive in any order.
+        """
+        image, generation = self.image, self.generation
+        label = f"{generation.number or generation.id}"
+        width, height = image.size
+        return {
+            "key": image.id,
+            "number": generation.number or 0,
+            "label": f"{label}.{image.index}" if len(generation) > 1 else label,
+            "prompt": escape_hidden(truncate(image.prompt, PROMPT_LENGTH)),
+            "caption": escape_hidden(generation.write_caption(PANEL)),
+            "width": width,
+            "height": height,
+            "parents": generation.parents,
+            "children": self.children,
+        }
 
 
 class Gallery:
-    """The tiles of a panel, in the order of arrival, without removed tiles."""
+    """The tiles of a panel by the ids of their images, in the order of arrival, without removed tiles."""
 
     def __init__(self) -> None:
-        self._images: dict[str, Image] = {}
         self._tiles: dict[str, Tile] = {}
         self._removed: set[str] = set()
 
@@ -47,9 +58,9 @@ class Gallery:
         for image in generation:
             if image.id in self._removed:
                 continue
-            self._images[image.id] = image
             known = self._tiles.get(image.id)
-            changed[image.id] = _make_tile(image, generation, known.children if known else ())
+            children = known.children if known else ()
+            changed[image.id] = Tile(image=image, generation=generation, children=children)
             for key in generation.parents:
                 parent = changed.get(key) or self._tiles.get(key)
                 if parent and image.id not in parent.children:
@@ -64,15 +75,16 @@ class Gallery:
 
     def find_image(self, key: str) -> Image:
         """Return the image of a tile. Raises NotInHistory when it is not in the panel."""
-        if key not in self._images:
+        if key not in self._tiles:
             raise NotInHistory(_("That image is no longer in the panel."))
-        return self._images[key]
+        return self._tiles[key].image
 
     def find_file(self, key: str) -> ImageFile | None:
         """Return the original bytes of a tile's image, or None when it is not in the panel."""
-        image = self._images.get(key)
-        if image is None:
+        tile = self._tiles.get(key)
+        if tile is None:
             return None
+        image = tile.image
         name = f"{image.id.replace('/', '-')}{image.path.suffix}"
         width, height = image.size
         return ImageFile(data=image.bytes, mime=image.mime, width=width, height=height, name=name)
@@ -86,26 +98,9 @@ class Gallery:
         fresh._removed = self._removed
         for generation in generations:
             fresh.add(generation)
-        self._images, self._tiles = fresh._images, fresh._tiles
+        self._tiles = fresh._tiles
 
     def remove(self, key: str) -> None:
         """Remove a tile; the image stays in the history."""
         self._removed.add(key)
         self._tiles.pop(key, None)
-        self._images.pop(key, None)
-
-
-def _make_tile(image: Image, generation: Generation, children: tuple[str, ...]) -> Tile:
-    number = generation.number or generation.id
-    width, height = image.size
-    return Tile(
-        key=image.id,
-        number=generation.number or 0,
-        label=f"{number}.{image.index}" if len(generation) > 1 else f"{number}",
-        prompt=escape_hidden(truncate(image.prompt, PROMPT_LENGTH)),
-        caption=escape_hidden(generation.write_caption(PANEL)),
-        width=width,
-        height=height,
-        parents=generation.parents,
-        children=children,
-    )

@@ -33,15 +33,13 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
-from ipyimagegen.notebook.delivery import deliver_result
-from ipyimagegen.notebook.display import PLAN, show_in, write_status
-from ipyimagegen.notebook.panel import controls
+from ipyimagegen.notebook.display import PLAN, deliver_result, show_in, write_status
+from ipyimagegen.notebook.messages import PANEL, load_labels
 from ipyimagegen.notebook.panel.attachments import Attachments, ImageFile
-from ipyimagegen.notebook.panel.form import Form
+from ipyimagegen.notebook.panel.form import Form, describe_choices
 from ipyimagegen.notebook.panel.gallery import Gallery, Tile
 from ipyimagegen.notebook.panel.request_queue import RequestQueue, Worker
-from ipyimagegen.notebook.panel.wording import LABELS, PANEL
-from ipyimagegen.results import Generation, Sweep
+from ipyimagegen.results import Bundle, Result, Sweep
 from ipyimagegen.results.captions import list_facts, list_failures
 from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
@@ -64,7 +62,7 @@ class Panel(anywidget.AnyWidget):
 
     _esm = STATIC / "panel.js"
     _css = STATIC / "panel.css"
-    labels = traitlets.Dict(dict(LABELS)).tag(sync=True)
+    labels = traitlets.Dict(dict(load_labels())).tag(sync=True)
     language = traitlets.Unicode().tag(sync=True)
     cell_id = traitlets.Unicode().tag(sync=True)
     _panels: ClassVar[weakref.WeakSet[Panel]] = weakref.WeakSet()  # those that are displayed
@@ -73,7 +71,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, studio: Studio | None = None) -> None:
         super().__init__(language=os.environ.get("LANG", ""))
         self.studio = studio or default_studio()
-        self.result: Generation | Sweep | None = None
+        self.result: Result | None = None
         self._form, self._attachments, self._gallery = Form(), Attachments(self.studio), Gallery()
         self._queue = RequestQueue(self.studio, self)
         self._message: dict[str, Any] | None = None
@@ -92,7 +90,7 @@ class Panel(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return "The panel of ipyimagegen: run this cell to see it."
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **options: Any) -> Bundle | None:
         shell = get_ipython()
         if shell is not None and hasattr(shell, "kernel"):
             self._cell = shell.kernel.get_parent("shell")
@@ -101,7 +99,7 @@ class Panel(anywidget.AnyWidget):
                 if panel is not self and self.cell_id and panel.cell_id == self.cell_id:
                     panel.close()  # its cell was run again, and shows this panel instead
             Panel._panels.add(self)
-        bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**options)
+        bundle: Bundle | None = super()._repr_mimebundle_(**options)
         return bundle
 
     def close(self) -> None:
@@ -133,10 +131,10 @@ class Panel(anywidget.AnyWidget):
         self, handler: Callable[[Message, Sequence[Any]], None], content: Message, buffers: Sequence[Any]
     ) -> None:
         self.studio.keys.refuse("\n".join(_list_texts(content)))
-        retry = self._message is not None and self._message["retry"]
-        if content["do"] in REQUESTS or not (retry or content["do"] in AUTOMATIC):
+        action, retry = content["do"], self._message is not None and self._message["retry"]
+        if action in REQUESTS or not (retry or action in AUTOMATIC):
             self._message = None  # a message with Retry stays until the next request
-        if content["do"] in REQUESTS and content["do"] != "retry":
+        if action in REQUESTS and action != "retry":
             self._queue.unknown_outcome = None
         try:
             if "form" in content:
@@ -244,7 +242,11 @@ class Panel(anywidget.AnyWidget):
     def do_recall(self, content: Message, _buffers: object) -> None:
         """Fill the form with the settings of the image `key`."""
         run, _index = self.studio.find(_get_key(content))
-        form = Form.from_run(run, self._name_endpoint(run), self.studio.settings.options)
+        base_url = run.request.base_url
+        named = (other.name for other in self.studio.registry if other.base_url == base_url)
+        # The base URL of a record that nobody here configured or named is left out.
+        endpoint = next(named, base_url if self.studio.trusts(base_url) else "")
+        form = Form.from_run(run, endpoint, self.studio.settings.options)
         self._attachments.replace_by_run(run)
         self._form = form
         self._send_form(content)
@@ -261,8 +263,7 @@ class Panel(anywidget.AnyWidget):
 
     def _send_image(self, purpose: str, content: Message) -> None:
         """Send the original bytes of an image; nothing when it was removed meanwhile."""
-        key = _get_key(content)
-        if file := self._find_file(key):
+        if file := self._find_file(key := _get_key(content)):
             described = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
             described |= {"key": key, "view": content.get("view"), "for": purpose}
             self._post("image", file.data, **described)
@@ -273,7 +274,9 @@ class Panel(anywidget.AnyWidget):
             for key in keys[start : start + AT_ONCE]:
                 with suppress(ImagineError):  # a damaged image is reported when it is viewed
                     if file := self._find_file(key):
-                        thumbnails[key] = file.make_thumbnail(EDGE)
+                        image = imaging.open_image(file.data)
+                        image.thumbnail((EDGE, EDGE))
+                        thumbnails[key] = imaging.make_preview([image])
             described = [{"key": key, "mime": thumbnail.mime} for key, thumbnail in thumbnails.items()]
             self._post("thumbs", *(thumbnail.data for thumbnail in thumbnails.values()), thumbs=described)
 
@@ -285,11 +288,8 @@ class Panel(anywidget.AnyWidget):
 
     def show_plan(self, plan: Plan) -> None:
         """Show the plan of a sweep."""
-        self._line, self._elapsed, self._plan_shown = (
-            escape_hidden(render(str(plan), PANEL)),
-            0.0,
-            time.monotonic(),
-        )
+        self._line, self._elapsed = escape_hidden(render(str(plan), PANEL)), 0.0
+        self._plan_shown = time.monotonic()
         self._post("progress", line=self._line, elapsed=0.0, mime="")
 
     def show_progress(self, batch: Batch) -> None:
@@ -302,14 +302,17 @@ class Panel(anywidget.AnyWidget):
         status = {"line": self._line, "elapsed": batch.elapsed, "mime": preview.mime if preview else ""}
         self._post("progress", *([preview.data] if preview else []), **status)
 
-    def show_result(self, result: Generation | Sweep, plan: Plan) -> None:
+    def show_result(self, result: Result, plan: Plan) -> None:
         """Show a result, deliver it as its options say, and show it under the panel."""
         self.result = result
-        images = iter(result) if isinstance(result, Generation) else chain(*result)
-        if first := next(images, None):
-            self._worker.submit(lambda: self._send_tiles([], select=first.id))  # after the tile itself
         shell = get_ipython()
-        lines = _describe_result(result)
+        if first := next(chain(*result) if isinstance(result, Sweep) else iter(result), None):
+            self._worker.submit(lambda: self._send_tiles([], select=first.id))  # after the tile itself
+        if isinstance(result, Sweep):
+            head = result.write_caption(PANEL).partition("\n")[0]
+            lines = [head, *list_failures(result, result.labels, PANEL)]
+        else:
+            lines = [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
         if self._queue.unknown_outcome:
             lines.append(str(self._queue.unknown_outcome))
         try:
@@ -336,13 +339,12 @@ class Panel(anywidget.AnyWidget):
         with self._lock:
             attachments, queue = self._attachments, self._queue
             job = {"line": self._line, "elapsed": self._elapsed, "queued": queue.queued}
+            images, mask = attachments.images, attachments.mask
             self._post(
                 "state",
-                **controls.describe_choices(
-                    self.studio, self._form, inputs=len(attachments.images), mask=attachments.mask is not None
-                ),
-                images=[image.to_message() for image in attachments.images],
-                mask=attachments.mask.to_message() if attachments.mask else None,
+                **describe_choices(self.studio, self._form, inputs=len(images), mask=mask is not None),
+                images=[image.to_message() for image in images],
+                mask=mask.to_message() if mask else None,
                 job=job if queue.running else None,
                 message=self._message,
             )
@@ -360,26 +362,10 @@ class Panel(anywidget.AnyWidget):
 
     def _send_tiles(self, tiles: Sequence[Tile], *, reset: bool = False, select: str | None = None) -> None:
         if tiles or reset or select:
-            self._post("tiles", tiles=[dict(vars(tile)) for tile in tiles], reset=reset, select=select)
+            self._post("tiles", tiles=[tile.to_message() for tile in tiles], reset=reset, select=select)
 
     def _post(self, kind: str, *buffers: bytes, **content: Any) -> None:
         self.send({"is": kind, **content}, buffers=list(buffers) or None)
-
-    def _name_endpoint(self, run: Run) -> str:
-        """Return what the endpoint field says for a run: the name of its server here, or its base URL.
-
-        The base URL of a record that nobody here configured or named is left out.
-        """
-        base_url = run.request.base_url
-        names = (endpoint.name for endpoint in self.studio.registry if endpoint.base_url == base_url)
-        return next(names, base_url if self.studio.trusts(base_url) else "")
-
-
-def _describe_result(result: Generation | Sweep) -> list[str]:
-    if isinstance(result, Sweep):
-        caption = result.write_caption(PANEL)
-        return [caption.partition("\n")[0], *list_failures(result, result.labels, PANEL)]
-    return [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
 
 
 def _list_texts(content: object) -> list[str]:

@@ -1,0 +1,101 @@
+"""The words of cells and of the panel: options as flags or labels, remedies as what to run or press."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from ipyimagegen.core.messages import Front, Message, Remedy, _, name_setting
+from ipyimagegen.core.options import OPTIONS, Option
+
+BY_FLAG: Mapping[str, Option] = {
+    flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
+}
+NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+SETTING = "--set"
+HELP = ("-h", "--help")
+_RUN = "{run}"  # stays in the template until the remedy is recommended
+_KEYS = {"image": "inputs", "new": "rerun", "extra": "other"}  # of options whose label has another key
+
+
+def name_flag(name: str, value: object) -> str:
+    """Return an option as a line has it: `--size 1024x1024`, `--new`, `--stream=false`."""
+    if name == "extra":
+        items = value.items() if isinstance(value, Mapping) else ()
+        return " ".join(f"{SETTING} {key}={item}" for key, item in items) or SETTING
+    if isinstance(value, range):
+        value = f"{value.start}..{value.stop - 1}"
+    flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return flag if value else f"{flag}=false"
+    return f"{flag} {value}" if value is not None else flag
+
+
+@cache
+def load_labels() -> Mapping[str, Mapping[str, str]]:
+    """Return the labels of the panel's front end, by language and key."""
+    file = Path(__file__).with_name("panel") / "static" / "labels.json"
+    labels: Mapping[str, Mapping[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    return labels
+
+
+def name_control(name: str, value: object) -> str:
+    """Return the label of an option's field or button: `Size 1024x1024`."""
+    labels = load_labels()["en"]
+    label = labels.get(f"option.{name}") or labels.get(_KEYS.get(name, name)) or name.replace("_", " ")
+    return label if value is None or value is True else f"{label} {value}"
+
+
+def _name_show(run: str) -> str:
+    return f"%imagine_show {run}"
+
+
+_CELL_REMEDIES: Mapping[Remedy, Message] = {
+    Remedy.RUN_AGAIN: _("Run the cell again."),
+    Remedy.RUN_LATER: _("Run the cell again later."),
+    Remedy.RETRY: _("Use --retry to send it again."),
+    Remedy.CHANGE_REQUEST: _("Fix the problem above and run the cell again."),
+    Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor shows where it comes from."),
+    Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
+    Remedy.SEND_LESS: _("Send smaller or fewer images, and run the cell again."),
+    Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models lists those that are known."),
+    Remedy.CHANGE_ENDPOINT: _("Choose another endpoint; %imagine_endpoints lists those that are known."),
+    Remedy.SEND_NEW: _("Use --new to send a new request."),
+    Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
+    Remedy.FETCH: _("{run} fetches the image again at no cost; --new sends a new request.", run=_RUN),
+    Remedy.WAIT: _("Run the cell again to wait for its images; later, {run} shows them.", run=_RUN),
+    Remedy.RUN_MISSING: _("Run the cell again: only what is missing is sent."),
+    Remedy.RETRY_UNKNOWN: _(
+        "Run the cell again for what is missing; --retry also sends what may have been billed."
+    ),
+    Remedy.FREE_SPACE: _("What came is kept. Free disk space and run the cell again, at no cost."),
+    Remedy.DIAGNOSE: _("Run the cell again, or find the cause with %imagine_doctor."),
+}
+_PANEL_REMEDIES: Mapping[Remedy, Message] = {
+    Remedy.RUN_AGAIN: _("Press Generate again."),
+    Remedy.RUN_LATER: _("Press Generate again later."),
+    Remedy.RETRY: _("Press Retry to send again."),
+    Remedy.SEND_NEW: _("Press Run again to send a new request."),
+    Remedy.CHANGE_REQUEST: _("Fix the problem above and press Generate again."),
+    Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor in a cell shows where it comes from."),
+    Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
+    Remedy.SEND_LESS: _("Send smaller or fewer images, and press Generate again."),
+    Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models in a cell lists known models."),
+    Remedy.CHANGE_ENDPOINT: _("Choose another server from the list."),
+    Remedy.SHOW: _("The response is stored. {run} in a cell reads it at no cost.", run=_RUN),
+    Remedy.FETCH: _("{run} in a cell fetches the image again at no cost.", run=_RUN),
+    Remedy.WAIT: _(
+        "Press Generate again to wait for its images; later, {run} in a cell shows them.", run=_RUN
+    ),
+    Remedy.RUN_MISSING: _("Press Generate again: only what is missing is sent."),
+    Remedy.RETRY_UNKNOWN: _(
+        "Press Generate again for what is missing; Retry sends what may have been billed."
+    ),
+    Remedy.FREE_SPACE: _("What came is kept. Free disk space and press Generate again, at no cost."),
+    Remedy.DIAGNOSE: _("Press Generate again, or run %imagine_doctor in a cell to find the cause."),
+}
+
+CELL = Front(option=name_flag, setting=name_setting, run=_name_show, remedies=_CELL_REMEDIES)
+PANEL = Front(option=name_control, setting=name_setting, run=_name_show, remedies=_PANEL_REMEDIES)
