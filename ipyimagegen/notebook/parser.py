@@ -17,10 +17,10 @@ from typing import Any
 
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
-from ipyimagegen.core.ids import parse_id
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
 from ipyimagegen.core.request import read_setting
+from ipyimagegen.core.run import parse_id
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs, list_elements, parse_values
 from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING

@@ -6,7 +6,6 @@ import sys
 import threading
 
 import pytest
-from ipyimagegen.notebook.panel.wording import PANEL
 from kernels import Kernel, kernel_environ
 from loopback import b64, image_bytes
 from panels import View, form
@@ -14,6 +13,7 @@ from PIL import Image
 
 from ipyimagegen import Studio
 from ipyimagegen.core.messages import Remedy
+from ipyimagegen.notebook.messages import PANEL
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.gallery import Gallery
 from ipyimagegen.notebook.panel.widget import IN_PROGRESS
