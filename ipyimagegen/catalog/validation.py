@@ -75,7 +75,8 @@ def check(
             raise InvalidOption(problem.message)
         setting = f"{ignored}={kept.pop(ignored)}"
         notes.append(_("ignored configured {setting}: {reason}", setting=setting, reason=problem.reason))
-    _check_inputs(request, capabilities)
+    if request.inputs:
+        _check_inputs(request, capabilities)
     if "prompt" not in request.extra:
         notes += _check_prompt(request.prompt, capabilities)
     if capabilities.row.retired:
@@ -283,8 +284,6 @@ _RULES = (
 
 def _check_inputs(request: Request, capabilities: Capabilities) -> None:
     row, endpoint, label = capabilities.row, capabilities.endpoint, capabilities.label
-    if not request.inputs:
-        return
     if row.edit == 0:
         raise InvalidOption(
             _("{model} does not support image edits.", model=label),

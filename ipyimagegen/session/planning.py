@@ -55,7 +55,8 @@ def build_plan(
     calls, local = tuple(call for call, _local in pairs), pairs[0][1]
     if not axes and calls[0].unknown_outcome and not local.get("dry_run"):
         raise calls[0].unknown_outcome
-    _check_distinct(axes, calls)
+    if axes:
+        _check_distinct(axes, calls)
     if local.get("offline"):
         _check_local(axes, calls)
     if local.get("send_key") and user.executor is None:
