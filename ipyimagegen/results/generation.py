@@ -207,18 +207,14 @@ class Generation(Sequence[Image]):
         """Its `text/plain`: equal in every run of the same request."""
         return f"Generation: {truncate(self.prompt, 60)!r}{DOT}{DOT.join(list_facts(self.run))}"
 
-    def preview(self) -> imaging.Preview:
-        """Return an image of at most 768 px and 100 KiB: its image, or a contact sheet."""
-        edge = imaging.choose_edge(len(self))
-        labels = [f"{self.number or self.id}.{image.index}" for image in self]
-        thumbs = [image.thumb(edge) for image in self]
-        return imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
-
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.to_bundles()[0]
 
     def to_bundles(self) -> list[Bundle]:
-        """Return what a notebook shows: a preview, or each original if so configured."""
+        """Return what a notebook shows: each original if so configured, else an image of at most 768 px.
+
+        Several images are shown as a contact sheet. It has at most 100 KiB.
+        """
         if not self:
             return [({"text/plain": self._summary}, {})]
         if self.handle and self.handle.embed == "original":
@@ -227,7 +223,11 @@ class Generation(Sequence[Image]):
                     make_bundle(image.bytes, image.mime, image.size, self._summary, self.prompt)
                     for image in self
                 ]
-        return [bundle_preview(self.preview(), self._summary, self.prompt, framed=len(self) == 1)]
+        edge = imaging.choose_edge(len(self))
+        labels = [f"{self.number or self.id}.{image.index}" for image in self]
+        thumbs = [image.thumb(edge) for image in self]
+        preview = imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
+        return [bundle_preview(preview, self._summary, self.prompt, framed=len(self) == 1)]
 
     def _ipython_display_(self) -> None:
         if self.handle is None:

@@ -304,15 +304,16 @@ class Panel(anywidget.AnyWidget):
 
     def show_result(self, result: Result, plan: Plan) -> None:
         """Show a result, deliver it as its options say, and show it under the panel."""
-        self.result = result
-        shell = get_ipython()
-        if first := next(chain(*result) if isinstance(result, Sweep) else iter(result), None):
-            self._worker.submit(lambda: self._send_tiles([], select=first.id))  # after the tile itself
+        self.result, shell, kind = result, get_ipython(), "done"
         if isinstance(result, Sweep):
             head = result.write_caption(PANEL).partition("\n")[0]
             lines = [head, *list_failures(result, result.labels, PANEL)]
+            first, kind = next(chain(*result), None), "note" if result.failed else "done"
         else:
             lines = [DOT.join([*([str(result.number)] if result.number else []), *list_facts(result.run)])]
+            first = next(iter(result), None)
+        if first:
+            self._worker.submit(partial(self._send_tiles, [], select=first.id))  # after the tile itself
         if self._queue.unknown_outcome:
             lines.append(str(self._queue.unknown_outcome))
         try:
@@ -320,7 +321,6 @@ class Panel(anywidget.AnyWidget):
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
-        kind = "note" if isinstance(result, Sweep) and result.failed else "done"
         lines.append(self.studio.warn_of_store() or "")
         self._show_message(kind, join(filter(None, lines), "\n"))
 
