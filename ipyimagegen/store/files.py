@@ -338,11 +338,14 @@ def _delete_on_failure(path: Path) -> Iterator[None]:
 
 def _resolve_home(home: Path) -> Path:
     """Return the real path of a store; a link to nowhere stays as it is: its disk may not be mounted."""
+    real = Path(os.path.realpath(home))
+    if real == home:
+        return home
     try:
         dangling = any(path.is_symlink() and not path.exists() for path in (home, *home.parents))
     except OSError:  # reported when the folder is needed
         return home
-    return home if dangling else Path(os.path.realpath(home))
+    return home if dangling else real
 
 
 # Whose a file or a folder is

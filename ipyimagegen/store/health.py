@@ -14,7 +14,15 @@ from pathlib import Path
 
 from ipyimagegen.store.blobs import find_fallback
 from ipyimagegen.store.files import MARGIN, Disk
-from ipyimagegen.store.index import SQLITE_LOCK, VERSION, is_damage, list_aside, read_state, read_version
+from ipyimagegen.store.index import (
+    DAMAGED,
+    SQLITE_LOCK,
+    VERSION,
+    find_code,
+    list_aside,
+    read_state,
+    read_version,
+)
 
 MOUNTS = Path("/proc/self/mountinfo")  # on Linux only
 LOCK = 1.0  # seconds that another process may hold the index before it is called locked
@@ -142,9 +150,9 @@ def _inspect_index(path: Path) -> tuple[str, int | None]:
         ):
             index, runs = _check_index(connection, writing=not journal)
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        states = {sqlite3.SQLITE_BUSY: "locked", sqlite3.SQLITE_READONLY: "cut off"}  # needs a replay
-        return "damaged" if is_damage(error) else states.get(code, "unreadable"), None
+        states = dict.fromkeys(DAMAGED, "damaged")
+        states |= {sqlite3.SQLITE_BUSY: "locked", sqlite3.SQLITE_READONLY: "cut off"}  # needs a replay
+        return states.get(find_code(error), "unreadable"), None
     return (index if index != "ok" or os.access(path, os.W_OK) else "read-only"), runs
 
 

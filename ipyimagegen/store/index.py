@@ -31,6 +31,7 @@ _ASIDE = re.compile(r"index(\.[0-9]+)?\.damaged")
 _BESIDE = ("-journal", "-wal", "-shm")  # of SQLite, after the name of the database
 _MAGIC, _FRACTIONS = b"SQLite format 3\0", b"\x40\x20\x20"  # at 0 and at 21 of the header of any database
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 STEP = 0.2  # seconds that SQLite waits for a lock at a time: meanwhile no interrupt is noticed
 
 # Prompts have a table of their own, in order of time: a search reads a narrow table once, newest first.
@@ -135,9 +136,12 @@ class Index:
         self._execute(lambda connection: self._build(connection, known=VERSION))
 
     def delete_damaged(self) -> None:
-        """Delete the damaged files that were moved aside: they may hold what is to be forgotten."""
+        """Delete the damaged indexes that were moved aside, if they are ours: they hold prompts."""
         with suppress(OSError), SQLITE_LOCK:
-            _delete_aside(self.path.parent)
+            for path in list_aside(self.path.parent):
+                if read_state(path) == "ours":
+                    for suffix in (*_BESIDE, ""):
+                        delete_file(path.parent, Path(f"{path.name}{suffix}"))
 
     def _execute(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work; repeat it while another process holds the index, or once it was moved aside."""
@@ -151,14 +155,15 @@ class Index:
                     return work(connection)
             except sqlite3.Error as error:
                 fault = error
-            if is_damage(fault) and repairs < 3:
+            code = find_code(fault)
+            if code in DAMAGED and repairs < 3:
                 self._move_aside(inode)
                 repairs += 1
-            elif left > STEP and _has_code(fault, sqlite3.SQLITE_BUSY):
+            elif code == sqlite3.SQLITE_BUSY and left > STEP:
                 time.sleep(0.01)  # some locks are reported at once
             else:
                 break
-        if not is_damage(fault):
+        if code not in DAMAGED:
             self._short_until = time.monotonic() + self.wait
         raise Unusable(str(fault)) from fault
 
@@ -211,7 +216,7 @@ class Index:
         with suppress(OSError), SQLITE_LOCK:
             if _read_inode(self.path) != inode or read_state(self.path) not in ("ours", "no database"):
                 return
-            _delete_aside(self.path.parent)
+            self.delete_damaged()
             for number in itertools.count():
                 aside = self.path.with_name(f"index.{number}.damaged" if number else "index.damaged")
                 if not any(os.path.lexists(f"{aside}{suffix}") for suffix in ("", *_BESIDE)):
@@ -240,15 +245,9 @@ def read_version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether an error means that the file is damaged."""
-    return _has_code(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
-
-def _has_code(error: sqlite3.Error, *codes: int) -> bool:
-    """Return whether an error has a code: its class tells nothing, "locked" and "damaged" share it."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
+def find_code(error: sqlite3.Error) -> int:
+    """Return the code of an error: its class tells nothing, "locked" and "damaged" share it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 @contextmanager
@@ -314,14 +313,6 @@ def _make_private(path: Path) -> None:
                 os.fchmod(file, stat.S_IMODE(mode) & ~0o077)
         finally:
             os.close(file)
-
-
-def _delete_aside(home: Path) -> None:
-    """Delete the damaged indexes that were moved aside, if they are ours: they hold prompts."""
-    for path in list_aside(home):
-        if read_state(path) == "ours":
-            for suffix in (*_BESIDE, ""):
-                delete_file(home, Path(f"{path.name}{suffix}"))
 
 
 def list_aside(home: Path) -> list[Path]:
