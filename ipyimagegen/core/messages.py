@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Self
 
 
@@ -147,27 +146,25 @@ PYTHON = Front(
     option=lambda name, value: f"{name}={value!r}" if value is not None else f"{name}=",
     setting=name_setting,
     run=lambda run: f"history[{run!r}]",
-    remedies=MappingProxyType(
-        {
-            Remedy.RUN_AGAIN: "Call it again.",
-            Remedy.RUN_LATER: "Call it again later.",
-            Remedy.RETRY: "Use retry=True to send it again.",
-            Remedy.CHANGE_REQUEST: "Fix the problem above and call it again.",
-            Remedy.CHECK_KEY: "Check the API key; %imagine_doctor shows where it comes from.",
-            Remedy.ADD_CREDIT: "Add credit to the account at that server.",
-            Remedy.SEND_LESS: "Send smaller or fewer images.",
-            Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
-            Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
-            Remedy.SEND_NEW: "Use new=True to send a new request.",
-            Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
-            Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
-            Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
-            Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
-            Remedy.RETRY_UNKNOWN: (
-                "Call it again for what is missing; retry=True also sends what may have been billed."
-            ),
-            Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
-            Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",
-        }
-    ),
+    remedies={
+        Remedy.RUN_AGAIN: "Call it again.",
+        Remedy.RUN_LATER: "Call it again later.",
+        Remedy.RETRY: "Use retry=True to send it again.",
+        Remedy.CHANGE_REQUEST: "Fix the problem above and call it again.",
+        Remedy.CHECK_KEY: "Check the API key; %imagine_doctor shows where it comes from.",
+        Remedy.ADD_CREDIT: "Add credit to the account at that server.",
+        Remedy.SEND_LESS: "Send smaller or fewer images.",
+        Remedy.CHANGE_MODEL: "Choose another model; %imagine_models lists those that are known.",
+        Remedy.CHANGE_ENDPOINT: "Choose another endpoint; %imagine_endpoints lists those that are known.",
+        Remedy.SEND_NEW: "Use new=True to send a new request.",
+        Remedy.SHOW: "The response is stored. {run} reads it at no cost.",
+        Remedy.FETCH: "{run} fetches the image again at no cost; new=True sends a new request.",
+        Remedy.WAIT: "Call it again to wait for its images; later, they are in {run}.",
+        Remedy.RUN_MISSING: "Call it again: only what is missing is sent.",
+        Remedy.RETRY_UNKNOWN: (
+            "Call it again for what is missing; retry=True also sends what may have been billed."
+        ),
+        Remedy.FREE_SPACE: "What came is kept. Free disk space and call it again, at no cost.",
+        Remedy.DIAGNOSE: "Call it again, or find the cause with %imagine_doctor.",
+    },
 )
