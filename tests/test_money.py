@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from loopback import CANARY, b64, image_bytes, records
@@ -367,9 +368,7 @@ def test_offline_fetches_nothing(home, serve):
         studio.imagine("a fox", endpoint=server.base_url)
     before = len(server.requests)
     run, _ = studio.ledger.find("1")
-    elsewhere = run.replace(
-        request=type(run.request)(**{**vars(run.request), "base_url": "https://gpu.example/v1"})
-    )
+    elsewhere = run.replace(request=replace(run.request, base_url="https://gpu.example/v1"))
     assert [image.state for image in studio.fetch(elsewhere, offline=True).images] == ["url_pending"]
     assert len(server.requests) == before
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Self
 
 
@@ -148,7 +147,7 @@ PYTHON = Front(
     option=lambda name, value: f"{name}={value!r}" if value is not None else f"{name}=",
     setting=name_setting,
     run=lambda run: f"history[{run!r}]",
-    remedies=MappingProxyType(_python_remedies),
+    remedies=_python_remedies,
 )
 _RUN = "{run}"  # stays in the template until the remedy is recommended
 _python_remedies |= {  # after PYTHON, which words every message

@@ -312,8 +312,13 @@ def _parse_text(option: Option, text: str) -> str:
             _("{option} takes a variable name, not {text!r}.", option=OptionName(option.name), text=text)
         )
     if option.kind is not Kind.INPUT and _BREAKS.search(text):
-        broken = _("{option} contains a line break or control character.", option=OptionName(option.name))
-        raise InvalidOption(broken)
+        raise InvalidOption(
+            _(
+                "{option} contains a line break or control character. "
+                "Write it on one line; nothing was sent.",
+                option=OptionName(option.name),
+            )
+        )
     return text.lower() if text.lower() in option.choices else text  # only a WORD has choices
 
 

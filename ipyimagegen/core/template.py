@@ -74,9 +74,9 @@ def parse(template: str) -> tuple[Part, ...]:
     at, latex_end, ends = 0, -1, _find_group_ends(template)
     while at < len(template):
         start = at
-        if template[at] == "{" and (end := _find_latex_end(template, at, latex_end, ends)):
-            at = latex_end = end
-            literal.append(template[start:end])
+        if at in ends and (at == latex_end or _LATEX_BEFORE.search(template, max(0, at - 40), at)):
+            at = latex_end = ends[at]
+            literal.append(template[start:at])
         elif group := _match_group(template, at):
             at += len(group.source)
             parts += [Literal("".join(literal)), group] if literal else [group]
@@ -107,13 +107,6 @@ def _find_group_ends(template: str) -> Mapping[int, int]:
         elif opened:
             ends[opened.pop()] = brace.end()
     return ends
-
-
-def _find_latex_end(template: str, at: int, latex_end: int, ends: Mapping[int, int]) -> int | None:
-    """Return the end of the LaTeX group that opens at `at`, or None for another group."""
-    if at != latex_end and not _LATEX_BEFORE.search(template, max(0, at - 40), at):
-        return None
-    return ends.get(at)
 
 
 def _match_group(template: str, at: int) -> Name | Alternatives | None:
@@ -239,10 +232,13 @@ def _check_size(value: object, source: str) -> None:
 
 def _check_room(room: int, source: str) -> None:
     if room < 0:
-        problem = _(
-            "{source} is longer than {most:,} characters; nothing was sent.", source=source, most=LONGEST
+        raise InvalidInput(
+            _(
+                "{source} is longer than {most:,} characters; nothing was sent. Use a part of it.",
+                source=source,
+                most=LONGEST,
+            )
         )
-        raise InvalidInput(problem)
 
 
 def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:

@@ -126,7 +126,12 @@ def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
         return ()
     if INPUTS[name].repeats and isinstance(value, (list, tuple)):
         if not value:
-            raise InvalidInput(_("{option} is an empty list; nothing was sent.", option=OptionName(name)))
+            raise InvalidInput(
+                _(
+                    "{option} is an empty list; nothing was sent. Without an image, leave it out.",
+                    option=OptionName(name),
+                )
+            )
         return tuple(InputRef(thing, f"{name}[{index}]") for index, thing in enumerate(value))
     return (InputRef(value, name),)
 
@@ -236,9 +241,12 @@ def _expand_range(name: str, piece: str) -> Iterator[object]:
 
 
 def _refuse_count(name: str, given: str | None = None) -> InvalidOption:
-    option = OptionName(name, given)
     return InvalidOption(
-        _("{option} has more than {most:,} values; nothing was sent.", option=option, most=MOST)
+        _(
+            "{option} has more than {most:,} values; nothing was sent. Give fewer.",
+            option=OptionName(name, given),
+            most=MOST,
+        )
     )
 
 
