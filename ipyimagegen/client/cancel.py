@@ -122,9 +122,7 @@ class Deadline:
         self.token = token
         self.proxy: str | None = None  # the address of the proxy before the server
         self._ends = min(token.ends, token.clock() + seconds)
-        self._expired = False
-        self._sockets: list[socket.socket] = []
-        self._descriptors: list[int] = []  # of the sockets that those duplicate
+        self._sockets: list[tuple[socket.socket, int]] = []  # a duplicate, and the number of the original
         self._lock = threading.Lock()
         self._timer = threading.Timer(max(self.left, 0), self._expire)
         self._timer.daemon = True
@@ -132,7 +130,7 @@ class Deadline:
     @property
     def expired(self) -> bool:
         """Whether the deadline has passed."""
-        return self._expired or self.left <= 0
+        return self.left <= 0
 
     @property
     def stopped(self) -> bool:
@@ -155,13 +153,12 @@ class Deadline:
         self.token.exchanges.discard(self)
         with self._lock:
             while self._sockets:
-                self._sockets.pop().close()
+                self._sockets.pop()[0].close()
 
     def add_connection(self, connected: socket.socket) -> None:
         """Register a new connection. Raises OSError when the exchange is stopped already."""
         with self._lock:
-            self._sockets.append(connected.dup())
-            self._descriptors.append(connected.fileno())
+            self._sockets.append((connected.dup(), connected.fileno()))
         if self.stopped:
             self.stop()
             raise OSError("stopped while connecting")
@@ -173,20 +170,20 @@ class Deadline:
     def stop(self) -> None:
         """Shut the connections down; reads and writes on them end at once."""
         with self._lock:
-            for duplicate in self._sockets:
+            for duplicate, _original in self._sockets:
                 with contextlib.suppress(OSError):  # already closed by the other side
                     duplicate.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
         """Close the connections in a fork. The lock may be held by a thread that the fork does not have."""
         null = os.open(os.devnull, os.O_RDWR)
-        for duplicate, descriptor in zip(self._sockets, self._descriptors, strict=False):
+        for duplicate, original in self._sockets:
             with contextlib.suppress(OSError):
-                if os.fstat(duplicate.fileno()).st_ino == os.fstat(descriptor).st_ino:
-                    os.dup2(null, descriptor)  # closes it, while its number stays taken
+                if os.fstat(duplicate.fileno()).st_ino == os.fstat(original).st_ino:
+                    os.dup2(null, original)  # closes it, while its number stays taken
             duplicate.close()
         os.close(null)
 
     def _expire(self) -> None:
-        self._expired = True
+        self._ends = -math.inf
         self.stop()

@@ -191,13 +191,12 @@ def send(
     timeout: tuple[float, float],
     mounts: Mounts,
     policy: AddressPolicy,
-) -> tuple[requests.Session, requests.Response]:
-    """Send a request once over a fresh connection; return the session and the response with its body unread.
+) -> requests.Response:
+    """Send a request once over a fresh connection; return the response with its body unread.
 
-    The caller closes both. `mounts` maps URL prefixes to WSGI applications that run in this process. The
-    adapter is called directly: `Session.send` would read the whole body of a redirect. Behind a proxy the
-    addresses are checked here, but the proxy connects. Raises BlockedAddress, and what requests and urllib3
-    raise.
+    The caller closes it and its `connection`. `mounts` maps URL prefixes to WSGI applications that run in
+    this process. There is no session, so no cookie, no .netrc and no redirect. Behind a proxy the addresses
+    are checked here, but the proxy connects. Raises BlockedAddress, and what requests and urllib3 raise.
     """
     to_origin(url)  # a host that parsers read differently is refused, whatever urllib3 does
 
@@ -209,34 +208,25 @@ def send(
             )
         return prepared
 
-    session = requests.Session()
-    session.trust_env = False  # what counts of the environment is below; .netrc is not read
-    session.headers["User-Agent"] = "ipyimagegen"
-    session.headers["Accept-Encoding"] = ACCEPTED
+    headers = {"User-Agent": "ipyimagegen", "Accept-Encoding": ACCEPTED, **headers}
+    prepared = requests.Request(method, url, headers=headers, data=data, auth=add_key).prepare()
+    url = prepared.url or ""
+    for prefix, app in mounts.items():
+        if url.startswith(prefix):
+            return WsgiAdapter(app, deadline.mark_sent).send(prepared)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    # No proxy before this machine: a key may go there unencrypted because it stays here.
+    proxies = {} if is_loopback_host(host) else get_environ_proxies(url)
+    deadline.proxy = select_proxy(url, proxies)
+    if deadline.proxy:
+        policy.list_addresses(host, parts.port or 443)
+    verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    adapter = StoppableAdapter(deadline, timeout[1], policy)
     try:
-        prepared = session.prepare_request(
-            requests.Request(method, url, headers=dict(headers), data=data, auth=add_key)
-        )
-        url = prepared.url or ""
-        adapter: HTTPAdapter | None = None
-        for prefix, app in mounts.items():
-            if url.startswith(prefix):
-                adapter = WsgiAdapter(app, deadline.mark_sent)
-        proxies: dict[str, str] = {}
-        if adapter is None:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-            # No proxy before this machine: a key may go there unencrypted because it stays here.
-            proxies = {} if is_loopback_host(host) else get_environ_proxies(url)
-            deadline.proxy = select_proxy(url, proxies)
-            if deadline.proxy:
-                policy.list_addresses(host, parts.port or 443)
-            adapter = StoppableAdapter(deadline, timeout[1], policy)
-        session.mount(url, adapter)  # closed with the session
-        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        return session, adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
+        return adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
     except BaseException:
-        session.close()
+        adapter.close()
         raise
 
 

@@ -75,8 +75,8 @@ def download(
             if deadline.stopped:
                 break
             try:
-                session, response = _open(url, endpoint, deadline, redactor, mounts=mounts, policy=policy)
-                with session, response:
+                response = _open(url, endpoint, deadline, redactor, mounts=mounts, policy=policy)
+                with contextlib.closing(response.connection), response:
                     _save(response, deadline, into, cap, redactor)
             except _NotFetched as failure:
                 error, repeatable = failure.error, failure.repeatable
@@ -101,10 +101,10 @@ def _open(
     *,
     mounts: Mounts,
     policy: AddressPolicy,
-) -> tuple[requests.Session, requests.Response]:
+) -> requests.Response:
     """Return the response with the image, hop by hop. Raises _NotFetched, and what `send` raises."""
     for _hop in range(HOPS + 1):
-        session, response = send(
+        response = send(
             deadline,
             "GET",
             url,
@@ -115,9 +115,9 @@ def _open(
         )
         status, target = response.status_code, response.headers.get("Location")
         if status == HTTPStatus.OK:
-            return session, response
+            return response
         response.close()
-        session.close()
+        response.connection.close()
         if not (300 <= status < 400 and target):
             host = urlsplit(url).hostname
             problem = _("The image could not be fetched: {host} answered {status}.", host=host, status=status)

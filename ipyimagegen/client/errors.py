@@ -12,8 +12,8 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from http import HTTPStatus
+from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -80,12 +80,6 @@ def parse_error(body: Json, status: int | None = None, redactor: Redactor = NO_K
     if not message and status is not None:
         message = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     return ErrorInfo(message=message or code or _("no reason given"), code=code, status=status)
-
-
-def redact_error(error: ErrorInfo, redactor: Redactor) -> ErrorInfo:
-    """Return an error without keys; a message in which there is none stays the same object."""
-    clear = redactor.redact(error.message)
-    return error if clear == error.message else replace(error, message=clear)
 
 
 def parse_body(raw: bytes) -> Json:
@@ -233,11 +227,11 @@ _BY_TEXT = {
     "CA certificate bundle": _("the file of certificates that REQUESTS_CA_BUNDLE names does not exist"),
 }
 # In this order: the first kind that is anywhere in the chain of causes gives the reason.
-_BY_KIND: tuple[tuple[type[BaseException], Message | Callable[[BaseException], Message]], ...] = (
+_Kind: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+_BY_KIND: tuple[tuple[_Kind, Message | Callable[[BaseException], Message]], ...] = (
     (BlockedAddress, lambda error: error.args[0]),
     (ssl.SSLCertVerificationError, _describe_certificate),
-    (u3.NameResolutionError, _("its name was not found")),
-    (socket.gaierror, _("its name was not found")),
+    ((u3.NameResolutionError, socket.gaierror), _("its name was not found")),
     (u3.ProxyError, _describe_proxy),
     (ConnectionRefusedError, _("the connection was refused")),
     (u3.NewConnectionError, _("no connection could be made")),  # before its base, ConnectTimeoutError
@@ -252,8 +246,7 @@ _BY_KIND: tuple[tuple[type[BaseException], Message | Callable[[BaseException], M
     (u3.IncompleteRead, _("it was cut short")),
     (TimeoutError, _("it was silent for too long")),
     (http.client.RemoteDisconnected, _("the connection was closed")),
-    (ConnectionResetError, _("the connection was reset")),
-    (BrokenPipeError, _("the connection was reset")),
+    ((ConnectionResetError, BrokenPipeError), _("the connection was reset")),
     (u3.ProtocolError, _("the connection was closed")),
     (requests.exceptions.InvalidHeader, _("a header is malformed")),
     (requests.exceptions.InvalidProxyURL, _("the address of the proxy is malformed")),

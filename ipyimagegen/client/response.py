@@ -232,33 +232,37 @@ def read_response(
     `body` is its JSON with slices of `spool`, `headers` have lower-case names, `n` images were requested.
     """
     body = body if isinstance(body, Mapping) else {"data": body}
-    data = body.get("data")
-    items = data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []
-    mappings = [item for item in items if isinstance(item, Mapping)]
+    data, usage = body.get("data"), body.get("usage")
+    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
+    with_image = [item for item in items if not item.get("error") and holds_image(item)]
+    images = [make_image(item, spool, endpoint, redactor) for item in with_image[: limit_items(n)]]
+    stated = {**(items[0] if items else {}), **{k: v for k, v in body.items() if v not in (None, "")}}
+    facts: dict[str, Json] = {}
+    for name in _FACTS:
+        number = _get_number(stated.get(name))
+        value = _clean_text(stated.get(name), redactor, 200) if number is None else number
+        if value is not None:
+            facts[name] = value
+    if len(with_image) > len(images):
+        facts["items"] = len(with_image)
+    if counts := _parse_usage(usage):
+        facts["usage"] = counts
+    if cost := _parse_cost(usage, headers):
+        facts["cost"] = cost
     failed = parse_error(body, redactor=redactor) if body.get("error") else None
-    with_image = [item for item in mappings if not item.get("error") and holds_image(item)]
-    taken = with_image[: limit_items(n)]
-    images = [make_image(item, spool, endpoint, redactor) for item in taken]
-    left_out = {"items": len(with_image)} if len(with_image) > len(taken) else {}
-    first = items[0] if items and isinstance(items[0], Mapping) else {}
-    facts = _select_facts({**first, **{k: v for k, v in body.items() if v not in (None, "")}}, redactor)
-    usage = _parse_usage(body.get("usage"))
-    cost = _parse_cost(body.get("usage"), headers)
+    broken = [item for item in items if item.get("error")]
+    errors = [failed] if failed else []
+    errors += [parse_error(item, redactor=redactor) for item in broken[:ERRORS]]
+    if (more := len(broken) - ERRORS) > 0:
+        message = ngettext("{count} more item failed", "{count} more items failed", more)
+        errors.append(ErrorInfo(message=message))
     return Answer(
         images=tuple(images),
-        facts=facts | left_out | ({"usage": usage} if usage else {}) | ({"cost": cost} if cost else {}),
-        errors=(*([failed] if failed else []), *_list_errors(mappings, redactor)),
+        facts=facts,
+        errors=tuple(errors),
         failed=failed,
         note="" if any(not image.partial for image in images) else _explain_no_image(body),
     )
-
-
-def _list_errors(items: Iterable[Mapping[str, Json]], redactor: Redactor) -> Iterator[ErrorInfo]:
-    """Yield the errors of the first items that failed, and how many more there are."""
-    failed = [item for item in items if item.get("error")]
-    yield from (parse_error(item, redactor=redactor) for item in failed[:ERRORS])
-    if (more := len(failed) - ERRORS) > 0:
-        yield ErrorInfo(message=ngettext("{count} more item failed", "{count} more items failed", more))
 
 
 def _explain_no_image(body: Mapping[str, Json]) -> str:
@@ -330,17 +334,6 @@ def _clean_text(value: Json, redactor: Redactor, limit: int) -> str | None:
 def _get_number(value: Json) -> float | int | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if is_number and -1e18 < value < 1e18 else None  # neither NaN nor too long for a float
-
-
-def _select_facts(source: Mapping[str, Json], redactor: Redactor) -> dict[str, Json]:
-    """Return the texts and numbers of the names in `_FACTS`."""
-    facts: dict[str, Json] = {}
-    for name in _FACTS:
-        number = _get_number(source.get(name))
-        value = _clean_text(source.get(name), redactor, 200) if number is None else number
-        if value is not None:
-            facts[name] = value
-    return facts
 
 
 # The names of the counts that are kept, and others for the same: those of chat completions are older.

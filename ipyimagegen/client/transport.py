@@ -118,7 +118,7 @@ class _Exchange:
         call, timeouts = self.call, self.timeouts
         try:
             content_type, data = call.encode(boundary=idempotency_key)
-            session, response = send(
+            response = send(
                 self.deadline,
                 "POST",
                 call.url,
@@ -136,7 +136,7 @@ class _Exchange:
             )
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return self.make_failed(error)
-        with session, response:
+        with contextlib.closing(response.connection), response:
             headers = {k.lower(): v for k, v in response.headers.items()}
             if not 200 <= response.status_code < 300:
                 outcome = self.make_refused(response, headers)
@@ -189,28 +189,19 @@ class _Exchange:
         """Return the outcome of a status other than 2xx; its body is read as far as needed."""
         status, body = response.status_code, parse_body(read_head(response, self.deadline, BODY))
         error = parse_error(body, status, self.redactor)
-        wait = parse_retry_after(headers)
-        return Outcome(
-            status=classify_status(status, error.code),
-            error=replace(error, message=self.describe_refusal(error, headers, wait)),
-            retry_after=wait,
-            final=headers.get("x-should-retry", "").lower() == "false",
-        )
-
-    def describe_refusal(self, error: ErrorInfo, headers: Mapping[str, str], wait: float | None) -> Message:
-        server, status = self.server, error.status or 0
-        reason = error.message.removeprefix(f"{status} ")
-        if wait and wait > LONGEST and classify_status(status, error.code) is Status.RATE_LIMITED:
-            return _(
+        kind, wait = classify_status(status, error.code), parse_retry_after(headers)
+        server, reason = self.server, error.message.removeprefix(f"{status} ")
+        location = headers.get("location") if status < 400 else None
+        if wait and wait > LONGEST and kind is Status.RATE_LIMITED:
+            message = _(
                 "{server} answered {status}: {reason}. It requests a wait of {time}.",
                 server=server,
                 status=status,
                 reason=reason.rstrip("."),
                 time=format_wait(wait),
             )
-        location = headers.get("location") if status < 400 else None
-        if url := find_redirect(self.call.url, location, self.redactor):
-            return _(
+        elif url := find_redirect(self.call.url, location, self.redactor):
+            message = _(
                 "{server} answered {status}: {reason}. It redirects to {url}, which was not contacted: "
                 "if that is right, set it as the base URL.",
                 server=server,
@@ -218,7 +209,14 @@ class _Exchange:
                 reason=reason,
                 url=url,
             )
-        return _("{server} answered {status}: {reason}", server=server, status=status, reason=reason)
+        else:
+            message = _("{server} answered {status}: {reason}", server=server, status=status, reason=reason)
+        return Outcome(
+            status=kind,
+            error=replace(error, message=message),
+            retry_after=wait,
+            final=headers.get("x-should-retry", "").lower() == "false",
+        )
 
     def write_spool(self, response: requests.Response) -> tuple[Path, str]:
         """Write the body to disk as it arrives; return where it is, and what went wrong, or ""."""
@@ -357,7 +355,7 @@ def probe(
     late = _("no answer within {time} s", time=f"{seconds:g}")
     with Deadline(token := CancelToken(), seconds) as deadline:
         try:
-            session, response = send(
+            response = send(
                 deadline,
                 "GET",
                 url,
@@ -379,7 +377,7 @@ def probe(
             proxy = _describe_proxy(deadline.proxy)
             return ProbeResult(proxy=proxy, reached=token.sent, untrusted=untrusted, message=reason)
         proxy = _describe_proxy(deadline.proxy)
-        with session, response:
+        with contextlib.closing(response.connection), response:
             if deadline.expired:  # shut down in the middle of its head, a response looks whole
                 return ProbeResult(proxy=proxy, reached=True, message=late)
             # Both before the body, which may take its time.

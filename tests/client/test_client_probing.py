@@ -68,7 +68,7 @@ def test_without_a_key_none_goes_not_even_that_of_a_netrc(serve, ask, tmp_path):
 
 def test_a_key_of_another_origin_stays(serve):
     server = serve(reply(LIST))
-    probe(endpoint_at(server.origin), ApiKey(KEY, "https://other.example/v1"))
+    probe(endpoint_at(server.origin), ApiKey(KEY, "https://other.example/v1"), seconds=10)
     assert KEY not in repr(server.seen)
 
 
