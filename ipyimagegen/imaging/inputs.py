@@ -39,7 +39,6 @@ from ipyimagegen.imaging.sniff import PLUGINS, describe_other, sniff_format
 
 _MOST_FILE_BYTES = 512 * 1024 * 1024  # a larger file is refused unread
 _MOST_NAMES = 5000  # names of a folder that are searched for a similar name
-_PNG_DEPTH = 24  # offset of the bit depth in a PNG; the colour type follows
 _SUPPORTED = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, TGA"
 _TITLES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 
@@ -119,7 +118,9 @@ def fit_input(
         )
         raise refuse(message)
     form = source.mime.removeprefix("image/")
-    if form in formats and len(source.data) <= limit and not _is_deep_grey(source):
+    # Bit depth and colour type: servers that use Pillow read 16-bit grey as white.
+    deep_grey = form == "png" and source.data[24] == 16 and source.data[25] in (0, 4)
+    if form in formats and len(source.data) <= limit and not deep_grey:
         return source
     image, profile = to_ready_mode(_decode(_open_file(source.data, label), label)[0], label)
     notes = source.notes
@@ -144,12 +145,6 @@ def fit_input(
 
 def _describe_conversion(before: str, after: str) -> Message:
     return _("converted from {before} to {after}", before=_to_title(before), after=_to_title(after))
-
-
-def _is_deep_grey(source: EncodedImage) -> bool:
-    """Return whether it is a PNG of 16-bit grey, which servers that use Pillow read as white."""
-    depth, colour_type = _PNG_DEPTH, _PNG_DEPTH + 1
-    return source.mime == "image/png" and source.data[depth] == 16 and source.data[colour_type] in (0, 4)
 
 
 # Reading
@@ -258,13 +253,17 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
             message = _("{image} {problem}. Save it with another program.", image=label, problem=scan.refusal)
             raise refuse(message)
         late, size = scan.late, (scan.width, scan.height)
-    image, problem = attempt(lambda: _open_header(data, kind))
+    importlib.import_module(f"PIL.{PLUGINS[kind]}")
+    # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
+    opener: Any = Image.OPEN[kind][0]
+    image, problem = attempt(lambda: opener(io.BytesIO(data), ""))
     if image is None:
         raise _refuse_undecodable(kind, problem, label)
     if size not in (None, image.size):  # a second header behind the first
         raise _refuse_flaw(DAMAGED, label)
     check_size(image.width, image.height, label)
-    if kind == "TIFF" and _is_raw(image, data):
+    # Of a camera's raw file Pillow opens the small preview.
+    if kind == "TIFF" and (data[8:10] == b"CR" or 50706 in image.tag_v2 or image.tag_v2.get(254) == 1):
         raise refuse(_("{image} is a camera's raw file. Export it as JPEG or PNG.", image=label))
     frames = attempt(lambda: int(getattr(image, "n_frames", 1)))[0] or 1  # a broken second frame is ignored
     own = kind in {file_format.pillow for file_format in FORMATS} and frames == 1 and image.mode != "CMYK"
@@ -293,14 +292,6 @@ def _decode(opened: _OpenedImage, label: str) -> Decoded:
     return image, notes
 
 
-def _open_header(data: bytes, kind: str) -> Image.Image:
-    # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
-    importlib.import_module(f"PIL.{PLUGINS[kind]}")
-    factory: Any = Image.OPEN[kind][0]
-    image: Image.Image = factory(io.BytesIO(data), "")
-    return image
-
-
 def _load(image: Image.Image, kind: str, label: str) -> None:
     problem = attempt(lambda: _load_pixels(image))[1]
     if problem:
@@ -314,11 +305,6 @@ def _load_pixels(image: Image.Image) -> None:
         # Given room for its pixels, Pillow does not compare them with the user's own limit.
         image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size)).im
     image.load()
-
-
-def _is_raw(image: Any, data: bytes) -> bool:
-    """Return whether a TIFF is a camera's raw file, of which Pillow opens the small preview."""
-    return data[8:10] == b"CR" or 50706 in image.tag_v2 or image.tag_v2.get(254) == 1
 
 
 def _to_title(kind: str) -> str:

@@ -20,6 +20,7 @@ from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.imaging.scan import (
     FRAMES,
+    LIMITS,
     SOS,
     TEXT_HEADS,
     iterate_jpeg,
@@ -29,8 +30,6 @@ from ipyimagegen.imaging.scan import (
 )
 
 _MOST_FOR_PARTS = 4 << 20  # bytes of a file that are searched for parts of keys; the rest for whole keys
-_MOST_INFLATED = 16 << 20  # bytes of all compressed texts; an image with more is not decoded either
-_MOST_PIECES = 65_536  # an image with more is not decoded, and its rest is searched as a single piece
 _BLOCK = 1 << 20
 _OVERLAP = 512
 
@@ -75,16 +74,17 @@ class _KeyMasker:
     def mask_file(self) -> bool:
         """Mask the pieces and what follows them."""
         masked, rest = False, 0
-        pieces = islice(_iterate_pieces(self._file, self._length), _MOST_PIECES)
+        # An image with more pieces is not decoded, and its rest is searched as a single piece.
+        pieces = islice(_iterate_pieces(self._file, self._length), LIMITS["pieces"].most)
         try:
             for kind, start, end, rest in pieces:  # noqa: B007 - where the last piece ends
-                found = self._mask_blocks(start, end)
+                changed = self._mask_blocks(start, end)
                 if kind in TEXT_HEADS:
-                    found |= self._mask_compressed(kind, start, end)
-                if found and kind:
+                    changed |= self._mask_compressed(kind, start, end)
+                if changed and kind:
                     self._file.seek(start - 4)
                     self._write(end, zlib.crc32(self._file.read(end - start + 4)).to_bytes(4, "big"))
-                masked |= found
+                masked |= changed
         except EOFError:  # cut inside a header
             pass
         return self._mask_blocks(rest, self._length) or masked
@@ -105,11 +105,11 @@ class _KeyMasker:
         """Overwrite the whole compressed text of a chunk if it holds a key."""
         self._file.seek(start)
         body = self._file.read(end - start)
-        _keyword, begin, compressed = split_text(kind, body)
-        left = _MOST_INFLATED - self._inflated
+        _keyword, begin, _compressed = split_text(kind, body)
+        left = LIMITS["text"].most - self._inflated
         try:
-            text = zlib.decompressobj().decompress(body[begin:], left) if compressed and left > 0 else b""
-        except zlib.error:
+            text = zlib.decompressobj().decompress(body[begin:], left) if left > 0 else b""
+        except zlib.error:  # not compressed, whatever the chunk says
             return False
         self._inflated += len(text)
         if self._mask_bytes(text, parts=self._inflated <= _MOST_FOR_PARTS) == text:

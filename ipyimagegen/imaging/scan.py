@@ -42,7 +42,7 @@ class _Limit(NamedTuple):
 
 # Each limit with an honest maximum and the cost that it bounds, for files of 64 MiB on a machine with two
 # cores. Pillow parses metadata in Python: a few microseconds for each piece, whatever its size.
-_LIMITS = {
+LIMITS = {
     # PNG chunks, WebP chunks, JPEG segments and fill bytes. 64 MiB in the usual IDAT chunks of 8 KiB
     # are 8,192. Pillow takes 4 to 8 us for each: half a second at the limit, 30 s for 5 million.
     "pieces": _Limit(65_536, _("has more than 65,536 chunks or segments")),
@@ -103,7 +103,7 @@ def scan_file(file: BinaryIO) -> Scan | None:
         for block in filter(None, [bytes(walk.exif), *walk.directories]):
             walk.count("metadata values", _measure_values(block))
     except _LimitExceeded as exceeded:
-        refusal = _LIMITS[exceeded.args[0]].complaint
+        refusal = LIMITS[exceeded.args[0]].complaint
     width, height = walk.width, walk.height
     if not width or not height:
         refusal = refusal or _("has a header that is damaged or cut short")
@@ -147,7 +147,7 @@ class _Walk:
     def count(self, limit: str, amount: int = 1) -> None:
         """Add to what is counted. Raises _LimitExceeded."""
         self.counts[limit] += amount
-        if self.counts[limit] > _LIMITS[limit].most:
+        if self.counts[limit] > LIMITS[limit].most:
             raise _LimitExceeded(limit)
 
     def read_directory(self, length: int) -> None:
@@ -233,7 +233,7 @@ def _walk_png(walk: _Walk) -> None:
 
 def _read_chunk(walk: _Walk, kind: bytes, length: int, *, late: bool) -> None:
     """Count what decoders read besides the pixels, texts as they are inflated, and note EXIF blocks."""
-    if kind in _FIXED and length > _LIMITS["palette"].most:
+    if kind in _FIXED and length > LIMITS["palette"].most:
         raise _LimitExceeded("palette")
     if kind == b"eXIf":
         walk.late |= late
@@ -246,7 +246,7 @@ def _read_chunk(walk: _Walk, kind: bytes, length: int, *, late: bool) -> None:
     keyword, start, compressed = split_text(kind, body)
     text = body[start:]
     if compressed:
-        left = _LIMITS["text"].most - walk.counts["text"]
+        left = LIMITS["text"].most - walk.counts["text"]
         try:
             text = zlib.decompressobj().decompress(text, left + 1)
         except zlib.error:
@@ -414,11 +414,11 @@ def _measure_values(block: bytes) -> int:
     marks = _EXIF_MARKS.match(block)
     assert marks
     if marks.end() > _MOST_EXIF_MARKS:  # Pillow strips each mark separately, in quadratic time
-        return _LIMITS["metadata values"].most + 1
+        return LIMITS["metadata values"].most + 1
     block = block[marks.end() :]
     order = "<" if block.startswith(b"II") else ">"
     if block[2:4] in (b"\x2b\0", b"\0\x2b"):  # BigTIFF, which no camera writes
-        return _LIMITS["metadata values"].most + 1
+        return LIMITS["metadata values"].most + 1
     total = 0
     try:
         (at,) = struct.unpack_from(f"{order}I", block, 4)

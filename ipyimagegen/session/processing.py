@@ -39,9 +39,6 @@ _NEEDED = (
     "client.transport",
     "client.downloads",
     "store.index",
-    "imaging.metadata",
-    "imaging.inspection",
-    "imaging.masks",
 )
 
 # The hash of the bytes and the longest edge in pixels, to a thumbnail.
