@@ -94,7 +94,15 @@ def test_every_remedy_is_worded_at_every_front_door():
 
 # Lines and prompts of cells
 
-NAMES = {"animal": "fox", "rows": ["a"], "table": {"a b": 1}, "day": dt.date(2026, 11, 20), "x": 1.5}
+NAMES = {
+    "animal": "fox",
+    "rows": ["a"],
+    "table": {"a b": 1},
+    "day": dt.date(2026, 11, 20),
+    "x": 1.5,
+    "ranged": "1..4",
+    "nothing": None,
+}
 
 
 @pytest.mark.parametrize("line", MESSAGES["line"])
@@ -109,7 +117,9 @@ def test_texts_that_are_hardly_a_prompt(text):
 
 @pytest.mark.parametrize("template", MESSAGES["template"])
 def test_templates(template):
-    check("template", template, read(catch(lambda: fill(parse(template), NAMES))))
+    error = catch(lambda: fill(parse(template), NAMES))
+    assert error.__cause__ is None
+    check("template", template, read(error))
 
 
 # Requests that are refused before anything is sent

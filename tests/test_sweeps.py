@@ -711,7 +711,7 @@ def test_numbers_that_no_run_took_do_not_count(home, serve):
     with pytest.raises(e.Detached):
         studio.carry_out(studio.plan(from_call("a fox", swept)), Stops(after=2))
     go.set()
-    numbers = [tile.number for tile in studio.history]
+    numbers = [generation.number for generation in studio.history]
     assert numbers != list(range(1, len(numbers) + 1))
     assert [studio.history[-k].number for k in range(1, len(numbers) + 1)] == numbers[::-1]
     with pytest.raises(e.NotInHistory):

@@ -10,7 +10,6 @@ from raising import assert_names
 from ipyimagegen import catalog
 from ipyimagegen.catalog.lookup import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.notebook.front import CELL
 
 TODAY = date(2026, 11, 20)
 
@@ -157,17 +156,6 @@ REFUSED = [
 def test_a_refusal_names_the_right_thing(where, requested, named):
     text = str(refuse(*where, **requested))
     assert all(part in text for part in named.split("…")), text
-
-
-def test_a_refusal_in_a_cell_names_flags():
-    error = refuse("openai", n=12)
-    error.front = CELL
-    assert "-n 12" in str(error) or "--n 12" in str(error)
-    assert "--seed 1..12" in str(error)
-    error = refuse("openai", negative_prompt="red")
-    error.front = CELL
-    assert "--negative-prompt" in str(error)
-    assert "--set negative_prompt=red" in str(error)
 
 
 TAKEN = [
