@@ -35,7 +35,7 @@ def notebooks(server):
             filled = {"count": count, "url": f"{server}/{kind}/v1"}
             with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
                 plain = size([RAW.format(**filled)], folder)
-                small = size([our.format(**filled) for our in OURS], folder)
+                small = size([code.format(**filled) for code in OURS], folder)
             title = f"{kind}, n={count}"
             rows.append(Row(f"{title}: display(Image(data=png))", plain, "KiB"))
             rows.append(Row(f"{title}: %%imagine", small, "KiB", f"{plain / small:.0f} times smaller", LIMIT))

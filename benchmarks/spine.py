@@ -69,9 +69,7 @@ def _limit(name):
     return HISTORY_LIMITS.get(name.partition(",")[0].replace(" in one model", ""))
 
 
-TABLES = {
-    generation.__name__: generation for generation in (load, speed, where, sending, memory, notebook, history)
-}
+TABLES = {table.__name__: table for table in (load, speed, where, sending, memory, notebook, history)}
 
 
 def main():

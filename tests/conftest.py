@@ -49,6 +49,7 @@ FAST = (
     "properties/test_property_forms.py",
     "properties/test_property_lines.py",
     "test_arrows.py",
+    "test_messages.py",
     "test_public.py",
     "test_studio.py",
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
+from raising import MESSAGES
 
 OURS = re.compile(r"IPYIMAGEGEN_|OPENAI_|.*_API_KEY$")
 
@@ -36,7 +37,7 @@ class Cell:
     @property
     def reused(self):
         """Whether the caption says that nothing was sent, for the result was in the history."""
-        return self.caption.endswith("from history")
+        return self.caption.endswith(MESSAGES["caption"]["from history"])
 
     @property
     def texts(self):

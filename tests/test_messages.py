@@ -13,7 +13,6 @@ import signal
 import socket
 import struct
 import threading
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 import sockets
 from loopback import b64, image_bytes
 from PIL import Image
+from raising import MESSAGES
 from sockets import reply
 
 from ipyimagegen import Settings, Studio
@@ -37,13 +37,13 @@ from ipyimagegen.results.saving import check_place
 from ipyimagegen.session.waiting import ProgressDisplay
 from ipyimagegen.store import Disk, Store
 
-EXPECTED = tomllib.loads(Path(__file__).with_name("messages.toml").read_text(encoding="utf-8"))
 FRONTS = {"python": PYTHON, "cell": CELL, "panel": PANEL}
 VARIES = {  # what is another value in each run of the tests
     "RUN": r"\d{4}-[a-z0-9]{4}/\d+",
     "PORT": r"(?<=127\.0\.0\.1:)\d+",
     "FOLDER": r"/\S*/test_\w+",
     "FREE": r"[\d,]+(?= MiB are free)",
+    "SECONDS": r"\d+\.\d s\b",
 }
 
 
@@ -52,10 +52,14 @@ def read(error):
     texts = {}
     for name, front in FRONTS.items():
         error.front = front
-        texts[name] = str(error)
-        for word, pattern in VARIES.items():
-            texts[name] = re.sub(pattern, word, texts[name])
+        texts[name] = replace_varying(str(error))
     return texts
+
+
+def replace_varying(text):
+    for word, pattern in VARIES.items():
+        text = re.sub(pattern, word, text)
+    return text
 
 
 def catch(function, *args, **named):
@@ -65,7 +69,7 @@ def catch(function, *args, **named):
 
 
 def check(group, name, texts):
-    row = EXPECTED[group][name]
+    row = MESSAGES[group][name]
     assert texts == {front: expect(row, front) for front in texts}
 
 
@@ -75,8 +79,8 @@ def expect(row, front):
         case str():
             return row
         case [message, bill, remedy]:
-            bill = EXPECTED["bill"][bill] + " " if bill else ""
-            return f"{message}\n{bill}{EXPECTED['remedy'][remedy][front]}"
+            bill = MESSAGES["bill"][bill] + " " if bill else ""
+            return f"{message}\n{bill}{MESSAGES['remedy'][remedy][front]}"
     return row[front]
 
 
@@ -84,27 +88,37 @@ def test_every_remedy_is_worded_at_every_front_door():
     for remedy in Remedy:
         for name, front in FRONTS.items():
             text = render_remedy(remedy, front, run=RunLink("1120-k7f2/1")).replace("1120-k7f2/1", "RUN")
-            assert text == EXPECTED["remedy"][remedy][name]
+            assert text == MESSAGES["remedy"][remedy][name]
 
 
 # Lines and prompts of cells
 
-NAMES = {"animal": "fox", "rows": ["a"], "table": {"a b": 1}, "day": dt.date(2026, 11, 20), "x": 1.5}
+NAMES = {
+    "animal": "fox",
+    "rows": ["a"],
+    "table": {"a b": 1},
+    "day": dt.date(2026, 11, 20),
+    "x": 1.5,
+    "ranged": "1..4",
+    "nothing": None,
+}
 
 
-@pytest.mark.parametrize("line", EXPECTED["line"])
+@pytest.mark.parametrize("line", MESSAGES["line"])
 def test_lines(line):
     check("line", line, {"cell": read(catch(parse_line, line, NAMES))["cell"]})
 
 
-@pytest.mark.parametrize("text", EXPECTED["text"])
+@pytest.mark.parametrize("text", MESSAGES["text"])
 def test_texts_that_are_hardly_a_prompt(text):
     check("text", text, {"cell": read(catch(check_line_prompt, text))["cell"]})
 
 
-@pytest.mark.parametrize("template", EXPECTED["template"])
+@pytest.mark.parametrize("template", MESSAGES["template"])
 def test_templates(template):
-    check("template", template, read(catch(lambda: fill(parse(template), NAMES))))
+    error = catch(lambda: fill(parse(template), NAMES))
+    assert error.__cause__ is None
+    check("template", template, read(error))
 
 
 # Requests that are refused before anything is sent
@@ -189,7 +203,7 @@ def test_settings(home, serve, tmp_path):
     }
     for name, text in texts.items():
         check("setting", name, text)
-    assert texts.keys() == EXPECTED["setting"].keys()
+    assert texts.keys() == MESSAGES["setting"].keys()
 
 
 # Images that cannot be sent
@@ -224,7 +238,7 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("name", EXPECTED["image"])
+@pytest.mark.parametrize("name", MESSAGES["image"])
 def test_images(name):
     call = (encode_input, IMAGES[name]) if name in IMAGES else (read_mask, MASKS[name], (8, 6))
     check("image", name, read(catch(*call)))
@@ -433,3 +447,35 @@ def test_full_disks(home, start, monkeypatch):
     studio.tools = replace(studio.tools, store=studio.store)
     check("disk", "no room for the image", read(catch(studio.imagine, "a fox")))
     check("disk", "no room for a call", read(catch(studio.store.probe, 1 << 60)))
+
+
+# Captions
+
+
+def test_captions(home, start):
+    def show(answer, prompt="a fox", _endpoint="lab", _configured=None, **options):
+        server = answer if isinstance(answer, sockets.Server) else start(answer)
+        own = {_endpoint: {"base_url": f"{server.origin}/v1", "free": False, "allow_key": True}}
+        configured = {"endpoint": _endpoint, **(_configured or {})}
+        environ = {"DMXAPI_API_KEY": "k" * 30}
+        studio = Studio(home=home, environ=environ, settings=Settings(endpoints=own, options=configured))
+        return replace_varying(studio.imagine(prompt, **options).caption)
+
+    def by_seed(conn, seen):
+        conn.sendall({1: refuse(400), 2: b"", 3: good}[json.loads(seen.body)["seed"]])
+
+    good, two = reply(DATA), reply({"created": 1, "data": DATA["data"] * 2})
+    server = start(good)
+    known = {"_endpoint": "dmxapi", "model": "gpt-image-1"}
+    texts = {
+        "a new image": show(server),
+        "the same again": show(server),
+        "other than asked": show(reply({**DATA, "quality": "low"}), n=2, size="512x512", quality="high"),
+        "a seed that is not sent": show(good, "a cat", seed=7, **known),
+        "configured and not supported": show(good, "a hen", _configured={"negative_prompt": "red"}, **known),
+        "cut inside the second image": show(two[:-60], "an owl", n=2),
+        "a sweep": show(by_seed, "a cow", seed=[1, 2, 3], timeout=30),
+    }
+    for name, text in texts.items():
+        assert text == MESSAGES["captions"][name]
+    assert texts.keys() == MESSAGES["captions"].keys()

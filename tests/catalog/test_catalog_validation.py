@@ -1,14 +1,15 @@
 """What is refused, what is left out, and who decides."""
 
+import re
 from datetime import date
 
 import pytest
 from catalog_requests import IMAGE, find_fields, find_row, make_request
+from raising import assert_names
 
 from ipyimagegen import catalog
 from ipyimagegen.catalog.capabilities import EDITS
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
-from ipyimagegen.notebook.messages import CELL
 
 TODAY = date(2026, 11, 20)
 
@@ -161,17 +162,6 @@ def test_a_refusal_names_the_right_thing(where, requested, named):
     assert all(part in text for part in named.split("…")), text
 
 
-def test_a_refusal_in_a_cell_names_flags():
-    error = refuse("openai", n=12)
-    error.front = CELL
-    assert "-n 12" in str(error) or "--n 12" in str(error)
-    assert "--seed 1..12" in str(error)
-    error = refuse("openai", negative_prompt="red")
-    error.front = CELL
-    assert "--negative-prompt" in str(error)
-    assert "--set negative_prompt=red" in str(error)
-
-
 TAKEN = [
     (("openai",), {"size": "1024x1024", "aspect_ratio": "1:1"}),
     (("openai",), {"size": "landscape", "aspect_ratio": "16:9"}),
@@ -229,7 +219,7 @@ def test_a_configured_value_is_left_out_with_a_note():
     )
     assert request.options == {"background": "opaque"}
     assert len(notes) == 4
-    assert "ignored configured quality=hd: gpt-image-2 on openai supports auto, low" in " ".join(notes)
+    assert any(re.search("quality=hd.*gpt-image-2 on openai .*auto, low", note) for note in notes)
 
 
 def test_of_a_pair_the_configured_one_goes():
@@ -237,7 +227,8 @@ def test_of_a_pair_the_configured_one_goes():
         "openai", configured={"output_format"}, background="transparent", output_format="jpeg"
     )
     assert request.options == {"background": "transparent"}
-    assert notes == ("ignored configured output_format=jpeg: a jpeg cannot be transparent",)
+    (note,) = notes
+    assert "output_format=jpeg" in note
     with pytest.raises(InvalidOption):
         check("openai", configured={"output_format"}, output_compression=5, output_format="png")
 
@@ -249,15 +240,16 @@ def test_a_configured_seed_stays_and_tells_runs_apart():
 
 
 @pytest.mark.parametrize(
-    ("where", "model", "note"),
+    ("where", "model", "named"),
     [
-        ("openai", "gpt-image-1", "gpt-image-1 was shut down on 2026-10-23; gpt-image-2 replaces it"),
-        ("openai", "gpt-image-1.5", "gpt-image-1.5 will be shut down on 2026-12-01; gpt-image-2 replaces it"),
-        ("xzbzq", "imagen4", "imagen4 was shut down by its vendor (google) on 2026-08-17"),
+        ("openai", "gpt-image-1", "gpt-image-1 2026-10-23 gpt-image-2"),
+        ("openai", "gpt-image-1.5", "gpt-image-1.5 2026-12-01 gpt-image-2"),
+        ("xzbzq", "imagen4", "imagen4 google 2026-08-17"),
     ],
 )
-def test_retirement_refuses_nothing(where, model, note):
-    assert check(where, model)[1] == (note,)
+def test_retirement_refuses_nothing(where, model, named):
+    (note,) = check(where, model)[1]
+    assert_names(note, *named.split())
 
 
 def test_a_model_that_is_not_retired_has_no_note():
@@ -265,11 +257,8 @@ def test_a_model_that_is_not_retired_has_no_note():
 
 
 def test_a_vendors_advice_on_length_refuses_nothing():
-    assert check("xzbzq", "seedream-3.0", prompt="狐" * 301)[1] == (
-        "the prompt has 301 Chinese characters; seedream-3.0 is made for 300",
-    )
-    assert check("xzbzq", "seedream-3.0", prompt="fox " * 601)[1] == (
-        "the prompt has 601 words; seedream-3.0 is made for 600",
-    )
+    for prompt, length in (("狐" * 301, 301), ("fox " * 601, 601)):
+        (note,) = check("xzbzq", "seedream-3.0", prompt=prompt)[1]
+        assert_names(note, length, length - 1, "seedream-3.0")
     with pytest.raises(InvalidInput):
         check("openai", prompt="x" * 32_001)

@@ -3,9 +3,7 @@
 import datetime as dt
 
 import pytest
-from raising import assert_names
 
-from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.template import Alternatives, Literal, fill, parse
 
 NAMES = {
@@ -44,26 +42,6 @@ FILLED = [
 @pytest.mark.parametrize(("template", "text"), FILLED)
 def test_filled(template, text):
     assert fill(parse(template), NAMES) == text
-
-
-@pytest.mark.parametrize(
-    ("template", "named"),
-    [
-        ("a {animl}", ("{animl}", "animl", "animal", "{{animl}}", "raw")),
-        ("{animal.colour}", ("{animal.colour}", "animal", ".colour")),
-        ("{rows[7]}", ("rows", "[7]")),
-        ("{table[nokey]}", ("nokey",)),
-        ("{animal:d}", ("{animal:d}", "{{animal:d}}", "raw")),
-        ("{x:{m}.1f}", ("m", "{{x:{{m}}.1f}}", "raw")),
-        ("{day.yeer}", ("{day.yeer}", "day", ".yeer", "AttributeError", "year")),
-        ("{table['a c']}", ("a b",)),
-    ],
-)
-def test_refused(template, named):
-    with pytest.raises(InvalidInput) as caught:
-        fill(parse(template), NAMES)
-    assert_names(caught.value, *named)
-    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(

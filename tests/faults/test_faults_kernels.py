@@ -246,5 +246,5 @@ def test_61_forks_and_threads(lab, kernel):
         due = of.get(run.request.prompt, PAINTED[0])
         assert [image.sha256 for image in run.images] == [hashlib.sha256(due).hexdigest()]
     assert len({run.session for run in lab.runs}) == 1 + FORKED
-    delivered = [of[number] for number in of if number.startswith("a fork") or number[-1] in "012"]
+    delivered = [of[prompt] for prompt in of if prompt.startswith("a fork") or prompt[-1] in "012"]
     lab.check([Status.DONE] * 16, 16, delivered=delivered, images=0, within=60)

@@ -55,7 +55,7 @@ def test_26_base64_that_is_damaged_or_dressed_up(lab):
     blanks = " \n".join(text[at : at + 76] for at in range(0, len(text), 76))
     dressed = f"data:image/png;base64,{b64(IMAGES[2])}"
     damaged = b64(IMAGES[0][:60]) + "@@@@"
-    lab.serve(reply({"data": [{"b64_json": blank} for blank in (damaged, blanks, dressed)]}))
+    lab.serve(reply({"data": [{"b64_json": text} for text in (damaged, blanks, dressed)]}))
     lab.cell("%imagine -n 3 a red fox")
     states = ["quarantined", "stored", "stored"]
     lab.check(Status.DONE, 1, "image 1: ", delivered=[IMAGES[0][:60], *IMAGES[1:3]], states=states)
@@ -72,9 +72,9 @@ AT_ONCE = """
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from ipyimagegen import imagine
 with ThreadPoolExecutor(4) as pool:
-    for call in as_completed(pool.submit(imagine, prompt) for prompt in ("hang", "busy", "reset", "good")):
-        error = call.exception()
-        display({"text/plain": str(error)} if error else call.result(), raw=bool(error))
+    for future in as_completed(pool.submit(imagine, prompt) for prompt in ("hang", "busy", "reset", "good")):
+        error = future.exception()
+        display({"text/plain": str(error)} if error else future.result(), raw=bool(error))
         shown.set()
 """
 BECAME = {"good": Status.DONE, "busy": Status.RATE_LIMITED, "reset": Status.UNKNOWN, "hang": Status.UNKNOWN}

@@ -223,9 +223,9 @@ def test_an_image_at_a_limit_passes_and_one_above_it_is_never_opened(name, look,
     assert (seen.state, seen.thumb) == (State.QUARANTINED, None)
     assert seen.note
     assert imaging.preview_partial(above) is None
-    with pytest.raises(OSError, match="has "):
+    with pytest.raises(OSError):
         imaging.open_image(above)
-    with pytest.raises(OSError, match="has "):
+    with pytest.raises(OSError):
         imaging.to_png(above)
     with pytest.raises(InvalidInput):
         imaging.encode_input(above)

@@ -13,6 +13,7 @@ from email.utils import formatdate
 
 import pytest
 from loopback import CANARY, image_bytes
+from raising import MESSAGES
 from sockets import Server, hang, reply, reset
 
 from ipyimagegen import Settings, Studio, default_studio
@@ -21,6 +22,8 @@ from ipyimagegen.session.diagnostics import Report, State
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
 OK, WARNING, PROBLEM, UNKNOWN = State
+
+DOCTOR = MESSAGES["doctor"]
 
 
 @pytest.fixture
@@ -82,30 +85,29 @@ def test_the_first_thing_somebody_tries(kernel, home):
     lines = cell.caption.splitlines()
     assert len(lines) <= 25
     assert {line.split()[0] for line in lines if not line.startswith(" ")} == {"ok", "no"}
-    assert "sketch · built in; not an AI model (because no endpoint is configured" in re.sub(
+    assert f"sketch · {DOCTOR['sketch']} {DOCTOR['default without a key']}" in re.sub(
         r"\s+", " ", cell.caption
     )
-    assert "in a kernel" in cell.caption
     assert not home.exists()
 
 
 ANSWERS = [
-    (200, LIST, "ok", "the key was not refused"),
-    (200, b"<html><title>Welcome</title></html>", "warning", "a web page instead of an API"),
-    (200, {"success": False, "message": f"bad token {CANARY}"}, "problem", "but the server refuses"),
+    (200, LIST, "ok", DOCTOR["key that is not refused"]),
+    (200, b"<html><title>Welcome</title></html>", "warning", DOCTOR["web page"]),
+    (200, {"success": False, "message": f"bad token {CANARY}"}, "problem", DOCTOR["refused with 200"]),
     (
         401,
         {"error": {"message": f"wrong key {CANARY}"}},
         "problem",
-        "the key was refused. The server's text: wrong key [key]",
+        "wrong key [key]",
     ),
     (403, {"error": {"message": "not from here"}}, "problem", "not from here"),
-    (404, {"detail": "Not Found"}, "unknown", "no list of models"),
-    (405, b"", "unknown", "no list of models"),
-    (418, b"", "unknown", "the server refused"),
+    (404, {"detail": "Not Found"}, "unknown", DOCTOR["no list of models"]),
+    (405, b"", "unknown", DOCTOR["no list of models"]),
+    (418, b"", "unknown", DOCTOR["another status"]),
     (429, {"error": {"code": "insufficient_quota"}}, "warning", "quota"),
-    (500, b"<title>Oops</title>", "problem", "the server fails"),
-    (502, b"", "problem", "the server fails"),
+    (500, b"<title>Oops</title>", "problem", DOCTOR["server error"]),
+    (502, b"", "problem", DOCTOR["server error"]),
 ]
 
 
@@ -118,7 +120,7 @@ def test_what_a_server_answers(kernel, serve, home, status, body, state, meaning
     assert cell.error is None
     text = re.sub(r"\s+", " ", cell.caption)
     assert re.search(rf"{state} answer {status} to GET /models after \d+ ms: .*{re.escape(meaning)}", text)
-    assert "ok key LAB_API_KEY (environment) ok host reached without a proxy" in text
+    assert "ok key LAB_API_KEY (environment) ok host " in text
     assert CANARY not in json.dumps(cell.outputs)
     assert [request.method for request in server.requests] == ["GET"]
     assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
@@ -131,30 +133,29 @@ def test_wrong_settings_are_findings(kernel, serve):
     cell = kernel.run(f"%imagine_doctor {server.base_url}")
     assert cell.error is None
     assert len(re.findall("^problem +settings", cell.caption, re.MULTILINE)) == 2
-    assert "no server told the time" in cell.caption or "within a minute" in cell.caption
     assert len(server.requests) == 1
     kernel.run("%config Imagine.max_calls = 'many'")
     cell = kernel.run(f"%imagine_doctor {server.base_url}")
     assert cell.error is None
-    assert "not checked while a setting is wrong" in cell.caption
+    assert DOCTOR["wrong setting"] in cell.caption
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("setting", "meaning"),
     [
-        ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "Did you mean base_url?"),
-        ("%config Imagine.endpoint = 'azure'", "azure requires your base URL"),
+        ("%config Imagine.endpoints = {'lab': {'base_ulr': 'x'}}", "base_url"),
+        ("%config Imagine.endpoint = 'azure'", "azure"),
         (
             "%config Imagine.endpoint = 'https://me:s3cret@gpu.example/v1?t=s3cret'",
-            "contains a user or password",
+            "gpu.example",
         ),
         (
             "os.environ['OPENAI_BASE_URL'] = 'https://me:s3cret@gpu.example/v1'",
-            "OPENAI_BASE_URL contains a user",
+            "OPENAI_BASE_URL",
         ),
-        ("os.environ['IPYIMAGEGEN_BASE_URL'] = 'https://gpu.example/v1?t=s3cret'", "has a ? or # part"),
-        ("%config Imagine.endpoint = 'opnai'", "Did you mean openai?"),
+        ("os.environ['IPYIMAGEGEN_BASE_URL'] = 'https://gpu.example/v1?t=s3cret'", "gpu.example"),
+        ("%config Imagine.endpoint = 'opnai'", "openai"),
     ],
 )
 def test_an_endpoint_that_is_none_is_a_finding(kernel, setting, meaning):
@@ -168,10 +169,10 @@ def test_an_endpoint_that_is_none_is_a_finding(kernel, setting, meaning):
 
 
 def test_a_line_that_is_wrong_is_refused(kernel):
-    assert "'b' is not expected" in kernel.run("%imagine_doctor sketch b").error
-    assert "no option --ofline" in kernel.run("%imagine_doctor --ofline").error
+    assert "'b'" in kernel.run("%imagine_doctor sketch b").error
+    assert "--ofline" in kernel.run("%imagine_doctor --ofline").error
     cell = kernel.run(f"%imagine_doctor {CANARY}")
-    assert "looks like an API key" in cell.error
+    assert cell.kind == "InvalidOption"
     assert CANARY not in json.dumps(cell.outputs)
     assert "Examples:" in kernel.run("%imagine_doctor --help").caption
     assert kernel.run("%imagine_doctor sketch --offline").error is None
@@ -213,7 +214,7 @@ def test_without_ipython_and_in_a_terminal():
 
 @pytest.mark.parametrize(
     ("answer", "meaning"),
-    [(hang, "no answer within 1 s"), (reset, "the connection was reset"), (b"", "the connection was closed")],
+    [(hang, DOCTOR["no answer"]), (reset, DOCTOR["reset"]), (b"", DOCTOR["closed"])],
 )
 def test_a_server_without_an_answer(listen, monkeypatch, answer, meaning):
     monkeypatch.setattr(diagnostics, "SERVER_SECONDS", 1.0)
@@ -232,7 +233,7 @@ def test_a_name_server_that_hangs(monkeypatch):
     began = time.monotonic()
     findings = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())
     assert time.monotonic() - began < 4
-    assert (findings["host"].state, findings["host"].text) == (UNKNOWN, "the check took too long")
+    assert (findings["host"].state, findings["host"].text) == (UNKNOWN, DOCTOR["too slow"])
     assert findings["store"].state is OK
 
 
@@ -241,9 +242,9 @@ def test_nobody_listens_and_nobody_has_the_name():
         port = listener.getsockname()[1]
     findings = checked(studio_at(f"http://127.0.0.1:{port}/v1").doctor())
     assert findings["host"].state is PROBLEM
-    assert "refused. Check that the server is running" in findings["host"].text
+    assert DOCTOR["nobody listens"] in findings["host"].text
     findings = checked(studio_at("http://no-such-host.invalid/v1").doctor())
-    assert "name was not found. Check the URL" in findings["host"].text
+    assert DOCTOR["unknown name"] in findings["host"].text
     assert "answer" not in findings
 
 
@@ -252,14 +253,13 @@ def test_a_certificate_that_nobody_trusts(listen, tls, monkeypatch):
     monkeypatch.setenv("LAB_API_KEY", CANARY)
     findings = checked(studio_at(f"{server.origin}/v1").doctor())
     assert findings["host"].state is PROBLEM
-    assert "certificate is not trusted" in findings["host"].text
     assert "REQUESTS_CA_BUNDLE" in findings["host"].text
     assert server.seen == []
 
 
 def test_a_certificate_that_is_trusted(listen, trusted):
     findings = checked(studio_at(f"{listen(reply(LIST), trusted).origin}/v1", key_optional=True).doctor())
-    assert findings["host"].text == "reached without a proxy, certificate trusted"
+    assert findings["host"].text == DOCTOR["trusted certificate"]
 
 
 def test_a_redirect_is_told_and_not_followed(listen, monkeypatch):
@@ -268,25 +268,24 @@ def test_a_redirect_is_told_and_not_followed(listen, monkeypatch):
     server = listen(reply("", "308 Permanent Redirect", f"Location: {other.origin}/v1/models?k={CANARY}"))
     findings = checked(studio_at(f"{server.origin}/v1").doctor())
     assert findings["answer"].state is PROBLEM
-    assert f"redirected to {other.origin}/v1/models." in findings["answer"].text
+    assert f" {other.origin}/v1/models." in findings["answer"].text
     assert other.accepted == 0
 
 
-@pytest.mark.parametrize(
-    ("hours", "meaning"), [(-1, "60 min ahead of"), (1, "60 min behind"), (-72, "72 h ahead of")]
-)
+@pytest.mark.parametrize(("hours", "meaning"), [(-1, "fast clock"), (1, "slow clock"), (-72, "fast clock")])
 def test_a_clock_that_is_wrong(listen, hours, meaning):
     date = formatdate(time.time() + hours * 3600, usegmt=True)
     server = listen(reply(LIST, "200 OK", f"Date: {date}"))
     findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
     assert findings["clock"].state is WARNING
-    assert findings["clock"].text.startswith(f"{meaning} the server's")
+    span = "72 h" if hours == -72 else "60 min"
+    assert findings["clock"].text.startswith(f"{span} {DOCTOR[meaning]}")
 
 
 def test_a_clock_that_is_right(listen):
     server = listen(reply(LIST, "200 OK", f"Date: {formatdate(usegmt=True)}"))
     findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
-    assert findings["clock"].text == "within a minute of the server's"
+    assert findings["clock"].text == DOCTOR["right clock"]
 
 
 def test_a_proxy_that_refuses(listen, monkeypatch):
@@ -294,9 +293,7 @@ def test_a_proxy_that_refuses(listen, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{proxy.port}")
     monkeypatch.setenv("LAB_API_KEY", CANARY)
     findings = checked(studio_at("https://gpu.example/v1").doctor())
-    assert findings["host"].text.startswith(
-        f"not reached through the proxy http://127.0.0.1:{proxy.port}: the proxy"
-    )
+    assert re.search(rf" http://127.0.0.1:{proxy.port}: .*407", findings["host"].text)
     assert CANARY not in repr(proxy.seen)
 
 
@@ -304,7 +301,7 @@ def test_no_proxy_before_this_machine_itself(listen, monkeypatch):
     proxy, server = listen(reply(LIST)), listen(reply(LIST))
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
-    assert (findings["host"].state, findings["host"].text) == (OK, "reached without a proxy")
+    assert (findings["host"].state, findings["host"].text) == (OK, DOCTOR["reached"])
     assert (proxy.accepted, server.accepted) == (0, 1)
 
 
@@ -313,7 +310,7 @@ def test_offline_looks_at_this_machine_alone(listen, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     away, here = studio_at("http://gpu.example/v1"), studio_at(f"{server.origin}/v1")
-    assert checked(away.doctor(offline=True))["host"].text == "not checked: offline"
+    assert checked(away.doctor(offline=True))["host"].text == DOCTOR["offline"]
     assert checked(here.doctor(offline=True))["answer"].state is OK
     monkeypatch.setenv("IPYIMAGEGEN_OFFLINE", "1")
     assert checked(away.doctor())["host"].state is UNKNOWN
@@ -327,8 +324,8 @@ def test_a_key_that_is_missing(listen):
     server = listen(reply({"error": {"message": "no key"}}, "401 Unauthorized"))
     findings = checked(studio_at(f"{server.origin}/v1").doctor())
     assert findings["key"].state is PROBLEM
-    assert "Set LAB_API_KEY in the environment or in a .env file" in findings["key"].text
-    assert "refused without a key" in findings["answer"].text
+    assert "LAB_API_KEY" in findings["key"].text
+    assert DOCTOR["refused without a key"] in findings["answer"].text
 
 
 def test_where_a_key_comes_from(listen, tmp_path):
@@ -341,7 +338,7 @@ def test_where_a_key_comes_from(listen, tmp_path):
     studio.keys.ask = lambda _question: CANARY
     studio.keys.secret(studio.default_endpoint())
     studio.keys.ask = asking
-    assert checked(studio.doctor())["key"].text == "typed in this session"
+    assert checked(studio.doctor())["key"].text == DOCTOR["typed key"]
     assert server.seen[1].headers["authorization"] == f"Bearer {CANARY}"
 
 
@@ -351,7 +348,7 @@ def test_a_key_that_can_be_none_is_a_problem_and_is_not_sent(listen, monkeypatch
     monkeypatch.setenv("LAB_API_KEY", spoilt)
     findings = checked(studio_at(f"{server.origin}/v1").doctor())
     assert findings["key"].state is PROBLEM
-    assert "LAB_API_KEY contains a blank" in findings["key"].text
+    assert "LAB_API_KEY " in findings["key"].text
     assert "authorization" not in server.seen[0].headers
 
 
@@ -361,11 +358,11 @@ def test_a_key_does_not_travel_unencrypted(listen, monkeypatch):
     monkeypatch.setenv("LAB_API_KEY", CANARY)
     findings = checked(studio_at("http://gpu.example/v1").doctor())
     assert findings["key"].state is PROBLEM
-    assert "unencrypted" in findings["key"].text
+    assert "allow_http" in findings["key"].text
     findings = checked(studio_at("http://gpu.example/v1", allow_http=True).doctor())
     assert (findings["key"].state, findings["key"].text) == (
         WARNING,
-        "LAB_API_KEY (environment); sent unencrypted, as allow_http permits",
+        DOCTOR["key sent unencrypted"],
     )
     assert [CANARY in repr(request) for request in proxy.seen] == [False, True]
 
@@ -374,12 +371,12 @@ def test_why_an_endpoint_is_the_default(monkeypatch):
     def describe(**options):
         return checked(Studio(settings=Settings(options=options)).doctor(offline=True))["endpoint"].text
 
-    assert describe().endswith("(because no endpoint is configured and OPENAI_API_KEY is not set)")
+    assert describe().endswith(DOCTOR["default without a key"])
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    assert describe().endswith("(because its API key is set)")
+    assert describe().endswith(DOCTOR["default with a key"])
     monkeypatch.setenv("IPYIMAGEGEN_ENDPOINT", "whatai")
-    assert describe().endswith("(set by IPYIMAGEGEN_ENDPOINT)")
-    assert describe(endpoint="xzbzq").endswith("(as configured)")
+    assert describe().endswith(DOCTOR["default by a variable"])
+    assert describe(endpoint="xzbzq").endswith(DOCTOR["default as configured"])
 
 
 # The store
@@ -403,9 +400,9 @@ def newer(path):
     ("spoil", "state", "meaning"),
     [
         (lambda path: None, OK, "1 run"),
-        (lambda path: path.unlink(), OK, "none yet: created when it is needed"),
-        (lambda path: path.write_bytes(b"no database" * 999), WARNING, "damaged"),
-        (newer, WARNING, "written by a newer version"),
+        (lambda path: path.unlink(), OK, DOCTOR["no index"]),
+        (lambda path: path.write_bytes(b"no database" * 999), WARNING, DOCTOR["damaged index"]),
+        (newer, WARNING, DOCTOR["newer index"]),
     ],
 )
 def test_how_the_index_is_and_that_it_stays_so(drawn, home, spoil, state, meaning):
@@ -430,14 +427,14 @@ def test_an_index_that_is_locked_holds_nobody_up(drawn, home):
         assert time.monotonic() - began < 4
         holder.stdin.close()
     assert (findings["index"].state, findings["store"].state) == (WARNING, OK)
-    assert "locked by another process" in findings["index"].text
+    assert DOCTOR["locked index"] in findings["index"].text
 
 
 def test_a_store_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     findings = checked(Studio(home=tmp_path / "file" / "home").doctor())
     assert findings["store"].state is PROBLEM
-    assert "set IPYIMAGEGEN_HOME to another folder" in findings["store"].text
+    assert "IPYIMAGEGEN_HOME" in findings["store"].text
 
 
 def test_what_lies_about(drawn, home):
@@ -445,8 +442,8 @@ def test_what_lies_about(drawn, home):
     (home / "quarantine" / "x.bin").write_bytes(bytes(3 << 20))
     (home / "index.damaged").touch()
     findings = checked(Studio().doctor())
-    assert "1 file in quarantine (3.0 MiB)" in findings["unfinished"].text
-    assert "index.damaged may be deleted" in findings["index"].text
+    assert "3.0 MiB" in findings["unfinished"].text
+    assert "index.damaged" in findings["index"].text
 
 
 def test_an_index_of_another_program(drawn, home):
@@ -456,7 +453,7 @@ def test_an_index_of_another_program(drawn, home):
         base.execute("CREATE TABLE runs (km REAL)")
     findings = checked(Studio().doctor())
     assert findings["index"].state is WARNING
-    assert "another program" in findings["index"].text
+    assert DOCTOR["index of another program"] in findings["index"].text
 
 
 def test_a_machine_that_is_thrown_away(monkeypatch, tmp_path):
@@ -465,7 +462,7 @@ def test_a_machine_that_is_thrown_away(monkeypatch, tmp_path):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "r1")
     findings = checked(Studio().doctor())
     assert findings["store"].state is WARNING
-    assert "mount Drive" in findings["store"].text
+    assert "/content/drive/" in findings["store"].text
     assert "Colab" in findings["python"].text
 
 
@@ -478,12 +475,12 @@ def test_no_user_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(mine))
     monkeypatch.setenv("USER", "bob")
     for place, text in [
-        (mine / "images", "~/images can be written"),
-        (tmp_path / "data" / "alice", f"{tmp_path}/data/USER can be written"),
-        (tmp_path / "bob" / "x", f"{tmp_path}/USER/x can be written"),
-        (tmp_path / "people" / "alice2", f"{tmp_path}/people/alice2 can be written"),
+        (mine / "images", "~/images"),
+        (tmp_path / "data" / "alice", f"{tmp_path}/data/USER"),
+        (tmp_path / "bob" / "x", f"{tmp_path}/USER/x"),
+        (tmp_path / "people" / "alice2", f"{tmp_path}/people/alice2"),
     ]:
-        assert checked(Studio(home=place).doctor())["store"].text == text
+        assert checked(Studio(home=place).doctor())["store"].text.startswith(f"{text} ")
 
 
 def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
@@ -492,7 +489,7 @@ def test_what_goes_wrong_inside_stops_nothing_and_tells_nothing(monkeypatch):
 
     monkeypatch.setattr("ipyimagegen.store.location.describe_impermanence", fail)
     findings = checked(Studio().doctor())
-    assert (findings["store"].state, findings["store"].text) == (UNKNOWN, "the check failed: RuntimeError")
+    assert (findings["store"].state, findings["store"].text) == (UNKNOWN, DOCTOR["failed check"])
     assert findings["python"].state is OK
 
 

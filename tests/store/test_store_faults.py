@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from raising import raising
 from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.errors import StoreError
@@ -77,7 +77,7 @@ def test_a_home_that_is_a_file(tmp_path):
 
 
 def test_no_room_is_reported_before_paying(store):
-    with raising(StoreError, store.home):
+    with pytest.raises(StoreError, match=re.escape(str(store.home))):
         store.probe(1 << 60)
     assert MARGIN > 0
 
@@ -132,7 +132,7 @@ def test_a_file_system_without_links_will_do(store, monkeypatch):
 
     monkeypatch.setattr(os, "link", link)
     store.create(run())
-    with raising(StoreError, f"{SESSION}/1"):
+    with pytest.raises(StoreError, match=f"{SESSION}/1"):
         store.create(run(prompt="another"))
     assert store.runs() == [run()]
     assert files(store) == [f"records/{SESSION}/1.json"]

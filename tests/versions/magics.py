@@ -69,7 +69,7 @@ CASES = [
     Case("doctor", "%imagine_doctor --offline", re.escape(metadata.version("pillow"))),
     Case("help", "%imagine --help", "--seed"),
     Case("help of IPython", "%imagine_show?"),
-    Case("wrong option", "%%imagine --sizee 3\na fox", "Did you mean --size", fails=True),
+    Case("wrong option", "%%imagine --sizee 3\na fox", "--size", fails=True),
     Case("no key", "%%imagine --endpoint openai\na fox", "OPENAI_API_KEY", fails=True),
     Case("no run", "%imagine_show 999", "999", fails=True),
     Case("panel", "%imagine_panel", "panel", notebook=True),
