@@ -146,22 +146,22 @@ class Ledger:
     # Earlier runs of a request
 
     def find_identical(self, identity: str) -> Sequence[Run]:
-        """Return the runs of that identity, newest first, without reuse records.
-
-        Where one of them was not read to its end, the responses that are left are recovered first.
-        """
+        """Return the runs of that identity, newest first, without reuse records."""
         runs = self._store().find_identical(identity)
-        waiting = [run for run in runs if run.id not in self._calls]
-        if any(
-            run.status is Status.PENDING or any(image.unstored for image in run.images) for run in waiting
-        ):
-            self._recover()
-            runs = self._store().find_identical(identity)
-        return runs
+        return self._store().find_identical(identity) if self._recover_unread(runs) else runs
 
     def find_same_question(self, question: str) -> Sequence[Run]:
         """Return the runs of the same request to any server, newest first, without reuse records."""
-        return self._store().find_same_question(question)
+        runs = self._store().find_same_question(question)
+        return self._store().find_same_question(question) if self._recover_unread(runs) else runs
+
+    def _recover_unread(self, runs: Sequence[Run]) -> bool:
+        """Recover the responses that were left where one of these runs was not read to its end."""
+        left = [run for run in runs if run.id not in self._calls]
+        if any(run.status is Status.PENDING or any(image.unstored for image in run.images) for run in left):
+            self._recover()
+            return True
+        return False
 
     def usable(self, run: Run) -> bool:
         """Return whether some image of the run can be shown or still be fetched; files are hashed again."""
