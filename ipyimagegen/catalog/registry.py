@@ -214,7 +214,7 @@ def _split(text: str, source: str) -> SplitResult:
     if parts.query or parts.fragment:
         raise InvalidOption(
             _(
-                "{source} has a ? or # part ({host}). A query belongs into\n{setting}",
+                "{source} has a ? or # part ({host}). Put the query into\n{setting}",
                 source=source,
                 host=host,
                 setting=Setting("endpoints", _EXAMPLE),

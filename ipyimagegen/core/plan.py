@@ -123,27 +123,25 @@ def check_caps(
     """
     paid = [call for call in calls if call.paid]
     images = sum(call.request.count for call in paid)
-    if paid and before + len(paid) > settings.max_calls:
+    most_calls, most_images = settings.max_calls, settings.max_images
+    if paid and before + len(paid) > most_calls:
+        limit = _("A cell may send {most} paid calls ({before} so far).", most=most_calls, before=before)
+        setting = Setting("max_calls", before + len(paid))
+    elif paid and spent_images + images > most_images:
         limit = _(
-            "{setting} paid calls a cell ({before} so far)",
-            setting=Setting("max_calls", settings.max_calls),
-            before=before,
+            "A session may request {most} paid images ({before} so far).", most=most_images, before=spent_images
         )
-    elif paid and spent_images + images > settings.max_images:
-        limit = _(
-            "{setting} paid images a session ({before} so far)",
-            setting=Setting("max_images", settings.max_images),
-            before=spent_images,
-        )
+        setting = Setting("max_images", spent_images + images)
     else:
         return
     raise OverBudget(
         _(
-            "The plan is {calls}, {images}, {cost}; over {limit}. "
-            "Nothing was sent. Set a higher limit, or request fewer.",
+            "The plan is {calls}, {images}, {cost}. {limit}\n"
+            "Nothing was sent. Request fewer, or allow more: {setting}",
             calls=ngettext("{count} paid call", "{count} paid calls", len(paid)),
             images=_format_images(images),
             cost=format_costs(call.estimate for call in paid),
             limit=limit,
+            setting=setting,
         )
     )

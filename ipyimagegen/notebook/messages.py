@@ -25,12 +25,14 @@ def name_flag(name: str, value: object) -> str:
     if name == "extra":
         items = value.items() if isinstance(value, Mapping) else ()
         return " ".join(f"{SETTING} {key}={item}" for key, item in items) or SETTING
-    if isinstance(value, range):
-        value = f"{value.start}..{value.stop - 1}"
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return flag if value else f"{flag}=false"
-    return f"{flag} {value}" if value is not None else flag
+    return f"{flag} {_write_value(value)}" if value is not None else flag
+
+
+def _write_value(value: object) -> str:
+    return f"{value.start}..{value.stop - 1}" if isinstance(value, range) else str(value)
 
 
 @cache
@@ -45,7 +47,7 @@ def name_control(name: str, value: object) -> str:
     """Return the label of an option's field or button: `Size 1024x1024`."""
     labels = load_labels()["en"]
     label = labels.get(f"option.{name}") or labels.get(_KEYS.get(name, name)) or name.replace("_", " ")
-    return label if value is None or value is True else f"{label} {value}"
+    return label if value is None or value is True else f"{label} {_write_value(value)}"
 
 
 def _name_show(run: str) -> str:
