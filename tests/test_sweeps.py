@@ -364,8 +364,8 @@ def test_what_was_kept_here_of_every_value_is_told_once(home, serve):
     made = Studio(
         home=home, environ={"DMXAPI_API_KEY": "none-but-long-enough"}, settings=Settings(endpoints=own)
     ).imagine("a fox", endpoint="dmxapi", model="gpt-image-1", seed=range(5))
-    (note,) = [line for line in made.caption.splitlines() if line.startswith("- ")]
-    assert re.fullmatch("- seed .*gpt-image-1 on dmxapi .*", note)
+    (note,) = [line for line in made.caption.splitlines() if line.startswith("- seed ")]
+    assert "gpt-image-1 on dmxapi" in note
 
 
 def test_a_sweep_of_which_nothing_came_fails(home, serve):

@@ -169,7 +169,7 @@ def test_the_type_may_stand_in_the_event_line_alone(serve, post):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize(
-    "start",
+    "head",
     [
         "",
         "\ufeff",
@@ -177,10 +177,10 @@ def test_the_type_may_stand_in_the_event_line_alone(serve, post):
         'id: 1\nretry: 5\n: it"s alive\n\n',
     ],
 )
-def test_every_spelling_of_lines(serve, post, end, start):
+def test_every_spelling_of_lines(serve, post, end, head):
     pretty = json.dumps({"type": "image_generation.completed", "b64_json": b64(IMAGES[1])}, indent=2)
     joined = "".join(f"data: {line}\n" for line in pretty.splitlines())
-    text = start + f': say "hello\nid: 7\nevent: x\n{joined}retry: 3\n\n'
+    text = head + f': say "hello\nid: 7\nevent: x\n{joined}retry: 3\n\n'
     outcome = post(serve(stream(text.replace("\n", end).encode())).origin)
     assert (outcome.status, numbers(outcome)) == (Status.DONE, [(1, False)])
 
