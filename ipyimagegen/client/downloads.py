@@ -66,7 +66,7 @@ def download(
     without an endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows
     loopback alone.
     """
-    error, repeatable = ErrorInfo(message=_("Given up.")), True
+    error, repeatable = ErrorInfo(message=_("Cancelled.")), True
     policy = AddressPolicy(offline=offline, resolver=resolver)
     with Deadline(token, whole) as deadline:
         for number in range(TRIES):

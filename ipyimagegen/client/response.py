@@ -184,10 +184,10 @@ class StoredResponse:
             return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
         if is_page(head.decode("utf-8", "replace")):
             return None, _(
-                "{server} returned a web page, no JSON. Check that the base URL includes /v1",
+                "{server} returned a web page instead of JSON. Check that the base URL includes /v1",
                 server=self.server,
             )
-        return None, _("{server} returned something that is no JSON", server=self.server)
+        return None, _("{server} returned invalid JSON", server=self.server)
 
     def _find_error(self, answer: Answer) -> ErrorInfo | None:
         """Return why a whole answer has no image, or not all: its own errors, or its shape."""
@@ -270,7 +270,7 @@ def _explain_no_image(body: Mapping[str, Json]) -> str:
     if "data" not in body:
         return _("it contains no list of images")
     if data is not None and not isinstance(data, list):
-        return _("its data is no list of images")
+        return _("its data is not a list of images")
     if not data:
         return _("its list of images is empty")
     if any(isinstance(item, Mapping) and item.get("partial") for item in data):

@@ -81,7 +81,7 @@ def exchange(
     token.start(timeouts.whole)
     with Deadline(token) as deadline:
         if token.cancelled:
-            return make_not_sent(_("Given up before it was sent."))
+            return make_not_sent(_("Cancelled before it was sent."))
         return _Exchange(
             call=call,
             endpoint=endpoint,
@@ -178,7 +178,7 @@ class _Exchange:
     def explain_stop(self) -> Message | None:
         """Return why the exchange was stopped, without a full stop; None: it was not."""
         if self.deadline.token.cancelled:
-            return _("Given up")
+            return _("Cancelled")
         if not self.deadline.expired:
             return None
         return _(
@@ -194,7 +194,7 @@ class _Exchange:
         location = headers.get("location") if status < 400 else None
         if wait and wait > LONGEST and kind is Status.RATE_LIMITED:
             message = _(
-                "{server} answered {status}: {reason}. It requests a wait of {time}.",
+                "{server} answered {status}: {reason}. It asks to wait {time}.",
                 server=server,
                 status=status,
                 reason=reason.rstrip("."),

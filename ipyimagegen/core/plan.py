@@ -125,11 +125,19 @@ def check_caps(
     images = sum(call.request.count for call in paid)
     most_calls, most_images = settings.max_calls, settings.max_images
     if paid and before + len(paid) > most_calls:
-        limit = _("A cell may send {most} paid calls ({before} so far).", most=most_calls, before=before)
+        limit = ngettext(
+            "A cell may send {count} paid call ({before} so far).",
+            "A cell may send {count} paid calls ({before} so far).",
+            most_calls,
+            before=before,
+        )
         setting = Setting("max_calls", before + len(paid))
     elif paid and spent_images + images > most_images:
-        limit = _(
-            "A session may request {most} paid images ({before} so far).", most=most_images, before=spent_images
+        limit = ngettext(
+            "A session may request {count} paid image ({before} so far).",
+            "A session may request {count} paid images ({before} so far).",
+            most_images,
+            before=spent_images,
         )
         setting = Setting("max_images", spent_images + images)
     else:

@@ -374,7 +374,7 @@ def _describe_way(endpoint: Endpoint, probe: client.ProbeResult) -> tuple[State,
     remedy = _("Check the URL, the network and the proxy.")
     if probe.untrusted:
         remedy = _(
-            "Check the date of this machine. Certificates of a company belong into REQUESTS_CA_BUNDLE."
+            "Check the date of this machine. Set REQUESTS_CA_BUNDLE to the certificates of your company."
         )
     elif catalog.is_loopback(endpoint):
         remedy = _("Check that the server is running, and its port.")

@@ -140,7 +140,7 @@ def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) ->
     if call.settled:
         return Detached(_("Stopped waiting. The call {run} has ended.", run=run), remedy=Remedy.RUN_AGAIN)
     if cancelled:
-        message = _("Stopped waiting for {endpoint} and gave the call up.", endpoint=endpoint)
+        message = _("Stopped waiting for {endpoint} and abandoned the call.", endpoint=endpoint)
         return Detached(message, billed=None, remedy=Remedy.RETRY, run=run)
     if interrupted:
         message = _("Stopped waiting for {endpoint}. The call {run} goes on.", endpoint=endpoint, run=run)
