@@ -156,7 +156,7 @@ STEPS = (  # from first to last
     ("record: done", Store, "update"),
     ("index, its syncs included", Index, "_execute"),
     ("JPEG of the preview", contact_sheet, "encode_preview"),
-    ("preview, the rest", Generation, "bundles"),
+    ("preview, the rest", Generation, "to_bundles"),
 )
 FSYNC, REST = "fsync of files and folders", "threads, everything else"
 RAW = ("raw: request and JSON", "raw: base64", "raw: decode")

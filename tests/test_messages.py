@@ -441,7 +441,9 @@ def test_full_disks(home, start, monkeypatch):
 
     monkeypatch.setattr("tempfile.tempdir", str(home))
     full = Disk(home, write=write)
-    monkeypatch.setattr("ipyimagegen.store.blobs.find_fallback", lambda *_, **__: replace(full, home=home / "other"))
+    monkeypatch.setattr(
+        "ipyimagegen.store.blobs.find_fallback", lambda *_, **__: replace(full, home=home / "other")
+    )
     studio = studio_at(home, start(reply(DATA)).origin)
     studio.store = Store(home, disk=full)
     studio.tools = replace(studio.tools, store=studio.store)

@@ -148,9 +148,9 @@ def test_offline(home, lab):
 
 
 def test_caps(home, lab):
-    with pytest.raises(e.OverBudget, match="max_images = 3"):
+    with pytest.raises(e.OverBudget, match="max_images"):
         make_studio(home, lab, max_images=3).imagine("a fox", n=4)
-    with pytest.raises(e.OverBudget, match="max_calls = 0"):
+    with pytest.raises(e.OverBudget, match="max_calls"):
         make_studio(home, lab, max_calls=0).imagine("a fox")
     assert make_studio(home, lab, paid=False, max_calls=0, max_images=0).imagine("a fox", n=4)
     assert len(lab.posts) == 1

@@ -9,8 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, client, imaging
@@ -32,14 +31,6 @@ if TYPE_CHECKING:
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
 LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more
-
-# Modules that the thread of a call needs, loaded before it starts: a fork stops threads, and a module
-# that a thread was loading stays locked in the new process for ever.
-_NEEDED = (
-    "client.transport",
-    "client.downloads",
-    "store.index",
-)
 
 # The hash of the bytes and the longest edge in pixels, to a thumbnail.
 Thumbs: TypeAlias = "dict[tuple[str, int], PilImage]"
@@ -224,13 +215,6 @@ class ResponseProcessor:
             alpha=info.alpha,
             note=info.note,
         )
-
-
-@cache
-def load_modules() -> None:
-    """Load the modules that the thread of a call needs."""
-    for module in _NEEDED:
-        import_module(f"ipyimagegen.{module}")
 
 
 def is_complete(run: Run) -> bool:

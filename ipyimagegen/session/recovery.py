@@ -21,7 +21,7 @@ from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Run
-from ipyimagegen.session.processing import ResponseProcessor, load_modules, measure_changes
+from ipyimagegen.session.processing import ResponseProcessor, measure_changes
 
 if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
@@ -68,7 +68,6 @@ class Recovery:
         return self._thread is not None and self._thread.is_alive()
 
     def _start(self, responses: list[tuple[Path, Run]], *, again: bool = False) -> threading.Thread:
-        load_modules()
         self._thread = run_in_background(lambda: self._recover_all(responses, again=again), "recovery")
         return self._thread
 

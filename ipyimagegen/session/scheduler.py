@@ -29,7 +29,7 @@ from ipyimagegen.results import Sweep, measure_shape
 from ipyimagegen.session.call import STOPPED, Call, send_call
 from ipyimagegen.session.executors import PROBE_SECONDS, ExecutorTransport
 from ipyimagegen.session.planning import RequestContext, look_up
-from ipyimagegen.session.processing import ResponseProcessor, Thumbs, load_modules
+from ipyimagegen.session.processing import ResponseProcessor, Thumbs
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
 if TYPE_CHECKING:
@@ -338,7 +338,6 @@ class Scheduler:
         files = {sha256: data for call in planned for sha256, data in call.files.items()}
         images = min(sum(call.request.count for call in planned), max(AT_ONCE, planned[0].request.count))
         studio.store.probe(images * ROOM + sum(map(len, files.values())))
-        load_modules()
         tools = replace(studio.tools, offline=bool(plan.local.get("offline")))
         edge = imaging.measure_tile_edge(*measure_shape(plan.axes)) if plan.axes else None
         queues: dict[Limiter, deque[Call]] = {}
@@ -370,7 +369,6 @@ class Scheduler:
 
         `trusted` is whether the user configured the endpoint, see `ResponseProcessor`.
         """
-        load_modules()
         context = replace(self._studio.tools, offline=offline)
         call = Call(PlannedCall(request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost))
         call.run, call.recorded = run, True

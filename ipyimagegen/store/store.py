@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
@@ -19,6 +19,7 @@ from ipyimagegen.core.run import SCHEMA, Run
 from ipyimagegen.core.text import list_some
 from ipyimagegen.store.blobs import BlobStore, find_key, translate_errors
 from ipyimagegen.store.files import MARGIN, Disk
+from ipyimagegen.store.index import Index
 from ipyimagegen.store.records import (
     Entry,
     Key,
@@ -29,9 +30,6 @@ from ipyimagegen.store.records import (
     list_hashes,
     parse_key,
 )
-
-if TYPE_CHECKING:
-    from ipyimagegen.store.index import Index
 
 T = TypeVar("T")
 CHECK_INTERVAL = 5.0  # seconds for which the index is taken to be complete after a check
@@ -208,8 +206,6 @@ class Store(BlobStore):
 
     @cached_property
     def _index(self) -> Index:
-        from ipyimagegen.store.index import Index  # noqa: PLC0415 - imports sqlite3
-
         return Index(self.home / "index.sqlite", self._read_entries, self._wait)
 
     def _find_indexed(self, query: Query) -> list[Run]:

@@ -253,6 +253,7 @@ def in_keyring(key, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "keyring", types.SimpleNamespace(get_password=lambda *_: key))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr(keys, "find_spec", lambda name: name)
+    monkeypatch.setattr(keys, "KEYRING_SECONDS", 60)  # its limit is tested elsewhere
     chain = Keychain({}, None, lambda: [LAB])
     chain.secret(LAB)
     monkeypatch.delitem(sys.modules, "keyring")

@@ -190,7 +190,7 @@ def test_caps_are_checked_before_sending(kernel, paid):
     kernel.run("%config Imagine.max_images = 3")
     assert kernel.run("%imagine -n 2 a fox").error is None
     cell = kernel.run("%imagine -n 2 a cat")
-    assert "max_images = 3" in cell.error
+    assert "max_images" in cell.error
     assert len(paid.posts) == 1
     assert kernel.run("%imagine -n 2 a fox").error is None  # from history
 
