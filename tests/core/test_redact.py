@@ -1,5 +1,9 @@
 """No spelling of a key survives, and what looks like a key is found."""
 
+import base64
+import json
+import urllib.parse
+
 import pytest
 
 from ipyimagegen.core.redact import Redactor
