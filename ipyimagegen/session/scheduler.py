@@ -28,7 +28,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.results import Sweep, measure_shape
 from ipyimagegen.session.call import STOPPED, Call, send_call
 from ipyimagegen.session.executors import PROBE_SECONDS, ExecutorTransport
-from ipyimagegen.session.planning import RequestContext, look_up
+from ipyimagegen.session.planning import look_up
 from ipyimagegen.session.processing import ResponseProcessor, Thumbs
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
@@ -272,7 +272,7 @@ class Scheduler:
         the moment something is started. Raises MissingKey, OverBudget, StoreError, or Detached when
         `time.monotonic` is past `ends` before that; then nothing was sent.
         """
-        studio, ledger = self._studio, self._studio.ledger
+        ledger = self._studio.ledger
         exchange = None
         if plan.executor is not None and plan.new:  # one that is busy with what is waited for does not answer
             exchange = ExecutorTransport(plan.executor, send_key=bool(plan.local.get("send_key")))
@@ -280,10 +280,9 @@ class Scheduler:
             seconds = min(float(timeout), PROBE_SECONDS) if timeout else PROBE_SECONDS
             exchange.check([call.endpoint for call in plan.new], seconds)
         with self._starting:
-            context = studio.context()
-            calls = [self._find_call(planned, plan, context) for planned in plan.calls]
+            calls = [self._find_call(planned, plan) for planned in plan.calls]
             new = [call for call in calls if call.work is None and not call.settled]
-            queues = self._prepare(plan, new, context, cell, exchange) if new else {}
+            queues = self._prepare(plan, new, cell, exchange) if new else {}
             if new and ends is not None and time.monotonic() > ends:
                 raise Detached(_("The time was over before anything was sent."), remedy=Remedy.RUN_AGAIN)
             if new:
@@ -299,18 +298,19 @@ class Scheduler:
             batch.start(queues, ledger.settle)
             return batch
 
-    def _find_call(self, planned: PlannedCall, plan: Plan, context: RequestContext) -> Call:
+    def _find_call(self, planned: PlannedCall, plan: Plan) -> Call:
         """Return the call in flight or the cached result of a request, or a new call."""
+        ledger = self._studio.ledger
         if planned.reused:
             return Call(planned, cached=planned.reused)
-        if not plan.local.get("new") and (call := context.ledger.live(planned.request)):
+        if not plan.local.get("new") and (call := ledger.live(planned.request)):
             call.shared = True
             call.token.attach()
             return call
         # Listed before the history is read: what another notebook adds meanwhile is a rival.
         known = frozenset(run.id for run in self._studio.store.find_identical(planned.request.identity))
         try:
-            cached = look_up(planned, plan.local, context.settings, context.ledger)
+            cached = look_up(planned, plan.local, plan.settings, ledger)
         except OutcomeUnknown as error:
             if not plan.axes:
                 raise
@@ -321,7 +321,6 @@ class Scheduler:
         self,
         plan: Plan,
         new: Sequence[Call],
-        context: RequestContext,
         cell: object,
         exchange: ExecutorTransport | None,
     ) -> Mapping[Limiter, deque[Call]]:
@@ -329,7 +328,7 @@ class Scheduler:
         if plan.executor is not None and exchange is None:
             raise Detached(_("The call in flight has just ended. Nothing was sent."), remedy=Remedy.RUN_AGAIN)
         studio, planned = self._studio, [call.planned for call in new]
-        context.ledger.check_caps(planned, context.settings, cell)  # before a key is asked for
+        studio.ledger.check_caps(planned, plan.settings, cell)  # before a key is asked for
         keys = {}
         for url, endpoint in {call.endpoint.base_url: call.endpoint for call in planned}.items():
             here = exchange is None or plan.local.get("send_key")  # else the workers find the key
@@ -344,7 +343,7 @@ class Scheduler:
         for call in new:
             url = call.planned.endpoint.base_url
             limiter = self._limiters[url]
-            limiter.parallel = context.settings.max_parallel
+            limiter.parallel = plan.settings.max_parallel
             queues.setdefault(limiter, deque()).append(call)
             call.token, call.done = tools.control(), self._finish
             call.work = partial(

@@ -416,7 +416,7 @@ class Studio:
     def describe_excess(self, plan: Plan, *, in_cell: bool = True) -> str | None:
         """Return why a plan exceeds the settings, or None; see `carry_out`."""
         try:
-            self.ledger.check_caps(plan.new, self.settings, self.cell() if in_cell else None)
+            self.ledger.check_caps(plan.new, plan.settings, self.cell() if in_cell else None)
         except OverBudget as error:
             message: str = error.args[0]
             return message
