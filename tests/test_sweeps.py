@@ -288,7 +288,7 @@ def test_over_a_cap_nothing_is_sent(home, serve, caps, says):
     studio.cell = lambda: 1
     with pytest.raises(e.OverBudget, match=says) as caught:
         studio.imagine("a fox", seed=[1, 2, 3, 4], n=2)
-    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value).splitlines()) == 2
     assert values_of(caught.value)[:2] == ["4", "8"]
     assert not server.posts
     studio.imagine("a fox", seed=[1, 2, 3])
