@@ -145,7 +145,7 @@ def check_caps(
     raise OverBudget(
         _(
             "The plan is {calls}, {images}, {cost}. {limit}\n"
-            "Nothing was sent. Request fewer, or allow more: {setting}",
+            "Nothing was sent. Request fewer, or set a higher limit: {setting}",
             calls=ngettext("{count} paid call", "{count} paid calls", len(paid)),
             images=_format_images(images),
             cost=format_costs(call.estimate for call in paid),
