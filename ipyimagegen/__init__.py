@@ -47,7 +47,7 @@ _MODULES = {
     "Generation": "results",
     "Image": "results",
     "Sweep": "results",
-    "Settings": "core.plan",
+    "Settings": "core.settings",
     "Studio": "session.studio",
     "Panel": "notebook.panel.widget",
     "load_ipython_extension": "notebook.extension",

@@ -156,6 +156,35 @@ def test_caps(home, lab):
     assert len(lab.posts) == 1
 
 
+@pytest.mark.parametrize(("cap", "error"), [(0, e.OverBudget), ("many", e.InvalidOption)])
+def test_a_cap_counts_as_it_is_when_a_plan_is_carried_out(home, lab, cap, error):
+    caps = {"max_images": 4}
+
+    def settings():
+        return Settings(endpoints={"lab": {"base_url": lab.base_url, "free": False}}, **caps)
+
+    studio = Studio("lab", home, settings=settings, environ={})
+    plan = studio.plan(from_call("a fox", {}))
+    caps["max_images"] = cap
+    with pytest.raises(error):
+        studio.carry_out(plan)
+    assert not lab.posts
+
+
+def test_what_is_sent_is_what_was_planned(home, lab):
+    studio, values = make_studio(home, lab), [1]
+    plan = studio.plan(from_call("a fox", {"extra": {"x": values}}))
+    values.append(2)
+    assert studio.carry_out(plan).run.request.extra == {"x": [1]}
+    assert not studio.imagine("a fox", extra={"x": [1, 2]}).reused
+    assert [post.json["x"] for post in lab.posts] == [[1], [1, 2]]
+
+
+def test_a_text_for_an_option_that_takes_an_object_is_refused(home):
+    with pytest.raises(e.InvalidOption):
+        Studio("sketch", home, settings=Settings(options={"executor": "pool"}), environ={}).imagine("a fox")
+
+
 def test_a_refusal_is_not_counted_as_spent(home, serve):
     answers = [(400, {}, {"error": {"message": "no"}}), None]
 

@@ -183,8 +183,9 @@ def _check_values(options: Options, capabilities: Capabilities) -> Iterator[Prob
                     hint=suggest_name(str(value), choices),
                 ),
             )
-        # A ratio's limits are for its translation; a seed that is not sent may have any value.
-        if name in ("n", "aspect_ratio") or (name == "seed" and capabilities.accepts(name) is False):
+        # The limits of a ratio, a text, are for its translation; a seed that is not sent may have any value.
+        unlimited = name == "n" or (name == "seed" and capabilities.accepts(name) is False)
+        if unlimited or not isinstance(value, (int, float)):
             continue
         low, high = row.limits.get(name, (value, value))
         if not low <= value <= high:

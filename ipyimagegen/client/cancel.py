@@ -82,6 +82,9 @@ class CancelToken:
     def detach(self) -> None:
         """Prevent sending; a call that was sent goes on."""
         self._detached.set()
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
         for listener in tuple(self._listeners):
             listener()
 
@@ -93,9 +96,10 @@ class CancelToken:
     def cancel(self) -> None:
         """Give the call up: shut down its connections, and open no other."""
         self._cancelled.set()
-        self.detach()
+        self._detached.set()
         for exchange in tuple(self.exchanges):
             exchange.stop()
+        self._tell_listeners()
 
     def abandon(self) -> None:
         """Close the connections in a fork without a word to the server: they belong to the parent."""
@@ -185,5 +189,5 @@ class Deadline:
         os.close(null)
 
     def _expire(self) -> None:
-        self._ends = -math.inf
+        self._ends = min(self._ends, self.token.clock())
         self.stop()

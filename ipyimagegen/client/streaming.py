@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,15 +164,15 @@ def _load_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect:
     kind = value.get("type")
     value = value if isinstance(kind, str) and kind else {**value, "type": lines.name}
     value = _convert(value, dialect.read_event)
-    return _read_event(value, whole=whole, size=size) if isinstance(value, Mapping) else None
+    return _read_event(value, whole=whole, size=size) if isinstance(value, dict) else None
 
 
-def _read_event(value: Mapping[str, Json], *, whole: bool, size: int) -> Event:
+def _read_event(value: dict[str, Json], *, whole: bool, size: int) -> Event:
     """Return what an event in OpenAI's form means."""
     kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
     if kind == "error" and error is None:
         error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
-    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
+    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, dict)]
     if kind.endswith("partial_failed"):
         failures = [error]
     else:
@@ -183,8 +183,10 @@ def _read_event(value: Mapping[str, Json], *, whole: bool, size: int) -> Event:
         partial = not kind.endswith(("completed", "complete", "succeeded"))
     else:
         partial = "partial_image_index" in value or not whole
-    candidates = [value, *({**value, "data": None, **item} for item in items)]
-    images = [{**item, "partial": partial} for item in candidates if holds_image(item)]
+    # Views, not copies: an event may have many items and many members.
+    mark = {"partial": partial}
+    views = [ChainMap(mark, value), *(ChainMap(mark, item, {"data": None}, value) for item in items)]
+    images = [view for view in views if holds_image(view)]
     return Event(
         kind=kind, value=value, whole=whole, size=size, images=images, failures=failures, error=error
     )

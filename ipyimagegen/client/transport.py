@@ -336,6 +336,9 @@ class ProbeResult:
     seconds: float = 0.0
 
 
+_PROBE_HEADERS = {"Accept": "application/json", "Cache-Control": "no-cache"}  # a cache sends an old time
+
+
 def probe(
     endpoint: Endpoint,
     secret: ApiKey | None,
@@ -359,10 +362,7 @@ def probe(
                 deadline,
                 "GET",
                 url,
-                headers={
-                    "Accept": "application/json",
-                    "Cache-Control": "no-cache",
-                },  # a cache sends an old time
+                headers=_PROBE_HEADERS,
                 key=key,
                 key_header=DIALECTS[endpoint.dialect].key_header,
                 timeout=(seconds, seconds),
@@ -370,13 +370,11 @@ def probe(
                 policy=AddressPolicy(offline=offline),
             )
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            reason, untrusted = (
-                late if deadline.expired else describe_failure(error),
-                is_bad_certificate(error),
-            )
-            proxy = _describe_proxy(deadline.proxy)
+            reason = late if deadline.expired else describe_failure(error)
+            untrusted = is_bad_certificate(error)
+            proxy = _name_proxy(deadline.proxy)
             return ProbeResult(proxy=proxy, reached=token.sent, untrusted=untrusted, message=reason)
-        proxy = _describe_proxy(deadline.proxy)
+        proxy = _name_proxy(deadline.proxy)
         with contextlib.closing(response.connection), response:
             if deadline.expired:  # shut down in the middle of its head, a response looks whole
                 return ProbeResult(proxy=proxy, reached=True, message=late)
@@ -398,7 +396,7 @@ def probe(
     )
 
 
-def _describe_proxy(address: str | None) -> str | None:
+def _name_proxy(address: str | None) -> str | None:
     """Return the origin of a proxy, never its user and password."""
     if not address:
         return None

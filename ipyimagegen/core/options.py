@@ -301,6 +301,7 @@ _EXPECTED: Mapping[Kind, Message] = {
     Kind.NUMBER: _("a number"),
     Kind.FLAG: _("true, false or default"),
     Kind.SIZE: _("one text such as '1024x1024'"),  # not a pair of numbers, which is a list
+    Kind.OBJECT: _("a variable"),
 }
 
 
@@ -407,6 +408,10 @@ def _parse_flag(option: Option, text: str) -> bool:
     raise _refuse_value(option, repr(text))
 
 
+def _refuse_text(option: Option, text: str) -> Value:
+    raise _refuse_value(option, repr(text[:40]))
+
+
 _PARSERS: Mapping[Kind, Callable[[Option, str], Value]] = {
     Kind.TEXT: _parse_text,
     Kind.NAME: _parse_text,
@@ -418,4 +423,5 @@ _PARSERS: Mapping[Kind, Callable[[Option, str], Value]] = {
     Kind.SIZE: _parse_size,
     Kind.RATIO: _parse_ratio,
     Kind.FLAG: _parse_flag,
+    Kind.OBJECT: _refuse_text,
 }

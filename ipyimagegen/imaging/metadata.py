@@ -105,11 +105,13 @@ class _KeyMasker:
         """Overwrite the whole compressed text of a chunk if it holds a key."""
         self._file.seek(start)
         body = self._file.read(end - start)
-        _keyword, begin, _compressed = split_text(kind, body)
+        _keyword, begin, compressed = split_text(kind, body)
+        if not compressed:
+            return False
         left = LIMITS["text"].most - self._inflated
         try:
             text = zlib.decompressobj().decompress(body[begin:], left) if left > 0 else b""
-        except zlib.error:  # not compressed, whatever the chunk says
+        except zlib.error:  # not compressed, although the chunk says so
             return False
         self._inflated += len(text)
         if self._mask_bytes(text, parts=self._inflated <= _MOST_FOR_PARTS) == text:

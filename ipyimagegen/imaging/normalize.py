@@ -89,7 +89,7 @@ def check_size(width: int, height: int, label: str) -> None:
 
 
 def find_white(kind: str, low: float, high: float, label: str, *, deep: bool = False) -> int:
-    """Return which value is white in numbers from `low` to `high`: 1, 255 or 65535.
+    """Return the value that means white in numbers from `low` to `high`: 1, 255 or 65535.
 
     `kind` is NumPy's: i, u or f. `deep` allows whole numbers to 65535. Raises InvalidInput for other ranges.
     """

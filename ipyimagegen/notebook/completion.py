@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,7 @@ from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
 from ipyimagegen.notebook.help_text import PAGES
 from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
-from ipyimagegen.notebook.parser import NOTHING
+from ipyimagegen.notebook.parser import NOTHING, expand_home
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
@@ -99,7 +98,7 @@ def _list_files(fragment: str) -> list[str]:
         return []
     folder, name = os.path.split(fragment)
     try:
-        paths = sorted(Path(folder or ".").expanduser().iterdir())
+        paths = sorted(expand_home(folder or ".").iterdir())
     except OSError:
         return []
     paths = [path for path in paths if path.name.startswith(name) and not path.name.startswith(".")]

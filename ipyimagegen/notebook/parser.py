@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen.core import template
-from ipyimagegen.core.errors import InvalidInput, InvalidOption, suggest_name
+from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
 from ipyimagegen.core.request import read_setting
@@ -327,27 +327,48 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
         return InputRef(text, _("the URL"))
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
-    file, shown = Path(text).expanduser(), truncate(text, _SHOWN)
+    file, shown = expand_home(text), truncate(text, _SHOWN)
     first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
     if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
-        if not exists(file):
-            return InputRef(template.lookup(text, names), text)
-        raise InvalidInput(
-            _(
-                "{option} {text} is a variable and a file. Write {variable} for the variable, "
-                "{path} for the file. Nothing was sent.",
-                option=OptionName(target),
-                text=text,
-                variable=f"{{{text}}}",
-                path=f"./{text}",
-            )
-        )
+        reference = _find_variable(text, names, target, is_file=exists(file))
+        if reference:
+            return reference
     if not has_names and not exists(file) and (problem := _explain(text, names, target)):
         option = OptionName(target)
         raise InvalidInput(
             _("{option} {text}: {problem} Nothing was sent.", option=option, text=shown, problem=problem)
         )
     return InputRef(file, shown)
+
+
+def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file: bool) -> InputRef | None:
+    """Return the variable, or None for a file such as `cat.png` beside a variable `cat` without `.png`."""
+    try:
+        value = template.lookup(text, names)
+    except ImagineError:
+        if is_file:
+            return None
+        raise
+    if not is_file:
+        return InputRef(value, text)
+    raise InvalidInput(
+        _(
+            "{option} {text} is a variable and a file. Write {variable} for the variable, "
+            "{path} for the file. Nothing was sent.",
+            option=OptionName(target),
+            text=text,
+            variable=f"{{{text}}}",
+            path=f"./{text}",
+        )
+    )
+
+
+def expand_home(text: str) -> Path:
+    """Return a path with the home folder for its `~`; as typed where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None:
@@ -360,7 +381,7 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")
         return _("a box is four whole numbers without blanks, such as {box}.", box=box)
-    first = _IDENTIFIER.match(text.lstrip("{"))
+    first = _IDENTIFIER.match(text.lstrip("{~-"))
     if first and first[0] in names:
         return _("only names, dots and [index] are supported. Assign the value to a variable first.")
     return _("write {option} once for each image.", option=OptionName("image")) if "," in text else None

@@ -77,6 +77,10 @@ def _describe_error(run: Run, front: Front) -> str:
     message = sanitize(run.error.message, _LONGEST_LINE)
     if run.status is not Status.UNKNOWN or run.cost.basis == "free":
         return message
+    return _recommend_retry(message, front)
+
+
+def _recommend_retry(message: str, front: Front) -> str:
     remedy = render_remedy(Remedy.RETRY, front)
     return _("{error}. You may have been charged. {remedy}", error=message.rstrip("."), remedy=remedy)
 
@@ -286,9 +290,7 @@ def _describe_failure(generation: Generation, front: Front) -> str:
     if not isinstance(failure, ImagineError):
         return truncate(failure or "no image", 200)
     reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
-    if failure.remedy is not Remedy.RETRY:
-        return reason
-    return f"{reason.rstrip('.')}. {render_remedy(Remedy.RETRY, front)}"
+    return _recommend_retry(reason, front) if failure.remedy is Remedy.RETRY else reason
 
 
 def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:

@@ -25,8 +25,8 @@ _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)
 class Ledger:
     """Numbers, calls and spending of a session."""
 
-    def __init__(self, store: Callable[[], Store], recover: Callable[[], None] = lambda: None) -> None:
-        self._store, self._recover = store, recover
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
         self._lock = threading.RLock()
         self._session: str | None = None
         self._numbers: list[str] = []  # lasting ids; number 1 is the first
@@ -94,8 +94,8 @@ class Ledger:
         edit would be billed.
         """
         with self._lock:
-            self._recent.pop(run_id, None)
-            self._recent[run_id] = None
+            # One assignment: an interrupt between two would lose the run.
+            self._recent = {**{other: None for other in self._recent if other != run_id}, run_id: None}
             if run_id not in self._numbers:
                 self._numbers.append(run_id)
 
@@ -147,21 +147,11 @@ class Ledger:
 
     def find_identical(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""
-        runs = self._store().find_identical(identity)
-        return self._store().find_identical(identity) if self._recover_unread(runs) else runs
+        return self._store().find_identical(identity)
 
     def find_same_question(self, question: str) -> Sequence[Run]:
         """Return the runs of the same request to any server, newest first, without reuse records."""
-        runs = self._store().find_same_question(question)
-        return self._store().find_same_question(question) if self._recover_unread(runs) else runs
-
-    def _recover_unread(self, runs: Sequence[Run]) -> bool:
-        """Recover the responses that were left where one of these runs was not read to its end."""
-        left = [run for run in runs if run.id not in self._calls]
-        if any(run.status is Status.PENDING or any(image.unstored for image in run.images) for run in left):
-            self._recover()
-            return True
-        return False
+        return self._store().find_same_question(question)
 
     def usable(self, run: Run) -> bool:
         """Return whether some image of the run can be shown or still be fetched; files are hashed again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,7 @@ def _plan_call(
     """Return the call of a single request, and its local options."""
     options, configured = merge(user, context.settings)
     local = {name: value for name, value in options.items() if not OPTIONS[name].sent}
+    check_extra(user.extra)
     draft = Request(
         operation="edits" if inputs else "generations",
         endpoint="",
@@ -163,11 +165,10 @@ def _plan_call(
         prompt=_fill_prompt(user, raw=bool(local.get("raw"))),
         template=str(user.prompt) if user.namespace is not None else None,
         options={name: value for name, value in options.items() if name in SENT and name != "model"},
-        extra=dict(user.extra),
+        extra=deepcopy(dict(user.extra)),  # what is sent stays what was identified
         inputs=inputs,
         mask=mask,
     )
-    check_extra(draft.extra)
     endpoint, cached = _choose_endpoint(draft, configured, user, context, local)
     call = _translate(draft, endpoint, configured, user, local)
     try:

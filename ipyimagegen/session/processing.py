@@ -101,11 +101,12 @@ class ResponseProcessor:
             return run.replace(status=status, error=run.error or ErrorInfo(message=message))
         # An image that could not be fetched yet is billed all the same.
         billed = sum(image.whole or image.state in _PENDING for image in images)
+        # The default model may be another one by now.
+        request = replace(run.request, model=run.sent.model or run.request.model)
+        capabilities = catalog.find_capabilities(request, self.endpoint)
         return run.replace(
             mismatches=find_mismatches(run.request, run.sent, images, facts),
-            cost=catalog.compute_cost(
-                facts, billed, run.sent, run.request, catalog.find_capabilities(run.request, self.endpoint)
-            ),
+            cost=catalog.compute_cost(facts, billed, run.sent, run.request, capabilities),
         )
 
     def fetch_pending(self, run: Run) -> Run:

@@ -33,7 +33,7 @@ WAIT = 2.0  # seconds that a cell waits for responses: enough for some ordinary 
 
 
 class Recovery:
-    """Recovers the responses of a studio's store, in a background thread; `started` is whether it has looked.
+    """Recovers the responses of a studio's store, in a background thread.
 
     There is no lock, which an interrupt could leave closed: should two threads start at once, the claim files
     of the responses keep them apart.
@@ -42,13 +42,11 @@ class Recovery:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._thread: threading.Thread | None = None
-        self.started = False
 
     def start(self) -> None:
         """Start to recover what there is, and wait a moment for it; usually there is nothing."""
         if self._is_running():
             return  # whoever started it has waited
-        self.started = True
         if responses := self._list_responses():
             self._start(responses).join(WAIT)
 

@@ -328,7 +328,7 @@ class Scheduler:
         if plan.executor is not None and exchange is None:
             raise Detached(_("The call in flight has just ended. Nothing was sent."), remedy=Remedy.RUN_AGAIN)
         studio, planned = self._studio, [call.planned for call in new]
-        studio.ledger.check_caps(planned, plan.settings, cell)  # before a key is asked for
+        studio.ledger.check_caps(planned, studio.settings, cell)  # as they are now; before a key is asked for
         keys = {}
         for url, endpoint in {call.endpoint.base_url: call.endpoint for call in planned}.items():
             here = exchange is None or plan.local.get("send_key")  # else the workers find the key

@@ -95,7 +95,7 @@ class Studio:
 
     def start_session(self) -> None:
         """Create what belongs to a process, also in a fork."""
-        self.ledger = Ledger(lambda: self.store, self.recover_responses)
+        self.ledger = Ledger(lambda: self.store)
         self._scheduler = Scheduler(self, self._tell)
         self._recovery = Recovery(self)
 
@@ -194,8 +194,7 @@ class Studio:
     def plan(self, user: UserInput) -> Plan:
         """Return what would be sent, reused and spent. Nothing is sent; URLs of input images are fetched."""
         self.keys.refuse(f"{user.prompt} {dict(user.extra)}")  # before any URL is fetched
-        if not self._recovery.started:  # later, the ledger recovers what a request lacks
-            self.recover_responses()
+        self.recover_responses()
         context = self.context()
         timeout = user.options.get("timeout")
         if self.offline:
@@ -277,7 +276,6 @@ class Studio:
         timeout, offline = plan.local.get("timeout"), bool(plan.local.get("offline"))
         seconds = float(timeout) if timeout is not None else None
         if not plan.axes and (stored := plan.calls[0].reused):
-            self.ledger.recall(stored.id)
             return self.reuse(stored, painter, seconds, offline=offline)
         began = time.monotonic()
         ends = None if seconds is None else began + seconds
@@ -321,9 +319,9 @@ class Studio:
         offline: bool,
     ) -> Generation:
         """Return a stored result, its pending downloads fetched. Raises CallError when it has no image."""
+        self.ledger.recall(run.id)
         run = self.ledger.as_it_is(self.fetch(run, painter, timeout, offline=offline))
         if error := make_error(run):
-            self.ledger.recall(run.id)
             raise error
         with suppress(StoreError):  # a stored result is shown, also where nothing can be written
             again = self.ledger.show(run)
@@ -416,7 +414,7 @@ class Studio:
     def describe_excess(self, plan: Plan, *, in_cell: bool = True) -> str | None:
         """Return why a plan exceeds the settings, or None; see `carry_out`."""
         try:
-            self.ledger.check_caps(plan.new, plan.settings, self.cell() if in_cell else None)
+            self.ledger.check_caps(plan.new, self.settings, self.cell() if in_cell else None)
         except OverBudget as error:
             message: str = error.args[0]
             return message

@@ -143,7 +143,11 @@ def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) ->
         message = _("Stopped waiting for {endpoint} and abandoned the call.", endpoint=endpoint)
         return Detached(message, billed=None, remedy=Remedy.RETRY, run=run)
     if interrupted:
-        message = _("Stopped waiting for {endpoint}. The call {run} goes on.", endpoint=endpoint, run=run)
+        message = _(
+            "Stopped waiting for {endpoint}. The call {run} goes on; a second interrupt gives it up.",
+            endpoint=endpoint,
+            run=run,
+        )
     else:
         message = _(
             "Stopped waiting for {endpoint} after {seconds} s. The call {run} goes on.",

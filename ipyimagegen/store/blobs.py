@@ -53,7 +53,7 @@ class StoredBlob:
     altered: bool = False
 
 
-def translate_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+def raises_store_error(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """Let a method of a store raise StoreError where it would raise OSError."""
 
     @wraps(method)
@@ -122,12 +122,12 @@ class BlobStore:
                         raise
         return StoredBlob(sha256=sha256, path=path, size=size, altered=altered)
 
-    @translate_errors
+    @raises_store_error
     def path(self, sha256: str) -> Path | None:
         """Return where the bytes with that hash are, also in quarantine or in the fallback, or None."""
         return next((path for _disk, path in self._find_files(sha256)), None)
 
-    @translate_errors
+    @raises_store_error
     def verify(self, sha256: str) -> bool:
         """Return whether the stored bytes still have that hash."""
         path = self.path(sha256)
@@ -136,14 +136,18 @@ class BlobStore:
     def _find_files(self, sha256: str) -> Iterator[tuple[Disk, Path]]:
         if not HASH.fullmatch(sha256):
             return
-        for folder in (f"images/{sha256[:2]}", "quarantine"):
-            yield from ((self.disk, path) for path in self.disk.list_files(self.home / folder, sha256))
+        for path in self.disk.list_files(self.home / "images" / sha256[:2], sha256):
+            yield self.disk, path
+        quarantine = self.home / "quarantine"
+        self.disk.is_linked(quarantine)
+        if self.disk.is_file(path := quarantine / f"{sha256}.bin"):
+            yield self.disk, path
         if fallback := find_fallback(self.home):
             yield from ((fallback, path) for path in fallback.list_files(fallback.spool, sha256))
 
     # Responses while they are received
 
-    @translate_errors
+    @raises_store_error
     def spool(self, run: Run | None = None) -> Path:
         """Return a new file for bytes that are being received: the response of the run, if there is a run.
 
@@ -166,7 +170,7 @@ class BlobStore:
                 return path if disk.create_exclusive(path) else None
         return None
 
-    @translate_errors
+    @raises_store_error
     def list_responses(self) -> list[tuple[Path, Run]]:
         """Return the responses in the spool that are not completely stored yet, and their runs.
 
@@ -175,7 +179,7 @@ class BlobStore:
         paths = [path for _disk, path in self._list_spooled() if path.suffix == ".reply"]
         return [(path, run) for path in paths if (run := self._find_waiting(path))]
 
-    @translate_errors
+    @raises_store_error
     def claim(self, response: Path) -> bool:
         """Mark a response in the spool as being read; return False where another reader has begun.
 
@@ -183,17 +187,16 @@ class BlobStore:
         """
         return self.disk.create_exclusive(_claim_of(response))
 
-    @translate_errors
+    @raises_store_error
     def release(self, response: Path) -> None:
         """Remove that mark."""
-        claim = _claim_of(response)
-        for disk, path in self._list_spooled():
-            if path == claim:
-                disk.delete(path)
+        for disk in (self.disk, find_fallback(self.home)):
+            if disk and disk.spool == response.parent:
+                disk.delete(_claim_of(response))
 
     def _find_waiting(self, path: Path) -> Run | None:
         """Return the run that still needs a response, or the mark of its reader; None for other files."""
-        key = find_key(path)
+        key = find_run_key(path)
         run = self._records.read(key) if key else None
         needs = run and (run.status is Status.PENDING or any(image.unstored for image in run.images))
         return run if needs else None
@@ -221,7 +224,7 @@ def find_fallback(home: Path, *, make: bool = False) -> Disk | None:
     return Disk(place) if check(owned) and check(place) else None
 
 
-def find_key(path: Path) -> Key | None:
+def find_run_key(path: Path) -> Key | None:
     """Return the run whose response, or mark of a reader, a file in the spool is; None for other files."""
     response = RESPONSE.fullmatch(path.name)
     return parse_key(f"{response[1]}/{response[2]}") if response else None

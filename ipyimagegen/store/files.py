@@ -162,16 +162,15 @@ class Disk:
             return None
 
     def list_files(self, folder: Path, start: str = "") -> list[Path]:
-        """Return the files in a folder that have the place, the name and the kind of files of the store.
+        """Return the files of the store in a folder whose names begin with `start`."""
+        paths = (folder / name for name in self.list_names(folder) if name.startswith(start))
+        return [path for path in paths if self.is_file(path)]
 
-        `start` is that of their names.
-        """
-        files = []
-        for path in (folder / name for name in self.list_names(folder) if name.startswith(start)):
-            with suppress(*_ABSENT):  # deleted meanwhile
-                if self._has_store_name(path) and stat.S_ISREG(path.lstat().st_mode):
-                    files.append(path)
-        return files
+    def is_file(self, path: Path) -> bool:
+        """Return whether a file exists that has the place, the name and the kind of files of the store."""
+        with suppress(*_ABSENT):
+            return self._has_store_name(path) and stat.S_ISREG(path.lstat().st_mode)
+        return False
 
     def list_names(self, folder: Path) -> list[str]:
         """Return the names of what is in a folder; nothing when there is none."""
@@ -348,7 +347,7 @@ def _resolve_home(home: Path) -> Path:
     return home if dangling else real
 
 
-# Whose a file or a folder is
+# Ownership
 
 
 def belongs_to_user(info: os.stat_result) -> bool:

@@ -17,7 +17,7 @@ from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import SCHEMA, Run
 from ipyimagegen.core.text import list_some
-from ipyimagegen.store.blobs import BlobStore, find_key, translate_errors
+from ipyimagegen.store.blobs import BlobStore, find_run_key, raises_store_error
 from ipyimagegen.store.files import MARGIN, Disk
 from ipyimagegen.store.index import Index
 from ipyimagegen.store.records import (
@@ -54,7 +54,7 @@ class Store(BlobStore):
     def __repr__(self) -> str:
         return f"Store({str(self.home)!r})"
 
-    @translate_errors
+    @raises_store_error
     def probe(self, need: int = 0) -> None:
         """Raise StoreError unless `need` bytes can be stored: call it before anything is paid for."""
         self.disk.check_folders(close=True)
@@ -77,7 +77,7 @@ class Store(BlobStore):
         """Return whether other users cannot read the index; they can where the file system has no modes."""
         return self._index.is_private()
 
-    @translate_errors
+    @raises_store_error
     def new_session(self, today: date) -> str:
         """Create a session and return its name, such as 1120-k7f2: month, day, four letters or digits."""
         folder = self._records.folder
@@ -91,7 +91,7 @@ class Store(BlobStore):
 
     # Writing
 
-    @translate_errors
+    @raises_store_error
     def create(self, run: Run) -> None:
         """Write the record of a new run; raises StoreError when its number is taken."""
         key = run.session, run.number
@@ -99,7 +99,7 @@ class Store(BlobStore):
         self._records.create(run)
         self._index_record(key)
 
-    @translate_errors
+    @raises_store_error
     def update(self, run: Run) -> None:
         """Replace the record of a run; raises StoreError when a newer version wrote it."""
         old, written = self._records.update(run)
@@ -113,7 +113,7 @@ class Store(BlobStore):
         with suppress(OSError):
             self.disk.delete(self._records.path((run.session, run.number)))
 
-    @translate_errors
+    @raises_store_error
     def forget(self, ids: Iterable[str]) -> int:
         """Delete prompt, inputs and images of these runs, and return how many had any.
 
@@ -141,7 +141,7 @@ class Store(BlobStore):
             key = run.session, run.number
             self._journal.add(key, list_hashes(run))
             self._records.update(forget(run))
-            responses = [(disk, path) for disk, path in self._list_spooled() if find_key(path) == key]
+            responses = [(disk, path) for disk, path in self._list_spooled() if find_run_key(path) == key]
             staying += [path for disk, path in responses if not disk.delete(path)]
         staying += self._delete_noted((run.session, run.number) for run in runs)
         with suppress(Unusable):
@@ -159,7 +159,7 @@ class Store(BlobStore):
 
     # Reading
 
-    @translate_errors
+    @raises_store_error
     def run(self, id_: str) -> Run | None:
         """Return the run of a lasting id such as 1120-k7f2/3, or None."""
         key = parse_key(id_)
@@ -191,7 +191,7 @@ class Store(BlobStore):
         runs = self.find(Query(question=question))
         return [run for run in runs if compute_hash(run, "question") == question]
 
-    @translate_errors
+    @raises_store_error
     def find(self, query: Query) -> list[Run]:
         """Return the runs that a query seeks: from the index, or from the record files where it fails."""
         self.disk.is_linked(self._records.folder)

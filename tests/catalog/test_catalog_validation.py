@@ -262,3 +262,8 @@ def test_a_vendors_advice_on_length_refuses_nothing():
         assert_names(note, length, length - 1, "seedream-3.0")
     with pytest.raises(InvalidInput):
         check("openai", prompt="x" * 32_001)
+
+
+def test_limits_of_a_text_refuse_nothing():
+    own = {"lab": {"base_url": "https://gpu.example", "models": {"mine": {"limits": {"quality": [1, 2]}}}}}
+    assert check("lab", "mine", own=own, quality="high")[0].options == {"quality": "high"}

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import tracemalloc
 
 import pytest
 from event_lines import by_the_standard, cut_up, ends, lines
@@ -29,7 +30,7 @@ from sse import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts
-from ipyimagegen.client.streaming import LINES, StreamSplitter
+from ipyimagegen.client.streaming import LINES, StreamSplitter, load_body
 from ipyimagegen.core.run import Status
 
 # How a stream is split
@@ -482,3 +483,17 @@ def test_cancel_in_the_midst_keeps_the_last_partial(serve, post, through):
     )
     outcome = post(**where, token=token, partial=show)
     assert (outcome.status, numbers(outcome)) == (Status.UNKNOWN, [(2, True)])
+
+
+def test_an_event_of_many_items_and_members_is_read_without_copies(tmp_path):
+    members = {f"k{n}": 0 for n in range(3000)}
+    value = {"type": "x.completed", "b64_json": b64(IMAGES[0]), **members, "data": [{}] * 3000}
+    path = tmp_path / "stream"
+    path.write_bytes(b"data: " + json.dumps(value).encode() + b"\n\n")
+    tracemalloc.start()
+    try:
+        load_body(path, 1, clean=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20

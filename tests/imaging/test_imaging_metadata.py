@@ -75,6 +75,11 @@ FILES = {
     "WebP trailing": lambda: saved("WEBP") + SECRET.encode(),
     "GIF comment": lambda: saved("GIF", comment=SECRET.encode()),
 }
+BOMB = zlib.compress(bytes(17 << 20))  # as plain text, which nothing unfolds
+for name, kind, head in (("tEXt", b"tEXt", b"k\0"), ("plain iTXt", b"iTXt", b"k\0\0\0\0\0")):
+    FILES[f"PNG zTXt after a bomb in {name}"] = lambda kind=kind, head=head: with_chunk(
+        FILES["PNG zTXt"](), kind, head + BOMB, before_end=False
+    )
 SPELLINGS = {
     "raw": KEY,
     "cut": KEY[:-1],

@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -37,11 +35,6 @@ def test_nothing_is_touched_before_it_is_needed(store):
     assert store.run("1120-k7f2/1") is None
     assert store.path("0" * 64) is None
     assert not store.home.exists()
-
-
-def test_importing_the_store_does_not_load_sqlite():
-    code = "import sys, ipyimagegen.store; sys.exit('sqlite3' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_sessions_are_taken_once(store):

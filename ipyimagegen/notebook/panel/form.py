@@ -226,12 +226,13 @@ def describe_choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> 
     """
     endpoints: tuple[Endpoint, ...] = ()
     default, configured = "", Settings().options
-    endpoint = catalog.Registry().find(SKETCH)
+    endpoint: Endpoint | None = None
     with suppress(ImagineError):  # a wrong setting is reported by the next request
         settings, endpoints = studio.settings, tuple(studio.registry)
         configured, default = settings.options, studio.default_endpoint().name
         configured = {name: studio.keys.hidden(str(value)) for name, value in configured.items()}
         endpoint = studio.registry.find(form.endpoint or default)
+    endpoint = endpoint or catalog.Registry().find(SKETCH)
     models = form.models or (str(configured.get("model") or ""),)
     limits = [find_input_limits(endpoint, model) for model in models]
     by_model = [list_controls(endpoint, model, configured, inputs=inputs, mask=mask) for model in models]
