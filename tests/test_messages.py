@@ -31,7 +31,7 @@ from ipyimagegen.core.run import ImageRecord, ImageState, Status
 from ipyimagegen.core.template import fill, parse
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.imaging import encode_input, read_mask
-from ipyimagegen.notebook.messages import CELL, PANEL
+from ipyimagegen.notebook.fronts import CELL, PANEL
 from ipyimagegen.notebook.parser import check_line_prompt, parse_line
 from ipyimagegen.results.saving import check_place
 from ipyimagegen.session.waiting import ProgressDisplay

@@ -21,7 +21,7 @@ from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import PYTHON, Remedy
 from ipyimagegen.core.user_input import from_call
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.store import Disk, Store
 
 IMAGES = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]

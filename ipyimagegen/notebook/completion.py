@@ -12,8 +12,8 @@ from typing import Any
 from ipyimagegen import catalog
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
+from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
-from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.parser import NOTHING, expand_home
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.inputs import SUFFIXES

@@ -27,7 +27,7 @@ from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.messages import CELL, PANEL
+from ipyimagegen.notebook.fronts import CELL, PANEL
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
-from ipyimagegen.notebook.messages import NEGATED
+from ipyimagegen.notebook.fronts import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
 _WITH_CHOICES = (Kind.CHOICE, Kind.WORD)

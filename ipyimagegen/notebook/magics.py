@@ -24,8 +24,8 @@ from ipyimagegen.notebook.display import (
     show_image,
     show_text,
 )
+from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
-from ipyimagegen.notebook.messages import CELL
 from ipyimagegen.notebook.parser import Line, resolve_images
 from ipyimagegen.results import Result
 from ipyimagegen.session.studio import Studio

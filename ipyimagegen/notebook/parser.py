@@ -23,7 +23,7 @@ from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.run import parse_id
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs, list_elements, parse_values
-from ipyimagegen.notebook.messages import BY_FLAG, HELP, NEGATED, SETTING
+from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.tokenizer import (
     DASHES,
     LONG_DASHES,

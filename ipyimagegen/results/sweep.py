@@ -167,16 +167,16 @@ class Sweep(Sequence[Generation]):
         )
 
     @cached_property
-    def pages(self) -> tuple[Page, ...]:
+    def pages(self) -> tuple[SheetPage, ...]:
         """The contact sheets; each is displayed where a cell returns it."""
         sheets = layout_sheets(self._axes)
         limit = imaging.LIMIT // _count_shown(sheets)
         return tuple(
-            Page(self, sheet, number, len(sheets), limit) for number, sheet in enumerate(sheets, start=1)
+            SheetPage(self, sheet, number, len(sheets), limit) for number, sheet in enumerate(sheets, start=1)
         )
 
     @property
-    def _shown_pages(self) -> tuple[Page, ...]:
+    def _shown_pages(self) -> tuple[SheetPage, ...]:
         return self.pages[: _count_shown([page.sheet for page in self.pages])]
 
     def to_bundles(self) -> list[Bundle]:
@@ -202,7 +202,7 @@ Result: TypeAlias = Generation | Sweep
 
 
 @dataclass(frozen=True, eq=False)
-class Page:
+class SheetPage:
     """A contact sheet of a sweep, drawn when it is first shown."""
 
     sweep: Sweep

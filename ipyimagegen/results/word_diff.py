@@ -24,7 +24,7 @@ _EVERY, _MOST = 2000, 20_000
 
 
 @dataclass(frozen=True)
-class Word:
+class DiffWord:
     """A word, a Chinese character, or a punctuation mark; and whether a blank precedes it."""
 
     text: str
@@ -36,17 +36,17 @@ class Stretch:
     """Consecutive words: of both texts (no sign), only of the old (`-`) or only of the new (`+`)."""
 
     sign: str
-    words: tuple[Word, ...]
+    words: tuple[DiffWord, ...]
 
 
-def split_words(text: str) -> list[Word]:
+def split_words(text: str) -> list[DiffWord]:
     """Return the words of a text; scripts without blanks between words are split by character."""
     words = []
     for place, part in enumerate(text.split()):
         start = 0
         for at in range(1, len(part) + 1):
             if at == len(part) or not _continues(part, at):
-                words.append(Word(part[start:at], spaced=place > 0 and start == 0))
+                words.append(DiffWord(part[start:at], spaced=place > 0 and start == 0))
                 start = at
     return words
 
@@ -75,7 +75,7 @@ def _is_letter(char: str) -> bool:
     return unicodedata.category(char)[0] in "LNM" and not any(a <= char <= z for a, z in _RANGES)
 
 
-def diff_words(old: Sequence[Word], new: Sequence[Word]) -> list[Stretch]:
+def diff_words(old: Sequence[DiffWord], new: Sequence[DiffWord]) -> list[Stretch]:
     """Return both texts as a list of stretches: without `-` it is the new text, without `+` the old.
 
     A word of both texts is spaced where it is spaced in either.
@@ -85,7 +85,7 @@ def diff_words(old: Sequence[Word], new: Sequence[Word]) -> list[Stretch]:
     for kind, i, i_end, j, j_end in _find_opcodes(a, b):
         if kind == "equal":
             pairs = zip(old[i:i_end], new[j:j_end], strict=True)
-            both = tuple(Word(y.text, x.spaced or y.spaced) for x, y in pairs)
+            both = tuple(DiffWord(y.text, x.spaced or y.spaced) for x, y in pairs)
             stretches.append(Stretch("", both))
             continue
         if i < i_end:
@@ -151,7 +151,7 @@ def _sanitize(text: str) -> str:
     return sanitize(text, len(text) + 1)
 
 
-def _join(words: Sequence[Word]) -> str:
+def _join(words: Sequence[DiffWord]) -> str:
     return "".join(f" {word.text}" if word.spaced and k else word.text for k, word in enumerate(words))
 
 
@@ -166,7 +166,7 @@ def _shorten(stretch: Stretch, first: bool, last: bool) -> str:
     return " ".join(part for part in (before, "…", after) if part)
 
 
-def _take(words: Sequence[Word], room: int, *, back: bool = False) -> str:
+def _take(words: Sequence[DiffWord], room: int, *, back: bool = False) -> str:
     """Return as many words as fit; where none fits, a part of the first."""
     widths = accumulate(len(word.text) + word.spaced for word in words)
     taken = words[: sum(width <= room for width in widths)]

@@ -14,7 +14,7 @@ from ipyimagegen.core.request import PreparedRequest, Request, read_setting
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import list_values
 from ipyimagegen.notebook.config import Imagine
-from ipyimagegen.notebook.messages import BY_FLAG
+from ipyimagegen.notebook.fronts import BY_FLAG
 from ipyimagegen.notebook.parser import parse_line
 
 # option: flags, typed text and the value it becomes, a text that is refused, part of the identity,

@@ -12,7 +12,7 @@ from sockets import images, reply
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 WHOLE = reply(images(of=PAINTED))
 SOON = 1.0  # seconds

@@ -14,7 +14,7 @@ from sockets import b64, images, reply
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 GOOD = reply(images(1, PAINTED))
 

@@ -13,7 +13,7 @@ from sockets import hang, items, reply, reset
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 IMAGES = [image_bytes(64, 48, (40 * k, 90, 10)) for k in range(5)]
 PAGE = "<!doctype html><title>Welcome</title><script>document.body.append('hello')</script>"

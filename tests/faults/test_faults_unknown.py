@@ -13,7 +13,7 @@ from sockets import b64, hang, images, reply, reset, status_line_only, trickle_b
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 GOOD = reply(images(1, PAINTED))
 KEEP_ALIVE = GOOD.replace(b"Connection: close", b"Connection: keep-alive")

@@ -10,7 +10,7 @@ from strict import Drawn, draw, strict
 from typed import base_of, list_notes, use
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 DOCUMENTS = {
     "ark": vendors.ARK,

@@ -10,7 +10,7 @@ from strict import KEY, strict
 from typed import list_notes, use
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 QUOTA = "用户额度不足, 剩余额度: ＄0.00"
 CHANNEL = "分组 default 下模型 gpt-image-1 无可用渠道（distributor）"

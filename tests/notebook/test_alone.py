@@ -9,7 +9,7 @@ from kernels import Kernel, kernel_environ
 from loopback import b64, image_bytes, records
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 IMAGE = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 

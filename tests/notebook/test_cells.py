@@ -8,7 +8,7 @@ from loopback import CANARY, b64, image_bytes, records
 from raising import MESSAGES
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 IMAGE = image_bytes()
 

@@ -12,9 +12,9 @@ from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import complete
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.extension import load_ipython_extension, unload_ipython_extension
+from ipyimagegen.notebook.fronts import CELL, PANEL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.magics import ImagineMagics
-from ipyimagegen.notebook.messages import CELL, PANEL
 
 ROOT = Path(__file__).parent.parent.parent
 EVERY = pytest.mark.parametrize("magic", PAGES)

@@ -12,7 +12,7 @@ from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
-from ipyimagegen.notebook.messages import PANEL, load_labels
+from ipyimagegen.notebook.fronts import PANEL, load_labels
 from ipyimagegen.notebook.panel.form import (
     Form,
     describe_choices,

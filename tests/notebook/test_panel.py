@@ -13,7 +13,7 @@ from PIL import Image
 
 from ipyimagegen import Studio
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import PANEL
+from ipyimagegen.notebook.fronts import PANEL
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.panel.gallery import Gallery
 from ipyimagegen.notebook.panel.widget import IN_PROGRESS

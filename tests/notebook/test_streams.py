@@ -11,7 +11,7 @@ from event_lines import event
 from loopback import image_bytes, records
 
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.notebook.messages import CELL
+from ipyimagegen.notebook.fronts import CELL
 
 PARTIALS = [image_bytes(64, 48, (60 * k, 0, 0)) for k in (1, 2)]
 FINAL = image_bytes(64, 48, (0, 0, 250))

@@ -35,7 +35,7 @@ from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.template import Literal, list_groups, parse
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import InputRefs, UserInput, parse_values
-from ipyimagegen.notebook.messages import NEGATED, PANEL, SETTING
+from ipyimagegen.notebook.fronts import NEGATED, PANEL, SETTING
 from ipyimagegen.notebook.parser import AS_TYPED
 from ipyimagegen.notebook.tokenizer import split_pieces, write_word
 from ipyimagegen.session.inputs import MOST

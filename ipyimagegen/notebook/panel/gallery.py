@@ -9,7 +9,7 @@ from typing import Any
 from ipyimagegen.core.errors import NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import escape_hidden, truncate
-from ipyimagegen.notebook.messages import PANEL
+from ipyimagegen.notebook.fronts import PANEL
 from ipyimagegen.notebook.panel.attachments import ImageFile
 from ipyimagegen.results import Generation, Image
 

@@ -14,7 +14,7 @@ from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, ngettext
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.user_input import UserInput
-from ipyimagegen.notebook.messages import PANEL
+from ipyimagegen.notebook.fronts import PANEL
 from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
 

@@ -34,7 +34,7 @@ from ipyimagegen.core.text import DOT, escape_hidden, sanitize
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
 from ipyimagegen.notebook.display import PLAN, deliver_result, show_in, write_status
-from ipyimagegen.notebook.messages import PANEL, load_labels
+from ipyimagegen.notebook.fronts import PANEL, load_labels
 from ipyimagegen.notebook.panel.attachments import Attachments, ImageFile
 from ipyimagegen.notebook.panel.form import Form, describe_choices
 from ipyimagegen.notebook.panel.gallery import Gallery, Tile
