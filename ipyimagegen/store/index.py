@@ -18,11 +18,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
+from ipyimagegen.core.run import Run
 from ipyimagegen.store.files import delete_file, is_link, is_own_file
-from ipyimagegen.store.records import Entry, Key, Query, Unusable, to_sql_text
+from ipyimagegen.store.records import INVALID, Key
 
 T = TypeVar("T")
 VERSION = 1
@@ -60,6 +62,81 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=SQLITE_LOCK.acquire, after_in_parent=SQLITE_LOCK.release, after_in_child=SQLITE_LOCK.release
     )
+
+
+class Unusable(Exception):
+    """The index cannot be searched now, or take a run; the record files can."""
+
+
+class Entry(NamedTuple):
+    """A row of the index, reduced to what never changes: the status is in the record alone.
+
+    The hashes are empty where the run must not be found by them (a reuse, or forgotten); `prompt` is
+    casefolded, and empty when forgotten.
+    """
+
+    session: str
+    number: int
+    created: float
+    identity: str
+    question: str
+    model: str
+    prompt: str
+
+    @classmethod
+    def from_run(cls, run: Run) -> Entry:
+        """Return the entry of a run."""
+        hidden = run.forgotten or run.reused_from is not None
+        return cls(
+            run.session,
+            run.number,
+            float(run.created),
+            "" if hidden else to_sql_text(run.identity),
+            "" if hidden else compute_hash(run, "question"),
+            to_sql_text(run.request.model or run.sent.model or ""),
+            "" if run.forgotten else to_sql_text(run.request.prompt).casefold(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which runs, and how many at most, the newest first; unset members restrict nothing."""
+
+    number: int | None = None
+    model: str | None = None
+    identity: str | None = None
+    question: str | None = None
+    search: str | None = None
+    originals: bool = False  # without runs that only reused another, and without forgotten ones
+    limit: int | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        """Return whether an entry is among the runs sought."""
+        sought = (self.number, self.model, self.identity, self.question)
+        values = (entry.number, entry.model, entry.identity, entry.question)
+        return (
+            all(want is None or want == value for want, value in zip(sought, values, strict=True))
+            and (not self.originals or entry.identity != "")
+            and to_sql_text(self.search or "").casefold() in entry.prompt
+        )
+
+    def select(self, entries: Iterable[Entry]) -> list[Key]:
+        """Return the keys of the entries sought, in order."""
+        rows = sorted(((e.created, e.session, e.number) for e in entries if self.matches(e)), reverse=True)
+        return [(session, number) for _, session, number in rows[: self.limit]]
+
+
+def compute_hash(run: Run, name: Literal["identity", "question"]) -> str:
+    """Return a hash of a run's request, whatever its record claims; empty where it has none."""
+    try:
+        return str(getattr(run.request, name))
+    except INVALID:
+        return ""
+
+
+def to_sql_text(text: object) -> str:
+    """Return text that SQLite can hold: no lone surrogates, no NUL."""
+    return str(text).replace("\0", " ").encode(errors="replace").decode()
 
 
 class Index:

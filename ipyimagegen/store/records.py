@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
@@ -23,7 +22,7 @@ YEAR_9999 = 253_370_764_800  # seconds since the epoch: no date can be written f
 DEEPEST = 64  # lists and objects within each other; Python's own limit is near 1,000 calls
 FORGOTTEN = "(forgotten)"  # in place of a text that a record must have
 # What a record raises that a newer version or a stranger wrote.
-_INVALID = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
+INVALID = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Records:
@@ -78,7 +77,7 @@ class Records:
                 value = _prune(value, DEEPEST)
             run = from_json(Run, value)
             sound = (run.session, run.number) == key and 0 <= run.created < YEAR_9999
-        except _INVALID:
+        except INVALID:
             return None
         whole = isinstance(run.request, Request) and isinstance(run.sent, PreparedRequest)
         return run if sound and whole and run.number <= NUMBERS else None
@@ -181,81 +180,3 @@ def _prune(value: Json, levels: int) -> Json:
     if isinstance(value, list):
         return [_prune(member, levels - 1) for member in value]
     return {name: _prune(member, levels - 1) for name, member in value.items()}
-
-
-# What is searched
-
-
-class Unusable(Exception):
-    """The index cannot be searched now, or take a run; the record files can."""
-
-
-class Entry(NamedTuple):
-    """A row of the index, reduced to what never changes: the status is in the record alone.
-
-    The hashes are empty where the run must not be found by them (a reuse, or forgotten); `prompt` is
-    casefolded, and empty when forgotten.
-    """
-
-    session: str
-    number: int
-    created: float
-    identity: str
-    question: str
-    model: str
-    prompt: str
-
-    @classmethod
-    def from_run(cls, run: Run) -> Entry:
-        """Return the entry of a run."""
-        hidden = run.forgotten or run.reused_from is not None
-        return cls(
-            run.session,
-            run.number,
-            float(run.created),
-            "" if hidden else to_sql_text(run.identity),
-            "" if hidden else compute_hash(run, "question"),
-            to_sql_text(run.request.model or run.sent.model or ""),
-            "" if run.forgotten else to_sql_text(run.request.prompt).casefold(),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """Which runs, and how many at most, the newest first; unset members restrict nothing."""
-
-    number: int | None = None
-    model: str | None = None
-    identity: str | None = None
-    question: str | None = None
-    search: str | None = None
-    originals: bool = False  # without runs that only reused another, and without forgotten ones
-    limit: int | None = None
-
-    def matches(self, entry: Entry) -> bool:
-        """Return whether an entry is among the runs sought."""
-        sought = (self.number, self.model, self.identity, self.question)
-        values = (entry.number, entry.model, entry.identity, entry.question)
-        return (
-            all(want is None or want == value for want, value in zip(sought, values, strict=True))
-            and (not self.originals or entry.identity != "")
-            and to_sql_text(self.search or "").casefold() in entry.prompt
-        )
-
-    def select(self, entries: Iterable[Entry]) -> list[Key]:
-        """Return the keys of the entries sought, in order."""
-        rows = sorted(((e.created, e.session, e.number) for e in entries if self.matches(e)), reverse=True)
-        return [(session, number) for _, session, number in rows[: self.limit]]
-
-
-def compute_hash(run: Run, name: Literal["identity", "question"]) -> str:
-    """Return a hash of a run's request, whatever its record claims; empty where it has none."""
-    try:
-        return str(getattr(run.request, name))
-    except _INVALID:
-        return ""
-
-
-def to_sql_text(text: object) -> str:
-    """Return text that SQLite can hold: no lone surrogates, no NUL."""
-    return str(text).replace("\0", " ").encode(errors="replace").decode()

@@ -19,17 +19,8 @@ from ipyimagegen.core.run import SCHEMA, Run
 from ipyimagegen.core.text import list_some
 from ipyimagegen.store.blobs import BlobStore, find_run_key, raises_store_error
 from ipyimagegen.store.files import MARGIN, Disk
-from ipyimagegen.store.index import Index
-from ipyimagegen.store.records import (
-    Entry,
-    Key,
-    Query,
-    Unusable,
-    compute_hash,
-    forget,
-    list_hashes,
-    parse_key,
-)
+from ipyimagegen.store.index import Entry, Index, Query, Unusable, compute_hash
+from ipyimagegen.store.records import Key, forget, list_hashes, parse_key
 
 T = TypeVar("T")
 CHECK_INTERVAL = 5.0  # seconds for which the index is taken to be complete after a check

@@ -12,7 +12,7 @@ from store_samples import run
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import ImageRecord, Run, Status, from_json
 from ipyimagegen.store import Store
-from ipyimagegen.store.records import Entry, Query
+from ipyimagegen.store.index import Entry, Query
 
 SHARED, OWN, LATE, ODD = (b"\x89PNG\r\n\x1a\n" + name * 9 for name in (b"shared", b"own", b"late", b"odd"))
 ODD = ODD[1:]  # no image: goes into quarantine

@@ -21,7 +21,8 @@ from test_store_faults import DAMAGE
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import SCHEMA, Run, Status, from_json, to_json
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.records import Entry, Query, forget, list_hashes
+from ipyimagegen.store.index import Entry, Query
+from ipyimagegen.store.records import forget, list_hashes
 
 SESSIONS = ["1120-aaaa", "1120-bbbb"]
 DATAS = [b"\x89PNG\r\n\x1a\n" + bytes([k]) * 40 for k in range(4)]

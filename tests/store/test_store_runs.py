@@ -26,7 +26,7 @@ from ipyimagegen.core.run import (
     Status,
 )
 from ipyimagegen.store import Disk, Store
-from ipyimagegen.store.records import Entry, Query
+from ipyimagegen.store.index import Entry, Query
 from ipyimagegen.store.store import SAMPLE
 
 
