@@ -1,11 +1,13 @@
 """Magic lines: words, options, and where the prompt begins."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, parse_line
+from ipyimagegen.core.errors import ImagineError, InvalidInput
+from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, parse_line, resolve_image
 from ipyimagegen.notebook.tokenizer import tokenize, write_word
 
 NAMES = {
@@ -108,3 +110,27 @@ def test_words_without_quotes_are_pythons_split(line):
 @given(st.text(max_size=30).filter(lambda t: not ('"' in t and "'" in t)))
 def test_a_written_word_is_read_back(text):
     assert [w.text for w in tokenize(write_word(text))] == [text]
+
+
+# What the words of --image and --mask stand for
+
+
+def test_a_file_beside_a_variable_of_its_first_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cat = type("Cat", (), {"raw": b"raw"})()
+    for name in ("cat.png", "cat.raw"):
+        Path(name).touch()
+    assert resolve_image("cat.png", {"cat": cat}, "inputs").thing == Path("cat.png")  # it has no .png
+    with pytest.raises(InvalidInput, match=r"\./cat\.raw"):  # it has .raw
+        resolve_image("cat.raw", {"cat": cat}, "inputs")
+    assert resolve_image("cat.raw", {}, "inputs").thing == Path("cat.raw")
+
+
+@pytest.mark.parametrize("word", ["~mask", "-mask"])
+def test_an_expression_is_not_evaluated(word):
+    with pytest.raises(InvalidInput):
+        resolve_image(word, {"mask": [1]}, "mask")
+
+
+def test_a_home_that_nobody_has_is_no_traceback():
+    assert resolve_image("~nobody-here/x.png", {}, "inputs").thing == Path("~nobody-here/x.png")
