@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
-from raising import MESSAGES
+from words import MESSAGES
 
 OURS = re.compile(r"IPYIMAGEGEN_|OPENAI_|.*_API_KEY$")
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import PYTHON, Message, OptionName, Remedy, RunLink, Setting
-
-# The words themselves, by situation.
-MESSAGES = tomllib.loads(Path(__file__).with_name("messages.toml").read_text(encoding="utf-8"))
 
 
 def values_of(stated):

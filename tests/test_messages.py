@@ -20,8 +20,8 @@ import pytest
 import sockets
 from loopback import b64, image_bytes
 from PIL import Image
-from raising import MESSAGES
 from sockets import reply
+from words import MESSAGES
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.client import Timeouts

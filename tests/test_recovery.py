@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 from loopback import b64, image_bytes, records
-from raising import MESSAGES, raising
+from raising import raising
 from studios import make_studio
+from words import MESSAGES
 
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy

@@ -12,8 +12,9 @@ import time
 
 import pytest
 from loopback import b64, image_bytes, records
-from raising import MESSAGES, raising, values_of
+from raising import raising, values_of
 from studios import make_studio
+from words import MESSAGES
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e

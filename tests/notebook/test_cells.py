@@ -5,7 +5,7 @@ import re
 
 import pytest
 from loopback import CANARY, b64, image_bytes, records
-from raising import MESSAGES
+from words import MESSAGES
 
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.notebook.fronts import CELL

@@ -13,8 +13,8 @@ from email.utils import formatdate
 
 import pytest
 from loopback import CANARY, image_bytes
-from raising import MESSAGES
 from sockets import Server, hang, reply, reset
+from words import MESSAGES
 
 from ipyimagegen import Settings, Studio, default_studio
 from ipyimagegen.session import diagnostics
