@@ -27,7 +27,6 @@ from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 _FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
 ERRORS = 4  # of single items are listed
 URL_LIMIT = 8192  # characters
-_VERSION = re.compile(r"/v\d")  # in a base URL
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -184,12 +183,9 @@ class StoredResponse:
         if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
             return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
         if is_page(head.decode("utf-8", "replace")):
-            if _VERSION.search(self.endpoint.base_url):
-                hint = _("Check the base URL")
-            else:
-                hint = _("Check that the base URL includes /v1")
             return None, _(
-                "{server} returned a web page instead of JSON. {hint}", server=self.server, hint=hint
+                "{server} returned a web page instead of JSON. Check the base URL: most end in /v1",
+                server=self.server,
             )
         return None, _("{server} returned invalid JSON", server=self.server)
 
