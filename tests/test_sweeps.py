@@ -18,10 +18,11 @@ from words import MESSAGES
 
 from ipyimagegen import Generation, Settings, Studio, Sweep, client
 from ipyimagegen.core import errors as e
+from ipyimagegen.core.axes import Axis, expand
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.template import looks_like_alternatives, parse
-from ipyimagegen.core.user_input import Axis, UserInput, expand, from_call
+from ipyimagegen.core.user_input import UserInput, from_call
 from ipyimagegen.notebook import reports
 from ipyimagegen.results.sweep import layout_sheets
 from ipyimagegen.session.call import STOPPED

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ipyimagegen.core.axes import Axis
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
@@ -13,7 +14,6 @@ from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.user_input import Axis
 
 SKETCH = "sketch"
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ipyimagegen import catalog, client
+from ipyimagegen.core.axes import label_points
 from ipyimagegen.core.endpoints import Endpoint, Model, Price, Rates
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
@@ -15,7 +16,6 @@ from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
 from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
-from ipyimagegen.core.user_input import label_points
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title

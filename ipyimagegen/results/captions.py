@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import PYTHON, Front, Remedy, RunLink, _, ngettext, render, render_remedy
 from ipyimagegen.core.request import Input
@@ -24,7 +25,6 @@ from ipyimagegen.core.run import (
     format_numbers,
 )
 from ipyimagegen.core.text import DOT, NAMED, list_some, sanitize, truncate
-from ipyimagegen.core.user_input import Axis, label_points
 
 if TYPE_CHECKING:
     from ipyimagegen.results.generation import Generation

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeAlias, overload
 
 from ipyimagegen import imaging
+from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.run import Cost
 from ipyimagegen.core.text import DOT, truncate
-from ipyimagegen.core.user_input import PROMPT, Axis, label_points
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, write_sweep_caption
 from ipyimagegen.results.generation import Generation

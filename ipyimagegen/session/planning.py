@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ipyimagegen import catalog
 from ipyimagegen.catalog import Registry
 from ipyimagegen.core import template
+from ipyimagegen.core.axes import Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
@@ -25,7 +26,7 @@ from ipyimagegen.core.request import Input, Request, check_extra
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import list_some, truncate
-from ipyimagegen.core.user_input import Axis, UserInput, expand, label_points
+from ipyimagegen.core.user_input import UserInput
 
 if TYPE_CHECKING:
     from ipyimagegen.session.ledger import Ledger
