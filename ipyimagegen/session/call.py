@@ -101,7 +101,7 @@ class Call:
             self._settled.set()
 
     def carry_out(self, permit: ExitStack) -> None:
-        """Do its work in this thread. The permit is closed when nothing more is sent."""
+        """Carry the call out in this thread. The permit is closed when nothing more is sent."""
         assert self.work is not None
         if self.began is None:
             self.began = self.token.clock()
@@ -127,7 +127,7 @@ class Call:
                 self._settled.set()
 
     def call_off(self, reason: ImagineError) -> None:
-        """End it before its work began; whoever waits for it gets the reason."""
+        """End the call before its work begins; whoever waits for it gets the reason."""
         self.error = reason
         self._settled.set()
 

@@ -133,7 +133,7 @@ class Ledger:
                     self._numbers.pop()
 
     def abandon_after_fork(self) -> None:
-        """In a fork: let go of the calls in flight. They belong to the parent."""
+        """Abandon the calls in flight after a fork: they belong to the parent process."""
         for call in tuple(self._calls.values()):
             call.token.abandon()
 

@@ -84,7 +84,7 @@ class Limiter:
             self._changed.notify_all()
 
     def back_off(self, token: client.CancelToken, seconds: float) -> None:
-        """Let no call be sent for that long."""
+        """Hold back every call to this server for that many seconds."""
         with self._changed:
             self._resume_at = max(self._resume_at, token.clock() + seconds)
 
@@ -95,7 +95,7 @@ class Limiter:
 
     @contextmanager
     def prepare_sending(self) -> Iterator[None]:
-        """Let no image be processed meanwhile: a call is about to be sent."""
+        """Hold back the processing of images while a call is prepared and sent."""
         with self._changed:
             self._about_to_send += 1
         try:
@@ -176,7 +176,7 @@ class Batch:
                 call.call_off(Detached(reason, remedy=Remedy.RUN_AGAIN))
 
     def stop(self) -> None:
-        """Send no more: neither what waits here nor what an executor has not begun."""
+        """Stop sending: calls that wait here, and calls that an executor has not begun."""
         for queue in self._queues.values():
             self._call_off(queue, STOPPED)
         if self.plan.axes:  # a single call goes on
@@ -185,7 +185,7 @@ class Batch:
                     call.token.detach()
 
     def cancel(self) -> None:
-        """Give up what was begun, and begin no more."""
+        """Cancel the calls that have begun, and start no others."""
         self.stop()
         for call in self.calls:
             if not call.settled:
