@@ -13,20 +13,18 @@ from urllib.parse import urljoin, urlsplit
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import BODY, classify_error_in_200, classify_status, is_page, parse_error
+from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_job
 from ipyimagegen.client.spool import Slice, decode_base64, read_blocks
-from ipyimagegen.client.streaming import holds_image, is_present, load_body
+from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.formats import sniff
 from ipyimagegen.core.messages import Message, OptionName, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
-from ipyimagegen.core.run import ErrorInfo, Status
+from ipyimagegen.core.run import ErrorInfo, Job, Status
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
-# What a response states of itself, at the top or, with some gateways, in its items.
-_FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
 ERRORS = 4  # of single items are listed
-URL_LIMIT = 8192  # characters
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -75,13 +73,15 @@ class Answer:
     (which may be wrong); `usage` {input_tokens, output_tokens, total_tokens, …_details, generated_images};
     `cost` {amount, currency, source} where the server names it; `items`, the number of images, where not all
     of them are in `images`. `errors` are those of single items; the error of a whole response of 200 is
-    `failed` too, and the first of them. `note` is why there is no finished image.
+    `failed` too, and the first of them. `job` is what the server made of the call in place of an image.
+    `note` is why there is no finished image.
     """
 
     images: tuple[ResponseImage, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     errors: tuple[ErrorInfo, ...] = ()
     failed: ErrorInfo | None = None
+    job: Job | None = None
     note: str = ""
 
     @property
@@ -232,13 +232,15 @@ def read_response(
     `body` is its JSON with slices of `spool`, `headers` have lower-case names, `n` images were requested.
     """
     body = body if isinstance(body, Mapping) else {"data": body}
-    data, usage = body.get("data"), body.get("usage")
+    data = body.get("data")
+    usage = body.get("usage") or (data.get("usage") if isinstance(data, Mapping) else None)
     items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
-    with_image = [item for item in items if not item.get("error") and holds_image(item)]
+    with_image = find_images(body)
     images = [make_image(item, spool, endpoint, redactor) for item in with_image[: limit_items(n)]]
-    stated = {**(items[0] if items else {}), **{k: v for k, v in body.items() if v not in (None, "")}}
+    first = with_image[:1] or items[:1]
+    stated = {**(first[0] if first else {}), **{k: v for k, v in body.items() if v not in (None, "")}}
     facts: dict[str, Json] = {}
-    for name in _FACTS:
+    for name in FACTS:
         number = _get_number(stated.get(name))
         value = _clean_text(stated.get(name), redactor, 200) if number is None else number
         if value is not None:
@@ -261,8 +263,23 @@ def read_response(
         facts=facts,
         errors=tuple(errors),
         failed=failed,
+        job=None if images or failed else _read_job(body, endpoint, redactor, headers),
         note="" if any(not image.partial for image in images) else _explain_no_image(body),
     )
+
+
+_JOB_HEADERS = ("operation-location", "location")
+
+
+def _read_job(body: Json, endpoint: Endpoint, redactor: Redactor, headers: Mapping[str, str]) -> Job | None:
+    """Return the job that a response names in its body, or by the address where it is polled."""
+    header = next((headers[name] for name in _JOB_HEADERS if headers.get(name)), "")
+    identifier, address, state = find_job(body) or ("", "", "")
+    url, _note = _resolve_url(address or header, endpoint, redactor) if address or header else (None, "")
+    identifier = identifier or (urlsplit(url).path.rstrip("/").rpartition("/")[2] if url else "")
+    if not identifier:
+        return None
+    return Job(id=redactor.clean(identifier, 200), url=url, status=redactor.clean(state, 40))
 
 
 def _explain_no_image(body: Mapping[str, Json]) -> str:
@@ -278,18 +295,12 @@ def _explain_no_image(body: Mapping[str, Json]) -> str:
     return _("its items contain no image")
 
 
-def make_image(
-    item: Mapping[str, Json], spool: Path | None, endpoint: Endpoint, redactor: Redactor
-) -> ResponseImage:
-    """Return the image of an item that has base64 or a URL."""
-    base64 = item["b64_json"] if is_present(item.get("b64_json")) else None
-    url, note = None, ""
-    if is_present(address := item.get("url")):
+def make_image(item: Item, spool: Path | None, endpoint: Endpoint, redactor: Redactor) -> ResponseImage:
+    """Return the image of an item of `find_images`."""
+    base64, address, url, note = item.get("b64_json"), item.get("url"), None, ""
+    if address is not None:
         text = str(address.head if isinstance(address, Slice) else address).strip()
-        if text[:5].lower() == "data:":
-            base64 = base64 or address
-        else:
-            url, note = _resolve_url(text, endpoint, redactor)
+        url, note = _resolve_url(text, endpoint, redactor)
     return ResponseImage(
         base64=base64,
         spool=spool if isinstance(base64, Slice) else None,

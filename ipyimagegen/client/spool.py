@@ -14,7 +14,7 @@ import re
 import secrets
 import string
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -162,32 +162,42 @@ def read_blocks(path: Path, start: int = 0, stop: int | None = None) -> Iterator
 
 def load_json(
     blocks: Iterable[bytes], locate: Callable[[int], int] = lambda at: at, lifted: int = LIFTED
-) -> tuple[Json, bool, int]:
-    """Return the value of a JSON text, whether it is whole, and the size of what is in memory of it.
+) -> tuple[Sequence[Json], bool, int]:
+    """Return the values of a JSON text, whether they are whole, and the size of what is in memory of them.
 
-    A `Slice` stands for each string longer than `lifted` bytes; `locate` maps its offsets in the text to
-    those in the file. Raises ValueError for what is no JSON.
+    Usually there is one value; some servers send a line for each step. What follows that is no JSON is
+    passed over. A `Slice` stands for each string longer than `lifted` bytes; `locate` maps its offsets in
+    the text to those in the file. Raises ValueError for what is no JSON.
     """
     text, slices, nonce = _lift(blocks, locate, lifted)
     size = len(text) + HEAD * len(slices)
-    if not text.lstrip().startswith(("{", "[")):
-        raise ValueError("no JSON")
     decoder = json.JSONDecoder(
         object_hook=lambda value: slices[value[nonce]] if nonce in value else value,
         # Python reads no longer numbers, and they mean nothing.
         parse_int=lambda digits: int(digits) if len(digits) <= DIGITS else None,
         parse_constant=lambda _name: None,
+        strict=False,  # some servers leave line breaks in strings as they are
     )
+    values: list[Json] = []
     try:
-        try:
-            return decoder.decode(text), True, size
-        except ValueError:
-            for candidate in _close_cut_json(text):
-                with contextlib.suppress(ValueError):
-                    return decoder.decode(candidate), False, size
-            raise
+        at = 0
+        while value_start := _VALUE.match(text, at):
+            try:
+                value, at = decoder.raw_decode(text, value_start.end() - 1)
+            except ValueError:
+                for candidate in _close_cut_json(text[at:].lstrip()):
+                    with contextlib.suppress(ValueError):
+                        return [*values, decoder.decode(candidate)], False, size
+                break
+            values.append(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if not values:
+        raise ValueError("no JSON")
+    return values, True, size
+
+
+_VALUE = re.compile(r"\s*+[{\[]")
 
 
 def is_too_deep(value: Json) -> bool:
@@ -334,6 +344,15 @@ def decode_base64(blocks: Iterable[bytes], *, escaped: bool = False) -> Iterator
         yield binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
     elif not size:
         raise ValueError(_("the image is empty"))
+
+
+def sniff_base64(text: str) -> str | None:
+    """Return the MIME type of an image whose base64 begins so, None for any other text."""
+    digits = "".join(text[:64].split()).encode("ascii", "replace").translate(_PLAIN)[:24]
+    try:
+        return sniff(binascii.a2b_base64(digits, strict_mode=True))
+    except binascii.Error:
+        return None
 
 
 def _decode_groups(text: bytes) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import ChainMap, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import OPENAI, Dialect
-from ipyimagegen.client.spool import SKELETON, Slice, Spool, load_json, read_blocks
+from ipyimagegen.client.search import FACTS, Item, find_images
+from ipyimagegen.client.spool import SKELETON, Spool, load_json, read_blocks
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json
 
@@ -31,6 +32,9 @@ PER_SECOND = 4  # previews; the newest wins
 _SHORT = 4096  # bytes of data that is no JSON
 _STREAM = re.compile(rb"(?:data|event|id|retry)?:")
 _BOM = b"\xef\xbb\xbf"
+_PADDING = re.compile(rb"(?:\xef\xbb\xbf|\s++|:[^\r\n]*+[\r\n])*+")
+# The ends of the types of events whose image is finished.
+_FINISHED = ("completed", "complete", "succeeded", "done", "finished")
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class StreamSplitter:
 class Event:
     """The data of an event: `kind` is its type, `size` what it takes in memory; `done`: it was [DONE].
 
-    `images` are its items with an image, each with `partial` true or false, `failures` the errors of single
+    `images` are those of `find_images`, each with `partial` true or false, `failures` the errors of single
     items, and `error` is that of the whole stream or of its item.
     """
 
@@ -110,29 +114,28 @@ class Event:
     whole: bool = True
     size: int = 0
     done: bool = False
-    images: Sequence[Mapping[str, Json]] = ()
+    images: Sequence[Item] = ()
     failures: Sequence[Json] = ()
     error: Json = None
 
 
-def is_present(value: Json) -> bool:
-    """Return whether a text is there; "" and null are not."""
-    return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
+def find_start(path: Path) -> tuple[int, bool]:
+    """Return where the JSON or the events of a response begin, and whether it is a stream.
 
-
-def holds_image(item: Mapping[str, Json]) -> bool:
-    """Return whether an item has base64 or a URL."""
-    return is_present(item.get("b64_json")) or is_present(item.get("url"))
-
-
-def is_stream(path: Path) -> bool:
-    """Return whether a file begins like server-sent events and not like JSON. Raises OSError."""
-    head = b""
+    Blank lines and comments, which keep a connection open, may precede both. Raises OSError.
+    """
+    start, head, commented = 0, b"", False
     for block in read_blocks(path):
-        head = (head + block).removeprefix(_BOM).lstrip()
-        if len(head) >= 8:
+        head += block
+        padding = _PADDING.match(head)
+        skipped = padding.end() if padding else 0
+        commented |= b":" in head[: skipped + 1]
+        start, head = start + skipped, head[skipped:]
+        if head.startswith(b":"):  # a comment that goes on
+            start, head = start + len(head) - 1, b":"
+        elif len(head) >= HEAD:
             break
-    return bool(_STREAM.match(head))
+    return start, bool(_STREAM.match(head)) or (commented and not head.startswith((b"{", b"[")))
 
 
 def read_events(lines: EventLines, path: Path, dialect: Dialect = OPENAI) -> Iterator[Event]:
@@ -156,23 +159,28 @@ def _load_event(lines: EventLines, spans: tuple[Span, ...], path: Path, dialect:
         if lines.name == "error" and lines.whole and not text.startswith("{"):
             return Event(kind="error", error=text or _("no reason given"), size=len(text))
     try:
-        value, whole, size = load_json(_join_lines(spans, path), lambda at: _locate(at, spans))
+        values, whole, size = load_json(_join_lines(spans, path), lambda at: _locate(at, spans))
     except ValueError:
         return None
+    value = values[0] if len(values) == 1 else None
     if not isinstance(value, Mapping) or (lines.whole and not whole):
         return None
     kind = value.get("type")
     value = value if isinstance(kind, str) and kind else {**value, "type": lines.name}
-    value = _convert(value, dialect.read_event)
-    return _read_event(value, whole=whole, size=size) if isinstance(value, dict) else None
+    return _read_event(_convert(value, dialect.read_event), whole=whole, size=size)
 
 
-def _read_event(value: dict[str, Json], *, whole: bool, size: int) -> Event:
-    """Return what an event in OpenAI's form means."""
+def _read_event(value: Json, *, whole: bool, size: int) -> Event | None:
+    """Return what an event in OpenAI's form means, None for what is none."""
+    if not isinstance(value, Mapping):
+        return None
     kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
+    response = value.get("response")  # of the Responses API's events
+    if error is None and isinstance(response, Mapping):
+        error = response.get("error") or None
     if kind == "error" and error is None:
         error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
-    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, dict)]
+    items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
     if kind.endswith("partial_failed"):
         failures = [error]
     else:
@@ -180,13 +188,13 @@ def _read_event(value: dict[str, Json], *, whole: bool, size: int) -> Event:
     if "data" in value:  # a list, as in a plain response
         partial = "partial" in kind
     elif kind:
-        partial = not kind.endswith(("completed", "complete", "succeeded"))
+        partial = not kind.endswith(_FINISHED)
     else:
         partial = "partial_image_index" in value or not whole
-    # Views, not copies: an event may have many items and many members.
-    mark = {"partial": partial}
-    views = [ChainMap(mark, value), *(ChainMap(mark, item, {"data": None}, value) for item in items)]
-    images = [view for view in views if holds_image(view)]
+    facts = {name: value[name] for name in FACTS if name in value}
+    images = [
+        {**facts, **image, "partial": partial or image["partial"] is True} for image in find_images(value)
+    ]
     return Event(
         kind=kind, value=value, whole=whole, size=size, images=images, failures=failures, error=error
     )
@@ -227,20 +235,30 @@ def load_body(
     what is neither JSON nor a stream, OSError when the file cannot be read, Stopped when `token` is over
     before the end of the file.
     """
-    blocks = _read_until_over(path, token)
-    if not is_stream(path):
-        body, whole, _size = load_json(blocks)
-        return _convert(body, dialect.read_body), whole
+    start, is_stream = find_start(path)
     stream = _StreamBody(n)
-    for event in _read_all(path, blocks, dialect):
+    if not is_stream:
+        blocks = _read_until_over(path, token, start)
+        values, whole, size = load_json(blocks, lambda at: start + at)
+        if len(values) == 1:
+            return _convert(values[0], dialect.read_body), whole
+        for value in values:  # a line of JSON for each step
+            event_whole = whole or value is not values[-1]
+            event = _read_event(
+                _convert(value, dialect.read_event), whole=event_whole, size=size // len(values)
+            )
+            if event and not stream.add(event):
+                break
+        return stream.to_body(), whole
+    for event in _read_all(path, _read_until_over(path, token), dialect):
         if not stream.add(event):
             break
     return stream.to_body(), stream.is_whole(clean=clean)
 
 
-def _read_until_over(path: Path, token: CancelToken | None) -> Iterator[bytes]:
+def _read_until_over(path: Path, token: CancelToken | None, start: int = 0) -> Iterator[bytes]:
     """Yield the blocks of a file; the first block takes no time that matters. Raises Stopped."""
-    for number, block in enumerate(read_blocks(path)):
+    for number, block in enumerate(read_blocks(path, start)):
         if number and token and token.over:
             raise Stopped
         yield block
@@ -264,8 +282,8 @@ class _StreamBody:
 
     def __init__(self, n: int) -> None:
         self._n = n
-        self._finished: list[Mapping[str, Json]] = []
-        self._partial: Mapping[str, Json] | None = None  # until a finished image follows
+        self._finished: list[Item] = []
+        self._partial: Item | None = None  # until a finished image follows
         self._failures: list[Json] = []
         self._error: Json = None
         self._facts: dict[str, Json] = {}
@@ -343,7 +361,7 @@ class Previews:
 
     def __init__(
         self,
-        show: Callable[[Mapping[str, Json]], None],
+        show: Callable[[Item], None],
         dialect: Dialect = OPENAI,
         *,
         spool: Spool,
@@ -354,7 +372,7 @@ class Previews:
         self._left = n
         self._splitter = StreamSplitter()
         self._shown_at: deque[float] = deque(maxlen=PER_SECOND)
-        self._waiting: Mapping[str, Json] | None = None
+        self._waiting: Item | None = None
         self._events = 0
         self._over = False
 
@@ -378,7 +396,7 @@ class Previews:
                     if self._left > 0 or image["partial"]:
                         self._pass_on(image)
 
-    def _pass_on(self, image: Mapping[str, Json] | None) -> None:
+    def _pass_on(self, image: Item | None) -> None:
         """Show an image now or, when it is too early, with the next event."""
         if image is None:
             return

@@ -30,11 +30,11 @@ from ipyimagegen.client.errors import (
 )
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_image, make_not_sent
 from ipyimagegen.client.retry import LONGEST, count_seconds_until, format_wait, parse_retry_after
+from ipyimagegen.client.search import Item
 from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, limit_response
 from ipyimagegen.client.streaming import Previews
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import Message, _, ngettext
-from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, ApiKey, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
@@ -245,7 +245,7 @@ class _Exchange:
     def make_previews(self, spool: Spool) -> Previews:
         """Return the previews of the images in a stream."""
 
-        def show(item: Mapping[str, Json]) -> None:
+        def show(item: Item) -> None:
             if self.partial:
                 self.partial(make_image(item, spool.path, self.endpoint, self.redactor))
 

@@ -159,6 +159,19 @@ class ErrorInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that a server made of a call, in place of an image; all its texts are redacted.
+
+    `id` is the server's name for it, `status` the server's word for its state. `url` is the absolute URL that
+    tells its state, on any origin; None where it is not known.
+    """
+
+    id: str
+    url: str | None = None
+    status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A call and everything known about it. Its lasting id is SESSION/NUMBER."""
 

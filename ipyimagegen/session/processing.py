@@ -220,7 +220,7 @@ class ResponseProcessor:
 
 def is_complete(run: Run) -> bool:
     """Return whether all that the response to a run held is in its images, or is kept as it came."""
-    whole = all(image.state in (ImageState.STORED, ImageState.URL_PENDING) for image in run.images)
+    whole = all(image.state is ImageState.STORED for image in run.images)
     return run.raw is not None or (run.status is Status.DONE and whole and "items" not in run.response)
 
 

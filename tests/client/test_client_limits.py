@@ -122,7 +122,7 @@ def test_responses_take_time_in_proportion(tmp_path, begin, unit, end):
 
 @pytest.mark.parametrize("n", [1, 8, 9, 128])
 def test_a_few_more_items_than_asked_are_taken(n):
-    items = [{"b64_json": PNG}, {"url": "https://host/1.png"}] * 300
+    items = [item for k in range(300) for item in ({"b64_json": PNG}, {"url": f"https://host/{k}.png"})]
     answer = read_response({"data": items}, HERE, n=n)
     assert len(answer.images) == limit_items(n) == max(2 * n, 16)
     assert answer.facts["items"] == 600

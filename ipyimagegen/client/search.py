@@ -1,0 +1,177 @@
+"""Find images in the JSON of a response, wherever the server puts them.
+
+Servers agree on no place: data[].b64_json and data[].url (OpenAI), images[].url (SiliconFlow), images[] of
+texts, data.image_urls[] (MiniMax), choices[].message.images[].image_url.url (OpenRouter's chat),
+output[].result (Responses API). So every text of the value is classified by its content: what decodes to the
+beginning of an image is base64 under any name, a URL counts under the names that servers give to results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import TypeAlias
+
+from ipyimagegen.client.spool import Slice, sniff_base64
+from ipyimagegen.core.options import Json
+
+Text: TypeAlias = str | Slice
+# An image as an item of OpenAI's `data`: b64_json or url or both, and what its object states of it.
+Item: TypeAlias = "dict[str, Json]"
+
+URL_LIMIT = 8192  # characters
+# What a response states of an image, at the top or, with some gateways, in its items.
+FACTS = ("created", "model", "size", "quality", "background", "output_format", "seed", "id")
+
+# Names without case and punctuation. Under these, any text is base64 unless it is a URL, …
+_BASE64 = re.compile(r"(?:partial)?(?:image)?(?:b64|base64)(?:json)?\d*")
+# … any text is a URL, also a relative one, unless it is base64, …
+_URL = re.compile(r"(?:images?|file|download|output|result)?ur[il]s?\d*")
+# … and a text is a URL if it looks like one.
+_IMAGE = re.compile(
+    r"(?:generated|output|result)?(?:images?|imgs?|data|outputs?|results?|samples?|src|files?)\d*"
+)
+# Input images that are echoed and smaller versions: they count where there is nothing else.
+_ASIDE = re.compile(
+    r"input|request|param|source|reference|original|init|mask|control|thumb|preview|avatar|logo|icon"
+)
+_PUNCTUATION = re.compile(r"[\W_]+")
+_ABSOLUTE = re.compile(r"(?:https?:)?//[^\s/]", re.IGNORECASE)
+_PATH = re.compile(
+    r"(?:file:|[a-z]:[\\/]|~?/|\.{0,2}/)\S|[^\s:]+\.(?:png|jpe?g|webp|gif|avif|svg)\b", re.IGNORECASE
+)
+_IMAGE_FILE = re.compile(r"[^\s?#]+\.(?:png|jpe?g|webp|gif|avif|svg)(?:[?#]|\Z)", re.IGNORECASE)
+
+
+def find_images(body: Json) -> list[Item]:
+    """Return the images of a response in the order of the document, each in the form of OpenAI's `data`.
+
+    `body` is its JSON with slices for long texts. What stands under `data` counts before anything else, and
+    a URL counts once. An item is `partial` where its name or its object says so.
+    """
+    body = body if isinstance(body, Mapping) else {"data": body}
+    data = {"data": body["data"]} if "data" in body else {}
+    return _search(data) or _search(body)
+
+
+def is_text(value: Json) -> bool:
+    """Return whether a value is a text that is not blank."""
+    return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
+
+
+def walk(value: Json) -> Iterator[tuple[Mapping[str, Json], bool]]:
+    """Yield the objects of a JSON value in the order of the document, outer ones first.
+
+    With each comes whether it stands aside: below a name that echoed inputs or smaller versions have.
+    """
+    waiting = [(value, False)]
+    while waiting:
+        value, aside = waiting.pop()
+        if isinstance(value, Mapping):
+            yield value, aside
+            members = [(v, aside or _is_aside(name)) for name, v in value.items() if _is_container(v)]
+        else:
+            members = [(v, aside) for v in value if _is_container(v)] if isinstance(value, list) else []
+        waiting += reversed(members)
+
+
+def _is_container(value: Json) -> bool:
+    return isinstance(value, (Mapping, list))
+
+
+def _is_aside(name: str) -> bool:
+    return _ASIDE.search(name.casefold()) is not None
+
+
+def _search(body: Json) -> list[Item]:
+    """Return the images of a value; those that stand aside only where there are no others."""
+    images: dict[bool, list[Item]] = {False: [], True: []}
+    urls: set[str] = set()
+    for mapping, outer in walk(body):
+        for aside, item in _read_items(mapping):
+            url = item.get("url")
+            if isinstance(url, str) and url in urls and "b64_json" not in item:
+                continue
+            urls |= {url} if isinstance(url, str) else set()
+            images[outer or aside].append(item)
+    return images[False] or images[True]
+
+
+def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
+    """Yield the images whose texts are members of an object, or items of its lists.
+
+    Base64 and a URL side by side are the same image; with each comes whether it stands aside.
+    """
+    texts: dict[tuple[bool, bool, bool], list[Text]] = {}
+    for name, value in mapping.items():
+        for text in value if isinstance(value, list) else (value,):
+            plain = _PUNCTUATION.sub("", name.casefold())
+            is_base64 = _is_base64(plain, text)
+            if is_base64 is not None:
+                key = (_is_aside(name), plain.startswith("partial"), is_base64)
+                texts.setdefault(key, []).append(text)
+    for aside, partial in dict.fromkeys(key[:2] for key in texts):
+        pairs = zip_longest(texts.get((aside, partial, True), ()), texts.get((aside, partial, False), ()))
+        facts = (
+            {name: mapping[name] for name in (*FACTS, "revised_prompt") if name in mapping} if texts else {}
+        )
+        for base64, url in pairs:
+            item: Item = {**facts, "partial": partial or mapping.get("partial") is True}
+            item |= {} if base64 is None else {"b64_json": base64}
+            yield aside, item | ({} if url is None else {"url": url})
+
+
+def _is_base64(name: str, text: Json) -> bool | None:
+    """Return whether a text is an image's base64 (True) or its URL (False), None for anything else."""
+    if not is_text(text):
+        return None
+    head = (text.head if isinstance(text, Slice) else text).lstrip()
+    is_base64, is_url, is_image = (names.fullmatch(name) for names in (_BASE64, _URL, _IMAGE))
+    named = is_base64 or is_url or is_image
+    if head[:5].lower() == "data:":
+        return True if named or head[5:11].lower() == "image/" else None
+    if _ABSOLUTE.match(head):
+        return False if named or _IMAGE_FILE.match(head) else None
+    if is_base64 or sniff_base64(head):
+        return True
+    if is_url:  # no URL is so long
+        return isinstance(text, Slice) or len(text) > URL_LIMIT
+    return False if is_image and _PATH.match(head) else None
+
+
+# Jobs
+
+_STATES = re.compile(
+    r"(?:(?:task|job)?status)?(?:queue[d]?|inqueue|queueing|pending|submit(?:ted)?|created?|accepted|notstart(?:ed)?"
+    r"|start(?:ing|ed)|scheduled|waiting|preparing|process(?:ing)?|inprogress|running|generating)"
+)
+_STATE_NAMES = ("status", "state", "task_status", "job_status", "taskStatus", "jobStatus")
+_TASK_IDS = ("task_id", "taskId", "job_id", "jobId", "prediction_id", "generation_id", "generationId")
+_POLLING = ("polling_url", "pollingUrl", "poll_url", "status_url", "task_url", "operation_location")
+
+
+def find_job(body: Json) -> tuple[str, str, str] | None:
+    """Return the id, the polling URL or "", and the state of a job that stands in place of an image.
+
+    A job is an object with an id and a word for a job that is not finished, or with the id of a task.
+    """
+    for mapping, aside in walk(body):
+        state = next((v for name in _STATE_NAMES if is_text(v := mapping.get(name))), "")
+        task = next((v for name in _TASK_IDS if is_id(v := mapping.get(name))), None)
+        identifier = next((v for v in (task, mapping.get("id"), mapping.get("request_id")) if is_id(v)), None)
+        is_state = isinstance(state, str) and _STATES.fullmatch(_PUNCTUATION.sub("", state.casefold()))
+        if aside or identifier is None or not (is_state or (task is not None and not state)):
+            continue
+        links = mapping.get("urls")
+        urls = [mapping.get(name) for name in _POLLING] + [
+            links.get("get") if isinstance(links, Mapping) else None
+        ]
+        url = next((v for v in urls if isinstance(v, str) and v.strip()), "")
+        return str(identifier), url, state if isinstance(state, str) else ""
+    return None
+
+
+def is_id(value: Json) -> bool:
+    """Return whether a value can be the id of a job: a short text or a whole number."""
+    return (isinstance(value, str) and 0 < len(value.strip()) <= 500) or (type(value) is int and value > 0)
