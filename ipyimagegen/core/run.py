@@ -158,6 +158,28 @@ class ErrorInfo:
     status: int | None = None
 
 
+# How servers call a job that ends without an image.
+_FAILED = frozenset(["aborted", "canceled", "cancelled", "error", "expired", "fail", "failed", "failure", "rejected", "timeout"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that a server made of a call, in place of an image; all its texts are redacted.
+
+    `id` is the server's name for it, `status` the server's word for its state. `url` is the absolute URL that
+    tells its state, on any origin; None where it is not known.
+    """
+
+    id: str
+    url: str | None = None
+    status: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended without an image."""
+        return self.status.casefold() in _FAILED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job that a server made of a call, in place of an image; all its texts are redacted.
@@ -188,6 +210,7 @@ class Run:
     raw: str | None = None  # hash of the whole response, where not all of it became images
     mismatches: tuple[Mismatch, ...] = ()
     cost: Cost = field(default_factory=Cost)
+    job: Job | None = None
     error: ErrorInfo | None = None
     reused_from: str | None = None
     rerun_of: str | None = None
@@ -203,6 +226,11 @@ class Run:
     def shown(self) -> tuple[ImageRecord, ...]:
         """The images that can be shown."""
         return tuple(image for image in self.images if image.viewable)
+
+    @property
+    def awaits_job(self) -> bool:
+        """Whether the server made a job of it that may still end with an image."""
+        return self.status is Status.UNKNOWN and self.job is not None and not self.job.failed
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""

@@ -148,6 +148,7 @@ def forget(run: Run) -> Run:
         response={},
         raw=None,
         mismatches=(),
+        job=None,
         error=run.error and ErrorInfo(message=FORGOTTEN, code=run.error.code, status=run.error.status),
         forgotten=True,
     )

@@ -13,6 +13,7 @@ from ipyimagegen.core.run import (
     ErrorInfo,
     ImageRecord,
     ImageState,
+    Job,
     Mismatch,
     Run,
     Status,
@@ -119,6 +120,7 @@ def run(tape):
         response=mapping(tape),
         mismatches=tuple(tape.several(lambda: Mismatch(text(tape), "", text(tape)), 2)),
         cost=Cost(amount=tape.choose([None, 0.0, 0.04]), at_least=bool(tape.below(2)), basis=text(tape)),
+        job=maybe(tape, lambda tape: Job(id=text(tape), url=maybe(tape, text), status=text(tape))),
         error=maybe(tape, lambda tape: ErrorInfo(message=text(tape), code=maybe(tape, text), status=429)),
         forgotten=bool(tape.below(2)),
     )

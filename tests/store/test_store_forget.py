@@ -6,7 +6,7 @@ import pytest
 from store_samples import SESSION, files, ids, run
 
 from ipyimagegen.core.request import Input, PreparedRequest, Request
-from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Mismatch, Status
+from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, Job, Mismatch, Status
 
 SECRET = "my grandmother's kitchen"
 
@@ -42,6 +42,7 @@ def full(store, number=1, **changes):
         "response": {"revised": SECRET},
         "mismatches": (Mismatch(subject=SECRET, asked="1", got="2"),),
         "cost": Cost(amount=0.04, currency="USD", basis="table"),
+        "job": Job(id=SECRET, url=f"https://gpu.example/{SECRET}"),
         "error": ErrorInfo(message=SECRET, code="odd"),
     }
     return run(number, **{**made, **changes})
