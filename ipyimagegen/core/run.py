@@ -159,7 +159,7 @@ class ErrorInfo:
 
 
 # How servers call a job that ends without an image.
-_FAILED = frozenset(["aborted", "canceled", "cancelled", "error", "expired", "fail", "failed", "failure", "rejected", "timeout"])
+_FAILED = {"aborted", "canceled", "cancelled", "error", "expired", "fail", "failed", "failure", "rejected"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +178,6 @@ class Job:
     def failed(self) -> bool:
         """Whether it has ended without an image."""
         return self.status.casefold() in _FAILED
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A job that a server made of a call, in place of an image; all its texts are redacted.
-
-    `id` is the server's name for it, `status` the server's word for its state. `url` is the absolute URL that
-    tells its state, on any origin; None where it is not known.
-    """
-
-    id: str
-    url: str | None = None
-    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
