@@ -14,7 +14,7 @@ from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import BODY, classify_error_in_200, classify_status, is_page, parse_error
 from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_job
-from ipyimagegen.client.spool import Slice, decode_base64, read_blocks
+from ipyimagegen.client.spool import Slice, decode_base64, read_blocks, sniff_base64
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.formats import sniff
@@ -182,6 +182,8 @@ class StoredResponse:
             head = file.read(BODY)
         if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
             return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
+        if text := _find_base64(self.path, head):
+            return Answer(images=(ResponseImage(base64=text, spool=self.path),)), ""
         if is_page(head.decode("utf-8", "replace")):
             return None, _(
                 "{server} returned a web page instead of JSON. Check the base URL: most end in /v1",
@@ -201,6 +203,16 @@ class StoredResponse:
         error = answer.errors[0] if answer.errors else ErrorInfo(message=answer.note)
         message = _("{server} answered without an image: {reason}", server=self.server, reason=error.message)
         return replace(error, message=message)
+
+
+def _find_base64(path: Path, head: bytes) -> Slice | None:
+    """Return where the base64 of an image is in a body that holds nothing else, None where it does not."""
+    text = head.lstrip(b" \t\r\n\"'").decode("ascii", "replace")
+    if not (sniff_base64(text) or text[:11].lower() == "data:image/"):
+        return None
+    start, size = len(head) - len(text), path.stat().st_size
+    tail = b"".join(read_blocks(path, max(size - 16, start)))
+    return Slice(start, size - len(tail) + len(tail.rstrip(b" \t\r\n\"'")), text[:16])
 
 
 def _add_count(problem: str, whole: int) -> Message:

@@ -105,10 +105,9 @@ def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
     """
     texts: dict[tuple[bool, bool, bool], list[Text]] = {}
     for name, value in mapping.items():
-        for text in value if isinstance(value, list) else (value,):
+        for text in _list_texts(value):
             plain = _PUNCTUATION.sub("", name.casefold())
-            is_base64 = _is_base64(plain, text)
-            if is_base64 is not None:
+            if (is_base64 := _is_base64(plain, text)) is not None:
                 key = (_is_aside(name), plain.startswith("partial"), is_base64)
                 texts.setdefault(key, []).append(text)
     for aside, partial in dict.fromkeys(key[:2] for key in texts):
@@ -122,10 +121,16 @@ def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
             yield aside, item | ({} if url is None else {"url": url})
 
 
-def _is_base64(name: str, text: Json) -> bool | None:
+def _list_texts(value: Json) -> Iterator[Text]:
+    """Yield a text, or those of a list and of its lists."""
+    for inner in value if isinstance(value, list) else (value,):
+        for text in inner if isinstance(inner, list) else (inner,):
+            if is_text(text):
+                yield text
+
+
+def _is_base64(name: str, text: Text) -> bool | None:
     """Return whether a text is an image's base64 (True) or its URL (False), None for anything else."""
-    if not is_text(text):
-        return None
     head = (text.head if isinstance(text, Slice) else text).lstrip()
     is_base64, is_url, is_image = (names.fullmatch(name) for names in (_BASE64, _URL, _IMAGE))
     named = is_base64 or is_url or is_image

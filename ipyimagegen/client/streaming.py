@@ -30,7 +30,7 @@ LINES = 1000  # of data in an event
 EVENTS = 100_000  # of a stream; servers that report each step send some thousands
 PER_SECOND = 4  # previews; the newest wins
 _SHORT = 4096  # bytes of data that is no JSON
-_STREAM = re.compile(rb"(?:data|event|id|retry)?:")
+_STREAM = re.compile(rb"(?!data:image/)(?:data|event|id|retry)?:")
 _BOM = b"\xef\xbb\xbf"
 _PADDING = re.compile(rb"(?:\xef\xbb\xbf|\s++|:[^\r\n]*+[\r\n])*+")
 # The ends of the types of events whose image is finished.
@@ -175,8 +175,7 @@ def _read_event(value: Json, *, whole: bool, size: int) -> Event | None:
     if not isinstance(value, Mapping):
         return None
     kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
-    response = value.get("response")  # of the Responses API's events
-    if error is None and isinstance(response, Mapping):
+    if error is None and isinstance(response := value.get("response"), Mapping):
         error = response.get("error") or None
     if kind == "error" and error is None:
         error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
@@ -339,8 +338,10 @@ class _StreamBody:
 
 def _select_facts(value: Mapping[str, Json]) -> dict[str, Json]:
     """Return what an event states of the whole response; what it states of its image stays with the image."""
-    facts = {name: value.get(name) for name in ("created", "model", "id", "usage")}
-    facts["created"] = facts["created"] or value.get("created_at")
+    response = value.get("response")  # of the Responses API's last event
+    stated = {**response, **value} if isinstance(response, Mapping) else value
+    facts = {name: stated.get(name) for name in ("created", "model", "id", "usage")}
+    facts["created"] = facts["created"] or stated.get("created_at")
     return {k: v for k, v in facts.items() if v}
 
 

@@ -42,6 +42,7 @@ def list_contents(body):
         lambda x: {"created": 1, "data": None, "base64": x},
         lambda x: [{"b64_json": x}],
         lambda x: [x],
+        lambda x: {"images": [[x]]},
     ],
 )
 def test_an_image_is_found_once(shape, content):

@@ -121,6 +121,13 @@ def test_67_json_that_is_not_quite(lab, way):
     lab.check(Status.DONE, 1, delivered=[PNG], states=["stored"])
 
 
+@pytest.mark.parametrize("body", [b64(PNG), f'"{b64(PNG)}"\n', f"data:image/png;base64,{b64(PNG)}"])
+def test_67_base64_without_json(lab, body):
+    serve(lab, reply(body.encode(), kind="text/plain"))
+    assert len(lab.cell().images) == 1
+    lab.check(Status.DONE, 1, delivered=[PNG], states=["stored"])
+
+
 def test_67_an_error_beside_an_image(lab):
     serve(lab, reply({"error": {"message": "one of the filters is slow"}, "data": [{"b64_json": b64(PNG)}]}))
     assert len(lab.cell().images) == 1
