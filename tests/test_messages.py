@@ -147,6 +147,9 @@ OPTIONS = {
     "an unknown endpoint": {"endpoint": "opnai"},
     "an endpoint without a base URL": {"endpoint": "azure"},
     "a base URL with a query": {"endpoint": "http://gpu.example/?a=b"},
+    "a base URL with a password": {"endpoint": "http://me:secret@gpu.example"},
+    "a base URL of another scheme": {"endpoint": "ftp://gpu.example"},
+    "a deployment without its version": {"endpoint": "https://me.openai.azure.com/openai/deployments/D"},
     "extra that is no JSON": {"extra": {"a": float("nan")}},
     "extra that is no mapping": {"extra": 3},
     "extra in place of a list": {"extra": {"seed": 3}, "seed": [1, 2]},
@@ -199,6 +202,8 @@ def test_settings(home, serve, tmp_path):
             endpoints={"lab": {"base_url": "https://evil.example", "key_env": "OPENAI_API_KEY"}},
             options={"endpoint": "lab"},
         ),
+        "a variable that names nothing": fail({"IPYIMAGEGEN_ENDPOINT": "opnai"}),
+        "a variable that is no base URL": fail({"OPENAI_BASE_URL": "gpu example"}),
         "a home below a file": fail(_home=tmp_path / "file" / "home", **lab),
     }
     for name, text in texts.items():
@@ -455,9 +460,12 @@ def test_full_disks(home, start, monkeypatch):
 
 
 def test_captions(home, start):
-    def show(answer, prompt="a fox", _endpoint="lab", _configured=None, **options):
+    def show(
+        answer, prompt="a fox", _endpoint="lab", _configured=None, _at="/v1", _dialect="openai", **options
+    ):
         server = answer if isinstance(answer, sockets.Server) else start(answer)
-        own = {_endpoint: {"base_url": f"{server.origin}/v1", "free": False, "allow_key": True}}
+        entry = {"base_url": server.origin + _at, "dialect": _dialect, "free": False, "allow_key": True}
+        own = {_endpoint: entry}
         configured = {"endpoint": _endpoint, **(_configured or {})}
         environ = {"DMXAPI_API_KEY": "k" * 30}
         studio = Studio(home=home, environ=environ, settings=Settings(endpoints=own, options=configured))
@@ -475,6 +483,9 @@ def test_captions(home, start):
         "other than asked": show(reply({**DATA, "quality": "low"}), n=2, size="512x512", quality="high"),
         "a seed that is not sent": show(good, "a cat", seed=7, **known),
         "configured and not supported": show(good, "a hen", _configured={"negative_prompt": "red"}, **known),
+        "a deployment in the address": show(
+            good, "a pig", _at="/openai/deployments/D", _dialect="azure", model="M"
+        ),
         "cut inside the second image": show(two[:-60], "an owl", n=2),
         "a sweep": show(by_seed, "a cow", seed=[1, 2, 3], timeout=30),
     }

@@ -13,7 +13,13 @@ from ipyimagegen.catalog.capabilities import (
     find_input_requirements,
 )
 from ipyimagegen.catalog.pricing import compute_cost, count_partial_tokens, estimate_cost
-from ipyimagegen.catalog.registry import ADDRESS_VARIABLES, Registry, check_transport, is_loopback
+from ipyimagegen.catalog.registry import (
+    ADDRESS_VARIABLES,
+    Registry,
+    check_address,
+    check_transport,
+    is_loopback,
+)
 from ipyimagegen.catalog.sizes import describe_sizes
 from ipyimagegen.catalog.tables import find_model, load_models, suggest_model
 from ipyimagegen.catalog.translation import translate
@@ -25,6 +31,7 @@ __all__ = [
     "InputRequirements",
     "Registry",
     "check",
+    "check_address",
     "check_transport",
     "compute_cost",
     "count_partial_tokens",

@@ -5,26 +5,26 @@ A base URL has a single spelling, and a key goes only to the server that it belo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ipyimagegen.catalog.tables import find_model, load_endpoints, read_columns
-from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, to_host, to_origin
+from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, find_deployment, to_host, to_origin
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.hosts import is_loopback_host
 from ipyimagegen.core.messages import Remedy, Setting, _
-from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.request import Request
 
 UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
 NO_ENTRIES: UserEntries = {}
-OPENAI = "openai"
+OPENAI, AZURE = "openai", "azure"
 ADDRESS_VARIABLES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL", "IPYIMAGEGEN_ENDPOINT")
-_ROUTES = ("/images/generations", "/images/edits", "/chat/completions")
 _ADDRESS = _("The address")
 _IN_RECORD = _("The address in the record")
 _EXAMPLE = {"NAME": {"base_url": "https://…", "query": {"api-version": "…"}}}
@@ -39,25 +39,36 @@ class Registry:
     """
 
     def __init__(self, entries: UserEntries = NO_ENTRIES, environ: Mapping[str, str] = {}) -> None:
-        self._chosen = environ.get("IPYIMAGEGEN_ENDPOINT") or environ.get("IPYIMAGEGEN_BASE_URL")
-        self._base_url = environ.get("IPYIMAGEGEN_BASE_URL", "")
+        names = ("IPYIMAGEGEN_ENDPOINT", "IPYIMAGEGEN_BASE_URL")
+        self._chosen = next(((name, environ[name]) for name in names if _clean(environ.get(name, ""))), None)
+        self._base_url = _clean(environ.get("IPYIMAGEGEN_BASE_URL", ""))
         self._by_name = _merge(entries, environ)
 
     def __iter__(self) -> Iterator[Endpoint]:
         """Yield the endpoints that have a name; `base_url` is empty where the user has to give it."""
         return iter(self._by_name.values())
 
-    def find(self, name_or_url: str) -> Endpoint:
-        """Return the endpoint of that name (in any case) or base URL.
+    def find(self, name_or_url: str, source: str = _ADDRESS) -> Endpoint:
+        """Return the endpoint of that name (in any case) or base URL; `source` begins a message.
 
         Raises InvalidOption for an unknown name (with the nearest), an invalid address, and an endpoint of
         the table whose address the user has to give.
         """
-        name = name_or_url.strip()
-        endpoint = self._by_name.get(name.casefold())
+        name = _clean(name_or_url)
+        endpoint = self._by_name.get(name_or_url.strip().casefold()) or self._by_name.get(name.casefold())
         if endpoint is None and _is_address(name):
-            return self._find_at(normalise_base_url(name))
+            return self._find_at(read_address(name, source))
         if endpoint is None:
+            if source != _ADDRESS:
+                raise InvalidOption(
+                    _(
+                        "{source} names no endpoint that exists, and no base URL such as "
+                        "https://gpu.example/v1.{hint}",
+                        source=source,
+                        hint=suggest_name(name, self._by_name),
+                    ),
+                    remedy=Remedy.CHANGE_ENDPOINT,
+                )
             raise InvalidOption(
                 _(
                     "There is no endpoint {name}.{hint} A base URL such as https://gpu.example/v1 works too.",
@@ -81,8 +92,11 @@ class Registry:
 
         None means that no endpoint was chosen. Raises InvalidOption like `find`.
         """
-        if chosen or self._chosen:
-            return self.find(chosen or self._chosen or "")
+        if chosen:
+            return self.find(chosen)
+        if self._chosen:
+            variable, name = self._chosen
+            return self.find(name, variable)
         fallback = self.find(OPENAI)
         return fallback if has_key(fallback) else None
 
@@ -94,9 +108,10 @@ class Registry:
         endpoint = self._by_name.get(request.endpoint.casefold())
         if endpoint and endpoint.base_url == request.base_url:
             return endpoint
-        if normalise_base_url(request.base_url, _IN_RECORD) != request.base_url:
+        whole = read_address(f"{request.base_url}/images/generations", _IN_RECORD)
+        if whole != Address(base_url=request.base_url):
             raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
-        endpoint = self._find_at(request.base_url)
+        endpoint = self._find_at(whole)
         if request.dialect not in list_dialects():
             return replace(endpoint, name=request.endpoint)
         if endpoint.dialect != request.dialect:  # its entry is gone, what its dialect takes is not
@@ -116,24 +131,32 @@ class Registry:
     def list_urls(self, chosen: str | None = None) -> frozenset[str]:
         """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
         urls = {endpoint.base_url for endpoint in self}
-        for text in (chosen, self._chosen, self._base_url):
-            if text and _is_address(text):
-                urls.add(normalise_base_url(text))
+        for text in (chosen, self._chosen and self._chosen[1], self._base_url):
+            if text and _is_address(_clean(text)):
+                urls.add(read_address(text).base_url)
         return frozenset(urls - {""})
 
-    def _find_at(self, base_url: str) -> Endpoint:
+    def _find_at(self, address: Address) -> Endpoint:
         """Return the endpoint of a typed address, with the key of the endpoint that has its origin."""
-        origin = to_origin(base_url)
+        base_url, origin = address.base_url, to_origin(address.base_url)
         near = [place for place in self if place.base_url and to_origin(place.base_url) == origin]
         endpoint = next((place for place in near if place.base_url == base_url), None)
         if endpoint is None:
-            endpoint = Endpoint(name=to_host(base_url), base_url=base_url)
+            blank = Endpoint(name=to_host(base_url), base_url="")
+            endpoint = _move(blank, address)
+            elsewhere = {variable for place in self if place.base_url for variable in place.key_env}
+            if not near and not elsewhere.isdisjoint(endpoint.key_env):  # that key belongs to another origin
+                endpoint = replace(endpoint, key_env=())
             endpoint = replace(endpoint, free=is_loopback(endpoint))
             if near:
                 same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
                 endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
-        address = self._base_url
-        if address and to_origin(normalise_base_url(address, "IPYIMAGEGEN_BASE_URL")) == origin:
+        elif address.query:
+            endpoint = replace(endpoint, query={**endpoint.query, **address.query})
+        if (
+            self._base_url
+            and to_origin(read_address(self._base_url, "IPYIMAGEGEN_BASE_URL").base_url) == origin
+        ):
             optional = endpoint.key_optional or not endpoint.key_env
             endpoint = replace(endpoint, key_env=(*endpoint.key_env, ANY_SERVER), key_optional=optional)
         return endpoint
@@ -170,28 +193,87 @@ def check_transport(endpoint: Endpoint, has_key: bool) -> None:
 # --- base URLs --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """What an address says: the base URL in its canonical spelling, and the parameters of every request."""
+
+    base_url: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+# What follows a base URL in a whole address. OpenRouter's route is /images alone.
+_ROUTES = re.compile(
+    r"(?i)(?:/(?:(?:chat/)?completions|responses|models|images/(?:generations|edits)|(?<=/v1/)images))+$"
+)
+_DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")  # the api-version of Azure's older routes
+_VERSION = re.compile(rf"(api-version=({_DATED.pattern}|preview|latest|v1))?")  # never a key
+# What a Chinese input method types, and what is copied along with an address.
+_HALF_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)} | {0x3000: " ", 0x3002: "."}
+_AROUND = re.compile(r"""^[\s\u200b\ufeff"'`<“”‘’「『]+|[\s\u200b\ufeff"'`>“”‘’」』,.;]+$""")
+
+
+def _clean(text: str) -> str:
+    """Return a typed name or address in half-width characters, without blanks and quotes around it."""
+    return _AROUND.sub("", text.translate(_HALF_WIDTH))
+
+
 def _is_address(text: str) -> bool:
     """Return whether `text` can only be an address: no endpoint's name looks like that."""
     return any(sign in text for sign in ("/", ":", ".")) or text.casefold() == "localhost"
 
 
-def normalise_base_url(text: str, source: str = _ADDRESS) -> str:
-    """Return a base URL in its canonical spelling: scheme, host, port unless default, path; no final slash.
+def read_address(
+    text: str, source: str = _ADDRESS, *, dialect: str = OPENAI, query: Mapping[str, str] = {}
+) -> Address:
+    """Return what an address says: scheme, host, port unless default, path; no final slash, no route.
 
-    A bare host gets `/v1`, and any path is kept: it names its own version. The route of a whole
-    `…/images/generations` address is cut off. Without a scheme it is https, or http on this machine.
-    `source` begins a message. Raises InvalidOption; a message never repeats what may hold a password.
+    A bare host gets the path that its row of the table has, else `/v1`; any other path is kept: it names its
+    own version. Without a scheme it is https, or http on this machine. Of a query only `api-version` is
+    taken. At Azure, which its host or `dialect` tells, a bare host or `/openai` becomes `/openai/v1`, but
+    with a dated `api-version`, which `query` may hold too, `/openai`. `source` begins a message. Raises
+    InvalidOption; a message never repeats what may hold a password.
     """
-    text = to_half_width(text).strip()
-    parts = _split(text if "://" in text else f"https://{text}", source)
+    text = re.sub(r"^(?i:(https?):/)(?!/)", r"\1://", _clean(text))
+    parts = _split(text if "://" in text else f"https://{text if _is_address(text) else ''}", source)
     scheme = parts.scheme
     if "://" not in text and is_loopback_host(parts.hostname or ""):
         scheme = "http"
-    path = parts.path.rstrip("/")
-    for route in _ROUTES:
-        if path.endswith(route):
-            return _join_origin(scheme, parts) + path.removesuffix(route).rstrip("/")
-    return _join_origin(scheme, parts) + (path or "/v1")
+    origin = _join_origin(scheme, parts)
+    own = dict(parse_qsl(parts.query))
+    whole = re.sub("/+", "/", parts.path).rstrip("/")
+    path = _ROUTES.sub("", whole)
+    row = _find_row(origin)
+    if path == whole and AZURE in (dialect, row and row.dialect) and path in ("", "/openai"):
+        dated = _DATED.fullmatch({**query, **own}.get("api-version", ""))
+        path = "/openai" if dated else "/openai/v1"
+    elif not whole:
+        path = urlsplit(row.base_url).path if row else "/v1"
+    return Address(base_url=origin + path, query=own)
+
+
+def _find_row(origin: str) -> Endpoint | None:
+    """Return the table's row for the server at an origin."""
+    host = urlsplit(origin).hostname or ""
+    for row in load_endpoints().values():
+        if row.base_url and to_origin(row.base_url) == origin:
+            return row
+        if any(fnmatchcase(host, pattern) for pattern in row.hosts):
+            return row
+    return None
+
+
+def check_address(endpoint: Endpoint) -> None:
+    """Raise InvalidOption where a deployment of Azure lacks the version that its route requires."""
+    row = _find_row(to_origin(endpoint.base_url)) if find_deployment(endpoint.base_url) else None
+    if row and row.dialect == AZURE and "api-version" not in endpoint.query:
+        raise InvalidOption(
+            _(
+                "{name}: the address of a deployment requires its api-version. Nothing was sent. "
+                "Write it as {example}",
+                name=endpoint.name,
+                example=f"{endpoint.base_url}/images/generations?api-version=2025-04-01-preview",
+            )
+        )
 
 
 def _split(text: str, source: str) -> SplitResult:
@@ -206,12 +288,13 @@ def _split(text: str, source: str) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise InvalidOption(
             _(
-                "{source} contains a user or password ({host}). Remove it; keys come from the environment.",
+                "{source} contains a user or password. Write https://{host}/v1; keys come from the "
+                "environment.",
                 source=source,
                 host=host,
             )
         )
-    if parts.query or parts.fragment:
+    if parts.fragment or not _VERSION.fullmatch(parts.query):
         raise InvalidOption(
             _(
                 "{source} has a ? or # part ({host}). Put the query into\n{setting}",
@@ -222,7 +305,11 @@ def _split(text: str, source: str) -> SplitResult:
         )
     if parts.scheme not in ("http", "https"):
         raise InvalidOption(
-            _("{source} begins with {scheme}:, not with https: or http:.", source=source, scheme=parts.scheme)
+            _(
+                "{source} begins with {scheme}:, not with https: or http: as https://gpu.example/v1 does.",
+                source=source,
+                scheme=parts.scheme,
+            )
         )
     return parts
 
@@ -245,9 +332,9 @@ def _join_origin(scheme: str, parts: SplitResult) -> str:
 
 def _merge(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, Endpoint]:
     endpoints = {name.casefold(): endpoint for name, endpoint in load_endpoints().items()}
-    address = environ.get("OPENAI_BASE_URL")
-    if address:
-        endpoints[OPENAI] = _move(endpoints[OPENAI], normalise_base_url(address, "OPENAI_BASE_URL"))
+    address = environ.get("OPENAI_BASE_URL", "")
+    if _clean(address):
+        endpoints[OPENAI] = _move(endpoints[OPENAI], read_address(address, "OPENAI_BASE_URL"))
     owners = _list_key_owners(endpoints.values(), environ)
     for name, columns in entries.items():
         if not isinstance(name, str):
@@ -285,8 +372,14 @@ def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) ->
         base = replace(load_endpoints()[base_name], name=name, title="")
     elif base is None:
         base = _make_blank(name, dialect)
-    if address := members.pop("base_url", ""):
-        base = _move(base, normalise_base_url(address, _("{row}: base_url", row=row)))
+    if text := members.pop("base_url", ""):
+        query = {**base.query, **members.get("query", {})}
+        dialect = members.get("dialect", base.dialect)
+        address = read_address(text, _("{row}: base_url", row=row), dialect=dialect, query=query)
+        base = _move(base, address)
+        members["query"] = {**query, **address.query}
+        if dialect == AZURE and (deployment := find_deployment(base.base_url)):
+            members.setdefault("default_model", deployment)
     return replace(base, **members)
 
 
@@ -300,14 +393,23 @@ def _make_blank(name: str, dialect: str) -> Endpoint:
     )
 
 
-def _move(base: Endpoint, base_url: str) -> Endpoint:
+def _move(base: Endpoint, address: Address) -> Endpoint:
     """Return the endpoint at another address.
 
     Where the table has that address, its row holds; elsewhere it is not the vendor's server any more.
     """
-    at_address = next((row for row in load_endpoints().values() if row.base_url == base_url), None)
-    if at_address:
-        return replace(at_address, name=base.name, key_env=base.key_env or at_address.key_env)
+    base_url = address.base_url
+    row = _find_row(to_origin(base_url))
+    if row and row.base_url in ("", base_url):
+        model = find_deployment(base_url) if row.dialect == AZURE else row.default_model
+        return replace(
+            row,
+            name=base.name,
+            base_url=base_url,
+            key_env=base.key_env or row.key_env,
+            query=address.query,
+            default_model=model,
+        )
     stays = not base.base_url or to_origin(base.base_url) == to_origin(base_url)
     return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
 
@@ -327,9 +429,9 @@ def _list_key_owners(known: Iterable[Endpoint], environ: Mapping[str, str]) -> _
     for endpoint in known:
         for variable in endpoint.key_env if endpoint.base_url else ():
             owners[variable] = owners.get(variable, frozenset()) | {to_origin(endpoint.base_url)}
-    if address := environ.get("IPYIMAGEGEN_BASE_URL"):
+    if address := _clean(environ.get("IPYIMAGEGEN_BASE_URL", "")):
         with suppress(InvalidOption):  # reported where that address is used
-            owners[ANY_SERVER] = frozenset({to_origin(normalise_base_url(address))})
+            owners[ANY_SERVER] = frozenset({to_origin(read_address(address).base_url)})
     return owners
 
 

@@ -17,7 +17,7 @@ from ipyimagegen.catalog.sizes import (
     parse_ratio,
     parse_tier,
 )
-from ipyimagegen.core.endpoints import Model
+from ipyimagegen.core.endpoints import Model, find_deployment
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import PreparedRequest, Request
 
@@ -40,6 +40,10 @@ def translate(request: Request, capabilities: Capabilities) -> PreparedRequest:
     for option in unsent:
         values = {"option": option, "value": options[option], "model": capabilities.label}
         notes.append(_("{option}={value} not sent: {model} does not support {option}", **values))
+    deployment = find_deployment(endpoint.base_url) if endpoint.dialect == "azure" else None
+    if deployment and capabilities.model != deployment:
+        values = {"model": capabilities.model, "deployment": deployment}
+        notes.append(_("model={model} not sent: the address names the deployment {deployment}", **values))
     if uncertain := ", ".join(option for option in endpoint.unreliable_fields if option in sent):
         values = {"endpoint": endpoint.name, "options": uncertain}
         notes.append(_("it is not known whether {endpoint} passes on {options}", **values))

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
 from ipyimagegen.client.body import BodyImage, HttpCall
-from ipyimagegen.core.endpoints import Endpoint, match_model, sends_edits_as_json
+from ipyimagegen.core.endpoints import Endpoint, find_deployment, match_model, sends_edits_as_json
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json, parse_size
@@ -62,17 +62,19 @@ def _as_files(edit: EditImages, single: str = "image", several: str = "image[]",
 class Dialect:
     """A row: what differs from OpenAI's API.
 
-    `names` renames options, `values` replaces values of an option, `write` rearranges the body. `edit` is for
-    edits without a mask, and for those with a mask unless there is `inpaint`. `read_body` turns the JSON of a
-    response into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the
-    data of an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in
-    them are slices, to be passed on as they are. A value for which they raise is read as it is.
+    `complete_base` returns the base URL for a model. `names` renames options, `values` replaces values of an
+    option, `write` rearranges the body. `edit` is for edits without a mask, and for those with a mask unless
+    there is `inpaint`. `models` is the route of the list of models. `read_body` turns the JSON of a response
+    into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the data of
+    an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in them are
+    slices, to be passed on as they are. A value for which they raise is read as it is.
     """
 
     route: str = "/images/generations"
+    models: str = "/models"
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[Json, Json]] = field(default_factory=dict)
-    model_in_path: bool = False
+    complete_base: Callable[[str, str], str] | None = None
     key_header: str = "Authorization"
     write: Callable[[Body], Body] = dict
     edit: EditFormat = EditFormat(write=_as_files)
@@ -96,17 +98,19 @@ def write_call(
             _("Dialect {name!r} does not exist.{suggestion}", name=name, suggestion=suggestion)
         )
     dialect = DIALECTS[name]
-    extra = dict(request.extra)
-    in_path = dialect.model_in_path and not base.endswith("/v1")
-    if in_path:
-        model = str(extra.pop("model", model) or "")
-        base += f"/deployments/{quote(model, safe='')}"
-    body: Body = {} if in_path or model is None else {"model": model}
+    extra, write = dict(request.extra), dialect.write
+    body: Body = {} if model is None else {"model": model}
+    if dialect.complete_base:
+        base = dialect.complete_base(base, str(extra.get("model", model) or ""))
+        write = _split_size if base.endswith(_MAI) else write
+        if find_deployment(base):
+            body = {}
+            extra.pop("model", None)
     body["prompt"] = request.prompt
     for option, value in sent.options.items():
         if option not in extra and option != "model":
             body[dialect.names.get(option, option)] = dialect.values.get(option, {}).get(value, value)
-    body, route, form = dialect.write(body), dialect.route, False
+    body, route, form = write(body), dialect.route, False
     if sent.inputs:
         edit = dialect.inpaint if dialect.inpaint and sent.mask else dialect.edit
         if sends_edits_as_json(endpoint, sent.options):
@@ -114,15 +118,26 @@ def write_call(
         body |= edit.write(_load_images(sent, endpoint, files))
         route, form = edit.route, edit.form
     body |= extra
-    query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
     return HttpCall(
-        url=base + route + query,
+        url=_join_url(base, route, endpoint),
         body=body,
         form=form,
         key_header=dialect.key_header,
         n=request.count,
         streams=body.get("stream") is True,
     )
+
+
+def write_models_url(endpoint: Endpoint) -> str:
+    """Return the URL of the server's list of models; a deployment of Azure has none of its own."""
+    dialect, base = DIALECTS.get(endpoint.dialect, OPENAI), endpoint.base_url.rstrip("/")
+    if dialect.complete_base and find_deployment(base):
+        base = base.rpartition("/deployments/")[0]
+    return _join_url(base, dialect.models, endpoint)
+
+
+def _join_url(base: str, route: str, endpoint: Endpoint) -> str:
+    return base + route + (f"?{urlencode(endpoint.query)}" if endpoint.query else "")
 
 
 def _load_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]) -> EditImages:
@@ -144,11 +159,31 @@ def _load_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, 
     )
 
 
+# Base URLs
+
+
+def _complete_azure_base(base: str, model: str) -> str:
+    """Return the base URL of Azure's route for a model.
+
+    The newer routes end in /v1 and have the deployment's name as `model` in the body, MAI-Image under a path
+    of its own (Microsoft's documentation, 2026-06). The older routes name the deployment in the path, which
+    the base URL may do already.
+    """
+    if base.endswith("/openai/v1") and model.casefold().startswith("mai-image"):
+        return f"{base.removesuffix('/openai/v1')}{_MAI}"
+    if base.endswith("/v1") or find_deployment(base):
+        return base
+    return f"{base}/deployments/{quote(model, safe='')}"
+
+
+_MAI = "/mai/v1"
+
+
 # Options
 
 
 def _split_size(body: Body) -> Body:
-    """Replace `size` by two numbers, or by nothing for `auto`: Together has no `size`."""
+    """Replace `size` by two numbers, or by nothing for `auto`: Together and MAI-Image have no `size`."""
     size = str(body.get("size", ""))
     pixels = parse_size(size)
     if not pixels and size != "auto":
@@ -249,9 +284,7 @@ _OPENAI_JSON = EditFormat(form=False, write=_as_references)
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": OPENAI,
-    # The older routes name a deployment in the path; a base that ends in /openai/v1 takes the model
-    # in the body as OpenAI does.
-    "azure": Dialect(model_in_path=True, key_header="api-key"),
+    "azure": Dialect(complete_base=_complete_azure_base, key_header="api-key"),
     "new-api": Dialect(),
     "litellm": Dialect(),
     "ark": Dialect(edit=EditFormat(route="/images/generations", form=False, write=_for_ark)),
@@ -262,7 +295,9 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "xai": Dialect(edit=EditFormat(form=False, write=_for_xai)),
     "openrouter": Dialect(
-        route="/images", edit=EditFormat(route="/images", form=False, write=_for_openrouter)
+        route="/images",
+        models="/images/models",
+        edit=EditFormat(route="/images", form=False, write=_for_openrouter),
     ),
     "localai": Dialect(
         write=_join_negative_prompt,

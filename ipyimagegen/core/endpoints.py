@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ipyimagegen.core.options import Json
 
@@ -132,6 +132,8 @@ class Endpoint:
     of the model's row. `unreliable_fields` names options that its documents promise and that its relay may
     not pass on.
 
+    `hosts`: patterns of host names at which the row holds, wherever the user gives such an address.
+
     `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
     key of this name belongs there.
 
@@ -160,6 +162,7 @@ class Endpoint:
     required: Mapping[OptionName, Json] = field(default_factory=dict)
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     edits: bool | None = None
     edit_fields: FieldChanges | None = None
     mask_fields: FieldChanges | None = None
@@ -185,6 +188,15 @@ def match_model(table: Mapping[str, T], model: str | None) -> T | None:
 def sends_edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
     """Return whether an edit with these options is sent as JSON rather than as a form."""
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
+
+
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)$")
+
+
+def find_deployment(base_url: str) -> str | None:
+    """Return the deployment that a base URL of Azure names: it is the model of every call there."""
+    match = _DEPLOYMENT.search(base_url)
+    return unquote(match[1]) if match else None
 
 
 # urlsplit drops some of these characters, urllib3 escapes some, refuses some, or ends the host there.

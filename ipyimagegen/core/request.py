@@ -87,6 +87,7 @@ class Request:
             "inputs": [image.identity for image in self.inputs],
             "mask": self.mask.identity if self.mask else None,
         }
+        parts = _unify(parts)
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -101,6 +102,15 @@ class Request:
     def fewest(self) -> int:
         """The number of images that `n` itself asks for: other fields may only bound their number."""
         return min(read_count(self.extra.get("n", self.options.get("n"))) or 1, MOST_IMAGES)
+
+
+def _unify(value: Any) -> Any:
+    """Return a value whose texts have line ends and composed characters of one kind: they look the same."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
+    if isinstance(value, Mapping):
+        return {key: _unify(member) for key, member in value.items()}
+    return [_unify(member) for member in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -239,6 +239,7 @@ class Studio:
                         endpoint=OptionName("endpoint", endpoint.base_url),
                     )
                 )
+            catalog.check_address(endpoint)
             catalog.check_transport(endpoint, has_key=context.has_key(endpoint))
 
     def trusts(self, base_url: str) -> bool:

@@ -4,10 +4,10 @@ import pytest
 from catalog_requests import find_fields, find_row
 from raising import raising
 
-from ipyimagegen import catalog
-from ipyimagegen.catalog.registry import normalise_base_url
+from ipyimagegen import catalog, client
+from ipyimagegen.catalog.registry import read_address
 from ipyimagegen.core.errors import InvalidOption
-from ipyimagegen.core.request import Request
+from ipyimagegen.core.request import PreparedRequest, Request
 
 NORMALISED = {
     "https://gpu.example": "https://gpu.example/v1",
@@ -34,6 +34,33 @@ NORMALISED = {
     "http://[::1]:8000/v1": "http://[::1]:8000/v1",
     "  https：//gpu.example/v1 ": "https://gpu.example/v1",
     "https://例え.jp/v1": "https://xn--r8jz45g.jp/v1",
+    "https://gpu.example/v2": "https://gpu.example/v2",
+    "https://gpu.example/openai/v1beta/": "https://gpu.example/openai/v1beta",
+    "https://gpu.example/compatible-mode/v1": "https://gpu.example/compatible-mode/v1",
+    "https://gpu.example/v1/completions": "https://gpu.example/v1",
+    "https://gpu.example/v1/responses/": "https://gpu.example/v1",
+    "https://gpu.example/v2/models": "https://gpu.example/v2",
+    "https://gpu.example/v1/Chat/Completions//": "https://gpu.example/v1",
+    "https://gpu.example//v1//images/generations": "https://gpu.example/v1",
+    "https://gpu.example/chat/completions": "https://gpu.example",
+    "https://gpu.example/my/models/v1": "https://gpu.example/my/models/v1",
+    "https://gpu.example/images": "https://gpu.example/images",
+    "https://gpu.example/v1/images/edits?api-version=2025-04-01-preview": "https://gpu.example/v1",
+    "https://openrouter.ai": "https://openrouter.ai/api/v1",
+    "openrouter.ai/api/v1/images/": "https://openrouter.ai/api/v1",
+    "https://openrouter.ai/api/v1/images/models": "https://openrouter.ai/api/v1",
+    "https://ark.cn-beijing.volces.com/": "https://ark.cn-beijing.volces.com/api/v3",
+    "http://ark.cn-beijing.volces.com": "http://ark.cn-beijing.volces.com/v1",
+    "[::1]:8000": "http://[::1]:8000/v1",
+    "HTTP://[FE80::1]:80/V1/": "http://[fe80::1]/V1",
+    "https:/gpu.example/v1": "https://gpu.example/v1",
+    "  'https://gpu.example/v1'\n": "https://gpu.example/v1",
+    "“https://gpu.example/v1”": "https://gpu.example/v1",
+    "「https://gpu.example」": "https://gpu.example/v1",
+    "<https://gpu.example/v1>.": "https://gpu.example/v1",
+    "\ufeffhttps://gpu.example/v1\u200b": "https://gpu.example/v1",
+    "ｈｔｔｐｓ：／／ｇｐｕ．ｅｘａｍｐｌｅ：８４４３／ｖ１": "https://gpu.example:8443/v1",
+    "　gpu。example／v1　": "https://gpu.example/v1",
 }
 REFUSED = [
     "https://user:secret@gpu.example/v1",
@@ -48,20 +75,143 @@ REFUSED = [
     "https://gpu example/secret",
     "https://gpu＼secret.example/v1",
     "https://é.gpu＼secret.example/v1",
+    "https://gpu.example/v1?api-version=secret",
+    "https://gpu.example/v1?api-version=2025-04-01-preview&key=secret",
+    "https://secret＠gpu.example/v1",
+    "https:///v1?secret",
+    "::1",
+    "secret",
+    "",
 ]
 LAB = {"lab": {"base_url": "http://gpu.example:8000/v1", "key_env": "LAB_KEY", "dialect": "vllm-omni"}}
 
 
 @pytest.mark.parametrize(("typed", "url"), NORMALISED.items())
 def test_base_urls_have_one_spelling(typed, url):
-    assert normalise_base_url(typed) == url
+    assert read_address(typed).base_url == url
+    whole = f"{url}/images/generations"  # so a record's URL is compared
+    assert read_address(whole).base_url == url
 
 
 @pytest.mark.parametrize("typed", REFUSED)
 def test_what_is_no_base_url_is_refused_without_its_secret(typed):
     with pytest.raises(InvalidOption) as caught:
-        normalise_base_url(typed)
+        read_address(typed)
     assert "secret" not in str(caught.value)
+
+
+AT_AZURE = "https://me.openai.azure.com"
+VERSION = "api-version=2025-04-01-preview"
+ROUTE = f"/openai/deployments/D/images/generations?{VERSION}"
+AZURE = {
+    "": "/openai/v1/images/generations",
+    "/": "/openai/v1/images/generations",
+    "/openai": "/openai/v1/images/generations",
+    "/openai/v1/": "/openai/v1/images/generations",
+    "/openai/v1?api-version=preview": "/openai/v1/images/generations?api-version=preview",
+    "/openai/v1/images/edits?api-version=preview": "/openai/v1/images/generations?api-version=preview",
+    f"?{VERSION}": ROUTE.replace("/D/", "/d%201/"),
+    f"/openai/?{VERSION}": ROUTE.replace("/D/", "/d%201/"),
+    f"/openai/deployments/D?{VERSION}": ROUTE,
+    f"/openai/deployments/D/?{VERSION}": ROUTE,
+    f"/openai/deployments/D/images/edits?{VERSION}": ROUTE,
+    f"/openai/deployments/D/images/generations/?{VERSION}": ROUTE,
+    f"/openai/deployments/D/chat/completions?{VERSION}": ROUTE,
+    "/mai/v1/images/generations": "/mai/v1/images/generations",
+    "/mai/v1/images/edits?api-version=preview": "/mai/v1/images/generations?api-version=preview",
+}
+
+
+def find_by(way, address):
+    """Return the endpoint of an address that is given in one of the ways."""
+    match way:
+        case "typed":
+            return catalog.Registry().find(address)
+        case "IPYIMAGEGEN_BASE_URL":
+            return catalog.Registry({}, {way: address}).find_default(None, lambda _: True)
+        case "OPENAI_BASE_URL":
+            return catalog.Registry({}, {way: address}).find("openai")
+    return catalog.Registry({way: {"base_url": address}}).find(way)
+
+
+@pytest.mark.parametrize("given", AZURE)
+@pytest.mark.parametrize("way", ["azure", "lab", "typed", "IPYIMAGEGEN_BASE_URL", "OPENAI_BASE_URL"])
+def test_an_address_of_azure_means_the_same_wherever_it_is_given(way, given):
+    for host in (AT_AZURE, "HTTPS://Me.CognitiveServices.azure.com:443", "me.services.ai.azure.com"):
+        endpoint = find_by(way, host + given)
+        request = Request(endpoint="azure", base_url=endpoint.base_url, prompt="a fox")
+        call = client.write_call(request, PreparedRequest(model="d 1"), endpoint)
+        origin = f"https://{host.casefold().removeprefix('https://').removesuffix(':443')}"
+        assert call.url == origin + AZURE[given]
+        assert call.key_header == "api-key"
+        assert call.body.get("model") == (None if "/deployments/" in call.url else "d 1")
+        catalog.check_address(endpoint)
+
+
+def test_mai_image_has_a_route_of_its_own():
+    endpoint = catalog.Registry().find(AT_AZURE)
+    request = Request(endpoint="azure", base_url=endpoint.base_url, prompt="a fox")
+    sent = PreparedRequest(model="MAI-Image-2.5", options={"size": "1024x768"})
+    call = client.write_call(request, sent, endpoint)
+    assert call.url == f"{AT_AZURE}/mai/v1/images/generations"
+    assert call.body == {"model": "MAI-Image-2.5", "prompt": "a fox", "width": 1024, "height": 768}
+
+
+def test_a_deployment_of_azure_requires_its_version():
+    for given in ("/openai/deployments/D", "/openai/deployments/D/images/generations"):
+        with raising(InvalidOption, f"{AT_AZURE}/openai/deployments/D/images/generations?{VERSION}"):
+            catalog.check_address(catalog.Registry().find(AT_AZURE + given))
+        own = {"azure": {"base_url": AT_AZURE + given, "query": {"api-version": "2024-02-01"}}}
+        catalog.check_address(catalog.Registry(own).find("azure"))
+    catalog.check_address(catalog.Registry().find("https://litellm.example/openai/deployments/D"))
+
+
+def test_a_deployment_in_the_address_is_the_default_model():
+    given = f"{AT_AZURE}/openai/deployments/my%20images?{VERSION}"
+    for way in ("azure", "lab", "typed", "OPENAI_BASE_URL"):
+        assert find_by(way, given).default_model == "my images"
+    own = {"lab": {"base_url": "http://127.0.0.1:8/openai/deployments/D", "dialect": "azure"}}
+    assert catalog.Registry(own).find("lab").default_model == "D"
+    named = {"azure": {"base_url": given, "default_model": "gpt-image-2"}}
+    assert catalog.Registry(named).find("azure").default_model == "gpt-image-2"
+
+
+def test_the_key_of_azure_belongs_to_the_resource_that_the_settings_name():
+    assert catalog.Registry().find(AT_AZURE).key_env == ("AZURE_OPENAI_API_KEY",)
+    assert catalog.Registry().find(AT_AZURE.replace(".com", ".com.evil.example")).key_env == ()
+    own = {"azure": {"base_url": AT_AZURE}}
+    assert catalog.Registry(own).find(f"{AT_AZURE}/mai/v1").key_env == ("AZURE_OPENAI_API_KEY",)
+    assert catalog.Registry(own).find("https://other.openai.azure.com").key_env == ()
+    moved = {"OPENAI_BASE_URL": AT_AZURE}
+    assert catalog.Registry({}, moved).find("openai").key_env == ("OPENAI_API_KEY",)
+    with pytest.raises(InvalidOption, match="OPENAI_API_KEY"):
+        catalog.Registry({"openai": {"base_url": AT_AZURE}})
+
+
+@pytest.mark.parametrize("variable", ["IPYIMAGEGEN_ENDPOINT", "IPYIMAGEGEN_BASE_URL", "OPENAI_BASE_URL"])
+@pytest.mark.parametrize(
+    "value",
+    ["ftp://secret", "https://me:secret@gpu.example", "https://gpu.example/?key=secret", "https://", "a b"],
+)
+def test_a_variable_that_cannot_be_used_is_named_with_an_example(variable, value):
+    with pytest.raises(InvalidOption, match=variable) as caught:
+        catalog.Registry({}, {variable: value}).find_default(None, lambda _: True)
+    assert "secret" not in str(caught.value)
+    assert "https://" in str(caught.value)
+
+
+def test_a_variable_of_blanks_or_quotes_is_not_set():
+    for variable in ("IPYIMAGEGEN_ENDPOINT", "IPYIMAGEGEN_BASE_URL", "OPENAI_BASE_URL"):
+        for value in ("", " ", '""', "''"):
+            registry = catalog.Registry({}, {variable: value})
+            assert registry.find_default(None, lambda _: True) == catalog.Registry().find("openai")
+    assert catalog.Registry({}, {"IPYIMAGEGEN_ENDPOINT": " 'ark' "}).find_default(None, bool).name == "ark"
+
+
+def test_a_run_of_a_server_without_a_version_path_is_found_again():
+    endpoint = catalog.Registry().find("https://gpu.example/images/generations")
+    request = Request(endpoint=endpoint.name, base_url=endpoint.base_url, prompt="a fox")
+    assert catalog.Registry().find_of_request(request) == endpoint
 
 
 @pytest.mark.parametrize(
