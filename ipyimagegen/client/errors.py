@@ -7,11 +7,11 @@ password, object ids.
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -20,139 +20,160 @@ import requests
 from urllib3 import exceptions as u3
 
 from ipyimagegen.client.connections import BlockedAddress, UnsupportedEncoding
-from ipyimagegen.client.spool import is_too_deep
+from ipyimagegen.client.reasons import Reason, read_reason
 from ipyimagegen.core.endpoints import to_origin
-from ipyimagegen.core.messages import Message, _
+from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
-BODY = 64 << 10  # bytes of an error body that are read
-MESSAGE = 300  # characters
 
-# Refusals whatever the status: OpenAI reports quota with 429, new-api model_not_found with 503.
-FINAL_CODES = (
-    "insufficient_quota",
-    "insufficient_user_quota",
-    "billing_hard_limit_reached",
-    "model_not_found",
+@dataclass(frozen=True)
+class Cause:
+    """How the cause of a failure is recognised: by a whole code in lower case, or by words in its texts."""
+
+    remedy: Remedy
+    codes: frozenset[str]
+    words: re.Pattern[str]
+
+
+def _make_cause(remedy: Remedy, codes: str, *words: str) -> Cause:
+    return Cause(remedy, frozenset(codes.split()), re.compile("|".join(words), re.IGNORECASE))
+
+
+# The first cause that matches counts, all codes before all words. As OpenAI, Azure, Gemini, new-api, LiteLLM,
+# Ark, DashScope, Zhipu, MiniMax, SiliconFlow, Moonshot and xAI write in English and in Chinese (2026-11).
+CAUSES = (
+    _make_cause(
+        Remedy.ADD_CREDIT,
+        "insufficient_quota insufficient_user_quota pre_consume_token_quota_failed insufficient_balance"
+        " billing_hard_limit_reached exceeded_current_quota_error accountoverdueerror arrearage 1113 30011",
+        r"exceeded your (?:current|monthly) (?:quota|included credits)",
+        r"\b(?:insufficient|not enough|exhausted|out of|negative|overdue)\b.{0,24}\b(?:balance|credit|funds)",
+        r"\b(?:balance|credits?|funds)\b.{0,24}\b(?:insufficient|not enough|too low|exhausted|overdue)\b",
+        r"\binsufficient\b.{0,24}\bquota\b|\bquota\b.{0,24}\b(?:insufficient|not enough)\b",
+        r"\b(?:no|all available) (?:\w+ )?credits\b|\bbilling (?:hard )?limit\b|\bspending limit\b",
+        r"\bpaid balance\b|\bin arrears\b|\bpayment required\b",
+        r"(?:余额|额度|点数|积分).{0,12}(?:不足|用尽|用完|耗尽|失败)|(?:不足|没有).{0,6}(?:余额|额度)|欠费",
+    ),
+    _make_cause(
+        Remedy.VERIFY_ORGANIZATION,
+        "organization_not_verified",
+        r"organi[sz]ation (?:must be|is not) verified|verify (?:your )?organi[sz]ation|(?:实名|企业)认证",
+    ),
+    _make_cause(
+        Remedy.CHANGE_ENDPOINT,
+        "unsupported_country_region_territory",
+        r"\b(?:country|region|territory|location)\b.{0,48}\b(?:not (?:supported|available)|unsupported)\b",
+        r"\b(?:not (?:supported|available|allowed)|unsupported|unavailable) (?:in|for|from) (?:your|this) "
+        r"(?:country|region|territory|location)\b",
+        r"(?:国家|地区|区域).{0,12}(?:不支持|不可用|限制)|不支持.{0,12}(?:国家|地区|区域)",
+    ),
+    _make_cause(
+        Remedy.CHANGE_PROMPT,
+        "moderation_blocked content_policy_violation content_filter contentfilter refusal 1301"
+        " responsibleaipolicyviolation inputtextsensitivecontentdetected sensitive_words_detected"
+        " inputimagesensitivecontentdetected outputimagesensitivecontentdetected data_inspection_failed"
+        " datainspectionfailed prohibited_content safety image_safety image_prohibited_content",
+        r"(?:content[ _-]?(?:management )?|\busage )polic(?:y|ies)\b|content[ _-]filter|\bnsfw\b",
+        r"\bsafety (?:system|filter|polic|guideline)|\b(?:request|content|prompt) moderated\b",
+        r"\b(?:prohibited|unsafe|harmful|inappropriate|disallowed|sensitive) (?:content|words?)\b",
+        r"\bviolat\w+\b.{0,40}\b(?:polic|terms|guideline|rules)|\bflagged (?:as|by|for)\b",
+        r"\b(?:rejected|blocked) by\b.{0,24}\b(?:safety|moderation)",
+        r"敏感|违规|违禁|不合规|内容安全|违反.{0,12}(?:政策|规定|法律)|审核(?:未|不)通过",
+    ),
+    _make_cause(
+        Remedy.CHANGE_MODEL,
+        "model_not_found invalidendpointormodel.notfound modelnotopen deploymentnotfound",
+        r"\bmodel\b.{0,80}\b(?:not found|not exist|doesn't exist|deprecated|retired|removed|shut down)\b",
+        r"\b(?:no such|unknown|unsupported) model\b|\binvalid model(?: name| id|[:.]?$)",
+        r"\bno available channel\b|\b(?:no|not have) access to (?:the |this )?model\b",
+        r"模型.{0,60}(?:不存在|未找到|已下线)|无可用渠道",
+    ),
+    _make_cause(
+        Remedy.CHECK_KEY,
+        "invalid_api_key invalidapikey api_key_invalid missing_api_key invalid_authentication"
+        " authenticationerror invalid_token token_expired no_db_connection",
+        r"\b(?:incorrect|invalid|wrong|expired|missing|unknown|no|valid)\b.{0,24}"
+        r"\b(?:api|subscription)[ _-]?key\b|\b(?:invalid|incorrect|wrong) key\b",
+        r"\bapi[ _-]?key\b.{0,32}\b(?:invalid|incorrect|wrong|expired|revoked|disabled|missing|required)\b",
+        r"\bapi[ _-]?key\b.{0,32}\b(?:permission|not (?:valid|found|allowed|exist))\b",
+        r"\b(?:invalid|expired) (?:\w+ )?token\b|\btoken (?:is |has )?(?:invalid|expired|revoked|disabled)\b",
+        r"no connected db|missing scopes|insufficient permissions",
+        r"authentication (?:failed|fails|error|required)",
+        r"令牌|(?:密钥|身份验证).{0,12}(?:无效|错误|过期|失败)",
+    ),
 )
-_FINAL = re.compile(rf"\b(?:{'|'.join(FINAL_CODES)})\b")
+_BY_STATUS: Mapping[int | None, Remedy] = {
+    HTTPStatus.UNAUTHORIZED: Remedy.CHECK_KEY,
+    HTTPStatus.PAYMENT_REQUIRED: Remedy.ADD_CREDIT,
+    HTTPStatus.NOT_FOUND: Remedy.CHECK_BASE_URL,
+    HTTPStatus.METHOD_NOT_ALLOWED: Remedy.CHECK_BASE_URL,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Remedy.SEND_LESS,
+}
+# Refusals whatever the status: OpenAI reports quota with 429, new-api model_not_found with 503.
+_FINAL_CODES = frozenset[str]().union(
+    *(cause.codes for cause in CAUSES if cause.remedy in (Remedy.ADD_CREDIT, Remedy.CHANGE_MODEL))
+)
+# A gateway that replaces the code by the status leaves the word in the message.
+_FINAL = re.compile(rf"\b(?:{'|'.join(code for code in _FINAL_CODES if '_' in code)})\b")
 # A refusal that came with 200, where other servers use 4xx. What Ark finds in its output was made.
 _REFUSAL = re.compile(
     r"(?i)moderation|content_(?:policy|filter)|^input\w+sensitive|^(?:invalid|unsupported|unknown_parameter)"
 )
 
 
-def classify_status(status: int, code: str | None) -> Status:
+def classify_status(status: int, error: ErrorInfo) -> Status:
     """Return what an HTTP status other than 2xx means for the call."""
-    if code in FINAL_CODES:
+    if _is_final(error):
         return Status.REFUSED
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Status.RATE_LIMITED
-    refused = 400 <= status < 500 and status not in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)
+        return Status.REFUSED if error.remedy is Remedy.ADD_CREDIT else Status.RATE_LIMITED
+    return Status.REFUSED if _is_refusal(status) else Status.UNKNOWN
+
+
+def classify_error_in_200(error: ErrorInfo) -> Status:
+    """Return what the error of a whole response of 200 means for the call: refused, or unknown."""
+    refused = _is_final(error) or error.remedy is Remedy.ADD_CREDIT or _REFUSAL.search(error.code or "")
     return Status.REFUSED if refused else Status.UNKNOWN
 
 
-def classify_error_in_200(code: str | None) -> Status:
-    """Return what the error of a whole response of 200 means for the call: refused, or unknown."""
-    return Status.REFUSED if code in FINAL_CODES or _REFUSAL.search(code or "") else Status.UNKNOWN
+def _is_final(error: ErrorInfo) -> bool:
+    return (error.code or "").lower() in _FINAL_CODES
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status not in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)
 
 
 def parse_error(body: Json, status: int | None = None, redactor: Redactor = NO_KEYS) -> ErrorInfo:
-    """Return the error in a body: parsed JSON of any known envelope, or text.
-
-    Envelopes: {error: {message, type, code}}, {error: text}, {error: code, message}, {detail: text,
-    list or object}, {message}, the same in a list; HTML and text. The message is inert and redacted.
-    """
-    text, candidates = _open_envelope(body)
-    message = redactor.clean(_extract_page_text(text), MESSAGE)
-    codes = [
-        redactor.clean(code, 80)
-        for code in candidates
-        if isinstance(code, (str, int, float)) and code not in ("", 0)
-    ]
-    # A gateway that replaces the code by the status leaves the word in the type or the message.
-    final = next((code for code in codes if code in FINAL_CODES), None)
-    final = final or next(iter(_FINAL.findall(message)), None)
-    code = final or next((code for code in codes if not code.isdigit()), None) or next(iter(codes), None)
-    if not message and status is not None:
-        message = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-    return ErrorInfo(message=message or code or _("no reason given"), code=code, status=status)
+    """Return the error in a body, parsed JSON or text; its message is plain, redacted and never empty."""
+    return explain_reason(read_reason(body, redactor), status)
 
 
-def parse_body(raw: bytes) -> Json:
-    """Return an error body as JSON if it is JSON, else as text."""
-    text = raw[:BODY].decode("utf-8", "replace")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+def explain_reason(reason: Reason, status: int | None = None) -> ErrorInfo:
+    """Return the error that a reason states; the status is None for a response of 2xx."""
+    phrase = HTTPStatus(status).phrase if status is not None and status in set(HTTPStatus) else ""
+    message = reason.text or reason.quote or phrase or _("no reason given")
+    final = next((code for code in reason.codes if code.lower() in _FINAL_CODES), None)
+    final = final or next(iter(_FINAL.findall(reason.words)), None)
+    code = final or next((code for code in reason.codes if not code.isdigit()), None)
+    code = code or next(iter(reason.codes), None)
+    return ErrorInfo(message=message, code=code, status=status, remedy=_find_remedy(reason, status, final))
 
 
-def _open_envelope(body: Json, depth: int = 8) -> tuple[str, tuple[Json, ...]]:
-    """Return the message and the candidates for a code, best first; envelopes are nested in few others."""
-    if not depth or not isinstance(body, (Mapping, list)):
-        return (str(body) if depth and body is not None else "", ())
-    if isinstance(body, list):
-        nested = body and isinstance(body[0], Mapping)
-        return _open_envelope(body[0], depth - 1) if nested else (_join_details(body), ())
-    own = (body.get("code"), body.get("type"))
-    for inner in (body.get("error"), body.get("detail"), body.get("errors")):
-        if isinstance(inner, Mapping):
-            text, codes = _open_envelope(inner, depth - 1)
-            return (text, (*codes, *own))
-        if isinstance(inner, list) and inner:
-            return (_join_details(inner), own)
-        if isinstance(inner, str) and inner:
-            message = body.get("message")
-            return (message, (*own, inner)) if isinstance(message, str) and message else (inner, own)
-    text = next((v for k in ("message", "msg", "title") if isinstance(v := body.get(k), str) and v), "")
-    return (text + _describe_moderation(body.get("moderation_details")), own)
-
-
-def _join_details(items: list[Json]) -> str:
-    """Return FastAPI's list of {loc, msg} as a text."""
-    texts = []
-    for item in items[:5] if not is_too_deep(items[:5]) else ():
-        if isinstance(item, Mapping):
-            path = item.get("loc")
-            location = ".".join(map(str, path)) + ": " if isinstance(path, list) else ""
-            texts.append(location + str(item.get("msg") or item.get("message") or ""))
-        else:
-            texts.append(str(item))
-    return "; ".join(texts)
-
-
-def _describe_moderation(details: Json) -> str:
-    """Return OpenAI's moderation_details as an addition to the message."""
-    if not isinstance(details, Mapping) or is_too_deep(details):
-        return ""
-    categories = details.get("categories")
-    names = ", ".join(map(str, categories)) if isinstance(categories, list) else ""
-    return f" ({details.get('moderation_stage')}: {names})" if names else ""
-
-
-# None of these looks beyond the next "<" before it matches: a page of opening tags alone takes no longer.
-_PAGE = re.compile(r"\s*+<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
-_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)<", re.IGNORECASE)
-_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\b[^<>]*>|\Z)", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>")
-
-
-def is_page(text: str) -> bool:
-    """Return whether a text begins as an HTML page does."""
-    return _PAGE.match(text) is not None
-
-
-def _extract_page_text(text: str) -> str:
-    """Return the title of an HTML page, or its text where there is none; other text as it is."""
-    text = text[:BODY]
-    if not is_page(text):
-        return text
-    title = _TITLE.search(text)
-    return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", text))
+def _find_remedy(reason: Reason, status: int | None, final: str | None) -> Remedy | None:
+    """Return the remedy of the cause that a reason or else the status names."""
+    codes = {line.lower() for line in (final or "", *reason.words.splitlines())}
+    # A server that postpones a call may speak of its quota: what is over after a while is no arrears.
+    postponed = status == HTTPStatus.TOO_MANY_REQUESTS and (reason.wait or "rate_limit_exceeded" in codes)
+    by_words = (status is None or _is_refusal(status)) and not postponed
+    return (
+        next((cause.remedy for cause in CAUSES if not codes.isdisjoint(cause.codes)), None)
+        or next((cause.remedy for cause in CAUSES if by_words and cause.words.search(reason.words)), None)
+        or _BY_STATUS.get(status)
+    )
 
 
 def find_redirect(url: str, location: str | None, redactor: Redactor = NO_KEYS) -> str:

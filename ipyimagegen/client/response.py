@@ -12,13 +12,14 @@ from urllib.parse import urljoin, urlsplit
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
-from ipyimagegen.client.errors import BODY, classify_error_in_200, classify_status, is_page, parse_error
+from ipyimagegen.client.errors import classify_error_in_200, classify_status, explain_reason, parse_error
+from ipyimagegen.client.reasons import BODY, is_page, parse_body, read_reason, states_error
 from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_job
 from ipyimagegen.client.spool import Slice, decode_base64, read_blocks, sniff_base64
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.formats import sniff
-from ipyimagegen.core.messages import Message, OptionName, _, ngettext
+from ipyimagegen.core.messages import Message, OptionName, Remedy, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import ErrorInfo, Job, Status
@@ -141,6 +142,7 @@ class StoredResponse:
         OSError when the disk does not return what it took: it may be read later.
         """
         problem, answer, whole = self.problem, None, False
+        unusable = ErrorInfo(message=_("The response of {server} was cut short", server=self.server))
         try:
             # Its owner may be about to write to an empty file.
             spool = self.path if self.path.is_file() and self.path.stat().st_size else None
@@ -152,8 +154,7 @@ class StoredResponse:
                 )
             except ValueError:
                 whole = not problem
-                answer, other = self._read_other()
-                problem = problem or other
+                answer, unusable = self._read_other(status)
         except Stopped:
             late = _("The response of {server} was not read in time", server=self.server)
             error = ErrorInfo(message=_("{problem}.", problem=problem or late))
@@ -167,29 +168,42 @@ class StoredResponse:
         if answer and whole:
             failure = self._find_error(answer)
         else:
-            problem = problem or _("The response of {server} was cut short", server=self.server)
-            failure = ErrorInfo(message=_add_count(problem, answer.finished if answer else 0))
+            unusable = ErrorInfo(message=problem) if problem else unusable
+            whole_images = answer.finished if answer else 0
+            failure = replace(unusable, message=_add_count(unusable.message, whole_images))
         kind = Status.UNKNOWN if failure else Status.DONE
         if failure and not (answer and answer.images):  # a partial image shows that work was done, and billed
             in_body = answer is not None and answer.failed is not None
-            kind = classify_error_in_200(failure.code) if in_body else classify_status(500, failure.code)
+            kind = classify_error_in_200(failure) if in_body else classify_status(500, failure)
         failure = replace(failure, status=status) if failure else None
         return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
 
-    def _read_other(self) -> tuple[Answer | None, str]:
-        """Return the answer in what is no JSON, or None and what is wrong with it."""
+    def _read_other(self, status: int) -> tuple[Answer | None, ErrorInfo]:
+        """Return the answer in what is no JSON, or None and what is wrong with it, without a full stop."""
         with self.path.open("rb") as file:
             head = file.read(BODY)
+        text = head.decode("utf-8", "replace").strip()
         if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
-            return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ""
-        if text := _find_base64(self.path, head):
-            return Answer(images=(ResponseImage(base64=text, spool=self.path),)), ""
-        if is_page(head.decode("utf-8", "replace")):
-            return None, _(
-                "{server} returned a web page instead of JSON. Check the base URL: most end in /v1",
-                server=self.server,
+            return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ErrorInfo(message="")
+        if base64 := _find_base64(self.path, head):
+            return Answer(images=(ResponseImage(base64=base64, spool=self.path),)), ErrorInfo(message="")
+        if not text:
+            return None, ErrorInfo(
+                message=_("{server} answered {status} with an empty body", server=self.server, status=status)
             )
-        return None, _("{server} returned invalid JSON", server=self.server)
+        if is_page(text):
+            url = sanitize(self.endpoint.base_url, 200)
+            page = _(
+                "{server} returned a web page instead of JSON; its base URL is {url}",
+                server=self.server,
+                url=url,
+            )
+            return None, ErrorInfo(message=page, remedy=Remedy.CHECK_BASE_URL)
+        error = parse_error(parse_body(head), redactor=self.redactor)
+        message = _(
+            "{server} returned no JSON: {reason}", server=self.server, reason=error.message.rstrip(".")
+        )
+        return None, replace(error, message=message)
 
     def _find_error(self, answer: Answer) -> ErrorInfo | None:
         """Return why a whole answer has no image, or not all: its own errors, or its shape."""
@@ -263,8 +277,13 @@ def read_response(
         facts["usage"] = counts
     if cost := _parse_cost(usage, headers):
         facts["cost"] = cost
-    failed = parse_error(body, redactor=redactor) if body.get("error") else None
-    broken = [item for item in items if item.get("error")]
+    broken = [item for item in items if states_error(item.get("error"))]
+    failed = parse_error(body, redactor=redactor) if states_error(body.get("error")) else None
+    job = None if images or failed else _read_job(body, endpoint, redactor, headers)
+    quote = ""
+    if not (images or failed or broken or job):
+        reason = read_reason(body, redactor)
+        failed, quote = explain_reason(reason) if reason.text else None, reason.quote
     errors = [failed] if failed else []
     errors += [parse_error(item, redactor=redactor) for item in broken[:ERRORS]]
     if (more := len(broken) - ERRORS) > 0:
@@ -275,8 +294,8 @@ def read_response(
         facts=facts,
         errors=tuple(errors),
         failed=failed,
-        job=None if images or failed else _read_job(body, endpoint, redactor, headers),
-        note="" if any(not image.partial for image in images) else _explain_no_image(body),
+        job=job,
+        note="" if any(not image.partial for image in images) else _explain_no_image(body, quote),
     )
 
 
@@ -294,17 +313,20 @@ def _read_job(body: Json, endpoint: Endpoint, redactor: Redactor, headers: Mappi
     return Job(id=redactor.clean(identifier, 200), url=url, status=redactor.clean(state, 40))
 
 
-def _explain_no_image(body: Mapping[str, Json]) -> str:
+def _explain_no_image(body: Mapping[str, Json], quote: str) -> Message:
+    """Return what a response is in place of a list of images, with the beginning of what is unknown in it."""
     data = body.get("data")
     if "data" not in body:
-        return _("it contains no list of images")
-    if data is not None and not isinstance(data, list):
-        return _("its data is not a list of images")
-    if not data:
-        return _("its list of images is empty")
-    if any(isinstance(item, Mapping) and item.get("partial") for item in data):
-        return _("its stream ended before the image was finished")
-    return _("its items contain no image")
+        shape = _("it contains no list of images")
+    elif data is not None and not isinstance(data, list):
+        shape = _("its data is not a list of images")
+    elif not data:
+        shape = _("its list of images is empty")
+    elif any(isinstance(item, Mapping) and item.get("partial") for item in data):
+        shape = _("its stream ended before the image was finished")
+    else:
+        shape = _("its items contain no image")
+    return _("{shape}: {quote}", shape=shape, quote=quote) if quote else shape
 
 
 def make_image(item: Item, spool: Path | None, endpoint: Endpoint, redactor: Redactor) -> ResponseImage:

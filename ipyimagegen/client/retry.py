@@ -13,6 +13,13 @@ from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Status
 
 REPEATS = 2
+# In which a server names the time to wait, and LiteLLM that of the server behind it (1.108.7), in seconds.
+_WAITS = (
+    ("retry-after-ms", 0.001),
+    ("retry-after", 1.0),
+    ("llm_provider-retry-after-ms", 0.001),
+    ("llm_provider-retry-after", 1.0),
+)
 LONGEST = 60.0  # seconds: of a single Retry-After, and of all repeats of what was never sent
 
 
@@ -42,7 +49,7 @@ def parse_retry_after(headers: Mapping[str, str], now: Callable[[], float] = tim
 
     None for what is absent, past, not finite or no time at all. `headers` has lower-case names.
     """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name, unit in _WAITS:
         text = headers.get(name, "")
         try:
             seconds = float(text) * unit

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
 from ipyimagegen.client.dialects import OPENAI, Dialect
+from ipyimagegen.client.reasons import read_reason, states_error
 from ipyimagegen.client.search import FACTS, Item, find_images
 from ipyimagegen.client.spool import SKELETON, Spool, load_json, read_blocks
 from ipyimagegen.core.messages import _
@@ -174,16 +175,17 @@ def _read_event(value: Json, *, whole: bool, size: int) -> Event | None:
     """Return what an event in OpenAI's form means, None for what is none."""
     if not isinstance(value, Mapping):
         return None
-    kind, data, error = str(value.get("type") or ""), value.get("data"), value.get("error") or None
-    if error is None and isinstance(response := value.get("response"), Mapping):
-        error = response.get("error") or None
+    kind, data = str(value.get("type") or ""), value.get("data")
+    response = value.get("response")  # of the Responses API's events
+    holders = (value, response) if isinstance(response, Mapping) else (value,)
+    error = next((holder["error"] for holder in holders if states_error(holder.get("error"))), None)
     if kind == "error" and error is None:
         error = {k: v for k, v in value.items() if k != "type"} or _("no reason given")
     items = [item for item in (data if isinstance(data, list) else [data]) if isinstance(item, Mapping)]
     if kind.endswith("partial_failed"):
         failures = [error]
     else:
-        failures = [item["error"] for item in items if item.get("error")]
+        failures = [item["error"] for item in items if states_error(item.get("error"))]
     if "data" in value:  # a list, as in a plain response
         partial = "partial" in kind
     elif kind:
@@ -285,6 +287,7 @@ class _StreamBody:
         self._partial: Item | None = None  # until a finished image follows
         self._failures: list[Json] = []
         self._error: Json = None
+        self._other: Mapping[str, Json] = {}  # the newest event without an image
         self._facts: dict[str, Json] = {}
         self._room = SKELETON
         self._ended = self._counted = self._cut = False
@@ -295,6 +298,7 @@ class _StreamBody:
             self._ended = True
             return False
         self._cut |= not event.whole
+        self._other = self._other if event.images else event.value
         images, failures = event.images, event.failures
         finished = [image for image in images if not image["partial"]]
         self._finished += finished
@@ -326,14 +330,16 @@ class _StreamBody:
         settled = len(self._finished) + len(self._failures)
         ended_well = clean and not self._cut and self._partial is None
         enough = self._counted and (settled >= self._n or ended_well)
-        return self._ended or self._error is not None or enough
+        reason = clean and not self._cut and not settled and read_reason(self._other).text
+        return self._ended or self._error is not None or enough or bool(reason)
 
     def to_body(self) -> Json:
         """Return what a plain response would contain."""
         complete = self._counted and len(self._finished) >= self._n
         partial = [] if self._partial is None or complete else [self._partial]
         failed = [{"error": error} for error in self._failures]
-        return {**self._facts, "data": [*self._finished, *partial, *failed], "error": self._error}
+        data = [*self._finished, *partial, *failed]
+        return {**({} if data else self._other), **self._facts, "data": data, "error": self._error}
 
 
 def _select_facts(value: Mapping[str, Json]) -> dict[str, Json]:

@@ -19,15 +19,15 @@ from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
 from ipyimagegen.client.connections import NO_MOUNTS, AddressPolicy, Mounts, read_chunks, read_head, send
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import (
-    BODY,
     classify_status,
     describe_failure,
+    explain_reason,
     find_redirect,
     is_bad_certificate,
     is_unusable_request,
-    parse_body,
     parse_error,
 )
+from ipyimagegen.client.reasons import BODY, parse_body, read_reason
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_image, make_not_sent
 from ipyimagegen.client.retry import LONGEST, count_seconds_until, format_wait, parse_retry_after
 from ipyimagegen.client.search import Item
@@ -188,8 +188,9 @@ class _Exchange:
     def make_refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a status other than 2xx; its body is read as far as needed."""
         status, body = response.status_code, parse_body(read_head(response, self.deadline, BODY))
-        error = parse_error(body, status, self.redactor)
-        kind, wait = classify_status(status, error.code), parse_retry_after(headers)
+        stated = read_reason(body, self.redactor)
+        error, wait = explain_reason(stated, status), parse_retry_after(headers) or stated.wait
+        kind = classify_status(status, error)
         server, reason = self.server, error.message.removeprefix(f"{status} ")
         location = headers.get("location") if status < 400 else None
         if wait and wait > LONGEST and kind is Status.RATE_LIMITED:

@@ -60,7 +60,10 @@ class Remedy(StrEnum):
     RUN_LATER = "run_later"
     RETRY = "retry"  # the outcome is unknown: sending again may bill again
     CHANGE_REQUEST = "change_request"
+    CHANGE_PROMPT = "change_prompt"  # its content is forbidden there
     CHECK_KEY = "check_key"
+    CHECK_BASE_URL = "check_base_url"
+    VERIFY_ORGANIZATION = "verify_organization"
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
     CHANGE_MODEL = "change_model"
@@ -155,7 +158,12 @@ _python_remedies |= {  # after PYTHON, which words every message
     Remedy.RUN_LATER: _("Call it again later."),
     Remedy.RETRY: _("Use retry=True to send it again."),
     Remedy.CHANGE_REQUEST: _("Fix the problem above and call it again."),
+    Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and call it again."),
     Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor shows where it comes from."),
+    Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints shows it."),
+    Remedy.VERIFY_ORGANIZATION: _(
+        "Verify the organization in the account at that server, then call it again."
+    ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
     Remedy.SEND_LESS: _("Send smaller or fewer images."),
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models lists those that are known."),

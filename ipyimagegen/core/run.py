@@ -22,7 +22,7 @@ from ipyimagegen.core.errors import (
     RateLimited,
     RequestRefused,
 )
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.options import Json, to_half_width
 from ipyimagegen.core.request import PreparedRequest, Request
 
@@ -151,11 +151,15 @@ def _format_amount(amount: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorInfo:
-    """Why a run brought no image: redacted text that a person can act on."""
+    """Why a run brought no image: redacted text that a person can act on.
+
+    `remedy` is what the cause calls for, None where the outcome alone decides.
+    """
 
     message: str
     code: str | None = None
     status: int | None = None
+    remedy: Remedy | None = None
 
 
 # How servers call a job that ends without an image.

@@ -59,7 +59,12 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.RUN_LATER: _("Run the cell again later."),
     Remedy.RETRY: _("Use --retry to send it again."),
     Remedy.CHANGE_REQUEST: _("Fix the problem above and run the cell again."),
+    Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and run the cell again."),
     Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor shows where it comes from."),
+    Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints shows it."),
+    Remedy.VERIFY_ORGANIZATION: _(
+        "Verify the organization in the account at that server, then run the cell again."
+    ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
     Remedy.SEND_LESS: _("Send smaller or fewer images, and run the cell again."),
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models lists those that are known."),
@@ -81,7 +86,12 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.RETRY: _("Press Retry to send again."),
     Remedy.SEND_NEW: _("Press Run again to send a new request."),
     Remedy.CHANGE_REQUEST: _("Fix the problem above and press Generate again."),
+    Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and press Generate again."),
     Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor in a cell shows where it comes from."),
+    Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints in a cell shows it."),
+    Remedy.VERIFY_ORGANIZATION: _(
+        "Verify the organization in the account at that server, then press Generate again."
+    ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
     Remedy.SEND_LESS: _("Send smaller or fewer images, and press Generate again."),
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models in a cell lists known models."),

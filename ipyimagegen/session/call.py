@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,19 +42,6 @@ _BILL_AND_REMEDY: Mapping[Status, tuple[bool | None, Remedy]] = {
     Status.UNKNOWN: (None, Remedy.RETRY),
     Status.DONE: (None, Remedy.RETRY),
 }
-# The remedy of a refusal, by the server's error code or else by the HTTP status.
-_REMEDIES: Mapping[str | int | None, Remedy] = {
-    "insufficient_quota": Remedy.ADD_CREDIT,
-    "insufficient_user_quota": Remedy.ADD_CREDIT,
-    "pre_consume_token_quota_failed": Remedy.ADD_CREDIT,
-    "billing_hard_limit_reached": Remedy.ADD_CREDIT,
-    "model_not_found": Remedy.CHANGE_MODEL,
-    HTTPStatus.UNAUTHORIZED: Remedy.CHECK_KEY,
-    HTTPStatus.PAYMENT_REQUIRED: Remedy.ADD_CREDIT,
-    HTTPStatus.FORBIDDEN: Remedy.CHECK_KEY,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Remedy.SEND_LESS,
-}
-
 # The remedy where an image exists and is not shown yet; the last that applies counts.
 _STORED_REMEDIES: Mapping[ImageState, Remedy] = {
     ImageState.URL_PENDING: Remedy.FETCH,
@@ -176,8 +162,8 @@ def make_error(run: Run) -> ImagineError | None:
     if run.cost.basis == "free":
         billed, remedy = False, Remedy.RUN_AGAIN if remedy is Remedy.RETRY else remedy
     error = run.error or ErrorInfo(message=_describe_lack(run))
-    if run.status is Status.REFUSED:
-        remedy = _REMEDIES.get(error.code) or _REMEDIES.get(error.status) or remedy
+    if run.status is not Status.RATE_LIMITED:
+        remedy = error.remedy or remedy
     states = {image.state for image in run.images}
     for state, stored in _STORED_REMEDIES.items():
         remedy = stored if state in states else remedy

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipyimagegen.client.errors import BODY, classify_status, parse_body, parse_error
+from ipyimagegen.client.errors import classify_status, parse_error
+from ipyimagegen.client.reasons import BODY, parse_body
 from ipyimagegen.core.redact import Redactor
 from ipyimagegen.core.run import Status
 
@@ -134,4 +135,5 @@ def test_a_deep_or_endless_body():
     ],
 )
 def test_classify(status, code, expected):
-    assert classify_status(status, code) is expected
+    error = parse_error({"error": {"message": "no", "code": code}}, status)
+    assert classify_status(status, error) is expected

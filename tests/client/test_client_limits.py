@@ -10,7 +10,7 @@ from sockets import b64
 
 from ipyimagegen.catalog import compute_cost, find_capabilities
 from ipyimagegen.catalog.sizes import parse_pixels
-from ipyimagegen.client import StoredResponse, errors
+from ipyimagegen.client import StoredResponse, errors, reasons
 from ipyimagegen.client.response import ERRORS, limit_items, read_response
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.request import PreparedRequest, Request
@@ -55,7 +55,7 @@ HTML += [" ", "\n<", "<!--", "<a href='", "&lt;", "</title", "<title><script>"]
 
 @pytest.mark.parametrize("unit", HTML)
 def test_error_pages_take_time_in_proportion(monkeypatch, unit):
-    monkeypatch.setattr(errors, "BODY", 1 << 30)
+    monkeypatch.setattr(reasons, "BODY", 1 << 30)
     assert in_proportion(errors.parse_error, "<html>", unit, 100_000 // len(unit))
 
 
@@ -157,7 +157,7 @@ def nested(depth, key="error"):
 @pytest.mark.parametrize("key", ["error", "detail", "errors"])
 def test_nested_errors_are_read_or_shown_as_text(tmp_path, depth, begin, key):
     text = begin.replace("%s", nested(depth, key))
-    assert errors.parse_error(errors.parse_body(text.encode()), 400).message
+    assert errors.parse_error(reasons.parse_body(text.encode()), 400).message
     path = tmp_path / "spool"
     path.write_text(text)
     outcome, _ = StoredResponse(path=path, n=1, endpoint=HERE).read({})

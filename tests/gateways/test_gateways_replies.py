@@ -20,7 +20,7 @@ UNKNOWN = CELL.remedies[Remedy.RETRY]
 # status, headers, code, message · the remedy · POSTs that arrived
 ERRORS = [
     (400, {}, "invalid_request", "size is not supported", Remedy.CHANGE_REQUEST, 1),
-    (400, {}, "sensitive_words_detected", "sensitive words detected", Remedy.CHANGE_REQUEST, 1),
+    (400, {}, "sensitive_words_detected", "sensitive words detected", Remedy.CHANGE_PROMPT, 1),
     (401, {}, "", "无效的令牌", Remedy.CHECK_KEY, 1),
     (403, {}, "insufficient_user_quota", QUOTA, Remedy.ADD_CREDIT, 1),
     (403, {}, "pre_consume_token_quota_failed", "token quota is not enough", Remedy.ADD_CREDIT, 1),
