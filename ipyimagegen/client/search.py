@@ -112,9 +112,7 @@ def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
                 texts.setdefault(key, []).append(text)
     for aside, partial in dict.fromkeys(key[:2] for key in texts):
         pairs = zip_longest(texts.get((aside, partial, True), ()), texts.get((aside, partial, False), ()))
-        facts = (
-            {name: mapping[name] for name in (*FACTS, "revised_prompt") if name in mapping} if texts else {}
-        )
+        facts = {name: mapping[name] for name in (*FACTS, "revised_prompt") if name in mapping}
         for base64, url in pairs:
             item: Item = {**facts, "partial": partial or mapping.get("partial") is True}
             item |= {} if base64 is None else {"b64_json": base64}
