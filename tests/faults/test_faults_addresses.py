@@ -186,7 +186,7 @@ def test_45_keys_that_cannot_be_one(lab, monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_63_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, scheme):
+def test_104_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, scheme):
     """No key and no request goes there, whatever the scheme."""
     elsewhere = lab.other(IMAGE, trusted if scheme == "https" else None)
     internet.has("x.localhost", elsewhere)
@@ -197,7 +197,7 @@ def test_63_a_name_below_localhost_that_leads_elsewhere(lab, trusted, internet, 
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_64_a_name_below_localhost_that_leads_here(lab, internet, known):
+def test_104_a_name_below_localhost_that_leads_here(lab, internet, known):
     """Also where the system does not know the name: RFC 6761 says where it leads."""
     server = lab.serve(reply({"data": [{"url": "/x.png"}]}))
     server.answer = [urls("/x.png"), IMAGE]
