@@ -8,9 +8,10 @@ import signal
 import sys
 
 from ipyimagegen.sketch.server.app import create_app
+from ipyimagegen.sketch.server.fields import FAULTS
 from ipyimagegen.sketch.server.http_server import SketchServer
 from ipyimagegen.sketch.server.quotas import ServerLimits
-from ipyimagegen.sketch.server.welcome import EXAMPLE, list_origins, make_setup_cell, parse_address
+from ipyimagegen.sketch.server.welcome import EXAMPLE, list_origins, make_setup_cell
 
 INPUT_BYTES = 256 << 20  # of bodies with images that are in memory at the same time
 PIXELS = 10 * 2048 * 2048  # of all images of a call
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)")
     add("--key-env", metavar="NAME", help="environment variable that holds the key clients must send")
-    add("--fault", metavar="F", help="fault of every call: slow:5, 429, refusal, wrong_size, fewer, cut")
+    add("--fault", metavar="F", help=f"fault of every call: {', '.join(FAULTS)}")
     text = "drawings at the same time; others wait in order (default: one for each core, %(default)s)"
     add("--parallel", type=int, metavar="N", default=os.cpu_count() or 1, help=text)
     options = parser.parse_args(arguments)
@@ -42,8 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
-    address = parse_address(options.host)
-    if not (key or (address.is_loopback if address else options.host == "localhost")):
+    if not (key or options.host in {"localhost", "::1"} or options.host.startswith("127.")):
         warning = "anyone who reaches this address can draw here. Use --key-env NAME to require a key."
         print(f"Warning: {warning}", file=sys.stderr)
     _serve(server, options.host, has_key=key is not None)
@@ -53,10 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(server: SketchServer, host: str, *, has_key: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     origins = list_origins(host, server.server_port)
-    setup = make_setup_cell(origins[0], has_key=has_key)
     try:
         print(f"sketch serves at {' and '.join(f'{origin}/v1' for origin in origins)} (Ctrl-C stops it)")
-        print(f"Students paste this into a cell:\n\n{setup}\n\nand into the next one:\n\n{EXAMPLE}\n")
+        for k, origin in enumerate(origins[:-1] or origins):  # the last is for this machine
+            start = "or, in another network," if k else "Students paste this into a cell:"
+            print(f"{start}\n\n{make_setup_cell(origin, has_key=has_key)}\n")
+        print(f"and into the next one:\n\n{EXAMPLE}\n")
         sys.stdout.flush()
         server.serve_forever(poll_interval=0.2)
     except KeyboardInterrupt:

@@ -87,7 +87,40 @@ REFUSED = [
     ({**SMALL, "quality": "\ud800"}, "quality", "invalid_value"),
     ({**SMALL, "style": "oil"}, "style", "invalid_value"),
     ({**SMALL, "background": 1}, "background", "invalid_type"),
-    ({**SMALL, "output_format": "gif"}, "output_format", "invalid_value"),
+    ({**SMALL, "output_format": "svg"}, "output_format", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "stream": True}, "stream", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "output_compression": 50}, "output_compression", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "background": "transparent"}, "background", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "frame_count": 1}, "frame_count", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "frame_count": 17}, "frame_count", "invalid_value"),
+    ({**SMALL, "output_format": "gif", "frame_duration_ms": 19}, "frame_duration_ms", "invalid_value"),
+    ({**SMALL, "frame_count": 4}, "frame_count", "invalid_value"),
+    ({**SMALL, "frame_duration_ms": 100}, "frame_duration_ms", "invalid_value"),
+    ({**SMALL, "svg": {"model": "x"}}, "svg", "unknown_parameter"),
+    ({**SMALL, "complexity": "max"}, "complexity", "invalid_value"),
+    ({**SMALL, "safety_identifier": 7}, "safety_identifier", "invalid_type"),
+    ({**SMALL, "input_fidelity": "low"}, "input_fidelity", "unknown_parameter"),
+    *(
+        ({**SMALL, "model": model, name: value}, name, "unknown_parameter")
+        for model in ("gpt-image-1", "gpt-image-2-2026-04-21", "gpt-image-2.6-flare", "chatgpt-image-latest")
+        for name, value in {
+            "seed": 1,
+            "negative_prompt": "x",
+            "style": "vivid",
+            "response_format": None,
+        }.items()
+    ),
+    *(
+        ({**SMALL, "model": "dall-e-3", name: value}, name, "unknown_parameter")
+        for name, value in {"seed": 1, "background": "auto", "output_format": "png", "stream": False}.items()
+    ),
+    ({**SMALL, "model": "gpt-image-2", "quality": "max"}, "quality", "invalid_value"),
+    ({**SMALL, "model": "gpt-image-2.5-flare", "quality": "hd"}, "quality", "invalid_value"),
+    ({**SMALL, "model": "dall-e-3", "n": 2}, "n", "invalid_value"),
+    ({**SMALL, "model": "dall-e-2", "style": "vivid"}, "style", "unknown_parameter"),
+    ({**SMALL, "model": "dall-e-2", "prompt": "x" * 1001}, "prompt", "invalid_value"),
+    ({**SMALL, "fault": "429:0"}, "fault", "invalid_value"),
+    ({**SMALL, "fault": "cut:2"}, "fault", "invalid_value"),
     ({**SMALL, "output_compression": 50}, "output_compression", "invalid_value"),
     ({**SMALL, "output_format": "jpeg", "output_compression": 101}, "output_compression", "invalid_value"),
     ({**SMALL, "output_format": "jpeg", "background": "transparent"}, "background", "invalid_value"),
@@ -154,6 +187,31 @@ def test_wrong_addresses(app, method, path, status):
 
 def test_models(app):
     assert [model["id"] for model in call(app, "GET", "/v1/models").json["data"]] == ["sketch"]
+    for name in ("sketch", "gpt-image-2", "gpt-image-2.6-flare", "dall-e-3"):
+        model = call(app, "GET", f"/v1/models/{name}").json
+        assert (model["id"], model["object"], model["owned_by"]) == (name, "model", "ipyimagegen")
+    for name in ("gpt-5", "no/such", ""):
+        refused = call(app, "GET", f"/v1/models/{name}")
+        assert (refused.status, refused.error["code"]) == (404, "model_not_found")
+    assert call(app, "DELETE", "/v1/models/sketch").status == 405
+
+
+def test_every_response_says_that_no_model_was_used(app):
+    stream = call(app, body={**SMALL, "model": "gpt-image-2", "stream": True})
+    whole = call(app, body={**SMALL, "model": "gpt-image-2"})
+    for answer in (stream, whole, call(app, "GET", "/v1/models"), call(app, body={})):
+        assert "no AI model" in answer.headers["x-sketch-notice"]
+    assert whole.json["model"] == "sketch"
+    assert b'"model":"sketch"' in stream.body
+
+
+def test_the_safety_identifier_goes_before_the_user(app):
+    def identify(**fields):
+        return call(app, body={**SMALL, **fields}).json.get("safety_identifier")
+
+    assert identify(safety_identifier="a", user="b") == "a"
+    assert identify(safety_identifier="", user="b") == identify(user="b") == "b"
+    assert identify() is None
 
 
 def test_urls_lead_to_the_same_bytes(app):
@@ -163,6 +221,47 @@ def test_urls_lead_to_the_same_bytes(app):
     assert answer.headers["content-type"] == "image/png"
     (inline,) = call(app, body=SMALL).json["data"]
     assert answer.body == base64.b64decode(inline["b64_json"])
+
+
+@pytest.mark.parametrize("model", ["dall-e-2", "dall-e-3"])
+def test_models_that_answer_with_urls(app, model):
+    def draw(**fields):
+        (item,) = call(app, body={**SMALL, "model": model, **fields}).json["data"]
+        return item
+
+    assert set(draw()) == {"url"}
+    assert set(draw(response_format="b64_json")) == {"b64_json"}
+    assert set(draw(model="gpt-image-2")) == set(draw(model="sketch")) == {"b64_json"}
+
+
+def open_gif(app, **fields):
+    (image,) = call(app, body={**SMALL, "output_format": "gif", **fields}).images()
+    frames = []
+    for k in range(image.n_frames):
+        image.seek(k)
+        frames.append(image.convert("RGB").tobytes())
+    return image, frames
+
+
+@pytest.mark.parametrize("prompt", ["a fox", "justice", "a blue background"])
+@pytest.mark.parametrize("count", [2, 3, 9, 16])
+def test_a_gif_moves(app, prompt, count):
+    image, frames = open_gif(app, prompt=prompt, frame_count=count, frame_duration_ms=104)
+    assert (image.format, image.size, image.info["duration"], image.info["loop"]) == ("GIF", (64, 64), 100, 0)
+    assert len(set(frames)) == len(frames) == count
+    assert open_gif(app, prompt=prompt, frame_count=count)[1] == frames
+
+
+def test_a_gif_of_every_kind(app):
+    image, frames = open_gif(app)
+    assert (len(frames), image.info["duration"]) == (9, 200)
+    assert open_gif(app, frame_duration_ms=10**9)[0].info["duration"] == 655_350
+    two = call(app, body={**SMALL, "n": 2, "output_format": "gif", "frame_count": 2})
+    assert two.json["output_format"] == "gif"
+    assert [image.n_frames for image in two.images()] == [2, 2]
+    item = call(app, body={**SMALL, "output_format": "gif", "response_format": "url"}).json["data"][0]
+    path = "/v1/images/files/" + item["url"].rpartition("/")[2]
+    assert call(app, "GET", path).headers["content-type"] == "image/gif"
 
 
 def test_the_files_forgets_the_oldest():
@@ -212,6 +311,20 @@ def test_faults(app):
     cut = fault("cut")
     assert cut.status == 200
     assert 0 < len(cut.body) < int(cut.headers["content-length"])
+
+
+def test_a_fault_that_recovers(app):
+    def send(fault="429:2", app=app, **environ):
+        return call(app, body={**SMALL, **({"fault": fault} if fault else {})}, **environ).status
+
+    assert [send() for _ in range(6)] == [429, 429, 200, 429, 429, 200]
+    assert [send("429:1", REMOTE_ADDR="10.0.0.1") for _ in range(2)] == [429, 200]
+    # a class behind one address: repeats carry the key of their call
+    keys = ["a", "b", "c"] * 3
+    assert [send(HTTP_IDEMPOTENCY_KEY=key) for key in keys] == [429] * 6 + [200] * 3
+    of_all = create_app(fault="429:1")
+    assert [send(None, of_all) for _ in range(2)] == [429, 200]
+    assert send(None, of_all, REMOTE_ADDR="10.0.0.1") == 429
 
 
 def test_a_fault_of_the_server_holds_for_every_call_and_one_in_the_body_goes_first():

@@ -102,7 +102,7 @@ def test_one_completed_for_each_image_in_order(app, n, partials):
     done = [data for _, data in answers if "usage" in data]
     plain = call(app, body={**SMALL, "stream": False, "n": n, "seed": 4}).json["data"]
     assert [data["b64_json"] for data in done] == [item["b64_json"] for item in plain]
-    fields = {"type", "b64_json", "created_at", "size", "quality", "background", "output_format"}
+    fields = {"type", "model", "b64_json", "created_at", "size", "quality", "background", "output_format"}
     assert all(
         set(data) == fields | {"usage" if "usage" in data else "partial_image_index"} for _, data in answers
     )

@@ -20,10 +20,8 @@ def smooth(points: Sequence[Point], *, closed: bool) -> list[Point]:
     count = len(points)
     curve: list[Point] = []
     for i in range(count if closed else count - 1):
-        if closed:
-            p = [points[(i + k - 1) % count] for k in range(4)]
-        else:
-            p = [points[min(max(i + k - 1, 0), count - 1)] for k in range(4)]
+        places = range(i - 1, i + 3)
+        p = [points[k % count if closed else min(max(k, 0), count - 1)] for k in places]
         curve.extend(_interpolate(p, step / STEPS) for step in range(STEPS))
     return curve if closed else [*curve, points[-1]]
 
@@ -187,11 +185,8 @@ class Pen:
 
 def make_gradient(size: tuple[int, int], colours: Sequence[RGB]) -> Image.Image:
     """Return an RGB image that runs from the first colour (top) to the last (bottom)."""
-    rows = 256
-    column = bytearray()
-    for i in range(rows):
-        column.extend(mix_along(colours, i / (rows - 1)))
-    return Image.frombytes("RGB", (1, rows), bytes(column)).resize(size, Image.Resampling.BILINEAR)
+    column = bytes(level for i in range(256) for level in mix_along(colours, i / 255))
+    return Image.frombytes("RGB", (1, 256), column).resize(size, Image.Resampling.BILINEAR)
 
 
 def add_glow(image: Image.Image, centre: Point, radius: float, colour: RGB, strength: float) -> None:

@@ -26,6 +26,8 @@ TONES = {"vivid": 1.25, "natural": 0.86}
 PAINTED = 2_200_000  # pixels that are painted at most; larger images are enlarged from it
 GAP = 0.2  # between the letters of the mark
 SHARP = 4  # supersampling: the letters of the mark are small
+CLOSER = 0.05  # share of an edge by which the camera of a GIF moves in, on each side
+LONGEST_PAUSE = 655_350  # milliseconds that a frame of a GIF can last
 COARSEST, FINEST = 9, 120  # spots along the short edge of a partial image, at the start and near the end
 
 
@@ -93,8 +95,7 @@ def render(
     if options.tone != 1.0:
         image = ImageEnhance.Color(image).enhance(options.tone)
     coloured = bool(scene.palette or scene.backdrop or any(figure.colours for figure in scene.figures))
-    art = Artwork(image, alpha, streams("style"), options.detail, coloured)
-    art = STYLES[scene.style or "flat"](art)
+    art = STYLES[scene.style or "flat"](Artwork(image, alpha, streams("style"), options.detail, coloured))
     if art.alpha is not None:
         art.image.putalpha(art.alpha)
     return art.image if art.image.size == size else art.image.resize(size, Image.Resampling.BICUBIC)
@@ -113,6 +114,27 @@ def encode(image: Image.Image, output_format: str = "png", output_compression: i
     options = {"compress_level": 4} if output_format == "png" else {"quality": output_compression}
     buffer = io.BytesIO()
     image.save(buffer, output_format.upper(), **options)
+    return buffer.getvalue()
+
+
+def encode_gif(image: Image.Image, count: int, duration: int) -> bytes:
+    """Return an endless animation of `count` frames (2 or more) of `duration` milliseconds each.
+
+    The camera moves into the image, which is the first frame, and back; the mark stays in place.
+    """
+    plain, (width, height) = remove_mark(image), image.size
+    frames = [image]
+    for k in range(1, count):
+        turn = math.tau * k / count
+        inset, aside = CLOSER * (1 - math.cos(turn)) / 2, math.sin(turn)
+        left, top = round(width * inset * (1 + aside), 3), round(height * inset, 3)
+        right, bottom = width - round(width * inset * (1 - aside), 3), height - top
+        frames.append(plain.resize(image.size, Image.Resampling.BICUBIC, (left, top, right, bottom)))
+        add_mark(frames[-1])
+    few = image.quantize(256, dither=Image.Dither.NONE)
+    frames = [frame.quantize(palette=few, dither=Image.Dither.NONE) for frame in frames]
+    buffer, pause = io.BytesIO(), min(round(duration, -1), LONGEST_PAUSE)
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=pause, loop=0)
     return buffer.getvalue()
 
 

@@ -95,6 +95,7 @@ THINGS = {
     name: Thing(**{**row, "drawing": _to_lines(row["drawing"])}) for name, row in _TABLE["things"].items()
 }
 _OUTLINES = {name: _to_lines(drawing) for name, drawing in _TABLE["shapes"].items()}
+PLANETS = [(row["size"] / 100, row["turn"], _to_lines(row["drawing"])) for row in _TABLE["planets"].values()]
 LETTERS = [(row["width"] / 100, _to_lines(row["drawing"])) for row in _TABLE["letters"].values()]
 
 

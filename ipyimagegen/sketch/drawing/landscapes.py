@@ -6,15 +6,19 @@ import math
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from random import Random
+from typing import Any
 
 from PIL import Image
 
 from ipyimagegen.sketch.drawing import palette
 from ipyimagegen.sketch.drawing.canvas import Pen, Point, add_glow, make_gradient
-from ipyimagegen.sketch.drawing.figures import paint_thing
+from ipyimagegen.sketch.drawing.figures import PLANETS, paint_lines, paint_thing
 from ipyimagegen.sketch.drawing.palette import CREAM, RGB, WHITE, Skin, fade, mix, mix_along, to_rgb
+
+Row = Sequence[Any]  # of a layer that places.toml describes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,8 @@ class Place:
 
 
 _TABLE = tomllib.loads(files(__package__).joinpath("places.toml").read_text(encoding="utf-8"))
-PLACES = {name: Place(**row) for name, row in _TABLE.items()}
-SKIES = {
-    "night": ("#0e1a40", "#1f3166", "#47558c"),
-    "sunset": ("#4b4a86", "#c8648a", "#f5975f", "#fbd48a"),
-}
+PLACES = {name: Place(**row) for name, row in _TABLE["places"].items()}
+SKIES: dict[str, list[str]] = _TABLE["skies"]
 NIGHT = to_rgb("#16224a")
 DUSK = to_rgb("#b4553f")
 
@@ -178,18 +179,8 @@ def _paint_nebula(land: Landscape) -> None:
 def _paint_planets(land: Landscape) -> None:
     corners = [(0.16, 0.2), (0.85, 0.22), (0.14, 0.8)]
     land.rng.shuffle(corners)
-    (x, y), (u, v) = corners[0], corners[1]
-    ringed = land.pen.at(x * land.width, y * land.height, 0.17, turn=-20)
-    ringed.oval(0, 0, 0.62, 0.15, to_rgb("#d9b98f"))
-    ringed.oval(0, 0, 0.5, 0.1, to_rgb("#2a2357"))
-    ringed.disc(0, 0, 0.36, to_rgb("#e8965a"))
-    ringed.polygon([(-0.355, -0.05), (0.355, -0.05), (0.34, 0.1), (-0.34, 0.1)], to_rgb("#d47f4c"))
-    front = [(0.36, 0.0), (0.2, 0.07), (-0.2, 0.07), (-0.36, 0.0)]
-    band = [(-0.5, 0.02), (-0.3, 0.13), (0.3, 0.13), (0.5, 0.02)]
-    ringed.polygon([*band, *front], to_rgb("#ecd3a8"))
-    small = land.pen.at(u * land.width, v * land.height, 0.08)
-    small.disc(0, 0, 0.5, to_rgb("#6fb6c9"))
-    small.disc(-0.1, -0.1, 0.36, to_rgb("#8fcdd9"))
+    for (x, y), (size, turn, planet) in zip(corners[:2], PLANETS, strict=True):
+        paint_lines(land.pen.at(x * land.width, y * land.height, size, turn=turn), planet, Skin(WHITE, WHITE))
 
 
 def _paint_window_light(land: Landscape) -> None:
@@ -212,8 +203,7 @@ def _paint_rain(land: Landscape) -> None:
 
 def _paint_fog(land: Landscape) -> None:
     for _ in range(6):
-        y = land.rng.uniform(0.35, 0.9) * land.height
-        x = land.rng.random() * land.width
+        y, x = land.rng.uniform(0.35, 0.9) * land.height, land.rng.random() * land.width
         land.pen.oval(x, y, land.rng.uniform(0.5, 0.9), 0.045, fade(mix(land.sky[-1], WHITE, 0.4), 0.4))
 
 
@@ -223,65 +213,45 @@ def _paint_snowfall(land: Landscape) -> None:
         land.pen.disc(x, y, land.rng.uniform(0.002, 0.0062), WHITE)
 
 
-def _paint_hills(land: Landscape) -> None:
-    land.paint_ridge(land.horizon - 0.05, 0.11, land.haze(land.place.ground[1], 0.62), 0.9)
-    land.paint_ridge(land.horizon - 0.005, 0.07, land.haze(land.place.ground[1], 0.36), 1.1)
-
-
-def _paint_ridges(land: Landscape) -> None:
-    for base, height, colour, distance in ((0.1, 0.16, "#8fabc7", 0.45), (0.045, 0.1, "#a9c0d6", 0.3)):
-        land.paint_ridge(land.horizon - base, height, land.haze(colour, distance), 1.6)
-
-
 def _paint_peaks(land: Landscape) -> None:
     for distance, size in ((0.5, 0.42), (0.2, 0.55)):
         x = -0.1
         while x < land.width + 0.2:
             scale = size * land.rng.uniform(0.8, 1.25)
-            land.plant(
-                "mountain", x, land.horizon + 0.03 - scale * 0.42, scale, land.haze("#66809f", distance)
-            )
+            foot = land.horizon + 0.03 - scale * 0.42
+            land.plant("mountain", x, foot, scale, land.haze("#66809f", distance))
             x += scale * land.rng.uniform(0.7, 1.0)
 
 
-def _plant_pines(land: Landscape, y: float, colour: RGB, size: float, gap: float) -> None:
+def _paint_undergrowth(land: Landscape) -> None:
+    land.pen.box(0, land.horizon - 0.05, land.width, 0.12, land.haze(land.place.ground[0], 0.3))
+
+
+def _add_ridge(land: Landscape, row: Row) -> None:
+    base, height, colour, distance, rough = row
+    land.paint_ridge(land.horizon - base, height, land.haze(colour or land.place.ground[1], distance), rough)
+
+
+def _plant_pines(land: Landscape, row: Row) -> None:
+    y, colour, distance, size, gap = row
     x = -0.05
     while x < land.width + 0.05:
         scale = size * land.rng.uniform(0.65, 1.2)
-        land.plant("pine", x, y - scale * 0.44, scale, colour)
+        land.plant("pine", x, land.horizon + y - scale * 0.44, scale, land.haze(colour, distance))
         x += gap * land.rng.uniform(0.5, 1.7)
 
 
-def _paint_firs(land: Landscape) -> None:
-    _plant_pines(land, land.horizon + 0.0, land.haze("#5f8a92", 0.5), 0.16, 0.075)
-    _plant_pines(land, land.horizon + 0.03, land.haze("#3f6f76", 0.22), 0.24, 0.2)
-
-
-def _paint_woods(land: Landscape) -> None:
-    land.pen.box(0, land.horizon - 0.05, land.width, 0.12, land.haze(land.place.ground[0], 0.3))
-    for y, distance, size, gap in (
-        (-0.06, 0.72, 0.42, 0.09),
-        (-0.02, 0.45, 0.48, 0.15),
-        (0.03, 0.15, 0.56, 0.3),
-    ):
-        _plant_pines(land, land.horizon + y, land.haze("#3f7a55", distance), size, gap)
-
-
-def _paint_trees(land: Landscape) -> None:
-    _plant_trees(land, 4, (0.09, 0.16), "#5f9e5c #4f8f5a #7cb061", 0.22)
-
-
-def _paint_autumn_trees(land: Landscape) -> None:
-    _plant_trees(land, 7, (0.14, 0.3), "#d9823b #c4572f #e3ac3f #a8763d", 0.25)
-
-
-def _plant_trees(
-    land: Landscape, count: int, sizes: tuple[float, float], colours: str, distance: float
-) -> None:
+def _plant_trees(land: Landscape, row: Row) -> None:
+    count, least, most, colours, distance = row
     for x in land.spread(land.count(count)):
-        size = land.rng.uniform(*sizes)
+        size = land.rng.uniform(least, most)
         foot = land.horizon + 0.02 - size * 0.45
         land.plant("tree", x, foot, size, land.haze(land.choose(colours), distance))
+
+
+def _add_rows(land: Landscape, paint: Callable[[Landscape, Row], None], rows: Sequence[Row]) -> None:
+    for row in rows:
+        paint(land, row)
 
 
 def _paint_ground(land: Landscape) -> None:
@@ -310,8 +280,7 @@ def _paint_grass(land: Landscape) -> None:
 def _paint_leaves(land: Landscape) -> None:
     for _ in range(land.count(46)):
         y = land.height * (1 - 0.62 * land.rng.random() ** 1.6)
-        colour = land.tone(land.choose("#c4572f #e3ac3f #d9823b #8f4a2c"))
-        turn = land.rng.uniform(0, 180)
+        colour, turn = land.tone(land.choose("#c4572f #e3ac3f #d9823b #8f4a2c")), land.rng.uniform(0, 180)
         land.pen.oval(land.rng.random() * land.width, y, 0.011, 0.006, colour, turn=turn)
 
 
@@ -361,10 +330,6 @@ def _paint_mesas(land: Landscape) -> None:
         top = [(x + dx * w, land.horizon - dy * h) for dx, dy in slopes]
         points = [(x - w, land.horizon + 0.02), *top, (x + w, land.horizon + 0.02)]
         land.pen.soft(points, land.haze("#c47a50", 0.35), 0.08)
-
-
-def _paint_dunes(land: Landscape) -> None:
-    land.paint_ridge(land.horizon - 0.02, 0.07, land.haze("#eec07f", 0.35), 0.7)
 
 
 def _paint_cacti(land: Landscape) -> None:
@@ -420,7 +385,11 @@ def _paint_puddles(land: Landscape) -> None:
         land.pen.oval(x, y, w * 0.6, w * 0.1, land.tone("#c3d0da"))
 
 
-# every function above whose name begins with _paint_, by the rest of its name
+# every function above whose name begins with _paint_, by the rest of its name; and those of rows
 LAYERS: dict[str, Callable[[Landscape], None]] = {
     name.removeprefix("_paint_"): value for name, value in globals().items() if name.startswith("_paint_")
+} | {
+    name: partial(_add_rows, paint=paint, rows=rows)
+    for kind, paint in {"ridges": _add_ridge, "pines": _plant_pines, "trees": _plant_trees}.items()
+    for name, rows in _TABLE["rows"][kind].items()
 }

@@ -300,14 +300,7 @@ def apply_sepia(art: Artwork) -> Artwork:
     return replace(art, image=_multiply(toned, art.grain(14)))
 
 
+# every function above whose name begins with apply_, by the rest of its name
 STYLES: dict[str, Callable[[Artwork], Artwork]] = {
-    "watercolour": apply_watercolour,
-    "pencil": apply_pencil,
-    "oil": apply_oil,
-    "pixel": apply_pixel,
-    "ink": apply_ink,
-    "neon": apply_neon,
-    "mono": apply_mono,
-    "sepia": apply_sepia,
-    "flat": lambda art: art,
-}
+    name.removeprefix("apply_"): value for name, value in globals().items() if name.startswith("apply_")
+} | {"flat": lambda art: art}

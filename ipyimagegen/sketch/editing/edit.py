@@ -314,11 +314,10 @@ def _apply_style(state: _State) -> _State:
         alpha = Image.new("L", size, 255)
     shrink = min(1.0, (engine.PAINTED / (size[0] * size[1])) ** 0.5)
     work = max(16, round(size[0] * shrink)), max(16, round(size[1] * shrink))
-    coloured = bool(state.scene.palette or state.scene.backdrop)
-    art = Artwork(
-        image.resize(work), alpha and alpha.resize(work), state.streams("style"), state.detail, coloured
+    coloured, rng = bool(state.scene.palette or state.scene.backdrop), state.streams("style")
+    art = STYLES[style](
+        Artwork(image.resize(work), alpha and alpha.resize(work), rng, state.detail, coloured)
     )
-    art = STYLES[style](art)
     after = art.alpha.resize(size) if art.alpha and state.alpha else None
     return replace(state, image=art.image.resize(size), alpha=after)
 
@@ -387,14 +386,5 @@ def _lay_print(
     shadow = shadow.filter(ImageFilter.GaussianBlur(rim * 0.7))
     left, top = round(centre[0] - card.width / 2), round(centre[1] - card.height / 2)
     for piece, drop in ((shadow, rim // 2 + 1), (card, 0)):
-        _overlay(page, piece.rotate(turn, Image.Resampling.BICUBIC), (left + drop // 2, top + drop))
-
-
-def _overlay(page: Image.Image, image: Image.Image, corner: tuple[int, int]) -> None:
-    """Lay an image with transparency on the page, in place; what sticks out is left out."""
-    if page.mode == "RGBA":
-        layer = Image.new("RGBA", page.size)
-        layer.paste(image, corner)
-        page.alpha_composite(layer)
-    else:
-        page.paste(image.convert("RGB"), corner, image.getchannel("A"))
+        turned = piece.rotate(turn, Image.Resampling.BICUBIC)
+        page.paste(turned.convert("RGB"), (left + drop // 2, top + drop), turned.getchannel("A"))

@@ -133,9 +133,8 @@ def _place_largest(
     bounds = outline.getbbox() or (64, 64, 192, 192)
     tight = outline.crop(bounds)
     x0, y0, x1, y1 = ((v - OUTLINE) / OUTLINE for v in bounds)
-    small = area.resize(
-        (max(8, round(OUTLINE * width)), max(8, round(OUTLINE * height))), Image.Resampling.BOX
-    )
+    reduced = max(8, round(OUTLINE * width)), max(8, round(OUTLINE * height))
+    small = area.resize(reduced, Image.Resampling.BOX)
     size = 0.98 * min(width / (x1 - x0), height / (y1 - y0))
     placed = middle
     for _ in range(14):

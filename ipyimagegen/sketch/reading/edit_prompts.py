@@ -18,13 +18,9 @@ _MODIFIERS = {"number", "colour", "shade", "size"}
 
 _WORD = re.compile(r"[A-Za-z][\w'-]*|\d+|[^\s\w]|[^\x00-\x7f]+")
 # words that do not stand between "the" and its noun
-_BREAKS = frozenset(
-    {"is", "are", "was", "look", "looks", "be", "and", "or", "with", "into", "as", "so", "it"}
-)
-_ADDING = frozenset({"add", "draw", "insert"})
-_NOT_ADDING = frozenset(
-    {"make", "turn", "change", "give", "put", "beside", "below", "beneath", "next", "so", "but", "for"}
-)
+_BREAKS = {"is", "are", "was", "look", "looks", "be", "and", "or", "with", "into", "as", "so", "it"}
+_ADDING = {"add", "draw", "insert"}
+_OTHERS = {"make", "turn", "change", "give", "put", "beside", "below", "beneath", "next", "so", "but", "for"}
 
 _CLAUSE = r"(?:^|(?<=[，。；、,.;\s]))(?:请|再)?"
 _SOME = r"[^，。；,.;加添画放]"
@@ -145,7 +141,7 @@ def _replace_beside(match: re.Match[str]) -> str:
 
 def _ends_list(token: str) -> bool:
     """Return whether the list of what is added is over."""
-    if token in _NOT_ADDING:
+    if token in _OTHERS:
         return True
     words = find_words(token)
     return bool(words) and (words[0].kind == "cut" or token in {".", ";", "。", "；"})

@@ -2,8 +2,8 @@
 
 `create_app()` serves, with or without `/v1`, `POST images/generations` (JSON), `POST images/edits` (a form or
 JSON with `data:` URLs), both with `stream: true` as server-sent events that are drawn while they are sent,
-`GET models`, the files to which `response_format: "url"` points, and at `GET /` a page that explains it all.
-Everything else, and everything wrong, is refused with the API's error envelope.
+`GET models` and `GET models/ID`, the files to which URLs of images point, and at `GET /` a page that explains
+it all. Everything else, and everything wrong, is refused with the API's error envelope.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ import hashlib
 import hmac
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from ipyimagegen.sketch.server.fields import Fault
+from ipyimagegen.sketch.server.fields import Fault, find_model_row
 from ipyimagegen.sketch.server.quotas import CHECK, Quota, ServerLimits, Ticket
-from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure
+from ipyimagegen.sketch.server.replies import HttpReply, Refusal, describe_error, make_failure, refuse_value
 from ipyimagegen.sketch.server.welcome import find_origin, make_page
 
 LARGEST = 1 << 20  # bytes of a body: the longest prompt in any script, with room
 LARGEST_EDIT = 256 << 20  # of an edit's: several photographs; 16 of the largest do not fit in a call
 KEPT = 64 << 20  # bytes of images that are kept for their URLs
-FILES = "/images/files/"
+ATTEMPTS = 10_000  # calls whose repeats are counted
+FILES, MODELS = "/images/files/", "/models/"
 MODEL = {"id": "sketch", "object": "model", "created": 1_767_225_600, "owned_by": "ipyimagegen"}
+NOTICE = {"x-sketch-notice": "drawn by the sketch engine by fixed rules; no AI model was used"}
 UNLIMITED = ServerLimits()
 
 
@@ -63,6 +66,7 @@ class AppState:
     key: str | None
     fault: Fault
     files: RecentFiles
+    attempts: Counter[bytes]
     pixels: float
     drawings: Quota
     input_bytes: Quota
@@ -79,6 +83,16 @@ class AppCall:
     def wait_for_turn(self) -> AbstractContextManager[None]:
         """Wait for the turn to draw, and hold it. Raises ConnectionError once the client has gone."""
         return self.state.drawings.claim(self.ticket)
+
+    def count_before(self, body: bytes) -> int:
+        """Return how often this call has come before: the same key of repeats, or client and body."""
+        environ = self.environ
+        sent = environ.get("REMOTE_ADDR", "").encode() + environ["PATH_INFO"].encode() + body
+        call = hashlib.sha256(environ.get("HTTP_IDEMPOTENCY_KEY", "").encode() or sent).digest()
+        if len(attempts := self.state.attempts) >= ATTEMPTS:
+            attempts.clear()
+        attempts[call] += 1
+        return attempts[call] - 1
 
     def report(self, error: Exception) -> None:
         """Write an error of the server's own to the log."""
@@ -113,7 +127,7 @@ def create_app(
     """
     usual = Fault.from_text(fault) if fault is not None else Fault()
     drawings, input_bytes = Quota(limits.drawings), Quota(limits.input_bytes)
-    state = AppState(key, usual, RecentFiles(KEPT), limits.pixels, drawings, input_bytes)
+    state = AppState(key, usual, RecentFiles(KEPT), Counter(), limits.pixels, drawings, input_bytes)
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
@@ -128,9 +142,9 @@ def create_app(
             call.report(error)
             reply = HttpReply.from_json(make_failure(), 500)
         spent = str(int((time.perf_counter() - started) * 1000))
-        reply = replace(reply, headers={"openai-processing-ms": spent, **reply.headers})
+        reply = replace(reply, headers={**NOTICE, "openai-processing-ms": spent, **reply.headers})
         start_response(*reply.to_wsgi())
-        return () if environ["REQUEST_METHOD"] == "HEAD" else reply.send_pieces()
+        return () if environ["REQUEST_METHOD"] == "HEAD" else reply.body
 
     return app
 
@@ -139,28 +153,26 @@ def _respond(call: AppCall) -> HttpReply:
     """Find the route and follow it. Raises Refusal."""
     method, path = call.environ["REQUEST_METHOD"], call.environ.get("PATH_INFO", "")
     route = path.removeprefix("/v1")
-    if method == "GET" and route.startswith(FILES):
-        return _send_file(call.state, route.removeprefix(FILES))
+    route = next((prefix for prefix in (FILES, MODELS) if route.startswith(prefix)), route)
     methods = ROUTES.get(route)
     if methods is None:
-        raise Refusal(f"Invalid URL ({method} {path[:200]})", status=404)
+        hint = "This server makes images only, at /v1/images/generations and /v1/images/edits."
+        raise Refusal(f"Invalid URL ({method} {path[:200]}). {hint}", status=404)
     if method not in methods:
         allowed = ", ".join(methods)
         message = f"Not allowed to {method} on {path}. (HINT: perhaps you meant to use {allowed}?)"
         raise Refusal(message, status=405, headers={"Allow": allowed})
-    if route != "/":
-        _authorize(call.state, call.environ)
+    # the name of a file is the hash of it, so only its recipient knows it
+    if call.state.key is not None and route not in {"/", FILES}:
+        _authorize(call.state.key, call.environ)
     return methods[method](call)
 
 
-def _authorize(state: AppState, environ: WSGIEnvironment) -> None:
-    if state.key is None:
-        return
+def _authorize(key: str, environ: WSGIEnvironment) -> None:
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    sent = token.strip().encode("latin-1", "replace")
     # compared as bytes and in constant time; the key that was sent is never repeated
-    if scheme.lower() != "bearer" or not hmac.compare_digest(
-        token.strip().encode("latin-1", "replace"), state.key.encode()
-    ):
+    if scheme.lower() != "bearer" or not hmac.compare_digest(sent, key.encode()):
         message = "Incorrect API key provided. This server requires the key that it was started with."
         raise Refusal(message, status=401, code="invalid_api_key")
 
@@ -172,14 +184,16 @@ def _draw(call: AppCall, *, edit: bool = False) -> HttpReply:
     fault, content_type = call.state.fault, call.environ.get("CONTENT_TYPE", "")
     with call.read_body(LARGEST_EDIT if edit else LARGEST) as raw, call.wait_for_turn():
         job = jobs.prepare_edit(raw, content_type, fault) if edit else jobs.prepare_generation(raw, fault)
+        job.fault.check_request(partial(call.count_before, raw))
         del raw
-    (width, height), n = job.size, job.fields["n"]
+    (width, height), n = job.size, job.fields["n"] * job.frames
     if width * height * n > call.state.pixels:
         most_pixels = f"at most {call.state.pixels} pixels in all"
-        message = f"Invalid 'n': {n} images of {width}x{height} are too many: {most_pixels}."
-        raise Refusal(message, param="n", code="invalid_value")
+        message = f"Invalid 'n': {n} images or frames of {width}x{height} are too many: {most_pixels}."
+        raise refuse_value("n", message)
     if job.fields["stream"]:
-        return jobs.stream_images(job, call.wait_for_turn, call.report)
+        events = jobs.stream_images(job, call.wait_for_turn, call.report)
+        return HttpReply(200, events, "text/event-stream", {"Cache-Control": "no-cache"})
     for _ in job.fault.wait():
         call.ticket.check()
     images = []
@@ -197,15 +211,23 @@ def _draw(call: AppCall, *, edit: bool = False) -> HttpReply:
     return job.fault.cut(HttpReply.from_json({"created": int(time.time()), "data": data, **facts}))
 
 
+def _show_model(call: AppCall) -> HttpReply:
+    name = call.environ["PATH_INFO"].rpartition("/")[2]
+    if name != MODEL["id"] and not find_model_row(name):
+        message = f"The model '{name[:200]}' does not exist or you do not have access to it."
+        raise Refusal(message, status=404, param="model", code="model_not_found")
+    return HttpReply.from_json({**MODEL, "id": name})  # whoever the name belongs to, sketch draws
+
+
 def _show_page(call: AppCall) -> HttpReply:
     page = make_page(find_origin(call.environ), has_key=call.state.key is not None)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return HttpReply(200, (page,), "text/html; charset=utf-8", headers)
 
 
-def _send_file(state: AppState, name: str) -> HttpReply:
-    # no key: a name is the hash of what it names, so only its recipient knows it
-    data = state.files.get(name)
+def _send_file(call: AppCall) -> HttpReply:
+    name = call.environ["PATH_INFO"].rpartition("/")[2]
+    data = call.state.files.get(name)
     if data is None:
         raise Refusal("No such image: URLs are kept for a short while only.", status=404)
     return HttpReply(200, (data,), f"image/{name.rpartition('.')[2]}")
@@ -216,4 +238,6 @@ ROUTES: dict[str, dict[str, Callable[[AppCall], HttpReply]]] = {
     "/images/generations": {"POST": _draw},
     "/images/edits": {"POST": lambda call: _draw(call, edit=True)},
     "/models": {"GET": lambda _: HttpReply.from_json({"object": "list", "data": [MODEL]})},
+    MODELS: {"GET": _show_model},
+    FILES: {"GET": _send_file},
 }

@@ -15,8 +15,8 @@ from PIL import Image
 
 from ipyimagegen.sketch.drawing import engine
 from ipyimagegen.sketch.editing.edit import ImageEdit
-from ipyimagegen.sketch.server.fields import EDIT, GENERATION, Fault, check_fields, fit_size
-from ipyimagegen.sketch.server.replies import HttpReply, make_failure
+from ipyimagegen.sketch.server.fields import EDIT, GENERATION, USUAL_SIZE, Fault, check_fields, fit_size
+from ipyimagegen.sketch.server.replies import make_failure, refuse_value
 from ipyimagegen.sketch.server.request_bodies import parse_edit, parse_json
 from ipyimagegen.sketch.server.uploads import open_images
 
@@ -37,8 +37,7 @@ class DrawingJob:
     @property
     def count(self) -> int:
         """How many images are drawn."""
-        count: int = self.fields["n"]
-        return count - 1 if self.fault.name == "fewer" else count
+        return int(self.fields["n"]) - (self.fault.name == "fewer")
 
     def draw(self) -> Iterator[Image.Image]:
         """Draw the images, each when it is asked for; image k has the seed + k."""
@@ -58,19 +57,28 @@ class DrawingJob:
 
     def encode(self, image: Image.Image) -> bytes:
         """Return the image in the format of the request."""
-        compression = self.fields["output_compression"]
-        return engine.encode(image, self.fields["output_format"], 100 if compression is None else compression)
+        compression, output_format = self.fields["output_compression"], self.fields["output_format"]
+        if output_format == "gif":
+            return engine.encode_gif(image, self.frames, self.fields["frame_duration_ms"])
+        return engine.encode(image, output_format, 100 if compression is None else compression)
+
+    @property
+    def frames(self) -> int:
+        """How many frames an image has."""
+        return int(self.fields["frame_count"]) if self.fields["output_format"] == "gif" else 1
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the API reports with every image."""
-        quality = self.fields["quality"]
+        """What the API reports with every image, and the model that drew it: none of OpenAI's."""
+        quality, owner = self.fields["quality"], self.fields["safety_identifier"] or self.fields["user"]
         transparent = self.edit.transparent if self.edit else self.fields["background"] == "transparent"
         return {
+            "model": "sketch",
             "background": "transparent" if transparent else "opaque",
             "output_format": self.fields["output_format"],
             "size": f"{self.size[0]}x{self.size[1]}",
             "quality": "medium" if quality == "auto" else quality,
+            **({"safety_identifier": owner} if owner else {}),
         }
 
     def count_tokens(self, images: int, partials: int = 0) -> dict[str, Any]:
@@ -91,8 +99,7 @@ def prepare_generation(raw: bytes, fault: Fault) -> DrawingJob:
     """Return the job of a generation. Raises Refusal."""
     fields = check_fields(parse_json(raw), GENERATION)
     fault = fields["fault"] or fault
-    fault.check_request()
-    return DrawingJob(fields=fields, fault=fault, size=fault.change_size(fields["size"]))
+    return DrawingJob(fields=fields, fault=fault, size=fault.change_size(fields["size"] or USUAL_SIZE))
 
 
 def prepare_edit(raw: bytes, content_type: str, fault: Fault) -> DrawingJob:
@@ -100,27 +107,23 @@ def prepare_edit(raw: bytes, content_type: str, fault: Fault) -> DrawingJob:
     body = parse_edit(raw, content_type, EDIT)
     fields = check_fields(body.fields, EDIT)
     fault = fields["fault"] or fault
+    if fields["output_format"] == "gif" and body.guides:
+        name = next(iter(body.guides))
+        raise refuse_value(name, f"A {name} is not supported for GIF output format")
     images, mask, pixels = open_images(body)
-    fault.check_request()
     size = fault.change_size(fields["size"] or fit_size(images[0].size))
     edit = ImageEdit.of(
         images, fields["prompt"], mask=mask, size=size,
-        opaque=fields["output_format"] == "jpeg", **{name: fields[name] for name in LOOKS},
+        opaque=fields["output_format"] in {"jpeg", "gif"}, **{name: fields[name] for name in LOOKS},
     )  # fmt: skip
     return DrawingJob(fields=fields, fault=fault, size=size, edit=edit, input_pixels=pixels)
 
 
-def stream_images(job: DrawingJob, turn: Turn, report: Callable[[Exception], None]) -> HttpReply:
-    """Return the reply whose body draws as it is read: in its turn, but never while it waits or sends.
+def stream_images(job: DrawingJob, turn: Turn, report: Callable[[Exception], None]) -> Iterator[bytes]:
+    """Draw, in turn, and yield the events; a failure becomes an event, for the status has been sent.
 
     Images are always base64 here, as in the API's models; the API sends no `[DONE]`.
     """
-    events = _catch_errors(job, turn, report)
-    return HttpReply(200, events, "text/event-stream", {"Cache-Control": "no-cache"})
-
-
-def _catch_errors(job: DrawingJob, turn: Turn, report: Callable[[Exception], None]) -> Iterator[bytes]:
-    """Yield the events; a failure becomes an event, for the status has been sent."""
     try:
         yield from _make_events(job, turn)
     except ConnectionError:  # the client has gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import PurePath
@@ -39,10 +39,6 @@ class HttpReply:
             headers["Content-Length"] = str(length)
         return f"{self.status} {HTTPStatus(self.status).phrase}", [*{**headers, **self.headers}.items()]
 
-    def send_pieces(self) -> Iterator[bytes]:
-        """Yield the body; closing this closes the body too."""
-        yield from self.body
-
 
 class Refusal(Exception):
     """A request that is refused with an error envelope."""
@@ -61,6 +57,17 @@ class Refusal(Exception):
         super().__init__(message)
         error = {"message": message, "type": kind, "param": param, "code": code, **(details or {})}
         self.reply = HttpReply.from_json({"error": error}, status, headers)
+
+
+def refuse_value(name: str, message: str, code: str = "invalid_value") -> Refusal:
+    """Return the refusal of a field's value."""
+    return Refusal(message, param=name, code=code)
+
+
+def refuse_missing(name: str) -> Refusal:
+    """Return the refusal of a request without a field that it must have."""
+    message = f"Missing required parameter: '{name}'."
+    return Refusal(message, param=name, code="missing_required_parameter")
 
 
 def make_failure(message: str = "The server had an error while processing your request.") -> dict[str, Any]:

@@ -17,9 +17,11 @@ from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from ipyimagegen.sketch.server.fields import Field, convert_text
-from ipyimagegen.sketch.server.replies import Refusal
+from ipyimagegen.sketch.server.replies import Refusal, refuse_missing, refuse_value
 
 MOST_IMAGES = 16
+GUIDES = ("mask", "markup")
+SEND = "Send the image itself, as 'data:image/png;base64,…'."
 MOST_PARTS = 100  # of a form: the images, a mask, and all the fields there are
 PART_HEAD = 8192  # bytes of a part's header lines
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -28,25 +30,23 @@ _LINE_END = re.compile(rb"(--)?[ \t]*(\r\n|\Z)")
 
 @dataclass(slots=True)
 class EditBody:
-    """The body of an edit: fields as JSON values, files as bytes; `image` is the images' name in it."""
+    """The body of an edit: fields as JSON values, files as bytes; `image` is the images' name in it.
+
+    `guides` are the mask and the markup.
+    """
 
     image: str
     fields: dict[str, Any] = field(default_factory=dict)
     images: list[bytes] = field(default_factory=list)
-    mask: bytes | None = None
+    guides: dict[str, bytes] = field(default_factory=dict)
 
     def check_images(self) -> None:
         """Check that there are 1 to 16 images. Raises Refusal."""
         if not self.images:
-            message = f"Missing required parameter: '{self.image}'."
-            raise Refusal(message, param=self.image, code="missing_required_parameter")
-        _check_count(self.image, len(self.images))
-
-
-def _check_count(name: str, count: int) -> None:
-    if count > MOST_IMAGES:
-        message = f"Invalid '{name}': too many images. Expected at most {MOST_IMAGES}, got {count}."
-        raise Refusal(message, param=name, code="invalid_value")
+            raise refuse_missing(self.image)
+        if len(self.images) > MOST_IMAGES:
+            limit = f"Expected at most {MOST_IMAGES}, got {len(self.images)}."
+            raise refuse_value(self.image, f"Invalid '{self.image}': too many images. {limit}")
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -69,16 +69,15 @@ def parse_edit(raw: bytes, content_type: str, fields: Mapping[str, Field]) -> Ed
 
 
 def _parse_form(raw: bytes, content_type: str, fields: Mapping[str, Field]) -> EditBody:
-    """`image` or `image[]`, repeated for several, and `mask` are files; everything else is text."""
+    """`image` or `image[]`, repeated for several, and the guides are files; everything else is text."""
     body = EditBody("image")
     for name, data in split_form(raw, content_type):
         if name in {"image", "image[]"}:
             body.images.append(data)
-        elif name in body.fields or (name == "mask" and body.mask is not None):
-            message = f"Duplicate parameter: '{name[:80]}'."
-            raise Refusal(message, param=name[:80], code="duplicate_parameter")
-        elif name == "mask":
-            body.mask = data
+        elif name in body.fields or name in body.guides:
+            raise refuse_value(name[:80], f"Duplicate parameter: '{name[:80]}'.", "duplicate_parameter")
+        elif name in GUIDES:
+            body.guides[name] = data
         else:
             body.fields[name] = _decode_text(name, data, fields)
     return body
@@ -91,60 +90,54 @@ def _decode_text(name: str, data: bytes, fields: Mapping[str, Field]) -> Any:
         return convert_text(data.decode(), fields[name])
     except UnicodeDecodeError:
         pass
-    raise Refusal(f"Invalid '{name[:80]}': its text is not UTF-8.", param=name[:80], code="invalid_value")
+    raise refuse_value(name, f"Invalid '{name}': its text is not UTF-8.")
 
 
 def _parse_json_edit(raw: bytes) -> EditBody:
-    """`images` is a list of references, `mask` a reference."""
+    """`images` is a list of references, a guide is a reference."""
     fields = parse_json(raw)
-    images, mask = fields.pop("images", None), fields.pop("mask", None)
+    images, guides = fields.pop("images", None), {name: fields.pop(name, None) for name in GUIDES}
     body = EditBody("images", fields)
     if images is None:
         return body
     if not isinstance(images, list):
-        raise _refuse_type("images", "an array of objects")
+        raise refuse_value(
+            "images", "Invalid type for 'images': expected an array of objects.", "invalid_type"
+        )
     if not images:
-        message = "Invalid 'images': empty array. Expected an array with minimum length 1."
-        raise Refusal(message, param="images", code="invalid_value")
-    _check_count("images", len(images))
+        minimum = "Expected an array with minimum length 1."
+        raise refuse_value("images", f"Invalid 'images': empty array. {minimum}")
     body.images = [_decode_reference(f"images[{k}]", image) for k, image in enumerate(images)]
-    body.mask = None if mask is None else _decode_reference("mask", mask)
+    body.guides = {k: _decode_reference(k, guide) for k, guide in guides.items() if guide is not None}
     return body
 
 
 def _decode_reference(name: str, value: Any) -> bytes:
     """Return the bytes of {"image_url": "data:…"}. Raises Refusal."""
     if not isinstance(value, dict):
-        raise _refuse_type(name, "an object with 'image_url'")
+        message = f"Invalid type for '{name}': expected an object with 'image_url'."
+        raise refuse_value(name, message, "invalid_type")
     for key in value:
         if key not in {"image_url", "file_id"}:
             param = f"{name}.{key[:80]}"
-            raise Refusal(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+            raise refuse_value(param, f"Unknown parameter: '{param}'.", "unknown_parameter")
     if value.get("file_id") is not None:
-        raise _refuse_reference(f"{name}.file_id", "sketch keeps no uploaded files")
+        message = f"Invalid '{name}.file_id': sketch keeps no uploaded files. {SEND}"
+        raise refuse_value(f"{name}.file_id", message, "unsupported_value")
     param, url = f"{name}.image_url", value.get("image_url")
     if url is None:
-        message = f"Missing required parameter: '{param}'."
-        raise Refusal(message, param=param, code="missing_required_parameter")
+        raise refuse_missing(param)
     if not isinstance(url, str):
-        raise _refuse_type(param, "a string")
+        raise refuse_value(param, f"Invalid type for '{param}': expected a string.", "invalid_type")
     head = _DATA_URL.match(url)
     if not head:
-        raise _refuse_reference(param, "sketch makes no network calls")
+        message = f"Invalid '{param}': sketch makes no network calls. {SEND}"
+        raise refuse_value(param, message, "unsupported_value")
     try:
         return base64.b64decode(memoryview(url.encode("ascii"))[head.end() :], validate=True)
     except (binascii.Error, UnicodeEncodeError):
         pass
-    raise Refusal(f"Invalid '{param}': not base64.", param=param, code="invalid_value")
-
-
-def _refuse_type(name: str, expected: str) -> Refusal:
-    return Refusal(f"Invalid type for '{name}': expected {expected}.", param=name, code="invalid_type")
-
-
-def _refuse_reference(name: str, why: str) -> Refusal:
-    message = f"Invalid '{name}': {why}. Send the image itself, as 'data:image/png;base64,…'."
-    return Refusal(message, param=name, code="unsupported_value")
+    raise refuse_value(param, f"Invalid '{param}': not base64.")
 
 
 def is_form(content_type: str) -> bool:

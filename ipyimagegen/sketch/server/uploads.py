@@ -6,7 +6,7 @@ import io
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ipyimagegen.sketch.server.replies import Refusal
+from ipyimagegen.sketch.server.replies import Refusal, refuse_value
 from ipyimagegen.sketch.server.request_bodies import EditBody
 
 MOST_BYTES = 50 << 20  # of an image, as in the API
@@ -20,10 +20,13 @@ INSET = 2048  # pixels an edge of every image but the first: they come into it s
 def open_images(body: EditBody) -> tuple[list[Image.Image], Image.Image | None, int]:
     """Return the images of the body, its mask, and the number of pixels sent. Raises Refusal.
 
-    The images are RGB, or RGBA where they have an alpha channel; the mask (L) is 255 where to edit.
+    The images are RGB, or RGBA where they have an alpha channel; the mask (L) is 255 where to edit: where the
+    mask of the body is wholly transparent, or in the box around the marks of its markup.
     Photographs are turned as their EXIF data requires; a mask may have the size before or after the turn.
     """
     body.check_images()
+    if len(body.guides) > 1:
+        raise refuse_value("markup", "'markup' and 'mask' cannot be combined.")
     images, pixels, mask = [], 0, None
     for k, data in enumerate(body.images):
         name = f"{body.image}[{k}]" if len(body.images) > 1 else body.image
@@ -34,25 +37,31 @@ def open_images(body: EditBody) -> tuple[list[Image.Image], Image.Image | None, 
         if k:
             image.thumbnail((INSET, INSET))
         images.append(_normalize(image))
-        if not k and body.mask is not None:
-            mask = _open_mask(body.mask, image)
+        if not k and body.guides:
+            mask = _open_guide(*body.guides.popitem(), image)
     return images, mask, pixels
 
 
-def _open_mask(data: bytes, first: Image.Image) -> Image.Image:
-    """Return where the mask is wholly transparent: only these pixels are edited."""
-    mask = _open(data, "mask")
-    if not mask.has_transparency_data:
-        raise _refuse_mask("mask image missing alpha channel. Transparent pixels are edited, others are kept")
+def _open_guide(name: str, data: bytes, first: Image.Image) -> Image.Image:
+    """Return where a mask or a markup says to edit the first image (L)."""
+    guide = _open(data, name)
+    if not guide.has_transparency_data:
+        raise _refuse_guide(name, "missing alpha channel. It says where to edit")
     turned = ImageOps.exif_transpose(first)
-    if mask.size not in (first.size, turned.size):
-        sizes = f"the mask is {mask.width}x{mask.height}, the first image {turned.width}x{turned.height}"
-        raise _refuse_mask(f"mask size does not match image size: {sizes}")
-    alpha = mask.convert("RGBA").getchannel("A")
-    if mask.size != turned.size:
+    if guide.size not in (first.size, turned.size):
+        sizes = f"the {name} is {guide.width}x{guide.height}, the first image {turned.width}x{turned.height}"
+        raise _refuse_guide(name, f"{name} size does not match image size: {sizes}")
+    alpha = guide.convert("RGBA").getchannel("A")
+    if guide.size != turned.size:
         alpha.getexif()[ORIENTATION] = first.getexif()[ORIENTATION]
         alpha = ImageOps.exif_transpose(alpha)
-    return alpha.point([255] + [0] * 255)
+    if name == "mask":
+        return alpha.point([255] + [0] * 255)
+    if alpha.getextrema()[0] == 255:
+        raise _refuse_guide(name, "it has no transparent pixels")
+    marked = Image.new("L", alpha.size)
+    marked.paste(255, alpha.getbbox() or (0, 0, 0, 0))
+    return marked
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -88,9 +97,8 @@ def _normalize(image: Image.Image) -> Image.Image:
 
 
 def _refuse_image(name: str, why: str) -> Refusal:
-    return Refusal(f"Invalid image file '{name}': {why}.", param=name, code="invalid_image_file")
+    return refuse_value(name, f"Invalid image file '{name}': {why}.", "invalid_image_file")
 
 
-def _refuse_mask(why: str) -> Refusal:
-    message = f"Invalid mask image format - {why}."
-    return Refusal(message, param="mask", code="invalid_mask_image_format")
+def _refuse_guide(name: str, why: str) -> Refusal:
+    return refuse_value(name, f"Invalid {name} image format - {why}.", f"invalid_{name}_image_format")

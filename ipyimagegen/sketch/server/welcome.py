@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 import html
-import ipaddress
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.resources import files
 from wsgiref.types import WSGIEnvironment
 
+from ipyimagegen.sketch.server.fields import FAULTS
+
 KEY_ENV = "SKETCH_KEY"  # the variable from which a student's notebook takes the key
-_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>sketch: images without a model</title>
-<body style="font-family: sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem">
-<h1>sketch</h1>
-<p>This server draws images from prompts by fixed rules. <strong>No AI model is used.</strong></p>
-<p>Paste this into a notebook cell and run it:</p>
-<pre>{setup}</pre>
-<p>Then ask for an image in the next cell:</p>
-<pre>{example}</pre>
-</body></html>
-"""
 EXAMPLE = "%%imagine\na red fox under a tree"
+VIRTUAL = ("lo", "docker", "br-", "veth", "virbr")  # networks inside this machine
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 def list_origins(host: str, port: int) -> list[str]:
-    """Return the origins at which a server on this host is reached, that for other machines first."""
-    address, hosts = parse_address(host), [host]
-    if address.is_unspecified if address else not host:  # all addresses of this machine
-        hosts = [*filter(None, [_find_outward_address()]), "127.0.0.1"]
+    """Return the origins at which a server on this host is reached, those for other machines first."""
+    hosts = [host]
+    if set(host) <= set("0.:"):  # all addresses of this machine
+        hosts = [*dict.fromkeys([*_find_addresses(), "127.0.0.1"])]
     return [f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}" for name in hosts]
 
 
-def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address that a host is, None for a name."""
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _find_outward_address() -> str | None:
-    """Return the address of this machine in its network, without asking a name service."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+def _find_addresses() -> Iterator[str]:
+    """Yield the addresses of this machine in its networks, that towards the Internet first."""
+    option = getattr(socket, "SO_BINDTODEVICE", None)  # Linux has it
+    names = [name for _, name in socket.if_nameindex() if option and not name.startswith(VIRTUAL)]
+    for name in ("", *names):
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            if option and name:
+                probe.setsockopt(socket.SOL_SOCKET, option, name.encode())
             probe.connect(("192.0.2.1", 9))  # reserved for documentation; a UDP connect sends nothing
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-        return address
+            yield probe.getsockname()[0]
+    with suppress(OSError):  # elsewhere a look-up of the own name may ask a name service
+        yield from () if option else socket.gethostbyname_ex(socket.gethostname())[2]
 
 
 def find_origin(environ: WSGIEnvironment) -> str:
@@ -71,5 +60,16 @@ def make_setup_cell(origin: str, *, has_key: bool) -> str:
 
 def make_page(origin: str, *, has_key: bool) -> bytes:
     """Return the page that tells students how to use this server, in HTML."""
-    setup = html.escape(make_setup_cell(origin, has_key=has_key), quote=False)
-    return _PAGE.format(setup=setup, example=html.escape(EXAMPLE, quote=False)).encode()
+    key = "the key of your class" if has_key else "any"
+    client = f'from openai import OpenAI\n\nclient = OpenAI(base_url="{origin}/v1", api_key="{key}")'
+    request = 'client.images.generate(model="gpt-image-2", prompt="a red fox under a tree")'
+    texts = {
+        "setup": make_setup_cell(origin, has_key=has_key),
+        "example": EXAMPLE,
+        "client": f"{client}\n{request}",
+        "faults": ", ".join(FAULTS),
+    }
+    page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    for name, text in texts.items():
+        page = page.replace(f"{{{name}}}", html.escape(text, quote=False))
+    return page.encode("ascii", "xmlcharrefreplace")
