@@ -16,6 +16,7 @@ from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
 from ipyimagegen.core.settings import Settings
 
 SKETCH = "sketch"
+SKETCH_NOTE = _("drawn by the built-in sketch engine, not by an AI model")
 
 
 @dataclass(frozen=True, kw_only=True)

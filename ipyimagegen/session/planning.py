@@ -21,7 +21,7 @@ from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
-from ipyimagegen.core.plan import SKETCH, Plan, PlannedCall
+from ipyimagegen.core.plan import SKETCH, SKETCH_NOTE, Plan, PlannedCall
 from ipyimagegen.core.request import Input, Request, check_extra
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.settings import Settings
@@ -298,7 +298,7 @@ def _translate(
             _("{model} is not in the catalog and was sent as typed; {near} is", model=draft.model, near=near),
         )
     if endpoint.name == SKETCH:
-        notes += (_("drawn by the built-in sketch engine, not by an AI model"),)
+        notes += (SKETCH_NOTE,)
         seed = request.extra.get("seed", request.options.get("seed"))
         if (local.get("new") or (rerun and rerun.identity == request.identity)) and seed != -1:
             notes += (_("the same request draws the same image"),)

@@ -16,6 +16,7 @@ from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.mismatches import find_mismatches
+from ipyimagegen.core.plan import SKETCH, SKETCH_NOTE
 from ipyimagegen.core.redact import NO_KEYS, Redactor
 from ipyimagegen.core.run import Cost, ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.text import sanitize
@@ -99,6 +100,8 @@ class ResponseProcessor:
             message = "; ".join(errors) or answer.note or _("The response contains no image.")
             status = Status.UNKNOWN if run.status is Status.DONE else run.status
             return run.replace(status=status, error=run.error or ErrorInfo(message=message))
+        if facts.get("model") == SKETCH and SKETCH_NOTE not in run.sent.notes:  # at whatever address
+            run = run.replace(sent=replace(run.sent, notes=(*run.sent.notes, SKETCH_NOTE)))
         # An image that could not be fetched yet is billed all the same.
         billed = sum(image.whole or image.state in _PENDING for image in images)
         # The default model may be another one by now.

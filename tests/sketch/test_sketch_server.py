@@ -12,6 +12,8 @@ import openai
 import pytest
 from PIL import Image
 from sketching import opened, serving
+from studios import make_studio
+from words import MESSAGES
 
 PROMPT = "two red hearts"
 
@@ -104,6 +106,19 @@ def test_it_stops_cleanly_and_logs_no_prompt():
     assert process.returncode == 0
     assert "stopped" in out
     assert log + more == "POST /v1/images/generations 200\n"
+
+
+@pytest.mark.parametrize("fields", [{}, {"model": "gpt-image-2"}, {"model": "dall-e-3"}, {"stream": True}])
+def test_our_client_says_that_no_model_was_used(base_url, tmp_path, fields):
+    studio = make_studio(tmp_path, base_url, paid=False)
+    assert MESSAGES["caption"]["sketch"] in studio.imagine("a fox", size="64x64", **fields).caption
+    again = make_studio(tmp_path, base_url, paid=False).imagine("a fox", size="64x64", **fields)
+    assert again.caption.count(MESSAGES["caption"]["sketch"]) == 1
+
+
+def test_our_client_recovers_from_a_fault(base_url, tmp_path):
+    made = make_studio(tmp_path, base_url).imagine("a fox", size="64x64", extra={"fault": "429:2"})
+    assert made.images
 
 
 def run(*arguments):

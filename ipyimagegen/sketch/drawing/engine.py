@@ -122,15 +122,16 @@ def encode_gif(image: Image.Image, count: int, duration: int) -> bytes:
 
     The camera moves into the image, which is the first frame, and back; the mark stays in place.
     """
-    plain, (width, height) = remove_mark(image), image.size
-    frames = [image]
+    plain, (width, height), frames = remove_mark(image), image.size, [image]
+    corner, plate = _find_corner(image), _draw_mark(image)[0]
+    mark = image.crop((*corner, corner[0] + plate.width, corner[1] + plate.height))
     for k in range(1, count):
         turn = math.tau * k / count
         inset, aside = CLOSER * (1 - math.cos(turn)) / 2, math.sin(turn)
         left, top = round(width * inset * (1 + aside), 3), round(height * inset, 3)
         right, bottom = width - round(width * inset * (1 - aside), 3), height - top
         frames.append(plain.resize(image.size, Image.Resampling.BICUBIC, (left, top, right, bottom)))
-        add_mark(frames[-1])
+        frames[-1].paste(mark, corner, plate)
     few = image.quantize(256, dither=Image.Dither.NONE)
     frames = [frame.quantize(palette=few, dither=Image.Dither.NONE) for frame in frames]
     buffer, pause = io.BytesIO(), min(round(duration, -1), LONGEST_PAUSE)

@@ -362,10 +362,9 @@ def _add_windows(land: Landscape, x: float, y: float, w: float, h: float, *, wal
 
 
 def _paint_street(land: Landscape) -> None:
-    y, depth = land.horizon, land.depth
+    x, y, depth = 0.02, land.horizon, land.depth
     land.pen.box(0, y, land.width, depth, land.tone("#c9c4bd"))
     land.pen.box(0, y + depth * 0.28, land.width, depth, land.tone("#6d7280"))
-    x = 0.02
     while x < land.width:
         land.pen.box(x, y + depth * 0.62, 0.09, depth * 0.04, land.tone("#efe6cf", 0.3))
         x += 0.17
