@@ -74,6 +74,17 @@ def test_a_single_call_and_the_sketch_engine_go_there_too(home, serve, processes
     assert len(studio.imagine("a fox", endpoint="sketch", size="64x64", executor=processes)) == 1
 
 
+def test_a_job_of_a_call_that_went_there_is_asked_for_here(home, serve, processes):
+    def answer(seen):
+        image = {"data": [{"b64_json": b64(image_bytes())}]}
+        return (202, {}, {"task_id": "task_1"}) if seen.method == "POST" else (200, {}, image)
+
+    server = serve(answer)
+    studio = make_studio(home, server, poll="/jobs/{id}")
+    assert studio.imagine("a fox", executor=processes)[0].bytes == image_bytes()
+    assert [seen.path for seen in server.requests] == ["/v1/images/generations", "/v1/jobs/task_1"]
+
+
 class Odd(ThreadPoolExecutor):
     """Runs calls in threads; its kin do what some executors do."""
 

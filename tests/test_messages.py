@@ -297,8 +297,8 @@ ANSWERS = {
 }
 
 
-def studio_at(home, origin, **settings):
-    own = {"lab": {"base_url": f"{origin}/v1", "free": False}}
+def studio_at(home, origin, poll="", **settings):
+    own = {"lab": {"base_url": f"{origin}/v1", "free": False, "poll": poll}}
     settings = Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
     studio = Studio(home=home, environ={}, settings=settings)
     studio.tools = replace(studio.tools, timeouts=Timeouts(connect=1, idle=1, whole=2))
@@ -309,6 +309,24 @@ def studio_at(home, origin, **settings):
 def test_answers(home, start, name):
     studio = studio_at(home, start(ANSWERS[name]).origin)
     check("answer", name, read(catch(studio.imagine, "a fox")))
+
+
+def test_jobs(home, start):
+    def ask(name, *answers, poll="", **more):
+        made = reply({"id": "task_1", "status": "queued", **more})
+        origin = start([made, *answers]).origin
+        studio = studio_at(home / name, origin, poll=poll)
+        check("job", name, read(catch(studio.imagine, "a fox")))
+        return studio_at(home / name, origin, poll=poll)
+
+    unknown = ask("unknown route")
+    check("job", "unknown route, again", read(catch(unknown.imagine, "a fox")))
+    assert str(unknown.plan(from_call("a fox", {"retry": True}))) == MESSAGES["job"]["second"]
+    ask("elsewhere", polling_url="https://other.example/jobs/1")
+    ask("not finished", reply({"status": "running"}), poll="/tasks/{id}")
+    ask("refused", refuse(401), poll="/tasks/{id}")
+    failed = ask("failed", reply({"status": "failed", "error": {"message": "no foxes"}}), poll="/tasks/{id}")
+    check("job", "failed, again", read(catch(failed.imagine, "a fox")))
 
 
 def test_servers_that_are_not_reached(home, start, tls, monkeypatch):

@@ -304,6 +304,10 @@ def _is_normal(option: str) -> Callable[[str], bool]:
     return accepts
 
 
+def _is_route(text: str) -> bool:
+    return not text or re.fullmatch(r"/[\w./-]*\{id\}[\w./-]*", text, re.ASCII) is not None
+
+
 def _is_date(text: str) -> bool:
     with suppress(ValueError):
         return bool(date.fromisoformat(text))
@@ -320,6 +324,7 @@ _CHECKS: Mapping[str, Callable[[Any, Json, _Place], Any]] = {
     "count": _accept(lambda number: number >= 0, _("a whole number of 0 or more")),
     "amount": _accept(lambda number: number >= 0, _("a number of 0 or more")),
     "positive": _accept(lambda number: number >= 1, _("a number of 1 or more")),
+    "poll": _accept(_is_route, _("a route with {id}, such as /tasks/{id}", id="{id}")),
     "size": _accept(_is_normal("size"), _("a size such as 1024x1024, auto or 2K")),
     "ratio": _accept(_is_normal("aspect_ratio"), _("a ratio such as 16:9")),
     "date": _accept(_is_date, _("a date such as 2026-11-29")),

@@ -2,14 +2,15 @@
 
 `write_call` turns a request into an `HttpCall`, `exchange` posts it exactly once and returns its `Outcome`,
 `find_repeat_delay` decides whether and when it may be sent again, `download` fetches the URL of an image,
-`probe` sends a free request, `StoredResponse` reads a response again that is on disk. Nothing here raises for
-what a network or server does.
+`probe` sends a free request, `poll` asks what became of a job, `StoredResponse` reads a response again that
+is on disk. Nothing here raises for what a network or server does.
 """
 
 from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Timeouts
 from ipyimagegen.client.dialects import DIALECTS, write_call
 from ipyimagegen.client.downloads import download
+from ipyimagegen.client.jobs import explain_job, find_poll_url, poll
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_not_sent
 from ipyimagegen.client.retry import find_repeat_delay
 from ipyimagegen.client.spool import IMAGE_LIMIT
@@ -35,9 +36,12 @@ __all__ = [
     "Timeouts",
     "download",
     "exchange",
+    "explain_job",
+    "find_poll_url",
     "find_repeat_delay",
     "make_not_sent",
     "pack_outcome",
+    "poll",
     "probe",
     "unpack_outcome",
     "write_call",

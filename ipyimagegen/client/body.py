@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
@@ -43,12 +44,15 @@ class HttpCall:
     """An HTTP request, complete but for its key.
 
     `body` holds JSON values, and a `BodyImage` wherever an image stands; with `form` it is sent as
-    multipart/form-data. The key is put into `key_header` at sending, after "Bearer "
-    if that is Authorization. `n` is how many images are requested; it bounds the size of the response.
+    multipart/form-data. A GET has no body. `headers` are added to those of every call. The key is put into
+    `key_header` at sending, after "Bearer " if that is Authorization. `n` is how many images are requested:
+    it bounds the size of the response.
     """
 
     url: str
-    body: Mapping[str, Json]
+    body: Mapping[str, Json] = field(default_factory=dict)
+    method: Literal["POST", "GET"] = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
     form: bool = False
     key_header: str = "Authorization"
     n: int = 1

@@ -64,10 +64,11 @@ class Dialect:
 
     `complete_base` returns the base URL for a model. `names` renames options, `values` replaces values of an
     option, `write` rearranges the body. `edit` is for edits without a mask, and for those with a mask unless
-    there is `inpaint`. `models` is the route of the list of models. `read_body` turns the JSON of a response
-    into OpenAI's form, {"data": [{"b64_json" or "url", …}], "usage", "error"}, and `read_event` the data of
-    an event of a stream, {"type": "….completed" or "….partial_image", "b64_json", …}. Long texts in them are
-    slices, to be passed on as they are. A value for which they raise is read as it is.
+    there is `inpaint`. `models` is the route of the list of models; the question what became of a job has
+    `poll_headers`. `read_body` turns the JSON of a response into OpenAI's form, {"data": [{"b64_json" or
+    "url", …}], "usage", "error"}, and `read_event` the data of an event of a stream, {"type": "….completed"
+    or "….partial_image", "b64_json", …}. Long texts in them are slices, to be passed on as they are. A value
+    for which they raise is read as it is.
     """
 
     route: str = "/images/generations"
@@ -76,6 +77,7 @@ class Dialect:
     values: Mapping[str, Mapping[Json, Json]] = field(default_factory=dict)
     complete_base: Callable[[str, str], str] | None = None
     key_header: str = "Authorization"
+    poll_headers: Mapping[str, str] = field(default_factory=dict)
     write: Callable[[Body], Body] = dict
     edit: EditFormat = EditFormat(write=_as_files)
     inpaint: EditFormat | None = None

@@ -154,7 +154,7 @@ class StoredResponse:
                 )
             except ValueError:
                 whole = not problem
-                answer, unusable = self._read_other(status)
+                answer, unusable = self._read_other(status, headers)
         except Stopped:
             late = _("The response of {server} was not read in time", server=self.server)
             error = ErrorInfo(message=_("{problem}.", problem=problem or late))
@@ -178,7 +178,7 @@ class StoredResponse:
         failure = replace(failure, status=status) if failure else None
         return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
 
-    def _read_other(self, status: int) -> tuple[Answer | None, ErrorInfo]:
+    def _read_other(self, status: int, headers: Mapping[str, str]) -> tuple[Answer | None, ErrorInfo]:
         """Return the answer in what is no JSON, or None and what is wrong with it, without a full stop."""
         with self.path.open("rb") as file:
             head = file.read(BODY)
@@ -187,6 +187,9 @@ class StoredResponse:
             return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ErrorInfo(message="")
         if base64 := _find_base64(self.path, head):
             return Answer(images=(ResponseImage(base64=base64, spool=self.path),)), ErrorInfo(message="")
+        made = status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)  # their Location is what was made
+        if made and (job := _read_job({}, self.endpoint, self.redactor, headers)):
+            return Answer(job=job, note=_explain_no_image({}, "")), ErrorInfo(message="")
         if not text:
             return None, ErrorInfo(
                 message=_("{server} answered {status} with an empty body", server=self.server, status=status)

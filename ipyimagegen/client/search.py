@@ -149,7 +149,7 @@ _STATES = re.compile(
     r"(?:(?:task|job)?status)?(?:queue[d]?|inqueue|queueing|pending|submit(?:ted)?|created?|accepted|notstart(?:ed)?"
     r"|start(?:ing|ed)|scheduled|waiting|preparing|process(?:ing)?|inprogress|running|generating)"
 )
-_STATE_NAMES = ("status", "state", "task_status", "job_status", "taskStatus", "jobStatus")
+STATE_NAMES = ("status", "state", "task_status", "job_status", "taskStatus", "jobStatus")
 _TASK_IDS = ("task_id", "taskId", "job_id", "jobId", "prediction_id", "generation_id", "generationId")
 _POLLING = ("polling_url", "pollingUrl", "poll_url", "status_url", "task_url", "operation_location")
 
@@ -160,10 +160,10 @@ def find_job(body: Json) -> tuple[str, str, str] | None:
     A job is an object with an id and a word for a job that is not finished, or with the id of a task.
     """
     for mapping, aside in walk(body):
-        state = next((v for name in _STATE_NAMES if is_text(v := mapping.get(name))), "")
+        state = next((v for name in STATE_NAMES if is_text(v := mapping.get(name))), "")
         task = next((v for name in _TASK_IDS if is_id(v := mapping.get(name))), None)
         identifier = next((v for v in (task, mapping.get("id"), mapping.get("request_id")) if is_id(v)), None)
-        is_state = isinstance(state, str) and _STATES.fullmatch(_PUNCTUATION.sub("", state.casefold()))
+        is_state = isinstance(state, str) and is_unfinished(state)
         if aside or identifier is None or not (is_state or (task is not None and not state)):
             continue
         links = mapping.get("urls")
@@ -173,6 +173,11 @@ def find_job(body: Json) -> tuple[str, str, str] | None:
         url = next((v for v in urls if isinstance(v, str) and v.strip()), "")
         return str(identifier), url, state if isinstance(state, str) else ""
     return None
+
+
+def is_unfinished(state: str) -> bool:
+    """Return whether a word for the state of a job certainly says that the job goes on."""
+    return _STATES.fullmatch(_PUNCTUATION.sub("", state.casefold())) is not None
 
 
 def is_id(value: Json) -> bool:

@@ -65,7 +65,7 @@ def exchange(
     redactor: Redactor | None = None,
     offline: bool = False,
 ) -> Outcome:
-    """Post `call` once and return what became of it; raises nothing that a network or server can cause.
+    """Send `call` once and return what became of it; raises nothing that a network or server can cause.
 
     The response is spooled to `spool`, a path of the caller's, or to what `fallback` returns when the disk
     takes no more there; it is kept while the outcome names it. `mounts` maps URL prefixes to WSGI
@@ -117,16 +117,16 @@ class _Exchange:
     ) -> Outcome:
         call, timeouts = self.call, self.timeouts
         try:
-            content_type, data = call.encode(boundary=idempotency_key)
+            accept = f"{'text/event-stream, ' if call.streams else ''}application/json"
+            sent, data = {"Accept": accept, **call.headers}, None
+            if call.method == "POST":
+                content_type, data = call.encode(boundary=idempotency_key)
+                sent |= {"Content-Type": content_type, "Idempotency-Key": idempotency_key}
             response = send(
                 self.deadline,
-                "POST",
+                call.method,
                 call.url,
-                headers={
-                    "Accept": f"{'text/event-stream, ' if call.streams else ''}application/json",
-                    "Content-Type": content_type,
-                    "Idempotency-Key": idempotency_key,
-                },
+                headers=sent,
                 data=data,
                 key=key,
                 key_header=call.key_header,
@@ -151,6 +151,7 @@ class _Exchange:
                     token=self.deadline.token,
                 )
                 outcome, _whole = stored.read(headers, response.status_code)
+                outcome = replace(outcome, retry_after=parse_retry_after(headers))
         request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), "")
         return replace(outcome, request_id=self.redactor.clean(request_id, 200) or None)
 

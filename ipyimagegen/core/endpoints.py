@@ -134,6 +134,9 @@ class Endpoint:
 
     `hosts`: patterns of host names at which the row holds, wherever the user gives such an address.
 
+    `poll`: the route below `base_url` that tells what became of a job, such as `/tasks/{id}`; it is asked
+    where the server names no URL of its own.
+
     `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
     key of this name belongs there.
 
@@ -163,6 +166,7 @@ class Endpoint:
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
+    poll: Annotated[str, "poll"] = ""
     edits: bool | None = None
     edit_fields: FieldChanges | None = None
     mask_fields: FieldChanges | None = None
@@ -218,6 +222,14 @@ def to_origin(url: str) -> str:
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, usual) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def have_same_origin(url: str, other: str) -> bool:
+    """Return whether two URLs lead to the same server; not where one is malformed or names a user."""
+    try:
+        return to_origin(url) == to_origin(other) and urlsplit(url).username is None
+    except ValueError:
+        return False
 
 
 def to_host(url: str) -> str:

@@ -25,7 +25,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ipyimagegen.core.messages import PYTHON, Front, Remedy, RunLink, _, render, render_remedy
+from ipyimagegen.core.messages import OF_UNKNOWN, PYTHON, Front, Remedy, RunLink, _, render, render_remedy
 from ipyimagegen.core.text import escape_hidden
 
 _BILLED: Mapping[bool | None, str] = {
@@ -140,7 +140,7 @@ class Detached(ImagineError, KeyboardInterrupt):
 
     def _describe_bill(self) -> str:
         """Return nothing for calls that go on: what they cost is not known yet."""
-        return super()._describe_bill() if self.remedy is Remedy.RETRY else ""
+        return super()._describe_bill() if self.remedy in OF_UNKNOWN else ""
 
 
 def find_nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -71,11 +71,16 @@ class Remedy(StrEnum):
     SEND_NEW = "send_new"
     SHOW = "show"  # the response is stored; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
+    ASK_JOB = "ask_job"  # the server made a job of it, which can be asked for; needs `run`
+    SHOW_JOB = "show_job"  # the server made a job of it; needs `run`
     WAIT = "wait"  # the call goes on; needs `run`
     RUN_MISSING = "run_missing"  # a sweep that was stopped
     RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
     FREE_SPACE = "free_space"  # the response is kept; the disk refused to store it
     DIAGNOSE = "diagnose"
+
+
+OF_UNKNOWN = (Remedy.RETRY, Remedy.ASK_JOB, Remedy.SHOW_JOB)  # after which a request may be billed twice
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,10 @@ _python_remedies |= {  # after PYTHON, which words every message
     Remedy.SEND_NEW: _("Use new=True to send a new request."),
     Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
     Remedy.FETCH: _("{run} fetches the image again at no cost; new=True sends a new request.", run=_RUN),
+    Remedy.ASK_JOB: _(
+        "Call it again to ask for the result at no cost; retry=True starts (and bills) a second job."
+    ),
+    Remedy.SHOW_JOB: _("{run} is the job; retry=True starts (and bills) a second job.", run=_RUN),
     Remedy.WAIT: _("Call it again to wait for its images; later, they are in {run}.", run=_RUN),
     Remedy.RUN_MISSING: _("Call it again: only what is missing is sent."),
     Remedy.RETRY_UNKNOWN: _(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
 from ipyimagegen.core.settings import Settings
+from ipyimagegen.core.text import list_some
 
 SKETCH = "sketch"
 SKETCH_NOTE = _("drawn by the built-in sketch engine, not by an AI model")
@@ -26,7 +27,8 @@ class PlannedCall:
     `files` holds the bytes of its input images by their hash, as given and as sent. `seconds` is how long
     such a call takes, from and to. `force` (`--new`) sends it whatever is in flight elsewhere.
     `unknown_outcome` is why it is not sent without `--retry`. `in_flight` is whether the same request was
-    in flight when this was planned: its result is waited for, unless it fails.
+    in flight when this was planned: its result is waited for, unless it fails. `second_job`: the unfinished
+    job of the same request, beside which this call starts another (`--retry`).
     """
 
     request: Request
@@ -40,6 +42,7 @@ class PlannedCall:
     force: bool = False
     unknown_outcome: OutcomeUnknown | None = None
     in_flight: bool = False
+    second_job: str = ""
 
     @property
     def asks(self) -> bool:
@@ -102,6 +105,7 @@ class Plan:
                     retry=OptionName("retry", True),
                 )
             )
+        facts += describe_second_jobs(self.to_send)
         cost = format_costs(estimates) if estimates else _("free")
         sources = list_price_sources(estimates)
         return join([*facts, _("{cost} ({sources})", cost=cost, sources=sources) if sources else cost])
@@ -113,6 +117,12 @@ def _format_calls(count: int) -> Message:
 
 def _format_images(count: int) -> Message:
     return ngettext("{count} image", "{count} images", count)
+
+
+def describe_second_jobs(calls: Iterable[PlannedCall]) -> list[Message]:
+    """Return which unfinished jobs the calls start others beside; an empty list usually."""
+    jobs = [call.second_job for call in calls if call.second_job]
+    return [_("starts a second job beside {jobs}", jobs=list_some(jobs))] if jobs else []
 
 
 def check_caps(

@@ -14,6 +14,7 @@ from functools import cache, partial
 from types import UnionType
 from typing import Any, NamedTuple, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from ipyimagegen.core.endpoints import have_same_origin
 from ipyimagegen.core.errors import (
     CallError,
     InvalidInput,
@@ -222,6 +223,16 @@ class Run:
     def awaits_job(self) -> bool:
         """Whether the server made a job of it that may still end with an image."""
         return self.status is Status.UNKNOWN and self.job is not None and not self.job.failed
+
+    @property
+    def remedy(self) -> Remedy:
+        """What a person can do where its outcome is unknown."""
+        if self.job is None:
+            return Remedy.RETRY
+        if self.job.failed:
+            return (self.error and self.error.remedy) or Remedy.SEND_NEW
+        known = have_same_origin(self.job.url or "", self.request.base_url)
+        return Remedy.ASK_JOB if known else Remedy.SHOW_JOB
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""

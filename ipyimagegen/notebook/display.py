@@ -22,7 +22,7 @@ from ipyimagegen import imaging
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.messages import Message, _, join, render
 from ipyimagegen.core.options import Value
-from ipyimagegen.core.plan import Plan, PlannedCall
+from ipyimagegen.core.plan import Plan, PlannedCall, describe_second_jobs
 from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
@@ -95,6 +95,11 @@ def write_status(batch: Batch) -> Message:
         if planned.sent.model and planned.sent.model != planned.endpoint.name:
             parts.append(truncate(planned.sent.model))
         parts += [*_name_key_hosts([planned]), str(planned.estimate)]
+        if batch.job:
+            parts.append(
+                join([_("job {job}", job=batch.job.id), batch.job.status or _("not finished")], ": ")
+            )
+        parts += describe_second_jobs([planned])
         if planned.seconds:
             low, high = planned.seconds
             parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
@@ -166,7 +171,7 @@ class Painter:
         self._next_sheet = 0.0
 
     def planned(self, plan: Plan) -> None:
-        """Show the plan of a sweep in place of the status line, for long enough to be read."""
+        """Show a plan in place of the status line, for long enough to be read."""
         if self._watched:
             self._last_update = time.monotonic() + PLAN - _INTERVAL
             self._show_line(render(str(plan), CELL))

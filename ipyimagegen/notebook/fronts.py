@@ -72,6 +72,12 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.SEND_NEW: _("Use --new to send a new request."),
     Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
     Remedy.FETCH: _("{run} fetches the image again at no cost; --new sends a new request.", run=_RUN),
+    Remedy.ASK_JOB: _(
+        "Run the cell again, or {run}, to ask for the result at no cost; --retry starts (and bills) a second "
+        "job.",
+        run=_RUN,
+    ),
+    Remedy.SHOW_JOB: _("{run} shows the job; --retry starts (and bills) a second job.", run=_RUN),
     Remedy.WAIT: _("Run the cell again to wait for its images; later, {run} shows them.", run=_RUN),
     Remedy.RUN_MISSING: _("Run the cell again: only what is missing is sent."),
     Remedy.RETRY_UNKNOWN: _(
@@ -98,6 +104,10 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.CHANGE_ENDPOINT: _("Choose another server from the list."),
     Remedy.SHOW: _("The response is stored. {run} in a cell reads it at no cost.", run=_RUN),
     Remedy.FETCH: _("{run} in a cell fetches the image again at no cost.", run=_RUN),
+    Remedy.ASK_JOB: _(
+        "Press Generate again to ask for the result at no cost; Retry starts (and bills) a second job."
+    ),
+    Remedy.SHOW_JOB: _("{run} in a cell shows the job; Retry starts (and bills) a second job.", run=_RUN),
     Remedy.WAIT: _(
         "Press Generate again to wait for its images; later, {run} in a cell shows them.", run=_RUN
     ),

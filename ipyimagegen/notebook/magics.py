@@ -100,7 +100,7 @@ class ImagineMagics:
     def imagine_show(self, line: Line, *_cell: object) -> None:
         """Show a run in full."""
         run, number = self._studio.find(_take_id(line, "%imagine_show"))
-        run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run)))
+        run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run), patient=False))
         generation = self._studio.generation(run)
         if number is None and generation:
             show_image(generation)

@@ -112,6 +112,8 @@ def report_history(numbered: Sequence[tuple[int | None, Run]], in_flight: Collec
 def _describe_status(run: Run, in_flight: Collection[str]) -> str:
     if run.status is Status.PENDING:  # the calls of another process cannot be seen
         return _("in flight") if run.id in in_flight else _("pending or cut off")
+    if run.job and run.awaits_job:
+        return _("job {status}", status=run.job.status or _("not finished"))
     return str(run.status).replace("_", " ")
 
 
@@ -138,6 +140,7 @@ def report_run(run: Run, studio: Studio) -> str:
         (_("attempts"), sent.attempts if body else 0),  # recorded at the end
         (_("not sent"), sent.unsent),
         (_("request id"), truncate(sent.request_id or "", 100)),
+        (_("job"), run.job and DOT.join(filter(None, [run.job.id, run.job.status, run.job.url]))),
         (_("response"), _to_json(run.response) if run.response else ""),
         (_("raw response"), raw),
         *((_("image {number}", number=image.index), join(_list_image_facts(image))) for image in run.images),

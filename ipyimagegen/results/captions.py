@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import ImagineError
-from ipyimagegen.core.messages import PYTHON, Front, Remedy, RunLink, _, ngettext, render, render_remedy
+from ipyimagegen.core.messages import (
+    OF_UNKNOWN,
+    PYTHON,
+    Front,
+    Remedy,
+    RunLink,
+    _,
+    ngettext,
+    render,
+    render_remedy,
+)
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import (
     IN_PLACE,
@@ -77,12 +87,12 @@ def _describe_error(run: Run, front: Front) -> str:
     message = sanitize(run.error.message, _LONGEST_LINE)
     if run.status is not Status.UNKNOWN or run.cost.basis == "free":
         return message
-    return _recommend_retry(message, front)
+    return _recommend(run.remedy, message, run, front)
 
 
-def _recommend_retry(message: str, front: Front) -> str:
-    remedy = render_remedy(Remedy.RETRY, front)
-    return _("{error}. You may have been charged. {remedy}", error=message.rstrip("."), remedy=remedy)
+def _recommend(remedy: Remedy, message: str, run: Run, front: Front) -> str:
+    advice = render_remedy(remedy, front, run=RunLink(run.id))
+    return _("{error}. You may have been charged. {remedy}", error=message.rstrip("."), remedy=advice)
 
 
 def _fit_lines(lines: Sequence[str], room: int, run: Run, front: Front) -> list[str]:
@@ -290,7 +300,9 @@ def _describe_failure(generation: Generation, front: Front) -> str:
     if not isinstance(failure, ImagineError):
         return truncate(failure or "no image", 200)
     reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
-    return _recommend_retry(reason, front) if failure.remedy is Remedy.RETRY else reason
+    if failure.remedy not in OF_UNKNOWN:
+        return reason
+    return _recommend(failure.remedy, reason, generation.run, front)
 
 
 def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:

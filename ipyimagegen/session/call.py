@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen import client
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
-from ipyimagegen.core.messages import Message, Remedy, _
+from ipyimagegen.core.messages import OF_UNKNOWN, Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
 from ipyimagegen.core.redact import ApiKey
-from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Run, Status
+from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Job, Run, Status
 from ipyimagegen.core.text import sanitize
 from ipyimagegen.session.processing import (
     CallContext,
@@ -42,6 +42,7 @@ _BILL_AND_REMEDY: Mapping[Status, tuple[bool | None, Remedy]] = {
     Status.UNKNOWN: (None, Remedy.RETRY),
     Status.DONE: (None, Remedy.RETRY),
 }
+_RETRIES = (*OF_UNKNOWN, Remedy.SEND_NEW)  # what a free server needs no word for
 # The remedy where an image exists and is not shown yet; the last that applies counts.
 _STORED_REMEDIES: Mapping[ImageState, Remedy] = {
     ImageState.URL_PENDING: Remedy.FETCH,
@@ -74,6 +75,7 @@ class Call:
         self.error: ImagineError | None = planned.unknown_outcome
         self.thumbs: Thumbs = {}  # thumbnails made while the images were checked
         self.partial: bytes | None = None  # the newest partial image of a stream, as it came
+        self.job: Job | None = None  # that the server made of it, while it is asked for
         self.interrupted = False  # the wait for it was interrupted once
         self.recorded = False  # its record is on disk
         self.sending = False  # it can no longer be kept from being sent
@@ -109,7 +111,7 @@ class Call:
             try:
                 self.done(self)
             finally:  # whatever happens, nobody waits for ever
-                self.partial = None
+                self.partial = self.job = None
                 self._settled.set()
 
     def call_off(self, reason: ImagineError) -> None:
@@ -159,8 +161,9 @@ def make_error(run: Run) -> ImagineError | None:
     if run.shown:
         return None
     billed, remedy = _BILL_AND_REMEDY.get(run.status, _BILL_AND_REMEDY[Status.UNKNOWN])
+    remedy = run.remedy if run.status is Status.UNKNOWN else remedy
     if run.cost.basis == "free":
-        billed, remedy = False, Remedy.RUN_AGAIN if remedy is Remedy.RETRY else remedy
+        billed, remedy = False, Remedy.RUN_AGAIN if remedy in _RETRIES else remedy
     error = run.error or ErrorInfo(message=_describe_lack(run))
     if run.status is not Status.RATE_LIMITED:
         remedy = error.remedy or remedy
@@ -227,7 +230,8 @@ def send_call(
     if cause:
         message = _("The response of the server cannot be read back from the disk: {cause}.", cause=cause)
         raise StoreError(message, billed=None, remedy=Remedy.FREE_SPACE, run=call.run.id)
-    permit.close()  # while this response is processed, the next call is sent
+    if outcome.answer is None or outcome.answer.job is None:  # a server that works on a job is busy
+        permit.close()  # while this response is processed, the next call is sent
     call.run = call.run.replace(sent=replace(call.run.sent, request_id=outcome.request_id))
     processor = ResponseProcessor(
         context=context,
@@ -238,7 +242,51 @@ def send_call(
         edge=edge,
         slot=limiter.processing_slot,
     )
-    return _process(call.run, processor, outcome)
+    call.run = _process(call.run, processor, outcome)
+    return finish_job(call, processor, key)
+
+
+def finish_job(call: Call, processor: ResponseProcessor, key: ApiKey | None) -> Run:
+    """Return the run of a call with the result of its job, if the server has it before the call is over.
+
+    A run that awaits no job, or whose server must not or cannot be asked, stays as it is. Nothing is posted.
+    Another process may ask too: what it stored stays.
+    """
+    run, context, endpoint = call.run, processor.context, processor.endpoint
+    if not (run.job and run.awaits_job and processor.trusted and client.find_poll_url(run.job, endpoint)):
+        return run
+    began = call.token.clock()
+
+    def note(job: Job) -> None:
+        call.job = job
+
+    note(run.job)
+    spool = context.store.spool(run)
+    job, outcome = client.poll(
+        run.job,
+        endpoint,
+        key,
+        n=run.request.count,
+        token=call.token,
+        timeouts=context.timeouts,
+        redactor=processor.redactor,
+        note=note,
+        patient=context.patient,
+        spool=spool,
+        fallback=lambda: context.store.spool_fallback(run),
+        mounts=context.mounts,
+        offline=context.offline,
+    )
+    run = context.store.run(run.id) or run
+    if run.awaits_job:
+        job = replace(job, url=client.find_poll_url(job, endpoint))
+        run = run.replace(job=job, elapsed=round((run.elapsed or 0) + call.token.clock() - began, 3))
+        if outcome.answer:
+            return _process(run.replace(raw=None), processor, outcome)  # the response that holds the result
+        run = run.replace(error=outcome.error)
+        _record(run, context.store)
+    _delete(outcome.spool or spool)
+    return run
 
 
 def _prepare_inputs(call: Call, store: Store) -> str | None:

@@ -74,6 +74,11 @@ class Ledger:
             if planned.paid:
                 self._paid[run.id] = (cell, planned.request.count)
 
+    def resume(self, call: Call) -> None:
+        """Take a stored run as in flight again: its job is asked for, and nothing is sent."""
+        with self._lock:
+            self._calls[call.run.id] = call
+
     def show(self, run: Run) -> Run | None:
         """Give a stored run that is shown a number; return its reuse record if it is new in this session."""
         with self._lock:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ipyimagegen import catalog
+from ipyimagegen import catalog, client
 from ipyimagegen.catalog import Registry
 from ipyimagegen.core import template
 from ipyimagegen.core.axes import Axis, expand, label_points
@@ -23,9 +23,9 @@ from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, n
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, SKETCH_NOTE, Plan, PlannedCall
 from ipyimagegen.core.request import Input, Request, check_extra
-from ipyimagegen.core.run import Run, Status
+from ipyimagegen.core.run import Job, Run, Status
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.text import list_some, truncate
+from ipyimagegen.core.text import list_some, sanitize, truncate
 from ipyimagegen.core.user_input import UserInput
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def _plan_call(
         call = replace(call, reused=cached or look_up(call, local, context.settings, context.ledger))
     except OutcomeUnknown as error:
         call = replace(call, unknown_outcome=error.with_traceback(None))
+    if call.asks and local.get("retry"):
+        call = replace(call, second_job=_find_job(call, context.ledger))
     if call.asks and not local.get("new"):
         call = replace(call, in_flight=context.ledger.live(call.request) is not None)
     return call, local
@@ -326,14 +328,37 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], settings: Settings, l
             return run
         if run.status in (Status.PENDING, Status.UNKNOWN, Status.DONE) and run.id not in in_flight:
             unknown = unknown or run
-    if not unknown or call.endpoint.free or local.get("retry"):
+    if not unknown or local.get("retry"):
+        return None
+    if unknown.job and unknown.awaits_job and client.find_poll_url(unknown.job, call.endpoint):
+        return unknown  # the server is asked for its result, at no cost
+    if call.endpoint.free:
         return None
     if ledger.has_response(unknown):
         message = _(
             "A response to this request is stored and not read yet ({run}). Nothing was sent.", run=unknown.id
         )
         raise OutcomeUnknown(message, run=unknown.id, billed=None, remedy=Remedy.SHOW)
-    raise OutcomeUnknown(_describe_unknown(unknown), run=unknown.id, billed=None, remedy=Remedy.RETRY)
+    message = _describe_job(unknown, unknown.job) if unknown.job else _describe_unknown(unknown)
+    raise OutcomeUnknown(message, run=unknown.id, billed=None, remedy=unknown.remedy)
+
+
+def _find_job(call: PlannedCall, ledger: Ledger) -> str:
+    """Return the id of an unfinished job of the same request, or ""."""
+    runs = ledger.find_identical(call.request.identity)
+    return next((run.job.id for run in runs if run.job and run.awaits_job), "")
+
+
+def _describe_job(run: Run, job: Job) -> Message:
+    if not job.failed:
+        return _(
+            "{endpoint} took this request before, as job {job} ({run}). Nothing was sent.",
+            endpoint=sanitize(run.request.endpoint, 80),
+            job=job.id,
+            run=run.id,
+        )
+    reason = run.error.message.rstrip(".") if run.error else job.status
+    return _("{reason} ({run}). Nothing was sent.", reason=reason, run=run.id)
 
 
 def _describe_unknown(run: Run) -> Message:

@@ -44,6 +44,7 @@ class CallContext:
     store: Store
     mounts: Mapping[str, Any] = field(default_factory=dict)
     offline: bool = False  # only this machine may be contacted
+    patient: bool = True  # a job is asked for until it has ended
     timeouts: client.Timeouts = field(default_factory=client.Timeouts)
     control: Callable[[], client.CancelToken] = client.CancelToken
     redactor: Callable[[ApiKey | None], Redactor] = lambda _key: NO_KEYS
@@ -96,6 +97,10 @@ class ResponseProcessor:
         errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
+        if answer.job and not images:
+            job = replace(answer.job, url=client.find_poll_url(answer.job, self.endpoint) or answer.job.url)
+            error = client.explain_job(job, self.endpoint)
+            return run.replace(status=Status.UNKNOWN, job=job, error=error)
         if not images:
             message = "; ".join(errors) or answer.note or _("The response contains no image.")
             status = Status.UNKNOWN if run.status is Status.DONE else run.status

@@ -110,13 +110,19 @@ def _recover(studio: Studio, run: Run, spool: Path) -> None:
         path=spool, n=run.request.count, endpoint=endpoint, problem=CUT_OFF, redactor=redactor, token=token
     )
     outcome, complete = response.read({})
-    if not complete and time.time() - last_write < context.timeouts.idle:
+    abandoned = time.time() - last_write >= context.timeouts.idle
+    if not complete and not abandoned:
+        return
+    if run.awaits_job and not (outcome.answer and outcome.answer.images):
+        if abandoned:  # what a server says of a job that goes on, it says again
+            spool.unlink(missing_ok=True)
         return
     processor = ResponseProcessor(
         context=context, endpoint=endpoint, token=token, redactor=redactor, downloads=False
     )
     notes = run.sent.notes if NOTE in run.sent.notes else (*run.sent.notes, NOTE)
     run = run.replace(
+        raw=None,
         elapsed=round(max(last_write - run.created, 0), 3),
         sent=replace(run.sent, attempts=max(run.sent.attempts, 1), notes=notes),
     )

@@ -24,18 +24,19 @@ from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.errors import Detached, ImagineError, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall
-from ipyimagegen.core.run import Run
+from ipyimagegen.core.run import Job, Run
 from ipyimagegen.results import Sweep, measure_shape
-from ipyimagegen.session.call import STOPPED, Call, send_call
+from ipyimagegen.session.call import STOPPED, Call, finish_job, send_call
 from ipyimagegen.session.executors import PROBE_SECONDS, ExecutorTransport
 from ipyimagegen.session.planning import look_up
-from ipyimagegen.session.processing import ResponseProcessor, Thumbs
+from ipyimagegen.session.processing import CallContext, ResponseProcessor, Thumbs
 from ipyimagegen.session.waiting import HeldInterrupts, mark_unsent
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.core.redact import ApiKey
     from ipyimagegen.session.studio import Studio
 
 AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
@@ -249,6 +250,11 @@ class Batch:
         return self.elapsed / settled * (len(sent) - settled) if settled else None
 
     @property
+    def job(self) -> Job | None:
+        """The job of a single call, while it is asked for."""
+        return None if self.plan.axes else self.calls[0].job
+
+    @property
     def partial(self) -> bytes | None:
         """The newest partial image of a single call's stream, as it came."""
         return None if self.plan.axes else self.calls[0].partial
@@ -363,12 +369,13 @@ class Scheduler:
         self._studio.ledger.settle(call)
         self._tell(call.run)
 
-    def fetch(self, run: Run, endpoint: Endpoint, *, trusted: bool, offline: bool) -> Batch:
-        """Return the call that fetches the pending downloads of a stored run, started.
+    def fetch(
+        self, run: Run, endpoint: Endpoint, key: ApiKey | None, context: CallContext, *, trusted: bool
+    ) -> Batch:
+        """Return the call that fetches what a stored run still awaits, started: its job, pending downloads.
 
         `trusted` is whether the user configured the endpoint, see `ResponseProcessor`.
         """
-        context = replace(self._studio.tools, offline=offline)
         call = Call(PlannedCall(request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost))
         call.run, call.recorded = run, True
         call.token, call.done = context.control(), self._finish
@@ -381,7 +388,9 @@ class Scheduler:
             thumbs=call.thumbs,
             trusted=trusted,
         )
-        call.work = lambda call, _permit: processor.fetch_pending(call.run)
+        call.work = lambda call, _permit: processor.fetch_pending(finish_job(call, processor, key))
+        if run.awaits_job:
+            self._studio.ledger.resume(call)
         run_in_background(partial(call.carry_out, ExitStack()), f"fetch {run.id}")
         return Batch(Plan(calls=(call.planned,)), [call])
 

@@ -280,7 +280,7 @@ class Studio:
             return self.reuse(stored, painter, seconds, offline=offline)
         began = time.monotonic()
         ends = None if seconds is None else began + seconds
-        if painter and plan.axes and plan.to_send:
+        if painter and plan.to_send and (plan.axes or plan.calls[0].second_job):
             painter.planned(plan)
         with HeldInterrupts() as hold:
             batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
@@ -344,15 +344,22 @@ class Studio:
         timeout: float | None = None,
         *,
         offline: bool = False,
+        patient: bool = True,
     ) -> Run:
-        """Return the run with its pending downloads fetched, as far as that is possible now."""
-        if not any(image.state is ImageState.URL_PENDING for image in run.images):
+        """Return the run with what it still awaits, as far as that is possible now: its job, its downloads.
+
+        Unless `patient`, a job is asked for only once.
+        """
+        if not run.awaits_job and not any(image.state is ImageState.URL_PENDING for image in run.images):
             return run
         try:
             endpoint, trusted = self.registry.find_of_request(run.request), self.trusts(run.request.base_url)
+            key = self.keys.held(endpoint) if run.awaits_job else None
+            catalog.check_transport(endpoint, has_key=key is not None)
         except InvalidOption:  # an edited record or an invalid setting: the stored images are shown
             return run
-        batch = self._scheduler.fetch(run, endpoint, trusted=trusted, offline=offline or self.offline)
+        context = replace(self.tools, offline=offline or self.offline, patient=patient)
+        batch = self._scheduler.fetch(run, endpoint, key, context, trusted=trusted)
         wait_for(batch, painter, timeout)
         return batch.calls[0].run
 

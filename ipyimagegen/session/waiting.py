@@ -33,7 +33,7 @@ class ProgressDisplay(Protocol):
     """Where a front door shows the progress of calls."""
 
     def planned(self, plan: Plan) -> None:
-        """Show the plan of a sweep, before the first call."""
+        """Show the plan of a sweep, or of a second job, before the first call."""
 
     def working(self, batch: Batch) -> None:
         """Show the progress of the calls and the results so far; called about five times a second."""
@@ -141,7 +141,7 @@ def _make_detached(batch: Batch, timeout: float | None, *, interrupted: bool) ->
         return Detached(_("Stopped waiting. The call {run} has ended.", run=run), remedy=Remedy.RUN_AGAIN)
     if cancelled:
         message = _("Stopped waiting for {endpoint} and abandoned the call.", endpoint=endpoint)
-        return Detached(message, billed=None, remedy=Remedy.RETRY, run=run)
+        return Detached(message, billed=None, remedy=call.run.remedy, run=run)
     if interrupted:
         message = _(
             "Stopped waiting for {endpoint}. The call {run} goes on; a second interrupt gives it up.",

@@ -198,8 +198,10 @@ class BlobStore:
         """Return the run that still needs a response, or the mark of its reader; None for other files."""
         key = find_run_key(path)
         run = self._records.read(key) if key else None
-        needs = run and (run.status is Status.PENDING or any(image.unstored for image in run.images))
-        return run if needs else None
+        if run is None:
+            return None
+        waits = run.status is Status.PENDING or run.awaits_job
+        return run if waits or any(image.unstored for image in run.images) else None
 
     def _list_spooled(self) -> list[tuple[Disk, Path]]:
         """Return what lies in the spools, first that of the fallback: a response is more whole there."""

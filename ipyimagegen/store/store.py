@@ -96,6 +96,8 @@ class Store(BlobStore):
         old, written = self._records.update(run)
         if written.forgotten:  # forgotten while it was in flight
             self._delete_unused(list_hashes(run))
+        elif old and old.raw and old.raw != written.raw:  # the answer to a job has taken its place
+            self._delete_unused({old.raw})
         if old is None or Entry.from_run(old) != Entry.from_run(written):  # an entry has no status
             self._index_record((run.session, run.number))
 

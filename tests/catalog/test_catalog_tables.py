@@ -223,9 +223,9 @@ RIGHT = {
     "default_model": "mine", "model_required": True, "fields": ["size"], "unreliable_fields": ["seed"],
     "required": {"response_format": "b64_json"}, "query": {"api-version": "1"}, "edits": True,
     "edit_fields": ["+user"], "mask_fields": ["user"], "edit_form": "json", "json_only": ["user"],
-    "image_field": {"*": "image"}, "most_inputs": {"*": 2}, "mask": True, "mask_as": "white",
-    "mask_needs_size": True, "hosts": ["*.example"], "input_formats": ["png"], "input_bytes": 5, "note": "a",
-    "source": "b", "date": "2026", "base": "xzbzq",
+    "poll": "/jobs/{id}", "image_field": {"*": "image"}, "most_inputs": {"*": 2}, "mask": True,
+    "mask_as": "white", "mask_needs_size": True, "hosts": ["*.example"], "input_formats": ["png"],
+    "input_bytes": 5, "note": "a", "source": "b", "date": "2026", "base": "xzbzq",
     "models": {"mine": {
         "vendor": "openai", "aliases": ["a"], "fields": ["size"], "edit_fields": ["+user"], "sizes": ["1x1"],
         "size_rule": {"multiple": 16, "max_ratio": 3}, "ratios": ["16:9"], "choices": {"quality": ["low"]},

@@ -96,7 +96,9 @@ class RequestQueue:
     def plan(self, user_input: UserInput) -> Plan:
         """Return the plan of Generate: where everything is cached, a new request for all of it."""
         plan = self._studio.plan(user_input)
-        if all(call.reused for call in plan.calls) and not plan.local.get("offline"):
+        if all(call.reused and not call.reused.awaits_job for call in plan.calls) and not plan.local.get(
+            "offline"
+        ):
             plan = self._studio.plan(_set(user_input, "new"))
         return plan
 
@@ -192,7 +194,7 @@ class RequestQueue:
     # Progress: see `session.waiting.ProgressDisplay`
 
     def planned(self, plan: Plan) -> None:
-        """Show the plan of a sweep."""
+        """Show the plan of a sweep, or of a second job."""
         self._panel.show_plan(plan)
 
     def working(self, batch: Batch) -> None:

@@ -1,0 +1,185 @@
+"""Ask a server what became of a job that it made of a call: by GET, of its own origin alone, at no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ipyimagegen.client.body import HttpCall
+from ipyimagegen.client.cancel import CancelToken, Timeouts
+from ipyimagegen.client.dialects import DIALECTS, OPENAI
+from ipyimagegen.client.errors import parse_error
+from ipyimagegen.client.response import Outcome
+from ipyimagegen.client.search import STATE_NAMES, is_unfinished, walk
+from ipyimagegen.client.spool import load_json, read_blocks
+from ipyimagegen.client.transport import exchange
+from ipyimagegen.core.endpoints import Endpoint, have_same_origin, to_host
+from ipyimagegen.core.messages import _
+from ipyimagegen.core.options import Json
+from ipyimagegen.core.redact import ApiKey, Redactor
+from ipyimagegen.core.run import ErrorInfo, Job, Status
+from ipyimagegen.core.text import sanitize
+
+INTERVAL, LONGEST_INTERVAL = 1.0, 10.0  # seconds between two questions: at first, and at most
+UNKNOWN_YET = 30.0  # seconds for which a server may not know a job that it has just made
+_NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.TOO_EARLY)
+# Words for the end of a job, and of an envelope for itself; any other word means that the job goes on.
+_FINISHED = {"complete", "completed", "done", "finished", "ok", "ready", "succeed", "succeeded", "success"}
+
+
+def find_poll_url(job: Job, endpoint: Endpoint) -> str | None:
+    """Return the URL that tells what became of a job, None where there is none: nothing else is asked.
+
+    It is the server's own if that has the endpoint's origin, else that of the endpoint's row.
+    """
+    if job.url and have_same_origin(job.url, endpoint.base_url):
+        return job.url
+    if not endpoint.poll or not job.id.strip("."):  # dots would be another route
+        return None
+    query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
+    return endpoint.base_url + endpoint.poll.replace("{id}", quote(job.id, safe="")) + query
+
+
+def explain_job(job: Job, endpoint: Endpoint, problem: str = "") -> ErrorInfo:
+    """Return what is known of a job that has not ended; `problem` is why it could not be asked for."""
+    name = _("{job} ({status})", job=job.id, status=job.status) if job.status else job.id
+    names = {"server": sanitize(endpoint.name, 80), "job": name}
+    message = _("{server} took the request as job {job}, which is not finished.", **names)
+    if problem:
+        message = _(
+            "{server} took the request as job {job}. It could not be asked for: {problem}.",
+            problem=problem.rstrip("."),
+            **names,
+        )
+    elif job.url and not find_poll_url(job, endpoint):
+        message = _(
+            "{server} took the request as job {job}. Its result is at {host}, which was not contacted.",
+            host=sanitize(to_host(job.url), 80),
+            **names,
+        )
+    return ErrorInfo(message=message)
+
+
+def poll(
+    job: Job,
+    endpoint: Endpoint,
+    secret: ApiKey | None,
+    *,
+    n: int,
+    token: CancelToken,
+    timeouts: Timeouts,
+    redactor: Redactor,
+    note: Callable[[Job], None],
+    patient: bool = True,
+    **options: Any,
+) -> tuple[Job, Outcome]:
+    """Ask for a job until it has ended; return what is known of it, and its outcome.
+
+    `find_poll_url` has to find its URL. The next question comes when the server requests it, else after one
+    second, later up to ten, until the deadline of `token`; a failing network ends nothing. Unless `patient`,
+    there is only one. `note` gets the job after each. An outcome without an answer: the job has not ended,
+    and its error says what is known. `options` are those of `exchange`.
+    """
+    dialect = DIALECTS.get(endpoint.dialect, OPENAI)
+    call = HttpCall(
+        method="GET",
+        url=find_poll_url(job, endpoint) or "",
+        headers=dialect.poll_headers,
+        key_header=dialect.key_header,
+        n=n,
+    )
+    began, interval = token.clock(), INTERVAL
+    while True:
+        left = replace(timeouts, whole=token.ends - token.clock())  # the deadline stays where it is
+        outcome = exchange(
+            call,
+            endpoint,
+            secret,
+            token=token,
+            timeouts=left,
+            redactor=redactor,
+            idempotency_key="",
+            **options,
+        )
+        objects, whole = _read_objects(outcome)
+        states = [redactor.clean(state, 40) for state in map(_get_state, objects) if state]
+        images = outcome.answer.images if outcome.answer else ()
+        job = replace(job, status=_choose_state(states, job.status))
+        note(job)
+        if whole and images and not any(map(is_unfinished, states)):  # any other is not a preview
+            return job, outcome
+        if whole and job.failed:
+            failure = _explain_failure(job, endpoint, parse_error(objects[0], redactor=redactor))
+            return job, replace(outcome, status=Status.UNKNOWN, error=failure)
+        if whole and not images and not _is_pending(outcome, states):
+            return job, replace(outcome, status=Status.UNKNOWN)
+        wait = outcome.retry_after or interval
+        interval = min(2 * interval, LONGEST_INTERVAL)
+        new = token.clock() < began + UNKNOWN_YET
+        last = not patient or not _may_change(outcome, new=new) or token.clock() + wait >= token.ends
+        if last or token.wait(wait):
+            break
+    if images:  # of a response that was cut each time
+        return job, outcome
+    asked = whole or token.clock() >= token.ends or outcome.error is None
+    problem = "" if asked or outcome.error is None else outcome.error.message
+    return job, Outcome(status=Status.UNKNOWN, error=explain_job(job, endpoint, problem))
+
+
+def _read_objects(outcome: Outcome) -> tuple[list[Mapping[str, Json]], bool]:
+    """Return the objects in a response, outer ones first, and whether it is whole."""
+    if outcome.answer is None or outcome.spool is None:
+        return [], False
+    try:
+        values, whole, _size = load_json(read_blocks(outcome.spool))
+    except (ValueError, OSError):  # the image itself
+        return [], True
+    return [mapping for mapping, _aside in walk(list(values))], whole
+
+
+def _get_state(mapping: Mapping[str, Json]) -> str:
+    """Return an object's word for a state, or ""."""
+    words = (mapping.get(name) for name in STATE_NAMES)
+    return next((word for word in words if isinstance(word, str)), "").strip()
+
+
+def _choose_state(states: Sequence[str], before: str) -> str:
+    """Return the word that counts: envelopes have a state of their own, which is a success."""
+    jobs = [Job(id="", status=state) for state in states]
+    failed = [job.status for job in jobs if job.failed]
+    unfinished = [state for state in states if state.casefold() not in _FINISHED]
+    return next(iter([*failed, *unfinished, *states, before]))
+
+
+def _is_pending(outcome: Outcome, states: Sequence[str]) -> bool:
+    """Return whether a whole response without an image says that the job goes on."""
+    if outcome.answer and outcome.answer.job:
+        return True
+    accepted = outcome.error is not None and outcome.error.status == HTTPStatus.ACCEPTED
+    return accepted or any(state.casefold() not in _FINISHED for state in states)
+
+
+def _may_change(outcome: Outcome, *, new: bool) -> bool:
+    """Return whether another question may bring more; a `new` job may not be known yet."""
+    status = outcome.error.status if outcome.error else None
+    if outcome.final or (status is not None and 300 <= status < 400):
+        return False
+    if status in _NOT_THERE:
+        return new
+    unreadable = outcome.answer is None and outcome.spool is not None  # a web page, for one
+    return outcome.status is not Status.REFUSED and not unreadable
+
+
+def _explain_failure(job: Job, endpoint: Endpoint, error: ErrorInfo) -> ErrorInfo:
+    """Return why a job failed; `error` is what its server says."""
+    message = _(
+        "Job {job} of {server} ended as {status}: {reason}.",
+        job=job.id,
+        server=sanitize(endpoint.name, 80),
+        status=job.status,
+        reason=error.message.rstrip("."),
+    )
+    return replace(error, message=message)

@@ -1,0 +1,250 @@
+"""A server that makes a job of a request: the job is kept, asked for at no cost, and never started twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from canary import KEY
+from lab import PAINTED
+from raising import assert_names
+from sockets import images, reply, reset
+
+from ipyimagegen.core import errors as e
+from ipyimagegen.core.messages import Remedy
+from ipyimagegen.core.run import Status
+
+QUEUED = {"id": "task_1", "object": "generation.task", "status": "queued", "progress": 0}
+RUNNING = reply({"id": "task_1", "status": "in_progress"}, "200 OK", "Retry-After-Ms: 20")
+GOOD = reply({"status": "succeeded", **images(1, PAINTED)})
+GONE = reply({"error": {"message": "no such task"}}, "404 Not Found")
+ROUTE = "/images/generations/{id}"
+
+
+class Jobs:
+    """A server that makes a job of each POST; `looks` are its answers to GETs, the last one from then on."""
+
+    def __init__(self, made, *looks):
+        self.made, self.looks = made, list(looks)
+        self.asked = threading.Event()
+
+    def __call__(self, conn, seen):
+        if seen.line.startswith("POST"):
+            conn.sendall(self.made(seen) if callable(self.made) else self.made)
+            return
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        self.asked.set()
+        look(conn, seen) if callable(look) else conn.sendall(look)
+
+
+def questions(server):
+    """Return the paths of the GETs, each with whether it had the key."""
+    gets = [seen for seen in server.seen if seen.line.startswith("GET")]
+    return [(seen.line.split()[1], KEY in seen.headers.get("authorization", "")) for seen in gets]
+
+
+SHAPES = [
+    reply(QUEUED),
+    reply({"success": True, "data": {"task_id": "task_1", "status": "submitted"}}, "202 Accepted"),
+    reply({"code": 200, "data": [{"status": "submitted", "task_id": "task_1"}]}),
+    reply({"request_id": "task_1", "task_status": "PENDING"}),
+    reply({"taskId": "task_1", "state": "IN_QUEUE"}, "201 Created"),
+]
+
+
+def test_68_a_job_that_nobody_knows_how_to_ask_for(lab):
+    server = lab.serve(list(SHAPES))
+    cells = [f"%imagine --seed {seed} a red fox" for seed in range(len(SHAPES))]
+    for code in cells:
+        error = lab.cell(code).error
+        assert isinstance(error, e.OutcomeUnknown)
+        assert (error.billed, error.remedy) == (None, Remedy.SHOW_JOB)
+        assert "task_1" in str(error)
+    lab.new_session()
+    for code in cells:  # the same again sends nothing
+        error = lab.cell(code).error
+        assert_names(error, "task_1")
+        assert error.remedy is Remedy.SHOW_JOB
+        assert "task_1" in lab.cell(f"%imagine_show {error.run}").texts
+    assert questions(server) == []
+    lab.check([Status.UNKNOWN] * len(SHAPES), len(SHAPES), "task_1", raw=b"task_1", images=0)
+
+
+NAMED = {
+    "by the row": (reply(QUEUED), "/v1/images/generations/task_1"),
+    "Operation-Location": (
+        reply(
+            {"id": "task_1", "status": "notRunning"},
+            "202 Accepted",
+            "Operation-Location: {origin}/jobs/1?v=2",
+        ),
+        "/jobs/1?v=2",
+    ),
+    "relative Operation-Location": (
+        reply({"status": "running"}, "202 Accepted", "operation-location: /jobs/2"),
+        "/jobs/2",
+    ),
+    "Location without a body": (reply(b"", "202 Accepted", "Location: /v1/jobs/3"), "/v1/jobs/3"),
+    "in the body": (reply({**QUEUED, "polling_url": "{origin}/v1/jobs/4"}), "/v1/jobs/4"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_68_a_job_is_asked_for_until_the_image_is_there(lab, clock, name):
+    made, path = NAMED[name]
+    jobs = Jobs(lambda _seen: whole(made, server), RUNNING, RUNNING, GOOD)
+    server = lab.serve(jobs, **({"poll": ROUTE} if name == "by the row" else {}))
+    lab.cell()
+    assert questions(server) == [(path, True)] * 3
+    assert clock.waited == [0.02, 0.02]
+    assert lab.cell().error is None  # from the history
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+    assert lab.runs[0].job.status == "succeeded"
+
+
+def whole(made, server):
+    """Return an answer with the server's origin in its place, and the right length."""
+    head, _, body = made.replace(b"{origin}", server.origin.encode()).partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
+
+
+def test_68_a_network_that_fails_while_a_job_is_asked_for(lab, clock):
+    looks = [reset, b"", GONE, reply(b"", "503 Busy", "Retry-After: 1"), GOOD[:-50], reply(QUEUED), GOOD]
+    lab.limit(whole=40)
+    server = lab.serve(Jobs(reply(QUEUED), *looks), poll=ROUTE)
+    lab.cell()
+    assert len(questions(server)) == len(looks)
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
+FAILED = [
+    reply({"id": "task_1", "status": "failed", "error": {"message": "no foxes today"}}),
+    reply({"id": "task_1", "state": "Cancelled"}),
+    reply({"data": {"task_id": "task_1", "task_status": "EXPIRED"}}),
+    reply({"status": "success", "data": {"status": "ERROR"}, "message": "no foxes today"}),
+]
+
+
+@pytest.mark.parametrize("answer", FAILED)
+def test_68_a_job_that_fails(lab, answer):
+    server = lab.serve(Jobs(reply(QUEUED), RUNNING, answer), poll=ROUTE)
+    for _time in range(2):  # it is final: the same cell asks nothing any more
+        error = lab.cell().error
+        assert isinstance(error, e.OutcomeUnknown)
+        assert (error.billed, error.remedy) == (None, Remedy.SEND_NEW)
+        assert "task_1" in str(error)
+    assert len(questions(server)) == 2
+    lab.check(Status.UNKNOWN, 1, "no foxes today|cancelled|expired", images=0)
+
+
+def test_68_a_job_at_another_server(lab):
+    other = lab.other(GOOD)
+    made = {**QUEUED, "polling_url": f"{other.origin}/jobs/1"}
+    server = lab.serve(Jobs(reply(made), GOOD))
+    for _time in range(2):
+        error = lab.cell().error
+        assert error.remedy is Remedy.SHOW_JOB
+    assert f"{other.origin}/jobs/1" in lab.cell(f"%imagine_show {error.run}").texts
+    assert (other.seen, questions(server)) == ([], [])
+    lab.check(Status.UNKNOWN, 1, other.origin.partition("//")[2], images=0, at=0)
+
+
+def test_68_a_job_that_takes_longer_than_a_call(lab, clock):
+    server = lab.serve(Jobs(reply(QUEUED), reply(QUEUED)), poll=ROUTE)
+    error = lab.cell().error
+    assert isinstance(error, e.OutcomeUnknown)
+    assert (error.billed, error.remedy) == (None, Remedy.ASK_JOB)
+    assert clock.waited == [1.0, 2.0]
+    lab.new_session()
+    shown = lab.cell(f"%imagine_show {error.run}")  # asks once
+    assert shown.error is None
+    assert len(questions(server)) == 4
+    server.answer.looks[:] = [GOOD]
+    lab.shell.run_cell("%config Imagine.max_images = 0")  # nothing is sent
+    lab.cell()
+    lab.check([Status.DONE, Status.DONE], 1, delivered=PAINTED[:1])  # and its reuse
+    assert lab.runs[0].error is None
+
+
+@pytest.mark.parametrize("look", [reply({"error": "no"}, "401 No"), reply("<html>", kind="text/html"), GONE])
+def test_68_a_job_that_cannot_be_asked_for(lab, clock, look):
+    lab.limit(whole=100)
+    server = lab.serve(Jobs(reply(QUEUED), look), poll=ROUTE)
+    error = lab.cell().error
+    assert (error.billed, error.remedy) == (None, Remedy.ASK_JOB)
+    server.answer.looks[:] = [GOOD]
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
+@pytest.mark.parametrize("place", [None, "ipyimagegen.client.response:StoredResponse.read 2 before"])
+def test_68_a_kernel_that_is_killed_while_it_asks(lab, place):
+    made = {**QUEUED, "polling_url": "/v1/jobs/1"}
+    jobs = Jobs(reply(made), GOOD if place else RUNNING)
+    server = lab.serve(jobs)
+    script = Path(__file__).with_name("killed.py")
+    where, nth, when = (place or " 0 before").rsplit(" ", 2)
+    command = [sys.executable, script, lab.home, f"{server.origin}/v1", where, nth, when]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=lab.folder)
+    try:
+        assert jobs.asked.wait(20)
+        if place:
+            assert child.stdout.readline() == "here\n"
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    jobs.looks[:] = [GONE if place else GOOD]  # some servers forget a result once it has been sent
+    lab.cell("%imagine -n 2 a red fox")
+    lab.check([Status.DONE, Status.DONE], 1, delivered=PAINTED[:1])
+
+
+def test_68_retry_says_that_it_starts_a_second_job(lab):
+    server = lab.serve([reply(QUEUED), GOOD])
+    lab.cell()
+    assert "task_1" in lab.cell("%imagine --retry --dry-run a red fox").texts
+    assert server.posts == 1
+    assert lab.cell("%imagine --retry a red fox").error is None
+    lab.check([Status.UNKNOWN, Status.DONE], 2, delivered=PAINTED[:1])
+
+
+def test_68_an_interrupt_while_a_job_is_asked_for(lab):
+    go = threading.Event()
+
+    def interrupt(conn, _seen):
+        os.kill(os.getpid(), signal.SIGINT)
+        conn.sendall(RUNNING)
+
+    def wait(conn, _seen):
+        go.wait(20)
+        conn.sendall(GOOD)
+
+    lab.limit(whole=20, idle=20)
+    jobs = Jobs(reply(QUEUED), interrupt, wait)
+    server = lab.serve(jobs, poll=ROUTE)
+    error = lab.cell().error
+    assert isinstance(error, e.Detached)
+    assert error.remedy is Remedy.WAIT
+    threading.Timer(0.5, go.set).start()
+    lab.cell()  # waits for it
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+    assert len(questions(server)) == 2
+
+
+def test_68_offline_asks_nothing(lab, network):
+    lab.serve(Jobs(reply(QUEUED), reply(QUEUED)), poll=ROUTE)
+    lab.limit(whole=0.5)
+    lab.cell()
+    (run,) = lab.runs
+    away = replace(run.request, base_url="https://images.example/v1")
+    lab.studio.store.create(run.replace(number=2, request=away, identity=away.identity))
+    lab.use("https://images.example", poll=ROUTE)
+    lab.new_session()
+    for _time in range(2):
+        assert lab.cell("%imagine --offline a red fox").error.remedy is Remedy.ASK_JOB
+    assert network[0] == []
+    lab.check([Status.UNKNOWN, Status.UNKNOWN], 1, "offline", images=0)
