@@ -117,7 +117,6 @@ REFUSED = [
     ({**SMALL, "model": "gpt-image-2", "quality": "max"}, "quality", "invalid_value"),
     ({**SMALL, "model": "gpt-image-2.5-flare", "quality": "hd"}, "quality", "invalid_value"),
     ({**SMALL, "model": "dall-e-3", "n": 2}, "n", "invalid_value"),
-    ({**SMALL, "model": "dall-e-2", "style": "vivid"}, "style", "unknown_parameter"),
     ({**SMALL, "model": "dall-e-2", "prompt": "x" * 1001}, "prompt", "invalid_value"),
     ({**SMALL, "fault": "429:0"}, "fault", "invalid_value"),
     ({**SMALL, "fault": "cut:2"}, "fault", "invalid_value"),

@@ -7,10 +7,12 @@ import re
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from classroom import WAIT, connect, exchange, listening, parse, post, receive
@@ -20,7 +22,7 @@ from PIL import Image
 from sketching import EDITS, call, serving
 
 from ipyimagegen.sketch import create_app
-from ipyimagegen.sketch.server import http_server
+from ipyimagegen.sketch.server import http_server, welcome
 from ipyimagegen.sketch.server.http_server import ConnectionLimits, SketchServer
 from ipyimagegen.sketch.server.quotas import Quota, ServerLimits, Ticket
 from ipyimagegen.sketch.server.replies import Refusal
@@ -109,7 +111,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("data", "status"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_request_gets_an_error_of_the_api(logged, data, status):
+def test_105_a_malformed_request_gets_an_error_of_the_api(logged, data, status):
     response, line = logged(data)
     answer = parse(response)
     assert answer.status == status
@@ -188,7 +190,7 @@ FIELDS = {
     "text", [ESCAPES, b"\x80\x9b31m\xff", b"\\x1b[2J", b"a\r200 forged", b"<script>"], ids=str
 )
 @pytest.mark.parametrize("field", FIELDS)
-def test_what_comes_from_outside_is_escaped_and_cut(logged, field, text, times):
+def test_105_what_comes_from_outside_is_escaped_and_cut(logged, field, text, times):
     response, line = logged(FIELDS[field] % (text * times))
     assert re.fullmatch(r"[\x20-\x7e]{1,500}\n", line)
     assert re.search(r" [2-5]\d\d\n", line)
@@ -225,7 +227,7 @@ def drip(connection, data):
     return receive(connection)
 
 
-def test_a_silent_connection_is_closed(app, capsys):
+def test_105_a_silent_connection_is_closed(app, capsys):
     with listening(app, QUICK) as address:
         assert exchange(address, b"") == b""
         assert parse(exchange(address, HEAD + b"\r\n")).status == 200
@@ -244,7 +246,7 @@ def test_a_silent_connection_is_closed(app, capsys):
     ],
 )
 @pytest.mark.parametrize("slowly", [False, True])
-def test_a_client_that_stops_or_drips_is_answered_and_closed(app, data, slowly):
+def test_105_a_client_that_stops_or_drips_is_answered_and_closed(app, data, slowly):
     with listening(app, QUICK) as address, connect(address) as connection:
         connection.sendall(data)
         # dripping makes a header that never ends, or a body that takes hours
@@ -294,7 +296,7 @@ def test_a_client_that_takes_no_response_is_closed():
         (b"", 414),
     ],
 )
-def test_an_endless_request_is_answered_and_closed(app, head, status):
+def test_90_an_endless_request_is_answered_and_closed(app, head, status):
     with listening(app) as address, connect(address) as connection:
         received = []
         reader = threading.Thread(target=lambda: received.append(receive(connection)))
@@ -350,7 +352,7 @@ def drawing(monkeypatch):
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}, {"stream": True, "partial_images": 2}])
 @pytest.mark.parametrize("reset", [False, True])
-def test_drawing_ends_when_the_client_has_gone(drawing, options, reset, capsys):
+def test_105_drawing_ends_when_the_client_has_gone(drawing, options, reset, capsys):
     with listening(create_app(limits=ServerLimits(drawings=1))) as address:
         with connect(address) as gone:
             gone.sendall(post({**SMALL, "n": 10, **options}))
@@ -380,7 +382,7 @@ def test_a_client_that_goes_while_it_waits_is_forgotten(drawing, capsys):
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True, "partial_images": 1}])
-def test_only_so_many_drawings_at_once(drawing, options):
+def test_105_only_so_many_drawings_at_once(drawing, options):
     clients = []
     with listening(create_app(limits=ServerLimits(drawings=2))) as address, contextlib.ExitStack() as stack:
         for _ in range(8):
@@ -435,7 +437,7 @@ def test_a_waiting_call_leaves_the_queue_once_its_client_has_gone():
         pass
 
 
-def test_only_so_many_bytes_of_inputs_at_once():
+def test_105_only_so_many_bytes_of_inputs_at_once():
     size, continued = 2 << 20, b"HTTP/1.1 100 Continue\r\n\r\n"
     head, body = post(bytes(size), EDITS, "Expect: 100-continue").split(b"\0", 1)
     app = create_app(limits=ServerLimits(input_bytes=2 * size))
@@ -487,7 +489,7 @@ def test_a_call_that_draws_too_many_pixels_is_refused(options):
 
 
 @pytest.mark.parametrize("options", [{}, {"stream": True}])
-def test_an_error_of_its_own_is_one_line_without_the_request(drawing, capsys, options):
+def test_90_an_error_of_its_own_is_one_line_without_the_request(drawing, capsys, options):
     drawing.error = ValueError("a secret prompt")
     drawing.go_on.release(9)
     with listening(create_app()) as address:
@@ -509,7 +511,7 @@ def test_an_application_that_fails_is_a_500_of_the_api(capsys):
     assert re.fullmatch(r"GET /v1/models 500 ValueError at \w+.py:\d+\n", capsys.readouterr().err)
 
 
-def test_thirty_at_the_same_second_three_times():
+def test_90_thirty_at_the_same_second_three_times():
     barrier = threading.Barrier(30)
     statuses = []
 
@@ -529,6 +531,33 @@ def test_thirty_at_the_same_second_three_times():
         for client in clients:
             client.join()
     assert statuses == [200] * 90
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+def test_90_thirty_among_those_who_send_nothing_or_too_much():
+    with serving("--parallel", "2") as (url, process), contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", int(re.search(r":(\d+)/", url)[1]))
+        head = b"POST /v1/images/edits HTTP/1.1\r\nContent-Length: 250000000\r\n\r\n"
+        for data in [b"", b"GET /", HEAD + b"X: ", head + bytes(1 << 20), TLS] * 8:
+            stack.enter_context(connect(address)).sendall(data)
+        barrier, responses = threading.Barrier(30), []
+
+        def ask():
+            body = {**SMALL, "size": "256x256", "response_format": "url"}
+            barrier.wait(WAIT)
+            responses.append(parse(exchange(address, post(body))))
+
+        clients = [threading.Thread(target=ask) for _ in range(30)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.terminate()
+        log = process.stderr.read()
+    assert [response.status for response in responses] == [200] * 30
+    assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) < 400_000
+    assert "Traceback" not in log
 
 
 def test_connections_wait_for_a_server_that_is_busy(app):
@@ -625,6 +654,19 @@ def test_the_printed_addresses_answer(host):
         rest = process.stdout.read()
     assert f'%config Imagine.endpoint = "{url}"' in rest
     assert "0.0.0.0" not in url
+
+
+def test_the_cell_of_every_network_is_printed(monkeypatch):
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "lan0"), (3, "docker0")])
+    assert welcome.list_origins("0.0.0.0", 80)[-1] == "http://127.0.0.1:80"
+    assert welcome.list_origins("::", 80)[-1] == "http://127.0.0.1:80"
+    assert welcome.list_origins("192.168.1.5", 80) == ["http://192.168.1.5:80"]
+    assert welcome.list_origins("fe80::1", 80) == ["http://[fe80::1]:80"]
+    with serving("--host", "0.0.0.0") as (_, process):
+        process.terminate()
+        out = process.stdout.read()
+    origins = welcome.list_origins("0.0.0.0", 80)
+    assert out.count("%load_ext ipyimagegen") >= max(1, len(origins) - 1)
 
 
 @pytest.mark.parametrize("key", [None, "s3cret"])

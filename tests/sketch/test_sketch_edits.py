@@ -14,6 +14,7 @@ IMAGE, OTHER = saved(scenery()), saved(scenery((90, 60)))
 MASK = saved(hole())
 FIRST = ("image", IMAGE)
 ASK = ("prompt", b"a red heart")
+FIDELITY = ("input_fidelity", b"high")
 WANT = {"prompt": "a red heart", "images": [{"image_url": url(IMAGE)}]}
 
 
@@ -56,6 +57,50 @@ def test_only_what_is_wholly_transparent_in_the_mask_is_edited(app):
     parts = (FIRST, ("mask", saved(mask)), ("prompt", b"night"))
     apart = ImageChops.difference(call_form(app, *parts).images()[0], scenery())
     assert apart.getbbox() == (70, 20, 111, 91)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_markup_says_where_to_edit(app, as_json):
+    markup = Image.new("RGBA", (160, 120))
+    markup.paste((255, 0, 0, 255), (40, 30, 45, 60))
+    markup.paste((255, 0, 0, 90), (90, 50, 100, 80))
+    data = saved(markup)
+    if as_json:
+        answer = call(app, path=EDITS, body={**WANT, "prompt": "night", "markup": {"image_url": url(data)}})
+    else:
+        answer = call_form(app, FIRST, ("markup", data), ("prompt", b"night"))
+    assert ImageChops.difference(answer.images()[0], scenery()).getbbox() == (40, 30, 100, 80)
+    none = call_form(app, FIRST, ("markup", saved(Image.new("RGBA", (160, 120)))), ("prompt", b"night"))
+    assert none.images()[0].tobytes() == scenery().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("parts", "param", "code"),
+    [
+        ([("markup", IMAGE)], "markup", "invalid_markup_image_format"),
+        ([("markup", saved(Image.new("RGBA", (160, 120), "red")))], "markup", "invalid_markup_image_format"),
+        ([("markup", saved(hole((80, 60))))], "markup", "invalid_markup_image_format"),
+        ([("markup", MASK), ("mask", MASK)], "markup", "invalid_value"),
+        ([("markup", MASK), ("markup", MASK)], "markup", "duplicate_parameter"),
+        ([("mask", MASK), ("output_format", b"gif")], "mask", "invalid_value"),
+        ([("markup", MASK), ("output_format", b"gif")], "markup", "invalid_value"),
+        ([("model", b"gpt-image-2"), FIDELITY], "input_fidelity", "invalid_input_fidelity_model"),
+        ([("model", b"gpt-image-1-mini"), FIDELITY], "input_fidelity", "invalid_value"),
+        ([("model", b"gpt-image-2"), ("seed", b"1")], "seed", "unknown_parameter"),
+    ],
+)  # fmt: skip
+def test_refusals_of_guides_and_models(app, parts, param, code):
+    answer = call_form(app, FIRST, ("prompt", b"night"), *parts)
+    assert (answer.status, answer.error["param"], answer.error["code"]) == (400, param, code)
+
+
+def test_an_edit_as_a_gif(app):
+    transparent = ("image", saved(scenery(mode="RGBA")))
+    for first in (FIRST, transparent):
+        answer = call_form(app, first, ASK, ("output_format", b"gif"), ("frame_count", b"3"))
+        (image,) = answer.images()
+        assert (image.format, image.n_frames, image.size) == ("GIF", 3, (160, 120))
+        assert answer.json["background"] == "opaque"
 
 
 def test_options_come_through_a_form_as_what_they_are(images):
