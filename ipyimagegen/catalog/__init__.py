@@ -21,7 +21,7 @@ from ipyimagegen.catalog.registry import (
     is_loopback,
 )
 from ipyimagegen.catalog.sizes import describe_sizes
-from ipyimagegen.catalog.tables import find_model, load_models, suggest_model
+from ipyimagegen.catalog.tables import find_model, load_models, looks_like_image_model, suggest_model
 from ipyimagegen.catalog.translation import translate
 from ipyimagegen.catalog.validation import check
 
@@ -43,6 +43,7 @@ __all__ = [
     "find_model",
     "is_loopback",
     "load_models",
+    "looks_like_image_model",
     "suggest_model",
     "translate",
 ]

@@ -100,6 +100,18 @@ def find_model(name: str) -> Model | None:
     return _models_by_name().get(name.casefold())
 
 
+# Parts of the names of image models that are not in the catalog.
+_DRAWING = re.compile(
+    r"(?i)image|dall-?e|flux|diffusion|sdxl|\bsd[-_.]?[123]|seedream|seededit|kontext|midjourney|banana"
+    r"|recraft|ideogram|kolors|cogview|hidream|t2i|pixart|jimeng"
+)
+
+
+def looks_like_image_model(name: str) -> bool:
+    """Return whether the catalog has the model, or its name is like those of image models."""
+    return find_model(name) is not None or _DRAWING.search(name) is not None
+
+
 def suggest_model(name: str) -> str | None:
     """Return the known name most like `name`, or None when none is near."""
     return find_nearest(name, (known for row in load_models() for known in (row.name, *row.aliases)))

@@ -11,6 +11,7 @@ from ipyimagegen.client.cancel import CancelToken, Timeouts
 from ipyimagegen.client.dialects import DIALECTS, write_call
 from ipyimagegen.client.downloads import download
 from ipyimagegen.client.jobs import explain_job, find_poll_url, poll
+from ipyimagegen.client.listing import ListedModel
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_not_sent
 from ipyimagegen.client.retry import find_repeat_delay
 from ipyimagegen.client.spool import IMAGE_LIMIT
@@ -28,6 +29,7 @@ __all__ = [
     "IMAGE_LIMIT",
     "CancelToken",
     "HttpCall",
+    "ListedModel",
     "Outcome",
     "PackedOutcome",
     "ProbeResult",

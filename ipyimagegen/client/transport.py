@@ -9,15 +9,15 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import requests
 
 from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
 from ipyimagegen.client.connections import NO_MOUNTS, AddressPolicy, Mounts, read_chunks, read_head, send
-from ipyimagegen.client.dialects import DIALECTS, OPENAI
+from ipyimagegen.client.dialects import DIALECTS, OPENAI, write_models_url
 from ipyimagegen.client.errors import (
     classify_status,
     describe_failure,
@@ -27,14 +27,15 @@ from ipyimagegen.client.errors import (
     is_unusable_request,
     parse_error,
 )
-from ipyimagegen.client.reasons import BODY, parse_body, read_reason
+from ipyimagegen.client.listing import ListedModel, parse_models
+from ipyimagegen.client.reasons import BODY, is_page, parse_body, read_reason, states_error
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_image, make_not_sent
 from ipyimagegen.client.retry import LONGEST, count_seconds_until, format_wait, parse_retry_after
 from ipyimagegen.client.search import Item
 from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, limit_response
 from ipyimagegen.client.streaming import Previews
 from ipyimagegen.core.endpoints import Endpoint, to_origin
-from ipyimagegen.core.messages import Message, _, ngettext
+from ipyimagegen.core.messages import Message, Remedy, _, ngettext
 from ipyimagegen.core.redact import NO_KEYS, ApiKey, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
@@ -312,8 +313,7 @@ def _redact(value: Any, redactor: Redactor) -> Any:
 
 # Whether a server answers
 
-ROUTE = "/models"  # every known server has it or answers that it has not; it is free everywhere
-HEAD = 8 << 10  # bytes of a body that are read
+LIST = 4 << 20  # bytes of a list of models that are read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,19 +321,25 @@ class ProbeResult:
     """What a server showed of itself; its texts are plain and without keys.
 
     `proxy`: scheme, host and port of the proxy in the way. `reached`: connected, and the certificate accepted
-    where TLS is used; else `message` is why not, and `untrusted` that it is the certificate. `status` is
-    None without a response. `message` is the reason of a refusal, `redirect` the target of a redirect, which
-    is not followed. `is_api`: the body looks like an API's. `clock_offset` is by how many seconds the
-    server's clock is ahead of ours, NaN where it sends no time. `seconds`: until the response.
+    where TLS is used; else `message` is why not, and `untrusted` that it is the certificate. `route` is what
+    was requested. `status` is None without a response. `refused`: by its status, or with 200 by its body;
+    `message` is the reason, or what a response without a list says, and `remedy` what it calls for.
+    `redirect` is the target of a redirect, which is not followed. `form` is what the body looks like;
+    `models` is the list, None where there is none. `clock_offset` is by how many seconds the server's clock
+    is ahead of ours, NaN where it sends no time. `seconds`: until the response.
     """
 
     proxy: str | None
     reached: bool
     untrusted: bool = False
+    route: str = ""
     status: int | None = None
+    refused: bool = False
     message: str = ""
+    remedy: Remedy | None = None
     redirect: str = ""
-    is_api: bool = False
+    form: Literal["empty", "json", "page", "text"] = "empty"
+    models: tuple[ListedModel, ...] | None = None
     clock_offset: float = float("nan")
     seconds: float = 0.0
 
@@ -347,16 +353,17 @@ def probe(
     *,
     seconds: float,
     mounts: Mounts = NO_MOUNTS,
+    redactor: Redactor | None = None,
     offline: bool = False,
 ) -> ProbeResult:
     """Request the list of models and return what came of it; raises nothing that a network can cause.
 
-    It is no POST. The key goes to its own origin only. `mounts` and `offline` are as those of `exchange`.
+    It is no POST, and free everywhere: every known server has the list or answers that it has none. The key
+    goes to its own origin only. `mounts`, `redactor` and `offline` are as those of `exchange`.
     """
-    query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
-    url = f"{endpoint.base_url.rstrip('/')}{ROUTE}{query}"
+    dialect, url = DIALECTS.get(endpoint.dialect, OPENAI), write_models_url(endpoint)
     key = secret.reveal(url) if secret else None
-    redactor = Redactor([key] if key else [])
+    redactor = redactor or Redactor([key] if key else [])
     late = _("no answer within {time} s", time=f"{seconds:g}")
     with Deadline(token := CancelToken(), seconds) as deadline:
         try:
@@ -366,7 +373,7 @@ def probe(
                 url,
                 headers=_PROBE_HEADERS,
                 key=key,
-                key_header=DIALECTS[endpoint.dialect].key_header,
+                key_header=dialect.key_header,
                 timeout=(seconds, seconds),
                 mounts=mounts,
                 policy=AddressPolicy(offline=offline),
@@ -383,16 +390,33 @@ def probe(
             # Both before the body, which may take its time.
             spent, headers = seconds - deadline.left, response.headers
             clock_offset = count_seconds_until(headers.get("Date", ""))
-            status, body = response.status_code, parse_body(read_head(response, deadline, HEAD))
+            status, raw = response.status_code, read_head(response, deadline, LIST)
+    models, body = parse_models(raw, redactor) if status < 300 else None, parse_body(raw)
+    text = raw[:BODY].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     # Gateways send some refusals with 200.
-    refused = isinstance(body, Mapping) and (body.get("error") or body.get("success") is False)
+    failed = isinstance(body, Mapping) and (states_error(body.get("error")) or body.get("success") is False)
+    refused = status >= 400 or (status < 300 and failed)
+    explains = refused or (models is None and status < 300 and isinstance(body, Mapping))
+    refusal = parse_error(body, status if status >= 400 else None, redactor) if explains else None
+    if models and dialect.models.startswith("/images"):  # a list of image models alone
+        models = tuple(replace(model, makes_images=True) for model in models)
     return ProbeResult(
         proxy=proxy,
         reached=True,
+        route=dialect.models,
         status=status,
-        message=parse_error(body, status, redactor).message if status >= 400 or refused else "",
+        refused=refused,
+        message=refusal.message if refusal else "",
+        remedy=refusal.remedy if refusal else None,
         redirect=find_redirect(url, headers.get("Location"), redactor) if 300 <= status < 400 else "",
-        is_api=isinstance(body, (Mapping, list)) or str(body).lstrip()[:1] in ("{", "["),
+        form="json"
+        if text.startswith(("{", "["))
+        else "page"
+        if is_page(text)
+        else "text"
+        if text
+        else "empty",
+        models=None if refused else models,
         clock_offset=clock_offset,
         seconds=spent,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
@@ -67,6 +68,17 @@ def format_table(rows: Iterable[Sequence[str]]) -> str:
     cells = [[truncate(cell, _CELL) for cell in row] for row in rows]
     widths = [max(map(measure_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(pad, row, widths)).rstrip() for row in cells)
+
+
+def format_html_table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as an HTML table without any style; the first row is its header."""
+    header, *body = [[html.escape(truncate(cell, _CELL)) for cell in row] for row in rows]
+
+    def join_row(row: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
+
+    lines = "\n".join(join_row(row, "td") for row in body)
+    return f"<table>\n<thead>{join_row(header, 'th')}</thead>\n<tbody>{lines}</tbody>\n</table>"
 
 
 def pad(text: str, width: int) -> str:

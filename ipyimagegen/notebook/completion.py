@@ -48,13 +48,16 @@ def _complete_word(
     page = PAGES.get(magic)
     *before, fragment = re.split(r"\s+", line)
     flag, equals, value = fragment.partition("=")
+    words = "endpoints" if "--server" in (*before, flag) else page.words if page else ""
+    if equals and flag == "--server":
+        return value, _list_names(words, studio)
     if not (equals and flag in BY_FLAG):
         if fragment.startswith("-"):
             options = [*BY_FLAG, *NEGATED, SETTING] if page and page.options else []
             return fragment, [*options, *(page.own if page else ()), *HELP]
         flag, value = before[-1] if before else "", fragment
         if flag not in BY_FLAG or BY_FLAG[flag].kind is Kind.FLAG:
-            return fragment, _list_names(page.words if page else "", studio)
+            return fragment, _list_names(words, studio)
     if BY_FLAG[flag].lists:
         value = value.rpartition(",")[2]
     return value, list_values(flag, studio, names, value)

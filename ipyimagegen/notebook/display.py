@@ -28,6 +28,7 @@ from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.fronts import CELL, PANEL
+from ipyimagegen.notebook.reports import Table
 from ipyimagegen.results import Bundle, Generation, Image, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch
@@ -278,6 +279,11 @@ def show_comparison(comparison: Comparison) -> None:
 def show_text(text: str) -> None:
     """Show plain text as a single output."""
     _display({"text/plain": text}, {})
+
+
+def show_table(table: Table) -> None:
+    """Show a table as HTML, and as plain text where HTML is not shown."""
+    _display({"text/plain": table.to_text(), "text/html": table.to_html()}, {})
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:

@@ -85,10 +85,15 @@ PAGES: Mapping[str, HelpPage] = {
         words="ids",
     ),
     "imagine_models": HelpPage(
-        usage=("%imagine_models [NAME]",),
+        usage=("%imagine_models [NAME]", "%imagine_models --server [ENDPOINT] [-l N]"),
         text="List the models of the catalog, or everything it knows about a model: sizes, ratios, n, "
-        "qualities, edits, seed, prices with source and date, retirement date.",
-        examples=("%imagine_models", "%imagine_models gpt-image-2"),
+        "qualities, edits, seed, prices with source and date, retirement date. With --server, list what a "
+        "server itself offers, image models first; that costs nothing.",
+        examples=("%imagine_models gpt-image-2", "%imagine_models --server sketch"),
+        flags={
+            "--server": "what the server lists; ENDPOINT is a name or base URL, else the default",
+            "-l N": "with --server: at most N models (40)",
+        },
         words="models",
     ),
     "imagine_endpoints": HelpPage(

@@ -22,6 +22,7 @@ from ipyimagegen.notebook.display import (
     is_notebook,
     show_comparison,
     show_image,
+    show_table,
     show_text,
 )
 from ipyimagegen.notebook.fronts import CELL
@@ -31,6 +32,7 @@ from ipyimagegen.results import Result
 from ipyimagegen.session.studio import Studio
 
 LISTED = 20  # runs that %imagine_history shows without -l
+LISTED_MODELS = 40  # models that %imagine_models --server shows without -l
 
 
 class ImagineMagics:
@@ -116,12 +118,20 @@ class ImagineMagics:
         show_comparison(self._studio.history.compare(*line.ids))
 
     def imagine_models(self, line: Line, *_cell: object) -> None:
-        """List the models of the catalog, or show a model in full."""
-        show_text(reports.report_model(" ".join(line.words)) if line.words else reports.report_models())
+        """List the models of the catalog or of a server, or show a model in full."""
+        if server := line.own.get("--server"):
+            endpoint, *others = [*([str(server)] if server is not True else []), *line.words] or [""]
+            _refuse_words(" ".join(others), _("{flag} takes one endpoint", flag="--server"))
+            listed = self._studio.list_models(endpoint or None)
+            show_table(reports.report_server_models(*listed, _read_limit(line, LISTED_MODELS)))
+        elif line.words:
+            show_text(reports.report_model(" ".join(line.words)))
+        else:
+            show_table(reports.report_models())
 
     def imagine_endpoints(self, *_line: object) -> None:
         """List the endpoints and whether their keys are set."""
-        show_text(reports.report_endpoints(self._studio))
+        show_table(reports.report_endpoints(self._studio))
 
     def imagine_cost(self, *_line: object) -> None:
         """Show the calls and the spending of this session."""
@@ -202,11 +212,17 @@ def _take_id(line: Line, magic: str) -> str:
 def _read_filters(line: Line) -> tuple[str, bool, int]:
     """Return which runs %imagine_history lists: an id or range, whether all sessions', and how many."""
     everywhere, (ids, *others) = "--all" in line.own, line.words or [""]
-    limit = to_half_width(str(line.own.get("-l", LISTED)))
-    if not limit.isascii() or not limit.isdigit() or not int(limit):
-        raise InvalidOption(_("-l takes a number of runs, not {text!r}.", text=truncate(limit, 20)))
+    limit = _read_limit(line, LISTED)
     if ids and everywhere:
         raise InvalidOption(_("--all lists the runs of every session; an id names a run of this session."))
     example = '--search "a red fox"'
     _refuse_words(" ".join(others), _("a text of several words is written {example}", example=example))
-    return ids, everywhere, int(limit)
+    return ids, everywhere, limit
+
+
+def _read_limit(line: Line, usual: int) -> int:
+    """Return the number after -l. Raises InvalidOption."""
+    limit = to_half_width(str(line.own.get("-l", usual)))
+    if not limit.isascii() or not limit.isdigit() or not int(limit):
+        raise InvalidOption(_("-l takes a number, not {text!r}.", text=truncate(limit, 20)))
+    return int(limit)

@@ -149,7 +149,7 @@ class _Reader:
         """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
         line = self.line
         if flag in self._own:
-            line.own[flag] = self._take_value(flag, value, typed)[0] if self._own[flag] else True
+            line.own[flag] = self._take_value(flag, value, typed)[0] if self._own[flag] else value or True
             return
         if not self._options:
             raise InvalidOption(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ipyimagegen import catalog, client
@@ -15,12 +17,13 @@ from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, jo
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
-from ipyimagegen.core.text import DOT, format_table, sanitize, truncate
+from ipyimagegen.core.text import DOT, format_html_table, format_table, sanitize, truncate
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.history import History
+from ipyimagegen.session.keys import is_required
 from ipyimagegen.session.studio import Studio
 
 _LONGEST_VALUE = 400  # characters of a text in a request that is shown
@@ -37,6 +40,24 @@ def _join_lines(lines: Iterable[str], front: Front = CELL) -> str:
 def _list_lines(facts: Iterable[Fact]) -> list[str]:
     """Return `label: value` for each fact, without those that are empty."""
     return [_("{label}: {value}", label=label, value=value) for label, value in facts if value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells, the first of which is the header, and the lines below them."""
+
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def to_text(self) -> str:
+        """Return the table in columns of a fixed-width font."""
+        return _join_lines([_format_rows(self.rows), *self.notes])
+
+    def to_html(self) -> str:
+        """Return the table as HTML; every text in it is escaped."""
+        table = format_html_table([render(cell, CELL) for cell in row] for row in self.rows)
+        lines = (html.escape(sanitize(render(note, CELL))) for note in self.notes)
+        return "\n".join([table, *(f"<p>{line}</p>" for line in lines)])
 
 
 def _format_rows(rows: Iterable[Sequence[str]], front: Front = CELL) -> str:
@@ -248,8 +269,8 @@ def _count_images(count: int) -> Message:
     return ngettext("{count} image", "{count} images", count)
 
 
-def report_endpoints(studio: Studio) -> str:
-    """Return base URLs, whether a key is set and where, and the default."""
+def report_endpoints(studio: Studio) -> Table:
+    """Return base URLs, whether a key is set and where, and the default; usable endpoints come first."""
     end = _(
         "* is the default. To choose another: {option}, or {setting}",
         option="--endpoint NAME",
@@ -262,19 +283,22 @@ def report_endpoints(studio: Studio) -> str:
     endpoints = list(studio.registry)
     if default and default.base_url not in {endpoint.base_url for endpoint in endpoints}:
         endpoints.insert(0, default)
-    rows: list[tuple[str, ...]] = [("", _("endpoint"), _("base URL"), _("key"))]
+    ranked: list[tuple[int, tuple[str, ...]]] = []
     for endpoint in endpoints:
         is_default = default and (endpoint.name, endpoint.base_url) == (default.name, default.base_url)
+        source = studio.keys.source(endpoint) if endpoint.key_env else None
         url = endpoint.base_url or _("(set base_url)")
-        mark = "*" if is_default else ""
-        rows.append((mark, truncate(endpoint.name, 30), url, _describe_key(studio, endpoint)))
-    return _join_lines([_format_rows(rows), end])
+        rank = 2 if not endpoint.base_url else 1 if is_required(endpoint) and not source else 0
+        key = _describe_key(endpoint, source)
+        ranked.append((rank, ("*" if is_default else "", truncate(endpoint.name, 30), url, key)))
+    ranked.sort(key=lambda pair: pair[0])
+    header = ("", _("endpoint"), _("base URL"), _("key"))
+    return Table(rows=[header, *(row for _rank, row in ranked)], notes=[end])
 
 
-def _describe_key(studio: Studio, endpoint: Endpoint) -> str:
+def _describe_key(endpoint: Endpoint, source: str | None) -> str:
     if not endpoint.key_env:
         return _("not required")
-    source = studio.keys.source(endpoint)
     if not source:
         if endpoint.key_optional:
             return _("not set ({variable}), optional", variable=endpoint.key_env[0])
@@ -284,7 +308,29 @@ def _describe_key(studio: Studio, endpoint: Endpoint) -> str:
     return _("set ({source})", source=source)
 
 
-def report_models() -> str:
+def report_server_models(endpoint: Endpoint, models: Sequence[client.ListedModel], limit: int) -> Table:
+    """Return the models that a server lists, those that look like image models first, at most `limit`."""
+    rows = []
+    for model in models:
+        known = catalog.find_model(model.name)
+        drawing = model.makes_images or catalog.looks_like_image_model(model.name)
+        name = (
+            known.name + (_(", retired {date}", date=known.retired) if known.retired else "") if known else ""
+        )
+        rows.append((model.name, _("yes") if drawing else "", name, model.owner))
+    rows.sort(key=lambda row: not row[1])
+    server = truncate(endpoint.name, 40)
+    image_models = sum(bool(row[1]) for row in rows)
+    values = {"server": server, "count": f"{len(rows):,}", "image_models": f"{image_models:,}"}
+    notes: list[str] = [_("{server} lists {count} models; {image_models} look like image models.", **values)]
+    if more := len(rows[limit:]):
+        magic = f"%imagine_models --server {server} -l {len(rows)}"
+        notes.append(_("{count} more: {magic}", count=f"{more:,}", magic=magic))
+    header = (_("model"), _("image model"), _("in the catalog"), _("owner"))
+    return Table(rows=[header, *rows[:limit]], notes=notes)
+
+
+def report_models() -> Table:
     """Return a line for each model of the catalog."""
     rows: list[tuple[str, ...]] = [
         (_("model"), _("vendor"), _("sizes"), "n", _("edits"), _("seed"), _("retired"))
@@ -302,7 +348,7 @@ def report_models() -> str:
                 model.retired or "",
             )
         )
-    return _join_lines([_format_rows(rows), _("A model in full: {magic}", magic="%imagine_models NAME")])
+    return Table(rows=rows, notes=[_("A model in full: {magic}", magic="%imagine_models NAME")])
 
 
 def _describe_edits(model: Model) -> str:

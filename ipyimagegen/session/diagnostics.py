@@ -13,39 +13,34 @@ import ssl
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _, ngettext
 from ipyimagegen.core.plan import SKETCH
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.text import DOT, format_count, sanitize, truncate
+from ipyimagegen.core.text import DOT, format_count, list_some, sanitize
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.session.planning import merge
+from ipyimagegen.session.probing import State, describe_answer, probe_server, run_within
 from ipyimagegen.store import location
-from ipyimagegen.store.health import inspect_store
+from ipyimagegen.store.health import StoreHealth, inspect_store
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
     from ipyimagegen.core.redact import ApiKey
     from ipyimagegen.session.studio import Studio
 
-T = TypeVar("T")
-POLL = 0.2  # seconds, short enough that an interrupt is heard on every system
 STORE_SECONDS = 6.0  # that a disk may take
-SERVER_SECONDS = 10.0  # that a server may take
 LONGEST = 400  # characters of a finding
-LONGEST_REPLY = 160  # characters of a server's own text
 WIDTH = 80  # columns of the report
 
 PACKAGES = (
@@ -60,15 +55,6 @@ _FRONT_ENDS: Mapping[str, str] = {
     "JUPYTERHUB_USER": "JupyterHub",
     "VSCODE_PID": "VS Code",
 }
-
-
-class State(StrEnum):
-    """How something is; `unknown` is what was not or could not be checked."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-    UNKNOWN = "unknown"
 
 
 OK, WARNING, PROBLEM, UNKNOWN = State
@@ -95,8 +81,10 @@ class Report(tuple[Finding, ...]):
                 WIDTH, head, " " * len(head), break_long_words=False, break_on_hyphens=False
             )
             lines.append(wrapper.fill(finding.text))
-        counts = [(sum(finding.state is state for finding in self), state) for state in (PROBLEM, WARNING)]
-        summary = [format_count(count, str(state)) for count, state in counts if count]
+        counts = Counter(finding.state for finding in self)
+        summary = [format_count(counts[state], str(state)) for state in (PROBLEM, WARNING) if counts[state]]
+        if counts[UNKNOWN]:
+            summary.append(_("{count} unknown", count=counts[UNKNOWN]))
         return "\n".join([*lines, DOT.join([*(summary or [_("no problem")]), _("no check cost anything")])])
 
 
@@ -136,23 +124,6 @@ def _guard(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Findin
         yield Finding(name, UNKNOWN, _("the check failed: {error}", error=type(error).__name__))
 
 
-def _run_within(seconds: float, work: Callable[[], T]) -> T:
-    """Return the result of the work. Raises TimeoutError: name servers and network folders may hang."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            future.set_exception(error)
-
-    run_in_background(run, "check")
-    ends = time.monotonic() + seconds
-    while not future.done() and time.monotonic() < ends:
-        wait((future,), timeout=POLL)
-    return future.result(timeout=0)
-
-
 _LOCKS = _("locks may not work there; the index is then rebuilt from time to time, and the files are safe")
 _FILE_SYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(
@@ -178,19 +149,6 @@ _INDEX: Mapping[str, tuple[State, str]] = {
     "read-only": (WARNING, _("can be read but not written")),
     "unreadable": (WARNING, _("cannot be read. Delete index.sqlite: it is rebuilt from the files")),
 }
-
-
-# The meaning of a status that is not about keys.
-_MEANINGS: Mapping[int, tuple[State, str]] = {
-    **dict.fromkeys(
-        (404, 405, 501),
-        (UNKNOWN, _("the server has no list of models, or the base URL is incomplete: most end in /v1")),
-    ),
-    407: (PROBLEM, _("the proxy requires a user name and password")),
-    429: (WARNING, _("the server limits requests, or a quota is used up")),
-}
-_REFUSED = UNKNOWN, _("the server refused the question")
-_FAILING = PROBLEM, _("the server fails; try again later")
 
 
 @dataclass(frozen=True)
@@ -244,7 +202,7 @@ class _Examination:
 
     def check_store(self) -> Iterator[Finding]:
         home = self.studio.home
-        health = _run_within(STORE_SECONDS, lambda: inspect_store(home))
+        health = run_within(STORE_SECONDS, lambda: inspect_store(home))
         temporary = location.describe_impermanence(home, self.environ)
         state = PROBLEM if health.trouble else WARNING if temporary else OK
         text = health.trouble or temporary or _("{home} can be written", home=home)
@@ -272,12 +230,43 @@ class _Examination:
         if health.aside:
             parts.append(_("a damaged index was put aside: index.damaged may be deleted"))
         yield Finding("index", state, "; ".join(parts))
+        yield from self._describe_records(health)
         unfinished = [
             f"{format_count(count, 'file')} in {name} ({_format_size(size)})"
             for name, (count, size) in (("spool", health.spool), ("quarantine", health.quarantine))
             if count
         ]
         yield Finding("unfinished", OK, ", ".join(unfinished) or _("spool and quarantine are empty"))
+
+    def _describe_records(self, health: StoreHealth) -> Iterator[Finding]:
+        """Yield the findings on what the records say; an outcome is free to stay unknown at a free server."""
+        in_flight = self.studio.ledger.in_flight()
+        unknown = [run for run in health.unknown if run not in in_flight]
+        parts = []
+        if health.damaged:
+            parts.append(
+                ngettext(
+                    "{count} record is cut short or damaged, and left out of the history",
+                    "{count} records are cut short or damaged, and left out of the history",
+                    health.damaged,
+                )
+            )
+        if unknown:
+            parts.append(
+                ngettext(
+                    "{count} run has no known outcome and may have been billed: {runs}",
+                    "{count} runs have no known outcome and may have been billed: {runs}",
+                    len(unknown),
+                    runs=list_some(unknown),
+                )
+            )
+        if health.jobs:
+            parts.append(
+                _("their servers may still work on {runs}: %imagine_show asks", runs=list_some(health.jobs))
+            )
+        if not health.counted:
+            parts.append(_("not all records were read in the time"))
+        yield Finding("records", WARNING if parts else OK, "; ".join(parts) or _("every outcome is known"))
 
     def check_endpoint(self) -> Iterator[Finding]:
         """Check the server: its key, the way to it, and its answer to a free question."""
@@ -345,20 +334,32 @@ class _Examination:
 
     def _check_server(self, endpoint: Endpoint, key: ApiKey | None) -> Iterator[Finding]:
         mounts = self.mounts() if endpoint.name == SKETCH else {}
-        offline = self.offline
-        probe = _run_within(
-            SERVER_SECONDS + 2,
-            lambda: client.probe(endpoint, key, mounts=mounts, seconds=SERVER_SECONDS, offline=offline),
-        )
+        probe = probe_server(endpoint, key, self.studio, mounts=mounts, offline=self.offline)
         mounted = endpoint.base_url in mounts
         if mounted:
             yield Finding("host", OK, _("in this process, without a network"))
         else:
             yield Finding("host", *_describe_way(endpoint, probe))
         if mounted or probe.reached:
-            yield Finding("answer", *_describe_answer(probe, has_key=key is not None))
+            yield Finding("answer", *self._describe_answer(endpoint, probe, has_key=key is not None))
         if not mounted:
             yield Finding("clock", *_describe_clock(probe.clock_offset))
+
+    @staticmethod
+    def _describe_answer(
+        endpoint: Endpoint, probe: client.ProbeResult, *, has_key: bool
+    ) -> tuple[State, str]:
+        if probe.status is None:
+            return PROBLEM, _("none: {cause}", cause=probe.message)
+        state, meaning = describe_answer(probe, endpoint, has_key=has_key)
+        text = _(
+            "{status} to GET {route} after {milliseconds} ms: {meaning}",
+            status=probe.status,
+            route=probe.route,
+            milliseconds=f"{probe.seconds * 1000:.0f}",
+            meaning=meaning,
+        )
+        return state, text
 
 
 def _format_size(count: int) -> str:
@@ -379,32 +380,6 @@ def _describe_way(endpoint: Endpoint, probe: client.ProbeResult) -> tuple[State,
     elif catalog.is_loopback(endpoint):
         remedy = _("Check that the server is running, and its port.")
     return PROBLEM, _("not reached {way}: {cause}. {remedy}", way=way, cause=probe.message, remedy=remedy)
-
-
-def _describe_answer(probe: client.ProbeResult, *, has_key: bool) -> tuple[State, str]:
-    status = probe.status
-    if status is None:
-        return PROBLEM, _("none: {cause}", cause=probe.message)
-    meaning: str
-    if status < 300 and probe.message:
-        state, meaning = PROBLEM, _("but the server refuses")
-    elif status < 300 and not probe.is_api:
-        state, meaning = WARNING, _("a web page instead of an API. Check the base URL: most end in /v1")
-    elif status < 300:
-        state, meaning = OK, _("the key was not refused") if has_key else _("the server answers")
-    elif status < 400:
-        remedy = _("Set the base URL of the server that answers itself")
-        url = probe.redirect or _("another URL")
-        state, meaning = PROBLEM, _("redirected to {url}. {remedy}", url=url, remedy=remedy)
-    elif status in (401, 403):
-        state, meaning = PROBLEM, _("the key was refused") if has_key else _("refused without a key")
-    else:
-        state, meaning = _MEANINGS.get(status, _REFUSED if status < 500 else _FAILING)
-    values = {"status": status, "milliseconds": f"{probe.seconds * 1000:.0f}", "meaning": meaning}
-    text: str = _("{status} to GET /models after {milliseconds} ms: {meaning}", **values)
-    if reply := truncate(probe.message, LONGEST_REPLY):
-        text = _("{answer}. The server's text: {reply}", answer=text, reply=reply)
-    return state, text
 
 
 def _describe_clock(ahead: float) -> tuple[State, str]:

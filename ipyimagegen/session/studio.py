@@ -37,6 +37,7 @@ from ipyimagegen.session.history import History
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.session.ledger import Ledger
 from ipyimagegen.session.planning import RequestContext, build_plan
+from ipyimagegen.session.probing import list_server_models
 from ipyimagegen.session.processing import CallContext
 from ipyimagegen.session.recovery import Recovery
 from ipyimagegen.session.scheduler import Scheduler
@@ -367,6 +368,11 @@ class Studio:
         """Return the diagnostics, at no cost: see `%imagine_doctor`."""
         mounts, offline = (lambda: self.tools.mounts), offline or self.offline
         return examine(self, endpoint, environ=self._environ, mounts=mounts, offline=offline)
+
+    def list_models(self, endpoint: str | None = None) -> tuple[Endpoint, tuple[client.ListedModel, ...]]:
+        """Return an endpoint, the default unless named, and the models that it lists itself, at no cost."""
+        with self.keys.discreet():
+            return list_server_models(self, endpoint, mounts=lambda: self.tools.mounts, offline=self.offline)
 
     # Results
 

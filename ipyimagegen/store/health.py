@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipyimagegen.core.run import Run, Status
 from ipyimagegen.store.blobs import find_fallback
 from ipyimagegen.store.files import MARGIN, Disk
 from ipyimagegen.store.index import (
@@ -23,6 +24,7 @@ from ipyimagegen.store.index import (
     read_state,
     read_version,
 )
+from ipyimagegen.store.records import Records
 
 MOUNTS = Path("/proc/self/mountinfo")  # on Linux only
 LOCK = 1.0  # seconds that another process may hold the index before it is called locked
@@ -39,7 +41,10 @@ class StoreHealth:
     image fits. `kind`: of the file system, None where unknown. `index`: ok, missing, newer, damaged, foreign
     (another program's or another user's), locked, cut off, read-only or unreadable. `runs`: how many are in
     the index. `unindexed`: how many records it may lack. `spool` (with the fallback) and `quarantine`:
-    numbers of files and bytes. `aside`: a damaged index was moved aside and is still there.
+    numbers of files and bytes. `aside`: a damaged index was moved aside and is still there. `damaged`: how
+    many records cannot be read. `unknown`: the ids of runs whose outcome is unknown, and that no later run of
+    the same request settled; `jobs`: those of them whose job at the server may still end with an image.
+    `counted`: all records were read in the time.
     """
 
     trouble: str
@@ -52,6 +57,10 @@ class StoreHealth:
     spool: tuple[int, int]
     quarantine: tuple[int, int]
     aside: bool
+    damaged: int
+    unknown: tuple[str, ...]
+    jobs: tuple[str, ...]
+    counted: bool
 
 
 def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS) -> StoreHealth:
@@ -64,6 +73,7 @@ def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS
     with suppress(OSError):
         free = shutil.disk_usage(folder).free
     index, runs = _inspect_index(home / "index.sqlite")
+    damaged, unknown, counted = _count_records(disk)
     return StoreHealth(
         trouble=_find_trouble(disk, folder),
         free=free,
@@ -75,6 +85,10 @@ def inspect_store(home: Path, *, disk: Disk | None = None, mounts: Path = MOUNTS
         spool=_measure(disk.spool, *([fallback.spool] if fallback else [])),
         quarantine=_measure(home / "quarantine"),
         aside=bool(list_aside(home)),
+        damaged=damaged,
+        unknown=tuple(run.id for run in unknown),
+        jobs=tuple(run.id for run in unknown if run.awaits_job),
+        counted=counted,
     )
 
 
@@ -117,6 +131,31 @@ def _find_file_system(folder: Path, mounts: Path) -> str | None:
             if len(mount.parts) >= nearest and resolved.is_relative_to(mount):
                 nearest, kind = len(mount.parts), after.split(" ")[0]
     return kind
+
+
+def _count_records(disk: Disk) -> tuple[int, list[Run], bool]:
+    """Return how many records cannot be read, the runs of unknown outcome, and whether all were read in time.
+
+    A run that a later run of the same request settled is left out.
+    """
+    records, ends, damaged = Records(disk), time.monotonic() + CHECK, 0
+    settled: dict[str, float] = {}
+    unknown: list[Run] = []
+    with suppress(OSError):
+        for key in records.list_keys():
+            if time.monotonic() > ends:
+                break
+            run = None
+            with suppress(OSError):
+                run = records.read(key)
+            if run is None:
+                damaged += 1
+            elif run.status is Status.DONE:
+                settled[run.identity] = max(run.created, settled.get(run.identity, 0))
+            elif run.status in (Status.UNKNOWN, Status.PENDING) and not run.forgotten:
+                unknown.append(run)
+    unknown = [run for run in unknown if settled.get(run.identity, 0) < run.created]
+    return damaged, sorted(unknown, key=lambda run: run.created), time.monotonic() <= ends
 
 
 def _measure(*folders: Path) -> tuple[int, int]:

@@ -17,7 +17,8 @@ from sockets import Server, hang, reply, reset
 from words import MESSAGES
 
 from ipyimagegen import Settings, Studio, default_studio
-from ipyimagegen.session import diagnostics
+from ipyimagegen.core.errors import OutcomeUnknown
+from ipyimagegen.session import probing
 from ipyimagegen.session.diagnostics import Report, State
 
 LIST = {"object": "list", "data": [{"id": "m"}]}
@@ -103,8 +104,19 @@ ANSWERS = [
     ),
     (403, {"error": {"message": "not from here"}}, "problem", "not from here"),
     (404, {"detail": "Not Found"}, "unknown", DOCTOR["no list of models"]),
+    (200, b"hello", "warning", DOCTOR["text"]),
+    (200, b"", "warning", DOCTOR["empty response"]),
+    (204, b"", "warning", DOCTOR["empty response"]),
+    (200, {"status": "ok"}, "warning", DOCTOR["JSON without a list"]),
+    (200, {"error": {"message": "bad token"}, "data": [{"id": "m"}]}, "problem", "bad token"),
+    (
+        400,
+        {"error": {"message": "No connected db.", "code": "no_db_connection"}},
+        "problem",
+        DOCTOR["wrong key"],
+    ),
     (405, b"", "unknown", DOCTOR["no list of models"]),
-    (418, b"", "unknown", DOCTOR["another status"]),
+    (418, b"", "warning", DOCTOR["another status"]),
     (429, {"error": {"code": "insufficient_quota"}}, "warning", "quota"),
     (500, b"<title>Oops</title>", "problem", DOCTOR["server error"]),
     (502, b"", "problem", DOCTOR["server error"]),
@@ -121,10 +133,19 @@ def test_what_a_server_answers(kernel, serve, home, status, body, state, meaning
     text = re.sub(r"\s+", " ", cell.caption)
     assert re.search(rf"{state} answer {status} to GET /models after \d+ ms: .*{re.escape(meaning)}", text)
     assert "ok key LAB_API_KEY (environment) ok host " in text
+    assert ("no problem" in text) == (state == "ok")
     assert CANARY not in json.dumps(cell.outputs)
     assert [request.method for request in server.requests] == ["GET"]
     assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
     assert not home.exists()
+
+
+def test_a_server_that_wants_a_key_of_which_nothing_is_known(kernel, serve):
+    server = serve(lambda seen: (401, {}, {"error": {"message": "no key"}}))
+    cell = kernel.run(f"%imagine_doctor {server.base_url}")
+    text = re.sub(r"\s+", " ", cell.caption)
+    assert re.search(r"problem answer 401 .*'key_env': 'MY_KEY'", text)
+    assert "no problem" not in text
 
 
 def test_wrong_settings_are_findings(kernel, serve):
@@ -217,7 +238,7 @@ def test_without_ipython_and_in_a_terminal():
     [(hang, DOCTOR["no answer"]), (reset, DOCTOR["reset"]), (b"", DOCTOR["closed"])],
 )
 def test_a_server_without_an_answer(listen, monkeypatch, answer, meaning):
-    monkeypatch.setattr(diagnostics, "SERVER_SECONDS", 1.0)
+    monkeypatch.setattr(probing, "SERVER_SECONDS", 1.0)
     server = listen(answer)
     began = time.monotonic()
     findings = checked(studio_at(f"{server.origin}/v1", key_optional=True).doctor())
@@ -228,7 +249,7 @@ def test_a_server_without_an_answer(listen, monkeypatch, answer, meaning):
 
 
 def test_a_name_server_that_hangs(monkeypatch):
-    monkeypatch.setattr(diagnostics, "SERVER_SECONDS", 0.2)
+    monkeypatch.setattr(probing, "SERVER_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(6))
     began = time.monotonic()
     findings = checked(studio_at("http://gpu.example/v1", key_optional=True).doctor())
@@ -515,3 +536,24 @@ def test_nothing_that_could_be_paid_is_ever_sent(serve, home):
     assert everything(home) == before
     assert isinstance(studio.doctor("sketch"), Report)
     assert len(server.requests) == 2
+
+
+def test_what_records_leave_open_is_counted(serve, home):
+    """A record cut short, an outcome that nobody knows, and one that a later run settled."""
+    good = {"created": 1, "data": [{"b64_json": base64.b64encode(image_bytes()).decode()}]}
+    replies = [(500, {}, b""), (500, {}, b""), (200, {}, good), (200, {}, good)]
+    server = serve(lambda seen: replies.pop(0) if seen.method == "POST" else (200, {}, LIST))
+    studio = studio_at(server.base_url, key_optional=True, free=False)
+    assert checked(studio.doctor())["records"].state is OK
+    for prompt, options in [("a fox", {}), ("a hen", {}), ("a hen", {"retry": True}), ("a cow", {})]:
+        with contextlib.suppress(OutcomeUnknown):
+            studio.imagine(prompt, **options)
+    (damaged,) = (home / "records").glob("*/4.json")
+    damaged.write_bytes(damaged.read_bytes()[:99])
+    findings = checked(Studio("lab", settings=studio.settings).doctor())
+    (unknown,) = (run for run in studio.store.runs() if run.request.prompt == "a fox")
+    assert findings["records"].state is WARNING
+    assert re.fullmatch(
+        rf"1 {DOCTOR['damaged record']}; 1 {DOCTOR['unknown outcome']}: {unknown.id}",
+        findings["records"].text,
+    )
