@@ -44,6 +44,50 @@ def test_url(images):
         assert answer.headers["Content-Type"] == "image/png"
 
 
+def test_todays_fields(images):
+    more = {"safety_identifier": "a1", "complexity": "low", "output_format": "gif", "frame_count": 3}
+    reply = images.generate(prompt=PROMPT, model="gpt-image-2.6-flare", size="64x64", extra_body=more)
+    assert (opened(reply.data[0]).format, opened(reply.data[0]).n_frames) == ("GIF", 3)
+    assert (reply.output_format, reply.safety_identifier) == ("gif", "a1")
+
+
+@pytest.mark.parametrize("model", ["dall-e-2", "dall-e-3"])
+def test_models_that_answer_with_urls(images, model):
+    (item,) = images.generate(prompt=PROMPT, model=model, size="64x64").data
+    assert item.b64_json is None
+    with urllib.request.urlopen(item.url, timeout=10) as answer:
+        assert Image.open(io.BytesIO(answer.read())).size == (64, 64)
+    assert opened(images.generate(prompt=PROMPT, model=model, response_format="b64_json").data[0])
+
+
+def test_models(base_url):
+    with openai.OpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+        assert [client.models.retrieve(name).id for name in ("sketch", "gpt-image-2")] == [
+            "sketch",
+            "gpt-image-2",
+        ]
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.models.retrieve("no-such-model")
+        assert caught.value.code == "model_not_found"
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": PROMPT}])
+        assert "/v1/images/generations" in str(caught.value)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_notice_is_a_header_of_every_response(images, stream):
+    raw = images.with_raw_response.generate(prompt=PROMPT, model="gpt-image-2", size="64x64", stream=stream)
+    assert "no AI model" in raw.headers["x-sketch-notice"]
+
+
+def test_the_retries_of_the_sdk_outlast_a_fault_that_recovers(base_url):
+    client = openai.OpenAI(base_url=base_url, api_key="any", max_retries=2)
+    more = {"fault": "429:2"}
+    assert client.images.generate(prompt="one of its own", size="64x64", extra_body=more).data
+    with pytest.raises(openai.RateLimitError):
+        client.images.generate(prompt="another", size="64x64", extra_body={"fault": "429:3"})
+
+
 def test_seed(images):
     seven, again, eight = (
         images.generate(prompt=PROMPT, size="64x64", extra_body={"seed": seed}).data[0].b64_json

@@ -79,7 +79,7 @@ def _check_format(values: Mapping[str, Any], sent: set[str]) -> None:
         raise refuse_value("background", message)
     if output_format == "gif" and values["stream"]:
         raise refuse_value("stream", "Streaming is not supported for GIF output format")
-    for name in {"frame_count", "frame_duration_ms"} & sent if output_format != "gif" else ():
+    for name in sorted({"frame_count", "frame_duration_ms"} & sent) if output_format != "gif" else ():
         raise refuse_value(name, f"'{name}' is only supported for GIF output format")
 
 
