@@ -6,6 +6,7 @@ message names (`raising.py`). A message with one text is the same at the three f
 
 import datetime as dt
 import errno
+import io
 import json
 import os
 import re
@@ -254,6 +255,17 @@ def test_images(name):
 DATA = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
 
 
+UNOPENED = [{"b64_json": b64(b"<svg/>")}, {"b64_json": b64(b"\0\0\0\x0cJXL \r\n\x87\n")}]
+
+
+def animation():
+    """Return a GIF of two frames."""
+    out = io.BytesIO()
+    frames = [Image.new("L", (64, 48), grey) for grey in (0, 200)]
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
 def refuse(status, message="no", code=None, **headers):
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return reply({"error": {"message": message, "code": code}}, f"{status} No", *lines)
@@ -287,7 +299,8 @@ ANSWERS = {
     "damaged base64": reply({"data": [{"b64_json": "@@"}]}),
     "private address": reply({"data": [{"url": "https://127.0.0.1:1/a.png"}]}),
     "path on a disk": reply({"data": [{"url": "/tmp/a.png"}]}),
-    "no image file": reply({"data": [{"b64_json": b64(b"<svg/>")}]}),
+    "no image file": reply({"data": [{"b64_json": b64(b"<html>")}]}),
+    "an SVG with another label": reply({"data": [{"b64_json": b64(b"<svg/>"), "output_format": "png"}]}),
     "cut short": reply(DATA)[:-200],
     "closed": b"",
     "reset": sockets.reset,
@@ -513,6 +526,9 @@ def test_captions(home, start):
         "a deployment in the address": show(
             good, "a pig", _at="/openai/deployments/D", _dialect="azure", model="M"
         ),
+        "an animation": show(reply({"data": [{"b64_json": b64(animation())}]}), "a wren"),
+        "formats that are not opened": show(reply({"data": UNOPENED}), "an ox", n=2),
+        "a vector image": show(reply({"data": UNOPENED[:1]}), "a cod", output_format="svg"),
         "cut inside the second image": show(two[:-60], "an owl", n=2),
         "a sweep": show(by_seed, "a cow", seed=[1, 2, 3], timeout=30),
     }

@@ -225,15 +225,15 @@ def test_nothing_usable_came(home, serve):
 
 
 def test_what_is_no_image_is_kept_and_not_shown(home, serve):
-    svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
-    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(svg)}]}))
+    page = b"<!doctype html><svg onload='alert(1)'/>"
+    server = serve(lambda seen: (200, {}, {"data": [{"b64_json": b64(page)}]}))
     with pytest.raises(e.CallError):
         make_studio(home, server).imagine("a fox")
     (record,) = records(home).values()
     (image,) = record["images"]
     assert image["state"] == "quarantined"
     kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
-    assert svg in kept
+    assert page in kept
 
 
 def test_a_download_that_failed_is_fetched_later(home, serve):

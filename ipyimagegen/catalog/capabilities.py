@@ -8,11 +8,10 @@ from typing import Any
 
 from ipyimagegen.catalog.tables import find_model
 from ipyimagegen.core.endpoints import Endpoint, Model, sends_edits_as_json
-from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.request import PreparedRequest, Request
 
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
-_FORMATS = tuple(BY_NAME)
 _JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
 _LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
 
@@ -137,8 +136,8 @@ class InputRequirements:
     `first` are the formats of the first image with a mask: OpenAI requires the same format for both.
     """
 
-    formats: tuple[str, ...] = _FORMATS
-    first: tuple[str, ...] = _FORMATS
+    formats: tuple[str, ...] = INPUTS
+    first: tuple[str, ...] = INPUTS
     limit: int = _LIMIT
     square: bool = False
     mask_as: str = "alpha"
@@ -147,7 +146,7 @@ class InputRequirements:
 def find_input_requirements(request: Request, sent: PreparedRequest, endpoint: Endpoint) -> InputRequirements:
     """Return what the model's row requires there, else the endpoint's row, else any server."""
     row = find_capabilities(request, endpoint).row
-    formats = row.input_formats or endpoint.input_formats or _FORMATS
+    formats = row.input_formats or endpoint.input_formats or INPUTS
     limit = row.input_bytes or endpoint.input_bytes or _LIMIT
     if sends_edits_as_json(endpoint, sent.options):
         limit = min(limit, _JSON_LIMIT)

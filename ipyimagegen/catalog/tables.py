@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_ori
 
 from ipyimagegen.core.endpoints import Endpoint, Model, Price
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
-from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.options import SENT, Json, normalise
 from ipyimagegen.core.request import check_values
@@ -332,7 +332,7 @@ _CHECKS: Mapping[str, Callable[[Any, Json, _Place], Any]] = {
     "variables": _read_variables,
     "model": _read_model,
     "prices": _read_prices,
-    "format": _accept(BY_NAME.__contains__, _("one of {words}", words=", ".join(BY_NAME))),
+    "format": _accept(INPUTS.__contains__, _("one of {words}", words=", ".join(INPUTS))),
     "count": _accept(lambda number: number >= 0, _("a whole number of 0 or more")),
     "amount": _accept(lambda number: number >= 0, _("a number of 0 or more")),
     "positive": _accept(lambda number: number >= 1, _("a number of 1 or more")),

@@ -18,7 +18,7 @@ from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_
 from ipyimagegen.client.spool import Slice, decode_base64, read_blocks, sniff_base64
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.formats import sniff
+from ipyimagegen.core.formats import identify
 from ipyimagegen.core.messages import Message, OptionName, Remedy, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -183,7 +183,7 @@ class StoredResponse:
         with self.path.open("rb") as file:
             head = file.read(BODY)
         text = head.decode("utf-8", "replace").strip()
-        if sniff(head[:16]):  # the image itself: vLLM-Omni sends it for `response_format: file`
+        if identify(head):  # the image itself: vLLM-Omni sends it for `response_format: file`
             return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ErrorInfo(message="")
         if base64 := _find_base64(self.path, head):
             return Answer(images=(ResponseImage(base64=base64, spool=self.path),)), ErrorInfo(message="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.formats import BY_MIME, BY_NAME
 from ipyimagegen.core.messages import Message, _, ngettext
 from ipyimagegen.core.options import parse_size
 from ipyimagegen.core.request import PreparedRequest, Request
@@ -52,28 +52,34 @@ def _compare_images(
     request: Request, asked: Mapping[str, Any], whole: Sequence[ImageRecord]
 ) -> Iterator[Mismatch]:
     """Yield what can be measured: size, ratio, format, transparency."""
+    measured = [image for image in whole if image.width]
     pixels = parse_size(str(asked.get("size", "")))  # None for a word or a tier
     size = f"{pixels[0]}x{pixels[1]}" if pixels else ""
-    sizes = _list_sizes(whole)
-    if size and whole and sizes != [size]:
+    sizes = _list_sizes(measured)
+    if size and measured and sizes != [size]:
         yield Mismatch(_("size"), size, ", ".join(sizes))
     ratio = str(request.options.get("aspect_ratio", ""))
     # Where it was translated to this size, the caption's note says so.
     if ":" in ratio and "size" not in request.extra and sizes != [size]:
         width, height = (float(part) for part in ratio.split(":"))
-        shapes = [(image, (image.width or 1) / (image.height or 1)) for image in whole]
+        shapes = [(image, (image.width or 1) / (image.height or 1)) for image in measured]
         wrong = [image for image, shape in shapes if abs(shape / (width / height) - 1) > _ROUNDING]
         if wrong:
             yield Mismatch(_("ratio"), ratio, ", ".join(_list_sizes(wrong)))
     if file_format := BY_NAME.get(str(asked.get("output_format"))):
-        others = {str(image.mime).removeprefix("image/") for image in whole if image.mime != file_format.mime}
+        others = {_name_format(image) for image in whole if image.mime != file_format.mime}
         if others:
             yield Mismatch(_("format"), file_format.name, ", ".join(sorted(others)))
     background = asked.get("background")
-    if background == "transparent" and any(not image.alpha for image in whole):
+    if background == "transparent" and any(image.alpha is False for image in whole):
         yield Mismatch(_("background"), "transparent", "opaque")
     if background == "opaque" and any(image.alpha for image in whole):
         yield Mismatch(_("background"), "opaque", "transparent")
+
+
+def _name_format(image: ImageRecord) -> str:
+    file_format = BY_MIME.get(image.mime or "")
+    return file_format.name if file_format else str(image.mime).removeprefix("image/")
 
 
 def _list_sizes(images: Sequence[ImageRecord]) -> list[str]:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, suggest_name
-from ipyimagegen.core.formats import BY_NAME
+from ipyimagegen.core.formats import OUTPUTS
 from ipyimagegen.core.messages import Message, OptionName, _
 
 Json: TypeAlias = Any
@@ -134,7 +134,7 @@ _TABLE = (
     Option("quality", Kind.WORD, _("effort, and price"), choices=_QUALITIES),
     Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
     Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
-    Option("output_format", Kind.CHOICE, _("file format of the images"), choices=tuple(BY_NAME)),
+    Option("output_format", Kind.CHOICE, _("file format of the images"), choices=OUTPUTS),
     Option("output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100),
     Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
     Option(

@@ -69,6 +69,8 @@ ERRORS: Mapping[Status, type[CallError]] = {
 class ImageRecord:
     """An image of a run. `index` counts from 1. `alpha` is whether any pixel is transparent.
 
+    `width` and `height` are in pixels as it is shown; None where the format is not decoded. `frames` is the
+    number of frames of an animation.
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
     a mask, or where the images cannot be compared. `altered` is "key" where the file's own texts held a
     key: the stored copy has `*` in its place, and `sha256` is that of the copy.
@@ -82,6 +84,7 @@ class ImageRecord:
     width: int | None = None
     height: int | None = None
     alpha: bool | None = None
+    frames: int | None = None
     url: str | None = None
     revised_prompt: str | None = None
     changed_outside: float | None = None
@@ -98,6 +101,11 @@ class ImageRecord:
     def unstored(self) -> bool:
         """Whether only the stored response holds it."""
         return self.state in (ImageState.UNREAD, ImageState.UNWRITTEN)
+
+    @property
+    def unopened(self) -> bool:
+        """Whether its format is not decoded, so that a placeholder is shown in its place."""
+        return self.viewable and self.mime is not None and self.width is None
 
     @property
     def viewable(self) -> bool:

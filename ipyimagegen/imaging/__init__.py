@@ -12,7 +12,16 @@ from ipyimagegen.imaging.contact_sheet import (
     measure_tile_edge,
 )
 from ipyimagegen.imaging.inputs import encode_input, fit_input
-from ipyimagegen.imaging.inspection import ImageInfo, inspect, open_image, preview_partial, to_png
+from ipyimagegen.imaging.inspection import (
+    ImageInfo,
+    can_decode,
+    inspect,
+    is_turned,
+    make_thumb,
+    open_image,
+    preview_partial,
+    to_png,
+)
 from ipyimagegen.imaging.masks import convert_mask, measure_changed_outside, read_mask, to_mask_image
 from ipyimagegen.imaging.metadata import mask_keys
 from ipyimagegen.imaging.normalize import EncodedImage
@@ -25,13 +34,16 @@ __all__ = [
     "EncodedImage",
     "ImageInfo",
     "Preview",
+    "can_decode",
     "choose_edge",
     "convert_mask",
     "encode_input",
     "fit_input",
     "inspect",
+    "is_turned",
     "make_contact_sheet",
     "make_preview",
+    "make_thumb",
     "make_tile",
     "mask_keys",
     "measure_changed_outside",

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from ipyimagegen.core.errors import InvalidInput, find_nearest
-from ipyimagegen.core.formats import FORMATS
+from ipyimagegen.core.formats import BY_NAME, INPUTS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging.errors import add_path, attempt, describe_error, refuse, to_label
@@ -247,7 +247,7 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     scan = scan_bytes(data)
     if scan is not None:
         check_size(scan.width, scan.height, label)
-        if scan.flaw:
+        if scan.flaw and kind != "GIF":  # many GIF files lack their last byte
             raise _refuse_flaw(scan.flaw, label)
         if scan.refusal:
             message = _("{image} {problem}. Save it with another program.", image=label, problem=scan.refusal)
@@ -266,7 +266,7 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     if kind == "TIFF" and (data[8:10] == b"CR" or 50706 in image.tag_v2 or image.tag_v2.get(254) == 1):
         raise refuse(_("{image} is a camera's raw file. Export it as JPEG or PNG.", image=label))
     frames = attempt(lambda: int(getattr(image, "n_frames", 1)))[0] or 1  # a broken second frame is ignored
-    own = kind in {file_format.pillow for file_format in FORMATS} and frames == 1 and image.mode != "CMYK"
+    own = kind in {BY_NAME[name].pillow for name in INPUTS} and frames == 1 and image.mode != "CMYK"
     if own and late:
         _load(image, kind, label)
     return _OpenedImage(image, image.format or kind, frames, own and find_turn(image) is None)

@@ -1,6 +1,9 @@
 """Inspect an untrusted image file: its format, size and transparency, and a thumbnail, from a single decode.
 
-The format is known by the first bytes and the size by the header before anything is decoded.
+The format is known by the first bytes and the size by the header before anything is decoded. PNG, JPEG, WebP,
+GIF and AVIF are decoded, of an animation only the first frame. A file of another known format is never
+opened: its thumbnail is a drawn placeholder. Sizes and pixels are those that are shown, after a rotation by
+EXIF.
 """
 
 from __future__ import annotations
@@ -11,13 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, WebPImagePlugin  # noqa: F401 - see below
+from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401 - see below
 
+from ipyimagegen.core.formats import HEAD, identify
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import ImageState
-from ipyimagegen.imaging.normalize import find_turn
+from ipyimagegen.imaging.normalize import find_turn, turn_size, turn_upright
+from ipyimagegen.imaging.placeholder import draw_placeholder
 from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, encode_preview, make_opaque, scale_into
-from ipyimagegen.imaging.scan import Scan, scan_bytes, scan_file
+from ipyimagegen.imaging.scan import DECODED, Scan, scan_bytes, scan_file
 
 # Pillow would load its common formats when a file is opened: in a call's thread, where nothing may load.
 Image.preinit()
@@ -27,7 +32,7 @@ Image.preinit()
 MOST_SECONDS = 4.0
 _MOST_WAITED_FOR = 16_000_000  # pixels of an image that is decoded while somebody waits
 _TRUNCATED = _("the file is cut short")
-_UNKNOWN = _("not a PNG, JPEG or WebP image")
+_UNKNOWN = _("not an image of a known format")
 _clock = getattr(time, "thread_time", time.process_time)
 
 
@@ -36,9 +41,10 @@ class ImageInfo:
     """What a file contains.
 
     `state` is STORED when it can be shown (`note` is what is wrong with it, if anything), DAMAGED when
-    nothing of it can be decoded, QUARANTINED when it must not be opened. `width` and `height` are those
-    of its header in pixels. `alpha` is whether any pixel is transparent, None when not every pixel is
-    known. `thumb` is RGB or RGBA, upright, and None unless the state is STORED.
+    nothing of it can be decoded, QUARANTINED when it must not be opened. `width` and `height` are in pixels
+    as it is shown, those of its header where it is not decoded, None where only a placeholder is shown.
+    `alpha` is whether any pixel is transparent, None when not every pixel is known. `frames` is the number of
+    frames of an animation. `thumb` is RGB or RGBA, upright, and None unless the state is STORED.
     """
 
     state: ImageState
@@ -46,8 +52,14 @@ class ImageInfo:
     width: int | None = None
     height: int | None = None
     alpha: bool | None = None
+    frames: int | None = None
     note: str = ""
     thumb: Image.Image | None = None
+
+
+def can_decode(mime: str | None) -> bool:
+    """Return whether images of that type are decoded; AVIF where Pillow was built with it."""
+    return mime in DECODED and (mime != "image/avif" or AvifImagePlugin.SUPPORTED)
 
 
 def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
@@ -56,16 +68,24 @@ def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
     Raises OSError when the file cannot be read. Nothing in the file raises.
     """
     with path.open("rb") as file:
-        scan = scan_file(file)
-    if scan is None:
+        file_format = identify(file.read(HEAD))
+        scan = scan_file(file) if file_format and can_decode(file_format.mime) else None
+    if file_format is None:
         return ImageInfo(state=ImageState.QUARANTINED, note=_UNKNOWN)
+    if scan is None:
+        placeholder = draw_placeholder(file_format.title, path.name, edge)
+        return ImageInfo(state=ImageState.STORED, mime=file_format.mime, thumb=placeholder)
+    return _inspect_scanned(path, scan, edge)
+
+
+def _inspect_scanned(path: Path, scan: Scan, edge: int) -> ImageInfo:
     info = ImageInfo(state=ImageState.QUARANTINED, note=scan.excess)
     if scan.width and scan.height:
-        info = replace(info, mime=scan.mime, width=scan.width, height=scan.height)
+        info = replace(info, mime=scan.mime, width=scan.width, height=scan.height, frames=scan.frames or None)
     if scan.excess:
         return info
     try:
-        thumb, transparent, note = _decode(path.open("rb", buffering=0), scan, edge)
+        decoded = _decode(path.open("rb", buffering=0), scan, edge)
     except _Refused as refused:
         return replace(info, note=refused.args[0])
     except Exception as error:  # decoders of hostile files raise anything
@@ -74,8 +94,15 @@ def inspect(path: Path, *, edge: int = EDGE) -> ImageInfo:
         if scan.flaw:
             return replace(info, state=ImageState.DAMAGED, note=_TRUNCATED)
         return replace(info, note=_("cannot be opened ({error})", error=type(error).__name__))
-    alpha = None if note else transparent
-    return replace(info, state=ImageState.STORED, alpha=alpha, note=note, thumb=thumb)
+    return replace(
+        info,
+        state=ImageState.STORED,
+        width=decoded.size[0],
+        height=decoded.size[1],
+        alpha=None if decoded.note else decoded.transparent,
+        note=decoded.note,
+        thumb=decoded.thumb,
+    )
 
 
 def preview_partial(data: bytes) -> Preview | None:
@@ -87,27 +114,50 @@ def preview_partial(data: bytes) -> Preview | None:
     if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
         return None
     try:
-        thumb = _decode(io.BytesIO(data), scan, EDGE)[0]
+        thumb = _decode(io.BytesIO(data), scan, EDGE).thumb
     except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
         return None
     return encode_preview(make_opaque(thumb, thumb.size), LIMIT)
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Return a file's bytes as a decoded Pillow image of its own size and mode.
+    """Return a file's bytes as a decoded Pillow image in its own mode: upright, the first frame.
 
-    Raises OSError for what is not a PNG, JPEG or WebP, or too costly to decode.
+    Raises OSError for a format that is not decoded, and for what is too costly to decode.
     """
-    scan = scan_bytes(data)
-    if scan is None or scan.refusal:
-        raise OSError(scan.refusal if scan else _UNKNOWN)
-    with Image.open(io.BytesIO(data), formats=[scan.mime.removeprefix("image/")]) as image:
+    with _open_scanned(data) as image:
         image.load()
-        return image
+        return turn_upright(image)
+
+
+def is_turned(data: bytes) -> bool:
+    """Return whether EXIF rotates a file's image. Raises OSError, like `open_image`."""
+    with _open_scanned(data) as image:
+        return find_turn(image) is not None
+
+
+def make_thumb(data: bytes, name: str, edge: int) -> Image.Image:
+    """Return a file's bytes as an image of at most `edge` pixels, or the placeholder that names the file.
+
+    Raises OSError, like `open_image`.
+    """
+    file_format = identify(data)
+    if file_format and not can_decode(file_format.mime):
+        return draw_placeholder(file_format.title, name, edge)
+    image = open_image(data)
+    image.thumbnail((edge, edge))
+    return image
+
+
+def _open_scanned(data: bytes) -> Image.Image:
+    scan = scan_bytes(data)
+    if scan is None or scan.refusal or not can_decode(scan.mime):
+        raise OSError(scan.refusal if scan else _UNKNOWN)
+    return Image.open(io.BytesIO(data), formats=[scan.mime.removeprefix("image/")])
 
 
 def to_png(data: bytes) -> bytes:
-    """Return a PNG, JPEG or WebP file as a PNG file of the same pixels. Raises OSError, like `open_image`."""
+    """Return a file as a PNG file of the pixels that are shown. Raises OSError, like `open_image`."""
     out = io.BytesIO()
     open_image(data).save(out, "PNG")
     return out.getvalue()
@@ -141,11 +191,18 @@ class _MeteredFile(io.BufferedReader):
         return super().read(size)
 
 
-def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> tuple[Image.Image, bool, str]:
-    """Return a thumbnail, whether a pixel of the image is transparent, and what is wrong with the file.
+@dataclass(frozen=True, kw_only=True)
+class _Decoded:
+    """A thumbnail, and what is known of the image: its size as shown, and what is wrong with its file."""
 
-    Raises _Refused, and anything else when no pixel can be decoded.
-    """
+    thumb: Image.Image
+    size: tuple[int, int]
+    transparent: bool
+    note: str
+
+
+def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> _Decoded:
+    """Decode the image. Raises _Refused, and anything else when no pixel can be decoded."""
     with _MeteredFile(raw) as file, Image.open(file, formats=[scan.mime.removeprefix("image/")]) as image:
         if image.size != (scan.width, scan.height):  # a second header behind the first
             raise _Refused(_("its headers contradict each other"))
@@ -154,7 +211,14 @@ def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> tuple[Imag
         image.draft(None, (2 * width, 2 * height))
         note = _load(image) or (_TRUNCATED if scan.flaw else "")
         flat, transparent = flatten_mode(image)
-        return _make_thumbnail(flat, image, edge), transparent, note
+        thumb = flat.resize(scale_into(flat.size, (edge, edge)), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        turn = find_turn(image)
+        return _Decoded(
+            thumb=thumb if turn is None else thumb.transpose(turn),
+            size=turn_size((scan.width, scan.height), turn),
+            transparent=transparent,
+            note=note,
+        )
 
 
 def _load(image: Image.Image) -> Message | None:
@@ -177,11 +241,3 @@ def _load(image: Image.Image) -> Message | None:
 def _comes_from_disk(error: Exception) -> bool:
     """Return whether the file could not be read; Pillow's own OSErrors have no number."""
     return isinstance(error, OSError) and error.errno is not None
-
-
-def _make_thumbnail(flat: Image.Image, original: Image.Image, edge: int) -> Image.Image:
-    """Return `flat` scaled down and turned upright by the EXIF orientation of `original`."""
-    size = scale_into(flat.size, (edge, edge))
-    small = flat.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    turn = find_turn(original)
-    return small if turn is None else small.transpose(turn)

@@ -27,7 +27,6 @@ from ipyimagegen.imaging.normalize import (
     to_eight_bits,
     to_ready_mode,
     to_size_text,
-    turn_upright,
 )
 from ipyimagegen.imaging.scan import scan_bytes
 
@@ -208,11 +207,11 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
 
 
 def _decode_flat(data: bytes) -> Image.Image:
-    """Return a PNG, JPEG or WebP file as it is shown, RGB or RGBA. Raises ValueError for any other."""
+    """Return a file as it is shown, RGB or RGBA. Raises ValueError for a format that is not decoded."""
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.flaw:
         raise ValueError("not to be decoded")
-    return flatten_mode(turn_upright(open_image(data)))[0]
+    return flatten_mode(open_image(data))[0]
 
 
 def _select_outside(mask: Image.Image, size: _Size) -> Image.Image:

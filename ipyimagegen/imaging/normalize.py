@@ -33,6 +33,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = tuple(TURNS[orientation] for orientation in (5, 6, 7, 8))
 _SLACK = 1 / 512  # half a step of 8 bits: what arithmetic adds to 0..1 without changing a pixel
 _ENCODERS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG"},
@@ -68,6 +69,11 @@ def find_turn(image: Image.Image) -> Image.Transpose | None:
         return TURNS.get(Image.Image.getexif(image).get(ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - an EXIF block from outside raises anything
         return None
+
+
+def turn_size(size: tuple[int, int], turn: Image.Transpose | None) -> tuple[int, int]:
+    """Return the size of an image in pixels after a turn."""
+    return (size[1], size[0]) if turn in _SIDEWAYS else size
 
 
 def turn_upright(image: Image.Image) -> Image.Image:

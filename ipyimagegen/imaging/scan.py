@@ -3,7 +3,8 @@
 A scan takes time in proportion to the file and bounded memory: it stops at the first limit that is
 exceeded. Decoders and Pillow's own parsers receive only files that pass.
 
-Sources: PNG specification (third edition) 5 and 11.3; ITU-T T.81 annex B; the WebP container specification.
+Sources: PNG specification (third edition) 5 and 11.3; ITU-T T.81 annex B; the WebP container specification;
+the GIF89a specification. For AVIF see `avif.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from ipyimagegen.core.formats import sniff
+from ipyimagegen.core.formats import HEAD, sniff
 from ipyimagegen.core.messages import Message, _
+from ipyimagegen.imaging.avif import walk_avif
 
 CUT = _("is cut short: its end is missing")
 DAMAGED = _("is damaged")
@@ -27,7 +29,7 @@ DAMAGED = _("is damaged")
 _MIB = 1 << 20
 # Megapixels that are decoded. libwebp holds 16 bytes for each pixel and cannot decode to a smaller size:
 # 40 megapixels take 650 MiB, 32 take 520.
-_MEGAPIXELS = {"image/png": 40, "image/jpeg": 40, "image/webp": 32}
+_MEGAPIXELS = {"image/png": 40, "image/jpeg": 40, "image/webp": 32, "image/gif": 40, "image/avif": 40}
 # Scans of a JPEG times its megapixels. A dense scan takes 1 to 6 ms for each megapixel, so that 800 take
 # at most 5 s. Encoders write 10 scans for RGB and 18 for CMYK: both pass at 40 megapixels.
 _SCANNED_MEGAPIXELS = 800
@@ -43,18 +45,29 @@ class _Limit(NamedTuple):
 # Each limit with an honest maximum and the cost that it bounds, for files of 64 MiB on a machine with two
 # cores. Pillow parses metadata in Python: a few microseconds for each piece, whatever its size.
 LIMITS = {
-    # PNG chunks, WebP chunks, JPEG segments and fill bytes. 64 MiB in the usual IDAT chunks of 8 KiB
+    # PNG and WebP chunks, JPEG segments and fill bytes, images and extensions of a GIF, boxes of an AVIF
+    # file and the pieces of its coded images. 64 MiB in the usual IDAT chunks of 8 KiB
     # are 8,192. Pillow takes 4 to 8 us for each: half a second at the limit, 30 s for 5 million.
     "pieces": _Limit(65_536, _("has more than 65,536 chunks or segments")),
     # Encoders write 1 to 18. See also the limit on scans times megapixels.
     "scans": _Limit(64, _("has more than 64 scans")),
     # A second header contradicts the first, or is a trick.
     "headers": _Limit(1, _("has more than one image header")),
+    # Data of a GIF come in blocks of at most 255 bytes: 64 MiB take 262,144. Pillow takes 1 us for each.
+    "blocks": _Limit(524_288, _("has more than 524,288 blocks of data")),
+    # Images and metadata in an AVIF file. A decoder compares each number with all others.
+    "items": _Limit(2048, _("has more than 1,024 items")),
+    # Parts of an item of an AVIF file that say nothing by themselves, so that only a decoder puts them
+    # together.
+    "parts": _Limit(0, _("has an item in several parts")),
+    # Pixels of all frames that are coded in an AVIF file, shown or not: colour, transparency, a thumbnail.
+    "coded pixels": _Limit(128_000_000, _("has more than 128 megapixels of coded frames")),
+    "large frames": _Limit(0, _("has a coded frame of more than 40 megapixels")),
     # PNG text and ICC profiles, as stored and again inflated. The workflow of a user interface takes
     # a few MiB. Pillow holds each text four times: 64 MiB at the limit.
     "text": _Limit(16 * _MIB, _("has more than 16 MiB of text")),
     # A JPEG segment holds 64 KiB. Pillow joins segments in quadratic time: 32 GiB are copied for 64 MiB.
-    "metadata": _Limit(_MIB, _("has more than 1 MiB of EXIF, MPF or Photoshop metadata")),
+    "metadata": _Limit(_MIB, _("has more than 1 MiB of metadata")),
     # Values may overlap, so that 64 KiB stand for 350 MiB, which Pillow copies out.
     "metadata values": _Limit(_MIB, _("has metadata that unfolds to more than 1 MiB")),
     # Four tables take 520 bytes. Pillow takes 3 us for each table of 65 bytes: 3 s for 64 MiB.
@@ -66,13 +79,14 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Scan:
-    """The structure of a PNG, JPEG or WebP file.
+    """The structure of a file that is decoded: PNG, JPEG, WebP, GIF or AVIF.
 
-    `width` and `height` are in pixels, 0 where the header cannot be read. `flaw` is CUT or DAMAGED, and
-    empty for a whole file. `refusal` is why the file must not be decoded at any size, such as "has more
-    than 64 scans"; empty when it may be. `excess` is why it is not decoded unless the user asks for it, by
-    its structure or size. `late` is whether EXIF data may follow the pixels or the coding is rare, so that
-    only decoding shows what the file is.
+    `width` and `height` are those of the header in pixels, before a rotation by EXIF, and 0 where it cannot
+    be read. `frames` is the number of frames of a whole animation, 0 for a still image. `flaw` is CUT or
+    DAMAGED, and empty for a whole file. `refusal` is why the file must not be decoded at any size, such as
+    "has more than 64 scans"; empty when it may be. `excess` is why it is not decoded unless the user asks for
+    it, by its structure or size. `late` is whether EXIF data may follow the pixels or the coding is rare, so
+    that only decoding shows what the file is.
     """
 
     mime: str
@@ -82,24 +96,25 @@ class Scan:
     refusal: str = ""
     excess: str = ""
     late: bool = False
+    frames: int = 0
 
 
 def scan_file(file: BinaryIO) -> Scan | None:
-    """Return the scan of a PNG, JPEG or WebP file, or None for any other file.
+    """Return the scan of a file, or None for a format that is not decoded.
 
     Raises OSError when the file cannot be read; nothing in it raises.
     """
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    mime = sniff(file.read(16))
-    if mime is None:
+    mime = sniff(file.read(HEAD))
+    if mime not in _WALKERS:
         return None
-    walk, refusal = _Walk(file, length), ""
+    walk, refusal = Walk(file, length), ""
     try:
         try:
             _WALKERS[mime](walk)
         except (EOFError, struct.error):  # ends inside a field
-            walk.flaw = walk.flaw or CUT
+            walk.cut()
         for block in filter(None, [bytes(walk.exif), *walk.directories]):
             walk.count("metadata values", _measure_values(block))
     except _LimitExceeded as exceeded:
@@ -118,7 +133,8 @@ def scan_file(file: BinaryIO) -> Scan | None:
             scans=scans,
             megapixels=f"{width * height / 1e6:.0f}",
         )
-    return Scan(mime, width, height, walk.flaw, refusal, excess, walk.late)
+    frames = walk.frames if walk.frames > 1 and not walk.flaw else 0
+    return Scan(mime, width, height, walk.flaw, refusal, excess, walk.late, frames)
 
 
 def scan_bytes(data: bytes) -> Scan | None:
@@ -131,7 +147,7 @@ class _LimitExceeded(Exception):
 
 
 @dataclass
-class _Walk:
+class Walk:
     """A walk through a file: what was read, and how much of each limit is used."""
 
     file: BinaryIO
@@ -140,6 +156,7 @@ class _Walk:
     height: int = 0
     flaw: str = ""
     late: bool = False
+    frames: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     exif: bytearray = field(default_factory=bytearray)  # of all segments of a JPEG, which decoders join
     directories: list[bytes] = field(default_factory=list)  # other blocks of EXIF and MPF
@@ -150,7 +167,12 @@ class _Walk:
         if self.counts[limit] > LIMITS[limit].most:
             raise _LimitExceeded(limit)
 
+    def cut(self) -> None:
+        """Note that the file ends too early."""
+        self.flaw = self.flaw or CUT
+
     def read_directory(self, length: int) -> None:
+        """Keep a block of EXIF or MPF, to be measured at the end. Raises EOFError, _LimitExceeded."""
         self.count("metadata", length)
         self.directories.append(_read(self.file, length))
 
@@ -203,7 +225,7 @@ def split_text(kind: bytes, body: bytes) -> tuple[bytes, int, bool]:
     return head[1], head.end(), kind in (b"zTXt", b"iCCP") or head[2] > b"\0"
 
 
-def _walk_png(walk: _Walk) -> None:
+def _walk_png(walk: Walk) -> None:
     pixels, file = False, walk.file
     for kind, start, end in iterate_png(file):
         first = start == 16
@@ -231,8 +253,9 @@ def _walk_png(walk: _Walk) -> None:
         walk.flaw = DAMAGED
 
 
-def _read_chunk(walk: _Walk, kind: bytes, length: int, *, late: bool) -> None:
+def _read_chunk(walk: Walk, kind: bytes, length: int, *, late: bool) -> None:
     """Count what decoders read besides the pixels, texts as they are inflated, and note EXIF blocks."""
+    walk.frames += kind == b"fcTL"
     if kind in _FIXED and length > LIMITS["palette"].most:
         raise _LimitExceeded("palette")
     if kind == b"eXIf":
@@ -317,7 +340,7 @@ def _find_marker(file: BinaryIO, at: int) -> int:
         size = min(2 * size, _MOST_SEARCHED)
 
 
-def _walk_jpeg(walk: _Walk) -> None:
+def _walk_jpeg(walk: Walk) -> None:
     for marker, start, end in iterate_jpeg(walk.file):
         walk.count("pieces")
         if marker in _STANDALONE:
@@ -335,7 +358,7 @@ def _walk_jpeg(walk: _Walk) -> None:
         walk.width = walk.height = 0
 
 
-def _read_segment(walk: _Walk, marker: int, length: int) -> None:
+def _read_segment(walk: Walk, marker: int, length: int) -> None:
     if marker in FRAMES:
         if walk.counts["headers"]:
             walk.flaw = DAMAGED
@@ -374,7 +397,7 @@ def iterate_webp(file: BinaryIO, stop: int) -> Iterator[tuple[bytes, int, int]]:
         at += 8 + length + (length & 1)
 
 
-def _walk_webp(walk: _Walk) -> None:
+def _walk_webp(walk: Walk) -> None:
     walk.file.seek(4)
     whole = 8 + int.from_bytes(_read(walk.file, 4), "little")
     for kind, start, end in iterate_webp(walk.file, min(whole, walk.length)):
@@ -382,6 +405,7 @@ def _walk_webp(walk: _Walk) -> None:
         if start == 20:
             walk.width, walk.height = _read_webp_size(kind, _read(walk.file, _WEBP_HEADERS.get(kind, 0)))
             walk.file.seek(start)
+        walk.frames += kind == b"ANMF"
         if kind == b"EXIF" and end <= walk.length:
             walk.read_directory(end - start)
     if whole > walk.length:
@@ -400,7 +424,60 @@ def _read_webp_size(kind: bytes, body: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-_WALKERS = {"image/png": _walk_png, "image/jpeg": _walk_jpeg, "image/webp": _walk_webp}
+# GIF
+
+_GIF_IMAGE, _GIF_EXTENSION, _GIF_END, _GIF_PADDING = 0x2C, 0x21, 0x3B, 0x00
+
+
+def _walk_gif(walk: Walk) -> None:
+    file = walk.file
+    file.seek(6)
+    walk.width, walk.height, flags = struct.unpack("<HHBxx", _read(file, 7))
+    _skip_palette(file, flags)
+    while (mark := _read(file, 1)[0]) != _GIF_END:
+        walk.count("pieces")
+        if mark == _GIF_EXTENSION:
+            _read(file, 1)
+            length = _skip_blocks(walk)
+            walk.count("text", 0 if walk.frames else length)  # what follows the first image is not read
+        elif mark == _GIF_IMAGE:
+            left, top, width, height, flags = struct.unpack("<HHHHB", _read(file, 9))
+            if not walk.frames:  # an image may be larger than the screen, which then grows
+                walk.width, walk.height = max(walk.width, left + width), max(walk.height, top + height)
+            _skip_palette(file, flags)
+            _read(file, 1)
+            _skip_blocks(walk)
+            walk.frames += 1
+        elif mark != _GIF_PADDING:
+            walk.flaw = DAMAGED
+            return
+    if not walk.frames:
+        walk.flaw = DAMAGED
+
+
+def _skip_palette(file: BinaryIO, flags: int) -> None:
+    if flags & 0x80:
+        _read(file, 6 << (flags & 7))
+
+
+def _skip_blocks(walk: Walk) -> int:
+    """Go behind the blocks that begin here, up to the empty one; return their bytes. Raises EOFError."""
+    length = 0
+    while size := _read(walk.file, 1)[0]:
+        walk.count("blocks")
+        walk.file.seek(size, os.SEEK_CUR)
+        length += size
+    return length
+
+
+_WALKERS = {
+    "image/png": _walk_png,
+    "image/jpeg": _walk_jpeg,
+    "image/webp": _walk_webp,
+    "image/gif": _walk_gif,
+    "image/avif": walk_avif,
+}
+DECODED = tuple(_WALKERS)  # the formats that are decoded, by MIME type
 
 # EXIF and MPF
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ipyimagegen.core.formats import BY_MIME, sniff
+from ipyimagegen.core.formats import HEAD, identify, read_brands
 from ipyimagegen.core.messages import Message, _
 
 # Pillow's names of the formats that can be converted, and the module that reads each.
@@ -22,42 +22,36 @@ PLUGINS = {
     "TGA": "TgaImagePlugin",
 }
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"GIF8[79]a"), "GIF"),
-    (re.compile(rb"BM.{12}[\x0c\x10(48@l|]\0\0\0", re.DOTALL), "BMP"),  # with the size of its header
-    (re.compile(rb"II[*+]\0|MM\0[*+]"), "TIFF"),
     (re.compile(rb"\x00\x00\x01\x00"), "ICO"),
-    (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "JPEG2000"),
     (re.compile(rb"P[1-6f]\s+[#\d]"), "PPM"),
 )
 _OTHERS: tuple[tuple[bytes, Message], ...] = (
     (b"%PDF", _("a PDF; save the page as PNG first")),
     (b"8BPS", _("a Photoshop file; save it as PNG first")),
     (b"%!PS", _("a PostScript file; save it as PNG first")),
-    (b"\xff\x0a", _("a JPEG XL image; save it as PNG first")),
-    (b"\0\0\0\x0cJXL ", _("a JPEG XL image; save it as PNG first")),
     (b"\x93NUMPY", _("a NumPy file; pass the array that numpy.load returns")),
     (b"PK\3\4", _("a ZIP archive or an Office document, not an image")),
     (b"\x1f\x8b", _("a gzip archive, not an image")),
     (b"\x1aE\xdf\xa3", _("a video, not an image")),
     (b"version https://git-lfs", _("a Git LFS pointer; fetch the image with `git lfs pull`")),
 )
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_TEXT_HEAD = 4096  # bytes that are enough to recognise a text
+# Formats of images that Pillow cannot read.
+_UNREADABLE = {
+    "svg": _("an SVG; save it as PNG first"),
+    "jxl": _("a JPEG XL image; save it as PNG first"),
+    "heic": _("a HEIC photo; save it as PNG or JPEG first"),
+}
 _TGA_END = b"TRUEVISION-XFILE.\0"
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def sniff_format(data: bytes, suffix: str = "") -> str | None:
     """Return Pillow's name of the format of an image file, or None; `suffix` is that of its name."""
-    head = data[:32]
-    mime = sniff(head)
-    if mime is not None:
-        return BY_MIME[mime].pillow
+    if file_format := identify(data):
+        return file_format.pillow or None
     for signature, kind in _SIGNATURES:
-        if signature.match(head):
+        if signature.match(data):
             return kind
-    if _read_brands(data) & {b"avif", b"avis"}:
-        return "AVIF"
     # TGA has no signature at its beginning, and its first version none at all.
     if data.endswith(_TGA_END) or (suffix.lower() == ".tga" and describe_other(data) is None):
         return "TGA"
@@ -69,25 +63,15 @@ def describe_other(data: bytes) -> Message | None:
     for start, description in _OTHERS:
         if data.startswith(start):
             return description
-    if brands := _read_brands(data):
-        if brands & _HEIC_BRANDS:
-            return _("a HEIC photo; save it as PNG or JPEG first")
+    if file_format := identify(data):
+        return _UNREADABLE.get(file_format.name)
+    if read_brands(data):
         return _("a video, not an image")
-    head = data[:_TEXT_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     text = head.lower()
-    if text.startswith((b"<svg", b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in text:
-        return _("an SVG; save it as PNG first")
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return _("an HTML page, not an image")
-    return _("a text file, not an image") if head and _is_text(data[:_TEXT_HEAD]) else None
-
-
-def _read_brands(data: bytes) -> set[bytes]:
-    """Return the brands of an ISO media file (AVIF, HEIC, MP4), four letters each."""
-    if data[4:8] != b"ftyp":
-        return set()
-    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
-    return {box[at : at + 4] for at in range(0, len(box) - 3, 4) if at != 4}  # 4: the minor version
+    return _("a text file, not an image") if head and _is_text(data[:HEAD]) else None
 
 
 def _is_text(head: bytes) -> bool:

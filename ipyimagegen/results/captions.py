@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.formats import BY_MIME
 from ipyimagegen.core.messages import (
     OF_UNKNOWN,
     PYTHON,
     Front,
+    Message,
     Remedy,
     RunLink,
     _,
@@ -45,9 +49,11 @@ _TILES = 16
 _FAILURES = 8  # that the caption of a sweep lists
 OUTSIDE = "outside the mask"  # a figure rather than a fault: models redraw more than they are asked to
 GONE = _("its stored file is missing or damaged")
+_UNUSUAL = ("image/gif", "image/avif")  # formats that a caption names
 _SHAPING = ("seed", "quality", "style", "background", "output_format", "negative_prompt")  # in every caption
 
 NameInput = Callable[[Input], str]
+_NO_FILES: Mapping[int, Path] = MappingProxyType({})
 
 
 def write_caption(
@@ -56,12 +62,13 @@ def write_caption(
     *,
     from_history: bool,
     name_input: NameInput = attrgetter("name"),
+    files: Mapping[int, Path] = _NO_FILES,
     front: Front = PYTHON,
 ) -> str:
     """Return the caption of a run.
 
     `number` is the run's number in this session; None outside a session. `name_input` returns the name of
-    an input image.
+    an input image. `files` are those of its images by index.
     """
     lines: list[str] = []
     if len(run.shown) > 1:
@@ -69,6 +76,7 @@ def write_caption(
         lines.append(f"tiles: {'  '.join(names) if len(names) <= _TILES else f'{names[0]} … {names[-1]}'}")
     lines += _describe_edit(run, name_input)
     lines += [f"! {sanitize(mismatch)}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
+    lines += [f"- {describe_unopened(image, files)}" for image in run.shown if image.unopened]
     lost = [_describe_lost(image, run, front) for image in run.images if image.state not in IN_PLACE]
     more = len(lost) - NAMED
     lines += [*lost[:NAMED], _count_more(more, run, front)] if more > 1 else lost
@@ -129,6 +137,10 @@ def list_facts(run: Run) -> list[str]:
         facts.append(sanitize(model, 80))
     sizes = sorted({f"{image.width}x{image.height}" for image in run.shown if image.width})
     facts += [list_some(sizes)] if sizes else []
+    titles = {BY_MIME[image.mime].title for image in run.shown if image.mime in _UNUSUAL}
+    facts += [list_some(sorted(titles))] if titles else []
+    if frames := max((image.frames or 0 for image in run.shown), default=0):
+        facts.append(_("animated, {count} frames", count=frames))
     if len(run.shown) > 1:
         facts.append(f"{len(run.shown)} images")
     options = {**run.request.options, **run.request.extra}
@@ -141,7 +153,7 @@ def list_facts(run: Run) -> list[str]:
 def _describe_edit(run: Run, name_input: NameInput) -> list[str]:
     """Return the inputs of an edit, and how much changed outside its mask."""
     outside = describe_changes_outside(run)
-    if not outside and run.request.mask and run.shown:
+    if not outside and run.request.mask and run.shown and run.shown[0].width:
         before, after = (f"{image.width}x{image.height}" for image in (run.request.inputs[0], run.shown[0]))
         if before != after:
             outside = _("not measured, {source} became {result}", source=before, result=after)
@@ -176,6 +188,18 @@ def describe_changes_outside(run: Run) -> str:
 def format_percent(share: float) -> str:
     """Return a share in per cent; only nothing is 0 %."""
     return f"{share:.1%}" if share >= 0.001 else "under 0.1%" if share else "0%"
+
+
+def describe_unopened(image: ImageRecord, files: Mapping[int, Path] = _NO_FILES) -> Message:
+    """Return what an image is that is stored and cannot be shown, and where."""
+    file_format = BY_MIME.get(image.mime or "")
+    title = file_format.title if file_format else sanitize(str(image.mime), 40)
+    if path := files.get(image.index):
+        message = _("{format} image, kept in {path}; it cannot be shown", format=title, path=str(path))
+    else:
+        message = _("{format} image, kept in the store; it cannot be shown", format=title)
+    several = len(files) > 1
+    return _("image {number}: {problem}", number=image.index, problem=message) if several else message
 
 
 def describe_state(image: ImageRecord) -> str:
@@ -276,6 +300,7 @@ def _list_remarks(run: Run, axes: Sequence[Axis]) -> list[str]:
     lost = [image for image in run.images if image.state not in IN_PLACE]
     remarks = [f"! {mismatch}" for mismatch in run.mismatches if mismatch.subject != OUTSIDE]
     remarks += [f"! image {image.index}: {image.note or image.state}" for image in lost]
+    remarks += [f"- {describe_unopened(image)}" for image in run.shown if image.unopened]
     notes = list(run.sent.notes)
     for axis in axes:
         value = f"{axis.name}={run.request.options.get(axis.name)} "

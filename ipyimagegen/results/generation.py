@@ -163,7 +163,12 @@ class Generation(Sequence[Image]):
     def write_caption(self, front: Front = PYTHON) -> str:
         """Return the words under the image, for a front door."""
         return write_caption(
-            self.run, self.number, from_history=self.reused, name_input=self._name_input, front=front
+            self.run,
+            self.number,
+            from_history=self.reused,
+            name_input=self._name_input,
+            files={image.index: image.path for image in self},
+            front=front,
         )
 
     def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
@@ -218,7 +223,7 @@ class Generation(Sequence[Image]):
         if not self:
             return [({"text/plain": self._summary}, {})]
         if self.handle and self.handle.embed == "original":
-            with suppress(StoreError):  # the preview shows that a file is missing
+            with suppress(StoreError, OSError):  # the preview shows that a file is missing or not opened
                 return [
                     make_bundle(image.bytes, image.mime, image.size, self._summary, self.prompt)
                     for image in self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
-from ipyimagegen.results.captions import GONE
+from ipyimagegen.results.captions import GONE, describe_unopened
 
 if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
@@ -101,17 +102,31 @@ class Image:
 
     @property
     def pil(self) -> PilImage:
-        """The image as a Pillow image."""
+        """The image as a Pillow image, upright; of an animation the first frame.
+
+        Raises StoreError when its format is not decoded.
+        """
+        if self.image.unopened or not imaging.can_decode(self.mime):
+            raise StoreError(
+                _("{image} cannot be opened: {problem}.", image=self.id, problem=self._describe_unopened())
+            )
         return imaging.open_image(self.bytes)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Return its pixels as a NumPy array of shape (height, width) or (height, width, channels)."""
+        return importlib.import_module("numpy").array(self.pil, dtype=dtype)
+
+    def _describe_unopened(self) -> str:
+        return describe_unopened(self.image, {self.index: self.path})
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Width and height in pixels as it is shown, after EXIF rotation; (0, 0) where it is not decoded."""
         return (self.image.width or 0, self.image.height or 0)
 
     @property
     def mime(self) -> str:
-        """`image/png`, `image/jpeg` or `image/webp`, by the bytes."""
+        """`image/png`, `image/jpeg`, `image/webp`, `image/gif` and so on, by the bytes."""
         return self.image.mime or ""
 
     @property
@@ -169,7 +184,8 @@ class Image:
     @property
     def _summary(self) -> str:
         """Its `text/plain`: equal in every run of the same request."""
-        return f"Image: {truncate(self.run.request.prompt, 60)!r}{DOT}{self.size[0]}x{self.size[1]}"
+        size = [] if self.image.unopened else [f"{self.size[0]}x{self.size[1]}"]
+        return DOT.join([f"Image: {truncate(self.run.request.prompt, 60)!r}", *size])
 
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         thumb = self.thumb(imaging.EDGE)
@@ -193,9 +209,10 @@ def bundle_preview(preview: imaging.Preview, text: str, prompt: str, *, framed: 
 def make_bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt: str) -> Bundle:
     """Return a plain image as a mimebundle and its metadata: no widget, no script, no HTML.
 
-    A WebP original becomes PNG: notebooks do not render WebP.
+    Originals of other formats become PNG: notebooks do not render them. So do those that EXIF rotates: not
+    every front end does. Raises OSError for a format that is not decoded.
     """
-    if mime not in ("image/png", "image/jpeg"):
+    if mime not in ("image/png", "image/jpeg") or imaging.is_turned(data):
         data, mime = imaging.to_png(data), "image/png"
     alt = truncate(prompt, ALT_LIMIT)
     return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}

@@ -90,7 +90,7 @@ def find_target(
         "model": run.sent.model or run.request.model or "default",
         "endpoint": run.request.endpoint,
         "seed": str(options.get("seed", "none")),
-        "size": f"{image.width}x{image.height}",
+        "size": f"{image.width}x{image.height}" if image.width else "unknown",
         "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
     }
     folder, name = os.path.split(os.path.expanduser(template))  # the parts as typed
@@ -99,7 +99,8 @@ def find_target(
         stem, suffix = name, ""
     if several and "{index}" not in template:
         stem += "-{index}"
-    right = BY_MIME[image.mime or "image/png"].suffixes
+    file_format = BY_MIME.get(image.mime or "image/png")
+    right = file_format.suffixes if file_format else (".bin",)  # of a newer version
     filled = to_file_name(_fill(stem, values), suffix.lower() if suffix.lower() in right else right[0])
     folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
     return Path(*folders, filled)

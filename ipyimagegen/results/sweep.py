@@ -260,7 +260,7 @@ def _make_row(generation: Generation, point: Mapping[str, Any]) -> dict[str, Any
     if "size" in options:
         options["requested_size"] = options.pop("size")
     varied = {name: value for name, value in point.items() if name not in (*options, PROMPT, "size")}
-    sizes = dict.fromkeys(f"{image.size[0]}x{image.size[1]}" for image in generation)
+    sizes = dict.fromkeys(f"{image.size[0]}x{image.size[1]}" for image in generation if image.size[0])
     cost = generation.cost
     return {
         **varied,

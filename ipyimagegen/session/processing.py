@@ -6,14 +6,18 @@ Every byte that a server delivered is on disk before it is decided whether it ca
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from ipyimagegen import catalog, client, imaging
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import BY_MIME, BY_NAME, FORMATS, HEAD, SVG, Format, identify
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.mismatches import find_mismatches
 from ipyimagegen.core.plan import SKETCH, SKETCH_NOTE
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from ipyimagegen.core.redact import ApiKey
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
+_UNOPENED = ".bin"  # the suffix of a file in quarantine
+_MISLABELLED = _("an SVG that the server calls another format")
 LARGEST_RESPONSE = 1 << 30  # bytes: the client reads no more
 
 # The hash of the bytes and the longest edge in pixels, to a thumbnail.
@@ -69,6 +75,7 @@ class ResponseProcessor:
     trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
     downloads: bool = True  # whether URLs are fetched now
     known: Mapping[str, ImageRecord] = field(default_factory=dict)  # by the hash of their bytes
+    declared: Format | None = None  # of the images, by the response
 
     def process(self, run: Run, outcome: client.Outcome) -> Run:
         """Return the run with its images in the store, mismatches and cost.
@@ -90,7 +97,12 @@ class ResponseProcessor:
 
     def _store_images(self, run: Run, answer: Answer) -> Run:
         known = {image.sha256: image for image in run.images if image.sha256 and not image.unstored}
-        processor = replace(self, edge=self.edge or imaging.choose_edge(len(answer.images)), known=known)
+        processor = replace(
+            self,
+            edge=self.edge or imaging.choose_edge(len(answer.images)),
+            known=known,
+            declared=_find_declared(run, answer),
+        )
         stored = [processor.store_image(item, index) for index, item in enumerate(answer.images, start=1)]
         images = _drop_duplicates(stored, run.request.count)
         # The error of the whole response is reported as the run's own.
@@ -164,7 +176,7 @@ class ResponseProcessor:
     def _store(self, item: client.ResponseImage, image: ImageRecord, *, aside: bool) -> ImageRecord:
         if item.delivered:
             problem: list[str] = []
-            blob = self._keep(_decode(item, problem), aside=aside)
+            blob = self._keep(_decode(item, problem), self.declared or _read_label(item), aside=aside)
             if not problem:
                 inspected = self._inspect(image, blob)
                 if item.partial and inspected.state is ImageState.STORED:
@@ -176,10 +188,16 @@ class ResponseProcessor:
             return self._download(image)
         return replace(image, state=ImageState.QUARANTINED, note=image.note or item.note)
 
-    def _keep(self, chunks: Iterable[bytes], *, aside: bool = False) -> StoredBlob:
+    def _keep(self, chunks: Iterable[bytes], declared: Format | None, *, aside: bool = False) -> StoredBlob:
+        """Store an image; an SVG that the server calls another format goes into quarantine."""
         clean = partial(imaging.mask_keys, redactor=self.redactor)
+        chunks = iter(chunks)
+        head = b"".join(_take_head(chunks))
+        raw = declared not in (None, SVG) and identify(head) is SVG
         with self.slot():
-            return self.context.store.keep(chunks, cap=client.IMAGE_LIMIT, fallback=aside, clean=clean)
+            return self.context.store.keep(
+                chain([head], chunks), cap=client.IMAGE_LIMIT, raw=raw, fallback=aside, clean=clean
+            )
 
     def _download(self, image: ImageRecord) -> ImageRecord:
         if self.token.over or not self.downloads:
@@ -198,7 +216,7 @@ class ResponseProcessor:
             if error:
                 return replace(image, state=ImageState.URL_PENDING, note=error.message)
             with into.open("rb") as file:
-                blob = self._keep(_blocks(file))
+                blob = self._keep(_blocks(file), self.declared or _read_suffix(image.url or ""))
         finally:
             with suppress(OSError):
                 into.unlink(missing_ok=True)
@@ -210,6 +228,8 @@ class ResponseProcessor:
         edge = self.edge or imaging.EDGE
         with self.slot():
             info = imaging.inspect(blob.path, edge=edge)
+        if blob.path.suffix == _UNOPENED and info.state is ImageState.STORED:
+            info = imaging.ImageInfo(state=ImageState.QUARANTINED, note=_MISLABELLED)
         if info.thumb is not None:
             self.thumbs[blob.sha256, edge] = info.thumb
         return replace(
@@ -222,6 +242,7 @@ class ResponseProcessor:
             width=info.width,
             height=info.height,
             alpha=info.alpha,
+            frames=info.frames,
             note=info.note,
         )
 
@@ -271,6 +292,32 @@ def measure_changes(run: Run, store: Store, token: client.CancelToken) -> Run:
     return run.replace(
         mismatches=(*run.mismatches, Mismatch(OUTSIDE, "no change", describe_changes_outside(run)))
     )
+
+
+def _find_declared(run: Run, answer: Answer) -> Format | None:
+    """Return the format that the images have by request or response; an SVG that was requested is one."""
+    requested = {**run.request.options, **run.request.extra}.get("output_format")
+    return SVG if requested == SVG.name else BY_NAME.get(str(answer.facts.get("output_format")))
+
+
+def _read_label(item: client.ResponseImage) -> Format | None:
+    """Return the format that a data URL names."""
+    text = item.base64 if isinstance(item.base64, str) else item.base64.head if item.base64 else ""
+    return BY_MIME.get(text[5:].partition(";")[0].lower()) if text[:5].lower() == "data:" else None
+
+
+def _read_suffix(url: str) -> Format | None:
+    """Return the format that the name of a file in a URL has."""
+    suffix = PurePosixPath(re.split("[?#]", url, maxsplit=1)[0]).suffix.lower()
+    return next((known for known in FORMATS if suffix in known.suffixes), None)
+
+
+def _take_head(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks with the first bytes of a file."""
+    left = HEAD
+    while left > 0 and (chunk := next(chunks, b"")):
+        left -= len(chunk)
+        yield chunk
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from zlib import crc32
 
 from ipyimagegen.core.errors import StoreError
-from ipyimagegen.core.formats import find_suffix
+from ipyimagegen.core.formats import HEAD, find_suffix
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.store.files import (
@@ -34,7 +34,6 @@ from ipyimagegen.store.files import (
 from ipyimagegen.store.journal import Journal
 from ipyimagegen.store.records import Key, Records, parse_key
 
-HEAD = 64  # bytes, enough for any magic number
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="BlobStore")

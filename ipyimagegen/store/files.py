@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
+from ipyimagegen.core.formats import FORMATS
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import SESSION as _SESSION
 
@@ -40,7 +41,7 @@ _NO_FOLDER = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)  # from opening a link o
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,15})"
 _HASH = r"[0-9a-f]{64}"
-_IMAGE = r"(?:png|jpg|webp|gif|avif)"
+_IMAGE = "|".join(file_format.suffixes[0][1:] for file_format in FORMATS)
 
 SESSION = re.compile(_SESSION)
 NUMBER = re.compile(_NUMBER)
@@ -52,7 +53,7 @@ RESPONSE = re.compile(rf"[0-9a-f]{{32}}\.({_SESSION})\.({_NUMBER})\.reply(?:\.cl
 FILES: Mapping[str, re.Pattern[str]] = {
     folder: re.compile(pattern)
     for folder, pattern in {
-        "images": rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.{_IMAGE}",
+        "images": rf"([0-9a-f]{{2}})/\1[0-9a-f]{{62}}\.(?:{_IMAGE})",
         "quarantine": rf"{_HASH}\.bin",
         "records": rf"{_SESSION}/{_NUMBER}\.json",
         "unindexed": rf"{_SESSION}\.{_NUMBER}",

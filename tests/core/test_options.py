@@ -29,7 +29,7 @@ EXPECTED = {
     "quality": ("--quality", ("HIGH", "high"), "", True, True, True),
     "style": ("--style", ("vivid", "vivid"), "", True, True, True),
     "background": ("--background", ("Transparent", "transparent"), "clear", True, True, True),
-    "output_format": ("--output-format", ("webp", "webp"), "gif", True, True, True),
+    "output_format": ("--output-format", ("webp", "webp"), "tiff", True, True, True),
     "output_compression": ("--output-compression", ("85", 85), "101", True, True, True),
     "moderation": ("--moderation", ("low", "low"), "high", True, True, True),
     "response_format": ("--response-format", ("url", "url"), "base64", False, True, True),

@@ -44,7 +44,7 @@ IMAGE = 64 * MIB  # the cap of one image, and of a reply for each image asked fo
 BILL = re.compile(r"(?i)billed|charged|costs? nothing|nothing was sent|not sent|not used|goes on")
 NEXT = re.compile(
     r"(?i)run the cell again|--retry|%imagine_|add credit|choose another|"
-    r"\b(set|use|write|choose|give|remove|send|describe)\b"
+    r"\b(set|use|write|choose|give|remove|send|describe|save)\b"
 )
 # What a server delivers when all is well.
 PAINTED = [image_bytes(64, 48, (40 * i, 90, 10)) for i in range(4)]

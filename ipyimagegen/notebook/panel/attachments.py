@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -28,6 +28,23 @@ class ImageFile:
     width: int
     height: int
     name: str
+
+    @property
+    def for_view(self) -> ImageFile:
+        """The file as a browser shows it: upright, or the placeholder of a format that is not decoded."""
+        if not imaging.can_decode(self.mime):
+            drawn = imaging.make_preview([imaging.make_thumb(self.data, self.name, imaging.EDGE)])
+            return ImageFile(
+                data=drawn.data, mime=drawn.mime, width=drawn.width, height=drawn.height, name=self.name
+            )
+        if imaging.is_turned(self.data):
+            return replace(self, data=imaging.to_png(self.data), mime="image/png")
+        return self
+
+    @property
+    def for_download(self) -> ImageFile:
+        """The file as it came. A browser does not open what is not opened here."""
+        return self if imaging.can_decode(self.mime) else replace(self, mime="application/octet-stream")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -262,8 +262,9 @@ class Panel(anywidget.AnyWidget):
         self._post("gone", key=_get_key(content))
 
     def _send_image(self, purpose: str, content: Message) -> None:
-        """Send the original bytes of an image; nothing when it was removed meanwhile."""
+        """Send an image, as original bytes to download; nothing when it was removed meanwhile."""
         if file := self._find_file(key := _get_key(content)):
+            file = file.for_download if purpose == "download" else file.for_view
             described = {"mime": file.mime, "name": file.name, "width": file.width, "height": file.height}
             described |= {"key": key, "view": content.get("view"), "for": purpose}
             self._post("image", file.data, **described)
@@ -274,9 +275,8 @@ class Panel(anywidget.AnyWidget):
             for key in keys[start : start + AT_ONCE]:
                 with suppress(ImagineError):  # a damaged image is reported when it is viewed
                     if file := self._find_file(key):
-                        image = imaging.open_image(file.data)
-                        image.thumbnail((EDGE, EDGE))
-                        thumbnails[key] = imaging.make_preview([image])
+                        thumb = imaging.make_thumb(file.data, file.name, EDGE)
+                        thumbnails[key] = imaging.make_preview([thumb])
             described = [{"key": key, "mime": thumbnail.mime} for key, thumbnail in thumbnails.items()]
             self._post("thumbs", *(thumbnail.data for thumbnail in thumbnails.values()), thumbs=described)
 
