@@ -58,7 +58,7 @@ def describe_capabilities(endpoint: Endpoint, model: str | None, operation: str)
     only those of the endpoint's columns count.
     """
     model = model or endpoint.default_model
-    listed, own = _find_rows(endpoint, model) if model else (None, None)
+    listed, own = _find_rows(endpoint, model or "")
     at_vendor = own is not None and bool(own.vendor) and own.vendor == endpoint.vendor
     known = own if listed is not None or at_vendor else None
     columns = dict(listed or {})
@@ -68,6 +68,8 @@ def describe_capabilities(endpoint: Endpoint, model: str | None, operation: str)
     if not at_vendor:
         row = replace(row, prices=(), rates=None, seconds=None)
     row = replace(row, **{**columns, "name": model or ""})
+    if operation != GENERATIONS:
+        row = replace(row, choices={**row.choices, **row.edit_choices})
     sizes, ratios = bool(row.sizes or row.size_rule), bool(row.ratios)
     return Capabilities(
         endpoint=endpoint,

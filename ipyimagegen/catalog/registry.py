@@ -388,9 +388,9 @@ def _make_blank(name: str, dialect: str) -> Endpoint:
     usual = load_endpoints().get(dialect)
     if usual is None or usual.vendor == OPENAI:
         return Endpoint(name=name, base_url="", dialect=dialect)
-    return replace(
-        usual, name=name, base_url="", title="", vendor="", key_env=(), default_model=None, models={}
-    )
+    any_model = {pattern: columns for pattern, columns in usual.models.items() if pattern == "*"}
+    blank = replace(usual, name=name, base_url="", title="", vendor="", key_env=(), default_model=None)
+    return replace(blank, models=any_model)
 
 
 def _move(base: Endpoint, address: Address) -> Endpoint:

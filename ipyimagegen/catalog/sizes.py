@@ -151,14 +151,15 @@ def _find_free(rule: SizeRule, wanted: Fraction, area: int) -> Pixels:
     """Return the free size for a ratio: exact if such a size of about that area exists, else the nearest."""
     area = min(max(area, rule.min_pixels), rule.max_pixels)
     wanted = _clamp_ratio(rule, wanted)
-    for step in (math.lcm(rule.multiple, _GRID), rule.multiple):
+    grid = math.lcm(rule.multiple, _GRID)
+    for step in (grid, rule.multiple):
         exact = [s for s in _list_exact(rule, wanted, step) if area <= 2 * s[0] * s[1] <= 4 * area]
         if exact:
             return min(exact, key=lambda s: (abs(s[0] * s[1] - area), -s[0]))
     height = math.sqrt(area / wanted)
     ideal = (max(1, round(height * wanted)), max(1, round(height)))
     return min(
-        _list_around(rule, ideal),
+        _list_around(rule, ideal, grid) or _list_around(rule, ideal),
         key=lambda s: (compare_ratios(Fraction(*s), wanted), abs(s[0] * s[1] - area)),
         default=ideal,
     )

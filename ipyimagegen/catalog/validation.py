@@ -59,7 +59,8 @@ def check(
     Raises InvalidOption for a typed option, InvalidInput for the prompt. `extra` is never checked.
     """
     endpoint = capabilities.endpoint
-    if capabilities.model is None and endpoint.model_required:
+    needs_model = endpoint.model_required or (endpoint.mask_needs_model and request.mask)
+    if capabilities.model is None and needs_model:
         raise InvalidOption(
             _("{endpoint} requires {option}.", endpoint=endpoint.name, option=OptionName("model", "NAME"))
         )

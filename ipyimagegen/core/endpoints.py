@@ -85,7 +85,8 @@ class Model:
 
     `fields`: the options that may be sent, None where not known. `edit_fields`: the same for edits, as
     names or as changes of `fields` (`+input_fidelity`, `-style`); None where they are the same.
-    `choices` and `limits` bound the values of single options. `reported` names options whose values are
+    `choices` and `limits` bound the values of single options; `edit_choices` are those of edits where they
+    differ. `reported` names options whose values are
     third parties' claims: they are used to translate, never to refuse. `compression_formats`: the output
     formats that `output_compression` requires. `edit`: the number of input images (0: none, None: not
     known). `input_formats`, `input_bytes`, `input_square`: what each input image has to be.
@@ -100,6 +101,7 @@ class Model:
     size_rule: SizeRule | None = None
     ratios: tuple[Ratio, ...] = ()
     choices: Mapping[OptionName, tuple[str, ...]] = field(default_factory=dict)
+    edit_choices: Mapping[OptionName, tuple[str, ...]] = field(default_factory=dict)
     limits: Mapping[OptionName, tuple[float, float]] = field(default_factory=dict)
     reported: OptionNames = ()
     compression_formats: tuple[str, ...] = ()
@@ -144,7 +146,8 @@ class Endpoint:
     edits, and of edits with a mask, where they differ. `edit_form`: how edits are encoded; a form of
     which an option is in `json_only` is sent as JSON too. `image_field` and `most_inputs`: the field for
     images and their largest number, by a pattern of the model's name (`*kontext*`). `mask`: whether it takes
-    a mask; `mask_as`: `alpha` (0 where to edit) or `white` there; `mask_needs_size`: a mask requires `size`.
+    a mask; `mask_as`: `alpha` (0 where to edit) or `white` there; `mask_needs_size` and
+    `mask_needs_model`: a mask requires `size`, or a model.
     """
 
     name: str
@@ -177,6 +180,7 @@ class Endpoint:
     mask: bool | None = None
     mask_as: Literal["alpha", "white"] = "alpha"
     mask_needs_size: bool = False
+    mask_needs_model: bool = False
     input_formats: tuple[ImageFormat, ...] = ()
     input_bytes: Positive | None = None
     note: str = ""

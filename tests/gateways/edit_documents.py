@@ -2,9 +2,10 @@
 
 import gateway_documents as gateways
 import vendor_documents as vendors
-from strict import Document, event, flag, number, one_of, pixels, text, whole
+from frozen import read_checks
+from strict import Document, event, flag, never, number, one_of, text, whole
 from strict_edits import MIB, Mask, edit
-from vendor_documents import OPENAI, PROMPT, SEED
+from vendor_documents import GPT, PROMPT, SEED
 
 FIDELITY = one_of("high", "low")
 ALPHA = Mask(form="alpha", same_kind=True)
@@ -29,20 +30,14 @@ def listed(value):
     return value
 
 
-# --- OpenAI: openai-openapi, openapi.yaml, CreateImageEditRequest and EditImageBodyJsonParam ----------
+# --- OpenAI: the openai package for forms; openapi.yaml, EditImageBodyJsonParam, for JSON --------------
 
-_FORM = {
-    **without(OPENAI, "style", "moderation", "response_format"),
-    "size": GPT_SIZES,
-    "quality": one_of("standard", "low", "medium", "high", "auto"),
-    "input_fidelity": FIDELITY,
-    "partial_images": whole(0, 3),
-    "stream": flag,
-}
+_FORM = {**read_checks("openai", "edits"), **without(GPT, "moderation"), "size": GPT_SIZES}
+del _FORM["response_format"]
 _JSON = {**_FORM, "quality": one_of("low", "medium", "high", "auto"), "moderation": one_of("low", "auto")}
-_NO_FIDELITY = {"input_fidelity": lambda _: False}
+_NO_FIDELITY = {"input_fidelity": never}
 _MODELS = {"gpt-image-1": {}, "gpt-image-1.5": {}}
-_NEWER = {"gpt-image-1-mini": _NO_FIDELITY, "gpt-image-2": {**_NO_FIDELITY, "size": pixels(16, 3840)}}
+_NEWER = {"gpt-image-1-mini": _NO_FIDELITY, "gpt-image-2": {**_NO_FIDELITY, "size": GPT["size"]}}
 
 
 def _events(asked, items):
@@ -62,7 +57,7 @@ def _references(body):
     return images, None if mask is None else only(mask, "image_url"), body
 
 
-OPENAI_ITSELF = Document(fields={**OPENAI, "response_format": one_of("url")})
+OPENAI_ITSELF = Document(fields=GPT)
 OPENAI_FORM = edit(OPENAI_ITSELF, fields=_FORM, models={**_MODELS, **_NEWER}, mask=ALPHA, events=_events)
 OPENAI_JSON = edit(
     OPENAI_FORM,
@@ -122,9 +117,9 @@ NEW_API = edit(
     several=("image", "image[]"),
     mask=Mask(form="alpha"),
 )
-LITELLM = edit(  # litellm/proxy/image_endpoints/endpoints.py
+LITELLM = edit(  # any other field is dropped: litellm/images/utils.py
     vendors.LITELLM,
-    fields={**_FORM, "response_format": one_of("url", "b64_json")},
+    fields={**without(read_checks("litellm", "edits"), "mask", "imageConfig"), "quality": text()},
     several=("image", "image[]"),
     both=422,
     mask=Mask(form="alpha", names=("mask", "mask[]")),

@@ -1,14 +1,14 @@
-"""Edits of servers of one's own, as their sources read them; and which server answers what."""
+"""Edits of servers of one's own, as their packages and sources read them; and which server answers what."""
 
 import edit_documents as docs
 import gateway_documents as gateways
 import local_documents as local
 import vendor_documents as vendors
-from edit_documents import listed, without
-from local_documents import DIFFUSION
-from strict import event, flag, one_of, pixels, text, whole
+from edit_documents import listed
+from frozen import read_checks
+from strict import event, never, one_of, pixels, whole
 from strict_edits import BareEdit, Edit, Mask, edit
-from vendor_documents import OPENAI, PROMPT
+from vendor_documents import FORMATS, PROMPT
 
 GREY = Mask(form="grey")
 
@@ -30,7 +30,7 @@ LOCALAI = edit(  # core/http/endpoints/openai/image.go
 LOCALAI_INPAINT = edit(  # …/inpainting.go: nothing else is read, and the image is 512x512
     local.LOCALAI,
     path="/v1/images/inpainting",
-    fields={**PROMPT, "steps": whole(1, 200)},
+    fields={**PROMPT, "steps": whole(1, 1000)},
     required=("model", "prompt"),
     single=("image",),
     several=(),
@@ -41,14 +41,9 @@ LOCALAI_INPAINT = edit(  # …/inpainting.go: nothing else is read, and the imag
 SDCPP = edit(  # examples/server/routes_openai.cpp
     local.SDCPP, fields={**local.SDCPP.fields, "output_format": one_of("png", "jpeg")}, mask=GREY
 )
-SGLANG = edit(  # runtime/entrypoints/openai/image_api.py: a mask is taken and never used
+SGLANG = edit(  # a mask is taken and never used
     local.SGLANG,
-    fields={
-        **without(OPENAI, "style", "moderation"),
-        **DIFFUSION,
-        "quality": text(),
-        "output_quality": text(),
-    },
+    fields={**read_checks("sglang", "edits"), **local.SGLANG_VALUES},
     several=("image", "image[]"),
     item=lambda drawn: (
         {"url": f"/v1/images/{drawn.name}"}
@@ -74,15 +69,15 @@ def _progress(asked, items):
     return [event(begun, "start"), event(going, "processing"), event(done, "complete")]
 
 
-VLLM_OMNI = edit(  # docs/serving/image_edit_api.md
+VLLM_OMNI = edit(
     local.VLLM_OMNI,
     fields={
-        **without(OPENAI, "style", "moderation", "quality"),
-        **DIFFUSION,
+        **read_checks("vllm-omni", "edits"),
         "size": lambda v: v == "auto" or pixels()(v),
         "response_format": one_of("b64_json"),
-        "output_format": one_of("png", "jpg", "jpeg", "webp"),
-        "stream": flag,
+        "background": one_of("transparent", "opaque", "auto"),
+        "output_format": FORMATS,
+        "user": never,  # "unused now"
     },
     several=("image", "image[]"),
     mask=Mask(form="grey", names=("mask_image",)),
@@ -101,15 +96,14 @@ class _Xinference(Edit):
 
 
 _UPLOADS = ("images", "images[]", "image", "image[]")
-XINFERENCE = edit(  # xinference/api/restful_api.py, create_image_edits: no kwargs there
+XINFERENCE = edit(
     local.XINFERENCE,
     _Xinference,
     fields={
-        **PROMPT,
-        "n": whole(1, 10),
+        **read_checks("xinference", "edits"),
+        "n": whole(1, 128),
         "size": lambda v: v == "original" or pixels()(v) or pixels(sign="*")(v),
         "response_format": one_of("url", "b64_json"),
-        "stream": flag,
     },
     required=("prompt",),
     events=_progress,
@@ -117,17 +111,11 @@ XINFERENCE = edit(  # xinference/api/restful_api.py, create_image_edits: no kwar
     several=_UPLOADS,
     mask=GREY,
 )
-LEMONADE = edit(  # src/cpp/server/server.cpp, handle_image_edits: the first file alone is read
+# src/cpp/server/routes/openai/images/images_edits.cpp: the first file alone is read, and user, background,
+# quality, input_fidelity and output_compression are taken and not passed on.
+LEMONADE = edit(
     local.LEMONADE,
-    fields={
-        **local.LEMONADE.fields,
-        "n": whole(1, 10),
-        "user": text(),
-        "background": text(),
-        "quality": text(),
-        "input_fidelity": text(),
-        "output_compression": whole(0, 100),
-    },
+    fields={**local.LEMONADE.fields, "n": whole(1, 10)},
     several=(),
     most=1,
     kinds=("png",),

@@ -1,8 +1,9 @@
-"""Servers of one's own, as far as their documents and sources describe them."""
+"""Servers of one's own: the fields of their packages, or of their sources, narrowed by the latter."""
 
 import json
 import re
 
+from frozen import read_checks
 from strict import (
     Document,
     as_asked,
@@ -16,26 +17,21 @@ from strict import (
     text,
     whole,
 )
-from vendor_documents import FORMATS, OPENAI, PROMPT, SEED
+from vendor_documents import FORMATS, PROMPT, SEED
 
-DIFFUSION = {
-    "negative_prompt": text(),
-    "num_inference_steps": whole(1, 200),
-    "guidance_scale": number(0, 100),
-    "true_cfg_scale": number(0, 100),
-    "seed": SEED,
-}
+WIDE_SEED = whole(-1, 2**63 - 1)
 
-
+# core/http/endpoints/openai/image.go, core/schema/openai.go. A number as `quality` is `step` by another name,
+# and any other word is ignored.
 LOCALAI = Document(
     key=False,
     fields={
         **PROMPT,
         "size": pixels(),
-        "n": whole(1, 10),
-        "step": whole(1, 200),
+        "n": whole(1, 128),
+        "step": whole(1, 1000),
         "mode": whole(0, 10),
-        "seed": SEED,
+        "seed": WIDE_SEED,
         "quality": lambda v: isinstance(v, str) and v.isdigit(),
         "response_format": one_of("url", "b64_json"),
     },
@@ -44,11 +40,16 @@ LOCALAI = Document(
     item=as_asked("url"),
 )
 
+# examples/server/routes_openai.cpp and api.md.
 _TAG = re.compile(r"[^<>]+?(?: <sd_cpp_extra_args>(\{.*\})</sd_cpp_extra_args>)?")
+_SAMPLE = {
+    "sample_steps": whole(1, 1000),
+    "guidance": lambda v: set(v) == {"txt_cfg"} and number(0, 100)(v["txt_cfg"]),
+}
 _SD_ARGS = {
-    "seed": SEED,
+    "seed": WIDE_SEED,
     "negative_prompt": text(),
-    "sample_params": lambda v: set(v) <= {"sample_steps", "guidance"},
+    "sample_params": lambda v: all(_SAMPLE.get(name, never)(value) for name, value in v.items()),
 }
 
 
@@ -63,7 +64,7 @@ SDCPP = Document(
     key=False,
     fields={
         "prompt": _tagged,
-        "n": whole(1, 8),
+        "n": whole(1, 128),
         "size": pixels(),
         "output_format": FORMATS,
         "output_compression": whole(0, 100),
@@ -77,16 +78,22 @@ SDCPP = Document(
     },
 )
 
+# runtime/entrypoints/openai/image_api.py and configs/sample/sampling_params.py of the package. `style` and
+# `user` are taken and never read; `n` is cut to 10.
+SGLANG_VALUES = {
+    "n": whole(1, 10),
+    "size": pixels(),
+    "quality": one_of("auto", "exact", "lossless", "high", "extra-high"),
+    "background": one_of("transparent", "opaque", "auto"),
+    "output_format": one_of("png", "jpeg", "jpg", "webp"),
+    "response_format": one_of("url", "b64_json"),
+    "num_inference_steps": whole(1, 1000),
+    "style": never,
+    "user": never,
+}
 SGLANG = Document(
     key=False,
-    fields={
-        **OPENAI,
-        **DIFFUSION,
-        "width": whole(64, 4096),
-        "height": whole(64, 4096),
-        "generator_device": one_of("cuda", "cpu"),
-        "max_sequence_length": whole(1, 4096),
-    },
+    fields={**read_checks("sglang"), **SGLANG_VALUES, "width": whole(1, 8192), "height": whole(1, 8192)},
     required=("prompt",),
     error=detail,
     item=lambda drawn: (
@@ -98,15 +105,28 @@ SGLANG = Document(
     kind="jpeg",
 )
 
+# entrypoints/openai/protocol/images.py of the package: what its validators refuse besides.
 VLLM_OMNI = Document(
     key=False,
-    fields={**OPENAI, **DIFFUSION, "response_format": one_of("b64_json", "file")},
+    fields={
+        **read_checks("vllm-omni"),
+        "user": never,  # taken and never read
+        "size": pixels(),
+        "response_format": one_of("b64_json", "file"),
+        "output_format": FORMATS,
+    },
     required=("prompt",),
     bad_value=422,
     error=detail,
 )
 
-_KWARGS = {"seed": SEED, "negative_prompt": text(), "guidance_scale": number(0, 100)}
+# What goes on to the model, model/image/stable_diffusion/core.py of the package.
+_KWARGS = {
+    "seed": WIDE_SEED,
+    "negative_prompt": text(),
+    "guidance_scale": number(0, 100),
+    "num_inference_steps": whole(1, 1000),
+}
 
 
 def _kwargs(value):
@@ -118,11 +138,12 @@ def _kwargs(value):
 XINFERENCE = Document(
     key=False,
     fields={
-        **PROMPT,
-        "n": whole(1, 10),
+        **read_checks("xinference"),
+        "n": whole(1, 128),
         "size": pixels(sign="*"),
         "response_format": one_of("url", "b64_json"),
         "kwargs": _kwargs,
+        "user": never,  # taken and never read
     },
     error=detail,
     item=lambda drawn: (
@@ -132,6 +153,7 @@ XINFERENCE = Document(
     ),
 )
 
+# src/cpp/server/routes/openai/images/images_generations.cpp: "Only 1 is supported".
 LEMONADE = Document(
     key=False,
     fields={
@@ -139,7 +161,7 @@ LEMONADE = Document(
         "n": whole(1, 1),
         "size": pixels(),
         "response_format": one_of("b64_json"),
-        "steps": whole(1, 200),
+        "steps": whole(1, 1000),
         "cfg_scale": number(0, 100),
         "seed": SEED,
     },

@@ -76,18 +76,20 @@ def detail(status, code, message):
 
 @dataclass(frozen=True)
 class Drawn:
-    """One image, and the ways to hand it over."""
+    """One image, and the ways to hand it over; each `number` has a colour of its own."""
 
     asked: Mapping[str, Any]
     origin: str
     width: int
     height: int
     kind: str = "png"
+    number: int = 1
 
     @property
     def name(self):
         clear = "-clear" if self.asked.get("background") == "transparent" else ""
-        return f"{self.width}x{self.height}{clear}.{self.kind}"
+        number = f"-{self.number}" if self.number > 1 else ""
+        return f"{self.width}x{self.height}{clear}{number}.{self.kind}"
 
     @property
     def url(self):
@@ -100,9 +102,10 @@ class Drawn:
 
 @functools.cache
 def draw(name):
-    """Return the file of that name, as 64x48-clear.webp."""
-    width, height, clear, kind = re.fullmatch(r"(\d+)x(\d+)(-clear)?\.(\w+)", name).groups()
-    colour = (200, 30, 30, 90) if clear else (200, 30, 30)
+    """Return the file of that name, as 64x48-clear-2.webp."""
+    match = re.fullmatch(r"(\d+)x(\d+)(-clear)?(?:-(\d+))?\.(\w+)", name)
+    width, height, clear, number, kind = match.groups()
+    colour = (200, 30, 20 * int(number or 1), *((90,) if clear else ()))
     out = io.BytesIO()
     Image.new("RGBA" if clear else "RGB", (int(width), int(height)), colour).save(out, kind)
     return out.getvalue()
@@ -217,8 +220,8 @@ def strict(*documents):
             return refusal[0], {}, document.error(*refusal)
         asked = document.read(seen)
         kind = asked.get("output_format", document.kind)
-        drawn = Drawn(asked, f"http://{header(seen, 'Host')}", *document.size(asked), kind)
-        items = [document.item(drawn) for _ in range(asked.get("n", 1))]
+        shape = asked, f"http://{header(seen, 'Host')}", *document.size(asked), kind
+        items = [document.item(Drawn(*shape, number)) for number in range(1, asked.get("n", 1) + 1)]
         if asked.get("stream") is True and document.events:
             sent = "".join(document.events(asked, items))
             return 200, {"Content-Type": "text/event-stream", **document.headers}, sent.encode()

@@ -147,8 +147,8 @@ EXAMPLES = [
     Example(
         at="localai",
         document=local.LOCALAI,
-        cell="--size 256x256 --seed 7 --negative-prompt dogs --quality 20 -n 2 --set mode=1",
-        body={"size": "256x256", "seed": 7, "quality": "20", "n": 2, "mode": 1},
+        cell="--size 256x256 --seed 7 --negative-prompt dogs -n 2 --set mode=1",
+        body={"size": "256x256", "seed": 7, "n": 2, "mode": 1},
         prompt="a fox|dogs",
         shown="256x256 · 2 images",
     ),
@@ -171,6 +171,7 @@ EXAMPLES = [
             "negative_prompt": "dogs",
             "guidance_scale": 4.0,
             "num_inference_steps": 9,
+            "response_format": "b64_json",
         },
         shown="512x768",
     ),

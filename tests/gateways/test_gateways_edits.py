@@ -194,9 +194,15 @@ OF_ONES_OWN = [
     EditExample(
         **SGLANG,
         cell=f"{ONE} --seed 7 --negative-prompt dogs --guidance-scale 4 --size 64x48",
-        fields={"seed": 7, "negative_prompt": "dogs", "guidance_scale": 4.0, "size": "64x48"},
+        fields={
+            "seed": 7,
+            "negative_prompt": "dogs",
+            "guidance_scale": 4.0,
+            "size": "64x48",
+            "response_format": "b64_json",
+        },
     ),
-    EditExample(**SGLANG, cell=TWO, fields={}, given=BOTH),
+    EditExample(**SGLANG, cell=TWO, fields={"response_format": "b64_json"}, given=BOTH),
     EditExample(**VLLM, cell=f"{ONE} {BOX} --seed 7", fields={"seed": 7}, masked=True),
     EditExample(
         **VLLM,

@@ -49,6 +49,8 @@ HERE = [
     ("lemonade", f"-m SD-Turbo {TWO}", " 1 "),
     ("localai", f"-m dreamshaper {TWO} {BOX}", " 1 "),
     # options
+    ("localai", f"{ONE} {BOX}", "model"),
+    ("sdcpp", f"{ONE} --output-format webp", "png, jpeg"),
     ("openai", f"-m gpt-image-1 {ONE} --style vivid", "style"),
     ("openai", f"-m gpt-image-2 {ONE} --input-fidelity high", "input"),
     ("openai", f"-m gpt-image-1 {ONE} --quality standard", "quality"),
@@ -135,8 +137,7 @@ def test_xinference_cannot_fail_for_want_of_a_size(kernel, start, tmp_path):
 # What our tables let through because --set is never checked, and the server refuses.
 THERE = [
     ("openai", f"-m gpt-image-1 {ONE} --set seed=1", "Unknown parameter: 'seed'."),
-    ("sdcpp", f"{ONE} --output-format webp", "Invalid value for 'output_format'."),
-    ("localai", f"{ONE} {BOX}", "model is required"),
+    ("sdcpp", f"{ONE} --set output_format=webp", "Invalid value for 'output_format'."),
     ("sdcpp", f"{ONE} --set stepz=4", "Unknown parameter: 'stepz'."),
     ("vllm-omni", f"{ONE} --set mask=here", "Unknown parameter: 'mask'."),
     ("xinference", f"-m sd3 {ONE} --set kwargs={{}}", "Unknown parameter: 'kwargs'."),

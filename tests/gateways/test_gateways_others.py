@@ -53,13 +53,23 @@ HERE = [
     ("azure", "", "azure"),
     ("litellm", "", "litellm"),
     ("localai", "--style vivid", "--style"),
+    ("localai", "--quality high", "--quality"),
     ("sdcpp", "--quality high", "--quality"),
     ("sdcpp", "--response-format url", "--response-format"),
     ("sglang", "--no-watermark", "watermark"),
+    ("sglang", "--quality low", "exact, lossless, high"),
+    ("sglang", "-n 11", "10"),
+    ("sglang", "--size 2K", "WIDTHxHEIGHT"),
+    ("sglang", "--stream", "--stream"),
+    ("vllm-omni", "--guidance-scale 21", "20"),
+    ("vllm-omni", "--quality high", "--quality"),
     ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "--aspect-ratio 16:9"),
     ("xinference", "", "xinference"),
     ("xinference", "-m sd3 --quality high", "--quality"),
-    ("lemonade", "--negative-prompt dogs", "--negative-prompt"),
+    ("lemonade", "", "lemonade"),
+    ("lemonade", "-m SD-Turbo --negative-prompt dogs", "--negative-prompt"),
+    ("lemonade", "-m SD-Turbo -n 2", "--seed 1..2"),
+    ("lemonade", "-m SD-Turbo --response-format url", "b64_json"),
 ]
 
 
@@ -82,12 +92,12 @@ THERE = [
     ("openrouter", "-m flux --set negative_prompt=dogs", "Unknown parameter: 'negative_prompt'."),
     ("azure", "-m my-gpt --set seed=1", "Unknown parameter: 'seed'."),
     ("litellm", "-m gpt-image-1 --set response_format=b64_json", "UnsupportedParamsError"),
-    ("localai", "--quality high", "Invalid value for 'quality'."),
+    ("localai", "--set quality=high", "Invalid value for 'quality'."),
     ("sdcpp", "--set stepz=4", "Unknown parameter: 'stepz'."),
     ("sglang", "--set watermark=true", "Unknown parameter: 'watermark'."),
     ("vllm-omni", "--set steps=4", "Unknown parameter: 'steps'."),
     ("xinference", "-m sd3 --set seed=1", "Unknown parameter: 'seed'."),
-    ("lemonade", "-m SD-Turbo --response-format url", "Invalid value for 'response_format'."),
+    ("lemonade", "-m SD-Turbo --set response_format=url", "Invalid value for 'response_format'."),
 ]
 
 
@@ -129,13 +139,13 @@ def test_an_answer_of_ark_with_errors_only_names_them(kernel, serve):
     use_at(kernel, server, "ark")
     reason, bill = kernel.run("%imagine a fox").error.splitlines()
     assert "The output is sensitive" in reason
-    assert bill.endswith(CELL.remedies[Remedy.RETRY])
+    assert bill.endswith(CELL.remedies[Remedy.CHANGE_PROMPT])
 
 
 def test_a_relative_address_is_of_the_same_server(kernel, serve):
     server = serve(strict(local.SGLANG))
     use_at(kernel, server, "sglang")
-    assert kernel.run("%imagine --size 512x512 a fox").error is None
+    assert kernel.run("%imagine --size 512x512 --response-format url a fox").error is None
     assert [request.path for request in server.requests] == [
         "/v1/images/generations",
         "/v1/images/512x512.jpeg",

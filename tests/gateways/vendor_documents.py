@@ -1,5 +1,6 @@
-"""Vendors, Azure and LiteLLM, as far as their documents and sources describe them."""
+"""Vendors, Azure and LiteLLM: the fields of their own packages, narrowed by their documents and sources."""
 
+from frozen import list_fields, read_checks
 from strict import (
     Document,
     as_asked,
@@ -18,18 +19,15 @@ from strict import (
 PROMPT = {"model": text(), "prompt": text()}
 SEED = whole(-1, 2**31 - 1)
 FORMATS = one_of("png", "jpeg", "webp")
+FREE_SIZE = pixels()
 OPENAI = {
-    **PROMPT,
+    **read_checks("openai"),
     "n": whole(1, 10),
-    "size": pixels(),
-    "quality": text(),
-    "style": one_of("vivid", "natural"),
-    "user": text(),
-    "background": one_of("transparent", "opaque", "auto"),
-    "output_format": FORMATS,
+    "size": lambda v: v == "auto" or FREE_SIZE(v),
     "output_compression": whole(0, 100),
-    "moderation": one_of("low", "auto"),
-    "response_format": one_of("url", "b64_json"),
+    "partial_images": whole(0, 3),
+    "frame_count": whole(2, 16),
+    "frame_duration_ms": whole(20, 655_350),
 }
 
 
@@ -95,18 +93,12 @@ ARK = Document(
 
 TOGETHER = Document(
     fields={
-        **PROMPT,
+        **read_checks("together"),
         "steps": whole(1, 100),
         "width": whole(64, 2048),
         "height": whole(64, 2048),
-        "aspect_ratio": ratio,
         "n": whole(1, 4),
-        "seed": SEED,
-        "negative_prompt": text(),
         "guidance_scale": number(0, 100),
-        "output_format": one_of("jpeg", "png"),
-        "response_format": one_of("base64", "url"),
-        "disable_safety_checker": flag,
     },
     item=lambda drawn: {
         "index": 0,
@@ -150,17 +142,10 @@ XAI = Document(
 OPENROUTER = Document(
     path="/api/v1/images",
     fields={
-        **PROMPT,
-        "aspect_ratio": ratio,
-        "background": one_of("transparent", "opaque", "auto"),
+        **read_checks("openrouter"),
         "n": whole(1, 10),
         "output_compression": whole(0, 100),
-        "output_format": FORMATS,
-        "quality": text(),
-        "resolution": text(),
-        "seed": SEED,
-        "size": pixels(),
-        "stream": flag,
+        "size": lambda v: v in ("512", "768", "1K", "1.5K", "2K", "4K") or FREE_SIZE(v),
     },
     error=envelope("error", status_as_code=True),
     item=lambda drawn: {"b64_json": drawn.base64, "media_type": f"image/{drawn.kind}"},
@@ -172,14 +157,15 @@ OPENROUTER = Document(
 
 # --- Azure: a deployment in the path, or the newer route -------------------------------------------
 
-_GPT = {k: v for k, v in OPENAI.items() if k not in ("style", "response_format")}
+# What no GPT image model has: "Unsupported for GPT image models", in the openai package.
+GPT = {k: v for k, v in OPENAI.items() if k not in ("style", "response_format")}
 AZURE_V1 = Document(
-    path="/openai/v1/images/generations?api-version=preview", key_header="api-key", fields=_GPT
+    path="/openai/v1/images/generations?api-version=preview", key_header="api-key", fields=GPT
 )
 AZURE = Document(
     path="/openai/deployments/my-gpt/images/generations?api-version=2025-04-01-preview",
     key_header="api-key",
-    fields={**_GPT, "model": never},
+    fields={**GPT, "model": never},
     required=("prompt",),
 )
 
@@ -192,7 +178,7 @@ def _litellm_error(status, code, message):
 
 
 LITELLM = Document(
-    fields=_GPT,
+    fields={**PROMPT, **{name: OPENAI[name] for name in list_fields("litellm")}},
     error=_litellm_error,
     headers={"x-litellm-call-id": "c1", "x-litellm-response-cost": "0.042"},
     reply=lambda asked, items: {
