@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ipyimagegen.client.body import HttpCall
-from ipyimagegen.client.cancel import CancelToken, Timeouts
+from ipyimagegen.client.cancel import CancelToken
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import parse_error
 from ipyimagegen.client.response import Outcome
@@ -70,7 +70,6 @@ def poll(
     *,
     n: int,
     token: CancelToken,
-    timeouts: Timeouts,
     redactor: Redactor,
     note: Callable[[Job], None],
     patient: bool = True,
@@ -93,16 +92,8 @@ def poll(
     )
     began, interval = token.clock(), INTERVAL
     while True:
-        left = replace(timeouts, whole=token.ends - token.clock())  # the deadline stays where it is
         outcome = exchange(
-            call,
-            endpoint,
-            secret,
-            token=token,
-            timeouts=left,
-            redactor=redactor,
-            idempotency_key="",
-            **options,
+            call, endpoint, secret, token=token, redactor=redactor, idempotency_key="", **options
         )
         objects, whole = _read_objects(outcome)
         states = [redactor.clean(state, 40) for state in map(_get_state, objects) if state]

@@ -40,6 +40,7 @@ from ipyimagegen.core.redact import NO_KEYS, ApiKey, HiddenText, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
+STATE_IDLE = 60.0  # seconds without a byte of an answer that costs a server nothing
 _REQUEST_IDS = (
     "x-request-id",
     "x-oneapi-request-id",
@@ -79,7 +80,10 @@ def exchange(
     key = secret.reveal(call.url) if secret else None
     if secret and key is None:
         return make_not_sent(_("The key belongs to another server; nothing was sent."))
-    token.start(timeouts.whole)
+    if call.method == "POST":  # what follows belongs to the same call
+        token.start(timeouts.whole)
+    else:
+        timeouts = replace(timeouts, idle=min(timeouts.idle, STATE_IDLE))
     with Deadline(token) as deadline:
         if token.cancelled:
             return make_not_sent(_("Cancelled before it was sent."))

@@ -17,6 +17,9 @@ from sockets import images, reply, reset
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
 from ipyimagegen.core.run import Status
+from ipyimagegen.core.user_input import from_call
+from ipyimagegen.notebook.display import write_status
+from ipyimagegen.session.waiting import ProgressDisplay
 
 QUEUED = {"id": "task_1", "object": "generation.task", "status": "queued", "progress": 0}
 RUNNING = reply({"id": "task_1", "status": "in_progress"}, "200 OK", "Retry-After-Ms: 20")
@@ -203,13 +206,59 @@ def test_68_a_kernel_that_is_killed_while_it_asks(lab, place):
     lab.check([Status.DONE, Status.DONE], 1, delivered=PAINTED[:1])
 
 
+def test_68_jobs_of_a_sweep(lab, clock):
+    server = lab.serve(Jobs(reply(QUEUED), reply(QUEUED)), poll=ROUTE)
+    cell = "%imagine --seed 1,2 a red fox"
+    assert isinstance(lab.cell(cell).error, e.OutcomeUnknown)
+    server.answer.looks[:] = [GOOD]
+    lab.new_session()
+    lab.cell(cell)
+    lab.check([Status.DONE] * 4, 2, delivered=PAINTED[:1])  # and their reuse
+
+
+class Lines(ProgressDisplay):
+    """The plans and status lines that a front door shows; `shown` is set with each status line."""
+
+    def __init__(self):
+        self.texts, self.shown = [], threading.Event()
+
+    def planned(self, plan):
+        self.texts.append(str(plan))
+
+    def working(self, batch):
+        self.texts.append(str(write_status(batch)))
+        self.shown.set()
+
+    def failed(self, batch):
+        pass
+
+
 def test_68_retry_says_that_it_starts_a_second_job(lab):
     server = lab.serve([reply(QUEUED), GOOD])
     lab.cell()
     assert "task_1" in lab.cell("%imagine --retry --dry-run a red fox").texts
     assert server.posts == 1
-    assert lab.cell("%imagine --retry a red fox").error is None
+    lines = Lines()
+    lab.studio.carry_out(lab.studio.plan(from_call("a red fox", {"retry": True})), lines)
+    assert "task_1" in lines.texts[0]  # before it is sent
+    lab.cell()
     lab.check([Status.UNKNOWN, Status.DONE], 2, delivered=PAINTED[:1])
+
+
+def test_68_the_status_line_names_the_job(lab):
+    lines = Lines()
+
+    def wait(conn, _seen):
+        lines.shown.clear()
+        lines.shown.wait(20)
+        conn.sendall(RUNNING)
+
+    lab.limit(whole=20)
+    lab.serve(Jobs(reply(QUEUED), wait, wait, GOOD), poll=ROUTE)
+    lab.studio.carry_out(lab.studio.plan(from_call("a red fox", {})), lines)
+    assert any("task_1" in line and "in_progress" in line for line in lines.texts)
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
 
 
 def test_68_an_interrupt_while_a_job_is_asked_for(lab):

@@ -128,6 +128,16 @@ def test_a_cancelled_request_is_sent_again_only_by_retry(kernel, serve):
     assert len(server.posts) == 2
 
 
+def test_generate_asks_for_a_job_that_was_started(kernel, serve):
+    looks = [(401, {}, {"error": "no"}), (200, {}, {"data": [{"b64_json": b64(RED)}]})]
+    job = {"task_id": "task_1", "status": "queued", "polling_url": "/v1/jobs/1"}
+    server = serve(lambda seen: (202, {}, job) if seen.method == "POST" else looks.pop(0))
+    view = View(kernel, server.base_url)
+    assert "task_1" in view.generate_and_wait("a red fox")["text"]
+    assert view.generate_and_wait("a red fox")["kind"] == "done"
+    assert [seen.method for seen in server.requests] == ["POST", "GET", "GET"]
+
+
 def test_errors_are_shown_in_the_panel(kernel, serve):
     def refuse(seen):
         return 400, {}, {"error": {"message": "<b>no</b>", "code": "content_policy_violation"}}
