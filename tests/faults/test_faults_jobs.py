@@ -12,7 +12,7 @@ import pytest
 from canary import KEY
 from lab import PAINTED
 from raising import assert_names
-from sockets import images, reply, reset
+from sockets import hang, images, reply, reset
 
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
@@ -107,6 +107,7 @@ def test_68_a_job_is_asked_for_until_the_image_is_there(lab, clock, name):
     assert lab.cell().error is None  # from the history
     lab.check(Status.DONE, 1, delivered=PAINTED[:1])
     assert lab.runs[0].job.status == "succeeded"
+    assert not list(lab.home.glob("quarantine/*"))  # the answer with the job is not needed any more
 
 
 def whole(made, server):
@@ -143,6 +144,14 @@ def test_68_a_job_that_fails(lab, answer):
         assert "task_1" in str(error)
     assert len(questions(server)) == 2
     lab.check(Status.UNKNOWN, 1, "no foxes today|cancelled|expired", images=0)
+
+
+def test_68_a_job_that_names_the_key(lab, clock):
+    made = {"id": KEY, "status": f"queued {KEY}", "polling_url": f"/v1/jobs/{KEY}"}
+    server = lab.serve(Jobs(reply(made), reply({"status": KEY}), GOOD), poll=ROUTE)
+    lab.cell()
+    assert all(KEY not in path for path, _has_key in questions(server))
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
 
 
 def test_68_a_job_at_another_server(lab):
@@ -261,27 +270,30 @@ def test_68_the_status_line_names_the_job(lab):
     lab.check(Status.DONE, 1, delivered=PAINTED[:1])
 
 
-def test_68_an_interrupt_while_a_job_is_asked_for(lab):
+def test_68_interrupts_while_a_job_is_asked_for(lab):
     go = threading.Event()
 
     def interrupt(conn, _seen):
         os.kill(os.getpid(), signal.SIGINT)
         conn.sendall(RUNNING)
 
-    def wait(conn, _seen):
+    def interrupt_again(conn, seen):
         go.wait(20)
-        conn.sendall(GOOD)
+        interrupt(conn, seen)
+        hang(conn, seen)
 
     lab.limit(whole=20, idle=20)
-    jobs = Jobs(reply(QUEUED), interrupt, wait)
+    jobs = Jobs(reply(QUEUED), interrupt, interrupt_again, GOOD)
     server = lab.serve(jobs, poll=ROUTE)
-    error = lab.cell().error
-    assert isinstance(error, e.Detached)
-    assert error.remedy is Remedy.WAIT
+    first = lab.cell().error
+    assert (type(first), first.remedy) == (e.Detached, Remedy.WAIT)  # it goes on
     threading.Timer(0.5, go.set).start()
-    lab.cell()  # waits for it
-    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
-    assert len(questions(server)) == 2
+    second = lab.cell().error  # waits for it, and gives it up
+    assert (type(second), second.remedy) == (e.Detached, Remedy.ASK_JOB)
+    lab.new_session()
+    lab.cell()
+    lab.check([Status.DONE, Status.DONE], 1, delivered=PAINTED[:1])  # and its reuse
+    assert len(questions(server)) == 3
 
 
 def test_68_offline_asks_nothing(lab, network):
