@@ -20,6 +20,7 @@ from typing import TypeAlias
 from ipyimagegen.client.spool import Slice
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.text import TEXT_LIMIT, truncate
 
 BODY = 64 << 10  # bytes of an error body that are read
 MESSAGE = 300  # characters
@@ -94,8 +95,10 @@ def parse_body(raw: bytes) -> Json:
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
-        begin = text[:MESSAGE]
-        return "" if begin.count("\ufffd") > len(begin) // 4 else text
+        return "" if len(_UNREADABLE.findall(text[:MESSAGE])) * 8 > len(text[:MESSAGE]) else text
+
+
+_UNREADABLE = re.compile(r"[\0-\x08\x0e-\x1f\ufffd]")  # what bytes that are no text become
 
 
 def read_reason(body: Json, redactor: Redactor = NO_KEYS) -> Reason:
@@ -104,7 +107,7 @@ def read_reason(body: Json, redactor: Redactor = NO_KEYS) -> Reason:
     codes: list[str] = []
     for kind, text in islice(_walk(body, _Kind.TEXT), _FINDINGS):
         is_code = kind in (_Kind.CODE, _Kind.TYPE)
-        plain = redactor.clean(text, _CODE) if is_code else _make_plain(text, redactor)
+        plain = truncate(_make_plain(text, redactor), _CODE if is_code else TEXT_LIMIT)
         if _is_reason(plain):
             found[kind].append(plain)
             codes += [plain] if is_code else []

@@ -195,18 +195,18 @@ class StoredResponse:
                 message=_("{server} answered {status} with an empty body", server=self.server, status=status)
             )
         if is_page(text):
-            url = sanitize(self.endpoint.base_url, 200)
+            url = self.redactor.clean(self.endpoint.base_url, 200)
             page = _(
                 "{server} returned a web page instead of JSON; its base URL is {url}",
                 server=self.server,
                 url=url,
             )
             return None, ErrorInfo(message=page, remedy=Remedy.CHECK_BASE_URL)
-        error = parse_error(parse_body(head), redactor=self.redactor)
-        message = _(
-            "{server} returned no JSON: {reason}", server=self.server, reason=error.message.rstrip(".")
-        )
-        return None, replace(error, message=message)
+        reason = read_reason(parse_body(head), self.redactor)
+        message = _("{server} returned no JSON", server=self.server)
+        if reason.text:
+            message = _("{problem}: {reason}", problem=message, reason=reason.text.rstrip("."))
+        return None, replace(explain_reason(reason), message=message)
 
     def _find_error(self, answer: Answer) -> ErrorInfo | None:
         """Return why a whole answer has no image, or not all: its own errors, or its shape."""

@@ -235,10 +235,9 @@ class Run:
     @property
     def remedy(self) -> Remedy:
         """What a person can do where its outcome is unknown."""
-        if self.job is None:
-            return Remedy.RETRY
-        if self.job.failed:
-            return (self.error and self.error.remedy) or Remedy.SEND_NEW
+        if self.job is None or self.job.failed:
+            otherwise = Remedy.SEND_NEW if self.job else Remedy.RETRY
+            return (self.error and self.error.remedy) or otherwise
         known = have_same_origin(self.job.url or "", self.request.base_url)
         return Remedy.ASK_JOB if known else Remedy.SHOW_JOB
 

@@ -12,10 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.axes import Axis, label_points
-from ipyimagegen.core.errors import ImagineError
+from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.core.formats import BY_MIME
 from ipyimagegen.core.messages import (
-    OF_UNKNOWN,
     PYTHON,
     Front,
     Message,
@@ -325,9 +324,9 @@ def _describe_failure(generation: Generation, front: Front) -> str:
     if not isinstance(failure, ImagineError):
         return truncate(failure or "no image", 200)
     reason = truncate(render(failure.args[0], front).partition("\n")[0], 200)
-    if failure.remedy not in OF_UNKNOWN:
+    if not isinstance(failure, OutcomeUnknown) or failure.billed is not None:
         return reason
-    return _recommend(failure.remedy, reason, generation.run, front)
+    return _recommend(failure.remedy or Remedy.RETRY, reason, generation.run, front)
 
 
 def _write_last_sweep_line(sweep: Sequence[Generation], estimates: Mapping[int, Cost]) -> str:

@@ -364,6 +364,12 @@ def _describe_job(run: Run, job: Job) -> Message:
 def _describe_unknown(run: Run) -> Message:
     if run.status is Status.DONE and any(image.unstored for image in run.images):
         return _("The result of this request ({run}) cannot be read yet. Nothing was sent.", run=run.id)
+    if run.status is Status.DONE and any(image.whole for image in run.images):
+        return _(
+            "The files of the result of this request ({run}) are missing in the store, or damaged. "
+            "Nothing was sent.",
+            run=run.id,
+        )
     if run.status is Status.DONE:
         return _("No image of the result of this request ({run}) can be shown. Nothing was sent.", run=run.id)
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:

@@ -25,7 +25,7 @@ from typing import TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.formats import FORMATS
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import SESSION as _SESSION
 
 MARGIN = 64 << 20  # bytes that stay free beside what a call may bring
@@ -62,6 +62,16 @@ FILES: Mapping[str, re.Pattern[str]] = {
 }
 # Every file of this folder is deleted again, and nothing is deleted through a link: it cannot be a link.
 UNLINKED = "unindexed"
+
+
+_IN_THE_WAY, _NO_ACCESS = _("Move away what is there"), _("Grant access there")
+_CURES: Mapping[int | None, Message] = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EACCES: _NO_ACCESS,
+    errno.EPERM: _NO_ACCESS,
+    errno.ENOSPC: _("Free some space there"),
+}
 
 
 class Occupied(StoreError):
@@ -102,9 +112,10 @@ class Disk:
         return StoreError(
             _(
                 "The history in {home} cannot be used: {reason}.\n"
-                "Free some space or grant access there, or set IPYIMAGEGEN_HOME to another folder.",
+                "{cure}, or set IPYIMAGEGEN_HOME to another folder.",
                 home=self.home,
                 reason=f"{reason} ({error.filename})" if error.filename else reason,
+                cure=_CURES.get(error.errno, _("Free some space or grant access there")),
             )
         )
 
