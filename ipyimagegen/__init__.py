@@ -90,19 +90,24 @@ def imagine(
     n: int | Sequence[int] | None = None,
     seed: int | Sequence[int] | None = None,
     quality: str | Sequence[str] | None = None,
+    complexity: str | Sequence[str] | None = None,
     style: str | Sequence[str] | None = None,
     background: str | Sequence[str] | None = None,
     output_format: str | Sequence[str] | None = None,
     output_compression: int | Sequence[int] | None = None,
+    frame_count: int | Sequence[int] | None = None,
+    frame_duration_ms: int | Sequence[int] | None = None,
     moderation: str | Sequence[str] | None = None,
     response_format: str | Sequence[str] | None = None,
     input_fidelity: str | Sequence[str] | None = None,
     negative_prompt: str | None = None,
     guidance_scale: float | Sequence[float] | None = None,
+    steps: int | Sequence[int] | None = None,
     watermark: bool | None = None,
     stream: bool | None = None,
     partial_images: int | Sequence[int] | None = None,
     user: str | None = None,
+    safety_identifier: str | None = None,
     extra: Mapping[str, Any] | None = None,
     image: Any = None,
     mask: Any = None,
@@ -113,6 +118,7 @@ def imagine(
     timeout: float | None = None,
     executor: Any = None,
     send_key: bool | None = None,
+    **unknown: Any,
 ) -> Generation | Sweep:
     """Return the images for a prompt, from history if the same request has a stored result.
 
@@ -132,11 +138,13 @@ def imagine(
     `executor` is any concurrent.futures.Executor: it runs the calls with the keys of its workers, unless
     `send_key` sends them; every image is stored here.
 
+    An unknown keyword is refused, naming the right one.
+
     Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
     a CallError when no image came, Detached when the wait ended before the call.
     """
-    options = {name: value for name, value in locals().items() if name != "prompt"}
-    return default_studio().imagine(prompt, **options)
+    options = {name: value for name, value in locals().items() if name not in ("prompt", "unknown")}
+    return default_studio().imagine(prompt, **options, **unknown)
 
 
 _LOCK = threading.Lock()

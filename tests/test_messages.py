@@ -124,7 +124,7 @@ def test_templates(template):
 
 # Requests that are refused before anything is sent
 
-KEYS = {"OPENAI_API_KEY": "sk-" + "a" * 40, "ARK_API_KEY": "k" * 30}
+KEYS = {"ZHIPUAI_API_KEY": "z" * 30, "OPENAI_API_KEY": "sk-" + "a" * 40, "ARK_API_KEY": "k" * 30}
 OPTIONS = {
     "an unknown option": {"sise": "1x1"},
     "an option of cells alone": {"dry_run": True},
@@ -134,7 +134,12 @@ OPTIONS = {
     "a word that is misspelled": {"quality": "hihg"},
     "a size without a height": {"size": "12x"},
     "a size that the model does not make": {"size": "1000x1000"},
-    "a size at a server of ratios": {"size": "2K", "endpoint": "xai"},
+    "a size at a server of ratios": {"size": "2K", "model": "grok-4", "endpoint": "xai"},
+    "a name of another tool": {"ratio": "16:9"},
+    "a name of no tool": {"zzz": 1},
+    "an option that the server would bill and not answer": {"stream": True, "endpoint": "zhipu"},
+    "a gif in a stream": {"model": "gpt-image-2.6-flare", "output_format": "gif", "stream": True},
+    "frames of a png": {"model": "gpt-image-2.6-flare", "frame_count": 3},
     "a ratio without a height": {"aspect_ratio": "1:"},
     "a size and another ratio": {"size": "1024x1024", "aspect_ratio": "16:9"},
     "a transparent jpeg": {"background": "transparent", "output_format": "jpeg"},

@@ -32,6 +32,9 @@ def test_public_names():
 def test_the_signature_is_the_table():
     parameters = inspect.signature(ipyimagegen.imagine).parameters
     expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
+    *parameters, unknown = parameters.values()
+    assert unknown.kind is inspect.Parameter.VAR_KEYWORD  # refused, naming the right keyword
+    parameters = {parameter.name: parameter for parameter in parameters}
     assert set(parameters) == set(expected)
     assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
     for name, parameter in list(parameters.items())[1:]:

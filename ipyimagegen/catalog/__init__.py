@@ -21,9 +21,15 @@ from ipyimagegen.catalog.registry import (
     is_loopback,
 )
 from ipyimagegen.catalog.sizes import describe_sizes
-from ipyimagegen.catalog.tables import find_model, load_models, looks_like_image_model, suggest_model
+from ipyimagegen.catalog.tables import (
+    find_model,
+    list_names,
+    load_models,
+    looks_like_image_model,
+    suggest_model,
+)
 from ipyimagegen.catalog.translation import translate
-from ipyimagegen.catalog.validation import check
+from ipyimagegen.catalog.validation import check, describe_retirement
 
 __all__ = [
     "ADDRESS_VARIABLES",
@@ -36,12 +42,14 @@ __all__ = [
     "compute_cost",
     "count_partial_tokens",
     "describe_capabilities",
+    "describe_retirement",
     "describe_sizes",
     "estimate_cost",
     "find_capabilities",
     "find_input_requirements",
     "find_model",
     "is_loopback",
+    "list_names",
     "load_models",
     "looks_like_image_model",
     "suggest_model",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ipyimagegen.catalog.tables import find_model
+from ipyimagegen.catalog.sizes import parse_pixels, parse_tier
+from ipyimagegen.catalog.tables import find_model, list_names
 from ipyimagegen.core.endpoints import Endpoint, Model, sends_edits_as_json
 from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.request import PreparedRequest, Request
@@ -20,13 +21,15 @@ _LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to 
 class Capabilities:
     """What an endpoint accepts for an operation with a model.
 
-    `label` names both in messages: `dall-e-3 on openai`. `row` is what is known of the model there, and
-    `known` whether that is anything. `fields` are the options that may be sent, `edit_fields` those of
-    edits; None where the server decides. `by_size` and `by_ratio`: which fields carry an image's shape.
+    `label` names both in messages: `dall-e-3 on openai`. `sent_as` is the model's name there. `row` is what
+    is known of the model there, and `known` whether that is anything. `fields` are the options that may be
+    sent, `edit_fields` those of edits; None where the server decides. `by_size` and `by_ratio`: which fields
+    carry an image's shape; `by_tier`: whether the size may be a tier such as `2K`.
     """
 
     endpoint: Endpoint
     model: str | None
+    sent_as: str | None
     label: str
     operation: str
     row: Model
@@ -35,10 +38,17 @@ class Capabilities:
     edit_fields: frozenset[str] | None
     by_size: bool
     by_ratio: bool
+    by_tier: bool
 
     def accepts(self, option: str) -> bool | None:
         """Return whether an option may be sent; None where the server decides."""
         return None if self.fields is None else option in self.fields
+
+    def has_auto(self, option: str) -> bool:
+        """Return whether `auto` is a word that the server knows for an option, as far as anybody can tell."""
+        if option == "size":
+            return self.endpoint.size_auto and ("auto" in self.row.sizes or not self.known)
+        return "auto" in self.row.choices.get(option, ("auto",))
 
 
 def find_capabilities(request: Request, endpoint: Endpoint) -> Capabilities:
@@ -71,30 +81,35 @@ def describe_capabilities(endpoint: Endpoint, model: str | None, operation: str)
     if operation != GENERATIONS:
         row = replace(row, choices={**row.choices, **row.edit_choices})
     sizes, ratios = bool(row.sizes or row.size_rule), bool(row.ratios)
+    pixels = bool(row.size_rule) or any(map(parse_pixels, row.sizes))
+    tiers = any(map(parse_tier, row.sizes)) or not (sizes or ratios)
     return Capabilities(
         endpoint=endpoint,
         model=model,
+        sent_as=own.vendor_id or model if own and at_vendor else model,
         label=f"{model} on {endpoint.name}" if model not in (None, endpoint.name) else endpoint.name,
         operation=operation,
         row=row,
         known=listed is not None or known is not None,
         fields=fields,
         edit_fields=_select_fields(endpoint, columns, known, EDITS),
-        by_size=(sizes or not ratios) and (fields is None or "size" in fields),
+        by_size=(pixels or not ratios) and (fields is None or "size" in fields),
         by_ratio=(ratios or not sizes) and (fields is None or "aspect_ratio" in fields),
+        by_tier=tiers and (fields is None or "size" in fields),
     )
 
 
 def _find_rows(endpoint: Endpoint, model: str) -> tuple[Mapping[str, Any] | None, Model | None]:
     """Return the endpoint's columns for a model (None: not listed), and the row that they go over.
 
-    They stand under the model's name, an alias, or `*`; `base` names another row to go over.
+    They stand under the model's name, an alias, or `*`, which is no claim to know the model; `base` names
+    another row to go over.
     """
     own = find_model(model)
-    names = {name.casefold() for name in (model, *((own.name, *own.aliases) if own else ()))}
+    names = {name.casefold() for name in (model, *(list_names(own) if own else ()))}
     listed = next((columns for name, columns in endpoint.models.items() if name.casefold() in names), None)
-    if listed is None:
-        listed = endpoint.models.get("*")
+    if listed is None and (listed := endpoint.models.get("*")) is not None:
+        own = own if own and own.vendor == endpoint.vendor else None
     return listed, find_model(listed["base"]) if listed and "base" in listed else own
 
 

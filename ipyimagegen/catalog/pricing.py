@@ -66,11 +66,11 @@ def compute_cost(
     (token counts under OpenAI's names), `size` and `quality`; `images` is how many came.
     """
     row, endpoint = capabilities.row, capabilities.endpoint
+    stated = _read_cost(facts.get("cost"), endpoint)
+    if stated and (stated.amount or not endpoint.free):  # who names a cost is not free
+        return stated
     if endpoint.free:
         return Cost(basis="free")
-    stated = _read_cost(facts.get("cost"), endpoint)
-    if stated:
-        return stated
     usage = facts.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     if row.rates and (cost := _price_usage(usage, row.rates)):

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from ipyimagegen.catalog.tables import find_model, load_endpoints, read_columns
+from ipyimagegen.catalog.tables import find_model, list_names, load_endpoints, read_columns
 from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, find_deployment, to_host, to_origin
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.hosts import is_loopback_host
@@ -125,7 +125,8 @@ class Registry:
         model = find_model(model_name)
         known = load_endpoints().values()
         at_vendor = (place.name for place in known if model and model.vendor and place.vendor == model.vendor)
-        listing = (place.name for place in known if model and model.name in place.models)
+        names = list_names(model) if model else ()
+        listing = (place.name for place in known if not place.models.keys().isdisjoint(names))
         return self._by_name[next(chain(at_vendor, listing), OPENAI)]
 
     def list_urls(self, chosen: str | None = None) -> frozenset[str]:
@@ -147,7 +148,7 @@ class Registry:
             elsewhere = {variable for place in self if place.base_url for variable in place.key_env}
             if not near and not elsewhere.isdisjoint(endpoint.key_env):  # that key belongs to another origin
                 endpoint = replace(endpoint, key_env=())
-            endpoint = replace(endpoint, free=is_loopback(endpoint))
+            endpoint = replace(endpoint, free=_is_free(endpoint))
             if near:
                 same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
                 endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
@@ -170,6 +171,14 @@ def list_dialects() -> frozenset[str]:
 def is_loopback(endpoint: Endpoint) -> bool:
     """Return whether the endpoint is a server on this machine."""
     return is_loopback_host(urlsplit(endpoint.base_url).hostname or "")
+
+
+def _is_free(endpoint: Endpoint) -> bool:
+    """Return whether requests to it are taken to cost nothing: a server of this machine that draws itself.
+
+    A gateway may pay for what it passes on, and so may a server that requires a key.
+    """
+    return is_loopback(endpoint) and not endpoint.gateway and (endpoint.key_optional or not endpoint.key_env)
 
 
 def check_transport(endpoint: Endpoint, has_key: bool) -> None:
@@ -344,7 +353,7 @@ def _merge(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, End
         endpoints[key] = _bind_keys(_read_entry(name, columns, base), base, owners)
     stated = {name.casefold() for name, columns in entries.items() if "free" in columns}
     return {
-        key: replace(endpoint, free=True) if is_loopback(endpoint) and key not in stated else endpoint
+        key: replace(endpoint, free=True) if _is_free(endpoint) and key not in stated else endpoint
         for key, endpoint in endpoints.items()
     }
 

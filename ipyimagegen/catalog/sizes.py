@@ -23,7 +23,7 @@ WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fractio
 _FREE = SizeRule(multiple=16)  # for a server whose sizes are not known
 _GRID = 16
 _UNBOUNDED = SizeRule()
-_TIER = re.compile(r"(\d{1,3})K")
+_TIER = re.compile(r"(\d{1,3}(?:\.\d)?)K")
 
 
 def parse_pixels(size: object) -> Pixels | None:
@@ -34,7 +34,7 @@ def parse_pixels(size: object) -> Pixels | None:
 def parse_tier(size: object) -> int | None:
     """Return the pixels of a tier such as `2K` (2048 squared); None for anything else."""
     match = _TIER.fullmatch(size) if isinstance(size, str) else None
-    return (int(match[1]) * 1024) ** 2 if match else None
+    return int((float(match[1]) * 1024) ** 2) if match else None
 
 
 def parse_ratio(text: str) -> Fraction:
@@ -69,9 +69,9 @@ def obeys_rule(rule: SizeRule, size: Pixels) -> bool:
 def takes_size(row: Model, size: str) -> bool:
     """Return whether a row takes that `WxH`, tier or word as it is."""
     pixels = parse_pixels(size)
-    if pixels and row.size_rule:
-        return obeys_rule(row.size_rule, pixels)
-    return size in row.sizes or not (row.sizes or row.size_rule)
+    if size in row.sizes or not (row.sizes or row.size_rule):
+        return True
+    return bool(pixels and row.size_rule and obeys_rule(row.size_rule, pixels))
 
 
 def find_size(row: Model, ratio: Fraction, area: int = AREA) -> Pixels | None:

@@ -27,7 +27,7 @@ from ipyimagegen.core.request import check_values
 T = TypeVar("T")
 
 _ANY = "any"  # the quality of a price that holds for every quality
-_OWN_ONLY = ("aliases", "note", "retired", "successor")  # what `base` does not pass on
+_OWN_ONLY = ("aliases", "vendor_id", "note", "retired", "successor")  # what `base` does not pass on
 _NO_COLUMNS = ("name", "keyring")
 _PRICE_FACTS = ("currency", "source", "date", "at_least")
 _KEY_WORDS = ("key", "api_key", "apikey", "token", "secret", "password")
@@ -92,7 +92,12 @@ def load_models() -> tuple[Model, ...]:
 @cache
 def _models_by_name() -> Mapping[str, Model]:
     models = load_models()
-    return {name.casefold(): model for model in models for name in (model.name, *model.aliases)}
+    return {name.casefold(): model for model in models for name in list_names(model)}
+
+
+def list_names(model: Model) -> tuple[str, ...]:
+    """Return the names of a model: its own, its aliases, its vendor's."""
+    return (model.name, *model.aliases, *([model.vendor_id] if model.vendor_id else []))
 
 
 def find_model(name: str) -> Model | None:
@@ -114,7 +119,7 @@ def looks_like_image_model(name: str) -> bool:
 
 def suggest_model(name: str) -> str | None:
     """Return the known name most like `name`, or None when none is near."""
-    return find_nearest(name, (known for row in load_models() for known in (row.name, *row.aliases)))
+    return find_nearest(name, (known for row in load_models() for known in list_names(row)))
 
 
 def read_columns(record: type, columns: Json, row: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import PreparedRequest, Request
 
 # What servers do anyway: it is neither an error nor worth a note that they have no field for it.
-_DEFAULTS: Mapping[str, object] = {"n": 1, "size": "auto", "stream": False, "partial_images": 0}
+_AUTO = "auto"
+_DEFAULTS: Mapping[str, object] = {"n": 1, "stream": False, "partial_images": 0}
 _PARTIAL_IMAGES = 2  # with `stream`, unless typed
 
 
@@ -35,11 +36,18 @@ def translate(request: Request, capabilities: Capabilities) -> PreparedRequest:
     options = {option: value for option, value in request.options.items() if option not in extra}
     shape, notes = _translate_shape(options, capabilities)
     options = {k: v for k, v in options.items() if k not in ("size", "aspect_ratio")} | shape
-    sent = {option: value for option, value in options.items() if fields is None or option in fields}
+    sent = {
+        option: value
+        for option, value in options.items()
+        if (fields is None or option in fields) and (value != _AUTO or capabilities.has_auto(option))
+    }
     unsent = tuple(k for k, v in options.items() if k not in sent and not is_default(k, v))
     for option in unsent:
         values = {"option": option, "value": options[option], "model": capabilities.label}
-        notes.append(_("{option}={value} not sent: {model} does not support {option}", **values))
+        if option in endpoint.ignored_fields:
+            notes.append(_("{option}={value} not sent: {model} ignores it", **values))
+        else:
+            notes.append(_("{option}={value} not sent: {model} does not support {option}", **values))
     deployment = find_deployment(endpoint.base_url) if endpoint.dialect == "azure" else None
     if deployment and capabilities.model != deployment:
         values = {"model": capabilities.model, "deployment": deployment}
@@ -56,13 +64,13 @@ def translate(request: Request, capabilities: Capabilities) -> PreparedRequest:
         required["size"] = f"{request.inputs[0].width}x{request.inputs[0].height}"
     required = {option: value for option, value in required.items() if option not in extra}
     return PreparedRequest(
-        model=capabilities.model, options={**required, **sent}, notes=tuple(notes), unsent=unsent
+        model=capabilities.sent_as, options={**required, **sent}, notes=tuple(notes), unsent=unsent
     )
 
 
 def is_default(option: str, value: object) -> bool:
     """Return whether a value requests no more than what a server without that option does."""
-    return option in _DEFAULTS and _DEFAULTS[option] == value
+    return value == _AUTO or (option in _DEFAULTS and _DEFAULTS[option] == value)
 
 
 def _translate_shape(
@@ -77,16 +85,16 @@ def _translate_shape(
             return {"size": size}, []
         sent = find_listed_ratio(row, Fraction(*pixels)) or format_ratio(Fraction(*pixels))
         return {"aspect_ratio": sent}, [_("{size} was sent as {ratio}", size=size, ratio=sent)]
+    tier = {"size": size} if parse_tier(size) and capabilities.by_tier else {}
     if typed is not None:
         ratio = parse_ratio(typed)
     elif size in WORDS:
         typed, ratio, by_ratio = size, WORDS[size], by_ratio and not by_size
     else:
-        unsent = size is None or (size == "auto" and capabilities.known and size not in row.sizes)
-        return ({} if unsent else {"size": size}), []
+        return ({} if size is None else {"size": size}), []
     if by_ratio:
         sent = _choose_ratio(typed, ratio, row)
-        return {"aspect_ratio": sent}, _note_inexact(typed, ratio, parse_ratio(sent), sent)
+        return {**tier, "aspect_ratio": sent}, _note_inexact(typed, ratio, parse_ratio(sent), sent)
     pixels = find_size(row, ratio, parse_tier(size) or AREA) if by_size else None
     if pixels is None:
         return {"aspect_ratio": format_ratio(ratio)}, []

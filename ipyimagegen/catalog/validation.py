@@ -33,6 +33,13 @@ from ipyimagegen.core.request import Request
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SHAPE = ("size", "aspect_ratio")
+_STREAMING = ("stream", "partial_images")
+_FRAMES = ("frame_count", "frame_duration_ms")
+# What a format does not go with, by OpenAI's reference of 2026-11.
+_NOT_WITH: Mapping[str | None, tuple[str, ...]] = {
+    "gif": (*_STREAMING, "output_compression", "mask"),
+    "svg": (*_STREAMING, "output_compression", "n"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +87,8 @@ def check(
         _check_inputs(request, capabilities)
     if "prompt" not in request.extra:
         notes += _check_prompt(request.prompt, capabilities)
-    if capabilities.row.retired:
-        notes.append(_describe_retirement(capabilities, today or datetime.now(UTC).date()))
+    if retirement := describe_retirement(capabilities, today):
+        notes.append(retirement)
     return replace(request, options=kept), tuple(notes)
 
 
@@ -110,7 +117,7 @@ def _check_fields(options: Options, capabilities: Capabilities) -> Iterator[Prob
     if capabilities.fields is None:
         return
     carried = _SHAPE if capabilities.by_size or capabilities.by_ratio else ()
-    accepted = {*capabilities.fields, *carried, "seed", "n"}
+    accepted = {*capabilities.fields, *capabilities.endpoint.ignored_fields, *carried, "seed", "n"}
     values = {
         "model": capabilities.label,
         "options": ", ".join(option for option in SENT if option in capabilities.fields) or _("the prompt"),
@@ -128,15 +135,11 @@ def _check_fields(options: Options, capabilities: Capabilities) -> Iterator[Prob
             refusal = _("{model} supports {option} only for edits, with {image}.", **values)
         else:
             refusal = _("{model} does not support {option}, only {options}.", **values)
-        yield Problem(
-            options=(name,),
-            reason=_("{model} does not support it", model=capabilities.label),
-            message=_(
-                "{refusal}\nTo send it anyway: {extra}",
-                refusal=refusal,
-                extra=OptionName("extra", {name: value}),
-            ),
-        )
+        if name not in _STREAMING:  # sent anyway, the image may be drawn, and billed, and not arrive
+            anyway = OptionName("extra", {name: value})
+            refusal = _("{refusal}\nTo send it anyway: {extra}", refusal=refusal, extra=anyway)
+        reason = _("{model} does not support it", model=capabilities.label)
+        yield Problem(options=(name,), reason=reason, message=refusal)
 
 
 def _check_count(options: Options, capabilities: Capabilities) -> Iterator[Problem]:
@@ -168,7 +171,7 @@ def _check_values(options: Options, capabilities: Capabilities) -> Iterator[Prob
     row = capabilities.row
     for name, value in options.items():
         option, model = OptionName(name, value), capabilities.label
-        if name in row.reported:
+        if name in row.reported or is_default(name, value):
             continue
         choices = row.choices.get(name)
         if choices is not None and value not in choices:
@@ -201,11 +204,16 @@ def _check_values(options: Options, capabilities: Capabilities) -> Iterator[Prob
 def _check_size(options: Options, capabilities: Capabilities) -> Iterator[Problem]:
     """Refuse pixels and tiers that the model's row does not have; words are translated."""
     size, row = options.get("size"), capabilities.row
-    if size is None or size in ("auto", *WORDS) or not capabilities.by_size:
+    tier = parse_tier(size)
+    if (
+        size is None
+        or size in ("auto", *WORDS)
+        or not (capabilities.by_size or (tier and capabilities.by_tier))
+    ):
         return
     if "size" in row.reported or takes_size(row, size):
         return
-    if parse_tier(size) and "aspect_ratio" in options and row.size_rule:
+    if tier and "aspect_ratio" in options and row.size_rule:
         return  # "2K and 16:9" is translated into pixels
     message = _(
         "Invalid {option}: {model} supports {sizes}.",
@@ -234,7 +242,7 @@ def _check_size_as_ratio(options: Options, capabilities: Capabilities) -> Iterat
             nearest=OptionName("aspect_ratio", find_ratio(row.ratios, Fraction(*pixels))),
             **values,
         )
-    elif parse_tier(size):
+    elif parse_tier(size) and not capabilities.by_tier:
         example = OptionName("aspect_ratio", "16:9")
         message = _(
             "Invalid {option}: {model} supports only ratios, such as {example}.", example=example, **values
@@ -246,6 +254,7 @@ def _check_size_as_ratio(options: Options, capabilities: Capabilities) -> Iterat
 
 
 def _check_formats(options: Options, capabilities: Capabilities) -> Iterator[Problem]:
+    """Refuse what a file format cannot hold, or the model makes for other formats only."""
     output, compression = options.get("output_format"), options.get("output_compression")
     if options.get("background") == "transparent" and output == "jpeg":
         yield Problem(
@@ -273,6 +282,28 @@ def _check_formats(options: Options, capabilities: Capabilities) -> Iterator[Pro
         )
 
 
+def _check_gif_and_svg(options: Options, capabilities: Capabilities) -> Iterator[Problem]:
+    """Refuse what these formats do not go with, and frames of anything but a gif."""
+    output, gif = options.get("output_format"), OptionName("output_format", "gif")
+    mask = {"mask": True} if capabilities.operation == INPAINTING else {}
+    given = {name: value for name, value in {**options, **mask}.items() if not is_default(name, value)}
+    for name in _NOT_WITH.get(output, ()):
+        if name in given:
+            values = {"format": OptionName("output_format", output), "option": OptionName(name)}
+            yield Problem(
+                options=(name, "output_format"),
+                reason=_("{option} does not go with {format}", **values),
+                message=_("{option} does not go with {format}. Remove one.", **values),
+            )
+    for name in _FRAMES if output != "gif" else ():
+        if name in given:
+            yield Problem(
+                options=(name,),
+                reason=_("only a gif has frames"),
+                message=_("{option} requires {gif}.", option=OptionName(name, given[name]), gif=gif),
+            )
+
+
 _RULES = (
     _check_pair,
     _check_fields,
@@ -281,6 +312,7 @@ _RULES = (
     _check_size,
     _check_size_as_ratio,
     _check_formats,
+    _check_gif_and_svg,
 )
 
 
@@ -350,9 +382,12 @@ def _check_prompt(prompt: str, capabilities: Capabilities) -> list[Message]:
     return []
 
 
-def _describe_retirement(capabilities: Capabilities, today: date) -> Message:
+def describe_retirement(capabilities: Capabilities, today: date | None = None) -> Message | None:
+    """Return when the model is or was shut down, and what replaces it; None where no date is known."""
     row = capabilities.row
-    past = date.fromisoformat(str(row.retired)) <= today
+    if not row.retired:
+        return None
+    past = date.fromisoformat(row.retired) <= (today or datetime.now(UTC).date())
     values = {"model": row.name, "vendor": row.vendor, "date": row.retired, "successor": row.successor}
     if row.vendor != capabilities.endpoint.vendor:
         if past:

@@ -67,7 +67,8 @@ class HttpCall:
     def encode(self, boundary: str) -> tuple[str, bytes]:
         """Return the content type and the bytes of the body.
 
-        A form repeats a field for each image of a list; what is neither text nor image is written as JSON.
+        A form repeats a field for each image of a list, and has a field for each member of a table, such as
+        `svg[model]`; what is neither text nor image is written as JSON.
         `boundary` is random, and the same for every repeat of a call.
         """
         if not self.form:
@@ -87,6 +88,9 @@ def _replace_images(value: Json, convert: Callable[[BodyImage], str]) -> Json:
 
 def _list_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
     for name, value in body.items():
+        if isinstance(value, Mapping):
+            yield from _list_fields({f"{name}[{member}]": inner for member, inner in value.items()})
+            continue
         several = isinstance(value, list) and value and all(isinstance(item, BodyImage) for item in value)
         for item in value if several else [value]:
             if isinstance(item, BodyImage):

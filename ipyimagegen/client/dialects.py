@@ -211,14 +211,17 @@ def _add_arguments_tag(body: Body) -> Body:
     inside = {k: v for k, v in body.items() if k not in _SDCPP_OWN}
     if not inside:
         return body
+    sample = {"sample_steps": inside.pop("steps")} if "steps" in inside else {}
     if "guidance_scale" in inside:
-        inside["sample_params"] = {"guidance": {"txt_cfg": inside.pop("guidance_scale")}}
+        sample["guidance"] = {"txt_cfg": inside.pop("guidance_scale")}
+    if sample:
+        inside["sample_params"] = sample
     tag = f"<sd_cpp_extra_args>{json.dumps(inside)}</sd_cpp_extra_args>"
     rest = {k: v for k, v in body.items() if k in _SDCPP_OWN}
     return rest | {"prompt": f"{body['prompt']} {tag}"}
 
 
-_XINFERENCE_EXTRAS = frozenset({"seed", "negative_prompt", "guidance_scale"})
+_XINFERENCE_EXTRAS = frozenset({"seed", "negative_prompt", "guidance_scale", "num_inference_steps"})
 
 
 def _move_to_kwargs(body: Body) -> Body:
@@ -260,6 +263,13 @@ def _for_localai(edit: EditImages) -> Body:
     return {"file": bare[0]} if len(bare) == 1 else {"ref_images": bare}
 
 
+def _for_siliconflow(edit: EditImages) -> Body:
+    """Return each image in a field of its own: image, image2, image3."""
+    return {
+        f"image{number if number > 1 else ''}": image for number, image in enumerate(edit.images, start=1)
+    }
+
+
 def _for_openrouter(edit: EditImages) -> Body:
     return {"input_references": [{"type": "image_url", "image_url": {"url": image}} for image in edit.images]}
 
@@ -282,6 +292,7 @@ def _mark_paths(body: Json) -> Json:
 
 
 OPENAI = Dialect()
+_STEPS = {"steps": "num_inference_steps"}
 _OPENAI_JSON = EditFormat(form=False, write=_as_references)
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -295,20 +306,33 @@ DIALECTS: Mapping[str, Dialect] = {
         values={"response_format": {"b64_json": "base64"}},
         edit=EditFormat(route="/images/generations", form=False, write=_for_together),
     ),
-    "xai": Dialect(edit=EditFormat(form=False, write=_for_xai)),
+    "xai": Dialect(
+        names={"size": "resolution"},  # its sizes are tiers
+        values={"size": {"1K": "1k", "2K": "2k"}},
+        edit=EditFormat(form=False, write=_for_xai),
+    ),
     "openrouter": Dialect(
         route="/images",
         models="/images/models",
         edit=EditFormat(route="/images", form=False, write=_for_openrouter),
     ),
+    "siliconflow": Dialect(
+        names={**_STEPS, "size": "image_size", "n": "batch_size"},
+        edit=EditFormat(route="/images/generations", form=False, write=_for_siliconflow),
+    ),
+    "zhipu": Dialect(names={"watermark": "watermark_enabled", "user": "user_id"}),
+    "modelscope": Dialect(names={"guidance_scale": "guidance"}),
     "localai": Dialect(
+        names={"steps": "step"},
         write=_join_negative_prompt,
         edit=EditFormat(route="/images/generations", form=False, write=_for_localai),
         inpaint=EditFormat(route="/images/inpainting", write=_as_files),
     ),
     "sdcpp": Dialect(write=_add_arguments_tag),
-    "sglang": Dialect(),
-    "vllm-omni": Dialect(edit=EditFormat(write=partial(_as_files, several="image", mask="mask_image"))),
-    "xinference": Dialect(write=_move_to_kwargs, read_body=_mark_paths),
+    "sglang": Dialect(names=_STEPS),
+    "vllm-omni": Dialect(
+        names=_STEPS, edit=EditFormat(write=partial(_as_files, several="image", mask="mask_image"))
+    ),
+    "xinference": Dialect(names=_STEPS, write=_move_to_kwargs, read_body=_mark_paths),
     "lemonade": Dialect(names={"guidance_scale": "cfg_scale"}),
 }

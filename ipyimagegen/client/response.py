@@ -411,10 +411,15 @@ def _parse_usage(usage: Json, table: Iterable[Sequence[str]] = _USAGE) -> dict[s
     return {name: value for name, value in parsed.items() if value not in (None, {})}
 
 
+_TICKS = 1e10  # of a US$, by xAI's reference of 2026-11
+
+
 def _parse_cost(usage: Json, headers: Mapping[str, str]) -> dict[str, Json] | None:
-    """Return the amount that the server states: OpenRouter in usage, LiteLLM in a header; both US$."""
-    amount = _get_number(usage.get("cost")) if isinstance(usage, Mapping) else None
-    source = "usage.cost"
+    """Return the amount in US$ that the server states: OpenRouter and xAI in usage, LiteLLM in a header."""
+    table = usage if isinstance(usage, Mapping) else {}
+    source, amount = "usage.cost", _get_number(table.get("cost"))
+    if amount is None and (ticks := _get_number(table.get("cost_in_usd_ticks"))) is not None:
+        source, amount = "usage.cost_in_usd_ticks", round(ticks / _TICKS, 6)
     if amount is None:
         source = "x-litellm-response-cost"
         try:

@@ -88,13 +88,15 @@ class Model:
     `choices` and `limits` bound the values of single options; `edit_choices` are those of edits where they
     differ. `reported` names options whose values are
     third parties' claims: they are used to translate, never to refuse. `compression_formats`: the output
-    formats that `output_compression` requires. `edit`: the number of input images (0: none, None: not
+    formats that `output_compression` requires. `vendor_id` is what its vendor's own server calls it, where
+    that is not its name here. `edit`: the number of input images (0: none, None: not
     known). `input_formats`, `input_bytes`, `input_square`: what each input image has to be.
     """
 
     name: str
     vendor: str = ""
     aliases: tuple[str, ...] = ()
+    vendor_id: str = ""
     fields: OptionNames | None = None
     edit_fields: FieldChanges | None = None
     sizes: tuple[Size, ...] = ()
@@ -131,8 +133,10 @@ class Endpoint:
     `base_url` is everything before `/images/generations`, without a trailing slash; it is empty where the
     user has to give it. `vendor` names the vendor whose models, with their fields and prices, are the
     endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
-    of the model's row. `unreliable_fields` names options that its documents promise and that its relay may
-    not pass on.
+    of the model's row. `ignored_fields` names options that it is known to drop without a word: they are not
+    sent. `unreliable_fields` names options that its documents promise and that its relay may not pass on.
+    `size_auto` is whether it knows `auto` as a size. `gateway`: it passes requests on to servers that may
+    cost money, so that it is not free on this machine either.
 
     `hosts`: patterns of host names at which the row holds, wherever the user gives such an address.
 
@@ -158,13 +162,16 @@ class Endpoint:
     key_env: Annotated[tuple[str, ...], "variables"] = ()
     key_optional: bool = False
     free: bool = False
+    gateway: bool = False
     allow_key: bool = False
     keyring: bool = True
     allow_http: bool = False
     default_model: str | None = None
     model_required: bool = False
     fields: OptionNames | None = None
+    ignored_fields: OptionNames = ()
     unreliable_fields: OptionNames = ()
+    size_auto: bool = True
     required: Mapping[OptionName, Json] = field(default_factory=dict)
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)

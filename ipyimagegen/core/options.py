@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeAlias
 
-from ipyimagegen.core.errors import InvalidOption, suggest_name
+from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import OUTPUTS
 from ipyimagegen.core.messages import Message, OptionName, _
 
@@ -62,7 +62,8 @@ _METAVARS = {
 class Option:
     """The declaration of an option.
 
-    `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `identity` is whether two
+    `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `synonyms` are the
+    names that other tools give it; an error answers them with ours. `identity` is whether two
     requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
     change between two calls is for a server, such as loading another model: the outer axis of a sweep is
     the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
@@ -77,6 +78,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     short: str = ""
+    synonyms: tuple[str, ...] = ()
     metavar: str = ""
     repeats: bool = False
     sent: bool = True
@@ -107,12 +109,21 @@ _QUALITIES = ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
 
 _TABLE = (
     # Sent, under the API's own names, and only when set.
-    Option("model", Kind.NAME, _("model that makes the image"), short="-m", change_cost=4, panel=False),
+    Option(
+        "model",
+        Kind.NAME,
+        _("model that makes the image"),
+        short="-m",
+        synonyms=("engine", "checkpoint", "model_id", "model_name"),
+        change_cost=4,
+        panel=False,
+    ),
     Option(
         "size",
         Kind.SIZE,
         _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
+        synonyms=("width", "height", "w", "h", "resolution", "res", "image_size", "dimensions", "tier"),
         change_cost=3,
     ),
     Option(
@@ -120,22 +131,58 @@ _TABLE = (
         Kind.RATIO,
         _("width to height; becomes the nearest size where a server takes only sizes"),
         choices=_RATIOS,
+        synonyms=("ar", "ratio", "aspect", "image_ratio"),
         change_cost=3,
     ),
-    Option("n", Kind.INTEGER, _("images in one call"), low=1, high=128, short="-n"),
+    Option(
+        "n",
+        Kind.INTEGER,
+        _("images in one call"),
+        low=1,
+        high=128,
+        short="-n",
+        synonyms=(
+            *("count", "number", "num", "num_images", "number_of_images", "num_outputs", "images"),
+            *("batch", "batch_size", "batch_count", "samples", "n_samples", "n_iter", "quantity"),
+        ),
+    ),
     Option(
         "seed",
         Kind.INTEGER,
         _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
+        synonyms=("random_seed", "noise_seed"),
         change_cost=0,
     ),
     Option("quality", Kind.WORD, _("effort, and price"), choices=_QUALITIES),
+    Option(
+        "complexity",
+        Kind.CHOICE,
+        _("how much the model plans before it draws"),
+        choices=("low", "medium", "high"),
+    ),
     Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
     Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
-    Option("output_format", Kind.CHOICE, _("file format of the images"), choices=OUTPUTS),
+    Option(
+        "output_format",
+        Kind.CHOICE,
+        _("file format of the images"),
+        choices=OUTPUTS,
+        synonyms=("format", "file_format", "image_format", "filetype", "ext"),
+    ),
     Option("output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100),
+    Option(
+        "frame_count", Kind.INTEGER, _("frames of a gif"), low=2, high=16, synonyms=("frames", "num_frames")
+    ),
+    Option(
+        "frame_duration_ms",
+        Kind.INTEGER,
+        _("milliseconds that each frame of a gif is shown"),
+        low=20,
+        high=655_350,  # a gif counts hundredths of a second in 16 bits
+        synonyms=("frame_duration",),
+    ),
     Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
     Option(
         "response_format",
@@ -147,8 +194,28 @@ _TABLE = (
     Option(
         "input_fidelity", Kind.CHOICE, _("how closely an edit keeps to its input"), choices=("low", "high")
     ),
-    Option("negative_prompt", Kind.TEXT, _("what should not be in the image")),
-    Option("guidance_scale", Kind.NUMBER, _("how closely to follow the prompt"), low=0, high=100),
+    Option(
+        "negative_prompt",
+        Kind.TEXT,
+        _("what should not be in the image"),
+        synonyms=("negative", "neg", "no", "neg_prompt", "exclude"),
+    ),
+    Option(
+        "guidance_scale",
+        Kind.NUMBER,
+        _("how closely to follow the prompt"),
+        low=0,
+        high=100,
+        synonyms=("cfg", "cfg_scale", "guidance", "scale", "true_cfg_scale", "txt_cfg"),
+    ),
+    Option(
+        "steps",
+        Kind.INTEGER,
+        _("steps of the sampler; more are slower"),
+        low=1,
+        high=1000,
+        synonyms=("num_inference_steps", "inference_steps", "sample_steps", "num_steps", "step"),
+    ),
     Option("watermark", Kind.FLAG, _("the server's visible watermark")),
     Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
     Option(
@@ -165,6 +232,14 @@ _TABLE = (
         _("an end user's id, for the server's own statistics"),
         metavar="ID",
         identity=False,
+        synonyms=("user_id",),
+    ),
+    Option(
+        "safety_identifier",
+        Kind.TEXT,
+        _("an end user's id, for the server's checks against abuse"),
+        metavar="ID",
+        identity=False,
     ),
     # Images that go with the prompt; they turn the call into an edit. Only their words are read here.
     Option(
@@ -172,31 +247,62 @@ _TABLE = (
         Kind.INPUT,
         _("image to edit: @ID, variable, path or URL; repeatable"),
         repeats=True,
+        synonyms=(
+            *("input", "input_image", "init_image", "init_img", "img", "reference", "ref", "reference_image"),
+            *("image_url", "source"),
+        ),
         config=False,
         panel=False,
     ),
-    Option("mask", Kind.INPUT, _("where to edit: an image, or x,y,w,h"), config=False, panel=False),
+    Option(
+        "mask",
+        Kind.INPUT,
+        _("where to edit: an image, or x,y,w,h"),
+        synonyms=("mask_image", "mask_img", "inpaint"),
+        config=False,
+        panel=False,
+    ),
     # Never sent.
     _local(
         "endpoint",
         Kind.NAME,
         _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
+        synonyms=("base_url", "api_base", "server", "provider", "url", "host", "api_url"),
         change_cost=5,
         config=True,
         panel=False,
     ),
-    _local("as_", Kind.TEXT, _("variable to bind the result to"), metavar="NAME", python=False),
     _local(
-        "save", Kind.TEXT, _("file to save to, such as out/{{model}}-{{index}}"), metavar="PATH", python=False
+        "as_",
+        Kind.TEXT,
+        _("variable to bind the result to"),
+        metavar="NAME",
+        synonyms=("variable", "var", "name", "out_var"),
+        python=False,
     ),
-    _local("new", Kind.FLAG, _("send (and pay for) a new request even if the result is stored"), panel=False),
+    _local(
+        "save",
+        Kind.TEXT,
+        _("file to save to, such as out/{{model}}-{{index}}"),
+        metavar="PATH",
+        synonyms=("output", "out", "o", "file", "filename", "outfile", "output_file", "path", "outdir"),
+        python=False,
+    ),
+    _local(
+        "new",
+        Kind.FLAG,
+        _("send (and pay for) a new request even if the result is stored"),
+        synonyms=("force", "no_cache", "nocache", "fresh", "refresh", "regenerate", "overwrite"),
+        panel=False,
+    ),
     _local("retry", Kind.FLAG, _("send a request of unknown outcome again; you may pay twice"), panel=False),
     _local("offline", Kind.FLAG, _("only the store, sketch and this machine")),
     _local(
         "dry_run",
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
+        synonyms=("dryrun", "preview", "cost", "estimate"),
         python=False,
         panel=False,
     ),
@@ -221,6 +327,7 @@ _TABLE = (
 )
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
+_BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
@@ -228,7 +335,7 @@ LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
-_TIER = re.compile(r"\d{1,2}[kK]")
+_TIER = re.compile(r"\d{1,2}(?:\.\d)?[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -248,10 +355,23 @@ def parse_size(text: str) -> tuple[int, int] | None:
 
 
 def find_option(name: str) -> Option:
-    """Return the option of that snake_case name. Raises InvalidOption, naming the nearest option."""
+    """Return the option of that snake_case name. Raises InvalidOption, naming the option that is meant."""
     if name in OPTIONS:
         return OPTIONS[name]
-    raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_name(name, OPTIONS)))
+    raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_option(name)))
+
+
+def suggest_option(name: str, others: Iterable[str] = ()) -> str:
+    """Return a hint at the option that a wrong name means: other tools call it so, or it is nearly its name.
+
+    `name` is in snake_case; `others` are names that only this front door has.
+    """
+    if option := _BY_SYNONYM.get(name):
+        return _(" Use {option}.", option=OptionName(option.name))
+    nearest = find_nearest(name, [*OPTIONS, *others])
+    if nearest is None:
+        return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))
+    return _(" Did you mean {name}?", name=OptionName(nearest) if nearest in OPTIONS else nearest)
 
 
 def normalise(name: str, value: object) -> Value:

@@ -25,10 +25,10 @@ class PlannedCall:
     """A planned call: the request, what would be sent, and the stored run that makes it needless.
 
     `files` holds the bytes of its input images by their hash, as given and as sent. `seconds` is how long
-    such a call takes, from and to. `force` (`--new`) sends it whatever is in flight elsewhere.
-    `unknown_outcome` is why it is not sent without `--retry`. `in_flight` is whether the same request was
-    in flight when this was planned: its result is waited for, unless it fails. `second_job`: the unfinished
-    job of the same request, beside which this call starts another (`--retry`).
+    such a call takes, from and to; `retirement` says when its model is shut down. `force` (`--new`) sends it
+    whatever is in flight elsewhere. `unknown_outcome` is why it is not sent without `--retry`. `in_flight` is
+    whether the same request was in flight when this was planned: its result is waited for, unless it fails.
+    `second_job`: the unfinished job of the same request, beside which this call starts another (`--retry`).
     """
 
     request: Request
@@ -37,6 +37,7 @@ class PlannedCall:
     estimate: Cost
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     seconds: tuple[float, float] | None = None
+    retirement: Message | None = None
     reused: Run | None = None
     rerun_of: str | None = None
     force: bool = False

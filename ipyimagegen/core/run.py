@@ -142,6 +142,11 @@ class Cost:
     source: str = ""
     date: str = ""
 
+    @property
+    def is_stated(self) -> bool:
+        """Whether the server named an amount above zero: proof that the call was not free."""
+        return self.basis == "server" and bool(self.amount)
+
     def __str__(self) -> str:
         if self.basis in ("free", "none"):
             return _("free") if self.basis == "free" else _("nothing billed")

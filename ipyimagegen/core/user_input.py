@@ -31,6 +31,12 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 
 MOST = 10_000  # runs of a sweep, and values of an option
+# What a Python call has in place of options of cells.
+_INSTEAD = {
+    "save": _(" Use result.save(…)."),
+    "as_": _(" Assign the result to a variable."),
+    "raw": _(" The prompt of a Python call is always sent as it is."),
+}
 _RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
 
 
@@ -83,7 +89,13 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     for name, value in given.items():
         option = find_option(name)
         if not option.python:
-            raise InvalidOption(_("A Python call has no {name}=; it is an option of the magics.", name=name))
+            raise InvalidOption(
+                _(
+                    "A Python call has no {name}=; it is an option of the magics.{hint}",
+                    name=name,
+                    hint=_INSTEAD.get(name, ""),
+                )
+            )
         elements = list_elements(value) if option.lists else None
         values[name] = normalise(name, value) if elements is None else normalise_all(name, elements)
     return UserInput(

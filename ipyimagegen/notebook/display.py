@@ -104,7 +104,7 @@ def write_status(batch: Batch) -> Message:
         if planned.seconds:
             low, high = planned.seconds
             parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
-        return join(parts)
+        return join([*parts, *_list_retirements([planned])])
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
@@ -114,6 +114,7 @@ def write_status(batch: Batch) -> Message:
         ", ".join(endpoints),
         *_name_key_hosts(batch.plan.calls),
         format_costs(estimates),
+        *_list_retirements(batch.plan.calls),
         _("{done} of {total}", done=sum(call.has_images for call in calls), total=len(calls)),
     ]
     if reused:
@@ -131,6 +132,11 @@ def _name_key_hosts(calls: Iterable[PlannedCall]) -> list[Message]:
     """Return which hosts get the key of another server, because the user's entry allows it."""
     hosts = dict.fromkeys(to_host(call.endpoint.base_url) for call in calls if call.endpoint.allow_key)
     return [_("key sent to {hosts}", hosts=[truncate(host, 80) for host in hosts])] if hosts else []
+
+
+def _list_retirements(calls: Iterable[PlannedCall]) -> list[Message]:
+    """Return when the models of calls that are to be sent are shut down, each model once."""
+    return list(dict.fromkeys(call.retirement for call in calls if call.retirement and call.asks))
 
 
 class Screen:

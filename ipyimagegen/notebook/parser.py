@@ -18,7 +18,17 @@ from typing import Any
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
-from ipyimagegen.core.options import DEFAULT, OPTIONS, Json, Kind, Option, Values, normalise, to_half_width
+from ipyimagegen.core.options import (
+    DEFAULT,
+    OPTIONS,
+    Json,
+    Kind,
+    Option,
+    Values,
+    normalise,
+    suggest_option,
+    to_half_width,
+)
 from ipyimagegen.core.request import read_setting
 from ipyimagegen.core.run import parse_id
 from ipyimagegen.core.text import truncate
@@ -46,6 +56,7 @@ _MAGIC_FOR = {
     },
 }
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
+_PROMPT_NAMES = ("prompt", "text", "description", "p")  # under which other tools take the prompt
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
@@ -246,10 +257,11 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
                 "Set the variable that %imagine_endpoints names."
             )
         )
-    suggestion = suggest_name(flag, [*BY_FLAG, *NEGATED, SETTING, *own, *HELP])
-    raise InvalidOption(
-        _("There is no option {flag}.{suggestion}", flag=truncate(flag, 40), suggestion=suggestion)
-    )
+    name = flag.lstrip("-").replace("-", "_")
+    hint: str = _(" The prompt stands after the options, without a name.")
+    if name not in _PROMPT_NAMES:
+        hint = suggest_option(name, [*NEGATED, SETTING, *own, *HELP])
+    raise InvalidOption(_("There is no option {flag}.{hint}", flag=truncate(flag, 40), hint=hint))
 
 
 def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:

@@ -394,12 +394,16 @@ def report_model(name: str) -> str:
         *((_("price"), _describe_price(price)) for price in model.prices),
         (_("price of a million tokens"), model.rates and _describe_rates(model.rates)),
         (_("retired"), model.retired and f"{model.retired}{successor}"),
-        (_("also known as"), model.aliases),
+        (_("also known as"), catalog.list_names(model)[1:]),
         (_("note"), model.note),
         (_("source"), model.source and f"{model.source}, {model.date}"),
         (
             _("listed by"),
-            [endpoint.name for endpoint in catalog.Registry() if model.name in endpoint.models],
+            [
+                endpoint.name
+                for endpoint in catalog.Registry()
+                if not endpoint.models.keys().isdisjoint(catalog.list_names(model))
+            ],
         ),
     ]
     return _join_lines([DOT.join([model.name, model.vendor]), *_list_lines(facts)])

@@ -35,6 +35,7 @@ class Ledger:
         self._calls: dict[str, Call] = {}  # in flight, by lasting id
         self._paid: dict[str, tuple[object, int]] = {}  # lasting id to cell and number of requested images
         self._reused = 0
+        self._charging: set[str] = set()  # base URLs of servers whose responses named a cost
 
     def _find_session(self) -> str:
         """Return the session, created with its first run. Call with the lock held."""
@@ -126,6 +127,8 @@ class Ledger:
         """
         run = call.run
         with self._lock:
+            if run.cost.is_stated:
+                self._charging.add(run.request.base_url)
             self._calls.pop(run.id, None)
             if run.status in _NOT_BILLED or not call.recorded:
                 self._paid.pop(run.id, None)
@@ -149,6 +152,12 @@ class Ledger:
             return next((call for call in self._calls.values() if call.run.identity == identity), None)
 
     # Earlier runs of a request
+
+    def has_cost(self, request: Request) -> bool:
+        """Return whether a server named a cost: for this request, or in this session for any."""
+        if request.base_url in self._charging:
+            return True
+        return any(run.cost.is_stated for run in self.find_identical(request.identity))
 
     def find_identical(self, identity: str) -> Sequence[Run]:
         """Return the runs of that identity, newest first, without reuse records."""

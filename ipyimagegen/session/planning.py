@@ -172,6 +172,8 @@ def _plan_call(
     )
     endpoint, cached = _choose_endpoint(draft, configured, user, context, local)
     call = _translate(draft, endpoint, configured, user, local)
+    if endpoint.free and endpoint.name != SKETCH and context.ledger.has_cost(call.request):
+        call = _translate(draft, replace(endpoint, free=False), configured, user, local)
     try:
         call = replace(call, reused=cached or look_up(call, local, context.settings, context.ledger))
     except OutcomeUnknown as error:
@@ -310,6 +312,7 @@ def _translate(
         endpoint=endpoint,
         estimate=catalog.estimate_cost(sent, request, capabilities),
         seconds=capabilities.row.seconds,
+        retirement=catalog.describe_retirement(capabilities),
         rerun_of=rerun.id if rerun else None,
         force=bool(local.get("new")),
     )

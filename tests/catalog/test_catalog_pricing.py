@@ -115,10 +115,14 @@ def test_an_edit_is_at_least():
         ("xzbzq", "gpt-image-1", "at least ¥1.00"),
         ("whatai", "seedream-3.0", "¥0.08"),
         ("ark", "doubao-seedream-3-0-t2i", "¥0.259"),
-        ("ark", None, "¥0.20"),
+        ("ark", "seedream-4.0", "¥0.20"),
+        ("ark", None, "cost unknown"),
         ("ark", "seedream-4.5", "¥0.25"),
         ("ark", "seedream-5.0-lite", "¥0.22"),
         ("xai", None, "$0.02"),
+        ("xai", "grok-imagine-image-2.0", "$0.04–0.08"),
+        ("zhipu", None, "¥0.10"),
+        ("openai", "gpt-image-2.6-flare", "cost unknown"),
         ("dmxapi", None, "cost unknown"),
         ("xzbzq", "flux-kontext-pro", "cost unknown"),
         ("openai", "gpt-image-2.5-flare", "cost unknown"),
@@ -170,7 +174,7 @@ def test_without_usage_the_table_for_what_came():
     assert compute(facts, 2, "openai", n=3).amount == 0.012
     assert compute({}, 2, "openai").amount_max == 0.422
     assert compute({}, 1, "xzbzq", "seedream-3.0").amount == 0.08
-    assert compute({"usage": {"generated_images": 3}}, 2, "ark").amount == pytest.approx(0.6)
+    assert compute({"usage": {"generated_images": 3}}, 2, "ark", "seedream-4.0").amount == pytest.approx(0.6)
 
 
 def test_unknown_is_unknown():
@@ -179,8 +183,11 @@ def test_unknown_is_unknown():
     assert compute({"cost": True}, 1, "dmxapi") == Cost()
 
 
-def test_free_is_free_whatever_the_reply_says():
-    assert compute({"cost": 1.0, "usage": {"output_tokens": 5}}, 1, "sketch").basis == "free"
+def test_who_names_a_cost_is_not_free():
+    assert compute({"usage": {"output_tokens": 5}}, 1, "sketch").basis == "free"
+    assert compute({"cost": 0.0}, 1, "http://localhost:8000", "x").basis == "free"
+    cost = compute({"cost": 0.04}, 1, "http://localhost:8000", "x")
+    assert (cost.amount, cost.basis, cost.is_stated) == (0.04, "server", True)
 
 
 def test_seconds_only_where_known():

@@ -318,7 +318,11 @@ def test_openai_base_url_moves_openai_and_its_key_only_there():
 
 def test_an_address_of_the_table_is_known_under_any_name():
     moved = catalog.Registry({}, {"OPENAI_BASE_URL": "https://api.whatai.cc/v1"}).find("openai")
-    assert (moved.name, moved.key_env, moved.default_model) == ("openai", ("OPENAI_API_KEY",), "gpt-image-1")
+    assert (moved.name, moved.key_env, moved.default_model) == (
+        "openai",
+        ("OPENAI_API_KEY",),
+        "flux-kontext-pro",
+    )
     assert find_row(moved, "seedream-3.0").required == {"response_format": "b64_json"}
     assert catalog.Registry({"lab": {"base_url": "https://api.x.ai"}}).find("lab").dialect == "xai"
 
@@ -355,6 +359,29 @@ def test_loopback_is_free_unless_its_entry_says_otherwise():
     assert not catalog.Registry(paid).find("http://localhost:8000/other").free
     assert catalog.is_loopback(catalog.Registry().find("http://[::1]:8000"))
     assert not catalog.is_loopback(catalog.Registry().find("http://localhost.example"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "free"),
+    [
+        ({}, True),
+        ({"dialect": "vllm-omni", "key_env": "LAB_KEY"}, True),  # it draws itself, whoever may ask
+        ({"dialect": "litellm"}, False),
+        ({"dialect": "new-api"}, False),
+        ({"dialect": "litellm", "free": True}, True),
+        ({"key_env": "LAB_KEY"}, False),  # who requires a key may send a bill
+        ({"key_env": "LAB_KEY", "key_optional": True}, True),
+        ({"key_env": "LAB_KEY", "free": True}, True),
+    ],
+)
+def test_a_gateway_or_a_key_is_not_free_by_being_local(columns, free):
+    lab = {"lab": {"base_url": "http://127.0.0.1:4000", **columns}}
+    assert catalog.Registry(lab).find("lab").free is free
+
+
+def test_openai_moved_to_this_machine_is_not_taken_to_be_free():
+    moved = catalog.Registry({}, {"OPENAI_BASE_URL": "http://127.0.0.1:1234/v1"}).find("openai")
+    assert not moved.free
 
 
 def test_a_key_over_http_needs_leave():

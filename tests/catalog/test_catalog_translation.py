@@ -17,7 +17,7 @@ PAIRS = [
     for endpoint in tuple(catalog.Registry())
     if endpoint.base_url
     for name in [row.name for row in catalog.load_models()] + ["never-heard-of"]
-    if name != "seededit-3.0"  # an edit has the size of its input: it takes neither size nor ratio
+    if "edit" not in name.lower()  # an edit has the size of its input: it takes neither size nor ratio
     if find_row(endpoint, name) or name == "never-heard-of"
 ]
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "5:4", "2.39:1", "4:1", "1:20"]
@@ -49,7 +49,27 @@ SHAPES = [
     ("xai", None, {"size": "1280x720"}, {"aspect_ratio": "16:9"}, "1280x720 16:9"),
     ("xai", None, {"size": "portrait"}, {"aspect_ratio": "2:3"}, ""),
     ("xai", None, {"aspect_ratio": "32:18"}, {"aspect_ratio": "16:9"}, ""),
-    ("together", "x", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
+    ("together", "x", {"aspect_ratio": "16:9"}, {"size": "1280x720"}, ""),
+    ("together", "x", {"size": "auto"}, {}, ""),
+    ("xai", None, {"size": "2K", "aspect_ratio": "21:9"}, {"size": "2K", "aspect_ratio": "21:9"}, ""),
+    ("xai", None, {"size": "2K"}, {"size": "2K"}, ""),
+    ("xai", "grok-4", {"size": "1280x720"}, {"aspect_ratio": "16:9"}, "1280x720 16:9"),
+    ("openrouter", "x", {"size": "4K", "aspect_ratio": "16:9"}, {"size": "4K", "aspect_ratio": "16:9"}, ""),
+    ("openrouter", "x", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
+    ("ark", "seedream-4.0", {"size": "2K", "aspect_ratio": "16:9"}, {"size": "2816x1584"}, ""),
+    ("ark", "seedream-5.0-pro", {"size": "1.5K"}, {"size": "1.5K"}, ""),
+    ("siliconflow", None, {}, {"size": "1024x1024"}, ""),
+    ("siliconflow", None, {"size": "auto"}, {"size": "1024x1024"}, ""),
+    ("siliconflow", None, {"aspect_ratio": "3:4"}, {"size": "960x1280"}, ""),
+    ("zhipu", None, {"size": "1728x960"}, {"size": "1728x960"}, ""),
+    ("zhipu", None, {"quality": "auto", "background": "auto"}, {}, ""),
+    (
+        "https://gpu.example",
+        "x",
+        {"size": "2K", "aspect_ratio": "1:1"},
+        {"size": "2K", "aspect_ratio": "1:1"},
+        "",
+    ),
     ("together", "x", {"size": "landscape"}, {"size": "1248x832"}, ""),
     ("https://gpu.example", "x", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}, ""),
     ("https://gpu.example", "x", {"size": "auto"}, {"size": "auto"}, ""),
@@ -160,20 +180,47 @@ def test_what_a_server_cannot_do_without_is_filled_in():
 
 def test_nothing_else_is_ever_filled_in():
     for endpoint, name in PAIRS:
-        assert set(translate(endpoint, name).options) <= {"response_format"}
+        assert set(translate(endpoint, name).options) <= {"response_format", "size"}, (endpoint.name, name)
 
 
 def test_the_model_is_filled_in_and_sent_as_typed():
     assert translate("openai").model == "gpt-image-2"
     assert translate("openai", "GPT-image-2-2026-04-21").model == "GPT-image-2-2026-04-21"
-    assert translate("xzbzq").model == "gpt-image-1"
+    assert translate("xzbzq").model == "flux-kontext-pro"
+
+
+@pytest.mark.parametrize(
+    ("where", "typed", "sent"),
+    [
+        ("ark", "seedream-4.0", "doubao-seedream-4-0-250828"),
+        ("ark", "Seedream-3.0", "doubao-seedream-3-0-t2i-250415"),
+        ("ark", "doubao-seedream-3-0-t2i", "doubao-seedream-3-0-t2i-250415"),
+        ("ark", "seedream-5.0-pro", "doubao-seedream-5-0-pro-260628"),
+        ("ark", "doubao-seedream-5-0-260128", "doubao-seedream-5-0-lite-260128"),
+        ("ark", "ep-20260101-abcde", "ep-20260101-abcde"),
+        ("xzbzq", "seedream-3.0", "seedream-3.0"),
+        ("dmxapi", None, "seedream-4.0"),
+    ],
+)
+def test_a_vendor_gets_its_own_id_of_a_model(where, typed, sent):
+    assert translate(where, typed).model == sent
+
+
+def test_what_a_server_ignores_is_not_sent():
+    entry = {"base_url": "https://gpu.example", "fields": ["size"], "ignored_fields": ["style", "quality"]}
+    edits = {**entry, "edits": True, "edit_fields": ["+quality"]}
+    lab = catalog.Registry({"lab": edits}).find("lab")
+    sent = translate(lab, "x", style="vivid", quality="high", size="64x64")
+    assert (sent.options, sent.unsent) == ({"size": "64x64"}, ("style", "quality"))
+    assert_names(sent.notes[0], "style", "vivid", "x on lab")
+    assert translate(lab, "x", quality="high", inputs=(IMAGE,)).options == {"quality": "high"}
 
 
 def test_streaming_requests_partial_images_where_there_are_some():
     assert translate("openai", stream=True).options == {"stream": True, "partial_images": 2}
     assert translate("openai", stream=True, partial_images=0).options["partial_images"] == 0
     assert translate("openai", partial_images=3).options == {"stream": True, "partial_images": 3}
-    assert translate("ark", stream=True).options == {"stream": True}
+    assert translate("ark", "seedream-4.0", stream=True).options == {"stream": True}
     assert translate("https://gpu.example", "x", stream=True).options == {"stream": True}
 
 

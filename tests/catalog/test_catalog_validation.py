@@ -44,7 +44,7 @@ def test_then_the_endpoints_row():
     endpoint = catalog.Registry().find("dmxapi")
     assert "style" in find_fields(endpoint, "gpt-image-1")  # as its documents have it
     assert find_fields(endpoint, "gpt-image-1") == find_fields(endpoint, "never-heard-of")
-    assert find_fields(endpoint, None) == set(endpoint.fields)
+    assert find_fields(endpoint, "never-heard-of") == set(endpoint.fields)
 
 
 def test_then_the_models_row_on_its_own_vendor_only():
@@ -142,7 +142,21 @@ REFUSED = [
     (("ark", "doubao-seedream-3-0-t2i"), {"guidance_scale": 0.5}, "1 … 10"),
     (("xzbzq", "seedream-3.0"), {"response_format": "url"}, "b64_json"),
     (("xzbzq", "imagen4"), {"size": "1000x999"}, "aspect_ratio='1:1'"),
-    (("xai",), {"size": "2K"}, "aspect_ratio="),
+    (("xai",), {"size": "4K"}, "1K, 2K, ratios 1:1"),
+    (("xai", "grok-4"), {"size": "2K"}, "aspect_ratio="),
+    (("xai", "grok-imagine-image-2.0"), {"quality": "high"}, "auto, low, medium"),
+    (("zhipu",), {"size": "1000x1000"}, "1024x1024"),
+    (("zhipu",), {"quality": "standard"}, "hd"),
+    (("together", "x"), {"output_format": "webp"}, "jpeg, png"),
+    (("openai", "gpt-image-2"), {"output_format": "gif"}, "png, jpeg, webp"),
+    (("openai", "gpt-image-2.6-flare"), {"output_format": "gif", "stream": True}, "output_format='gif'"),
+    (("openai", "gpt-image-2.6-flare"), {"output_format": "gif", "mask": IMAGE, "inputs": (IMAGE,)}, "mask="),
+    (("openai", "gpt-image-2.6-flare"), {"output_format": "svg", "n": 2}, "n= … output_format='svg'"),
+    (("openai", "gpt-image-2.6-flare"), {"output_format": "svg", "output_compression": 5}, "output_"),
+    (("openai", "gpt-image-2.6-flare"), {"frame_count": 3}, "frame_count=3 … output_format='gif'"),
+    (("openai", "gpt-image-2.5-flare"), {"complexity": "low"}, "extra={'complexity': 'low'}"),
+    (("openai", "gpt-image-2.5-flare"), {"quality": "ultra"}, "xhigh, max"),
+    (("openai", "gpt-image-2.5-flare"), {"size": "1000x1000"}, "992x992"),
     (("xai",), {"quality": "high"}, "quality="),
     (("api000",), {"stream": True}, "stream="),
     (("together",), {}, "model="),
@@ -162,6 +176,15 @@ def test_a_refusal_names_the_right_thing(where, requested, named):
     assert all(part in text for part in named.split("…")), text
 
 
+def test_streaming_is_refused_where_it_would_cost_an_image():
+    own = {"litellm": {"base_url": "https://proxy.example"}}
+    for options in ({"stream": True}, {"partial_images": 2}):
+        text = str(refuse("litellm", "gpt-image-2", own=own, **options))
+        assert "extra=" not in text  # no advice to send it anyway
+    request, notes = check("litellm", "gpt-image-2", own=own, configured={"stream"}, stream=True)
+    assert (request.options, len(notes)) == ({}, 1)
+
+
 TAKEN = [
     (("openai",), {"size": "1024x1024", "aspect_ratio": "1:1"}),
     (("openai",), {"size": "landscape", "aspect_ratio": "16:9"}),
@@ -178,8 +201,11 @@ TAKEN = [
     (("openai",), {"background": "transparent"}),
     (("openai", "gpt-image-1"), {"input_fidelity": "high", "inputs": (IMAGE,)}),
     (("openai",), {"inputs": (IMAGE,) * 16, "mask": IMAGE}),
-    (("openai", "gpt-image-2.5-flare"), {"size": "1000x1000", "quality": "max"}),  # only reported
-    (("openai", "gpt-image-2.5-flare"), {"quality": "ultra"}),
+    (("openai", "gpt-image-2.5-flare"), {"size": "1008x1008", "quality": "max", "background": "opaque"}),
+    (("openai", "gpt-image-2.6-flare"), {"output_format": "gif", "frame_count": 3, "complexity": "low"}),
+    (("openai", "gpt-image-2.6-sunburst"), {"output_format": "svg", "n": 1, "stream": False}),
+    (("ark", "seedream-5.0-pro"), {"size": "1000x1000"}),  # only reported
+    (("openai", "dall-e-3"), {"quality": "auto", "background": "auto"}),
     (("xzbzq", "flux-kontext-pro"), {"size": "1280x720"}),
     (("dmxapi", "gpt-image-2"), {"size": "7x7"}),  # not listed there: as typed
     (("openai",), {"prompt": "x" * 32_000}),
@@ -242,7 +268,8 @@ def test_a_configured_seed_stays_and_tells_runs_apart():
 @pytest.mark.parametrize(
     ("where", "model", "named"),
     [
-        ("openai", "gpt-image-1", "gpt-image-1 2026-10-23 gpt-image-2"),
+        ("openai", "gpt-image-1", "gpt-image-1 2026-10-23"),
+        ("xai", "grok-imagine-image-quality", "grok-imagine-image-quality 2026-11-02 grok-imagine-image-2.0"),
         ("openai", "gpt-image-1.5", "gpt-image-1.5 2026-12-01 gpt-image-2"),
         ("xzbzq", "imagen4", "imagen4 google 2026-08-17"),
     ],

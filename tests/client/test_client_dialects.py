@@ -20,6 +20,7 @@ OPTIONS = {
     "seed": 7,
     "negative_prompt": "dogs",
     "guidance_scale": 2.5,
+    "steps": 20,
     "response_format": "b64_json",
 }
 PLAIN = {"model": "m", "prompt": "a fox", **OPTIONS}
@@ -31,7 +32,7 @@ def without(*names):
 
 TAG = (
     '{"seed": 7, "negative_prompt": "dogs", "response_format": "b64_json", '
-    '"sample_params": {"guidance": {"txt_cfg": 2.5}}}'
+    '"sample_params": {"sample_steps": 20, "guidance": {"txt_cfg": 2.5}}}'
 )
 BODIES = {
     "openai": PLAIN,
@@ -40,21 +41,29 @@ BODIES = {
     "litellm": PLAIN,
     "ark": PLAIN,
     "together": {**without("size"), "width": 1536, "height": 1024, "response_format": "base64"},
-    "xai": PLAIN,
+    "xai": {**without("size"), "resolution": "1536x1024"},
     "openrouter": PLAIN,
-    "localai": {**without("negative_prompt"), "prompt": "a fox|dogs"},
+    "siliconflow": {
+        **without("size", "n", "steps"),
+        "image_size": "1536x1024",
+        "batch_size": 2,
+        "num_inference_steps": 20,
+    },
+    "zhipu": PLAIN,
+    "modelscope": {**without("guidance_scale"), "guidance": 2.5},
+    "localai": {**without("negative_prompt", "steps"), "prompt": "a fox|dogs", "step": 20},
     "sdcpp": {
         "model": "m",
         "prompt": f"a fox <sd_cpp_extra_args>{TAG}</sd_cpp_extra_args>",
         "size": "1536x1024",
         "n": 2,
     },
-    "sglang": PLAIN,
-    "vllm-omni": PLAIN,
+    "sglang": {**without("steps"), "num_inference_steps": 20},
+    "vllm-omni": {**without("steps"), "num_inference_steps": 20},
     "xinference": {
-        **without("seed", "negative_prompt", "guidance_scale"),
+        **without("seed", "negative_prompt", "guidance_scale", "steps"),
         "size": "1536*1024",
-        "kwargs": '{"seed": 7, "negative_prompt": "dogs", "guidance_scale": 2.5}',
+        "kwargs": '{"seed": 7, "negative_prompt": "dogs", "guidance_scale": 2.5, "num_inference_steps": 20}',
     },
     "lemonade": {**without("guidance_scale"), "cfg_scale": 2.5},
 }
@@ -132,13 +141,14 @@ def test_a_model_name_cannot_leave_its_place_in_the_path():
             {
                 **BODIES["xinference"],
                 "seed": 1,
-                "kwargs": '{"negative_prompt": "dogs", "guidance_scale": 2.5}',
+                "kwargs": '{"negative_prompt": "dogs", "guidance_scale": 2.5, "num_inference_steps": 20}',
             },
         ),
         ("xinference", {"kwargs": "{}"}, {**BODIES["xinference"], "kwargs": "{}"}),
         ("lemonade", {"cfg_scale": 9}, {**BODIES["lemonade"], "cfg_scale": 9}),
         ("lemonade", {"guidance_scale": 9}, {**without("guidance_scale"), "guidance_scale": 9}),
-        ("sdcpp", {"steps": 4}, {**BODIES["sdcpp"], "steps": 4}),
+        ("sdcpp", {"cache": 4}, {**BODIES["sdcpp"], "cache": 4}),
+        ("openai", {"svg": {"model": "m"}}, {**PLAIN, "svg": {"model": "m"}}),
     ],
 )
 def test_set_replaces_the_field_of_that_name(dialect, extra, expected):
@@ -148,6 +158,10 @@ def test_set_replaces_the_field_of_that_name(dialect, extra, expected):
 def test_set_gives_the_expected_count_and_streams():
     call = written("openai", extra={"n": 3, "stream": True})
     assert (call.n, call.streams) == (3, True)
+
+
+def test_tiers_get_the_servers_own_words():
+    assert written("xai", {"size": "2K"}).body["resolution"] == "2k"
 
 
 def test_tier_words_stay_as_they_are():

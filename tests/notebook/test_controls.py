@@ -31,19 +31,24 @@ KINDS = {
     "n": "number",
     "seed": "number",
     "quality": "suggest",
+    "complexity": "suggest",
     "style": "suggest",
     "background": "suggest",
     "output_format": "suggest",
     "output_compression": "number",
+    "frame_count": "number",
+    "frame_duration_ms": "number",
     "moderation": "suggest",
     "response_format": "suggest",
     "input_fidelity": "suggest",
     "negative_prompt": "text",
     "guidance_scale": "number",
+    "steps": "number",
     "watermark": "flag",
     "stream": "flag",
     "partial_images": "number",
     "user": "text",
+    "safety_identifier": "text",
     "image": None,
     "mask": None,
     "endpoint": None,
@@ -125,6 +130,8 @@ def test_no_control_offers_what_is_then_refused(endpoint, model):
             options = {name: normalise(name, text)}
             if name == "output_compression":
                 options["output_format"] = "webp"
+            if name.startswith("frame_"):
+                options["output_format"] = "gif"
             if name == "partial_images":
                 options["stream"] = True
             request = Request(

@@ -235,12 +235,15 @@ def describe_choices(studio: Studio, form: Form, *, inputs: int, mask: bool) -> 
     endpoint = endpoint or catalog.Registry().find(SKETCH)
     models = form.models or (str(configured.get("model") or ""),)
     limits = [find_input_limits(endpoint, model) for model in models]
+    rows = [catalog.describe_capabilities(endpoint, model, GENERATIONS) for model in models]
+    retirements = dict.fromkeys(filter(None, map(catalog.describe_retirement, rows)))
     by_model = [list_controls(endpoint, model, configured, inputs=inputs, mask=mask) for model in models]
     shared = set.intersection(*({control.name for control in controls} for controls in by_model))
     labels = [{"name": other.name, "label": escape_hidden(other.title or other.name)} for other in endpoints]
     return {
         "endpoints": [{"name": "", "label": f"({default})"}, *labels],
         "models": list(list_models(endpoint)),
+        "notice": "\n".join(render(retirement, PANEL) for retirement in retirements),
         "model": str(configured.get("model") or endpoint.default_model or ""),
         "controls": [asdict(control) for control in by_model[0] if control.name in shared],
         "accepts": {"images": min(count for count, _ in limits), "mask": all(masked for _, masked in limits)},
@@ -300,9 +303,10 @@ def find_input_limits(endpoint: Endpoint, model: str | None) -> tuple[int, bool]
 
 
 def list_models(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the models that are known at an endpoint, without those that are retired."""
+    """Return the models that are known at an endpoint, without those that their vendor has retired."""
     first = [endpoint.default_model] if endpoint.default_model else []
-    listed = [name for name in endpoint.models if name != "*"]
+    rows = {name: catalog.find_model(name) for name in endpoint.models if name != "*"}
+    listed = [name for name, row in rows.items() if not (row and row.retired)]
     own = [
         model.name
         for model in catalog.load_models()

@@ -228,7 +228,9 @@ function createForm(ui, generate) {
   const summary = make("summary", {}, ui.t("more"));
   const more = make("details", { class: "imagegen-more" }, summary, rest, makeField(ui.t("other"), other));
   const hint = make("p", { class: "imagegen-hint" }, ui.t("lists"));
-  const root = make("section", { class: "imagegen-form" }, makeField(ui.t("prompt"), prompt), basic, hint, more);
+  const notice = make("p", { class: "imagegen-hint", role: "status" });
+  const promptField = makeField(ui.t("prompt"), prompt);
+  const root = make("section", { class: "imagegen-form" }, promptField, basic, notice, hint, more);
 
   const fields = new Map([["model", modelField]]); // by option name
   let values = {}; // by option name; outlives controls that change with endpoint and model
@@ -320,8 +322,9 @@ function createForm(ui, generate) {
     generate(event);
   });
 
-  function update({ endpoints = [], models = [], model = "", controls: specs = [] }) {
+  function update({ endpoints = [], models = [], model = "", notice: text = "", controls: specs = [] }) {
     getControl(modelField).placeholder = model;
+    if (notice.textContent !== text) notice.textContent = text;
     showEndpoints(endpoints);
     suggestions.set(models);
     showControls(specs);
