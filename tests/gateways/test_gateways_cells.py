@@ -17,9 +17,8 @@ def of_one_document(at):
             at=at,
             document=XZBZQ,
             cell="",
-            body={"model": "gpt-image-1"},
-            shown="512x512",
-            cost="at least ¥1.00",
+            body={"model": "flux-kontext-pro"},
+            shown="1024x1024",
         ),
         Example(
             at=at,
@@ -102,10 +101,10 @@ API000 = {"at": "api000", "document": GATEWAYS["api000"]}
 NEW_API = {"at": "new-api", "document": GATEWAYS["new-api"]}
 
 OF_DMXAPI = [
-    Example(**DMXAPI, cell="", body={"model": "gpt-image-1"}, shown="256x256"),
+    Example(**DMXAPI, cell="", body={"model": "seedream-4.0"}, shown="256x256"),
     Example(
         **DMXAPI,
-        cell="--size 1536x1024 --quality high --background transparent --output-format webp "
+        cell="-m gpt-image-1 --size 1536x1024 --quality high --background transparent --output-format webp "
         "--output-compression 85 --moderation low -n 2",
         body={
             "model": "gpt-image-1",
@@ -159,15 +158,15 @@ OF_DMXAPI = [
     ),
     Example(
         **DMXAPI,
-        cell="--seed 3",
-        body={"model": "gpt-image-1"},
+        cell="--seed 3 --quality auto",
+        body={"model": "seedream-4.0"},
         shown="256x256 · seed 3",
-        notes=("- seed=3…gpt-image-1 on dmxapi…seed",),
+        notes=("- seed=3…seedream-4.0 on dmxapi…seed",),
     ),
 ]
 
 OF_API000 = [
-    Example(**API000, cell="", body={"model": "dall-e-3"}, shown="256x256"),
+    Example(**API000, cell="", body={"model": "flux-1.1-pro"}, shown="256x256"),
     Example(
         **API000,
         cell="-m dall-e-3 --size 1024x1792 --quality hd --style vivid --response-format b64_json -n 1",

@@ -8,8 +8,11 @@ from typed import Example, check_example
 
 ARK = {"at": "ark", "document": vendors.ARK, "entry": {"vendor": "ark"}}
 SEEDREAM_3, SEEDREAM_4 = "doubao-seedream-3-0-t2i-250415", "doubao-seedream-4-0-250828"
+SEEDREAM_5 = "doubao-seedream-5-0-pro-260628"
 TOGETHER = {"at": "together", "document": vendors.TOGETHER}
 XAI = {"at": "xai", "document": vendors.XAI, "entry": {"vendor": "xai"}}
+SILICONFLOW = {"at": "siliconflow", "document": vendors.SILICONFLOW, "entry": {"vendor": "siliconflow"}}
+ZHIPU = {"at": "zhipu", "document": vendors.ZHIPU, "entry": {"vendor": "zhipu"}}
 OPENROUTER = {"at": "openrouter", "document": vendors.OPENROUTER}
 LITELLM = {"at": "litellm", "document": vendors.LITELLM}
 XINFERENCE = {"at": "xinference", "document": local.XINFERENCE}
@@ -29,10 +32,17 @@ EXAMPLES = [
         shown="1280x720 · seed 7",
         cost="¥0.259",
     ),
-    Example(**ARK, cell="", body={"model": SEEDREAM_4}, shown="512x512", cost="¥0.20"),
+    Example(**ARK, cell="", body={"model": SEEDREAM_5}, shown="512x512"),
     Example(
         **ARK,
-        cell="--size 2K --response-format b64_json --set sequential_image_generation=auto",
+        cell="-m seedream-5.0-pro --size 1.5K --output-format png",
+        body={"model": SEEDREAM_5, "size": "1.5K", "output_format": "png"},
+        shown="512x512",
+        notes=("! …png…jpeg",),
+    ),
+    Example(
+        **ARK,
+        cell="-m seedream-4.0 --size 2K --response-format b64_json --set sequential_image_generation=auto",
         body={
             "model": SEEDREAM_4,
             "size": "2K",
@@ -44,16 +54,16 @@ EXAMPLES = [
     ),
     Example(
         **ARK,
-        cell="--aspect-ratio 16:9 --seed 3",
+        cell="-m seedream-4.0 --aspect-ratio 16:9 --seed 3",
         body={"model": SEEDREAM_4, "size": "1280x720"},
         shown="1280x720 · seed 3",
         cost="¥0.20",
-        notes=(f"- seed=3…{SEEDREAM_4} on ark…seed",),
+        notes=("- seed=3…seedream-4.0 on ark…seed",),
     ),
     Example(
         **TOGETHER,
         cell="-m black-forest-labs/FLUX.1-schnell --size 1024x768 -n 2 --seed 7 --negative-prompt dogs "
-        "--guidance-scale 3.5 --response-format b64_json --output-format png --set steps=4",
+        "--guidance-scale 3.5 --response-format b64_json --output-format png --steps 4",
         body={
             "model": "black-forest-labs/FLUX.1-schnell",
             "width": 1024,
@@ -76,7 +86,7 @@ EXAMPLES = [
     ),
     Example(
         **XAI,
-        cell="-n 2 --aspect-ratio 16:9 --response-format b64_json --set resolution=2k",
+        cell="-n 2 --aspect-ratio 16:9 --response-format b64_json --size 2K",
         body={
             "model": "grok-imagine-image",
             "n": 2,
@@ -86,6 +96,13 @@ EXAMPLES = [
         },
         shown="455x256 · 2 images",
         cost="$0.04",
+    ),
+    Example(
+        **XAI,
+        cell="-m grok-imagine-image-2.0 --quality medium --size 1k",
+        body={"model": "grok-imagine-image-2.0", "quality": "medium", "resolution": "1k"},
+        shown="256x256",
+        cost="$0.06",
     ),
     Example(
         **XAI,
@@ -110,6 +127,54 @@ EXAMPLES = [
         },
         shown="384x256",
         cost="$0.0387",
+    ),
+    Example(
+        **OPENROUTER,
+        cell="-m google/gemini-image --size 2K --aspect-ratio 3:2 --user me",
+        body={"model": "google/gemini-image", "size": "2K", "aspect_ratio": "3:2", "user": "me"},
+        shown="384x256",
+        cost="$0.0387",
+    ),
+    Example(
+        **SILICONFLOW,
+        cell="-n 2 --steps 20 --guidance-scale 7.5 --seed 7 --negative-prompt dogs",
+        body={
+            "model": "Kwai-Kolors/Kolors",
+            "image_size": "1024x1024",
+            "batch_size": 2,
+            "num_inference_steps": 20,
+            "guidance_scale": 7.5,
+            "seed": 7,
+            "negative_prompt": "dogs",
+        },
+        shown="1024x1024 · 2 images",
+    ),
+    Example(
+        **SILICONFLOW,
+        cell="-m Qwen/Qwen-Image --aspect-ratio 16:9",
+        body={"model": "Qwen/Qwen-Image", "image_size": "1664x928"},
+        shown="1664x928",
+        notes=("- 16:9…1664x928…",),
+    ),
+    Example(
+        **ZHIPU,
+        cell="--size 1728x960 --quality hd --no-watermark --user class-3",
+        body={
+            "model": "glm-image",
+            "size": "1728x960",
+            "quality": "hd",
+            "watermark_enabled": False,
+            "user_id": "class-3",
+        },
+        shown="1728x960",
+        cost="¥0.10",
+    ),
+    Example(
+        at="modelscope",
+        document=vendors.MODELSCOPE,
+        cell="-m Qwen/Qwen-Image --size 1024x768 --steps 30 --guidance-scale 3.5 --seed 7",
+        body={"model": "Qwen/Qwen-Image", "size": "1024x768", "steps": 30, "guidance": 3.5, "seed": 7},
+        shown="1024x768",
     ),
     Example(
         at="azure",
@@ -164,7 +229,7 @@ EXAMPLES = [
     Example(
         at="sglang",
         document=local.SGLANG,
-        cell="--size 512x768 --seed 7 --negative-prompt dogs --guidance-scale 4 --set num_inference_steps=9",
+        cell="--size 512x768 --seed 7 --negative-prompt dogs --guidance-scale 4 --steps 9",
         body={
             "size": "512x768",
             "seed": 7,
@@ -205,8 +270,7 @@ EXAMPLES = [
     Example(
         at="lemonade",
         document=local.LEMONADE,
-        cell="-m SD-Turbo --size 512x512 --seed 7 --guidance-scale 1 --response-format b64_json "
-        "--set steps=4",
+        cell="-m SD-Turbo --size 512x512 --seed 7 --guidance-scale 1 --response-format b64_json --steps 4",
         body={
             "model": "SD-Turbo",
             "size": "512x512",

@@ -15,6 +15,9 @@ KEYS = {
     "together": "TOGETHER_API_KEY",
     "xai": "XAI_API_KEY",
     "openrouter": "OPENROUTER_API_KEY",
+    "siliconflow": "SILICONFLOW_API_KEY",
+    "zhipu": "ZHIPUAI_API_KEY",
+    "modelscope": "MODELSCOPE_API_KEY",
     "azure": "AZURE_OPENAI_API_KEY",
     "litellm": "LITELLM_API_KEY",
 }
@@ -61,7 +64,7 @@ class Example:
 
 def base_of(server, document):
     """Return the address that a user would configure: what every route there begins with."""
-    beginning = re.match(r"/(?:openai/v1|openai|api/v\d|v1)", document.path)[0]
+    beginning = re.match(r"/(?:openai/v1|openai|api/v\d|api/paas/v\d|v1)", document.path)[0]
     return server.base_url.removesuffix("/v1") + beginning
 
 

@@ -79,6 +79,11 @@ ARK = Document(
             **_SERIES,
             "size": _seedream_size(3_686_400, "2K", "4K"),
         },
+        "doubao-seedream-5-0-pro-260628": {
+            **_WATERMARK,
+            "size": _seedream_size(921_600, "1K", "1.5K", "2K"),
+            "output_format": one_of("png", "jpeg"),
+        },
     },
     no_model=404,
     item=_ark_item,
@@ -131,8 +136,17 @@ XAI = Document(
         "aspect_ratio": ratio,
         "resolution": one_of("1k", "2k"),
         "response_format": one_of("url", "b64_json"),
+        "user": text(),
     },
-    models={"grok-imagine-image": {}, "grok-imagine-image-quality": {}},
+    models={
+        "grok-imagine-image": {},
+        "grok-imagine-image-quality": {},
+        "grok-imagine-image-2.0": {"quality": one_of("low", "medium", "auto")},
+    },
+    reply=lambda asked, items: {
+        **plain_reply(asked, items),
+        **({"usage": {"cost_in_usd_ticks": 600_000_000}} if asked["model"].endswith("2.0") else {}),
+    },
     bad_value=422,
     error=_xai_error,
     item=_xai_item,
@@ -153,6 +167,59 @@ OPENROUTER = Document(
         **plain_reply(asked, items),
         "usage": {"prompt_tokens": 5, "completion_tokens": 1300, "total_tokens": 1305, "cost": 0.0387},
     },
+)
+
+# --- SiliconFlow, Zhipu, ModelScope ---------------------------------------------------------------
+
+
+def _size_of(name):
+    return lambda asked: tuple(map(int, asked[name].split("x"))) if name in asked else (1024, 1024)
+
+
+_SILICONFLOW = {
+    "seed": whole(0, 9_999_999_999),
+    "negative_prompt": text(),
+    "num_inference_steps": whole(1, 100),
+}
+SILICONFLOW = Document(
+    fields={**PROMPT, **_SILICONFLOW},
+    models={
+        "Kwai-Kolors/Kolors": {
+            "image_size": pixels(),
+            "batch_size": whole(1, 4),
+            "guidance_scale": number(0, 20),
+        },
+        "Qwen/Qwen-Image": {"image_size": pixels()},
+    },
+    item=lambda drawn: {"url": drawn.url},
+    reply=lambda asked, items: {"images": items, "timings": {"inference": 2.5}, "seed": 7},
+    kind="jpeg",
+    size=_size_of("image_size"),
+)
+ZHIPU = Document(
+    path="/api/paas/v4/images/generations",
+    fields={
+        **PROMPT,
+        "size": pixels(512, 2048),
+        "quality": one_of("hd"),
+        "watermark_enabled": flag,
+        "user_id": text(),
+    },
+    item=lambda drawn: {"url": drawn.url},
+    size=_size_of("size"),
+)
+MODELSCOPE = Document(
+    fields={
+        **PROMPT,
+        "size": pixels(64, 2048),
+        "seed": whole(0, 2**31 - 1),
+        "negative_prompt": text(),
+        "steps": whole(1, 100),
+        "guidance": number(1.5, 20),
+    },
+    item=lambda drawn: {"url": drawn.url},
+    reply=lambda asked, items: {"images": items, "request_id": "r1"},
+    size=_size_of("size"),
 )
 
 # --- Azure: a deployment in the path, or the newer route -------------------------------------------
