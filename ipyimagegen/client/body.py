@@ -67,8 +67,7 @@ class HttpCall:
     def encode(self, boundary: str) -> tuple[str, bytes]:
         """Return the content type and the bytes of the body.
 
-        A form repeats a field for each image of a list, and has a field for each member of a table, such as
-        `svg[model]`; what is neither text nor image is written as JSON.
+        A form repeats a field for each image of a list; what is neither text nor image is written as JSON.
         `boundary` is random, and the same for every repeat of a call.
         """
         if not self.form:
@@ -86,9 +85,13 @@ def _replace_images(value: Json, convert: Callable[[BodyImage], str]) -> Json:
     return [_replace_images(v, convert) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+# Tables that a form has member by member, as `svg[model]`, by OpenAI's reference; others are written as JSON.
+_BY_MEMBER = frozenset({"svg"})
+
+
 def _list_fields(body: Mapping[str, Json]) -> Iterator[RequestField]:
     for name, value in body.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and name.partition("[")[0] in _BY_MEMBER:
             yield from _list_fields({f"{name}[{member}]": inner for member, inner in value.items()})
             continue
         several = isinstance(value, list) and value and all(isinstance(item, BodyImage) for item in value)

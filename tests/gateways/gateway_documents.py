@@ -106,7 +106,7 @@ def _dmx_item(drawn):
 DMXAPI = Document(
     fields={"model": text(), "prompt": text(32_000), "n": whole(1, 10), **_GPT_ONLY},
     models={
-        "seedream-4.0": {**_NOT_GPT, "n": whole(1, 1), "size": text()},
+        "seedream-4.0": {**_NOT_GPT, "n": whole(1, 1), "size": pixels()},
         "gpt-image-1": _DMX_GPT,
         "gpt-image-1-mini": _DMX_GPT,
         "dall-e-3": {**_NOT_GPT, **DALLE3},

@@ -221,7 +221,8 @@ def strict(*documents):
         asked = document.read(seen)
         kind = asked.get("output_format", document.kind)
         shape = asked, f"http://{header(seen, 'Host')}", *document.size(asked), kind
-        items = [document.item(Drawn(*shape, number)) for number in range(1, asked.get("n", 1) + 1)]
+        count = asked.get("n", asked.get("batch_size", 1))
+        items = [document.item(Drawn(*shape, number)) for number in range(1, count + 1)]
         if asked.get("stream") is True and document.events:
             sent = "".join(document.events(asked, items))
             return 200, {"Content-Type": "text/event-stream", **document.headers}, sent.encode()

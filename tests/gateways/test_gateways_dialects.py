@@ -38,7 +38,6 @@ EXAMPLES = [
         cell="-m seedream-5.0-pro --size 1.5K --output-format png",
         body={"model": SEEDREAM_5, "size": "1.5K", "output_format": "png"},
         shown="512x512",
-        notes=("! …png…jpeg",),
     ),
     Example(
         **ARK,

@@ -44,7 +44,7 @@ def of_one_document(at):
     here = {"at": at, "document": docs.XZBZQ}
     kontext = {"model": "flux-kontext-pro"}
     return [
-        EditExample(**here, cell=ONE, fields=GPT, names=("image",)),
+        EditExample(**here, cell=ONE, fields=kontext, names=("image[]",)),
         EditExample(**here, cell=f"-m gpt-image-1 {TWO}", fields=GPT, given=BOTH, names=("image", "image")),
         EditExample(
             **here,
@@ -132,16 +132,16 @@ OF_GATEWAYS = [
 ]
 
 OF_VENDORS = [
-    EditExample(**ARK, cell=ONE, fields={"model": SEEDREAM}),
+    EditExample(**ARK, cell=ONE, fields={"model": "doubao-seedream-5-0-pro-260628"}),
     EditExample(
         **ARK,
-        cell=f"{TWO} --size 2K --no-watermark",
+        cell=f"-m seedream-4.0 {TWO} --size 2K --no-watermark",
         fields={"model": SEEDREAM, "size": "2K", "watermark": False},
         given=BOTH,
     ),
     EditExample(
         **ARK,
-        cell=ONE + " --image glass.png" * 13,
+        cell=f"-m seedream-4.0 {ONE}" + " --image glass.png" * 13,
         fields={"model": SEEDREAM},
         given=("cat.png", *["glass.png"] * 13),
     ),

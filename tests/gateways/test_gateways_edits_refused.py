@@ -42,7 +42,8 @@ HERE = [
     ("sdcpp", f"{ONE} --mask square.png", "48x48"),
     # too many
     ("openai", "-m gpt-image-1" + " --image cat.png" * 17, "16"),
-    ("ark", "--image cat.png" + " --image hat" * 14, "14"),
+    ("ark", "-m seedream-4.0 --image cat.png" + " --image hat" * 14, "14"),
+    ("ark", "--image cat.png" + " --image hat" * 10, "10"),
     ("ark", f"-m {SEEDEDIT} {TWO}", " 1 "),
     ("xai", "--image cat.png" + " --image hat" * 3, "3"),
     ("together", f"-m {KONTEXT} {TWO}", " 1 "),

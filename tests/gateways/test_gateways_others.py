@@ -44,7 +44,7 @@ HERE = [
     ("litellm", "-m gpt-image-1 --response-format b64_json", "--response-format"),
     ("together", "", "together"),
     ("together", "-m flux --quality high", "--quality"),
-    ("xai", "--size 2K", "--aspect-ratio"),
+    ("xai", "--size 4K", "1K, 2K"),
     ("xai", "--quality high", "--quality"),
     ("xai", "--style vivid", "--style"),
     ("xai", "-n 11", "10"),
@@ -125,7 +125,7 @@ def test_an_item_of_ark_can_be_an_error(kernel, serve):
 
     server = serve(second_fails)
     use_at(kernel, server, "ark")
-    cell = kernel.run("%imagine --set sequential_image_generation=auto a fox")
+    cell = kernel.run("%imagine -m seedream-4.0 --set sequential_image_generation=auto a fox")
     (note,) = list_notes(cell)
     assert re.fullmatch("! .*The output is sensitive", note)
     assert len(cell.images) == 1

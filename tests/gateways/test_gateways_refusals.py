@@ -28,8 +28,9 @@ HERE = [
     ("dmxapi", "-m dall-e-2 --size 1792x1024", "256x256, 512x512, 1024x1024"),
     ("dmxapi", "-m gpt-image-1 --quality hd", "auto, low, medium, high"),
     ("dmxapi", "-m gpt-image-1 -n 11", "10"),
-    ("dmxapi", "--background transparent --output-format jpeg", "--output-format png"),
-    ("dmxapi", "--output-format png --output-compression 85", "jpeg, webp"),
+    ("dmxapi", "-m gpt-image-1 --background transparent --output-format jpeg", "--output-format png"),
+    ("dmxapi", "-m gpt-image-1 --output-format png --output-compression 85", "jpeg, webp"),
+    ("dmxapi", "--quality high", "--quality"),
     ("dmxapi", "--output-compression 101", "100"),
     ("dmxapi", "--moderation high", "auto, low"),
     ("dmxapi", "--negative-prompt dogs", "--negative-prompt"),
@@ -120,7 +121,7 @@ def test_what_is_only_configured_is_left_out_where_it_cannot_go(kernel, serve):
 def test_the_sign_for_times_is_read_as_meant(kernel, serve):
     server = serve(strict(GATEWAYS["xzbzq"]))
     use(kernel, server, "xzbzq")
-    assert kernel.run("%imagine --size １０２４×１０２４ a fox").error is None
+    assert kernel.run("%imagine -m gpt-image-1 --size １０２４×１０２４ a fox").error is None
     assert server.posts[0].json["size"] == "1024x1024"
 
 

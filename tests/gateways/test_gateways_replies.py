@@ -81,8 +81,8 @@ def test_two_unsent_seeds_are_two_calls_and_each_is_reused(kernel, serve):
     for seed in (1, 2, 1, 2):
         cell = kernel.run(f"%imagine --seed {seed} a fox")
         (note,) = list_notes(cell)
-        assert re.fullmatch(rf"- seed={seed} .*gpt-image-1 .*dmxapi .*", note)
-    assert [post.json for post in server.posts] == [{"model": "gpt-image-1", "prompt": "a fox"}] * 2
+        assert re.fullmatch(rf"- seed={seed} .*seedream-4\.0 .*dmxapi .*", note)
+    assert [post.json for post in server.posts] == [{"model": "seedream-4.0", "prompt": "a fox"}] * 2
 
 
 def test_images_given_by_address_are_fetched_without_the_key(kernel, serve):
@@ -189,13 +189,13 @@ def test_an_address_that_has_died_was_paid_for_and_is_fetched_later(kernel, serv
     live = strict(GATEWAYS["whatai"])
     server = serve(lambda seen: (403, {}, b"expired") if seen.method == "GET" and dead else live(seen))
     use(kernel, server, "whatai")
-    reason, bill = kernel.run("%imagine -n 2 --response-format url a fox").error.splitlines()
+    reason, bill = kernel.run("%imagine -m gpt-image-1 -n 2 --response-format url a fox").error.splitlines()
     assert "403" in reason
     assert "%imagine_show" in bill
     assert "¥2.00" in kernel.run("%imagine_cost").texts[0]
     dead.clear()
     assert len(kernel.run("%imagine_show -1").images) == 1
-    again = kernel.run("%imagine -n 2 --response-format url a fox")
+    again = kernel.run("%imagine -m gpt-image-1 -n 2 --response-format url a fox")
     assert again.reused
     assert "¥2.00" in again.caption
     assert len(server.posts) == 1
