@@ -58,6 +58,10 @@ KNOWN = [
 ]
 # What a server takes and our row does not offer: endpoint, options, why.
 NOT_OFFERED = [
+    *(
+        ("openai", option, "only the models of 2.6 are known to have it")
+        for option in ("complexity", "frame_count", "frame_duration_ms")
+    ),
     ("vllm-omni", "stream", "its own stream, of models with several stages alone"),
     ("xinference", "stream", "its own stream, which has no partial images"),
 ]

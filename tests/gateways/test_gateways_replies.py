@@ -90,7 +90,7 @@ def test_images_given_by_address_are_fetched_without_the_key(kernel, serve):
     use(kernel, server, "api000")
     assert kernel.run("%imagine -m dall-e-2 --size 256x256 -n 2 a fox").error is None
     fetched = [request for request in server.requests if request.method == "GET"]
-    assert [request.path for request in fetched] == ["/files/256x256.png"] * 2
+    assert [request.path for request in fetched] == ["/files/256x256.png", "/files/256x256-2.png"]
     assert not any(KEY in str(request.headers) for request in fetched)
 
 
