@@ -23,6 +23,8 @@ from ipyimagegen.core.request import Request
 
 UserEntries = Mapping[str, Mapping[str, Any]]  # `%config Imagine.endpoints`
 NO_ENTRIES: UserEntries = {}
+Queries = Mapping[str, Mapping[str, str]]
+NO_QUERIES: Queries = {}
 OPENAI, AZURE = "openai", "azure"
 ADDRESS_VARIABLES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL", "IPYIMAGEGEN_ENDPOINT")
 _ADDRESS = _("The address")
@@ -100,9 +102,10 @@ class Registry:
         fallback = self.find(OPENAI)
         return fallback if has_key(fallback) else None
 
-    def find_of_request(self, request: Request) -> Endpoint:
+    def find_of_request(self, request: Request, queries: Queries = NO_QUERIES) -> Endpoint:
         """Return the endpoint of a stored request: by its name if that still has its URL, else by URL.
 
+        `queries` are the parameters of addresses that the user gave, which no record holds, by base URL.
         Raises InvalidOption for an invalid address: somebody may have edited the record.
         """
         endpoint = self._by_name.get(request.endpoint.casefold())
@@ -111,7 +114,7 @@ class Registry:
         whole = read_address(f"{request.base_url}/images/generations", _IN_RECORD)
         if whole != Address(base_url=request.base_url):
             raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
-        endpoint = self._find_at(whole)
+        endpoint = self._find_at(replace(whole, query=queries.get(request.base_url, {})))
         if request.dialect not in list_dialects():
             return replace(endpoint, name=request.endpoint)
         if endpoint.dialect != request.dialect:  # its entry is gone, what its dialect takes is not
@@ -129,13 +132,17 @@ class Registry:
         listing = (place.name for place in known if not place.models.keys().isdisjoint(names))
         return self._by_name[next(chain(at_vendor, listing), OPENAI)]
 
-    def list_urls(self, chosen: str | None = None) -> frozenset[str]:
-        """Return the base URLs that the table, the user's entries, the environment or `chosen` name."""
-        urls = {endpoint.base_url for endpoint in self}
+    def list_queries(self, chosen: str | None = None) -> dict[str, Mapping[str, str]]:
+        """Return the base URLs that the table, the user's entries, the environment or `chosen` name.
+
+        Each maps to the parameters that its address has.
+        """
+        queries = {endpoint.base_url: endpoint.query for endpoint in self if endpoint.base_url}
         for text in (chosen, self._chosen and self._chosen[1], self._base_url):
             if text and _is_address(_clean(text)):
-                urls.add(read_address(text).base_url)
-        return frozenset(urls - {""})
+                address = read_address(text)
+                queries[address.base_url] = address.query
+        return queries
 
     def _find_at(self, address: Address) -> Endpoint:
         """Return the endpoint of a typed address, with the key of the endpoint that has its origin."""
@@ -420,7 +427,8 @@ def _move(base: Endpoint, address: Address) -> Endpoint:
             default_model=model,
         )
     stays = not base.base_url or to_origin(base.base_url) == to_origin(base_url)
-    return replace(base, base_url=base_url, vendor=base.vendor if stays else "")
+    query = {**base.query, **address.query}
+    return replace(base, base_url=base_url, query=query, vendor=base.vendor if stays else "")
 
 
 # --- whose key a variable holds -----------------------------------------------------------------------

@@ -34,6 +34,11 @@ def sanitize(text: object, limit: int = TEXT_LIMIT) -> str:
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
+def fold(text: str) -> str:
+    """Return text as a search compares it: without case, and with composed characters."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
 def truncate(text: str, limit: int = 80) -> str:
     """Return the first `limit` characters of `text` on one line, with an ellipsis when cut."""
     return sanitize(text, limit)

@@ -11,7 +11,7 @@ from ipyimagegen.core.errors import InvalidOption, NotInHistory
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Run, parse_range, to_run_id
-from ipyimagegen.core.text import truncate
+from ipyimagegen.core.text import fold, truncate
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
@@ -81,7 +81,7 @@ class History(Sequence[Generation]):
             (number, run)
             for number, run in numbered
             if (numbers is None or number in numbers)
-            and (not search or search.casefold() in run.request.prompt.casefold())
+            and (not search or fold(search) in fold(run.request.prompt))
             and (not model or model in (run.request.model, run.sent.model))
         ]
         return matches[-limit:]

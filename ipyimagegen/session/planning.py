@@ -37,12 +37,24 @@ USE_SKETCH = OptionName("endpoint", SKETCH)
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """What a plan depends on besides the user's input, resolved once per cell, call or click."""
+    """What a plan depends on besides the user's input, resolved once per cell, call or click.
+
+    `named` maps base URLs that the user named in this session to the parameters of their addresses.
+    """
 
     settings: Settings
     registry: Registry
     ledger: Ledger
     has_key: Callable[[Endpoint], bool]
+    named: Mapping[str, Mapping[str, str]]
+
+    def list_queries(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the base URLs that the user configured or named, with the parameters of their addresses.
+
+        Raises InvalidOption for an invalid address.
+        """
+        chosen = self.settings.options.get("endpoint")
+        return {**self.named, **self.registry.list_queries(str(chosen) if chosen else None)}
 
 
 def build_plan(
@@ -244,7 +256,7 @@ def _choose_endpoint(
     """Return the endpoint, and a stored result where no endpoint was chosen and the history has it."""
     registry = context.registry
     if user.like and "endpoint" not in user.options:  # whatever is configured
-        return registry.find_of_request(user.like.request), None
+        return registry.find_of_request(user.like.request, context.list_queries()), None
     named = local.get("endpoint")
     if endpoint := registry.find_default(str(named) if named else None, context.has_key):
         return endpoint, None

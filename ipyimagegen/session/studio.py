@@ -89,7 +89,7 @@ class Studio:
         self.painter: Callable[[Result], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []  # called with each run that ends or is shown again
         self._warned_of_store = False
-        self._named_urls: set[str] = set()  # base URLs that the user named in this session
+        self._named: dict[str, Mapping[str, str]] = {}  # base URLs named in this session, and their queries
         self._history = History(self)
         self.start_session()
         _renew_after_fork(self)
@@ -229,7 +229,7 @@ class Studio:
         `named` says that the user chose the servers.
         """
         if named:
-            self._named_urls |= {endpoint.base_url for endpoint in endpoints}
+            self._named |= {endpoint.base_url: endpoint.query for endpoint in endpoints}
         for endpoint in endpoints:
             if not self._trusts(endpoint.base_url, context):
                 raise InvalidOption(
@@ -248,9 +248,7 @@ class Studio:
         return self._trusts(base_url, self.context())
 
     def _trusts(self, base_url: str, context: RequestContext) -> bool:
-        chosen = context.settings.options.get("endpoint")
-        configured = context.registry.list_urls(str(chosen) if chosen else None)
-        return base_url in configured or base_url in self._named_urls
+        return base_url in context.list_queries()
 
     @property
     def offline(self) -> bool:
@@ -264,6 +262,7 @@ class Studio:
             registry=self.registry,
             ledger=self.ledger,
             has_key=self.keys.holds,
+            named=self._named,
         )
 
     def carry_out(

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from ipyimagegen.core.run import Run
+from ipyimagegen.core.text import fold
 from ipyimagegen.store.files import delete_file, is_link, is_own_file
 from ipyimagegen.store.records import INVALID, Key
 
@@ -72,7 +73,7 @@ class Entry(NamedTuple):
     """A row of the index, reduced to what never changes: the status is in the record alone.
 
     The hashes are empty where the run must not be found by them (a reuse, or forgotten); `prompt` is
-    casefolded, and empty when forgotten.
+    folded, and empty when forgotten.
     """
 
     session: str
@@ -94,7 +95,7 @@ class Entry(NamedTuple):
             "" if hidden else to_sql_text(run.identity),
             "" if hidden else compute_hash(run, "question"),
             to_sql_text(run.request.model or run.sent.model or ""),
-            "" if run.forgotten else to_sql_text(run.request.prompt).casefold(),
+            "" if run.forgotten else fold(to_sql_text(run.request.prompt)),
         )
 
 
@@ -117,7 +118,7 @@ class Query:
         return (
             all(want is None or want == value for want, value in zip(sought, values, strict=True))
             and (not self.originals or entry.identity != "")
-            and to_sql_text(self.search or "").casefold() in entry.prompt
+            and fold(to_sql_text(self.search or "")) in entry.prompt
         )
 
     def select(self, entries: Iterable[Entry]) -> list[Key]:
@@ -172,7 +173,7 @@ class Index:
         table = "runs"
         if query.search:
             table = "prompts NATURAL JOIN runs" if conditions else "prompts"
-            conditions["instr(prompt, ?)"] = to_sql_text(query.search).casefold()
+            conditions["instr(prompt, ?)"] = fold(to_sql_text(query.search))
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         order = "ORDER BY created DESC, session DESC, number DESC LIMIT ?"
         statement = f"SELECT session, number FROM {table} {where}{order}"  # noqa: S608 - no text from outside

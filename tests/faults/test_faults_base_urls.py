@@ -45,9 +45,13 @@ def test_81_addresses_of_azure(lab):
         lab.use(server.origin, base_url=server.origin + given, dialect="azure")
         lab.cell(f"%imagine -m gpt-image-1.5 a fox {number}")
     assert list_targets(server) == list(AZURE.values())
-    assert {request.headers["api-key"] for request in server.seen} == {lab.secrets[0]}
+    given = f"{server.origin}/v1/images/edits?api-version=preview"  # it is no part of a record
+    for code in (f"%imagine --endpoint {given} an owl", "%imagine_rerun -1"):
+        lab.cell(code)
+    assert list_targets(server)[-2:] == ["/v1/images/generations?api-version=preview"] * 2
+    assert {request.headers.get("api-key") for request in server.seen[:-2]} == {lab.secrets[0]}
     lab.cell("%imagine --endpoint https://me.openai.azure.com/openai/deployments/my-images a fox")
-    lab.check([Status.DONE] * len(AZURE), len(AZURE), VERSION, images=0)
+    lab.check([Status.DONE] * (len(AZURE) + 2), len(AZURE) + 2, VERSION, images=0)
 
 
 def test_82_base_urls_with_a_path_of_their_own(lab):
