@@ -46,8 +46,8 @@ WAYS = {
     "Encryption": {
         "catalog/test_catalog_registry.py": ("a_key_over_http_needs_leave",),
         ADDRESSES: (
-            "63_a_name_below_localhost_that_leads_elsewhere",
-            "64_a_name_below_localhost_that_leads_here",
+            "104_a_name_below_localhost_that_leads_elsewhere",
+            "104_a_name_below_localhost_that_leads_here",
         ),
     },
     "Echoes": {
