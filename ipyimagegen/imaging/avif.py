@@ -51,8 +51,8 @@ class _Track:
 def iterate_boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, start and end of the body of each box between two offsets.
 
-    The last may end beyond `stop`. Raises EOFError where the file ends inside the head of a box, or a box is
-    smaller than its head.
+    The last may end beyond `stop`; what is no box ends the list. Raises struct.error where the file ends
+    inside the head of a box.
     """
     while start + 8 <= stop:
         file.seek(start)
@@ -63,7 +63,7 @@ def iterate_boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes
             body += 8
         end = start + size if size else stop
         if end < body:
-            raise EOFError
+            return
         yield kind, body, end
         start = end
 
@@ -74,7 +74,7 @@ def walk_avif(walk: Walk) -> None:
     items, tracks = _Items(), list[_Track]()
     for kind, start, end in iterate_boxes(file, 0, walk.length):
         walk.count("pieces")
-        if end > walk.length:
+        if end > walk.length and kind in (b"meta", b"moov", b"mdat"):
             walk.cut()
         if kind == b"ftyp":
             file.seek(start)

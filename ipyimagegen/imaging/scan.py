@@ -55,13 +55,14 @@ LIMITS = {
     "headers": _Limit(1, _("has more than one image header")),
     # Data of a GIF come in blocks of at most 255 bytes: 64 MiB take 262,144. Pillow takes 1 us for each.
     "blocks": _Limit(524_288, _("has more than 524,288 blocks of data")),
-    # Images and metadata in an AVIF file. A decoder compares each number with all others.
+    # Images and metadata in an AVIF file, each listed twice. A decoder compares each number with all others.
     "items": _Limit(2048, _("has more than 1,024 items")),
     # Parts of an item of an AVIF file that say nothing by themselves, so that only a decoder puts them
     # together.
     "parts": _Limit(0, _("has an item in several parts")),
-    # Pixels of all frames that are coded in an AVIF file, shown or not: colour, transparency, a thumbnail.
-    "coded pixels": _Limit(128_000_000, _("has more than 128 megapixels of coded frames")),
+    # Pixels of all frames that are coded in an AVIF file, shown or not: colour, transparency, a thumbnail. A
+    # dense megapixel takes 0.15 s.
+    "coded pixels": _Limit(96_000_000, _("has more than 96 megapixels of coded frames")),
     "large frames": _Limit(0, _("has a coded frame of more than 40 megapixels")),
     # PNG text and ICC profiles, as stored and again inflated. The workflow of a user interface takes
     # a few MiB. Pillow holds each text four times: 64 MiB at the limit.

@@ -64,6 +64,44 @@ def riff(kind, data=b""):
     return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) & 1)
 
 
+def gif(*extensions):
+    """A GIF with extensions before its image."""
+    data = saved("GIF")
+    at = data.index(b",\0\0\0\0\x28\0\x18\0")
+    return data[:at] + b"".join(extensions) + data[at:]
+
+
+def blocks(data, size):
+    """An extension with that comment in blocks of that size."""
+    parts = (data[at : at + size] for at in range(0, len(data), size))
+    return b"!\xfe" + b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+
+
+def box(kind, body=b""):
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def avif(*more, change=lambda sequence, frame: sequence + frame, size=(40, 24)):
+    """An AVIF with other pieces of its coded image, and with more boxes behind its own."""
+    data = saved("AVIF", size)
+    at = data.index(b"mdat") + 4
+    length = data[at + 3] + 2  # of the sequence header, behind two bytes for the temporal unit
+    coded = data[at : at + 2] + change(data[at + 2 : at + 2 + length], data[at + 2 + length :])
+    head = data[: at - 8].replace(struct.pack(">I", len(data) - at), struct.pack(">I", len(coded)))
+    return head + box(b"mdat", coded) + b"".join(more)
+
+
+def sequence(width, height):
+    """The header of a still image of that size, as a piece of it."""
+    bits = f"00011{0:05b}{15:04b}{15:04b}{width - 1:016b}{height - 1:016b}".ljust(64, "0")
+    return bytes([0x0A, 8]) + int(bits, 2).to_bytes(8, "big")
+
+
+def items(count):
+    rows = b"".join(box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", at, 0, b"mime")) for at in range(count))
+    return box(b"meta", bytes(4) + box(b"iinf", bytes(6) + rows))
+
+
 def exif(entries, length=0):
     """An EXIF block with values (type, number) that all begin at its first byte."""
     rows = b"".join(struct.pack("<HHII", 40_000 + at, *entry, 0) for at, entry in enumerate(entries))
@@ -177,6 +215,19 @@ LIMITS = {
         jpeg(segment(0xDB, (b"\0" + b"\1" * 64) * 1000)),
         jpeg(segment(0xDB, (b"\0" + b"\1" * 64) * 1000) * 2),
     ),
+    "blocks of GIF": lambda: (gif(blocks(bytes(500_000), 1)), gif(blocks(bytes(530_000), 1))),
+    "comments of GIF": lambda: (gif(blocks(bytes(15 * MIB), 255)), gif(blocks(bytes(17 * MIB), 255))),
+    "extensions of GIF": lambda: (gif(blocks(b"", 1) * 60_000), gif(blocks(b"", 1) * PIECES)),
+    "boxes of AVIF": lambda: (avif(box(b"free") * 60_000), avif(box(b"free") * PIECES)),
+    "items of AVIF": lambda: (avif(), avif(items(2100))),
+    "hidden frames of AVIF": lambda: (
+        avif(size=(2000, 2000)),
+        avif(size=(2000, 2000), change=lambda sequence, frame: sequence + frame * 25),
+    ),
+    "a small AVIF with a large frame": lambda: (
+        avif(),
+        avif(change=lambda _, frame: sequence(8000, 5001) + frame),
+    ),
     "palette": lambda: (png(chunk(b"PLTE", bytes(768))), png(chunk(b"PLTE", bytes(4098)))),
     "chromaticities": lambda: (png(chunk(b"cHRM", bytes(32))), png(chunk(b"cHRM", bytes(8000)))),
     "headers of PNG": lambda: (png(), png(chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 2, 0, 0, 0)))),
@@ -249,7 +300,7 @@ def test_scans_weigh_as_much_as_the_pixels_that_they_pass_over(look, scans, stat
     assert look(jpeg_of_scans(scans, (600, 500))).state is State.STORED
 
 
-SIZES = {"PNG": (6400, 6250), "JPEG": (6400, 6250), "WEBP": (6400, 5000)}
+SIZES = {"PNG": (6400, 6250), "JPEG": (6400, 6250), "GIF": (6400, 6250), "WEBP": (6400, 5000)}
 
 
 def headers(kind, width, height):
@@ -261,6 +312,9 @@ def headers(kind, width, height):
         at = data.index(b"\xff\xc0")
         data[at + 5 : at + 9] = struct.pack(">HH", height, width)
         return bytes(data)
+    if kind == "GIF":
+        data = saved("GIF")
+        return data[:6] + struct.pack("<HH", width, height) + data[10:]
     bits = (width - 1) | (height - 1) << 14
     return (
         b"RIFF" + struct.pack("<I", 22) + b"WEBP" + riff(b"VP8L", b"\x2f" + struct.pack("<I", bits) + b"\0")
@@ -303,6 +357,8 @@ GROWING = {
     "EXIF in short segments": lambda n: jpeg(segment(0xE1, APP1 + bytes(20)) * (n * 10_000)),
     "marks": lambda n: png(chunk(b"eXIf", APP1 * (n * 60_000))),
     "broken texts": lambda n: png(chunk(b"zTXt", b"k\0\0\xff\xff") * (n * 15_000)),
+    "blocks of GIF": lambda n: gif(blocks(bytes(n * 50_000), 1)),
+    "boxes of AVIF": lambda n: avif(box(b"free") * (n * 15_000)),
     "WebP": lambda n: webp(riff(b"teSt") * (n * 15_000)),
 }
 
