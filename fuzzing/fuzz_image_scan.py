@@ -42,8 +42,10 @@ def build_seeds():
     kinds += [("JPEG", mode, {"exif": EXIF, "comment": b"c"}) for mode in ("RGB", "L", "CMYK")]
     kinds += [("JPEG", mode, {"progressive": True, "restart_marker_rows": 1}) for mode in ("RGB", "CMYK")]
     kinds += [("WEBP", "RGB", {}), ("WEBP", "RGBA", {"lossless": True}), ("WEBP", "RGB", {"exif": EXIF})]
+    kinds += [("GIF", "P", {"comment": b"c"}), ("AVIF", "RGB", {"exif": EXIF}), ("AVIF", "RGBA", {})]
     kinds += [
-        (kind, "RGB", {"save_all": True, "append_images": [noise] * 3}) for kind in ("PNG", "WEBP", "MPO")
+        (kind, "RGB", {"save_all": True, "append_images": [noise.rotate(180)] * 3})
+        for kind in ("PNG", "WEBP", "MPO", "GIF", "AVIF")
     ]
     for kind, mode, options in kinds:
         out = io.BytesIO()

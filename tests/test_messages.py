@@ -457,6 +457,12 @@ def test_requests_that_were_sent_before(home, start):
         check("history", name, text)
 
 
+def test_formats_that_are_not_opened(home, start):
+    fox = studio_at(home, start(reply({"data": UNOPENED[:1]})).origin).imagine("a fox")
+    text = replace_varying(str(catch(lambda: fox[0].pil)))
+    assert text == MESSAGES["image_of_result"]["not opened"]
+
+
 def test_ids(home, start):
     studio = studio_at(home, start(reply(DATA)).origin)
     texts = {"none": read(catch(lambda: studio.history[1]))}

@@ -10,8 +10,10 @@ from loopback import b64
 from PIL import Image
 from sockets import items, reply
 
+from ipyimagegen import imaging
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.run import Status
+from ipyimagegen.notebook.panel.gallery import Gallery
 
 HOSTILE = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script></svg>'
 SVG = b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n" + HOSTILE
@@ -102,6 +104,24 @@ def test_73_other_formats_are_kept_and_named(lab, name):
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))
     assert "<svg" not in pages
     assert "onload" not in pages
+
+
+@pytest.mark.parametrize("name", [*UNOPENED, *SHOWN])
+def test_73_the_panel_gives_a_browser_nothing_to_interpret(lab, name):
+    data = UNOPENED[name][0] if name in UNOPENED else SHOWN[name]()
+    lab.serve(reply(items(data)))
+    lab.cell("fox = %imagine a red fox\nfox")
+    gallery = Gallery()
+    gallery.add(lab.shell.user_ns["fox"])
+    file = gallery.find_file(lab.shell.user_ns["fox"][0].id)
+    if name in UNOPENED:
+        assert file.for_view.mime in ("image/png", "image/jpeg")
+        assert file.for_view.data != data
+        assert file.for_download.mime == "application/octet-stream"
+    assert file.for_download.data == data
+    thumb = imaging.make_preview([imaging.make_thumb(file.data, file.name, 192)])
+    assert thumb.mime in ("image/png", "image/jpeg")
+    lab.check(Status.DONE, 1, delivered=[data])
 
 
 def test_73_formats_side_by_side(lab):

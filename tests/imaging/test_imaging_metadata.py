@@ -73,6 +73,8 @@ FILES = {
     "WebP XMP": lambda: saved("WEBP", xmp=f"<x>{SECRET}</x>".encode()),
     "WebP profile": lambda: saved("WEBP", icc_profile=bytes(200) + SECRET.encode()),
     "WebP trailing": lambda: saved("WEBP") + SECRET.encode(),
+    "AVIF EXIF": lambda: saved("AVIF", exif=exif(SECRET)),
+    "AVIF XMP": lambda: saved("AVIF", xmp=f"<x>{SECRET}</x>".encode()),
     "GIF comment": lambda: saved("GIF", comment=SECRET.encode()),
 }
 BOMB = zlib.compress(bytes(17 << 20))  # as plain text, which nothing unfolds
@@ -225,6 +227,19 @@ def test_a_truncated_image_shows_no_key_either(tmp_path, kind):
         path.write_bytes(whole[:length])
         imaging.mask_keys(path, REDACTOR)
         assert KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_an_svg_is_searched_whole(tmp_path, spelling):
+    path = tmp_path / "image"
+    parts = "<?xml version='1.0'?><svg><!-- ", SPELLINGS[spelling], " --><text>a fox</text></svg>"
+    path.write_text("".join(parts))
+    assert imaging.mask_keys(path, REDACTOR)
+    after = path.read_text()
+    assert len(after) == sum(map(len, parts))
+    assert (after[: len(parts[0])], after[-len(parts[2]) :]) == parts[::2]
+    assert "*" * 9 in after
+    assert not imaging.mask_keys(path, REDACTOR)
 
 
 def test_any_other_file_is_searched_whole(tmp_path):
