@@ -272,6 +272,27 @@ def test_the_thread_of_a_call_loads_no_module(home, serve):
     assert done.stdout.split() == ["3"], done.stderr
 
 
+def test_a_server_that_names_a_cost_is_not_free_any_more(home, serve):
+    server = serve(lambda seen: (200, {"x-litellm-response-cost": "0.04"}, good(seen)[2]))
+    studio = make_studio(home, server, paid=False, max_images=2)
+
+    def is_paid(prompt, **options):
+        (call,) = studio.plan(from_call(prompt, options)).calls
+        return call.paid
+
+    assert not is_paid("a fox")
+    fox = studio.imagine("a fox")
+    assert (fox.cost.basis, fox.cost.amount) == ("server", 0.04)
+    assert is_paid("a fox", new=True)
+    assert is_paid("a hat")
+    with pytest.raises(e.OverBudget):
+        studio.imagine("a hat", n=3)
+    studio = make_studio(home, server, paid=False)  # tomorrow, only what it named a cost for is known
+    assert is_paid("a fox", new=True)
+    assert not is_paid("a hat")
+    assert len(server.posts) == 1
+
+
 def test_what_was_not_billed_leaves_the_calls_of_its_cell(kernel, serve):
     server = serve(lambda seen: (401, {}, b"") if "cat" in seen.json["prompt"] else good(seen))
     entry = {"base_url": server.base_url, "free": False}

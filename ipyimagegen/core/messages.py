@@ -150,10 +150,17 @@ def name_setting(name: str, value: object) -> str:
     return f"%config Imagine.{name}" + (f" = {value!r}" if value is not None else "")
 
 
+def _name_argument(name: str, value: object) -> str:
+    """Return a setting as a Python call gives it: `Settings(max_calls=32)`, which a `Studio` takes."""
+    if value is None:
+        return f"Settings.{name}"
+    return f"{name}={value!r}" if name == "endpoint" else f"Settings({name}={value!r})"
+
+
 _python_remedies: dict[Remedy, Message] = {}
 PYTHON = Front(
     option=lambda name, value: f"{name}={value!r}" if value is not None else f"{name}=",
-    setting=name_setting,
+    setting=_name_argument,
     run=lambda run: f"history[{run!r}]",
     remedies=_python_remedies,
 )
@@ -164,15 +171,15 @@ _python_remedies |= {  # after PYTHON, which words every message
     Remedy.RETRY: _("Use retry=True to send it again."),
     Remedy.CHANGE_REQUEST: _("Fix the problem above and call it again."),
     Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and call it again."),
-    Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor shows where it comes from."),
-    Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints shows it."),
+    Remedy.CHECK_KEY: _("Check the API key; default_studio().doctor() shows where it comes from."),
+    Remedy.CHECK_BASE_URL: _("Check the base URL; default_studio().doctor() shows it."),
     Remedy.VERIFY_ORGANIZATION: _(
         "Verify the organization in the account at that server, then call it again."
     ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
     Remedy.SEND_LESS: _("Send smaller or fewer images."),
-    Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models lists those that are known."),
-    Remedy.CHANGE_ENDPOINT: _("Choose another endpoint; %imagine_endpoints lists those that are known."),
+    Remedy.CHANGE_MODEL: _("Choose another model=."),
+    Remedy.CHANGE_ENDPOINT: _("Choose another endpoint=."),
     Remedy.SEND_NEW: _("Use new=True to send a new request."),
     Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
     Remedy.FETCH: _("{run} fetches the image again at no cost; new=True sends a new request.", run=_RUN),
@@ -186,5 +193,5 @@ _python_remedies |= {  # after PYTHON, which words every message
         "Call it again for what is missing; retry=True also sends what may have been billed."
     ),
     Remedy.FREE_SPACE: _("What came is kept. Free disk space and call it again, at no cost."),
-    Remedy.DIAGNOSE: _("Call it again, or find the cause with %imagine_doctor."),
+    Remedy.DIAGNOSE: _("Call it again, or find the cause with default_studio().doctor()."),
 }

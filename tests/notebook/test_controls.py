@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ from ipyimagegen.core.errors import InvalidInput, InvalidOption
 from ipyimagegen.core.messages import OptionName, Remedy, _, render, render_remedy
 from ipyimagegen.core.options import OPTIONS, normalise
 from ipyimagegen.core.request import Request
+from ipyimagegen.core.user_input import from_call
+from ipyimagegen.notebook.display import write_status
 from ipyimagegen.notebook.fronts import PANEL, load_labels
 from ipyimagegen.notebook.panel.form import (
     Form,
@@ -70,6 +73,16 @@ MODELS = [(endpoint.name, model) for endpoint in ENDPOINTS for model in ("", *li
 def controls_of(endpoint, model="", configured=None, **inputs):
     controls = list_controls(catalog.Registry().find(endpoint), model, configured or {}, **inputs)
     return {control.name: control for control in controls}
+
+
+def test_a_retirement_is_stated_before_the_call(home):
+    studio = Studio(home=home, environ={"OPENAI_API_KEY": "sk-" + "a" * 40})
+    form = Form(prompt="a fox", endpoint="openai", options={"model": "gpt-image-1,gpt-image-2"})
+    assert "2026-10-23" in describe_choices(studio, form, inputs=0, mask=False)["notice"]
+    newest = Form(prompt="a fox", endpoint="openai")
+    assert describe_choices(studio, newest, inputs=0, mask=False)["notice"] == ""
+    plan = studio.plan(from_call("a fox", {"endpoint": "openai", "model": "gpt-image-1"}))
+    assert "2026-10-23" in write_status(SimpleNamespace(plan=plan, calls=(), job=None))
 
 
 def test_every_option_has_a_control_or_a_place_of_its_own():
