@@ -176,8 +176,11 @@ class ErrorInfo:
     remedy: Remedy | None = None
 
 
-# How servers call a job that ends without an image.
-_FAILED = {"aborted", "canceled", "cancelled", "error", "expired", "fail", "failed", "failure", "rejected"}
+# In the words of servers for a job that ends without an image.
+_FAILED = re.compile(
+    r"fail|error|cancel|expire|reject|refuse|abort|moderated|time[d_ ]*out|not[_ ]*found|失败|取消|超时",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +198,7 @@ class Job:
     @property
     def failed(self) -> bool:
         """Whether it has ended without an image."""
-        return self.status.casefold() in _FAILED
+        return _FAILED.search(self.status) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

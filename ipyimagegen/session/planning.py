@@ -349,7 +349,7 @@ def look_up(call: PlannedCall, local: Mapping[str, Value], settings: Settings, l
         return unknown  # the server is asked for its result, at no cost
     if call.endpoint.free:
         return None
-    if ledger.has_response(unknown):
+    if not unknown.awaits_job and ledger.has_response(unknown):
         message = _(
             "A response to this request is stored and not read yet ({run}). Nothing was sent.", run=unknown.id
         )

@@ -109,7 +109,7 @@ class ResponseProcessor:
         errors = [error.message for error in answer.errors if error is not answer.failed or not answer.images]
         facts = {**answer.facts, "errors": errors} if errors else answer.facts
         run = run.replace(images=images, response=facts)
-        if answer.job and not images:
+        if answer.job and not images and run.job is None:  # not what was said of a job that has ended
             job = replace(answer.job, url=client.find_poll_url(answer.job, self.endpoint) or answer.job.url)
             error = client.explain_job(job, self.endpoint)
             return run.replace(status=Status.UNKNOWN, job=job, error=error)

@@ -126,24 +126,33 @@ def test_68_a_network_that_fails_while_a_job_is_asked_for(lab, clock):
     lab.check(Status.DONE, 1, delivered=PAINTED[:1])
 
 
-FAILED = [
-    reply({"id": "task_1", "status": "failed", "error": {"message": "no foxes today"}}),
-    reply({"id": "task_1", "state": "Cancelled"}),
-    reply({"data": {"task_id": "task_1", "task_status": "EXPIRED"}}),
-    reply({"status": "success", "data": {"status": "ERROR"}, "message": "no foxes today"}),
-]
+FAILED = {
+    "failed": ({"id": "task_1", "status": "failed", "error": {"message": "no foxes today"}}, Remedy.SEND_NEW),
+    "cancelled": ({"id": "task_1", "state": "Cancelled"}, Remedy.SEND_NEW),
+    "expired": ({"data": {"task_id": "task_1", "task_status": "EXPIRED"}}, Remedy.SEND_NEW),
+    "moderated": ({"id": "task_1", "status": "Content Moderated"}, Remedy.CHANGE_PROMPT),
+    "no foxes": (
+        {"task_id": "task_1", "data": {"state": "FAILURE", "msg": "no foxes today"}},
+        Remedy.SEND_NEW,
+    ),
+    "today": (
+        {"status": "success", "data": {"status": "ERROR"}, "message": "no foxes today"},
+        Remedy.SEND_NEW,
+    ),
+}
 
 
-@pytest.mark.parametrize("answer", FAILED)
-def test_68_a_job_that_fails(lab, answer):
-    server = lab.serve(Jobs(reply(QUEUED), RUNNING, answer), poll=ROUTE)
+@pytest.mark.parametrize("says", FAILED)
+def test_68_a_job_that_fails(lab, says):
+    body, remedy = FAILED[says]
+    server = lab.serve(Jobs(reply(QUEUED), RUNNING, reply(body)), poll=ROUTE)
     for _time in range(2):  # it is final: the same cell asks nothing any more
         error = lab.cell().error
         assert isinstance(error, e.OutcomeUnknown)
-        assert (error.billed, error.remedy) == (None, Remedy.SEND_NEW)
+        assert (error.billed, error.remedy) == (None, remedy)
         assert "task_1" in str(error)
     assert len(questions(server)) == 2
-    lab.check(Status.UNKNOWN, 1, "no foxes today|cancelled|expired", images=0)
+    lab.check(Status.UNKNOWN, 1, says, images=0)
 
 
 def test_68_a_job_that_names_the_key(lab, clock):
@@ -194,22 +203,33 @@ def test_68_a_job_that_cannot_be_asked_for(lab, clock, look):
     lab.check(Status.DONE, 1, delivered=PAINTED[:1])
 
 
+def kill_at(lab, server, place, come=None):
+    """Let a process ask for two foxes, and kill it where it stops, or as soon as `come` is set."""
+    script = Path(__file__).with_name("killed.py")
+    where, nth, when = place.rsplit(" ", 2)
+    command = [sys.executable, script, lab.home, f"{server.origin}/v1", where, nth, when]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=lab.folder)
+    try:
+        assert come.wait(20) if come else child.stdout.readline() == "here\n"
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def test_68_a_kernel_that_is_killed_before_it_reads_of_the_job(lab):
+    server = lab.serve(reply(QUEUED))
+    kill_at(lab, server, "ipyimagegen.client.response:StoredResponse.read 1 before")
+    for _time in range(2):
+        assert lab.cell("%imagine -n 2 a red fox").error.remedy is Remedy.SHOW_JOB
+    lab.check(Status.UNKNOWN, 1, "task_1", raw=b"task_1", images=0)
+
+
 @pytest.mark.parametrize("place", [None, "ipyimagegen.client.response:StoredResponse.read 2 before"])
 def test_68_a_kernel_that_is_killed_while_it_asks(lab, place):
     made = {**QUEUED, "polling_url": "/v1/jobs/1"}
     jobs = Jobs(reply(made), GOOD if place else RUNNING)
     server = lab.serve(jobs)
-    script = Path(__file__).with_name("killed.py")
-    where, nth, when = (place or " 0 before").rsplit(" ", 2)
-    command = [sys.executable, script, lab.home, f"{server.origin}/v1", where, nth, when]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=lab.folder)
-    try:
-        assert jobs.asked.wait(20)
-        if place:
-            assert child.stdout.readline() == "here\n"
-    finally:
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
+    kill_at(lab, server, place or " 0 before", None if place else jobs.asked)
     jobs.looks[:] = [GONE if place else GOOD]  # some servers forget a result once it has been sent
     lab.cell("%imagine -n 2 a red fox")
     lab.check([Status.DONE, Status.DONE], 1, delivered=PAINTED[:1])
