@@ -321,7 +321,10 @@ DIALECTS: Mapping[str, Dialect] = {
         edit=EditFormat(route="/images/generations", form=False, write=_for_siliconflow),
     ),
     "zhipu": Dialect(names={"watermark": "watermark_enabled", "user": "user_id"}),
-    "modelscope": Dialect(names={"guidance_scale": "guidance"}),
+    "modelscope": Dialect(
+        names={"guidance_scale": "guidance"},
+        poll_headers={"X-ModelScope-Task-Type": "image_generation"},
+    ),
     "localai": Dialect(
         names={"steps": "step"},
         write=_join_negative_prompt,

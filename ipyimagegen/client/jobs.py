@@ -147,7 +147,7 @@ def _choose_state(states: Sequence[str], before: str) -> str:
 
 def _is_pending(outcome: Outcome, states: Sequence[str]) -> bool:
     """Return whether a whole response without an image says that the job goes on."""
-    if outcome.answer and outcome.answer.job:
+    if not states and outcome.answer and outcome.answer.job:
         return True
     accepted = outcome.error is not None and outcome.error.status == HTTPStatus.ACCEPTED
     return accepted or any(state.casefold() not in _FINISHED for state in states)

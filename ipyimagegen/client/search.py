@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from ipyimagegen.client.spool import Slice, sniff_base64
 from ipyimagegen.core.options import Json
+from ipyimagegen.core.run import Job
 
 Text: TypeAlias = str | Slice
 # An image as an item of OpenAI's `data`: b64_json or url or both, and what its object states of it.
@@ -157,21 +158,22 @@ _POLLING = ("polling_url", "pollingUrl", "poll_url", "status_url", "task_url", "
 def find_job(body: Json) -> tuple[str, str, str] | None:
     """Return the id, the polling URL or "", and the state of a job that stands in place of an image.
 
-    A job is an object with an id and a word for a job that is not finished, or with the id of a task.
+    A job is an object with an id and a word for a job that is not finished, or with the id of a task that has
+    not failed: ModelScope calls one that it has just taken a success.
     """
     for mapping, aside in walk(body):
-        state = next((v for name in STATE_NAMES if is_text(v := mapping.get(name))), "")
+        state = next((v for name in STATE_NAMES if isinstance(v := mapping.get(name), str)), "").strip()
         task = next((v for name in _TASK_IDS if is_id(v := mapping.get(name))), None)
         identifier = next((v for v in (task, mapping.get("id"), mapping.get("request_id")) if is_id(v)), None)
-        is_state = isinstance(state, str) and is_unfinished(state)
-        if aside or identifier is None or not (is_state or (task is not None and not state)):
+        failed = Job(id="", status=state).failed
+        if aside or identifier is None or not (is_unfinished(state) or (task is not None and not failed)):
             continue
         links = mapping.get("urls")
         urls = [mapping.get(name) for name in _POLLING] + [
             links.get("get") if isinstance(links, Mapping) else None
         ]
         url = next((v for v in urls if isinstance(v, str) and v.strip()), "")
-        return str(identifier), url, state if isinstance(state, str) else ""
+        return str(identifier), url, state
     return None
 
 

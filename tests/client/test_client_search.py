@@ -120,6 +120,7 @@ def test_a_text_longer_than_a_url_is_never_one():
         ({"id": 9, "state": "in progress"}, ("9", "", "in progress")),
         ({"id": "img_1", "status": "succeeded", "data": []}, None),
         ({"id": "img_1", "data": []}, None),
+        ({"task_id": "t10", "task_status": "SUCCEED"}, ("t10", "", "SUCCEED")),
         ({"task_id": "t", "status": "failed"}, None),
         ({"input": {"id": "x", "status": "queued"}}, None),
         ({"id": {"a": 1}, "status": "queued"}, None),

@@ -110,6 +110,19 @@ def test_68_a_job_is_asked_for_until_the_image_is_there(lab, clock, name):
     assert not list(lab.home.glob("quarantine/*"))  # the answer with the job is not needed any more
 
 
+def test_68_a_job_of_modelscope(lab, clock):
+    made = reply({"task_status": "SUCCEED", "task_id": "task_1", "request_id": "r"})
+    looks = ["PENDING", "PROCESSING"]
+    image = images(1, PAINTED)["data"][0]["b64_json"]
+    done = {"task_status": "SUCCEED", "output_images": [image], "request_id": "r"}
+    jobs = Jobs(made, *(reply({"task_id": "task_1", "task_status": look}) for look in looks), reply(done))
+    server = lab.serve(jobs, dialect="modelscope")
+    lab.cell("%imagine --model Qwen/Qwen-Image a red fox")
+    assert questions(server) == [("/v1/tasks/task_1", True)] * 3
+    assert {seen.headers.get("x-modelscope-task-type") for seen in server.seen[1:]} == {"image_generation"}
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
 def whole(made, server):
     """Return an answer with the server's origin in its place, and the right length."""
     head, _, body = made.replace(b"{origin}", server.origin.encode()).partition(b"\r\n\r\n")
