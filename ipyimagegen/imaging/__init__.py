@@ -26,8 +26,10 @@ from ipyimagegen.imaging.masks import convert_mask, measure_changed_outside, rea
 from ipyimagegen.imaging.metadata import mask_keys
 from ipyimagegen.imaging.normalize import EncodedImage
 from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, choose_edge
+from ipyimagegen.imaging.scan import DECODED
 
 __all__ = [
+    "DECODED",
     "EDGE",
     "LIMIT",
     "ContactSheet",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ipyimagegen import imaging
 from ipyimagegen.core.axes import Axis, label_points
 from ipyimagegen.core.errors import ImagineError, OutcomeUnknown
 from ipyimagegen.core.formats import BY_MIME
@@ -193,10 +194,11 @@ def describe_unopened(image: ImageRecord, files: Mapping[int, Path] = _NO_FILES)
     """Return what an image is that is stored and cannot be shown, and where."""
     file_format = BY_MIME.get(image.mime or "")
     title = file_format.title if file_format else sanitize(str(image.mime), 40)
-    if path := files.get(image.index):
-        message = _("{format} image, kept in {path}; it cannot be shown", format=title, path=str(path))
-    else:
-        message = _("{format} image, kept in the store; it cannot be shown", format=title)
+    place = str(files.get(image.index) or _("the store"))
+    reason = _("it cannot be shown")
+    if image.mime in imaging.DECODED:
+        reason = _("this version of Pillow cannot read it")
+    message = _("{format} image, kept in {place}; {reason}", format=title, place=place, reason=reason)
     several = len(files) > 1
     return _("image {number}: {problem}", number=image.index, problem=message) if several else message
 

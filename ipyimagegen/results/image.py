@@ -106,7 +106,7 @@ class Image:
 
         Raises StoreError when its format is not decoded.
         """
-        if self.image.unopened or not imaging.can_decode(self.mime):
+        if not imaging.can_decode(self.mime):
             raise StoreError(
                 _("{image} cannot be opened: {problem}.", image=self.id, problem=self._describe_unopened())
             )

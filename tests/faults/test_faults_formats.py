@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from loopback import b64
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 from sockets import items, reply
 
 from ipyimagegen import imaging
@@ -104,6 +104,20 @@ def test_73_other_formats_are_kept_and_named(lab, name):
     pages = "".join(path.read_text() for path in lab.artefacts.glob("cell-*.html"))
     assert "<svg" not in pages
     assert "onload" not in pages
+
+
+def test_73_avif_where_pillow_cannot_read_it(lab, monkeypatch):
+    data = save("AVIF")
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    lab.serve(reply(items(data)))
+    lab.cell("fox = %imagine a red fox\nfox")
+    fox = lab.shell.user_ns["fox"][0]
+    with pytest.raises(StoreError, match="Pillow"):
+        _ = fox.pil
+    assert fox.save(lab.artefacts / "copy").read_bytes() == data
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", True)
+    assert fox.pil.size == (64, 48)
+    lab.check(Status.DONE, 1, "AVIF image.*Pillow", delivered=[data], states=["stored"])
 
 
 @pytest.mark.parametrize("name", [*UNOPENED, *SHOWN])
