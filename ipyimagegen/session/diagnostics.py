@@ -261,9 +261,7 @@ class _Examination:
                 )
             )
         if health.jobs:
-            parts.append(
-                _("their servers may still work on {runs}: %imagine_show asks", runs=list_some(health.jobs))
-            )
+            parts.append(_("the server may still work on the job of {runs}", runs=list_some(health.jobs)))
         if not health.counted:
             parts.append(_("not all records were read in the time"))
         yield Finding("records", WARNING if parts else OK, "; ".join(parts) or _("every outcome is known"))
@@ -288,6 +286,7 @@ class _Examination:
             dialect = _("dialect {name}", name=endpoint.dialect)
             text = DOT.join([endpoint.name, endpoint.base_url, dialect])
         yield Finding("endpoint", OK, text + reason)
+        yield from self._check_model(endpoint, settings)
         key = None
         try:
             key = studio.keys.held(endpoint) if endpoint.key_env else None
@@ -300,6 +299,14 @@ class _Examination:
             yield Finding("host", UNKNOWN, _("not checked: offline"))
         else:
             yield from _guard("host", lambda: self._check_server(endpoint, key))
+
+    @staticmethod
+    def _check_model(endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
+        """Yield a finding where the model of a request that names none is retired, or will be."""
+        model = str(settings.options.get("model") or endpoint.default_model or "")
+        capabilities = catalog.describe_capabilities(endpoint, model, "generations")
+        if model and (retirement := catalog.describe_retirement(capabilities)):
+            yield Finding("model", WARNING, retirement)
 
     def _explain_default(self, settings: Settings, endpoint: Endpoint) -> str:
         """Return why this endpoint is the default."""

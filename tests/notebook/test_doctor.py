@@ -400,6 +400,17 @@ def test_why_an_endpoint_is_the_default(monkeypatch):
     assert describe(endpoint="xzbzq").endswith(DOCTOR["default as configured"])
 
 
+def test_a_model_that_is_shut_down_is_told_before_it_is_paid_for():
+    def look(**options):
+        options = {"endpoint": "openai", **options}
+        return checked(Studio(settings=Settings(options=options)).doctor(offline=True))
+
+    finding = look(model="gpt-image-1")["model"]
+    assert finding.state is WARNING
+    assert "2026-10-23" in finding.text
+    assert "model" not in look()
+
+
 # The store
 
 
