@@ -167,6 +167,11 @@ OPTIONS = {
     "the same request twice": {"seed": [1, 1]},
     "too many combinations": {"seed": range(9000), "guidance_scale": range(1, 9001)},
     "a prompt that is too long for the model": {"model": "dall-e-2", "prompt": "x" * 1001},
+    "a negative prompt besides that of the prompt": {
+        "endpoint": "localai",
+        "prompt": "a fox|red",
+        "negative_prompt": "dogs",
+    },
     "an empty prompt": {"prompt": ""},
     "a prompt with a NUL": {"prompt": "a\0b"},
     "a prompt that is a number": {"prompt": 3},
@@ -179,7 +184,8 @@ OPTIONS = {
 @pytest.mark.parametrize("name", OPTIONS)
 def test_requests(home, name):
     options = {"prompt": "a fox", "endpoint": "openai", **OPTIONS[name]}
-    studio = Studio(home=home, environ=KEYS)
+    own = {"localai": {"base_url": "http://127.0.0.1:9/v1"}}
+    studio = Studio(home=home, environ=KEYS, settings=Settings(endpoints=own))
     check("request", name, read(catch(lambda: studio.plan(from_call(options.pop("prompt"), options)))))
 
 

@@ -87,6 +87,7 @@ def check(
         _check_inputs(request, capabilities)
     if "prompt" not in request.extra:
         notes += _check_prompt(request.prompt, capabilities)
+        notes += _check_negative_sign(request.prompt, kept, capabilities)
     if retirement := describe_retirement(capabilities, today):
         notes.append(retirement)
     return replace(request, options=kept), tuple(notes)
@@ -380,6 +381,28 @@ def _check_prompt(prompt: str, capabilities: Capabilities) -> list[Message]:
         values = {"words": words, "model": row.name, "most": row.prompt_words}
         return [_("the prompt has {words} words; {model} is made for {most}", **values)]
     return []
+
+
+def _check_negative_sign(prompt: str, options: Options, capabilities: Capabilities) -> list[Message]:
+    """Return a note on a prompt of which the server reads a part as a negative prompt.
+
+    Raises InvalidInput where there is a negative prompt besides: it would be dropped.
+    """
+    endpoint = capabilities.endpoint
+    sign = endpoint.negative_sign
+    if not sign or sign not in prompt or capabilities.operation == INPAINTING:
+        return []
+    values = {"endpoint": endpoint.name, "sign": sign}
+    if "negative_prompt" in options:
+        raise InvalidInput(
+            _(
+                "{endpoint} reads what follows {sign} in a prompt as the negative prompt, so {option} would "
+                "be lost. Nothing was sent. Remove one of them.",
+                option=OptionName("negative_prompt"),
+                **values,
+            )
+        )
+    return [_("{endpoint} reads what follows {sign} in the prompt as the negative prompt", **values)]
 
 
 def describe_retirement(capabilities: Capabilities, today: date | None = None) -> Message | None:

@@ -146,6 +146,8 @@ class Endpoint:
     `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
     key of this name belongs there.
 
+    `negative_sign`: the sign in a prompt after which it reads a negative prompt.
+
     `edits`: whether it edits images, None where not known. `edit_fields` and `mask_fields`: the fields of
     edits, and of edits with a mask, where they differ. `edit_form`: how edits are encoded; a form of
     which an option is in `json_only` is sent as JSON too. `image_field` and `most_inputs`: the field for
@@ -175,6 +177,7 @@ class Endpoint:
     required: Mapping[OptionName, Json] = field(default_factory=dict)
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    negative_sign: str = ""
     hosts: tuple[str, ...] = ()
     poll: Annotated[str, "poll"] = ""
     edits: bool | None = None

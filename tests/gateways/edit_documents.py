@@ -117,9 +117,13 @@ NEW_API = edit(
     several=("image", "image[]"),
     mask=Mask(form="alpha"),
 )
-LITELLM = edit(  # any other field is dropped: litellm/images/utils.py
+LITELLM = edit(  # what it does not know goes on to OpenAI as it is: litellm/images/main.py
     vendors.LITELLM,
-    fields={**without(read_checks("litellm", "edits"), "mask", "imageConfig"), "quality": text()},
+    fields={
+        **without(_FORM, "stream", "partial_images"),
+        **without(read_checks("litellm", "edits"), "mask", "imageConfig"),
+        "quality": text(),
+    },
     several=("image", "image[]"),
     both=422,
     mask=Mask(form="alpha", names=("mask", "mask[]")),

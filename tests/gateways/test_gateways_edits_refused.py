@@ -55,10 +55,6 @@ HERE = [
     ("openai", f"-m gpt-image-1 {ONE} --style vivid", "style"),
     ("openai", f"-m gpt-image-2 {ONE} --input-fidelity high", "input"),
     ("openai", f"-m gpt-image-1 {ONE} --quality standard", "quality"),
-    ("vllm-omni", f"{ONE} --quality high", "quality"),
-    ("vllm-omni", f"{ONE} --style vivid", "style"),
-    ("vllm-omni", f"{ONE} --moderation low", "moderation"),
-    ("sglang", f"{ONE} --style vivid", "style"),
     ("xinference", f"-m sd3 {ONE} --negative-prompt dogs", "negative"),
     ("xinference", f"-m sd3 {ONE} --guidance-scale 4", "guidance"),
     ("lemonade", f"-m SD-Turbo {ONE} --negative-prompt dogs", "negative"),
@@ -118,6 +114,25 @@ def test_a_seed_without_a_channel_is_not_sent(kernel, start, tmp_path, kept):
     assert done.error is None
     check_arrived(server.posts[0], example, tmp_path)
     assert any(line.startswith("- seed=7 ") for line in list_notes(done))
+
+
+IGNORED = [
+    ("vllm-omni", "--quality high", {}),
+    ("vllm-omni", "--style vivid", {}),
+    ("sglang", "--style vivid", {"response_format": "b64_json"}),
+    ("lemonade", "-m SD-Turbo --background opaque", {"model": "SD-Turbo"}),
+]
+
+
+@pytest.mark.parametrize(("at", "options", "fields"), IGNORED)
+def test_what_a_server_ignores_is_not_sent(kernel, start, tmp_path, at, options, fields):
+    example = given(at, f"{ONE} {options}", fields=fields)
+    server = start(example)
+    done = kernel.run(f"%%imagine {example.cell}\ngive it a hat")
+    assert done.error is None
+    check_arrived(server.posts[0], example, tmp_path)
+    name, value = options.split("--")[1].split()
+    assert any(line.startswith(f"- {name}={value} ") for line in list_notes(done))
 
 
 def test_xinference_cannot_fail_for_want_of_a_size(kernel, start, tmp_path):

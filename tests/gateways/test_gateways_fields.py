@@ -56,12 +56,14 @@ KNOWN = [
         for option in _BY_MODEL
     ),
 ]
+_NEW = ("complexity", "frame_count", "frame_duration_ms", "safety_identifier")
 # What a server takes and our row does not offer: endpoint, options, why.
 NOT_OFFERED = [
     *(
         ("openai", option, "only the models of 2.6 are known to have it")
         for option in ("complexity", "frame_count", "frame_duration_ms")
     ),
+    *(("litellm", option, "not in its list of fields, and passed on in edits alone") for option in _NEW),
     ("vllm-omni", "stream", "its own stream, of models with several stages alone"),
     ("xinference", "stream", "its own stream, which has no partial images"),
 ]

@@ -62,7 +62,6 @@ HERE = [
     ("sglang", "--size 2K", "WIDTHxHEIGHT"),
     ("sglang", "--stream", "--stream"),
     ("vllm-omni", "--guidance-scale 21", "20"),
-    ("vllm-omni", "--quality high", "--quality"),
     ("vllm-omni", "--aspect-ratio 16:9 --size 512x512", "--aspect-ratio 16:9"),
     ("xinference", "", "xinference"),
     ("xinference", "-m sd3 --quality high", "--quality"),
@@ -189,3 +188,12 @@ def test_raw_bytes_as_an_answer_are_the_image(kernel, serve):
     assert cell.error is None, cell.error
     assert cell.images[0].size == (64, 64)
     assert len(server.posts) == 1
+
+
+def test_a_negative_prompt_within_the_prompt_is_told(kernel, serve):
+    server = serve(strict(local.LOCALAI))
+    use_at(kernel, server, "localai")
+    cell = kernel.run("%imagine --size 64x64 a fox|dogs")
+    assert server.posts[0].json["prompt"] == "a fox|dogs"
+    (note,) = list_notes(cell)
+    assert re.fullmatch(r"- localai .*\|.*", note)
