@@ -48,7 +48,8 @@ CAUSES = (
     _make_cause(
         Remedy.ADD_CREDIT,
         "insufficient_quota insufficient_user_quota pre_consume_token_quota_failed insufficient_balance"
-        " billing_hard_limit_reached exceeded_current_quota_error accountoverdueerror arrearage 1113 30011",
+        " billing_hard_limit_reached exceeded_current_quota_error budget_exceeded"
+        " accountoverdueerror arrearage 1113 30011",
         r"exceeded your (?:current|monthly) (?:quota|included credits)",
         r"\b(?:insufficient|not enough|exhausted|out of|negative|overdue)\b.{0,24}\b(?:balance|credit|funds)",
         r"\b(?:balance|credits?|funds)\b.{0,24}\b(?:insufficient|not enough|too low|exhausted|overdue)\b",
@@ -76,7 +77,8 @@ CAUSES = (
         " responsibleaipolicyviolation inputtextsensitivecontentdetected sensitive_words_detected"
         " inputimagesensitivecontentdetected outputimagesensitivecontentdetected data_inspection_failed"
         " datainspectionfailed prohibited_content safety image_safety image_prohibited_content",
-        r"(?:content[ _-]?(?:management )?|\busage )polic(?:y|ies)\b|content[ _-]filter|\bnsfw\b",
+        r"(?:content[ _-]?(?:management )?|\busage )polic(?:y|ies)\b|content[ _-]filter",
+        r"\bnsfw\b|new_sensitive\b",
         r"\bsafety (?:system|filter|polic|guideline)|\b(?:request|content|prompt) moderated\b",
         r"\b(?:prohibited|unsafe|harmful|inappropriate|disallowed|sensitive) (?:content|words?)\b",
         r"\bviolat\w+\b.{0,40}\b(?:polic|terms|guideline|rules)|\bflagged (?:as|by|for)\b",

@@ -51,7 +51,7 @@ _MEMBERS: Mapping[str, _Kind] = {
     **dict.fromkeys(("error", "errors", "message", "msg", "errormessage", "errormsg", "errmsg"), _Kind.TEXT),
     **dict.fromkeys(("statusmsg", "statusmessage", "detail", "details", "description"), _Kind.TEXT),
     **dict.fromkeys(("errordescription", "failreason", "failurereason", "failedreason"), _Kind.TEXT),
-    **dict.fromkeys(("reason", "refusal", "blockreasonmessage", "finishmessage"), _Kind.TEXT),
+    **dict.fromkeys(("reason", "refusal", "blockreasonmessage", "finishmessage", "raw"), _Kind.TEXT),
     **dict.fromkeys(("title", "text", "content"), _Kind.SPEECH),
     **dict.fromkeys(("code", "errorkey", "errorcode", "errcode", "statuscode"), _Kind.CODE),
     "type": _Kind.TYPE,

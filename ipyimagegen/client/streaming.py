@@ -339,7 +339,8 @@ class _StreamBody:
         partial = [] if self._partial is None or complete else [self._partial]
         failed = [{"error": error} for error in self._failures]
         data = [*self._finished, *partial, *failed]
-        return {**({} if data else self._other), **self._facts, "data": data, "error": self._error}
+        other = {} if data or self._error is not None else self._other
+        return {**other, **self._facts, "data": data, "error": self._error}
 
 
 def _select_facts(value: Mapping[str, Json]) -> dict[str, Json]:

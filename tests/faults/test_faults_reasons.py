@@ -44,6 +44,7 @@ REASONS = [
     ({"error": {"message": f"Error code: 400 - {BLOCKED!r}", "code": "400"}}, "This may violate"),
     ({"message": f"The third server answered: {json.dumps(BLOCKED)}"}, "The third server answered; This may"),
     ({"error": {"message": "rejected", "inner_error": {"content_filter_results": FILTERED}}}, "violence"),
+    ({"error": {"message": "Provider failed", "metadata": {"raw": TWICE}}}, "Provider failed; This may"),
     ({"oops": "the printer is on fire"}, "the printer is on fire"),
     ({"error": {"reasons": {"a": ["unheard of"]}}}, "unheard of"),
 ]
@@ -62,6 +63,17 @@ def test_76_reason_in_any_place(lab, status):
         assert len(first) < 360
     assert {run.status for run in lab.runs} <= {Status.UNKNOWN, Status.REFUSED}
     lab.check([run.status for run in lab.runs], len(REASONS))
+
+
+def test_76_reason_in_a_stream(lab):
+    stated = {"code": 30011, "message": "The model requires paid balance."}
+    server = lab.serve(reply(f"data: {json.dumps(stated)}\n\n", kind="text/event-stream"))
+    assert stated["message"].rstrip(".") in str(lab.cell("%imagine --stream a red fox").error)
+    blocked = {"type": "image_generation.completed", "error": {"code": "", "message": ""}}
+    events = f"data: {json.dumps(blocked)}\n\ndata: {json.dumps(BLOCKED)}\n\n"
+    server.answer = reply(events, kind="text/event-stream")
+    assert CELL.remedies[Remedy.CHANGE_PROMPT] in str(lab.cell("%imagine --stream a cat").error)
+    lab.check([Status.REFUSED, Status.UNKNOWN], 2)
 
 
 # How a reason may hold the key that it was sent; each also as JSON inside of JSON.
@@ -117,6 +129,7 @@ CAUSES = [
     (400, "Your request was rejected as a result of our safety system.", Remedy.CHANGE_PROMPT),
     (400, "提示词包含敏感内容", Remedy.CHANGE_PROMPT),
     (403, "输入内容违规", Remedy.CHANGE_PROMPT),
+    (400, "input new_sensitive", Remedy.CHANGE_PROMPT),
     (403, "Country, region, or territory not supported", Remedy.CHANGE_ENDPOINT),
     (400, "User location is not supported for the API use.", Remedy.CHANGE_ENDPOINT),
     (403, "Your organization must be verified to use the model `m`.", Remedy.VERIFY_ORGANIZATION),
