@@ -137,6 +137,8 @@ OPTIONS = {
     "a size at a server of ratios": {"size": "2K", "model": "grok-4", "endpoint": "xai"},
     "a name of another tool": {"ratio": "16:9"},
     "a name of no tool": {"zzz": 1},
+    "a name that another tool gives to save": {"outfile": "a.png"},
+    "saving in a call": {"save": "a.png"},
     "an option that the server would bill and not answer": {"stream": True, "endpoint": "zhipu"},
     "a gif in a stream": {"model": "gpt-image-2.6-flare", "output_format": "gif", "stream": True},
     "frames of a png": {"model": "gpt-image-2.6-flare", "frame_count": 3},

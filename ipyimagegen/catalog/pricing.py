@@ -73,9 +73,10 @@ def compute_cost(
         return Cost(basis="free")
     usage = facts.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
-    if row.rates and (cost := _price_usage(usage, row.rates)):
-        return cost
     options = {**sent.options, **request.extra}
+    if row.rates and (cost := _price_usage(usage, row.rates)):
+        # The tokens of the model that writes an SVG are counted apart, at rates of its own.
+        return replace(cost, at_least=options.get("output_format") == "svg")
     received = ImageFacts(
         quality=_pin(facts.get("quality")) or _pin(options.get("quality")),
         size=_pin(facts.get("size")) or _pin(options.get("size")),

@@ -158,8 +158,19 @@ def _name_argument(name: str, value: object) -> str:
 
 
 _python_remedies: dict[Remedy, Message] = {}
+# What Python has in place of options of cells.
+_METHODS = {"save": "result.save(…)", "as_": "an assignment"}
+
+
+def _name_keyword(name: str, value: object) -> str:
+    """Return an option as a Python call gives it: `size='1024x1024'`."""
+    if value is None:
+        return _METHODS.get(name, f"{name}=")
+    return f"{name}={value!r}"
+
+
 PYTHON = Front(
-    option=lambda name, value: f"{name}={value!r}" if value is not None else f"{name}=",
+    option=_name_keyword,
     setting=_name_argument,
     run=lambda run: f"history[{run!r}]",
     remedies=_python_remedies,

@@ -33,8 +33,8 @@ from ipyimagegen.core.text import truncate
 MOST = 10_000  # runs of a sweep, and values of an option
 # What a Python call has in place of options of cells.
 _INSTEAD = {
-    "save": _(" Use result.save(…)."),
-    "as_": _(" Assign the result to a variable."),
+    "save": _(" Use {option}.", option=OptionName("save")),
+    "as_": _(" Use {option}.", option=OptionName("as_")),
     "raw": _(" The prompt of a Python call is always sent as it is."),
 }
 _RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")

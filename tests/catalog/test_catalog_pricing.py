@@ -154,6 +154,8 @@ def test_usage_times_rates():
     assert cost.amount == pytest.approx((10 * 5 + 40 * 8 + 196 * 30) / 1e6)
     assert cost.date == "2026-10-02"
     assert compute({"usage": usage}, 1, "openai", "gpt-image-2.5-flare").amount == cost.amount
+    svg = compute({"usage": usage}, 1, "openai", "gpt-image-2.6-flare", output_format="svg")
+    assert (svg.amount, svg.at_least, cost.at_least) == (cost.amount, True, False)
 
 
 def test_usage_is_no_price_at_a_gateway():
