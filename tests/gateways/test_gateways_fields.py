@@ -27,6 +27,14 @@ OPERATIONS = ("generations", "edits", "inpainting")
 MODELS = {
     "openai": ("gpt-image-2", "gpt-image-1.5", "gpt-image-1-mini"),
     "azure": ("my-gpt",),
+    "new-api": ("gpt-image-1", "dall-e-3", "dall-e-2", "doubao-seedream-3-0-t2i"),
+    "xzbzq": ("seedream-3.0", "flux-kontext-pro"),
+    "dmxapi": ("gpt-image-1-mini", "dall-e-3", "dall-e-2"),
+    "api000": ("dall-e-3", "dall-e-2", "flux-1.1-pro", "flux-schnell"),
+    "ark": ("doubao-seedream-3-0-t2i-250415", "doubao-seedream-4-0-250828"),
+    "xai": ("grok-imagine-image",),
+    "together": ("black-forest-labs/FLUX.1-schnell", "black-forest-labs/FLUX.1-kontext-pro"),
+    "openrouter": ("google/gemini-image",),
     "litellm": ("my-model", "gpt-image-2"),
     "localai": ("flux",),
     "sdcpp": (None,),
@@ -44,6 +52,7 @@ MORE = {
     "quality": ("exact", "lossless", "extra-high", "20"),
     "guidance_scale": (0.5, 4, 20, 30),
 }
+_STREAMING = ("stream", "partial_images")
 _BY_MODEL = ("size", "aspect_ratio", "n", "quality", "style", "response_format", "input_fidelity")
 # What is sent although the strict server refuses it: endpoint, option, values (none: any), why.
 KNOWN = [
@@ -55,6 +64,8 @@ KNOWN = [
         ("litellm", option, (), "a proxied model may be any, the strict server's is OpenAI's")
         for option in _BY_MODEL
     ),
+    *(("new-api", option, (), "in its source, not in a gateway's document") for option in _STREAMING),
+    ("api000", "size", ("2K",), "the sizes of its flux models are third parties' claims"),
 ]
 _NEW = ("complexity", "frame_count", "frame_duration_ms", "safety_identifier")
 # What a server takes and our row does not offer: endpoint, options, why.

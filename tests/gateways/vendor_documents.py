@@ -99,7 +99,6 @@ ARK = Document(
 TOGETHER = Document(
     fields={
         **read_checks("together"),
-        "steps": whole(1, 100),
         "width": whole(64, 2048),
         "height": whole(64, 2048),
         "n": whole(1, 4),
