@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from loopback import b64
 
-from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.endpoints import Endpoint, to_origin
+from ipyimagegen.core.redact import ApiKey, Credentials
 
 KEY = "sk-canary-0123456789abcdef"
 IMAGES = [b"\x89PNG\r\n\x1a\n" + bytes([i]) * (40_000 + i) for i in range(4)]
@@ -174,3 +175,9 @@ def status_line_only(conn, _):
 
 def endpoint_at(origin, **fields):
     return Endpoint(name="lab", base_url=f"{origin}/v1", **fields)
+
+
+def credentials_of(key, base_url, **headers):
+    """Return what the server at a base URL gets: a key, and headers."""
+    key = ApiKey(key, base_url) if key else None
+    return Credentials(origin=to_origin(base_url), key=key, headers=headers)

@@ -229,6 +229,27 @@ def test_a_key_travels_only_when_told_to(home, serve, processes):
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
 
 
+def test_secret_headers_travel_only_when_told_to(home, serve, processes, monkeypatch):
+    server = serve(good)
+    headers = {"X-Team": "lab", "X-Auth": {"env": "LAB_AUTH"}}
+    studio = make_studio(home, server, headers=headers, environ={"LAB_AUTH": KEY})
+    taken = []
+
+    class Looking(Odd):
+        def submit(self, fn, /, *args):
+            taken.append(pickle.dumps((fn, args)) + repr(args).encode())
+            return processes.submit(fn, *args)
+
+    with raising(e.MissingKey, "send_key", True) as caught:
+        studio.imagine("a fox", executor=Looking(1))
+    assert "LAB_AUTH" in str(caught.value)
+    assert not any(KEY.encode() in data for data in taken)
+    studio.imagine("a fox", executor=Looking(1), send_key=True)
+    sent = [(post.headers.get("X-Team"), post.headers.get("X-Auth")) for post in server.posts]
+    assert sent == [("lab", KEY)]
+    assert KEY.encode() not in repr(taken[-1][-400:]).encode()
+
+
 def test_what_travels_is_small(home, serve):
     sizes = []
 

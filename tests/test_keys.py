@@ -92,9 +92,9 @@ def test_the_order_of_places(tmp_path):
     assert value(find(tmp_path)) == "from-file"
     (tmp_path / ".env").unlink()
     assert find(tmp_path) is None
-    assert value(keychain(lambda _: " typed\n").secret(LAB)) == "typed"
+    assert value(keychain(lambda _: " typed\n").obtain(LAB).key) == "typed"
     with pytest.raises(MissingKey):
-        keychain(lambda _: "").secret(LAB)
+        keychain(lambda _: "").obtain(LAB)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path, bad):
 def test_what_was_typed_is_checked_too():
     chain = keychain(lambda _: "two words")
     with pytest.raises(InvalidOption):
-        chain.secret(LAB)
+        chain.obtain(LAB)
     assert chain.source(LAB) is None
 
 
 def test_the_prompt_names_the_endpoint_and_the_host_that_gets_the_key():
     asked = []
     chain = keychain(lambda text: asked.append(text) or "abc")
-    assert value(chain.secret(LAB)) == value(chain.secret(LAB)) == "abc"
+    assert value(chain.obtain(LAB).key) == value(chain.obtain(LAB).key) == "abc"
     (question,) = asked
     assert all(name in question for name in ("The lab", "LAB_KEY", "lab.example"))
     assert chain.source(LAB)
@@ -171,17 +171,17 @@ def test_the_prompt_names_the_endpoint_and_the_host_that_gets_the_key():
 def test_a_typed_key_belongs_to_the_origin_that_it_was_typed_for():
     asked = []
     chain = keychain(lambda text: asked.append(text) or f"key-number-{len(asked)}")
-    first = chain.secret(LAB)
+    first = chain.obtain(LAB).key
     for base_url in ("https://evil.example/v1", "http://lab.example/v1", "https://lab.example:444/v1"):
         moved = replace(LAB, base_url=base_url)
-        assert chain.held(moved) is None
-        assert chain.secret(moved).reveal(base_url) != first.clear
+        assert chain.find(moved).key is None
+        assert chain.obtain(moved).key.reveal(base_url) != first.clear
         assert to_host(base_url) in asked[-1]
-    assert chain.held(replace(LAB, base_url="https://LAB.example:443/other")) == first
+    assert chain.find(replace(LAB, base_url="https://LAB.example:443/other")).key == first
     chain.forget(moved)
-    assert chain.held(LAB) == first
+    assert chain.find(LAB).key == first
     chain.forget(LAB)
-    assert chain.held(LAB) is None
+    assert chain.find(LAB).key is None
     for number in range(1, 5):
         with pytest.raises(InvalidOption):
             chain.refuse(f"a fox key-number-{number}")
@@ -195,12 +195,12 @@ def test_nobody_is_asked_where_no_key_is_needed():
         Endpoint(name="sketch", base_url="http://sketch.invalid/v1"),
         Endpoint(name="local", base_url="http://localhost/v1", key_env=("LAB_KEY",), key_optional=True),
     ):
-        assert keychain(ask).secret(endpoint) is None
+        assert keychain(ask).obtain(endpoint).key is None
 
 
 def test_missing_key_names_the_cure():
     with pytest.raises(MissingKey) as caught:
-        keychain().secret(LAB)
+        keychain().obtain(LAB)
     assert all(name in str(caught.value) for name in LAB.key_env)
     assert_names(caught.value, "endpoint", "sketch")
     assert len(str(caught.value).splitlines()) == 2

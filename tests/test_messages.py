@@ -291,7 +291,7 @@ ANSWERS = {
     "too large": refuse(413),
     "no such model": refuse(400, code="model_not_found"),
     "wait too long": refuse(429, "slow down", Retry_After=3600),
-    "redirect": reply("", "308 Moved", "Location: https://other.example/v1"),
+    "redirect": reply("", "308 Moved", "Location: https://other.example/v2/images/generations"),
     "server error": refuse(500, "try again"),
     "content policy": refuse(403, "Rejected by our safety system"),
     "another region": refuse(403, "Country, region, or territory not supported"),
@@ -323,11 +323,14 @@ ANSWERS = {
 }
 
 
-def studio_at(home, origin, poll="", **settings):
-    own = {"lab": {"base_url": f"{origin}/v1", "free": False, "poll": poll}}
+LIMITS = {"idle_timeout": 1, "call_timeout": 2}
+
+
+def studio_at(home, origin, poll="", limits=LIMITS, **settings):
+    own = {"lab": {"base_url": f"{origin}/v1", "free": False, "poll": poll, **limits}}
     settings = Settings(endpoints=own, options={"endpoint": "lab"}, **settings)
     studio = Studio(home=home, environ={}, settings=settings)
-    studio.tools = replace(studio.tools, timeouts=Timeouts(connect=1, idle=1, whole=2))
+    studio.tools = replace(studio.tools, timeouts=Timeouts(connect=1))
     return studio
 
 
@@ -409,8 +412,7 @@ def test_waits_that_end_early(home, start):
         conn.sendall(reply(DATA))
 
     server = start(answer)
-    studio = studio_at(home, server.origin, max_parallel=1)
-    studio.tools = replace(studio.tools, timeouts=Timeouts(connect=20, idle=20, whole=20))
+    studio = studio_at(home, server.origin, limits={}, max_parallel=1)
     single, sweep, short = (
         studio.plan(from_call(prompt, options))
         for prompt, options in (

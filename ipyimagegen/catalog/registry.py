@@ -27,6 +27,11 @@ Queries = Mapping[str, Mapping[str, str]]
 NO_QUERIES: Queries = {}
 OPENAI, AZURE = "openai", "azure"
 ADDRESS_VARIABLES = ("OPENAI_BASE_URL", "IPYIMAGEGEN_BASE_URL", "IPYIMAGEGEN_ENDPOINT")
+# The columns that hold for whatever else is at the same origin.
+_OF_SERVER = (
+    *("key_env", "key_optional", "allow_http", "allow_key", "free"),
+    *("headers", "idle_timeout", "call_timeout"),
+)
 _ADDRESS = _("The address")
 _IN_RECORD = _("The address in the record")
 _EXAMPLE = {"NAME": {"base_url": "https://…", "query": {"api-version": "…"}}}
@@ -119,8 +124,8 @@ class Registry:
             return replace(endpoint, name=request.endpoint)
         if endpoint.dialect != request.dialect:  # its entry is gone, what its dialect takes is not
             blank = _make_blank(request.endpoint, request.dialect)
-            same = ("base_url", "key_env", "key_optional", "allow_http", "allow_key", "keyring", "free")
-            endpoint = replace(blank, **{member: getattr(endpoint, member) for member in same})
+            same = {member: getattr(endpoint, member) for member in ("base_url", "keyring", *_OF_SERVER)}
+            endpoint = replace(blank, **same)
         return replace(endpoint, name=request.endpoint, dialect=request.dialect)
 
     def find_owner(self, model_name: str) -> Endpoint:
@@ -157,8 +162,7 @@ class Registry:
                 endpoint = replace(endpoint, key_env=())
             endpoint = replace(endpoint, free=_is_free(endpoint))
             if near:
-                same = ("key_env", "key_optional", "allow_http", "allow_key", "free")
-                endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in same})
+                endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in _OF_SERVER})
         elif address.query:
             endpoint = replace(endpoint, query={**endpoint.query, **address.query})
         if (
@@ -461,13 +465,13 @@ def _bind_keys(entry: Endpoint, base: Endpoint | None, owners: _Owners) -> Endpo
     if not entry.base_url:
         return entry
     origin = to_origin(entry.base_url)
-    foreign = [variable for variable in entry.key_env if origin not in owners.get(variable, {origin})]
+    foreign = [variable for variable in entry.variables if origin not in owners.get(variable, {origin})]
     if foreign and not entry.allow_key:
         raise InvalidOption(
             _(
                 "{setting}: {name} would send {variable}, the key of another server, to {host}. "
                 "Nothing was sent.\n"
-                'Set key_env to a variable of its own, or add "allow_key": True if {host} may have the key.',
+                'Use a variable of its own, or add "allow_key": True if {host} may have the key.',
                 setting=Setting("endpoints"),
                 name=repr(entry.name),
                 variable=foreign[0],

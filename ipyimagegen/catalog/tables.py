@@ -17,11 +17,12 @@ from importlib.resources import files
 from types import NoneType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from ipyimagegen.core.endpoints import Endpoint, Model, Price
+from ipyimagegen.core.endpoints import Endpoint, HeaderVariable, Model, Price
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.options import SENT, Json, normalise
+from ipyimagegen.core.redact import NO_KEYS
 from ipyimagegen.core.request import check_values
 
 T = TypeVar("T")
@@ -299,8 +300,40 @@ def _read_changes(kind: Any, value: Json, place: _Place) -> tuple[str, ...]:
 def _read_variables(kind: Any, value: Json, place: _Place) -> tuple[str, ...]:
     """Return the names of environment variables: a list, or a single name."""
     names: tuple[str, ...] = _read(kind, [value] if isinstance(value, str) else value, place)
-    accepted = all(re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII) for name in names)
-    return _check(names, accepted, _("the NAME of an environment variable, never a key"), place)
+    return tuple(_read_variable(str, name, place) for name in names)
+
+
+def _read_variable(kind: Any, value: Json, place: _Place) -> str:
+    name: str = _read(kind, value, place)
+    accepted = bool(re.fullmatch(r"[A-Za-z_]\w{0,99}", name, re.ASCII))
+    return _check(name, accepted, _("the NAME of an environment variable, never a key"), place)
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,80}")
+_PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,4000}[!-~])?")
+# Those that say how the request is framed, and the one that keeps a call from being paid twice.
+_OURS = frozenset(
+    {"host", "transfer-encoding", "connection", "idempotency-key", "expect", "te", "trailer", "upgrade"}
+)
+
+
+def _read_headers(_kind: Any, value: Json, place: _Place) -> dict[str, str | HeaderVariable]:
+    """Return headers by name; a value is text, or the variable that holds it."""
+    headers: dict[str, str | HeaderVariable] = {}
+    for name, item in _check_table(value, place).items():
+        _check(name, bool(_TOKEN.fullmatch(name)), _("a table of headers by their names"), place)
+        at = place.enter(name)
+        own = name.lower() not in _OURS and not name.lower().startswith("content-")
+        _check(name, own, _("left out: this header is written here"), at)
+        if isinstance(item, Mapping) and item:
+            headers[name] = _read_record(HeaderVariable, item, at)
+            continue
+        printable = isinstance(item, str) and bool(_PRINTABLE.fullmatch(item))
+        _check(item, printable, _('text in ASCII on one line, or {{"env": NAME}}'), at)
+        secret = NO_KEYS.holds(f"{name}: {item}")
+        _check(item, not secret, _('the variable that holds the secret: {{"env": NAME}}'), at)
+        headers[name] = item
+    return headers
 
 
 def _accept(accepts: Callable[[Any], bool], expected: Message) -> Callable[[Any, Json, _Place], Any]:
@@ -335,11 +368,14 @@ _CHECKS: Mapping[str, Callable[[Any, Json, _Place], Any]] = {
     "option": _read_option,
     "changes": _read_changes,
     "variables": _read_variables,
+    "variable": _read_variable,
+    "headers": _read_headers,
     "model": _read_model,
     "prices": _read_prices,
     "format": _accept(INPUTS.__contains__, _("one of {words}", words=", ".join(INPUTS))),
     "count": _accept(lambda number: number >= 0, _("a whole number of 0 or more")),
     "amount": _accept(lambda number: number >= 0, _("a number of 0 or more")),
+    "seconds": _accept(lambda number: number > 0, _("a number of seconds above 0")),
     "positive": _accept(lambda number: number >= 1, _("a number of 1 or more")),
     "poll": _accept(_is_route, _("a route with {id}, such as /tasks/{id}", id="{id}")),
     "size": _accept(_is_normal("size"), _("a size such as 1024x1024, auto or 2K")),

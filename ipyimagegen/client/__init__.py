@@ -9,7 +9,7 @@ is on disk. Nothing here raises for what a network or server does.
 from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Timeouts
 from ipyimagegen.client.dialects import DIALECTS, write_call
-from ipyimagegen.client.downloads import download
+from ipyimagegen.client.downloads import FRESH, download
 from ipyimagegen.client.jobs import explain_job, find_poll_url, poll
 from ipyimagegen.client.listing import ListedModel
 from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_not_sent
@@ -26,6 +26,7 @@ from ipyimagegen.client.transport import (
 
 __all__ = [
     "DIALECTS",
+    "FRESH",
     "IMAGE_LIMIT",
     "CancelToken",
     "HttpCall",

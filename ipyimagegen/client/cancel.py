@@ -13,8 +13,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
+from urllib.parse import urlsplit
+
+from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.hosts import is_loopback_host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,17 @@ class Timeouts:
     idle: float = 600
     whole: float = 900
 
+    def limit(self, endpoint: Endpoint) -> Timeouts:
+        """Return what holds for an endpoint: its settings first; a server on this machine has no limit.
 
+        A model on a processor takes longer than any limit that suits a network.
+        """
+        local = is_loopback_host(urlsplit(endpoint.base_url).hostname or "")
+        idle, whole = (math.inf, math.inf) if local else (self.idle, self.whole)
+        return replace(self, idle=endpoint.idle_timeout or idle, whole=endpoint.call_timeout or whole)
+
+
+LOOK = 1.0  # seconds between two looks at whether what arrived is enough
 GRACE = 1.0  # seconds after the deadline in which what has arrived may still be read
 
 
@@ -118,7 +132,7 @@ class CancelToken:
 class Deadline:
     """A context for an exchange, which ends at the token's deadline or after `seconds`, if that is sooner.
 
-    A timer ends what blocks. Between two reads `stopped` also follows the token's clock. Leaving the
+    A thread ends what blocks. Between two reads `stopped` also follows the token's clock. Leaving the
     context closes the duplicates of the sockets.
     """
 
@@ -128,8 +142,9 @@ class Deadline:
         self._ends = min(token.ends, token.clock() + seconds)
         self._sockets: list[tuple[socket.socket, int]] = []  # a duplicate, and the number of the original
         self._lock = threading.Lock()
-        self._timer = threading.Timer(max(self.left, 0), self._expire)
-        self._timer.daemon = True
+        self._is_enough: Callable[[], bool] | None = None
+        self._over, self._changed = False, threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
 
     @property
     def expired(self) -> bool:
@@ -149,11 +164,12 @@ class Deadline:
     def __enter__(self) -> Self:
         self.token.sent = False
         self.token.exchanges.add(self)
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._over = True
+        self._changed.set()
         self.token.exchanges.discard(self)
         with self._lock:
             while self._sockets:
@@ -188,6 +204,21 @@ class Deadline:
             duplicate.close()
         os.close(null)
 
-    def _expire(self) -> None:
-        self._ends = min(self._ends, self.token.clock())
-        self.stop()
+    def end_when(self, is_enough: Callable[[], bool]) -> None:
+        """Stop reading as soon as `is_enough`, which is called once a second in another thread."""
+        self._is_enough = is_enough
+        self._changed.set()
+
+    def _watch(self) -> None:
+        ends = time.monotonic() + max(self.left, 0)
+        while not self._over:
+            step = LOOK if self._is_enough else math.inf
+            if self._changed.wait(min(step, ends - time.monotonic(), threading.TIMEOUT_MAX)):
+                self._changed.clear()
+            elif time.monotonic() >= ends:
+                self._ends = min(self._ends, self.token.clock())
+                self.stop()
+                return
+            elif self._is_enough and self._is_enough():
+                self.stop()
+                return

@@ -8,9 +8,13 @@ it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import http.client
+import io
+import math
 import os
+import re
 import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +23,8 @@ from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -40,7 +44,6 @@ from ipyimagegen.core.hosts import (
     parse_address,
 )
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.redact import HiddenText
 from ipyimagegen.core.text import sanitize
 
 if TYPE_CHECKING:
@@ -123,17 +126,61 @@ class AddressPolicy:
 
 # Sending
 
+# Routers and NATs of clouds forget a connection that is silent for one to six minutes, and tell nobody.
+# macOS calls the first option by the second name; a system that lacks one uses its own value.
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
+
+
+def keep_alive(connected: socket.socket) -> None:
+    """Let the system probe a connection that is silent for a minute, and end one that is dead."""
+    with contextlib.suppress(OSError):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        with contextlib.suppress(OSError, AttributeError):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+_UNSENDABLE = re.compile(r"[^!-~]+")  # blanks, control characters, and what is not ASCII
+
+
+def join_url(base: str, reference: str) -> str:
+    """Return the absolute URL of a reference, spelled as it is given wherever that is possible.
+
+    `urljoin` drops empty parts and resolves dots. Raises ValueError.
+    """
+    parts = urlsplit(base)
+    if re.match(r"[a-z][a-z0-9+.-]*:", reference, re.IGNORECASE):
+        return reference
+    if reference.startswith("//"):
+        return f"{parts.scheme}:{reference}"
+    if reference.startswith("/"):
+        return f"{parts.scheme}://{parts.netloc}{reference}"
+    return urljoin(base, reference)
+
+
+def to_request_target(url: str) -> str:
+    """Return the path and query of a URL, byte for byte as given: a signature covers their spelling.
+
+    requests and urllib3 would write `%7E` as `~`, and `%2f` as `%2F`. Only what a request line cannot hold
+    is escaped.
+    """
+    after = url.partition("#")[0].partition("://")[2]
+    path = after[len(re.split("[/?]", after, maxsplit=1)[0]) :]
+    target = path if path.startswith("/") else f"/{path}"
+    return _UNSENDABLE.sub(lambda match: quote(match[0], safe="", errors="replace"), target)
+
 
 class StoppableAdapter(HTTPAdapter):
-    """An adapter that registers its connections with a deadline; `policy` decides where direct ones lead.
+    """An adapter for a request of `url` alone, whose connections are registered with a deadline.
 
-    The pool managers get connection classes of ours: every version of requests sends through these, while
-    the method that requests a pool from them has had three names.
+    `policy` decides where direct connections lead. The pool managers get connection classes of ours: every
+    version of requests sends through these, while the method that requests a pool from them has had three
+    names.
     """
 
-    def __init__(self, deadline: Deadline, idle: float, policy: AddressPolicy) -> None:
+    def __init__(self, url: str, deadline: Deadline, idle: float | None, policy: AddressPolicy) -> None:
         super().__init__(max_retries=0)
-        self._deadline, self._idle = deadline, idle
+        self._url, self._deadline, self._idle = url, deadline, idle
         self._replace_classes(self.poolmanager, policy)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
@@ -145,7 +192,7 @@ class StoppableAdapter(HTTPAdapter):
 
         `_new_conn` is urllib3's private name for making the TCP connection; a test guards it.
         """
-        deadline, idle = self._deadline, self._idle
+        deadline, idle, target = self._deadline, self._idle, to_request_target(self._url)
 
         classes = {}
         for scheme, pool in manager.pool_classes_by_scheme.items():
@@ -156,6 +203,7 @@ class StoppableAdapter(HTTPAdapter):
                 def _new_conn(self) -> socket.socket:
                     checked = policy and policy.connect(self.host, self.port, self.timeout)
                     connected: socket.socket = checked or super()._new_conn()
+                    keep_alive(connected)
                     deadline.add_connection(connected)
                     return connected
 
@@ -166,17 +214,77 @@ class StoppableAdapter(HTTPAdapter):
                     # urllib3 leaves the connect timeout on while sending: too short for large inputs.
                     self.sock.settimeout(idle)
 
+                def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+                    # A proxy gets whole URLs where it does not pass TLS on.
+                    origin = "" if url.startswith("/") else to_origin(url)
+                    super().putrequest(method, origin + target, *args, **kwargs)
+
             classes[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": StoppableConnection})
         manager.pool_classes_by_scheme = classes
         return manager
 
 
-class FinalResponse(http.client.HTTPResponse):
-    """The response after 102, 103 and other interim ones: http.client skips 100 alone."""
+_LARGEST_HEAD = 1 << 20  # bytes
+_MOST_HEADERS = 90  # besides those of the framing; http.client refuses more than 100 lines
+_LONGEST_HEADER = 60_000  # bytes; http.client refuses more than 65,536
+_FRAMING = ("transfer-encoding", "content-length", "content-encoding", "connection", "location")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_HEADER = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]++)[ \t]*+:([^\n]*+)", re.MULTILINE)
+_BREAKS = re.compile(rb"[\r\0]+")
 
-    def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # a test guards the name
+
+class FinalResponse(http.client.HTTPResponse):
+    """The response after 102, 103 and other interim ones, with headers that http.client can read.
+
+    http.client skips 100 alone. It refuses many or long header lines, and ignores all headers after a line
+    that is none; without their `Transfer-Encoding` the body is misread. So it gets the lines that are
+    headers.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connected = self.fp
+
+    def begin(self) -> None:
+        """Read the status line and the headers."""
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = self._connected
+
+    def _read_status(self) -> tuple[str, int, str]:  # a test guards the name
+        self.fp = self._connected
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        self.fp = io.BufferedReader(io.BytesIO(read_header_lines(self._connected)))
         return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
+
+
+def read_header_lines(file: BinaryIO) -> bytes:
+    """Read the head of a response; return its header lines, the most important first, at most 90.
+
+    Cookies are left out, and lines that are no header, or too long to be of use. Raises
+    http.client.HTTPException for a head without an end.
+    """
+    head = bytearray()
+    while (line := file.readline(_LARGEST_HEAD)) not in (b"\r\n", b"\n", b""):
+        head += line
+        if len(head) >= _LARGEST_HEAD:
+            raise http.client.HTTPException("the head of the response has no end")
+    framing: dict[str, bytes] = {}
+    others: list[bytes] = []
+    for header in _HEADER.finditer(_FOLD.sub(b" ", head)):
+        name, value = header[1].decode().lower(), _BREAKS.sub(b" ", header[2]).strip()
+        if name == "transfer-encoding" and value.lower().endswith(b"chunked"):
+            value = b"chunked"  # http.client knows it alone, and not behind another coding
+        line = header[1] + b": " + value + b"\r\n"
+        if name == "set-cookie" or len(line) > _LONGEST_HEADER:
+            continue
+        if name not in _FRAMING and len(others) < _MOST_HEADERS:
+            others.append(line)
+        elif name in _FRAMING and (name != "content-length" or value.isdigit()):
+            framing.setdefault(name, line)  # of two lengths urllib3 takes none
+    return b"".join([*framing.values(), *others, b"\r\n"])
 
 
 def send(
@@ -186,45 +294,44 @@ def send(
     *,
     headers: Mapping[str, str],
     data: bytes | None = None,
-    key: HiddenText | None = None,
-    key_header: str = "Authorization",
+    secrets: Mapping[str, str] = MappingProxyType({}),
     timeout: tuple[float, float],
     mounts: Mounts,
     policy: AddressPolicy,
 ) -> requests.Response:
     """Send a request once over a fresh connection; return the response with its body unread.
 
-    The caller closes it and its `connection`. `mounts` maps URL prefixes to WSGI applications that run in
-    this process. There is no session, so no cookie, no .netrc and no redirect. Behind a proxy the addresses
-    are checked here, but the proxy connects. Raises BlockedAddress, and what requests and urllib3 raise.
+    `secrets` are headers that replace others. The caller closes the response and its `connection`. `mounts`
+    maps URL prefixes to WSGI applications that run in this process. There is no session, so no cookie, no
+    .netrc and no redirect. Behind a proxy the addresses are checked here, but the proxy connects. Raises
+    BlockedAddress, and what requests and urllib3 raise.
     """
-    to_origin(url)  # a host that parsers read differently is refused, whatever urllib3 does
+    origin = to_origin(url)  # a host that parsers read differently is refused, whatever urllib3 does
+    app = next((app for prefix, app in mounts.items() if url.startswith(prefix)), None)
 
-    def add_key(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        # Without a key too: else requests makes a header of the user in a URL.
-        if key:
-            prepared.headers[key_header] = (
-                HiddenText("Bearer " + key) if key_header == "Authorization" else key
-            )
+    def add_secrets(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        # Without any too: else requests makes a header of the user in a URL.
+        prepared.headers.update(secrets)
         return prepared
 
     headers = {"User-Agent": "ipyimagegen", "Accept-Encoding": ACCEPTED, **headers}
-    prepared = requests.Request(method, url, headers=headers, data=data, auth=add_key).prepare()
-    url = prepared.url or ""
-    for prefix, app in mounts.items():
-        if url.startswith(prefix):
-            return WsgiAdapter(app, deadline.mark_sent).send(prepared)
-    parts = urlsplit(url)
+    place = url if app else f"{origin}/"  # the adapter writes the rest: requests would respell it
+    prepared = requests.Request(method, place, headers=headers, data=data, auth=add_secrets).prepare()
+    if app:
+        return WsgiAdapter(app, deadline.mark_sent).send(prepared)
+    parts = urlsplit(prepared.url or "")
     host = parts.hostname or ""
     # No proxy before this machine: a key may go there unencrypted because it stays here.
-    proxies = {} if is_loopback_host(host) else get_environ_proxies(url)
-    deadline.proxy = select_proxy(url, proxies)
+    proxies = {} if is_loopback_host(host) else get_environ_proxies(origin)
+    deadline.proxy = select_proxy(origin, proxies)
     if deadline.proxy:
         policy.list_addresses(host, parts.port or 443)
     verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    adapter = StoppableAdapter(deadline, timeout[1], policy)
+    connect, idle = timeout[0], None if math.isinf(timeout[1]) else timeout[1]
+    adapter = StoppableAdapter(url, deadline, idle, policy)
+    limits: Any = connect, idle
     try:
-        return adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies)
+        return adapter.send(prepared, stream=True, timeout=limits, verify=verify, proxies=proxies)
     except BaseException:
         adapter.close()
         raise
@@ -235,11 +342,24 @@ def send(
 ACCEPTED = "gzip, deflate"  # the value of Accept-Encoding
 NESTED = 2  # encodings of a body; no server applies more
 _HEAD = 1 << 12  # bytes of a valid header of compressed data
-_TEXT = frozenset(b"\t\n\r" + bytes(range(32, 127)))
-_IMAGES = (b"\x89P", b"\xff\xd8", b"\0\0")  # PNG, JPEG, AVIF; other formats begin with letters
+_PLAIN = 64  # bytes that show whether a body is text
+_CONTROLS = bytes({*range(32), 127} - set(b"\t\n\f\r"))
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"\0\0\0")  # PNG, JPEG, AVIF; other formats begin with letters
 _GZIP, _ZLIB, _DEFLATE = 31, 15, -15  # zlib's `wbits`
-_FORMATS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _DEFLATE)}  # some servers mean the last
-_UNSUPPORTED = ("br", "zstd", "compress", "x-compress")
+# What a label may mean; some servers call bare deflate so, and some labels name the wrong one.
+_FORMATS = {
+    "gzip": (_GZIP, _ZLIB),
+    "x-gzip": (_GZIP, _ZLIB),
+    "deflate": (_ZLIB, _GZIP, _DEFLATE),
+}
+# What a body begins with, whatever its label is: no text and no image does.
+_MARKS = {
+    "gzip": b"\x1f\x8b",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "compress": b"\x1f\x9d",
+    "x-compress": b"",
+    "br": b"",
+}
 
 
 class UnsupportedEncoding(DecodeError):
@@ -250,53 +370,61 @@ def read_chunks(response: requests.Response, deadline: Deadline, size: int = BLO
     """Yield the decoded body as it arrives, until it ends or `deadline` is stopped.
 
     A body that does not begin as its Content-Encoding requires is read as it is: some gateways decompress
-    and leave the header. Raises what urllib3 raises, and UnsupportedEncoding at the end of a body that was
-    yielded undecoded.
+    and leave the header, others compress without it. Raises what urllib3 raises, and UnsupportedEncoding at
+    the end of a body that was yielded undecoded.
     """
     names = [name.strip().lower() for name in response.headers.get("Content-Encoding", "").split(",")]
-    compressed = [name for name in names if name in _FORMATS or name in _UNSUPPORTED]
     chunks = iter(partial(response.raw.read1, size, decode_content=False), b"")
-    if len(compressed) > NESTED or any(name in _UNSUPPORTED for name in compressed):
-        chunks = _pass_through(chunks, ", ".join(compressed)[:80])
-    else:
-        for name in reversed(compressed):
-            chunks = _decompress(chunks, name)
-    for chunk in chunks:
+    for chunk in decode(chunks, names):
         if chunk:
             yield chunk
         if deadline.stopped:
             return
 
 
-def read_head(response: requests.Response, deadline: Deadline, size: int) -> bytes:
-    """Return the first bytes of a body; where it fails, those before. Raises nothing."""
-    head = bytearray()
-    with contextlib.suppress(Exception):
-        for chunk in read_chunks(response, deadline, size):
-            head += chunk
-            if len(head) >= size:
-                break
-    return bytes(head[:size])
+def decode(chunks: Iterator[bytes], names: Sequence[str]) -> Iterator[bytes]:
+    """Yield chunks without the encodings of these names, some of them empty; see `read_chunks`."""
+    compressed = [name for name in names if name in _FORMATS or name in _MARKS]
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if not any(mark.startswith(head) for mark in _MARKS.values()):
+            break
+    marked = [name for name, mark in _MARKS.items() if mark and head.startswith(mark)]
+    chunks = chain([head], chunks)
+    if marked == ["gzip"] and not any(name in _FORMATS for name in compressed):
+        compressed = marked
+    elif marked and marked != ["gzip"]:
+        compressed = [*compressed, *marked]
+    if len(compressed) > NESTED or any(name not in _FORMATS for name in compressed):
+        yield from _pass_through(chunks, ", ".join(dict.fromkeys(compressed))[:80])
+        return
+    for name in reversed(compressed):
+        chunks = _decompress(chunks, name)
+    yield from chunks
 
 
 def _pass_through(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Yield `chunks` unchanged. Raises UnsupportedEncoding at the end if they are no text and no image."""
     head = b""
     for chunk in chunks:
-        head = head if len(head) > 1 else head + chunk[:2]
+        head = head if len(head) >= _PLAIN else head + chunk[:_PLAIN]
         yield chunk
-    if not _is_plain(head[:2]):
+    if not _is_plain(head):
         raise UnsupportedEncoding(name)
 
 
 def _decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield the decompressed chunks, some of them empty. Raises DecodeError for damaged data."""
+    """Yield the decompressed chunks, some of them empty.
+
+    Damaged data is yielded as it is. Raises DecodeError after it.
+    """
     head, bits = _find_format(chunks, name)
     chunks = chain([head], chunks)
     if bits is None:
         yield from chunks
         return
-    decompressor, padded = zlib.decompressobj(bits), False
+    decompressor, padded, data = zlib.decompressobj(bits), False, b""
     try:
         for chunk in chunks:
             data = chunk
@@ -307,8 +435,13 @@ def _decompress(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
                 data = decompressor.unconsumed_tail or decompressor.unused_data
         yield decompressor.flush()  # less than a block: all input has been consumed
     except zlib.error:
-        if not padded:
-            raise DecodeError("the compressed data is damaged") from None
+        if padded:
+            return
+    else:
+        return
+    yield data
+    yield from chunks
+    raise DecodeError("the compressed data is damaged")
 
 
 def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]:
@@ -317,7 +450,7 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
     for chunk in chunks:
         head += chunk
         for bits in _FORMATS[name]:
-            if bits < 0 and _is_plain(head[:2]):  # bare deflate has no mark, and text may pass for it
+            if bits < 0 and _is_plain(head):  # bare deflate has no mark, and text may pass for it
                 continue
             trial = zlib.decompressobj(bits)
             with contextlib.suppress(zlib.error):
@@ -330,5 +463,10 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
 
 
 def _is_plain(head: bytes) -> bool:
-    """Return whether two bytes begin a text or an image, where compressed data has no mark of its own."""
-    return head in _IMAGES or all(byte in _TEXT for byte in head)
+    """Return whether the beginning of a body is text or an image."""
+    head = head[:_PLAIN]
+    try:
+        codecs.utf_8_decode(head, "strict", False)  # the end may cut a character
+    except UnicodeDecodeError:
+        return head.startswith(_IMAGES)
+    return len(head.translate(None, _CONTROLS)) == len(head) or head.startswith(_IMAGES)

@@ -1,16 +1,23 @@
 """Fetch an image by the URL that a server sent: a URL from a stranger, so nothing is trusted.
 
-No key, cookie or netrc is sent. Each hop is https to a public address, checked while connecting, so that a
-name cannot change its address in between; the server of the call may serve its own images.
+No cookie or netrc is sent. Each hop is https to a public address, checked while connecting, so that a name
+cannot change its address in between. The server of the call may serve its own images, and may ask for its
+key; then it gets it, at its very origin and never after a redirect from elsewhere.
+
+Another port of the server's host is not its origin. A server on this machine or in its network is often a
+gateway that passes on what a stranger sent; a URL at another port would be a request to some other program
+here, such as a notebook server or a browser's debugger. So it is shown to the user instead.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
@@ -21,20 +28,26 @@ from ipyimagegen.client.connections import (
     BlockedAddress,
     Mounts,
     Resolver,
+    join_url,
     read_chunks,
     resolve,
     send,
 )
+from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import describe_failure, is_unusable_request
 from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, describe_disk_failure
 from ipyimagegen.core.endpoints import Endpoint, to_origin
-from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.redact import NO_KEYS, Redactor
+from ipyimagegen.core.messages import Message, Remedy, _
+from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo
 
 HOPS = 3
 TRIES = 3
 CONNECT, IDLE, WHOLE = 10.0, 30.0, 300.0  # seconds
+FRESH = 30.0  # seconds in which a storage may not know yet what it is to serve
+_NOT_YET = (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_EARLY)
+_PAUSE = 2.0  # seconds between two tries of a fresh URL
+_KEY_WANTED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class _NotFetched(Exception):
@@ -58,75 +71,126 @@ def download(
     whole: float = WHOLE,
     redactor: Redactor = NO_KEYS,
     offline: bool = False,
+    credentials: Credentials | None = None,
+    fresh_until: float = -math.inf,
 ) -> ErrorInfo | None:
     """Fetch `url` into the file `into`; return None, or why that failed.
 
     At most `cap` bytes and `whole` seconds, or until the deadline of `token`; three tries when the network
-    fails or the server answers 5xx, three redirects. `endpoint` may serve its own URLs, wherever it is;
-    without an endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows
-    loopback alone.
+    fails or the server answers 5xx, three redirects. A URL that is not there yet is tried until
+    `fresh_until` on the clock of `token`. `endpoint` may serve its own URLs, wherever it is; without an
+    endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows loopback
+    alone. The error has the remedy ASK_B64 where the URL is never fetched.
     """
-    error, repeatable = ErrorInfo(message=_("Cancelled.")), True
+    error, number = ErrorInfo(message=_("Cancelled.")), 0
     policy = AddressPolicy(offline=offline, resolver=resolver)
     with Deadline(token, whole) as deadline:
-        for number in range(TRIES):
-            if number and (not repeatable or token.wait(min(0.5 * number, max(deadline.left, 0)))):
-                break
-            if deadline.stopped:
-                break
+        while not deadline.stopped:
             try:
-                response = _open(url, endpoint, deadline, redactor, mounts=mounts, policy=policy)
+                hops = _Hops(endpoint, deadline, redactor, mounts, policy, credentials or Credentials())
+                response = hops.open(url)
                 with contextlib.closing(response.connection), response:
                     _save(response, deadline, into, cap, redactor)
             except _NotFetched as failure:
                 error, repeatable = failure.error, failure.repeatable
             except BlockedAddress as blocked:
                 error, repeatable = ErrorInfo(message=_("{problem}.", problem=blocked.args[0])), False
+                error = replace(error, remedy=None if offline else Remedy.ASK_B64)
             except Exception as foreign:  # noqa: BLE001 - every foreign exception becomes a value here
                 reason, repeatable = describe_failure(foreign), not is_unusable_request(foreign)
                 error = ErrorInfo(message=_("The image could not be fetched: {reason}.", reason=reason))
             else:
                 return None
+            early = error.status in _NOT_YET and token.clock() < fresh_until
+            number += not early
+            pause = _PAUSE if early else 0.5 * number
+            if not early and (not repeatable or number == TRIES):
+                break
+            if token.wait(min(pause, max(deadline.left, 0))):
+                break
+    if prefer_https(url, endpoint) != url and not offline:  # as it was given it is not fetched
+        error = replace(error, remedy=Remedy.ASK_B64)
     with contextlib.suppress(OSError):
         into.unlink(missing_ok=True)
     clear = redactor.redact(error.message)
     return error if clear == error.message else replace(error, message=clear)
 
 
-def _open(
-    url: str,
-    endpoint: Endpoint | None,
-    deadline: Deadline,
-    redactor: Redactor,
-    *,
-    mounts: Mounts,
-    policy: AddressPolicy,
-) -> requests.Response:
-    """Return the response with the image, hop by hop. Raises _NotFetched, and what `send` raises."""
-    for _hop in range(HOPS + 1):
-        response = send(
-            deadline,
+@dataclass(frozen=True)
+class _Hops:
+    """The way from a URL to its image."""
+
+    endpoint: Endpoint | None
+    deadline: Deadline
+    redactor: Redactor
+    mounts: Mounts
+    policy: AddressPolicy
+    credentials: Credentials
+
+    def open(self, url: str) -> requests.Response:
+        """Return the response with the image. Raises _NotFetched, BlockedAddress, and what `send` raises."""
+        at_home = True  # until a redirect led to another server
+        for _hop in range(HOPS + 1):
+            url = prefer_https(url, self.endpoint)
+            own = _is_own(url, self.endpoint)
+            at_home &= own
+            response = self._request(url, {}, own=own)
+            if response.status_code in _KEY_WANTED and at_home and (secrets := self._reveal(url)):
+                _close(response)
+                response = self._request(url, secrets, own=own)
+            status, target = response.status_code, response.headers.get("Location")
+            if status == HTTPStatus.OK:
+                return response
+            _close(response)
+            if not (300 <= status < 400 and target):
+                host = urlsplit(url).hostname
+                problem = _(
+                    "The image could not be fetched: {host} answered {status}.", host=host, status=status
+                )
+                raise _NotFetched(problem, status, repeatable=status >= 500)
+            url = join_url(url, target)
+            if self.redactor.holds_part(url):
+                problem = _("The image URL redirects to a URL that contains the key; it was not fetched.")
+                raise _NotFetched(problem)
+        raise _NotFetched(_("The image URL redirects too often."))
+
+    def _reveal(self, url: str) -> Mapping[str, str] | None:
+        dialect = DIALECTS.get(self.endpoint.dialect, OPENAI) if self.endpoint else OPENAI
+        return self.credentials.reveal(url, dialect.key_header)
+
+    def _request(self, url: str, secrets: Mapping[str, str], *, own: bool) -> requests.Response:
+        return send(
+            self.deadline,
             "GET",
             url,
             headers={"Accept": "image/*,*/*;q=0.1"},
+            secrets=secrets,
             timeout=(CONNECT, IDLE),
-            mounts=mounts,
-            policy=replace(policy, public_only=not _is_own(url, endpoint)),
+            mounts=self.mounts,
+            policy=replace(self.policy, public_only=not own),
         )
-        status, target = response.status_code, response.headers.get("Location")
-        if status == HTTPStatus.OK:
-            return response
-        response.close()
-        response.connection.close()
-        if not (300 <= status < 400 and target):
-            host = urlsplit(url).hostname
-            problem = _("The image could not be fetched: {host} answered {status}.", host=host, status=status)
-            raise _NotFetched(problem, status, repeatable=status >= 500)
-        url = urljoin(url, target)
-        if redactor.holds_part(url):
-            problem = _("The image URL redirects to a URL that contains the key; it was not fetched.")
-            raise _NotFetched(problem)
-    raise _NotFetched(_("The image URL redirects too often."))
+
+
+def _close(response: requests.Response) -> None:
+    response.close()
+    response.connection.close()
+
+
+def prefer_https(url: str, endpoint: Endpoint | None) -> str:
+    """Return an http URL at the endpoint's host as https, unless it is of the endpoint's own origin.
+
+    A server behind a proxy that adds TLS may not know that it has it. Raises nothing.
+    """
+    try:
+        parts, own = urlsplit(url), urlsplit(endpoint.base_url) if endpoint else None
+        if own is None or parts.scheme != "http" or parts.hostname != own.hostname:
+            return url
+        if endpoint and to_origin(url) == to_origin(endpoint.base_url):
+            return url
+        netloc = parts.netloc.removesuffix(":80")
+    except ValueError:
+        return url
+    return f"https://{netloc}{url.partition('://')[2].removeprefix(parts.netloc)}"
 
 
 def _save(response: requests.Response, deadline: Deadline, into: Path, cap: int, redactor: Redactor) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3 import exceptions as u3
 
-from ipyimagegen.client.connections import BlockedAddress, UnsupportedEncoding
+from ipyimagegen.client.connections import BlockedAddress, UnsupportedEncoding, join_url
 from ipyimagegen.client.reasons import Reason, read_reason
 from ipyimagegen.core.endpoints import to_origin
 from ipyimagegen.core.messages import Message, Remedy, _
@@ -181,10 +181,41 @@ def _find_remedy(reason: Reason, status: int | None, final: str | None) -> Remed
 def find_redirect(url: str, location: str | None, redactor: Redactor = NO_KEYS) -> str:
     """Return where a redirect leads, without query and password; "" for what is no URL."""
     try:
-        target = urljoin(url, location or "")
+        target = join_url(url, location or "")
         return redactor.clean(f"{to_origin(target)}{urlsplit(target).path}", 200) if location else ""
     except ValueError:
         return ""
+
+
+def find_base_url(url: str, target: str, base_url: str) -> str:
+    """Return the base URL whose requests go to the target of a redirect; "" if there is none.
+
+    `url` was requested, which begins with `base_url`.
+    """
+    route, base = urlsplit(url.removeprefix(base_url)).path, target.rstrip("/")
+    if not route or not base.endswith(route) or base == url.partition("?")[0]:
+        return ""
+    base = base.removesuffix(route).rstrip("/")
+    return base if urlsplit(base).path else target  # a bare host would get /v1
+
+
+def find_other_slash(url: str, status: int, location: str | None) -> str:
+    """Return the target of a redirect to the same path with or without its final slash, else "".
+
+    Such a request was certainly not executed: the router of a framework answers it. The target is of the
+    same origin; 307 and 308 alone ask for the same POST again.
+    """
+    if status not in (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT) or not location:
+        return ""
+    try:
+        target = join_url(url, location)
+        parts, own = urlsplit(target), urlsplit(url)
+        same = to_origin(target) == to_origin(url) and parts.path.rstrip("/") == own.path.rstrip("/")
+    except ValueError:
+        return ""
+    if not same or parts.query not in ("", own.query):
+        return ""
+    return target if parts.query or not own.query else f"{target.partition('?')[0]}?{own.query}"
 
 
 # Connections
@@ -249,6 +280,7 @@ _BY_TEXT = {
     "SOCKS support": _("a SOCKS proxy is set, which requires PySocks (pip install pysocks)"),
     "CA certificate bundle": _("the file of certificates that REQUESTS_CA_BUNDLE names does not exist"),
 }
+SILENT = _("it was silent for too long")
 # In this order: the first kind that is anywhere in the chain of causes gives the reason.
 _Kind: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 _BY_KIND: tuple[tuple[_Kind, Message | Callable[[BaseException], Message]], ...] = (
@@ -260,14 +292,14 @@ _BY_KIND: tuple[tuple[_Kind, Message | Callable[[BaseException], Message]], ...]
     (u3.NewConnectionError, _("no connection could be made")),  # before its base, ConnectTimeoutError
     (u3.ConnectTimeoutError, _("no connection in time")),
     (ssl.SSLError, _describe_tls),
-    (u3.ReadTimeoutError, _("it was silent for too long")),
+    (u3.ReadTimeoutError, SILENT),
     (
         UnsupportedEncoding,
         lambda error: _("it is compressed as {name}, which was not requested", name=sanitize(error, 40)),
     ),
     (u3.DecodeError, _("it is damaged")),
     (u3.IncompleteRead, _("it was cut short")),
-    (TimeoutError, _("it was silent for too long")),
+    (TimeoutError, SILENT),
     (http.client.RemoteDisconnected, _("the connection was closed")),
     ((ConnectionResetError, BrokenPipeError), _("the connection was reset")),
     (u3.ProtocolError, _("the connection was closed")),

@@ -19,7 +19,7 @@ from ipyimagegen.client.transport import exchange
 from ipyimagegen.core.endpoints import Endpoint, have_same_origin, to_host
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json
-from ipyimagegen.core.redact import ApiKey, Redactor
+from ipyimagegen.core.redact import Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo, Job, Status
 from ipyimagegen.core.text import sanitize
 
@@ -66,7 +66,7 @@ def explain_job(job: Job, endpoint: Endpoint, problem: str = "") -> ErrorInfo:
 def poll(
     job: Job,
     endpoint: Endpoint,
-    secret: ApiKey | None,
+    credentials: Credentials | None,
     *,
     n: int,
     token: CancelToken,
@@ -93,7 +93,7 @@ def poll(
     began, interval = token.clock(), INTERVAL
     while True:
         outcome = exchange(
-            call, endpoint, secret, token=token, redactor=redactor, idempotency_key="", **options
+            call, endpoint, credentials, token=token, redactor=redactor, idempotency_key="", **options
         )
         objects, whole = _read_objects(outcome)
         states = [redactor.clean(state, 40) for state in map(_get_state, objects) if state]

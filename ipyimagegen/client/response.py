@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ipyimagegen.client.cancel import CancelToken, Stopped
+from ipyimagegen.client.connections import join_url
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import classify_error_in_200, classify_status, explain_reason, parse_error
 from ipyimagegen.client.reasons import BODY, is_page, parse_body, read_reason, states_error
@@ -363,7 +364,7 @@ def _resolve_url(text: str, endpoint: Endpoint, redactor: Redactor) -> tuple[str
     if _ON_DISK.match(text):
         return None, ON_DISK
     try:
-        url = urljoin(endpoint.base_url.rstrip("/") + "/", text)
+        url = join_url(endpoint.base_url.rstrip("/") + "/", text.replace("&amp;", "&"))
         usable = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
     except ValueError:
         usable = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,12 +17,23 @@ import requests
 
 from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
-from ipyimagegen.client.connections import NO_MOUNTS, AddressPolicy, Mounts, read_chunks, read_head, send
-from ipyimagegen.client.dialects import DIALECTS, OPENAI, write_models_url
+from ipyimagegen.client.connections import (
+    NO_MOUNTS,
+    AddressPolicy,
+    Mounts,
+    UnsupportedEncoding,
+    read_chunks,
+    send,
+)
+from ipyimagegen.client.dialects import DIALECTS, OPENAI, Dialect, write_models_url
+from ipyimagegen.client.endings import ErrorEnd, SpooledEnd
 from ipyimagegen.client.errors import (
+    SILENT,
     classify_status,
     describe_failure,
     explain_reason,
+    find_base_url,
+    find_other_slash,
     find_redirect,
     is_bad_certificate,
     is_unusable_request,
@@ -36,7 +48,7 @@ from ipyimagegen.client.spool import Spool, TooLarge, describe_disk_failure, lim
 from ipyimagegen.client.streaming import Previews
 from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.messages import Message, Remedy, _, ngettext
-from ipyimagegen.core.redact import NO_KEYS, ApiKey, HiddenText, Redactor
+from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
@@ -55,7 +67,7 @@ _REQUEST_IDS = (
 def exchange(
     call: HttpCall,
     endpoint: Endpoint,
-    secret: ApiKey | None,
+    credentials: Credentials | None,
     *,
     spool: Path,
     token: CancelToken,
@@ -77,8 +89,8 @@ def exchange(
     the exchange. `redactor` knows the keys that the response is searched for; None: the call's own. `offline`
     allows loopback alone.
     """
-    key = secret.reveal(call.url) if secret else None
-    if secret and key is None:
+    own = credentials or Credentials()
+    if own.reveal(call.url, call.key_header) is None:
         return make_not_sent(_("The key belongs to another server; nothing was sent."))
     if call.method == "POST":  # what follows belongs to the same call
         token.start(timeouts.whole)
@@ -90,13 +102,13 @@ def exchange(
         return _Exchange(
             call=call,
             endpoint=endpoint,
-            redactor=redactor or Redactor([key] if key else []),
+            redactor=redactor or Redactor(key.clear for key in own.secrets),
             deadline=deadline,
             timeouts=timeouts,
             spool=spool,
             fallback=fallback,
             partial=partial,
-        ).run(key, idempotency_key, mounts, AddressPolicy(offline=offline))
+        ).run(own, idempotency_key, mounts, AddressPolicy(offline=offline))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +129,13 @@ class _Exchange:
         """What messages call the server."""
         return sanitize(self.endpoint.name, 80)
 
+    @property
+    def dialect(self) -> Dialect:
+        """How the response is read."""
+        return DIALECTS.get(self.endpoint.dialect, OPENAI)
+
     def run(
-        self, key: HiddenText | None, idempotency_key: str, mounts: Mounts, policy: AddressPolicy
+        self, credentials: Credentials, idempotency_key: str, mounts: Mounts, policy: AddressPolicy
     ) -> Outcome:
         call, timeouts = self.call, self.timeouts
         try:
@@ -127,18 +144,23 @@ class _Exchange:
             if call.method == "POST":
                 content_type, data = call.encode(boundary=idempotency_key)
                 sent |= {"Content-Type": content_type, "Idempotency-Key": idempotency_key}
-            response = send(
+            request = partial(
+                send,
                 self.deadline,
                 call.method,
-                call.url,
                 headers=sent,
                 data=data,
-                key=key,
-                key_header=call.key_header,
+                secrets=credentials.reveal(call.url, call.key_header) or {},
                 timeout=(min(timeouts.connect, timeouts.whole), timeouts.idle),
                 mounts=mounts,
                 policy=policy,
             )
+            response = request(url=call.url)
+            if target := find_other_slash(call.url, response.status_code, response.headers.get("Location")):
+                response.close()
+                response.connection.close()
+                self.deadline.token.sent = False
+                response = request(url=target)
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return self.make_failed(error)
         with contextlib.closing(response.connection), response:
@@ -163,7 +185,7 @@ class _Exchange:
     def make_failed(self, error: Exception) -> Outcome:
         """Return the outcome of an exchange without a status line."""
         stopped = self.explain_stop()
-        reason = describe_failure(error)
+        reason = self.describe(error)
         if self.deadline.token.sent:
             message = _("No answer from {server}: {reason}.", server=self.server, reason=reason)
             message = _("{problem}.", problem=stopped) if stopped else message
@@ -188,17 +210,28 @@ class _Exchange:
         if not self.deadline.expired:
             return None
         return _(
-            "No answer from {server} within {time} s", server=self.server, time=f"{self.timeouts.whole:g}"
+            "{server} did not finish within {time} s, its call_timeout",
+            server=self.server,
+            time=f"{self.timeouts.whole:g}",
         )
+
+    def describe(self, error: Exception) -> Message:
+        """Return why the connection failed; a limit of silence is named."""
+        reason = describe_failure(error)
+        if reason != SILENT or not self.deadline.token.sent:
+            return reason
+        return _("it was silent for {time} s, its idle_timeout", time=f"{self.timeouts.idle:g}")
 
     def make_refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
         """Return the outcome of a status other than 2xx; its body is read as far as needed."""
-        status, body = response.status_code, parse_body(read_head(response, self.deadline, BODY))
-        stated = read_reason(body, self.redactor)
+        status, (raw, unread) = response.status_code, read_head(response, self.deadline, BODY)
+        stated = read_reason(unread or parse_body(raw), self.redactor)
         error, wait = explain_reason(stated, status), parse_retry_after(headers) or stated.wait
         kind = classify_status(status, error)
         server, reason = self.server, error.message.removeprefix(f"{status} ")
         location = headers.get("location") if status < 400 else None
+        if find_other_slash(self.call.url, status, location):
+            kind = Status.REFUSED
         if wait and wait > LONGEST and kind is Status.RATE_LIMITED:
             message = _(
                 "{server} answered {status}: {reason}. It asks to wait {time}.",
@@ -208,13 +241,14 @@ class _Exchange:
                 time=format_wait(wait),
             )
         elif url := find_redirect(self.call.url, location, self.redactor):
+            base = find_base_url(self.call.url, url, self.endpoint.base_url)
             message = _(
-                "{server} answered {status}: {reason}. It redirects to {url}, which was not contacted: "
-                "if that is right, set it as the base URL.",
+                "{server} answered {status}: {reason}. It redirects to {url}, which was not contacted.{hint}",
                 server=server,
                 status=status,
                 reason=reason,
                 url=url,
+                hint=_(" If that is right, set {base} as the base URL.", base=base) if base else "",
             )
         else:
             message = _("{server} answered {status}: {reason}", server=server, status=status, reason=reason)
@@ -230,6 +264,7 @@ class _Exchange:
         spool, problem = None, ""
         try:
             with Spool(self.spool, limit_response(self.call.n), self.redactor, self.fallback) as spool:
+                self.deadline.end_when(SpooledEnd(spool, self.call.n, self.dialect))
                 previews = self.make_previews(spool) if self.partial else None
                 for chunk in read_chunks(response, self.deadline):
                     written = spool.write(chunk)
@@ -245,7 +280,7 @@ class _Exchange:
         except OSError as error:  # the disk's: urllib3 gives the network's other types
             problem = _("The response {problem}", problem=describe_disk_failure(error))
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
-            reason = describe_failure(error)
+            reason = self.describe(error)
             problem = _("The response of {server} is incomplete: {reason}", server=self.server, reason=reason)
         return spool.path if spool else self.spool, self.explain_stop() or problem
 
@@ -256,8 +291,24 @@ class _Exchange:
             if self.partial:
                 self.partial(make_image(item, spool.path, self.endpoint, self.redactor))
 
-        dialect, clock = DIALECTS.get(self.endpoint.dialect, OPENAI), self.deadline.token.clock
-        return Previews(show, dialect, spool=spool, n=self.call.n, clock=clock)
+        return Previews(show, self.dialect, spool=spool, n=self.call.n, clock=self.deadline.token.clock)
+
+
+def read_head(response: requests.Response, deadline: Deadline, size: int) -> tuple[bytes, Message | None]:
+    """Return the first bytes of a body, as many as arrive, and why they mean nothing. Raises nothing."""
+    head = bytearray()
+    deadline.end_when(ErrorEnd(head))
+    try:
+        for chunk in read_chunks(response, deadline, size):
+            head += chunk
+            if len(head) >= size:
+                break
+    except UnsupportedEncoding as error:
+        name = sanitize(error, 40)
+        return b"", _("the reason is compressed as {name}, which was not requested", name=name)
+    except Exception:  # noqa: BLE001, S110 - what came before counts
+        pass
+    return bytes(head[:size]), None
 
 
 # Outcomes that travel between processes
@@ -353,7 +404,7 @@ _PROBE_HEADERS = {"Accept": "application/json", "Cache-Control": "no-cache"}  # 
 
 def probe(
     endpoint: Endpoint,
-    secret: ApiKey | None,
+    credentials: Credentials | None,
     *,
     seconds: float,
     mounts: Mounts = NO_MOUNTS,
@@ -366,8 +417,8 @@ def probe(
     goes to its own origin only. `mounts`, `redactor` and `offline` are as those of `exchange`.
     """
     dialect, url = DIALECTS.get(endpoint.dialect, OPENAI), write_models_url(endpoint)
-    key = secret.reveal(url) if secret else None
-    redactor = redactor or Redactor([key] if key else [])
+    own = credentials or Credentials()
+    redactor = redactor or Redactor(key.clear for key in own.secrets)
     late = _("no answer within {time} s", time=f"{seconds:g}")
     with Deadline(token := CancelToken(), seconds) as deadline:
         try:
@@ -376,8 +427,7 @@ def probe(
                 "GET",
                 url,
                 headers=_PROBE_HEADERS,
-                key=key,
-                key_header=dialect.key_header,
+                secrets=own.reveal(url, dialect.key_header) or {},
                 timeout=(seconds, seconds),
                 mounts=mounts,
                 policy=AddressPolicy(offline=offline),
@@ -394,8 +444,8 @@ def probe(
             # Both before the body, which may take its time.
             spent, headers = seconds - deadline.left, response.headers
             clock_offset = count_seconds_until(headers.get("Date", ""))
-            status, raw = response.status_code, read_head(response, deadline, LIST)
-    models, body = parse_models(raw, redactor) if status < 300 else None, parse_body(raw)
+            status, (raw, unread) = response.status_code, read_head(response, deadline, LIST)
+    models, body = parse_models(raw, redactor) if status < 300 else None, unread or parse_body(raw)
     text = raw[:BODY].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     # Gateways send some refusals with 200.
     failed = isinstance(body, Mapping) and (states_error(body.get("error")) or body.get("success") is False)

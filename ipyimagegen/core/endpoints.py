@@ -27,7 +27,9 @@ Size: TypeAlias = Annotated[str, "size"]
 Ratio: TypeAlias = Annotated[str, "ratio"]
 Count: TypeAlias = Annotated[int, "count"]  # 0 or more
 Positive: TypeAlias = Annotated[int, "positive"]
+Seconds: TypeAlias = Annotated[float, "seconds"]  # more than 0
 Amount: TypeAlias = Annotated[float, "amount"]  # 0 or more
+VariableName: TypeAlias = Annotated[str, "variable"]  # of the environment
 ModelColumns: TypeAlias = Annotated[Mapping[str, Json], "model"]
 
 
@@ -127,6 +129,16 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeaderVariable:
+    """The environment variable that holds the value of a header: a secret, like a key."""
+
+    env: VariableName
+
+
+AUTHORIZATION = "authorization"  # a header of this name takes the place of the key
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A server: its address, its dialect, whose key it takes, what it accepts.
 
@@ -147,6 +159,11 @@ class Endpoint:
     key of this name belongs there.
 
     `negative_sign`: the sign in a prompt after which it reads a negative prompt.
+
+    `headers` are sent with each request, by name. A value is text, or the variable that holds it.
+
+    `idle_timeout` and `call_timeout` limit its silence and the whole call, in seconds; None is the default,
+    which is no limit on this machine.
 
     `edits`: whether it edits images, None where not known. `edit_fields` and `mask_fields`: the fields of
     edits, and of edits with a mask, where they differ. `edit_form`: how edits are encoded; a form of
@@ -180,6 +197,11 @@ class Endpoint:
     negative_sign: str = ""
     hosts: tuple[str, ...] = ()
     poll: Annotated[str, "poll"] = ""
+    headers: Annotated[Mapping[str, str | HeaderVariable], "headers"] = field(
+        default_factory=dict, repr=False
+    )
+    idle_timeout: Seconds | None = None
+    call_timeout: Seconds | None = None
     edits: bool | None = None
     edit_fields: FieldChanges | None = None
     mask_fields: FieldChanges | None = None
@@ -196,6 +218,21 @@ class Endpoint:
     note: str = ""
     source: str = ""
     date: str = ""
+
+    @property
+    def header_variables(self) -> Mapping[str, str]:
+        """The variables that hold the values of headers, by the name of the header."""
+        return {name: value.env for name, value in self.headers.items() if isinstance(value, HeaderVariable)}
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether it gets a key, if there is one; a header may take its place."""
+        return bool(self.key_env) and not any(name.lower() == AUTHORIZATION for name in self.headers)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables whose values it gets."""
+        return (*(self.key_env if self.sends_key else ()), *self.header_variables.values())
 
 
 def match_model(table: Mapping[str, T], model: str | None) -> T | None:

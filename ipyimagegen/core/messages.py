@@ -73,6 +73,7 @@ class Remedy(StrEnum):
     FETCH = "fetch"  # a download is pending; needs `run`
     ASK_JOB = "ask_job"  # the server made a job of it, which can be asked for; needs `run`
     SHOW_JOB = "show_job"  # the server made a job of it; needs `run`
+    ASK_B64 = "ask_b64"  # the URL of the image is not fetched; needs `run`
     WAIT = "wait"  # the call goes on; needs `run`
     RUN_MISSING = "run_missing"  # a sweep that was stopped
     RETRY_UNKNOWN = "retry_unknown"  # a sweep with calls of unknown outcome
@@ -198,6 +199,11 @@ _python_remedies |= {  # after PYTHON, which words every message
         "Call it again to ask for the result at no cost; retry=True starts (and bills) a second job."
     ),
     Remedy.SHOW_JOB: _("{run} is the job; retry=True starts (and bills) a second job.", run=_RUN),
+    Remedy.ASK_B64: _(
+        "{run} names the URL, which a browser may open; response_format='b64_json', new=True requests the "
+        "image itself.",
+        run=_RUN,
+    ),
     Remedy.WAIT: _("Call it again to wait for its images; later, they are in {run}.", run=_RUN),
     Remedy.RUN_MISSING: _("Call it again: only what is missing is sent."),
     Remedy.RETRY_UNKNOWN: _(

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Never, ParamSpec, TypeVar
 
-from ipyimagegen.core.endpoints import to_origin
+from ipyimagegen.core.endpoints import AUTHORIZATION, to_origin
 from ipyimagegen.core.text import TEXT_LIMIT, sanitize
 
 P = ParamSpec("P")
@@ -93,6 +94,52 @@ class ApiKey:
 
     def __reduce_ex__(self, protocol: Any) -> Never:
         raise TypeError("a key is not copied or pickled")
+
+
+_SCHEME = re.compile(r"(?:basic|bearer|token|digest|apikey|key)[ \t]+", re.IGNORECASE)
+
+
+def _drop_scheme(value: HiddenText) -> HiddenText:
+    """Return the value of a header without a word such as Bearer before it."""
+    scheme = _SCHEME.match(value)
+    return HiddenText(value[scheme.end() :]) if scheme else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What the server of an endpoint gets with each request: its key, and headers of the user's own.
+
+    All of it belongs to `origin`. The value of a header is `HiddenText` where it is secret; credentials with
+    a secret cannot be pickled.
+    """
+
+    origin: str = ""
+    key: ApiKey | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> tuple[ApiKey, ...]:
+        """The key, and the secret part of each header, as texts are searched for them."""
+        hidden = [value for value in self.headers.values() if isinstance(value, HiddenText)]
+        return (
+            *((self.key,) if self.key else ()),
+            *(ApiKey(_drop_scheme(value), self.origin) for value in hidden),
+        )
+
+    def reveal(self, url: str, key_header: str) -> Mapping[str, str] | None:
+        """Return the headers for a URL, None where it is of another origin."""
+        if not self.key and not self.headers:
+            return {}
+        try:
+            if to_origin(url) != self.origin:
+                return None
+        except ValueError:
+            return None
+        if self.key is None:
+            return self.headers
+        bearer = key_header.lower() == AUTHORIZATION
+        key = HiddenText("Bearer " + self.key.clear) if bearer else self.key.clear
+        return {key_header: key, **self.headers}
 
 
 def hide_frames(function: Callable[P, T]) -> Callable[P, T]:

@@ -73,7 +73,8 @@ class ImageRecord:
     number of frames of an animation.
     `changed_outside` is the share of the pixels outside the mask that changed, 0 to 1; None without
     a mask, or where the images cannot be compared. `altered` is "key" where the file's own texts held a
-    key: the stored copy has `*` in its place, and `sha256` is that of the copy.
+    key: the stored copy has `*` in its place, and `sha256` is that of the copy. `remedy` is what brings an
+    image whose URL is not fetched.
     """
 
     index: int
@@ -90,6 +91,7 @@ class ImageRecord:
     changed_outside: float | None = None
     altered: str = ""
     note: str = ""
+    remedy: Remedy | None = None
 
     @property
     def whole(self) -> bool:

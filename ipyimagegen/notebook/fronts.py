@@ -78,6 +78,11 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
         run=_RUN,
     ),
     Remedy.SHOW_JOB: _("{run} shows the job; --retry starts (and bills) a second job.", run=_RUN),
+    Remedy.ASK_B64: _(
+        "{run} shows the URL, which a browser may open; --response-format b64_json --new requests the image "
+        "itself.",
+        run=_RUN,
+    ),
     Remedy.WAIT: _("Run the cell again to wait for its images; later, {run} shows them.", run=_RUN),
     Remedy.RUN_MISSING: _("Run the cell again: only what is missing is sent."),
     Remedy.RETRY_UNKNOWN: _(
@@ -108,6 +113,11 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
         "Press Generate again to ask for the result at no cost; Retry starts (and bills) a second job."
     ),
     Remedy.SHOW_JOB: _("{run} in a cell shows the job; Retry starts (and bills) a second job.", run=_RUN),
+    Remedy.ASK_B64: _(
+        "{run} in a cell shows the URL, which a browser may open. Response format b64_json requests the "
+        "image itself.",
+        run=_RUN,
+    ),
     Remedy.WAIT: _(
         "Press Generate again to wait for its images; later, {run} in a cell shows them.", run=_RUN
     ),

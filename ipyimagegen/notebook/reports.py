@@ -22,6 +22,7 @@ from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
+from ipyimagegen.session.diagnostics import describe_headers
 from ipyimagegen.session.history import History
 from ipyimagegen.session.keys import is_required
 from ipyimagegen.session.studio import Studio
@@ -204,6 +205,8 @@ def _list_image_facts(image: ImageRecord) -> Iterator[str]:
         yield _("{count:,} bytes", count=image.bytes)
     if image.state is not ImageState.STORED:
         yield describe_state(image)
+    if image.state is ImageState.URL_PENDING and image.url:
+        yield image.url
     if image.changed_outside is not None:
         share = format_percent(image.changed_outside)
         yield _("outside the mask {share} of the pixels changed", share=share)
@@ -297,6 +300,14 @@ def report_endpoints(studio: Studio) -> Table:
 
 
 def _describe_key(endpoint: Endpoint, source: str | None) -> str:
+    """Return where the key comes from, and the names of the headers."""
+    key = _describe_source(endpoint, source)
+    if not endpoint.headers:
+        return key
+    return _("{key}; headers: {names}", key=key, names=describe_headers(endpoint))
+
+
+def _describe_source(endpoint: Endpoint, source: str | None) -> str:
     if not endpoint.key_env:
         return _("not required")
     if not source:

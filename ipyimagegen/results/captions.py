@@ -229,6 +229,8 @@ def _describe_lost(image: ImageRecord, run: Run, front: Front) -> str:
     """Return the line of a caption about an image that is not in its place, and the remedy."""
     line = f"! image {image.index}: {describe_state(image)}"
     link = RunLink(run.id)
+    if image.state is ImageState.URL_PENDING and image.remedy:
+        return f"{line}. {render_remedy(image.remedy, front, run=link)}"
     if image.state is ImageState.URL_PENDING:
         return f"{line}; {render(_('{run} fetches it again', run=link), front)}"
     if image.state is ImageState.UNREAD:

@@ -18,9 +18,9 @@ from ipyimagegen import client
 from ipyimagegen.core.errors import CallError, Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import OF_UNKNOWN, Message, Remedy, _
 from ipyimagegen.core.plan import PlannedCall
-from ipyimagegen.core.redact import ApiKey
+from ipyimagegen.core.redact import Credentials
 from ipyimagegen.core.run import ERRORS, ErrorInfo, ImageState, Job, Run, Status
-from ipyimagegen.core.text import sanitize
+from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session.processing import (
     CallContext,
     ResponseProcessor,
@@ -170,6 +170,8 @@ def make_error(run: Run) -> ImagineError | None:
     states = {image.state for image in run.images}
     for state, stored in _STORED_REMEDIES.items():
         remedy = stored if state in states else remedy
+    if remedy is Remedy.FETCH:
+        remedy = next((image.remedy for image in run.images if image.remedy), remedy)
     return ERRORS.get(run.status, ERRORS[Status.UNKNOWN])(
         error.message,
         billed=billed,
@@ -185,6 +187,9 @@ def _describe_lack(run: Run) -> str:
     note = next((image.note for image in run.images if image.note), "")
     note = note if isinstance(note, Message) else sanitize(note, 300)  # a message is worded for each front
     endpoint = sanitize(run.request.endpoint, 80)
+    url = next((image.url for image in run.images if image.remedy is Remedy.ASK_B64), None)
+    if url:
+        return _("{reason} {url}", reason=note, url=truncate(url, 200))
     if note.endswith("."):
         return note
     if note:
@@ -196,7 +201,7 @@ def send_call(
     call: Call,
     permit: ExitStack,
     *,
-    key: ApiKey | None,
+    credentials: Credentials | None,
     limiter: Limiter,
     context: CallContext,
     edge: int | None,
@@ -223,7 +228,9 @@ def send_call(
         if obstacle:
             outcome = client.make_not_sent(obstacle)
         else:
-            outcome = _send(call, http_call, key=key, limiter=limiter, context=context, exchange=exchange)
+            outcome = _send(
+                call, http_call, credentials=credentials, limiter=limiter, context=context, exchange=exchange
+            )
         cause = ""
     except OSError as error:
         cause = error.strerror or type(error).__name__
@@ -237,16 +244,17 @@ def send_call(
         context=context,
         endpoint=planned.endpoint,
         token=call.token,
-        redactor=context.redactor(key),
+        redactor=context.redactor(credentials),
+        credentials=credentials,
         thumbs=call.thumbs,
         edge=edge,
         slot=limiter.processing_slot,
     )
     call.run = _process(call.run, processor, outcome)
-    return finish_job(call, processor, key)
+    return finish_job(call, processor, credentials)
 
 
-def finish_job(call: Call, processor: ResponseProcessor, key: ApiKey | None) -> Run:
+def finish_job(call: Call, processor: ResponseProcessor, credentials: Credentials | None) -> Run:
     """Return the run of a call with the result of its job, if the server has it before the call is over.
 
     A run that awaits no job, or whose server must not or cannot be asked, stays as it is. Nothing is posted.
@@ -265,10 +273,10 @@ def finish_job(call: Call, processor: ResponseProcessor, key: ApiKey | None) -> 
     job, outcome = client.poll(
         run.job,
         endpoint,
-        key,
+        credentials,
         n=run.request.count,
         token=call.token,
-        timeouts=context.timeouts,
+        timeouts=context.timeouts.limit(endpoint),
         redactor=processor.redactor,
         note=note,
         patient=context.patient,
@@ -316,7 +324,7 @@ def _send(
     call: Call,
     http_call: client.HttpCall,
     *,
-    key: ApiKey | None,
+    credentials: Credentials | None,
     limiter: Limiter,
     context: CallContext,
     exchange: Callable[..., client.Outcome],
@@ -342,15 +350,15 @@ def _send(
         outcome = exchange(
             http_call,
             call.planned.endpoint,
-            key,
+            credentials,
             spool=spool,
             token=token,
-            timeouts=context.timeouts,
+            timeouts=context.timeouts.limit(call.planned.endpoint),
             mounts=context.mounts,
             idempotency_key=call.run.sent.idempotency_key,
             partial=note_partial if http_call.streams else None,
             fallback=lambda: context.store.spool_fallback(call.run),
-            redactor=context.redactor(key),
+            redactor=context.redactor(credentials),
             offline=context.offline,
         )
         if outcome.spool is None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen.core.endpoints import to_host
-from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.messages import _
-from ipyimagegen.core.redact import RUN, ApiKey, HiddenText, Redactor, hide_frames
+from ipyimagegen.core.redact import RUN, ApiKey, Credentials, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
 
 if TYPE_CHECKING:
@@ -56,26 +57,31 @@ class Keychain:
         """Return whether the key of an endpoint is known."""
         return self.source(endpoint) is not None
 
-    def held(self, endpoint: Endpoint) -> ApiKey | None:
-        """Return the key, if any, without a prompt. Raises InvalidOption for an impossible key."""
-        found = keys.find_key(endpoint, environ=self._environ, folder=HERE, note=self._note)
-        return found or self._find_typed(endpoint)
+    def find(self, endpoint: Endpoint) -> Credentials:
+        """Return the headers and the key, if any, without a prompt.
 
-    def secret(self, endpoint: Endpoint) -> ApiKey | None:
-        """Return the key, with a prompt where a person can answer and the endpoint requires a key.
+        Raises InvalidOption for an impossible key or header, MissingKey for a header without a value.
+        """
+        found = keys.find_credentials(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        typed = self._find_typed(endpoint) if endpoint.sends_key and not found.key else None
+        return replace(found, key=typed) if typed else found
+
+    def obtain(self, endpoint: Endpoint) -> Credentials:
+        """Return the same, with a prompt where a person can answer and the endpoint requires a key.
 
         A typed key is kept in memory, for its origin alone, until a server refuses it. Raises MissingKey, and
-        InvalidOption for an impossible key.
+        InvalidOption for an impossible key or header.
         """
-        secret = self.held(endpoint)
-        if secret is None and keys.is_required(endpoint):
-            secret = self._ask_for(endpoint)
-            if secret is None:
-                raise keys.make_missing_error(endpoint)
-            self._note(secret)
-            keys.check_key(secret, _("the prompt"))
-            self._typed[secret.origin] = secret
-        return secret
+        found = self.find(endpoint)
+        if found.key or not keys.is_required(endpoint):
+            return found
+        key = self._ask_for(endpoint)
+        if key is None:
+            raise keys.make_missing_error(endpoint)
+        self._note(key)
+        keys.check_key(key, _("the prompt"))
+        self._typed[key.origin] = key
+        return replace(found, key=key)
 
     @hide_frames
     def _ask_for(self, endpoint: Endpoint) -> ApiKey | None:
@@ -118,18 +124,19 @@ class Keychain:
             self._made = noted, Redactor(secret, public)
         return self._made[1]
 
-    def redactor_for(self, secret: ApiKey | None) -> Redactor:
-        """Return the redactor of what the server of that key sends; a short dummy counts for it alone."""
-        if secret is None or len(secret.clear) >= RUN:
+    def redactor_for(self, credentials: Credentials | None) -> Redactor:
+        """Return the redactor of what the server of these sends; a short dummy counts for it alone."""
+        short = {key.clear for key in credentials.secrets if len(key.clear) < RUN} if credentials else set()
+        if not short:
             return self._noted_redactor()  # what is sent was looked through just before
-        return Redactor({secret.clear, *(key.clear for key in tuple(self._noted) if len(key.clear) >= RUN)})
+        return Redactor({*short, *(key.clear for key in tuple(self._noted) if len(key.clear) >= RUN)})
 
     def redactor_of(self, endpoint: Endpoint) -> Redactor:
         """Return the redactor of what the server of an endpoint sent earlier, wherever its key is now."""
         redactor = self.redactor  # notes what is in environment and `.env`
         try:
-            return self.redactor_for(self.held(endpoint))
-        except InvalidOption:  # a key that can be none
+            return self.redactor_for(self.find(endpoint))
+        except (InvalidOption, MissingKey):  # a key or a header that can be none
             return redactor
 
     def refuse(self, text: str) -> None:

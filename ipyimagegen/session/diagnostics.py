@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipyimagegen import catalog, client
 from ipyimagegen.core.endpoints import to_host
-from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.messages import _, ngettext
 from ipyimagegen.core.plan import SKETCH
 from ipyimagegen.core.settings import Settings
@@ -36,7 +36,7 @@ from ipyimagegen.store.health import StoreHealth, inspect_store
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.core.redact import ApiKey
+    from ipyimagegen.core.redact import Credentials
     from ipyimagegen.session.studio import Studio
 
 STORE_SECONDS = 6.0  # that a disk may take
@@ -287,18 +287,20 @@ class _Examination:
             text = DOT.join([endpoint.name, endpoint.base_url, dialect])
         yield Finding("endpoint", OK, text + reason)
         yield from self._check_model(endpoint, settings)
-        key = None
+        own = None
         try:
-            key = studio.keys.held(endpoint) if endpoint.key_env else None
-            catalog.check_transport(endpoint, has_key=key is not None)
-            yield Finding("key", *self._describe_key(endpoint, has_key=key is not None))
-        except InvalidOption as error:
-            key = None
+            own = studio.keys.find(endpoint)
+            catalog.check_transport(endpoint, has_key=bool(own.secrets))
+            yield Finding("key", *self._describe_key(endpoint, has_key=own.key is not None))
+        except (InvalidOption, MissingKey) as error:
+            own = None
             yield Finding("key", PROBLEM, str(error))
+        if endpoint.headers:
+            yield Finding("headers", OK, describe_headers(endpoint))
         if self.offline and endpoint.name != SKETCH and not catalog.is_loopback(endpoint):
             yield Finding("host", UNKNOWN, _("not checked: offline"))
         else:
-            yield from _guard("host", lambda: self._check_server(endpoint, key))
+            yield from _guard("host", lambda: self._check_server(endpoint, own))
 
     @staticmethod
     def _check_model(endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
@@ -321,8 +323,8 @@ class _Examination:
 
     def _describe_key(self, endpoint: Endpoint, *, has_key: bool) -> tuple[State, str]:
         names = " or ".join(endpoint.key_env)
-        if not endpoint.key_env:
-            return OK, _("none required")
+        if not endpoint.sends_key:
+            return OK, _("none required") if not endpoint.key_env else _("replaced by a header")
         if not has_key and endpoint.key_optional:
             return OK, _("not set: {names}, which is optional", names=names)
         if not has_key:
@@ -339,16 +341,18 @@ class _Examination:
             parts.append(_("sent unencrypted, as allow_http permits"))
         return WARNING if parts[1:] else OK, "; ".join(parts)
 
-    def _check_server(self, endpoint: Endpoint, key: ApiKey | None) -> Iterator[Finding]:
+    def _check_server(self, endpoint: Endpoint, own: Credentials | None) -> Iterator[Finding]:
         mounts = self.mounts() if endpoint.name == SKETCH else {}
-        probe = probe_server(endpoint, key, self.studio, mounts=mounts, offline=self.offline)
+        probe = probe_server(endpoint, own, self.studio, mounts=mounts, offline=self.offline)
         mounted = endpoint.base_url in mounts
         if mounted:
             yield Finding("host", OK, _("in this process, without a network"))
         else:
             yield Finding("host", *_describe_way(endpoint, probe))
         if mounted or probe.reached:
-            yield Finding("answer", *self._describe_answer(endpoint, probe, has_key=key is not None))
+            yield Finding(
+                "answer", *self._describe_answer(endpoint, probe, has_key=bool(own and own.secrets))
+            )
         if not mounted:
             yield Finding("clock", *_describe_clock(probe.clock_offset))
 
@@ -367,6 +371,13 @@ class _Examination:
             meaning=meaning,
         )
         return state, text
+
+
+def describe_headers(endpoint: Endpoint) -> str:
+    """Return the names of an endpoint's headers, and of the variables that hold their values."""
+    variables = endpoint.header_variables
+    names = [f"{name} ({variables[name]})" if name in variables else name for name in endpoint.headers]
+    return ", ".join(names)
 
 
 def _format_size(count: int) -> str:

@@ -26,7 +26,7 @@ from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.plan import SKETCH
-from ipyimagegen.core.redact import ApiKey, Redactor
+from ipyimagegen.core.redact import ApiKey, Credentials, HiddenText, Redactor, hide_frames
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.session import keys
@@ -43,9 +43,10 @@ LOCAL_EXECUTORS = (ThreadPoolExecutor, ProcessPoolExecutor)
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteTask:
-    """A call as it travels to a worker. `nonce` makes it unique; without `key` the worker uses its own.
+    """A call as it travels to a worker. `nonce` makes it unique.
 
-    `claims` is the caller's folder of claim files, where both sides can reach it.
+    Without `credentials` the worker uses its own. `claims` is the caller's folder of claim files, where both
+    sides can reach it.
     """
 
     nonce: str
@@ -53,18 +54,33 @@ class RemoteTask:
     endpoint: Endpoint
     idempotency_key: str
     timeouts: client.Timeouts
-    key: ApiKey | None = None
+    credentials: Credentials | None = None
     claims: str | None = None
     offline: bool = False
 
+    @hide_frames
     def __getstate__(self) -> dict[str, Any]:
-        """Return what travels, with the key, as the user permitted."""
-        key = self.key and (self.key.origin, str.__str__(self.key.clear))
-        return {**self.__dict__, "key": key}
+        """Return what travels, with the key and the secret headers, as the user permitted."""
+        own = self.credentials
+        if own is None:
+            return self.__dict__
+        secret = {name for name, value in own.headers.items() if isinstance(value, HiddenText)}
+        headers = {name: str.__str__(value) for name, value in own.headers.items()}
+        return {
+            **self.__dict__,
+            "credentials": (own.origin, own.key and str.__str__(own.key.clear), headers, secret),
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        key = state["key"] and ApiKey(state["key"][1], state["key"][0])
-        self.__dict__.update(state, key=key)
+        self.__dict__.update(state)
+        if state["credentials"]:
+            origin, key, headers, secret = state["credentials"]
+            own = Credentials(
+                origin=origin,
+                key=ApiKey(key, origin) if key else None,
+                headers={n: HiddenText(value) if n in secret else value for n, value in headers.items()},
+            )
+            self.__dict__.update(credentials=own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +100,9 @@ def probe_worker(nonce: str, endpoints: tuple[Endpoint, ...]) -> WorkerInfo:
     """Return what the caller has to know before the first call; `endpoints` require a key of this worker."""
     with suppress(OSError):
         delete_old_files(_find_claims_folder(), _CLAIM, DAY)
-    missing = []
+    missing: list[str] = []
     for endpoint in endpoints:
-        try:
-            _find_required_key(endpoint)
-        except MissingKey:
-            missing.append(endpoint.key_env[0])
+        missing += keys.list_missing(endpoint, environ=Environment(), folder=Path())
     return WorkerInfo(nonce=nonce, version=__version__, place=platform.node(), missing_keys=tuple(missing))
 
 
@@ -138,15 +151,15 @@ def _claim(task: RemoteTask) -> bool | None:
 def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
     endpoint = task.endpoint
     try:
-        key = task.key or _find_required_key(endpoint)
-        catalog.check_transport(endpoint, has_key=key is not None)
+        credentials = task.credentials or _find_credentials(endpoint)
+        catalog.check_transport(endpoint, has_key=bool(credentials.secrets))
     except ImagineError as error:
         cause = str(error).splitlines()[0]
         return client.make_not_sent(_("{cause} (on {host})", cause=cause, host=platform.node()))
     return client.exchange(
         task.call,
         endpoint,
-        key,
+        credentials,
         spool=spool,
         token=client.CancelToken(),
         timeouts=task.timeouts,
@@ -156,11 +169,11 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
     )
 
 
-def _find_required_key(endpoint: Endpoint) -> ApiKey | None:
-    key = keys.find_key(endpoint, environ=Environment(), folder=Path())
-    if key is None and keys.is_required(endpoint):
+def _find_credentials(endpoint: Endpoint) -> Credentials:
+    found = keys.find_credentials(endpoint, environ=Environment(), folder=Path())
+    if found.key is None and keys.is_required(endpoint):
         raise keys.make_missing_error(endpoint)
-    return key
+    return found
 
 
 # What runs in the notebook
@@ -221,7 +234,7 @@ class ExecutorTransport:
         self,
         call: client.HttpCall,
         endpoint: Endpoint,
-        secret: ApiKey | None,
+        credentials: Credentials | None,
         *,
         spool: Path,
         token: client.CancelToken,
@@ -240,14 +253,16 @@ class ExecutorTransport:
             endpoint=endpoint,
             idempotency_key=idempotency_key,
             timeouts=timeouts,
-            key=secret if self._send_key else None,
+            credentials=credentials if self._send_key else None,
             claims=self._claims,
             offline=offline,
         )
         try:
             future = self._executor.submit(send_remotely, task)
         except Exception as error:  # noqa: BLE001 - an executor may raise anything
-            message = _("The executor did not accept the call: {cause}.", cause=_describe(error, task.key))
+            message = _(
+                "The executor did not accept the call: {cause}.", cause=_describe(error, task.credentials)
+            )
             return client.make_not_sent(message)
         if stopped := _wait_for_worker(future, task, token):
             return stopped
@@ -257,7 +272,7 @@ class ExecutorTransport:
                 return client.unpack_outcome(packed, spool, fallback, redactor)
             cause: str = _("it returned the result of another call")
         except BaseException as error:  # noqa: BLE001 - a worker may raise anything, an interrupt too
-            cause = _describe(error, task.key)
+            cause = _describe(error, task.credentials)
             if _take_back(task):
                 return client.make_not_sent(_("The executor did not begin the call ({cause}).", cause=cause))
         message = _("The executor lost the call ({cause}).", cause=cause)
@@ -322,7 +337,7 @@ def _take_back(task: RemoteTask) -> bool:
     return task.claims is not None and _claim(task) is True
 
 
-def _describe(error: BaseException, key: ApiKey | None = None) -> str:
-    """Return an error of an executor in a few words, without the key that travelled."""
-    text = Redactor([key.clear] if key else []).redact(str(error))
+def _describe(error: BaseException, sent: Credentials | None = None) -> str:
+    """Return an error of an executor in a few words, without the secrets that travelled."""
+    text = Redactor(key.clear for key in (sent.secrets if sent else ())).redact(str(error))
     return f"{type(error).__name__}: {sanitize(text, 200)}".rstrip(": ")

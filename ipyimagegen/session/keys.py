@@ -1,7 +1,8 @@
 """Where an endpoint's API key comes from.
 
 The order: environment, a `.env` file beside the notebook, the system keyring, Colab's secrets, and then a
-hidden prompt (`credentials`). A key belongs to the origin of its endpoint and is revealed for no other.
+hidden prompt (`credentials`). A key belongs to the origin of its endpoint and is revealed for no other. The
+same holds for the secret values of headers, which neither the keyring nor a prompt has.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from ipyimagegen.core.background import run_in_background
-from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint
+from ipyimagegen.core.endpoints import ANY_SERVER, AUTHORIZATION, Endpoint, to_origin
 from ipyimagegen.core.errors import InvalidOption, MissingKey
 from ipyimagegen.core.messages import Setting, _
-from ipyimagegen.core.redact import ApiKey, HiddenText, hide_frames
+from ipyimagegen.core.redact import ApiKey, Credentials, HiddenText, hide_frames
 
 KEYRING_SERVICE = "ipyimagegen"
 KEYRING_SECONDS = 0.8  # for a cell without a key and without a person has to fail within 1 s
@@ -77,6 +78,72 @@ def find_key(
     return None
 
 
+def find_credentials(
+    endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
+) -> Credentials:
+    """Return the endpoint's headers, and its key where one is set.
+
+    Raises InvalidOption for what cannot be a key or a header, MissingKey for a header without a value.
+    """
+    origin = to_origin(endpoint.base_url or NOWHERE)
+    headers: dict[str, str] = {}
+    for name, value in endpoint.headers.items():
+        if isinstance(value, str):
+            headers[name] = HiddenText(value) if name.lower() == AUTHORIZATION else value
+        else:
+            headers[name] = _find_header(endpoint, name, value.env, environ, folder)
+    for secret in Credentials(origin=origin, headers=headers).secrets:
+        note(secret)
+    for name, variable in endpoint.header_variables.items():
+        if not _HEADER.fullmatch(headers[name]):
+            raise InvalidOption(
+                _(
+                    "The value of {variable} cannot be sent as the header {name}: it contains a line break "
+                    "or a character that is not ASCII.\nNothing was sent. Set it again.",
+                    variable=variable,
+                    name=name,
+                )
+            )
+    key = find_key(endpoint, environ=environ, folder=folder, note=note) if endpoint.sends_key else None
+    return Credentials(origin=origin, key=key, headers=headers)
+
+
+_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+
+def _find_header(
+    endpoint: Endpoint, name: str, variable: str, environ: Mapping[str, str], folder: Path
+) -> HiddenText:
+    """Return the value of a header. Raises MissingKey."""
+    value = _find_value(variable, environ, folder)
+    if value is None:
+        raise MissingKey(
+            _(
+                "{endpoint} requires {variable} for the header {name}. Set it in the environment or in a "
+                ".env file beside the notebook. Nothing was sent.",
+                endpoint=endpoint.title or endpoint.name,
+                variable=variable,
+                name=name,
+            )
+        )
+    return value
+
+
+def _find_value(variable: str, environ: Mapping[str, str], folder: Path) -> HiddenText | None:
+    """Return the value of a variable from the nearest place that has it."""
+    return (
+        _variable(environ, variable) or _dotenv(folder, [variable]).get(variable) or _colab(variable) or None
+    )
+
+
+def list_missing(endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path) -> list[str]:
+    """Return the variables that a call to the endpoint requires, and that have no value."""
+    names = endpoint.header_variables.values()
+    missing = [name for name in names if not _find_value(name, environ, folder)]
+    keyless = is_required(endpoint) and not find_key_source(endpoint, environ=environ, folder=folder)
+    return [*(endpoint.key_env[:1] if keyless else ()), *missing]
+
+
 def check_key(secret: ApiKey, place: str) -> None:
     """Raise InvalidOption, without the key, when the key is impossible; `place` says where it comes from."""
     if not secret.possible:
@@ -104,13 +171,18 @@ def make_missing_error(endpoint: Endpoint) -> MissingKey:
 
 def is_required(endpoint: Endpoint) -> bool:
     """Return whether the endpoint requires a key."""
-    return bool(endpoint.key_env) and not endpoint.key_optional
+    return endpoint.sends_key and not endpoint.key_optional
 
 
 def find_key_source(
     endpoint: Endpoint, *, environ: Mapping[str, str], folder: Path, note: Note = _forget
 ) -> str | None:
     """Return where the endpoint's key comes from, such as `OPENAI_API_KEY`; never any part of it."""
+    for name, variable in endpoint.header_variables.items():
+        if name.lower() == AUTHORIZATION and _find_value(variable, environ, folder):
+            return variable
+    if not endpoint.sends_key:
+        return None
     for place, secret in _candidates(endpoint, environ, folder):
         note(secret)
         return place
@@ -121,11 +193,16 @@ def list_known_keys(
     endpoints: Iterable[Endpoint], *, environ: Mapping[str, str], folder: Path
 ) -> Iterator[ApiKey]:
     """Yield the keys of these endpoints, and of any server, in environment and `.env`: for redaction."""
+    endpoints = tuple(endpoints)
     where = {name: endpoint.base_url for endpoint in endpoints for name in endpoint.key_env}
-    written = _dotenv(folder, {ANY_SERVER, *where})
-    for name in (ANY_SERVER, *where):
+    of_headers = {name: place.base_url for place in endpoints for name in place.header_variables.values()}
+    written = _dotenv(folder, {ANY_SERVER, *where, *of_headers})
+    for name in (ANY_SERVER, *where, *of_headers):
         for value in (_variable(environ, name), written.get(name)):
-            if value:
+            if value and name in of_headers:
+                origin = to_origin(of_headers[name] or NOWHERE)
+                yield from Credentials(origin=origin, headers={name: HiddenText(value.strip())}).secrets
+            elif value:
                 yield ApiKey(HiddenText(value.strip()), where.get(name) or NOWHERE)
 
 

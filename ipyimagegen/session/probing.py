@@ -18,7 +18,7 @@ from ipyimagegen.core.text import truncate
 
 if TYPE_CHECKING:
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.core.redact import ApiKey
+    from ipyimagegen.core.redact import Credentials
     from ipyimagegen.session.studio import Studio
 
 T = TypeVar("T")
@@ -54,14 +54,19 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def probe_server(
-    endpoint: Endpoint, key: ApiKey | None, studio: Studio, *, mounts: Mapping[str, Any], offline: bool
+    endpoint: Endpoint,
+    credentials: Credentials | None,
+    studio: Studio,
+    *,
+    mounts: Mapping[str, Any],
+    offline: bool,
 ) -> client.ProbeResult:
     """Return what the server answers to a free question. Raises TimeoutError."""
-    redactor = studio.keys.redactor_for(key)
+    redactor = studio.keys.redactor_for(credentials)
 
     def probe() -> client.ProbeResult:
         return client.probe(
-            endpoint, key, seconds=SERVER_SECONDS, mounts=mounts, redactor=redactor, offline=offline
+            endpoint, credentials, seconds=SERVER_SECONDS, mounts=mounts, redactor=redactor, offline=offline
         )
 
     return run_within(SERVER_SECONDS + 2, probe)
@@ -76,8 +81,8 @@ def list_server_models(
     RequestRefused where the answer is no list.
     """
     endpoint = studio.registry.find(named) if named else studio.default_endpoint()
-    key = studio.keys.held(endpoint) if endpoint.key_env else None
-    catalog.check_transport(endpoint, has_key=key is not None)
+    own = studio.keys.find(endpoint)
+    catalog.check_transport(endpoint, has_key=bool(own.secrets))
     in_process = endpoint.name == SKETCH
     if offline and not in_process and not catalog.is_loopback(endpoint):
         raise InvalidOption(
@@ -85,13 +90,13 @@ def list_server_models(
         )
     server, probe = truncate(endpoint.name), None
     with suppress(TimeoutError):
-        probe = probe_server(endpoint, key, studio, mounts=mounts() if in_process else {}, offline=offline)
+        probe = probe_server(endpoint, own, studio, mounts=mounts() if in_process else {}, offline=offline)
     if probe is None or probe.status is None:
         reason = probe.message if probe else _("no answer within {time} s", time=f"{SERVER_SECONDS:g}")
         message = _("No list came from {server}: {reason}.", server=server, reason=reason)
         raise NotSent(message, remedy=Remedy.DIAGNOSE)
     if probe.models is None:
-        _state, meaning = describe_answer(probe, endpoint, has_key=key is not None)
+        _state, meaning = describe_answer(probe, endpoint, has_key=bool(own.secrets))
         raise RequestRefused(
             _(
                 "{server} answered {status} to GET {route}: {meaning}",

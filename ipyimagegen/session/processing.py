@@ -5,6 +5,7 @@ Every byte that a server delivered is on disk before it is decided whether it ca
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from ipyimagegen.client.response import Answer
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.core.redact import ApiKey
+    from ipyimagegen.core.redact import Credentials
 
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)  # billed, and available later
 _UNOPENED = ".bin"  # the suffix of a file in quarantine
@@ -53,7 +54,7 @@ class CallContext:
     patient: bool = True  # a job is asked for until it has ended
     timeouts: client.Timeouts = field(default_factory=client.Timeouts)
     control: Callable[[], client.CancelToken] = client.CancelToken
-    redactor: Callable[[ApiKey | None], Redactor] = lambda _key: NO_KEYS
+    redactor: Callable[[Credentials | None], Redactor] = lambda _credentials: NO_KEYS
     random: Callable[[], float] = random.random
 
 
@@ -74,6 +75,8 @@ class ResponseProcessor:
     slot: Callable[[], AbstractContextManager[object]] = nullcontext
     trusted: bool = True  # the user configured the endpoint: it may serve its own URLs, wherever it is
     downloads: bool = True  # whether URLs are fetched now
+    credentials: Credentials | None = None  # for URLs of the endpoint that ask for them
+    fresh_until: float = -math.inf  # when URLs are no longer new, on the token's clock
     known: Mapping[str, ImageRecord] = field(default_factory=dict)  # by the hash of their bytes
     declared: Format | None = None  # of the images, by the response
 
@@ -100,6 +103,7 @@ class ResponseProcessor:
         processor = replace(
             self,
             edge=self.edge or imaging.choose_edge(len(answer.images)),
+            fresh_until=self.token.clock() + client.FRESH,
             known=known,
             declared=_find_declared(run, answer),
         )
@@ -212,15 +216,17 @@ class ResponseProcessor:
                 mounts=self.context.mounts,
                 offline=self.context.offline,
                 redactor=self.redactor,
+                credentials=self.credentials,
+                fresh_until=self.fresh_until,
             )
             if error:
-                return replace(image, state=ImageState.URL_PENDING, note=error.message)
+                return replace(image, state=ImageState.URL_PENDING, note=error.message, remedy=error.remedy)
             with into.open("rb") as file:
                 blob = self._keep(_blocks(file), self.declared or _read_suffix(image.url or ""))
         finally:
             with suppress(OSError):
                 into.unlink(missing_ok=True)
-        return self._inspect(replace(image, note=""), blob)
+        return self._inspect(replace(image, note="", remedy=None), blob)
 
     def _inspect(self, image: ImageRecord, blob: StoredBlob) -> ImageRecord:
         if known := self.known.get(blob.sha256):

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,8 @@ def _recover(studio: Studio, run: Run, spool: Path) -> None:
         path=spool, n=run.request.count, endpoint=endpoint, problem=CUT_OFF, redactor=redactor, token=token
     )
     outcome, complete = response.read({})
-    abandoned = time.time() - last_write >= context.timeouts.idle
+    silence = context.timeouts.limit(endpoint).idle
+    abandoned = time.time() - last_write >= (context.timeouts.idle if isinf(silence) else silence)
     if not complete and not abandoned:
         return
     if run.awaits_job and not (outcome.answer and outcome.answer.images):

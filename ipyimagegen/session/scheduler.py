@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
-    from ipyimagegen.core.redact import ApiKey
+    from ipyimagegen.core.redact import Credentials
     from ipyimagegen.session.studio import Studio
 
 AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
@@ -335,11 +335,11 @@ class Scheduler:
             raise Detached(_("The call in flight has just ended. Nothing was sent."), remedy=Remedy.RUN_AGAIN)
         studio, planned = self._studio, [call.planned for call in new]
         studio.ledger.check_caps(planned, studio.settings, cell)  # as they are now; before a key is asked for
-        keys = {}
+        credentials: dict[str, Credentials | None] = {}
         for url, endpoint in {call.endpoint.base_url: call.endpoint for call in planned}.items():
             here = exchange is None or plan.local.get("send_key")  # else the workers find the key
-            keys[url] = studio.keys.secret(endpoint) if here else None
-            catalog.check_transport(endpoint, has_key=keys[url] is not None)
+            credentials[url] = found = studio.keys.obtain(endpoint) if here else None
+            catalog.check_transport(endpoint, has_key=bool(found and found.secrets))
         files = {sha256: data for call in planned for sha256, data in call.files.items()}
         images = min(sum(call.request.count for call in planned), max(AT_ONCE, planned[0].request.count))
         studio.store.probe(images * ROOM + sum(map(len, files.values())))
@@ -354,7 +354,7 @@ class Scheduler:
             call.token, call.done = tools.control(), self._finish
             call.work = partial(
                 send_call,
-                key=keys[url],
+                credentials=credentials[url],
                 limiter=limiter,
                 context=tools,
                 edge=edge,
@@ -370,7 +370,13 @@ class Scheduler:
         self._tell(call.run)
 
     def fetch(
-        self, run: Run, endpoint: Endpoint, key: ApiKey | None, context: CallContext, *, trusted: bool
+        self,
+        run: Run,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        context: CallContext,
+        *,
+        trusted: bool,
     ) -> Batch:
         """Return the call that fetches what a stored run still awaits, started: its job, pending downloads.
 
@@ -379,16 +385,17 @@ class Scheduler:
         call = Call(PlannedCall(request=run.request, sent=run.sent, endpoint=endpoint, estimate=run.cost))
         call.run, call.recorded = run, True
         call.token, call.done = context.control(), self._finish
-        call.token.start(context.timeouts.whole)
+        call.token.start(context.timeouts.limit(endpoint).whole)
         processor = ResponseProcessor(
             context=context,
             endpoint=endpoint,
             token=call.token,
             redactor=self._studio.keys.redactor_of(endpoint),
+            credentials=credentials,
             thumbs=call.thumbs,
             trusted=trusted,
         )
-        call.work = lambda call, _permit: processor.fetch_pending(finish_job(call, processor, key))
+        call.work = lambda call, _permit: processor.fetch_pending(finish_job(call, processor, credentials))
         if run.awaits_job:
             self._studio.ledger.resume(call)
         run_in_background(partial(call.carry_out, ExitStack()), f"fetch {run.id}")

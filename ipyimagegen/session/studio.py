@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 from ipyimagegen import catalog, client
 from ipyimagegen.catalog import Registry
 from ipyimagegen.core import user_input
-from ipyimagegen.core.errors import CallError, ImagineError, InvalidOption, OverBudget, StoreError
+from ipyimagegen.core.errors import (
+    CallError,
+    ImagineError,
+    InvalidOption,
+    MissingKey,
+    OverBudget,
+    StoreError,
+)
 from ipyimagegen.core.hosts import is_offline
 from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.plan import SKETCH, Plan
@@ -354,12 +361,18 @@ class Studio:
             return run
         try:
             endpoint, trusted = self.registry.find_of_request(run.request), self.trusts(run.request.base_url)
-            key = self.keys.held(endpoint) if run.awaits_job else None
-            catalog.check_transport(endpoint, has_key=key is not None)
         except InvalidOption:  # an edited record or an invalid setting: the stored images are shown
             return run
+        credentials = None
+        with suppress(InvalidOption, MissingKey):  # a download rarely needs a key
+            if trusted:
+                found = self.keys.find(endpoint)
+                catalog.check_transport(endpoint, has_key=bool(found.secrets))
+                credentials = found
+        if run.awaits_job and trusted and credentials is None:
+            return run
         context = replace(self.tools, offline=offline or self.offline, patient=patient)
-        batch = self._scheduler.fetch(run, endpoint, key, context, trusted=trusted)
+        batch = self._scheduler.fetch(run, endpoint, credentials, context, trusted=trusted)
         wait_for(batch, painter, timeout)
         return batch.calls[0].run
 

@@ -517,3 +517,11 @@ def test_the_keyrings_key_of_a_known_name_stays_with_its_server():
     assert catalog.Registry({"openai": {**own["openai"], "allow_key": True}}).find("openai").keyring
     assert catalog.Registry().find("openai").keyring
     assert catalog.Registry({"lab": own["openai"]}).find("lab").keyring
+
+
+@pytest.mark.parametrize("column", ["idle_timeout", "call_timeout"])
+@pytest.mark.parametrize("value", [0, -1, "10", True, float("nan")])
+def test_a_limit_of_time_is_a_number_of_seconds(column, value):
+    with raising(InvalidOption) as caught:
+        catalog.Registry({"lab": {"base_url": "https://gpu.example/v1", column: value}})
+    assert f"'lab': {column}" in str(caught.value)

@@ -238,6 +238,7 @@ RIGHT = {
     "ignored_fields": ["style"], "size_auto": False, "gateway": True,
     "required": {"response_format": "b64_json"}, "query": {"api-version": "1"},
     "negative_sign": "|", "edits": True,
+    "headers": {"X-Team": "lab", "X-Auth": {"env": "LAB_AUTH"}}, "idle_timeout": 1800, "call_timeout": 3600.5,
     "edit_fields": ["+user"], "mask_fields": ["user"], "edit_form": "json", "json_only": ["user"],
     "poll": "/jobs/{id}", "image_field": {"*": "image"}, "most_inputs": {"*": 2}, "mask": True,
     "mask_as": "white", "mask_needs_size": True, "mask_needs_model": True, "hosts": ["*.example"],

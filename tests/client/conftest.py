@@ -1,10 +1,9 @@
 """Sockets that misbehave, certificates, and one way to post."""
 
 import pytest
-from sockets import KEY, endpoint_at
+from sockets import KEY, credentials_of, endpoint_at
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.request import PreparedRequest, Request
 
 
@@ -35,7 +34,7 @@ def post(tmp_path):
         return exchange(
             call,
             endpoint,
-            ApiKey(key, of or endpoint.base_url) if key else None,
+            credentials_of(key, of or endpoint.base_url) if key else None,
             spool=tmp_path / "reply.part",
             token=token or CancelToken(),
             timeouts=timeouts or Timeouts(connect=20, idle=20, whole=60),

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sockets import KEY, b64, endpoint_at, images, reply
+from sockets import KEY, b64, credentials_of, endpoint_at, images, reply
 from sse import (
     DONE,
     ERROR,
@@ -29,7 +29,6 @@ from sse import (
 )
 
 from ipyimagegen.client import CancelToken, Timeouts, exchange, write_call
-from ipyimagegen.core.redact import ApiKey
 from ipyimagegen.core.request import PreparedRequest, Request
 from ipyimagegen.core.run import Status
 
@@ -157,7 +156,7 @@ def asked(parts, n, spool):
     outcome = exchange(
         write_call(request, PreparedRequest(model="m", options={"n": n}), endpoint),
         endpoint,
-        ApiKey(KEY, endpoint.base_url),
+        credentials_of(KEY, endpoint.base_url),
         spool=spool,
         token=ticking(),
         timeouts=SLOW,

@@ -10,11 +10,20 @@ from email.utils import formatdate
 from urllib.parse import quote
 
 import pytest
-from sockets import KEY, endpoint_at, hang, reply, reset, status_line_only, trickle_body, trickle_head
+from sockets import (
+    KEY,
+    credentials_of,
+    endpoint_at,
+    hang,
+    reply,
+    reset,
+    status_line_only,
+    trickle_body,
+    trickle_head,
+)
 
 from ipyimagegen.client import probe
 from ipyimagegen.client.transport import LIST
-from ipyimagegen.core.redact import ApiKey
 
 LIST_OF_ONE = {"object": "list", "data": [{"id": "m"}]}
 
@@ -25,7 +34,7 @@ def ask():
 
     def send(origin, *, key=KEY, seconds=5.0, mounts=None, **fields):
         endpoint = endpoint_at(origin, **fields)
-        secret = ApiKey(key, endpoint.base_url) if key else None
+        secret = credentials_of(key, endpoint.base_url) if key else None
         began = time.monotonic()
         result = probe(endpoint, secret, seconds=seconds, mounts=mounts or {})
         assert time.monotonic() - began < seconds + 20  # servers of these tests are silent for ever
@@ -70,7 +79,7 @@ def test_without_a_key_none_goes_not_even_that_of_a_netrc(serve, ask, tmp_path):
 
 def test_a_key_of_another_origin_stays(serve):
     server = serve(reply(LIST_OF_ONE))
-    probe(endpoint_at(server.origin), ApiKey(KEY, "https://other.example/v1"), seconds=10)
+    probe(endpoint_at(server.origin), credentials_of(KEY, "https://other.example/v1"), seconds=10)
     assert KEY not in repr(server.seen)
 
 

@@ -122,6 +122,7 @@ class Lab:
     cells: list[Cell] = field(default_factory=list)
     elsewhere: list = field(default_factory=list)  # real kernels in which cells run too
     _unwritten: list = field(default_factory=list)  # cells whose traces are not yet in files
+    entry: dict = field(default_factory=dict)  # of the server that is asked
     took: float | None = None  # seconds that the table shows, if not those of the longest cell
     checked: bool = False
     row: tuple = ()
@@ -172,6 +173,8 @@ class Lab:
         """Set the seconds to connect, without a byte, and for a whole call."""
         self.timeouts = replace(self.timeouts, **seconds)
         self.tools(timeouts=self.timeouts)
+        if self.entry:
+            self.configure()
 
     def wait_on(self, clock, random=lambda: 0.5):
         """Let calls wait on this clock, and take this for chance."""
@@ -184,10 +187,15 @@ class Lab:
 
     def use(self, origin, **entry):
         """Ask the server at an address from now on."""
-        own = {"base_url": f"{origin}/v1", "key_env": "LAB_KEY", "free": False, **entry}
+        self.entry = {"base_url": f"{origin}/v1", "key_env": "LAB_KEY", "free": False, **entry}
+        self.configure()
+        return self.servers[-1] if self.servers else None
+
+    def configure(self):
+        """Set the endpoint, with the limits of time that a server on this machine lacks."""
+        own = {"idle_timeout": self.timeouts.idle, "call_timeout": self.timeouts.whole, **self.entry}
         self.configured = f"%config Imagine.endpoints = {{'lab': {own!r}}}\n%config Imagine.endpoint = 'lab'"
         self.shell.run_cell(self.configured)
-        return self.servers[-1] if self.servers else None
 
     def other(self, answer, tls=None):
         """Start a server that must never see the key."""

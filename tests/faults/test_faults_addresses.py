@@ -7,7 +7,7 @@ import pytest
 from canary import KEY
 from lab import Clock
 from loopback import image_bytes
-from sockets import reply
+from sockets import items, reply
 
 from ipyimagegen.core.run import Status
 
@@ -123,7 +123,7 @@ def test_40_a_download_that_works_the_third_time(lab):
 
 def test_41_a_download_that_works_later(lab):
     no, server = reply("", "403 Forbidden"), lab.serve([])
-    server.answer = [urls(f"{server.origin}/x.png"), no, no, IMAGE]
+    server.answer = [urls(f"{server.origin}/x.png"), no, no, no, no, IMAGE]  # each time with the key too
     cell = lab.cell()
     assert "403" in cell.texts
     assert "403" in lab.cell().texts
@@ -207,3 +207,120 @@ def test_104_a_name_below_localhost_that_leads_here(lab, internet, known):
     lab.cell()
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
     lab.check(Status.DONE, 1, delivered=[GOOD])
+
+
+def want_key(conn, seen):
+    """Serve an image to those alone that have the key."""
+    allowed = seen.headers.get("authorization") == f"Bearer {KEY}"
+    conn.sendall(IMAGE if allowed else reply("", "401 Unauthorized"))
+
+
+def test_71_a_url_that_wants_the_key_of_its_origin(lab):
+    server = lab.serve([])
+    server.answer = [urls("/v1/files/a/content"), want_key, want_key]
+    lab.cell()
+    first, second = server.seen[1:]
+    assert "authorization" not in first.headers
+    assert second.headers["authorization"] == f"Bearer {KEY}"
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_71_no_key_after_a_redirect_from_elsewhere(lab, trusted, internet):
+    """Nor for a URL that another server calls the endpoint's own."""
+    server = lab.serve([], trusted)
+    away = lab.other(moved(f"{server.origin}/secret"), trusted)
+    internet.has("images.test", away)
+    server.answer = [urls("/a"), moved("https://images.test/b"), reply("", "401 Unauthorized")]
+    lab.cell()
+    assert [seen.line.split()[1] for seen in server.seen[1:]] == ["/a", "/secret"]
+    assert not any("authorization" in seen.headers for seen in server.seen[1:])
+    lab.check(Status.DONE, 1, states=["url_pending"])
+
+
+def test_71_no_key_for_another_port(lab):
+    """The URL is shown, and how to get the image itself."""
+    elsewhere = lab.other(want_key)
+    server = lab.serve(urls(f"{elsewhere.origin}/generated/a.png?X=%7E"))
+    cell = lab.cell()
+    assert elsewhere.accepted == 0
+    assert f"{elsewhere.origin}/generated/a.png?X=%7E" in cell.texts
+    shown = lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0])
+    assert f"{elsewhere.origin}/generated/a.png?X=%7E" in shown.texts
+    server.answer = reply(items(GOOD))
+    lab.cell("%imagine --response-format b64_json --new a red fox")
+    lab.check([Status.DONE] * 2, 2, "--response-format b64_json --new", delivered=[GOOD], images=0, at=0)
+
+
+def test_71_http_at_the_servers_host_is_asked_as_https(lab, trusted):
+    """A server behind a proxy that adds TLS does not know that it has it."""
+    server = lab.serve([], trusted)
+    server.answer = [urls(f"http://127.0.0.1:{server.port}/a.png"), IMAGE]
+    lab.cell()
+    assert server.seen[1].line == "GET /a.png HTTP/1.1"
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+SPELLED = [
+    "/p?s=a%2Fb%3D%3D&x=%7Eabc",
+    "/a%7e%2f+b/../c//d?x=%c3%a9&y=~",
+    "/p?",
+    "/p;v=1?a=b?c=/d&&",
+    "/p?q=a'b(c)*",
+]
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_72_a_url_is_requested_as_it_is_given(lab, spelled, relative):
+    server = lab.serve([])
+    origin = "" if relative else server.origin
+    server.answer = [urls(origin + spelled), moved(origin + spelled), IMAGE]
+    lab.cell()
+    assert [seen.line for seen in server.seen[1:]] == [f"GET {spelled} HTTP/1.1"] * 2
+    assert lab.runs[0].images[0].url == server.origin + spelled
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_72_through_a_proxy_too(lab, monkeypatch):
+    """A proxy gets whole URLs where it does not pass TLS on."""
+    proxy = lab.other([reply(items(GOOD))])
+    monkeypatch.setenv("HTTP_PROXY", proxy.origin)
+    lab.use("http://gpu.test", key_env=[], query={"x": "a"})
+    lab.cell()
+    assert proxy.seen[0].line == "POST http://gpu.test/v1/images/generations?x=a HTTP/1.1"
+    lab.check(Status.DONE, 0, delivered=[GOOD])
+
+
+def test_72_an_ampersand_that_is_escaped_as_html(lab):
+    server = lab.serve([])
+    server.answer = [urls(f"{server.origin}/p?a=1&amp;b=2&amp;amp;c"), IMAGE]
+    lab.cell()
+    assert server.seen[1].line == "GET /p?a=1&b=2&amp;c HTTP/1.1"
+    lab.check(Status.DONE, 1, delivered=[GOOD])
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "425 Too Early"])
+def test_72_a_url_that_is_not_there_yet(lab, status):
+    clock, none = Clock(), reply("", status)
+    lab.limit(idle=60, whole=60)
+    server = lab.serve([])
+    server.answer = [urls(f"{server.origin}/x.png"), *[none] * 9, IMAGE]
+    lab.wait_on(clock)
+    lab.cell()
+    assert sum(clock.waited) <= 30
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_72_a_url_that_is_never_there(lab):
+    """It is waited for once, also where there are several; later looks do not wait."""
+    clock = Clock()
+    lab.limit(idle=60, whole=60)
+    server = lab.serve([])
+    server.answer = [urls("/a", "/b", "/c"), reply("", "404 Not Found")]
+    lab.wait_on(clock)
+    cell = lab.cell("%imagine -n 3 a red fox")
+    assert 28 <= sum(clock.waited) <= 32
+    before = len(server.seen)
+    lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0])
+    assert len(server.seen) == before + 3
+    lab.check(Status.DONE, 1, "404", states=["url_pending"] * 3, at=0)

@@ -21,7 +21,7 @@ from loopback import b64, image_bytes
 from ipyimagegen import Settings, Studio, client
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.endpoints import Endpoint
-from ipyimagegen.core.redact import HiddenText, Redactor
+from ipyimagegen.core.redact import Credentials, HiddenText, Redactor
 from ipyimagegen.core.run import Status
 from ipyimagegen.session import executors, keys
 from ipyimagegen.session.credentials import Keychain
@@ -245,7 +245,7 @@ LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY"
 
 def typed(key, tmp_path, monkeypatch):
     chain = Keychain({}, lambda _: key, lambda: [LAB])
-    chain.secret(LAB)
+    chain.obtain(LAB)
     return chain
 
 
@@ -255,7 +255,7 @@ def in_keyring(key, tmp_path, monkeypatch):
     monkeypatch.setattr(keys, "find_spec", lambda name: name)
     monkeypatch.setattr(keys, "KEYRING_SECONDS", 60)  # its limit is tested elsewhere
     chain = Keychain({}, None, lambda: [LAB])
-    chain.secret(LAB)
+    chain.obtain(LAB)
     monkeypatch.delitem(sys.modules, "keyring")
     return chain
 
@@ -263,7 +263,7 @@ def in_keyring(key, tmp_path, monkeypatch):
 def in_a_former_folder(key, tmp_path, monkeypatch):
     (tmp_path / ".env").write_text(f"LAB_KEY={key}\n")
     chain = Keychain({}, None, lambda: [LAB])
-    chain.secret(LAB)
+    chain.obtain(LAB)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     return chain
@@ -332,7 +332,14 @@ def test_a_hidden_text_shows_itself_nowhere(caplog):
 @pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it], lambda it: {"a": it}, lambda it: (1, it)])
 def test_nothing_that_holds_a_key_is_pickled(wrap, home):
     secret = keys.ApiKey(HiddenText(KEYS["with a prefix"]), "https://lab.example/v1")
-    for held in (secret, secret.clear, secret.reveal("https://lab.example/v1/x")):
+    own = Credentials(origin=secret.origin, headers={"X-Auth": secret.clear})
+    for held in (
+        secret,
+        secret.clear,
+        secret.reveal("https://lab.example/v1/x"),
+        own,
+        replace(own, key=secret),
+    ):
         with pytest.raises(TypeError):
             pickle.dumps(wrap(held))
 
@@ -346,10 +353,12 @@ def errand(**more):
 
 def test_a_key_travels_in_a_remote_task_alone_and_shows_nowhere_there():
     secret = keys.ApiKey(HiddenText(KEYS["with a prefix"]), LAB.base_url)
-    task = errand(key=secret)
+    headers = {"X-Team": "lab", "X-Auth": HiddenText(KEYS["with signs"])}
+    task = errand(credentials=Credentials(origin=secret.origin, key=secret, headers=headers))
     assert not traces(f"{task!r} {task} {vars(task)}", KEYS.values())
     there = pickle.loads(pickle.dumps(task))
-    assert there.key == secret
+    assert there.credentials == task.credentials
+    assert [type(value) for value in there.credentials.headers.values()] == [str, HiddenText]
     assert not traces(f"{there!r} {vars(there)}", KEYS.values())
     assert not traces(pickle.dumps(errand()), KEYS.values())
 
@@ -406,12 +415,12 @@ def chain_of(key):
 WORKS = {
     "refuse": lambda chain: chain.refuse("a fox"),
     "hidden": lambda chain: chain.hidden("a \\u0041 fox %41"),
-    "secret": lambda chain: chain.secret(LAB),
+    "secret": lambda chain: chain.obtain(LAB),
     "source": lambda chain: chain.source(LAB),
-    "typed": lambda chain: replace_environment(chain).secret(LAB),
+    "typed": lambda chain: replace_environment(chain).obtain(LAB),
     "mask": lambda chain: chain.redactor.mask(b'{"a": "b", "c": "%41"}' * 9),
     "clean": lambda chain: chain.redactor.clean("a fox, escaped \\u0041"),
-    "write": lambda chain: chain.redactor_for(chain.secret(LAB)).holds_part("a fox"),
+    "write": lambda chain: chain.redactor_for(chain.obtain(LAB)).holds_part("a fox"),
 }
 
 

@@ -357,7 +357,7 @@ def test_where_a_key_comes_from(listen, tmp_path):
     (tmp_path / ".env").unlink()
     studio = studio_at(f"{server.origin}/v1")
     studio.keys.ask = lambda _question: CANARY
-    studio.keys.secret(studio.default_endpoint())
+    studio.keys.obtain(studio.default_endpoint())
     studio.keys.ask = asking
     assert checked(studio.doctor())["key"].text == DOCTOR["typed key"]
     assert server.seen[1].headers["authorization"] == f"Bearer {CANARY}"

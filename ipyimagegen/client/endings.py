@@ -1,0 +1,82 @@
+"""Notice that a response is whole although its connection stays open.
+
+Some servers send all that was requested, and then neither close the connection nor end the body; some go on
+with signs of life. Ordinary responses cost nothing: only the last bytes are looked at, once a second, and the
+response is read when they may be its end.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from ipyimagegen.client.dialects import OPENAI, Dialect
+from ipyimagegen.client.reasons import BODY, parse_body
+from ipyimagegen.client.spool import Spool, read_blocks
+from ipyimagegen.client.streaming import load_body
+
+TAIL = 4096  # bytes that are looked at
+PATIENCE = 3.0  # seconds for which a stream may go on after the last image that was requested
+REST = 4  # reading may take a fifth of the time
+ERROR_SECONDS = 10.0  # the body of a refusal is not worth more
+
+
+class SpooledEnd:
+    """Tells whether a response in a spool is whole, and nothing that it may need arrives any more."""
+
+    def __init__(self, spool: Spool, n: int, dialect: Dialect = OPENAI) -> None:
+        self._spool, self._n, self._dialect = spool, n, dialect
+        self._end = 0  # of what was read last
+        self._whole_since: float | None = None
+        self._resume_at = 0.0
+
+    def __call__(self) -> bool:
+        """Look once; raises nothing."""
+        began, end = time.monotonic(), 0
+        with suppress(OSError):
+            end = find_end(self._spool)
+        if not end or (end != self._end and began < self._resume_at):
+            return False
+        moved, self._end = end != self._end, end
+        if moved and self._is_whole():
+            self._whole_since = self._whole_since or began
+        elif moved:
+            self._whole_since = None
+        if moved:
+            self._resume_at = time.monotonic() + REST * (time.monotonic() - began)
+        if self._whole_since is None:
+            return False
+        return not moved or began - self._whole_since >= PATIENCE
+
+    def _is_whole(self) -> bool:
+        try:
+            _body, whole = load_body(self._spool.path, self._n, self._dialect, clean=False)
+        except Exception:  # noqa: BLE001 - what is wrong with it is found when it is read as a whole
+            return False
+        return whole
+
+
+def find_end(spool: Spool) -> int:
+    """Return where a response may end: behind a bracket that only blanks and comments follow; else 0.
+
+    Raises OSError.
+    """
+    size = spool.size
+    tail = b"".join(read_blocks(spool.path, max(size - TAIL, 0), size))
+    lines = tail.splitlines(keepends=True)
+    while lines and (not lines[-1].strip() or lines[-1].startswith(b":")):
+        lines.pop()
+    kept = b"".join(lines).rstrip()
+    return size - len(tail) + len(kept) if kept.endswith((b"}", b"]")) else 0
+
+
+class ErrorEnd:
+    """Tells whether the body of a refusal is whole, or took too long."""
+
+    def __init__(self, body: bytearray) -> None:
+        self._body, self._began = body, time.monotonic()
+
+    def __call__(self) -> bool:
+        """Look once; raises nothing."""
+        late = time.monotonic() - self._began >= ERROR_SECONDS
+        return late or not isinstance(parse_body(bytes(self._body[:BODY])), str)
