@@ -111,8 +111,8 @@ def test_addresses_are_fetched_when_somebody_wants_to_see_them(home, serve):
     server = serve(lambda seen: (200, {}, {"data": [{"url": url}]}))
     server.requests.clear()
     studio = make_studio(home, server)
-    # The address is of another port, so it is private and stays pending: what a kill leaves is alike.
-    with raising(e.CallError, remedy=Remedy.FETCH):
+    # The address is of another port, so it is not fetched and stays pending: what a kill leaves is alike.
+    with raising(e.CallError, remedy=Remedy.ASK_B64):
         studio.imagine("a fox", n=2)
     run = studio.store.runs()[0]
     studio.store.update(run.replace(status=Status.PENDING, images=(), response={}, mismatches=()))
