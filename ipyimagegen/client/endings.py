@@ -8,15 +8,18 @@ response is read when they may be its end.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from ipyimagegen.client.dialects import OPENAI, Dialect
-from ipyimagegen.client.reasons import BODY, parse_body
+from ipyimagegen.client.reasons import BODY, parse_body, states_error
+from ipyimagegen.client.search import find_images
 from ipyimagegen.client.spool import Spool, read_blocks
 from ipyimagegen.client.streaming import load_body
 
 TAIL = 4096  # bytes that are looked at
 PATIENCE = 3.0  # seconds for which a stream may go on after the last image that was requested
+LONG_PATIENCE = 30.0  # the same after JSON without an image or error: it may report progress
 REST = 4  # reading may take a fifth of the time
 ERROR_SECONDS = 10.0  # the body of a refusal is not worth more
 
@@ -28,6 +31,7 @@ class SpooledEnd:
         self._spool, self._n, self._dialect = spool, n, dialect
         self._end = 0  # of what was read last
         self._whole_since: float | None = None
+        self._settled = False
         self._resume_at = 0.0
 
     def __call__(self) -> bool:
@@ -46,13 +50,16 @@ class SpooledEnd:
             self._resume_at = time.monotonic() + REST * (time.monotonic() - began)
         if self._whole_since is None:
             return False
-        return not moved or began - self._whole_since >= PATIENCE
+        waited = began - self._whole_since
+        return waited >= PATIENCE or not moved if self._settled else waited >= LONG_PATIENCE
 
     def _is_whole(self) -> bool:
         try:
-            _body, whole = load_body(self._spool.path, self._n, self._dialect, clean=False)
+            body, whole = load_body(self._spool.path, self._n, self._dialect, clean=False)
         except Exception:  # noqa: BLE001 - what is wrong with it is found when it is read as a whole
             return False
+        stated = isinstance(body, Mapping) and states_error(body.get("error"))
+        self._settled = stated or bool(find_images(body))
         return whole
 
 

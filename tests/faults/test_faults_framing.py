@@ -242,12 +242,16 @@ def test_69_several_images_and_what_follows_them(lab):
 
 
 def test_69_a_pause_is_no_end(lab):
-    """Neither a bracket inside the response nor a pause between two images ends it."""
+    """Neither a bracket inside the response nor a pause between two images, or after progress, ends it."""
     cut = WHOLE.index(b"[{") + 1
-    parts = {"json": (WHOLE[:cut] + b"{},", WHOLE[cut:]), "stream": (FINAL[0], FINAL[1] + DONE)}
+    parts = [
+        (WHOLE[:cut] + b"{},", WHOLE[cut:]),
+        (FINAL[0], FINAL[1] + DONE),
+        (b'{"status": "running"}\n', WHOLE),
+    ]
 
     def answer(conn, seen):
-        first, second = parts["stream" if b"stream" in seen.body else "json"]
+        first, second = parts.pop(0)
         conn.sendall(reply(b"", length=False, kind="text/event-stream") + first)
         time.sleep(3.5)
         conn.sendall(second)
@@ -256,7 +260,8 @@ def test_69_a_pause_is_no_end(lab):
     lab.serve(answer)
     lab.cell()
     lab.cell("%imagine -n 2 --stream a red fox")
-    lab.check([Status.DONE] * 2, 2, delivered=[GOOD, *PAINTED[:2]], within=9)
+    lab.cell("%imagine a red fox that takes its time")
+    lab.check([Status.DONE] * 3, 3, delivered=[GOOD, *PAINTED[:2]], within=9)
 
 
 @pytest.mark.parametrize("then", [b"", b"\n"])
