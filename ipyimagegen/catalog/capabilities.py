@@ -13,6 +13,7 @@ from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.request import PreparedRequest, Request
 
 GENERATIONS, EDITS, INPAINTING = "generations", "edits", "inpainting"  # the last: edits with a mask
+_BY_OPTION = ("choices", "edit_choices", "limits")  # columns of which an endpoint overrides single options
 _JSON_LIMIT = 15_700_000  # bytes, so that a data URL stays below OpenAI's 20,971,520 characters
 _LIMIT = 50_000_000  # bytes of an image at OpenAI, which no server is known to exceed
 
@@ -77,7 +78,8 @@ def describe_capabilities(endpoint: Endpoint, model: str | None, operation: str)
     row = known or Model(name=model or "")
     if not at_vendor:
         row = replace(row, prices=(), rates=None, seconds=None)
-    row = replace(row, **{**columns, "name": model or ""})
+    by_option = {name: {**getattr(row, name), **columns[name]} for name in _BY_OPTION if name in columns}
+    row = replace(row, **{**columns, **by_option, "name": model or ""})
     if operation != GENERATIONS:
         row = replace(row, choices={**row.choices, **row.edit_choices})
     sizes, ratios = bool(row.sizes or row.size_rule), bool(row.ratios)

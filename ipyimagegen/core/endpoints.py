@@ -145,8 +145,9 @@ class Endpoint:
     `base_url` is everything before `/images/generations`, without a trailing slash; it is empty where the
     user has to give it. `vendor` names the vendor whose models, with their fields and prices, are the
     endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
-    of the model's row. `ignored_fields` names options that it is known to drop without a word: they are not
-    sent. `unreliable_fields` names options that its documents promise and that its relay may not pass on.
+    of the model's row, `choices` and `limits` option by option.
+
+    `ignored_fields` names options that it is known to drop without a word: they are not sent. `unreliable_fields` names options that its documents promise and that its relay may not pass on.
     `size_auto` is whether it knows `auto` as a size. `gateway`: it passes requests on to servers that may
     cost money, so that it is not free on this machine either.
 
