@@ -48,7 +48,7 @@ class _Track:
     length: int = 0
 
 
-def iterate_boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+def _iterate_boxes(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, start and end of the body of each box between two offsets.
 
     The last may end beyond `stop`; what is no box ends the list. Raises struct.error where the file ends
@@ -72,7 +72,7 @@ def walk_avif(walk: Walk) -> None:
     """Read the boxes, and count the coded frames of every image and of the first frame of each track."""
     file, sequence = walk.file, False
     items, tracks = _Items(), list[_Track]()
-    for kind, start, end in iterate_boxes(file, 0, walk.length):
+    for kind, start, end in _iterate_boxes(file, 0, walk.length):
         walk.count("pieces")
         if end > walk.length and kind in (b"meta", b"moov", b"mdat"):
             walk.cut()
@@ -118,7 +118,7 @@ class _Fields:
 def _read_items(walk: Walk, items: _Items, start: int, stop: int) -> None:
     stored = 0  # where the data are that stand in the box itself
     locations: _Fields | None = None
-    for kind, body, end in iterate_boxes(walk.file, start, stop):
+    for kind, body, end in _iterate_boxes(walk.file, start, stop):
         walk.count("pieces")
         match kind:
             case b"pitm":
@@ -138,7 +138,7 @@ def _read_items(walk: Walk, items: _Items, start: int, stop: int) -> None:
 
 
 def _read_kinds(walk: Walk, items: _Items, start: int, stop: int) -> None:
-    for kind, body, end in iterate_boxes(walk.file, start, stop):
+    for kind, body, end in _iterate_boxes(walk.file, start, stop):
         walk.count("items")
         if kind == b"infe":
             fields = _Fields(walk, body, end)
@@ -148,10 +148,10 @@ def _read_kinds(walk: Walk, items: _Items, start: int, stop: int) -> None:
 
 
 def _read_properties(walk: Walk, items: _Items, start: int, stop: int) -> None:
-    for kind, body, end in iterate_boxes(walk.file, start, stop):
+    for kind, body, end in _iterate_boxes(walk.file, start, stop):
         walk.count("pieces")
         if kind == b"ipco":
-            for number, (sort, first, last) in enumerate(iterate_boxes(walk.file, body, end), 1):
+            for number, (sort, first, last) in enumerate(_iterate_boxes(walk.file, body, end), 1):
                 walk.count("pieces")
                 if sort == b"ispe":
                     fields = _Fields(walk, first, last)
@@ -201,7 +201,7 @@ def _read_item(walk: Walk, kind: bytes, extents: list[tuple[int, int]]) -> None:
 
 
 def _read_tracks(walk: Walk, tracks: list[_Track], start: int, stop: int, depth: int = 0) -> None:
-    for kind, body, end in iterate_boxes(walk.file, start, stop):
+    for kind, body, end in _iterate_boxes(walk.file, start, stop):
         walk.count("pieces")
         if kind == b"trak":
             tracks.append(_Track())

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401 - see below
 
-from ipyimagegen.core.formats import HEAD, identify
+from ipyimagegen.core.formats import BY_MIME, HEAD, identify
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import ImageState
 from ipyimagegen.imaging.normalize import find_turn, turn_size, turn_upright
@@ -153,7 +153,7 @@ def _open_scanned(data: bytes) -> Image.Image:
     scan = scan_bytes(data)
     if scan is None or scan.refusal or not can_decode(scan.mime):
         raise OSError(scan.refusal if scan else _UNKNOWN)
-    return Image.open(io.BytesIO(data), formats=[scan.mime.removeprefix("image/")])
+    return Image.open(io.BytesIO(data), formats=[BY_MIME[scan.mime].pillow])
 
 
 def to_png(data: bytes) -> bytes:
@@ -203,7 +203,7 @@ class _Decoded:
 
 def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> _Decoded:
     """Decode the image. Raises _Refused, and anything else when no pixel can be decoded."""
-    with _MeteredFile(raw) as file, Image.open(file, formats=[scan.mime.removeprefix("image/")]) as image:
+    with _MeteredFile(raw) as file, Image.open(file, formats=[BY_MIME[scan.mime].pillow]) as image:
         if image.size != (scan.width, scan.height):  # a second header behind the first
             raise _Refused(_("its headers contradict each other"))
         # A JPEG can be decoded to a half, quarter or eighth of its size; twice the thumbnail's is enough.

@@ -63,7 +63,7 @@ LIMITS = {
     # Pixels of all frames that are coded in an AVIF file, shown or not: colour, transparency, a thumbnail. A
     # dense megapixel takes 0.15 s.
     "coded pixels": _Limit(96_000_000, _("has more than 96 megapixels of coded frames")),
-    "large frames": _Limit(0, _("has a coded frame of more than 40 megapixels")),
+    "large frames": _Limit(0, _("may have a coded frame of more than 40 megapixels")),
     # PNG text and ICC profiles, as stored and again inflated. The workflow of a user interface takes
     # a few MiB. Pillow holds each text four times: 64 MiB at the limit.
     "text": _Limit(16 * _MIB, _("has more than 16 MiB of text")),
