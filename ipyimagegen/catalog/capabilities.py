@@ -46,9 +46,9 @@ class Capabilities:
         return None if self.fields is None else option in self.fields
 
     def has_auto(self, option: str) -> bool:
-        """Return whether `auto` is a word that the server knows for an option, as far as anybody can tell."""
+        """Return whether the server has the word `auto` for an option, which it has unless a row tells."""
         if option == "size":
-            return self.endpoint.size_auto and ("auto" in self.row.sizes or not self.known)
+            return "auto" in self.row.sizes or not self.known
         return "auto" in self.row.choices.get(option, ("auto",))
 
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -156,11 +155,10 @@ class Registry:
         endpoint = next((place for place in near if place.base_url == base_url), None)
         if endpoint is None:
             blank = Endpoint(name=to_host(base_url), base_url="")
-            endpoint = _move(blank, address)
+            endpoint = _decide_free(_move(blank, address))
             elsewhere = {variable for place in self if place.base_url for variable in place.key_env}
             if not near and not elsewhere.isdisjoint(endpoint.key_env):  # that key belongs to another origin
                 endpoint = replace(endpoint, key_env=())
-            endpoint = replace(endpoint, free=_is_free(endpoint))
             if near:
                 endpoint = replace(endpoint, **{member: getattr(near[0], member) for member in _OF_SERVER})
         elif address.query:
@@ -184,12 +182,14 @@ def is_loopback(endpoint: Endpoint) -> bool:
     return is_loopback_host(urlsplit(endpoint.base_url).hostname or "")
 
 
-def _is_free(endpoint: Endpoint) -> bool:
-    """Return whether requests to it are taken to cost nothing: a server of this machine that draws itself.
+def _decide_free(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with `free` as its row or entry says, else by its address.
 
-    A gateway may pay for what it passes on, and so may a server that requires a key.
+    A server of this machine is free, unless it requires a key: then it may pay for what it passes on.
     """
-    return is_loopback(endpoint) and not endpoint.gateway and (endpoint.key_optional or not endpoint.key_env)
+    if endpoint.free is not None:
+        return endpoint
+    return replace(endpoint, free=is_loopback(endpoint) and (endpoint.key_optional or not endpoint.key_env))
 
 
 def check_transport(endpoint: Endpoint, has_key: bool) -> None:
@@ -227,6 +227,7 @@ _ROUTES = re.compile(
 )
 _DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")  # the api-version of Azure's older routes
 _VERSION = re.compile(rf"(api-version=({_DATED.pattern}|preview|latest|v1))?")  # never a key
+_AZURE_HOST = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com$")  # of any resource
 # What a Chinese input method types, and what is copied along with an address.
 _HALF_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)} | {0x3000: " ", 0x3002: "."}
 _AROUND = re.compile(r"""^[\s\u200b\ufeff"'`<“”‘’「『]+|[\s\u200b\ufeff"'`>“”‘’」』,.;]+$""")
@@ -277,7 +278,7 @@ def _find_row(origin: str) -> Endpoint | None:
     for row in load_endpoints().values():
         if row.base_url and to_origin(row.base_url) == origin:
             return row
-        if any(fnmatchcase(host, pattern) for pattern in row.hosts):
+        if row.dialect == AZURE and _AZURE_HOST.search(host):
             return row
     return None
 
@@ -362,11 +363,7 @@ def _merge(entries: UserEntries, environ: Mapping[str, str]) -> Mapping[str, End
         key = name.casefold()
         base = endpoints.get(key)
         endpoints[key] = _bind_keys(_read_entry(name, columns, base), base, owners)
-    stated = {name.casefold() for name, columns in entries.items() if "free" in columns}
-    return {
-        key: replace(endpoint, free=True) if _is_free(endpoint) and key not in stated else endpoint
-        for key, endpoint in endpoints.items()
-    }
+    return {key: _decide_free(endpoint) for key, endpoint in endpoints.items()}
 
 
 def _read_entry(name: str, columns: Mapping[str, Any], base: Endpoint | None) -> Endpoint:

@@ -112,6 +112,8 @@ def write_call(
     for option, value in sent.options.items():
         if option not in extra and option != "model":
             body[dialect.names.get(option, option)] = dialect.values.get(option, {}).get(value, value)
+    if endpoint.negative_sign and "negative_prompt" in body:
+        body["prompt"] += endpoint.negative_sign + body.pop("negative_prompt")
     body, route, form = write(body), dialect.route, False
     if sent.inputs:
         edit = dialect.inpaint if dialect.inpaint and sent.mask else dialect.edit
@@ -168,8 +170,8 @@ def _complete_azure_base(base: str, model: str) -> str:
     """Return the base URL of Azure's route for a model.
 
     The newer routes end in /v1 and have the deployment's name as `model` in the body, MAI-Image under a path
-    of its own (Microsoft's documentation, 2026-06). The older routes name the deployment in the path, which
-    the base URL may do already.
+    of its own (Microsoft's documentation of 2026-06, as third parties quote it). The older routes name the
+    deployment in the path, which the base URL may do already.
     """
     if base.endswith("/openai/v1") and model.casefold().startswith("mai-image"):
         return f"{base.removesuffix('/openai/v1')}{_MAI}"
@@ -192,13 +194,6 @@ def _split_size(body: Body) -> Body:
         return body
     edges = {"width": pixels[0], "height": pixels[1]} if pixels else {}
     return {k: v for k, v in body.items() if k != "size"} | edges
-
-
-def _join_negative_prompt(body: Body) -> Body:
-    """Append the negative prompt to the prompt, behind a bar, as LocalAI requires."""
-    negative = body.get("negative_prompt")
-    rest = {k: v for k, v in body.items() if k != "negative_prompt"}
-    return rest if negative is None else rest | {"prompt": f"{body['prompt']}|{negative}"}
 
 
 # What sd-server reads at the top level; it reads anything else only inside the prompt
@@ -327,7 +322,6 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "localai": Dialect(
         names={"steps": "step"},
-        write=_join_negative_prompt,
         edit=EditFormat(route="/images/generations", form=False, write=_for_localai),
         inpaint=EditFormat(route="/images/inpainting", write=_as_files),
     ),

@@ -147,11 +147,10 @@ class Endpoint:
     endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
     of the model's row, `choices` and `limits` option by option.
 
-    `ignored_fields` names options that it is known to drop without a word: they are not sent. `unreliable_fields` names options that its documents promise and that its relay may not pass on.
-    `size_auto` is whether it knows `auto` as a size. `gateway`: it passes requests on to servers that may
-    cost money, so that it is not free on this machine either.
+    `ignored_fields` names options that it is known to drop without a word: they are not sent.
+    `unreliable_fields` names options that its documents promise and that its relay may not pass on.
 
-    `hosts`: patterns of host names at which the row holds, wherever the user gives such an address.
+    `free`: whether its requests cost nothing; None is what its address tells.
 
     `poll`: the route below `base_url` that tells what became of a job, such as `/tasks/{id}`; it is asked
     where the server names no URL of its own.
@@ -159,7 +158,7 @@ class Endpoint:
     `allow_key`: the user lets a key go there that belongs to another server. `keyring`: the system keyring's
     key of this name belongs there.
 
-    `negative_sign`: the sign in a prompt after which it reads a negative prompt.
+    `negative_sign`: the sign in a prompt after which it reads a negative prompt, which is sent there.
 
     `headers` are sent with each request, by name. A value is text, or the variable that holds it.
 
@@ -181,8 +180,7 @@ class Endpoint:
     vendor: str = ""
     key_env: Annotated[tuple[str, ...], "variables"] = ()
     key_optional: bool = False
-    free: bool = False
-    gateway: bool = False
+    free: bool | None = None
     allow_key: bool = False
     keyring: bool = True
     allow_http: bool = False
@@ -191,12 +189,10 @@ class Endpoint:
     fields: OptionNames | None = None
     ignored_fields: OptionNames = ()
     unreliable_fields: OptionNames = ()
-    size_auto: bool = True
     required: Mapping[OptionName, Json] = field(default_factory=dict)
     models: Mapping[str, ModelColumns] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     negative_sign: str = ""
-    hosts: tuple[str, ...] = ()
     poll: Annotated[str, "poll"] = ""
     headers: Annotated[Mapping[str, str | HeaderVariable], "headers"] = field(
         default_factory=dict, repr=False

@@ -70,7 +70,8 @@ BODIES = {
 
 
 def written(dialect, options=OPTIONS, *, base="https://host/v1", model="m", extra=None, query=None):
-    endpoint = Endpoint(name="e", base_url=base, dialect=dialect, query=query or {})
+    sign = "|" if dialect == "localai" else ""
+    endpoint = Endpoint(name="e", base_url=base, dialect=dialect, query=query or {}, negative_sign=sign)
     request = Request(endpoint="e", base_url=base, prompt="a fox", options=options, extra=extra or {})
     return write_call(request, PreparedRequest(model=model, options=options), endpoint)
 
