@@ -15,11 +15,11 @@ from ipyimagegen.client.dialects import OPENAI, Dialect
 from ipyimagegen.client.reasons import BODY, parse_body, states_error
 from ipyimagegen.client.search import find_images
 from ipyimagegen.client.spool import Spool, read_blocks
-from ipyimagegen.client.streaming import load_body
+from ipyimagegen.client.streaming import find_start, load_body
+from ipyimagegen.core.options import Json
 
 TAIL = 4096  # bytes that are looked at
 PATIENCE = 3.0  # seconds for which a stream may go on after the last image that was requested
-LONG_PATIENCE = 30.0  # the same after JSON without an image or error: it may report progress
 REST = 4  # reading may take a fifth of the time
 ERROR_SECONDS = 10.0  # the body of a refusal is not worth more
 
@@ -31,7 +31,6 @@ class SpooledEnd:
         self._spool, self._n, self._dialect = spool, n, dialect
         self._end = 0  # of what was read last
         self._whole_since: float | None = None
-        self._settled = False
         self._resume_at = 0.0
 
     def __call__(self) -> bool:
@@ -50,17 +49,21 @@ class SpooledEnd:
             self._resume_at = time.monotonic() + REST * (time.monotonic() - began)
         if self._whole_since is None:
             return False
-        waited = began - self._whole_since
-        return waited >= PATIENCE or not moved if self._settled else waited >= LONG_PATIENCE
+        return not moved or began - self._whole_since >= PATIENCE
 
     def _is_whole(self) -> bool:
-        try:
-            body, whole = load_body(self._spool.path, self._n, self._dialect, clean=False)
-        except Exception:  # noqa: BLE001 - what is wrong with it is found when it is read as a whole
-            return False
-        stated = isinstance(body, Mapping) and states_error(body.get("error"))
-        self._settled = stated or bool(find_images(body))
-        return whole
+        path = self._spool.path
+        with suppress(Exception):  # what is wrong with it is found when it is read as a whole
+            body, whole = load_body(path, self._n, self._dialect, clean=False)
+            is_stream = find_start(path)[1]
+            return whole and (is_stream or self._has_result(body))
+        return False
+
+    def _has_result(self, body: Json) -> bool:
+        """Return whether JSON has all images or an error; less may be a line of progress before others."""
+        if isinstance(body, Mapping) and states_error(body.get("error")):
+            return True
+        return sum(not image["partial"] for image in find_images(body)) >= self._n
 
 
 def find_end(spool: Spool) -> int:

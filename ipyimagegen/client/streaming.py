@@ -314,8 +314,10 @@ class _StreamBody:
             more = facts.get("usage") if finished else None
             facts["usage"] = _add_usage(self._facts.get("usage"), more)
         self._facts |= facts
-        # Ark's last event has no image, and nothing else shows that it is the last.
-        self._ended |= event.whole and event.kind.endswith(".completed") and not images
+        # Ark's last event has no image, and nothing else shows that it is the last. The Responses API has an
+        # event of such a name before that with the image.
+        last = event.kind.endswith(".completed") and not event.kind.endswith("_call.completed")
+        self._ended |= event.whole and last and not images
         self._room -= event.size if failures or finished or event.error else 0
         full = self._room <= 0
         self._cut |= full

@@ -264,6 +264,27 @@ def test_69_a_pause_is_no_end(lab):
     lab.check([Status.DONE] * 3, 3, delivered=[GOOD, *PAINTED[:2]], within=9)
 
 
+LINES_OF_JSON = {
+    "a job": ([{"id": "task_1", "status": "queued"}, items(GOOD)], [GOOD]),
+    "images": ([items(image) for image in PAINTED[:2]], PAINTED[:2]),
+}
+
+
+@pytest.mark.parametrize("kind", LINES_OF_JSON)
+def test_69_a_pause_between_lines_of_json_is_no_end(lab, kind):
+    values, images = LINES_OF_JSON[kind]
+
+    def answer(conn, _seen):
+        conn.sendall(reply(b"", length=False) + json.dumps(values[0]).encode() + b"\n")
+        time.sleep(3.5)
+        conn.sendall(json.dumps(values[1]).encode() + b"\n")
+
+    lab.limit(idle=30, whole=30)
+    lab.serve(answer)
+    lab.cell(f"%imagine -n {len(images)} a red fox")
+    lab.check(Status.DONE, 1, delivered=images)
+
+
 @pytest.mark.parametrize("then", [b"", b"\n"])
 def test_69_a_refusal_and_then_an_open_connection(lab, then):
     head = f"{JSON}Content-Length: {len(REFUSAL) + 99}"
