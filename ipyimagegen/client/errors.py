@@ -200,7 +200,7 @@ def find_base_url(url: str, target: str, base_url: str) -> str:
 
 
 def find_other_slash(url: str, status: int, location: str | None) -> str:
-    """Return the target of a redirect to the same path with or without its final slash, else "".
+    """Return the target of a redirect that adds or removes the final slash of the path, else "".
 
     Such a request was certainly not executed: the router of a framework answers it. The target is of the
     same origin; 307 and 308 alone ask for the same POST again.
@@ -210,10 +210,11 @@ def find_other_slash(url: str, status: int, location: str | None) -> str:
     try:
         target = join_url(url, location)
         parts, own = urlsplit(target), urlsplit(url)
-        same = to_origin(target) == to_origin(url) and parts.path.rstrip("/") == own.path.rstrip("/")
+        differs = parts.path != own.path and parts.path.rstrip("/") == own.path.rstrip("/")
+        near = differs and to_origin(target) == to_origin(url)
     except ValueError:
         return ""
-    if not same or parts.query not in ("", own.query):
+    if not near or parts.query not in ("", own.query):
         return ""
     return target if parts.query or not own.query else f"{target.partition('?')[0]}?{own.query}"
 

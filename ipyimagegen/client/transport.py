@@ -137,7 +137,7 @@ class _Exchange:
     def run(
         self, credentials: Credentials, idempotency_key: str, mounts: Mounts, policy: AddressPolicy
     ) -> Outcome:
-        call, timeouts = self.call, self.timeouts
+        call, timeouts, url = self.call, self.timeouts, self.call.url
         try:
             accept = f"{'text/event-stream, ' if call.streams else ''}application/json"
             sent, data = {"Accept": accept, **call.headers}, None
@@ -150,23 +150,23 @@ class _Exchange:
                 call.method,
                 headers=sent,
                 data=data,
-                secrets=credentials.reveal(call.url, call.key_header) or {},
+                secrets=credentials.reveal(url, call.key_header) or {},
                 timeout=(min(timeouts.connect, timeouts.whole), timeouts.idle),
                 mounts=mounts,
                 policy=policy,
             )
-            response = request(url=call.url)
-            if target := find_other_slash(call.url, response.status_code, response.headers.get("Location")):
+            response = request(url=url)
+            if target := find_other_slash(url, response.status_code, response.headers.get("Location")):
                 response.close()
                 response.connection.close()
-                self.deadline.token.sent = False
-                response = request(url=target)
+                self.deadline.token.sent, url = False, target
+                response = request(url=url)
         except Exception as error:  # noqa: BLE001 - every foreign exception becomes a value here
             return self.make_failed(error)
         with contextlib.closing(response.connection), response:
             headers = {k.lower(): v for k, v in response.headers.items()}
             if not 200 <= response.status_code < 300:
-                outcome = self.make_refused(response, headers)
+                outcome = self.make_refused(response, headers, url)
             else:
                 path, problem = self.write_spool(response)
                 stored = StoredResponse(
@@ -222,15 +222,15 @@ class _Exchange:
             return reason
         return _("it was silent for {time} s, its idle_timeout", time=f"{self.timeouts.idle:g}")
 
-    def make_refused(self, response: requests.Response, headers: Mapping[str, str]) -> Outcome:
-        """Return the outcome of a status other than 2xx; its body is read as far as needed."""
+    def make_refused(self, response: requests.Response, headers: Mapping[str, str], url: str) -> Outcome:
+        """Return the outcome of a status other than 2xx from `url`; its body is read as far as needed."""
         status, (raw, unread) = response.status_code, read_head(response, self.deadline, BODY)
         stated = read_reason(unread or parse_body(raw), self.redactor)
         error, wait = explain_reason(stated, status), parse_retry_after(headers) or stated.wait
         kind = classify_status(status, error)
         server, reason = self.server, error.message.removeprefix(f"{status} ")
         location = headers.get("location") if status < 400 else None
-        if find_other_slash(self.call.url, status, location):
+        if find_other_slash(url, status, location):
             kind = Status.REFUSED
         if wait and wait > LONGEST and kind is Status.RATE_LIMITED:
             message = _(
@@ -240,14 +240,14 @@ class _Exchange:
                 reason=reason.rstrip("."),
                 time=format_wait(wait),
             )
-        elif url := find_redirect(self.call.url, location, self.redactor):
-            base = find_base_url(self.call.url, url, self.endpoint.base_url)
+        elif target := find_redirect(url, location, self.redactor):
+            base = find_base_url(self.call.url, target, self.endpoint.base_url)
             message = _(
                 "{server} answered {status}: {reason}. It redirects to {url}, which was not contacted.{hint}",
                 server=server,
                 status=status,
                 reason=reason,
-                url=url,
+                url=target,
                 hint=_(" If that is right, set {base} as the base URL.", base=base) if base else "",
             )
         else:

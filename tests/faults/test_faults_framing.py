@@ -154,6 +154,14 @@ def test_80_a_redirect_between_two_spellings_of_a_path(lab):
     lab.check(Status.REFUSED, 2, "307")
 
 
+def test_80_a_redirect_to_the_same_path(lab):
+    """No router writes it, so whether the request was executed is not known."""
+    server = lab.serve([])
+    server.answer = moved("/v1/images/generations", "307 Temporary Redirect")
+    lab.cell()
+    lab.check(Status.UNKNOWN, 1, "307")
+
+
 def test_80_the_advice_for_another_redirect_can_be_followed(lab):
     other = lab.other(reply(items(GOOD)))
     lab.serve(moved(f"{other.origin}/api/v2/images/generations/", "308 Permanent Redirect"))
