@@ -13,7 +13,7 @@ from ipyimagegen.client.cancel import CancelToken
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import parse_error
 from ipyimagegen.client.response import Outcome
-from ipyimagegen.client.search import STATE_NAMES, is_unfinished, walk
+from ipyimagegen.client.search import get_state, walk
 from ipyimagegen.client.spool import load_json, read_blocks
 from ipyimagegen.client.transport import exchange
 from ipyimagegen.core.endpoints import Endpoint, have_same_origin, to_host
@@ -26,8 +26,6 @@ from ipyimagegen.core.text import sanitize
 INTERVAL, LONGEST_INTERVAL = 1.0, 10.0  # seconds between two questions: at first, and at most
 UNKNOWN_YET = 30.0  # seconds for which a server may not know a job that it has just made
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.TOO_EARLY)
-# Words for the end of a job, and of an envelope for itself; any other word means that the job goes on.
-_FINISHED = {"complete", "completed", "done", "finished", "ok", "ready", "succeed", "succeeded", "success"}
 
 
 def find_poll_url(job: Job, endpoint: Endpoint) -> str | None:
@@ -96,11 +94,13 @@ def poll(
             call, endpoint, credentials, token=token, redactor=redactor, idempotency_key="", **options
         )
         objects, whole = _read_objects(outcome)
-        states = [redactor.clean(state, 40) for state in map(_get_state, objects) if state]
+        states = [redactor.clean(state, 40) for state in map(get_state, objects) if state]
         images = outcome.answer.images if outcome.answer else ()
         job = replace(job, status=_choose_state(states, job.status))
         note(job)
-        if whole and images and not any(map(is_unfinished, states)):  # any other is not a preview
+        if (
+            whole and images and not any(Job(id="", status=state).unfinished for state in states)
+        ):  # any other is not a preview
             return job, outcome
         if whole and job.failed:
             failure = _explain_failure(job, endpoint, parse_error(objects[0], redactor=redactor))
@@ -131,18 +131,12 @@ def _read_objects(outcome: Outcome) -> tuple[list[Mapping[str, Json]], bool]:
     return [mapping for mapping, _aside in walk(list(values))], whole
 
 
-def _get_state(mapping: Mapping[str, Json]) -> str:
-    """Return an object's word for a state, or ""."""
-    words = (mapping.get(name) for name in STATE_NAMES)
-    return next((word for word in words if isinstance(word, str)), "").strip()
-
-
 def _choose_state(states: Sequence[str], before: str) -> str:
     """Return the word that counts: envelopes have a state of their own, which is a success."""
     jobs = [Job(id="", status=state) for state in states]
     failed = [job.status for job in jobs if job.failed]
-    unfinished = [state for state in states if state.casefold() not in _FINISHED]
-    return next(iter([*failed, *unfinished, *states, before]))
+    others = [job.status for job in jobs if not job.succeeded]
+    return next(iter([*failed, *others, *states, before]))
 
 
 def _is_pending(outcome: Outcome, states: Sequence[str]) -> bool:
@@ -150,7 +144,7 @@ def _is_pending(outcome: Outcome, states: Sequence[str]) -> bool:
     if not states and outcome.answer and outcome.answer.job:
         return True
     accepted = outcome.error is not None and outcome.error.status == HTTPStatus.ACCEPTED
-    return accepted or any(state.casefold() not in _FINISHED for state in states)
+    return accepted or any(not Job(id="", status=state).succeeded for state in states)
 
 
 def _may_change(outcome: Outcome, *, new: bool) -> bool:

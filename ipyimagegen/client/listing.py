@@ -50,7 +50,7 @@ def _find_list(body: Json, depth: int = 3) -> list[Json] | None:
     if isinstance(body, list):
         return body
     nested = (body.get(name) for name in _LISTS) if depth and isinstance(body, Mapping) else ()
-    return next((found for value in nested if (found := _find_list(value, depth - 1)) is not None), None)
+    return next((models for value in nested if (models := _find_list(value, depth - 1)) is not None), None)
 
 
 def _read_entry(entry: Json, redactor: Redactor) -> ListedModel | None:

@@ -17,6 +17,7 @@ from enum import Enum, auto
 from itertools import islice
 from typing import TypeAlias
 
+from ipyimagegen.client.search import FACTS, fold_name
 from ipyimagegen.client.spool import Slice
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -46,7 +47,7 @@ class _Kind(Enum):
 
 _Finding: TypeAlias = tuple[_Kind, str]
 
-# The members that are read, best first; their names are compared without case and underscores.
+# The members that are read, best first; their names are compared without case and punctuation.
 _MEMBERS: Mapping[str, _Kind] = {
     **dict.fromkeys(("error", "errors", "message", "msg", "errormessage", "errormsg", "errmsg"), _Kind.TEXT),
     **dict.fromkeys(("statusmsg", "statusmessage", "detail", "details", "description"), _Kind.TEXT),
@@ -65,8 +66,7 @@ _NAMING = ("error", "reason", "failreason")  # of these, a single word is the na
 _ECHOES = ("input", "inputs", "prompt", "request", "parameters", "headers")  # of what was sent
 _MATCHED = ("filtered", "detected", "blocked", "flagged")  # members that say that a category matched
 # What a response states besides its images and their failure.
-_FACTS = {"created", "createdat", "id", "object", "model", "usage", "size", "quality", "seed", "background"}
-_FACTS |= {"outputformat", "requestid", "traceid", "time", "timings"}
+_FACTS = {*map(fold_name, FACTS), "createdat", "object", "usage", "requestid", "traceid", "time", "timings"}
 _NO_REASON = re.compile(
     r"(?i)(?:success(?:ful(?:ly)?)?|succeeded|ok(?:ay)?|done|completed?|finished|stop|created|null|none"
     r"|undefined|true|false|0|200|(?:操作|请求)?成功)[.!。]?"
@@ -103,26 +103,28 @@ _UNREADABLE = re.compile(r"[\0-\x08\x0e-\x1f\ufffd]")  # what bytes that are no 
 
 def read_reason(body: Json, redactor: Redactor = NO_KEYS) -> Reason:
     """Return what a body, parsed JSON or text, says about a failure."""
-    found: dict[_Kind, list[str]] = {kind: [] for kind in _Kind}
+    findings: dict[_Kind, list[str]] = {kind: [] for kind in _Kind}
     codes: list[str] = []
     for kind, text in islice(_walk(body, _Kind.TEXT), _FINDINGS):
         is_code = kind in (_Kind.CODE, _Kind.TYPE)
         plain = truncate(_make_plain(text, redactor), _CODE if is_code else TEXT_LIMIT)
         if _is_reason(plain):
-            found[kind].append(plain)
+            findings[kind].append(plain)
             codes += [plain] if is_code else []
-    codes += found[_Kind.NAME]
-    texts = list(_drop_repeated((found[_Kind.TEXT] or found[_Kind.SPEECH])[:_TEXTS]))
-    words = [*found[_Kind.NAME], *found[_Kind.CODE], *found[_Kind.STATE]]
-    told = "; ".join(texts) or next((word for word in words if not word.isdigit()), "") or "".join(words[:1])
-    if matches := [match for match in dict.fromkeys(found[_Kind.CATEGORY]) if match not in told]:
-        told = f"{told.rstrip('.')} ({', '.join(matches)})".strip()
-    waits = [*found[_Kind.WAIT], *(match[0] for text in texts for match in _AGAIN.finditer(text))]
+    codes += findings[_Kind.NAME]
+    texts = list(_drop_repeated((findings[_Kind.TEXT] or findings[_Kind.SPEECH])[:_TEXTS]))
+    words = [*findings[_Kind.NAME], *findings[_Kind.CODE], *findings[_Kind.STATE]]
+    message = (
+        "; ".join(texts) or next((word for word in words if not word.isdigit()), "") or "".join(words[:1])
+    )
+    if matches := [match for match in dict.fromkeys(findings[_Kind.CATEGORY]) if match not in message]:
+        message = f"{message.rstrip('.')} ({', '.join(matches)})".strip()
+    waits = [*findings[_Kind.WAIT], *(match[0] for text in texts for match in _AGAIN.finditer(text))]
     return Reason(
-        text=redactor.clean(told, MESSAGE),
-        quote="" if told else _quote(body, redactor),
+        text=redactor.clean(message, MESSAGE),
+        quote="" if message else _quote(body, redactor),
         codes=tuple(dict.fromkeys(codes)),
-        words="\n".join((*codes, *found[_Kind.STATE], *texts)),
+        words="\n".join((*codes, *findings[_Kind.STATE], *texts)),
         wait=next(filter(None, map(_parse_duration, waits)), None),
     )
 
@@ -160,7 +162,7 @@ def _drop_facts(value: Json, depth: int = _DEPTH) -> Json:
     if isinstance(value, (Mapping, list)) and not depth:
         return None
     if isinstance(value, Mapping):
-        members = ((name, member) for name, member in value.items() if _fold(name) not in _FACTS)
+        members = ((name, member) for name, member in value.items() if fold_name(name) not in _FACTS)
         left = ((name, _drop_facts(member, depth - 1)) for name, member in members)
         return {name: rest for name, rest in left if rest is not None} or None
     if isinstance(value, list):
@@ -203,14 +205,10 @@ def _walk_members(members: Mapping[str, Json], depth: int) -> Iterator[_Finding]
     if isinstance(path, list) and isinstance(message, str):  # FastAPI's
         yield _Kind.TEXT, f"{'.'.join(map(_write, path[:9]))}: {message}"
         return
-    folded = {_fold(name): member for name, member in members.items()}
+    folded = {fold_name(name): member for name, member in members.items()}
     for name in sorted(folded, key=lambda name: _RANKS.get(name, len(_RANKS))):
         if name not in _ECHOES:
             yield from _walk(folded[name], _MEMBERS.get(name), name, depth - 1)
-
-
-def _fold(name: str) -> str:
-    return name.replace("_", "").casefold()
 
 
 def _write(value: Json) -> str:

@@ -1,4 +1,4 @@
-"""Find images in the JSON of a response, wherever the server puts them.
+"""Find images, and a job in place of them, in the JSON of a response, wherever the server puts them.
 
 Servers agree on no place: data[].b64_json and data[].url (OpenAI), images[].url (SiliconFlow), images[] of
 texts, data.image_urls[] (MiniMax), choices[].message.images[].image_url.url (OpenRouter's chat),
@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import TypeAlias
 
 from ipyimagegen.client.spool import Slice, sniff_base64
+from ipyimagegen.core.formats import FORMATS
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.run import Job
 
@@ -27,22 +28,20 @@ FACTS = ("created", "model", "size", "quality", "background", "output_format", "
 
 # Names without case and punctuation. Under these, any text is base64 unless it is a URL, …
 _BASE64 = re.compile(r"(?:partial)?(?:image)?(?:b64|base64)(?:json)?\d*")
+_NOUN = r"(?:generated|output|result)?(?:images?|imgs?|data|outputs?|results?|samples?|src|files?)"
 # … any text is a URL, also a relative one, unless it is base64, …
-_URL = re.compile(r"(?:images?|file|download|output|result)?ur[il]s?\d*")
+_URL = re.compile(rf"(?:{_NOUN}|download)?ur[il]s?\d*")
 # … and a text is a URL if it looks like one.
-_IMAGE = re.compile(
-    r"(?:generated|output|result)?(?:images?|imgs?|data|outputs?|results?|samples?|src|files?)\d*"
-)
+_IMAGE = re.compile(rf"{_NOUN}\d*")
 # Input images that are echoed and smaller versions: they count where there is nothing else.
 _ASIDE = re.compile(
     r"input|request|param|source|reference|original|init|mask|control|thumb|preview|avatar|logo|icon"
 )
 _PUNCTUATION = re.compile(r"[\W_]+")
 _ABSOLUTE = re.compile(r"(?:https?:)?//[^\s/]", re.IGNORECASE)
-_PATH = re.compile(
-    r"(?:file:|[a-z]:[\\/]|~?/|\.{0,2}/)\S|[^\s:]+\.(?:png|jpe?g|webp|gif|avif|svg)\b", re.IGNORECASE
-)
-_IMAGE_FILE = re.compile(r"[^\s?#]+\.(?:png|jpe?g|webp|gif|avif|svg)(?:[?#]|\Z)", re.IGNORECASE)
+_SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for known in FORMATS for suffix in known.suffixes)})"
+_PATH = re.compile(rf"(?:file:|[a-z]:[\\/]|~?/|\.{{0,2}}/)\S|[^\s:]+{_SUFFIX}\b", re.IGNORECASE)
+_IMAGE_FILE = re.compile(rf"[^\s?#]+{_SUFFIX}(?:[?#]|\Z)", re.IGNORECASE)
 
 
 def find_images(body: Json) -> list[Item]:
@@ -59,6 +58,11 @@ def find_images(body: Json) -> list[Item]:
 def is_text(value: Json) -> bool:
     """Return whether a value is a text that is not blank."""
     return isinstance(value, Slice) or (isinstance(value, str) and bool(value.strip()))
+
+
+def fold_name(name: str) -> str:
+    """Return the name of a member without case and punctuation."""
+    return _PUNCTUATION.sub("", name.casefold())
 
 
 def walk(value: Json) -> Iterator[tuple[Mapping[str, Json], bool]]:
@@ -107,7 +111,7 @@ def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
     texts: dict[tuple[bool, bool, bool], list[Text]] = {}
     for name, value in mapping.items():
         for text in _list_texts(value):
-            plain = _PUNCTUATION.sub("", name.casefold())
+            plain = fold_name(name)
             if (is_base64 := _is_base64(plain, text)) is not None:
                 key = (_is_aside(name), plain.startswith("partial"), is_base64)
                 texts.setdefault(key, []).append(text)
@@ -146,11 +150,7 @@ def _is_base64(name: str, text: Text) -> bool | None:
 
 # Jobs
 
-_STATES = re.compile(
-    r"(?:(?:task|job)?status)?(?:queue[d]?|inqueue|queueing|pending|submit(?:ted)?|created?|accepted|notstart(?:ed)?"
-    r"|start(?:ing|ed)|scheduled|waiting|preparing|process(?:ing)?|inprogress|running|generating)"
-)
-STATE_NAMES = ("status", "state", "task_status", "job_status", "taskStatus", "jobStatus")
+_STATE_NAMES = ("status", "state", "task_status", "job_status", "taskStatus", "jobStatus")
 _TASK_IDS = ("task_id", "taskId", "job_id", "jobId", "prediction_id", "generation_id", "generationId")
 _POLLING = ("polling_url", "pollingUrl", "poll_url", "status_url", "task_url", "operation_location")
 
@@ -162,26 +162,27 @@ def find_job(body: Json) -> tuple[str, str, str] | None:
     not failed: ModelScope calls one that it has just taken a success.
     """
     for mapping, aside in walk(body):
-        state = next((v for name in STATE_NAMES if isinstance(v := mapping.get(name), str)), "").strip()
-        task = next((v for name in _TASK_IDS if is_id(v := mapping.get(name))), None)
-        identifier = next((v for v in (task, mapping.get("id"), mapping.get("request_id")) if is_id(v)), None)
-        failed = Job(id="", status=state).failed
-        if aside or identifier is None or not (is_unfinished(state) or (task is not None and not failed)):
+        job = Job(id="", status=get_state(mapping))
+        task = next((v for name in _TASK_IDS if _is_id(v := mapping.get(name))), None)
+        ids = (task, mapping.get("id"), mapping.get("request_id"))
+        identifier = next((v for v in ids if _is_id(v)), None)
+        if aside or identifier is None or not (job.unfinished or (task is not None and not job.failed)):
             continue
         links = mapping.get("urls")
         urls = [mapping.get(name) for name in _POLLING] + [
             links.get("get") if isinstance(links, Mapping) else None
         ]
         url = next((v for v in urls if isinstance(v, str) and v.strip()), "")
-        return str(identifier), url, state
+        return str(identifier), url, job.status
     return None
 
 
-def is_unfinished(state: str) -> bool:
-    """Return whether a word for the state of a job certainly says that the job goes on."""
-    return _STATES.fullmatch(_PUNCTUATION.sub("", state.casefold())) is not None
+def get_state(mapping: Mapping[str, Json]) -> str:
+    """Return an object's word for a state, or ""."""
+    words = (mapping.get(name) for name in _STATE_NAMES)
+    return next((word for word in words if isinstance(word, str)), "").strip()
 
 
-def is_id(value: Json) -> bool:
+def _is_id(value: Json) -> bool:
     """Return whether a value can be the id of a job: a short text or a whole number."""
     return (isinstance(value, str) and 0 < len(value.strip()) <= 500) or (type(value) is int and value > 0)

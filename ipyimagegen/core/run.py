@@ -178,11 +178,19 @@ class ErrorInfo:
     remedy: Remedy | None = None
 
 
-# In the words of servers for a job that ends without an image.
+# The words of servers for the state of a job: in those for one that has ended without an image, …
 _FAILED = re.compile(
     r"fail|error|cancel|expire|reject|refuse|abort|moderated|time[d_ ]*out|not[_ ]*found|失败|取消|超时",
     re.IGNORECASE,
 )
+# … for one that has ended well, and for a response itself, …
+_SUCCEEDED = {"complete", "completed", "done", "finished", "ok", "ready", "succeed", "succeeded", "success"}
+# … and, without case and punctuation, for one that goes on.
+_UNFINISHED = re.compile(
+    r"(?:(?:task|job)?status)?(?:queue[d]?|inqueue|queueing|pending|submit(?:ted)?|created?|accepted|notstart(?:ed)?"
+    r"|start(?:ing|ed)|scheduled|waiting|preparing|process(?:ing)?|inprogress|running|generating)"
+)
+_PUNCTUATION = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +209,16 @@ class Job:
     def failed(self) -> bool:
         """Whether it has ended without an image."""
         return _FAILED.search(self.status) is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its word is one for success."""
+        return self.status.casefold() in _SUCCEEDED
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether its word certainly says that it goes on; an unknown word may say so too."""
+        return _UNFINISHED.fullmatch(_PUNCTUATION.sub("", self.status.casefold())) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
