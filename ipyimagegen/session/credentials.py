@@ -62,26 +62,26 @@ class Keychain:
 
         Raises InvalidOption for an impossible key or header, MissingKey for a header without a value.
         """
-        found = keys.find_credentials(endpoint, environ=self._environ, folder=HERE, note=self._note)
-        typed = self._find_typed(endpoint) if endpoint.sends_key and not found.key else None
-        return replace(found, key=typed) if typed else found
+        credentials = keys.find_credentials(endpoint, environ=self._environ, folder=HERE, note=self._note)
+        typed = self._find_typed(endpoint) if endpoint.sends_key and not credentials.key else None
+        return replace(credentials, key=typed) if typed else credentials
 
     def obtain(self, endpoint: Endpoint) -> Credentials:
-        """Return the same, with a prompt where a person can answer and the endpoint requires a key.
+        """Return the headers and the key, with a prompt where a person can answer and a key is required.
 
         A typed key is kept in memory, for its origin alone, until a server refuses it. Raises MissingKey, and
         InvalidOption for an impossible key or header.
         """
-        found = self.find(endpoint)
-        if found.key or not keys.is_required(endpoint):
-            return found
+        credentials = self.find(endpoint)
+        if credentials.key or not keys.is_required(endpoint):
+            return credentials
         key = self._ask_for(endpoint)
         if key is None:
             raise keys.make_missing_error(endpoint)
         self._note(key)
         keys.check_key(key, _("the prompt"))
         self._typed[key.origin] = key
-        return replace(found, key=key)
+        return replace(credentials, key=key)
 
     @hide_frames
     def _ask_for(self, endpoint: Endpoint) -> ApiKey | None:

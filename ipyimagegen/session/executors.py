@@ -170,10 +170,10 @@ def _exchange(task: RemoteTask, spool: Path) -> client.Outcome:
 
 
 def _find_credentials(endpoint: Endpoint) -> Credentials:
-    found = keys.find_credentials(endpoint, environ=Environment(), folder=Path())
-    if found.key is None and keys.is_required(endpoint):
+    credentials = keys.find_credentials(endpoint, environ=Environment(), folder=Path())
+    if credentials.key is None and keys.is_required(endpoint):
         raise keys.make_missing_error(endpoint)
-    return found
+    return credentials
 
 
 # What runs in the notebook

@@ -338,8 +338,8 @@ class Scheduler:
         credentials: dict[str, Credentials | None] = {}
         for url, endpoint in {call.endpoint.base_url: call.endpoint for call in planned}.items():
             here = exchange is None or plan.local.get("send_key")  # else the workers find the key
-            credentials[url] = found = studio.keys.obtain(endpoint) if here else None
-            catalog.check_transport(endpoint, has_key=bool(found and found.secrets))
+            credentials[url] = own = studio.keys.obtain(endpoint) if here else None
+            catalog.check_transport(endpoint, has_key=bool(own and own.secrets))
         files = {sha256: data for call in planned for sha256, data in call.files.items()}
         images = min(sum(call.request.count for call in planned), max(AT_ONCE, planned[0].request.count))
         studio.store.probe(images * ROOM + sum(map(len, files.values())))

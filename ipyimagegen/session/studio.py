@@ -366,9 +366,9 @@ class Studio:
         credentials = None
         with suppress(InvalidOption, MissingKey):  # a download rarely needs a key
             if trusted:
-                found = self.keys.find(endpoint)
-                catalog.check_transport(endpoint, has_key=bool(found.secrets))
-                credentials = found
+                own = self.keys.find(endpoint)
+                catalog.check_transport(endpoint, has_key=bool(own.secrets))
+                credentials = own
         if run.awaits_job and trusted and credentials is None:
             return run
         context = replace(self.tools, offline=offline or self.offline, patient=patient)
