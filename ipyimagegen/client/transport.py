@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -216,9 +216,9 @@ class _Exchange:
         )
 
     def describe(self, error: Exception) -> Message:
-        """Return why the connection failed; a limit of silence is named."""
+        """Return why the connection failed; the setting that limits the silence of a POST is named."""
         reason = describe_failure(error)
-        if reason != SILENT or not self.deadline.token.sent:
+        if reason != SILENT or not self.deadline.token.sent or self.call.method != "POST":
             return reason
         return _("it was silent for {time} s, its idle_timeout", time=f"{self.timeouts.idle:g}")
 
@@ -369,6 +369,7 @@ def _redact(value: Any, redactor: Redactor) -> Any:
 # Whether a server answers
 
 LIST = 4 << 20  # bytes of a list of models that are read
+Form: TypeAlias = Literal["empty", "json", "page", "text"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,7 +394,7 @@ class ProbeResult:
     message: str = ""
     remedy: Remedy | None = None
     redirect: str = ""
-    form: Literal["empty", "json", "page", "text"] = "empty"
+    form: Form = "empty"
     models: tuple[ListedModel, ...] | None = None
     clock_offset: float = float("nan")
     seconds: float = 0.0
@@ -446,7 +447,6 @@ def probe(
             clock_offset = count_seconds_until(headers.get("Date", ""))
             status, (raw, unread) = response.status_code, read_head(response, deadline, LIST)
     models, body = parse_models(raw, redactor) if status < 300 else None, unread or parse_body(raw)
-    text = raw[:BODY].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     # Gateways send some refusals with 200.
     failed = isinstance(body, Mapping) and (states_error(body.get("error")) or body.get("success") is False)
     refused = status >= 400 or (status < 300 and failed)
@@ -463,17 +463,21 @@ def probe(
         message=refusal.message if refusal else "",
         remedy=refusal.remedy if refusal else None,
         redirect=find_redirect(url, headers.get("Location"), redactor) if 300 <= status < 400 else "",
-        form="json"
-        if text.startswith(("{", "["))
-        else "page"
-        if is_page(text)
-        else "text"
-        if text
-        else "empty",
+        form=_find_form(raw),
         models=None if refused else models,
         clock_offset=clock_offset,
         seconds=spent,
     )
+
+
+def _find_form(raw: bytes) -> Form:
+    """Return what a body looks like."""
+    text = raw[:BODY].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if text.startswith(("{", "[")):
+        return "json"
+    if is_page(text):
+        return "page"
+    return "text" if text else "empty"
 
 
 def _name_proxy(address: str | None) -> str | None:

@@ -162,7 +162,7 @@ def _interpret_refusal(
 ) -> tuple[State, Message]:
     names = " or ".join(endpoint.key_env)
     if status < 400:
-        remedy = _("Set the base URL of the server that answers itself")
+        remedy = _("Set the base URL of that server")
         url = probe.redirect or _("another URL")
         return State.PROBLEM, _("redirected to {url}. {remedy}", url=url, remedy=remedy)
     refused = status in (400, 401, 403) and (status == 401 or probe.remedy is Remedy.CHECK_KEY)
