@@ -7,14 +7,13 @@ the rule allows it: models prefer it, and people expect 16:9 to be 1280x720.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import product
 
 from ipyimagegen.core.endpoints import Model, SizeRule
 from ipyimagegen.core.messages import _, join
-from ipyimagegen.core.options import parse_size
+from ipyimagegen.core.options import TIER, parse_size
 
 Pixels = tuple[int, int]
 
@@ -23,7 +22,6 @@ WORDS = {"square": Fraction(1), "landscape": Fraction(3, 2), "portrait": Fractio
 _FREE = SizeRule(multiple=16)  # for a server whose sizes are not known
 _GRID = 16
 _UNBOUNDED = SizeRule()
-_TIER = re.compile(r"(\d{1,3}(?:\.\d)?)K")
 
 
 def parse_pixels(size: object) -> Pixels | None:
@@ -33,7 +31,7 @@ def parse_pixels(size: object) -> Pixels | None:
 
 def parse_tier(size: object) -> int | None:
     """Return the pixels of a tier such as `2K` (2048 squared); None for anything else."""
-    match = _TIER.fullmatch(size) if isinstance(size, str) else None
+    match = TIER.fullmatch(size) if isinstance(size, str) else None
     return int((float(match[1]) * 1024) ** 2) if match else None
 
 

@@ -335,7 +335,7 @@ LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
 _AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
-_TIER = re.compile(r"\d{1,2}(?:\.\d)?[kK]")
+TIER = re.compile(r"(\d{1,2}(?:\.\d)?)[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -487,7 +487,7 @@ def _check_bounds(option: Option, number: float) -> int | float:
 def _parse_size(option: Option, text: str) -> str:
     if text.lower() in SIZE_WORDS:
         return text.lower()
-    if _TIER.fullmatch(text):
+    if TIER.fullmatch(text):
         return text.upper()  # Seedream's "2K"
     if pixels := parse_size(text):
         return f"{pixels[0]}x{pixels[1]}"

@@ -120,9 +120,10 @@ class ImagineMagics:
     def imagine_models(self, line: Line, *_cell: object) -> None:
         """List the models of the catalog or of a server, or show a model in full."""
         if server := line.own.get("--server"):
-            endpoint, *others = [*([str(server)] if server is not True else []), *line.words] or [""]
-            _refuse_words(" ".join(others), _("{flag} takes one endpoint", flag="--server"))
-            listed = self._studio.list_models(endpoint or None)
+            words: list[str | None] = [*([] if server is True else [str(server)]), *line.words]
+            endpoint, *others = words or [None]
+            _refuse_words(" ".join(map(str, others)), _("{flag} takes one endpoint", flag="--server"))
+            listed = self._studio.list_models(endpoint)
             show_table(reports.report_server_models(*listed, _read_limit(line, LISTED_MODELS)))
         elif line.words:
             show_text(reports.report_model(" ".join(line.words)))

@@ -323,12 +323,9 @@ def report_server_models(endpoint: Endpoint, models: Sequence[client.ListedModel
     """Return the models that a server lists, those that look like image models first, at most `limit`."""
     rows = []
     for model in models:
-        known = catalog.find_model(model.name)
         drawing = model.makes_images or catalog.looks_like_image_model(model.name)
-        name = (
-            known.name + (_(", retired {date}", date=known.retired) if known.retired else "") if known else ""
-        )
-        rows.append((model.name, _("yes") if drawing else "", name, model.owner))
+        known = _name_known(catalog.find_model(model.name))
+        rows.append((model.name, _("yes") if drawing else "", known, model.owner))
     rows.sort(key=lambda row: not row[1])
     server = truncate(endpoint.name, 40)
     image_models = sum(bool(row[1]) for row in rows)
@@ -339,6 +336,13 @@ def report_server_models(endpoint: Endpoint, models: Sequence[client.ListedModel
         notes.append(_("{count} more: {magic}", count=f"{more:,}", magic=magic))
     header = (_("model"), _("image model"), _("in the catalog"), _("owner"))
     return Table(rows=[header, *rows[:limit]], notes=notes)
+
+
+def _name_known(model: Model | None) -> str:
+    """Return the name of a model in the catalog, and when it was retired."""
+    if model is None:
+        return ""
+    return model.name + (_(", retired {date}", date=model.retired) if model.retired else "")
 
 
 def report_models() -> Table:

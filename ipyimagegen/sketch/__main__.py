@@ -55,9 +55,10 @@ def _serve(server: SketchServer, host: str, *, has_key: bool) -> None:
     origins = list_origins(host, server.server_port)
     try:
         print(f"sketch serves at {' and '.join(f'{origin}/v1' for origin in origins)} (Ctrl-C stops it)")
-        for k, origin in enumerate(origins[:-1] or origins):  # the last is for this machine
-            start = "or, in another network," if k else "Students paste this into a cell:"
+        start = "Students paste this into a cell:"
+        for origin in origins[:-1] or origins:  # the last is for this machine
             print(f"{start}\n\n{make_setup_cell(origin, has_key=has_key)}\n")
+            start = "or, in another network,"
         print(f"and into the next one:\n\n{EXAMPLE}\n")
         sys.stdout.flush()
         server.serve_forever(poll_interval=0.2)
