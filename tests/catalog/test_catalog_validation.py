@@ -42,8 +42,8 @@ def test_the_endpoints_row_for_the_model_decides_first():
 
 def test_then_the_endpoints_row():
     endpoint = catalog.Registry().find("dmxapi")
-    assert "style" in find_fields(endpoint, "gpt-image-1")  # as its documents have it
-    assert find_fields(endpoint, "gpt-image-1") == find_fields(endpoint, "never-heard-of")
+    assert "style" in find_fields(endpoint, "gpt-image-2")  # which its own vendor refuses
+    assert find_fields(endpoint, "gpt-image-2") == find_fields(endpoint, "never-heard-of")
     assert find_fields(endpoint, "never-heard-of") == set(endpoint.fields)
 
 
