@@ -351,7 +351,7 @@ def _extract_page_text(text: str) -> str:
 _TIME = (
     r"\d{1,9}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|秒|分钟?|小时)"
 )
-_TIMES = rf"(?:{_TIME}\s?)+(?![a-z])"
+_TIMES = rf"(?:{_TIME}\s?){{1,4}}(?![a-z])"  # a longer row would be searched from each of its times
 _AGAIN = re.compile(rf"(?i)(?:(?:re)?try|wait)(?: again)?(?: in| after| for)?\s{_TIMES}|{_TIMES}[之以]?后")
 _PART = re.compile(r"(?i)(\d+(?:\.\d+)?)\s?(ms|milli|[smh秒分小])")
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1, "秒": 1, "m": 60, "分": 60, "h": 3600, "小": 3600}
