@@ -146,7 +146,7 @@ def test_errors_are_shown_in_the_panel(kernel, serve):
     message = view.generate_and_wait("a red fox")
     assert message["kind"] == "error"
     assert message["text"].count("\n") <= 1
-    assert PANEL.remedies[Remedy.CHANGE_REQUEST] in message["text"]
+    assert PANEL.remedies[Remedy.CHANGE_PROMPT] in message["text"]
     for prompt, options in [("a fox", {"n": "0"}), ("a fox", {"size": "big"}), ("", {})]:
         assert view.generate_and_wait(prompt, **options)["kind"] == "error"
     view.generate("a fox sk-canary-0123456789abcdefXYZ")
