@@ -235,6 +235,7 @@ def test_61_forks_and_threads(lab, kernel):
             _until((lab.artefacts / "go").exists, 60)
         conn.sendall(reply(images(of=[of.get(prompt, PAINTED[0])])))
 
+    lab.limit(idle=60, whole=60)
     server = lab.serve(answer)
     shell = Elsewhere(lab, kernel)
     shell.cell("%imagine a red fox")

@@ -97,7 +97,7 @@ def test_98_addresses_that_hold_nothing(lab):
 
     def answer(conn, seen):
         if seen.line.startswith("GET"):
-            conn.sendall(reply(b"none", "404 Not Found"))
+            conn.sendall(reply(b"none", "410 Gone"))
         else:
             conn.sendall(as_addresses(server, MANY))
 
@@ -106,7 +106,7 @@ def test_98_addresses_that_hold_nothing(lab):
         before = gets(server)
         assert len(lab.cell(cell).texts) < 4000
         assert gets(server) - before == TAKEN
-    lab.check(Status.DONE, 1, "answered 404", states=["url_pending"] * TAKEN, at=0)
+    lab.check(Status.DONE, 1, "answered 410", states=["url_pending"] * TAKEN, at=0)
 
 
 @pytest.mark.parametrize(
