@@ -8,8 +8,10 @@ beginning of an image is base64 under any name, a URL counts under the names tha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -35,8 +37,11 @@ _URL = re.compile(rf"(?:{_NOUN}|download)?ur[il]s?\d*")
 _IMAGE = re.compile(rf"{_NOUN}\d*")
 # Input images that are echoed and smaller versions: they count where there is nothing else.
 _ASIDE = re.compile(
-    r"input|request|param|source|reference|original|init|mask|control|thumb|preview|avatar|logo|icon"
+    r"input|request|prompt|param|source|reference|original|init|mask|control|thumb|preview|avatar|logo|icon"
 )
+# An image in prose, as chat models answer.
+_MARKDOWN = re.compile(r"!\[[^\]\n]{0,300}\]\(\s*+<?(https?://[^\s<>)]+)", re.IGNORECASE)
+_DATA_URL = re.compile(r"\bdata:image/[\w.+-]{1,40};base64,", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[\W_]+")
 _ABSOLUTE = re.compile(r"(?:https?:)?//[^\s/]", re.IGNORECASE)
 _SUFFIX = rf"\.(?:{'|'.join(suffix[1:] for known in FORMATS for suffix in known.suffixes)})"
@@ -47,12 +52,15 @@ _IMAGE_FILE = re.compile(rf"[^\s?#]+{_SUFFIX}(?:[?#]|\Z)", re.IGNORECASE)
 def find_images(body: Json) -> list[Item]:
     """Return the images of a response in the order of the document, each in the form of OpenAI's `data`.
 
-    `body` is its JSON with slices for long texts. What stands under `data` counts before anything else, and
-    a URL counts once. An item is `partial` where its name or its object says so.
+    `body` is its JSON with slices for long texts. Where there are images under `data`, a URL elsewhere is
+    none, and a URL counts once. An item is `partial` where its name or its object says so.
     """
     body = body if isinstance(body, Mapping) else {"data": body}
-    data = {"data": body["data"]} if "data" in body else {}
-    return _search(data) or _search(body)
+    images, others = _search({"data": body.get("data")})
+    more, more_others = _search({name: value for name, value in body.items() if name != "data"})
+    if images:
+        return images + [item for item in more if "b64_json" in item]
+    return more or others or more_others
 
 
 def is_text(value: Json) -> bool:
@@ -68,29 +76,34 @@ def fold_name(name: str) -> str:
 def walk(value: Json) -> Iterator[tuple[Mapping[str, Json], bool]]:
     """Yield the objects of a JSON value in the order of the document, outer ones first.
 
-    With each comes whether it stands aside: below a name that echoed inputs or smaller versions have.
+    JSON inside a text counts, too. With each comes whether it stands aside: below a name that echoed inputs
+    or smaller versions have.
     """
     waiting = [(value, False)]
     while waiting:
         value, aside = waiting.pop()
+        members: list[tuple[Json, bool]] = []
         if isinstance(value, Mapping):
             yield value, aside
             members = [(v, aside or _is_aside(name)) for name, v in value.items() if _is_container(v)]
-        else:
-            members = [(v, aside) for v in value if _is_container(v)] if isinstance(value, list) else []
+        elif isinstance(value, list):
+            members = [(v, aside) for v in value if _is_container(v)]
+        elif isinstance(value, str):
+            with suppress(ValueError, RecursionError):
+                members = [(json.loads(value), aside)]
         waiting += reversed(members)
 
 
 def _is_container(value: Json) -> bool:
-    return isinstance(value, (Mapping, list))
+    return isinstance(value, (Mapping, list)) or (isinstance(value, str) and value[:1] in ("{", "["))
 
 
 def _is_aside(name: str) -> bool:
     return _ASIDE.search(name.casefold()) is not None
 
 
-def _search(body: Json) -> list[Item]:
-    """Return the images of a value; those that stand aside only where there are no others."""
+def _search(body: Json) -> tuple[list[Item], list[Item]]:
+    """Return the images of a value, and those that stand aside."""
     images: dict[bool, list[Item]] = {False: [], True: []}
     urls: set[str] = set()
     for mapping, outer in walk(body):
@@ -100,7 +113,7 @@ def _search(body: Json) -> list[Item]:
                 continue
             urls |= {url} if isinstance(url, str) else set()
             images[outer or aside].append(item)
-    return images[False] or images[True]
+    return images[False], images[True]
 
 
 def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
@@ -112,9 +125,9 @@ def _read_items(mapping: Mapping[str, Json]) -> Iterator[tuple[bool, Item]]:
     for name, value in mapping.items():
         for text in _list_texts(value):
             plain = fold_name(name)
-            if (is_base64 := _is_base64(plain, text)) is not None:
+            for is_base64, content in _read_text(plain, text):
                 key = (_is_aside(name), plain.startswith("partial"), is_base64)
-                texts.setdefault(key, []).append(text)
+                texts.setdefault(key, []).append(content)
     for aside, partial in dict.fromkeys(key[:2] for key in texts):
         pairs = zip_longest(texts.get((aside, partial, True), ()), texts.get((aside, partial, False), ()))
         facts = {name: mapping[name] for name in (*FACTS, "revised_prompt") if name in mapping}
@@ -132,18 +145,26 @@ def _list_texts(value: Json) -> Iterator[Text]:
                 yield text
 
 
-def _is_base64(name: str, text: Text) -> bool | None:
+def _read_text(name: str, text: Text) -> Iterator[tuple[bool, Text]]:
+    """Yield what a text is of an image: base64 (True) or a URL (False); there may be several in prose."""
+    is_base64 = _is_base64(name, head := (text.head if isinstance(text, Slice) else text).lstrip(), text)
+    if is_base64 is None:
+        yield from ((False, url) for url in _MARKDOWN.findall(head))
+    else:
+        yield is_base64, text
+
+
+def _is_base64(name: str, head: str, text: Text) -> bool | None:
     """Return whether a text is an image's base64 (True) or its URL (False), None for anything else."""
-    head = (text.head if isinstance(text, Slice) else text).lstrip()
     is_base64, is_url, is_image = (names.fullmatch(name) for names in (_BASE64, _URL, _IMAGE))
     named = is_base64 or is_url or is_image
     if head[:5].lower() == "data:":
         return True if named or head[5:11].lower() == "image/" else None
     if _ABSOLUTE.match(head):
         return False if named or _IMAGE_FILE.match(head) else None
-    if is_base64 or sniff_base64(head):
+    if is_base64 or sniff_base64(head) or _DATA_URL.search(head):
         return True
-    if is_url:  # no URL is so long
+    if is_url and not head.startswith("!["):  # no URL is so long
         return isinstance(text, Slice) or len(text) > URL_LIMIT
     return False if is_image and _PATH.match(head) else None
 

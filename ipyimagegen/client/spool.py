@@ -185,7 +185,10 @@ def load_json(
             try:
                 value, at = decoder.raw_decode(text, value_start.end() - 1)
             except ValueError:
-                for candidate in _close_cut_json(text[at:].lstrip()):
+                rest = text[at:].lstrip()
+                with contextlib.suppress(ValueError):
+                    return [*values, decoder.decode(_TRAILING_COMMA.sub("", rest))], True, size
+                for candidate in _close_cut_json(rest):
                     with contextlib.suppress(ValueError):
                         return [*values, decoder.decode(candidate)], False, size
                 break
@@ -197,6 +200,7 @@ def load_json(
     return values, True, size
 
 
+_TRAILING_COMMA = re.compile(r",(?=\s*+[}\]])")
 _VALUE = re.compile(r"\s*+[{\[]")
 
 
@@ -308,26 +312,21 @@ _CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"?"}  # no base64 has the last
 _PLAIN = bytes.maketrans(b"-_", b"+/")
 _BLANK = b" \t\r\n"
+# A data URL: the whole text, of any type, or an image's inside of prose, and what ends it there.
+_DATA_URL = re.compile(rb"\Adata:[^,]{0,200},|\bdata:image/[\w.+-]{1,40};base64,", re.IGNORECASE)
+_PROSE = re.compile(rb"[^A-Za-z0-9+/=_-]")
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
 def decode_base64(blocks: Iterable[bytes], *, escaped: bool = False) -> Iterator[bytes]:
     r"""Yield the bytes of an image, some 192 KiB at a time.
 
-    The text may be a data URL, have blanks, the URL-safe alphabet, no padding, and, where `escaped`, the
-    escapes of JSON: PHP writes \/, .NET writes \u002B. Raises ValueError for damaged text and for more than
-    `IMAGE_LIMIT` bytes, after yielding what was good.
+    The text may be a data URL, also inside of prose, have blanks, the URL-safe alphabet, no padding, and,
+    where `escaped`, the escapes of JSON: PHP writes \/, .NET writes \u002B. Raises ValueError for damaged
+    text and for more than `IMAGE_LIMIT` bytes, after yielding what was good.
     """
-    held = cut_escape = b""
-    size, begun = 0, False
-    for block in blocks:
-        text = cut_escape + block
-        cut_escape = b""
-        if escaped and b"\\" in text:
-            text, cut_escape = _unescape(text)
-        if not begun:
-            begun, text = True, text.lstrip()
-            text = text.partition(b",")[2] if text[:5].lower() == b"data:" else text
+    held, size = b"", 0
+    for text in _select_base64(blocks, escaped=escaped):
         data, held = _decode_groups(held + text)
         size += len(data)
         if size > IMAGE_LIMIT:
@@ -336,7 +335,6 @@ def decode_base64(blocks: Iterable[bytes], *, escaped: bool = False) -> Iterator
             yield data
         if len(held) > 4:
             break
-    held += cut_escape
     digits = held.rstrip(b"=")  # of the last group, whose padding may be missing
     if len(digits) == 1 or len(held) > 4 or _NO_BASE64.search(digits) or (held and not digits):
         raise ValueError(_("the base64 of the image is damaged"))
@@ -344,6 +342,25 @@ def decode_base64(blocks: Iterable[bytes], *, escaped: bool = False) -> Iterator
         yield binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
     elif not size:
         raise ValueError(_("the image is empty"))
+
+
+def _select_base64(blocks: Iterable[bytes], *, escaped: bool) -> Iterator[bytes]:
+    """Yield the text without escapes, the head of a data URL, and the prose around it."""
+    cut_escape, begun, in_prose = b"", False, False
+    for block in blocks:
+        text = cut_escape + block
+        cut_escape = b""
+        if escaped and b"\\" in text:
+            text, cut_escape = _unescape(text)
+        if not begun:
+            begun, text = True, text.lstrip()
+            if head := _DATA_URL.search(text, 0, 2 * HEAD):
+                in_prose, text = head.start() > 0, text[head.end() :]
+        if in_prose and (end := _PROSE.search(text)):
+            yield text[: end.start()]
+            return
+        yield text
+    yield cut_escape
 
 
 def sniff_base64(text: str) -> str | None:

@@ -1,5 +1,7 @@
 """Images are found wherever a server puts them, and texts are taken for what they are."""
 
+import json
+
 import pytest
 from loopback import b64, image_bytes
 
@@ -64,6 +66,12 @@ def test_an_image_is_found_once(shape, content):
         ({"input": {"image": JPEG}, "output": {"image": PNG}}, [PNG]),
         ({"input": {"image": JPEG}}, [JPEG]),
         ({"data": [{"b64_json": PNG, "error": {"code": "x"}}]}, [PNG]),
+        ({"data": [{"b64_json": PNG}], "images": [{"b64_json": JPEG}]}, [PNG, JPEG]),
+        ({"choices": [{"message": {"content": f"Here: ![a]({OTHER}) and ![b]({URL})."}}]}, [OTHER, URL]),
+        ({"data": [{"url": f"![image]({OTHER})"}]}, [OTHER]),
+        ({"code": 0, "data": json.dumps({"images": [PNG]})}, [PNG]),
+        ({"resultJson": json.dumps({"resultUrls": [OTHER]})}, [OTHER]),
+        ({"prompt": f"like ![a]({OTHER})", "images": [PNG]}, [PNG]),
     ],
 )
 def test_what_counts(body, contents):

@@ -61,6 +61,9 @@ def responses_of(url):
             "choices": [{"message": {"images": [{"image_url": {"url": f"data:image/jpeg;base64,{text}"}}]}}]
         },
         "responses": {"output": [{"type": "reasoning"}, {"type": "image_generation_call", "result": text}]},
+        "prose": {"choices": [{"message": {"content": f"Here: ![x](data:image/jpeg;base64,{text}) Enjoy!"}}]},
+        "text of a URL": {"choices": [{"message": {"content": f"![x]({url}) Enjoy!"}}]},
+        "JSON in a text": {"code": 0, "data": json.dumps({"images": [text]})},
         "another name": {"code": 0, "msg": "ok", "res": {"picture": {"content": text}}},
     }
 
@@ -110,6 +113,7 @@ DRESSED = {
     "a second document": f'{BODY}\n{{"done": true, "usage": {{"total_tokens": 7}}}}',
     "the second document": f'{{"status": "running"}}\n{BODY}',
     "text behind": f"{BODY}\nHTTP/1.1 200 OK",
+    "trailing commas": BODY.replace("}]", "},]").replace("]}", "],}"),
     "NaN": BODY.replace('"created": 1', '"created": NaN, "seed": -Infinity'),
 }
 
