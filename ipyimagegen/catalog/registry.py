@@ -223,19 +223,23 @@ class Address:
 
 # What follows a base URL in a whole address. OpenRouter's route is /images alone.
 _ROUTES = re.compile(
-    r"(?i)(?:/(?:(?:chat/)?completions|responses|models|images/(?:generations|edits)|(?<=/v1/)images))+$"
+    r"(?i)(?:/(?:(?:chat/)?completions|responses|models|embeddings|images/(?:generations|edits)|(?<=/v1/)images))+$"
 )
 _DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")  # the api-version of Azure's older routes
 _VERSION = re.compile(rf"(api-version=({_DATED.pattern}|preview|latest|v1))?")  # never a key
-_AZURE_HOST = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com$")  # of any resource
+_AZURE_HOST = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.(com|cn)$")  # of any resource
 # What a Chinese input method types, and what is copied along with an address.
 _HALF_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)} | {0x3000: " ", 0x3002: "."}
+# A line of a .env file, and a link of Markdown.
+_PASTED = re.compile(r"(?:(?:export )?\w+=[\"'“]?|\[[^\]]*\]\()([^\s()]+)\)?")
 _AROUND = re.compile(r"""^[\s\u200b\ufeff"'`<“”‘’「『]+|[\s\u200b\ufeff"'`>“”‘’」』,.;]+$""")
 
 
 def _clean(text: str) -> str:
-    """Return a typed name or address in half-width characters, without blanks and quotes around it."""
-    return _AROUND.sub("", text.translate(_HALF_WIDTH))
+    """Return a typed name or address in half-width characters, without what was copied along with it."""
+    text = _AROUND.sub("", text.translate(_HALF_WIDTH))
+    pasted = _PASTED.fullmatch(text)
+    return pasted[1] if pasted else text
 
 
 def _is_address(text: str) -> bool:
@@ -304,7 +308,8 @@ def _split(text: str, source: str) -> SplitResult:
         host = parts.hostname
     except ValueError:
         host = None
-    if not host or any(character.isspace() or not character.isprintable() for character in text):
+    twice = host in ("http", "https")  # as http://http://gpu.example
+    if not host or twice or any(character.isspace() or not character.isprintable() for character in text):
         raise InvalidOption(_("{source} is not a base URL such as https://gpu.example/v1.", source=source))
     if parts.username is not None or parts.password is not None:
         raise InvalidOption(

@@ -56,7 +56,7 @@ CAUSES = (
         r"\binsufficient\b.{0,24}\bquota\b|\bquota\b.{0,24}\b(?:insufficient|not enough)\b",
         r"\b(?:no|all available) (?:\w+ )?credits\b|\bbilling (?:hard )?limit\b|\bspending limit\b",
         r"\bpaid balance\b|\bin arrears\b|\bpayment required\b",
-        r"(?:余额|额度|点数|积分).{0,12}(?:不足|用尽|用完|耗尽|失败)|(?:不足|没有).{0,6}(?:余额|额度)|欠费",
+        r"(?:余额|额度|点数|积分|quota).{0,12}(?:不足|用尽|用完|耗尽|失败)|(?:不足|没有).{0,6}(?:余额|额度)|欠费",
     ),
     _make_cause(
         Remedy.VERIFY_ORGANIZATION,
@@ -78,7 +78,9 @@ CAUSES = (
         " inputimagesensitivecontentdetected outputimagesensitivecontentdetected data_inspection_failed"
         " datainspectionfailed prohibited_content safety image_safety image_prohibited_content",
         r"(?:content[ _-]?(?:management )?|\busage )polic(?:y|ies)\b|content[ _-]filter",
-        r"\bnsfw\b|new_sensitive\b",
+        r"\bnsfw\b|new_sensitive\b|has_nsfw_concepts",
+        r"\b(?:content|image|input|output|prompt) (?:is )?sensitive\b",
+        r"\b(?:can['’]?t|cannot|unable to) (?:help|assist|comply)\b",
         r"\bsafety (?:system|filter|polic|guideline)|\b(?:request|content|prompt) moderated\b",
         r"\b(?:prohibited|unsafe|harmful|inappropriate|disallowed|sensitive) (?:content|words?)\b",
         r"\bviolat\w+\b.{0,40}\b(?:polic|terms|guideline|rules)|\bflagged (?:as|by|for)\b",
@@ -97,6 +99,7 @@ CAUSES = (
         Remedy.CHECK_KEY,
         "invalid_api_key invalidapikey api_key_invalid missing_api_key invalid_authentication"
         " authenticationerror invalid_token token_expired no_db_connection",
+        r"\blog ?in fail|\bapi secret key\b|\b(?:incorrect|invalid|wrong) credentials?\b",
         r"\b(?:incorrect|invalid|wrong|expired|missing|unknown|no|valid)\b.{0,24}"
         r"\b(?:api|subscription)[ _-]?key\b|\b(?:invalid|incorrect|wrong) key\b",
         r"\bapi[ _-]?key\b.{0,32}\b(?:invalid|incorrect|wrong|expired|revoked|disabled|missing|required)\b",
@@ -107,19 +110,38 @@ CAUSES = (
         r"令牌|(?:密钥|身份验证).{0,12}(?:无效|错误|过期|失败)",
     ),
 )
+# Of 4xx alone: after a 200 the call may have been executed. As Cloudflare, F5 and Alibaba Cloud's firewall
+# write (2026-11).
+CAUSES_OF_4XX = (
+    _make_cause(
+        Remedy.CHECK_NETWORK,
+        "",
+        r"\bjust a moment\.{3}|\berror code: 10\d\d\b|\battention required!|\byou have been blocked\b",
+        r"\bfirewall\b|\brequested url was rejected\b|\bWAF\b|防火墙|(?:访问|请求).{0,12}(?:阻断|拦截)",
+    ),
+    _make_cause(
+        Remedy.RUN_LATER,
+        "rate_limit_exceeded",
+        r"\brate[ _-]?limit(?:s|ed)?\b.{0,24}\b(?:exceeded|reached)\b|\btoo many requests\b|请求过于频繁",
+    ),
+)
 _BY_STATUS: Mapping[int | None, Remedy] = {
     HTTPStatus.UNAUTHORIZED: Remedy.CHECK_KEY,
     HTTPStatus.PAYMENT_REQUIRED: Remedy.ADD_CREDIT,
     HTTPStatus.NOT_FOUND: Remedy.CHECK_BASE_URL,
     HTTPStatus.METHOD_NOT_ALLOWED: Remedy.CHECK_BASE_URL,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: Remedy.CHECK_NETWORK,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Remedy.SEND_LESS,
 }
 # Refusals whatever the status: OpenAI reports quota with 429, new-api model_not_found with 503.
-_FINAL_CODES = frozenset[str]().union(
+_NO_CHANNEL = ("no available channel", "无可用渠道")  # of new-api, where it leaves out the code
+_FINAL_CODES = frozenset(_NO_CHANNEL).union(
     *(cause.codes for cause in CAUSES if cause.remedy in (Remedy.ADD_CREDIT, Remedy.CHANGE_MODEL))
 )
 # A gateway that replaces the code by the status leaves the word in the message.
-_FINAL = re.compile(rf"\b(?:{'|'.join(code for code in _FINAL_CODES if '_' in code)})\b")
+_FINAL = re.compile(
+    rf"\b(?:{'|'.join(code for code in _FINAL_CODES if '_' in code)})\b|(?i:{'|'.join(_NO_CHANNEL)})"
+)
 # A refusal that came with 200, where other servers use 4xx. What Ark finds in its output was made.
 _REFUSAL = re.compile(
     r"(?i)moderation|content_(?:policy|filter)|^input\w+sensitive|^(?:invalid|unsupported|unknown_parameter)"
@@ -158,6 +180,8 @@ def explain_reason(reason: Reason, status: int | None = None) -> ErrorInfo:
     """Return the error that a reason states; the status is None for a response of 2xx."""
     phrase = HTTPStatus(status).phrase if status is not None and status in set(HTTPStatus) else ""
     message = reason.text or reason.quote or phrase or _("no reason given")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        message = _("the proxy requires a user name and a password")
     final = next((code for code in reason.codes if code.lower() in _FINAL_CODES), None)
     final = final or next(iter(_FINAL.findall(reason.words)), None)
     code = final or next((code for code in reason.codes if not code.isdigit()), None)
@@ -170,11 +194,14 @@ def _find_remedy(reason: Reason, status: int | None, final: str | None) -> Remed
     codes = {line.lower() for line in (final or "", *reason.words.splitlines())}
     # A server that postpones a call may speak of its quota: what is over after a while is no arrears.
     postponed = status == HTTPStatus.TOO_MANY_REQUESTS and (reason.wait or "rate_limit_exceeded" in codes)
-    by_words = (status is None or _is_refusal(status)) and not postponed
+    refused = status is not None and _is_refusal(status)
+    by_words = (status is None or refused or final) and not postponed
+    causes = (*CAUSES, *(CAUSES_OF_4XX if refused else ()))
+    in_front = status == HTTPStatus.FORBIDDEN and (reason.page or not (reason.words or reason.quote))
     return (
-        next((cause.remedy for cause in CAUSES if not codes.isdisjoint(cause.codes)), None)
-        or next((cause.remedy for cause in CAUSES if by_words and cause.words.search(reason.words)), None)
-        or _BY_STATUS.get(status)
+        next((cause.remedy for cause in causes if not codes.isdisjoint(cause.codes)), None)
+        or next((cause.remedy for cause in causes if by_words and cause.words.search(reason.words)), None)
+        or (Remedy.CHECK_NETWORK if in_front else _BY_STATUS.get(status))
     )
 
 

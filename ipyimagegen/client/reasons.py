@@ -79,7 +79,8 @@ class Reason:
 
     `text` has at most `MESSAGE` characters and is "" where nothing is said; then `quote` is the beginning of
     the body without the usual facts of a response. `codes` are best first. `words` are all texts and codes, a
-    line each, to be searched. `wait` is the seconds after which another try may succeed.
+    line each, to be searched. `wait` is the seconds after which another try may succeed. `page`: the body is
+    an HTML page, whose whole text is among `words`.
     """
 
     text: str = ""
@@ -87,6 +88,7 @@ class Reason:
     codes: tuple[str, ...] = ()
     words: str = ""
     wait: float | None = None
+    page: bool = False
 
 
 def parse_body(raw: bytes) -> Json:
@@ -119,13 +121,19 @@ def read_reason(body: Json, redactor: Redactor = NO_KEYS) -> Reason:
     )
     if matches := [match for match in dict.fromkeys(findings[_Kind.CATEGORY]) if match not in message]:
         message = f"{message.rstrip('.')} ({', '.join(matches)})".strip()
+    page = (
+        redactor.clean(_strip_tags(body[:BODY]), TEXT_LIMIT)
+        if isinstance(body, str) and is_page(body)
+        else ""
+    )
     waits = [*findings[_Kind.WAIT], *(match[0] for text in texts for match in _AGAIN.finditer(text))]
     return Reason(
         text=redactor.clean(message, MESSAGE),
         quote="" if message else _quote(body, redactor),
         codes=tuple(dict.fromkeys(codes)),
-        words="\n".join((*codes, *findings[_Kind.STATE], *texts)),
+        words="\n".join((*codes, *findings[_Kind.STATE], *texts, *filter(None, (page,)))),
         wait=next(filter(None, map(_parse_duration, waits)), None),
+        page=bool(page),
     )
 
 
@@ -206,6 +214,9 @@ def _walk_members(members: Mapping[str, Json], depth: int) -> Iterator[_Finding]
         yield _Kind.TEXT, f"{'.'.join(map(_write, path[:9]))}: {message}"
         return
     folded = {fold_name(name): member for name, member in members.items()}
+    nsfw = folded.get("hasnsfwconcepts")  # of diffusers: a flag for each image
+    if isinstance(nsfw, list) and True in nsfw:
+        yield _Kind.STATE, "has_nsfw_concepts"
     for name in sorted(folded, key=lambda name: _RANKS.get(name, len(_RANKS))):
         if name not in _ECHOES:
             yield from _walk(folded[name], _MEMBERS.get(name), name, depth - 1)
@@ -343,7 +354,11 @@ def _extract_page_text(text: str) -> str:
     if not is_page(text):
         return text
     title = _TITLE.search(text)
-    return title[1] if title and title[1].strip() else _TAG.sub(" ", _HIDDEN.sub(" ", text))
+    return title[1] if title and title[1].strip() else _strip_tags(text)
+
+
+def _strip_tags(page: str) -> str:
+    return _TAG.sub(" ", _HIDDEN.sub(" ", page))
 
 
 # Times to wait

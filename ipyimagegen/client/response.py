@@ -319,8 +319,9 @@ def _read_job(body: Json, endpoint: Endpoint, redactor: Redactor, headers: Mappi
 
 def _explain_no_image(body: Mapping[str, Json], quote: str) -> Message:
     """Return what a response is in place of a list of images, with the beginning of what is unknown in it."""
-    data = body.get("data")
-    if "data" not in body:
+    name = "data" if "data" in body else "images"
+    data = body.get(name)
+    if name not in body:
         shape = _("it contains no list of images")
     elif data is not None and not isinstance(data, list):
         shape = _("its data is not a list of images")

@@ -66,6 +66,7 @@ class Remedy(StrEnum):
     VERIFY_ORGANIZATION = "verify_organization"
     ADD_CREDIT = "add_credit"
     SEND_LESS = "send_less"
+    CHECK_NETWORK = "check_network"  # what refused stands in front of the server
     CHANGE_MODEL = "change_model"
     CHANGE_ENDPOINT = "change_endpoint"
     SEND_NEW = "send_new"
@@ -189,7 +190,11 @@ _python_remedies |= {  # after PYTHON, which words every message
         "Verify the organization in the account at that server, then call it again."
     ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
-    Remedy.SEND_LESS: _("Send smaller or fewer images."),
+    Remedy.SEND_LESS: _("Send a shorter prompt, or smaller or fewer images."),
+    Remedy.CHECK_NETWORK: _(
+        "A proxy or firewall seems to have refused it. Check the proxy, use another network or ask the "
+        "administrator."
+    ),
     Remedy.CHANGE_MODEL: _("Choose another model."),
     Remedy.CHANGE_ENDPOINT: _("Choose another endpoint."),
     Remedy.SEND_NEW: _("Use new=True to send a new request."),

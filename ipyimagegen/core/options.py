@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import OUTPUTS
-from ipyimagegen.core.messages import Message, OptionName, _
+from ipyimagegen.core.messages import Message, OptionName, Setting, _
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -214,7 +214,14 @@ _TABLE = (
         _("steps of the sampler; more are slower"),
         low=1,
         high=1000,
-        synonyms=("num_inference_steps", "inference_steps", "sample_steps", "num_steps", "step"),
+        synonyms=(
+            "num_inference_steps",
+            "inference_steps",
+            "sample_steps",
+            "num_steps",
+            "step",
+            "iterations",
+        ),
     ),
     Option("watermark", Kind.FLAG, _("the server's visible watermark")),
     Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
@@ -328,6 +335,7 @@ _TABLE = (
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
 _BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
+_HEADERS = ("header", "headers", "extra_headers", "http_header")  # what other tools call them
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
@@ -368,6 +376,9 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     """
     if option := _BY_SYNONYM.get(name):
         return _(" Use {option}.", option=OptionName(option.name))
+    if name in _HEADERS:
+        example = Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}})
+        return _(" Headers belong to an endpoint: {setting}", setting=example)
     nearest = find_nearest(name, [*OPTIONS, *others])
     if nearest is None:
         return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))

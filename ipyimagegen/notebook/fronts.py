@@ -66,7 +66,11 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
         "Verify the organization in the account at that server, then run the cell again."
     ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
-    Remedy.SEND_LESS: _("Send smaller or fewer images, and run the cell again."),
+    Remedy.SEND_LESS: _("Send a shorter prompt, or smaller or fewer images, and run the cell again."),
+    Remedy.CHECK_NETWORK: _(
+        "A proxy or firewall seems to have refused it. Check the proxy, use another network or ask the "
+        "administrator."
+    ),
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models lists those that are known."),
     Remedy.CHANGE_ENDPOINT: _("Choose another endpoint; %imagine_endpoints lists those that are known."),
     Remedy.SEND_NEW: _("Use --new to send a new request."),
@@ -104,7 +108,11 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
         "Verify the organization in the account at that server, then press Generate again."
     ),
     Remedy.ADD_CREDIT: _("Add credit to the account at that server."),
-    Remedy.SEND_LESS: _("Send smaller or fewer images, and press Generate again."),
+    Remedy.SEND_LESS: _("Send a shorter prompt, or smaller or fewer images, and press Generate again."),
+    Remedy.CHECK_NETWORK: _(
+        "A proxy or firewall seems to have refused it. Check the proxy, use another network or ask the "
+        "administrator."
+    ),
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models in a cell lists known models."),
     Remedy.CHANGE_ENDPOINT: _("Choose another server from the list."),
     Remedy.SHOW: _("The response is stored. {run} in a cell reads it at no cost.", run=_RUN),

@@ -361,7 +361,10 @@ class _Examination:
         endpoint: Endpoint, probe: client.ProbeResult, *, has_key: bool
     ) -> tuple[State, str]:
         if probe.status is None:
-            return PROBLEM, _("none: {cause}", cause=probe.message)
+            remedy = _("Try again later. If it lasts, check the base URL, the network and the proxy.")
+            if catalog.is_loopback(endpoint):
+                remedy = _("Check the log of the server, and its port.")
+            return PROBLEM, _("none: {cause}. {remedy}", cause=probe.message, remedy=remedy)
         state, meaning = describe_answer(probe, endpoint, has_key=has_key)
         text = _(
             "{status} to GET {route} after {milliseconds} ms: {meaning}",

@@ -125,6 +125,14 @@ _MEANINGS: Mapping[int, tuple[State, Message]] = {
     407: (State.PROBLEM, _("the proxy requires a user name and password")),
     429: (State.WARNING, _("the server limits requests, or a quota is used up. Wait, or add credit")),
 }
+# The meaning of a refusal whose cause is known.
+_BY_REMEDY: Mapping[Remedy | None, Message] = {
+    Remedy.CHANGE_ENDPOINT: _("the server does not serve this country or region. Choose another endpoint"),
+    Remedy.CHECK_NETWORK: _(
+        "a proxy or firewall seems to have refused it. Check the proxy, use another network or ask the "
+        "administrator"
+    ),
+}
 _REFUSED = State.WARNING, _("the server refused the question, and may refuse images for the same reason")
 _FAILING = State.PROBLEM, _("the server fails; try again later")
 
@@ -139,6 +147,8 @@ def describe_answer(probe: client.ProbeResult, endpoint: Endpoint, *, has_key: b
 
 def _interpret(probe: client.ProbeResult, endpoint: Endpoint, *, has_key: bool) -> tuple[State, Message]:
     status = probe.status or 0
+    if status == 403 and (meaning := _BY_REMEDY.get(probe.remedy)):
+        return State.PROBLEM, meaning
     if status >= 300:
         return _interpret_refusal(probe, status, endpoint, has_key=has_key)
     if probe.models is not None:

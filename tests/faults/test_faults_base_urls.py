@@ -25,6 +25,7 @@ PATHS = {
     "/openai/v1beta": "/openai/v1beta/images/generations",
     "/api/v3/chat/completions/": "/api/v3/images/generations",
     "/compatible-mode/v1/models": "/compatible-mode/v1/images/generations",
+    "/v1/embeddings": "/v1/images/generations",
     "/v1/responses": "/v1/images/generations",
     "": "/v1/images/generations",
 }

@@ -142,6 +142,11 @@ CAUSES = [
     (401, "该令牌额度已用尽", Remedy.ADD_CREDIT),
     (403, "用户额度不足, 剩余额度: ＄0.00", Remedy.ADD_CREDIT),
     (400, "您的账户余额不足", Remedy.ADD_CREDIT),
+    (403, "rate limit exceeded", Remedy.RUN_LATER),
+    (403, "Blocked by the web application firewall", Remedy.CHECK_NETWORK),
+    (413, "The prompt is too long", Remedy.SEND_LESS),
+    (503, "分组 a 下模型 m 无可用渠道（distributor）", Remedy.CHANGE_MODEL),
+    (503, "No available channel for model m under group a", Remedy.CHANGE_MODEL),
     (403, "Access to this feature is denied.", Remedy.CHANGE_REQUEST),
     (403, "", Remedy.CHANGE_REQUEST),
     (400, "Unknown parameter: 'moderation'.", Remedy.CHANGE_REQUEST),
@@ -168,6 +173,48 @@ def test_77_refusal_by_its_reason(lab, clock):
     lab.cell()
     says = f"(?s)404: Not here\n.*{CELL.remedies[Remedy.CHECK_BASE_URL]}"
     lab.check([Status.REFUSED] * (len(CAUSES) + 2), len(CAUSES) + 2, says)
+
+
+# What stands in front of a server says, and the remedy.
+IN_FRONT = [
+    ("403 No", "<!doctype html><title>Just a moment...</title>", Remedy.CHECK_NETWORK),
+    ("403 No", "error code: 1020", Remedy.CHECK_NETWORK),
+    ("403 No", "", Remedy.CHECK_NETWORK),
+    ("403 No", "<html><title>403 Forbidden</title>nginx</html>", Remedy.CHECK_NETWORK),
+    ("405 No", "<html><title>405</title><p>您的访问被阻断。</p></html>", Remedy.CHECK_NETWORK),
+    ("405 No", "<html><title>405 Not Allowed</title>nginx</html>", Remedy.CHECK_BASE_URL),
+    ("407 No", "<html><title>Squid</title></html>", Remedy.CHECK_NETWORK),
+]
+
+
+def test_77_refusal_in_front_of_the_server(lab, clock):
+    server = lab.serve(GOOD)
+    for status, body, remedy in IN_FRONT:
+        server.answer = reply(body, status, kind="text/html")
+        assert str(lab.cell().error).endswith(CELL.remedies[remedy]), body
+    lab.check([Status.REFUSED] * len(IN_FRONT), len(IN_FRONT), "407: the proxy requires")
+
+
+# A body of 200 without an image, and its remedy.
+WITH_200 = [
+    ({"base_resp": {"status_code": 1004, "status_msg": "login fail: carry the API secret key"}}, "check_key"),
+    ({"error": {"message": "invalid credential"}}, "check_key"),
+    ({"message": "quota 用完"}, "add_credit"),
+    ({"base_resp": {"status_code": 1026, "status_msg": "image content sensitive"}}, "change_prompt"),
+    ({"images": [], "has_nsfw_concepts": [True]}, "change_prompt"),
+    ({"choices": [{"message": {"content": "I'm sorry, I can't help with that."}}]}, "change_prompt"),
+    ({"images": [], "has_nsfw_concepts": [False]}, "retry"),
+]
+
+
+def test_77_reason_with_200(lab):
+    server = lab.serve(GOOD)
+    for seed, (body, remedy) in enumerate(WITH_200):
+        server.answer = reply(body)
+        assert str(lab.cell(f"%imagine --seed {seed} a red fox").error).endswith(
+            CELL.remedies[Remedy(remedy)]
+        )
+    lab.check([run.status for run in lab.runs], len(WITH_200), "its list of images is empty")
 
 
 # Refusals with 429 that another try would not change.

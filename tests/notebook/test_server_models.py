@@ -93,6 +93,8 @@ def studio_at(base_url, **entry):
 REFUSALS = [
     (401, {"error": {"message": f"bad {CANARY}"}}, "wrong key"),
     (403, {"error": {"message": "not from here"}}, "access refused"),
+    (403, {"error": {"code": "unsupported_country_region_territory", "message": "no"}}, "wrong country"),
+    (403, b"<html><title>Just a moment...</title></html>", "firewall"),
     (404, {"detail": "Not Found"}, "no list of models"),
     (405, b"", "no list of models"),
     (500, b"", "server error"),
