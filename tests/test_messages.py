@@ -340,6 +340,22 @@ def test_answers(home, start, name):
     check("answer", name, read(catch(studio.imagine, "a fox")))
 
 
+FAILURES = {
+    "not read": "ipyimagegen.client.response.read_response",
+    "not processed": "ipyimagegen.imaging.choose_edge",
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_of_our_own(home, start, monkeypatch, name):
+    def fail(*_args, **_options):
+        raise KeyError("fox")
+
+    monkeypatch.setattr(FAILURES[name], fail)
+    studio = studio_at(home, start(reply({"data": []})).origin)
+    check("answer", name, read(catch(studio.imagine, "a fox")))
+
+
 def test_jobs(home, start):
     def ask(name, *answers, poll="", **more):
         made = reply({"id": "task_1", "status": "queued", **more})
@@ -352,6 +368,9 @@ def test_jobs(home, start):
     check("job", "unknown route, again", read(catch(unknown.imagine, "a fox")))
     assert str(unknown.plan(from_call("a fox", {"retry": True}))) == MESSAGES["job"]["second"]
     ask("elsewhere", polling_url="https://other.example/jobs/1")
+    ask("not a URL", polling_url="http://{host}:{port}/jobs/1")
+    both = [{"id": name, "status": "queued"} for name in ("task_1", "task_2")]
+    ask("two", id="", status="", data=both)
     ask("not finished", reply({"status": "running"}), poll="/tasks/{id}")
     ask("refused", refuse(401), poll="/tasks/{id}")
     failed = ask("failed", reply({"status": "failed", "error": {"message": "no foxes"}}), poll="/tasks/{id}")

@@ -21,7 +21,7 @@ from urllib3 import exceptions as u3
 
 from ipyimagegen.client.connections import BlockedAddress, UnsupportedEncoding, join_url
 from ipyimagegen.client.reasons import Reason, read_reason
-from ipyimagegen.core.endpoints import to_origin
+from ipyimagegen.core.endpoints import have_same_origin, to_origin
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -244,6 +244,18 @@ def find_other_slash(url: str, status: int, location: str | None) -> str:
     if not near or parts.query not in ("", own.query):
         return ""
     return target if parts.query or not own.query else f"{target.partition('?')[0]}?{own.query}"
+
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+def find_own_redirect(url: str, status: int, location: str | None) -> str:
+    """Return the target of a redirect of a GET in the origin of `url`, else ""."""
+    try:
+        target = join_url(url, location) if location and status in _REDIRECTS else ""
+    except ValueError:
+        return ""
+    return target if have_same_origin(target, url) else ""
 
 
 # Connections

@@ -13,6 +13,7 @@ from ipyimagegen.client.cancel import CancelToken
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
 from ipyimagegen.client.errors import parse_error
 from ipyimagegen.client.response import Outcome
+from ipyimagegen.client.retry import LONGEST
 from ipyimagegen.client.search import get_state, walk
 from ipyimagegen.client.spool import load_json, read_blocks
 from ipyimagegen.client.transport import exchange
@@ -25,6 +26,7 @@ from ipyimagegen.core.text import sanitize
 
 INTERVAL, LONGEST_INTERVAL = 1.0, 10.0  # seconds between two questions: at first, and at most
 UNKNOWN_YET = 30.0  # seconds for which a server may not know a job that it has just made
+_RESULT_URLS = ("response_url", "responseUrl")  # fal; other names are those of images
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.TOO_EARLY)
 
 
@@ -43,7 +45,8 @@ def find_poll_url(job: Job, endpoint: Endpoint) -> str | None:
 
 def explain_job(job: Job, endpoint: Endpoint, problem: str = "") -> ErrorInfo:
     """Return what is known of a job that has not ended; `problem` is why it could not be asked for."""
-    name = _("{job} ({status})", job=job.id, status=job.status) if job.status else job.id
+    ids = ", ".join((job.id, *job.others))
+    name = _("{job} ({status})", job=ids, status=job.status) if job.status else ids
     names = {"server": sanitize(endpoint.name, 80), "job": name}
     message = _("{server} took the request as job {job}, which is not finished.", **names)
     if problem:
@@ -71,14 +74,17 @@ def poll(
     redactor: Redactor,
     note: Callable[[Job], None],
     patient: bool = True,
+    after: float | None = None,
     **options: Any,
 ) -> tuple[Job, Outcome]:
     """Ask for a job until it has ended; return what is known of it, and its outcome.
 
-    `find_poll_url` has to find its URL. The next question comes when the server requests it, else after one
-    second, later up to ten, until the deadline of `token`; a failing network ends nothing. Unless `patient`,
-    there is only one. `note` gets the job after each. An outcome without an answer: the job has not ended,
-    and its error says what is known. `options` are those of `exchange`.
+    `find_poll_url` has to find its URL. The first question comes `after` the seconds that the server
+    requested, the next when it requests it, both within a minute, else after one second, later up to ten,
+    until the deadline of `token`. A failing network ends nothing, nor does an answer without an image, an
+    error or a word for success. Unless `patient`, there is only one. `note` gets the job after each. An
+    outcome without an answer: the job has not ended, and its error says what is known. `options` are those
+    of `exchange`.
     """
     dialect = DIALECTS.get(endpoint.dialect, OPENAI)
     call = HttpCall(
@@ -88,7 +94,10 @@ def poll(
         key_header=dialect.key_header,
         n=n,
     )
-    began, interval = token.clock(), INTERVAL
+    began, interval, state_url = token.clock(), INTERVAL, call.url
+    wait = min(after or 0.0, LONGEST)
+    if wait and token.clock() + wait < token.ends and token.wait(wait):
+        return job, Outcome(status=Status.UNKNOWN, error=explain_job(job, endpoint))
     while True:
         outcome = exchange(
             call, endpoint, credentials, token=token, redactor=redactor, idempotency_key="", **options
@@ -106,8 +115,12 @@ def poll(
             failure = _explain_failure(job, endpoint, parse_error(objects[0], redactor=redactor))
             return job, replace(outcome, status=Status.UNKNOWN, error=failure)
         if whole and not images and not _is_pending(outcome, states):
-            return job, replace(outcome, status=Status.UNKNOWN)
-        wait = outcome.retry_after or interval
+            result_url = _find_result_url(objects, endpoint) if call.url == state_url else None
+            if result_url in (None, state_url):
+                return job, replace(outcome, status=Status.UNKNOWN)
+            call = replace(call, url=result_url)
+            continue
+        wait = min(outcome.retry_after or interval, LONGEST)
         interval = min(2 * interval, LONGEST_INTERVAL)
         new = token.clock() < began + UNKNOWN_YET
         last = not patient or not _may_change(outcome, new=new) or token.clock() + wait >= token.ends
@@ -140,11 +153,18 @@ def _choose_state(states: Sequence[str], before: str) -> str:
 
 
 def _is_pending(outcome: Outcome, states: Sequence[str]) -> bool:
-    """Return whether a whole response without an image says that the job goes on."""
-    if not states and outcome.answer and outcome.answer.job:
-        return True
-    accepted = outcome.error is not None and outcome.error.status == HTTPStatus.ACCEPTED
-    return accepted or any(not Job(id="", status=state).succeeded for state in states)
+    """Return whether a whole response without an image leaves it open that the job goes on."""
+    if states:
+        pending = any(not Job(id="", status=state).succeeded for state in states)
+    else:  # a progress, for one, or nothing yet
+        pending = not (outcome.answer and outcome.answer.errors)
+    return pending or (outcome.error is not None and outcome.error.status == HTTPStatus.ACCEPTED)
+
+
+def _find_result_url(objects: Sequence[Mapping[str, Json]], endpoint: Endpoint) -> str | None:
+    """Return the URL that an ended job names for its result, in the endpoint's origin alone."""
+    urls = (mapping.get(name) for mapping in objects for name in _RESULT_URLS)
+    return next((u for u in urls if isinstance(u, str) and have_same_origin(u, endpoint.base_url)), None)
 
 
 def _may_change(outcome: Outcome, *, new: bool) -> bool:

@@ -18,7 +18,7 @@ from ipyimagegen.client.reasons import BODY, is_page, parse_body, read_reason, s
 from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_job
 from ipyimagegen.client.spool import Slice, decode_base64, read_blocks, sniff_base64
 from ipyimagegen.client.streaming import load_body
-from ipyimagegen.core.endpoints import Endpoint
+from ipyimagegen.core.endpoints import Endpoint, to_origin
 from ipyimagegen.core.formats import identify
 from ipyimagegen.core.messages import Message, OptionName, Remedy, _, ngettext
 from ipyimagegen.core.options import Json
@@ -151,11 +151,25 @@ class StoredResponse:
                 dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
                 body, whole = load_body(self.path, self.n, dialect, clean=not problem, token=self.token)
                 answer = read_response(
-                    body, self.endpoint, self.redactor, headers=headers, spool=self.path, n=self.n
+                    body,
+                    self.endpoint,
+                    self.redactor,
+                    headers=headers,
+                    spool=self.path,
+                    n=self.n,
+                    accepted=status == HTTPStatus.ACCEPTED,
                 )
             except ValueError:
                 whole = not problem
                 answer, unusable = self._read_other(status, headers)
+            except (OSError, Stopped):
+                raise
+            except Exception as failed:  # noqa: BLE001 - whatever it is, the response is kept
+                cause = f"{type(failed).__name__}: {self.redactor.clean(str(failed), 200)}"
+                message = _(
+                    "The response of {server} could not be read: {cause}", server=self.server, cause=cause
+                )
+                unusable = ErrorInfo(message=message)
         except Stopped:
             late = _("The response of {server} was not read in time", server=self.server)
             error = ErrorInfo(message=_("{problem}.", problem=problem or late))
@@ -256,10 +270,12 @@ def read_response(
     headers: Mapping[str, str] = NO_HEADERS,
     spool: Path | None = None,
     n: int = 1,
+    accepted: bool = False,
 ) -> Answer:
     """Return what a response of 2xx contains; relative URLs are joined with the endpoint's base.
 
     `body` is its JSON with slices of `spool`, `headers` have lower-case names, `n` images were requested.
+    `accepted`: the status is 202.
     """
     body = body if isinstance(body, Mapping) else {"data": body}
     data = body.get("data")
@@ -283,7 +299,7 @@ def read_response(
         facts["cost"] = cost
     broken = [item for item in items if states_error(item.get("error"))]
     failed = parse_error(body, redactor=redactor) if states_error(body.get("error")) else None
-    job = None if images or failed else _read_job(body, endpoint, redactor, headers)
+    job = None if images or failed else _read_job(body, endpoint, redactor, headers, accepted=accepted)
     quote = ""
     if not (images or failed or broken or job):
         reason = read_reason(body, redactor)
@@ -306,15 +322,21 @@ def read_response(
 _JOB_HEADERS = ("operation-location", "location")
 
 
-def _read_job(body: Json, endpoint: Endpoint, redactor: Redactor, headers: Mapping[str, str]) -> Job | None:
-    """Return the job that a response names in its body, or by the address where it is polled."""
-    header = next((headers[name] for name in _JOB_HEADERS if headers.get(name)), "")
-    identifier, address, state = find_job(body) or ("", "", "")
-    url, _note = _resolve_url(address or header, endpoint, redactor) if address or header else (None, "")
-    identifier = identifier or (urlsplit(url).path.rstrip("/").rpartition("/")[2] if url else "")
-    if not identifier:
+def _read_job(
+    body: Json, endpoint: Endpoint, redactor: Redactor, headers: Mapping[str, str], *, accepted: bool = False
+) -> Job | None:
+    """Return the job that a response names in its body, or by the address where it is polled.
+
+    A URL that cannot be requested is none. `accepted`: the status is 202.
+    """
+    identifiers, address, state = find_job(body, accepted=accepted) or ([], "", "")
+    texts = [address, *(headers.get(name, "") for name in _JOB_HEADERS)]
+    url = next((url for text in texts if text and (url := _resolve_url(text, endpoint, redactor)[0])), None)
+    identifiers = identifiers or [urlsplit(url).path.rstrip("/").rpartition("/")[2] if url else ""]
+    first, *others = [redactor.clean(identifier, 200) for identifier in identifiers]
+    if not first:
         return None
-    return Job(id=redactor.clean(identifier, 200), url=url, status=redactor.clean(state, 40))
+    return Job(id=first, others=tuple(others), url=url, status=redactor.clean(state, 40))
 
 
 def _explain_no_image(body: Mapping[str, Json], quote: str) -> Message:
@@ -366,7 +388,7 @@ def _resolve_url(text: str, endpoint: Endpoint, redactor: Redactor) -> tuple[str
         return None, ON_DISK
     try:
         url = join_url(endpoint.base_url.rstrip("/") + "/", text.replace("&amp;", "&"))
-        usable = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+        usable = to_origin(url).startswith(("http:", "https:"))
     except ValueError:
         usable = False
     if not usable or len(url) > URL_LIMIT or sanitize(url, URL_LIMIT) != url:

@@ -176,26 +176,47 @@ _TASK_IDS = ("task_id", "taskId", "job_id", "jobId", "prediction_id", "generatio
 _POLLING = ("polling_url", "pollingUrl", "poll_url", "status_url", "task_url", "operation_location")
 
 
-def find_job(body: Json) -> tuple[str, str, str] | None:
-    """Return the id, the polling URL or "", and the state of a job that stands in place of an image.
+def find_job(body: Json, *, accepted: bool = False) -> tuple[list[str], str, str] | None:
+    """Return the ids of the jobs that stand in place of images, and the polling URL or "" and state of one.
 
-    A job is an object with an id and a word for a job that is not finished, or with the id of a task that has
-    not failed: ModelScope calls one that it has just taken a success.
+    A job is an object with an id and a word for a job that is not finished. Without a word, an id is that of
+    a job where a polling URL stands beside it (Black Forest Labs), or where the response is `accepted` (202).
+    The id of a task needs neither: ModelScope calls a task that it has just taken a success. The URL and
+    the state are those of the first job, the others stand in the same list.
     """
-    for mapping, aside in walk(body):
-        job = Job(id="", status=get_state(mapping))
-        task = next((v for name in _TASK_IDS if _is_id(v := mapping.get(name))), None)
-        ids = (task, mapping.get("id"), mapping.get("request_id"))
-        identifier = next((v for v in ids if _is_id(v)), None)
-        if aside or identifier is None or not (job.unfinished or (task is not None and not job.failed)):
-            continue
-        links = mapping.get("urls")
-        urls = [mapping.get(name) for name in _POLLING] + [
-            links.get("get") if isinstance(links, Mapping) else None
-        ]
-        url = next((v for v in urls if isinstance(v, str) and v.strip()), "")
-        return str(identifier), url, job.status
+    objects = [mapping for mapping, aside in walk(body) if not aside]
+    for loosely in (False, True) if accepted else (False,):
+        for mapping in objects:
+            if not (identifier := _find_job_id(mapping, accepted=loosely)):
+                continue
+            lists = (value for outer in objects for value in outer.values() if isinstance(value, list))
+            row = next((value for value in lists if any(item is mapping for item in value)), [])
+            items = (item for item in row if isinstance(item, Mapping))
+            ids = [identifier, *(_find_job_id(item, accepted=loosely) for item in items)]
+            unique = [name for name in dict.fromkeys(ids) if name]
+            return unique, _find_polling_url(mapping), get_state(mapping)
     return None
+
+
+def _find_job_id(mapping: Mapping[str, Json], *, accepted: bool) -> str:
+    """Return the id of the job that an object is, "" for what is none."""
+    job = Job(id="", status=get_state(mapping))
+    task = next((v for name in _TASK_IDS if _is_id(v := mapping.get(name))), None)
+    ids = (task, mapping.get("id"), mapping.get("request_id"))
+    identifier = next((v for v in ids if _is_id(v)), "")
+    names_job = accepted or bool(_find_polling_url(mapping))
+    ended = job.failed or job.succeeded
+    goes_on = job.unfinished or (task is not None and not job.failed) or (names_job and not ended)
+    return str(identifier) if goes_on else ""
+
+
+def _find_polling_url(mapping: Mapping[str, Json]) -> str:
+    """Return the URL that tells the state of a job, or ""."""
+    links = mapping.get("urls")
+    urls = [mapping.get(name) for name in _POLLING] + [
+        links.get("get") if isinstance(links, Mapping) else None
+    ]
+    return next((v for v in urls if isinstance(v, str) and v.strip()), "")
 
 
 def get_state(mapping: Mapping[str, Json]) -> str:

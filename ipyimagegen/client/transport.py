@@ -34,6 +34,7 @@ from ipyimagegen.client.errors import (
     explain_reason,
     find_base_url,
     find_other_slash,
+    find_own_redirect,
     find_redirect,
     is_bad_certificate,
     is_unusable_request,
@@ -52,6 +53,7 @@ from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
+HOPS = 3  # redirects of a GET that are followed, in its own origin
 STATE_IDLE = 60.0  # seconds without a byte of an answer that costs a server nothing
 _REQUEST_IDS = (
     "x-request-id",
@@ -156,7 +158,12 @@ class _Exchange:
                 policy=policy,
             )
             response = request(url=url)
-            if target := find_other_slash(url, response.status_code, response.headers.get("Location")):
+            # A GET is free, so it goes where it is sent; a POST may have been executed.
+            find, hops = (find_other_slash, 1) if call.method == "POST" else (find_own_redirect, HOPS)
+            for _hop in range(hops):
+                target = find(url, response.status_code, response.headers.get("Location"))
+                if not target:
+                    break
                 response.close()
                 response.connection.close()
                 self.deadline.token.sent, url = False, target
@@ -298,16 +305,15 @@ def read_head(response: requests.Response, deadline: Deadline, size: int) -> tup
     """Return the first bytes of a body, as many as arrive, and why they mean nothing. Raises nothing."""
     head = bytearray()
     deadline.end_when(ErrorEnd(head))
-    try:
-        for chunk in read_chunks(response, deadline, size):
-            head += chunk
-            if len(head) >= size:
-                break
-    except UnsupportedEncoding as error:
-        name = sanitize(error, 40)
-        return b"", _("the reason is compressed as {name}, which was not requested", name=name)
-    except Exception:  # noqa: BLE001, S110 - what came before counts
-        pass
+    with contextlib.suppress(Exception):  # what came before counts
+        try:
+            for chunk in read_chunks(response, deadline, size):
+                head += chunk
+                if len(head) >= size:
+                    break
+        except UnsupportedEncoding as error:
+            name = sanitize(error, 40)
+            return b"", _("the reason is compressed as {name}, which was not requested", name=name)
     return bytes(head[:size]), None
 
 

@@ -198,12 +198,14 @@ class Job:
     """A job that a server made of a call, in place of an image; all its texts are redacted.
 
     `id` is the server's name for it, `status` the server's word for its state. `url` is the absolute URL that
-    tells its state, on any origin; None where it is not known.
+    tells its state, on any origin; None where it is not known. `others` are the ids of jobs that it made of
+    the same call: they are named, and not asked for.
     """
 
     id: str
     url: str | None = None
     status: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:

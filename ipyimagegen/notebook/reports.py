@@ -162,7 +162,10 @@ def report_run(run: Run, studio: Studio) -> str:
         (_("attempts"), sent.attempts if body else 0),  # recorded at the end
         (_("not sent"), sent.unsent),
         (_("request id"), truncate(sent.request_id or "", 100)),
-        (_("job"), run.job and DOT.join(filter(None, [run.job.id, run.job.status, run.job.url]))),
+        (
+            _("job"),
+            run.job and DOT.join(filter(None, [run.job.id, *run.job.others, run.job.status, run.job.url])),
+        ),
         (_("response"), _to_json(run.response) if run.response else ""),
         (_("raw response"), raw),
         *((_("image {number}", number=image.index), join(_list_image_facts(image))) for image in run.images),

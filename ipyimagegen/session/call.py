@@ -251,11 +251,19 @@ def send_call(
         slot=limiter.processing_slot,
     )
     call.run = _process(call.run, processor, outcome)
-    return finish_job(call, processor, credentials)
+    return finish_job(call, processor, credentials, after=outcome.retry_after)
 
 
-def finish_job(call: Call, processor: ResponseProcessor, credentials: Credentials | None) -> Run:
+def finish_job(
+    call: Call,
+    processor: ResponseProcessor,
+    credentials: Credentials | None,
+    *,
+    after: float | None = None,
+) -> Run:
     """Return the run of a call with the result of its job, if the server has it before the call is over.
+
+    It is first asked for `after` these seconds.
 
     A run that awaits no job, or whose server must not or cannot be asked, stays as it is. Nothing is posted.
     Another process may ask too: what it stored stays.
@@ -280,6 +288,7 @@ def finish_job(call: Call, processor: ResponseProcessor, credentials: Credential
         redactor=processor.redactor,
         note=note,
         patient=context.patient,
+        after=after,
         spool=spool,
         fallback=lambda: context.store.spool_fallback(run),
         mounts=context.mounts,
@@ -290,7 +299,10 @@ def finish_job(call: Call, processor: ResponseProcessor, credentials: Credential
         job = replace(job, url=client.find_poll_url(job, endpoint))
         run = run.replace(job=job, elapsed=round((run.elapsed or 0) + call.token.clock() - began, 3))
         if outcome.answer:
-            return _process(run.replace(raw=None), processor, outcome)  # the response that holds the result
+            if others := ", ".join(job.others):
+                unasked = _("the server made other jobs, which were not asked for: {jobs}", jobs=others)
+                run = run.replace(sent=replace(run.sent, notes=(*run.sent.notes, unasked)))
+            return _process(run, processor, outcome)  # the response that holds the result
         run = run.replace(error=outcome.error)
         _record(run, context.store)
     _delete(outcome.spool or spool)

@@ -85,13 +85,25 @@ class ResponseProcessor:
 
         The response is kept too, unopened, where not all of it became images.
         """
-        run = run.replace(status=outcome.status, error=outcome.error)
+        # That which a job has ended with takes the place of its own, unless that names other jobs.
+        before = run.raw if run.job and run.job.others else None
+        run = run.replace(status=outcome.status, error=outcome.error, raw=None)
         if outcome.answer is not None:
-            run = self._store_images(run, outcome.answer)
+            try:
+                run = self._store_images(run, outcome.answer)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the response is kept
+                message = _(
+                    "The response of {server} could not be processed: {cause}.",
+                    server=sanitize(self.endpoint.name, 80),
+                    cause=f"{type(error).__name__}: {self.redactor.clean(str(error), 200)}",
+                )
+                run = run.replace(status=Status.UNKNOWN, error=ErrorInfo(message=message))
         elif run.status is not Status.UNKNOWN:
             run = run.replace(cost=Cost(basis="none"))
         unread = any(image.state is ImageState.UNREAD for image in run.images)
-        if outcome.spool is None or is_complete(run) or unread:  # what is unread is read from the spool later
+        if is_complete(run):
+            return run.replace(raw=before)
+        if outcome.spool is None or unread:  # what is unread is read from the spool later
             return run
         with suppress(StoreError, OSError), outcome.spool.open("rb") as file:
             blob = self.context.store.keep(_blocks(file), cap=LARGEST_RESPONSE, raw=True)

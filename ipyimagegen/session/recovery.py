@@ -88,12 +88,10 @@ class Recovery:
                 release = partial(store.release, spool)
                 atexit.register(release)  # an ordinary end of the process is no failure of the response
                 try:
-                    with suppress(StoreError, OSError):
-                        _recover(self._studio, run, spool)
-                except Exception:  # noqa: BLE001, S110 - what cannot be read is not read again by each cell
-                    pass
-                else:
-                    release()
+                    with suppress(Exception):  # what cannot be read is not read again by each cell
+                        with suppress(StoreError, OSError):
+                            _recover(self._studio, run, spool)
+                        release()
                 finally:
                     atexit.unregister(release)
 

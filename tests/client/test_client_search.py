@@ -132,10 +132,35 @@ def test_a_text_longer_than_a_url_is_never_one():
         ({"id": "img_1", "status": "succeeded", "data": []}, None),
         ({"id": "img_1", "data": []}, None),
         ({"task_id": "t10", "task_status": "SUCCEED"}, ("t10", "", "SUCCEED")),
+        ({"id": "t11", "polling_url": "/t11"}, ("t11", "/t11", "")),
+        ({"id": "t12", "polling_url": "/t12", "status": "生成中"}, ("t12", "/t12", "生成中")),
+        ({"id": "t", "polling_url": "/t", "status": "succeeded"}, None),
         ({"task_id": "t", "status": "failed"}, None),
         ({"input": {"id": "x", "status": "queued"}}, None),
         ({"id": {"a": 1}, "status": "queued"}, None),
     ],
 )
 def test_a_job_is_found(body, job):
-    assert find_job(body) == job
+    identifier, *rest = job or ("",)
+    assert find_job(body) == (job and ([identifier], *rest))
+
+
+@pytest.mark.parametrize(
+    ("body", "ids"),
+    [
+        ({"id": "t1"}, ["t1"]),
+        ({"data": {"id": 7, "created": 1}}, ["7"]),
+        ({"request_id": "r", "data": {"task_id": "t2", "status": "queued"}}, ["t2"]),
+        ({"id": "t3", "status": "succeeded"}, None),
+        ({"message": "accepted"}, None),
+    ],
+)
+def test_an_id_in_an_accepted_response_is_that_of_a_job(body, ids):
+    job = find_job(body, accepted=True)
+    assert (job and job[0]) == ids
+
+
+def test_jobs_in_the_same_list_are_found():
+    jobs = [{"task_id": "A", "status": "queued"}, {"task_id": "B", "status": "queued"}, {"task_id": "A"}]
+    assert find_job({"data": jobs}) == (["A", "B"], "", "queued")
+    assert find_job({"id": "A", "status": "queued", "data": {"task_id": "B"}}) == (["A"], "", "queued")

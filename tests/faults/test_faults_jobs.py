@@ -342,3 +342,145 @@ def test_68_offline_asks_nothing(lab, network):
         assert lab.cell("%imagine --offline a red fox").error.remedy is Remedy.ASK_JOB
     assert network[0] == []
     lab.check([Status.UNKNOWN, Status.UNKNOWN], 1, "offline", images=0)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://{host}:{port}/j", "http://a b/j", "http://127.0.0.1:99999/j", "http://h\\@x/j", "//"]
+)
+@pytest.mark.parametrize("place", ["polling_url", "Location"])
+def test_68_a_url_that_cannot_be_requested_is_none(lab, address, place):
+    if place == "Location":
+        made = reply(QUEUED, "202 Accepted", f"Location: {address}")
+    else:
+        made = reply({**QUEUED, "polling_url": address})
+    server = lab.serve(made)
+    error = lab.cell().error
+    assert_names(error, "task_1")
+    assert error.remedy is Remedy.SHOW_JOB
+    assert lab.runs[0].job.url is None
+    assert questions(server) == []
+    lab.check(Status.UNKNOWN, 1, "task_1", raw=b"task_1", images=0)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "ipyimagegen.imaging.choose_edge",
+        "ipyimagegen.client.response.read_response",
+    ],
+)
+def test_68_a_failure_of_our_own_loses_no_response(lab, monkeypatch, place):
+    def fail(*_args, **_options):
+        raise KeyError("fox")
+
+    monkeypatch.setattr(place, fail)
+    lab.serve(reply(images(1, PAINTED)))
+    error = lab.cell().error
+    assert isinstance(error, e.OutcomeUnknown)
+    lab.check(
+        Status.UNKNOWN, 1, "KeyError", raw=reply(images(1, PAINTED)).partition(b"\r\n\r\n")[2], images=0
+    )
+
+
+WORDLESS = {
+    "polling URL": reply({"id": "task_1", "polling_url": "/v1/get_result?id=task_1", "cost": 5.0}),
+    "202": reply({"id": "task_1"}, "202 Accepted"),
+}
+
+
+@pytest.mark.parametrize("name", WORDLESS)
+def test_68_a_job_without_a_word_for_its_state(lab, clock, name):
+    server = lab.serve(Jobs(WORDLESS[name], RUNNING, GOOD), poll=ROUTE)
+    lab.cell()
+    path = "/v1/get_result?id=task_1" if name == "polling URL" else "/v1/images/generations/task_1"
+    assert questions(server) == [(path, True)] * 2
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
+TWO = {"data": [{"task_id": name, "status": "submitted"} for name in ("task_1", "task_2")]}
+
+
+@pytest.mark.parametrize("poll", ["", ROUTE])
+def test_68_two_jobs_of_a_request(lab, clock, poll):
+    server = lab.serve(Jobs(reply(TWO), GOOD), poll=poll)
+    shown = lab.cell("%imagine -n 2 a red fox")
+    assert all(name in shown.texts for name in (["task_2"] if poll else ["task_1", "task_2"]))
+    (run,) = lab.runs
+    assert (run.job.id, run.job.others) == ("task_1", ("task_2",))
+    assert "task_2" in lab.cell(f"%imagine_show {run.id}").texts
+    assert len(questions(server)) == len(poll[:1])
+    if poll:
+        lab.check(Status.DONE, 1, raw=b"task_2", delivered=PAINTED[:1])
+    else:
+        lab.check(Status.UNKNOWN, 1, "task_2", raw=b"task_2", images=0, at=0)
+
+
+MOVED = [
+    reply(b"", "303 See Other", "Location: /result"),
+    reply(b"", "307 Temporary Redirect", "Location: result"),
+    reply({"status": "COMPLETED", "response_url": "{origin}/result"}),
+]
+
+
+@pytest.mark.parametrize("look", MOVED)
+def test_68_a_result_at_another_url_of_the_same_server(lab, clock, look):
+    def answer(conn, seen):
+        if seen.line.startswith("POST"):
+            conn.sendall(reply(QUEUED, "202 Accepted", "Location: /job"))
+        else:
+            conn.sendall(whole(look, server) if seen.line.split()[1] == "/job" else GOOD)
+
+    server = lab.serve(answer)
+    lab.cell()
+    assert questions(server) == [("/job", True), ("/result", True)]
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
+@pytest.mark.parametrize(
+    "look", ["302 Found", {"status": "COMPLETED", "response_url": "{other}/result"}, "303 See Other"]
+)
+def test_68_a_result_at_another_server_is_not_fetched(lab, clock, look):
+    other = lab.other(GOOD)
+    if isinstance(look, str):
+        answers = [reply(b"", look, f"Location: {other.origin}/result")]
+    else:
+        answers = [reply({**look, "response_url": f"{other.origin}/result"})]
+    lab.serve(Jobs(reply(QUEUED), *answers), poll=ROUTE)
+    lab.cell()
+    assert other.seen == []
+    lab.check(Status.UNKNOWN, 1, images=0)
+
+
+def test_68_redirects_without_an_end(lab, clock):
+    loop = reply(b"", "303 See Other", "Location: /v1/images/generations/task_1")
+    server = lab.serve(Jobs(reply(QUEUED), loop), poll=ROUTE)
+    assert lab.cell().error.remedy is Remedy.ASK_JOB
+    assert len(questions(server)) == 4
+    lab.check(Status.UNKNOWN, 1, "task_1", images=0)
+
+
+@pytest.mark.parametrize("look", [{"progress": 0.3}, {"done": False}, {}, {"data": []}, {"data": None}])
+def test_68_an_answer_without_a_word_is_no_end(lab, clock, look):
+    lab.limit(whole=20)
+    server = lab.serve(Jobs(reply(QUEUED), reply(look), reply(look), GOOD), poll=ROUTE)
+    lab.cell()
+    assert len(questions(server)) == 3
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
+
+
+@pytest.mark.parametrize("look", [{"status": "succeeded", "data": []}, {"error": {"message": "no foxes"}}])
+def test_68_an_end_without_an_image(lab, clock, look):
+    server = lab.serve(Jobs(reply(QUEUED), reply(look), GOOD), poll=ROUTE)
+    assert isinstance(lab.cell().error, e.OutcomeUnknown)
+    assert len(questions(server)) == 1
+    lab.check(Status.UNKNOWN, 1, images=0)
+
+
+@pytest.mark.parametrize(("header", "waited"), [("3", 3.0), ("1796055641000", 60.0)])
+def test_68_a_server_says_when_to_ask_for_a_job(lab, clock, header, waited):
+    lab.limit(whole=900)
+    wait = f"Retry-After: {header}"
+    lab.serve(Jobs(reply(QUEUED, "202 Accepted", wait), reply(QUEUED, "200 OK", wait), GOOD), poll=ROUTE)
+    lab.cell()
+    assert clock.waited == [waited, waited]
+    lab.check(Status.DONE, 1, delivered=PAINTED[:1])
