@@ -399,6 +399,8 @@ def decode(chunks: Iterator[bytes], names: Sequence[str]) -> Iterator[bytes]:
     if len(compressed) > NESTED or any(name not in _FORMATS for name in compressed):
         yield from _pass_through(chunks, ", ".join(dict.fromkeys(compressed))[:80])
         return
+    if len(compressed) == 1:
+        compressed = ["gzip", *compressed]  # some gateways compress what is compressed, and say so once
     for name in reversed(compressed):
         chunks = _decompress(chunks, name)
     yield from chunks

@@ -40,6 +40,7 @@ PACKED = {
     "gzip that is deflate": ("gzip", zlib.compress),
     "bare deflate": ("deflate", deflate),
     "twice, packed once": ("gzip, gzip", gzip.compress),
+    "once, packed twice": ("gzip", lambda body: gzip.compress(gzip.compress(body))),
 }
 
 
