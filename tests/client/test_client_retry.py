@@ -5,7 +5,7 @@ from email.utils import formatdate
 import pytest
 
 from ipyimagegen.client import Outcome, find_repeat_delay
-from ipyimagegen.client.retry import format_wait, parse_retry_after
+from ipyimagegen.client.retry import LONGEST, format_wait, parse_retry_after
 from ipyimagegen.core.run import Status
 
 
@@ -78,3 +78,9 @@ def test_retry_after(headers, seconds):
 )
 def test_a_time_to_wait_is_written_in_its_usual_unit(seconds, text):
     assert format_wait(seconds).endswith(text)
+
+
+@pytest.mark.parametrize("text", ["1796055641000", "9" * 400, "1e9999", "Fri, 31 Dec 9999 23:59:59 -9999"])
+def test_absurd_times_to_wait_raise_nothing(text):
+    seconds = parse_retry_after({"retry-after": text})
+    assert seconds is None or seconds > LONGEST
