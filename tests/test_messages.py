@@ -311,6 +311,7 @@ ANSWERS = {
     "empty image": reply({"data": [{"b64_json": ""}]}),
     "damaged base64": reply({"data": [{"b64_json": "@@"}]}),
     "private address": reply({"data": [{"url": "https://127.0.0.1:1/a.png"}]}),
+    "text at a URL": reply({"data": [{"url": "/a.png"}]}),
     "path on a disk": reply({"data": [{"url": "/tmp/a.png"}]}),
     "no image file": reply({"data": [{"b64_json": b64(b"<html>")}]}),
     "an SVG with another label": reply({"data": [{"b64_json": b64(b"<svg/>"), "output_format": "png"}]}),

@@ -14,7 +14,14 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ipyimagegen.catalog.tables import find_model, list_names, load_endpoints, read_columns
-from ipyimagegen.core.endpoints import ANY_SERVER, Endpoint, find_deployment, to_host, to_origin
+from ipyimagegen.core.endpoints import (
+    ANY_SERVER,
+    Endpoint,
+    find_deployment,
+    to_host,
+    to_origin,
+    write_url,
+)
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.hosts import is_loopback_host
 from ipyimagegen.core.messages import Remedy, Setting, _
@@ -115,7 +122,7 @@ class Registry:
         endpoint = self._by_name.get(request.endpoint.casefold())
         if endpoint and endpoint.base_url == request.base_url:
             return endpoint
-        whole = read_address(f"{request.base_url}/images/generations", _IN_RECORD)
+        whole = read_address(write_url(request.base_url, _GENERATIONS), _IN_RECORD)
         if whole != Address(base_url=request.base_url):
             raise InvalidOption(_("{address} is not written as a base URL.", address=_IN_RECORD))
         endpoint = self._find_at(replace(whole, query=queries.get(request.base_url, {})))
@@ -225,6 +232,7 @@ class Address:
 _ROUTES = re.compile(
     r"(?i)(?:/(?:(?:chat/)?completions|responses|models|embeddings|images/(?:generations|edits)|(?<=/v1/)images))+$"
 )
+_GENERATIONS = "/images/generations"
 _DATED = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")  # the api-version of Azure's older routes
 _VERSION = re.compile(rf"(api-version=({_DATED.pattern}|preview|latest|v1))?")  # never a key
 _AZURE_HOST = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.(com|cn)$")  # of any resource
@@ -250,7 +258,9 @@ def _is_address(text: str) -> bool:
 def read_address(
     text: str, source: str = _ADDRESS, *, dialect: str = OPENAI, query: Mapping[str, str] = {}
 ) -> Address:
-    """Return what an address says: scheme, host, port unless default, path; no final slash, no route.
+    """Return what an address says: scheme, host, port unless default, path; no route.
+
+    A final slash is kept behind /images/generations alone: all routes of an unknown server get it.
 
     A bare host gets the path that its row of the table has, else `/v1`; any other path is kept: it names its
     own version. Without a scheme it is https, or http on this machine. Of a query only `api-version` is
@@ -273,6 +283,8 @@ def read_address(
         path = "/openai" if dated else "/openai/v1"
     elif not whole:
         path = urlsplit(row.base_url).path if row else "/v1"
+    if row is None and parts.path.endswith("/") and whole.endswith(_GENERATIONS):
+        path += "/"  # of all routes
     return Address(base_url=origin + path, query=own)
 
 

@@ -12,7 +12,13 @@ from ipyimagegen.client.dialects import DIALECTS, write_call
 from ipyimagegen.client.downloads import FRESH, download
 from ipyimagegen.client.jobs import explain_job, find_poll_url, poll
 from ipyimagegen.client.listing import ListedModel
-from ipyimagegen.client.response import Outcome, ResponseImage, StoredResponse, make_not_sent
+from ipyimagegen.client.response import (
+    Outcome,
+    ResponseImage,
+    StoredResponse,
+    find_bare_image,
+    make_not_sent,
+)
 from ipyimagegen.client.retry import find_repeat_delay
 from ipyimagegen.client.spool import IMAGE_LIMIT
 from ipyimagegen.client.transport import (
@@ -40,6 +46,7 @@ __all__ = [
     "download",
     "exchange",
     "explain_job",
+    "find_bare_image",
     "find_poll_url",
     "find_repeat_delay",
     "make_not_sent",

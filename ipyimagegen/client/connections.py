@@ -233,12 +233,18 @@ _HEADER = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]++)[ \t]*+:([^\n]*+)", re.MU
 _BREAKS = re.compile(rb"[\r\0]+")
 
 
+# What a chunk begins with, behind the end of the one before; it may be cut.
+_CHUNK = re.compile(rb"(?:\r?\n)?(?:[0-9A-Fa-f]{1,16}[ \t]*(?:[;\r\n]|\Z)|\Z)|\r?\Z")
+_OLD = ("HTTP/1.0", "HTTP/0.9")
+
+
 class FinalResponse(http.client.HTTPResponse):
-    """The response after 102, 103 and other interim ones, with headers that http.client can read.
+    """The response after 102, 103 and other interim ones, with headers and a body that http.client can read.
 
     http.client skips 100 alone. It refuses many or long header lines, and ignores all headers after a line
     that is none; without their `Transfer-Encoding` the body is misread. So it gets the lines that are
-    headers.
+    headers. A body that does not go on with a chunk although it should is read as it stands: some gateways
+    reassemble it and leave the header.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -257,7 +263,15 @@ class FinalResponse(http.client.HTTPResponse):
         self.fp = self._connected
         version, status, reason = super()._read_status()  # type: ignore[misc]
         self.fp = io.BufferedReader(io.BytesIO(read_header_lines(self._connected)))
+        version = version if version in _OLD else "HTTP/1.1"  # some write HTTP/2 in plain text
         return version, HTTPStatus.CONTINUE if 100 <= status < 200 else status, reason
+
+    def read1(self, n: int = -1) -> bytes:
+        """Return a part of the body, b"" at its end."""
+        if self.chunked and self.fp and not self.chunk_left and not _CHUNK.match(self.fp.peek(1)):
+            length = self.headers.get("Content-Length") if self.chunk_left is None else None
+            self.chunked, self.length = False, None if length is None else int(length)
+        return super().read1(n)
 
 
 def read_header_lines(file: BinaryIO) -> bytes:
@@ -466,9 +480,14 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
 
 def _is_plain(head: bytes) -> bool:
     """Return whether the beginning of a body is text or an image."""
+    return is_text(head) or head.startswith(_IMAGES)
+
+
+def is_text(head: bytes) -> bool:
+    """Return whether the beginning of a body is text."""
     head = head[:_PLAIN]
     try:
         codecs.utf_8_decode(head, "strict", False)  # the end may cut a character
     except UnicodeDecodeError:
-        return head.startswith(_IMAGES)
-    return len(head.translate(None, _CONTROLS)) == len(head) or head.startswith(_IMAGES)
+        return False
+    return len(head.translate(None, _CONTROLS)) == len(head)

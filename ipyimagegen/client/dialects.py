@@ -16,7 +16,13 @@ from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
 from ipyimagegen.client.body import BodyImage, HttpCall
-from ipyimagegen.core.endpoints import Endpoint, find_deployment, match_model, sends_edits_as_json
+from ipyimagegen.core.endpoints import (
+    Endpoint,
+    find_deployment,
+    match_model,
+    sends_edits_as_json,
+    write_url,
+)
 from ipyimagegen.core.errors import InvalidOption, suggest_name
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import Json, parse_size
@@ -141,7 +147,8 @@ def write_models_url(endpoint: Endpoint) -> str:
 
 
 def _join_url(base: str, route: str, endpoint: Endpoint) -> str:
-    return base + route + (f"?{urlencode(endpoint.query)}" if endpoint.query else "")
+    slash = "/" if endpoint.base_url.endswith("/") else ""
+    return write_url(base + slash, route) + (f"?{urlencode(endpoint.query)}" if endpoint.query else "")
 
 
 def _load_images(sent: PreparedRequest, endpoint: Endpoint, files: Mapping[str, bytes]) -> EditImages:

@@ -28,15 +28,19 @@ from ipyimagegen.client.connections import (
     BlockedAddress,
     Mounts,
     Resolver,
+    is_text,
     join_url,
     read_chunks,
     resolve,
     send,
 )
 from ipyimagegen.client.dialects import DIALECTS, OPENAI
+from ipyimagegen.client.endings import SpooledEnd
 from ipyimagegen.client.errors import describe_failure, is_unusable_request
-from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, describe_disk_failure
+from ipyimagegen.client.response import find_bare_image, is_whole_image
+from ipyimagegen.client.spool import IMAGE_LIMIT, Spool, TooLarge, describe_disk_failure, read_blocks
 from ipyimagegen.core.endpoints import Endpoint, to_origin
+from ipyimagegen.core.hosts import is_own_name
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo
@@ -80,7 +84,8 @@ def download(
     fails or the server answers 5xx, three redirects. A URL that is not there yet is tried until
     `fresh_until` on the clock of `token`. `endpoint` may serve its own URLs, wherever it is; without an
     endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows loopback
-    alone. The error has the remedy ASK_B64 where the URL is never fetched.
+    alone. What is text, and no image as base64, is not taken. The error has the remedy ASK_B64 where the URL
+    is never fetched.
     """
     error, number = ErrorInfo(message=_("Cancelled.")), 0
     policy = AddressPolicy(offline=offline, resolver=resolver)
@@ -108,7 +113,7 @@ def download(
                 break
             if token.wait(min(pause, max(deadline.left, 0))):
                 break
-    if prefer_https(url, endpoint) != url and not offline:  # as it was given it is not fetched
+    if correct_origin(url, endpoint) != url and not offline:  # as it was given it is not fetched
         error = replace(error, remedy=Remedy.ASK_B64)
     with contextlib.suppress(OSError):
         into.unlink(missing_ok=True)
@@ -131,7 +136,7 @@ class _Hops:
         """Return the response with the image. Raises _NotFetched, BlockedAddress, and what `send` raises."""
         at_home = True  # until a redirect led to another server
         for _hop in range(HOPS + 1):
-            url = prefer_https(url, self.endpoint)
+            url = correct_origin(url, self.endpoint)
             own = _is_own(url, self.endpoint)
             at_home &= own
             response = self._request(url, {}, own=own)
@@ -176,21 +181,27 @@ def _close(response: requests.Response) -> None:
     response.connection.close()
 
 
-def prefer_https(url: str, endpoint: Endpoint | None) -> str:
-    """Return an http URL at the endpoint's host as https, unless it is of the endpoint's own origin.
+def correct_origin(url: str, endpoint: Endpoint | None) -> str:
+    """Return a URL at the endpoint's own origin where the server calls itself by another name there.
 
-    A server behind a proxy that adds TLS may not know that it has it. Raises nothing.
+    That is another name of this machine, or 0.0.0.0, at the same port. Any other http URL at the endpoint's
+    host becomes https: a server behind a proxy that adds TLS may not know that it has it. Raises nothing.
     """
+    if endpoint is None:
+        return url
     try:
-        parts, own = urlsplit(url), urlsplit(endpoint.base_url) if endpoint else None
-        if own is None or parts.scheme != "http" or parts.hostname != own.hostname:
-            return url
-        if endpoint and to_origin(url) == to_origin(endpoint.base_url):
-            return url
-        netloc = parts.netloc.removesuffix(":80")
+        parts, own = urlsplit(url), urlsplit(endpoint.base_url)
+        origin, own_origin = to_origin(url), to_origin(endpoint.base_url)
+        host, own_host = parts.hostname or "", own.hostname or ""
+        same = (parts.scheme, parts.port) == (own.scheme, own.port) and parts.username is None
     except ValueError:
         return url
-    return f"https://{netloc}{url.partition('://')[2].removeprefix(parts.netloc)}"
+    rest = url.partition("://")[2].removeprefix(parts.netloc)
+    if same and is_own_name(host, own_host):
+        return own_origin + rest
+    if parts.scheme == "http" and host == own_host and origin != own_origin:
+        return f"https://{parts.netloc.removesuffix(':80')}{rest}"
+    return url
 
 
 def _save(response: requests.Response, deadline: Deadline, into: Path, cap: int, redactor: Redactor) -> None:
@@ -198,18 +209,25 @@ def _save(response: requests.Response, deadline: Deadline, into: Path, cap: int,
     problem = None
     try:
         with Spool(into, cap, redactor) as file:
+            deadline.end_when(SpooledEnd(file, 1))
             for chunk in read_chunks(response, deadline):
                 file.write(chunk)
     except TooLarge:
         problem = _("The image is larger than {size} MiB.", size=cap >> 20)
     except OSError as error:  # the disk's: urllib3 gives the network's other types
         problem = _("The image {problem}.", problem=describe_disk_failure(error))
+    except Exception:
+        image = find_bare_image(into)
+        if image is None or not is_whole_image(image):
+            raise
     if problem:
         raise _NotFetched(problem)
     if deadline.stopped:
         raise TimeoutError
     if not file.size:
         raise _NotFetched(_("The image URL returned nothing."))
+    if find_bare_image(into) is None and is_text(next(read_blocks(into))):
+        raise _NotFetched(_("The image URL returned text in place of an image."))
 
 
 def _is_own(url: str, endpoint: Endpoint | None) -> bool:

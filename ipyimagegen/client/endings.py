@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from ipyimagegen.client.dialects import OPENAI, Dialect
 from ipyimagegen.client.reasons import BODY, parse_body, states_error
+from ipyimagegen.client.response import find_bare_image, is_whole_image
 from ipyimagegen.client.search import find_images
 from ipyimagegen.client.spool import Spool, read_blocks
 from ipyimagegen.client.streaming import find_start, load_body
@@ -54,6 +55,8 @@ class SpooledEnd:
     def _is_whole(self) -> bool:
         path = self._spool.path
         with suppress(Exception):  # what is wrong with it is found when it is read as a whole
+            if image := find_bare_image(path):
+                return is_whole_image(image)
             body, whole = load_body(path, self._n, self._dialect, clean=False)
             is_stream = find_start(path)[1]
             return whole and (is_stream or self._has_result(body))
@@ -69,9 +72,11 @@ class SpooledEnd:
 def find_end(spool: Spool) -> int:
     """Return where a response may end: behind a bracket that only blanks and comments follow; else 0.
 
-    Raises OSError.
+    A response that is an image may end anywhere. Raises OSError.
     """
     size = spool.size
+    if size and find_bare_image(spool.path):
+        return size
     tail = b"".join(read_blocks(spool.path, max(size - TAIL, 0), size))
     lines = tail.splitlines(keepends=True)
     while lines and (not lines[-1].strip() or lines[-1].startswith(b":")):

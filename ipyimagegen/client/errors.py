@@ -21,7 +21,7 @@ from urllib3 import exceptions as u3
 
 from ipyimagegen.client.connections import BlockedAddress, UnsupportedEncoding, join_url
 from ipyimagegen.client.reasons import Reason, read_reason
-from ipyimagegen.core.endpoints import have_same_origin, to_origin
+from ipyimagegen.core.endpoints import have_same_origin, to_origin, write_url
 from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -219,9 +219,12 @@ def find_base_url(url: str, target: str, base_url: str) -> str:
 
     `url` was requested, which begins with `base_url`.
     """
-    route, base = urlsplit(url.removeprefix(base_url)).path, target.rstrip("/")
-    if not route or not base.endswith(route) or base == url.partition("?")[0]:
+    url = url.partition("?")[0]
+    route, base = url.removeprefix(base_url.rstrip("/")).rstrip("/"), target.rstrip("/")
+    if not route or not base.endswith(route) or target == url:
         return ""
+    if base == url:
+        return write_url(f"{base_url}/", "/images/generations")  # an address whose slash is kept
     base = base.removesuffix(route).rstrip("/")
     return base if urlsplit(base).path else target  # a bare host would get /v1
 
@@ -241,7 +244,7 @@ def find_other_slash(url: str, status: int, location: str | None) -> str:
         near = differs and to_origin(target) == to_origin(url)
     except ValueError:
         return ""
-    if not near or parts.query not in ("", own.query):
+    if not near:
         return ""
     return target if parts.query or not own.query else f"{target.partition('?')[0]}?{own.query}"
 

@@ -40,7 +40,7 @@ def find_poll_url(job: Job, endpoint: Endpoint) -> str | None:
     if not endpoint.poll or not job.id.strip("."):  # dots would be another route
         return None
     query = f"?{urlencode(endpoint.query)}" if endpoint.query else ""
-    return endpoint.base_url + endpoint.poll.replace("{id}", quote(job.id, safe="")) + query
+    return endpoint.base_url.rstrip("/") + endpoint.poll.replace("{id}", quote(job.id, safe="")) + query
 
 
 def explain_job(job: Job, endpoint: Endpoint, problem: str = "") -> ErrorInfo:

@@ -19,7 +19,7 @@ from ipyimagegen.client.search import FACTS, URL_LIMIT, Item, find_images, find_
 from ipyimagegen.client.spool import Slice, decode_base64, read_blocks, sniff_base64
 from ipyimagegen.client.streaming import load_body
 from ipyimagegen.core.endpoints import Endpoint, to_origin
-from ipyimagegen.core.formats import identify
+from ipyimagegen.core.formats import HEAD, identify, is_whole
 from ipyimagegen.core.messages import Message, OptionName, Remedy, _, ngettext
 from ipyimagegen.core.options import Json
 from ipyimagegen.core.redact import NO_KEYS, Redactor
@@ -160,8 +160,9 @@ class StoredResponse:
                     accepted=status == HTTPStatus.ACCEPTED,
                 )
             except ValueError:
-                whole = not problem
                 answer, unusable = self._read_other(status, headers)
+                images = answer.images if answer else ()
+                whole = not problem or (len(images) > 0 and all(map(is_whole_image, images)))
             except (OSError, Stopped):
                 raise
             except Exception as failed:  # noqa: BLE001 - whatever it is, the response is kept
@@ -198,10 +199,8 @@ class StoredResponse:
         with self.path.open("rb") as file:
             head = file.read(BODY)
         text = head.decode("utf-8", "replace").strip()
-        if identify(head):  # the image itself: vLLM-Omni sends it for `response_format: file`
-            return Answer(images=(ResponseImage(spool=self.path, bare=True),)), ErrorInfo(message="")
-        if base64 := _find_base64(self.path, head):
-            return Answer(images=(ResponseImage(base64=base64, spool=self.path),)), ErrorInfo(message="")
+        if image := find_bare_image(self.path):
+            return Answer(images=(image,)), ErrorInfo(message="")
         made = status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED)  # their Location is what was made
         if made and (job := _read_job({}, self.endpoint, self.redactor, headers)):
             return Answer(job=job, note=_explain_no_image({}, "")), ErrorInfo(message="")
@@ -235,6 +234,31 @@ class StoredResponse:
         error = answer.errors[0] if answer.errors else ErrorInfo(message=answer.note)
         message = _("{server} answered without an image: {reason}", server=self.server, reason=error.message)
         return replace(error, message=message)
+
+
+def find_bare_image(path: Path) -> ResponseImage | None:
+    """Return the image that a body is, itself or as base64; None where it is something else. Raises OSError.
+
+    vLLM-Omni sends the image itself for `response_format: file`.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if identify(head):
+        return ResponseImage(spool=path, bare=True)
+    base64 = _find_base64(path, head)
+    return ResponseImage(base64=base64, spool=path) if base64 else None
+
+
+def is_whole_image(image: ResponseImage) -> bool:
+    """Return whether the bytes of an image end as those of its format do. Raises OSError."""
+    head = tail = b""
+    size = 0
+    try:
+        for chunk in image.chunks():
+            head, tail, size = head or chunk, (tail + chunk)[-HEAD:], size + len(chunk)
+    except ValueError:
+        return False
+    return is_whole(head, tail, size)
 
 
 def _find_base64(path: Path, head: bytes) -> Slice | None:

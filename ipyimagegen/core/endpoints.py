@@ -142,10 +142,10 @@ AUTHORIZATION = "authorization"  # a header of this name takes the place of the 
 class Endpoint:
     """A server: its address, its dialect, whose key it takes, what it accepts.
 
-    `base_url` is everything before `/images/generations`, without a trailing slash; it is empty where the
-    user has to give it. `vendor` names the vendor whose models, with their fields and prices, are the
-    endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override those
-    of the model's row, `choices` and `limits` option by option.
+    `base_url` is everything before `/images/generations`; it is empty where the user has to give it. It ends
+    with a slash where the routes do. `vendor` names the vendor whose models, with their fields and prices,
+    are the endpoint's own. `models` lists models behind this endpoint (`*`: any) with columns that override
+    those of the model's row, `choices` and `limits` option by option.
 
     `ignored_fields` names options that it is known to drop without a word: they are not sent.
     `unreliable_fields` names options that its documents promise and that its relay may not pass on.
@@ -242,13 +242,18 @@ def sends_edits_as_json(endpoint: Endpoint, options: Iterable[str]) -> bool:
     return endpoint.edit_form == "json" or not set(endpoint.json_only).isdisjoint(options)
 
 
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)$")
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/?$")
 
 
 def find_deployment(base_url: str) -> str | None:
     """Return the deployment that a base URL of Azure names: it is the model of every call there."""
     match = _DEPLOYMENT.search(base_url)
     return unquote(match[1]) if match else None
+
+
+def write_url(base_url: str, route: str) -> str:
+    """Return the URL of a route below a base URL."""
+    return base_url.rstrip("/") + route + ("/" if base_url.endswith("/") else "")
 
 
 # urlsplit drops some of these characters, urllib3 escapes some, refuses some, or ends the host there.

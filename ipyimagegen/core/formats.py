@@ -17,7 +17,8 @@ class Format:
     """A file format. Files are written with the first suffix.
 
     `name` is the API's, `title` is how people write it, `pillow` is Pillow's name, empty where Pillow has
-    none. A file of the format matches `start`, or is an ISO media file with one of the `brands`.
+    none. A file of the format matches `start`, or is an ISO media file with one of the `brands`. A whole file
+    has `end` as its last bytes; empty where the format has no such mark.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Format:
     suffixes: tuple[str, ...]
     start: re.Pattern[bytes] | None = None
     brands: frozenset[bytes] = frozenset()
+    end: bytes = b""
 
 
 # Before the root element of an SVG stand a byte order mark, a declaration, comments, a document type. Nothing
@@ -43,10 +45,14 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})  # before HEIC, whose brands an AVI
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 FORMATS = (
-    Format("png", "PNG", "image/png", "PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n")),
-    Format("jpeg", "JPEG", "image/jpeg", "JPEG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff")),
+    Format(
+        "png", "PNG", "image/png", "PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n"), end=b"IEND\xaeB`\x82"
+    ),
+    Format(
+        "jpeg", "JPEG", "image/jpeg", "JPEG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff"), end=b"\xff\xd9"
+    ),
     Format("webp", "WebP", "image/webp", "WEBP", (".webp",), re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    Format("gif", "GIF", "image/gif", "GIF", (".gif",), re.compile(rb"GIF8[79]a")),
+    Format("gif", "GIF", "image/gif", "GIF", (".gif",), re.compile(rb"GIF8[79]a"), end=b"\0;"),
     Format("avif", "AVIF", "image/avif", "AVIF", (".avif",), brands=_AVIF_BRANDS),
     Format("svg", "SVG", "image/svg+xml", "", (".svg",), _SVG_START),
     Format("jxl", "JPEG XL", "image/jxl", "", (".jxl",), re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")),
@@ -71,6 +77,16 @@ def identify(head: bytes) -> Format | None:
         if file_format.brands & brands or (start and start.match(head[:HEAD])):
             return file_format
     return None
+
+
+def is_whole(head: bytes, tail: bytes, size: int) -> bool:
+    """Return whether a file of so many bytes ends as its format says; False where no format can be told."""
+    file_format = identify(head)
+    if file_format is None:
+        return False
+    if file_format.name == "webp":  # says its length
+        return size >= int.from_bytes(head[4:8], "little") + 8
+    return bool(file_format.end) and tail.endswith(file_format.end)
 
 
 def sniff(head: bytes) -> str | None:

@@ -117,6 +117,16 @@ def is_loopback_host(host: str) -> bool:
     return name == LOCALHOST or name.endswith(f".{LOCALHOST}") or is_loopback_address(host)
 
 
+def is_own_name(host: str, own: str) -> bool:
+    """Return whether a server at the host `own` may mean itself by `host`.
+
+    Names of this machine mean the same server, and a server that listens everywhere calls itself 0.0.0.0.
+    """
+    address = parse_address(host)
+    is_any = address is not None and address.is_unspecified
+    return is_any or (is_loopback_host(host) and is_loopback_host(own))
+
+
 def is_public(address: str) -> bool:
     """Return whether a numeric address is on the public Internet, also when it is wrapped in IPv6."""
     ip = parse_address(address)

@@ -233,8 +233,11 @@ class ResponseProcessor:
             )
             if error:
                 return replace(image, state=ImageState.URL_PENDING, note=error.message, remedy=error.remedy)
-            with into.open("rb") as file:
-                blob = self._keep(_blocks(file), self.declared or _read_suffix(image.url or ""))
+            item = client.find_bare_image(into) or client.ResponseImage(spool=into, bare=True)
+            problem: list[str] = []
+            blob = self._keep(_decode(item, problem), self.declared or _read_suffix(image.url or ""))
+            if problem:
+                return replace(image, state=ImageState.URL_PENDING, note=problem[0])
         finally:
             with suppress(OSError):
                 into.unlink(missing_ok=True)

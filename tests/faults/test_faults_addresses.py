@@ -2,6 +2,7 @@
 
 import re
 import socket
+from base64 import b64encode
 
 import pytest
 from canary import KEY
@@ -133,6 +134,26 @@ def test_41_a_download_that_works_later(lab):
     lab.check(Status.DONE, 1, "403", delivered=[GOOD], states=["stored"], at=0)
 
 
+@pytest.mark.parametrize("early", [b"<html>Being made</html>", b'{"status": "running"}', b"not yet"])
+def test_41_a_download_that_is_text_at_first(lab, early):
+    """The address stays, and no advice to pay again is given."""
+    server = lab.serve([])
+    server.answer = [urls(f"{server.origin}/x.png"), *[reply(early, kind="text/html")] * 2, IMAGE]
+    cell = lab.cell()
+    assert "--retry" not in cell.texts
+    assert f"{server.origin}/x.png" in lab.cell(re.search(r"%imagine_show \S+", cell.texts)[0]).texts
+    assert [image.state for image in lab.runs[0].images] == ["url_pending"]
+    assert lab.cell().images
+    lab.check(Status.DONE, 1, "text", delivered=[GOOD], states=["stored"], at=0)
+
+
+def test_41_a_download_of_base64(lab):
+    server = lab.serve([])
+    server.answer = [urls(f"{server.origin}/x.png"), reply(b64encode(GOOD), kind="text/plain")]
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
 def test_42_what_a_download_host_sees(lab, trusted, internet):
     public, server = lab.other([moved("/y"), IMAGE], trusted), lab.serve(urls("https://images.test/x"))
     internet.has("images.test", public)
@@ -257,6 +278,18 @@ def test_71_http_at_the_servers_host_is_asked_as_https(lab, trusted):
     server.answer = [urls(f"http://127.0.0.1:{server.port}/a.png"), IMAGE]
     lab.cell()
     assert server.seen[1].line == "GET /a.png HTTP/1.1"
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_71_another_name_of_the_same_server(lab, own, host):
+    """It is asked at the address that the user gave, and gets its key there."""
+    server = lab.serve([])
+    server.answer = [urls(f"http://{host}:{server.port}/x.png"), want_key, want_key]
+    lab.use(f"http://{own}:{server.port}")
+    lab.cell()
+    assert {seen.headers["host"] for seen in server.seen} == {f"{own}:{server.port}"}
     lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
 
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 import zlib
+from base64 import b64encode
 
 import pytest
 from canary import KEY
@@ -116,6 +117,35 @@ def test_65_header_lines_that_are_none(lab, kind, frame):
     lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
 
 
+UNCHUNKED = {
+    "JSON": (f"Content-Length: {len(WHOLE)}", WHOLE),
+    "JSON of no length": ("Connection: close", WHOLE),
+    "a stream": ("Content-Type: text/event-stream", b"data: " + WHOLE + b"\n\n"),
+    "an image": (f"Content-Type: image/jpeg\r\nContent-Length: {len(GOOD)}", GOOD),
+    "a rest without chunks": ("Connection: close", CHUNKED[: CHUNKED.index(b"\r\n") + 103] + WHOLE[99:]),
+}
+
+
+@pytest.mark.parametrize("kind", UNCHUNKED)
+def test_65_chunks_that_are_none(lab, kind):
+    header, body = UNCHUNKED[kind]
+
+    def answer(conn, _seen):
+        conn.sendall(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{header}\r\n\r\n".encode() + body)
+        if "Length" in header:  # the connection stays open
+            conn.recv(1)
+
+    lab.serve(answer)
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_65_a_status_line_of_another_version(lab):
+    lab.serve(reply(WHOLE).replace(b"HTTP/1.1", b"HTTP/2", 1))
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[GOOD])
+
+
 def test_65_headers_without_an_end(lab):
     def answer(conn, _seen):
         conn.sendall(b"HTTP/1.1 200 OK\r\n")
@@ -133,9 +163,10 @@ def moved(target, status):
 
 @pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
 @pytest.mark.parametrize("whole", [False, True])
-def test_80_a_redirect_to_the_path_with_a_slash(lab, status, whole):
+@pytest.mark.parametrize("query", ["", "?token=abc"])
+def test_80_a_redirect_to_the_path_with_a_slash(lab, status, whole, query):
     server = lab.serve([])
-    target = "/v1/images/generations/"
+    target = f"/v1/images/generations/{query}"
     server.answer = [moved(server.origin * whole + target, status), reply(items(GOOD))]
     lab.cell()
     first, second = server.seen
@@ -172,9 +203,21 @@ def test_80_the_advice_for_another_redirect_can_be_followed(lab):
     lab.check(Status.UNKNOWN, 1, "308", at=0)
 
 
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other"])
+def test_80_a_slash_that_is_not_followed_can_be_set(lab, status):
+    path = "/v1/images/generations/"
+    server = lab.serve(lambda conn, seen: conn.sendall(reply(items(GOOD)) if path in seen.line else there))
+    there = moved(path, status)
+    assert f"set {server.origin}{path} as the base URL" in lab.cell().texts
+    lab.use(server.origin, base_url=f"{server.origin}{path}")
+    lab.cell("%imagine an owl")
+    assert [seen.line.split()[1] for seen in server.seen] == [path.rstrip("/"), path]
+    lab.check([Status.UNKNOWN, Status.DONE], 2, delivered=[GOOD], at=0)
+
+
 def test_80_a_redirect_that_no_base_url_prevents(lab):
     server = lab.serve([])
-    targets = (f"{server.origin}/login", "/v1/images/generations/")
+    targets = (f"{server.origin}/login", "/v1/images/generations")
     server.answer = [moved(targets[0], "302 Found"), moved(targets[1], "301 Moved")]
     for seed, target in enumerate(targets):
         cell = lab.cell(f"%imagine --seed {seed} a red fox")
@@ -230,6 +273,41 @@ def test_69_a_whole_response_and_then_an_open_connection(lab, kind, streamed):
     lab.serve(hold(head, body, then))
     lab.cell(f"%imagine {streamed} a red fox")
     lab.check(Status.DONE, 1, delivered=[GOOD if JSON in head else PAINTED[0]], states=["stored"], within=6)
+
+
+IMAGES = {kind: image_bytes(300, 200, kind=kind.upper()) for kind in ("png", "jpeg", "webp", "gif")}
+
+
+@pytest.mark.parametrize("base64", [False, True])
+@pytest.mark.parametrize("kind", IMAGES)
+def test_69_a_whole_image_and_then_an_open_connection(lab, kind, base64):
+    image = IMAGES[kind]
+    head = f"Content-Type: {'text/plain' if base64 else f'image/{kind}'}\r\nContent-Length: 999999"
+    lab.limit(idle=30, whole=30)
+    lab.serve(hold(head, b64encode(image) if base64 else image))
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[image], states=["stored"], within=6)
+
+
+def test_69_a_pause_within_an_image_is_no_end(lab):
+    def answer(conn, _seen):
+        conn.sendall(reply(b"", length=False, kind="image/jpeg") + GOOD[:-40])
+        time.sleep(3.5)
+        conn.sendall(GOOD[-40:])
+
+    lab.limit(idle=30, whole=30)
+    lab.serve(answer)
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"])
+
+
+def test_69_a_whole_download_and_then_an_open_connection(lab):
+    server = lab.serve([])
+    held = hold("Content-Type: image/jpeg\r\nContent-Length: 999999", GOOD)
+    server.answer = [reply({"data": [{"url": f"{server.origin}/x.jpg"}]}), held]
+    lab.limit(idle=30, whole=30)
+    lab.cell()
+    lab.check(Status.DONE, 1, delivered=[GOOD], states=["stored"], within=6)
 
 
 def test_69_several_images_and_what_follows_them(lab):
