@@ -77,13 +77,19 @@ def format_table(rows: Iterable[Sequence[str]]) -> str:
 
 def format_html_table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of cells as an HTML table without any style; the first row is its header."""
-    header, *body = [[html.escape(truncate(cell, _CELL)) for cell in row] for row in rows]
+    header, *body = [[escape_html(truncate(cell, _CELL)) for cell in row] for row in rows]
 
     def join_row(row: Sequence[str], tag: str) -> str:
         return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
 
     lines = "\n".join(join_row(row, "td") for row in body)
     return f"<table>\n<thead>{join_row(header, 'th')}</thead>\n<tbody>{lines}</tbody>\n</table>"
+
+
+def escape_html(text: str) -> str:
+    """Return the text as HTML. A notebook typesets LaTeX in HTML, links and all, but not inside of `code`."""
+    escaped = html.escape(sanitize(text))
+    return f"<code>{escaped}</code>" if "$" in text or "\\" in text else escaped
 
 
 def pad(text: str, width: int) -> str:

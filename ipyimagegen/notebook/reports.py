@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, jo
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
-from ipyimagegen.core.text import DOT, format_html_table, format_table, sanitize, truncate
+from ipyimagegen.core.text import DOT, escape_html, format_html_table, format_table, sanitize, truncate
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
@@ -57,7 +56,7 @@ class Table:
     def to_html(self) -> str:
         """Return the table as HTML; every text in it is escaped."""
         table = format_html_table([render(cell, CELL) for cell in row] for row in self.rows)
-        lines = (html.escape(sanitize(render(note, CELL))) for note in self.notes)
+        lines = (escape_html(render(note, CELL)) for note in self.notes)
         return "\n".join([table, *(f"<p>{line}</p>" for line in lines)])
 
 

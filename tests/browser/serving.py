@@ -21,7 +21,7 @@ class Serving:
                     self.wfile.write(outer.reply(self.headers["Content-Type"], raw))
 
             def do_GET(self) -> None:
-                self.send_error(404)  # the URLs in its answers do not exist
+                self.send_error(410)  # the URLs in its answers do not exist, and never will
 
             def log_message(self, *_: object) -> None:
                 pass

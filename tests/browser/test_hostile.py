@@ -27,7 +27,7 @@ SECRET = "what-stands-in-the-file-that-nobody-may-read"
 ODD = """outputs => {
     const harmless = {
         PRE: [], SPAN: [], DIV: ["tabindex", "id", "style"],
-        TABLE: [], THEAD: [], TBODY: [], TR: [], TH: [], TD: [], P: [],
+        TABLE: [], THEAD: [], TBODY: [], TR: [], TH: [], TD: [], P: [], CODE: [],
         IMG: ["src", "width", "height", "alt", "style"], A: ["href", "rel", "target", "tabindex"],
     };
     const ours = (name) => ["class", "data-mime-type"].includes(name);
