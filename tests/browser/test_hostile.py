@@ -137,7 +137,7 @@ def inert(watch, shown):
 def test_nothing_runs(ran, world):
     _, watch, shown, new = ran
     inert(watch, shown)
-    assert new == set()
+    assert new <= {"MathJax"}  # the front end loads it for any table
     assert watch.elsewhere == set()
     assert world[1].contacts == []
 
