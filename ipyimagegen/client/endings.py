@@ -17,10 +17,11 @@ from ipyimagegen.client.response import find_bare_image, is_whole_image
 from ipyimagegen.client.search import find_images
 from ipyimagegen.client.spool import Spool, read_blocks
 from ipyimagegen.client.streaming import find_start, load_body
-from ipyimagegen.core.options import Json
 
 TAIL = 4096  # bytes that are looked at
 PATIENCE = 3.0  # seconds for which a stream may go on after the last image that was requested
+# Seconds of silence after JSON with fewer images than requested, or with none: it may be a line of progress.
+FEWER, NONE = 30.0, 600.0
 REST = 4  # reading may take a fifth of the time
 ERROR_SECONDS = 10.0  # the body of a refusal is not worth more
 
@@ -31,8 +32,8 @@ class SpooledEnd:
     def __init__(self, spool: Spool, n: int, dialect: Dialect = OPENAI) -> None:
         self._spool, self._n, self._dialect = spool, n, dialect
         self._end = 0  # of what was read last
-        self._whole_since: float | None = None
-        self._resume_at = 0.0
+        self._patience: float | None = None  # for what may follow; None: it is not whole
+        self._whole_since = self._resume_at = 0.0
 
     def __call__(self) -> bool:
         """Look once; raises nothing."""
@@ -42,31 +43,29 @@ class SpooledEnd:
         if not end or (end != self._end and began < self._resume_at):
             return False
         moved, self._end = end != self._end, end
-        if moved and self._is_whole():
-            self._whole_since = self._whole_since or began
-        elif moved:
-            self._whole_since = None
         if moved:
+            before, self._patience = self._patience, self._find_patience()
+            if before != self._patience or self._patience != PATIENCE:  # what is not enough has to be silent
+                self._whole_since = began
             self._resume_at = time.monotonic() + REST * (time.monotonic() - began)
-        if self._whole_since is None:
+        if self._patience is None:
             return False
-        return not moved or began - self._whole_since >= PATIENCE
+        enough = self._patience == PATIENCE and not moved
+        return enough or began - self._whole_since >= self._patience
 
-    def _is_whole(self) -> bool:
+    def _find_patience(self) -> float | None:
         path = self._spool.path
         with suppress(Exception):  # what is wrong with it is found when it is read as a whole
             if image := find_bare_image(path):
-                return is_whole_image(image)
+                return PATIENCE if is_whole_image(image) else None
             body, whole = load_body(path, self._n, self._dialect, clean=False)
-            is_stream = find_start(path)[1]
-            return whole and (is_stream or self._has_result(body))
-        return False
-
-    def _has_result(self, body: Json) -> bool:
-        """Return whether JSON has all images or an error; less may be a line of progress before others."""
-        if isinstance(body, Mapping) and states_error(body.get("error")):
-            return True
-        return sum(not image["partial"] for image in find_images(body)) >= self._n
+            if not whole:
+                return None
+            images = sum(not image["partial"] for image in find_images(body))
+            failed = isinstance(body, Mapping) and states_error(body.get("error"))
+            enough = failed or images >= self._n or find_start(path)[1]  # a stream says when it is whole
+            return PATIENCE if enough else FEWER if images else NONE
+        return None
 
 
 def find_end(spool: Spool) -> int:
