@@ -226,7 +226,8 @@ def _save(response: requests.Response, deadline: Deadline, into: Path, cap: int,
         raise TimeoutError
     if not file.size:
         raise _NotFetched(_("The image URL returned nothing."))
-    if find_bare_image(into) is None and is_text(next(read_blocks(into))):
+    labelled = response.headers.get("Content-Type", "").lower().startswith("image/")  # then it is kept
+    if not labelled and find_bare_image(into) is None and is_text(next(read_blocks(into))):
         raise _NotFetched(_("The image URL returned text in place of an image."))
 
 

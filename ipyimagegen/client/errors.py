@@ -134,14 +134,13 @@ _BY_STATUS: Mapping[int | None, Remedy] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Remedy.SEND_LESS,
 }
 # Refusals whatever the status: OpenAI reports quota with 429, new-api model_not_found with 503.
-_NO_CHANNEL = ("no available channel", "无可用渠道")  # of new-api, where it leaves out the code
+_NO_CHANNEL = ("no available channel", "无可用渠道")  # of new-api; they count where there is no code
 _FINAL_CODES = frozenset(_NO_CHANNEL).union(
     *(cause.codes for cause in CAUSES if cause.remedy in (Remedy.ADD_CREDIT, Remedy.CHANGE_MODEL))
 )
 # A gateway that replaces the code by the status leaves the word in the message.
-_FINAL = re.compile(
-    rf"\b(?:{'|'.join(code for code in _FINAL_CODES if '_' in code)})\b|(?i:{'|'.join(_NO_CHANNEL)})"
-)
+_FINAL = re.compile(rf"\b(?:{'|'.join(code for code in _FINAL_CODES if '_' in code)})\b")
+_CHANNEL = re.compile("|".join(_NO_CHANNEL), re.IGNORECASE)
 # A refusal that came with 200, where other servers use 4xx. What Ark finds in its output was made.
 _REFUSAL = re.compile(
     r"(?i)moderation|content_(?:policy|filter)|^input\w+sensitive|^(?:invalid|unsupported|unknown_parameter)"
@@ -183,7 +182,9 @@ def explain_reason(reason: Reason, status: int | None = None) -> ErrorInfo:
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         message = _("the proxy requires a user name and a password")
     final = next((code for code in reason.codes if code.lower() in _FINAL_CODES), None)
-    final = final or next(iter(_FINAL.findall(reason.words)), None)
+    has_code = any(not code.isdigit() for code in reason.codes)
+    words = _FINAL.search(reason.words) or (None if has_code else _CHANNEL.search(reason.words))
+    final = final or (words[0] if words else None)
     code = final or next((code for code in reason.codes if not code.isdigit()), None)
     code = code or next(iter(reason.codes), None)
     return ErrorInfo(message=message, code=code, status=status, remedy=_find_remedy(reason, status, final))
