@@ -90,7 +90,7 @@ def test_what_costs_nothing_is_never_called_billed(home, serve):
     server = serve(lambda seen: (200, {}, {"created": 1, "data": [{"url": "http://127.0.0.1:9/1.png"}]}))
     with raising(e.CallError, billed=False):
         make_studio(home, server, paid=False).imagine("a fox")
-    with raising(e.CallError, remedy=Remedy.FETCH):
+    with raising(e.CallError, remedy=Remedy.ASK_B64):
         make_studio(home, server).imagine("a cat")
 
 
