@@ -151,7 +151,7 @@ STEPS = (  # from first to last
     ("base64", ResponseImage, "chunks"),
     ("hash and write the image", Store, "keep"),
     ("decode", inspection, "_load"),
-    ("thumbnail", inspection, "_make_thumbnail"),
+    ("thumbnail", Image.Image, "resize"),
     ("inspect, the rest", imaging, "inspect"),
     ("record: done", Store, "update"),
     ("index, its syncs included", Index, "_execute"),
