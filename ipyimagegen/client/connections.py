@@ -35,6 +35,7 @@ from ipyimagegen.client.cancel import Deadline
 from ipyimagegen.client.spool import BLOCK
 from ipyimagegen.client.wsgi import WsgiAdapter
 from ipyimagegen.core.endpoints import to_origin
+from ipyimagegen.core.formats import identify
 from ipyimagegen.core.hosts import (
     LOCALHOST,
     LOOPBACK,
@@ -126,6 +127,7 @@ class AddressPolicy:
 
 # Sending
 
+HOPS = 3  # redirects of a GET that are followed
 # Routers and NATs of clouds forget a connection that is silent for one to six minutes, and tell nobody.
 # macOS calls the first option by the second name; a system that lacks one uses its own value.
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
@@ -243,8 +245,8 @@ class FinalResponse(http.client.HTTPResponse):
 
     http.client skips 100 alone. It refuses many or long header lines, and ignores all headers after a line
     that is none; without their `Transfer-Encoding` the body is misread. So it gets the lines that are
-    headers. A body that does not go on with a chunk although it should is read as it stands: some gateways
-    reassemble it and leave the header.
+    headers. A chunked body with anything but a chunk where a chunk begins is read as it is: some gateways
+    join the chunks and leave the header.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -358,7 +360,6 @@ NESTED = 2  # encodings of a body; no server applies more
 _HEAD = 1 << 12  # bytes of a valid header of compressed data
 _PLAIN = 64  # bytes that show whether a body is text
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\f\r"))
-_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"\0\0\0")  # PNG, JPEG, AVIF; other formats begin with letters
 _GZIP, _ZLIB, _DEFLATE = 31, 15, -15  # zlib's `wbits`
 # What a label may mean; some servers call bare deflate so, and some labels name the wrong one.
 _FORMATS = {
@@ -480,7 +481,7 @@ def _find_format(chunks: Iterator[bytes], name: str) -> tuple[bytes, int | None]
 
 def _is_plain(head: bytes) -> bool:
     """Return whether the beginning of a body is text or an image."""
-    return is_text(head) or head.startswith(_IMAGES)
+    return is_text(head) or identify(head) is not None
 
 
 def is_text(head: bytes) -> bool:

@@ -23,6 +23,7 @@ import requests
 
 from ipyimagegen.client.cancel import CancelToken, Deadline
 from ipyimagegen.client.connections import (
+    HOPS,
     NO_MOUNTS,
     AddressPolicy,
     BlockedAddress,
@@ -45,7 +46,6 @@ from ipyimagegen.core.messages import Message, Remedy, _
 from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo
 
-HOPS = 3
 TRIES = 3
 CONNECT, IDLE, WHOLE = 10.0, 30.0, 300.0  # seconds
 FRESH = 30.0  # seconds in which a storage may not know yet what it is to serve
@@ -84,7 +84,7 @@ def download(
     fails or the server answers 5xx, three redirects. A URL that is not there yet is tried until
     `fresh_until` on the clock of `token`. `endpoint` may serve its own URLs, wherever it is; without an
     endpoint the URL is a stranger's. Nothing is raised and no partial file stays. `offline` allows loopback
-    alone. What is text, and no image as base64, is not taken. The error has the remedy ASK_B64 where the URL
+    alone. A text is refused unless it is an image as base64. The error has the remedy ASK_B64 where the URL
     is never fetched.
     """
     error, number = ErrorInfo(message=_("Cancelled.")), 0

@@ -27,7 +27,7 @@ ERROR_SECONDS = 10.0  # the body of a refusal is not worth more
 
 
 class SpooledEnd:
-    """Tells whether a response in a spool is whole, and nothing that it may need arrives any more."""
+    """Tells whether a spooled response is whole and no more of it is expected."""
 
     def __init__(self, spool: Spool, n: int, dialect: Dialect = OPENAI) -> None:
         self._spool, self._n, self._dialect = spool, n, dialect

@@ -110,8 +110,8 @@ CAUSES = (
         r"令牌|(?:密钥|身份验证).{0,12}(?:无效|错误|过期|失败)",
     ),
 )
-# Of 4xx alone: after a 200 the call may have been executed. As Cloudflare, F5 and Alibaba Cloud's firewall
-# write (2026-11).
+# Of 4xx alone: after a 200 the call may have been executed. The words are those that firewalls are seen to
+# write; no documentation lists them.
 CAUSES_OF_4XX = (
     _make_cause(
         Remedy.CHECK_NETWORK,

@@ -48,16 +48,16 @@ def explain_job(job: Job, endpoint: Endpoint, problem: str = "") -> ErrorInfo:
     ids = ", ".join((job.id, *job.others))
     name = _("{job} ({status})", job=ids, status=job.status) if job.status else ids
     names = {"server": sanitize(endpoint.name, 80), "job": name}
-    message = _("{server} took the request as job {job}, which is not finished.", **names)
+    message = _("{server} accepted the request as job {job}, which is not finished.", **names)
     if problem:
         message = _(
-            "{server} took the request as job {job}. It could not be asked for: {problem}.",
+            "{server} accepted the request as job {job}. Its state is not known: {problem}.",
             problem=problem.rstrip("."),
             **names,
         )
     elif job.url and not find_poll_url(job, endpoint):
         message = _(
-            "{server} took the request as job {job}. Its result is at {host}, which was not contacted.",
+            "{server} accepted the request as job {job}. Its result is at {host}, which was not contacted.",
             host=sanitize(to_host(job.url), 80),
             **names,
         )

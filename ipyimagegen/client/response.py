@@ -142,35 +142,11 @@ class StoredResponse:
         is not read to its end, because `token` is over, counts as one image that was not read. Raises
         OSError when the disk does not return what it took: it may be read later.
         """
-        problem, answer, whole = self.problem, None, False
-        unusable = ErrorInfo(message=_("The response of {server} was cut short", server=self.server))
+        problem = self.problem
         try:
             # Its owner may be about to write to an empty file.
             spool = self.path if self.path.is_file() and self.path.stat().st_size else None
-            try:
-                dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
-                body, whole = load_body(self.path, self.n, dialect, clean=not problem, token=self.token)
-                answer = read_response(
-                    body,
-                    self.endpoint,
-                    self.redactor,
-                    headers=headers,
-                    spool=self.path,
-                    n=self.n,
-                    accepted=status == HTTPStatus.ACCEPTED,
-                )
-            except ValueError:
-                answer, unusable = self._read_other(status, headers)
-                images = answer.images if answer else ()
-                whole = not problem or (len(images) > 0 and all(map(is_whole_image, images)))
-            except (OSError, Stopped):
-                raise
-            except Exception as failed:  # noqa: BLE001 - whatever it is, the response is kept
-                cause = f"{type(failed).__name__}: {self.redactor.clean(str(failed), 200)}"
-                message = _(
-                    "The response of {server} could not be read: {cause}", server=self.server, cause=cause
-                )
-                unusable = ErrorInfo(message=message)
+            answer, whole, unusable = self._read_body(headers, status)
         except Stopped:
             late = _("The response of {server} was not read in time", server=self.server)
             error = ErrorInfo(message=_("{problem}.", problem=problem or late))
@@ -193,6 +169,38 @@ class StoredResponse:
             kind = classify_error_in_200(failure) if in_body else classify_status(500, failure)
         failure = replace(failure, status=status) if failure else None
         return Outcome(status=kind, answer=answer, error=failure, spool=spool), whole
+
+    def _read_body(self, headers: Mapping[str, str], status: int) -> tuple[Answer | None, bool, ErrorInfo]:
+        """Return the answer, whether it is whole, and what is wrong with it if not, without a full stop.
+
+        Raises OSError and Stopped.
+        """
+        cut = ErrorInfo(message=_("The response of {server} was cut short", server=self.server))
+        dialect = DIALECTS.get(self.endpoint.dialect, OPENAI)  # a record may name an unknown dialect
+        try:
+            body, whole = load_body(self.path, self.n, dialect, clean=not self.problem, token=self.token)
+            answer = read_response(
+                body,
+                self.endpoint,
+                self.redactor,
+                headers=headers,
+                spool=self.path,
+                n=self.n,
+                accepted=status == HTTPStatus.ACCEPTED,
+            )
+        except ValueError:
+            other, unusable = self._read_other(status, headers)
+            images = other.images if other else ()
+            complete = not self.problem or (len(images) > 0 and all(map(is_whole_image, images)))
+            return other, complete, unusable
+        except (OSError, Stopped):
+            raise
+        except Exception as failed:  # noqa: BLE001 - whatever it is, the response is kept
+            cause = f"{type(failed).__name__}: {self.redactor.clean(str(failed), 200)}"
+        else:
+            return answer, whole, cut
+        message = _("The response of {server} could not be read: {cause}", server=self.server, cause=cause)
+        return None, False, ErrorInfo(message=message)
 
     def _read_other(self, status: int, headers: Mapping[str, str]) -> tuple[Answer | None, ErrorInfo]:
         """Return the answer in what is no JSON, or None and what is wrong with it, without a full stop."""

@@ -18,6 +18,7 @@ import requests
 from ipyimagegen.client.body import HttpCall
 from ipyimagegen.client.cancel import CancelToken, Deadline, Timeouts
 from ipyimagegen.client.connections import (
+    HOPS,
     NO_MOUNTS,
     AddressPolicy,
     Mounts,
@@ -53,7 +54,6 @@ from ipyimagegen.core.redact import NO_KEYS, Credentials, Redactor
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize
 
-HOPS = 3  # redirects of a GET that are followed, in its own origin
 STATE_IDLE = 60.0  # seconds without a byte of an answer that costs a server nothing
 _REQUEST_IDS = (
     "x-request-id",

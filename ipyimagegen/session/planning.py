@@ -367,7 +367,7 @@ def _find_job(call: PlannedCall, ledger: Ledger) -> str:
 def _describe_job(run: Run, job: Job) -> Message:
     if not job.failed:
         return _(
-            "{endpoint} took this request before, as job {job} ({run}). Nothing was sent.",
+            "{endpoint} accepted this request before, as job {job} ({run}). Nothing was sent.",
             endpoint=sanitize(run.request.endpoint, 80),
             job=job.id,
             run=run.id,

@@ -154,7 +154,7 @@ def _interpret(probe: client.ProbeResult, endpoint: Endpoint, *, has_key: bool) 
     if probe.models is not None:
         return State.OK, _("the key was not refused") if has_key else _("the server answers")
     if probe.refused:
-        return State.PROBLEM, _("but the server refuses")
+        return State.PROBLEM, _("the server refused the question in a response of 200")
     match probe.form:
         case "page":
             text = _("a web page instead of an API. Check the base URL: most end in /v1")

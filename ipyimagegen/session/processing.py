@@ -85,7 +85,7 @@ class ResponseProcessor:
 
         The response is kept too, unopened, where not all of it became images.
         """
-        # That which a job has ended with takes the place of its own, unless that names other jobs.
+        # The response that ends a job replaces the response that began it, unless that names other jobs.
         before = run.raw if run.job and run.job.others else None
         run = run.replace(status=outcome.status, error=outcome.error, raw=None)
         if outcome.answer is not None:
