@@ -332,7 +332,7 @@ def report_server_models(endpoint: Endpoint, models: Sequence[client.ListedModel
     server = truncate(endpoint.name, 40)
     image_models = sum(bool(row[1]) for row in rows)
     values = {"server": server, "count": f"{len(rows):,}", "image_models": f"{image_models:,}"}
-    notes: list[str] = [_("{server} lists {count} models; {image_models} look like image models.", **values)]
+    notes: list[str] = [_("Models that {server} lists: {count}, image models: {image_models}.", **values)]
     if more := len(rows[limit:]):
         magic = f"%imagine_models --server {server} -l {len(rows)}"
         notes.append(_("{count} more: {magic}", count=f"{more:,}", magic=magic))
