@@ -204,17 +204,6 @@ _TRAILING_COMMA = re.compile(r",(?=\s*+[}\]])")
 _VALUE = re.compile(r"\s*+[{\[]")
 
 
-def is_too_deep(value: Json) -> bool:
-    """Return whether values are nested in more than `DEPTH` levels."""
-    level = [value]
-    for _level in range(DEPTH + 1):
-        inner = (v.values() if isinstance(v, dict) else v if isinstance(v, list) else () for v in level)
-        level = [part for parts in inner for part in parts if isinstance(part, (dict, list))]
-        if not level:
-            return False
-    return True
-
-
 # The rest of a string: anything but its end; possessive, so that the engine does not backtrack.
 _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
