@@ -167,7 +167,8 @@ def test_a_list_means_its_values_in_order(tape, prompt):
     assert parsed.rest == prompt.strip()
 
 
-UNASKED = {"response_format", "stream", "partial_images", "user"}  # the answer is the same without them
+# The answer is the same without them.
+UNASKED = {"response_format", "stream", "partial_images", "user", "safety_identifier"}
 LAB = Endpoint(name="lab", base_url="https://lab.example/v1", key_env=("LAB_KEY",))
 KEYS = [
     "0123456789abcdef" * 3,

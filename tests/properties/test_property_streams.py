@@ -101,6 +101,7 @@ def is_image(image):
 def shown(kind, value, whole):
     """Return the images of an event, each with whether it is partial."""
     listed = value.get("data") or []
+    listed = list({image.get("url") or number: image for number, image in enumerate(listed)}.values())
     own = not kind.endswith(("completed", "complete", "succeeded")) if kind else not whole
     own = "partial" in kind if "data" in value else own
     alone = [(value, own)] if is_image(value) else []
