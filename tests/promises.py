@@ -108,7 +108,7 @@ WAYS = {
             "an_image_at_a_limit_passes_and_one_above_it_is_never_opened",
             "scans_weigh_as_much_as_the_pixels_that_they_pass_over",
             "what_passes_the_scan_and_takes_too_long_is_stopped",
-            "a_scan_of_twice_as_much_takes_twice_as_long",
+            "the_time_of_a_scan_grows_with_the_file_and_not_with_its_square",
         ),
         "faults/test_faults_costly_images.py": ("97_an_image_that_is_costly_to_decode",),
         HOSTILE: ("33_images_that_burst",),

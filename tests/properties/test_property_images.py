@@ -1,5 +1,6 @@
 """Image files, real, mutated, cut and forged: never an exception, and what is said of them is so."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -157,7 +158,10 @@ def test_what_is_said_of_a_file_is_so(path, tape):
     if seen.thumb is not None:
         assert max(seen.thumb.size) <= 32
         with Image.open(path) as image:
-            shown = image.size[::-1] if Image.Image.getexif(image).get(0x0112) in SIDEWAYS else image.size
+            turned = False
+            with contextlib.suppress(SyntaxError):  # Pillow's own, for EXIF that is broken
+                turned = Image.Image.getexif(image).get(0x0112) in SIDEWAYS
+            shown = image.size[::-1] if turned else image.size
             assert (MIMES[image.format], shown) == (seen.mime, (seen.width, seen.height))
     if change is None:
         assert (seen.state, seen.mime, (seen.width, seen.height)) == (ImageState.STORED, MIMES[kind], size)
