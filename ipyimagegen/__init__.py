@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from ipyimagegen.core.settings import Settings
     from ipyimagegen.notebook.panel.widget import Panel
-    from ipyimagegen.results import Generation, Image, Sweep
+    from ipyimagegen.results import Generation, Image, Pending, Sweep
     from ipyimagegen.session.history import History
     from ipyimagegen.session.studio import Studio
 
@@ -48,6 +48,7 @@ _MODULES = {
     "Image": "results",
     "Sweep": "results",
     "Settings": "core.settings",
+    "Pending": "results",
     "Studio": "session.studio",
     "Panel": "notebook.panel.widget",
     "load_ipython_extension": "notebook.extension",
@@ -69,6 +70,7 @@ __all__ = [
     "OutcomeUnknown",
     "OverBudget",
     "Panel",
+    "Pending",
     "RateLimited",
     "RequestRefused",
     "Settings",
@@ -116,16 +118,18 @@ def imagine(
     retry: bool | None = None,
     offline: bool | None = None,
     timeout: float | None = None,
+    wait: bool | None = None,
     executor: Any = None,
     send_key: bool | None = None,
     **unknown: Any,
-) -> Generation | Sweep:
+) -> Generation | Sweep | Pending:
     """Return the images for a prompt, from history if the same request has a stored result.
 
     The prompt is literal: braces are not filled in. Options have the API's own names and are sent only
     when given; `extra` holds any other field of the request, unchecked. `new` sends a new request even if
     a result is stored; `retry` sends again what has an unknown outcome; `offline` allows only the store,
     sketch and this machine; `timeout` is the wait in seconds, after which the call goes on in the background.
+    `wait=False` returns a `Pending` at once, whose `result()` waits.
 
     A list of prompts, or of values of an option, makes a sweep: every combination is a call, all are
     checked before the first, and the result is a `Sweep`.

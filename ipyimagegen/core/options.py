@@ -324,6 +324,12 @@ _TABLE = (
         panel=False,
     ),
     _local(
+        "wait",
+        Kind.FLAG,
+        _("wait in the cell; --no-wait ends it at once, and the image appears when it arrives"),
+        panel=False,
+    ),
+    _local(
         "executor",
         Kind.OBJECT,
         _("run the calls on this concurrent.futures.Executor, such as a cluster's"),

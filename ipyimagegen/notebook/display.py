@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import partial
 from getpass import getpass
 from typing import Any
 
@@ -19,7 +20,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from ipyimagegen import imaging
+from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.endpoints import to_host
+from ipyimagegen.core.errors import Detached, ImagineError
 from ipyimagegen.core.messages import Message, _, join, render
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, describe_second_jobs
@@ -29,12 +32,14 @@ from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.fronts import CELL, PANEL
 from ipyimagegen.notebook.reports import Table
-from ipyimagegen.results import Bundle, Generation, Image, Result, bundle_preview
+from ipyimagegen.results import Bundle, Generation, Image, Pending, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
+from ipyimagegen.session.waiting import wait_for
 
 _INTERVAL = 0.25  # seconds between two updates of the status line
+_INTERVAL_LATER = 1.0  # of a cell that has ended: there may be a hundred
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
@@ -45,6 +50,7 @@ def attach(studio: Studio, shell: InteractiveShell) -> Screen:
     """Connect a studio to a shell: display, settings and the prompt for keys."""
     screen = Screen(shell)
     studio.painter = screen.show_once
+    studio.follower = screen.follow_once
     studio.cell = lambda: shell.execution_count
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
@@ -85,6 +91,16 @@ def is_watched(shell: InteractiveShell) -> bool:
     if is_notebook(shell):
         return bool(getattr(shell.kernel, "_allow_stdin", False))  # type: ignore[attr-defined]
     return sys.stdin.isatty()
+
+
+def can_finish_later(shell: InteractiveShell) -> bool:
+    """Return whether the outputs of the running cell can be updated after the cell has ended.
+
+    JupyterLab, Notebook 7 and VS Code can, and their requests name the cell. qtconsole and jupyter console
+    ignore updates, and nobody reads what comes after the last cell of nbclient.
+    """
+    parent = getattr(shell, "parent_header", None) or {}
+    return is_watched(shell) and "cellId" in parent.get("metadata", {})
 
 
 def write_status(batch: Batch) -> Message:
@@ -145,14 +161,20 @@ class Screen:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self._cell = -1
-        self._shown: set[Result] = set()
+        self._shown: set[Result | Pending] = set()
 
     def show_once(self, result: Result) -> None:
         """Show a result unless the running cell has shown it; `Out` and `_` are set in any case."""
         if self._cell != self.shell.execution_count or result not in self._shown:
             Painter(self).show_result(result)
 
-    def mark_shown(self, result: Result) -> None:
+    def follow_once(self, pending: Pending) -> None:
+        """Show a pending result, now or when it comes, unless the running cell has shown it."""
+        if self._cell != self.shell.execution_count or pending not in self._shown:
+            Painter(self).follow(pending)
+            self.mark_shown(pending)
+
+    def mark_shown(self, result: Result | Pending) -> None:
         """Remember that the running cell has shown this result."""
         if self._cell != self.shell.execution_count:
             self._cell, self._shown = self.shell.execution_count, set()
@@ -173,6 +195,7 @@ class Painter:
         self._display_ids: list[str] = []
         self._partial: bytes | None = None
         self._has_image = False  # in the first output
+        self._interval = _INTERVAL
         self._last_update = 0.0
         self._settled = 0  # calls on the last sheet
         self._next_sheet = 0.0
@@ -186,7 +209,7 @@ class Painter:
     def working(self, batch: Batch) -> None:
         """Show the progress at most four times a second, where a person watches."""
         now = time.monotonic()
-        if self._watched and now - self._last_update >= _INTERVAL:
+        if self._watched and now - self._last_update >= self._interval:
             self._last_update = now
             self._show_progress(batch)
 
@@ -207,6 +230,51 @@ class Painter:
             self._clear_line()
             print("\n".join(map(str, result.files)))  # a terminal shows no images
             _display(*caption)
+
+    def follow(self, pending: Pending) -> None:
+        """Show the progress of a pending result and, in the same outputs, the result or its error.
+
+        The cell ends at once where its outputs can be updated afterwards; else it waits, and an error is
+        raised here.
+        """
+        if pending.done() or not can_finish_later(self._screen.shell):
+            self._await(pending)
+            return
+        self._interval = _INTERVAL_LATER
+        batch = pending.batch
+        self._show_progress(batch)
+        images = 1
+        if batch.plan.axes and batch.snapshot:
+            images = len(batch.snapshot().to_bundles())
+        elif batch.plan.settings.embed == "original":
+            images = batch.plan.calls[0].request.count
+        prompt = truncate(batch.plan.prompt or batch.plan.calls[0].request.prompt, 80)
+        texts = [prompt, *[""] * images]
+        for place, text in enumerate(texts[: images + ("save" in batch.plan.local)], start=1):
+            self._put(place, ({"text/plain": text}, {}))
+        run_in_background(partial(self._finish_later, pending), "follow")
+
+    def _await(self, pending: Pending) -> None:
+        timeout = pending.batch.plan.local.get("timeout")
+        wait_for(pending.batch, self, None if timeout is None else float(timeout))
+        result = pending.result()
+        self.show_result(result)
+        if saved := save_result(result, pending.batch.plan.local):
+            self._put(len(result.to_bundles()) + 1, ({"text/plain": saved}, {}))
+
+    def _finish_later(self, pending: Pending) -> None:
+        """Await a pending result in a thread, which has nobody to raise an error to: it is shown."""
+        text = ""
+        try:
+            self._await(pending)
+        except (ImagineError, Detached) as error:
+            error.front = CELL
+            text = str(error)
+        if not text:
+            return
+        self._show_line(text)
+        for place in range(2 if self._has_image else 1, len(self._display_ids)):
+            self._put(place, ({"text/plain": ""}, {}))
 
     def _show_progress(self, batch: Batch) -> None:
         if self._notebook and (bundle := self._make_sheet(batch) or self._make_partial(batch)):
@@ -300,10 +368,18 @@ def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> 
 def deliver_result(result: Result, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
     """Bind and save the result as its options say, and return the line that names the files.
 
-    Call it after the result was shown: a file that cannot be written hides no image. Raises StoreError.
+    Raises StoreError.
     """
     if "as_" in local:
         variables[str(local["as_"])] = result
+    return save_result(result, local)
+
+
+def save_result(result: Result, local: Mapping[str, Value]) -> str:
+    """Save the result if its options say so, and return the line that names the files.
+
+    Call it after the result was shown: a file that cannot be written hides no image. Raises StoreError.
+    """
     if "save" not in local:
         return ""
     files = [str(path) for path in result.save(str(local["save"]))]

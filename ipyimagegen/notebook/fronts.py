@@ -13,7 +13,7 @@ from ipyimagegen.core.options import OPTIONS, Option
 BY_FLAG: Mapping[str, Option] = {
     flag: option for option in OPTIONS.values() for flag in (option.flag, option.short) if flag
 }
-NEGATED: Mapping[str, Option] = {"--no-watermark": OPTIONS["watermark"]}
+NEGATED: Mapping[str, Option] = {f"--no-{name}": OPTIONS[name] for name in ("watermark", "wait")}
 SETTING = "--set"
 HELP = ("-h", "--help")
 _RUN = "{run}"  # stays in the template until the remedy is recommended
@@ -26,8 +26,11 @@ def name_flag(name: str, value: object) -> str:
         items = value.items() if isinstance(value, Mapping) else ()
         return " ".join(f"{SETTING} {key}={item}" for key, item in items) or SETTING
     flag = OPTIONS[name].flag if name in OPTIONS else f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return flag if value else f"{flag}=false"
+    if value is False:
+        negated = flag.replace("--", "--no-", 1)
+        return negated if negated in NEGATED else f"{flag}=false"
+    if value is True:
+        return flag
     return f"{flag} {_write_value(value)}" if value is not None else flag
 
 

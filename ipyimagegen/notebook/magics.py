@@ -12,6 +12,7 @@ import ipyimagegen
 from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
+from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import completion, parser, reports
@@ -28,7 +29,7 @@ from ipyimagegen.notebook.display import (
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.parser import Line, resolve_images
-from ipyimagegen.results import Result
+from ipyimagegen.results import Pending, Result
 from ipyimagegen.session.studio import Studio
 
 LISTED = 20  # runs that %imagine_history shows without -l
@@ -65,7 +66,7 @@ class ImagineMagics:
         """Complete a magic's line; see `completion.complete`."""
         return completion.complete(until, whole, self._studio, self._shell.user_ns)
 
-    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
+    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | Pending | None:
         """Generate images from a prompt."""
         if cell is not None:
             _refuse_words(line.rest, _("the prompt stands below this line"))
@@ -73,14 +74,16 @@ class ImagineMagics:
             parser.check_line_prompt(line.rest, line.images)
         return self._send(_make_input(line, line.rest if cell is None else cell, names, literal=False))
 
-    def imagine_rerun(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
+    def imagine_rerun(
+        self, line: Line, cell: str | None, names: Mapping[str, Any]
+    ) -> Result | Pending | None:
         """Run again, with options or prompt changed."""
         run, _number = self._studio.find(_take_id(line, "%imagine_rerun"))
         prompt = run.request.prompt if cell is None else cell
         changed = _make_input(line, prompt, names, literal=cell is None)
         request = self._studio.again(run, changed)
         result = self._send(request)
-        if result is not None:
+        if result is not None and not isinstance(result, Pending):
             show_text(reports.report_rerun(run, result, forced=bool(request.options.get("new"))))
         return result
 
@@ -157,7 +160,7 @@ class ImagineMagics:
         forgotten = self._studio.history.forget(line.ids)
         show_text(reports.report_forgotten(forgotten, self._studio.history))
 
-    def _send(self, user_input: UserInput) -> Result | None:
+    def _send(self, user_input: UserInput) -> Result | Pending | None:
         """Carry out a request and show its result, or show its plan for a dry run."""
         plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
@@ -166,6 +169,8 @@ class ImagineMagics:
             )
             return None
         painter = Painter(self._screen)
+        if plan.local.get("wait") is False:
+            return self._send_later(plan, painter)
         result = self._studio.carry_out(plan, painter)
         painter.show_result(result)
         self._screen.mark_shown(result)
@@ -173,6 +178,17 @@ class ImagineMagics:
             if text:
                 show_text(text)
         return result
+
+    def _send_later(self, plan: Plan, painter: Painter) -> Pending:
+        """Start a request; its result appears in the outputs of this cell, and is saved, when it comes."""
+        pending = self._studio.start(plan)
+        painter.follow(pending)
+        self._screen.mark_shown(pending)
+        if "as_" in plan.local:
+            self._shell.user_ns[str(plan.local["as_"])] = pending
+        if text := self._studio.warn_of_store():
+            show_text(text)
+        return pending
 
 
 def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: bool) -> UserInput:

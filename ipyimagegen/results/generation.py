@@ -23,6 +23,7 @@ from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_input
 from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
 
 if TYPE_CHECKING:
+    from ipyimagegen.results.pending import Pending
     from ipyimagegen.results.sweep import Result
 
 
@@ -171,7 +172,7 @@ class Generation(Sequence[Image]):
             front=front,
         )
 
-    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
+    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Pending:
         """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
         if self.handle is None:
             raise InvalidInput(
@@ -179,7 +180,7 @@ class Generation(Sequence[Image]):
             )
         return self.handle.rerun(self.run, prompt, **options)
 
-    def edit(self, prompt: str, **options: Any) -> Result:
+    def edit(self, prompt: str, **options: Any) -> Result | Pending:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
         if len(self) != 1:
             raise InvalidInput(

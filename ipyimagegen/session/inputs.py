@@ -27,7 +27,7 @@ from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Ref, parse_id
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
-from ipyimagegen.results import Generation, Image
+from ipyimagegen.results import Generation, Image, Pending
 
 if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
@@ -129,7 +129,7 @@ class _Resolver:
 
     def _find(self, ref: InputRef) -> _Found:
         """Return what is behind a result, an id, a URL or a path."""
-        thing = _find_display_url(ref.thing)
+        thing = _find_display_url(ref.thing.result() if isinstance(ref.thing, Pending) else ref.thing)
         if isinstance(thing, Generation):
             if len(thing) != 1:
                 variable = ref.name.removeprefix("{").removesuffix("}")
@@ -160,7 +160,7 @@ class _Resolver:
         return Path(text), truncate(Path(text).name, 60), None
 
     def _find_by_id(self, ref: Ref, name: str) -> _Found:
-        run, index = self.studio.find(str(ref))
+        run, index = self.studio.find_finished(str(ref))
         if run.forgotten:
             raise _refuse(_("{name}: run {run} was forgotten.", name=name, run=run.id), _CHOOSE)
         images = run.shown

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ipyimagegen.core.background import POLL
 from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.messages import _, ngettext
 from ipyimagegen.core.plan import PlannedCall, check_caps
@@ -150,6 +151,12 @@ class Ledger:
         identity = request.identity
         with self._lock:
             return next((call for call in self._calls.values() if call.run.identity == identity), None)
+
+    def wait_for_call(self, run_id: str) -> None:
+        """Wait until the call of a run has ended, if it is in flight."""
+        call = self._calls.get(run_id)
+        while call and not call.wait(POLL):
+            pass
 
     # Earlier runs of a request
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipyimagegen import catalog, client
-from ipyimagegen.core.background import run_in_background
+from ipyimagegen.core.background import POLL, run_in_background
 from ipyimagegen.core.errors import InvalidOption, NotSent, RequestRefused
 from ipyimagegen.core.messages import Message, Remedy, Setting, _
 from ipyimagegen.core.plan import SKETCH
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
 
 T = TypeVar("T")
-POLL = 0.2  # seconds, short enough that an interrupt is heard on every system
 SERVER_SECONDS = 10.0  # that a server may take
 LONGEST_REPLY = 160  # characters of a server's own text
 

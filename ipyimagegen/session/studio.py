@@ -35,7 +35,7 @@ from ipyimagegen.core.run import ImageState, Run, Status, to_run_id
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
-from ipyimagegen.results import Generation, Image, Result, Sweep, saving
+from ipyimagegen.results import Generation, Image, Pending, Result, saving
 from ipyimagegen.session import inputs
 from ipyimagegen.session.call import make_error
 from ipyimagegen.session.credentials import Keychain
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
     from ipyimagegen.core.endpoints import Endpoint
+    from ipyimagegen.session.scheduler import Batch
 
 UNAUTHORIZED = 401
 
@@ -94,6 +95,7 @@ class Studio:
         self._home = location.find_folder_or_reason(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # identifies the running cell
         self.painter: Callable[[Result], None] | None = None
+        self.follower: Callable[[Pending], None] | None = None  # shows a result when it comes
         self.watchers: list[Callable[[Run], None]] = []  # called with each run that ends or is shown again
         self._warned_of_store = False
         self._named: dict[str, Mapping[str, str]] = {}  # base URLs named in this session, and their queries
@@ -193,10 +195,21 @@ class Studio:
             self.recover_responses()
             return self.ledger.find(text)
 
-    def imagine(self, prompt: str | Sequence[str], **options: Any) -> Generation | Sweep:
+    def find_finished(self, text: str) -> tuple[Run, int | None]:
+        """Return the run of an id as `find` does, once its call has ended if it is in flight here."""
+        run, number = self.find(text)
+        self.ledger.wait_for_call(run.id)
+        return self.store.run(run.id) or run, number
+
+    def imagine(self, prompt: str | Sequence[str], **options: Any) -> Result | Pending:
         """Return the images of a prompt, or a sweep. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
-            return self.carry_out(self.plan(user_input.from_call(prompt, options)))
+            return self._run(user_input.from_call(prompt, options))
+
+    def _run(self, user: UserInput) -> Result | Pending:
+        """Carry out the request of a Python call."""
+        plan = self.plan(user)
+        return self.start(plan) if plan.local.get("wait") is False else self.carry_out(plan)
 
     @mark_unsent
     def plan(self, user: UserInput) -> Plan:
@@ -274,7 +287,7 @@ class Studio:
 
     def carry_out(
         self, plan: Plan, painter: ProgressDisplay | None = None, *, in_cell: bool = True
-    ) -> Generation | Sweep:
+    ) -> Result:
         """Carry a plan out and return its result: a Sweep where it has axes.
 
         `in_cell` says whether it counts among the calls of the running cell, which have a cap.
@@ -293,16 +306,44 @@ class Studio:
             batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
             batch.snapshot = partial(gather_sweep, batch, self)
             wait_for(batch, painter, seconds, hold, began)
+        return self._gather(batch, painter, seconds, ends)
+
+    def start(self, plan: Plan, *, in_cell: bool = True) -> Pending:
+        """Start the calls of a plan and return the result to come.
+
+        Raises MissingKey, OverBudget, StoreError before anything is sent.
+        """
+        timeout = plan.local.get("timeout")
+        ends = None if timeout is None else time.monotonic() + float(timeout)
+        with HeldInterrupts() as hold:
+            batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
+            batch.snapshot = partial(gather_sweep, batch, self)
+
+        def gather() -> Result:
+            with self.keys.discreet():
+                return self._gather(batch)
+
+        return Pending(batch, gather, self.follower)
+
+    def _gather(
+        self,
+        batch: Batch,
+        painter: ProgressDisplay | None = None,
+        timeout: float | None = None,
+        ends: float | None = None,
+    ) -> Result:
+        """Return the result of calls that have settled. Raises the error of calls without an image."""
+        offline = bool(batch.plan.local.get("offline"))
         for call in batch.calls:
             if isinstance(call.error, CallError) and call.error.status == UNAUTHORIZED:
                 self.keys.forget(call.planned.endpoint)
         if batch.error:
             raise batch.error
-        if plan.axes:
+        if batch.plan.axes:
             return gather_final(batch, self, ends, offline=offline)
         (call,) = batch.calls
         if call.cached:
-            return self.reuse(call.cached, painter, seconds, offline=offline)
+            return self.reuse(call.cached, painter, timeout, offline=offline)
         return self.generation(call.run)
 
     def _tell(self, run: Run) -> None:
@@ -416,18 +457,16 @@ class Studio:
             raise NotImplementedError
         self.painter(result)
 
-    def rerun(
-        self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any
-    ) -> Generation | Sweep:
+    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Pending:
         """Run a request again with changed options; unchanged, it is a new, billed request."""
         with self.keys.discreet():
             changed = user_input.from_call(run.request.prompt if prompt is None else prompt, options)
-            return self.carry_out(self.plan(self.again(run, changed)))
+            return self._run(self.again(run, changed))
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Generation | Sweep:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result | Pending:
         """Edit an image of a run, with its server and model unless others are named."""
         with self.keys.discreet():
-            return self.carry_out(self.plan(user_input.from_image(run, image, prompt, options)))
+            return self._run(user_input.from_image(run, image, prompt, options))
 
     def again(self, run: Run, changed: UserInput) -> UserInput:
         """Return the stored request of a run as user input, with the options of `changed` over it."""

@@ -11,6 +11,7 @@ from functools import wraps
 from types import FrameType
 from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
+from ipyimagegen.core.background import POLL
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
 
 STEP = 0.02  # seconds between two looks at calls that are withdrawn
-POLL = 0.2  # seconds that the waiting thread sleeps at a time, so that an interrupt ends it soon
 WITHDRAWAL = 0.5  # seconds that calls which are not sent yet get to end
 STOPPED_BEFORE = _("Stopped. Nothing was sent.")
 P = ParamSpec("P")
