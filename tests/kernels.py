@@ -69,10 +69,19 @@ class Kernel:
 
     def __init__(self, environ):
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
+        self._displays = {}  # outputs by their display id, which later cells and threads may update
 
-    def start(self, code, *, watched=False):
-        """Begin a cell without waiting for it; `watched` says that a person is there."""
-        return self.client.execute(code, allow_stdin=watched)
+    def start(self, code, *, watched=False, cell=None):
+        """Begin a cell without waiting for it; `watched` says that a person is there.
+
+        `cell` is its id in a front end that can update the outputs of cells that have ended.
+        """
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": watched, "stop_on_error": True}
+        session = self.client.session
+        message = session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
     def run(self, code, timeout=60):
         """Run a cell and return what it left."""
@@ -80,26 +89,26 @@ class Kernel:
 
     def collect(self, message, timeout=60):
         """Wait for a cell and return what it left."""
-        outputs, by_id = [], {}
+        outputs = []
         while True:
             got = self.client.get_iopub_msg(timeout=timeout)
+            kind, content = got["msg_type"], got["content"]
+            if kind == "update_display_data":
+                self._displays[content["transient"]["display_id"]].update(content)
             if got["parent_header"].get("msg_id") != message:
                 continue
-            kind, content = got["msg_type"], got["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
             if kind in ("display_data", "execute_result", "error"):
                 outputs.append({"output_type": kind, **content})
                 if display_id := content.get("transient", {}).get("display_id"):
-                    by_id[display_id] = outputs[-1]
+                    self._displays[display_id] = outputs[-1]
             elif kind == "stream":
                 before = outputs[-1] if outputs else {}
                 if before.get("name") == content["name"]:  # one print may come in pieces
                     before["text"] += content["text"]
                 else:
                     outputs.append({"output_type": kind, **content})
-            elif kind == "update_display_data":
-                by_id[content["transient"]["display_id"]].update(content)
         with contextlib.suppress(queue.Empty):
             self.client.get_shell_msg(timeout=0.01)
         return Cell(outputs)

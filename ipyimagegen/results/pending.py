@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 from ipyimagegen.core.background import POLL, run_in_background
@@ -66,27 +67,17 @@ class Pending:
         return Status.DONE if Status.DONE in statuses else next(iter(statuses), Status.UNKNOWN)
 
     def __await__(self) -> Generator[Any, None, Result]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-
-        def settle(error: BaseException | None, result: Result | None) -> None:
-            if future.done():  # the wait was cancelled
-                return
-            if error is None and result is not None:
-                future.set_result(result)
-            elif error is not None:
-                future.set_exception(error)
+        future: Future[Result] = Future()
+        future.set_running_or_notify_cancel()  # so that a cancelled await leaves it alone
 
         def wait() -> None:
             try:
-                values: tuple[BaseException | None, Result | None] = (None, self.result())
+                future.set_result(self.result())
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                values = (error, None)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, *values)
+                future.set_exception(error)
 
         run_in_background(wait, "await")
-        return future.__await__()
+        return asyncio.wrap_future(future).__await__()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # what IPython and pickle look for is not worth a wait

@@ -45,7 +45,7 @@ class History(Sequence[Generation]):
         """Return the run of that number (from 1; -1 is the highest) or id. Raises NotInHistory."""
         if isinstance(index, slice):
             return tuple(self)[index]
-        return self._studio.generation(self._studio.find_finished(self._to_id(index))[0])
+        return self._studio.generation(self._studio.find(self._to_id(index), wait=True)[0])
 
     def _to_id(self, index: int | str) -> str:
         """Return a number as an id; a negative number counts from the highest."""
@@ -111,7 +111,7 @@ class History(Sequence[Generation]):
                     limit=comparison.MOST,
                 )
             )
-        runs = [(self._studio.find_finished(id_)[0], index) for id_, index in chosen]
+        runs = [(self._studio.find(id_, wait=True)[0], index) for id_, index in chosen]
         sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in runs]
         return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 

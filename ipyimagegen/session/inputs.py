@@ -160,7 +160,7 @@ class _Resolver:
         return Path(text), truncate(Path(text).name, 60), None
 
     def _find_by_id(self, ref: Ref, name: str) -> _Found:
-        run, index = self.studio.find_finished(str(ref))
+        run, index = self.studio.find(str(ref), wait=True)
         if run.forgotten:
             raise _refuse(_("{name}: run {run} was forgotten.", name=name, run=run.id), _CHOOSE)
         images = run.shown

@@ -112,7 +112,7 @@ class Ledger:
 
     def numbered(self) -> Sequence[tuple[int, Run]]:
         """Return the runs of this session in order of number."""
-        runs = ((number, self._store().run(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
+        runs = ((number, self._read(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
         return [(number, run) for number, run in runs if run]
 
     def spending(self) -> tuple[list[Run], int]:
@@ -151,12 +151,6 @@ class Ledger:
         identity = request.identity
         with self._lock:
             return next((call for call in self._calls.values() if call.run.identity == identity), None)
-
-    def wait_for_call(self, run_id: str) -> None:
-        """Wait until the call of a run has ended, if it is in flight."""
-        call = self._calls.get(run_id)
-        while call and not call.wait(POLL):
-            pass
 
     # Earlier runs of a request
 
@@ -207,18 +201,23 @@ class Ledger:
 
     # Finding
 
-    def find(self, text: str) -> tuple[Run, int | None]:
+    def find(self, text: str, *, wait: bool = False) -> tuple[Run, int | None]:
         """Return the run of an id, and the number of the image if it names an image.
 
-        Raises NotInHistory, naming the newest runs of that number in other sessions.
+        With `wait`, a run in flight is returned once its call has ended. Raises NotInHistory, naming the
+        newest runs of that number in other sessions.
         """
         ref = parse_id(text)
         if ref.session:
-            run = self._store().run(f"{ref.session}/{ref.number}")
+            run = self._read(f"{ref.session}/{ref.number}")
             if not run:
                 raise NotInHistory(_("There is no run {ref}.", ref=str(ref)))
         else:
             run = self._find_own(ref.number)
+        while wait and (call := self._calls.get(run.id)):
+            call.wait(POLL)
+        if wait:
+            run = self._read(run.id) or run
         if run.reused_from:
             run = self._store().run(run.reused_from) or run
         if ref.image and not 1 <= ref.image <= len(run.images):
@@ -233,10 +232,15 @@ class Ledger:
             )
         return run, ref.image
 
+    def _read(self, run_id: str) -> Run | None:
+        """Return a run of the store, or of a call that waits to be sent and has no record yet."""
+        call = self._calls.get(run_id)
+        return self._store().run(run_id) or (call.run if call else None)
+
     def _find_own(self, number: int) -> Run:
         run_ids = self._numbers if number > 0 else list(self._recent)
         index = number - 1 if number > 0 else len(run_ids) + number
-        if 0 <= index < len(run_ids) and (run := self._store().run(run_ids[index])):
+        if 0 <= index < len(run_ids) and (run := self._read(run_ids[index])):
             return run
         others = self._store().runs(number=number, limit=3) if number > 0 else []
         runs = "; ".join(f"{run.id} {truncate(run.request.prompt, 40)!r}" for run in others)

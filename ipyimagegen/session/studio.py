@@ -189,17 +189,11 @@ class Studio:
 
     # Requests
 
-    def find(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id, and the number of the image if it names an image. Raises NotInHistory."""
+    def find(self, text: str, *, wait: bool = False) -> tuple[Run, int | None]:
+        """Return the run of an id, and the number of the image if it names an image; see `Ledger.find`."""
         with self.keys.discreet():
             self.recover_responses()
-            return self.ledger.find(text)
-
-    def find_finished(self, text: str) -> tuple[Run, int | None]:
-        """Return the run of an id as `find` does, once its call has ended if it is in flight here."""
-        run, number = self.find(text)
-        self.ledger.wait_for_call(run.id)
-        return self.store.run(run.id) or run, number
+            return self.ledger.find(text, wait=wait)
 
     def imagine(self, prompt: str | Sequence[str], **options: Any) -> Result | Pending:
         """Return the images of a prompt, or a sweep. See `ipyimagegen.imagine`."""

@@ -184,6 +184,11 @@ class Notebook:
                 return self.page.wait_for_function(BEGUN, timeout=seconds * 1000)
         raise AssertionError("Run All Cells ran nothing.")
 
+    def restart_and_run_all(self) -> None:
+        """Press the button of the toolbar that restarts the kernel and runs all cells, and confirm."""
+        self.page.locator("[data-command='notebook:restart-run-all']").first.click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+
     def run(self, index: int) -> None:
         """Click into a cell and press Control-Enter."""
         self.cell(index).locator(".cm-content").click()

@@ -1,0 +1,137 @@
+"""`--no-wait` in cells: a cell ends at once, and its outputs become the image when it arrives."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from loopback import b64, image_bytes
+
+FOX, CAT = image_bytes(64, 48, (200, 30, 30)), image_bytes(64, 48, (30, 30, 200))
+
+
+@pytest.fixture
+def lab(kernel, serve):
+    """A kernel and a server that answers when it is let go, red for foxes and blue for others."""
+    go = threading.Event()
+
+    def answer(seen):
+        assert go.wait(60)
+        if "refused" in prompt(seen):
+            return 400, {}, {"error": {"message": "no such thing", "code": "policy"}}
+        return 200, {}, {"created": 1, "data": [{"b64_json": b64(FOX if "fox" in prompt(seen) else CAT)}]}
+
+    server = serve(answer)
+    entry = {"lab": {"base_url": server.base_url, "allow_http": True, "free": False}}
+    kernel.run(f"%config Imagine.endpoints = {entry!r}\n%config Imagine.endpoint = 'lab'")
+    yield SimpleNamespace(kernel=kernel, server=server, go=go)
+    go.set()
+
+
+def prompt(seen):
+    """Return the prompt of a request, JSON or multipart."""
+    return seen.json["prompt"] if seen.body[:1] == b"{" else seen.fields["prompt"]
+
+
+def run(lab, code, cell="one"):
+    """Run a cell as JupyterLab does, and keep what arrives for it later, too."""
+    return lab.kernel.collect(lab.kernel.start(code, watched=True, cell=cell))
+
+
+def wait_for_all(lab, *names):
+    """Wait until these variables have their results, and their outputs are updated."""
+    lab.go.set()
+    done = run(lab, f"for it in ({', '.join(names)},):\n    it.result()\n" + FOLLOWED, "waits")
+    assert done.error is None, done.error
+
+
+FOLLOWED = (
+    "import threading\n"
+    "for thread in threading.enumerate():\n"
+    "    if thread.name == 'imagine: follow':\n"
+    "        thread.join()"
+)
+
+
+def test_the_cell_ends_before_the_server_answers_and_becomes_the_image(lab):
+    cell = run(lab, "fox = %imagine --no-wait a red fox")
+    assert (cell.error, cell.images, len(cell.outputs)) == (None, [], 2)
+    assert run(lab, "print(fox.status, fox.done())", "two").texts == ["pending False\n"]
+    wait_for_all(lab, "fox")
+    assert [sorted(output["data"]) for output in cell.outputs] == [
+        ["image/png", "text/plain"],
+        ["text/plain"],
+    ]
+    assert cell.images[0].convert("RGB").getpixel((5, 5)) == (200, 30, 30)
+    assert "a red fox" in cell.caption
+    assert len(lab.server.requests) == 1
+
+
+def test_a_cell_that_nobody_watches_waits(lab):
+    lab.go.set()
+    cell = lab.kernel.run("fox = %imagine --no-wait a red fox")
+    assert (len(cell.images), len(cell.outputs)) == (1, 2)
+    assert lab.kernel.run("print(type(fox).__name__, fox.done(), fox.prompt)").texts == [
+        "Pending True a red fox\n"
+    ]
+
+
+def test_a_front_end_that_cannot_update_waits(lab):
+    lab.go.set()
+    cell = run(lab, "%imagine --no-wait a red fox", cell=None)
+    assert len(cell.images) == 1
+
+
+def test_later_cells_wait_for_what_they_use(lab):
+    run(lab, "%imagine --no-wait --as fox a red fox")
+    threading.Timer(0.3, lab.go.set).start()
+    cat = run(lab, "%imagine a cat beside {fox.prompt}", "two")
+    assert len(cat.images) == 1
+    hat = run(lab, "%imagine --image fox a hat\n", "three")
+    assert len(hat.images) == 1
+    assert [prompt(seen) for seen in lab.server.requests] == ["a red fox", "a cat beside a red fox", "a hat"]
+
+
+def test_an_error_stands_in_place_of_the_image(lab):
+    cell = run(lab, "fox = %imagine --no-wait something refused")
+    lab.go.set()
+    run(lab, "import contextlib\nwith contextlib.suppress(Exception):\n    fox.result()\n" + FOLLOWED, "two")
+    assert cell.images == []
+    assert "no such thing" in cell.texts[0]
+    assert set(cell.texts[1:]) == {""}
+
+
+def test_what_the_history_holds_is_there_at_once(lab):
+    lab.go.set()
+    run(lab, "%imagine a red fox")
+    cell = run(lab, "%imagine --no-wait a red fox", "two")
+    assert (len(cell.images), cell.reused, len(lab.server.requests)) == (1, True, 1)
+
+
+def test_it_is_saved_when_it_comes(lab, tmp_path):
+    cell = run(lab, "fox = %imagine --no-wait --save fox.png a red fox")
+    assert not (tmp_path / "fox.png").exists()
+    wait_for_all(lab, "fox")
+    assert (tmp_path / "fox.png").read_bytes() == FOX
+    assert "fox.png" in cell.texts[-1]
+
+
+def test_a_sweep_becomes_its_sheet(lab):
+    cell = run(lab, "foxes = %imagine --no-wait --seed 1..3 a red fox")
+    wait_for_all(lab, "foxes")
+    assert len(cell.images) == 1
+    assert len(lab.server.requests) == 3
+
+
+def test_python_calls_show_what_they_return(lab):
+    cell = run(lab, "from ipyimagegen import imagine\nfox = imagine('a red fox', wait=False)\nfox")
+    assert (cell.images, len(cell.outputs)) == ([], 2)
+    wait_for_all(lab, "fox")
+    assert len(cell.images) == 1
+    again = run(lab, "fox", "two")
+    assert len(again.images) == 1
+
+
+def test_a_pending_result_can_be_awaited(lab):
+    threading.Timer(0.3, lab.go.set).start()
+    cell = run(lab, "from ipyimagegen import imagine\n(await imagine('a red fox', wait=False)).prompt")
+    assert cell.texts == ["'a red fox'"]
