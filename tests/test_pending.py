@@ -1,10 +1,12 @@
 """Results that nobody waits for: `imagine(…, wait=False)` and what a `Pending` can do."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
-from loopback import b64, image_bytes
+from loopback import b64, image_bytes, records
 from raising import raising
 from studios import make_studio
 
@@ -167,3 +169,25 @@ def test_an_edit_and_a_rerun_need_not_be_waited_for(held, home):
     assert isinstance(hat, Pending)
     assert isinstance(again, Pending)
     assert (hat.result().parents, again.result().prompt) == ((f"{fox.id}.1",), "a fox")
+
+
+SCRIPT = """
+import sys
+from ipyimagegen import Settings, Studio
+own = {"lab": {"base_url": sys.argv[2], "free": False}}
+settings = Settings(endpoints=own, options={"endpoint": "lab"})
+Studio(home=sys.argv[1], settings=settings).imagine("a fox", wait=False)
+print("sent", flush=True)
+"""
+
+
+def test_a_script_ends_when_its_calls_have_ended(held, home):
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(home), held.base_url], stdout=subprocess.PIPE, text=True
+    ) as script:
+        assert script.stdout.readline() == "sent\n"
+        assert held.came.acquire(timeout=60)
+        held.go.set()
+        assert script.wait(60) == 0
+    (record,) = records(home).values()
+    assert record["status"] == "done"

@@ -14,6 +14,7 @@ def test_public_names():
     assert set(ipyimagegen.__all__) == {
         *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Sweep"),
         "Panel",
+        "Pending",
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
         *(
             "StoreError",

@@ -141,6 +141,12 @@ class Ledger:
                 if self._numbers[-1:] == [run.id]:
                     self._numbers.pop()
 
+    def wait_for_all(self) -> None:
+        """Wait until no call is in flight."""
+        for call in tuple(self._calls.values()):
+            while not call.wait(POLL):
+                pass
+
     def abandon_after_fork(self) -> None:
         """Abandon the calls in flight after a fork: they belong to the parent process."""
         for call in tuple(self._calls.values()):

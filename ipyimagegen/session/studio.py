@@ -6,6 +6,7 @@ progress; all of them call `Studio.plan` and `Studio.carry_out`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 import weakref
@@ -312,6 +313,9 @@ class Studio:
         with HeldInterrupts() as hold:
             batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
             batch.snapshot = partial(gather_sweep, batch, self)
+        if self.follower is None:  # a script ends when its calls have ended; a kernel ends at once
+            atexit.unregister(self.ledger.wait_for_all)
+            atexit.register(self.ledger.wait_for_all)
 
         def gather() -> Result:
             with self.keys.discreet():

@@ -55,6 +55,7 @@ EXPECTED = {
     "offline": ("--offline", ("true", True), "2", None, False, True),
     "dry_run": ("--dry-run", ("true", True), "2", None, False, False),
     "timeout": ("--timeout", ("0.5", 0.5), "0", None, True, True),
+    "wait": ("--wait", ("true", True), "2", None, False, True),
     "executor": ("--executor", ("pool", POOL), "1x", None, False, True),
     "send_key": ("--send-key", ("true", True), "2", None, False, True),
     "raw": ("--raw", ("true", True), "2", None, False, False),

@@ -15,7 +15,7 @@ OFFERED = [
     ("%%imagine\na {anim", {"animal", "animals"}),
     ("%imagine_show ", {"1", "2"}),
     ("%imagine_compare 1 ", {"1", "2"}),
-    ("%imagine_rerun --no-w", {"--no-watermark"}),
+    ("%imagine_rerun --no-wa", {"--no-watermark", "--no-wait"}),
     ("%imagine_history --se", {"--search"}),
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
     ("%imagine_models --server wha", {"whatai"}),

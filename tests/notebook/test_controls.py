@@ -62,6 +62,7 @@ KINDS = {
     "offline": "flag",
     "dry_run": None,
     "timeout": None,
+    "wait": None,
     "executor": None,
     "send_key": None,
     "raw": None,
