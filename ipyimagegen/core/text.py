@@ -7,8 +7,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from ipyimagegen.core.messages import Message, _, join
+from ipyimagegen.core.messages import PYTHON, Front, Message, _, join, render
 
 DOT = " · "  # between the facts of a line
 NAMED = 4  # names of a long list that are shown
@@ -66,6 +67,34 @@ def list_some(names: Sequence[str]) -> Message:
     shown = join([truncate(name, 40) for name in names[:NAMED]], ", ")
     more = len(names) - NAMED
     return _("{names} and {count} more", names=shown, count=more) if more > 0 else shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells, the first of which is the header, and the lines below them; notebooks show HTML."""
+
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def to_text(self, front: Front = PYTHON) -> str:
+        """Return the table in columns of a fixed-width font."""
+        table = (
+            [format_table([render(cell, front) for cell in row] for row in self.rows)] if self.rows else []
+        )
+        return "\n".join([*table, *(render(note, front) for note in self.notes)])
+
+    def to_html(self, front: Front = PYTHON) -> str:
+        """Return the table as HTML; every text in it is escaped."""
+        rows = ([render(cell, front) for cell in row] for row in self.rows)
+        table = [format_html_table(rows)] if self.rows else []
+        lines = (escape_html(render(note, front)) for note in self.notes)
+        return "\n".join([*table, *(f"<p>{line}</p>" for line in lines)])
+
+    def __repr__(self) -> str:
+        return escape_hidden(self.to_text())
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
 
 def format_table(rows: Iterable[Sequence[str]]) -> str:
