@@ -16,6 +16,7 @@ NAMED = 4  # names of a long list that are shown
 TEXT_LIMIT = 2000
 NAME_BYTES = 120
 _CELL = 80  # characters of a cell of a table
+_UNBROKEN = 24  # characters of a cell that stays on one line
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Windows compares what stands before the first dot, without the blanks at its end.
@@ -105,11 +106,18 @@ def format_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def format_html_table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells as an HTML table without any style; the first row is its header."""
-    header, *body = [[escape_html(truncate(cell, _CELL)) for cell in row] for row in rows]
+    """Return rows of cells as an HTML table; the first row is its header.
+
+    Only the alignment is styled, in each cell: notebooks align to the right, and break ids at their hyphen.
+    """
+    header, *body = [[truncate(cell, _CELL) for cell in row] for row in rows]
 
     def join_row(row: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
+        return f"<tr>{''.join(write_cell(cell, tag) for cell in row)}</tr>"
+
+    def write_cell(cell: str, tag: str) -> str:
+        style = "text-align:left" if len(cell) > _UNBROKEN else "text-align:left;white-space:nowrap"
+        return f'<{tag} style="{style}">{escape_html(cell)}</{tag}>'
 
     lines = "\n".join(join_row(row, "td") for row in body)
     return f"<table>\n<thead>{join_row(header, 'th')}</thead>\n<tbody>{lines}</tbody>\n</table>"

@@ -404,10 +404,16 @@ def report_models() -> Table:
                 f"1–{limit[1]:g}" if limit else "",
                 _describe_edits(model),
                 _("yes") if "seed" in (model.fields or ()) else _("no"),
-                model.retired or "",
+                _describe_retirement(model),
             )
         )
     return Table(rows=rows, notes=[_("A model in full: {magic}", magic="%imagine_models NAME")])
+
+
+def _describe_retirement(model: Model) -> str:
+    if model.retired and model.successor:
+        return _("{date}; replaced by {model}", date=model.retired, model=model.successor)
+    return model.retired or ""
 
 
 def _describe_edits(model: Model) -> str:
@@ -439,7 +445,6 @@ def report_model(name: str) -> str:
         model.prompt_words and _("{count:,} words", count=model.prompt_words),
     ]
     limits = [limit for limit in prompt_limits if isinstance(limit, Message)]
-    successor = _("; replaced by {model}", model=model.successor) if model.successor else ""
     facts: list[Fact] = [
         (_("sizes"), catalog.describe_sizes(model) or _("unknown")),
         *((option.replace("_", " "), choices) for option, choices in model.choices.items()),
@@ -452,7 +457,7 @@ def report_model(name: str) -> str:
         (_("prompt"), limits and _("at most {limits}", limits=join(limits, " / "))),
         *((_("price"), _describe_price(price)) for price in model.prices),
         (_("price of a million tokens"), model.rates and _describe_rates(model.rates)),
-        (_("retired"), model.retired and f"{model.retired}{successor}"),
+        (_("retired"), _describe_retirement(model)),
         (_("also known as"), catalog.list_names(model)[1:]),
         (_("note"), model.note),
         (_("source"), model.source and f"{model.source}, {model.date}"),
