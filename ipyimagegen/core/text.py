@@ -116,7 +116,8 @@ def format_html_table(rows: Iterable[Sequence[str]]) -> str:
         return f"<tr>{''.join(write_cell(cell, tag) for cell in row)}</tr>"
 
     def write_cell(cell: str, tag: str) -> str:
-        style = "text-align:left" if len(cell) > _UNBROKEN else "text-align:left;white-space:nowrap"
+        short = len(cell) <= _UNBROKEN and re.search(r"[\s-]", cell)
+        style = f"text-align:left{';white-space:nowrap' if short else ''}"
         return f'<{tag} style="{style}">{escape_html(cell)}</{tag}>'
 
     lines = "\n".join(join_row(row, "td") for row in body)
