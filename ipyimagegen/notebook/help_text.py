@@ -12,14 +12,14 @@ from ipyimagegen.notebook.fronts import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
 _ID = (
-    "An ID is 3 (the number in the caption), -1 (shown last), 3.2 (an image), 1120-k7f2/3 (any run ever) "
-    "or a variable that holds a result: fox, {fox}, fox[1]."
+    "An ID is a variable that holds a result (fox, {fox}, fox[1]), 1120-k7f2/3 (any run ever), -1 (shown "
+    "last), 3 (the number in the caption) or 3.2 (an image)."
 )
 _IDS = (
-    "IDS are any number of: 3 (the number in the caption), -1 (shown last), 3.2 (an image), 2-5 (a range), "
-    "1120-k7f2/3 or 1120-k7f2/2-5 (any run ever) and variables that hold results: fox, {fox}, fox[1]."
+    "IDS are any number of variables that hold results (fox, {fox}, fox[1]), 1120-k7f2/3 or 1120-k7f2/2-5 "
+    "(any run ever), -1 (shown last), 3 (the number in the caption), 3.2 (an image) and 2-5."
 )
-_DATES = '2026-11-29, 11-29, today, yesterday, 12h, 3d or 2w ago, "2026-11-29 14:30"'
+_DATES = '2026-11-29, 11-29, today, yesterday, 12h, 3d, 2w, "2026-11-29 14:30"'
 _WITH_CHOICES = (Kind.CHOICE, Kind.WORD)
 
 
@@ -147,11 +147,11 @@ PAGES: Mapping[str, HelpPage] = {
     "imagine_forget": HelpPage(
         usage=(
             "%imagine_forget IDS [--yes]",
-            "%imagine_forget --session [NAME] [--before DATE] [--yes]",
+            "%imagine_forget [--session [NAME]] [--before DATE] [--yes]",
         ),
         text="Delete prompts, inputs and images of runs. Number, time, cost and what other runs use stay. "
         f"Of more than one run, it first says what it would delete. {_IDS}",
-        examples=("%imagine_forget -1", "%imagine_forget --before 30d"),
+        examples=("fox = %imagine a red fox\n%imagine_forget fox", "%imagine_forget --before 30d"),
         flags={
             "--session": "the runs of this session, or of the session NAME, such as 1120-k7f2",
             "--before DATE": f"the runs of every session before then: {_DATES}",
